@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""qap2fpga: a pruned, quantized network in, hardware proven to compute the same integers out."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from qap2fpga.checkpoint import save
+from qap2fpga.errors import CheckFailed, QapError
+
+try:
+    __version__ = version("qap2fpga")
+except PackageNotFoundError:  # a bare checkout
+    __version__ = "0+checkout"
+
+__all__ = ["CheckFailed", "QapError", "__version__", "save"]

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: arguments only. Every command's work is in the module of its name."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qap2fpga.errors import CheckFailed, QapError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A pruned, quantized network in; hardware proven to compute the same integers out.",
+)
+
+Model = Annotated[
+    Path, typer.Argument(help="model.pt of qap2fpga.save, a Brevitas state dict (.pth), or QONNX (.onnx)")
+]
+BoardName = Annotated[str, typer.Option("--board", help="a name that `qap2fpga boards` lists, or a YAML file")]
+Bits = Annotated[str | None, typer.Option(help="one number, or one a layer: 6 or 6,6,4,6")]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one message and exit code 2, a failed check in 1."""
+    try:
+        app(standalone_mode=True)
+    except QapError as error:
+        print(f"qap2fpga: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+@app.command()
+def build(
+    model: Model,
+    board: BoardName,
+    backend: Annotated[str, typer.Option(help="finn")] = "finn",
+    output: Annotated[Path | None, typer.Option(help="build folder [builds/<model>-<backend>-<board>]")] = None,
+    bits: Annotated[int | None, typer.Option(help="weight and activation bits, where the file does not say")] = None,
+    weight_bits: Bits = None,
+    activation_bits: Bits = None,
+    input_bits: Annotated[
+        int | None, typer.Option(help="bits of the input quantizer, where the model has none [8]")
+    ] = None,
+    input_data: Annotated[
+        Path | None, typer.Option(help=".npz with X (rows, inputs), optionally y and classes; or .npy")
+    ] = None,
+    input_range: Annotated[str | None, typer.Option(help="LOW,HIGH of the inputs, where there are no data")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="names of the outputs in order, to match the data's classes")
+    ] = None,
+    output_kind: Annotated[str, typer.Option(help="what leaves the chip: logits, class or accumulators")] = "logits",
+    target_fps: Annotated[
+        float | None, typer.Option(help="the cheapest design that reaches so many vectors a second")
+    ] = None,
+    max_utilization: Annotated[float, typer.Option(help="part of the board that the estimate may use")] = 0.7,
+    folding: Annotated[Path | None, typer.Option(help="folding.json: node to SIMD and PE")] = None,
+    allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,
+    until: Annotated[str, typer.Option(help="last stage: model, generate, simulate or synthesize")] = "synthesize",
+    check: Annotated[
+        str, typer.Option(help="fail: a failed check ends with exit code 1; warn: it is only shown")
+    ] = "fail",
+    quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
+) -> None:
+    """Build hardware for MODEL, prove it equal to the network, synthesise it, and report."""
+    from rich.console import Console
+
+    from qap2fpga import backends
+    from qap2fpga import board as boards
+    from qap2fpga.build import Request, default_output
+    from qap2fpga.build import build as run
+    from qap2fpga.checkpoint.widths import Widths
+    from qap2fpga.progress import Progress
+    from qap2fpga.report import check as checks
+    from qap2fpga.report import table
+
+    if check not in ("fail", "warn"):
+        raise QapError(f"unknown --check '{check}'", "known: fail, warn")
+    target, chosen = boards.load(board), backends.get(backend)
+    options = chosen.options_class()(
+        target_fps=target_fps,
+        max_utilization=max_utilization,
+        folding=_json(folding),
+        output_kind=output_kind,
+        allow_oversize=allow_oversize,
+    )
+    both = (bits,) if bits is not None else ()
+    widths = Widths(
+        _numbers(weight_bits, "--weight-bits") or both,
+        _numbers(activation_bits, "--activation-bits") or both,
+        input_bits,
+    )
+    request = Request(
+        model,
+        target,
+        backend,
+        options,
+        output or default_output(model, backend, target),
+        widths,
+        input_data,
+        _range(input_range),
+        tuple(classes.split(",")) if classes else (),
+        until,
+    )
+    with Progress(quiet=quiet) as progress:
+        report = run(request, progress)
+    if not quiet:
+        table.render([(str(request.output), report)], Console())
+    failed = checks.failed(report)
+    if failed and check == "fail":
+        first = failed[0]
+        raise CheckFailed(
+            f"{len(failed)} of {len(report['checks'])} checks failed; {first['name']}: expected "
+            f"{first['expected']}, found {first['found']}",
+            first["why"],
+        )
+
+
+@app.command()
+def report(
+    builds: Annotated[list[Path] | None, typer.Argument(help="build folders [the newest in builds/]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print report.json")] = False,
+) -> None:
+    """Show the report of one build, or several side by side."""
+    from rich.console import Console
+
+    from qap2fpga.report import content, table
+
+    chosen = builds or _newest()
+    reports = [(str(folder), content.load(folder)) for folder in chosen]
+    if as_json:
+        print(json.dumps(reports[0][1] if len(reports) == 1 else dict(reports), indent=2))
+    else:
+        table.render(reports, Console())
+
+
+@app.command()
+def boards() -> None:
+    """List the boards; another one is another YAML file."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from qap2fpga import board
+
+    shown = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("name", "part", "clock", "LUT", "FF", "DSP", "BRAM18", "what it is"):
+        shown.add_column(column, justify="right" if column in ("clock", "LUT", "FF", "DSP", "BRAM18") else "left")
+    for one in map(board.load, board.names()):
+        numbers = (f"{value:,}" for value in (one.lut, one.ff, one.dsp, one.bram18))
+        shown.add_row(one.name, one.part, f"{one.clock_ns:g} ns", *numbers, one.title)
+    Console().print(shown)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what it is for, and how to get what is missing. Exit code 2 if something needed is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from qap2fpga import doctor as examination
+
+    findings = examination.examine()
+    shown = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("", "what", "version", "needed for", "how to get it"):
+        shown.add_column(column)
+    for one in findings:
+        mark = "✓" if one.found else ("✗" if one.needed else "–")
+        shown.add_row(
+            mark,
+            one.name,
+            one.version or ("found" if one.found else "not found"),
+            one.purpose,
+            "" if one.found else one.cure,
+        )
+    Console().print(shown)
+    missing = [one.name for one in findings if one.needed and not one.found]
+    if missing:
+        raise QapError(f"missing: {', '.join(missing)}", "the table says how to get each")
+
+
+def _numbers(text: str | None, option: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError as error:
+        raise QapError(f"{option} is '{text}'", "give whole numbers: 6, or one a layer as 6,6,4,6") from error
+
+
+def _range(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise QapError(f"--input-range is '{text}'", "give LOW,HIGH, for example --input-range=-4,4") from error
+    if not low < high or high <= 0 or max(abs(low), abs(high)) == float("inf"):
+        raise QapError(f"--input-range is '{text}'", "LOW must be below HIGH, and HIGH above 0")
+    return low, high
+
+
+def _json(path: Path | None) -> Any:
+    if path is None:
+        return None
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise QapError(
+            f"{path} is not a folding file: {error}", "take the folding.json of a build as a start"
+        ) from error
+
+
+def _newest() -> list[Path]:
+    found = sorted(Path("builds").glob("*/report.json"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise QapError("there is no build in builds/", "run qap2fpga build first, or name a build folder")
+    return [found[-1].parent]
+
+
+if __name__ == "__main__":
+    main()

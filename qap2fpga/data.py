@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real inputs from the user's files: recorded vectors, labels, and what an input quantizer is fitted to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qap2fpga.errors import QapError, nearest
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Real inputs `values` (n, inputs) float32 and, if known, `labels` (n,): the index of the output that is right."""
+
+    values: np.ndarray
+    labels: np.ndarray | None = None
+
+
+def load(path: Path, inputs: int, classes: tuple[str, ...] = ()) -> Rows:
+    """Read an `.npz` with `X` (n, inputs) and optionally `y` (n,) and `classes`, or an `.npy` with X alone.
+
+    `classes` are the names of the network's outputs in order; labels are renumbered to them when the file names
+    its own. Raises `QapError` when the file does not fit the network.
+    """
+    try:
+        content = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        why = "does not exist" if not path.exists() else f"can not be read: {error}"
+        raise QapError(f"{path} {why}", "give an .npz with X (rows, inputs) and y, or an .npy") from error
+    arrays = {"X": content} if isinstance(content, np.ndarray) else {key: content[key] for key in content.files}
+    if "X" not in arrays:
+        raise QapError(f"{path} has no array 'X'", f"it has: {', '.join(arrays) or 'nothing'}")
+    values = arrays["X"]
+    if values.ndim > 2:
+        values = values.reshape(len(values), -1)
+    if values.ndim != 2 or values.shape[1] != inputs or values.dtype.kind not in "fiu":
+        raise QapError(f"{path}: X has shape {arrays['X'].shape}", f"the network takes rows of {inputs} numbers")
+    values = values.astype(np.float32)
+    if not len(values) or not np.isfinite(values).all():
+        raise QapError(f"{path}: X is empty, or has NaN or infinite values", "clean the data")
+    labels = arrays.get("y")
+    if labels is None:
+        return Rows(values)
+    if labels.ndim == 2:
+        labels = labels.argmax(axis=1)
+    if labels.shape != (len(values),) or labels.dtype.kind not in "iuf":
+        raise QapError(f"{path}: y has shape {labels.shape} for {len(values)} rows", "y holds one class number a row")
+    return Rows(values, _renumber(labels.astype(np.int64), [str(name) for name in arrays.get("classes", ())], classes))
+
+
+def _renumber(labels: np.ndarray, given: list[str], wanted: tuple[str, ...]) -> np.ndarray:
+    if not wanted:
+        return labels
+    if not given:
+        raise QapError("the data names no classes, so --classes can not be matched", "add an array 'classes'")
+    for name in given:
+        if name not in wanted:
+            raise QapError(f"the data has class '{name}', --classes has not", nearest(name, wanted))
+    return np.array([wanted.index(name) for name in given])[labels]
+
+
+def power_of_two_scale(values: np.ndarray, bits: int) -> tuple[float, bool]:
+    """(scale, signed) of the power-of-two quantizer of `bits` with the least mean squared error on `values`."""
+    signed = bool((values < 0).any())
+    largest = float(np.abs(values).max()) or 1.0
+    top = scale_for_range(-largest if signed else 0.0, largest, bits)
+
+    def error(scale: float) -> float:
+        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+        return float(np.mean((values - scale * np.clip(np.rint(values / scale), low, high)) ** 2))
+
+    return min((top / 2**k for k in range(bits)), key=error), signed
+
+
+def scale_for_range(low: float, high: float, bits: int) -> float:
+    """The smallest power of two with which integers of `bits` reach from `low` to `high`."""
+    ends = (-low / 2 ** (bits - 1), high / (2 ** (bits - 1) - 1)) if low < 0 else (high / (2**bits - 1),)
+    needed = max(ends)
+    return 2.0 ** math.ceil(math.log2(needed))

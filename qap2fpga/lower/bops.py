@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bit operations (BOPs) of a network, per layer, in the variants that are in use.
+
+For a dense layer of n inputs, m outputs, weights of b_w and inputs of b_a bits, Hawks et al. 2021, "Ps and Qs",
+equation 1 (after Baskin et al. 2018): `m n ((1 - f_p) b_a b_w + b_a + b_w + log2 n)`, f_p the fraction pruned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qap2fpga.lower.values import RawLayer
+
+PAPER_CODE_INPUT_BITS = 32
+
+
+@dataclass(frozen=True)
+class Bops:
+    """BOPs of one layer, or summed.
+
+    - `paper`: equation 1, pruned weights counted after integer rounding, the real input width.
+    - `paper_code`: what the paper's own code computes: 32-bit inputs to the first layer, and the fraction
+      pruned over weights and biases together, of the stored floats.
+    - `paper_code_rounded`: 32-bit inputs too, but the fraction pruned over weights alone, after integer rounding.
+    - `nonzero_products`: sum of b_a b_w over the non-zero weights, as `qonnx.util.inference_cost` gives it
+      with `discount_sparsity=True`.
+    """
+
+    paper: float
+    paper_code: float
+    paper_code_rounded: float
+    nonzero_products: int
+
+    def __add__(self, other: Bops) -> Bops:
+        return Bops(
+            self.paper + other.paper,
+            self.paper_code + other.paper_code,
+            self.paper_code_rounded + other.paper_code_rounded,
+            self.nonzero_products + other.nonzero_products,
+        )
+
+
+def equation(inputs: int, outputs: int, density: float, input_bits: int, weight_bits: int) -> float:
+    """Equation 1 with `density` = 1 - f_p."""
+    per_weight = density * input_bits * weight_bits + input_bits + weight_bits + math.log2(inputs)
+    return outputs * inputs * per_weight
+
+
+def of_layer(layer: RawLayer, *, first: bool) -> Bops:
+    """BOPs of one layer as the graph has it, before compaction."""
+    inputs, outputs = layer.weights.shape
+    nonzero = int(np.count_nonzero(layer.weights))
+    code_bits = PAPER_CODE_INPUT_BITS if first else layer.input_bits
+    density = nonzero / layer.weights.size
+    as_stored = (layer.nonzero_floats + layer.nonzero_biases) / (layer.weights.size + layer.biases)
+    return Bops(
+        paper=equation(inputs, outputs, density, layer.input_bits, layer.weight_bits),
+        paper_code=equation(inputs, outputs, as_stored, code_bits, layer.weight_bits),
+        paper_code_rounded=equation(inputs, outputs, density, code_bits, layer.weight_bits),
+        nonzero_products=nonzero * layer.input_bits * layer.weight_bits,
+    )
+
+
+def of_layers(layers: Sequence[RawLayer]) -> list[Bops]:
+    """BOPs of every layer, in order."""
+    return [of_layer(layer, first=index == 0) for index, layer in enumerate(layers)]
+
+
+def total(layers: Sequence[Bops]) -> Bops:
+    """The sum over layers."""
+    return sum(layers[1:], start=layers[0])

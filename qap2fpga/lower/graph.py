@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A QONNX graph, read into integer layers with exact real meaning.
+
+The graph is walked once in order. A tensor is a constant, a quantized constant (integers and a scale), or a
+signal: the real value of each channel as an exact clipped affine map of integers. A dense layer starts a new
+set of integers (its accumulators), a quantizer another (its activations).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from onnx import NodeProto, helper, numpy_helper
+
+from qap2fpga.errors import QapError
+from qap2fpga.lower.exact import Affine, Levels, fractions, inverse_sqrt
+from qap2fpga.lower.values import Graph, Quantized, RawLayer, Signal
+from qap2fpga.network import ROUNDINGS, InputQuantizer
+
+SHAPE_ONLY = ("Identity", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
+AFTER_THE_LOGITS = ("Softmax", "LogSoftmax", "TopK", "ArgMax")
+QCDQ = ("QuantizeLinear", "DequantizeLinear", "QLinearMatMul", "QGemm", "DynamicQuantizeLinear", "MatMulInteger")
+SUPPORTED = "supported: dense (MatMul, Gemm), Add, Sub, Mul, Div, BatchNormalization, Relu, Clip, Quant, BipolarQuant"
+
+
+def read(model: Any, names: tuple[str, ...] = ()) -> Graph:
+    """Read a cleaned QONNX `ModelWrapper`. `names` are the dense layers' names if known, else the nodes' are taken.
+
+    Raises `QapError` that names the first node that can not be lowered.
+    """
+    walk = _Walk(model, names)
+    for node in model.graph.node:
+        walk.visit(node)
+    walk.finish()
+    return walk.graph
+
+
+def input_is_quantized(model: Any) -> bool:
+    """Whether a quantizer stands between the graph's input and its first dense layer."""
+    reached = {model.graph.input[0].name}
+    for node in model.graph.node:
+        if reached.intersection(node.input):
+            if node.op_type in ("Quant", "BipolarQuant"):
+                return True
+            if node.op_type in ("MatMul", "Gemm"):
+                return False
+            reached.update(node.output)
+    return False
+
+
+class _Walk:
+    """The state of one walk: what every tensor is, and the layer that is being built."""
+
+    def __init__(self, model: Any, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.graph = Graph()
+        self.tensors: dict[str, np.ndarray | Quantized | Signal] = {}
+        self.open: RawLayer | None = None
+        self.ended_by: NodeProto | None = None
+        for initializer in model.graph.initializer:
+            self.tensors[initializer.name] = numpy_helper.to_array(initializer)
+        inputs = [value for value in model.graph.input if value.name not in self.tensors]
+        if len(inputs) != 1:
+            raise QapError(f"the graph has {len(inputs)} inputs", "networks with one input are supported")
+        shape = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim]
+        size = int(np.prod([extent for extent in shape[1:] if extent > 0]))
+        self.graph.input_tensor = inputs[0].name
+        self.tensors[inputs[0].name] = Signal(Affine.scaled([Fraction(1)] * size), 32, quantized=False)
+
+    def visit(self, node: NodeProto) -> None:
+        if node.op_type in QCDQ:
+            raise QapError(
+                f"node {node.name or node.output[0]} is {node.op_type}: this is QCDQ, not QONNX",
+                "export it with brevitas.export.export_qonnx",
+            )
+        signals = [name for name in node.input if isinstance(self.tensors.get(name), Signal)]
+        if self.ended_by is not None and set(node.input) & set(self.ended_by.output):
+            raise self.refuse(node, f"it comes after {self.ended_by.op_type}")
+        if node.op_type in AFTER_THE_LOGITS and signals:
+            self.ended_by = node
+            self.graph.notes.append(f"the {node.op_type} at the end stays on the host; it does not change the largest")
+            return
+        if node.op_type in ("MultiThreshold", "StreamingDataflowPartition") or "fpgadataflow" in node.domain:
+            raise self.refuse(node, "this is FINN's own form; give the QONNX model that it was made from")
+        handler = HANDLERS.get(node.op_type)
+        if handler is None:
+            raise self.refuse(node, SUPPORTED)
+        self.tensors[node.output[0]] = handler(self, node)
+
+    def refuse(self, node: NodeProto, why: str) -> QapError:
+        return QapError(f"node {node.name or node.output[0]} ({node.op_type}) can not be lowered", why)
+
+    def signal(self, node: NodeProto) -> Signal:
+        value = self.tensors.get(node.input[0])
+        if not isinstance(value, Signal):
+            raise self.refuse(node, "its first input is not a tensor that depends on the network's input")
+        return value
+
+    def constant(self, node: NodeProto, index: int) -> np.ndarray:
+        value = self.tensors.get(node.input[index]) if index < len(node.input) else None
+        if not isinstance(value, np.ndarray):
+            raise self.refuse(node, f"its input {index} is not a constant")
+        if not np.isfinite(value).all():
+            raise QapError(
+                f"node {node.name or node.output[0]}: {node.input[index]} has NaN or infinite values",
+                "train or export the model again",
+            )
+        return value
+
+    def factors(self, node: NodeProto, index: int, channels: int) -> list[Fraction]:
+        """One exact value a channel of a constant input."""
+        value = self.tensors.get(node.input[index])
+        if isinstance(value, Quantized):
+            exact = value.value
+            if len(exact) not in (1, channels):
+                raise self.refuse(node, f"{len(exact)} values for {channels} channels")
+            return exact * channels if len(exact) == 1 else exact
+        try:
+            return fractions(self.constant(node, index), channels)
+        except ValueError as error:
+            raise self.refuse(node, str(error)) from error
+
+    # ---- dense
+
+    def dense(self, node: NodeProto) -> Signal:
+        signal, weight = self.signal(node), self.tensors.get(node.input[1])
+        if not isinstance(weight, Quantized):
+            raise self.refuse(node, "its weights are floats: a Quant or BipolarQuant node must stand on them")
+        if not signal.quantized:
+            raise self.refuse(node, "its input is not quantized: put a quantizer before it")
+        if signal.affine.clips:
+            raise self.refuse(node, "a Relu or Clip stands between the quantizer and it: put the quantizer behind")
+        integers, scale = weight.integers, np.broadcast_to(weight.scale, weight.integers.shape)
+        factor = Fraction(1)
+        if node.op_type == "Gemm":
+            options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+            if options.get("transA", 0):
+                raise self.refuse(node, "transA is not supported")
+            if options.get("transB", 0):
+                integers, scale = integers.T, scale.T
+            factor = Fraction(options.get("alpha", 1.0))
+        if integers.ndim != 2 or integers.shape[0] != signal.affine.channels:
+            raise self.refuse(node, f"weights of shape {integers.shape} for {signal.affine.channels} inputs")
+        if (scale != scale[:1]).any():
+            raise self.refuse(node, "its weight scale varies over the inputs; one scale an output is supported")
+        if len(set(signal.affine.slope)) != 1:
+            raise self.refuse(node, "its input has a scale a channel; the quantizer before it must be per tensor")
+        if self.open is not None:
+            raise self.refuse(node, "no quantizer stands between it and the dense layer before it")
+        step = signal.affine.slope[0]
+        scales = [Fraction(float(value)) * factor for value in scale[0]]
+        shifts = signal.affine.intercept
+        offsets, magnitudes = [], []
+        for scale_out, column in zip(scales, integers.T.tolist(), strict=True):
+            products = [weight * shift for weight, shift in zip(column, shifts, strict=True) if weight and shift]
+            offsets.append(scale_out * sum(products, start=Fraction(0)))
+            magnitudes.append(abs(scale_out) * sum((abs(product) for product in products), start=Fraction(0)))
+        affine = Affine.scaled([value * step for value in scales], offsets, magnitudes)
+        index = len(self.graph.layers)
+        name = self.names[index] if index < len(self.names) else node.name or f"dense{index}"
+        zero = signal.affine.intercept[0] if len(set(signal.affine.intercept)) == 1 else Fraction(0)
+        self.open = RawLayer(
+            name,
+            integers.astype(np.int64),
+            weight.bits,
+            signal.bits,
+            affine,
+            input_tensor=node.input[0],
+            input_scale=step,
+            input_zero=zero,
+            nonzero_floats=weight.nonzero_floats,
+        )
+        result = Signal(affine, 0, quantized=False)
+        if node.op_type == "Gemm" and len(node.input) > 2 and node.input[2]:
+            beta = Fraction(options.get("beta", 1.0))
+            addend = [beta * value for value in self.factors(node, 2, affine.channels)]
+            self.count_bias(affine, addend)
+            result = Signal(affine.then([Fraction(1)] * affine.channels, addend), 0, quantized=False)
+        return result
+
+    def count_bias(self, affine: Affine, addend: list[Fraction]) -> None:
+        """Remember the layer's bias, which is what is added to its accumulators first."""
+        if self.open is not None and affine == self.open.affine:
+            nonzero = sum(value != 0 for value in addend)
+            self.open = replace(self.open, biases=len(addend), nonzero_biases=nonzero)
+
+    # ---- element-wise
+
+    def arithmetic(self, node: NodeProto) -> Any:
+        values = [self.tensors.get(name) for name in node.input]
+        if not any(isinstance(value, Signal) for value in values):
+            return self.constant_arithmetic(node)
+        if all(isinstance(value, Signal) for value in values):
+            raise self.refuse(node, "it joins two branches; only chains are supported")
+        first = isinstance(values[0], Signal)
+        signal = values[0] if first else values[1]
+        assert isinstance(signal, Signal)
+        channels = signal.affine.channels
+        constant = self.factors(node, 1 if first else 0, channels)
+        one, zero = [Fraction(1)] * channels, [Fraction(0)] * channels
+        if node.op_type == "Add":
+            self.count_bias(signal.affine, constant)
+            return self.then(signal, one, constant)
+        if node.op_type == "Mul":
+            return self.then(signal, constant, zero)
+        if node.op_type == "Sub":
+            sign = Fraction(1 if first else -1)
+            return self.then(signal, [sign] * channels, [-sign * value for value in constant])
+        if not first or any(value == 0 for value in constant):
+            raise self.refuse(node, "a division by the signal, or by zero")
+        return self.then(signal, [1 / value for value in constant], zero)
+
+    def constant_arithmetic(self, node: NodeProto) -> np.ndarray:
+        left, right = self.constant(node, 0), self.constant(node, 1)
+        operation = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}[node.op_type]
+        return np.asarray(operation(left, right))
+
+    @staticmethod
+    def then(signal: Signal, factor: list[Fraction], addend: list[Fraction]) -> Signal:
+        return Signal(signal.affine.then(factor, addend), signal.bits, signal.quantized, signal.rectified)
+
+    def batch_norm(self, node: NodeProto) -> Signal:
+        signal = self.signal(node)
+        channels = signal.affine.channels
+        gamma, beta, mean, variance = (self.factors(node, index, channels) for index in range(1, 5))
+        options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        epsilon = Fraction(float(options.get("epsilon", np.float32(1e-5))))
+        if any(value + epsilon <= 0 for value in variance):
+            raise self.refuse(node, "a running variance below 0")
+        factor = [g * inverse_sqrt(v + epsilon) for g, v in zip(gamma, variance, strict=True)]
+        centred = signal.affine.then([Fraction(1)] * channels, [-value for value in mean])
+        return Signal(centred.then(factor, beta), signal.bits, signal.quantized)
+
+    def relu(self, node: NodeProto) -> Signal:
+        signal = self.signal(node)
+        return Signal(signal.affine.clip(Fraction(0), None), signal.bits, signal.quantized, rectified=True)
+
+    def clip(self, node: NodeProto) -> Signal:
+        signal = self.signal(node)
+        ends = []
+        for index in (1, 2):
+            given = index < len(node.input) and node.input[index]
+            ends.append(self.factors(node, index, 1)[0] if given else None)
+        return Signal(signal.affine.clip(ends[0], ends[1]), signal.bits, signal.quantized)
+
+    def same(self, node: NodeProto) -> Any:
+        return self.tensors[node.input[0]]
+
+    def transpose(self, node: NodeProto) -> Any:
+        value = self.tensors[node.input[0]]
+        if isinstance(value, Signal):
+            raise self.refuse(node, SUPPORTED)
+        order = next((list(item.ints) for item in node.attribute if item.name == "perm"), None)
+        if isinstance(value, Quantized):
+            scale = np.broadcast_to(value.scale, value.integers.shape)
+            return replace(value, integers=value.integers.transpose(order), scale=scale.transpose(order))
+        return value.transpose(order)
+
+    # ---- quantizers
+
+    def quantizer(self, node: NodeProto) -> tuple[int, Levels, np.ndarray]:
+        """(bits, levels without scale, scale array) of a Quant or BipolarQuant node."""
+        scale = self.constant(node, 1).astype(np.float64)
+        if (scale <= 0).any():
+            raise self.refuse(node, "its scale must be above 0")
+        if node.op_type == "BipolarQuant":
+            return 1, Levels(-1, 1, (), rounding="SIGN"), scale
+        zero_point, bits = self.constant(node, 2), self.constant(node, 3)
+        if bits.size != 1 or float(bits.reshape(-1)[0]) != int(bits.reshape(-1)[0]) or int(bits.reshape(-1)[0]) < 1:
+            raise self.refuse(node, "its bit width must be one whole number")
+        if len(set(zero_point.reshape(-1).tolist())) != 1 or float(zero_point.reshape(-1)[0]) % 1:
+            raise self.refuse(node, "its zero point must be one whole number")
+        width, zero = int(bits.reshape(-1)[0]), int(zero_point.reshape(-1)[0])
+        options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        signed, narrow = bool(options.get("signed", 1)), bool(options.get("narrow", 0))
+        rounding = options.get("rounding_mode", b"ROUND").decode().upper()
+        if rounding not in ROUNDINGS:
+            raise self.refuse(node, f"rounding mode {rounding}; known: {', '.join(ROUNDINGS)}")
+        low = -(2 ** (width - 1)) + narrow if signed else 0
+        high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
+        return width, Levels(low, high, (), zero, rounding), scale
+
+    def quant(self, node: NodeProto) -> Any:
+        value = self.tensors.get(node.input[0])
+        bits, levels, scale = self.quantizer(node)
+        if isinstance(value, np.ndarray):
+            return self.quantize_constant(node, bits, levels, scale)
+        if not isinstance(value, Signal):
+            raise self.refuse(node, "it quantizes what is quantized already")
+        try:
+            scales = tuple(fractions(scale, value.affine.channels))
+        except ValueError as error:
+            raise self.refuse(node, str(error)) from error
+        if value.rectified and levels.low < 0 and bits > 1:
+            raise QapError(
+                f"node {node.name or node.output[0]}: a signed quantizer after a Relu",
+                "half of its integers can never occur: use an unsigned one (Uint8ActPerTensorFloat)",
+            )
+        levels = Levels(levels.low, levels.high, scales, levels.zero_point, levels.rounding)
+        if self.open is not None:
+            self.close(value.affine, levels, bits, node.output[0])
+        elif self.graph.input is None:
+            self.input_quantizer(node, value, levels, bits)
+        else:
+            raise self.refuse(node, "it quantizes what is quantized already")
+        return Signal(Affine.scaled(list(scales)), bits, quantized=True)
+
+    def quantize_constant(self, node: NodeProto, bits: int, levels: Levels, scale: np.ndarray) -> Quantized:
+        # In float32, as Brevitas and qonnx divide: the integers that the network was trained with are the definition.
+        value, scale = self.constant(node, 0).astype(np.float32), scale.astype(np.float32)
+        if levels.rounding == "SIGN":
+            integers = np.where(value >= 0, 1, -1)
+        else:
+            rounding = ROUNDINGS[levels.rounding]
+            rounded = np.clip(rounding(value / scale + levels.zero_point), levels.low, levels.high)
+            integers = rounded - levels.zero_point
+        return Quantized(integers.astype(np.int64), scale, bits, int(np.count_nonzero(value)))
+
+    def input_quantizer(self, node: NodeProto, signal: Signal, levels: Levels, bits: int) -> None:
+        affine = signal.affine
+        if affine.clips or any(slope <= 0 for slope in affine.slope):
+            raise self.refuse(node, "only scaling and shifting may stand before the input's quantizer")
+        scale = tuple(float(s / slope) for s, slope in zip(levels.scale, affine.slope, strict=True))
+        offset = tuple(float(-shift / slope) for shift, slope in zip(affine.intercept, affine.slope, strict=True))
+        zero = levels.zero_point
+        self.graph.input = InputQuantizer(
+            levels.low - zero, levels.high - zero, _shortest(scale), _shortest(offset), zero, levels.rounding
+        )
+        self.graph.input_bits = bits
+
+    def close(self, affine: Affine, levels: Levels | None, bits: int | None, tensor: str) -> None:
+        assert self.open is not None
+        closed = replace(self.open, affine=affine, levels=levels, output_bits=bits, output_tensor=tensor)
+        self.graph.layers.append(closed)
+        self.open = None
+
+    def finish(self) -> None:
+        """Close the last layer; the graph must end in it or in its quantizer."""
+        last = [value for value in self.tensors.items() if isinstance(value[1], Signal)][-1]
+        signal = last[1]
+        assert isinstance(signal, Signal)
+        if self.open is not None:
+            self.close(signal.affine, None, None, last[0])
+        if not self.graph.layers:
+            raise QapError("the graph has no dense layer", SUPPORTED)
+        end = self.graph.layers[-1].levels
+        if end is not None and (
+            len(set(signal.affine.slope)) != 1
+            or set(signal.affine.intercept) != {Fraction(0)}
+            or signal.affine.clips
+            or signal.affine.slope[0] <= 0
+        ):
+            raise QapError("what follows the last quantizer can not be lowered", "end the network in the quantizer")
+
+
+def _shortest(values: tuple[float, ...]) -> tuple[float, ...]:
+    return values[:1] if len(set(values)) == 1 else values
+
+
+HANDLERS: dict[str, Callable[[_Walk, NodeProto], Any]] = {
+    "MatMul": _Walk.dense,
+    "Gemm": _Walk.dense,
+    "Add": _Walk.arithmetic,
+    "Sub": _Walk.arithmetic,
+    "Mul": _Walk.arithmetic,
+    "Div": _Walk.arithmetic,
+    "BatchNormalization": _Walk.batch_norm,
+    "Relu": _Walk.relu,
+    "Clip": _Walk.clip,
+    "Transpose": _Walk.transpose,
+    "Quant": _Walk.quant,
+    "BipolarQuant": _Walk.quant,
+    **dict.fromkeys(SHAPE_ONLY, _Walk.same),
+}

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the layers of a QONNX graph to the integer network, exactly.
+
+A hidden layer becomes integer weights and, a channel, the sorted accumulator values where its quantizer steps
+up. A channel whose real value falls with the accumulator (a negative batch-norm gamma) has its weights negated,
+so that every step function rises. The last layer becomes logits of one common scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from qap2fpga.errors import QapError
+from qap2fpga.lower.exact import Affine, Levels, thresholds
+from qap2fpga.lower.logits import choose_logits
+from qap2fpga.lower.values import Graph, RawLayer
+from qap2fpga.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
+
+
+def lower(graph: Graph) -> IntegerNetwork:
+    """The integer network of `graph`, layer for layer (nothing is dropped yet); see also `fit_logits`.
+
+    Raises `QapError` that names the layer when it is pruned away whole or has scales that do not fit.
+    """
+    if graph.input is None:
+        raise QapError("the network has no input quantizer", "give --input-data FILE or --input-range LOW,HIGH")
+    low = np.full(graph.layers[0].weights.shape[0], graph.input.low)
+    high = np.full(graph.layers[0].weights.shape[0], graph.input.high)
+    layers: list[DenseLayer] = []
+    output_scale = Fraction(1)
+    for index, raw in enumerate(graph.layers):
+        if not raw.weights.any():
+            raise QapError(
+                f"layer {raw.name} is pruned away: every weight is zero",
+                "prune it less; nothing would reach the output",
+            )
+        if raw.levels is not None:
+            layer = _hidden(raw, low, high)
+            if len(set(raw.levels.scale)) == 1:
+                output_scale = raw.levels.scale[0]
+            elif index == len(graph.layers) - 1:
+                raise QapError(
+                    f"layer {raw.name}: the outputs have a scale a channel", "end the network with one scale for all"
+                )
+        else:
+            layer, output_scale = _last(raw, low, high, np.zeros((0, raw.weights.shape[1]), np.int64))
+        layers.append(layer)
+        low, high = layer.activation.reach(*layer.reach(low, high))
+    return IntegerNetwork(tuple(layers), graph.input, output_scale, tuple(graph.notes))
+
+
+def _dense(raw: RawLayer, weights: np.ndarray, activation: Step | Logits) -> DenseLayer:
+    return DenseLayer(raw.name, weights, activation, raw.weight_bits, raw.input_bits, raw.output_bits)
+
+
+def rising(raw: RawLayer) -> tuple[np.ndarray, Affine]:
+    """The layer's weights and affine map with the sign of falling channels moved into the weights."""
+    signs = np.array([-1 if slope < 0 else 1 for slope in raw.affine.slope])
+    return raw.weights * signs, replace(raw.affine, slope=tuple(abs(slope) for slope in raw.affine.slope))
+
+
+def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> DenseLayer:
+    assert raw.levels is not None
+    weights, affine = rising(raw)
+    lowest, highest = DenseLayer(raw.name, weights, Step(np.zeros((1, 1), np.int64)), 0, 0).reach(low, high)
+    rows = [
+        thresholds(affine, channel, raw.levels, int(lowest[channel]), int(highest[channel]))
+        for channel in range(affine.channels)
+    ]
+    sign = raw.levels.rounding == "SIGN"
+    base = raw.levels.low - raw.levels.zero_point
+    return _dense(raw, weights, Step(np.array(rows, np.int64).reshape(affine.channels, -1), base, 2 if sign else 1))
+
+
+def fit_logits(network: IntegerNetwork, graph: Graph, integers: np.ndarray) -> IntegerNetwork:
+    """`network` with the scale of its logits chosen so that the argmax on `integers` (n, inputs) is the exact one.
+
+    A network that ends in a quantizer is returned as it is.
+    """
+    last = network.layers[-1]
+    if isinstance(last.activation, Step):
+        return network
+    hidden = network.trace(integers)[-2] if len(network.layers) > 1 else integers
+    layer, scale = _last(graph.layers[-1], *network.ranges[-1].inputs, last.accumulate(hidden))
+    return replace(network, layers=(*network.layers[:-1], layer), output_scale=scale)
+
+
+def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray, accumulators: np.ndarray) -> tuple[DenseLayer, Fraction]:
+    if raw.affine.clips:
+        raise QapError(f"layer {raw.name}: a Relu or Clip ends the network", "quantize its output, or leave it out")
+    bare = _dense(raw, raw.weights, Step(np.zeros((1, 1), np.int64)))
+    logits = choose_logits(raw.affine, accumulators, *bare.reach(low, high))
+    return _dense(raw, raw.weights, logits), Fraction(2) ** -logits.fraction
+
+
+@dataclass(frozen=True)
+class LayerMeaning:
+    """What a layer's integers mean, for comparisons with float executions; see `ties`."""
+
+    raw: RawLayer
+    weights: np.ndarray
+    affine: Affine
+    levels: Levels | None
+    input: InputQuantizer | None
+
+
+def meanings(graph: Graph) -> list[LayerMeaning]:
+    """The exact real meaning of every layer of the lowered network, in order."""
+    result = []
+    for index, raw in enumerate(graph.layers):
+        weights, affine = rising(raw) if raw.levels is not None else (raw.weights, raw.affine)
+        result.append(LayerMeaning(raw, weights, affine, raw.levels, graph.input if index == 0 else None))
+    return result

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model file to a proven integer network: read, export, lower, compact, and compare each with the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qap2fpga import data
+from qap2fpga.checkpoint import file as checkpoint
+from qap2fpga.checkpoint.module import build
+from qap2fpga.checkpoint.widths import Widths
+from qap2fpga.design import Simulation
+from qap2fpga.errors import CheckFailed, QapError
+from qap2fpga.lower import bops, export, ties
+from qap2fpga.lower.compact import compact
+from qap2fpga.lower.graph import input_is_quantized, read
+from qap2fpga.lower.integer import fit_logits, lower, meanings
+from qap2fpga.lower.values import Graph, RawLayer
+from qap2fpga.network import DenseLayer, IntegerNetwork, Logits
+from qap2fpga.quiet import quiet
+from qap2fpga.simulate.vectors import extremes, random_vectors
+
+DEFAULT_INPUT_BITS = 8
+QONNX_ROWS = 256
+TORCH_ROWS = 20000
+RANDOM_VECTORS, RECORDED_VECTORS = 1000, 1000
+SEED = 20210504  # any fixed number: the same input gives the same bytes
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the user gave: the model file and what it does not say itself. `range` is (low, high) of the inputs."""
+
+    path: Path
+    widths: Widths
+    data: Path | None = None
+    range: tuple[float, float] | None = None
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The reference and what was found on the way to it.
+
+    `lowered` is layer for layer the graph's; `network` is compacted. `recorded` (n, inputs) are integers of real
+    inputs with their `labels`; `random` and `extreme` are made. `float_inputs` (n, inputs) are the real inputs.
+    """
+
+    network: IntegerNetwork
+    lowered: IntegerNetwork
+    qonnx: Any
+    recorded: np.ndarray
+    labels: np.ndarray | None
+    random: np.ndarray
+    extreme: np.ndarray
+    first_input: np.ndarray | None
+    simulations: tuple[Simulation, ...]
+    facts: dict[str, Any]
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """All vectors that hardware is tried on: recorded (the first thousand), random, extreme."""
+        return np.concatenate([self.recorded[:RECORDED_VECTORS], self.random, self.extreme])
+
+
+def prepare(source: Source, say: Callable[[str], None]) -> Prepared:
+    """Read and lower `source`. Raises `QapError` for input that can not be used, `CheckFailed` for a disagreement."""
+    if source.path.suffix == ".onnx":
+        return _from_onnx(source, say)
+    return _from_checkpoint(source, say)
+
+
+def _from_checkpoint(source: Source, say: Callable[[str], None]) -> Prepared:
+    say("reading the checkpoint")
+    model = checkpoint.read(source.path, source.widths)
+    rows = data.load(source.data, model.inputs, source.classes) if source.data else None
+    if rows is None and model.example is not None:
+        rows = data.Rows(model.example, model.labels)
+    raw = None
+    if not model.has_input_quantizer:
+        bits, scale, signed = _input_quantizer(source, rows)
+        raw, model = model, checkpoint.with_input_quantizer(model, bits, scale, signed)
+    say("exporting to QONNX")
+    module, qonnx = export.export(model)
+    names = tuple(op.name for op in model.ops if op.kind == "dense")
+    say("lowering to integers")
+    graph = read(qonnx, names)
+    graph.notes[:0] = model.notes
+    float_rows = rows.values if rows is not None else _real(graph, 1000)
+    notes: dict[str, Any] = {"masked": {name: int((~mask).sum()) for name, mask in model.masks.items()}}
+    if raw is not None and rows is not None:
+        with quiet():
+            plain = export.torch_values(build(raw), float_rows)[1][-1]
+        notes["input_quantizer_cost"] = _cost(plain, export.torch_values(module, float_rows)[1][-1], rows.labels)
+    engines = {"torch": lambda: export.torch_values(module, float_rows[:TORCH_ROWS])}
+    return _finish(source, graph, qonnx, rows, float_rows, engines, notes, say)
+
+
+def _from_onnx(source: Source, say: Callable[[str], None]) -> Prepared:
+    if source.widths.weight or source.widths.activation:
+        raise QapError("bit widths were given, but a QONNX file has its own", "leave --bits and the like out")
+    say("reading the graph")
+    qonnx = export.load(source.path)
+    size = int(np.prod(qonnx.get_tensor_shape(qonnx.graph.input[0].name)[1:]))
+    rows = data.load(source.data, size, source.classes) if source.data else None
+    notes: dict[str, Any] = {}
+    remarks = []
+    declared = export.declared_input(qonnx)
+    if declared is not None:  # integers come in: a quantizer of scale 1 changes nothing and says what they are
+        qonnx = export.add_input_quantizer(qonnx, declared[0], 1.0, declared[1])
+    if not input_is_quantized(qonnx):
+        read_error_first(qonnx)
+        bits, scale, signed = _input_quantizer(source, rows)
+        if rows is not None:
+            some = data.Rows(rows.values[:QONNX_ROWS], None if rows.labels is None else rows.labels[:QONNX_ROWS])
+            output = qonnx.graph.output[0].name
+            plain = export.execute(qonnx, some.values)[output]
+            qonnx = export.add_input_quantizer(qonnx, bits, scale, signed)
+            with_it = export.execute(qonnx, some.values)[qonnx.graph.output[0].name]
+            notes["input_quantizer_cost"] = _cost(plain, with_it, some.labels)
+        else:
+            qonnx = export.add_input_quantizer(qonnx, bits, scale, signed)
+        remarks.append(f"the model has no input quantizer: one of {bits} bits with scale {scale:g} was put before it")
+    say("lowering to integers")
+    graph = read(qonnx)
+    graph.notes[:0] = remarks
+    float_rows = rows.values if rows is not None else _real(graph, 1000)
+    return _finish(source, graph, qonnx, rows, float_rows, {}, notes, say)
+
+
+def read_error_first(qonnx: Any) -> None:
+    """An operation that can not be lowered is the user's first concern, before a missing input quantizer."""
+    trial = export.add_input_quantizer(export.copy(qonnx), DEFAULT_INPUT_BITS, 1.0, True)
+    read(trial)
+
+
+def _input_quantizer(source: Source, rows: data.Rows | None) -> tuple[int, float, bool]:
+    bits = source.widths.input or DEFAULT_INPUT_BITS
+    if source.range is not None:
+        low, high = source.range
+        return bits, data.scale_for_range(low, high, bits), low < 0
+    if rows is None:
+        raise QapError(
+            "the model has no input quantizer", "give --input-data FILE (npz with X) or --input-range LOW,HIGH"
+        )
+    scale, signed = data.power_of_two_scale(rows.values, bits)
+    return bits, scale, signed
+
+
+def _real(graph: Graph, count: int) -> np.ndarray:
+    """Real inputs for comparisons when the user gave none: uniform over what the input quantizer takes."""
+    assert graph.input is not None
+    quantizer, inputs = graph.input, graph.layers[0].weights.shape[0]
+    integers = np.random.default_rng(SEED).integers(quantizer.low, quantizer.high, (count, inputs), endpoint=True)
+    return (integers * np.asarray(quantizer.scale) + np.asarray(quantizer.offset)).astype(np.float32)
+
+
+def _finish(
+    source: Source,
+    graph: Graph,
+    qonnx: Any,
+    rows: data.Rows | None,
+    float_rows: np.ndarray,
+    engines: dict[str, Callable[[], tuple[list[np.ndarray], list[np.ndarray]]]],
+    notes: dict[str, Any],
+    say: Callable[[str], None],
+) -> Prepared:
+    lowered = lower(graph)
+    integers = lowered.input.quantize(float_rows)
+    recorded = integers if rows is not None else integers[:0]
+    random, extreme = random_vectors(lowered, RANDOM_VECTORS, SEED), extremes(lowered)
+    vectors = np.concatenate([integers, random, extreme])
+    lowered = fit_logits(lowered, graph, vectors)
+    network = compact(lowered)
+    simulations = [_same("compacted network (numpy)", "lowered network", lowered, network, vectors)]
+    meaning = meanings(graph)
+    for engine, values in engines.items():
+        say(f"comparing with {engine}")
+        some = float_rows[:TORCH_ROWS]
+        simulations.append(_float(engine, len(some), ties.compare(engine, lowered, meaning, *values(), some)))
+    say("comparing with QONNX")
+    some = float_rows[:QONNX_ROWS]
+    context = export.execute(qonnx, some)
+    entered = [context[raw.input_tensor].reshape(len(some), -1) for raw in graph.layers]
+    left = [context[raw.output_tensor].reshape(len(some), -1) for raw in graph.layers]
+    simulations.append(_float("qonnx", len(some), ties.compare("qonnx", lowered, meaning, entered, left, some)))
+    labels = rows.labels if rows is not None else None
+    facts = {
+        "file": source.path.name,
+        "data": None if source.data is None else source.data.name,
+        "rows": len(recorded),
+        **_describe(graph, lowered, network),
+        **notes,
+        "accuracy": accuracy(network, recorded, labels),
+        "notes": list(network.notes),
+    }
+    first = float_rows[0] if len(recorded) else None
+    return Prepared(network, lowered, qonnx, recorded, labels, random, extreme, first, tuple(simulations), facts)
+
+
+def _same(engine: str, compared: str, one: IntegerNetwork, other: IntegerNetwork, vectors: np.ndarray) -> Simulation:
+    wrong = (one.run(vectors) != other.run(vectors)).any(axis=1)
+    if wrong.any():
+        raise CheckFailed(
+            f"{engine} differs from the {compared} on vector {int(wrong.argmax())}", "please report this bug"
+        )
+    return Simulation(engine, version("numpy"), compared, len(vectors), 0)
+
+
+def _float(engine: str, rows: int, found: int) -> Simulation:
+    compared = "layer by layer with the integer network, on the same integers"
+    return Simulation(engine, version(engine), compared, rows, 0, rounding_ties=found)
+
+
+def accuracy(network: IntegerNetwork, recorded: np.ndarray, labels: np.ndarray | None) -> float | None:
+    """Part of the rows whose largest output is the labelled one; None without labels."""
+    if labels is None or network.outputs == 1 or not len(recorded):
+        return None
+    return float((network.run(recorded).argmax(axis=1) == labels).mean())
+
+
+def _cost(plain: np.ndarray, quantized: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
+    """What the added input quantizer does to the float model's outputs (n, outputs)."""
+    before, after = plain.argmax(axis=1), quantized.argmax(axis=1)
+    cost: dict[str, Any] = {
+        "rows": len(plain),
+        "same_class": float((before == after).mean()),
+        "largest_difference": float(np.abs(plain - quantized).max()),
+    }
+    if labels is not None:
+        cost |= {"accuracy_raw": float((before == labels).mean()), "accuracy": float((after == labels).mean())}
+    return cost
+
+
+def _describe(graph: Graph, lowered: IntegerNetwork, network: IntegerNetwork) -> dict[str, Any]:
+    per_layer = bops.of_layers(graph.layers)
+    layers = [
+        _layer(raw, count, layer, network.ranges[index].accumulator_bits)
+        for index, (raw, count, layer) in enumerate(zip(graph.layers, per_layer, network.layers, strict=True))
+    ]
+    last = network.layers[-1].activation
+    return {
+        "inputs": lowered.inputs,
+        "outputs": lowered.outputs,
+        "input": {**asdict(lowered.input), "bits": graph.input_bits, "signed": lowered.input.signed},
+        "output": {"kind": "logits" if isinstance(last, Logits) else "levels", "scale": str(network.output_scale)},
+        "layers": layers,
+        "bops": asdict(bops.total(per_layer)),
+    }
+
+
+def _layer(raw: RawLayer, count: bops.Bops, compacted: DenseLayer, accumulator_bits: int) -> dict[str, Any]:
+    zeros = int(raw.weights.size - np.count_nonzero(raw.weights))
+    return {
+        "name": raw.name,
+        "kind": compacted.kind,
+        "inputs": raw.weights.shape[0],
+        "outputs": raw.weights.shape[1],
+        "weight_bits": raw.weight_bits,
+        "input_bits": raw.input_bits,
+        "output_bits": raw.output_bits,
+        "weights": raw.weights.size,
+        "zeros": zeros,
+        "bops": asdict(count),
+        "hardware": {
+            "inputs": compacted.inputs,
+            "outputs": compacted.outputs,
+            "nonzeros": compacted.nonzeros,
+            "weight_bits": compacted.weight_width,
+            "accumulator_bits": accumulator_bits,
+        },
+    }

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a tensor of a QONNX graph can be, and what reading a graph gives: integer layers with exact real meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from qap2fpga.lower.exact import Affine, Levels
+from qap2fpga.network import InputQuantizer
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A constant behind a quantizer: `integers * scale`. Scale broadcasts against the integers.
+
+    `nonzero_floats` is how many of the stored floats are not 0, before rounding.
+    """
+
+    integers: np.ndarray
+    scale: np.ndarray
+    bits: int
+    nonzero_floats: int = 0
+
+    @property
+    def value(self) -> list[Fraction]:
+        """Exact real values, flattened."""
+        scale = np.broadcast_to(self.scale, self.integers.shape).reshape(-1)
+        return [int(n) * Fraction(float(s)) for n, s in zip(self.integers.reshape(-1), scale, strict=True)]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A tensor that depends on the input. `bits` of its integers; `quantized` once they are activations."""
+
+    affine: Affine
+    bits: int
+    quantized: bool
+    rectified: bool = False
+
+
+@dataclass(frozen=True)
+class RawLayer:
+    """A dense layer as the graph has it: integer `weights` (inputs, outputs), the exact real value of its
+    accumulators before the quantizer, and that quantizer (None at the end of most networks).
+    """
+
+    name: str
+    weights: np.ndarray
+    weight_bits: int
+    input_bits: int
+    affine: Affine
+    levels: Levels | None = None
+    output_bits: int | None = None
+    output_tensor: str = ""
+    input_tensor: str = ""
+    input_scale: Fraction = Fraction(1)
+    input_zero: Fraction = Fraction(0)
+    nonzero_floats: int = 0
+    biases: int = 0
+    nonzero_biases: int = 0
+
+
+@dataclass
+class Graph:
+    """What `read` found: the input's quantizer, the layers in order, remarks for people."""
+
+    input: InputQuantizer | None = None
+    layers: list[RawLayer] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    input_bits: int = 0
+    input_tensor: str = ""

