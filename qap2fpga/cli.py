@@ -142,6 +142,61 @@ def report(
 
 
 @app.command()
+def train(
+    data: Annotated[Path, typer.Option(help=".npz with X (rows, features), y, features and classes")],
+    output: Annotated[Path, typer.Option(help="the model.pt to write")],
+    vectors: Annotated[Path | None, typer.Option(help="also write standardised test rows here, for build")] = None,
+    widths: Annotated[str, typer.Option(help="neurons of the hidden layers")] = "64,32,32",
+    weight_bits: Annotated[int, typer.Option(help="2 to 16")] = 6,
+    activation_bits: Annotated[int, typer.Option(help="2 to 16")] = 6,
+    input_bits: Annotated[int, typer.Option(help="2 to 16")] = 8,
+    sparsity: Annotated[float, typer.Option(help="part of the weights to prune")] = 0.8,
+    l1: Annotated[float, typer.Option(help="strength of the L1 term on the weights")] = 1e-5,
+    batch_norm: Annotated[bool, typer.Option(help="batch norm behind every hidden layer")] = True,
+    epochs: Annotated[int, typer.Option(help="most epochs of the dense training")] = 60,
+    learning_rate: Annotated[float, typer.Option(help="of Adam")] = 3e-3,
+    seed: Annotated[int, typer.Option(help="the same seed and versions give the same bytes")] = 1,
+) -> None:
+    """Quantization-aware training and pruning of a dense network, beside a float one of the same shape."""
+    from qap2fpga.train import TrainConfig
+    from qap2fpga.train import train as run
+
+    config = TrainConfig(
+        data,
+        output,
+        vectors,
+        _numbers(widths, "--widths"),
+        weight_bits,
+        activation_bits,
+        input_bits,
+        sparsity,
+        l1=l1,
+        batch_norm=batch_norm,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    result = run(config, print)
+    print(
+        f"{result.output}: accuracy {100 * result.accuracy:.2f} % of {result.test_rows} test rows "
+        f"(float {100 * result.float_accuracy:.2f} %), {100 * result.sparsity:.1f} % zeros"
+    )
+
+
+@app.command("simulate-jets")
+def simulate_jets(
+    output: Annotated[Path, typer.Argument(help="the .npz to write")],
+    jets_a_class: Annotated[int, typer.Option(help="jets of each of the five classes")] = 4800,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same jets")] = 1,
+    processes: Annotated[int | None, typer.Option(help="one a core, if not given")] = None,
+) -> None:
+    """Simulate jets with Pythia and FastJet (pip install 'qap2fpga[simulate]'). A stopped run resumes."""
+    from qap2fpga.train.jets import JetConfig, generate
+
+    generate(JetConfig(output, output.with_suffix(".chunks"), jets_a_class, seed=seed, processes=processes), print)
+
+
+@app.command()
 def boards() -> None:
     """List the boards; another one is another YAML file."""
     from rich.console import Console

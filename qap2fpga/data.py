@@ -63,17 +63,23 @@ def _renumber(labels: np.ndarray, given: list[str], wanted: tuple[str, ...]) -> 
     return np.array([wanted.index(name) for name in given])[labels]
 
 
-def power_of_two_scale(values: np.ndarray, bits: int) -> tuple[float, bool]:
-    """(scale, signed) of the power-of-two quantizer of `bits` with the least mean squared error on `values`."""
-    signed = bool((values < 0).any())
-    largest = float(np.abs(values).max()) or 1.0
-    top = scale_for_range(-largest if signed else 0.0, largest, bits)
+def power_of_two_scale(values: np.ndarray, bits: int, *, signed: bool) -> float:
+    """The power of two that loses least of real `values` (any shape) as integers of `bits`.
 
-    def error(scale: float) -> float:
-        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-        return float(np.mean((values - scale * np.clip(np.rint(values / scale), low, high)) ** 2))
+    Loss is the mean absolute error of `scale * clamp(round(x / scale), low, high)`. Values beyond the range are
+    clipped: a range that held the long tails of jet features would leave few steps for everything else. The
+    absolute error gives the tails less of a say than the squared one, which on the example's data chooses twice
+    the scale: a higher validation loss in all of four pairs of runs.
+    """
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    exact = values.astype(np.float64)
 
-    return min((top / 2**k for k in range(bits)), key=error), signed
+    def error(exponent: int) -> float:
+        scale = 2.0**exponent
+        return float(np.mean(np.abs(np.clip(np.rint(exact / scale), low, high) * scale - exact)))
+
+    top = math.ceil(math.log2(scale_for_range(-1.0 if signed else 0.0, 1.0, bits) * (np.abs(exact).max() or 1.0)))
+    return 2.0 ** min(range(top - bits, top + 1), key=error)
 
 
 def scale_for_range(low: float, high: float, bits: int) -> float:

@@ -149,8 +149,8 @@ def _input_quantizer(source: Source, rows: data.Rows | None) -> tuple[int, float
         raise QapError(
             "the model has no input quantizer", "give --input-data FILE (npz with X) or --input-range LOW,HIGH"
         )
-    scale, signed = data.power_of_two_scale(rows.values, bits)
-    return bits, scale, signed
+    signed = bool((rows.values < 0).any())
+    return bits, data.power_of_two_scale(rows.values, bits, signed=signed), signed
 
 
 def _real(graph: Graph, count: int) -> np.ndarray:

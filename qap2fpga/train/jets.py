@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated 1 TeV jets of five classes, with the features of the hls4ml LHC jet data.
+
+A graviton resonance of 2 TeV, made in 13 TeV proton collisions, decays to a pair of gluons, light quarks,
+tops, W or Z bosons (Pythia 8.3, arXiv:2203.11601); bosons decay to quarks. Visible particles with |eta| < 4
+are clustered into anti-kT jets of radius 0.8 (FastJet, arXiv:1111.6097). A jet with a pT of 920 to 1080 GeV
+and |eta| < 1.5 is kept, at most one an event, so that no two jets are related. Grooming is the modified mass
+drop tagger (Dasgupta et al. 2013, arXiv:1307.0007) with z_cut = 0.1 on a Cambridge/Aachen tree, following the
+harder branch.
+
+There is no detector simulation, and the generator differs from that of the hls4ml data: accuracies measured
+here compare networks with each other, not with published ones.
+
+Generation is cut into chunks. A chunk depends on nothing but its recipe (class, number, seed, settings,
+versions), whose hash is in its file name: a run that was stopped goes on where it was, and chunks of two
+recipes never mix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import io
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qap2fpga.errors import QapError
+from qap2fpga.files import write_atomically
+from qap2fpga.train.features import FEATURES, FloatArray, jet_features
+
+CLASSES = ("g", "q", "t", "w", "z")
+
+COMMON_SETTINGS = (
+    "Print:quiet = on",
+    "Beams:eCM = 13000.",
+    "ExtraDimensionsG*:all = on",
+    "5100039:m0 = 2000",
+    "5100039:mWidth = 20",
+    "5100039:mMin = 1900",
+    "5100039:mMax = 2200",
+    "5100039:doForceWidth = on",
+    "5100039:onMode = off",
+    "23:onMode = off",
+    "23:onIfAny = 1 2 3 4 5",
+    "24:onMode = off",
+    "24:onIfAny = 1 2 3 4 5",
+)
+DECAYS = {
+    "g": "5100039:onIfMatch = 21 21",
+    "q": "5100039:onIfAny = 1 2 3",
+    "t": "5100039:onIfMatch = 6 -6",
+    "w": "5100039:onIfMatch = 24 -24",
+    "z": "5100039:onIfMatch = 23 23",
+}
+RADIUS = 0.8
+PARTICLE_ETA = 4.0
+JET_ETA = 1.5
+JET_PT = (920.0, 1080.0)
+Z_CUT = 0.1
+# A Cambridge/Aachen radius beyond any distance within a jet: one tree of all its constituents.
+TREE_RADIUS = 10.0
+TESTED_VERSION = "install the tested version: pip install 'qap2fpga[simulate]'"
+# Pythia's seeds end at 900,000,000: 1,800 seeds of ours, 5 classes, 100,000 chunks.
+CHUNKS_A_CLASS = 100_000
+SEEDS = 1_800
+
+
+@dataclass(frozen=True)
+class JetConfig:
+    """What to simulate and where to put it.
+
+    `folder` keeps the chunks; `output` is the merged npz: X (N, 16) float32 raw features, y (N,) int64,
+    features, classes, recipe (JSON). Rows are chunk by chunk, the classes taking turns.
+    """
+
+    output: Path
+    folder: Path
+    jets_a_class: int = 4800
+    chunk: int = 200
+    seed: int = 1
+    processes: int | None = None  # None: one a core
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One unit of work: `size` jets of class `name`, a function of these four values alone."""
+
+    name: str
+    number: int
+    size: int
+    seed: int
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that decides the content, as plain JSON values."""
+        return {
+            "class": self.name,
+            "chunk": self.number,
+            "jets": self.size,
+            "seed": self.seed,
+            "settings": [*COMMON_SETTINGS, DECAYS[self.name]],
+            "cuts": [RADIUS, PARTICLE_ETA, JET_ETA, *JET_PT, Z_CUT],
+            "features": list(FEATURES),
+            "versions": versions(),
+        }
+
+    def path(self, folder: Path) -> Path:
+        """The file of this chunk; another recipe gives another name."""
+        digest = hashlib.sha256(json.dumps(self.recipe()).encode()).hexdigest()[:12]
+        return folder / f"{self.name}-{self.number:05d}-{digest}.npy"
+
+    def pythia_seed(self) -> int:
+        """Different for every (seed, class, number), within Pythia's 1..900,000,000."""
+        return 1 + (self.seed * len(CLASSES) + CLASSES.index(self.name)) * CHUNKS_A_CLASS + self.number
+
+
+JetSource = Callable[[Chunk], NDArray[np.float32]]
+
+
+def versions() -> dict[str, str]:
+    """Versions of the simulation programs. Raises `QapError` if one is not installed."""
+    try:
+        return {name: importlib.metadata.version(name) for name in ("pythia8mc", "fastjet")}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise QapError(f"simulating jets needs {error.name}", "pip install 'qap2fpga[simulate]'") from error
+
+
+def generate(config: JetConfig, report: Callable[[str], None]) -> Path:
+    """Simulate the chunks that are not there yet, on all cores, merge them and return `config.output`.
+
+    Raises `QapError` for a missing extra or numbers out of range, before any work.
+    """
+    _check(config)
+    versions()
+    folder, chunks = config.folder, list(chunks_of(config))
+    missing = [chunk for chunk in chunks if not chunk.path(folder).exists()]
+    report(f"{len(chunks) - len(missing)} of {len(chunks)} chunks are there")
+    # Spawned, not forked: the caller may hold threads, and a worker's standard output is closed.
+    context = multiprocessing.get_context("spawn")
+    workers = config.processes or os.cpu_count() or 1
+    if missing:
+        with ProcessPoolExecutor(workers, context, initializer=_silence) as pool:
+            jobs = [pool.submit(write_chunk, chunk, folder) for chunk in missing]
+            try:
+                for count, job in enumerate(as_completed(jobs), 1):
+                    job.result()
+                    report(f"chunk {len(chunks) - len(missing) + count} of {len(chunks)}")
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    merge(config)
+    return config.output
+
+
+def chunks_of(config: JetConfig) -> Iterator[Chunk]:
+    """All chunks in merging order: first chunk of each class, second chunk of each class, and so on."""
+    for number, start in enumerate(range(0, config.jets_a_class, config.chunk)):
+        for name in CLASSES:
+            yield Chunk(name, number, min(config.chunk, config.jets_a_class - start), config.seed)
+
+
+def write_chunk(chunk: Chunk, folder: Path, source: JetSource | None = None) -> Path:
+    """Simulate one chunk and write it whole; `source` replaces the simulation in tests."""
+    content = io.BytesIO()
+    np.save(content, (source or simulate)(chunk))
+    path = chunk.path(folder)
+    write_atomically(path, content.getvalue())
+    return path
+
+
+def merge(config: JetConfig) -> None:
+    """Write all chunks into `config.output`. Raises `QapError` if one is not there."""
+    rows, labels = [], []
+    for chunk in chunks_of(config):
+        path = chunk.path(config.folder)
+        if not path.exists():
+            raise QapError(f"chunk {path} is missing", "run the generation again: it goes on where it was")
+        rows.append(np.load(path))
+        labels.append(np.full(chunk.size, CLASSES.index(chunk.name), np.int64))
+    recipe = {
+        "jets_a_class": config.jets_a_class,
+        "chunk": config.chunk,
+        "seed": config.seed,
+        "settings": list(COMMON_SETTINGS),
+        "decays": DECAYS,
+        "cuts": {
+            "radius": RADIUS,
+            "particle_eta": PARTICLE_ETA,
+            "jet_eta": JET_ETA,
+            "jet_pt": JET_PT,
+            "z_cut": Z_CUT,
+        },
+        "versions": versions(),
+    }
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        X=np.concatenate(rows),
+        y=np.concatenate(labels),
+        features=np.array(FEATURES),
+        classes=np.array(CLASSES),
+        recipe=np.array(json.dumps(recipe)),
+    )
+    write_atomically(config.output, content.getvalue())
+
+
+def simulate(chunk: Chunk) -> NDArray[np.float32]:
+    """Features, shape (size, 16), of `chunk.size` simulated jets. Raises `QapError` for a missing extra."""
+    pythia = _load("pythia8mc").Pythia("", False)
+    fastjet = _load("fastjet")
+    seeds = ("Random:setSeed = on", f"Random:seed = {chunk.pythia_seed()}")
+    for setting in (*COMMON_SETTINGS, DECAYS[chunk.name], *seeds):
+        if not pythia.readString(setting):
+            raise QapError(f"Pythia does not know '{setting}'", TESTED_VERSION)
+    if not pythia.init():
+        raise QapError("Pythia does not start with our settings", TESTED_VERSION)
+    chance = np.random.default_rng(chunk.pythia_seed())
+    rows: list[FloatArray] = []
+    while len(rows) < chunk.size:
+        if not pythia.next():
+            continue
+        row = _one_jet(fastjet, pythia.event, int(chance.integers(2)))
+        if row is not None:
+            rows.append(row)
+    return np.array(rows, np.float32)
+
+
+def _one_jet(fastjet: Any, event: Any, which: int) -> FloatArray | None:
+    """Features of the hardest (`which` 0) or second (1) jet of an event, None if it fails the cuts."""
+    particles = [
+        fastjet.PseudoJet(p.px(), p.py(), p.pz(), p.e())
+        for p in (event[i] for i in range(event.size()))
+        if p.isFinal() and p.isVisible() and abs(p.eta()) < PARTICLE_ETA
+    ]
+    # A PseudoJet asks its ClusterSequence for everything: the sequence must live as long.
+    sequence = fastjet.ClusterSequence(particles, fastjet.JetDefinition(fastjet.antikt_algorithm, RADIUS))
+    jets = fastjet.sorted_by_pt(sequence.inclusive_jets(JET_PT[0] / 2))
+    if len(jets) <= which or not JET_PT[0] < jets[which].pt() < JET_PT[1] or abs(jets[which].eta()) > JET_ETA:
+        return None
+    members = list(jets[which].constituents())
+    groomed, mass = groom(fastjet, members)
+    return jet_features(_coordinates(members), groomed, mass)
+
+
+def groom(fastjet: Any, members: list[Any]) -> tuple[FloatArray, float]:
+    """Modified mass drop: what is left of the `members` (n, 3), and its mass in GeV.
+
+    The Cambridge/Aachen tree is undone from the top; where the softer of two branches carries less than
+    `Z_CUT` of their pT it is dropped, else the grooming ends (Dasgupta et al. 2013, section 7).
+    """
+    tree = fastjet.ClusterSequence(members, fastjet.JetDefinition(fastjet.cambridge_algorithm, TREE_RADIUS))
+    jet = fastjet.sorted_by_pt(tree.inclusive_jets())[0]
+    harder, softer = fastjet.PseudoJet(), fastjet.PseudoJet()
+    while jet.has_parents(harder, softer):
+        if harder.pt() < softer.pt():
+            harder, softer = softer, harder
+        if softer.pt() > Z_CUT * (harder.pt() + softer.pt()):
+            break
+        jet, harder, softer = harder, fastjet.PseudoJet(), fastjet.PseudoJet()
+    return _coordinates(list(jet.constituents())), float(jet.m())
+
+
+def _coordinates(particles: list[Any]) -> FloatArray:
+    return np.array([(p.pt(), p.rap(), p.phi()) for p in particles])
+
+
+def _load(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise QapError(f"simulating jets needs {name}", "pip install 'qap2fpga[simulate]'") from error
+
+
+def _silence() -> None:
+    """FastJet prints a banner from C++: send a worker's standard output nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+def _check(config: JetConfig) -> None:
+    if config.jets_a_class < 1 or config.chunk < 1:
+        raise QapError("jets and chunk size must be at least 1", "ask for one jet or more")
+    if not 0 <= config.seed < SEEDS:
+        raise QapError(f"seed {config.seed} is out of range", f"choose 0 to {SEEDS - 1}")
+    if (config.jets_a_class - 1) // config.chunk >= CHUNKS_A_CLASS:
+        raise QapError("too many chunks", "choose larger chunks")
+    if config.processes is not None and config.processes < 1:
+        raise QapError("processes must be at least 1", "leave it out to use all cores")
