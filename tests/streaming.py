@@ -40,6 +40,7 @@ module sums(input ap_clk, input ap_rst_n, input [7:0] in0_TDATA, input in0_TVALI
     assign out0_TDATA = {3'd0, stage2};
 endmodule
 """
+DECLARED = "    reg [7:0] frames;"
 FAULTS = {
     "wrong bit": ("out0_TDATA = {3'd0, stage2}", "out0_TDATA = {3'd0, stage2 ^ (stage2 == 13'd0)}"),
     "dropped frame": ("take && beat == 3}", "take && beat == 3 && frames != 40}"),
@@ -62,11 +63,12 @@ def sums(folder: Path, fault: str | None = None) -> Design:
         assert text.count(old) == 1, fault
         text = text.replace(old, new)
     if fault == "uninitialised":
-        text = text.replace("    reg [7:0] frames;", "    reg [7:0] frames;\n    reg never;\n    always @(posedge ap_clk) never <= never;")
+        text = text.replace(DECLARED, f"{DECLARED}\n    reg never;\n    always @(posedge ap_clk) never <= never;")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sums.v").write_text(text)
-    # One element width a stream: the sums are read as two fields of 7 bits would not fit, see `expected`.
-    return Design("test", folder, "sums", ("sums.v",), (), Stream("in0", 8, 2, 3, True), Stream("out0", 1, 1, 13, True), 4)
+    # Both sums are one element of 13 bits, so that there are three bits of padding.
+    source, sink = Stream("in0", 8, 2, 3, True), Stream("out0", 1, 1, 13, True)
+    return Design("test", folder, "sums", ("sums.v",), (), source, sink, 4)
 
 
 def frames(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An integer network to a FINN dataflow design: the main verb, `generate`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qap2fpga.backends.finn import estimate, folding, session
+from qap2fpga.backends.finn import plan as planning
+from qap2fpga.backends.finn.latency import latency
+from qap2fpga.backends.finn.options import FinnOptions
+from qap2fpga.backends.finn.plan import deep_pipeline
+from qap2fpga.backends.finn.tail import Tail, tail
+from qap2fpga.board import Board
+from qap2fpga.design import Design, Stream
+from qap2fpga.files import write_atomically
+from qap2fpga.network import IntegerNetwork
+
+Progress = Callable[[str], None]
+
+
+def generate(
+    network: IntegerNetwork,
+    board: Board,
+    folder: Path,
+    options: FinnOptions,
+    vectors: np.ndarray,
+    progress: Progress = lambda line: None,
+) -> Design:
+    """Build `network`, compacted and normalised, for `board` below `folder`, and say what came of it.
+
+    `vectors` (n, inputs) are input integers that each step's graph is executed with, besides the extreme ones.
+    `folder` then has `rtl/` (the design), `NN_step.onnx` (the graph after each step) and `folding.json`.
+    Raises `QapError` for what FINN's RTL can not do and for what does not fit, `CheckFailed` for a step of FINN
+    that changed the network.
+    """
+    version = session.version()
+    plan = planning.plan(network, last_thresholds=options.output_kind != "accumulators")
+    costs = folding.Costs(plan, network, board, options.output_kind)
+    chosen = folding.choose(costs, options)
+    progress(f"folding for a frame every {chosen.interval} cycles: {_describe(chosen)}")
+
+    folder.mkdir(parents=True, exist_ok=True)
+    names = chosen.nodes(plan)
+    write_atomically(folder / "folding.json", json.dumps(names, indent=2) + "\n")
+    rtl = folder / "rtl"
+    shutil.rmtree(rtl, ignore_errors=True)
+    with session.session(folder) as scratch:
+        model = _transform(network, plan, board, names, chosen, folder, scratch, vectors, progress)
+        from qap2fpga.backends.finn.stitch import TOP, stitch
+
+        first, last = plan.layers[0], plan.layers[-1]
+        pe = chosen.layers[-1][1]
+        end = tail(network, options.output_kind, pe, _last_bits(plan))
+        sources = stitch(model, end, rtl)
+    progress(f"{len(sources.verilog)} sources and {len(sources.data)} memory contents in {rtl}")
+    return Design(
+        backend="finn",
+        folder=rtl,
+        top=TOP,
+        sources=tuple(sources.verilog),
+        data=tuple(sources.data),
+        input=Stream("in0", first.mw, chosen.layers[0][0], first.input_bits, first.input_signed),
+        output=_output(end, last, pe),
+        interval_cycles=chosen.interval,
+        latency_cycles=latency(plan, chosen, end, deep_pipeline=deep_pipeline(board)),
+        details={
+            "finn_version": version,
+            "folding": names,
+            "nodes": _nodes(plan, costs, chosen),
+            "widened": list(plan.widened),
+            "estimate": asdict(chosen.cost),
+            "blackboxes": ["DSP48E1", "DSP48E2", "LUT6_2"],
+        },
+    )
+
+
+def _transform(
+    network: IntegerNetwork, plan: planning.Plan, board: Board, names: dict[str, dict[str, int]],
+    chosen: folding.Folding, folder: Path, scratch: Path, vectors: np.ndarray, progress: Progress,
+) -> Any:  # fmt: skip
+    """Run the recipe, each step's graph saved and compared with `network`."""
+    with session.quiet():
+        from qap2fpga.backends.finn import check, graph, steps
+    reference = check.Reference(network, check.stimuli(network, vectors))
+    depths = {
+        f"MVAU_rtl_{index}": folding.fifo_depth(layer, simd)
+        for index, (layer, (simd, _)) in enumerate(zip(plan.layers, chosen.layers, strict=True))
+        if index
+    }
+    recipe = steps.Recipe(plan, board, names, depths, scratch)
+    for old in folder.glob("[0-9][0-9]_*.onnx"):
+        old.unlink()
+    with session.quiet():
+        model = graph.write(plan)
+    for number, (name, step) in enumerate((("qonnx", steps.start), *steps.STEPS)):
+        with session.quiet():
+            model = step(model, recipe)
+        reference.compare(name, model)
+        write_atomically(folder / f"{number:02}_{name}.onnx", steps.portable(model))
+        progress(f"{number:02} {name}: {len(model.graph.node)} nodes, {len(reference.inputs)} vectors exact")
+    return model
+
+
+def _last_bits(plan: planning.Plan) -> int:
+    last = plan.layers[-1]
+    return last.accumulator_bits if last.thresholds is None else last.activation_bits
+
+
+def _output(end: Tail, last: planning.LayerPlan, pe: int) -> Stream:
+    if not end.modules:
+        signed = last.thresholds is None
+        return Stream("out0", last.mh, pe, last.accumulator_bits if signed else last.activation_bits, signed)
+    module = end.modules[-1]
+    elements = 1 if module.kind == "qap_class" else last.mh
+    return Stream("out0", elements, module.out_lanes, module.out_bits, module.out_signed)
+
+
+def _describe(chosen: folding.Folding) -> str:
+    return ", ".join(f"SIMD {simd} PE {pe}" for simd, pe in chosen.layers)
+
+
+def _nodes(plan: planning.Plan, costs: folding.Costs, chosen: folding.Folding) -> list[dict[str, Any]]:
+    """One entry a node: what it is, how it is folded, what it should cost."""
+    entries: list[dict[str, Any]] = []
+    for index, (layer, (simd, pe)) in enumerate(zip(plan.layers, chosen.layers, strict=True)):
+        if index:
+            between = costs.between(index, chosen.layers[index - 1][1], simd)
+            entries.append({
+                "name": f"in front of MVAU_rtl_{index}", "op_type": "StreamingFIFO_rtl", "layer": layer.name,
+                "estimate": asdict(between),
+            })  # fmt: skip
+        mvau = costs.mvau(index, simd, pe)
+        activation = f"{'INT' if layer.input_signed else 'UINT'}{layer.input_bits}"
+        entries.append({
+            "name": f"MVAU_rtl_{index}", "op_type": "MVAU_rtl", "layer": layer.name, "cycles": mvau.cycles,
+            "MW": layer.mw, "MH": layer.mh, "SIMD": simd, "PE": pe, "lanes": mvau.lanes,
+            "weights": f"INT{layer.weight_bits}", "activations": activation,
+            "accumulators": f"INT{layer.accumulator_bits}", "estimate": asdict(estimate.mvau(mvau)),
+        })  # fmt: skip
+        thresholds = costs.thresholding(index, pe)
+        if thresholds is not None:
+            entries.append({
+                "name": f"Thresholding_rtl_{index}", "op_type": "Thresholding_rtl", "layer": layer.name,
+                "cycles": thresholds.cycles, "MH": layer.mh, "PE": pe, "thresholds": (1 << thresholds.bits) - 1,
+                "activations": f"UINT{layer.activation_bits}", "estimate": asdict(estimate.thresholding(thresholds)),
+            })  # fmt: skip
+    for kind, cost in costs.tail(chosen.layers[-1][1]):
+        entries.append({"name": kind, "op_type": kind, "layer": plan.layers[-1].name, "estimate": asdict(cost)})
+    return entries

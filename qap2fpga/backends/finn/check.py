@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Execute FINN's graph after a step and compare every layer with the integer network, exactly."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+from qonnx.custom_op.registry import getCustomOp
+
+from qap2fpga.backends.finn.session import quiet
+from qap2fpga.errors import CheckFailed
+from qap2fpga.network import IntegerNetwork, Step
+
+# Attributes of FINN's nodes that hold a tensor's shape, so also the number of vectors.
+SHAPES = ("inShape", "outShape", "folded_shape", "normal_shape")
+
+
+def stimuli(network: IntegerNetwork, vectors: np.ndarray, count: int = 32) -> np.ndarray:
+    """Input integers (n, inputs): all at the minimum, all at the maximum, alternating, then `count` vectors."""
+    low, high = network.input.low, network.input.high
+    odd = np.arange(network.inputs) % 2
+    extremes = [np.full(network.inputs, low), np.full(network.inputs, high),
+                np.where(odd, high, low), np.where(odd, low, high)]  # fmt: skip
+    return np.concatenate([np.stack(extremes), vectors[:count]]).astype(np.int64)
+
+
+class Reference:
+    """The integers that each layer must show, for one set of input vectors."""
+
+    def __init__(self, network: IntegerNetwork, inputs: np.ndarray) -> None:
+        self.inputs = inputs
+        self.names = [layer.name for layer in network.layers]
+        self.accumulators, self.counts = [], []
+        values = inputs
+        for layer in network.layers:
+            sums = layer.accumulate(values)
+            self.accumulators.append(sums)
+            values = layer.activation.apply(sums)
+            step = layer.activation
+            self.counts.append((values - step.base) // step.step if isinstance(step, Step) else values)
+
+    def compare(self, step: str, model: ModelWrapper) -> None:
+        """Execute `model` and compare. Raises `CheckFailed` naming step, layer, channel and vector."""
+        layers = {"sums": 0, "activations": 0}
+        for kind, found in execute(model, self.inputs):
+            layer = layers[kind]
+            layers[kind] += 1
+            expected = (self.accumulators if kind == "sums" else self.counts)[layer]
+            if found.shape != expected.shape:
+                raise CheckFailed(f"FINN step '{step}': layer {self.names[layer]} has shape {found.shape}")
+            wrong = np.argwhere(found != expected)
+            if len(wrong):
+                vector, channel = (int(value) for value in wrong[0])
+                what = "accumulator" if kind == "sums" else "activation"
+                raise CheckFailed(
+                    f"FINN step '{step}' changed the network: layer {self.names[layer]}, channel {channel}, "
+                    f"vector {vector}: {what} {found[vector, channel]:g}, must be {expected[vector, channel]} "
+                    f"({len(wrong)} of {expected.size} differ)",
+                    f"vector {vector} is {self.inputs[vector].tolist()}",
+                )
+        if layers["sums"] != len(self.names):
+            raise CheckFailed(f"FINN step '{step}' left {layers['sums']} of {len(self.names)} layers")
+
+
+def execute(model: ModelWrapper, inputs: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """What every layer computes, in order: ('sums' or 'activations', values (n, channels))."""
+    batch = _batched(model, len(inputs))
+    name = batch.graph.input[0].name
+    with quiet():
+        context = execute_onnx(batch, {name: inputs.astype(np.float32)}, return_full_exec_context=True)
+    results = []
+    for node in batch.graph.node:
+        if node.op_type.startswith(("MatMul", "MVAU")):
+            results.append(("sums", context[node.output[0]]))
+        elif node.op_type.startswith(("MultiThreshold", "Thresholding")):
+            results.append(("activations", context[node.output[0]]))
+    if batch.graph.node[-1].output[0] != batch.graph.output[0].name:
+        raise CheckFailed("the last node of FINN's graph is not its output")
+    return results
+
+
+def _batched(model: ModelWrapper, count: int) -> ModelWrapper:
+    """A copy of `model`, whose tensors are (1, channels), for `count` vectors at once."""
+    batch = ModelWrapper(copy.deepcopy(model.model))
+    graph = batch.graph
+    for value in [*graph.input, *graph.output, *graph.value_info]:
+        if batch.get_initializer(value.name) is None:
+            value.type.tensor_type.shape.dim[0].dim_value = count
+    for node in graph.node:
+        if node.domain.startswith("finn"):
+            instance = getCustomOp(node)
+            legal = instance.get_nodeattr_types()
+            if "numInputVectors" in legal:
+                instance.set_nodeattr("numInputVectors", [count])
+            for attribute in SHAPES:
+                if attribute in legal:
+                    instance.set_nodeattr(attribute, [count, *list(instance.get_nodeattr(attribute))[1:]])
+            if "exec_mode" in legal:
+                instance.set_nodeattr("exec_mode", "cppsim")
+    return batch

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a design will need of the board, node by node, before it is made: the numbers the folding search uses.
+
+DSPs are exact: they follow from mvu.sv. With W-bit narrow-range weights, A-bit activations and a multiplier
+port of 25 bits (27 on DSP48E2), one DSP does ``lanes = 1 + (25 - W) // (W + A - 1)`` products of one
+activation with different weights, and an MVAU has ``ceil(PE / lanes) * SIMD`` of them. (FINN's own estimate,
+``ceil(PE / 4) * SIMD``, is right for 4 bits only, and it says 0 LUTs.)
+
+LUTs and flip-flops are linear in a few features of a node that are read off its RTL (adder bits, buffer bits,
+ROM columns); the coefficients are in flows/finn/estimate.yaml with the tool, number of runs and error they
+were fitted with. They stand for what Yosys synthesises, not for Vivado.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import yaml
+
+from qap2fpga.design import Resources
+from qap2fpga.files import shipped
+
+# From this depth on a ROM goes to block RAM; below, to logic. Where a board's LUTs and RAMB18 are 190 to 1, 36
+# columns of 128 bits cost less as a RAMB18 than as logic, of 64 bits more.
+WEIGHT_BLOCK_RAM_DEPTH = 128
+THRESHOLD_BLOCK_RAM_DEPTH = 512
+MULTIPLIER_PORT = {"DSP48E1": 25, "DSP48E2": 27}
+
+
+@dataclass(frozen=True)
+class Mvau:
+    """An MVAU with its weights; widths in bits, `density` the part of its weights that is not zero."""
+
+    mw: int
+    mh: int
+    simd: int
+    pe: int
+    weight_bits: int
+    input_bits: int
+    accumulator_bits: int
+    density: float
+    dsp_cell: str
+
+    @property
+    def cycles(self) -> int:
+        return (self.mw // self.simd) * (self.mh // self.pe)
+
+    @property
+    def lanes(self) -> int:
+        """Products a DSP does at once."""
+        spare = MULTIPLIER_PORT[self.dsp_cell] - self.weight_bits
+        return 1 + max(spare, 0) // (self.weight_bits + self.input_bits - 1)
+
+    @property
+    def dsp(self) -> int:
+        return math.ceil(self.pe / self.lanes) * self.simd
+
+
+@dataclass(frozen=True)
+class Thresholding:
+    """A Thresholding node of `channels` channels and `2**bits - 1` thresholds of `threshold_bits` bits each."""
+
+    channels: int
+    pe: int
+    bits: int
+    threshold_bits: int
+
+    @property
+    def cycles(self) -> int:
+        return self.channels // self.pe
+
+
+def mvau_features(node: Mvau) -> dict[str, float]:
+    """What the compute part of an MVAU is made of: cross-lane corrections, adder trees, sums, the output queue."""
+    fold = node.mw // node.simd
+    products = node.simd * node.pe
+    tree = (node.simd - 1) * node.pe * (node.weight_bits + node.input_bits)
+    depth = 4 + (node.simd - 1).bit_length() + (node.simd == 1)
+    queue = node.pe * node.accumulator_bits
+    replay = node.simd * node.input_bits if node.mh > node.pe else 0
+    return {
+        "one": 1.0,
+        "canaries": float(node.simd * max(node.pe - math.ceil(node.pe / node.lanes), 0)),
+        "products": float(products),
+        "tree_bits": float(tree),
+        "sum_bits": float(queue),
+        "queue_bits": float(queue * (1 + math.ceil((depth + 1) / fold))),
+        "replay_bits": float(replay),
+        "counters": math.log2(fold) + math.log2(node.mh // node.pe),
+    }
+
+
+def mvau(node: Mvau) -> Resources:
+    """The compute part of an MVAU and its weight memory."""
+    values = mvau_features(node)
+    memory = weights(node)
+    return Resources(
+        lut=_linear("mvau", "lut", values) + _known(memory.lut),
+        ff=_linear("mvau", "ff", values) + _known(memory.ff),
+        dsp=node.dsp,
+        bram18=memory.bram18,
+        lutram=_lutram(round(values["replay_bits"]), node.mw // node.simd),
+    )
+
+
+def weights_features(bits: int, depth: int, density: float) -> dict[str, float]:
+    """A ROM of `depth` words of `bits`: sparse columns cost by their ones, others by their depth."""
+    return {"one": 1.0, "rom": bits * depth * min(1.0, 3 * density)}
+
+
+def weights(node: Mvau) -> Resources:
+    """The weight memory: logic when shallow, where zeros cost little; else block RAM."""
+    depth = node.cycles
+    bits = node.simd * node.pe * node.weight_bits
+    if depth == 1:
+        return Resources(lut=0, ff=0, dsp=0, bram18=0)
+    if depth >= WEIGHT_BLOCK_RAM_DEPTH:
+        return Resources(lut=20, ff=math.ceil(math.log2(depth)) + 1, dsp=0, bram18=block_rams(bits, depth))
+    lut = _linear("weights", "lut", weights_features(bits, depth, node.density))
+    return Resources(lut=lut, ff=bits + math.ceil(math.log2(depth)) + 1, dsp=0, bram18=0)
+
+
+def thresholding_features(node: Thresholding) -> dict[str, float]:
+    """Binary search: a stage a bit, each with its ROM, a comparison a PE, and a queue behind."""
+    logic = [depth for depth in _depths(node) if 1 < depth < THRESHOLD_BLOCK_RAM_DEPTH]
+    pipe = node.pe * node.bits
+    return {
+        "one": 1.0,
+        "rom": node.pe * node.threshold_bits * sum(map(_column, logic)),
+        "compare_bits": float(pipe * node.threshold_bits),
+        "result_bits": float(pipe * node.bits),
+        "queue_bits": float(pipe * (node.bits + 2)),
+    }
+
+
+def _column(depth: int) -> float:
+    """LUTs of one column of a threshold ROM, before fitting; above 64 words with the multiplexers."""
+    return depth / 64 + 0.1 if depth <= 64 else depth / 64 * 1.32
+
+
+def _depths(node: Thresholding) -> list[int]:
+    return [node.cycles * 2**stage for stage in range(node.bits)]
+
+
+def thresholding(node: Thresholding) -> Resources:
+    """A Thresholding node, its thresholds included."""
+    values = thresholding_features(node)
+    blocks = [depth for depth in _depths(node) if depth >= THRESHOLD_BLOCK_RAM_DEPTH]
+    return Resources(
+        lut=_linear("thresholding", "lut", values),
+        ff=_linear("thresholding", "ff", values),
+        dsp=0,
+        bram18=node.pe * sum(block_rams(node.threshold_bits, depth) for depth in blocks),
+    )
+
+
+def fifo(bits: int, depth: int) -> Resources:
+    """A FIFO in LUT RAM: six bits by 32 words are four LUTs."""
+    address = math.ceil(math.log2(max(depth - 1, 2)))
+    cells = math.ceil(bits / 6) * max(1, depth // 32)
+    return Resources(lut=10 + 3 * address, ff=bits + 4 * address + 5, dsp=0, bram18=0, lutram=cells)
+
+
+def width_converter(in_bits: int, out_bits: int) -> Resources:
+    """A width converter: a shift register where one width divides the other, a rotating buffer else.
+
+    A narrowing one is loaded in parallel, so it costs a LUT a bit; a widening one only shifts.
+    """
+    if in_bits == out_bits:
+        return Resources(lut=0, ff=0, dsp=0, bram18=0)
+    low, high = sorted((in_bits, out_bits))
+    values = {"one": 1.0, "narrow": float(low), "wide": float(high)}
+    kind = "rotator" if high % low else "narrowing" if in_bits > out_bits else "widening"
+    return Resources(lut=_linear(kind, "lut", values), ff=_linear(kind, "ff", values), dsp=0, bram18=0)
+
+
+def logits_features(pe: int, fold: int, multiplier_bits: int, sum_bits: int, in_bits: int) -> dict[str, float]:
+    """A conditional addition a multiplier bit, a register stage every four; with one beat a frame, of constants."""
+    adders = float(pe * multiplier_bits * in_bits)
+    return {
+        "one": 1.0,
+        "adders": adders if fold > 1 else 0.0,
+        "constant_adders": adders if fold == 1 else 0.0,
+        "sums": float(pe * math.ceil(multiplier_bits / 4) * sum_bits),
+    }
+
+
+def logits(pe: int, fold: int, multiplier_bits: int, sum_bits: int, in_bits: int) -> Resources:
+    """`qap_logits`."""
+    values = logits_features(pe, fold, multiplier_bits, sum_bits, in_bits)
+    return Resources(lut=_linear("logits", "lut", values), ff=_linear("logits", "ff", values), dsp=0, bram18=0)
+
+
+def classes(pe: int, bits: int) -> Resources:
+    """`qap_class`: a comparison and a choice a lane."""
+    return Resources(lut=10 + 2 * pe * bits, ff=bits + 16, dsp=0, bram18=0)
+
+
+def total(parts: list[Resources]) -> Resources:
+    """The sum, with what is not known counted as nothing."""
+    return Resources(
+        lut=sum(_known(part.lut) for part in parts), ff=sum(_known(part.ff) for part in parts),
+        dsp=sum(_known(part.dsp) for part in parts), bram18=sum(_known(part.bram18) for part in parts),
+        lutram=sum(_known(part.lutram) for part in parts),
+    )  # fmt: skip
+
+
+def block_rams(bits: int, depth: int) -> int:
+    """RAMB18 of a ROM of `depth` words: 36, 18, 9, 4, 2 or 1 bits wide at 512 to 16384 words."""
+    for width, words in ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)):
+        if depth <= words:
+            return math.ceil(bits / width)
+    return math.ceil(depth / 16384) * bits
+
+
+def _lutram(bits: int, depth: int) -> int:
+    return math.ceil(bits / 6) * math.ceil(depth / 32) if bits else 0
+
+
+def _known(value: int | None) -> int:
+    return value or 0
+
+
+@cache
+def coefficients() -> dict[str, dict[str, dict[str, float]]]:
+    """Node kind -> resource -> feature -> cells a unit; read from flows/finn/estimate.yaml."""
+    content = yaml.safe_load((shipped("flows") / "finn" / "estimate.yaml").read_text())
+    return dict(content["coefficients"])
+
+
+def _linear(kind: str, resource: str, values: dict[str, float]) -> int:
+    table = coefficients()[kind][resource]
+    return max(0, round(sum(factor * values[feature] for feature, factor in table.items())))

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the user may choose for the FINN backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qap2fpga.errors import QapError, nearest
+
+OUTPUT_KINDS = ("logits", "class", "accumulators")
+
+
+@dataclass(frozen=True)
+class FinnOptions:
+    """`folding` is the content of a folding.json: node name -> {'SIMD': n, 'PE': n}; it wins over the search.
+
+    `target_fps`: frames a second at the board's clock; the cheapest design that reaches it. Without it the
+    fastest one whose estimate stays below `max_utilization` of every resource of the board.
+    """
+
+    target_fps: float | None = None
+    max_utilization: float = 0.7
+    folding: Mapping[str, Any] | None = None
+    output_kind: str = "logits"
+    allow_oversize: bool = False
+
+    def __post_init__(self) -> None:
+        if self.output_kind not in OUTPUT_KINDS:
+            raise QapError(f"unknown output kind '{self.output_kind}'", nearest(self.output_kind, OUTPUT_KINDS))
+        if not 0 < self.max_utilization <= 1:
+            raise QapError(f"max_utilization is {self.max_utilization}", "give a part of the board, above 0, at most 1")
+        if self.target_fps is not None and self.target_fps <= 0:
+            raise QapError(f"target_fps is {self.target_fps}", "give frames a second, above 0")

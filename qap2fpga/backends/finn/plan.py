@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What FINN is asked to build, in numbers: the integer network with the widths its RTL can take.
+
+FINN's `mvu.sv` wants signed weights whose lowest value is never used (narrow range), weights and activations
+of 2 bits or more, and an accumulator at least as wide as one product. What the network has that is narrower
+is widened here, each time with a note that says so and what it costs; what is too wide is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qap2fpga.board import Board
+from qap2fpga.errors import QapError
+from qap2fpga.network import DenseLayer, IntegerNetwork, Logits, Step, width
+
+MAX_ACTIVATION_BITS = 8
+# FINN and QONNX carry every integer in a float32 while they transform and execute.
+FLOAT32_EXACT = 1 << 24
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """One dense layer as an MVAU and, if it has thresholds, the Thresholding node behind it.
+
+    `weights` is (MW, MH); widths are in bits, of the RTL: `weight_bits` is signed and narrow-range. The
+    accumulator is signed. `thresholds` is (MH, 2**activation_bits - 1), None where no thresholding follows.
+    """
+
+    name: str
+    weights: np.ndarray
+    weight_bits: int
+    input_bits: int
+    input_signed: bool
+    accumulator_bits: int
+    thresholds: np.ndarray | None
+    activation_bits: int
+
+    @property
+    def mw(self) -> int:
+        return int(self.weights.shape[0])
+
+    @property
+    def mh(self) -> int:
+        return int(self.weights.shape[1])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All layers in order; `widened` are sentences for people."""
+
+    layers: tuple[LayerPlan, ...]
+    widened: tuple[str, ...]
+
+
+def deep_pipeline(board: Board) -> bool:
+    """Whether thresholding takes two register stages a bit: for clocks of 200 MHz and more."""
+    return board.clock_ns <= 5
+
+
+def plan(network: IntegerNetwork, *, last_thresholds: bool) -> Plan:
+    """Choose the widths of `network` for FINN; `last_thresholds`: build the last layer's `Step`, if it has one.
+
+    Raises `QapError` for what FINN's RTL can not compute: activations over 8 bits, accumulators over 24.
+    """
+    _check_input(network)
+    widened: list[str] = []
+    input_bits, signed = network.input.bits, network.input.signed
+    if input_bits < 2:
+        input_bits = 2
+        widened.append("input: 1 bit as 2 bits (mvu.sv takes no 1-bit activations); every lane of the DSPs grows a bit")
+    layers = []
+    for layer, ranges in zip(network.layers, network.ranges, strict=True):
+        final = layer is network.layers[-1]
+        weight_bits = _weight_bits(layer, widened)
+        low, high = (np.minimum(ranges.inputs[0], 0), np.maximum(ranges.inputs[1], 0))
+        low, high = layer.reach(low, high)  # with the zeros, so that partial sums fit too
+        _check_accumulator(layer.name, int(low.min()), int(high.max()))
+        accumulator = max(width(min(int(low.min()), -1), int(high.max())), weight_bits + input_bits - signed)
+        thresholds, bits = None, 0
+        if isinstance(layer.activation, Step) and (last_thresholds or not final):
+            thresholds = _thresholds(layer, layer.activation, int(ranges.accumulators[1].max()), final, widened)
+            bits = width(0, thresholds.shape[1])
+        elif not final and isinstance(layer.activation, Logits):
+            raise QapError(f"layer {layer.name}: logits in the middle of the network", "only the last layer has them")
+        layers.append(
+            LayerPlan(layer.name, layer.weights, weight_bits, input_bits, signed, accumulator, thresholds, bits)
+        )
+        input_bits, signed = bits, False
+    return Plan(tuple(layers), tuple(widened))
+
+
+def _check_input(network: IntegerNetwork) -> None:
+    bits = network.input.bits
+    if bits > MAX_ACTIVATION_BITS:
+        raise QapError(
+            f"the input has {bits} bits; the FINN backend takes {MAX_ACTIVATION_BITS} at most",
+            "quantize the input to fewer bits, or use --backend rtl or hls4ml",
+        )
+
+
+def _weight_bits(layer: DenseLayer, widened: list[str]) -> int:
+    """Bits of the narrowest signed type of 2 bits or more whose lowest value no weight uses."""
+    largest = int(np.abs(layer.weights).max(initial=0))
+    bits = max(2, largest.bit_length() + 1)
+    if bits > layer.weight_width and layer.weight_width > 1:
+        widened.append(
+            f"{layer.name}: weights reach {-largest}, so {layer.weight_width} bits as {bits} "
+            "(mvu.sv on DSP48E1 takes narrow-range weights only); the weight memory grows by a bit a weight"
+        )
+    elif bits > layer.weight_bits:
+        widened.append(
+            f"{layer.name}: {layer.weight_bits}-bit weights as {bits} bits (mvu.sv takes no binary weights); "
+            f"{bits} bits of memory a weight, and a DSP lane where an XNOR would do"
+        )
+    return bits
+
+
+def _check_accumulator(name: str, low: int, high: int) -> None:
+    if max(-low, high + 1) > FLOAT32_EXACT:
+        raise QapError(
+            f"layer {name}: accumulators reach {low}..{high}; FINN carries them in float32, exact to 24 bits",
+            "use fewer bits or prune the layer, or use --backend rtl or hls4ml",
+        )
+
+
+def _thresholds(layer: DenseLayer, step: Step, high: int, final: bool, widened: list[str]) -> np.ndarray:
+    """Thresholds (MH, 2**bits - 1): filled up with thresholds that no accumulator reaches."""
+    if not final and (step.base, step.step) != (0, 1):
+        what = f"layer {layer.name}: a hidden activation of base {step.base}, step {step.step}"
+        raise QapError(what, "normalise the network first")
+    levels = step.thresholds.shape[1]
+    bits = width(0, levels)
+    if bits > MAX_ACTIVATION_BITS:
+        raise QapError(
+            f"layer {layer.name}: activations of {bits} bits; the FINN backend takes {MAX_ACTIVATION_BITS} at most",
+            "use fewer activation bits, or use --backend rtl or hls4ml",
+        )
+    if bits < 2 and not final:
+        bits = 2
+        widened.append(
+            f"{layer.name}: 1-bit activation as 2 bits (mvu.sv takes no 1-bit activations); one more threshold stage, "
+            "and every DSP lane of the next layer grows a bit"
+        )
+    never = np.full((layer.outputs, (1 << bits) - 1 - levels), high + 1, np.int64)
+    return np.concatenate([step.thresholds, never], axis=1)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Yosys in a process of its own: it prints, and a fault of it can not take the program along.
+
+Run as a file with a JSON job as its argument, and without importing qap2fpga: the job says everything.
+`elaborate` reads the sources once and lists the parts (the instances of the top module); `synthesize` maps
+some of them. Passes: https://yosyshq.readthedocs.io/projects/yosys/en/latest/cmd/synth_xilinx.html.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pyosys import libyosys
+
+BOXES = ("DSP48E1", "DSP48E2", "LUT6_2")
+STYLES = ("ram_style", "rom_style", "ramstyle", "romstyle", "ram_block", "rom_block", "syn_ramstyle", "syn_romstyle")
+
+
+class Yosys:
+    """One design, and the passes run on it."""
+
+    def __init__(self) -> None:
+        self.design = libyosys.Design()
+
+    def run(self, command: str, *more: str | Path) -> None:
+        """Run a pass; the words of `command` and `more` are its arguments, so a path may hold anything."""
+        libyosys.Pass.call(self.design, [*command.split(), *map(str, more)])
+
+
+def plain(identifier: Any) -> str:
+    """The name without Yosys' leading backslash."""
+    return str(identifier.str()).removeprefix("\\")
+
+
+def elaborate(job: dict[str, Any]) -> dict[str, Any]:
+    """Read `sources` and write the elaborated design to `rtlil`.
+
+    Returns `parts`: instance to (module, cost); the cost is the number of bits of all cells of its subtree.
+    """
+    yosys = Yosys()
+    boxes = " ".join(f"--blackboxed-module {name}" for name in BOXES)
+    options = "--keep-hierarchy --allow-use-before-declare --ignore-assertions --ignore-timing"
+    yosys.run(f"read_slang --top {job['top']} {boxes} {options}", *job["sources"])
+    yosys.run("hierarchy -top", job["top"])
+    yosys.run("write_rtlil", job["rtlil"])
+    modules = {module.name.str(): module for module in yosys.design.modules_.values()}
+    top = modules["\\" + job["top"]]
+    parts = {}
+    for cell in top.cells_.values():
+        name = cell.type.str()
+        if name in modules and name.removeprefix("\\") not in BOXES:
+            parts[plain(cell.name)] = (name.removeprefix("\\"), cost(modules[name], modules))
+    return {"parts": parts}
+
+
+def cost(module: Any, modules: dict[str, Any]) -> int:
+    """A measure of the work that a module and everything below it makes."""
+    total = 0
+    for cell in module.cells_.values():
+        inner = modules.get(cell.type.str())
+        if inner is None:
+            total += sum(signal.size() for signal in cell.connections_.values())
+        elif plain(cell.type) not in BOXES:
+            total += cost(inner, modules)
+    return total
+
+
+def synthesize(job: dict[str, Any]) -> dict[str, Any]:
+    """Map the modules `keep` of the design in `rtlil`, and the top itself if `glue`; the others are black boxes.
+
+    Writes one Verilog netlist a module into `folder`, named as `files` says. Returns `cells`: for each
+    module the number of cells by type.
+    """
+    yosys, folder = Yosys(), Path(job["folder"])
+    yosys.run("read_rtlil", job["rtlil"])
+    top, keep, boxes = job["top"], job["keep"], job["boxes"]
+    for module in boxes:
+        # Cells of a black box are kept as they are; its content goes, so that nothing is mapped twice.
+        yosys.run("blackbox", select(module))
+    for module in keep:
+        yosys.run("setattr -mod -set keep_hierarchy 1", select(module))
+    if "-nobram" in job["options"]:
+        # The option alone leaves the memories whose source asks for block RAM by attribute.
+        for objects in ("m:*", "t:$mem*"):
+            yosys.run("setattr " + " ".join(f"-unset {name}" for name in STYLES), objects)
+    options = " ".join(job["options"])
+    yosys.run(f"synth_xilinx -family {job['family']} -top {top} -flatten -noiopad -noclkbuf {options}")
+    yosys.run("delete t:$scopeinfo")
+    statistics = folder / f"{job['name']}.stat.json"
+    yosys.run("tee -q -o", statistics, "stat", "-json")
+    report = json.loads(statistics.read_text())
+    wanted = [*keep, top] if job["glue"] else keep
+    cells = {}
+    for module in wanted:
+        found = report["modules"].get("\\" + module) or report["modules"][module]
+        cells[module] = found["num_cells_by_type"]
+        yosys.run("select", select(module))
+        yosys.run("write_verilog -noattr -selected", folder / job["files"][module])
+        yosys.run("select -clear")
+    return {"cells": cells}
+
+
+def select(module: str) -> str:
+    """A selection of exactly this module; its name may hold characters that are patterns."""
+    return "\\" + "".join(f"[{letter}]" if letter in "*?" else letter.replace("[", "\\[") for letter in module)
+
+
+def main() -> None:
+    job_file = Path(sys.argv[1])
+    job = json.loads(job_file.read_text())
+    result = {"elaborate": elaborate, "synthesize": synthesize}[job["verb"]](job)
+    target = Path(job["result"])
+    partial = target.with_suffix(".part")
+    partial.write_text(json.dumps(result))
+    partial.replace(target)
+
+
+if __name__ == "__main__":
+    main()
