@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def _parse(content: Any, path: Path) -> Board:
         raise QapError(f"{path}: missing {', '.join(missing)}", "see docs/add-a-board.md for what each means")
     for key, kind in kinds.items():
         value = content[key]
-        good = isinstance(value, str) if kind == "str" else isinstance(value, (int, float)) and value > 0
+        good = isinstance(value, str) if kind == "str" else isinstance(value, (int, float)) and 0 < value < math.inf
         if not good or (kind == "int" and not isinstance(value, int)) or isinstance(value, bool):
             wanted = {"str": "a text", "int": "a whole number above 0", "float": "a number above 0"}[kind]
             raise QapError(f"{path}: {key} is {value!r}", f"it must be {wanted}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -23,6 +24,8 @@ Model = Annotated[
     Path, typer.Argument(help="model.pt of qap2fpga.save, a Brevitas state dict (.pth), or QONNX (.onnx)")
 ]
 BoardName = Annotated[str, typer.Option("--board", help="a name that `qap2fpga boards` lists, or a YAML file")]
+# Any file that a library writes may meet a full disk; that is no bug of ours.
+MACHINE_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 Bits = Annotated[str | None, typer.Option(help="one number, or one a layer: 6 or 6,6,4,6")]
 
 
@@ -35,6 +38,12 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in MACHINE_REFUSES:
+            raise
+        cure = "make room, look at the permissions, or choose another folder with --output"
+        print(f"qap2fpga: {error.filename or 'a file'}: {error.strerror}\n  {cure}", file=sys.stderr)
+        sys.exit(QapError.exit_code)
 
 
 @app.command()
@@ -262,12 +271,14 @@ def _range(text: str | None) -> tuple[float, float] | None:
 def _json(path: Path | None) -> Any:
     if path is None:
         return None
+    cure = "take the folding.json of a build as a start"
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise QapError(
-            f"{path} is not a folding file: {error}", "take the folding.json of a build as a start"
-        ) from error
+        raise QapError(f"{path} is not a folding file: {error}", cure) from error
+    if not isinstance(content, dict):
+        raise QapError(f"{path} is not a folding file: it holds a {type(content).__name__}", cure)
+    return content
 
 
 def _newest() -> list[Path]:

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import math
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from qap2fpga.errors import QapError, nearest
+
+KEYS = ("X", "y", "classes")
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,16 @@ def load(path: Path, inputs: int, classes: tuple[str, ...] = ()) -> Rows:
     """
     try:
         content = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         why = "does not exist" if not path.exists() else f"can not be read: {error}"
         raise QapError(f"{path} {why}", "give an .npz with X (rows, inputs) and y, or an .npy") from error
-    arrays = {"X": content} if isinstance(content, np.ndarray) else {key: content[key] for key in content.files}
-    if "X" not in arrays:
-        raise QapError(f"{path} has no array 'X'", f"it has: {', '.join(arrays) or 'nothing'}")
+    if not isinstance(content, np.ndarray) and "X" not in content.files:
+        raise QapError(f"{path} has no array 'X'", f"it has: {', '.join(content.files) or 'nothing'}")
+    try:
+        arrays = {"X": content} if isinstance(content, np.ndarray) else {k: content[k] for k in KEYS if k in content}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        cure = "save X and y as numbers and classes as texts, not as objects, with numpy.savez"
+        raise QapError(f"{path} can not be read: {error}", cure) from error
     values = arrays["X"]
     if values.ndim > 2:
         values = values.reshape(len(values), -1)
@@ -48,8 +56,12 @@ def load(path: Path, inputs: int, classes: tuple[str, ...] = ()) -> Rows:
     if labels.ndim == 2:
         labels = labels.argmax(axis=1)
     if labels.shape != (len(values),) or labels.dtype.kind not in "iuf":
-        raise QapError(f"{path}: y has shape {labels.shape} for {len(values)} rows", "y holds one class number a row")
-    return Rows(values, _renumber(labels.astype(np.int64), [str(name) for name in arrays.get("classes", ())], classes))
+        found = f"shape {labels.shape} and type {labels.dtype}"
+        raise QapError(f"{path}: y has {found} for {len(values)} rows", "y holds one class number a row")
+    numbers = labels.astype(np.int64)
+    if (numbers != labels).any() or (numbers < 0).any():
+        raise QapError(f"{path}: y has labels that are not 0, 1, 2, ...", "y holds one class number a row")
+    return Rows(values, _renumber(numbers, [str(name) for name in arrays.get("classes", ())], classes))
 
 
 def _renumber(labels: np.ndarray, given: list[str], wanted: tuple[str, ...]) -> np.ndarray:
@@ -60,6 +72,8 @@ def _renumber(labels: np.ndarray, given: list[str], wanted: tuple[str, ...]) -> 
     for name in given:
         if name not in wanted:
             raise QapError(f"the data has class '{name}', --classes has not", nearest(name, wanted))
+    if labels.max() >= len(given):
+        raise QapError(f"the data has label {labels.max()} and names {len(given)} classes", "name all of them")
     return np.array([wanted.index(name) for name in given])[labels]
 
 
@@ -76,14 +90,17 @@ def power_of_two_scale(values: np.ndarray, bits: int, *, signed: bool) -> float:
 
     def error(exponent: int) -> float:
         scale = 2.0**exponent
-        return float(np.mean(np.abs(np.clip(np.rint(exact / scale), low, high) * scale - exact)))
+        integers = np.where(exact >= 0, 1, -1) if sign else np.clip(np.rint(exact / scale), low, high)
+        return float(np.mean(np.abs(integers * scale - exact)))
 
+    sign = signed and bits == 1
     top = math.ceil(math.log2(scale_for_range(-1.0 if signed else 0.0, 1.0, bits) * (np.abs(exact).max() or 1.0)))
-    return 2.0 ** min(range(top - bits, top + 1), key=error)
+    return 2.0 ** min(range(top - (8 if sign else bits), top + 1), key=error)
 
 
 def scale_for_range(low: float, high: float, bits: int) -> float:
-    """The smallest power of two with which integers of `bits` reach from `low` to `high`."""
-    ends = (-low / 2 ** (bits - 1), high / (2 ** (bits - 1) - 1)) if low < 0 else (high / (2**bits - 1),)
+    """The smallest power of two with which integers of `bits` reach from `low` to `high`; one signed bit is -1, +1."""
+    largest = max(1, 2 ** (bits - 1) - 1)
+    ends = (-low / 2 ** (bits - 1), high / largest) if low < 0 else (high / (2**bits - 1),)
     needed = max(ends)
     return 2.0 ** math.ceil(math.log2(needed))

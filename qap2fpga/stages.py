@@ -7,6 +7,7 @@ the model's bytes, the options, the program's own sources, the tools' versions, 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -56,23 +57,24 @@ class BuildFolder:
     def __init__(self, path: Path, progress: Progress) -> None:
         self.path, self.progress = path, progress
         self.lock: IO[str] | None = None
-        self.made = False
+        self.made: list[Path] = []
 
     def __enter__(self) -> BuildFolder:
         if self.path.exists() and not self.path.is_dir():
             raise QapError(f"{self.path} is a file", "choose another folder with --output")
-        self.made = not self.path.exists()
-        if not self.made and any(self.path.iterdir()) and not (self.path / MARK).is_dir():
-            raise QapError(f"{self.path} holds something else than a build", "choose another folder with --output")
         try:
+            if self.path.exists() and any(self.path.iterdir()) and not (self.path / MARK).is_dir():
+                raise QapError(f"{self.path} holds something else than a build", "choose another folder with --output")
+            self.made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
             (self.path / MARK).mkdir(parents=True, exist_ok=True)
             self.lock = (self.path / MARK / "lock").open("w")
         except OSError as error:
+            self._take_away()
             raise cannot_write(self.path, error) from error
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self.made = False
+            self.lock.close()
             raise QapError(
                 f"another build is writing {self.path}", "wait for it, or choose another folder with --output"
             ) from error
@@ -81,10 +83,18 @@ class BuildFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None and self.made and not list((self.path / MARK).glob("*.json")):
-            shutil.rmtree(self.path, ignore_errors=True)
+        if kind is not None and not list((self.path / MARK).glob("*.json")):
+            self._take_away()
         if self.lock is not None:
             self.lock.close()
+
+    def _take_away(self) -> None:
+        """Remove the folder if this run made it, and those above it that it made and that are empty."""
+        if self.made:
+            shutil.rmtree(self.path, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                for folder in self.made[1:]:
+                    folder.rmdir()
 
     def result(self, name: str, key: str) -> Any | None:
         """The stored result of stage `name` if it was made under `key`."""

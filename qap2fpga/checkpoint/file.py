@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
+import pickletools
 import platform
+import zipfile
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +22,7 @@ from qap2fpga.checkpoint.spec import Model, Op, QuantSpec, check
 from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.errors import QapError
 from qap2fpga.files import write_atomically
+from qap2fpga.quiet import quiet
 
 FORMAT, VERSION = "qap2fpga-model", 1
 
@@ -47,7 +51,12 @@ def write(model: Model, path: Path, labels: Any, provenance: dict[str, Any]) -> 
         if labels is not None:
             example["labels"] = torch.as_tensor(np.asarray(labels)).to(torch.int64)
             if example["labels"].shape != example["inputs"].shape[:1]:
-                raise QapError(f"{len(example['labels'])} labels for {len(example['inputs'])} example inputs")
+                shape, rows = tuple(example["labels"].shape), len(example["inputs"])
+                raise QapError(f"labels of shape {shape} for {rows} example inputs", "give one class number a row")
+    try:
+        provenance = json.loads(json.dumps(provenance))
+    except (TypeError, ValueError) as error:
+        raise QapError(f"provenance can not be stored: {error}", "give texts, numbers, lists and dicts") from error
     versions = {name: version(name) for name in ("torch", "brevitas")} | {"python": platform.python_version()}
     content = {
         "format": FORMAT,
@@ -75,7 +84,10 @@ def read(path: Path, widths: Widths) -> Model:
     if content.get("format") == FORMAT:
         if widths.weight or widths.activation:
             raise QapError("bit widths were given, but a model.pt has its own", "leave --bits and the like out")
-        return _parse(content, path)
+        model = _parse(content, path)
+        if widths.input and model.has_input_quantizer:
+            raise QapError("--input-bits was given, but the model has its own input quantizer", "leave it out")
+        return model
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(content.get(key), dict):
             content = content[key]
@@ -83,8 +95,15 @@ def read(path: Path, widths: Widths) -> Model:
     tensors = {key: value for key, value in content.items() if isinstance(value, torch.Tensor)}
     if not tensors:
         raise QapError(f"{path}: has no tensors", "save it with qap2fpga.save, or give a PyTorch state_dict")
-    arrays = {key: value.detach().to(torch.float32).numpy() for key, value in tensors.items()}
+    arrays = {str(key): _plain_array(str(key), value) for key, value in tensors.items()}
+    foreign.check_scales(getattr(content, "_metadata", {}), path)
     return check(foreign.parse(arrays, path, widths.weight, widths.activation, widths.input))
+
+
+def _plain_array(key: str, value: torch.Tensor) -> np.ndarray:
+    if value.layout != torch.strided or value.is_complex() or value.is_quantized:
+        raise QapError(f"{key} is a complex, sparse or quantized tensor", "save plain float tensors")
+    return value.detach().to(torch.float32).numpy()
 
 
 def _load(path: Path) -> Any:
@@ -92,22 +111,37 @@ def _load(path: Path) -> Any:
         raise QapError(f"{path} is a folder", "give the model file in it")
     if not path.exists():
         raise QapError(f"{path} does not exist", "check the path")
+    if not path.stat().st_size:
+        raise QapError(f"{path} is empty", "save it again")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with quiet():
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Weights only load failed" in str(error) or "weights_only" in str(error):
+        if zipfile.is_zipfile(path) or _is_pickle(path):
             cure = "nothing was executed; save a state_dict, or the module with qap2fpga.save"
             raise QapError(
                 f"{path}: a pickle that is not plain tensors and could run code when loaded", cure
             ) from error
-        raise _unreadable(path, error) from error
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, "it is not a PyTorch file") from error
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+        if "TorchScript" in str(error):
+            cure = "save a state_dict, or the module with qap2fpga.save"
+            raise QapError(f"{path} is a TorchScript archive, which could run code when loaded", cure) from error
+        told = str(error).splitlines()[0].split(". ")[0] if isinstance(error, (OSError, RuntimeError)) else ""
+        raise _unreadable(path, told or "it is not a PyTorch file, or not a whole one") from error
 
 
-def _unreadable(path: Path, error: Exception) -> QapError:
-    first = (str(error) or type(error).__name__).splitlines()[0][:160]
-    return QapError(f"{path} can not be read: {first}", "it is empty, truncated or not a PyTorch file; save it again")
+def _is_pickle(path: Path) -> bool:
+    """Whether a file is a whole pickle; told without executing any of it."""
+    try:
+        with path.open("rb") as stream:
+            return sum(1 for _ in pickletools.genops(stream)) > 2
+    except Exception:  # genops raises whatever the garbage leads it to
+        return False
+
+
+def _unreadable(path: Path, why: str) -> QapError:
+    return QapError(f"{path} can not be read: {why[:160]}", "it is truncated or not a PyTorch file; save it again")
 
 
 def _parse(content: dict[str, Any], path: Path) -> Model:
@@ -140,4 +174,8 @@ def with_input_quantizer(model: Model, bits: int, scale: float, signed: bool) ->
     """The same model behind an input quantizer of `bits` and one power-of-two `scale`."""
     quantizer = QuantSpec(bits, signed, False, np.asarray(scale, np.float32))
     note = f"the model has no input quantizer: one of {bits} bits with scale {scale:g} was put before it"
-    return replace(model, ops=(Op("input", "quantize", quantizer=quantizer), *model.ops), notes=(*model.notes, note))
+    taken, name = {op.name for op in model.ops}, "input"
+    while name in taken:
+        name += "_quantizer"
+    ops = (Op(name, "quantize", quantizer=quantizer), *model.ops)
+    return check(replace(model, ops=ops, notes=(*model.notes, note)))

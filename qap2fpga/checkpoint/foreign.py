@@ -4,12 +4,14 @@
 Two generations of Brevitas checkpoints are known. In the older one (2019, as in FPGA4HEP) scales sit under
 `act_quant_proxy...learned_value`, weights have one scale an output channel and the inputs a signed quantizer;
 in the newer one (2020 on, as in "Ps and Qs") under `act_quant...scaling_impl.value`, with one weight scale a
-layer. Both store log2 of the activation's largest value. Bit widths are in neither.
+layer. Both store log2 of the activation's largest value. Bit widths are in neither. Later Brevitas stores the
+value itself under the same key; only the list of modules that PyTorch keeps beside a state dict tells.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +23,24 @@ from qap2fpga.errors import QapError
 OLD_SCALE, NEW_SCALE = "scaling_impl.learned_value", "scaling_impl.value"
 
 
+def check_scales(modules: Collection[str], path: Path) -> None:
+    """Refuse a state dict whose activation scales are not stored as log2, or with another arithmetic around it.
+
+    `modules` are the names of the modules that wrote it (`state_dict._metadata`), empty when they were not kept.
+    Brevitas from 0.11 on has a `restrict_threshold`: its scales differ in the last bit even where they are log2.
+    """
+    stored = re.compile(r"(.*\.act_quant\b.*\.scaling_impl)\.restrict_\w+\.restrict_value_impl(.*)")
+    parts: dict[str, set[str]] = {}
+    for match in filter(None, map(stored.fullmatch, modules)):
+        parts.setdefault(match[1], set()).add(match[2].removeprefix("."))
+    for scale, found in parts.items():
+        if "power_of_two" not in found or "float_to_int_impl" in found or f"{scale}.restrict_threshold" in modules:
+            raise QapError(
+                f"{path}: {scale.split('.act_quant')[0]} has a scale of a kind that a state dict does not describe",
+                "save the module itself with qap2fpga.save",
+            )
+
+
 def parse(
     arrays: dict[str, np.ndarray],
     path: Path,
@@ -30,26 +50,26 @@ def parse(
 ) -> Model:
     """The model behind a state dict. Raises `QapError` when bits or scales are missing or parts do not fit."""
     arrays, masks = _apply_masks(arrays)
-    norms = {key.removesuffix(".running_mean") for key in arrays if key.endswith(".running_mean")}
-    dense = _natural(
-        key.removesuffix(".weight")
-        for key, value in arrays.items()
-        if key.endswith(".weight") and value.ndim == 2 and key.removesuffix(".weight") not in norms
-    )
+    norms = [key.removesuffix(".running_mean") for key in arrays if key.endswith(".running_mean")]
+    dense = [key.removesuffix(".weight") for key, value in arrays.items() if key.endswith(".weight")]
+    dense = [name for name in dense if name not in norms]
+    for name in dense:
+        if arrays[f"{name}.weight"].ndim != 2:
+            raise QapError(
+                f"{path}: layer {name} has a weight of shape {arrays[f'{name}.weight'].shape}",
+                "qap2fpga takes chains of dense layers, with batch norm",
+            )
     if not dense:
-        others = sorted({str(value.ndim) for key, value in arrays.items() if key.endswith("weight")})
-        raise QapError(
-            f"{path}: no dense layer (weights have {', '.join(others) or 'no'} dimensions)",
-            "qap2fpga takes chains of dense layers",
-        )
+        raise QapError(f"{path}: no dense layer", "qap2fpga takes chains of dense layers")
     dense = _chain(dense, arrays)
-    if len({arrays[f"{name}.weight"].shape[1] for name in dense}) and not weight_bits:
+    if not weight_bits:
         raise QapError(
             f"{path}: bit widths are not in the file", "give --bits N, or --weight-bits and --activation-bits"
         )
     old = any(key.endswith(OLD_SCALE) for key in arrays)
-    scales = {key.split(".act_quant")[0]: float(value) for key, value in arrays.items() if _is_scale(key, value)}
-    acts = _natural(scales)
+    scales = {key.split(".act_quant")[0]: value.item() for key, value in arrays.items() if _is_scale(key, value)}
+    _refuse_unknown(arrays, {*dense, *norms}, path)
+    acts = _in_order(list(scales))
     hidden = len(dense) - 1
     if len(acts) not in (hidden, hidden + 1):
         cure = f"{hidden} hidden activations need keys like 'act1.act_quant...{NEW_SCALE}'; save it with qap2fpga.save"
@@ -57,43 +77,93 @@ def parse(
     weights = _one_each(weight_bits, len(dense), "--weight-bits")
     activations = _one_each(activation_bits, hidden, "--activation-bits")
     ops: list[Op] = []
-    if len(acts) > hidden:
-        first = acts.pop(0)
-        ops.append(_activation(first, scales[first], input_bits or (activations or weights)[0], signed=True))
-    norm_of = _match_norms(dense, _natural(norms), arrays)
-    for index, name in enumerate(dense):
-        ops.append(_dense(name, arrays, weights[index], per_channel=old or weights[index] == 1))
-        if norm_of[index] is not None:
-            keys = ("weight", "bias", "running_mean", "running_var")
-            ops.append(Op(norm_of[index] or "", "batch_norm", {key: arrays[f"{norm_of[index]}.{key}"] for key in keys}))
-        if index < hidden:
-            ops.append(_activation(acts[index], scales[acts[index]], activations[index], signed=False))
+    seen = 0
+    for name in _arrange(dense, _in_order(norms), acts, path):
+        if name in dense:
+            ops.append(_dense(name, arrays, weights[seen], per_channel=old or weights[seen] == 1))
+            seen += 1
+        elif name in norms:
+            ops.append(_norm(name, arrays))
+        elif seen:
+            ops.append(_activation(name, scales[name], activations[seen - 1], signed=False))
+        else:
+            ops.append(_activation(name, scales[name], input_bits or (activations or weights)[0], signed=True))
     note = f"architecture worked out from the tensors of {path.name}: {' '.join(op.name for op in ops)}"
     return Model(tuple(ops), masks, {"source": path.name}, notes=(note,))
 
 
 def _apply_masks(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """`torch.nn.utils.prune` keeps `weight_orig` and `weight_mask`; the weight is their product."""
-    plain, masks = dict(arrays), {}
-    for key in arrays:
-        if key.endswith(".weight_orig"):
-            name = key.removesuffix(".weight_orig")
-            mask = plain.pop(f"{name}.weight_mask", None)
-            original = plain.pop(key)
-            if mask is None or mask.shape != original.shape:
+    plain: dict[str, np.ndarray] = {}
+    masks: dict[str, np.ndarray] = {}
+    for key, value in arrays.items():
+        name = key.removesuffix(".weight_orig")
+        if name != key:
+            mask = arrays.get(f"{name}.weight_mask")
+            if mask is None or mask.shape != value.shape:
                 raise QapError(f"layer {name}: 'weight_orig' without a fitting 'weight_mask'", "save both")
             masks[name] = mask != 0
-            plain[f"{name}.weight"] = np.where(masks[name], original, np.float32(0))
+            plain[f"{name}.weight"] = np.where(masks[name], value, np.float32(0))
+        elif not key.endswith(".weight_mask"):
+            plain[key] = value
     return plain, masks
 
 
-def _natural(names: object) -> list[str]:
-    """Names in the order people count: act2 before act10."""
-    assert hasattr(names, "__iter__")
-    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+def _refuse_unknown(arrays: dict[str, np.ndarray], layers: set[str], path: Path) -> None:
+    """What is not understood may change what the network computes."""
+    known = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    for key, value in arrays.items():
+        layer, _, last = key.rpartition(".")
+        if not _is_scale(key, value) and not (layer in layers and last in known):
+            raise QapError(f"{path}: '{key}' is not known", "save the module itself with qap2fpga.save")
+
+
+def _in_order(names: list[str]) -> list[str]:
+    """Names in the order people count where they differ by a number (act2 before act10), else as in the file,
+
+    which is the order in which the module was written.
+    """
+    return sorted(names, key=_numbers) if len({_pattern(name) for name in names}) < 2 else names
+
+
+def _pattern(name: str) -> str:
+    return re.sub(r"\d+", "#", name)
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", name)]
+
+
+def _arrange(dense: list[str], norms: list[str], acts: list[str], path: Path) -> list[str]:
+    """All layers in the order they run. `acts` are the hidden layers' activations, perhaps with the input's."""
+    if len({_pattern(name) for name in (*dense, *norms, *acts)}) == 1:  # an nn.Sequential numbers all its layers
+        chain = _in_order([*dense, *norms, *acts])
+        kinds = "".join("d" if name in dense else "n" if name in norms else "a" for name in chain)
+        if not re.fullmatch(r"a?dn?(adn?)*", kinds):
+            raise QapError(f"{path}: layers in the order {' '.join(chain)}", "save the module with qap2fpga.save")
+        return chain
+    chain = []
+    if len(acts) == len(dense):
+        chain.append(_input_activation(dense, acts, path))
+        acts = [name for name in acts if name != chain[0]]
+    for index, (name, norm) in enumerate(zip(dense, _match_norms(dense, norms), strict=True)):
+        chain += [name, *([norm] if norm else []), *acts[index : index + 1]]
+    return chain
+
+
+def _input_activation(dense: list[str], acts: list[str], path: Path) -> str:
+    """The input's of as many activations as dense layers: the first, if it is the odd one or numbered before them."""
+    odd = [name for name in acts if [_pattern(other) for other in acts].count(_pattern(name)) == 1]
+    if odd == acts[:1] or len(odd) == len(acts) or _numbers(acts[0])[-1:] < _numbers(dense[0])[-1:]:
+        return acts[0]
+    raise QapError(
+        f"{path}: of the activations {' '.join(acts)} the first may be the input's, or the last the output's",
+        "save the module with qap2fpga.save",
+    )
 
 
 def _chain(names: list[str], arrays: dict[str, np.ndarray]) -> list[str]:
+    names = _in_order(names)
     for left, right in pairwise(names):
         outputs, inputs = arrays[f"{left}.weight"].shape[0], arrays[f"{right}.weight"].shape[1]
         if outputs != inputs:
@@ -116,7 +186,7 @@ def _one_each(bits: tuple[int, ...], count: int, option: str) -> tuple[int, ...]
     return bits
 
 
-def _match_norms(dense: list[str], norms: list[str], arrays: dict[str, np.ndarray]) -> list[str | None]:
+def _match_norms(dense: list[str], norms: list[str]) -> list[str | None]:
     """The batch norm behind each dense layer: by their numbers (fc2, bn2), else in order."""
 
     def number(name: str) -> str:
@@ -130,6 +200,17 @@ def _match_norms(dense: list[str], norms: list[str], arrays: dict[str, np.ndarra
         if not found:
             raise QapError(f"{len(norms)} batch norms for {len(dense)} dense layers", "save it with qap2fpga.save")
     return found
+
+
+def _norm(name: str, arrays: dict[str, np.ndarray]) -> Op:
+    """A batch norm; one without affine parameters has gamma 1 and beta 0."""
+    mean = arrays[f"{name}.running_mean"]
+    if f"{name}.running_var" not in arrays:
+        raise QapError(f"layer {name}: 'running_mean' without 'running_var'", "save both")
+    tensors = {"running_mean": mean, "running_var": arrays[f"{name}.running_var"]}
+    tensors["weight"] = arrays.get(f"{name}.weight", np.ones_like(mean))
+    tensors["bias"] = arrays.get(f"{name}.bias", np.zeros_like(mean))
+    return Op(name, "batch_norm", tensors)
 
 
 def _dense(name: str, arrays: dict[str, np.ndarray], bits: int, *, per_channel: bool) -> Op:

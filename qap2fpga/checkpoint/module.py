@@ -8,6 +8,7 @@ largest integer to get its scale, which in float32 does not always give the scal
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ with quiet():
     from brevitas.quant import SignedBinaryActPerTensorConst, SignedBinaryWeightPerTensorConst
     from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
 
-from qap2fpga.checkpoint.spec import Model, Op, QuantSpec, check
+from qap2fpga.checkpoint.spec import Model, Op, QuantSpec, check, flat_name
 from qap2fpga.errors import QapError
 
 LEAVES: dict[type[nn.Module], str] = {
@@ -36,6 +37,7 @@ LEAVES: dict[type[nn.Module], str] = {
     nn.ReLU: "relu",
 }
 NOTHING_AT_INFERENCE = (nn.Identity, nn.Dropout, nn.AlphaDropout, nn.Flatten)
+STRESS_ROWS = 64
 SUPPORTED = "supported: QuantIdentity, QuantLinear, BatchNorm1d, ReLU, QuantReLU, QuantHardTanh, Dropout, Flatten"
 
 
@@ -56,47 +58,81 @@ class ConstZeroPoint(nn.Module):
 def describe(module: nn.Module, example: Tensor) -> Model:
     """The `Model` of a user's sequential Brevitas module, in the order its layers run on `example`.
 
-    Raises `QapError` with the name of the first layer that can not be lowered. The module is run in eval mode
-    and left in the mode it was in.
+    `example` is (rows, ...); the model takes it flattened. Raises `QapError` with the name of the first layer that
+    can not be lowered. The module is run in eval mode and left in the mode it was in.
     """
-    training = module.training
+    modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
-        calls = _record_calls(module, example)
+        if not example.ndim or not len(example) or not torch.isfinite(example).all():
+            raise QapError("the example input is empty, or has NaN or infinite values", "give some rows of real inputs")
+        run = _record(module, example)
         ops: list[Op] = []
         masks: dict[str, np.ndarray] = {}
-        for name, layer, _ in calls:
-            ops += _ops_of(name, layer)
-            if isinstance(layer, qnn.QuantLinear):
-                mask = getattr(layer, "weight_mask", None)
-                masks[name] = (mask if mask is not None else layer.weight != 0).detach().cpu().numpy().astype(bool)
-        model = check(Model(tuple(ops), masks, {}, example.detach().cpu().numpy().astype(np.float32)))
-        _compare(model, calls, example)
+        for call in run.calls:
+            ops += _ops_of(call.name, call.layer, call.bias)
+            if isinstance(call.layer, qnn.QuantLinear):
+                mask = getattr(call.layer, "weight_mask", None)
+                kept = mask if mask is not None else call.layer.weight != 0
+                masks[call.name] = kept.detach().cpu().numpy().astype(bool)
+        rows = example.detach().cpu().numpy().astype(np.float32)
+        model = check(Model(tuple(ops), masks, {}, rows.reshape(len(rows), -1) if rows.ndim > 2 else rows))
+        _compare(model, run, example)
+        # The example may never reach where forward() does something else: a clamp, a branch on the values.
+        stress = torch.cat([factor * example[:STRESS_ROWS] for factor in (-1, 8, 0)])
+        _compare(model, _record(module, stress), stress)
     finally:
-        module.train(training)
+        for part, mode in modes.items():
+            part.training = mode
     return model
 
 
-def _record_calls(module: nn.Module, example: Tensor) -> list[tuple[str, nn.Module, Tensor]]:
-    """Name, layer and output of every leaf that runs, in order."""
-    calls: list[tuple[str, nn.Module, Tensor]] = []
+@dataclass(frozen=True)
+class _Call:
+    """One layer's run: its output, and its quantized bias if it has a bias quantizer."""
+
+    name: str
+    layer: nn.Module
+    output: Tensor
+    bias: Tensor | None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The calls of every leaf in order, and what the module returned."""
+
+    calls: tuple[_Call, ...]
+    output: Any
+
+
+def _record(module: nn.Module, example: Tensor) -> _Run:
+    """Run `module` and see what its layers do. Raises `QapError` for a layer that is not known or runs twice."""
+    calls: list[_Call] = []
+    biases: dict[nn.Module, Tensor] = {}
     hooks = []
 
     def visit(name: str, part: nn.Module) -> None:
-        if type(part) in LEAVES or isinstance(part, NOTHING_AT_INFERENCE) or not list(part.children()):
+        known = isinstance(part, (*LEAVES, *NOTHING_AT_INFERENCE))
+        if known or not list(part.children()) or hasattr(part, "weight_quant") or hasattr(part, "act_quant"):
 
-            def record(layer: nn.Module, _inputs: Any, output: Any, name: str = name) -> None:
-                calls.append((name, layer, _plain(output)))
+            def record(layer: nn.Module, _inputs: Any, output: Any) -> None:
+                calls.append(_Call(name or LEAVES.get(type(layer), "layer"), layer, _plain(output), biases.get(layer)))
+
+            def record_bias(_proxy: nn.Module, _inputs: Any, output: Any) -> None:
+                biases[part] = _plain(output)
 
             hooks.append(part.register_forward_hook(record))
+            if isinstance(part, qnn.QuantLinear) and part.bias_quant.is_quant_enabled:
+                hooks.append(part.bias_quant.register_forward_hook(record_bias))
             return
         for child, inner in part.named_children():
             visit(f"{name}.{child}" if name else child, inner)
 
     visit("", module)
+    first = next(module.parameters(), example)
     try:
         with torch.no_grad():
-            module(example)
+            output = _plain(module(example.to(first.device)))
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise QapError(f"the model does not run on the example input: {error}", "check the example's shape") from error
     finally:
@@ -104,27 +140,27 @@ def _record_calls(module: nn.Module, example: Tensor) -> list[tuple[str, nn.Modu
             hook.remove()
     seen: set[int] = set()
     kept = []
-    for name, layer, output in calls:
-        if isinstance(layer, NOTHING_AT_INFERENCE):
+    for call in calls:
+        if isinstance(call.layer, NOTHING_AT_INFERENCE):
             continue
-        if type(layer) not in LEAVES:
-            raise QapError(f"layer {name} ({type(layer).__name__}) can not be lowered", SUPPORTED)
-        if id(layer) in seen:
-            raise QapError(f"layer {name} runs more than once", "give every place in the chain its own layer")
-        seen.add(id(layer))
-        kept.append((name, layer, output))
-    return kept
+        if type(call.layer) not in LEAVES:
+            raise QapError(f"layer {call.name} ({type(call.layer).__name__}) can not be lowered", SUPPORTED)
+        if id(call.layer) in seen:
+            raise QapError(f"layer {call.name} runs more than once", "give every place in the chain its own layer")
+        seen.add(id(call.layer))
+        kept.append(call)
+    return _Run(tuple(kept), output)
 
 
 def _plain(value: Any) -> Tensor:
     return value.value if hasattr(value, "value") else value  # type: ignore[no-any-return]
 
 
-def _ops_of(name: str, layer: nn.Module) -> list[Op]:
+def _ops_of(name: str, layer: nn.Module, bias: Tensor | None) -> list[Op]:
     kind = LEAVES[type(layer)]
     if kind == "dense":
         before, after = _io_quantizer(name, layer, "input_quant"), _io_quantizer(name, layer, "output_quant")
-        return [*before, _dense(name, layer), *after]
+        return [*before, _dense(name, layer, bias), *after]
     if kind == "batch_norm":
         return [_batch_norm(name, layer)]
     proxy = getattr(layer, "act_quant", None)
@@ -144,7 +180,7 @@ def _io_quantizer(name: str, layer: nn.Module, attribute: str) -> list[Op]:
     return [Op(f"{name}.{attribute}", "quantize", quantizer=_activation_quantizer(name, proxy))]
 
 
-def _dense(name: str, layer: Any) -> Op:
+def _dense(name: str, layer: Any, quantized_bias: Tensor | None) -> Op:
     if not layer.weight_quant.is_quant_enabled:
         raise QapError(f"layer {name}: its weights are not quantized", "give it a weight quantizer")
     with torch.no_grad():
@@ -154,6 +190,9 @@ def _dense(name: str, layer: Any) -> Op:
     if (quantized.zero_point != 0).any():
         raise QapError(f"layer {name}: its weights have a zero point", "use a symmetric weight quantizer")
     bits = int(quantized.bit_width.item())
+    if bits == 1 and not torch.isfinite(quantized.value).all():
+        cure = "use a Binary quantizer, for example SignedBinaryWeightPerTensorConst"
+        raise QapError(f"layer {name}: an Int quantizer of 1 bit has no level beside 0", cure)
     scale = quantized.scale.detach().cpu().numpy().astype(np.float32)
     quantizer = QuantSpec(
         bits,
@@ -165,14 +204,8 @@ def _dense(name: str, layer: Any) -> Op:
     # The quantized values: a user's quantizer may do more than round (learned rounding), the integers are what counts.
     tensors = {"weight": quantized.value.detach().cpu().numpy().astype(np.float32)}
     if layer.bias is not None:
-        bias = layer.bias
-        if layer.bias_quant.is_quant_enabled:
-            cached = layer.quant_bias() if hasattr(layer, "quant_bias") else None
-            if cached is None:
-                cure = "build it with cache_inference_quant_bias=True, or leave bias_quant out"
-                raise QapError(f"layer {name}: its quantized bias can not be read", cure)
-            bias = _plain(cached)
-        tensors["bias"] = bias.detach().cpu().numpy().astype(np.float32)
+        bias = layer.bias if quantized_bias is None else quantized_bias
+        tensors["bias"] = bias.detach().cpu().numpy().astype(np.float32).reshape(-1)
     return Op(name, "dense", tensors, quantizer)
 
 
@@ -211,17 +244,31 @@ def _squeeze(name: str, scale: np.ndarray) -> np.ndarray:
     return scale.reshape(()) if scale.size == 1 else scale.reshape(-1)
 
 
-def _compare(model: Model, calls: list[tuple[str, nn.Module, Tensor]], example: Tensor) -> None:
-    """The built module must give the user's own values after every layer, bit for bit."""
-    built = build(model)
-    found = {name: output for name, _, output in _record_calls(built, example.to("cpu", torch.float32))}
-    for name, _, wanted in calls:
-        ours = found.get(name.replace(".", "_"))
-        if ours is not None and f"{name}.output_quant" not in {op.name for op in model.ops}:
-            difference = (ours - wanted.detach().cpu()).abs().max().item()
-            if difference > 0:
+def _compare(model: Model, run: _Run, example: Tensor) -> None:
+    """The built module must give the user's own values after every layer and at the end, bit for bit."""
+    built = _record(build(model), example.to("cpu", torch.float32).reshape(len(example), -1))
+    found = {call.name: call.output for call in built.calls}
+    quantized_behind = {op.name for op in model.ops if op.name.endswith(".output_quant")}
+    for call in run.calls:
+        ours = found.get(flat_name(call.name))
+        if ours is not None and f"{call.name}.output_quant" not in quantized_behind:
+            difference = _difference(ours, call.output)
+            if difference != 0:
                 cure = f"what stands before it in forward() is not a layer, or its quantizer is unusual; {SUPPORTED}"
-                raise QapError(f"layer {name}: it computes something else than its parts ({difference:g})", cure)
+                raise QapError(f"layer {call.name}: it computes something else than its parts ({difference:g})", cure)
+    if not isinstance(run.output, Tensor) or _difference(built.output, run.output) != 0:
+        raise QapError(
+            f"forward() does not return what layer {run.calls[-1].name}, the last one, gives",
+            "return that alone; a Softmax or the like belongs behind the network, on the host",
+        )
+
+
+def _difference(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference of two tensors (rows, ...), infinite where their sizes differ."""
+    theirs = theirs.detach().cpu()
+    if ours.numel() != theirs.numel():
+        return float("inf")
+    return float((ours.reshape(-1) - theirs.reshape(-1)).abs().max())
 
 
 # ---- values to a module
@@ -231,7 +278,7 @@ def build(model: Model) -> nn.Sequential:
     """A Brevitas module in eval mode that computes `model`; its layers have the operations' names."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for op in model.ops:
-        layers[op.name.replace(".", "_")] = _layer(op)
+        layers[flat_name(op.name)] = _layer(op)
     return nn.Sequential(layers).eval()
 
 

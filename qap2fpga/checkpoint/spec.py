@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from qap2fpga.checkpoint.widths import MAX_BITS
 from qap2fpga.errors import QapError
 
 KINDS = ("quantize", "dense", "batch_norm", "relu", "hard_tanh")
 ROUNDING_MODES = ("ROUND", "FLOOR", "CEIL", "ROUND_TO_ZERO")
-MAX_BITS = 16
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,22 @@ class Model:
         return False
 
 
+def flat_name(name: str) -> str:
+    """A layer's name without dots, as PyTorch wants it."""
+    return name.replace(".", "_")
+
+
 def check(model: Model) -> Model:
     """The same model if its shapes fit and its numbers are finite; else a `QapError` that names the layer."""
     dense = [op for op in model.ops if op.kind == "dense"]
     if not dense:
         raise QapError("the model has no dense layer", "qap2fpga takes chains of QuantLinear layers")
     features: int | None = None
+    names: set[str] = set()
     for op in model.ops:
+        if flat_name(op.name) in names:
+            raise QapError(f"two layers are called {op.name}", "give every layer a name of its own")
+        names.add(flat_name(op.name))
         if op.kind not in KINDS:
             raise QapError(f"layer {op.name}: unknown kind '{op.kind}'", f"known: {', '.join(KINDS)}")
         for key, values in op.tensors.items():

@@ -43,29 +43,60 @@ def export(model: Model) -> tuple[torch.nn.Sequential, ModelWrapper]:
 
 def load(path: Path) -> ModelWrapper:
     """Read and clean an `.onnx` file. Raises `QapError` when it is not one."""
+    cure = "it is truncated or of another kind; export it again"
     try:
-        proto = onnx.load(str(path))
-        onnx.checker.check_model(proto, full_check=False, skip_opset_compatibility_check=True)
-    except (DecodeError, OSError, onnx.checker.ValidationError, ValueError) as error:
         if path.is_dir():
-            raise QapError(f"{path} is a folder", "give the model file in it") from error
-        if not path.exists():
-            raise QapError(f"{path} does not exist", "check the path") from error
-        if not isinstance(error, onnx.checker.ValidationError) or not proto.graph.node:
-            first = (str(error) or type(error).__name__).splitlines()[0][:160]
-            raise QapError(
-                f"{path} is not an ONNX file: {first}", "it is empty, truncated or of another kind"
-            ) from error
+            raise QapError(f"{path} is a folder", "give the model file in it")
+        if path.exists() and not path.stat().st_size:
+            raise QapError(f"{path} is empty", "export it again")
+        proto = onnx.load(str(path))
+    except FileNotFoundError as error:
+        raise QapError(f"{path} does not exist", "check the path") from error
+    except onnx.checker.ValidationError as error:
+        raise QapError(f"{path}: {_first_line(error)}", "put the file with the tensors beside it") from error
+    except (DecodeError, OSError, ValueError) as error:
+        raise QapError(f"{path} is not an ONNX file: {_first_line(error)}", cure) from error
     if not proto.graph.node:
-        raise QapError(f"{path} is not an ONNX file: it has no nodes", "it is empty, truncated or of another kind")
+        raise QapError(f"{path} is not an ONNX file: it has no nodes", cure)
     for initializer in proto.graph.initializer:
-        values = numpy_helper.to_array(initializer)
+        try:
+            values = numpy_helper.to_array(initializer)
+        except (ValueError, TypeError) as error:
+            raise QapError(f"{path}: the tensor {initializer.name} is damaged: {error}", cure) from error
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise QapError(
                 f"{path}: the tensor {initializer.name} has NaN or infinite values", "export the model again"
             )
+    try:
+        graph = _clean(ModelWrapper(proto))
+    except Exception as error:  # qonnx and onnx raise what they like when tensors do not fit together
+        raise QapError(f"{path}: the graph does not fit together: {_first_line(error)}", "export it again") from error
+    if 0 in (graph.get_tensor_shape(graph.graph.input[0].name) or [0, 0])[1:]:
+        raise QapError(f"{path}: its input has no fixed shape", "export it with a fixed number of features")
+    used = {output.name for output in graph.graph.output}.union(*(node.input for node in graph.graph.node))
+    for node in graph.graph.node:
+        if not used.intersection(node.output):
+            raise QapError(f"node {node.name} ({node.op_type}) leads nowhere", "export the network with one output")
+    if len(graph.graph.output) != 1:
+        raise QapError(f"{path}: the graph has {len(graph.graph.output)} outputs", "networks with one are supported")
+    return graph
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:160]
+
+
+def _clean(graph: ModelWrapper) -> ModelWrapper:
+    """The graph, cleaned by qonnx; its nodes keep the names that the user knows them by."""
+    names = [node.name for node in graph.graph.node]
+    keep = all(names) and len(set(names)) == len(names)
+    for node in graph.graph.node:
+        node.doc_string = node.name
     with quiet():
-        return cleanup_model(ModelWrapper(proto))
+        graph = cleanup_model(graph)
+    for node in graph.graph.node:
+        node.name, node.doc_string = (node.doc_string or node.name) if keep else node.name, ""
+    return graph
 
 
 def copy(graph: ModelWrapper) -> ModelWrapper:
@@ -99,8 +130,7 @@ def add_input_quantizer(graph: ModelWrapper, bits: int, scale: float, signed: bo
     )
     graph.graph.node.insert(0, node)
     graph.set_tensor_shape(behind, graph.get_tensor_shape(name))
-    with quiet():
-        return cleanup_model(graph)
+    return _clean(graph)
 
 
 def declared_input(graph: ModelWrapper) -> tuple[int, bool] | None:

@@ -14,7 +14,7 @@ import numpy as np
 from qap2fpga import data
 from qap2fpga.checkpoint import file as checkpoint
 from qap2fpga.checkpoint.module import build
-from qap2fpga.checkpoint.widths import Widths
+from qap2fpga.checkpoint.widths import MAX_BITS, Widths
 from qap2fpga.design import Simulation
 from qap2fpga.errors import CheckFailed, QapError
 from qap2fpga.lower import bops, export, ties
@@ -91,15 +91,14 @@ def _from_checkpoint(source: Source, say: Callable[[str], None]) -> Prepared:
     names = tuple(op.name for op in model.ops if op.kind == "dense")
     say("lowering to integers")
     graph = read(qonnx, names)
-    graph.notes[:0] = model.notes
+    graph.notes[:0] = [*model.notes, *(_unused_range(source) if raw is None else ())]
     float_rows = rows.values if rows is not None else _real(graph, 1000)
     notes: dict[str, Any] = {"masked": {name: int((~mask).sum()) for name, mask in model.masks.items()}}
     if raw is not None and rows is not None:
         with quiet():
             plain = export.torch_values(build(raw), float_rows)[1][-1]
         notes["input_quantizer_cost"] = _cost(plain, export.torch_values(module, float_rows)[1][-1], rows.labels)
-    engines = {"torch": lambda: export.torch_values(module, float_rows[:TORCH_ROWS])}
-    return _finish(source, graph, qonnx, rows, float_rows, engines, notes, say)
+    return _finish(source, graph, qonnx, module, rows, float_rows, notes, say)
 
 
 def _from_onnx(source: Source, say: Callable[[str], None]) -> Prepared:
@@ -127,11 +126,15 @@ def _from_onnx(source: Source, say: Callable[[str], None]) -> Prepared:
         else:
             qonnx = export.add_input_quantizer(qonnx, bits, scale, signed)
         remarks.append(f"the model has no input quantizer: one of {bits} bits with scale {scale:g} was put before it")
+    else:
+        if source.widths.input:
+            raise QapError("--input-bits was given, but the model has its own input quantizer", "leave it out")
+        remarks += _unused_range(source)
     say("lowering to integers")
     graph = read(qonnx)
     graph.notes[:0] = remarks
     float_rows = rows.values if rows is not None else _real(graph, 1000)
-    return _finish(source, graph, qonnx, rows, float_rows, {}, notes, say)
+    return _finish(source, graph, qonnx, None, rows, float_rows, notes, say)
 
 
 def read_error_first(qonnx: Any) -> None:
@@ -140,16 +143,25 @@ def read_error_first(qonnx: Any) -> None:
     read(trial)
 
 
+def _unused_range(source: Source) -> list[str]:
+    return [] if source.range is None else ["--input-range was not used: the model has its own input quantizer"]
+
+
 def _input_quantizer(source: Source, rows: data.Rows | None) -> tuple[int, float, bool]:
     bits = source.widths.input or DEFAULT_INPUT_BITS
     if source.range is not None:
-        low, high = source.range
-        return bits, data.scale_for_range(low, high, bits), low < 0
-    if rows is None:
+        signed = source.range[0] < 0
+    elif rows is not None:
+        signed = bool((rows.values < 0).any())
+    else:
         raise QapError(
             "the model has no input quantizer", "give --input-data FILE (npz with X) or --input-range LOW,HIGH"
         )
-    signed = bool((rows.values < 0).any())
+    if bits == 1 and not signed:
+        raise QapError("an input quantizer of 1 bit is the sign, but no input is negative", "give --input-bits 2")
+    if source.range is not None:
+        return bits, data.scale_for_range(*source.range, bits), signed
+    assert rows is not None
     return bits, data.power_of_two_scale(rows.values, bits, signed=signed), signed
 
 
@@ -165,12 +177,13 @@ def _finish(
     source: Source,
     graph: Graph,
     qonnx: Any,
+    module: Any,
     rows: data.Rows | None,
     float_rows: np.ndarray,
-    engines: dict[str, Callable[[], tuple[list[np.ndarray], list[np.ndarray]]]],
     notes: dict[str, Any],
     say: Callable[[str], None],
 ) -> Prepared:
+    _check_widths(graph)
     lowered = lower(graph)
     integers = lowered.input.quantize(float_rows)
     recorded = integers if rows is not None else integers[:0]
@@ -179,18 +192,9 @@ def _finish(
     lowered = fit_logits(lowered, graph, vectors)
     network = compact(lowered)
     simulations = [_same("compacted network (numpy)", "lowered network", lowered, network, vectors)]
-    meaning = meanings(graph)
-    for engine, values in engines.items():
-        say(f"comparing with {engine}")
-        some = float_rows[:TORCH_ROWS]
-        simulations.append(_float(engine, len(some), ties.compare(engine, lowered, meaning, *values(), some)))
-    say("comparing with QONNX")
-    some = float_rows[:QONNX_ROWS]
-    context = export.execute(qonnx, some)
-    entered = [context[raw.input_tensor].reshape(len(some), -1) for raw in graph.layers]
-    left = [context[raw.output_tensor].reshape(len(some), -1) for raw in graph.layers]
-    simulations.append(_float("qonnx", len(some), ties.compare("qonnx", lowered, meaning, entered, left, some)))
+    simulations += _compare_floats(graph, lowered, qonnx, module, float_rows, notes, say)
     labels = rows.labels if rows is not None else None
+    _check_labels(labels, source.classes, network.outputs)
     facts = {
         "file": source.path.name,
         "data": None if source.data is None else source.data.name,
@@ -204,6 +208,60 @@ def _finish(
     return Prepared(network, lowered, qonnx, recorded, labels, random, extreme, first, tuple(simulations), facts)
 
 
+def _compare_floats(
+    graph: Graph,
+    lowered: IntegerNetwork,
+    qonnx: Any,
+    module: Any,
+    rows: np.ndarray,
+    notes: dict[str, Any],
+    say: Callable[[str], None],
+) -> list[Simulation]:
+    """torch (if there is a `module`) and QONNX held against the integer network, and against each other."""
+    found, outputs = [], []
+
+    def compare(engine: str, entered: list[np.ndarray], left: list[np.ndarray], some: np.ndarray) -> None:
+        rounding_ties = ties.compare(engine, lowered, meanings(graph), entered, left, some)
+        compared = "layer by layer with the integer network, on the same integers"
+        found.append(Simulation(engine, version(engine), compared, len(some), 0, rounding_ties=rounding_ties))
+        outputs.append(left[-1])
+
+    if module is not None:
+        say("comparing with torch")
+        some = rows[:TORCH_ROWS]
+        compare("torch", *export.torch_values(module, some), some)
+    say("comparing with QONNX")
+    some = rows[:QONNX_ROWS]
+    context = export.execute(qonnx, some)
+    entered = [context[raw.input_tensor].reshape(len(some), -1) for raw in graph.layers]
+    left = [context[raw.output_tensor].reshape(len(some), -1) for raw in graph.layers]
+    compare("qonnx", entered, left, some)
+    if module is not None:
+        notes["export"] = _difference(outputs[0][: len(some)], outputs[1])
+    return found
+
+
+def _check_widths(graph: Graph) -> None:
+    """An activation has a threshold a level: widths that nobody means would fill the memory."""
+    for layer in graph.layers:
+        widest = max(layer.weight_bits, layer.input_bits, layer.output_bits or 0)
+        if widest > MAX_BITS:
+            raise QapError(f"layer {layer.name}: a bit width of {widest}", f"bit widths are 1 to {MAX_BITS}")
+
+
+def _check_labels(labels: np.ndarray | None, classes: tuple[str, ...], outputs: int) -> None:
+    if outputs == 1:
+        return
+    if classes and len(classes) != outputs:
+        raise QapError(f"--classes names {len(classes)} classes, the network has {outputs} outputs", "name each output")
+    if len(set(classes)) != len(classes):
+        raise QapError("--classes names a class twice", "name each output once")
+    bad = np.zeros(0) if labels is None else labels[(labels < 0) | (labels >= outputs)]
+    if bad.size:
+        cure = "number the classes 0, 1, 2, ..."
+        raise QapError(f"the data has label {bad[0]}, the network has {outputs} outputs", cure)
+
+
 def _same(engine: str, compared: str, one: IntegerNetwork, other: IntegerNetwork, vectors: np.ndarray) -> Simulation:
     wrong = (one.run(vectors) != other.run(vectors)).any(axis=1)
     if wrong.any():
@@ -211,11 +269,6 @@ def _same(engine: str, compared: str, one: IntegerNetwork, other: IntegerNetwork
             f"{engine} differs from the {compared} on vector {int(wrong.argmax())}", "please report this bug"
         )
     return Simulation(engine, version("numpy"), compared, len(vectors), 0)
-
-
-def _float(engine: str, rows: int, found: int) -> Simulation:
-    compared = "layer by layer with the integer network, on the same integers"
-    return Simulation(engine, version(engine), compared, rows, 0, rounding_ties=found)
 
 
 def accuracy(network: IntegerNetwork, recorded: np.ndarray, labels: np.ndarray | None) -> float | None:
@@ -228,14 +281,19 @@ def accuracy(network: IntegerNetwork, recorded: np.ndarray, labels: np.ndarray |
 def _cost(plain: np.ndarray, quantized: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
     """What the added input quantizer does to the float model's outputs (n, outputs)."""
     before, after = plain.argmax(axis=1), quantized.argmax(axis=1)
-    cost: dict[str, Any] = {
-        "rows": len(plain),
-        "same_class": float((before == after).mean()),
-        "largest_difference": float(np.abs(plain - quantized).max()),
-    }
+    cost = _difference(plain, quantized)
     if labels is not None:
         cost |= {"accuracy_raw": float((before == labels).mean()), "accuracy": float((after == labels).mean())}
     return cost
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
+    """How far two float executions' outputs (n, outputs) are apart."""
+    return {
+        "rows": len(one),
+        "same_class": float((one.argmax(axis=1) == other.argmax(axis=1)).mean()),
+        "largest_difference": float(np.abs(one - other).max()),
+    }
 
 
 def _describe(graph: Graph, lowered: IntegerNetwork, network: IntegerNetwork) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def latest(report: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def fits(report: dict[str, Any]) -> dict[str, Any] | None:
-    """Use against the board for each resource that was measured, and the verdict; None before any measurement."""
+    """Use against the board for each resource that was measured, and the verdict; None when nothing was measured."""
     measured = latest(report)
     if measured is None:
         return None
@@ -25,6 +25,8 @@ def fits(report: dict[str, Any]) -> dict[str, Any] | None:
         found = measured["total"].get(name)
         if found is not None:
             use[name] = {"used": found, "available": board[name], "percent": round(100 * found / board[name], 2)}
+    if not use:
+        return None
     verdict = all(one["used"] <= one["available"] for one in use.values())
     return {
         "verdict": "fits" if verdict else "does not fit",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from qap2fpga.report import check
@@ -24,9 +25,9 @@ def render(reports: list[tuple[str, dict[str, Any]]], console: Console) -> None:
 def _one(name: str, report: dict[str, Any]) -> RenderableType:
     model, board = report["model"], report["board"]
     head = [
-        f"[bold]{name}[/]",
-        f"model   {model['file']}, {model['inputs']} inputs, {model['outputs']} outputs",
-        f"board   {board['title']}, {board['part']}, {board['clock_ns']:g} ns",
+        f"[bold]{escape(name)}[/]",
+        f"model   {escape(model['file'])}, {model['inputs']} inputs, {model['outputs']} outputs",
+        f"board   {escape(board['title'])}, {escape(board['part'])}, {board['clock_ns']:g} ns",
         f"backend {report['backend']}",
         *_accuracy(model),
     ]
@@ -36,9 +37,9 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
         parts.append(_timing(report))
     parts.append(_simulations(report))
     parts.append(_checks(report))
-    parts += [f"[dim]note[/]    {note}" for note in model["notes"]]
+    parts += [f"[dim]note[/]    {escape(note)}" for note in model["notes"]]
     if report["design"]:
-        parts += [f"[dim]note[/]    widened: {note}" for note in report["design"].get("widened", [])]
+        parts += [f"[dim]note[/]    widened: {escape(note)}" for note in report["design"].get("widened", [])]
     return Group(*parts)
 
 
@@ -79,7 +80,7 @@ def _layers(report: dict[str, Any]) -> Table:
     for layer in layers:
         hardware = layer["hardware"]
         table.add_row(
-            layer["name"],
+            escape(layer["name"]),
             f"{layer['inputs']}×{layer['outputs']}",
             f"{hardware['inputs']}×{hardware['outputs']}",
             str(layer["weight_bits"]),
@@ -124,7 +125,7 @@ def _resources(report: dict[str, Any]) -> Group:
         table.add_row(
             label,
             _number(estimate["total"].get(name)) if estimate else DASH,
-            _number(measured["total"][name]) if measured else DASH,
+            _number(measured["total"].get(name)) if measured else DASH,
             _number(report["board"][name]),
             f"{use['percent']:.1f} %" if use else DASH,
         )
@@ -135,10 +136,9 @@ def _resources(report: dict[str, Any]) -> Group:
             f"[dim]of the LUTs {_number(total['lutram'])} hold memory; packed two to a LUT6 about "
             f"{_number(total['lut_packed'])}; {_number(total['carry'])} carry cells[/]"
         )
-        lines.append(
-            f"LUT per BOP {total['lut'] / report['model']['bops']['paper']:.4f}   "
-            f"[bold]{report['fits']['verdict']}[/] ({measured['stage']})"
-        )
+        per_bop = DASH if total["lut"] is None else f"{total['lut'] / report['model']['bops']['paper']:.4f}"
+        verdict = f"[bold]{report['fits']['verdict']}[/] ({measured['stage']})" if report["fits"] else ""
+        lines.append(f"LUT per BOP {per_bop}   {verdict}")
     return Group(*lines)
 
 
@@ -168,8 +168,8 @@ def _simulations(report: dict[str, Any]) -> Table:
     for one in report["simulations"]:
         table.add_row(
             f"{one['engine']} {one['version']}",
-            one["compared"],
-            _number(one["vectors"]) if one["vectors"] else one["note"],
+            escape(one["compared"]),
+            _number(one["vectors"]) if one["vectors"] else escape(one["note"]),
             _number(one["mismatches"]) if one["vectors"] else DASH,
             _number(one["rounding_ties"]),
         )
@@ -180,12 +180,12 @@ def _checks(report: dict[str, Any]) -> str:
     lines = [f"\n[bold]Checks[/] {sum(one['passed'] for one in report['checks'])} of {len(report['checks'])} passed"]
     for one in check.failed(report):
         why = f"; {one['why']}" if one["why"] else ""
-        lines.append(f"[red]✗[/] {one['name']}: expected {one['expected']}, found {one['found']}{why}")
+        lines.append("[red]✗[/] " + escape(f"{one['name']}: expected {one['expected']}, found {one['found']}{why}"))
     return "\n".join(lines)
 
 
 def _several(reports: list[tuple[str, dict[str, Any]]]) -> Table:
-    table = _table("Builds", "", *(name for name, _ in reports))
+    table = _table("Builds", "", *(escape(name) for name, _ in reports))
 
     def row(label: str, value: Any) -> None:
         table.add_row(label, *(_try(value, report) for _, report in reports))
@@ -215,7 +215,7 @@ def _several(reports: list[tuple[str, dict[str, Any]]]) -> Table:
 def _try(value: Any, report: dict[str, Any]) -> str:
     """The value, or a dash where this build has not come so far."""
     try:
-        return str(value(report))
+        return escape(str(value(report)))
     except (TypeError, KeyError, IndexError):
         return DASH
 
