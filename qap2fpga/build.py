@@ -144,8 +144,18 @@ def _generate(request: Request, say: Say) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     made = asdict(design) | {"folder": str(design.folder.relative_to(request.output))}
-    interface = content.interface(design, network, request.options.output_kind, arrays)
-    return {"design": made, "interface": interface, "output_kind": request.options.output_kind}
+    kind = request.options.output_kind
+    interface = content.interface(design, network, kind, arrays)
+    return {"design": made, "interface": interface, "output_kind": kind, "accuracy": _accuracy(network, kind, arrays)}
+
+
+def _accuracy(network: IntegerNetwork, kind: str, arrays: dict[str, np.ndarray]) -> dict[str, Any] | None:
+    """Accuracy on the recorded vectors, from what leaves the chip; the simulation proves that this is it."""
+    labels = arrays.get("labels")
+    if labels is None or network.outputs == 1 or not len(labels):
+        return None
+    found = reference.classes(kind, reference.outputs(network, kind, arrays["recorded"]))
+    return {"output": kind, "rows": len(labels), "value": float((found == labels).mean())}
 
 
 def _design(made: dict[str, Any], output: Path) -> Design:

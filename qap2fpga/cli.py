@@ -25,6 +25,7 @@ Model = Annotated[
 ]
 BoardName = Annotated[str, typer.Option("--board", help="a name that `qap2fpga boards` lists, or a YAML file")]
 # Any file that a library writes may meet a full disk; that is no bug of ours.
+LOG_WIDTH = 150
 MACHINE_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 Bits = Annotated[str | None, typer.Option(help="one number, or one a layer: 6 or 6,6,4,6")]
 
@@ -79,7 +80,6 @@ def build(
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
     """Build hardware for MODEL, prove it equal to the network, synthesise it, and report."""
-    from rich.console import Console
 
     from qap2fpga import backends
     from qap2fpga import board as boards
@@ -121,7 +121,7 @@ def build(
     with Progress(quiet=quiet) as progress:
         report = run(request, progress)
     if not quiet:
-        table.render([(str(request.output), report)], Console())
+        table.render([(str(request.output), report)], _console())
     failed = checks.failed(report)
     if failed and check == "fail":
         first = failed[0]
@@ -138,7 +138,6 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="print report.json")] = False,
 ) -> None:
     """Show the report of one build, or several side by side."""
-    from rich.console import Console
 
     from qap2fpga.report import content, table
 
@@ -147,7 +146,7 @@ def report(
     if as_json:
         print(json.dumps(reports[0][1] if len(reports) == 1 else dict(reports), indent=2))
     else:
-        table.render(reports, Console())
+        table.render(reports, _console())
 
 
 @app.command()
@@ -208,7 +207,6 @@ def simulate_jets(
 @app.command()
 def boards() -> None:
     """List the boards; another one is another YAML file."""
-    from rich.console import Console
     from rich.table import Table
 
     from qap2fpga import board
@@ -219,13 +217,12 @@ def boards() -> None:
     for one in map(board.load, board.names()):
         numbers = (f"{value:,}" for value in (one.lut, one.ff, one.dsp, one.bram18))
         shown.add_row(one.name, one.part, f"{one.clock_ns:g} ns", *numbers, one.title)
-    Console().print(shown)
+    _console().print(shown)
 
 
 @app.command()
 def doctor() -> None:
     """Say what is installed, what it is for, and how to get what is missing. Exit code 2 if something needed is."""
-    from rich.console import Console
     from rich.table import Table
 
     from qap2fpga import doctor as examination
@@ -243,10 +240,18 @@ def doctor() -> None:
             one.purpose,
             "" if one.found else one.cure,
         )
-    Console().print(shown)
+    _console().print(shown)
     missing = [one.name for one in findings if one.needed and not one.found]
     if missing:
         raise QapError(f"missing: {', '.join(missing)}", "the table says how to get each")
+
+
+def _console() -> Any:
+    """Where tables go; wide where nobody sees the edge, as in a file or a log."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=LOG_WIDTH)
 
 
 def _numbers(text: str | None, option: str) -> tuple[int, ...]:

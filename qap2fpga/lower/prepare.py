@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ from qap2fpga.checkpoint.module import build
 from qap2fpga.checkpoint.widths import MAX_BITS, Widths
 from qap2fpga.design import Simulation
 from qap2fpga.errors import CheckFailed, QapError
-from qap2fpga.lower import bops, export, ties
+from qap2fpga.lower import export, facts, ties
 from qap2fpga.lower.compact import compact
 from qap2fpga.lower.graph import input_is_quantized, read
 from qap2fpga.lower.integer import fit_logits, lower, meanings
-from qap2fpga.lower.values import Graph, RawLayer
-from qap2fpga.network import DenseLayer, IntegerNetwork, Logits
+from qap2fpga.lower.values import Graph
+from qap2fpga.network import IntegerNetwork
 from qap2fpga.quiet import quiet
 from qap2fpga.simulate.vectors import extremes, random_vectors
 
@@ -97,7 +97,9 @@ def _from_checkpoint(source: Source, say: Callable[[str], None]) -> Prepared:
     if raw is not None and rows is not None:
         with quiet():
             plain = export.torch_values(build(raw), float_rows)[1][-1]
-        notes["input_quantizer_cost"] = _cost(plain, export.torch_values(module, float_rows)[1][-1], rows.labels)
+        notes["input_quantizer_cost"] = facts.quantizer_cost(
+            plain, export.torch_values(module, float_rows)[1][-1], rows.labels
+        )
     return _finish(source, graph, qonnx, module, rows, float_rows, notes, say)
 
 
@@ -122,7 +124,7 @@ def _from_onnx(source: Source, say: Callable[[str], None]) -> Prepared:
             plain = export.execute(qonnx, some.values)[output]
             qonnx = export.add_input_quantizer(qonnx, bits, scale, signed)
             with_it = export.execute(qonnx, some.values)[qonnx.graph.output[0].name]
-            notes["input_quantizer_cost"] = _cost(plain, with_it, some.labels)
+            notes["input_quantizer_cost"] = facts.quantizer_cost(plain, with_it, some.labels)
         else:
             qonnx = export.add_input_quantizer(qonnx, bits, scale, signed)
         remarks.append(f"the model has no input quantizer: one of {bits} bits with scale {scale:g} was put before it")
@@ -195,17 +197,17 @@ def _finish(
     simulations += _compare_floats(graph, lowered, qonnx, module, float_rows, notes, say)
     labels = rows.labels if rows is not None else None
     _check_labels(labels, source.classes, network.outputs)
-    facts = {
+    found = {
         "file": source.path.name,
         "data": None if source.data is None else source.data.name,
         "rows": len(recorded),
-        **_describe(graph, lowered, network),
+        **facts.describe(graph, lowered, network),
         **notes,
-        "accuracy": accuracy(network, recorded, labels),
+        "accuracy": facts.accuracy(network, recorded, labels),
         "notes": list(network.notes),
     }
     first = float_rows[0] if len(recorded) else None
-    return Prepared(network, lowered, qonnx, recorded, labels, random, extreme, first, tuple(simulations), facts)
+    return Prepared(network, lowered, qonnx, recorded, labels, random, extreme, first, tuple(simulations), found)
 
 
 def _compare_floats(
@@ -237,7 +239,7 @@ def _compare_floats(
     left = [context[raw.output_tensor].reshape(len(some), -1) for raw in graph.layers]
     compare("qonnx", entered, left, some)
     if module is not None:
-        notes["export"] = _difference(outputs[0][: len(some)], outputs[1])
+        notes["export"] = facts.difference(outputs[0][: len(some)], outputs[1])
     return found
 
 
@@ -269,68 +271,3 @@ def _same(engine: str, compared: str, one: IntegerNetwork, other: IntegerNetwork
             f"{engine} differs from the {compared} on vector {int(wrong.argmax())}", "please report this bug"
         )
     return Simulation(engine, version("numpy"), compared, len(vectors), 0)
-
-
-def accuracy(network: IntegerNetwork, recorded: np.ndarray, labels: np.ndarray | None) -> float | None:
-    """Part of the rows whose largest output is the labelled one; None without labels."""
-    if labels is None or network.outputs == 1 or not len(recorded):
-        return None
-    return float((network.run(recorded).argmax(axis=1) == labels).mean())
-
-
-def _cost(plain: np.ndarray, quantized: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
-    """What the added input quantizer does to the float model's outputs (n, outputs)."""
-    before, after = plain.argmax(axis=1), quantized.argmax(axis=1)
-    cost = _difference(plain, quantized)
-    if labels is not None:
-        cost |= {"accuracy_raw": float((before == labels).mean()), "accuracy": float((after == labels).mean())}
-    return cost
-
-
-def _difference(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
-    """How far two float executions' outputs (n, outputs) are apart."""
-    return {
-        "rows": len(one),
-        "same_class": float((one.argmax(axis=1) == other.argmax(axis=1)).mean()),
-        "largest_difference": float(np.abs(one - other).max()),
-    }
-
-
-def _describe(graph: Graph, lowered: IntegerNetwork, network: IntegerNetwork) -> dict[str, Any]:
-    per_layer = bops.of_layers(graph.layers)
-    layers = [
-        _layer(raw, count, layer, network.ranges[index].accumulator_bits)
-        for index, (raw, count, layer) in enumerate(zip(graph.layers, per_layer, network.layers, strict=True))
-    ]
-    last = network.layers[-1].activation
-    return {
-        "inputs": lowered.inputs,
-        "outputs": lowered.outputs,
-        "input": {**asdict(lowered.input), "bits": graph.input_bits, "signed": lowered.input.signed},
-        "output": {"kind": "logits" if isinstance(last, Logits) else "levels", "scale": str(network.output_scale)},
-        "layers": layers,
-        "bops": asdict(bops.total(per_layer)),
-    }
-
-
-def _layer(raw: RawLayer, count: bops.Bops, compacted: DenseLayer, accumulator_bits: int) -> dict[str, Any]:
-    zeros = int(raw.weights.size - np.count_nonzero(raw.weights))
-    return {
-        "name": raw.name,
-        "kind": compacted.kind,
-        "inputs": raw.weights.shape[0],
-        "outputs": raw.weights.shape[1],
-        "weight_bits": raw.weight_bits,
-        "input_bits": raw.input_bits,
-        "output_bits": raw.output_bits,
-        "weights": raw.weights.size,
-        "zeros": zeros,
-        "bops": asdict(count),
-        "hardware": {
-            "inputs": compacted.inputs,
-            "outputs": compacted.outputs,
-            "nonzeros": compacted.nonzeros,
-            "weight_bits": compacted.weight_width,
-            "accumulator_bits": accumulator_bits,
-        },
-    }

@@ -115,7 +115,12 @@ def collect(
 def _design(made: dict[str, Any]) -> dict[str, Any]:
     design = made["design"]
     kept = ("top", "folder", "sources", "data", "interval_cycles", "latency_cycles")
-    return {**{key: design[key] for key in kept}, "output_kind": made["output_kind"], **design["details"]}
+    return {
+        **{key: design[key] for key in kept},
+        "output_kind": made["output_kind"],
+        "accuracy": made["accuracy"],
+        **design["details"],
+    }
 
 
 def _timing(made: dict[str, Any], simulated: list[dict[str, Any]] | None, board: Board) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
         f"model   {escape(model['file'])}, {model['inputs']} inputs, {model['outputs']} outputs",
         f"board   {escape(board['title'])}, {escape(board['part'])}, {board['clock_ns']:g} ns",
         f"backend {report['backend']}",
-        *_accuracy(model),
+        *_accuracy(model, report["design"]),
     ]
     parts: list[RenderableType] = ["\n".join(head), _layers(report), _bops(model)]
     if report["design"]:
@@ -43,11 +43,20 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def _accuracy(model: dict[str, Any]) -> list[str]:
+def _accuracy(model: dict[str, Any], design: dict[str, Any] | None) -> list[str]:
     lines = []
     if model["accuracy"] is not None:
+        lines.append(f"accuracy {100 * model['accuracy']:.2f} % of {model['rows']} rows, of the integer network")
+    chip = (design or {}).get("accuracy")
+    if chip:
         lines.append(
-            f"accuracy {100 * model['accuracy']:.2f} % of {model['rows']} rows, from the outputs that leave the chip"
+            f"         {100 * chip['value']:.2f} % of {chip['rows']} rows, from the {chip['output']} that leave the chip"
+        )
+    export = model.get("export")
+    if export:
+        same, largest = f"{100 * export['same_class']:.2f} %", f"{export['largest_difference']:.2g}"
+        lines.append(
+            f"export   QONNX gives torch's class on {same} of {export['rows']} rows, outputs differ by {largest}"
         )
     cost = model.get("input_quantizer_cost")
     if cost:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a report says of a network: layers, bit operations, accuracy, and what an added quantizer costs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from qap2fpga.lower import bops
+from qap2fpga.lower.values import Graph, RawLayer
+from qap2fpga.network import DenseLayer, IntegerNetwork, Logits
+
+
+def describe(graph: Graph, lowered: IntegerNetwork, network: IntegerNetwork) -> dict[str, Any]:
+    """The network as the graph has it (`lowered`) and as the hardware has it (`network`)."""
+    per_layer = bops.of_layers(graph.layers)
+    layers = [
+        _layer(raw, count, layer, network.ranges[index].accumulator_bits)
+        for index, (raw, count, layer) in enumerate(zip(graph.layers, per_layer, network.layers, strict=True))
+    ]
+    last = network.layers[-1].activation
+    return {
+        "inputs": lowered.inputs,
+        "outputs": lowered.outputs,
+        "input": {**asdict(lowered.input), "bits": graph.input_bits, "signed": lowered.input.signed},
+        "output": {"kind": "logits" if isinstance(last, Logits) else "levels", "scale": str(network.output_scale)},
+        "layers": layers,
+        "bops": asdict(bops.total(per_layer)),
+    }
+
+
+def _layer(raw: RawLayer, count: bops.Bops, compacted: DenseLayer, accumulator_bits: int) -> dict[str, Any]:
+    zeros = int(raw.weights.size - np.count_nonzero(raw.weights))
+    return {
+        "name": raw.name,
+        "kind": compacted.kind,
+        "inputs": raw.weights.shape[0],
+        "outputs": raw.weights.shape[1],
+        "weight_bits": raw.weight_bits,
+        "input_bits": raw.input_bits,
+        "output_bits": raw.output_bits,
+        "weights": raw.weights.size,
+        "zeros": zeros,
+        "bops": asdict(count),
+        "hardware": {
+            "inputs": compacted.inputs,
+            "outputs": compacted.outputs,
+            "nonzeros": compacted.nonzeros,
+            "weight_bits": compacted.weight_width,
+            "accumulator_bits": accumulator_bits,
+        },
+    }
+
+
+def accuracy(network: IntegerNetwork, recorded: np.ndarray, labels: np.ndarray | None) -> float | None:
+    """Part of the rows whose largest output is the labelled one; None without labels."""
+    if labels is None or network.outputs == 1 or not len(recorded):
+        return None
+    return float((network.run(recorded).argmax(axis=1) == labels).mean())
+
+
+def quantizer_cost(plain: np.ndarray, quantized: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
+    """What the added input quantizer does to the float model's outputs (n, outputs)."""
+    before, after = plain.argmax(axis=1), quantized.argmax(axis=1)
+    cost = difference(plain, quantized)
+    if labels is not None:
+        cost |= {"accuracy_raw": float((before == labels).mean()), "accuracy": float((after == labels).mean())}
+    return cost
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
+    """How far two float executions' outputs (n, outputs) are apart."""
+    return {
+        "rows": len(one),
+        "same_class": float((one.argmax(axis=1) == other.argmax(axis=1)).mean()),
+        "largest_difference": float(np.abs(one - other).max()),
+    }
