@@ -49,15 +49,12 @@ def _accuracy(model: dict[str, Any], design: dict[str, Any] | None) -> list[str]
         lines.append(f"accuracy {100 * model['accuracy']:.2f} % of {model['rows']} rows, of the integer network")
     chip = (design or {}).get("accuracy")
     if chip:
-        lines.append(
-            f"         {100 * chip['value']:.2f} % of {chip['rows']} rows, from the {chip['output']} that leave the chip"
-        )
+        value = f"{100 * chip['value']:.2f} %"
+        lines.append(f"         {value} of {chip['rows']} rows, by the chip's output ({chip['output']})")
     export = model.get("export")
     if export:
         same, largest = f"{100 * export['same_class']:.2f} %", f"{export['largest_difference']:.2g}"
-        lines.append(
-            f"export   QONNX gives torch's class on {same} of {export['rows']} rows, outputs differ by {largest}"
-        )
+        lines.append(f"export   torch and QONNX: same class on {same} of {export['rows']} rows, apart by {largest}")
     cost = model.get("input_quantizer_cost")
     if cost:
         same = 100 * cost["same_class"]
