@@ -11,8 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qap2fpga.errors import QapError
+from qap2fpga.files import cannot_write
 
 LINE_OF_INTEREST = re.compile(r"error|fatal|assert|cannot|undefined|no such", re.IGNORECASE)
+# `%Error:`, `%Error-PINNOTFOUND:` and `%Fatal:` are Verilator's, `ERROR:` Yosys', `error:` the compilers'.
+MARKED = re.compile(r"%(Error|Fatal)(-\w+)?:|\b(ERROR|error):")
+AFTERMATH = re.compile(r"Command Failed|Exiting due to|Verilog \$stop|make(\[\d+\])?: \*\*\*|Error \d+$")
 
 
 def require(program: str, what_for: str, cure: str) -> Path:
@@ -37,9 +41,13 @@ def run(
     """
     arguments = [os.fspath(part) for part in command]
     name = Path(arguments[0]).name
-    log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with log.open("wb") as stream:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        stream = log.open("wb")
+    except OSError as error:
+        raise cannot_write(log, error) from error
+    try:
+        with stream:
             done = subprocess.run(
                 arguments,
                 cwd=folder,
@@ -50,7 +58,7 @@ def run(
                 env={**os.environ, **(environment or {})},
                 check=False,
             )
-    except FileNotFoundError as error:
+    except OSError as error:
         raise QapError(
             f"'{name}' could not be started: {error.strerror}", "qap2fpga doctor says how to get it"
         ) from error
@@ -64,7 +72,13 @@ def run(
 
 
 def telling_line(output: str) -> str:
-    """The last line of a log that looks like the cause, else its last line."""
+    """The line of a log that looks like the cause: the first marked as an error, else the last suspicious one.
+
+    What `make` and Verilator say in the end only repeats that something failed before.
+    """
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    marked = [line for line in lines if MARKED.search(line) and not AFTERMATH.search(line)]
+    if marked:
+        return marked[0][:300]
     telling = [line for line in lines if LINE_OF_INTEREST.search(line)]
     return (telling or lines or ["it printed nothing"])[-1][:300]

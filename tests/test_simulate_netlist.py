@@ -68,8 +68,130 @@ def test_a_cell_without_a_model_is_not_simulated(
     assert found.vectors == 0 and found.note == "netlist not simulated: no simulation model of GTXE2_CHANNEL"
 
 
-def test_block_ram_has_no_model() -> None:
-    assert netlist.without_model({"RAMB18E1": 1, "LUT6": 2, "FDRE": 1, "DSP48E1": 1, "DSP48E2": 1}) == ["RAMB18E1"]
+def test_which_cells_have_a_model() -> None:
+    cells = ("RAMB18E1", "RAMB36E1", "RAMB18E2", "RAMB36E2", "LUT6", "FDRE", "DSP48E1", "DSP48E2", "URAM288")
+    assert netlist.without_model(dict.fromkeys(cells, 1)) == ["URAM288"]
+
+
+# Name, kind, width, depth. Kinds: a ROM, a ROM without enable; RAMs that read the old word, the new one, the old one of
+# the written address only when nothing is written, and one written by halves.
+MEMORIES = (
+    ("shallow", "rom", 18, 16), ("half", "rom", 36, 512), ("wide", "rom", 72, 512), ("odd", "rom", 33, 256),
+    ("long", "rom", 7, 2048), ("bits", "rom", 1, 16384), ("free", "free", 18, 1024), ("old", "old", 18, 1024),
+    ("wider", "old", 72, 512), ("nibbles", "old", 4, 4096), ("new", "new", 36, 512), ("same", "same", 9, 2048),
+    ("halves", "halves", 36, 512),
+)  # fmt: skip
+BODIES = {
+    "rom": "always @(posedge clk) if (go) q <= mem[a];",
+    "free": "reg [15:0] held; wire [15:0] at = go ? x : held;\n"
+    "    always @(posedge clk) begin held <= at; q <= mem[at[TOP:0]]; end",
+    "old": "always @(posedge clk) if (go) begin q <= mem[a]; if (control[0]) mem[b] <= word; end",
+    "new": "always @(posedge clk) if (go) begin q <= control[0] && a == b ? word : mem[a];\n"
+    "        if (control[0]) mem[b] <= word; end",
+    "same": "always @(posedge clk) if (go) begin if (control[0]) mem[a] <= word; else q <= mem[a]; end",
+    "halves": "always @(posedge clk) if (go) begin q <= mem[a];\n"
+    "        if (control[0]) mem[b][W/2-1:0] <= word[W/2-1:0]; if (control[1]) mem[b][W-1:W/2] <= word[W-1:W/2]; end",
+}
+
+
+def memories(folder: Path) -> tuple[Design, np.ndarray, np.ndarray]:
+    """All of `MEMORIES` side by side on the same inputs (two addresses, data, control), and what they answer."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(5)
+    vectors = random.integers(0, 1 << 16, (400, 4))
+    # Every second address comes from a few, so that reads meet writes.
+    vectors[::2, :2] &= 3
+    vectors[0] = 0
+    vectors[::16, 1] = vectors[::16, 0]
+    modules, instances, answers, low = [], [], [], 0
+    for name, kind, width, depth in MEMORIES:
+        content = [int.from_bytes(random.bytes(9), "little") % (1 << width) for _ in range(depth)]
+        (folder / f"{name}.dat").write_text("".join(f"{word:x}\n" for word in content))
+        ports = f"input clk, go, input [15:0] x, y, data, control, output reg [{width - 1}:0] q"
+        modules.append(f"""module m_{name}({ports});
+    localparam W = {width}, TOP = {depth.bit_length() - 2};
+    (* ram_style = "block", rom_style = "block" *) reg [W-1:0] mem [0:{depth - 1}];
+    wire [TOP:0] a = x[TOP:0], b = y[TOP:0];
+    wire [95:0] many = {{3{{data, control}}}};
+    wire [W-1:0] word = many[W-1:0];
+    initial begin $readmemh("{name}.dat", mem); q = 0; end
+    {BODIES[kind]}
+endmodule
+""")
+        lanes = -(-width // 9)
+        instances.append(f"wire [{width - 1}:0] q_{name}; m_{name} u_{name}(.clk(ap_clk), .go(go), .x(in0_TDATA[15:0]),"
+                         f" .y(in0_TDATA[31:16]), .data(in0_TDATA[47:32]), .control(in0_TDATA[63:48]), .q(q_{name}));\n"
+                         f"    assign out[{low + 9 * lanes - 1}:{low}] = q_{name};")  # fmt: skip
+        low += 9 * lanes
+        words = answer(kind, width, content, vectors)
+        answers += [[word >> (9 * lane) & 511 for word in words] for lane in range(lanes)]
+    body = "\n    ".join(instances)
+    bits = -(-low // 8) * 8
+    (folder / "memories.sv").write_text(f"""// SPDX-License-Identifier: Apache-2.0
+module memories(input ap_clk, input ap_rst_n, input [63:0] in0_TDATA, input in0_TVALID, output in0_TREADY,
+                output [{bits - 1}:0] out0_TDATA, output out0_TVALID, input out0_TREADY);
+    reg valid;
+    wire stall = valid && !out0_TREADY, go = in0_TVALID && !stall;
+    wire [{low - 1}:0] out;
+    assign in0_TREADY = !stall, out0_TVALID = valid, out0_TDATA = out;
+    always @(posedge ap_clk) valid <= ap_rst_n && (in0_TVALID || stall);
+    {body}
+endmodule
+{"".join(modules)}""")
+    source, sink = Stream("in0", 4, 4, 16, False), Stream("out0", low // 9, low // 9, 9, False)
+    data = tuple(f"{name}.dat" for name, *_ in MEMORIES)
+    return Design("test", folder, "memories", ("memories.sv",), data, source, sink, 1), vectors, np.array(answers).T
+
+
+def answer(kind: str, width: int, content: list[int], vectors: np.ndarray) -> list[int]:
+    """What one memory answers to each vector."""
+    memory, last, found = list(content), 0, []
+    upper, lower = ((1 << width) - 1) ^ ((1 << width // 2) - 1), (1 << width // 2) - 1
+    for a, b, data, control in vectors.tolist():
+        a, b = a % len(memory), b % len(memory)
+        word = sum((data << 16 | control) << 32 * k for k in range(3)) % (1 << width)
+        before, writes = memory[a], kind not in ("rom", "free") and control & 1
+        if kind == "same":
+            last = last if writes else before
+            memory[a] = word if writes else before
+        elif kind == "halves":
+            mask = (lower if control & 1 else 0) | (upper if control & 2 else 0)
+            last, memory[b] = before, memory[b] & ~mask | word & mask
+        else:
+            memory[b] = word if writes else memory[b]
+            last = memory[a] if kind == "new" else before
+        found.append(last)
+    return found
+
+
+@pytest.mark.parametrize(("target", "cells"), [(XC7, ("RAMB18E1", "RAMB36E1")), (XCUP, ("RAMB18E2", "RAMB36E2"))])
+def test_block_ram_models_against_the_rtl(target: board.Board, cells: tuple[str, ...], tmp_path: Path) -> None:
+    """Every memory is right in RTL and netlist; a flipped bit of its content is found, another mode stops."""
+    design, vectors, expected = memories(tmp_path / "design")
+    if target is XC7:
+        sources = [design.folder / "memories.sv"]
+        made = verilator.build(design, sources, tmp_path, jobs=2)
+        rtl.exercise(
+            made, design, vectors, expected, tmp_path, netlist.PLAN, what="RTL", threads=2, progress=lambda text: None
+        )
+    done = yosys.map_design(design, target, tmp_path / "yosys")
+    assert all(done.total[kind] for kind in cells)
+    for name, *_ in MEMORIES:
+        assert any(kind in cells for kind in done.cells[f"u_{name}"]), name
+    found = netlist.simulate_netlist(
+        design, target, vectors, expected, tmp_path / "sim", mapped=done, mapped_folder=tmp_path / "yosys"
+    )
+    assert (found.vectors, found.mismatches, found.note) == (400, 0, "")
+    (part,) = (path for path in done.netlist if path.name == "u_half.v")
+    text = part.read_text()
+    # The lowest bit of the word at address 0.
+    flipped = re.sub(r"(\.INIT_00\(256'h[0-9a-f]*)([0-9a-f])\)", lambda at: f"{at[1]}{int(at[2], 16) ^ 1:x})", text)
+    registered = text.replace(".DOA_REG(32'sd0)", ".DOA_REG(32'sd1)")
+    assert flipped != text != registered
+    for changed, message in ((flipped, "first vector 0"), (registered, "a configuration of block RAM")):
+        part.write_text(changed)
+        with pytest.raises(QapError, match=message):
+            netlist.exercise_netlist(design, target, done.netlist, done.total, vectors, expected, tmp_path / "changed")
 
 
 def test_too_few_vectors_are_refused(tmp_path: Path) -> None:

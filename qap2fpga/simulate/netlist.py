@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The mapped netlist against the integer network: what synthesis made still computes the same integers.
 
-Cells are simulated by Yosys' own models (`cells_sim.v`). It has none for block RAM, so the parts that hold
-block RAM are mapped once more without; and none for DSP48E2, for which `flows/open/dsp48e2.v` is ours.
+The netlist is the one that was measured, cell by cell. Cells are simulated by Yosys' own models (`cells_sim.v`);
+where it has none, or only a slow one, by ours in `flows/open`: block RAM, DSP48E2 and LUTs.
 """
 
 from __future__ import annotations
@@ -26,43 +26,56 @@ from qap2fpga.synth.yosys import Synthesis
 # Hardly more time than full speed alone, and the stalls are what synthesis can get wrong.
 PLAN = (Schedule(FULL_SPEED, seed=11), Schedule("random gaps", in_go=128, out_go=128, shy=True, seed=12))
 LEAST_VECTORS = 200
-LUT = re.compile(r"LUT([1-6]|6_2)$")
+BLOCK_RAM = re.compile(r"RAMB(18|36)E[12]$")
+# The cells that files of ours model, whatever the library says of them.
+OURS = re.compile(r"(LUT([1-6]|6_2)|DSP48E2|RAMB(18|36)E[12])$")
 
 
 def simulate_netlist(
-    design: Design, board: Board, vectors: np.ndarray, expected: np.ndarray, folder: Path, *,
-    mapped: Synthesis | None = None, mapped_folder: Path | None = None, time_limit_s: float = yosys.TIME_LIMIT_S,
-    threads: int = 2, progress: Progress = lambda text: None,
-) -> Simulation:  # fmt: skip
+    design: Design,
+    board: Board,
+    vectors: np.ndarray,
+    expected: np.ndarray,
+    folder: Path,
+    *,
+    mapped: Synthesis | None = None,
+    mapped_folder: Path | None = None,
+    time_limit_s: float = yosys.TIME_LIMIT_S,
+    threads: int = 2,
+    progress: Progress = lambda text: None,
+) -> Simulation:
     """Feed `vectors` (n >= 200, inputs) to the netlist of `design` and hold it against `expected` (n, outputs).
 
     `mapped` is what `yosys.map_design` made in `mapped_folder`, if it was made before. When a cell of the netlist
     has no model, nothing is simulated: the result has `vectors` 0 and a note that says 'netlist not simulated' and
-    why. Raises `CheckFailed` on a difference, `QapError` for a missing tool.
+    why. Raises `CheckFailed` on a difference, `QapError` for a missing tool or for a cell in a mode that its model
+    does not have.
     """
     if len(vectors) < LEAST_VECTORS:
         raise ValueError(f"{len(vectors)} vectors; a netlist is tried with {LEAST_VECTORS} at least")
-    place = mapped_folder if mapped is not None and mapped_folder is not None else folder / "yosys"
-    options = {"time_limit_s": time_limit_s, "threads": threads, "progress": progress}
     if mapped is None or mapped_folder is None:
-        mapped = yosys.map_design(design, board, place, **options)  # type: ignore[arg-type]
-    plain, again = yosys.without_bram(mapped, design, board, place, **options)  # type: ignore[arg-type]
-    missing = without_model(plain.total)
+        place = folder / "yosys"
+        mapped = yosys.map_design(design, board, place, time_limit_s=time_limit_s, threads=threads, progress=progress)
+    missing = without_model(mapped.total)
     if missing:
         return _not_simulated(f"no simulation model of {', '.join(missing)}", board)
-    simulation = exercise_netlist(
-        design, board, plain.netlist, plain.total, vectors, expected, folder, threads=threads, progress=progress
+    return exercise_netlist(
+        design, board, mapped.netlist, mapped.total, vectors, expected, folder, threads=threads, progress=progress
     )
-    if not again:
-        return simulation
-    note = f"block RAM of {', '.join(again)} made of LUTs and FFs for the simulation; all else as measured"
-    return Simulation(**{**vars(simulation), "note": note})
 
 
 def exercise_netlist(
-    design: Design, board: Board, netlist: tuple[Path, ...], cells: Mapping[str, int], vectors: np.ndarray,
-    expected: np.ndarray, folder: Path, *, threads: int = 2, progress: Progress = lambda text: None,
-) -> Simulation:  # fmt: skip
+    design: Design,
+    board: Board,
+    netlist: tuple[Path, ...],
+    cells: Mapping[str, int],
+    vectors: np.ndarray,
+    expected: np.ndarray,
+    folder: Path,
+    *,
+    threads: int = 2,
+    progress: Progress = lambda text: None,
+) -> Simulation:
     """Simulate the Verilog files `netlist`, whose cells by type are `cells`."""
     folder.mkdir(parents=True, exist_ok=True)
     sources = [*netlist, *models(cells, folder)]
@@ -71,10 +84,13 @@ def exercise_netlist(
     made = verilator.build(design, sources, folder, jobs=threads, options=(), optimize="-O0", progress=progress)
     done = exercise(made, design, vectors, expected, folder, PLAN, what="netlist", threads=threads, progress=progress)
     return Simulation(
-        engine="verilator", version=verilator.version(),
+        engine="verilator",
+        version=verilator.version(),
         compared=f"netlist ({board.family}, yosys {yosys.version()}) with the integer network",
-        vectors=len(vectors), mismatches=0, interval_cycles=done[0].interval_cycles,
-    )  # fmt: skip
+        vectors=len(vectors),
+        mismatches=0,
+        interval_cycles=done[0].interval_cycles,
+    )
 
 
 def models(cells: Mapping[str, int], folder: Path) -> list[Path]:
@@ -83,7 +99,9 @@ def models(cells: Mapping[str, int], folder: Path) -> list[Path]:
     found, library = [ours / "luts.v"], yosys.library("cells_sim.v").read_text()
     if "DSP48E2" in cells:
         found.append(ours / "dsp48e2.v")
-    used = [model for kind in sorted(cells) if not LUT.match(kind) and (model := _model(kind, library)) is not None]
+    if any(BLOCK_RAM.match(kind) for kind in cells):
+        found.append(ours / "blockram.v")
+    used = [model for kind in sorted(cells) if not OURS.match(kind) and (model := _model(kind, library)) is not None]
     chosen = folder / "cells.v"
     write_atomically(chosen, "".join(f"{model}\n" for model in used))
     return [*found, chosen]
@@ -101,17 +119,18 @@ def without_model(cells: Mapping[str, int]) -> list[str]:
 
 
 def _modelled(kind: str, library: str) -> bool:
-    if kind == "DSP48E2" or LUT.match(kind):
-        return True
-    # Of block RAM the library has ports and timing, no behaviour.
-    return not kind.startswith(("RAMB", "URAM")) and _model(kind, library) is not None
+    return bool(OURS.match(kind)) or _model(kind, library) is not None
 
 
 def _not_simulated(why: str, board: Board) -> Simulation:
     return Simulation(
-        engine="verilator", version=verilator.version(), compared=f"netlist ({board.family})", vectors=0,
-        mismatches=0, note=f"netlist not simulated: {why}",
-    )  # fmt: skip
+        engine="verilator",
+        version=verilator.version(),
+        compared=f"netlist ({board.family})",
+        vectors=0,
+        mismatches=0,
+        note=f"netlist not simulated: {why}",
+    )
 
 
 def require() -> None:

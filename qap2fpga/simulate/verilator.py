@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
@@ -111,7 +112,7 @@ def build(
     stamp.unlink(missing_ok=True)
     wrapper = folder / "harness.v"
     write_atomically(wrapper, text)
-    command: list[str | Path] = [
+    command: list[str | os.PathLike[str]] = [
         verilator, *flags, "-j", str(jobs), "--Mdir", folder.resolve() / "obj",
         *(f"-I{place}" for place in sorted({str(source.resolve().parent) for source in sources})),
         *(source.resolve() for source in sources), wrapper.resolve(), bench.resolve(),
@@ -138,7 +139,7 @@ def run(made: Path, design: Design, beats: Path, frames: int, folder: Path, sche
         "single": int(schedule.single), "shy": int(schedule.shy), "seed": schedule.seed,
         "reset_after": schedule.reset_after, "idle_limit": idle, "extra_cycles": 2 * design.interval_cycles + 512,
     }  # fmt: skip
-    command: list[str | Path] = [made.resolve(), *(f"{key}={value}" for key, value in arguments.items())]
+    command: list[str | os.PathLike[str]] = [made.resolve(), *(f"{key}={value}" for key, value in arguments.items())]
     command += ["+verilator+rand+reset+2", f"+verilator+seed+{schedule.seed}"]
     log = folder / f"{slug}.log"
     tools.run(command, log=log.resolve(), folder=design.folder, time_limit_s=RUN_LIMIT_S)

@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata, util
@@ -31,15 +31,13 @@ Progress = Callable[[str], None]
 WORKER = Path(__file__).with_name("worker.py")
 DSP_POLICY = "-nodsp"
 TIME_LIMIT_S = 1800.0
-# More groups than workers even out what the estimate of their cost gets wrong; each costs half a second.
-GROUPS_PER_WORKER = 2
 
 
 @dataclass(frozen=True)
 class Synthesis:
     """A mapped design. `cells` are counts by type for each part; '' is the top module's own logic.
 
-    `netlist` are the Verilog files of all parts, the top last; without block RAM they can be simulated.
+    `netlist` are the Verilog files of all parts, the top last.
     """
 
     cells: dict[str, dict[str, int]]
@@ -99,36 +97,15 @@ def map_design(
     design: Design, board: Board, folder: Path, *, time_limit_s: float = TIME_LIMIT_S, threads: int = 2,
     progress: Progress = lambda text: None,
 ) -> Synthesis:  # fmt: skip
-    """Map `design` with block RAM. See `synthesize`."""
+    """Map `design`. See `synthesize`."""
     folder.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + time_limit_s
     begin = time.monotonic()
     plan = _elaborate(design, folder, deadline)
     progress(f"read {design.top} with Yosys {version()}: {len(plan['parts'])} parts, {time.monotonic() - begin:.1f} s")
-    done = _map(design, board, folder, plan["parts"], sorted(plan["parts"]), (), deadline, threads)
+    done = _map(design, board, folder, plan["parts"], deadline, threads)
     progress(f"mapped {design.top} to {board.family} cells in {time.monotonic() - begin:.1f} s")
     return done
-
-
-def without_bram(
-    done: Synthesis, design: Design, board: Board, folder: Path, *, time_limit_s: float = TIME_LIMIT_S,
-    threads: int = 2, progress: Progress = lambda text: None,
-) -> tuple[Synthesis, tuple[str, ...]]:  # fmt: skip
-    """The mapped design `done` (of `map_design` in the same `folder`) with its block RAMs made of LUTs and FFs.
-
-    Only the parts that hold block RAM are mapped again; their names are returned too. Everything else is the
-    netlist that was measured.
-    """
-    holding = tuple(sorted(name for name, cells in done.cells.items() if any(re.match("RAMB|URAM", k) for k in cells)))
-    if not holding:
-        return done, ()
-    deadline, begin = time.monotonic() + time_limit_s, time.monotonic()
-    parts = json.loads((folder / "elaborate.result.json").read_text())["parts"]
-    again = _map(design, board, folder, parts, holding, ("-nobram",), deadline, threads)
-    progress(f"mapped {len(holding)} parts without block RAM in {time.monotonic() - begin:.1f} s")
-    files = {path.name.removesuffix(".nobram.v"): path for path in again.netlist}
-    netlist = tuple(files.get(path.name.removesuffix(".v"), path) for path in done.netlist)
-    return Synthesis({**done.cells, **{name: again.cells[name] for name in holding}}, netlist), holding
 
 
 def _elaborate(design: Design, folder: Path, deadline: float) -> dict[str, Any]:
@@ -144,28 +121,36 @@ def _elaborate(design: Design, folder: Path, deadline: float) -> dict[str, Any]:
 
 
 def _map(
-    design: Design, board: Board, folder: Path, parts: Mapping[str, Sequence[Any]], wanted: Sequence[str],
-    extra: Sequence[str], deadline: float, threads: int,
-) -> Synthesis:  # fmt: skip
-    """Map the parts `wanted` and, if that is '' or all of them, the top's own logic."""
-    suffix = ".nobram.v" if extra else ".v"
-    modules = {name: parts[name][0] for name in wanted if name}
-    files = {module: f"{slug(name)}{suffix}" for name, module in modules.items()}
-    files[design.top] = f"{slug(design.top)}_top{suffix}"
-    named = [name for name in wanted if name]
-    groups = _balance({name: float(parts[name][1]) for name in named}, max(1, threads) * GROUPS_PER_WORKER)
-    glue = "" in wanted or not extra
-    every = {module for module, _ in parts.values()}
+    design: Design,
+    board: Board,
+    folder: Path,
+    parts: Mapping[str, tuple[str, float]],
+    deadline: float,
+    threads: int,
+) -> Synthesis:
+    """Map the `parts` (instance to module and cost) in one process a thread, and in the first the top's own logic."""
+    modules = {name: parts[name][0] for name in sorted(parts)}
+    files = {module: f"{slug(name)}.v" for name, module in modules.items()}
+    files[design.top] = f"{slug(design.top)}_top.v"
+    every = set(modules.values())
     jobs = []
-    for index, group in enumerate(groups or [[]]):
+    # Each process costs two seconds for reading Yosys' own libraries.
+    for index, group in enumerate(_balance({name: cost for name, (_, cost) in parts.items()}, threads) or [[]]):
         keep = sorted({modules[name] for name in group})
-        name = f"{'nobram' if extra else 'map'}{index}"
-        jobs.append({
-            "verb": "synthesize", "name": name, "top": design.top, "keep": keep, "boxes": sorted(every - set(keep)),
-            "rtlil": str((folder / "elaborated.il").resolve()), "family": board.family,
-            "options": [DSP_POLICY, *extra], "glue": glue and index == 0, "files": files,
+        job = {
+            "verb": "synthesize",
+            "name": f"map{index}",
+            "top": design.top,
+            "keep": keep,
+            "boxes": sorted(every - set(keep)),
+            "rtlil": str((folder / "elaborated.il").resolve()),
+            "family": board.family,
+            "options": [DSP_POLICY],
+            "glue": index == 0,
+            "files": files,
             "folder": str(folder.resolve()),
-        })  # fmt: skip
+        }
+        jobs.append(job)
 
     def one(job: dict[str, Any]) -> dict[str, dict[str, int]]:
         cells: dict[str, dict[str, int]] = _work(job, job["name"], folder, folder, deadline)["cells"]
@@ -176,18 +161,15 @@ def _map(
         for result in pool.map(one, jobs):
             found.update(result)
     cells = {name: found[module] for name, module in modules.items()}
-    order = [folder / files[module] for module in dict.fromkeys(modules.values())]
-    if glue:
-        # The parts themselves are cells of the top; they are no logic.
-        own = {kind: number for kind, number in found[design.top].items() if kind not in every}
-        cells[""] = own
-        order.append(folder / files[design.top])
+    # The parts themselves are cells of the top; they are no logic.
+    cells[""] = {kind: number for kind, number in found[design.top].items() if kind not in every}
+    order = [folder / files[module] for module in dict.fromkeys([*modules.values(), design.top])]
     return Synthesis(cells, tuple(order))
 
 
 def _balance(costs: Mapping[str, float], groups: int) -> list[list[str]]:
     """Parts in at most `groups` groups of about equal cost, the most expensive group first."""
-    result: list[tuple[float, list[str]]] = [(0.0, []) for _ in range(min(groups, len(costs)))]
+    result: list[tuple[float, list[str]]] = [(0.0, []) for _ in range(min(max(1, groups), len(costs)))]
     for name in sorted(costs, key=lambda name: (-costs[name], name)):
         index = min(range(len(result)), key=lambda index: result[index][0])
         result[index] = (result[index][0] + costs[name], [*result[index][1], name])
