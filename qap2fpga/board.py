@@ -54,7 +54,9 @@ def load(name: str) -> Board:
     except OSError as error:
         raise QapError(f"cannot read the board file {path}: {error.strerror}", "check the path") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise QapError(f"{path} is not YAML: {error}", "see docs/add-a-board.md for an example") from error
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark else str(error).splitlines()[0]
+        raise QapError(f"{path} is not YAML: {where}", "see docs/add-a-board.md for an example") from error
     return _parse(content, path)
 
 

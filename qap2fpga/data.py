@@ -14,6 +14,8 @@ import numpy as np
 from qap2fpga.errors import QapError, nearest
 
 KEYS = ("X", "y", "classes")
+# Halvings of the scale, beside one a bit, that are tried for data with long tails.
+TAILS = 8
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def power_of_two_scale(values: np.ndarray, bits: int, *, signed: bool) -> float:
 
     sign = signed and bits == 1
     top = math.ceil(math.log2(scale_for_range(-1.0 if signed else 0.0, 1.0, bits) * (np.abs(exact).max() or 1.0)))
-    return 2.0 ** min(range(top - (8 if sign else bits), top + 1), key=error)
+    return 2.0 ** min(range(top - bits - TAILS, top + 1), key=error)
 
 
 def scale_for_range(low: float, high: float, bits: int) -> float:

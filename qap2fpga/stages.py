@@ -102,7 +102,7 @@ class BuildFolder:
             stored = json.loads((self.path / MARK / f"{name}.json").read_text())
         except (OSError, ValueError):
             return None
-        return stored["result"] if stored.get("key") == key else None
+        return stored.get("result") if isinstance(stored, dict) and stored.get("key") == key else None
 
     def stage(self, name: str, title: str, key: str, work: Callable[[Callable[[str], None]], Any]) -> Any:
         """The JSON-like result of `work`, run only if it is not there already under this `key`."""

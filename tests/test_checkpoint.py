@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,16 @@ from qap2fpga.checkpoint.spec import Model
 from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.errors import QapError
 from tests.networks import random_model
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """On layers this small, threads only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
 
 # Brevitas' own scale of a 1-bit weight is a constant; FPGA4HEP's is the largest weight of the channel.
 BINARY_PER_CHANNEL = SignedBinaryWeightPerTensorConst.let(

@@ -6,6 +6,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import re
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -15,10 +17,15 @@ import numpy as np
 import pytest
 
 from qap2fpga import board as boards
+from qap2fpga.backends import BACKENDS
 from qap2fpga.backends.finn import FinnOptions, generate
 from qap2fpga.backends.finn import plan as planning
 from qap2fpga.backends.finn.estimate import Mvau
+from qap2fpga.backends.finn.folding import Costs
+from qap2fpga.backends.finn.padding import choices, divisors, widths
+from qap2fpga.backends.finn.search import choose
 from qap2fpga.backends.finn.sources import PATCHES, patched
+from qap2fpga.board import Board
 from qap2fpga.design import Design
 from qap2fpga.errors import CheckFailed, QapError
 from qap2fpga.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
@@ -265,6 +272,7 @@ SIMULATED = {
     "backpressure": ([9, 12, 10, 5], 3, False, "class", ((9, 12), (3, 5), (10, 5))),
     "accumulators": ([4, 8, 6, 3], 8, False, "accumulators", ((1, 2), (8, 3), (3, 1))),
     "searched": ([6, 8, 4, 3], 4, False, "logits", None),
+    "padded": ([8, 31, 13, 5], 3, False, "class", None),
     "unfolded by one": ([1, 3, 1], 4, False, "logits", ((1, 1), (1, 1))),
 }
 
@@ -283,7 +291,148 @@ def test_rtl_is_exact(case: str, tmp_path: Path) -> None:
     folding = {f"MVAU_rtl_{at}": {"SIMD": simd, "PE": pe} for at, (simd, pe) in enumerate(given)} if given else None
     vectors = random_vectors(network, 100)
     design = build(network, tmp_path, output_kind=kind, folding=folding)
+    assert bool(design.details["padded"]) == (case == "padded")
     runs = simulate(design, vectors, expected_output(network, vectors, kind), tmp_path / "simulation")
     assert all(run.mismatches == 0 for run in runs)
     assert {run.latency_cycles for run in runs} - {None} == {design.latency_cycles}
     assert {run.interval_cycles for run in runs} - {None} == {design.interval_cycles}
+
+
+def test_padding_reaches_a_shorter_interval(tmp_path: Path) -> None:
+    """The authors' widths after compaction: every step stays exact although hidden layers have more channels."""
+    network = random_network([16, 62, 31, 15, 5], 6, 0.8, seed=3)
+    design = build(network, tmp_path)  # raises CheckFailed if a step changes the network
+    assert design.interval_cycles <= 16
+    assert any(note.startswith("fc2: 31 neurons became 32") for note in design.details["padded"])
+    assert (design.input.elements, design.output.elements) == (16, 5)
+    folding = json.loads((tmp_path / "folding.json").read_text())
+    assert folding["MVAU_rtl_1"]["MH"] == 32
+    assert "MH" not in folding["MVAU_rtl_3"]
+    again = build(network, tmp_path / "again", folding=folding)
+    assert again.interval_cycles == design.interval_cycles
+    assert again.details == design.details
+
+
+def test_widths_that_fold_well_are_left_alone(tmp_path: Path) -> None:
+    design = build(random_network([8, 16, 8, 4], 3, 0.5), tmp_path)
+    assert design.details["padded"] == []
+
+
+def test_dummy_neurons_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from qap2fpga.backends.finn import steps
+
+    def spoil(model: Any, recipe: Any) -> Any:
+        node = model.get_nodes_by_op_type("Thresholding")[0]
+        values = model.get_initializer(node.input[1]).copy()
+        values[-1, 0] = 0  # a sum of 0 now passes the first threshold
+        model.set_initializer(node.input[1], values)
+        return model
+
+    monkeypatch.setattr(steps, "STEPS", _after(steps.STEPS, "widths", "spoiled", spoil))
+    with pytest.raises(CheckFailed, match=r"layer fc1, channel 7, vector 0: activation 1, must be 0"):
+        build(random_network([6, 7, 5], 3, 0), tmp_path, folding={"MVAU_rtl_0": {"PE": 4, "MH": 8}})
+
+
+@pytest.mark.parametrize(
+    ("folding", "told"),
+    [
+        ({"MVAU_rtl_0": {"MH": 7}}, "has MH 7; the layer has 8 neurons"),
+        ({"MVAU_rtl_0": {"MH": 17}}, "legal: 8 to 16"),
+        ({"MVAU_rtl_1": {"MH": 6}}, "has no 'MH'"),
+        ({"MVAU_rtl_0": {"MH": 9}, "MVAU_rtl_1": {"SIMD": 4}}, "does not divide MW = 9"),
+        ({"MVAU_rtl_0": {"PE": 2.5}}, "a whole number"),
+    ],
+)
+def test_bad_padding(folding: dict[str, Any], told: str, tmp_path: Path) -> None:
+    with pytest.raises(QapError, match=told):
+        build(random_network([6, 8, 5], 3, 0), tmp_path, folding=folding)
+
+
+def test_padded_widths() -> None:
+    assert widths(31) == [31, 32]
+    assert widths(62)[1] == 64
+    for neurons in range(1, 300):
+        found = widths(neurons)
+        assert found[0] == neurons
+        assert len(found) <= 4
+        assert all(neurons < width <= neurons + max(2, neurons / 8) for width in found[1:])
+
+
+def costs_of(network: IntegerNetwork, board: Board = BOARD) -> Costs:
+    return Costs(planning.plan(network, last_thresholds=True), network, board, "logits")
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.06])
+def test_search_is_as_good_as_trying_all(scale: float) -> None:
+    """On a large board, and on one that DSPs run short of."""
+    network = random_network([4, 7, 5, 3], 3, 0.5)
+    board = dataclasses.replace(BOARD, dsp=int(BOARD.dsp * scale), bram18=BOARD.bram18)
+    costs = costs_of(network, board)
+    every = []
+    for outputs in itertools.product(*choices(costs.plan)):
+        sizes = list(zip((4, *outputs), outputs, strict=False))
+        folds = [itertools.product(divisors(mw), divisors(mh)) for mw, mh in sizes]
+        every += [costs.folding(layers, outputs) for layers in itertools.product(*folds)]
+    fitting = [one for one in every if max(costs.used(one.cost).values()) <= 0.7]
+    shortest = min(one.interval for one in fitting)
+    plain = min(one.interval for one in fitting if one.outputs == (7, 5, 3))
+    if shortest > 0.9 * plain:  # so little is no reason to pad
+        shortest = plain
+    found = choose(costs, FinnOptions())
+    assert found.interval == shortest
+    if scale == 1:
+        price = min(sum(costs.used(one.cost).values()) for one in fitting if one.interval <= shortest)
+        assert sum(costs.used(found.cost).values()) == pytest.approx(price, rel=1e-3)
+
+
+def test_search_is_fast() -> None:
+    costs = costs_of(random_network([256, 251, 247, 233, 201, 10], 4, 0.8))
+    begin = time.process_time()
+    found = choose(costs, FinnOptions())
+    assert time.process_time() - begin < 1
+    assert found.outputs != tuple(layer.mh for layer in costs.plan.layers)
+
+
+def test_usual_8_bit_networks_stay_below_24_bits() -> None:
+    largest = [np.full(shape, 127) for shape in ((490, 256), (256, 256), (256, 12))]
+    network = random_network([490, 256, 256, 12], 8, 0, signed=False)
+    for index, weights in enumerate(largest):
+        network = with_layer(network, index, weights=weights)
+    assert max(layer.accumulator_bits for layer in planning.plan(network, last_thresholds=True).layers) <= 25
+
+
+def test_refusals_name_a_cure_that_exists() -> None:
+    network = random_network([6, 8, 5], 4, 0)
+    huge = with_layer(network, 1, weights=network.layers[1].weights * (1 << 18))
+    with pytest.raises(QapError, match=r"layer fc2: accumulators reach .* float32, exact to 24 bits") as caught:
+        planning.plan(huge, last_thresholds=True)
+    assert "fewer weight or activation bits" in caught.value.cure
+    for name in re.findall(r"--backend (\w+)", caught.value.cure):
+        assert name in BACKENDS
+    with pytest.raises(QapError, match="the input has 16 bits") as caught:
+        planning.plan(random_network([6, 8, 5], 4, 0, input_bits=16), last_thresholds=True)
+    assert "--until model" in caught.value.cure
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("board", "bits"), [("pynq-z2", 6), ("ultra96-v2", 2), ("ultra96-v2", 6), ("zcu104", 3), ("zcu104", 8)]
+)
+def test_dsp_estimate_is_what_yosys_counts(board: str, bits: int, tmp_path: Path) -> None:
+    """On DSP48E1 and DSP48E2, whose multiplier takes two bits more; the RTL is exact on both."""
+    from qap2fpga.simulate.rtl import simulate
+    from qap2fpga.synth import yosys
+
+    network = random_network([8, 7, 12, 4], bits, 0.5, seed=bits)
+    target = boards.load(board)
+    folding = {"MVAU_rtl_0": {"SIMD": 4, "PE": 4, "MH": 8}, "MVAU_rtl_1": {"SIMD": 2, "PE": 6},
+               "MVAU_rtl_2": {"SIMD": 6, "PE": 4}}  # fmt: skip
+    vectors = random_vectors(network, 50)
+    design = generate(network, target, tmp_path, FinnOptions(folding=folding), vectors)
+    runs = simulate(design, vectors, expected_output(network, vectors, "logits"), tmp_path / "simulation")
+    assert all(run.mismatches == 0 for run in runs)
+    assert {run.latency_cycles for run in runs} - {None} == {design.latency_cycles}
+    measured = yosys.measurement(yosys.map_design(design, target, tmp_path / "synthesis", threads=1))
+    assert measured.total.dsp == design.details["estimate"]["dsp"]
+    parts = {f"u_{node['name']}": node["estimate"]["dsp"] for node in design.details["nodes"] if "MW" in node}
+    assert {name: measured.parts[name].dsp for name in parts} == parts

@@ -16,6 +16,7 @@ from qap2fpga.checkpoint.widths import MAX_BITS
 from qap2fpga.errors import QapError
 
 KINDS = ("quantize", "dense", "batch_norm", "relu", "hard_tanh")
+AGAIN = "the tensors do not fit together: save the model again"
 ROUNDING_MODES = ("ROUND", "FLOOR", "CEIL", "ROUND_TO_ZERO")
 
 
@@ -103,9 +104,12 @@ def check(model: Model) -> Model:
         features = _check_shapes(op, features)
         mask = model.masks.get(op.name)
         if mask is not None and mask.shape != op.tensors["weight"].shape:
-            raise QapError(f"layer {op.name}: its mask is {mask.shape}, its weight {op.tensors['weight'].shape}")
+            raise QapError(f"layer {op.name}: its mask is {mask.shape}, its weight {op.tensors['weight'].shape}", AGAIN)
     if model.example is not None and model.example.shape[1:] != (model.inputs,):
-        raise QapError(f"the example input has shape {model.example.shape}, the network takes {model.inputs} inputs")
+        shape = model.example.shape
+        raise QapError(
+            f"the example input has shape {shape}, the network takes {model.inputs} inputs", "give rows of it"
+        )
     return model
 
 
@@ -122,16 +126,18 @@ def _check_shapes(op: Op, features: int | None) -> int | None:
     if op.kind == "dense":
         weight = op.tensors["weight"]
         if weight.ndim != 2 or 0 in weight.shape:
-            raise QapError(f"layer {op.name}: its weight has shape {weight.shape}, expected (outputs, inputs)")
+            raise QapError(f"layer {op.name}: its weight has shape {weight.shape}, expected (outputs, inputs)", AGAIN)
         if features is not None and weight.shape[1] != features:
-            raise QapError(f"layer {op.name} takes {weight.shape[1]} inputs but the layer before gives {features}")
+            raise QapError(
+                f"layer {op.name} takes {weight.shape[1]} inputs but the layer before gives {features}", AGAIN
+            )
         if op.quantizer is None:
             raise QapError(f"layer {op.name}: its weights are not quantized", "give it a weight quantizer")
         features = weight.shape[0]
     for key, values in op.tensors.items():
         is_vector = key != "weight" or op.kind == "batch_norm"
         if is_vector and features is not None and values.shape != (features,):
-            raise QapError(f"layer {op.name}: {key} has shape {values.shape}, expected ({features},)")
+            raise QapError(f"layer {op.name}: {key} has shape {values.shape}, expected ({features},)", AGAIN)
     if op.kind == "batch_norm" and (op.tensors["running_var"] + op.epsilon <= 0).any():
         raise QapError(f"layer {op.name}: a running variance below 0", "train or export it again")
     return features

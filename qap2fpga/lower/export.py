@@ -67,18 +67,21 @@ def load(path: Path) -> ModelWrapper:
             raise QapError(
                 f"{path}: the tensor {initializer.name} has NaN or infinite values", "export the model again"
             )
+    if len(proto.graph.output) != 1:
+        raise QapError(f"{path}: the graph has {len(proto.graph.output)} outputs", "networks with one are supported")
     try:
         graph = _clean(ModelWrapper(proto))
     except Exception as error:  # qonnx and onnx raise what they like when tensors do not fit together
         raise QapError(f"{path}: the graph does not fit together: {_first_line(error)}", "export it again") from error
     if 0 in (graph.get_tensor_shape(graph.graph.input[0].name) or [0, 0])[1:]:
         raise QapError(f"{path}: its input has no fixed shape", "export it with a fixed number of features")
-    used = {output.name for output in graph.graph.output}.union(*(node.input for node in graph.graph.node))
+    used = {graph.graph.output[0].name}.union(*(node.input for node in graph.graph.node))
+    reached = {value.name for value in graph.graph.input}
     for node in graph.graph.node:
-        if not used.intersection(node.output):
-            raise QapError(f"node {node.name} ({node.op_type}) leads nowhere", "export the network with one output")
-    if len(graph.graph.output) != 1:
-        raise QapError(f"{path}: the graph has {len(graph.graph.output)} outputs", "networks with one are supported")
+        if reached.intersection(node.input):
+            reached.update(node.output)
+            if not used.intersection(node.output):
+                raise QapError(f"node {node.name} ({node.op_type}) leads nowhere", "export the network with one output")
     return graph
 
 

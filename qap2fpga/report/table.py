@@ -38,8 +38,8 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
     parts.append(_simulations(report))
     parts.append(_checks(report))
     parts += [f"[dim]note[/]    {escape(note)}" for note in model["notes"]]
-    if report["design"]:
-        parts += [f"[dim]note[/]    widened: {escape(note)}" for note in report["design"].get("widened", [])]
+    for what in ("widened", "padded"):
+        parts += [f"[dim]note[/]    {what}: {escape(note)}" for note in (report["design"] or {}).get(what, [])]
     return Group(*parts)
 
 

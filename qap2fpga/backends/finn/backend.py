@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from qap2fpga.backends.finn import estimate, folding, session
+from qap2fpga.backends.finn import estimate, folding, padding, search, session
 from qap2fpga.backends.finn import plan as planning
 from qap2fpga.backends.finn.latency import latency
 from qap2fpga.backends.finn.options import FinnOptions
@@ -44,11 +44,15 @@ def generate(
     version = session.version()
     plan = planning.plan(network, last_thresholds=options.output_kind != "accumulators")
     costs = folding.Costs(plan, network, board, options.output_kind)
-    chosen = folding.choose(costs, options)
+    chosen = search.choose(costs, options)
     progress(f"folding for a frame every {chosen.interval} cycles: {_describe(chosen)}")
+    notes = padding.notes(plan, chosen.outputs)
+    for note in notes:
+        progress(note)
 
     folder.mkdir(parents=True, exist_ok=True)
     names = chosen.nodes(plan)
+    plan = padding.padded(plan, chosen.outputs)
     write_atomically(folder / "folding.json", json.dumps(names, indent=2) + "\n")
     rtl = folder / "rtl"
     shutil.rmtree(rtl, ignore_errors=True)
@@ -76,6 +80,7 @@ def generate(
             "folding": names,
             "nodes": _nodes(plan, costs, chosen),
             "widened": list(plan.widened),
+            "padded": notes,
             "estimate": asdict(chosen.cost),
             "blackboxes": ["DSP48E1", "DSP48E2", "LUT6_2"],
         },
@@ -89,9 +94,9 @@ def _transform(
     """Run the recipe, each step's graph saved and compared with `network`."""
     with session.quiet():
         from qap2fpga.backends.finn import check, graph, steps
-    reference = check.Reference(network, check.stimuli(network, vectors))
+    reference = check.Reference(network, check.stimuli(network, vectors), chosen.outputs)
     depths = {
-        f"MVAU_rtl_{index}": folding.fifo_depth(layer, simd)
+        f"MVAU_rtl_{index}": folding.fifo_depth(layer.mw, simd)
         for index, (layer, (simd, _)) in enumerate(zip(plan.layers, chosen.layers, strict=True))
         if index
     }
@@ -132,12 +137,12 @@ def _nodes(plan: planning.Plan, costs: folding.Costs, chosen: folding.Folding) -
     entries: list[dict[str, Any]] = []
     for index, (layer, (simd, pe)) in enumerate(zip(plan.layers, chosen.layers, strict=True)):
         if index:
-            between = costs.between(index, chosen.layers[index - 1][1], simd)
+            between = costs.between(index, layer.mw, chosen.layers[index - 1][1], simd)
             entries.append({
                 "name": f"in front of MVAU_rtl_{index}", "op_type": "StreamingFIFO_rtl", "layer": layer.name,
                 "estimate": asdict(between),
             })  # fmt: skip
-        mvau = costs.mvau(index, simd, pe)
+        mvau = costs.mvau(index, layer.mw, layer.mh, simd, pe)
         activation = f"{'INT' if layer.input_signed else 'UINT'}{layer.input_bits}"
         entries.append({
             "name": f"MVAU_rtl_{index}", "op_type": "MVAU_rtl", "layer": layer.name, "cycles": mvau.cycles,
@@ -145,7 +150,7 @@ def _nodes(plan: planning.Plan, costs: folding.Costs, chosen: folding.Folding) -
             "weights": f"INT{layer.weight_bits}", "activations": activation,
             "accumulators": f"INT{layer.accumulator_bits}", "estimate": asdict(estimate.mvau(mvau)),
         })  # fmt: skip
-        thresholds = costs.thresholding(index, pe)
+        thresholds = costs.thresholding(index, layer.mh, pe)
         if thresholds is not None:
             entries.append({
                 "name": f"Thresholding_rtl_{index}", "op_type": "Thresholding_rtl", "layer": layer.name,

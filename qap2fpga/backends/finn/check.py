@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
@@ -28,19 +29,24 @@ def stimuli(network: IntegerNetwork, vectors: np.ndarray, count: int = 32) -> np
 
 
 class Reference:
-    """The integers that each layer must show, for one set of input vectors."""
+    """The integers that each layer must show, for one set of input vectors.
 
-    def __init__(self, network: IntegerNetwork, inputs: np.ndarray) -> None:
+    `outputs` is how many neurons a layer has in FINN's graph: those beyond the network's must show 0.
+    """
+
+    def __init__(self, network: IntegerNetwork, inputs: np.ndarray, outputs: Sequence[int]) -> None:
         self.inputs = inputs
         self.names = [layer.name for layer in network.layers]
         self.accumulators, self.counts = [], []
         values = inputs
-        for layer in network.layers:
+        for layer, wanted in zip(network.layers, outputs, strict=True):
             sums = layer.accumulate(values)
-            self.accumulators.append(sums)
             values = layer.activation.apply(sums)
             step = layer.activation
-            self.counts.append((values - step.base) // step.step if isinstance(step, Step) else values)
+            counts = (values - step.base) // step.step if isinstance(step, Step) else values
+            dummies = (0, 0), (0, wanted - layer.outputs)
+            self.accumulators.append(np.pad(sums, dummies))
+            self.counts.append(np.pad(counts, dummies))
 
     def compare(self, step: str, model: ModelWrapper) -> None:
         """Execute `model` and compare. Raises `CheckFailed` naming step, layer, channel and vector."""

@@ -76,15 +76,18 @@ def mvau_features(node: Mvau) -> dict[str, float]:
     """What the compute part of an MVAU is made of: cross-lane corrections, adder trees, sums, the output queue."""
     fold = node.mw // node.simd
     products = node.simd * node.pe
-    tree = (node.simd - 1) * node.pe * (node.weight_bits + node.input_bits)
-    depth = 4 + (node.simd - 1).bit_length() + (node.simd == 1)
+    product = node.pe * (node.weight_bits + node.input_bits)
+    levels = (node.simd - 1).bit_length()
+    depth = 4 + levels + (node.simd == 1)
     queue = node.pe * node.accumulator_bits
     replay = node.simd * node.input_bits if node.mh > node.pe else 0
     return {
         "one": 1.0,
         "canaries": float(node.simd * max(node.pe - math.ceil(node.pe / node.lanes), 0)),
         "products": float(products),
-        "tree_bits": float(tree),
+        "tree_bits": float((node.simd - 1) * product),
+        # Products that the last level of a tree of no power of two has no partner for wait a cycle.
+        "delay_bits": float(((1 << levels) - node.simd) * product),
         "sum_bits": float(queue),
         "queue_bits": float(queue * (1 + math.ceil((depth + 1) / fold))),
         "replay_bits": float(replay),
@@ -106,8 +109,24 @@ def mvau(node: Mvau) -> Resources:
 
 
 def weights_features(bits: int, depth: int, density: float) -> dict[str, float]:
-    """A ROM of `depth` words of `bits`: sparse columns cost by their ones, others by their depth."""
-    return {"one": 1.0, "rom": bits * depth * min(1.0, 3 * density)}
+    """A ROM of `depth` words of `bits`: a flip-flop a column and a LUT a column of 64 words, equal columns once."""
+    columns = _distinct(bits, depth, density / 2)
+    return {"one": 1.0, "columns": columns, "rom": columns * math.ceil(depth / 64)}
+
+
+@cache
+def _distinct(columns: int, depth: int, ones: float) -> float:
+    """How many of `columns` of `depth` random bits, of which the part `ones` is set, are expected to differ.
+
+    Columns of zeros are none. Sparse columns are often equal: with k ones there are only C(depth, k) of them.
+    """
+    total, left = 0.0, 1.0 - (1 - ones) ** depth
+    for k in range(1, min(depth, 8) + 1):
+        kinds = math.comb(depth, k)
+        part = kinds * ones**k * (1 - ones) ** (depth - k)
+        left -= part
+        total += kinds * -math.expm1(-columns * part / kinds)
+    return total + columns * max(left, 0.0)
 
 
 def weights(node: Mvau) -> Resources:
@@ -118,8 +137,8 @@ def weights(node: Mvau) -> Resources:
         return Resources(lut=0, ff=0, dsp=0, bram18=0)
     if depth >= WEIGHT_BLOCK_RAM_DEPTH:
         return Resources(lut=20, ff=math.ceil(math.log2(depth)) + 1, dsp=0, bram18=block_rams(bits, depth))
-    lut = _linear("weights", "lut", weights_features(bits, depth, node.density))
-    return Resources(lut=lut, ff=bits + math.ceil(math.log2(depth)) + 1, dsp=0, bram18=0)
+    values = weights_features(bits, depth, node.density)
+    return Resources(lut=_linear("weights", "lut", values), ff=_linear("weights", "ff", values), dsp=0, bram18=0)
 
 
 def thresholding_features(node: Thresholding) -> dict[str, float]:
@@ -163,16 +182,27 @@ def fifo(bits: int, depth: int) -> Resources:
     return Resources(lut=10 + 3 * address, ff=bits + 4 * address + 5, dsp=0, bram18=0, lutram=cells)
 
 
-def width_converter(in_bits: int, out_bits: int) -> Resources:
-    """A width converter: a shift register where one width divides the other, a rotating buffer else.
+def converter_features(in_bits: int, out_bits: int) -> tuple[str, dict[str, float]]:
+    """Kind and features of a width converter: a shift register where one width divides the other, else a rotator.
 
-    A narrowing one is loaded in parallel, so it costs a LUT a bit; a widening one only shifts.
+    A narrowing one is loaded in parallel, so it costs a LUT a bit; a widening one only shifts. A rotator turns
+    each input beat to its place in a buffer of both widths, in steps of their greatest common divisor.
     """
+    low, high = sorted((in_bits, out_bits))
+    step = math.gcd(in_bits, out_bits)
+    turns = math.log2(in_bits // step)
+    values = {
+        "one": 1.0, "narrow": float(low), "wide": float(high), "buffer": float(low + high),
+        "barrel": in_bits * turns, "places": (low + high) * turns, "mask": float((low + high) // step),
+    }  # fmt: skip
+    return "rotator" if high % low else "narrowing" if in_bits > out_bits else "widening", values
+
+
+def width_converter(in_bits: int, out_bits: int) -> Resources:
+    """What stands between two nodes; nothing between equal widths."""
     if in_bits == out_bits:
         return Resources(lut=0, ff=0, dsp=0, bram18=0)
-    low, high = sorted((in_bits, out_bits))
-    values = {"one": 1.0, "narrow": float(low), "wide": float(high)}
-    kind = "rotator" if high % low else "narrowing" if in_bits > out_bits else "widening"
+    kind, values = converter_features(in_bits, out_bits)
     return Resources(lut=_linear(kind, "lut", values), ff=_linear(kind, "ff", values), dsp=0, bram18=0)
 
 

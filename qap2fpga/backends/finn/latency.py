@@ -25,7 +25,7 @@ def latency(plan: Plan, folding: Folding, tail: Tail, *, deep_pipeline: bool) ->
         if index:
             bits = layer.input_bits
             times = _converter(times, folding.layers[index - 1][1] * bits, simd * bits)
-            if fifo_depth(layer, simd):
+            if fifo_depth(layer.mw, simd):
                 times = _queue(times, QUEUE)
         times = _mvau(times, layer.mw // simd, layer.mh // pe, simd)
         if layer.thresholds is not None:

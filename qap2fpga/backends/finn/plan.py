@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qap2fpga.backends import BACKENDS
 from qap2fpga.board import Board
 from qap2fpga.errors import QapError
 from qap2fpga.network import DenseLayer, IntegerNetwork, Logits, Step, width
@@ -92,12 +93,18 @@ def plan(network: IntegerNetwork, *, last_thresholds: bool) -> Plan:
     return Plan(tuple(layers), tuple(widened))
 
 
+def elsewhere(cure: str) -> str:
+    """`cure`, and the other backends there are."""
+    others = [name for name in BACKENDS if name != "finn"]
+    return f"{cure}, or use --backend {' or '.join(others)}" if others else cure
+
+
 def _check_input(network: IntegerNetwork) -> None:
     bits = network.input.bits
     if bits > MAX_ACTIVATION_BITS:
         raise QapError(
             f"the input has {bits} bits; the FINN backend takes {MAX_ACTIVATION_BITS} at most",
-            "quantize the input to fewer bits, or use --backend rtl or hls4ml",
+            elsewhere("quantize the input to fewer bits") + "; --until model gives the exact network and its BOPs",
         )
 
 
@@ -122,7 +129,7 @@ def _check_accumulator(name: str, low: int, high: int) -> None:
     if max(-low, high + 1) > FLOAT32_EXACT:
         raise QapError(
             f"layer {name}: accumulators reach {low}..{high}; FINN carries them in float32, exact to 24 bits",
-            "use fewer bits or prune the layer, or use --backend rtl or hls4ml",
+            elsewhere("use fewer weight or activation bits, or prune the layer"),
         )
 
 
@@ -136,7 +143,7 @@ def _thresholds(layer: DenseLayer, step: Step, high: int, final: bool, widened: 
     if bits > MAX_ACTIVATION_BITS:
         raise QapError(
             f"layer {layer.name}: activations of {bits} bits; the FINN backend takes {MAX_ACTIVATION_BITS} at most",
-            "use fewer activation bits, or use --backend rtl or hls4ml",
+            elsewhere("use fewer activation bits"),
         )
     if bits < 2 and not final:
         bits = 2

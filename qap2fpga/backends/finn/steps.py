@@ -34,7 +34,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from qap2fpga.backends.finn import graph
 from qap2fpga.backends.finn.estimate import THRESHOLD_BLOCK_RAM_DEPTH
-from qap2fpga.backends.finn.plan import Plan, deep_pipeline
+from qap2fpga.backends.finn.plan import Plan, deep_pipeline, elsewhere
 from qap2fpga.board import Board
 from qap2fpga.errors import QapError
 
@@ -186,7 +186,7 @@ def _specialize(model: ModelWrapper, recipe: Recipe) -> ModelWrapper:
 
 def _reason(node: Any) -> str:
     if not node.op_type.startswith("MVAU"):
-        return "HLS needs Vitis: use --backend rtl"
+        return elsewhere("HLS needs Vitis: report this network as a bug")
     instance = getCustomOp(node)
     kinds = [str(instance.get_input_datatype(index).name) for index in (0, 1)]
     return (

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A build folder: one writer, whole results or none, reuse only under the same key."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from qap2fpga import files, stages
+from qap2fpga.errors import QapError
+from qap2fpga.progress import Progress
+from qap2fpga.stages import BuildFolder, digest
+
+Say = Callable[[str], None]
+
+
+def folder(path: Path) -> BuildFolder:
+    return BuildFolder(path, Progress(quiet=True))
+
+
+def never(_say: Say) -> Any:
+    raise AssertionError("this stage was to be reused")
+
+
+def test_a_result_is_reused_under_its_key_only(tmp_path: Path) -> None:
+    place = tmp_path / "build"
+    with folder(place) as build:
+        assert build.stage("one", "One", "key", lambda say: {"a": 1}) == {"a": 1}
+        assert build.stage("one", "One", "key", never) == {"a": 1}
+    with folder(place) as build:
+        assert build.stage("one", "One", "key", never) == {"a": 1}
+        assert build.stage("one", "One", "other key", lambda say: {"a": 2}) == {"a": 2}
+        assert build.result("one", "key") is None
+
+
+def test_a_stage_that_fails_is_not_there_any_more(tmp_path: Path) -> None:
+    """Its older result described files that the failed run may have changed."""
+    with folder(tmp_path / "build") as build:
+        build.stage("one", "One", "key", lambda say: 1)
+        with pytest.raises(ZeroDivisionError):
+            build.stage("one", "One", "other", lambda say: 1 // 0)
+        assert build.result("one", "key") is None
+        assert build.stage("one", "One", "key", lambda say: 3) == 3
+
+
+def test_results_are_plain_values(tmp_path: Path) -> None:
+    given = {"path": Path("a/b"), "number": np.float64(0.5), "count": np.int64(3), "pair": (1, None), "yes": np.True_}
+    with folder(tmp_path / "build") as build:
+        found = build.stage("one", "One", "key", lambda say: given)
+        assert found == {"path": "a/b", "number": 0.5, "count": 3, "pair": [1, None], "yes": True}
+        assert build.stage("one", "One", "key", never) == found
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"key": "key"', "[]", "\x00"])
+def test_a_damaged_result_is_made_again(tmp_path: Path, content: str) -> None:
+    with folder(tmp_path / "build") as build:
+        build.stage("one", "One", "key", lambda say: 1)
+        (tmp_path / "build" / ".qap2fpga" / "one.json").write_text(content)
+        assert build.stage("one", "One", "key", lambda say: 2) == 2
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    place = tmp_path / "build"
+    with folder(place) as first:
+        first.stage("one", "One", "key", lambda say: 1)
+        with pytest.raises(QapError, match=f"another build is writing {place}"), folder(place):
+            pass
+        assert first.stage("one", "One", "key", never) == 1
+    with folder(place):
+        pass
+
+
+def test_a_writer_that_was_killed_does_not_keep_the_lock(tmp_path: Path) -> None:
+    place = tmp_path / "build"
+    code = (
+        "import os, sys; from pathlib import Path; from qap2fpga.stages import BuildFolder\n"
+        "from qap2fpga.progress import Progress\n"
+        "with BuildFolder(Path(sys.argv[1]), Progress(quiet=True)) as folder:\n"
+        "    folder.stage('a', 'A', 'k', lambda say: 1); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, place], check=False).returncode == 9
+    with folder(place) as build:
+        assert build.stage("a", "A", "k", never) == 1
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(QapError, match="holds something else than a build"), folder(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_an_empty_folder_is_used_and_kept(tmp_path: Path) -> None:
+    place = tmp_path / "empty"
+    place.mkdir()
+    with pytest.raises(ZeroDivisionError), folder(place) as build:
+        build.stage("one", "One", "key", lambda say: 1 // 0)
+    assert place.is_dir()
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(QapError, match="is a file"), folder(tmp_path / "file"):
+        pass
+    with pytest.raises(QapError, match=r"cannot write .*Not a directory"), folder(tmp_path / "file" / "below"):
+        pass
+
+
+def test_what_the_run_made_and_left_without_a_result_is_taken_away(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), folder(tmp_path / "a" / "b") as build:
+        (build.path / "half").write_text("x")
+        build.stage("one", "One", "key", lambda say: 1 // 0)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "mine").write_text("")
+    with pytest.raises(ZeroDivisionError), folder(tmp_path / "a" / "b") as build:
+        build.stage("one", "One", "key", lambda say: 1 // 0)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["mine"]
+
+
+def test_a_finished_stage_is_kept_when_a_later_one_fails(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), folder(tmp_path / "build") as build:
+        build.stage("one", "One", "key", lambda say: 1)
+        build.stage("two", "Two", "key", lambda say: 1 // 0)
+    with folder(tmp_path / "build") as build:
+        assert build.stage("one", "One", "key", never) == 1
+
+
+def test_a_disk_that_is_full_at_the_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Path.open
+
+    def full(self: Path, *arguments: Any, **options: Any) -> Any:
+        if self.name == "lock":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(QapError, match="No space left"), folder(tmp_path / "a" / "b"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "new" / "file"
+    files.write_atomically(path, "old")
+    assert path.stat().st_mode & 0o777 == 0o644
+
+    class Full:
+        """A stream on a full disk."""
+
+        def __init__(self, handle: int, _mode: str) -> None:
+            self.handle = handle
+
+        def __enter__(self) -> Full:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            os.close(self.handle)
+
+        def write(self, data: bytes) -> None:
+            os.write(self.handle, data[:1])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fdopen", Full)
+    with pytest.raises(QapError, match=r"cannot write .*No space left on device"):
+        files.write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_digests_tell_values_apart() -> None:
+    assert digest(1, {"a": 2, "b": 3}) == digest(1, {"b": 3, "a": 2})
+    parts = [(), (1,), ("1",), (None,), ([1, 2],), ([1], 2), ({"a": 1},), (1.0, 2), (Path("a"),)]
+    assert len({digest(*part) for part in parts}) == len(parts)
+
+
+def test_a_changed_program_does_not_reuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy, flows = tmp_path / "package", tmp_path / "flows"
+    shutil.copytree(files.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(files.shipped("flows"), flows)
+    monkeypatch.setattr(stages, "PACKAGE", copy)
+    monkeypatch.setattr(stages, "shipped", lambda _name: flows)
+    before = stages.program_digest()
+    assert before == stages.program_digest()
+    (copy / "network.py").write_text((copy / "network.py").read_text() + "\n")
+    changed = stages.program_digest()
+    assert changed != before
+    source = next(flows.rglob("*.v"))
+    source.write_text(source.read_text() + "\n")
+    assert stages.program_digest() not in (before, changed)
+
+
+def test_versions_are_those_installed() -> None:
+    found = stages.versions()
+    assert found["numpy"] == np.__version__
+    assert set(found) == {"qap2fpga", *stages.TOOLS}
+    json.dumps(found)

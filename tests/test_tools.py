@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""External programs: found or named, logged, limited in time, and never given to a shell."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from qap2fpga import tools
+from qap2fpga.errors import QapError
+
+
+def program(path: Path, text: str) -> Path:
+    """A small executable that does what `text` says."""
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def start(folder: Path, text: str, *arguments: str, limit: float = 60.0, **environment: str) -> str:
+    fake = program(folder / "fake", text)
+    return tools.run(
+        [fake, *arguments], log=folder / "logs" / "fake.log", folder=folder, time_limit_s=limit, environment=environment
+    )
+
+
+def test_a_program_on_the_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = program(tmp_path / "synthesizer", "true")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert tools.require("synthesizer", "synthesis", "buy one") == made
+
+
+def test_a_missing_program_is_named_with_what_it_is_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(QapError) as caught:
+        tools.require("g++", "simulating hardware", "apt install g++")
+    assert "'g++' was not found on PATH; it is needed for simulating hardware" in caught.value.what
+    assert caught.value.cure == "apt install g++"
+    assert caught.value.exit_code == 2
+
+
+def test_output_goes_to_the_log_and_back(tmp_path: Path) -> None:
+    output = start(tmp_path, 'echo one; echo two >&2; pwd; echo "$COLOUR"', COLOUR="blue")
+    assert output.splitlines() == ["one", "two", str(tmp_path), "blue"]
+    assert (tmp_path / "logs" / "fake.log").read_text() == output
+
+
+def test_arguments_are_not_given_to_a_shell(tmp_path: Path) -> None:
+    output = start(tmp_path, 'printf "%s|" "$@"', "a b", "; touch evil", "$(touch evil)", "*")
+    assert output == "a b|; touch evil|$(touch evil)|*|"
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_program_gets_no_input(tmp_path: Path) -> None:
+    assert start(tmp_path, 'read line || echo "no input"', limit=10.0) == "no input\n"
+
+
+def test_a_failure_shows_the_telling_line_and_the_log(tmp_path: Path) -> None:
+    text = 'echo "starting"; echo "%Error: top.v:3: syntax"; echo "make: leaving"; exit 3'
+    with pytest.raises(QapError) as caught:
+        start(tmp_path, text)
+    assert caught.value.what == "'fake' failed (3): %Error: top.v:3: syntax"
+    assert str(tmp_path / "logs" / "fake.log") in caught.value.cure
+    assert "make: leaving" in (tmp_path / "logs" / "fake.log").read_text()
+
+
+def test_a_killed_program_is_said_to_be_killed(tmp_path: Path) -> None:
+    with pytest.raises(QapError, match="'fake' was killed by signal 9: it printed nothing"):
+        start(tmp_path, "kill -9 $$")
+
+
+def test_a_program_that_hangs_is_stopped(tmp_path: Path) -> None:
+    begin = time.monotonic()
+    with pytest.raises(QapError, match="'fake' took more than 0 s"):
+        start(tmp_path, "echo begun; exec sleep 60", limit=0.3)
+    assert time.monotonic() - begin < 20
+    assert (tmp_path / "logs" / "fake.log").read_text() == "begun\n"
+
+
+def test_output_that_is_no_text_is_read(tmp_path: Path) -> None:
+    assert "fine" in start(tmp_path, r"printf 'fine \377\376\n'")
+
+
+@pytest.mark.parametrize("what", ["absent", "not executable"])
+def test_a_program_that_can_not_be_started(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "tool"
+    if what == "not executable":
+        path.write_text("text")
+        os.chmod(path, 0o644)
+    with pytest.raises(QapError, match="'tool' could not be started: "):
+        tools.run([path], log=tmp_path / "log", folder=tmp_path, time_limit_s=5)
+
+
+def test_a_log_that_can_not_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(QapError, match=r"cannot write .*log: "):
+        tools.run(["true"], log=tmp_path / "file" / "log", folder=tmp_path, time_limit_s=5)
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("", "it printed nothing"),
+        ("a\n\n  b  \n", "b"),
+        ("x\nERROR: first\nfatal: second\nbye", "ERROR: first"),
+        ("%Error: top.v:3\nmake[1]: *** [all] Error 1\n%Error: Exiting due to 1 error(s)", "%Error: top.v:3"),
+        ("a.cpp:3: error: no\nmake: *** [a.o] Error 1", "a.cpp:3: error: no"),
+        ("cannot open foo\nrest", "cannot open foo"),
+        ("e" * 1000 + " error", "e" * 300),
+    ],
+)
+def test_telling_line(output: str, line: str) -> None:
+    assert tools.telling_line(output) == line
