@@ -174,7 +174,7 @@ def _design(made: dict[str, Any], output: Path) -> Design:
 
 
 def _prove(request: Request, folder: BuildFolder, key: str, design: Design, synthesize: bool) -> tuple[Any, Any, Any]:
-    """Simulate the RTL beside synthesising it; then simulate the netlist."""
+    """Synthesise, then simulate the RTL beside the netlist."""
     network, arrays = _load(request.output)
     kind = request.options.output_kind
     vectors = np.concatenate([arrays["recorded"], arrays["random"], arrays["extreme"]])
@@ -189,7 +189,7 @@ def _prove(request: Request, folder: BuildFolder, key: str, design: Design, synt
     def measure(say: Say) -> Any:
         from qap2fpga.synth import yosys
 
-        mapped = yosys.map_design(design, request.board, request.output / "synthesize", threads=1, progress=say)
+        mapped = yosys.map_design(design, request.board, request.output / "synthesize", threads=2, progress=say)
         return {
             "measurement": asdict(yosys.measurement(mapped)),
             "cells": mapped.cells,
@@ -210,19 +210,19 @@ def _prove(request: Request, folder: BuildFolder, key: str, design: Design, synt
             reference.outputs(network, kind, chosen),
             request.output / "netlist",
             mapped=mapped,
-            mapped_folder=request.output / "synthesize",
             progress=say,
         )
         return asdict(result)
 
+    rtl_stage = ("simulate", "simulate: RTL in Verilator", key, simulate)
+    if not synthesize:
+        return folder.stage(*rtl_stage), None, None
+    # Yosys uses two cores; the netlist's long first part uses one, which leaves the other to the RTL.
+    synthesized = folder.stage("synthesize", "synthesize: Yosys", key, measure)
     with ThreadPoolExecutor(2) as pool:
-        running = pool.submit(folder.stage, "simulate", "simulate: RTL in Verilator", key, simulate)
-        if not synthesize:
-            return running.result(), None, None
-        mapping = pool.submit(folder.stage, "synthesize", "synthesize: Yosys", key, measure)
-        simulated, synthesized = running.result(), mapping.result()
-    checked = folder.stage("netlist", "simulate: gate-level netlist", key, simulate_netlist)
-    return simulated, synthesized, checked
+        running = pool.submit(folder.stage, *rtl_stage)
+        checking = pool.submit(folder.stage, "netlist", "simulate: gate-level netlist", key, simulate_netlist)
+        return running.result(), synthesized, checking.result()
 
 
 def _spread(arrays: dict[str, np.ndarray], count: int) -> np.ndarray:

@@ -36,9 +36,7 @@ def mapped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Design, yosy
 
 def test_a_netlist_computes_the_same(mapped: tuple[Path, Design, yosys.Synthesis]) -> None:
     place, design, done = mapped
-    found = netlist.simulate_netlist(
-        design, XC7, *frames(250), place / "sim", mapped=done, mapped_folder=place / "yosys"
-    )
+    found = netlist.simulate_netlist(design, XC7, *frames(250), place / "sim", mapped=done)
     assert (found.vectors, found.mismatches, found.interval_cycles, found.note) == (250, 0, 4.0, "")
     assert "netlist (xc7" in found.compared
 
@@ -62,9 +60,7 @@ def test_a_cell_without_a_model_is_not_simulated(
 ) -> None:
     place, design, done = mapped
     strange = yosys.Synthesis({"": {**done.total, "GTXE2_CHANNEL": 1}}, done.netlist)
-    found = netlist.simulate_netlist(
-        design, XC7, *frames(250), place / "strange", mapped=strange, mapped_folder=place / "yosys"
-    )
+    found = netlist.simulate_netlist(design, XC7, *frames(250), place / "strange", mapped=strange)
     assert found.vectors == 0 and found.note == "netlist not simulated: no simulation model of GTXE2_CHANNEL"
 
 
@@ -178,9 +174,7 @@ def test_block_ram_models_against_the_rtl(target: board.Board, cells: tuple[str,
     assert all(done.total[kind] for kind in cells)
     for name, *_ in MEMORIES:
         assert any(kind in cells for kind in done.cells[f"u_{name}"]), name
-    found = netlist.simulate_netlist(
-        design, target, vectors, expected, tmp_path / "sim", mapped=done, mapped_folder=tmp_path / "yosys"
-    )
+    found = netlist.simulate_netlist(design, target, vectors, expected, tmp_path / "sim", mapped=done)
     assert (found.vectors, found.mismatches, found.note) == (400, 0, "")
     (part,) = (path for path in done.netlist if path.name == "u_half.v")
     text = part.read_text()
@@ -291,9 +285,7 @@ def test_dsp_models_against_the_rtl(target: board.Board, version: int, cells: di
     done = yosys.map_design(design, target, tmp_path / "yosys")
     # Products of 4 x 4 bits: three to a DSP48E1 of 25 bits, four to a DSP48E2 of 27.
     assert {kind: number for kind, number in done.total.items() if kind.startswith("DSP")} == cells
-    found = netlist.simulate_netlist(
-        design, target, vectors, expected, tmp_path / "sim", mapped=done, mapped_folder=tmp_path / "yosys"
-    )
+    found = netlist.simulate_netlist(design, target, vectors, expected, tmp_path / "sim", mapped=done)
     assert (found.vectors, found.mismatches, found.interval_cycles) == (2000, 0, 4.0)
 
 

@@ -39,21 +39,20 @@ def simulate_netlist(
     folder: Path,
     *,
     mapped: Synthesis | None = None,
-    mapped_folder: Path | None = None,
     time_limit_s: float = yosys.TIME_LIMIT_S,
     threads: int = 2,
     progress: Progress = lambda text: None,
 ) -> Simulation:
     """Feed `vectors` (n >= 200, inputs) to the netlist of `design` and hold it against `expected` (n, outputs).
 
-    `mapped` is what `yosys.map_design` made in `mapped_folder`, if it was made before. When a cell of the netlist
+    `mapped` is what `yosys.map_design` made, if it was made before. When a cell of the netlist
     has no model, nothing is simulated: the result has `vectors` 0 and a note that says 'netlist not simulated' and
     why. Raises `CheckFailed` on a difference, `QapError` for a missing tool or for a cell in a mode that its model
     does not have.
     """
     if len(vectors) < LEAST_VECTORS:
         raise ValueError(f"{len(vectors)} vectors; a netlist is tried with {LEAST_VECTORS} at least")
-    if mapped is None or mapped_folder is None:
+    if mapped is None:
         place = folder / "yosys"
         mapped = yosys.map_design(design, board, place, time_limit_s=time_limit_s, threads=threads, progress=progress)
     missing = without_model(mapped.total)
