@@ -198,7 +198,7 @@ def simulate_jets(
     seed: Annotated[int, typer.Option(help="the same seed gives the same jets")] = 1,
     processes: Annotated[int | None, typer.Option(help="one a core, if not given")] = None,
 ) -> None:
-    """Simulate jets with Pythia and FastJet (pip install 'qap2fpga[simulate]'). A stopped run resumes."""
+    """Simulate jets with Pythia and FastJet (the extra 'simulate'). A stopped run resumes."""
     from qap2fpga.train.jets import JetConfig, generate
 
     generate(JetConfig(output, output.with_suffix(".chunks"), jets_a_class, seed=seed, processes=processes), print)

@@ -34,6 +34,6 @@ class CheckFailed(QapError):
 def nearest(name: str, legal: Iterable[str]) -> str:
     """A half-sentence that lists the legal names, the nearest one first if there is one."""
     names = sorted(legal)
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}known: {', '.join(names)}"
