@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ class Progress:
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
-        self.console = Console(stderr=True, quiet=quiet)
+        # The real standard error, also while a stage silences a library that writes to it.
+        self.console = Console(file=sys.stderr, quiet=quiet)
         live = self.console.is_terminal and not quiet
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         self.bars = Bars(*columns, console=self.console, transient=True) if live else None

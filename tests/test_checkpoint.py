@@ -416,6 +416,13 @@ def test_what_can_not_be_lowered_is_named(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_module_on_another_device_is_told_to_move(tmp_path: Path) -> None:
+    """Its sums round otherwise, so nothing would compare equal. ('meta' is the device that every machine has.)"""
+    with pytest.raises(QapError, match="the model is on meta") as caught:
+        qap2fpga.save(nn.Sequential(entry(), dense(5, 3)).to("meta"), torch.ones(3, 5), tmp_path / "model.pt")
+    assert "module.cpu()" in caught.value.cure
+
+
 @pytest.mark.parametrize("where", ["weight", "bias", "running_var", "NaN statistics"])
 def test_numbers_that_are_none_are_refused(tmp_path: Path, where: str) -> None:
     module = trained(nn.Sequential(entry(), dense(5, 7), nn.BatchNorm1d(7), relu(), dense(7, 3)))

@@ -56,7 +56,17 @@ def test_arguments_are_not_given_to_a_shell(tmp_path: Path) -> None:
 
 
 def test_a_program_gets_no_input(tmp_path: Path) -> None:
-    assert start(tmp_path, 'read line || echo "no input"', limit=10.0) == "no input\n"
+    """Not even what waits on our own standard input: a program that asks would wait for ever."""
+    kept, (reading, writing) = os.dup(0), os.pipe()
+    os.write(writing, b"typed ahead\n")
+    os.close(writing)
+    os.dup2(reading, 0)
+    try:
+        assert start(tmp_path, 'read line || echo "no input"', limit=10.0) == "no input\n"
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+        os.close(reading)
 
 
 def test_a_failure_shows_the_telling_line_and_the_log(tmp_path: Path) -> None:

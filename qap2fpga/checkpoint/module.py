@@ -66,6 +66,9 @@ def describe(module: nn.Module, example: Tensor) -> Model:
     try:
         if not example.ndim or not len(example) or not torch.isfinite(example).all():
             raise QapError("the example input is empty, or has NaN or infinite values", "give some rows of real inputs")
+        places = {str(tensor.device) for tensor in (*module.parameters(), *module.buffers())} - {"cpu"}
+        if places:  # whose sums round otherwise
+            raise QapError(f"the model is on {', '.join(sorted(places))}", "move it before: save(module.cpu(), ...)")
         run = _record(module, example)
         ops: list[Op] = []
         masks: dict[str, np.ndarray] = {}
@@ -129,10 +132,9 @@ def _record(module: nn.Module, example: Tensor) -> _Run:
             visit(f"{name}.{child}" if name else child, inner)
 
     visit("", module)
-    first = next(module.parameters(), example)
     try:
         with torch.no_grad():
-            output = _plain(module(example.to(first.device)))
+            output = _plain(module(example))
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise QapError(f"the model does not run on the example input: {error}", "check the example's shape") from error
     finally:

@@ -22,6 +22,7 @@ from qap2fpga.board import Board
 from qap2fpga.design import Design, Stream
 from qap2fpga.files import write_atomically
 from qap2fpga.network import IntegerNetwork
+from qap2fpga.quiet import quiet
 
 Progress = Callable[[str], None]
 
@@ -92,7 +93,7 @@ def _transform(
     chosen: folding.Folding, folder: Path, scratch: Path, vectors: np.ndarray, progress: Progress,
 ) -> Any:  # fmt: skip
     """Run the recipe, each step's graph saved and compared with `network`."""
-    with session.quiet():
+    with quiet():
         from qap2fpga.backends.finn import check, graph, steps
     reference = check.Reference(network, check.stimuli(network, vectors), chosen.outputs)
     depths = {
@@ -103,10 +104,10 @@ def _transform(
     recipe = steps.Recipe(plan, board, names, depths, scratch)
     for old in folder.glob("[0-9][0-9]_*.onnx"):
         old.unlink()
-    with session.quiet():
+    with quiet():
         model = graph.write(plan)
     for number, (name, step) in enumerate((("qonnx", steps.start), *steps.STEPS)):
-        with session.quiet():
+        with quiet():
             model = step(model, recipe)
         reference.compare(name, model)
         write_atomically(folder / f"{number:02}_{name}.onnx", steps.portable(model))

@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 from qap2fpga.errors import QapError
+from qap2fpga.quiet import quiet
 
 # The patches of the copied sources, and the reading of FINN's graphs, were tested with exactly these.
 TESTED = ("1.6.1",)
@@ -53,20 +51,6 @@ def session(parent: Path) -> Iterator[Path]:
             settings.initialize_dummy_settings()
         settings.get_settings().finn_build_dir = scratch
         yield scratch
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """FINN and QONNX print, log and warn for their developers: not here."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            with contextlib.redirect_stderr(io.StringIO()):
-                yield
-    finally:
-        logging.disable(previous)
 
 
 def rtllib() -> Path:
