@@ -26,6 +26,7 @@ from qap2fpga.stages import BuildFolder, digest
 
 Say = Callable[[str], None]
 STAGES = ("model", "generate", "simulate", "synthesize")
+MODEL_FILES = ("model.qonnx.onnx", "network.lowered.npz", "network.npz", "vectors.npz")
 NETLIST_VECTORS = 256
 
 
@@ -67,11 +68,15 @@ def build(request: Request, progress: Progress) -> dict[str, Any]:
             request.input_range,
             request.classes,
         )
-        facts = folder.stage("model", "model: export, lower, compare", key, lambda say: _model(request, say))
+        facts = folder.stage(
+            "model", "model: export, lower, compare", key, lambda say: _model(request, say), MODEL_FILES
+        )
         key = digest(key, request.backend, asdict(request.board), asdict(request.options))
         made = simulated = synthesized = netlist = None
         if wanted >= 1:
-            made = folder.stage("generate", f"generate: {request.backend}", key, lambda say: _generate(request, say))
+            made = folder.stage(
+                "generate", f"generate: {request.backend}", key, lambda say: _generate(request, say), (request.backend,)
+            )
         if made is not None and wanted >= 2:
             simulated, synthesized, netlist = _prove(request, folder, key, _design(made, request.output), wanted >= 3)
         report = content.collect(

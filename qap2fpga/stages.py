@@ -104,13 +104,22 @@ class BuildFolder:
             return None
         return stored.get("result") if isinstance(stored, dict) and stored.get("key") == key else None
 
-    def stage(self, name: str, title: str, key: str, work: Callable[[Callable[[str], None]], Any]) -> Any:
-        """The JSON-like result of `work`, run only if it is not there already under this `key`."""
+    def stage(
+        self,
+        name: str,
+        title: str,
+        key: str,
+        work: Callable[[Callable[[str], None]], Any],
+        files: tuple[str, ...] = (),
+    ) -> Any:
+        """The JSON-like result of `work`, run only if it is not there already under this `key`, with its `files`."""
         stored = self.result(name, key)
-        if stored is not None:
+        if stored is not None and all((self.path / file).exists() for file in files):
             self.progress.reused(title)
             return stored
-        (self.path / MARK / f"{name}.json").unlink(missing_ok=True)
+        # What is about to change must not stand beside a report of how it was.
+        for stale in (self.path / MARK / f"{name}.json", self.path / "report.json"):
+            stale.unlink(missing_ok=True)
         with self.progress.stage(title) as say:
             result = json.loads(json.dumps(work(say), default=_plain))
         write_atomically(self.path / MARK / f"{name}.json", json.dumps({"key": key, "result": result}, indent=1))

@@ -54,7 +54,16 @@ def report_of(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["build", "--help"], ["boards"], ["doctor"], ["report", "one"], ["report", "one", "one"]]
+    "arguments",
+    [
+        ["--help"],
+        ["build", "--help"],
+        ["train", "--help"],
+        ["boards"],
+        ["doctor"],
+        ["report", "one"],
+        ["report", "one", "one"],
+    ],
 )
 def test_a_look_is_quick_and_loads_nothing_heavy(folder: Path, arguments: list[str]) -> None:
     code = (
@@ -75,7 +84,7 @@ def test_a_look_is_quick_and_loads_nothing_heavy(folder: Path, arguments: list[s
 def test_help_names_the_commands_and_python_m_is_the_same() -> None:
     found = run("--help")
     assert found.code == 0
-    for command in ("build", "report", "boards", "doctor"):
+    for command in ("build", "report", "train", "simulate-jets", "boards", "doctor"):
         assert re.search(rf"\b{command}\b", found.out)
     done = subprocess.run([sys.executable, "-m", "qap2fpga", "--help"], capture_output=True, text=True, check=True)
     assert "boards" in done.stdout

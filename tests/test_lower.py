@@ -205,6 +205,16 @@ def test_float_execution_is_compared_layer_by_layer():
         ties.compare("qonnx", network, meanings(graph), entered, left, rows)
 
 
+def test_falling_outputs_have_an_error_bound_too():
+    """The last layer keeps its signs: a negative gamma there must not make the bound negative."""
+    model = random_model(0, widths=(8, 16, 12, 4), bits=6, sparsity=0.0, per_channel=True, last_batch_norm=True)
+    module, graph_model = export.export(model)
+    graph, rows = read(graph_model), model.example
+    assert rows is not None
+    assert min(graph.layers[-1].affine.slope) < 0
+    ties.compare("torch", lower(graph), meanings(graph), *export.torch_values(module, rows), rows)
+
+
 def test_every_value_beside_a_boundary_is_a_tie_and_none_further_off():
     """A pre-activation exactly on a half: either level is a rounding tie, the next one is not."""
     model = random_model(17, widths=(4, 5, 3), bits=4, sparsity=0.0, power_of_two=True, batch_norm=False)

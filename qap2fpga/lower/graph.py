@@ -113,6 +113,8 @@ class _Walk:
 
     def factors(self, node: NodeProto, index: int, channels: int) -> list[Fraction]:
         """One exact value a channel of a constant input."""
+        if index >= len(node.input):
+            raise self.refuse(node, f"it has {len(node.input)} inputs, too few")
         value = self.tensors.get(node.input[index])
         if isinstance(value, Quantized):
             exact = value.value

@@ -78,8 +78,10 @@ def _compare_layer(
     exact = accumulators * slope + intercept
     roundings = layer.inputs + affine.steps + OTHER_ROUNDINGS
     gamma = roundings * UNIT / (1 - roundings * UNIT)
-    size = slope * (np.abs(integers) @ np.abs(layer.weights)) + np.array(affine.magnitude, float) + np.abs(exact)
-    bound = gamma * np.abs(size)
+    size = (
+        np.abs(slope) * (np.abs(integers) @ np.abs(layer.weights)) + np.array(affine.magnitude, float) + np.abs(exact)
+    )
+    bound = gamma * size
     if meaning.levels is None:
         bad = np.abs(left - exact) > bound
         _refuse(engine, layer, bad, left, exact)
