@@ -69,13 +69,22 @@ def build(request: Request, progress: Progress) -> dict[str, Any]:
             request.classes,
         )
         facts = folder.stage(
-            "model", "model: export, lower, compare", key, lambda say: _model(request, say), MODEL_FILES
+            "model",
+            "model: export, lower, compare",
+            key,
+            lambda say: _model(request, folder, say),
+            MODEL_FILES,
+            forgets=True,
         )
         key = digest(key, request.backend, asdict(request.board), asdict(request.options))
         made = simulated = synthesized = netlist = None
         if wanted >= 1:
             made = folder.stage(
-                "generate", f"generate: {request.backend}", key, lambda say: _generate(request, say), (request.backend,)
+                "generate",
+                f"generate: {request.backend}",
+                key,
+                lambda say: _generate(request, folder, say),
+                (request.backend,),
             )
         if made is not None and wanted >= 2:
             simulated, synthesized, netlist = _prove(request, folder, key, _design(made, request.output), wanted >= 3)
@@ -113,12 +122,13 @@ def _require(request: Request) -> None:
         yosys.version()
 
 
-def _model(request: Request, say: Say) -> dict[str, Any]:
+def _model(request: Request, made_in: BuildFolder, say: Say) -> dict[str, Any]:
     from qap2fpga.lower import export
     from qap2fpga.lower.prepare import Source, prepare
 
     source = Source(request.model, request.widths, request.data, request.input_range, request.classes)
     prepared = prepare(source, say)
+    made_in.forget("model")
     export.write(prepared.qonnx, request.output / "model.qonnx.onnx")
     prepared.lowered.save(request.output / "network.lowered.npz")
     prepared.network.save(request.output / "network.npz")

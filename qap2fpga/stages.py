@@ -88,6 +88,11 @@ class BuildFolder:
         if self.lock is not None:
             self.lock.close()
 
+    def forget(self, name: str) -> None:
+        """A stage calls this before it writes: what changes must not stand beside a report of how it was."""
+        for stale in (self.path / MARK / f"{name}.json", self.path / "report.json"):
+            stale.unlink(missing_ok=True)
+
     def _take_away(self) -> None:
         """Remove the folder if this run made it, and those above it that it made and that are empty."""
         if self.made:
@@ -111,15 +116,19 @@ class BuildFolder:
         key: str,
         work: Callable[[Callable[[str], None]], Any],
         files: tuple[str, ...] = (),
+        *,
+        forgets: bool = False,
     ) -> Any:
-        """The JSON-like result of `work`, run only if it is not there already under this `key`, with its `files`."""
+        """The JSON-like result of `work`, run only if it is not there already under this `key`, with its `files`.
+
+        `forgets`: `work` calls `forget` itself, when it has something to write.
+        """
         stored = self.result(name, key)
         if stored is not None and all((self.path / file).exists() for file in files):
             self.progress.reused(title)
             return stored
-        # What is about to change must not stand beside a report of how it was.
-        for stale in (self.path / MARK / f"{name}.json", self.path / "report.json"):
-            stale.unlink(missing_ok=True)
+        if not forgets:
+            self.forget(name)
         with self.progress.stage(title) as say:
             result = json.loads(json.dumps(work(say), default=_plain))
         write_atomically(self.path / MARK / f"{name}.json", json.dumps({"key": key, "result": result}, indent=1))
