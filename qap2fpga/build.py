@@ -83,7 +83,7 @@ def build(request: Request, progress: Progress) -> dict[str, Any]:
                 "generate",
                 f"generate: {request.backend}",
                 key,
-                lambda say: _generate(request, folder, say),
+                lambda say: _generate(request, say),
                 (request.backend,),
             )
         if made is not None and wanted >= 2:
