@@ -32,7 +32,10 @@ class Backend:
         return import_module(self.module)
 
 
-BACKENDS = {"finn": Backend("qap2fpga.backends.finn", "FinnOptions")}
+BACKENDS = {
+    "finn": Backend("qap2fpga.backends.finn", "FinnOptions"),
+    "rtl": Backend("qap2fpga.backends.rtl", "RtlOptions"),
+}
 
 
 def get(name: str) -> Backend:

@@ -60,6 +60,15 @@ def _layers(kind: str, content: dict[str, Any], own: str) -> tuple[Cells, dict[s
     return total(layers.values()), layers, "summed here, FINN states no total"
 
 
+def _check_total(kind: str, resources: Cells, layers: dict[str, Cells]) -> None:
+    """FINN's own total is the sum of its layers; where it is not, layers are missing."""
+    summed = total(layers.values())
+    for name in ("lut", "ff", "dsp", "bram18", "uram"):
+        stated, added = getattr(resources, name), getattr(summed, name)
+        if stated is not None and added is not None and stated != added:
+            raise Refused(kind, f"the total of {name} is {stated}, but the layers sum to {added}")
+
+
 def _cells(kind: str, layer: str, values: object) -> Cells:
     if not isinstance(values, dict):
         raise Refused(kind, f"'{layer}' is not a table of resources")
@@ -78,23 +87,21 @@ def _memory(kind: str, layer: str, values: dict[str, Any]) -> int | None:
 
 
 def _block_ram(kind: str, layer: str, values: dict[str, Any]) -> int | None:
-    """In 18-kbit halves. 'BRAM' alone is Vivado's tiles; 'BRAM_18K' beside 'BRAM_36K' counts the RAMB18 only."""
+    """In 18-kbit halves. 'BRAM_18K' beside 'BRAM_36K' counts the RAMB18 only, without it all halves. 'BRAM' alone
+    is no number to use: some versions of FINN's scripts count cells of either size, others round tiles."""
     small, big = (count(values.get(word), kind, f"{word} of '{layer}'") for word in ("BRAM_18K", "BRAM_36K"))
-    if small is not None:
-        return small + 2 * (big or 0)
-    if big is None and "BRAM" in values:
-        tiles = decimal(values["BRAM"], kind, f"BRAM of '{layer}'")
-        return None if tiles is None else count(tiles * 2, kind, f"half BRAM tiles of '{layer}'")
-    return None
+    return None if small is None else small + 2 * (big or 0)
 
 
 def _estimate(kind: str, content: dict[str, Any]) -> Parsed:
     resources, layers, note = _layers(kind, content, "total")
+    _check_total(kind, resources, layers)
     return Parsed(kind, "finn", stage=Stage.ESTIMATE, resources=resources, parts=layers, note=note)
 
 
 def _hls(kind: str, content: dict[str, Any]) -> Parsed:
     resources, layers, note = _layers(kind, content, "total")
+    _check_total(kind, resources, layers)
     notes = "; ".join(one for one in ("the layers made by HLS only", note) if one)
     return Parsed(kind, "finn", stage=Stage.HLS, resources=resources, parts=layers, note=notes)
 
@@ -161,7 +168,10 @@ def _out_of_context(kind: str, content: dict[str, Any]) -> Parsed:
         target = round(1000 / fmax + wns, 6)
     period = round(target - wns, 6) if target is not None and wns is not None else None
     version = content.get("vivado_version")
+    note = "by FINN, out of context; the file itself states no stage"
+    if resources.bram18 is None and "BRAM" in content:
+        note += f"; block RAM: {content['BRAM']}, of which size is not stated"
     return Parsed(
         kind, "vivado", str(version) if version else None, Stage.ROUTED, resources=resources, target_ns=target,
-        period_ns=period, wns_ns=wns, note="by FINN, out of context; the file itself states no stage",
+        period_ns=period, wns_ns=wns, note=note,
     )  # fmt: skip

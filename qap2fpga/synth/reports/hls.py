@@ -90,14 +90,15 @@ def read_text(text: str) -> Parsed:
     if len(titles) != 1:
         raise Refused(kind, "the file holds several C synthesis reports; which one is meant is not clear")
     tables = read_tables(text, kind)
+    # The last chapter; without it, tables in between may be missing too.
+    _first(tables, ("RTL Ports", "Dir"), kind)
     clocks = _first(tables, ("Clock", "Target", "Estimated"), kind)
     usage = _first(tables, ("Name", "LUT"), kind)
-    rows = {row[0].strip(): row for row in usage.rows}
-    for row in ("Total", "Available", "Utilization (%)"):
-        if row not in rows:
-            raise Refused(kind, f"the utilization estimates end before '{row}': the report is cut off")
-    named = {row: dict(zip(usage.header, rows[row], strict=True)) for row in rows}
-    clock = dict(zip(clocks.header, clocks.rows[0], strict=True))
+    named = {row["Name"].strip(): row for row in usage.named(kind)}
+    for name in ("Total", "Available", "Utilization (%)"):
+        if name not in named:
+            raise Refused(kind, f"the utilization estimates end before '{name}': the report is cut off")
+    clock = clocks.named(kind)[0]
     latency = _latency(tables, kind)
     percent = {
         name: named["Utilization (%)"][spelling].strip()
@@ -126,7 +127,9 @@ def _latency(tables: list[Table], kind: str) -> tuple[int | None, int | None, in
     for table in tables:
         names = " ".join(table.header)
         if table.header[:2] == ("min", "max") and names.startswith("min max min max"):
-            row = [cell.strip() for cell in table.rows[0]]
+            row = [cell.strip() for cell in next(iter(table.rows), ())]
+            if len(row) not in (5, 7):
+                raise Refused(kind, "the latency summary has neither five nor seven columns")
             interval = row[4:6] if len(row) == 7 else row[2:4]
             low, high, first, last = (count(word, kind, "the latency or interval") for word in (*row[:2], *interval))
             return low, high, first, last
@@ -137,8 +140,7 @@ def _instances(tables: list[Table], kind: str) -> dict[str, Cells]:
     """The instances in the top; memories, FIFOs and its own logic are not among them."""
     for table in tables:
         if table.header[:2] == ("Instance", "Module") and "LUT" in table.header:
-            named = (dict(zip(table.header, row, strict=True)) for row in table.rows)
-            return {row["Instance"].strip(): _cells(row, kind) for row in named if row["Module"].strip()}
+            return {row["Instance"].strip(): _cells(row, kind) for row in table.named(kind) if row["Module"].strip()}
     return {}
 
 
@@ -159,8 +161,7 @@ def read_summary(text: str) -> Parsed:
     if table is None or not table.rows:
         raise Refused(kind, "there is no table of modules and loops: the report is cut off")
     # '+' is a module, 'o' a loop; a module in dataflow has '*' behind its name.
-    rows = [dict(zip(table.header, row, strict=True)) for row in table.rows]
-    modules = [row for row in rows if row["Modules & Loops"].strip().startswith("+")]
+    modules = [row for row in table.named(kind) if row["Modules & Loops"].strip().startswith("+")]
     if not modules:
         raise Refused(kind, "the table of modules and loops has no module")
     names = [row["Modules & Loops"].strip().lstrip("+ ").rstrip("*") for row in modules]

@@ -43,7 +43,7 @@ class Cells(Resources):
 class Parsed:
     """One report. Times in ns, latency and interval in clock cycles of one run of the design.
 
-    `stage` is None for an RTL simulation and for a timing report that does not tell; the note says which.
+    `stage` is None for an RTL simulation only.
     `parts` do not overlap; `modules` do: every level of the hierarchy, by path or module name. `period_ns` is
     the shortest clock period that the tool found: estimated by HLS, else target minus worst slack.
     `percent` is the report's own wording, as `<0.01` or `~0`.

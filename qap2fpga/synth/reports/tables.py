@@ -22,9 +22,11 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def column(self, name: str) -> int | None:
-        """Index of a column, None if there is none of that name."""
-        return self.header.index(name) if name in self.header else None
+    def named(self, kind: str) -> list[dict[str, str]]:
+        """The rows by the names of the columns. Raises `Refused` when a row has not one cell for each."""
+        if any(len(row) != len(self.header) for row in self.rows):
+            raise Refused(kind, f"the table under '{self.title}' has rows of different lengths")
+        return [dict(zip(self.header, row, strict=True)) for row in self.rows]
 
 
 def read_tables(text: str, kind: str) -> list[Table]:

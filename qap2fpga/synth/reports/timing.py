@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from qap2fpga.design import Stage
 from qap2fpga.synth.reports.header import Header
@@ -27,7 +28,7 @@ def read_summary(header: Header, text: str) -> Parsed:
     clocks = {found[1]: float(found[2]) for line in sections["Clock Summary"] if (found := CLOCK.match(line))}
     clock = _critical(clocks, worst, sections, kind)
     target = None if clock is None else clocks[clock]
-    stage, note = _stage(header, text)
+    stage, note = _stage(header, text, kind)
     if worst is None:
         said = said or "no setup slack is stated"
     if clocks and clock is None:
@@ -44,8 +45,7 @@ def _sections(text: str) -> dict[str, list[str]]:
     lines = text.splitlines()
     starts = [place for place in range(len(lines) - 1)
               if re.match(r"\| \S", lines[place]) and re.match(r"\| -+\s*$", lines[place + 1])]  # fmt: skip
-    ends = [*starts[1:], len(lines)]
-    return {lines[one][2:].strip(): lines[one + 2 : end] for one, end in zip(starts, ends, strict=True)}
+    return {lines[one][2:].strip(): lines[one + 2 : end] for one, end in pairwise([*starts, len(lines)])}
 
 
 def _design(lines: list[str], kind: str) -> tuple[float | None, float | None, str]:
@@ -79,11 +79,11 @@ def _check_paths(text: str, kind: str) -> None:
         raise Refused(kind, f"{len(begun)} paths begin and {len(ended)} end: the report is cut off")
 
 
-def _stage(header: Header, text: str) -> tuple[Stage | None, str]:
+def _stage(header: Header, text: str, kind: str) -> tuple[Stage, str]:
     """The stage by the nets of the paths; else by the design state in the head."""
     nets = set(NET.findall(text))
     if not nets:
-        return (header.stage, header.note) if header.stage else (None, "the report does not tell its stage")
+        return header.need_stage(kind), header.note
     stage, note = (
         (Stage.SYNTHESIS, "nets not placed") if "unplaced" in nets
         else (Stage.ROUTED, "placed, not routed") if "estimated" in nets
@@ -99,7 +99,7 @@ def read_paths(header: Header, text: str) -> Parsed:
     kind = "timing-paths"
     _check_paths(text, kind)
     starts = [found.start() for found in PATH.finditer(text)]
-    blocks = [text[one:end] for one, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+    blocks = [text[one:end] for one, end in pairwise([*starts, len(text)])]
     paths = []
     for block in blocks:
         slack = decimal(PATH.findall(block)[0], kind, "slack")
@@ -113,7 +113,7 @@ def read_paths(header: Header, text: str) -> Parsed:
     target = float(clock[2]) if clock else None
     # A path between two clocks, or of several cycles, says nothing on the period of one clock.
     one_period = target is not None and wanted is not None and float(wanted[1]) == target
-    stage, note = _stage(header, text)
+    stage, note = _stage(header, text, kind)
     said = f"the worst of {len(paths)} listed setup paths"
     return Parsed(
         kind, "vivado", header.version, stage, header.design, header.part, clock=clock[1] if clock else None,

@@ -34,7 +34,7 @@ BEFORE_PLACEMENT = "Final LUT count, after physical optimizations"
 
 def read_utilization(header: Header, tables: list[Table], text: str) -> Parsed:
     """The numbers of any utilization report. Raises `Refused` when none of its tables holds them."""
-    if any(table.column("Used") is not None and table.header[0] == "Site Type" for table in tables):
+    if any("Used" in table.header and table.header[0] == "Site Type" for table in tables):
         return _flat(header, tables, text)
     for table in tables:
         if table.header[:2] == ("Instance", "Module"):
@@ -42,7 +42,7 @@ def read_utilization(header: Header, tables: list[Table], text: str) -> Parsed:
         if table.header[:2] == ("Name", "LUT") and "LUTAsMem" in table.header:
             return _kernels(header, table)
     for table in tables:
-        if table.header[:1] == ("Site Type",) and re.fullmatch(r"SLR\d+", table.header[1]):
+        if table.header[:1] == ("Site Type",) and re.fullmatch(r"SLR\d+", "".join(table.header[1:2])):
             return _slrs(header, table)
     raise Refused("utilization", "the utilization report has no table of LUTs that is known")
 
@@ -53,19 +53,19 @@ def _flat(header: Header, tables: list[Table], text: str) -> Parsed:
     room: dict[str, str] = {}
     share: dict[str, str] = {}
     for table in tables:
-        place = table.column("Used")
         if table.title.endswith("Primitives"):
             # The one place where the carry chains of the 7 series stand.
-            used.update((row[0].strip(), row[1]) for row in table.rows if row[0].strip() == "CARRY4")
-        if place is None or table.header[0] != "Site Type":
+            cells = {row.get("Ref Name", "").strip(): row.get("Used", "") for row in table.named(kind)}
+            used |= {name: number for name, number in cells.items() if name == "CARRY4"}
+        if "Used" not in table.header or table.header[0] != "Site Type":
             continue
-        for row in table.rows:
+        for row in table.named(kind):
             # The distribution tables repeat some rows; the first is the one counted against 'Available'.
-            name = row[0].strip().rstrip("*").strip()
+            name = row["Site Type"].strip().rstrip("*").strip()
             if name not in used:
-                used[name] = row[place]
-                room[name] = _cell(table, row, "Available")
-                share[name] = _cell(table, row, "Util%")
+                used[name] = row["Used"]
+                room[name] = row.get("Available", "")
+                share[name] = row.get("Util%", "")
     resources = _cells(used, kind)
     if resources.lut is None:
         raise Refused(kind, "the utilization report states no LUTs")
@@ -85,11 +85,6 @@ def _flat(header: Header, tables: list[Table], text: str) -> Parsed:
         kind, "vivado", header.version, stage, header.design, header.part, resources=resources,
         available=_cells(room, kind), percent=percent, note="; ".join(note for note in notes if note),
     )  # fmt: skip
-
-
-def _cell(table: Table, row: tuple[str, ...], name: str) -> str:
-    place = table.column(name)
-    return "" if place is None else row[place]
 
 
 def _cells(rows: dict[str, str], kind: str) -> Cells:
@@ -120,13 +115,13 @@ def _hierarchical(header: Header, table: Table) -> Parsed:
     parts: dict[str, Cells] = {}
     path: list[str] = []
     lowest = _indent(table.rows[0][0])
-    for row in table.rows:
-        name = row[0].strip()
-        depth = (_indent(row[0]) - lowest) // 2
+    for row in table.named(kind):
+        name = row["Instance"].strip()
+        depth = (_indent(row["Instance"]) - lowest) // 2
         if depth < 0 or depth > len(path):
             raise Refused(kind, f"'{name}' is indented as no child of the row above it")
         path = [*path[:depth], name]
-        cells = _row(dict(zip(table.header, row, strict=True)), kind)
+        cells = _row(row, kind)
         modules["/".join(path)] = cells
         if depth == 1:
             parts[name] = cells
@@ -165,8 +160,7 @@ def _slrs(header: Header, table: Table) -> Parsed:
     names = [name for name in table.header if re.fullmatch(r"SLR\d+", name)]
     parts = {}
     for name in names:
-        place = table.header.index(name)
-        parts[name] = _cells({row[0].strip().rstrip("*"): row[place] for row in table.rows}, kind)
+        parts[name] = _cells({row["Site Type"].strip().rstrip("*"): row[name] for row in table.named(kind)}, kind)
     note = "; ".join(one for one in (header.note, "the sum over all SLRs") if one)
     return Parsed(
         kind, "vivado", header.version, stage, header.design, header.part,
@@ -178,15 +172,15 @@ def _kernels(header: Header, table: Table) -> Parsed:
     """Kernels on an accelerator platform, without the platform. Block RAM is stated in whole tiles: rounded, so
     it is told in the note and not converted."""
     kind = "utilization-accelerator"
-    rows = {row[0].strip(): dict(zip(table.header, row, strict=True)) for row in table.rows}
+    rows = {row["Name"].strip(): row for row in table.named(kind)}
     if "Used Resources" not in rows or "User Budget" not in rows:
         raise Refused(kind, "the table of kernels has no 'Used Resources'")
     # Indented under its kernel stands each compute unit, that is each instance of it.
     units, inside = {}, False
-    for row in table.rows:
-        if inside and row[0].startswith("  "):
-            units[row[0].strip()] = _kernel(rows[row[0].strip()], kind)
-        inside = inside or row[0].strip() == "Unused Resources"
+    for name, row in rows.items():
+        if inside and row["Name"].startswith("  "):
+            units[name] = _kernel(row, kind)
+        inside = inside or name == "Unused Resources"
     tiles = rows["Used Resources"].get("BRAM", "").partition("[")[0].strip()
     notes = [header.note, "kernels only, without the platform", f"block RAM: {tiles} tiles, rounded"]
     percent = {name: rows["Used Resources"][column].partition("[")[2].strip(" ]%")

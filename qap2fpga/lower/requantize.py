@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cheapest exact form of every channel's step function.
+
+With arbitrary scales the thresholds of a channel are those of `floor(slope * x + intercept)`. Written as one exact
+`(a * x + b) >> f` the multiplier needs five and more signed digits. Cheaper is a coarse multiplier of one to three
+digits and an offset that depends on the top bits of x: within a segment the coarse slope only has to hold for a few
+thresholds. On an FPGA the offset's bit and the adder's bit are one LUT of six inputs, so the segments cost nothing.
+
+For terms and segments given, each segment has an interval of exact offsets (from the thresholds in it and its two
+ends); the form exists when no interval is empty. `forms.prove` then checks the form that was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+import numpy as np
+
+from qap2fpga.lower.forms import Constant, Form, Piecewise, Search, Table, Target, prove
+
+Cost = Callable[[Form, Target], float]
+Terms = tuple[tuple[int, int], ...]
+# A table of more x than this is never the cheapest.
+TABLE_BITS = 8
+# Bits of x that choose the offset: with 5 the table, x's own bit and nothing else fit a 6-input LUT.
+SEGMENT_BITS = (0, 1, 2, 3, 4, 5, 6)
+# Coarse multipliers have up to three digits; the last one at most so far below the first.
+DIGITS, REACH = 3, 9
+# Above this many thresholds (logits, wide activations) only the affine form is tried.
+MANY = 512
+AFFINE_SHIFTS = 40
+
+
+def cheapest(target: Target, cost: Cost, name: str, tolerance: int = 0) -> Form:
+    """The form of `target` that `cost` (LUTs) likes best, proven equal (within `tolerance` result steps).
+
+    Raises `CheckFailed` naming `name` if a form were wrong: a bug of ours.
+    """
+    best: Form | None = None
+    price = float("inf")
+    for form in candidates(target, tolerance):
+        found = cost(form, target)
+        if found < price:
+            best, price = form, found
+    assert best is not None  # the binary search and the affine form always exist
+    prove(best, target, name, tolerance)
+    return best
+
+
+def candidates(target: Target, tolerance: int = 0) -> Iterator[Form]:
+    """Every form that is tried, in a fixed order."""
+    if not len(target.thresholds):
+        yield Constant(target.base)
+        return
+    if target.high - target.low < 1 << TABLE_BITS:
+        yield Table(target.low, tuple(target.apply(np.arange(target.low, target.high + 1)).tolist()))
+    if len(target.thresholds) <= MANY:
+        yield search(target)
+        if len(target.thresholds) > 1:
+            yield from _piecewise(target, tolerance)
+    if len(target.thresholds) > 1:
+        yield from affine(target)
+
+
+def search(target: Target) -> Search:
+    """The binary search over the thresholds of `target`."""
+    bits = len(target.thresholds).bit_length()
+    never = [target.high + 1] * ((1 << bits) - 1 - len(target.thresholds))
+    return Search((*target.thresholds.tolist(), *never), bits, target.base)
+
+
+@lru_cache(maxsize=1)
+def coarse() -> tuple[tuple[Terms, float], ...]:
+    """(terms, slope) of multipliers with few digits, around 1; fewest digits first."""
+    found: dict[float, Terms] = {1.0: ((1, 0),)}
+    signs = (1, -1)
+    for first in range(1, REACH + 1):
+        for sign in signs:
+            found.setdefault(1 + sign * 2.0**-first, ((1, 0), (sign, -first)))
+    for first in range(1, REACH):
+        for second in range(first + 2, REACH + 1):
+            for one in signs:
+                for two in signs:
+                    # One step up of x must not lose two steps at once: the base term then counts double.
+                    lift = int(one < 0 and two < 0)
+                    terms = ((1, lift), (one, lift - first), (two, lift - second))
+                    found.setdefault(1 + one * 2.0**-first + two * 2.0**-second, terms)
+    return tuple((terms, slope) for slope, terms in sorted(found.items(), key=lambda item: (len(item[1]), item[0])))
+
+
+def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
+    thresholds = target.thresholds
+    pitch = (int(thresholds[-1]) - int(thresholds[0])) / (len(thresholds) - 1)
+    if pitch < 1:
+        return
+    for below, above in _limits(target, pitch):
+        low = target.low if below is None else below
+        high = target.high if above is None else above - 1
+        span_bits = max(1, (high - low).bit_length())
+        constraints = _points(target, low, high, tolerance)
+        done: set[int] = set()
+        for terms, slope in coarse():
+            lift = terms[0][1]
+            for shift in _shifts(slope * (1 << lift) * pitch):
+                for bits in SEGMENT_BITS:
+                    if bits > span_bits or (len(terms), bits) < (1, 0):
+                        continue
+                    # A slope that is off by more than a step within one segment can not be right.
+                    run = 1 << (span_bits - bits)
+                    off = abs(slope * (1 << lift) / (1 << shift) - 1 / pitch) * min(run, high - low)
+                    if off > 2 + 2 * tolerance or bits in done:
+                        continue
+                    form = fit(target, terms, shift, bits, below, above, constraints)
+                    if form is not None:
+                        yield form
+                        break
+
+
+def _shifts(scaled: float) -> tuple[int, ...]:
+    near = round(float(np.log2(max(scaled, 1.0))))
+    return tuple(sorted({max(0, near - 1), near, near + 1}))
+
+
+def _limits(target: Target, pitch: float) -> Iterator[tuple[int | None, int | None]]:
+    """Where the constant results begin: round numbers near the outer thresholds compare cheaply."""
+    first, last, room = int(target.thresholds[0]), int(target.thresholds[-1]), int(pitch * 0.75)
+    below = roundest(max(target.low, first - room), first)
+    above = roundest(last, min(target.high + 1, last + room))
+    yield (below if below > target.low else None), (above if above <= target.high else None)
+    if (below, above) != (first, last):
+        yield (first if first > target.low else None), (last if last <= target.high else None)
+
+
+def roundest(low: int, high: int) -> int:
+    """The integer in `low..high` with most trailing zero bits."""
+    if low <= 0 <= high:
+        return 0
+    for bit in reversed(range(max(abs(low), abs(high)).bit_length())):
+        value = -((-low) >> bit) << bit
+        if low <= value <= high:
+            return value
+    return low
+
+
+Points = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def _points(target: Target, low: int, high: int, tolerance: int) -> Points:
+    """(x where a result begins, result there at least, x where it ends, result there at most), inside low..high."""
+    counts = np.arange(1, len(target.thresholds) + 1)
+    inside = (target.thresholds > low) & (target.thresholds <= high)
+    begin, rise = target.thresholds[inside], counts[inside]
+    starts = np.concatenate([[low], begin])
+    least = np.concatenate([target.apply(np.array([low])) - target.base, rise])
+    ends = np.concatenate([begin - 1, [high]])
+    most = np.concatenate([rise - 1, target.apply(np.array([high])) - target.base])
+    top = len(target.thresholds)
+    return starts, np.maximum(least - tolerance, 0), ends, np.minimum(most + tolerance, top)
+
+
+def fit(
+    target: Target, terms: Terms, shift: int, bits: int, below: int | None, above: int | None, points: Points
+) -> Piecewise | None:
+    """The form with these terms, shift and number of segment bits; None when some segment has no exact offset."""
+    starts, least, ends, most = points
+    low, high = int(starts[0]), int(ends[-1])
+    bit = max(0, (high - low).bit_length() - bits)
+    mask = (1 << bits) - 1
+    if bits:
+        edges = np.arange((low >> bit) + 1, (high >> bit) + 1, dtype=np.int64) << bit
+        at = np.searchsorted(starts, edges, side="right") - 1
+        before = np.searchsorted(ends, edges - 1, side="left")
+        starts, least = np.concatenate([starts, edges]), np.concatenate([least, least[at]])
+        ends, most = np.concatenate([ends, edges - 1]), np.concatenate([most, most[before]])
+    empty = Piecewise(terms, shift, bit, bits, (), below, above, target.base, target.top)
+    lower = np.full(1 << bits, -(1 << 62), np.int64)
+    upper = np.full(1 << bits, 1 << 62, np.int64)
+    np.maximum.at(lower, (starts >> bit) & mask, (least << shift) - empty.slope(starts))
+    np.minimum.at(upper, (ends >> bit) & mask, ((most + 1) << shift) - 1 - empty.slope(ends))
+    if (lower > upper).any():
+        return None
+    used = lower > -(1 << 62)
+    for dropped in reversed(range(shift + 1)):
+        offsets = -((-lower[used]) >> dropped) << dropped
+        if (offsets <= upper[used]).all():
+            break
+    chosen = np.zeros(1 << bits, np.int64)
+    chosen[used] = offsets
+    return Piecewise(
+        terms, shift, bit, bits, tuple(chosen.tolist()), below, above, target.base, target.top, dropped
+    )
+
+
+def affine(target: Target) -> Iterator[Piecewise]:
+    """Exact `(a * x + b) >> f` without segments and limits: for each f, those a with the fewest signed digits.
+
+    Feasible slopes are an interval: a threshold T_k lies at or above every line through an earlier T_j - 1.
+    """
+    counts = np.arange(1, len(target.thresholds) + 1)
+    points = _points(target, target.low, target.high, 0)
+    least, most = _slopes(target, counts)
+    if least > most:
+        return
+    for shift in range(AFFINE_SHIFTS):
+        first, last = int(np.floor(least * 2.0**shift)), int(np.ceil(most * 2.0**shift))
+        if last - first > 64:
+            first, last = (first + last) // 2 - 32, (first + last) // 2 + 32
+        for a in sorted(range(max(1, first), last + 1), key=lambda a: (len(digits(a)), a)):
+            form = fit(target, digits(a), shift, 0, None, None, points)
+            if form is not None:
+                yield form
+                break
+
+
+def _slopes(target: Target, counts: np.ndarray) -> tuple[float, float]:
+    """A little more than the interval of slopes (results per x) that can be exact, in floats."""
+    first, last = int(target.thresholds[0]), int(target.thresholds[-1])
+    steps = len(counts) - 1
+    if last - first < 2 or not steps:
+        return 1.0, 0.0
+    return steps / (last - first + 1), steps / (last - first - 1)
+
+
+def digits(number: int) -> Terms:
+    """The signed digits of `number` (non-adjacent form) as (sign, shift), the highest first."""
+    found = []
+    shift = 0
+    while number:
+        if number & 1:
+            sign = 2 - (number & 3)
+            found.append((sign, shift))
+            number -= sign
+        number >>= 1
+        shift += 1
+    return tuple(reversed(found))
