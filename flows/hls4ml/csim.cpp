@@ -6,8 +6,8 @@
 // INPUTS: int64 values, QAP_INPUTS a vector. OUTPUTS: for each vector QAP_OUTPUTS int64 values, then those of each
 // LAYER. hls4ml's own trace gives them as doubles, which hold integers up to 53 bits.
 
-#include "firmware/qap2fpga.h"
-#include "firmware/nnet_utils/nnet_helpers.h"
+// One translation unit: the headers are most of what there is to compile.
+#include "firmware/qap2fpga.cpp"
 #include <cstdio>
 #include <cstdlib>
 #include <string>

@@ -85,7 +85,7 @@ def build(project: HlsProject, folder: Path, *, progress: Progress = lambda text
     progress(f"compiling {project.top} with g++")
     command: list[str | Path] = [
         compiler, *flags, f"-I{project.folder.resolve()}", f"-I{(project.folder / 'firmware' / 'ap_types').resolve()}",
-        bench.resolve(), *((project.folder / source).resolve() for source in project.sources), "-o", made.resolve(),
+        bench.resolve(), "-o", made.resolve(),
     ]  # fmt: skip
     tools.run(command, log=folder / "compile.log", folder=folder, time_limit_s=COMPILE_LIMIT_S)
     write_atomically(stamp, key)
