@@ -37,6 +37,7 @@ def read_json(name: str, content: object) -> Parsed:
     readers: tuple[tuple[str, Callable[[str, dict[str, Any]], Parsed]], ...] = (
         (r"estimate_layer_resources_hls(_.*)?", _hls),
         (r"estimate_layer_resources(_.*)?", _estimate),
+        (r"post_synth_resources_dcp(_.*)?", _checkpoint),
         (r"post_synth_resources(_.*)?", _post_synthesis),
         (r"estimate_layer_cycles(_.*)?", _cycles),
         (r"estimate_network_performance(_.*)?", _performance),
@@ -108,11 +109,20 @@ def _hls(kind: str, content: dict[str, Any]) -> Parsed:
 
 def _post_synthesis(kind: str, content: dict[str, Any]) -> Parsed:
     """Whatever its name, FINN writes it from the implemented design; only '(top)' includes the shell."""
+    return _hierarchy(kind, content, Stage.ROUTED, "by FINN from the routed design, with the shell around it")
+
+
+def _checkpoint(kind: str, content: dict[str, Any]) -> Parsed:
+    """Of a checkpoint of the stitched design, synthesized out of context."""
+    return _hierarchy(kind, content, Stage.SYNTHESIS, "by FINN, synthesized out of context")
+
+
+def _hierarchy(kind: str, content: dict[str, Any], stage: Stage, note: str) -> Parsed:
     if "(top)" not in content:
         raise Refused(kind, "there is no '(top)', so which cells are counted is not clear")
     resources, layers, _ = _layers(kind, content, "(top)")
-    note = "by FINN from the routed design, with the shell around it; the file itself states no stage"
-    return Parsed(kind, "finn", stage=Stage.ROUTED, resources=resources, parts=layers, note=note)
+    note += "; the file itself states no stage"
+    return Parsed(kind, "finn", stage=stage, resources=resources, parts=layers, note=note)
 
 
 def _cycles(kind: str, content: dict[str, Any]) -> Parsed:
@@ -149,7 +159,8 @@ def _simulation(kind: str, content: dict[str, Any]) -> Parsed:
     # Behind a single frame stands no second one to measure the interval to; FINN writes a number all the same.
     steady = frames is not None and frames >= 2 and content.get("interval_is_steady_state", True) is True
     interval = count(content.get("interval_cycles"), kind, "the interval") if steady else None
-    note = f"RTL simulation of {frames} frames" + ("" if steady else ", too few to measure the interval")
+    number = "an unknown number of" if frames is None else frames
+    note = f"RTL simulation of {number} frames" + ("" if steady else ", the interval is not measured")
     return Parsed(
         kind, "finn", latency_min=latency, latency_max=latency, interval_min=interval, interval_max=interval,
         target_ns=round(1000 / clock, 6) if clock else None, note=note,

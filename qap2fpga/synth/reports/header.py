@@ -86,3 +86,5 @@ def check_complete(text: str, kind: str) -> None:
     for chapter in contents[1].splitlines():
         if chapter.strip() not in headings:
             raise Refused(kind, f"the chapter '{chapter.strip()}' is missing: the report is cut off")
+    if "\n+-" not in text[text.rindex(chapter.strip()) :]:
+        raise Refused(kind, f"the chapter '{chapter.strip()}' is empty: the report is cut off")

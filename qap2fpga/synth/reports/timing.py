@@ -114,9 +114,8 @@ def read_paths(header: Header, text: str) -> Parsed:
     # A path between two clocks, or of several cycles, says nothing on the period of one clock.
     one_period = target is not None and wanted is not None and float(wanted[1]) == target
     stage, note = _stage(header, text, kind)
-    said = f"the worst of {len(paths)} listed setup paths"
     return Parsed(
         kind, "vivado", header.version, stage, header.design, header.part, clock=clock[1] if clock else None,
         target_ns=target, period_ns=round(target - worst, 6) if one_period and target is not None else None,
-        wns_ns=worst, note="; ".join(one for one in (note, said) if one),
+        wns_ns=worst, note="; ".join(one for one in (note, "the worst of the setup paths listed") if one),
     )  # fmt: skip

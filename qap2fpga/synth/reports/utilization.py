@@ -161,10 +161,13 @@ def _slrs(header: Header, table: Table) -> Parsed:
     parts = {}
     for name in names:
         parts[name] = _cells({row["Site Type"].strip().rstrip("*"): row[name] for row in table.named(kind)}, kind)
+    resources = total(parts.values())
+    if resources.lut is None:
+        raise Refused(kind, "the table of SLRs states no LUTs")
     note = "; ".join(one for one in (header.note, "the sum over all SLRs") if one)
     return Parsed(
         kind, "vivado", header.version, stage, header.design, header.part,
-        resources=total(parts.values()), parts=parts, note=note,
+        resources=resources, parts=parts, note=note,
     )  # fmt: skip
 
 
