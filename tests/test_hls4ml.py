@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from qap2fpga import board as boards
-from qap2fpga.backends.hls4ml import Hls4mlOptions, HlsProject, backend, code, counts, generate, limits, workarounds
+from qap2fpga.backends.hls4ml import (
+    Hls4mlOptions, HlsProject, backend, code, counts, generate, limits, wide, workarounds,
+)  # fmt: skip
 from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.design import Simulation
 from qap2fpga.errors import QapError
@@ -167,7 +169,35 @@ def test_channels_that_never_or_always_pass_a_threshold_and_an_output_that_is_a_
     layer = DenseLayer("fc", np.array([[1, 2, -3, 0], [0, -2, 1, 0]]), Step(rows, -3, 2), 4, 4)
     _, network = small(2, 0.0)
     network = replace(network, layers=(layer,), input=replace(network.input, low=-8, high=7))
-    assert "res[1] = -1;" in code.requantize("name", layer, network.ranges[0])
+    assert "res[1] = -1 + 2 * ap_int<1>(0);" in code.requantize("name", layer, network.ranges[0])
+    assert run(network, tmp_path).mismatches == 0
+
+
+@pytest.mark.parametrize("pitch, offset", [(1.0, -7.0), (3.7, -2000.2), (9.1e5, 3e8), (523456.789, -1.7e10)])
+def test_thousands_of_thresholds_become_one_exact_multiplication(pitch, offset):
+    thresholds = np.ceil((np.arange(1, 4096) - 0.5) * pitch + offset).astype(np.int64)
+    form = wide.affine(thresholds)
+    assert form is not None and form.levels == 4095
+    around = [int(value) + step for value in thresholds for step in (-2, -1, 0, 1)]
+    found = [min(max((form.multiplier * x + form.offset) >> form.shift, 0), form.levels) for x in around]
+    assert found == np.searchsorted(thresholds, around, side="right").tolist()
+
+
+def test_thresholds_that_are_on_no_line_are_refused_by_name():
+    assert wide.affine(np.array([0, 1, 5, 6, 20])) is None
+    assert wide.affine(np.array([4, 4])) is None
+    row = np.sort(np.random.default_rng(0).integers(-9000, 9000, (1, 2000)))
+    layer = DenseLayer("fc3", np.array([[127], [127]]), Step(row), 8, 8)
+    _, network = small(2, 0.0)
+    network = replace(network, layers=(layer,), input=replace(network.input, low=-128, high=127))
+    with pytest.raises(QapError, match="layer fc3, channel 0: .* do not lie on one line"):
+        code.requantize("name", layer, network.ranges[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [10, 12])
+def test_wide_activations_are_exact(bits, tmp_path):
+    _, network = small(bits, 0.5)
     assert run(network, tmp_path).mismatches == 0
 
 
@@ -220,7 +250,12 @@ def test_other_versions_and_missing_programs_are_said_before_any_work(tmp_path, 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name, bits",
-    [("qap_6b_90rand_80pruned_noL1.pth", 6), ("FPGA4HEP_W8_A8_I8.pth", 8), ("FPGA4HEP_W1_A1_I1.pth", 1)],
+    [
+        ("qap_6b_90rand_80pruned_noL1.pth", 6),
+        ("FPGA4HEP_W1_A1_I1.pth", 1),
+        ("FPGA4HEP_W8_A8_I8.pth", 8),
+        ("FPGA4HEP_W16_A16_I16.pth", 16),
+    ],
 )
 def test_real_models(real_data, name, bits, tmp_path):
     widths = Widths((bits,), (bits,))

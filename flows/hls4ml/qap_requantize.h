@@ -25,17 +25,37 @@ ap_uint<LEVEL_BITS> search(x_T x, const table_T table[(1 << LEVEL_BITS) - 1]) {
 }
 
 // (multiplier * x + offset) >> SHIFT, the sum held in BITS bits.
-template <int BITS, int SHIFT, class x_T> ap_int<BITS> affine(x_T x, long long multiplier, long long offset) {
+template <int BITS, int SHIFT, class x_T>
+ap_int<BITS> affine(x_T x, ap_int<BITS> multiplier, ap_int<BITS> offset) {
     #pragma HLS INLINE
-    const ap_int<BITS> sum = ap_int<BITS>(x) * ap_int<BITS>(multiplier) + ap_int<BITS>(offset);
+    const ap_int<BITS> sum = ap_int<BITS>(x) * multiplier + offset;
     return sum >> SHIFT;
 }
 
-template <class value_T> value_T clamp(value_T value, long long low, long long high) {
+// A constant of more than 64 bits, of which `low` has the lowest 62.
+template <int BITS> ap_int<BITS> constant(long long high, long long low) {
     #pragma HLS INLINE
-    if (value < low)
-        return low;
+    return (ap_int<BITS>(high) << 62) + ap_int<BITS>(low);
+}
+
+template <class value_T> value_T clamp(value_T value, long long high) {
+    #pragma HLS INLINE
+    if (value < 0)
+        return 0;
     return value > high ? value_T(high) : value;
+}
+
+// x * 2^SHIFT, rounded down, modulo 2^BITS.
+template <int BITS, int SHIFT, class x_T> ap_int<BITS> scaled(x_T x) {
+    #pragma HLS INLINE
+    return SHIFT >= 0 ? ap_int<BITS>(ap_int<BITS>(x) << (SHIFT >= 0 ? SHIFT : 0))
+                      : ap_int<BITS>(x >> (SHIFT >= 0 ? 0 : -SHIFT));
+}
+
+// BITS bits of x from bit FIRST on, negative x in two's complement.
+template <int BITS, int FIRST, class x_T> ap_uint<BITS> segment(x_T x) {
+    #pragma HLS INLINE
+    return ap_uint<BITS>(x >> FIRST);
 }
 
 // The number of the largest of N values, the first of equals.

@@ -35,6 +35,14 @@ class Target:
         return self.base + np.searchsorted(self.thresholds, values, side="right")
 
 
+def scaled(terms: tuple[tuple[int, int], ...], values: np.ndarray) -> np.ndarray:
+    """The sum of the `terms` (sign, left shift; negative: right, dropping bits) of integers `values` (n,)."""
+    total = np.zeros(values.shape, np.int64)
+    for sign, shift in terms:
+        total = total + sign * (values << shift if shift >= 0 else values >> -shift)
+    return total
+
+
 @dataclass(frozen=True)
 class Constant:
     """The result never changes."""
@@ -120,10 +128,7 @@ class Piecewise:
 
     def slope(self, values: np.ndarray) -> np.ndarray:
         """The sum of the terms for integers `values` (n,)."""
-        total = np.zeros(values.shape, np.int64)
-        for sign, shift in self.terms:
-            total = total + sign * (values << shift if shift >= 0 else values >> -shift)
-        return total
+        return scaled(self.terms, values)
 
     def segment(self, values: np.ndarray) -> np.ndarray:
         """The number of the offset that `values` (n,) take."""

@@ -13,20 +13,24 @@ ends); the form exists when no interval is empty. `forms.prove` then checks the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from qap2fpga.lower.forms import Constant, Form, Piecewise, Search, Table, Target, prove
+from qap2fpga.lower.forms import Constant, Form, Piecewise, Search, Table, Target, prove, scaled
 
 Cost = Callable[[Form, Target], float]
 Terms = tuple[tuple[int, int], ...]
 # A table of more x than this is never the cheapest.
 TABLE_BITS = 8
 # Bits of x that choose the offset: with 5 the table, x's own bit and nothing else fit a 6-input LUT.
-SEGMENT_BITS = (0, 1, 2, 3, 4, 5, 6)
+SEGMENT_BITS = 6
+# x that a segment's thresholds may drift from the coarse slope before it is not worth trying.
+DRIFT = 2.0
+NEVER = 1 << 62
 # Coarse multipliers have up to three digits; the last one at most so far below the first.
-DIGITS, REACH = 3, 9
+REACH = 7
 # Above this many thresholds (logits, wide activations) only the affine form is tried.
 MANY = 512
 AFFINE_SHIFTS = 40
@@ -72,21 +76,25 @@ def search(target: Target) -> Search:
 
 @lru_cache(maxsize=1)
 def coarse() -> tuple[tuple[Terms, float], ...]:
-    """(terms, slope) of multipliers with few digits, around 1; fewest digits first."""
-    found: dict[float, Terms] = {1.0: ((1, 0),)}
-    signs = (1, -1)
+    """(terms, slope) of multipliers 1 +- 2**-i +- 2**-j, with all their bits and with low bits dropped.
+
+    Fewest digits first. The first term's left shift is the number of fractional bits that are kept.
+    """
+    found: list[tuple[Terms, float]] = [(((1, 0),), 1.0)]
     for first in range(1, REACH + 1):
-        for sign in signs:
-            found.setdefault(1 + sign * 2.0**-first, ((1, 0), (sign, -first)))
+        for sign in (1, -1):
+            for lift in range(first + 1):
+                found.append((((1, lift), (sign, lift - first)), (1 + sign * 2.0**-first) * 2.0**lift))
     for first in range(1, REACH):
         for second in range(first + 2, REACH + 1):
-            for one in signs:
-                for two in signs:
-                    # One step up of x must not lose two steps at once: the base term then counts double.
-                    lift = int(one < 0 and two < 0)
-                    terms = ((1, lift), (one, lift - first), (two, lift - second))
-                    found.setdefault(1 + one * 2.0**-first + two * 2.0**-second, terms)
-    return tuple((terms, slope) for slope, terms in sorted(found.items(), key=lambda item: (len(item[1]), item[0])))
+            for one in (1, -1):
+                for two in (1, -1):
+                    slope = 1 + one * 2.0**-first + two * 2.0**-second
+                    # One step up of x must not lose two steps at once, so at least one bit is kept.
+                    for lift in range(1, second + 1):
+                        terms = ((1, lift), (one, lift - first), (two, lift - second))
+                        found.append((terms, slope * 2.0**lift))
+    return tuple(found)
 
 
 def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
@@ -97,24 +105,27 @@ def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
     for below, above in _limits(target, pitch):
         low = target.low if below is None else below
         high = target.high if above is None else above - 1
-        span_bits = max(1, (high - low).bit_length())
-        constraints = _points(target, low, high, tolerance)
-        done: set[int] = set()
+        span_bits = (high - low).bit_length()
+        finest = min(SEGMENT_BITS, span_bits)
+        points = _points(target, low, high, tolerance)
+        segments = [split(points, max(0, span_bits - bits), bits) for bits in range(finest + 1)]
+        run = min(1 << (span_bits - finest), high - low)
         for terms, slope in coarse():
-            lift = terms[0][1]
-            for shift in _shifts(slope * (1 << lift) * pitch):
-                for bits in SEGMENT_BITS:
-                    if bits > span_bits or (len(terms), bits) < (1, 0):
-                        continue
-                    # A slope that is off by more than a step within one segment can not be right.
-                    run = 1 << (span_bits - bits)
-                    off = abs(slope * (1 << lift) / (1 << shift) - 1 / pitch) * min(run, high - low)
-                    if off > 2 + 2 * tolerance or bits in done:
-                        continue
-                    form = fit(target, terms, shift, bits, below, above, constraints)
-                    if form is not None:
-                        yield form
+            for shift in _shifts(slope * pitch):
+                # Over one segment the thresholds may drift by their own rounding, and no more.
+                if abs((1 << shift) / (slope * pitch) - 1) * run > DRIFT + 2 * tolerance * pitch:
+                    continue
+                found = None
+                # A segment is the union of two finer ones: what fails with those can not work with fewer.
+                for bits in reversed(range(finest + 1)):
+                    form = fit(target, terms, shift, segments[bits], below, above)
+                    if form is None:
                         break
+                    found = form
+                    if bits == SEGMENT_BITS - 1:
+                        yield form
+                if found is not None:
+                    yield found
 
 
 def _shifts(scaled: float) -> tuple[int, ...]:
@@ -159,37 +170,58 @@ def _points(target: Target, low: int, high: int, tolerance: int) -> Points:
     return starts, np.maximum(least - tolerance, 0), ends, np.minimum(most + tolerance, top)
 
 
-def fit(
-    target: Target, terms: Terms, shift: int, bits: int, below: int | None, above: int | None, points: Points
-) -> Piecewise | None:
-    """The form with these terms, shift and number of segment bits; None when some segment has no exact offset."""
+@dataclass(frozen=True)
+class Segments:
+    """`Points` with the segments' ends added, and the segment of each; `bits` bits of x from `bit` choose it."""
+
+    bit: int
+    bits: int
+    starts: np.ndarray
+    least: np.ndarray
+    start_segments: np.ndarray
+    ends: np.ndarray
+    most: np.ndarray
+    end_segments: np.ndarray
+
+
+def split(points: Points, bit: int, bits: int) -> Segments:
+    """The points of a range cut into segments by `bits` bits of x from bit `bit`."""
     starts, least, ends, most = points
     low, high = int(starts[0]), int(ends[-1])
-    bit = max(0, (high - low).bit_length() - bits)
-    mask = (1 << bits) - 1
     if bits:
         edges = np.arange((low >> bit) + 1, (high >> bit) + 1, dtype=np.int64) << bit
         at = np.searchsorted(starts, edges, side="right") - 1
         before = np.searchsorted(ends, edges - 1, side="left")
         starts, least = np.concatenate([starts, edges]), np.concatenate([least, least[at]])
         ends, most = np.concatenate([ends, edges - 1]), np.concatenate([most, most[before]])
-    empty = Piecewise(terms, shift, bit, bits, (), below, above, target.base, target.top)
-    lower = np.full(1 << bits, -(1 << 62), np.int64)
-    upper = np.full(1 << bits, 1 << 62, np.int64)
-    np.maximum.at(lower, (starts >> bit) & mask, (least << shift) - empty.slope(starts))
-    np.minimum.at(upper, (ends >> bit) & mask, ((most + 1) << shift) - 1 - empty.slope(ends))
+    mask = (1 << bits) - 1
+    return Segments(bit, bits, starts, least, (starts >> bit) & mask, ends, most, (ends >> bit) & mask)
+
+
+def fit(
+    target: Target, terms: Terms, shift: int, segments: Segments, below: int | None, above: int | None
+) -> Piecewise | None:
+    """The form with these terms, shift and segments; None when some segment has no exact offset."""
+    lower = np.full(1 << segments.bits, -NEVER, np.int64)
+    upper = np.full(1 << segments.bits, NEVER, np.int64)
+    begin = (segments.least << shift) - scaled(terms, segments.starts)
+    end = ((segments.most + 1) << shift) - 1 - scaled(terms, segments.ends)
+    np.maximum.at(lower, segments.start_segments, begin)
+    np.minimum.at(upper, segments.end_segments, end)
     if (lower > upper).any():
         return None
-    used = lower > -(1 << 62)
+    used = lower > -NEVER
+    lower, upper = lower[used], upper[used]
     for dropped in reversed(range(shift + 1)):
-        offsets = -((-lower[used]) >> dropped) << dropped
-        if (offsets <= upper[used]).all():
+        offsets = -((-lower) >> dropped) << dropped
+        if (offsets <= upper).all():
             break
-    chosen = np.zeros(1 << bits, np.int64)
+    chosen = np.zeros(1 << segments.bits, np.int64)
     chosen[used] = offsets
     return Piecewise(
-        terms, shift, bit, bits, tuple(chosen.tolist()), below, above, target.base, target.top, dropped
-    )
+        terms, shift, segments.bit, segments.bits, tuple(chosen.tolist()), below, above, target.base, target.top,
+        dropped,
+    )  # fmt: skip
 
 
 def affine(target: Target) -> Iterator[Piecewise]:
@@ -198,7 +230,7 @@ def affine(target: Target) -> Iterator[Piecewise]:
     Feasible slopes are an interval: a threshold T_k lies at or above every line through an earlier T_j - 1.
     """
     counts = np.arange(1, len(target.thresholds) + 1)
-    points = _points(target, target.low, target.high, 0)
+    points = split(_points(target, target.low, target.high, 0), 0, 0)
     least, most = _slopes(target, counts)
     if least > most:
         return
@@ -207,7 +239,7 @@ def affine(target: Target) -> Iterator[Piecewise]:
         if last - first > 64:
             first, last = (first + last) // 2 - 32, (first + last) // 2 + 32
         for a in sorted(range(max(1, first), last + 1), key=lambda a: (len(digits(a)), a)):
-            form = fit(target, digits(a), shift, 0, None, None, points)
+            form = fit(target, digits(a), shift, points, None, None)
             if form is not None:
                 yield form
                 break

@@ -10,8 +10,6 @@ from qap2fpga.network import IntegerNetwork
 # Multiplications that are there at the same time. The jet network of the paper has 4256 before pruning; HLS tools
 # take hours, or give up, at several times that, and the largest board shipped here is full below this.
 MAX_PRODUCTS = 20_000
-# Cells of the constants of the requantizers that g++ and an HLS tool still read in reasonable time.
-MAX_THRESHOLDS = 200_000
 # LUTs per product, bit of weight and bit of input: 0.31 to 0.53 measured by Yosys on dense and pruned networks of
 # 4 and 6 bits, requantizers included.
 LUTS_PER_BIT = 0.4

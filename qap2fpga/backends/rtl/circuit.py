@@ -132,12 +132,24 @@ class Circuit:
         if not spare:
             text = f"{first} - {second}" if right_sign < 0 else (
                 f"{second} - {first}" if left_sign < 0 else f"{first} + {second}")  # fmt: skip
-            return self.define(text, low, high, stage, ready, note)
-        upper = self.define_bits(
+            return self.define(self.apart(text, bits), low, high, stage, ready, note)
+        text = (
             f"{sliced(a, spare, bits - spare)} {'+' if right_sign > 0 else '-'} "
-            f"{shifted(b, shift - spare, bits - spare)}", bits - spare, stage, ready
-        )  # fmt: skip
+            f"{shifted(b, shift - spare, bits - spare)}"
+        )
+        upper = self.define_bits(self.apart(text, bits - spare), bits - spare, stage, ready)
         return self.define(f"{{{upper}, {sliced(a, 0, spare)}}}", low, high, stage, ready, note)
+
+    def apart(self, text: str, bits: int) -> str:
+        """The sum `text` of `bits` bits, written so that synthesis keeps it a sum of two.
+
+        Yosys joins sums that feed one sum to a sum of many, which it makes of full adders: two LUTs a bit where a
+        carry chain takes one. A double complement stops that and is gone when LUTs are mapped.
+        """
+        name = f"n{self.count}"
+        self.count += 1
+        self.lines.append(f"  wire [{bits - 1}:0] {name} = ~({text});")
+        return f"~{name}"
 
     def define_bits(self, text: str, bits: int, stage: int, ready: float) -> str:
         """A plain vector of `bits` bits, for use in the same stage."""

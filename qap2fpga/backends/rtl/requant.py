@@ -122,7 +122,7 @@ def _piecewise(circuit: Circuit, form: Piecewise, x: Wire) -> Wire:
             offset = literal(form.offsets[0] >> drop, bits)
         circuit.adder_bits += bits
         text = f"{sliced(a, drop, bits)} + {offset}"
-        name = circuit.define_bits(text, bits, stage, ready)
+        name = circuit.define_bits(circuit.apart(text, bits), bits, stage, ready)
         result = circuit.define_bits(f"{name}[{bits - 1}:{form.shift - drop}]", form.out_bits, stage, ready)
     else:
         (value,), stage, ready = circuit.place([first], 0.0)
