@@ -14,8 +14,16 @@ import pytest
 
 from qap2fpga import board as boards
 from qap2fpga.backends.hls4ml import (
-    Hls4mlOptions, HlsProject, backend, code, counts, generate, limits, wide, workarounds,
-)  # fmt: skip
+    Hls4mlOptions,
+    HlsProject,
+    backend,
+    code,
+    counts,
+    generate,
+    limits,
+    wide,
+    workarounds,
+)
 from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.design import Simulation
 from qap2fpga.errors import QapError
@@ -97,6 +105,12 @@ def test_output_kinds(kind, tmp_path):
     assert run(network, tmp_path, output_kind=kind).mismatches == 0
 
 
+def _shifted(match: re.Match) -> str:
+    """A table of offsets, each a quarter of what 8 bits hold higher."""
+    values = ", ".join(str((int(value) + 64) % 256) for value in match[3].split(", "))
+    return f"{match[1]}8{match[2]}{values}}}"
+
+
 @pytest.mark.slow
 def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_layer(tmp_path):
     """Edited in the generated files, as an HLS tool would read them."""
@@ -119,8 +133,11 @@ def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_la
     said = fails(weights[1], r"(= \{(?:0, )*)(-?)([1-9])", lambda m: m[1] + ("" if m[2] else "-") + m[3])
     assert f"layer {network.layers[1].name}, accumulator" in said and "vector" in said
     parameters = firmware / "parameters.h"
-    said = fails(parameters, r"(table\d+\[\d+\] = {-?\d+, )-?\d+, (-?\d+)", lambda m: f"{m[1]}{m[2]}, {m[2]}")
-    assert f"layer {network.layers[0].name}, activation (channel" in said
+    first = f"layer {network.layers[0].name}, activation (channel"
+    # A threshold, the offsets b of one channel, and its shift f.
+    assert first in fails(parameters, r"(thresholds\[\d+\] = {)(\d+)", lambda m: f"{m[1]}{int(m[2]) * 3 // 4}")
+    assert first in fails(parameters, r"(static const ap_uint<)8(> offsets\[\d+\] = {)(.*?)}", _shifted)
+    assert first in fails(parameters, r"\(sum >> (\d+)\)", lambda m: f"(sum >> {int(m[1]) + 1})")
     last = network.layers[-1].activation
     said = fails(
         parameters,
@@ -190,7 +207,7 @@ def test_thresholds_that_are_on_no_line_are_refused_by_name():
     layer = DenseLayer("fc3", np.array([[127], [127]]), Step(row), 8, 8)
     _, network = small(2, 0.0)
     network = replace(network, layers=(layer,), input=replace(network.input, low=-128, high=127))
-    with pytest.raises(QapError, match="layer fc3, channel 0: .* do not lie on one line"):
+    with pytest.raises(QapError, match=r"layer fc3, channel 0: .* do not lie on one line"):
         code.requantize("name", layer, network.ranges[0])
 
 

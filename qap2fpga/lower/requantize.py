@@ -33,7 +33,10 @@ NEVER = 1 << 62
 REACH = 7
 # Above this many thresholds (logits, wide activations) only the affine form is tried.
 MANY = 512
-AFFINE_SHIFTS = 40
+AFFINE_SHIFTS = 24
+NEIGHBOURS = 24
+# Hidden channels have cheaper forms than multipliers of more digits.
+HIDDEN_DIGITS = 4
 
 
 def cheapest(target: Target, cost: Cost, name: str, tolerance: int = 0) -> Form:
@@ -63,8 +66,9 @@ def candidates(target: Target, tolerance: int = 0) -> Iterator[Form]:
         yield search(target)
         if len(target.thresholds) > 1:
             yield from _piecewise(target, tolerance)
-    if len(target.thresholds) > 1:
-        yield from affine(target)
+        yield from affine(target, HIDDEN_DIGITS)
+    else:
+        yield from affine(target, AFFINE_SHIFTS)
 
 
 def search(target: Target) -> Search:
@@ -224,31 +228,35 @@ def fit(
     )  # fmt: skip
 
 
-def affine(target: Target) -> Iterator[Piecewise]:
-    """Exact `(a * x + b) >> f` without segments and limits: for each f, those a with the fewest signed digits.
-
-    Feasible slopes are an interval: a threshold T_k lies at or above every line through an earlier T_j - 1.
-    """
-    counts = np.arange(1, len(target.thresholds) + 1)
-    points = split(_points(target, target.low, target.high, 0), 0, 0)
-    least, most = _slopes(target, counts)
-    if least > most:
+def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
+    """Exact `(a * x + b) >> f` without segments: for each f the a of fewest signed digits, `most_digits` at most."""
+    if len(target.thresholds) < 3:
         return
+    pitch = (int(target.thresholds[-1]) - int(target.thresholds[0])) / (len(target.thresholds) - 1)
+    below, above = next(_limits(target, max(pitch, 1.0)))
+    low = target.low if below is None else below
+    high = target.high if above is None else above - 1
+    points = split(_points(target, low, high, 0), 0, 0)
+    least, most = _slopes(target)
+    fewest = most_digits + 1
     for shift in range(AFFINE_SHIFTS):
         first, last = int(np.floor(least * 2.0**shift)), int(np.ceil(most * 2.0**shift))
-        if last - first > 64:
-            first, last = (first + last) // 2 - 32, (first + last) // 2 + 32
-        for a in sorted(range(max(1, first), last + 1), key=lambda a: (len(digits(a)), a)):
-            form = fit(target, digits(a), shift, points, None, None)
+        if last - first > NEIGHBOURS or last >= 1 << 30:
+            first, last = (first + last - NEIGHBOURS) // 2, (first + last + NEIGHBOURS) // 2
+        # More digits than with a smaller shift are never better.
+        tried = [(len(digits(a)), a) for a in range(max(1, first), last + 1)]
+        for count, a in sorted(one for one in tried if one[0] < fewest):
+            form = fit(target, digits(a), shift, points, below, above)
             if form is not None:
+                fewest = count
                 yield form
                 break
 
 
-def _slopes(target: Target, counts: np.ndarray) -> tuple[float, float]:
+def _slopes(target: Target) -> tuple[float, float]:
     """A little more than the interval of slopes (results per x) that can be exact, in floats."""
     first, last = int(target.thresholds[0]), int(target.thresholds[-1])
-    steps = len(counts) - 1
+    steps = len(target.thresholds) - 1
     if last - first < 2 or not steps:
         return 1.0, 0.0
     return steps / (last - first + 1), steps / (last - first - 1)

@@ -156,4 +156,6 @@ def constant(value: int, bits: int) -> str:
 
 def _table(name: str, values: tuple[int, ...] | list[int]) -> str:
     text = ", ".join(literal(value) for value in values)
-    return f"static const {integer_type(min(values), max(values))} {name}[{len(values)}] = {{{text}}};"
+    declared = f"static const {integer_type(min(values), max(values))} {name}[{len(values)}] = {{{text}}};"
+    # Constants in logic, not a memory that is read a cycle later.
+    return f"{declared}\n            #pragma HLS ARRAY_PARTITION variable={name} complete"

@@ -40,7 +40,7 @@ def generate(
     """
     estimates.gate(network, board, options)
     coefficients = estimates.load()
-    clock = options.clock_ns or board.clock_ns
+    clock = options.clock or board.clock_ns
     delays = coefficients.delays(board.family)
     modules: list[Module] = []
     notes: list[dict[str, Any]] = []

@@ -45,7 +45,7 @@ class Wire:
 
 @dataclass
 class Circuit:
-    """Lines of Verilog for one module. """
+    """Lines of Verilog for one module."""
 
     clock_ns: float
     delays: Delays
@@ -96,9 +96,7 @@ class Circuit:
         self.lines.append(f"  wire [{wire.bits - 1}:0] {name} = {text};{tail}")
         return wire
 
-    def logic(
-        self, operands: Sequence[Wire], text: str, low: int, high: int, levels: int = 1, note: str = ""
-    ) -> Wire:
+    def logic(self, operands: Sequence[Wire], text: str, low: int, high: int, levels: int = 1, note: str = "") -> Wire:
         """`levels` LUTs deep: `text` has {0}, {1}, ... where the operands' names go."""
         placed, stage, ready = self.place(operands, levels * self.delays.lut)
         return self.define(text.format(*(wire.name for wire in placed)), low, high, stage, ready, note)

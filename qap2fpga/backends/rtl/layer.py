@@ -26,33 +26,32 @@ class Module:
     register_bits: int
 
 
-def target(layer: DenseLayer, channel: int, output: Output, low: int, high: int) -> Target:
-    """The channel's step function of the node that `output` reads, or of its complement if the sign is negative.
+def falls(layer: DenseLayer, channel: int, output: Output) -> bool:
+    """Whether the channel's result falls while its node rises; its form then reads the node's complement."""
+    activation = layer.activation
+    falling = isinstance(activation, Logits) and int(activation.multiplier[channel]) < 0
+    return (output.sign < 0) != falling
 
-    `low..high` is the accumulator's reachable range. With `accumulator = sign * unit * node` a threshold T is
-    reached when `sign * node >= ceil(T / unit)`, and `-node = ~node + 1`.
+
+def target(layer: DenseLayer, channel: int, output: Output, low: int, high: int) -> Target:
+    """The channel's rising step function of x, which is its node, or the node's complement if it `falls`.
+
+    `low..high` is the accumulator's reachable range, `accumulator = sign * unit * node`, and `node = -1 - ~node`.
     """
-    unit, negative = output.factor << max(output.shift, 0), int(output.sign < 0)
-    ends = (low // unit - negative, high // unit - negative)
+    unit = output.factor << max(output.shift, 0)
+    flipped = falls(layer, channel, output)
+    nodes = sorted((output.sign * low // unit, output.sign * high // unit))
+    ends = (-nodes[1] - 1, -nodes[0] - 1) if flipped else (nodes[0], nodes[1])
     activation = layer.activation
     if isinstance(activation, Step):
-        raw = -(-activation.thresholds[channel] // unit) - negative
+        raw = -(-activation.thresholds[channel] // unit) - int(flipped)
         base = int((raw <= ends[0]).sum())
-        kept = raw[(raw > ends[0]) & (raw <= ends[1])].astype(np.int64)
-        return Target(kept, *ends, base)
-    return _logits_target(activation, channel, output, ends)
-
-
-def _logits_target(logits: Logits, channel: int, output: Output, ends: tuple[int, int]) -> Target:
-    """The logit as a rising step function; a falling one has been turned round by `orient`."""
-    unit = output.sign * (output.factor << max(output.shift, 0))
-    multiplier, offset = int(logits.multiplier[channel]) * unit, int(logits.offset[channel])
-    if output.sign < 0:  # x = ~node, so node = -x - 1
+        return Target(raw[(raw > ends[0]) & (raw <= ends[1])].astype(np.int64), *ends, base)
+    multiplier, offset = int(activation.multiplier[channel]) * output.sign * unit, int(activation.offset[channel])
+    if flipped:
         multiplier, offset = -multiplier, offset - multiplier
-    assert multiplier >= 0
-    first, last = ((multiplier * end + offset) >> logits.shift for end in ends)
-    levels = np.arange(first + 1, last + 1, dtype=object)
-    thresholds = [-((offset - (int(level) << logits.shift)) // multiplier) for level in levels]
+    first, last = ((multiplier * end + offset) >> activation.shift for end in ends)
+    thresholds = [-((offset - (level << activation.shift)) // multiplier) for level in range(first + 1, last + 1)]
     return Target(np.array(thresholds, np.int64), *ends, first)
 
 
@@ -95,7 +94,9 @@ def build(
             continue
         form = forms[channel]
         circuit.comment(f"channel {layer.channel_name(channel)}: {describe(form)}")
-        results.append(requant.build(circuit, form, complement(circuit, node) if output.sign < 0 else node))
+        results.append(
+            requant.build(circuit, form, complement(circuit, node) if falls(layer, channel, output) else node)
+        )
     return finish(name, circuit, [narrowed(*pair) for pair in zip(results, results_in, strict=True)], at)
 
 
@@ -123,7 +124,10 @@ def finish(name: str, circuit: Circuit, results: list[Wire], inputs: int) -> Mod
     total = sum(wire.bits for wire in placed)
     outputs = ", ".join(wire.name for wire in reversed(placed))
     text = circuit.verilog(
-        name, [f"input  wire [{inputs - 1}:0]  x"], [f"output wire [{total - 1}:0]  y"], [f"  assign y = {{{outputs}}};"]
+        name,
+        [f"input  wire [{inputs - 1}:0]  x"],
+        [f"output wire [{total - 1}:0]  y"],
+        [f"  assign y = {{{outputs}}};"],
     )
     lanes = tuple((wire.low, wire.high) for wire in placed)
     return Module(name, text, lanes, stages, circuit.adder_bits, circuit.register_bits)
@@ -168,4 +172,4 @@ def describe(form: Form) -> str:
     return f"({slope.removeprefix('+ ')}) >> {form.shift}{segments}"  # type: ignore[union-attr]
 
 
-__all__ = ["Module", "build", "complement", "describe", "finish", "ranges", "target"]
+__all__ = ["Module", "build", "complement", "describe", "falls", "finish", "ranges", "target"]

@@ -45,9 +45,7 @@ def _class(circuit: Circuit, values: list[Wire]) -> Wire:
     bits = width(min(min(wire.low for wire in values), -1), max(wire.high for wire in values))
     index_bits = width(0, last)
     entries = [(wire, f"{index_bits}'d{index}", None) for index, wire in enumerate(values)]
-    work: list[tuple[Wire, Wire]] = [
-        (wire, circuit.define(text, 0, last, 0, 0.0)) for wire, text, _ in entries
-    ]
+    work: list[tuple[Wire, Wire]] = [(wire, circuit.define(text, 0, last, 0, 0.0)) for wire, text, _ in entries]
     while len(work) > 1:
         paired = []
         for (left, first), (right, second) in zip(work[::2], work[1::2], strict=False):
