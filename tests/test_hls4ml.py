@@ -141,7 +141,7 @@ def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_la
     last = network.layers[-1].activation
     said = fails(
         parameters,
-        r"(qap::affine<\d+, \d+>\(data\[0\], -?\d+L*, )(-?\d+)",
+        r"(qap::affine<\d+, \d+>\(x, -?\d+L*, )(-?\d+)",
         lambda m: f"{m[1]}{int(m[2]) + (2 << last.shift)}",
     )
     assert f"layer {network.layers[-1].name}, logit" in said
