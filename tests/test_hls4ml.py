@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -188,6 +189,13 @@ def test_channels_that_never_or_always_pass_a_threshold_and_an_output_that_is_a_
     network = replace(network, layers=(layer,), input=replace(network.input, low=-8, high=7))
     assert "res[1] = -1 + 2 * ap_int<1>(0);" in code.requantize("name", layer, network.ranges[0])
     assert run(network, tmp_path).mismatches == 0
+
+
+def test_a_project_is_stored_and_restored_whole(tmp_path):
+    _, network = small(3, 0.5)
+    project = made(network, tmp_path)
+    stored = json.loads(json.dumps(asdict(project), default=str))
+    assert HlsProject.restore(stored, project.folder) == project
 
 
 @pytest.mark.parametrize("pitch, offset", [(1.0, -7.0), (3.7, -2000.2), (9.1e5, 3e8), (523456.789, -1.7e10)])
