@@ -74,9 +74,6 @@ def build(
     ] = None,
     folding: Annotated[Path | None, typer.Option(help="finn: folding.json, node to SIMD and PE")] = None,
     clock: Annotated[float | None, typer.Option(help="rtl: ns that the pipeline is cut for [the board's]")] = None,
-    requant_tolerance: Annotated[
-        int | None, typer.Option(help="rtl: steps that hidden activations may be off where that is cheaper [0: exact]")
-    ] = None,
     allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,
     until: Annotated[str, typer.Option(help="last stage: model, generate, simulate or synthesize")] = "synthesize",
     check: Annotated[
@@ -105,7 +102,6 @@ def build(
         max_utilization=max_utilization,
         folding=_json(folding),
         clock=clock,
-        requant_tolerance=requant_tolerance,
         output_kind=output_kind,
         allow_oversize=allow_oversize,
     )

@@ -230,7 +230,7 @@ def fit(
 
 def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
     """Exact `(a * x + b) >> f` without segments: for each f the a of fewest signed digits, `most_digits` at most."""
-    if len(target.thresholds) < 3:
+    if len(target.thresholds) < 2:
         return
     pitch = (int(target.thresholds[-1]) - int(target.thresholds[0])) / (len(target.thresholds) - 1)
     below, above = next(_limits(target, max(pitch, 1.0)))

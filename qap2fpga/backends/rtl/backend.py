@@ -18,7 +18,7 @@ from qap2fpga.backends.rtl.top import TOP, top
 from qap2fpga.board import Board
 from qap2fpga.design import Design, Stream
 from qap2fpga.files import write_atomically
-from qap2fpga.lower.forms import Form
+from qap2fpga.lower.forms import Form, Target
 from qap2fpga.lower.requantize import cheapest
 from qap2fpga.network import DenseLayer, IntegerNetwork, Ranges, Step, width
 
@@ -44,22 +44,26 @@ def generate(
     delays = coefficients.delays(board.family)
     modules: list[Module] = []
     notes: list[dict[str, Any]] = []
+    total = {"lut": 0, "ff": 0, "dsp": 0, "bram18": 0}
     lanes = [(network.input.low, network.input.high)] * network.inputs
     for index, (one, reach) in enumerate(zip(network.layers, network.ranges, strict=True)):
         final = one is network.layers[-1]
         graph = adders.solve(one.weights, *reach.inputs, one.name)
         forms = None
         if not (final and options.output_kind == "accumulators"):
-            forms = choose(one, graph, reach, 0 if final else options.requant_tolerance, coefficients)
+            forms = choose(one, graph, reach, coefficients)
         ends = _lanes(one, reach, levels=forms is not None)
         module = layer.build(f"layer{index}_{_slug(one.name)}", one, graph, forms, lanes, ends, clock, delays)
         modules.append(module)
-        notes.append(_note(one, module, graph, forms, coefficients))
+        cost = estimates.module(module, forms, _targets(one, graph, reach) if forms else [])
+        total = {name: total[name] + cost[name] for name in total}
+        notes.append(_note(one, module, graph, forms, cost))
         progress(f"{one.name}: {len(graph.adders)} adders, {module.stages} stages{_kinds(forms)}")
         lanes = ends
     end = tail.build(network, options.output_kind, lanes, clock, delays)
     if end is not None:
         modules.append(end)
+        total["ff"] += end.register_bits
         lanes = list(end.outputs)
     bits = width(min(low for low, _ in lanes), max(high for _, high in lanes))
     signed = min(low for low, _ in lanes) < 0
@@ -75,21 +79,28 @@ def generate(
     return Design(
         backend="rtl", folder=folder, top=TOP, sources=(*names, f"{TOP}.v"), data=(), input=source, output=sink,
         interval_cycles=1, latency_cycles=stages + 1,
-        details={"clock_ns": clock, "layers": notes, "requant_tolerance": options.requant_tolerance},
+        details={
+            "clock_ns": clock, "nodes": notes, "estimate": total,
+        },
     )  # fmt: skip
 
 
 def choose(
-    one: DenseLayer, graph: adders.AdderGraph, reach: Ranges, tolerance: int, coefficients: estimates.Coefficients
+    one: DenseLayer, graph: adders.AdderGraph, reach: Ranges, coefficients: estimates.Coefficients
 ) -> list[Form]:
     """The cheapest proven form of each channel."""
-    forms = []
+    return [
+        cheapest(wanted, coefficients.form, f"layer {one.name}, channel {one.channel_name(channel)}")
+        for channel, wanted in enumerate(_targets(one, graph, reach))
+    ]
+
+
+def _targets(one: DenseLayer, graph: adders.AdderGraph, reach: Ranges) -> list[Target]:
     low, high = reach.accumulators
-    for channel, output in enumerate(graph.outputs):
-        wanted = layer.target(one, channel, output, int(low[channel]), int(high[channel]))
-        name = f"layer {one.name}, channel {one.channel_name(channel)}"
-        forms.append(cheapest(wanted, coefficients.form, name, tolerance))
-    return forms
+    return [
+        layer.target(one, channel, output, int(low[channel]), int(high[channel]))
+        for channel, output in enumerate(graph.outputs)
+    ]
 
 
 def _lanes(one: DenseLayer, reach: Ranges, *, levels: bool) -> list[tuple[int, int]]:
@@ -101,13 +112,14 @@ def _lanes(one: DenseLayer, reach: Ranges, *, levels: bool) -> list[tuple[int, i
 
 
 def _note(
-    one: DenseLayer, module: Module, graph: adders.AdderGraph, forms: list[Form] | None,
-    coefficients: estimates.Coefficients,
-) -> dict[str, Any]:  # fmt: skip
+    one: DenseLayer, module: Module, graph: adders.AdderGraph, forms: list[Form] | None, cost: dict[str, int]
+) -> dict[str, Any]:
     kinds = Counter(type(form).__name__.lower() for form in forms or [])
     return {
-        "name": one.name, "module": module.name, "weights": int(one.weights.size), "multiplications": one.nonzeros,
+        "name": f"u_{module.name}", "layer": one.name, "weights": int(one.weights.size),
+        "multiplications": one.nonzeros,
         "adders": len(graph.adders), "stages": module.stages, "requantizers": dict(sorted(kinds.items())),
+        "estimate": cost,
     }  # fmt: skip
 
 

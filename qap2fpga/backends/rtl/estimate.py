@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from qap2fpga.backends.rtl.circuit import Delays
+from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.board import Board
 from qap2fpga.errors import QapError
@@ -84,6 +85,15 @@ def _comparison(constant: int, bits: int) -> float:
 def load() -> Coefficients:
     """The shipped coefficients."""
     return Coefficients(yaml.safe_load((shipped("flows") / "rtl" / "estimate.yaml").read_text()))
+
+
+def module(made: Module, forms: list[Form] | None, targets: list[Target]) -> dict[str, int]:
+    """Resources of one layer's module: its adders' bits, its requantizers, its registers."""
+    coefficients = load()
+    requantizers = sum(coefficients.form(form, wanted) for form, wanted in zip(forms or [], targets, strict=True))
+    luts = round(coefficients.adder_bit * made.adder_bits + requantizers)
+    registers = float(coefficients.values["coefficients"]["register_bit"])
+    return {"lut": luts, "ff": round(registers * made.register_bits), "dsp": 0, "bram18": 0}
 
 
 def before(network: IntegerNetwork) -> int:

@@ -16,7 +16,10 @@ from qap2fpga.network import DenseLayer, Logits, Step, width
 
 @dataclass(frozen=True)
 class Module:
-    """One generated module: `inputs` and `outputs` are (low, high) of its lanes; `stages` register stages deep."""
+    """One generated module: `outputs` are (low, high) of its lanes; `stages` register stages deep.
+
+    `adder_bits` are those of the weights' adders alone, without the requantizers.
+    """
 
     name: str
     text: str
@@ -87,6 +90,7 @@ def build(
         left, right = nodes[one.left], nodes[one.right]
         nodes.append(circuit.add(left, right, one.shift, one.left_sign, one.right_sign, reach[number]))
     results = []
+    matrix_bits = circuit.adder_bits
     for channel, output in enumerate(graph.outputs):
         node = _whole(circuit, nodes[output.node], output)
         if forms is None:
@@ -97,7 +101,9 @@ def build(
         results.append(
             requant.build(circuit, form, complement(circuit, node) if falls(layer, channel, output) else node)
         )
-    return finish(name, circuit, [narrowed(*pair) for pair in zip(results, results_in, strict=True)], at)
+    if forms is None:
+        matrix_bits = circuit.adder_bits
+    return finish(name, circuit, [narrowed(*pair) for pair in zip(results, results_in, strict=True)], at, matrix_bits)
 
 
 def _whole(circuit: Circuit, node: Wire, output: Output) -> Wire:
@@ -117,7 +123,7 @@ def narrowed(wire: Wire, reach: tuple[int, int]) -> Wire:
     return known
 
 
-def finish(name: str, circuit: Circuit, results: list[Wire], inputs: int) -> Module:
+def finish(name: str, circuit: Circuit, results: list[Wire], inputs: int, matrix_bits: int = 0) -> Module:
     """Bring all results to one stage, behind registers, and write the module."""
     stages = max(wire.stage for wire in results) + 1
     placed = [circuit.at(wire, stages) for wire in results]
@@ -130,7 +136,7 @@ def finish(name: str, circuit: Circuit, results: list[Wire], inputs: int) -> Mod
         [f"  assign y = {{{outputs}}};"],
     )
     lanes = tuple((wire.low, wire.high) for wire in placed)
-    return Module(name, text, lanes, stages, circuit.adder_bits, circuit.register_bits)
+    return Module(name, text, lanes, stages, matrix_bits, circuit.register_bits)
 
 
 def complement(circuit: Circuit, wire: Wire) -> Wire:
