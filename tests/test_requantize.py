@@ -151,3 +151,15 @@ def test_logits_take_an_affine_form():
 
 def brute_sorted(wanted: Target) -> np.ndarray:
     return np.searchsorted(wanted.thresholds, enumerated(wanted), side="right")
+
+
+@pytest.mark.parametrize("multiplier", [1, 3, 14527, 123457])
+def test_what_is_known_to_be_a_line_always_has_a_form(multiplier):
+    """Slopes below and above one; many results a step of x repeat thresholds."""
+    shift, offset, low, high = 15, -257387, -700, 900
+    first, last = ((multiplier * end + offset) >> shift for end in (low, high))
+    edges = [-((offset - (level << shift)) // multiplier) for level in range(first + 1, last + 1)]
+    wanted = Target(np.array(edges, np.int64), low, high, first, (multiplier, offset, shift))
+    form = requantize.cheapest(wanted, COST, "c")
+    values = enumerated(wanted)
+    assert (form.apply(values) == (multiplier * values + offset) >> shift).all()

@@ -176,6 +176,16 @@ def test_the_adder_graph_is_proven():
         replace(graph, adders=(*graph.adders[:5], broken, *graph.adders[6:])).prove(weights, "fc")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["logits", "accumulators"])
+def test_an_output_without_weights_is_a_constant(kind, tmp_path):
+    one = network(15, bits=3)
+    weights = one.layers[-1].weights.copy()
+    weights[:, 1] = 0
+    weights[:, 0] = np.where(weights[:, 0] == 0, 1, weights[:, 0])
+    simulated(replace(one, layers=(*one.layers[:-1], replace(one.layers[-1], weights=weights))), tmp_path, kind)
+
+
 def test_same_input_same_bytes(tmp_path):
     one = network(9)
     for name in ("a", "b"):

@@ -18,12 +18,16 @@ from qap2fpga.errors import CheckFailed
 
 @dataclass(frozen=True)
 class Target:
-    """A step function over the integers `low..high`; `thresholds` (n,) are sorted and lie in `low + 1..high`."""
+    """A step function over the integers `low..high`; `thresholds` (n,) are sorted and lie in `low + 1..high`.
+
+    `line` is (multiplier, offset, shift) where the result is known to be `(multiplier * x + offset) >> shift`.
+    """
 
     thresholds: np.ndarray
     low: int
     high: int
     base: int = 0
+    line: tuple[int, int, int] | None = None
 
     @property
     def top(self) -> int:

@@ -50,7 +50,7 @@ def cheapest(target: Target, cost: Cost, name: str, tolerance: int = 0) -> Form:
         found = cost(form, target)
         if found < price:
             best, price = form, found
-    assert best is not None  # the binary search and the affine form always exist
+    assert best is not None  # few thresholds have a binary search, many come from a line
     prove(best, target, name, tolerance)
     return best
 
@@ -69,6 +69,10 @@ def candidates(target: Target, tolerance: int = 0) -> Iterator[Form]:
         yield from affine(target, HIDDEN_DIGITS)
     else:
         yield from affine(target, AFFINE_SHIFTS)
+    if target.line is not None:
+        multiplier, offset, shift = target.line
+        moved = (offset - (target.base << shift),)
+        yield Piecewise(digits(multiplier), shift, 0, 0, moved, None, None, target.base, target.top)
 
 
 def search(target: Target) -> Search:
@@ -243,6 +247,9 @@ def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
         first, last = int(np.floor(least * 2.0**shift)), int(np.ceil(most * 2.0**shift))
         if last - first > NEIGHBOURS or last >= 1 << 30:
             first, last = (first + last - NEIGHBOURS) // 2, (first + last + NEIGHBOURS) // 2
+        if target.line is not None:
+            middle = (target.line[0] << shift) >> target.line[2]
+            first, last = middle - NEIGHBOURS // 2, middle + NEIGHBOURS // 2
         # More digits than with a smaller shift are never better.
         tried = [(len(digits(a)), a) for a in range(max(1, first), last + 1)]
         for count, a in sorted(one for one in tried if one[0] < fewest):

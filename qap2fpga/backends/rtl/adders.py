@@ -35,7 +35,7 @@ class Adder:
 class Output:
     """`accumulator = sign * (node << shift) * factor`: how an output follows from a node.
 
-    A negative `shift` takes low bits away that are always zero.
+    A negative `shift` takes low bits away that are always zero. Factor 0: the accumulator is always 0.
     """
 
     node: int
@@ -87,9 +87,10 @@ def solve(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str) -> 
     for stage in stages:
         values = builder.stage(stage, values)
     outputs = []
-    for column, (value, factor) in enumerate(zip(values, factors, strict=True)):
-        if value is None:
-            raise CheckFailed(f"layer {name}, channel {column}: the adder graph has no such output")
+    for value, factor in zip(values, factors, strict=True):
+        if value is None:  # all weights are zero; `prove` sees to it that they are
+            outputs.append(Output(0, 0, 1, 0))
+            continue
         outputs.append(Output(value.node, value.exponent, value.sign, int(factor)))
     graph = pruned(AdderGraph(len(weights), tuple(builder.adders), tuple(outputs)))
     graph.prove(weights, name)

@@ -41,6 +41,8 @@ def target(layer: DenseLayer, channel: int, output: Output, low: int, high: int)
 
     `low..high` is the accumulator's reachable range, `accumulator = sign * unit * node`, and `node = -1 - ~node`.
     """
+    if not output.factor:
+        return Target(np.zeros(0, np.int64), 0, 0, _of_zero(layer, channel))
     unit = output.factor << max(output.shift, 0)
     flipped = falls(layer, channel, output)
     nodes = sorted((output.sign * low // unit, output.sign * high // unit))
@@ -55,7 +57,16 @@ def target(layer: DenseLayer, channel: int, output: Output, low: int, high: int)
         multiplier, offset = -multiplier, offset - multiplier
     first, last = ((multiplier * end + offset) >> activation.shift for end in ends)
     thresholds = [-((offset - (level << activation.shift)) // multiplier) for level in range(first + 1, last + 1)]
-    return Target(np.array(thresholds, np.int64), *ends, first)
+    line = (multiplier, offset, activation.shift) if multiplier > 0 else None
+    return Target(np.array(thresholds, np.int64), *ends, first, line)
+
+
+def _of_zero(layer: DenseLayer, channel: int) -> int:
+    """The channel's count or logit for accumulator 0."""
+    activation = layer.activation
+    if isinstance(activation, Step):
+        return int((activation.thresholds[channel] <= 0).sum())
+    return int(activation.offset[channel]) >> activation.shift
 
 
 def ranges(graph: AdderGraph, low: np.ndarray, high: np.ndarray) -> list[tuple[int, int]]:
@@ -148,6 +159,8 @@ def complement(circuit: Circuit, wire: Wire) -> Wire:
 
 def _accumulator(circuit: Circuit, node: Wire, output: Output) -> Wire:
     """The accumulator itself, from its node."""
+    if not output.factor:
+        return circuit.define("1'b0", 0, 0, node.stage, 0.0)
     wire = node
     for shift in _digits(output.factor):
         wire = circuit.add(wire, node, shift, 1, 1) if shift else wire
