@@ -51,7 +51,7 @@ def main() -> None:
 def build(
     model: Model,
     board: BoardName,
-    backend: Annotated[str, typer.Option(help="finn")] = "finn",
+    backend: Annotated[str, typer.Option(help="finn, or rtl: fully unrolled, a vector a cycle")] = "finn",
     output: Annotated[Path | None, typer.Option(help="build folder [builds/<model>-<backend>-<board>]")] = None,
     bits: Annotated[int | None, typer.Option(help="weight and activation bits, where the file does not say")] = None,
     weight_bits: Bits = None,
@@ -68,10 +68,13 @@ def build(
     ] = None,
     output_kind: Annotated[str, typer.Option(help="what leaves the chip: logits, class or accumulators")] = "logits",
     target_fps: Annotated[
-        float | None, typer.Option(help="the cheapest design that reaches so many vectors a second")
+        float | None, typer.Option(help="finn: the cheapest design that reaches so many vectors a second")
     ] = None,
-    max_utilization: Annotated[float, typer.Option(help="part of the board that the estimate may use")] = 0.7,
-    folding: Annotated[Path | None, typer.Option(help="folding.json: node to SIMD and PE")] = None,
+    max_utilization: Annotated[
+        float | None, typer.Option(help="finn: part of the board that the estimate may use [0.7]")
+    ] = None,
+    folding: Annotated[Path | None, typer.Option(help="finn: folding.json, node to SIMD and PE")] = None,
+    clock: Annotated[float | None, typer.Option(help="rtl: ns that the pipeline is cut for [the board's]")] = None,
     allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,
     until: Annotated[str, typer.Option(help="last stage: model, generate, simulate or synthesize")] = "synthesize",
     check: Annotated[
@@ -93,10 +96,12 @@ def build(
     if check not in ("fail", "warn"):
         raise QapError(f"unknown --check '{check}'", "known: fail, warn")
     target, chosen = boards.load(board), backends.get(backend)
-    options = chosen.options_class()(
+    options = chosen.make_options(
+        backend,
         target_fps=target_fps,
         max_utilization=max_utilization,
         folding=_json(folding),
+        clock=clock,
         output_kind=output_kind,
         allow_oversize=allow_oversize,
     )

@@ -132,12 +132,15 @@ def _timing(made: dict[str, Any], simulated: list[dict[str, Any]] | None, board:
     latency, interval = (
         found[key]["measured"] or found[key]["predicted"] for key in ("latency_cycles", "interval_cycles")
     )
+    asked = made["design"]["details"].get("clock_ns")
+    clock = asked or board.clock_ns
     return {
         **found,
-        "clock_ns": board.clock_ns,
-        "latency_ns": None if latency is None else latency * board.clock_ns,
-        "frames_per_second": None if not interval else 1e9 / (interval * board.clock_ns),
-        "clock_note": "the board file's clock, which no place-and-route has confirmed",
+        "clock_ns": clock,
+        "latency_ns": None if latency is None else latency * clock,
+        "frames_per_second": None if not interval else 1e9 / (interval * clock),
+        "clock_note": ("the clock asked for" if clock != board.clock_ns else "the board file's clock")
+        + ", which no place-and-route has confirmed",
     }
 
 

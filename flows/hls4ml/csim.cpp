@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Feeds integer vectors to the generated top function and writes what it computes, and what each of its layers did.
+//
+//     csim INPUTS OUTPUTS [LAYER=SIZE]...
+//
+// INPUTS: int64 values, QAP_INPUTS a vector. OUTPUTS: for each vector QAP_OUTPUTS int64 values, then those of each
+// LAYER. hls4ml's own trace gives them as doubles, which hold integers up to 53 bits.
+
+// One translation unit: the headers are most of what there is to compile.
+#include "firmware/qap2fpga.cpp"
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace nnet {
+bool trace_enabled = false;
+std::map<std::string, void *> *trace_outputs = NULL;
+size_t trace_type_size = sizeof(double);
+} // namespace nnet
+
+int main(int argc, char **argv) {
+    if (argc < 3)
+        return 2;
+    std::FILE *source = std::fopen(argv[1], "rb"), *target = std::fopen(argv[2], "wb");
+    if (!source || !target) {
+        std::fprintf(stderr, "error: cannot open %s\n", source ? argv[2] : argv[1]);
+        return 1;
+    }
+    std::map<std::string, void *> storage;
+    std::vector<std::vector<double>> traces(argc - 3);
+    for (int i = 3; i < argc; i++) {
+        const std::string text(argv[i]);
+        const size_t cut = text.find('=');
+        traces[i - 3].resize(std::atoi(text.c_str() + cut + 1));
+        storage[text.substr(0, cut)] = traces[i - 3].data();
+    }
+    nnet::trace_outputs = &storage;
+    nnet::trace_enabled = argc > 3;
+    long long row[QAP_INPUTS];
+    std::vector<long long> found;
+    while (std::fread(row, sizeof row, 1, source) == 1) {
+        input_t inputs[QAP_INPUTS];
+        result_t outputs[QAP_OUTPUTS];
+        for (int i = 0; i < QAP_INPUTS; i++)
+            inputs[i] = row[i];
+        qap2fpga(inputs, outputs);
+        found.clear();
+        for (int i = 0; i < QAP_OUTPUTS; i++)
+            found.push_back(outputs[i].to_int64());
+        for (const std::vector<double> &trace : traces)
+            found.insert(found.end(), trace.begin(), trace.end());
+        if (std::fwrite(found.data(), sizeof(long long), found.size(), target) != found.size()) {
+            std::fprintf(stderr, "error: cannot write %s\n", argv[2]);
+            return 1;
+        }
+    }
+    return std::fclose(target) == 0 ? 0 : 1;
+}

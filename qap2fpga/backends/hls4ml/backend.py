@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An integer network to an hls4ml project: the main verb, `generate`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from qap2fpga import tools
+from qap2fpga.backends.hls4ml import counts, limits, workarounds
+from qap2fpga.backends.hls4ml.options import Hls4mlOptions
+from qap2fpga.backends.hls4ml.project import HlsProject
+from qap2fpga.board import Board
+from qap2fpga.files import write_atomically
+from qap2fpga.network import IntegerNetwork
+from qap2fpga.quiet import quiet
+from qap2fpga.simulate import reference
+
+Progress = Callable[[str], None]
+# Vectors for the project's own testbench, which the HLS tool's simulations run.
+TESTBENCH_VECTORS = 100
+
+
+def require(network: IntegerNetwork | None, options: Hls4mlOptions, *, simulate: bool = True) -> None:
+    """Everything that `generate` and the C simulation need. Raises `QapError` before any work starts.
+
+    `network` is None where it is not known yet; its size is asked again by `generate`.
+    """
+    workarounds.require(options.strategy)
+    if simulate:
+        tools.require("g++", "the C simulation of an hls4ml project", "apt install g++")
+    if network is not None:
+        limits.require_unrollable(network, options)
+
+
+def generate(
+    network: IntegerNetwork,
+    board: Board,
+    folder: Path,
+    options: Hls4mlOptions,
+    vectors: np.ndarray,
+    progress: Progress = lambda line: None,
+    *,
+    lowered: IntegerNetwork | None = None,
+) -> HlsProject:
+    """Write the hls4ml project of `network`, compacted, for `board` into `folder`, and say what came of it.
+
+    `vectors` (n, inputs) are input integers for the project's testbench. `lowered` is the network before
+    compaction, if there is one: its size is shown beside what is left. Raises `QapError` for a missing package and
+    for what is too large to unroll.
+    """
+    require(network, options, simulate=False)
+    folder = folder.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    progress(f"hls4ml {workarounds.version()}, {options.strategy}, reuse factor {options.reuse_factor}")
+    with quiet():
+        from qap2fpga.backends.hls4ml import model as models
+
+        plan = models.plan(network, options)
+        model = models.convert(plan, board, folder, options)
+        workarounds.write(model, folder)
+    _testbench(folder, network, options.output_kind, vectors[:TESTBENCH_VECTORS])
+    numbers = [model.graph[f"dense{index}"].index for index in range(len(network.layers))]
+    counted = counts.count(folder, network, lowered, numbers, plan.reuse)
+    warnings = [*counts.warnings(network.layers, counted), *_other_factors(network, options, plan.reuse)]
+    for text in warnings:
+        progress(text)
+    output = plan.output
+    assert output is not None
+    progress(f"{sum(one.in_source for one in counted)} multiplications in the source")
+    return HlsProject(
+        folder=folder,
+        top=models.TOP,
+        sources=(f"firmware/{models.TOP}.cpp",),
+        part=board.part,
+        clock_ns=board.clock_ns,
+        strategy=options.strategy,
+        output_kind=options.output_kind,
+        interval_cycles=max(factor for _, factor in plan.reuse),
+        input=plan.input,
+        output=output,
+        traces=tuple(plan.traces),
+        warnings=tuple(warnings),
+        details={
+            "hls4ml_version": workarounds.version(),
+            "layers": [asdict(one) for one in counted],
+            "products": limits.products(network),
+            "estimated_luts": limits.estimated_luts(network),
+        },
+    )
+
+
+def _other_factors(network: IntegerNetwork, options: Hls4mlOptions, reuse: list[tuple[str, int]]) -> list[str]:
+    """One sentence for each layer that hls4ml can not do at the reuse factor that was asked for."""
+    found = []
+    for layer, (strategy, factor) in zip(network.layers, reuse, strict=True):
+        if (strategy, factor) != (options.strategy, options.reuse_factor):
+            found.append(
+                f"layer {layer.name}: hls4ml can not share its {layer.inputs} x {layer.outputs} products at reuse "
+                f"factor {options.reuse_factor}; it is written as '{strategy}' at {factor}"
+            )
+    return found
+
+
+def _testbench(folder: Path, network: IntegerNetwork, kind: str, vectors: np.ndarray) -> None:
+    """The files that the project's own testbench reads, one vector a line."""
+    expected = reference.outputs(network, kind, vectors)
+    for name, rows in (("tb_input_features", vectors), ("tb_output_predictions", expected)):
+        text = "".join(" ".join(str(int(value)) for value in row) + "\n" for row in rows)
+        write_atomically(folder / "tb_data" / f"{name}.dat", text)

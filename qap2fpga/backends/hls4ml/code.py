@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""C++ of what follows a dense layer: a few lines a channel, every constant in them.
+
+The lines call `flows/hls4ml/qap_requantize.h`. They are the member `apply` of a struct, which hls4ml writes into the
+project's `parameters.h` beside the other layers' configurations. The form of a step function is the cheapest that
+`lower.requantize` finds; with more levels than fit a table it is one multiplication (`wide`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qap2fpga.backends.hls4ml import wide
+from qap2fpga.backends.hls4ml.cost import luts
+from qap2fpga.errors import QapError
+from qap2fpga.lower.forms import Constant, Form, Piecewise, Search, Table, Target
+from qap2fpga.lower.requantize import MANY, cheapest
+from qap2fpga.network import DenseLayer, Logits, Ranges, Step, width
+
+HEAD = """struct {name} {{
+    template <class data_T, class res_T> static void apply(data_T data[{inputs}], res_T res[{outputs}]) {{
+        #pragma HLS INLINE
+"""
+TAIL = "    }\n};\n"
+
+
+def requantize(name: str, layer: DenseLayer, ranges: Ranges) -> str:
+    """The struct `name` whose `apply` computes the activation of `layer`, exact on all of `ranges`.
+
+    Raises `QapError` for a step function with too many levels for a table and no exact straight line.
+    """
+    kind = integer_type(-1 << ranges.accumulator_bits - 1, 0)
+    text = HEAD.format(name=name, inputs=layer.outputs, outputs=layer.outputs)
+    for channel, (low, high) in enumerate(zip(*ranges.accumulators, strict=True)):
+        write = _step if isinstance(layer.activation, Step) else _logits
+        lines = [f"const {kind} x = data[{channel}];", *write(layer, channel, int(low), int(high))]
+        *before, result = lines
+        body = [*before, f"res[{channel}] = {result};"]
+        text += f"        {{ // channel {layer.channel_name(channel)}\n"
+        text += "".join(f"            {line}\n" for line in body) + "        }\n"
+    return text + TAIL
+
+
+def first_largest(name: str, inputs: int) -> str:
+    """The struct `name` whose `apply` gives the number of the largest of `inputs` values."""
+    return (
+        HEAD.format(name=name, inputs=inputs, outputs=1) + f"        qap::first_largest<{inputs}>(data, res);\n" + TAIL
+    )
+
+
+def _step(layer: DenseLayer, channel: int, low: int, high: int) -> list[str]:
+    """Thresholds out of the channel's reach are taken out: those below only count, those above never do."""
+    activation = layer.activation
+    assert isinstance(activation, Step)
+    row = activation.thresholds[channel]
+    base = activation.base + activation.step * int((row <= low).sum())
+    plain = activation.step == 1
+    target = Target(row[(row > low) & (row <= high)].astype(np.int64), low, high, base if plain else 0)
+    name = f"layer {layer.name}, channel {layer.channel_name(channel)}"
+    wanted = _wide if len(target.thresholds) > MANY else _cheapest
+    *before, count = wanted(target, name)
+    if plain:
+        return [*before, count]
+    bits = len(target.thresholds).bit_length() + 1
+    return [*before, f"{literal(base)} + {activation.step} * ap_int<{bits}>({count})"]
+
+
+def _cheapest(target: Target, name: str) -> list[str]:
+    return _form(cheapest(target, luts, name))
+
+
+def _form(form: Form) -> list[str]:
+    """Lines of which the last is the expression of the result."""
+    if isinstance(form, Constant):
+        return [literal(form.value)]
+    if isinstance(form, Table):
+        entry = f"x - {literal(form.low)}" if form.low >= 0 else f"x + {literal(-form.low)}"
+        bits = width(0, len(form.results) - 1)
+        return [_table("results", form.results), f"results[ap_uint<{bits}>({entry})]"]
+    if isinstance(form, Search):
+        found = f"qap::search<{form.bits}>(x, thresholds)"
+        return [_table("thresholds", form.thresholds), found if not form.base else f"{literal(form.base)} + {found}"]
+    return _piecewise(form)
+
+
+def _piecewise(form: Piecewise) -> list[str]:
+    """See `Piecewise`: the sum modulo `2**(shift + out_bits)`, then the limits."""
+    bits = form.shift + form.out_bits
+    terms = [f"{'+' if sign > 0 else '-'} qap::scaled<{bits}, {shift}>(x)" for sign, shift in form.terms]
+    lines = []
+    if any(form.offsets):
+        # The sum is modulo, so are its offsets.
+        offsets = [offset % (1 << bits) for offset in form.offsets]
+        if form.bits:
+            lines.append(_table("offsets", offsets))
+            terms.append(f"+ offsets[qap::segment<{form.bits}, {form.bit}>(x)]")
+        else:
+            terms.append(f"+ ap_uint<{bits}>({literal(offsets[0])})")
+    lines.append(f"const ap_uint<{bits}> sum = {' '.join(terms).removeprefix('+ ')};")
+    result = f"ap_uint<{form.out_bits}>(sum >> {form.shift})"
+    if form.base:
+        result = f"{literal(form.base)} + {result}"
+    lines.append(f"{integer_type(min(form.base, 0), form.top)} result = {result};")
+    if form.below is not None:
+        lines.append(f"if (x < {literal(form.below)}) result = {literal(form.base)};")
+    if form.above is not None:
+        lines.append(f"if (x >= {literal(form.above)}) result = {literal(form.top)};")
+    return [*lines, "result"]
+
+
+def _wide(target: Target, name: str) -> list[str]:
+    form = wide.affine(target.thresholds)
+    if form is None:
+        raise QapError(
+            f"{name}: its {len(target.thresholds)} thresholds do not lie on one line, and are too many for a table",
+            f"use activations of at most {MANY.bit_length() - 1} bits",
+        )
+    bits = affine_bits(form.multiplier, form.offset, target.low, target.high)
+    constants = f"{constant(form.multiplier, bits)}, {constant(form.offset, bits)}"
+    found = f"qap::clamp(qap::affine<{bits}, {form.shift}>(x, {constants}), {literal(form.levels)})"
+    return [found if not target.base else f"{literal(target.base)} + {found}"]
+
+
+def _logits(layer: DenseLayer, channel: int, low: int, high: int) -> list[str]:
+    activation = layer.activation
+    assert isinstance(activation, Logits)
+    multiplier, offset = int(activation.multiplier[channel]), int(activation.offset[channel])
+    bits = affine_bits(multiplier, offset, low, high)
+    constants = f"{constant(multiplier, bits)}, {constant(offset, bits)}"
+    return [f"qap::affine<{bits}, {activation.shift}>(x, {constants})"]
+
+
+def affine_bits(multiplier: int, offset: int, low: int, high: int) -> int:
+    """Bits of a signed type that holds `multiplier * x + offset`, its parts and its factors, for x in `low..high`."""
+    products = [multiplier * end for end in (low, high)]
+    values = [*products, *(value + offset for value in products), multiplier, offset, low, high]
+    return width(min(*values, -1), max(values))
+
+
+def integer_type(low: int, high: int) -> str:
+    """The C++ type that holds `low..high`."""
+    return f"ap_{'' if low < 0 else 'u'}int<{width(low, high)}>"
+
+
+def literal(value: int) -> str:
+    """`value` as a C++ constant, long where an int would not do on every compiler."""
+    return str(value) if np.iinfo(np.int32).min < value <= np.iinfo(np.int32).max else f"{value}LL"
+
+
+def constant(value: int, bits: int) -> str:
+    """`value` as a C++ constant of type `ap_int<bits>`, also where no C++ literal is long enough."""
+    if value.bit_length() < 63:
+        return literal(value)
+    return f"qap::constant<{bits}>({literal(value >> 62)}, {literal(value & ((1 << 62) - 1))})"
+
+
+def _table(name: str, values: tuple[int, ...] | list[int]) -> str:
+    text = ", ".join(literal(value) for value in values)
+    declared = f"static const {integer_type(min(values), max(values))} {name}[{len(values)}] = {{{text}}};"
+    # Constants in logic, not a memory that is read a cycle later.
+    return f"{declared}\n            #pragma HLS ARRAY_PARTITION variable={name} complete"

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One layer as one Verilog module: adders, then every channel's requantizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qap2fpga.backends.rtl import requant
+from qap2fpga.backends.rtl.adders import AdderGraph, Output
+from qap2fpga.backends.rtl.circuit import Circuit, Delays, Wire, extended, sliced
+from qap2fpga.lower.forms import Form, Target
+from qap2fpga.network import DenseLayer, Logits, Step, width
+
+
+@dataclass(frozen=True)
+class Module:
+    """One generated module: `outputs` are (low, high) of its lanes; `stages` register stages deep.
+
+    `adder_bits` are those of the weights' adders alone, without the requantizers.
+    """
+
+    name: str
+    text: str
+    outputs: tuple[tuple[int, int], ...]
+    stages: int
+    adder_bits: int
+    register_bits: int
+
+
+def falls(layer: DenseLayer, channel: int, output: Output) -> bool:
+    """Whether the channel's result falls while its node rises; its form then reads the node's complement."""
+    activation = layer.activation
+    falling = isinstance(activation, Logits) and int(activation.multiplier[channel]) < 0
+    return (output.sign < 0) != falling
+
+
+def target(layer: DenseLayer, channel: int, output: Output, low: int, high: int) -> Target:
+    """The channel's rising step function of x, which is its node, or the node's complement if it `falls`.
+
+    `low..high` is the accumulator's reachable range, `accumulator = sign * unit * node`, and `node = -1 - ~node`.
+    """
+    if not output.factor:
+        return Target(np.zeros(0, np.int64), 0, 0, _of_zero(layer, channel))
+    unit = output.factor << max(output.shift, 0)
+    flipped = falls(layer, channel, output)
+    nodes = sorted((output.sign * low // unit, output.sign * high // unit))
+    ends = (-nodes[1] - 1, -nodes[0] - 1) if flipped else (nodes[0], nodes[1])
+    activation = layer.activation
+    if isinstance(activation, Step):
+        raw = -(-activation.thresholds[channel] // unit) - int(flipped)
+        base = int((raw <= ends[0]).sum())
+        return Target(raw[(raw > ends[0]) & (raw <= ends[1])].astype(np.int64), *ends, base)
+    multiplier, offset = int(activation.multiplier[channel]) * output.sign * unit, int(activation.offset[channel])
+    if flipped:
+        multiplier, offset = -multiplier, offset - multiplier
+    first, last = ((multiplier * end + offset) >> activation.shift for end in ends)
+    thresholds = [-((offset - (level << activation.shift)) // multiplier) for level in range(first + 1, last + 1)]
+    line = (multiplier, offset, activation.shift) if multiplier > 0 else None
+    return Target(np.array(thresholds, np.int64), *ends, first, line)
+
+
+def _of_zero(layer: DenseLayer, channel: int) -> int:
+    """The channel's count or logit for accumulator 0."""
+    activation = layer.activation
+    if isinstance(activation, Step):
+        return int((activation.thresholds[channel] <= 0).sum())
+    return int(activation.offset[channel]) >> activation.shift
+
+
+def ranges(graph: AdderGraph, low: np.ndarray, high: np.ndarray) -> list[tuple[int, int]]:
+    """Reachable (low, high) of every node, from its coefficients, when input i lies in `low[i]..high[i]`."""
+    found = []
+    for row in graph.coefficients():
+        positive, negative = np.maximum(row, 0), np.minimum(row, 0)
+        found.append((int(low @ positive + high @ negative), int(high @ positive + low @ negative)))
+    return found
+
+
+def build(
+    name: str, layer: DenseLayer, graph: AdderGraph, forms: list[Form] | None,
+    lanes: list[tuple[int, int]], results_in: list[tuple[int, int]], clock_ns: float, delays: Delays,
+) -> Module:  # fmt: skip
+    """The module `name`; `lanes` and `results_in` are the (low, high) of its inputs and outputs.
+
+    Without `forms` accumulators come out.
+    """
+    circuit = Circuit(clock_ns, delays)
+    nodes: list[Wire] = []
+    at = 0
+    for index, (low, high) in enumerate(lanes):
+        wire = Wire(f"i{index}", low, high)
+        circuit.lines.append(f"  wire [{wire.bits - 1}:0] i{index} = x[{at + wire.bits - 1}:{at}];  // {low}..{high}")
+        at += wire.bits
+        nodes.append(wire)
+    lows, highs = (np.array(ends, np.int64) for ends in zip(*lanes, strict=True))
+    reach = ranges(graph, lows, highs)
+    circuit.comment(f"{len(graph.adders)} adders for {layer.nonzeros} weights that are not zero")
+    for number, one in enumerate(graph.adders, start=len(lanes)):
+        left, right = nodes[one.left], nodes[one.right]
+        nodes.append(circuit.add(left, right, one.shift, one.left_sign, one.right_sign, reach[number]))
+    results = []
+    matrix_bits = circuit.adder_bits
+    for channel, output in enumerate(graph.outputs):
+        node = _whole(circuit, nodes[output.node], output)
+        if forms is None:
+            results.append(_accumulator(circuit, node, output))
+            continue
+        form = forms[channel]
+        circuit.comment(f"channel {layer.channel_name(channel)}: {describe(form)}")
+        results.append(
+            requant.build(circuit, form, complement(circuit, node) if falls(layer, channel, output) else node)
+        )
+    if forms is None:
+        matrix_bits = circuit.adder_bits
+    return finish(name, circuit, [narrowed(*pair) for pair in zip(results, results_in, strict=True)], at, matrix_bits)
+
+
+def _whole(circuit: Circuit, node: Wire, output: Output) -> Wire:
+    """The node that `output` reads, without low bits that are always zero."""
+    if output.shift >= 0:
+        return node
+    low, high = node.low >> -output.shift, node.high >> -output.shift
+    text = sliced(node, -output.shift, width(low, high))
+    return circuit.define(text, low, high, node.stage, node.ready)
+
+
+def narrowed(wire: Wire, reach: tuple[int, int]) -> Wire:
+    """`wire`, known to lie in `reach`: a part-select of its name if that takes fewer bits."""
+    known = Wire(wire.name, *reach, wire.stage, wire.ready)
+    if known.bits > wire.bits:
+        raise AssertionError(f"{wire} can not hold {reach}")
+    return known
+
+
+def finish(name: str, circuit: Circuit, results: list[Wire], inputs: int, matrix_bits: int = 0) -> Module:
+    """Bring all results to one stage, behind registers, and write the module."""
+    stages = max(wire.stage for wire in results) + 1
+    placed = [circuit.at(wire, stages) for wire in results]
+    total = sum(wire.bits for wire in placed)
+    outputs = ", ".join(wire.name for wire in reversed(placed))
+    text = circuit.verilog(
+        name,
+        [f"input  wire [{inputs - 1}:0]  x"],
+        [f"output wire [{total - 1}:0]  y"],
+        [f"  assign y = {{{outputs}}};"],
+    )
+    lanes = tuple((wire.low, wire.high) for wire in placed)
+    return Module(name, text, lanes, stages, matrix_bits, circuit.register_bits)
+
+
+def complement(circuit: Circuit, wire: Wire) -> Wire:
+    """`~wire`, that is -wire - 1; it costs nothing, since the LUTs behind it absorb it."""
+    low, high = -wire.high - 1, -wire.low - 1
+    bits = Wire("", low, high).bits
+    return circuit.define(f"~{extended(wire, bits)[0]}", low, high, wire.stage, wire.ready)
+
+
+def _accumulator(circuit: Circuit, node: Wire, output: Output) -> Wire:
+    """The accumulator itself, from its node."""
+    if not output.factor:
+        return circuit.define("1'b0", 0, 0, node.stage, 0.0)
+    wire = node
+    for shift in _digits(output.factor):
+        wire = circuit.add(wire, node, shift, 1, 1) if shift else wire
+    if output.sign < 0:
+        zero = circuit.define("1'b0", 0, 0, wire.stage, 0.0)
+        wire = circuit.add(zero, wire, 0, 1, -1)
+    if output.shift > 0:
+        low, high = wire.low << output.shift, wire.high << output.shift
+        bits = Wire("", low, high).bits
+        text = f"{{{extended(wire, bits - output.shift)[0]}, {output.shift}'d0}}"
+        wire = circuit.define(text, low, high, wire.stage, wire.ready)
+    return wire
+
+
+def _digits(factor: int) -> list[int]:
+    """Places of the one bits of `factor`, which is odd."""
+    return [bit for bit in range(factor.bit_length()) if factor >> bit & 1]
+
+
+def describe(form: Form) -> str:
+    """One line for people."""
+    kind = type(form).__name__.lower()
+    terms = getattr(form, "terms", None)
+    if terms is None:
+        return kind
+    slope = " ".join(f"{'+' if sign > 0 else '-'} x*2^{shift}" for sign, shift in terms)
+    segments = f", {1 << form.bits} offsets" if form.bits else ""  # type: ignore[union-attr]
+    return f"({slope.removeprefix('+ ')}) >> {form.shift}{segments}"  # type: ignore[union-attr]
+
+
+__all__ = ["Module", "build", "complement", "describe", "falls", "finish", "ranges", "target"]

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the user may choose for the rtl backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qap2fpga.errors import QapError, nearest
+
+OUTPUT_KINDS = ("logits", "class", "accumulators")
+
+
+@dataclass(frozen=True)
+class RtlOptions:
+    """`clock`: nanoseconds that the pipeline is cut for; None is the board's.
+
+    `allow_oversize`: go on although the estimate does not fit the board.
+    """
+
+    clock: float | None = None
+    output_kind: str = "logits"
+    allow_oversize: bool = False
+
+    def __post_init__(self) -> None:
+        if self.output_kind not in OUTPUT_KINDS:
+            raise QapError(f"unknown output kind '{self.output_kind}'", nearest(self.output_kind, OUTPUT_KINDS))
+        if self.clock is not None and not 1 <= self.clock <= 1000:
+            raise QapError(f"--clock is {self.clock:g} ns", "give nanoseconds, 1 to 1000")

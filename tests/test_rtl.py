@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rtl backend: exact in Verilator at the latency that was predicted, and nothing planted goes unseen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from qap2fpga import backends
+from qap2fpga import board as boards
+from qap2fpga.backends import rtl as backend
+from qap2fpga.backends.rtl import adders, estimate
+from qap2fpga.backends.rtl.options import RtlOptions
+from qap2fpga.design import Design
+from qap2fpga.errors import CheckFailed, QapError
+from qap2fpga.lower.compact import compact
+from qap2fpga.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step, width
+from qap2fpga.simulate import reference, rtl
+from qap2fpga.simulate.vectors import extremes, random_vectors
+
+BOARD = boards.load("pynq-z2")
+
+
+def network(
+    seed: int, widths: tuple[int, ...] = (6, 10, 8, 4), bits: int = 4, sparsity: float = 0.5, *,
+    power_of_two: bool = False, step_end: Step | None = None,
+) -> IntegerNetwork:  # fmt: skip
+    """A random compacted network; scales as a batch norm would leave them, a channel each."""
+    for attempt in range(100):
+        random = np.random.default_rng([seed, attempt])
+        try:
+            return compact(_random(random, widths, bits, sparsity, power_of_two, step_end))
+        except QapError as error:
+            assert "pruned away" in str(error)
+    raise AssertionError("no seed gives a network that is not a constant")
+
+
+def _random(random, widths, bits, sparsity, power_of_two, step_end) -> IntegerNetwork:
+    layers = []
+    low, high = np.full(widths[0], -8), np.full(widths[0], 7)
+    largest = max(1, 2 ** (bits - 1) - 1)
+    for index, (inputs, outputs) in enumerate(pairwise(widths)):
+        final = index == len(widths) - 2
+        weights = random.integers(-largest, largest + 1, (inputs, outputs))
+        weights[random.random(weights.shape) < (0 if bits == 1 else sparsity)] = 0
+        if bits == 1:
+            weights = np.where(weights >= 0, 1, -1)
+        weights[0, :] = np.where(weights.any(axis=0), weights[0, :], 1)
+        if not final and sparsity:
+            weights[:, 0] = 0  # a dead neuron
+        layer = DenseLayer(f"fc{index + 1}", weights, Step(np.zeros((outputs, 1), np.int64)), bits, bits)
+        reach = layer.reach(low, high)
+        if not final:
+            layer = replace(layer, activation=_step(random, reach, bits, power_of_two))
+        elif step_end is not None:
+            edges = np.stack([np.sort(random.integers(a, b + 2, step_end.thresholds.shape[1]))
+                              for a, b in zip(*reach, strict=True)])  # fmt: skip
+            layer = replace(layer, activation=replace(step_end, thresholds=edges))
+        else:
+            multiplier = np.array([16] * outputs) if power_of_two else random.integers(5, 3000, outputs)
+            if not power_of_two:
+                multiplier[0] = -multiplier[0]
+            offset = random.integers(-9000, 9000, outputs)
+            layer = replace(layer, activation=Logits(multiplier, offset, 8, 4))
+        layers.append(layer)
+        low, high = layer.activation.reach(*reach)
+    return IntegerNetwork(tuple(layers), InputQuantizer(-8, 7, (0.1,)), Fraction(1, 16))
+
+
+def _step(random, reach, bits: int, power_of_two: bool) -> Step:
+    levels = (1 << bits) - 1
+    rows = []
+    for low, high in zip(*reach, strict=True):
+        pitch = max(1.0, (high - low) / (levels + 1) * random.uniform(0.3, 1.1))
+        if power_of_two:
+            pitch = 2.0 ** round(np.log2(pitch))
+        start = random.uniform(low, low + max(1, (high - low) / 2))
+        rows.append([int(np.ceil(start + pitch * level)) for level in range(levels)])
+    return Step(np.array(rows, np.int64))
+
+
+def generated(one: IntegerNetwork, folder, **options) -> Design:
+    return backend.generate(one, BOARD, folder / "rtl", RtlOptions(**options), np.zeros((0, one.inputs), np.int64))
+
+
+def simulated(one: IntegerNetwork, folder, kind: str = "logits", **options) -> Design:
+    design = generated(one, folder, output_kind=kind, **options)
+    vectors = np.concatenate([random_vectors(one, 300, 5), extremes(one)])
+    found = rtl.simulate(design, vectors, reference.outputs(one, kind, vectors), folder / "simulate", threads=1)
+    assert sum(run.mismatches for run in found) == 0
+    assert rtl.measured(found) == (design.latency_cycles, 1.0)
+    return design
+
+
+MATRIX = [
+    pytest.param(bits, sparsity, power, id=f"{bits}b-{sparsity}-{'pow2' if power else 'float'}")
+    for place, bits in enumerate((1, 2, 3, 4, 6, 8))
+    for other, sparsity in enumerate((0.0, 0.5, 0.8, 0.95))
+    for power in (True, False)
+    if (place + other) % 2 == power
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("bits", "sparsity", "power_of_two"), MATRIX)
+def test_every_width_sparsity_and_kind_of_scale(bits, sparsity, power_of_two, tmp_path):
+    simulated(network(bits * 10, bits=bits, sparsity=sparsity, power_of_two=power_of_two), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["class", "accumulators"])
+def test_output_kinds(kind, tmp_path):
+    simulated(network(3, bits=3), tmp_path, kind)
+
+
+@pytest.mark.slow
+def test_a_network_that_ends_in_a_quantizer(tmp_path):
+    one = network(4, bits=3, step_end=Step(np.zeros((1, 5), np.int64), base=-4, step=3))
+    simulated(one, tmp_path / "a")
+    simulated(one, tmp_path / "b", "class")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clock", [3.0, 40.0])
+def test_the_clock_cuts_the_pipeline_and_the_latency_is_known(clock, tmp_path):
+    simulated(network(6, bits=6), tmp_path, clock=clock)
+
+
+def test_a_faster_clock_takes_more_cycles(tmp_path):
+    one = network(6, bits=6)
+    slow, usual, fast = (generated(one, tmp_path / str(ns), clock=ns).latency_cycles for ns in (100.0, 10.0, 3.0))
+    assert slow < usual < fast
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["weight", "threshold", "offset"])
+def test_one_changed_number_makes_the_simulation_fail(what, tmp_path):
+    """The design of a network that differs in one place, held against the network."""
+    one = network(8, bits=4)
+    first, last = one.layers[0], one.layers[-1]
+    if what == "weight":
+        weights = first.weights.copy()
+        weights[tuple(np.argwhere(weights)[0])] *= -1
+        changed = replace(one, layers=(replace(first, weights=weights), *one.layers[1:]))
+    elif what == "threshold":
+        thresholds = first.activation.thresholds.copy()
+        thresholds[:, thresholds.shape[1] // 2] += 1
+        step = replace(first.activation, thresholds=np.sort(thresholds, axis=1))
+        changed = replace(one, layers=(replace(first, activation=step), *one.layers[1:]))
+    else:
+        logits = replace(last.activation, offset=last.activation.offset + (1 << last.activation.shift))
+        changed = replace(one, layers=(*one.layers[:-1], replace(last, activation=logits)))
+    design = generated(changed, tmp_path)
+    vectors = np.concatenate([random_vectors(one, 2000, 5), extremes(one)])
+    with pytest.raises(CheckFailed, match="vectors differ; first vector"):
+        rtl.simulate(design, vectors, reference.outputs(one, "logits", vectors), tmp_path / "simulate", threads=1)
+
+
+def test_the_adder_graph_is_proven():
+    random = np.random.default_rng(2)
+    weights = random.integers(-31, 32, (12, 9))
+    weights[:, 3] = 6 * np.eye(12, dtype=np.int64)[4]
+    graph = adders.solve(weights, np.full(12, 0), np.full(12, 63), "fc")
+    values = random.integers(0, 64, (50, 12))
+    nodes = np.array(graph.coefficients())
+    for column, output in enumerate(graph.outputs):
+        found = output.sign * output.factor * (values @ nodes[output.node])
+        assert (found * 2.0**output.shift == values @ weights[:, column]).all()
+    assert graph.outputs[3].factor == 3 and graph.outputs[3].node == 4  # one weight: no adder at all
+    broken = replace(graph.adders[5], shift=graph.adders[5].shift + 1)
+    with pytest.raises(CheckFailed, match="channel"):
+        replace(graph, adders=(*graph.adders[:5], broken, *graph.adders[6:])).prove(weights, "fc")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["logits", "accumulators"])
+def test_an_output_without_weights_is_a_constant(kind, tmp_path):
+    one = network(15, bits=3)
+    weights = one.layers[-1].weights.copy()
+    weights[:, 1] = 0
+    weights[:, 0] = np.where(weights[:, 0] == 0, 1, weights[:, 0])
+    simulated(replace(one, layers=(*one.layers[:-1], replace(one.layers[-1], weights=weights))), tmp_path, kind)
+
+
+def test_same_input_same_bytes(tmp_path):
+    one = network(9)
+    for name in ("a", "b"):
+        generated(one, tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "a" / "rtl").iterdir())
+    assert len(files) == len(one.layers) + 1
+    for name in files:
+        assert (tmp_path / "a" / "rtl" / name).read_bytes() == (tmp_path / "b" / "rtl" / name).read_bytes()
+
+
+def test_zeros_cost_nothing():
+    """Another zero never adds an adder beyond what sharing may lose, and a dead neuron has none at all."""
+    random = np.random.default_rng(4)
+    weights = random.integers(-31, 32, (16, 12))
+    ends = np.full(16, 0), np.full(16, 63)
+    before = len(adders.solve(weights, *ends, "fc").adders)
+    order = random.permutation(weights.size)[: weights.size * 4 // 5]
+    weights.ravel()[order] = 0
+    weights[0] = np.where(weights.any(axis=0), weights[0], 1)
+    assert len(adders.solve(weights, *ends, "fc").adders) < before / 3
+
+
+@pytest.mark.parametrize("shape", [(784, 128), (64, 64)])
+def test_too_large_is_refused_before_any_work(shape, tmp_path):
+    random = np.random.default_rng(1)
+    bits = 8 if shape[0] > 100 else 16
+    weights = random.integers(1 - 2 ** (bits - 1), 2 ** (bits - 1), shape)
+    layer = DenseLayer("fc1", weights, Logits(np.ones(shape[1], np.int64), np.zeros(shape[1], np.int64), 0, 0), bits, 8)
+    one = IntegerNetwork((layer,), InputQuantizer(0, 255, (1.0,)), Fraction(1))
+    with pytest.raises(QapError, match=r"take about [\d,]+ LUTs") as caught:
+        generated(one, tmp_path)
+    assert caught.value.exit_code == 2 and "--backend finn" in caught.value.cure
+    assert not (tmp_path / "rtl").exists()
+
+
+def test_the_estimate_is_made_of_digits():
+    assert estimate.signed_digits(np.array([[0, 1, -7, 5, 31, 21]])).tolist() == [[0, 1, 2, 2, 2, 3]]
+    assert width(0, 1) == 1
+
+
+def test_options_of_another_backend_are_refused_by_name():
+    with pytest.raises(QapError, match="rtl backend has no option --target-fps"):
+        backends.get("rtl").make_options("rtl", target_fps=5.0, clock=None)
+    with pytest.raises(QapError, match="finn backend has no option --clock"):
+        backends.get("finn").make_options("finn", clock=5.0)
+    assert backends.get("rtl").make_options("rtl", clock=5.0, target_fps=None) == RtlOptions(clock=5.0)
+
+
+@pytest.mark.parametrize("options", [{"clock": 0.0}, {"output_kind": "nonsense"}])
+def test_nonsense_options_are_refused(options):
+    with pytest.raises(QapError):
+        RtlOptions(**options)
