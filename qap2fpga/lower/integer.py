@@ -8,16 +8,16 @@ so that every step function rises. The last layer becomes logits of one common s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
 from qap2fpga.errors import QapError
-from qap2fpga.lower.exact import Affine, Levels, thresholds
+from qap2fpga.lower.exact import Affine, thresholds
 from qap2fpga.lower.logits import choose_logits
 from qap2fpga.lower.values import Graph, RawLayer
-from qap2fpga.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
+from qap2fpga.network import DenseLayer, IntegerNetwork, Logits, Step
 
 
 def lower(graph: Graph) -> IntegerNetwork:
@@ -96,21 +96,6 @@ def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray, accumulators: np.nda
     return _dense(raw, raw.weights, logits), Fraction(2) ** -logits.fraction
 
 
-@dataclass(frozen=True)
-class LayerMeaning:
-    """What a layer's integers mean, for comparisons with float executions; see `ties`."""
-
-    raw: RawLayer
-    weights: np.ndarray
-    affine: Affine
-    levels: Levels | None
-    input: InputQuantizer | None
-
-
-def meanings(graph: Graph) -> list[LayerMeaning]:
-    """The exact real meaning of every layer of the lowered network, in order."""
-    result = []
-    for index, raw in enumerate(graph.layers):
-        weights, affine = rising(raw) if raw.levels is not None else (raw.weights, raw.affine)
-        result.append(LayerMeaning(raw, weights, affine, raw.levels, graph.input if index == 0 else None))
-    return result
+def meanings(graph: Graph) -> list[RawLayer]:
+    """The layers of `graph` with the real meaning that the lowered network's accumulators have, in order."""
+    return [raw if raw.levels is None else replace(raw, affine=rising(raw)[1]) for raw in graph.layers]

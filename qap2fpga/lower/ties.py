@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from qap2fpga.errors import CheckFailed
-from qap2fpga.lower.integer import LayerMeaning
+from qap2fpga.lower.values import RawLayer
 from qap2fpga.network import ROUNDINGS, DenseLayer, IntegerNetwork, Step
 
 UNIT = 2.0**-24
@@ -29,7 +29,7 @@ OTHER_ROUNDINGS = 12
 def compare(
     engine: str,
     network: IntegerNetwork,
-    meanings: Sequence[LayerMeaning],
+    meanings: Sequence[RawLayer],
     inputs: Sequence[np.ndarray],
     outputs: Sequence[np.ndarray],
     rows: np.ndarray,
@@ -41,17 +41,17 @@ def compare(
     """
     ties = _compare_inputs(engine, network, meanings[0], inputs[0], rows)
     for layer, meaning, entered, left in zip(network.layers, meanings, inputs, outputs, strict=True):
-        step, zero = float(meaning.raw.input_scale), float(meaning.raw.input_zero)
+        step, zero = float(meaning.input_scale), float(meaning.input_zero)
         integers = np.rint((entered.astype(np.float64) - zero) / step).astype(np.int64)
         ties += _compare_layer(engine, layer, meaning, integers, left.astype(np.float64))
     return ties
 
 
 def _compare_inputs(
-    engine: str, network: IntegerNetwork, first: LayerMeaning, entered: np.ndarray, rows: np.ndarray
+    engine: str, network: IntegerNetwork, first: RawLayer, entered: np.ndarray, rows: np.ndarray
 ) -> int:
     """The input quantizer: x / scale in float32 may land on a half that it does not reach exactly."""
-    step, zero = float(first.raw.input_scale), float(first.raw.input_zero)
+    step, zero = float(first.input_scale), float(first.input_zero)
     found = np.rint((entered.astype(np.float64) - zero) / step).astype(np.int64)
     quantizer = network.input
     scaled = (rows.astype(np.float64) - np.asarray(quantizer.offset)) / np.asarray(quantizer.scale)
@@ -69,9 +69,7 @@ def _compare_inputs(
     return int((found != expected).sum())
 
 
-def _compare_layer(
-    engine: str, layer: DenseLayer, meaning: LayerMeaning, integers: np.ndarray, left: np.ndarray
-) -> int:
+def _compare_layer(engine: str, layer: DenseLayer, meaning: RawLayer, integers: np.ndarray, left: np.ndarray) -> int:
     affine = meaning.affine
     slope, intercept = np.array(affine.slope, float), np.array(affine.intercept, float)
     accumulators = layer.accumulate(integers)
