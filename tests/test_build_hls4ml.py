@@ -99,9 +99,8 @@ def test_a_changed_weight_in_the_source_is_found(model, tmp_path):
     changed = re.sub(r"= \{(-?\d+)", lambda match: f"= {{{int(match[1]) + 1}", text)
     assert changed != text
     header.write_text(changed)
-    with pytest.raises(
-        CheckFailed, match=r"layer fc1, accumulator \(channel \d+ of the model\).*first vector 0, channel 0"
-    ):
+    named = r"layer fc1, accumulator \(channel \d+ of the model\).*first vector 0, channel 0"
+    with pytest.raises(CheckFailed, match=named):
         run(model, tmp_path / "hls", until="simulate")
 
 
