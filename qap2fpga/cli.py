@@ -99,12 +99,10 @@ def build(
     from qap2fpga.build import build as run
     from qap2fpga.checkpoint.widths import Widths
     from qap2fpga.progress import Progress
-    from qap2fpga.report import check as checks
     from qap2fpga.report import table
     from qap2fpga.request import Request, default_output
 
-    if check not in ("fail", "warn"):
-        raise QapError(f"unknown --check '{check}'", "known: fail, warn")
+    _check_mode(check)
     target, chosen = boards.load(board), backends.get(backend)
     options = chosen.make_options(
         backend,
@@ -139,14 +137,8 @@ def build(
         report = run(request, progress)
     if not quiet:
         table.render([(str(request.output), report)], _console())
-    failed = checks.failed(report)
-    if failed and check == "fail":
-        first = failed[0]
-        raise CheckFailed(
-            f"{len(failed)} of {len(report['checks'])} checks failed; {first['name']}: expected "
-            f"{first['expected']}, found {first['found']}",
-            first["why"],
-        )
+    if check == "fail":
+        _fail([report])
 
 
 @app.command()
@@ -164,6 +156,36 @@ def report(
         print(json.dumps(reports[0][1] if len(reports) == 1 else dict(reports), indent=2))
     else:
         table.render(reports, _console())
+
+
+@app.command("import-report")
+def import_report(
+    folder: Annotated[Path, typer.Argument(help="results of Vivado, Vitis HLS, Vivado HLS, hls4ml or FINN")],
+    name: Annotated[str | None, typer.Option(help="what to call it [the folder's name]")] = None,
+    board: Annotated[str | None, typer.Option(help="hold it against this board [the part in the reports]")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="the network: model.pt, QONNX, or a build folder; shows LUT per BOP")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="where reports go [builds/<name>-imported]")] = None,
+    check: Annotated[
+        str, typer.Option(help="fail: a contradiction ends with exit code 1; warn: it is only shown")
+    ] = "fail",
+    quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
+) -> None:
+    """Read the results that other tools left in FOLDER into a report, and check them against each other."""
+
+    from qap2fpga import board as boards
+    from qap2fpga.report import table
+    from qap2fpga.report.imported.run import ImportRequest, import_reports
+
+    _check_mode(check)
+    target = None if board is None else boards.load(board)
+    say = (lambda text: None) if quiet else (lambda text: print(text, file=sys.stderr))
+    found = import_reports(ImportRequest(folder, name, target, model, output), say)
+    if not quiet:
+        table.render([(str(place), report) for place, report in found], _console())
+    if check == "fail":
+        _fail([report for _, report in found])
 
 
 @app.command()
@@ -261,6 +283,22 @@ def doctor() -> None:
     missing = [one.name for one in findings if one.needed and not one.found]
     if missing:
         raise QapError(f"missing: {', '.join(missing)}", "the table says how to get each")
+
+
+def _check_mode(check: str) -> None:
+    if check not in ("fail", "warn"):
+        raise QapError(f"unknown --check '{check}'", "known: fail, warn")
+
+
+def _fail(reports: list[dict[str, Any]]) -> None:
+    """Raise `CheckFailed` with the first check that did not pass, if there is one."""
+    from qap2fpga.report import check
+
+    failed = [one for report in reports for one in check.failed(report)]
+    if failed:
+        first, every = failed[0], sum(len(report["checks"]) for report in reports)
+        found = f"{first['name']}: expected {first['expected']}, found {first['found']}"
+        raise CheckFailed(f"{len(failed)} of {every} checks failed; {found}", first["why"])
 
 
 def _console() -> Any:

@@ -17,14 +17,15 @@ def latest(report: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def fits(report: dict[str, Any]) -> dict[str, Any] | None:
-    """Use against the board for each resource that was measured, and the verdict; None when nothing was measured."""
+    """Use against the board for each resource that was measured and that the board's size is known of, and the
+    verdict; None when there is none."""
     measured = latest(report)
     if measured is None:
         return None
     board, use = report["board"], {}
     for name in RESOURCES:
         found = measured["total"].get(name)
-        if found is not None:
+        if found is not None and board[name] is not None:
             use[name] = {"used": found, "available": board[name], "percent": round(100 * found / board[name], 2)}
     if not use:
         return None

@@ -24,23 +24,28 @@ def render(reports: list[tuple[str, dict[str, Any]]], console: Console) -> None:
 
 def _one(name: str, report: dict[str, Any]) -> RenderableType:
     model, board = report["model"], report["board"]
-    head = [
-        f"[bold]{escape(name)}[/]",
-        f"model   {escape(model['file'])}, {model['inputs']} inputs, {model['outputs']} outputs",
-        f"board   {escape(board['title'])}, {escape(board['part'])}, {board['clock_ns']:g} ns",
-        f"backend {_backend(report)}",
-        *_accuracy(model, report["design"]),
-    ]
-    parts: list[RenderableType] = ["\n".join(head), _layers(report), _bops(model)]
+    clock = DASH if board["clock_ns"] is None else f"{board['clock_ns']:g} ns"
+    head = [f"[bold]{escape(name)}[/]"]
+    if model is not None:
+        head.append(f"model   {escape(model['file'])}, {model['inputs']} inputs, {model['outputs']} outputs")
+    head.append(f"board   {escape(board['title'])}, {escape(board['part'])}, {clock}")
+    head.append(f"backend {_backend(report)}")
+    parts: list[RenderableType] = []
+    if model is not None:
+        parts += ["\n".join([*head, *_accuracy(model, report["design"])]), _layers(report), _bops(model)]
+    else:
+        parts.append("\n".join(head))
     if "layers" in (report["design"] or {}):
         parts.append(_multiplications(report))
     if report["stand_in"]:
         parts.append(_stand_in(report))
     if report["timing"]:
         parts += [_resources(report), _timing(report)]
-    parts.append(_simulations(report))
+    if report["simulations"]:
+        parts.append(_simulations(report))
     parts.append(_checks(report))
-    parts += [f"[dim]note[/]    {escape(note)}" for note in model["notes"]]
+    parts += [f"[dim]note[/]    {escape(note)}" for note in (model or {"notes": []})["notes"]]
+    parts += [f"[dim]note[/]    {escape(note)}" for note in _not_used(report)]
     parts += [f"[yellow]warning[/] {escape(text)}" for text in (report["design"] or {}).get("warnings", [])]
     for what in ("widened", "padded"):
         parts += [f"[dim]note[/]    {what}: {escape(note)}" for note in (report["design"] or {}).get(what, [])]
@@ -67,6 +72,14 @@ def _accuracy(model: dict[str, Any], design: dict[str, Any] | None) -> list[str]
             text += f", accuracy {100 * cost['accuracy_raw']:.2f} % → {100 * cost['accuracy']:.2f} %"
         lines.append(text)
     return lines
+
+
+def _not_used(report: dict[str, Any]) -> list[str]:
+    """Files of an import that gave no numbers; of those that say nothing of hardware only how many they are."""
+    skipped = report.get("imported", {}).get("skipped", [])
+    known = [f"{one['path']}: {one['reason']}" for one in skipped if one["broken"] or one["kind"] != "unknown"]
+    others = len(skipped) - len(known)
+    return known + ([f"{others} other files are no reports"] if others else [])
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -182,7 +195,8 @@ def _resources(report: dict[str, Any]) -> Group:
             f"[dim]of the LUTs {_number(total['lutram'])} hold memory; packed two to a LUT6 about "
             f"{_number(total['lut_packed'])}; {_number(total['carry'])} carry cells[/]"
         )
-        per_bop = DASH if total["lut"] is None else f"{total['lut'] / report['model']['bops']['paper']:.4f}"
+        known = total["lut"] is not None and report["model"] is not None
+        per_bop = f"{total['lut'] / report['model']['bops']['paper']:.4f}" if known else DASH
         verdict = f"[bold]{report['fits']['verdict']}[/] ({measured['stage']})" if report["fits"] else ""
         lines.append(f"LUT per BOP {per_bop}   {verdict}")
     return Group(*lines)
@@ -209,7 +223,8 @@ def _timing(report: dict[str, Any]) -> Group:
 
 
 def _simulations(report: dict[str, Any]) -> Table:
-    table = _table("\nCompared with the integer network", "engine", "what", "vectors", "mismatches", "rounding ties")
+    title = "\nSimulated by the tools" if "imported" in report else "\nCompared with the integer network"
+    table = _table(title, "engine", "what", "vectors", "mismatches", "rounding ties")
     table.columns[1].justify = "left"
     for one in report["simulations"]:
         table.add_row(
@@ -252,7 +267,7 @@ def _several(reports: list[tuple[str, dict[str, Any]]]) -> Table:
     row("latency", lambda report: f"{report['timing']['latency_cycles']['measured']:,} cycles")
     row("latency", lambda report: f"{report['timing']['latency_ns']:,.0f} ns")
     row("interval", lambda report: f"{report['timing']['interval_cycles']['measured']:,.0f} cycles")
-    row("mismatches", lambda report: str(sum(one["mismatches"] for one in report["simulations"])))
+    row("mismatches", lambda report: str(sum(one["mismatches"] for one in report["simulations"] or [{}])))
     row("verdict", lambda report: report["fits"]["verdict"])
     row("checks", lambda report: "passed" if not check.failed(report) else f"{len(check.failed(report))} failed")
     return table

@@ -49,6 +49,7 @@ def read_xml(root: ElementTree.Element) -> Parsed:
         available=None if room is None else _cells(_texts(room), kind),
         parts={name: modules[module] for name, module in instances.items() if module in modules},
         modules=modules,
+        submodules=(frozenset(modules) | frozenset(instances.values())) - {assigned.get("TopModelName", "")},
         target_ns=nanoseconds(assigned.get("TargetClockPeriod"), kind, "the target period"),
         period_ns=nanoseconds(
             root.findtext("PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod"), kind, "the period"
@@ -108,6 +109,7 @@ def read_text(text: str) -> Parsed:
         kind, f"{titles[0][0].lower()}_hls", _version(text), Stage.HLS, titles[0][1], _item(text, "Target device"),
         resources=_cells(named["Total"], kind), available=_cells(named["Available"], kind), percent=percent,
         parts=_instances(tables, kind),
+        submodules=_submodules(tables, kind),
         clock=clock["Clock"].strip() if len(clocks.rows) == 1 else None,
         target_ns=nanoseconds(clock["Target"], kind, "the target period"),
         period_ns=nanoseconds(clock["Estimated"], kind, "the estimated period"),
@@ -142,6 +144,12 @@ def _instances(tables: list[Table], kind: str) -> dict[str, Cells]:
         if table.header[:2] == ("Instance", "Module") and "LUT" in table.header:
             return {row["Instance"].strip(): _cells(row, kind) for row in table.named(kind) if row["Module"].strip()}
     return {}
+
+
+def _submodules(tables: list[Table], kind: str) -> frozenset[str]:
+    """Names of the modules of these instances."""
+    found = [table for table in tables if table.header[:2] == ("Instance", "Module")]
+    return frozenset(row["Module"].strip() for table in found for row in table.named(kind)) - {""}
 
 
 def _item(text: str, name: str) -> str | None:

@@ -46,7 +46,8 @@ class Parsed:
     `stage` is None for an RTL simulation only.
     `parts` do not overlap; `modules` do: every level of the hierarchy, by path or module name. `period_ns` is
     the shortest clock period that the tool found: estimated by HLS, else target minus worst slack.
-    `percent` is the report's own wording, as `<0.01` or `~0`.
+    `percent` is the report's own wording, as `<0.01` or `~0`. `submodules` are the modules that the report says are in
+    the design, `black_boxes` those whose cells it did not count, by module name.
     """
 
     kind: str
@@ -60,6 +61,8 @@ class Parsed:
     percent: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, Cells] = field(default_factory=dict)
     modules: Mapping[str, Cells] = field(default_factory=dict)
+    submodules: frozenset[str] = frozenset()
+    black_boxes: tuple[str, ...] = ()
     clock: str | None = None
     target_ns: float | None = None
     period_ns: float | None = None

@@ -76,14 +76,16 @@ def _flat(header: Header, tables: list[Table], text: str) -> Parsed:
         # A design linked into a routed platform has the platform's state until it is placed itself.
         stage = Stage.SYNTHESIS
         notes = [f"after synthesis; the design state '{header.state}' is that of the platform around it"]
-    if boxes := [row[0].strip() for table in tables if "Black Boxes" in table.title for row in table.rows]:
+    boxes = tuple(row[0].strip() for table in tables if "Black Boxes" in table.title for row in table.rows)
+    if boxes:
         notes.append(f"black boxes, not counted: {', '.join(boxes)}")
     percent = {name: share[row].strip() for name, rows in ROWS.items() for row in rows if share.get(row, "").strip()}
     if share.get("Block RAM Tile", "").strip():
         percent["bram18"] = share["Block RAM Tile"].strip()
     return Parsed(
         kind, "vivado", header.version, stage, header.design, header.part, resources=resources,
-        available=_cells(room, kind), percent=percent, note="; ".join(note for note in notes if note),
+        available=_cells(room, kind), percent=percent, black_boxes=boxes,
+        note="; ".join(note for note in notes if note),
     )  # fmt: skip
 
 

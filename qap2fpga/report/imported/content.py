@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was imported, as a `report.json` (`docs/formats.md`); what no report states is null."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from typing import Any
+
+from qap2fpga import board as boards
+from qap2fpga.board import Board
+from qap2fpga.design import Check, Stage
+from qap2fpga.report import check
+from qap2fpga.report.content import SCHEMA, Stored
+from qap2fpga.report.imported import checks
+from qap2fpga.report.imported.designs import ImportedDesign, plain_part, same_part
+from qap2fpga.report.imported.folder import Found, Results, Skipped
+
+BACKEND = "imported"
+# A bare device, as 'u55c' or 'vu9p', says neither package nor speed; with them it is longer than this.
+SHORTEST_PART = 9
+
+
+def collect(
+    design: ImportedDesign, others: list[ImportedDesign], results: Results, board: Board | None, model: Stored | None
+) -> Stored:
+    """The report of `design`, imported with `others`; `model` is the part of that name of a build's report."""
+    own = _skipped_of(design, others, results)
+    remarks = checks.examine(design, others, own, board)
+    report: Stored = {
+        "schema": SCHEMA,
+        "model": model,
+        "board": asdict(board) if board is not None else _device(design),
+        "backend": BACKEND,
+        "design": {
+            "top": design.top,
+            "folder": str(design.root),
+            "sources": [],
+            "data": [],
+            "output_kind": None,
+            "accuracy": None,
+            "warnings": list(remarks.warnings),
+        },
+        "interface": None,
+        "stand_in": None,
+        "simulations": [_simulation(one) for one in design.reports if one.parsed.stage is None],
+        "measurements": _measurements(design),
+        "predictions": _predictions(design),
+        "timing": _timing(design),
+    }
+    report["fits"] = check.fits(report)
+    report["checks"] = [asdict(one) for one in (*remarks.checks, *_fits_board(report))]
+    report["imported"] = {
+        "name": design.name,
+        "part": design.part,
+        "variant": design.variant,
+        "files": [_file(one, "design") for one in design.reports] + [_file(one, "module") for one in design.modules],
+        "skipped": [{**asdict(one), "path": str(one.path)} for one in own],
+        "ratios": checks.ratios(design),
+    }
+    report["versions"] = {"qap2fpga": version("qap2fpga")}
+    return report
+
+
+def _skipped_of(design: ImportedDesign, others: list[ImportedDesign], results: Results) -> list[Skipped]:
+    """Files without numbers that stand in the design's project, or in no design's."""
+    roots = {one.root for one in others}
+
+    def nearest(one: Skipped) -> object:
+        around = [place for place in roots if one.path.is_relative_to(place)]
+        return max(around, key=lambda place: len(place.parts), default=None)
+
+    return [one for one in results.skipped if nearest(one) in (None, design.root)]
+
+
+def _device(design: ImportedDesign) -> Stored:
+    """The device as far as the reports tell it: its size as they state it, else from a shipped board of that part."""
+    stated = [one for one in design.reports if one.parsed.available is not None]
+    last, part = checks.last_with_clock(design), design.part or "not stated"
+    known: Board | None = None
+    if design.part is not None and len(plain_part(design.part)) > SHORTEST_PART:
+        known = next((one for one in map(boards.load, boards.names()) if same_part(one.part, design.part)), None)
+    found = {}
+    for name in check.RESOURCES:
+        sizes = [getattr(one.parsed.available, name) for one in stated if getattr(one.parsed.available, name)]
+        found[name] = sizes[-1] if sizes else getattr(known, name, None)
+    sources = [str(stated[-1].path)] if stated else [f"boards/{known.name}.yaml"] if known else []
+    return {
+        "name": part,
+        "title": "the part that the reports state",
+        "part": part,
+        "family": known.family if known else None,
+        "clock_ns": None if last is None else last.target_ns,
+        **found,
+        "source": "; ".join(sources) or None,
+    }
+
+
+def _fits_board(report: Stored) -> list[Check]:
+    use = report["fits"]
+    if use is None:
+        return []
+    over = [f"{name.upper()} {one['used']:,} of {one['available']:,}" for name, one in use["use"].items()
+            if one["used"] > one["available"]]  # fmt: skip
+    why = "a larger part, or a smaller network or another folding" if over else ""
+    name = f"fits {report['board']['name']} ({use['stage']})"
+    return [Check(name, "within the part", ", ".join(over) or "fits", not over, why)]
+
+
+def _measurements(design: ImportedDesign) -> list[Stored]:
+    """Resources by stage, the one that counts last; reports that say the same are one measurement."""
+    last = checks.last_with_resources(design)
+    chosen: dict[tuple[object, ...], Found] = {}
+    for one in (*(report for report in design.reports if report is not last), *([last] if last else [])):
+        parsed = one.parsed
+        if parsed.resources is None or parsed.stage in (None, Stage.ESTIMATE):
+            continue
+        key = (parsed.stage, parsed.resources.lut, parsed.resources.ff, parsed.resources.dsp)
+        before = chosen.pop(key, None)
+        # The report with parts says more; the one that counts stays the last in any case.
+        chosen[key] = one if before is None or one is last or parsed.parts else before
+    found = []
+    for one in chosen.values():
+        stored = one.parsed.measurement
+        assert stored is not None
+        note = "; ".join(text for text in (stored.note, str(one.path)) if text)
+        found.append({"circuit": None, **asdict(replace(stored, note=note))})
+    order = list(Stage)
+    return sorted(found, key=lambda row: order.index(row["stage"]))
+
+
+def _predictions(design: ImportedDesign) -> list[Stored]:
+    """What the tools estimated before synthesis: cycles, and FINN's resources."""
+    found: list[Stored] = []
+    said = _latency(design, (Stage.ESTIMATE, Stage.HLS))
+    if said is not None:
+        by = {"tool": said.parsed.tool, "version": said.parsed.version, "stage": said.parsed.stage}
+        cycles = {"interval_cycles": said.parsed.interval_max, "latency_cycles": said.parsed.latency_max}
+        found.append({"circuit": None, "what": "cycles", **cycles, **by})
+    for one in design.reports:
+        stored = one.parsed.measurement
+        if stored is not None and stored.stage is Stage.ESTIMATE:
+            row = asdict(stored)
+            found.append({"circuit": None, "what": "resources", **row})
+    return found
+
+
+def _latency(design: ImportedDesign, stages: tuple[Stage | None, ...]) -> Found | None:
+    """The report of one of `stages` that states the latency, the later stage first."""
+    found = [one for one in design.reports if one.parsed.stage in stages and one.parsed.latency_max is not None]
+    return found[-1] if found else None
+
+
+def _timing(design: ImportedDesign) -> Stored:
+    said, measured = _latency(design, (Stage.ESTIMATE, Stage.HLS)), _latency(design, (None,))
+    last = checks.last_with_clock(design)
+    target = next((one.parsed.target_ns for one in reversed(design.reports) if one.parsed.target_ns is not None), None)
+    clock = last.target_ns if last is not None and last.target_ns is not None else target
+    cycles: Stored = {}
+    for key, field in (("latency_cycles", "latency_max"), ("interval_cycles", "interval_max")):
+        values = [None if one is None else getattr(one.parsed, field) for one in (said, measured)]
+        cycles[key] = {"predicted": values[0], "measured": values[1]}
+    latency, interval = (_known(cycles[key]) for key in ("latency_cycles", "interval_cycles"))
+    if last is None:
+        note = "no report states which clock period was reached"
+    else:
+        note = f"the reports' clock; stage '{last.stage}' reached {last.period_ns:g} ns"
+    return {
+        **cycles,
+        "clock_ns": clock,
+        "latency_ns": None if latency is None or clock is None else latency * clock,
+        "frames_per_second": None if not interval or not clock else 1e9 / (interval * clock),
+        "clock_note": note,
+    }
+
+
+def _known(values: dict[str, Any]) -> int | None:
+    return values["predicted"] if values["measured"] is None else values["measured"]
+
+
+def _simulation(one: Found) -> Stored:
+    """A simulation that the tool ran: what it compared, and on how many vectors, the report does not say."""
+    return {
+        "circuit": None,
+        "engine": one.parsed.tool,
+        "version": one.parsed.version or "",
+        "compared": one.parsed.note or one.parsed.kind,
+        "vectors": None,
+        "mismatches": None,
+        "rounding_ties": None,
+        "latency_cycles": one.parsed.latency_max,
+        "interval_cycles": one.parsed.interval_max,
+        "note": one.parsed.status or "latency only",
+    }
+
+
+def _file(one: Found, about: str) -> Stored:
+    """Where a number comes from."""
+    parsed = one.parsed
+    return {"path": str(one.path), "about": about, "kind": parsed.kind, "tool": parsed.tool, "version": parsed.version,
+            "stage": parsed.stage, "design": parsed.design, "part": parsed.part, "note": parsed.note}  # fmt: skip

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`qap2fpga import-report`: a folder of results in, one checked report a design out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from qap2fpga.board import Board
+from qap2fpga.errors import QapError
+from qap2fpga.files import sha256, write_atomically
+from qap2fpga.report import content
+from qap2fpga.report.imported.content import collect
+from qap2fpga.report.imported.designs import group
+from qap2fpga.report.imported.folder import read_folder
+
+Imported = tuple[Path, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What to import. `model` is a `model.pt`, a QONNX file, or a build whose model is taken; `output` is where the
+    report goes, one folder a design in it if there are several."""
+
+    folder: Path
+    name: str | None = None
+    board: Board | None = None
+    model: Path | None = None
+    output: Path | None = None
+
+
+def import_reports(request: ImportRequest, say: Callable[[str], None]) -> list[Imported]:
+    """Read, group, check and write; (folder, report) of every design. Raises `QapError` when nothing can be read."""
+    results = read_folder(request.folder)
+    designs = group(results.reports)
+    name = _slug(request.name or request.folder.resolve().name)
+    model = None if request.model is None else _model(request.model, say)
+    output = request.output or Path("builds") / f"{name}-imported"
+    if len(designs) == 1:
+        designs = [replace(designs[0], name=name)]
+    found = []
+    for design in designs:
+        report = collect(design, designs, results, request.board, model)
+        place = output if len(designs) == 1 else output / design.name
+        write_atomically(place / "report.json", content.dump(report))
+        found.append((place, report))
+    return found
+
+
+def _slug(name: str) -> str:
+    plain = re.sub(r"[^\w.+-]+", "-", name).strip("-.")
+    if not plain:
+        raise QapError(f"'{name}' is no name for a folder", "give one with --name")
+    return plain
+
+
+def _model(path: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """The `model` part of a report: of a build, or read from a model file."""
+    if path.is_dir() or path.name == "report.json":
+        model = content.load(path)["model"]
+        if model is None:
+            raise QapError(f"the report in {path} has no model itself", "give the model, or a build of it")
+        return model
+    if not path.is_file():
+        raise QapError(f"{path} does not exist", "give a model.pt, a QONNX file or a build folder")
+    if path.suffix not in (".pt", ".onnx"):
+        cure = "run qap2fpga build --until model on it, with the options it needs, and give that build folder"
+        raise QapError(f"{path} does not describe its network in full", cure)
+    from qap2fpga.checkpoint.widths import Widths
+    from qap2fpga.lower.prepare import Source, prepare
+
+    prepared = prepare(Source(path, Widths()), say)
+    facts = {key: value for key, value in prepared.facts.items() if key != "file"}
+    # As a report holds it, whichever way it came.
+    return json.loads(json.dumps({"file": path.name, "sha256": sha256(path), **facts}))
