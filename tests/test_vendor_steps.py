@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,7 @@ def test_a_fault_in_a_script_is_found_by_the_stand_ins(tmp_path: Path, old: str,
     for script in scripts:
         script.write_text(script.read_text().replace(old, new))
     assert any(script.read_text() != (ROOT / "flows" / "hls4ml" / script.name).read_text() for script in scripts)
-    with pytest.raises(QapError, match="Vitis HLS 2023.2, csim"):
+    with pytest.raises(QapError, match=r"Vitis HLS 2023\.2, csim"):
         vendor.run(plan)
 
 
@@ -197,6 +198,12 @@ def test_a_design_has_no_hls_steps(tmp_path: Path) -> None:
     with pytest.raises(QapError, match="unknown step 'csynth'") as caught:
         vendor.plan(rtl_design(tmp_path / "rtl"), PYNQ, tmp_path / "work", TOOLS, steps=["csynth", "synth"])
     assert "synth" in caught.value.cure
+
+
+def test_a_board_without_a_part_of_amd_is_refused(tmp_path: Path) -> None:
+    board = replace(PYNQ, name="ulx3s-85f", part="LFE5U-85F-6BG381C")
+    with pytest.raises(QapError, match="ulx3s-85f has the part LFE5U-85F-6BG381C, which is not AMD's"):
+        vendor.plan(rtl_design(tmp_path / "rtl"), board, tmp_path / "work", TOOLS)
 
 
 def test_steps_come_in_their_order_whatever_was_asked(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ proc run_bench {} {
         foreach entry [concat [dict get $::hls files] [dict get $::hls bench]] {
             if {[file isfile [lindex $entry 0]]} {lappend command {*}[lindex $entry 1] [lindex $entry 0]}
         }
-        exec {*}$command >@ stdout 2>@ stdout
+        # The sources of a working folder do not change in a test, the answers do.
+        if {![file exists bench.out]} {exec {*}$command >@ stdout 2>@ stdout}
         if {[catch {exec ./bench.out >@ stdout}]} {
             stop "\[SIM 211-100\] 'csim_design' failed: nonzero return value."
         }

@@ -16,10 +16,11 @@ from qap2fpga.synth.vendor.tool import Tool
 from qap2fpga.tools import Ended, telling_line
 
 DISK = re.compile(r"no space left on device|disk quota exceeded|ENOSPC|disk (is )?full", re.IGNORECASE)
-# 17-345 and 17-348 are Vivado's; INFO lines on licences say that one was got.
+# 17-345 and 17-348 are Vivado's. INFO lines on licences say that one was got, and a path may have the word in it.
+WORD = r"(?<![-/\w])licen[cs]e(?![-/\w])"
 LICENCE = re.compile(
-    r"Common 17-34[58]|(ERROR|FATAL|CRITICAL WARNING):.*licen[cs]e|licen[cs]e\b.*\b(checkout failed|not found|expired)|"
-    r"failed to (get|check ?out|obtain) (a |the )?licen[cs]e|FLEXnet",
+    rf"Common 17-34[58]|FLEXnet|no (valid )?{WORD}|{WORD}.{{0,40}}\b(not found|failed|expired|denied|invalid)|"
+    rf"\b(failed|unable|could not|cannot)\b.{{0,30}}{WORD}",
     re.IGNORECASE,
 )
 PART = re.compile(
@@ -90,9 +91,10 @@ def _cause(plan: Plan, step: Step, tool: Tool, ended: Ended) -> tuple[str, str, 
         cure = f"allow '{step.name}' more time, or make the design smaller"
         return f"it took more than {step.time_limit_s:.0f} s and was stopped; it last said", last_line(output), cure
     crash = _line(CRASH, output)
-    if crash or ended.code < 0 or ended.code > 128:
-        signal = -ended.code if ended.code < 0 else ended.code - 128
-        how = f"it crashed (signal {signal})" if ended.code < 0 or ended.code > 128 else "it crashed"
+    # A shell around the program ends with 128 and the signal.
+    signal = -ended.code if ended.code < 0 else ended.code - 128 if 128 < ended.code < 160 else None
+    if crash or signal is not None:
+        how = "it crashed" if signal is None else f"it crashed (signal {signal})"
         why = "the machine may have too little memory for it; " if signal == 9 else ""
         return f"{how} after", crash or last_line(output), f"{why}build again: finished steps are not repeated"
     if not output.strip():
@@ -103,9 +105,9 @@ def _cause(plan: Plan, step: Step, tool: Tool, ended: Ended) -> tuple[str, str, 
 
 
 def _line(pattern: re.Pattern[str], output: str) -> str:
-    """The first line that the pattern is in, shortened; empty if none is."""
-    found = next((line.strip() for line in output.splitlines() if pattern.search(line)), "")
-    return found[:300]
+    """The first line that the pattern is in, one marked as an error if there is one; empty if none is."""
+    lines = [line.strip()[:300] for line in output.splitlines() if pattern.search(line)]
+    return next((line for line in lines if "ERROR" in line), lines[0] if lines else "")
 
 
 def last_line(output: str) -> str:

@@ -86,7 +86,7 @@ def _csim(plan: Plan, step: Step, tool: Tool, log: Path) -> Result:
     """What the testbench printed: how many vectors it saw."""
     require_counted(plan, log.read_text(errors="replace"), tool, step, log)
     simulation = Simulation(
-        engine=f"{tool.title.split(' 20')[0]} C simulation", version=tool.version,
+        engine=f"{tool.name} C simulation", version=tool.version,
         compared="C++ of hls4ml with the integer network, outputs", vectors=plan.vectors, mismatches=0, note=CAVEAT,
     )  # fmt: skip
     return Result("csim", tool.title, tool.version, simulation=simulation)
@@ -119,7 +119,7 @@ def _cosim(plan: Plan, step: Step, tool: Tool) -> Result:
         )
     result = _result(step, tool, found, None, (COSIM,))
     simulation = Simulation(
-        engine=f"{tool.title.split(' 20')[0]} co-simulation", version=tool.version,
+        engine=f"{tool.name} co-simulation", version=tool.version,
         compared="RTL of the HLS tool with the integer network, outputs", vectors=plan.vectors, mismatches=0,
         latency_cycles=found.latency_max, interval_cycles=found.interval_max, note=f"{found.note}; {CAVEAT}",
     )  # fmt: skip

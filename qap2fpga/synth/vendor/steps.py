@@ -104,6 +104,8 @@ def plan(
     limits = {**TIME_LIMITS_S, **(time_limits_s or {})}
     folder = folder.resolve()
     part, clock_ns = (made.part, made.clock_ns) if isinstance(made, HlsProject) else (board.part, board.clock_ns)
+    if not part.lower().startswith("xc"):
+        raise QapError(f"{board.name} has the part {part}, which is not AMD's", "choose a board with a part of AMD")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files = _take_project(made, folder) if isinstance(made, HlsProject) else _take_design(made, folder)

@@ -57,8 +57,12 @@ class Tool:
     kind: Kind
 
     @property
+    def name(self) -> str:
+        return TITLES[self.program]
+
+    @property
     def title(self) -> str:
-        return f"{TITLES[self.program]} {self.version}".rstrip()
+        return f"{self.name} {self.version}".rstrip()
 
     def command(self, script: str) -> tuple[str, ...]:
         """The command line that runs a Tcl script."""
