@@ -20,7 +20,7 @@ from qap2fpga.synth.reports import Cells, Refused
 from qap2fpga.synth.vendor.outcome import judge
 from qap2fpga.synth.vendor.result import same_part
 from qap2fpga.tools import Ended
-from tests.vendor import FAKES, TOOLS, VIVADO, hls_project, needs_tclsh, rtl_design
+from tests.vendor import FAKES, TOOLS, VIVADO, hls_project, needs_tclsh, rtl_design, write
 
 pytestmark = needs_tclsh
 PYNQ = boards.load("pynq-z2")
@@ -160,6 +160,12 @@ def test_what_an_exit_code_means(tmp_path: Path, code: int, what: str) -> None:
     assert caught.value.what.startswith(f"Vivado 2023.2, synth: {what}") and caught.value.what.endswith(": begun")
 
 
+def test_a_tool_that_fails_behind_the_last_line_failed(tmp_path: Path) -> None:
+    plan = design_plan(tmp_path)
+    with pytest.raises(QapError, match=r"it crashed \(signal 11\) after: qap2fpga: synth finished"):
+        judge(plan, plan.steps[0], VIVADO, Ended("qap2fpga: synth finished\n", 139), tmp_path / "log")
+
+
 @pytest.mark.parametrize("step", ["csynth", "synth"])
 def test_a_tool_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     monkeypatch.setenv("FAKE_MODE", f"{step}:hang")
@@ -217,6 +223,17 @@ def test_a_report_of_another_stage_is_a_failed_check(tmp_path: Path, monkeypatch
     (plan.folder / "reports" / "route_timing.rpt").unlink()
     monkeypatch.setenv("FAKE_REPORTS", str(kept))
     with pytest.raises(CheckFailed, match="is of stage 'synthesis', not 'routed'"):
+        vendor.run(plan)
+
+
+def test_a_design_that_is_placed_only_is_not_routed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = design_plan(tmp_path)
+    vendor.run(plan)
+    kept = plan.folder / "reports" / "route_utilization.rpt"
+    planted = write(tmp_path / "kept", {kept.name: kept.read_text().replace("State : Routed", "State : Fully Placed")})
+    kept.unlink()
+    monkeypatch.setenv("FAKE_REPORTS", str(planted))
+    with pytest.raises(CheckFailed, match=r"route_utilization\.rpt is of a design that is placed, not routed"):
         vendor.run(plan)
 
 
@@ -362,20 +379,40 @@ def test_a_real_report_of_another_design_is_a_failed_check(
         assert part in caught.value.what
 
 
-def test_real_reports_of_vivado(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flat and a timing report of one synthesis; it has none by hierarchy, so that one is ours."""
-    place = next((real_data / "reports").glob("Keb-L*/**/core/model4/vsynth"))
+@pytest.mark.parametrize("step, reports, top, clock_ns, expected", [
+    ("synth", ("Keb-L*/**/core/model4/vsynth/myproject_utilization_synth.rpt",
+               "Keb-L*/**/core/model4/vsynth/myproject_timing_synth.rpt"),
+     "myproject", 5.0, (60776, "2018.2", 1.048, Stage.SYNTHESIS)),
+    ("route", ("Duchstf*/**/JSC_OpenML/**/post_impl_util.rpt", "Duchstf*/**/JSC_OpenML/**/post_impl_timing.rpt"),
+     "top", 1.0, (1232, "2024.1", -0.013, Stage.ROUTED)),
+])  # fmt: skip
+def test_real_reports_of_vivado(
+    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, reports: tuple[str, str], top: str,
+    clock_ns: float, expected: tuple[int, str, float, Stage],
+) -> None:  # fmt: skip
+    """A flat and a timing report of one run; the one by hierarchy, which it has not, is ours."""
     (tmp_path / "real").mkdir()
-    shutil.copy(place / "myproject_utilization_synth.rpt", tmp_path / "real" / "synth_utilization.rpt")
-    shutil.copy(place / "myproject_timing_synth.rpt", tmp_path / "real" / "synth_timing.rpt")
+    for pattern, kind in zip(reports, ("utilization", "timing"), strict=True):
+        shutil.copy(next((real_data / "reports").glob(pattern)), tmp_path / "real" / f"{step}_{kind}.rpt")
     monkeypatch.setenv("FAKE_REPORTS", str(tmp_path / "real"))
     design = rtl_design(tmp_path / "rtl")
-    (design.folder / "top.v").write_text("module myproject (input ap_clk);\nendmodule\n")
-    board = replace(PYNQ, part="xcvu9p-flgb2104-2-i", clock_ns=5.0)
-    plan = vendor.plan(replace(design, top="myproject"), board, tmp_path / "work", TOOLS, steps=["synth"])
-    found = vendor.run(plan)[0]
-    assert found.measurement is not None and found.measurement.total.lut == 60776
-    assert (found.version, found.wns_ns, found.target_ns) == ("2018.2", 1.048, 5.0)
+    (design.folder / "top.v").write_text(f"module {top} (input ap_clk);\nendmodule\n")
+    board = replace(PYNQ, part="xcvu9p-flgb2104-2-i", clock_ns=clock_ns)
+    steps = ["synth", "route"][: 1 + (step == "route")]
+    plan = vendor.plan(replace(design, top=top), board, tmp_path / "work", TOOLS, steps=steps)
+    found = vendor.run(plan)[-1]
+    assert found.measurement is not None
+    assert (found.measurement.total.lut, found.version, found.wns_ns, found.measurement.stage) == expected
+
+
+@pytest.mark.slow
+def test_a_generated_design_goes_through_the_flow(tmp_path: Path) -> None:
+    """The sources of the rtl backend: the stand-in looks for the top, its clock and memory contents in them."""
+    from tests.test_rtl import generated, network
+
+    design = generated(network(1), tmp_path)
+    found = vendor.run(vendor.plan(design, PYNQ, tmp_path / "work", TOOLS))
+    assert [result.step for result in found] == ["synth"]
 
 
 # ---- the testbench

@@ -68,7 +68,7 @@ command synth_design {-top 1 -part 1 -mode 1} 0 {
     set top [dict get $given -top]
     need {[regexp "module\\s+$top\\M" $text]} "\[Synth 8-439\] module '$top' not found"
     need {[regexp "\\m$::clock_port\\M" $text]} "\[Vivado 12-4739\] No valid object(s) found for '$::clock_port'"
-    foreach {all name} [regexp -all -inline {readmemh\("([^"]+)"} $text] {
+    foreach {all name} [regexp -all -inline {"([^"%]+\.(?:dat|mem))"} $text] {
         set found [expr {[file tail $name] in $::memories && [file exists $name] && ![mode memory]}]
         if {!$found} {
             if {$::severity eq "ERROR"} {stop "\[Synth 8-4445\] could not open \$readmem data file '$name'"}

@@ -56,8 +56,7 @@ def judge(plan: Plan, step: Step, tool: Tool, ended: Ended, log: Path) -> None:
     # The testbench's own finding comes first: the tool's error only says that the testbench failed.
     if differs := MISMATCH.search(ended.output):
         raise CheckFailed(f"{where}: the simulation differs from the integer network: {differs[1]}", f"its log: {log}")
-    done = ended.code == 0 and finished_line(step.name) in ended.output.splitlines()
-    if done:
+    if ended.code == 0 and finished_line(step.name) in (line.strip() for line in ended.output.splitlines()):
         _need_outputs(plan, step, where, log)
         return
     what, line, cure = _cause(plan, step, tool, ended)

@@ -69,6 +69,8 @@ def require_same(plan: Plan, path: str, found: Parsed, stage: Stage, *, clock: b
         wrong.append(f"is for the part {found.part}, not for {plan.part}")
     if found.stage is not stage:
         wrong.append(f"is of stage '{found.stage}', not '{stage}'")
+    if "not routed" in found.note:
+        wrong.append("is of a design that is placed, not routed")
     if clock and (found.target_ns is None or abs(found.target_ns - plan.clock_ns) > CLOCK_TOLERANCE_NS):
         stated = "no clock" if found.target_ns is None else f"a clock of {found.target_ns:g} ns"
         wrong.append(f"states {stated}, not {plan.clock_ns:g} ns")
