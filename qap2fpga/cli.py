@@ -51,7 +51,9 @@ def main() -> None:
 def build(
     model: Model,
     board: BoardName,
-    backend: Annotated[str, typer.Option(help="finn, or rtl: fully unrolled, a vector a cycle")] = "finn",
+    backend: Annotated[
+        str, typer.Option(help="finn; hls4ml: C++ for an HLS tool; rtl: fully unrolled, a vector a cycle")
+    ] = "finn",
     output: Annotated[Path | None, typer.Option(help="build folder [builds/<model>-<backend>-<board>]")] = None,
     bits: Annotated[int | None, typer.Option(help="weight and activation bits, where the file does not say")] = None,
     weight_bits: Bits = None,
@@ -74,7 +76,15 @@ def build(
         float | None, typer.Option(help="finn: part of the board that the estimate may use [0.7]")
     ] = None,
     folding: Annotated[Path | None, typer.Option(help="finn: folding.json, node to SIMD and PE")] = None,
-    clock: Annotated[float | None, typer.Option(help="rtl: ns that the pipeline is cut for [the board's]")] = None,
+    clock: Annotated[
+        float | None, typer.Option(help="hls4ml, rtl: ns that the pipeline is cut for [the board's]")
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="hls4ml: latency, resource_unrolled or distributed_arithmetic [latency]")
+    ] = None,
+    reuse_factor: Annotated[
+        int | None, typer.Option(help="hls4ml: products that share a multiplier [1: fully unrolled]")
+    ] = None,
     allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,
     until: Annotated[str, typer.Option(help="last stage: model, generate, simulate or synthesize")] = "synthesize",
     check: Annotated[
@@ -86,12 +96,12 @@ def build(
 
     from qap2fpga import backends
     from qap2fpga import board as boards
-    from qap2fpga.build import Request, default_output
     from qap2fpga.build import build as run
     from qap2fpga.checkpoint.widths import Widths
     from qap2fpga.progress import Progress
     from qap2fpga.report import check as checks
     from qap2fpga.report import table
+    from qap2fpga.request import Request, default_output
 
     if check not in ("fail", "warn"):
         raise QapError(f"unknown --check '{check}'", "known: fail, warn")
@@ -102,6 +112,8 @@ def build(
         max_utilization=max_utilization,
         folding=_json(folding),
         clock=clock,
+        strategy=strategy,
+        reuse_factor=reuse_factor,
         output_kind=output_kind,
         allow_oversize=allow_oversize,
     )

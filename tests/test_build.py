@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from qap2fpga import board as boards
-from qap2fpga import build as building
+from qap2fpga import work
 from qap2fpga.backends import finn
 from qap2fpga.backends.finn.options import FinnOptions
-from qap2fpga.build import Request, build
+from qap2fpga.build import build
 from qap2fpga.checkpoint import file
 from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.errors import CheckFailed, QapError
@@ -22,6 +22,7 @@ from qap2fpga.lower.prepare import Prepared, Source, prepare
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.progress import Progress
 from qap2fpga.report import check, content
+from qap2fpga.request import Request
 from qap2fpga.simulate import reference, rtl
 from tests.networks import random_model
 
@@ -100,8 +101,8 @@ def test_a_second_build_reuses_and_a_killed_one_resumes(small_build, small_model
     def never(*_: object) -> None:
         raise AssertionError("a stage ran again")
 
-    for stage in ("_model", "_generate"):
-        monkeypatch.setattr(building, stage, never)
+    for stage in ("model", "generate"):
+        monkeypatch.setattr(work, stage, never)
     monkeypatch.setattr(rtl, "simulate", never)
     run(request(small_model, again))
     assert (again / "report.json").read_bytes() == before

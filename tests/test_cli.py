@@ -25,7 +25,7 @@ from qap2fpga.design import Check
 from qap2fpga.lower import bops
 from qap2fpga.lower.graph import read
 from qap2fpga.network import IntegerNetwork
-from qap2fpga.report import check
+from qap2fpga.report import check, content
 from tests.command import build, run, save
 from tests.networks import qonnx_graph, random_model
 
@@ -158,7 +158,7 @@ def test_a_build_leaves_a_report_and_every_model(folder: Path) -> None:
     assert found == {*FILES, ".qap2fpga"}
     onnx.checker.check_model(onnx.load(made / "model.qonnx.onnx"), skip_opset_compatibility_check=True)
     report, model = report_of(made), random_model(3)
-    assert report["schema"] == 1
+    assert report["schema"] == content.SCHEMA
     assert report["board"]["name"] == "pynq-z2"
     assert report["backend"] == "finn"
     assert report["versions"] == stages.versions()

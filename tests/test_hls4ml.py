@@ -56,9 +56,8 @@ def stimuli(network: IntegerNetwork, count: int = 400) -> np.ndarray:
 
 
 def made(network: IntegerNetwork, folder: Path, **options) -> HlsProject:
-    lowered = options.pop("lowered", None)
     options = Hls4mlOptions(**options)
-    return generate(network, PYNQ, folder / "hls4ml", options, random_vectors(network, 5, 2), lowered=lowered)
+    return generate(network, PYNQ, folder / "hls4ml", options, random_vectors(network, 5, 2))
 
 
 def run(network: IntegerNetwork, folder: Path, **options) -> Simulation:
@@ -71,8 +70,8 @@ def run(network: IntegerNetwork, folder: Path, **options) -> Simulation:
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.8, 0.95])
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 6, 8])
 def test_c_simulation_is_exact(bits, sparsity, power_of_two, tmp_path):
-    whole, network = small(bits, sparsity, power_of_two=power_of_two)
-    result = run(network, tmp_path, lowered=whole)
+    _, network = small(bits, sparsity, power_of_two=power_of_two)
+    result = run(network, tmp_path)
     assert result.mismatches == 0
     assert result.vectors == len(stimuli(network))
 
@@ -80,11 +79,10 @@ def test_c_simulation_is_exact(bits, sparsity, power_of_two, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("bits, factor", [(1, 2), (3, 4), (6, 3), (6, 24), (8, 2)])
 def test_resource_unrolled_is_exact_and_its_products_are_counted(bits, factor, tmp_path):
-    whole, network = small(bits, 0.5, widths=(8, 12, 12, 4))
-    project = made(network, tmp_path, strategy="resource_unrolled", reuse_factor=factor, lowered=whole)
+    _, network = small(bits, 0.5, widths=(8, 12, 12, 4))
+    project = made(network, tmp_path, strategy="resource_unrolled", reuse_factor=factor)
     for layer, entry in zip(network.layers, project.details["layers"], strict=True):
         assert entry["in_source"] == entry["after_compaction"] == layer.nonzeros
-        assert entry["before_pruning"] >= layer.weights.size
     assert project.interval_cycles == max(entry["reuse_factor"] for entry in project.details["layers"])
     assert csim.simulate(project, network, stimuli(network), tmp_path / "csim").mismatches == 0
 
@@ -151,13 +149,12 @@ def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_la
 
 def test_zeros_are_counted_in_the_source_and_not_from_the_weights(tmp_path):
     whole, network = small(6, 0.8)
-    project = made(network, tmp_path, lowered=whole)
+    project = made(network, tmp_path)
     for layer, dense, entry in zip(network.layers, whole.layers, project.details["layers"], strict=True):
-        assert entry["before_pruning"] == dense.weights.size
         assert entry["after_compaction"] == entry["in_source"] == layer.nonzeros < dense.weights.size
     header = project.folder / "firmware" / "weights" / "w2.h"
     header.write_text(re.sub(r"= \{", "= {0, ", header.read_text()).replace("0, 0, ", "0, 7, ", 1))
-    first = counts.count(project.folder, network, whole, [2, 4, 6], [("latency", 1)] * 3)[0]
+    first = counts.count(project.folder, network, [2, 4, 6], [("latency", 1)] * 3)[0]
     assert first.in_source == network.layers[0].nonzeros + 1
 
 
@@ -287,7 +284,5 @@ def test_real_models(real_data, name, bits, tmp_path):
     prepared = prepare(
         Source(real_data / "models" / name, widths, real_data / "jets" / "jets_real_dev.npz"), lambda _: None
     )
-    project = made(prepared.network, tmp_path, lowered=prepared.lowered)
+    project = made(prepared.network, tmp_path)
     assert csim.simulate(project, prepared.network, prepared.vectors, tmp_path / "csim").mismatches == 0
-    before = sum(entry["before_pruning"] for entry in project.details["layers"])
-    assert before == sum(layer.weights.size for layer in prepared.lowered.layers)

@@ -21,7 +21,7 @@ from qap2fpga.errors import QapError
 from qap2fpga.lower.compact import compact
 from qap2fpga.lower.graph import read
 from qap2fpga.lower.integer import lower
-from qap2fpga.report import check, content, table
+from qap2fpga.report import check, content, interface, table
 from qap2fpga.simulate.vectors import extremes, unpack
 from tests.networks import qonnx_graph, random_model
 
@@ -44,7 +44,7 @@ def finished(**total: int | None) -> dict[str, Any]:
     """The report of a design that is as it should be; `total` are measured resources that differ."""
     measured = asdict(Resources(**{"lut": 5000, "ff": 6000, "dsp": 12, "bram18": 4, "lutram": 100, **total}))
     report: dict[str, Any] = {
-        "schema": 1,
+        "schema": content.SCHEMA,
         "model": {
             "file": "net[v2].pt",
             "inputs": 16,
@@ -60,13 +60,21 @@ def finished(**total: int | None) -> dict[str, Any]:
         "design": {"top": "top", "widened": ["fc1: 1-bit weights take 2"]},
         "interface": {},
         "simulations": [
-            asdict(Simulation("torch", "2.6", "layer by layer", 499, 0, rounding_ties=2)),
-            asdict(Simulation("Verilator", "5.48", "RTL", 2164, 0, None, 137, 64.0)),
+            asdict(Simulation("torch", "2.6", "layer by layer", 499, 0, rounding_ties=2)) | {"circuit": None},
+            asdict(Simulation("Verilator", "5.48", "RTL", 2164, 0, None, 137, 64.0)) | {"circuit": "finn"},
         ],
-        "measurements": [asdict(Measurement("Yosys", "0.70", Stage.SYNTHESIS, Resources())) | {"total": measured}],
+        "stand_in": None,
+        "measurements": [
+            asdict(Measurement("Yosys", "0.70", Stage.SYNTHESIS, Resources())) | {"total": measured, "circuit": "finn"}
+        ],
         "predictions": [
-            {"what": "cycles", "interval_cycles": 64, "latency_cycles": 137, "tool": "qap2fpga", "stage": "estimate"},
-            {"what": "resources", "total": asdict(Resources(lut=4900, ff=6100, dsp=12, bram18=4)), "stage": "estimate"},
+            {"circuit": "finn", "what": "cycles", "interval_cycles": 64, "latency_cycles": 137, "stage": "estimate"},
+            {
+                "circuit": "finn",
+                "what": "resources",
+                "total": asdict(Resources(lut=4900, ff=6100, dsp=12, bram18=4)),
+                "stage": "estimate",
+            },
         ],
         "timing": {
             "latency_cycles": {"predicted": 137, "measured": 137},
@@ -115,7 +123,7 @@ def test_a_good_design_passes_every_check() -> None:
         "Verilator: RTL",
         "initiation interval",
         "latency",
-        "DSP by the lane formula",
+        "DSP blocks",
         "fits pynq-z2",
     ]
 
@@ -131,7 +139,7 @@ def test_one_mismatch_fails() -> None:
 def test_what_was_not_simulated_is_said_and_not_failed() -> None:
     report = finished()
     left_out = Simulation("netlist", "", "gates", 0, 0, note="no model of this cell")
-    report["simulations"].append(asdict(left_out))
+    report["simulations"].append({"circuit": "finn", **asdict(left_out)})
     assert failures(report) == []
     one = next(one for one in report["checks"] if one["name"] == "netlist: gates")
     assert (one["found"], one["why"]) == ("not simulated", "no model of this cell")
@@ -142,7 +150,7 @@ def test_what_was_not_simulated_is_said_and_not_failed() -> None:
 def test_other_dsps_than_predicted_fail(found: int, wanted: int) -> None:
     report = finished(dsp=found)
     report["predictions"][1]["total"]["dsp"] = wanted
-    assert failures(report) == ["DSP by the lane formula"]
+    assert failures(report) == ["DSP blocks"]
     failed = check.failed(report)[0]
     assert (failed["expected"], failed["found"]) == (str(wanted), str(found))
 
@@ -152,7 +160,7 @@ def test_dsps_that_nobody_predicted_or_measured_are_not_checked() -> None:
         if report["measurements"][0]["total"]["dsp"] is not None:
             report["predictions"][1]["total"]["dsp"] = None
         closed(report)
-        assert "DSP by the lane formula" not in [one["name"] for one in report["checks"]]
+        assert "DSP blocks" not in [one["name"] for one in report["checks"]]
 
 
 @pytest.mark.parametrize(("key", "name"), [("latency_cycles", "latency"), ("interval_cycles", "initiation interval")])
@@ -332,7 +340,7 @@ def test_a_report_is_written_and_read_whole(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(content.dump(report))
     assert content.load(tmp_path) == content.load(tmp_path / "report.json") == report
     assert content.dump(report) == content.dump(json.loads(content.dump(report)))
-    (tmp_path / "report.json").write_text(content.dump({**report, "schema": 2}))
+    (tmp_path / "report.json").write_text(content.dump({**report, "schema": 1}))
     with pytest.raises(QapError, match="not a report of this version"):
         content.load(tmp_path)
 
@@ -351,7 +359,7 @@ def test_the_interface_says_the_bytes_of_one_vector() -> None:
     )  # fmt: skip
     recorded = network.input.quantize(model.example)
     arrays = {"recorded": recorded, "random": extremes(network), "first_input": model.example[0]}
-    found = content.interface(design, network, "logits", arrays)
+    found = interface.describe(design, network, "logits", arrays)
     example = found["example"]
     assert example["integers"] == recorded[0].tolist()
     assert example["real"] == [float(value) for value in model.example[0]]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Backends: each turns a compacted `IntegerNetwork` into a `Design`.
+"""Backends: each turns a compacted `IntegerNetwork` into hardware, or into C++ that an HLS tool makes hardware of.
 
-A backend is a module with `generate(network, board, folder, options, vectors, progress) -> Design` and an options
-class; `BACKENDS` says which there are. A new one is one more entry here.
+A backend is a module with `generate(network, board, folder, options, vectors, progress)`, which returns a `Design` (or
+an `HlsProject`, for C++), and an options class; `BACKENDS` says which there are. A new one is one more entry here.
 """
 
 from __future__ import annotations
@@ -18,11 +18,26 @@ from qap2fpga.errors import QapError, nearest
 
 
 @dataclass(frozen=True)
+class Advice:
+    """What to look at when hardware differs from its prediction in `cycles` or `dsp`, or is too large: `size`."""
+
+    cycles: str
+    dsp: str
+    size: str
+
+
+@dataclass(frozen=True)
 class Backend:
-    """`module` is imported when the backend is used; `options` is its options class, in `<module>.options`."""
+    """`module` is imported when the backend is used; `options` is its options class, in `<module>.options`.
+
+    `stand_in` names the backend whose circuit of the same integer network is measured where this one leaves C++ and
+    no HLS tool is there to make hardware of it; empty for a backend that makes hardware itself.
+    """
 
     module: str
     options: str
+    advice: Advice
+    stand_in: str = ""
 
     def options_class(self) -> Callable[..., Any]:
         """The options class; light, unlike the backend."""
@@ -42,6 +57,12 @@ class Backend:
                 raise QapError(f"the {name} backend has no option {option(key)}", f"it takes {known}")
         return options(**chosen)
 
+    def stand_in_options(self, options: Any) -> Any:
+        """The options of the backend that stands in, from what both know."""
+        other = BACKENDS[self.stand_in].options_class()
+        shared = (name for name in inspect.signature(other).parameters if hasattr(options, name))
+        return other(**{name: getattr(options, name) for name in shared})
+
     def load(self) -> ModuleType:
         """The backend's module, imported now."""
         return import_module(self.module)
@@ -52,9 +73,20 @@ def option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+FINN_ADVICE = Advice(
+    "a FIFO is too shallow, or a node takes other cycles than its folding says",
+    "a layer has another folding or width than its node says, or logic became DSPs",
+    "choose a larger board, --target-fps or --max-utilization",
+)
+UNROLLED_ADVICE = Advice(
+    "a layer has another number of pipeline stages than was planned",
+    "a product with a constant became a DSP, or a layer is not the one that was generated",
+    "choose a larger board, prune further, use fewer bits, or --backend finn, which folds layers in time",
+)
 BACKENDS = {
-    "finn": Backend("qap2fpga.backends.finn", "FinnOptions"),
-    "rtl": Backend("qap2fpga.backends.rtl", "RtlOptions"),
+    "finn": Backend("qap2fpga.backends.finn", "FinnOptions", FINN_ADVICE),
+    "hls4ml": Backend("qap2fpga.backends.hls4ml", "Hls4mlOptions", UNROLLED_ADVICE, stand_in="rtl"),
+    "rtl": Backend("qap2fpga.backends.rtl", "RtlOptions", UNROLLED_ADVICE),
 }
 
 

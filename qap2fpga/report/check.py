@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from qap2fpga import backends
 from qap2fpga.design import Check
 
 RESOURCES = ("lut", "ff", "dsp", "bram18")
@@ -30,6 +31,7 @@ def fits(report: dict[str, Any]) -> dict[str, Any] | None:
     verdict = all(one["used"] <= one["available"] for one in use.values())
     return {
         "verdict": "fits" if verdict else "does not fit",
+        "circuit": measured["circuit"],
         "stage": measured["stage"],
         "tool": measured["tool"],
         "use": use,
@@ -61,14 +63,14 @@ def _mismatches(report: dict[str, Any]) -> list[Check]:
 
 def _cycles(report: dict[str, Any]) -> list[Check]:
     timing = report["timing"]
-    checks = []
+    if timing is None:
+        return []
+    advice, checks = _advice(report["predictions"][0]), []
     for key, name in (("interval_cycles", "initiation interval"), ("latency_cycles", "latency")):
-        if timing is None or timing[key]["measured"] is None or timing[key]["predicted"] is None:
+        if timing[key]["measured"] is None or timing[key]["predicted"] is None:
             continue
         predicted, measured = timing[key]["predicted"], timing[key]["measured"]
-        why = (
-            "" if predicted == measured else "a FIFO is too shallow, or a node takes other cycles than its folding says"
-        )
+        why = "" if predicted == measured else advice.cycles
         checks.append(Check(name, f"{predicted:g} cycles", f"{measured:g} cycles", predicted == measured, why))
     return checks
 
@@ -79,24 +81,21 @@ def _dsp(report: dict[str, Any]) -> list[Check]:
     if measured is None or predicted is None or measured["total"]["dsp"] is None:
         return []
     found = measured["total"]["dsp"]
-    why = "" if found == predicted else "a layer has another folding or width than its node says, or logic became DSPs"
-    return [Check("DSP by the lane formula", str(predicted), str(found), found == predicted, why)]
+    why = "" if found == predicted else _advice(measured).dsp
+    return [Check("DSP blocks", str(predicted), str(found), found == predicted, why)]
 
 
 def _board(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
     use = report["fits"]
-    if use is None:
+    # A circuit that stands in for another is information, not what the user wants on the board.
+    if use is None or use["circuit"] != report["backend"]:
         return []
     over = [
         f"{name.upper()} {one['used']} of {one['available']}"
         for name, one in use["use"].items()
         if one["used"] > one["available"]
     ]
-    why = (
-        ""
-        if not over
-        else "choose a larger board, --target-fps or --max-utilization" + (" (allowed)" if allow_oversize else "")
-    )
+    why = _advice(use).size + (" (allowed)" if allow_oversize else "") if over else ""
     return [
         Check(
             f"fits {report['board']['name']}",
@@ -106,3 +105,8 @@ def _board(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
             why,
         )
     ]
+
+
+def _advice(part: dict[str, Any]) -> backends.Advice:
+    """What the backend whose circuit `part` of a report is about says to look at."""
+    return backends.get(part["circuit"]).advice

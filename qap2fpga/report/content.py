@@ -3,40 +3,50 @@
 
 from __future__ import annotations
 
-import io
 import json
-from dataclasses import asdict
-from fractions import Fraction
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from qap2fpga.board import Board
-from qap2fpga.design import Design, Stream
 from qap2fpga.errors import QapError
-from qap2fpga.files import write_atomically
-from qap2fpga.network import IntegerNetwork
 from qap2fpga.report import check
-from qap2fpga.simulate import reference, template
-from qap2fpga.simulate.vectors import pack
+from qap2fpga.request import Request
 
-SCHEMA = 1
-
-
-def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write an `.npz` in one step."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    write_atomically(path, buffer.getvalue())
+SCHEMA = 2
+Stored = dict[str, Any]
 
 
-def dump(report: dict[str, Any]) -> str:
+@dataclass(frozen=True)
+class Results:
+    """What the stages of a build stored; None for one that did not run.
+
+    `made` is what the backend generated. `stand_in` is another backend's circuit of the same integer network, for a
+    backend whose own needs a tool that is not there; then it is what is simulated, synthesised and measured.
+    """
+
+    model: Stored
+    made: Stored | None = None
+    csim: list[Stored] | None = None
+    stand_in: Stored | None = None
+    simulated: list[Stored] | None = None
+    synthesized: Stored | None = None
+    netlist: Stored | None = None
+
+    @property
+    def circuit(self) -> Stored | None:
+        """The hardware that there is: the backend's own, or what stands in for it."""
+        if self.stand_in is not None:
+            return None if "refused" in self.stand_in else self.stand_in
+        return self.made if self.made is not None and "latency_cycles" in self.made["design"] else None
+
+
+def dump(report: Stored) -> str:
     """The report as text."""
     return json.dumps(report, indent=2) + "\n"
 
 
-def load(folder: Path) -> dict[str, Any]:
+def load(folder: Path) -> Stored:
     """The report of the build in `folder`. Raises `QapError` when there is none that this program can read."""
     path = folder / "report.json" if folder.is_dir() else folder
     try:
@@ -48,92 +58,83 @@ def load(folder: Path) -> dict[str, Any]:
     return report
 
 
-def collect(
-    source: str,
-    digest: str,
-    stage: dict[str, Any],
-    board: Board,
-    backend: str,
-    made: dict[str, Any] | None,
-    simulated: list[dict[str, Any]] | None,
-    synthesized: dict[str, Any] | None,
-    netlist: dict[str, Any] | None,
-    versions: dict[str, Any],
-    *,
-    allow_oversize: bool,
-) -> dict[str, Any]:
-    """The report of what the stages stored; a stage that did not run leaves its part out or None."""
-    facts = stage["facts"]
-    simulations = [*stage["simulations"], *(simulated or []), *([netlist] if netlist else [])]
-    measurements, predictions = [], []
-    if made is not None:
-        design = made["design"]
-        estimate = design["details"].get("estimate")
-        predictions.append(
-            {
-                "what": "cycles",
-                "interval_cycles": design["interval_cycles"],
-                "latency_cycles": design["latency_cycles"],
-                "tool": "qap2fpga",
-                "stage": "estimate",
-            }
-        )
-        if estimate:
-            parts = {
-                node["name"]: node["estimate"] for node in design["details"].get("nodes", []) if "estimate" in node
-            }
-            predictions.append(
-                {
-                    "what": "resources",
-                    "tool": "qap2fpga",
-                    "version": versions["qap2fpga"],
-                    "stage": "estimate",
-                    "total": estimate,
-                    "parts": parts,
-                }
-            )
-    if synthesized is not None:
-        measurements.append(synthesized["measurement"])
-    report: dict[str, Any] = {
+def collect(request: Request, digest: str, results: Results, versions: dict[str, Any]) -> Stored:
+    """The report of what the stages stored; a stage that did not run leaves its part out or None.
+
+    `digest` is that of the model file. `circuit` in a simulation, measurement or prediction names the backend whose
+    hardware it is about.
+    """
+    facts, made, circuit = results.model["facts"], results.made, results.circuit
+    hardware = [*(results.simulated or []), *([results.netlist] if results.netlist else [])]
+    simulations = [{"circuit": None, **one} for one in results.model["simulations"]]
+    simulations += [{"circuit": request.backend, **one} for one in results.csim or []]
+    report: Stored = {
         "schema": SCHEMA,
-        "model": {"file": source, "sha256": digest, **{key: value for key, value in facts.items() if key != "file"}},
-        "board": asdict(board),
-        "backend": backend,
+        "model": {
+            "file": request.model.name,
+            "sha256": digest,
+            **{key: value for key, value in facts.items() if key != "file"},
+        },
+        "board": asdict(request.board),
+        "backend": request.backend,
         "design": made and _design(made),
         "interface": made and made["interface"],
+        "stand_in": results.stand_in and _stand_in(results.stand_in),
         "simulations": simulations,
-        "measurements": measurements,
-        "predictions": predictions,
-        "timing": made and _timing(made, simulated, board),
+        "measurements": [],
+        "predictions": [],
+        "timing": None,
     }
+    if circuit is not None:
+        name = circuit["backend"]
+        simulations += [{"circuit": name, **one} for one in hardware]
+        if results.synthesized is not None:
+            report["measurements"].append({"circuit": name, **results.synthesized["measurement"]})
+        report["predictions"] = [{"circuit": name, **one} for one in _predictions(circuit["design"], versions)]
+        report["timing"] = _timing(circuit["design"], results.simulated, request.board)
     report["fits"] = check.fits(report)
-    report["checks"] = [asdict(one) for one in check.all_checks(report, allow_oversize=allow_oversize)]
+    checks = check.all_checks(report, allow_oversize=request.options.allow_oversize)
+    report["checks"] = [asdict(one) for one in checks]
     report["versions"] = versions
     return report
 
 
-def _design(made: dict[str, Any]) -> dict[str, Any]:
-    design = made["design"]
-    kept = ("top", "folder", "sources", "data", "interval_cycles", "latency_cycles")
-    return {
-        **{key: design[key] for key in kept},
-        "output_kind": made["output_kind"],
-        "accuracy": made["accuracy"],
-        **design["details"],
-    }
+def _predictions(design: Stored, versions: dict[str, Any]) -> list[Stored]:
+    """Cycles, and resources where the backend estimates them, in all and part by part."""
+    by = {"tool": "qap2fpga", "version": versions["qap2fpga"], "stage": "estimate"}
+    cycles = {key: design[key] for key in ("interval_cycles", "latency_cycles")}
+    found: list[Stored] = [{"what": "cycles", **cycles, **by}]
+    estimate = design["details"].get("estimate")
+    if estimate:
+        nodes = design["details"].get("nodes", [])
+        parts = {node["name"]: node["estimate"] for node in nodes if "estimate" in node}
+        found.append({"what": "resources", **by, "total": estimate, "parts": parts})
+    return found
 
 
-def _timing(made: dict[str, Any], simulated: list[dict[str, Any]] | None, board: Board) -> dict[str, Any]:
+def _design(made: Stored) -> Stored:
+    """A design without what only this program needs to read it back."""
+    hidden = ("backend", "details", "traces", "input", "output", "output_kind")
+    kept = {key: value for key, value in made["design"].items() if key not in hidden}
+    return {**kept, "output_kind": made["output_kind"], "accuracy": made["accuracy"], **made["design"]["details"]}
+
+
+def _stand_in(stored: Stored) -> Stored:
+    if "refused" in stored:
+        return {"backend": stored["backend"], "refused": stored["refused"]}
+    return {"backend": stored["backend"], "refused": None, "design": _design(stored)}
+
+
+def _timing(design: Stored, simulated: list[Stored] | None, board: Board) -> Stored:
     """Cycles predicted and measured, and what they are in time at the board's clock (no tool has met it yet)."""
-    found: dict[str, Any] = {}
+    found: Stored = {}
     for key in ("latency_cycles", "interval_cycles"):
         values = [one[key] for one in simulated or [] if one.get(key) is not None]
-        found[key] = {"predicted": made["design"][key], "measured": values[0] if values else None}
+        found[key] = {"predicted": design[key], "measured": values[0] if values else None}
     latency, interval = (
         found[key]["measured"] or found[key]["predicted"] for key in ("latency_cycles", "interval_cycles")
     )
-    asked = made["design"]["details"].get("clock_ns")
-    clock = asked or board.clock_ns
+    clock = design["details"].get("clock_ns") or board.clock_ns
     return {
         **found,
         "clock_ns": clock,
@@ -142,54 +143,3 @@ def _timing(made: dict[str, Any], simulated: list[dict[str, Any]] | None, board:
         "clock_note": ("the clock asked for" if clock != board.clock_ns else "the board file's clock")
         + ", which no place-and-route has confirmed",
     }
-
-
-def interface(design: Design, network: IntegerNetwork, kind: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Ports, formats, templates and one worked vector of a design, for whoever puts it into other firmware."""
-    vectors = arrays["recorded"] if len(arrays["recorded"]) else arrays["random"]
-    vector = vectors[:1]
-    output = reference.outputs(network, kind, vector)
-    real = arrays.get("first_input")
-    scale = float(network.output_scale) if kind == "logits" else 1.0
-    return {
-        "clock": "ap_clk, rising edge",
-        "reset": "ap_rst_n, synchronous, active low",
-        "handshake": "AXI4-Stream: a beat moves at a clock edge where TVALID and TREADY are high",
-        "input": {
-            **_stream(design.input),
-            "quantizer": {
-                "scale": list(network.input.scale),
-                "offset": list(network.input.offset),
-                "zero_point": network.input.zero_point,
-                "rounding": network.input.rounding,
-                "low": network.input.low,
-                "high": network.input.high,
-            },
-        },
-        "output": {
-            **_stream(design.output),
-            "kind": kind,
-            "scale": str(network.output_scale if kind == "logits" else Fraction(1)),
-        },
-        "verilog": template.verilog(design),
-        "vhdl": template.vhdl(design),
-        "example": {
-            "real": None if real is None else [float(value) for value in real],
-            "integers": vector[0].tolist(),
-            "input_bytes": _bytes(vector, design.input),
-            "output_bytes": _bytes(output, design.output),
-            "output_integers": output[0].tolist(),
-            "output_values": [value * scale for value in output[0].tolist()],
-        },
-    }
-
-
-def _stream(stream: Stream) -> dict[str, Any]:
-    return {**asdict(stream), "beats": stream.beats, "beat_bits": stream.beat_bits, "layout": template.describe(stream)}
-
-
-def _bytes(values: np.ndarray, stream: Stream) -> list[str]:
-    """One hex string a beat, as the number on TDATA (highest byte first)."""
-    beats = pack(values, stream)
-    digits = stream.beat_bits // 4
-    return [f"{sum(int(word) << 32 * place for place, word in enumerate(beat)):0{digits}x}" for beat in beats]

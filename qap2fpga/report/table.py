@@ -28,16 +28,20 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
         f"[bold]{escape(name)}[/]",
         f"model   {escape(model['file'])}, {model['inputs']} inputs, {model['outputs']} outputs",
         f"board   {escape(board['title'])}, {escape(board['part'])}, {board['clock_ns']:g} ns",
-        f"backend {report['backend']}",
+        f"backend {_backend(report)}",
         *_accuracy(model, report["design"]),
     ]
     parts: list[RenderableType] = ["\n".join(head), _layers(report), _bops(model)]
-    if report["design"]:
-        parts.append(_resources(report))
-        parts.append(_timing(report))
+    if "layers" in (report["design"] or {}):
+        parts.append(_multiplications(report))
+    if report["stand_in"]:
+        parts.append(_stand_in(report))
+    if report["timing"]:
+        parts += [_resources(report), _timing(report)]
     parts.append(_simulations(report))
     parts.append(_checks(report))
     parts += [f"[dim]note[/]    {escape(note)}" for note in model["notes"]]
+    parts += [f"[yellow]warning[/] {escape(text)}" for text in (report["design"] or {}).get("warnings", [])]
     for what in ("widened", "padded"):
         parts += [f"[dim]note[/]    {what}: {escape(note)}" for note in (report["design"] or {}).get(what, [])]
     return Group(*parts)
@@ -113,6 +117,42 @@ def _layers(report: dict[str, Any]) -> Table:
     return table
 
 
+def _backend(report: dict[str, Any]) -> str:
+    """The backend, and how it was told to write layers where it has more than one way."""
+    design = report["design"] or {}
+    if "strategy" not in design:
+        return str(report["backend"])
+    asked = f"asking for interval {design['interval_cycles']} at {design['clock_ns']:g} ns"
+    return f"{report['backend']} {design['hls4ml_version']}, strategy {design['strategy']}, {asked}"
+
+
+def _multiplications(report: dict[str, Any]) -> Group:
+    """Where the zeros went: products of each layer, from the dense network to the generated source."""
+    table = _table("\nMultiplications", "layer", "before pruning", "not pruned", "after compaction", "in the source",
+                   "multipliers asked for")  # fmt: skip
+    written = report["design"]["layers"]
+    for layer, one in zip(report["model"]["layers"], written, strict=True):
+        numbers = (
+            layer["weights"], layer["weights"] - layer["zeros"], one["after_compaction"], one["in_source"],
+            one["multipliers"],
+        )  # fmt: skip
+        table.add_row(escape(layer["name"]), *map(_number, numbers))
+    ways = dict.fromkeys(one["how"] for one in written)
+    return Group(table, f"[dim]in the source: {escape('; '.join(ways))}[/]")
+
+
+def _stand_in(report: dict[str, Any]) -> str:
+    """Says plainly that what follows is another circuit."""
+    other = report["stand_in"]
+    text = "\nNo HLS tool has made hardware of this C++."
+    if other["refused"]:
+        return f"[bold]{text}[/] No circuit stands in for it: {escape(other['refused'])}"
+    return (
+        f"[bold]{text}[/] What follows is another circuit of the same integer network, the {other['backend']} "
+        "backend's;\nan HLS tool's would have other LUTs, FFs, DSPs and another latency."
+    )
+
+
 def _bops(model: dict[str, Any]) -> str:
     total = model["bops"]
     return (
@@ -174,7 +214,7 @@ def _simulations(report: dict[str, Any]) -> Table:
     for one in report["simulations"]:
         table.add_row(
             f"{one['engine']} {one['version']}",
-            escape(one["compared"]),
+            escape(one["compared"] + _of_other(one, report)),
             _number(one["vectors"]) if one["vectors"] else escape(one["note"]),
             _number(one["mismatches"]) if one["vectors"] else DASH,
             _number(one["rounding_ties"]),
@@ -204,7 +244,7 @@ def _several(reports: list[tuple[str, dict[str, Any]]]) -> Table:
     row("BOPs", lambda report: _number(report["model"]["bops"]["paper"]))
     for name, label in (("lut", "LUT"), ("ff", "FF"), ("dsp", "DSP"), ("bram18", "BRAM18")):
         row(label, lambda report, name=name: _number(report["measurements"][-1]["total"][name]))
-    row("measured by", lambda report: f"{report['measurements'][-1]['tool']}, {report['measurements'][-1]['stage']}")
+    row("measured by", _measured_by)
     row(
         "LUT per BOP",
         lambda report: f"{report['measurements'][-1]['total']['lut'] / report['model']['bops']['paper']:.4f}",
@@ -216,6 +256,16 @@ def _several(reports: list[tuple[str, dict[str, Any]]]) -> Table:
     row("verdict", lambda report: report["fits"]["verdict"])
     row("checks", lambda report: "passed" if not check.failed(report) else f"{len(check.failed(report))} failed")
     return table
+
+
+def _measured_by(report: dict[str, Any]) -> str:
+    last = report["measurements"][-1]
+    return f"{last['tool']}, {last['stage']}{_of_other(last, report)}"
+
+
+def _of_other(part: dict[str, Any], report: dict[str, Any]) -> str:
+    """Marks what is about a circuit that stands in for the backend's own."""
+    return "" if part["circuit"] in (None, report["backend"]) else f" ({part['circuit']} circuit)"
 
 
 def _try(value: Any, report: dict[str, Any]) -> str:

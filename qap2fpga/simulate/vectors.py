@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import numpy as np
 
 from qap2fpga.design import Stream
+from qap2fpga.files import write_atomically
 from qap2fpga.network import IntegerNetwork
 
 
@@ -34,6 +38,13 @@ def random_vectors(network: IntegerNetwork, count: int, seed: int) -> np.ndarray
     """`count` vectors (count, inputs) int64, uniform over the input's integers; the same for the same `seed`."""
     generator = np.random.default_rng(seed)
     return generator.integers(network.input.low, network.input.high, (count, network.inputs), endpoint=True)
+
+
+def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write an `.npz` in one step."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    write_atomically(path, buffer.getvalue())
 
 
 def words(stream: Stream) -> int:

@@ -44,14 +44,11 @@ def generate(
     options: Hls4mlOptions,
     vectors: np.ndarray,
     progress: Progress = lambda line: None,
-    *,
-    lowered: IntegerNetwork | None = None,
 ) -> HlsProject:
     """Write the hls4ml project of `network`, compacted, for `board` into `folder`, and say what came of it.
 
-    `vectors` (n, inputs) are input integers for the project's testbench. `lowered` is the network before
-    compaction, if there is one: its size is shown beside what is left. Raises `QapError` for a missing package and
-    for what is too large to unroll.
+    `vectors` (n, inputs) are input integers for the project's testbench. Raises `QapError` for a missing
+    package and for what is too large to unroll.
     """
     require(network, options, simulate=False)
     folder = folder.resolve()
@@ -66,7 +63,7 @@ def generate(
         workarounds.write(model, folder)
     _testbench(folder, network, options.output_kind, vectors[:TESTBENCH_VECTORS])
     numbers = [model.graph[f"dense{index}"].index for index in range(len(network.layers))]
-    counted = counts.count(folder, network, lowered, numbers, plan.reuse)
+    counted = counts.count(folder, network, numbers, plan.reuse)
     warnings = [*counts.warnings(network.layers, counted), *_other_factors(network, options, plan.reuse)]
     for text in warnings:
         progress(text)
@@ -78,7 +75,7 @@ def generate(
         top=models.TOP,
         sources=(f"firmware/{models.TOP}.cpp",),
         part=board.part,
-        clock_ns=board.clock_ns,
+        clock_ns=options.clock or board.clock_ns,
         strategy=options.strategy,
         output_kind=options.output_kind,
         interval_cycles=max(factor for _, factor in plan.reuse),

@@ -27,16 +27,15 @@ HOW = {
 
 @dataclass(frozen=True)
 class Count:
-    """One layer. `before_pruning` and `after_compaction` are products of the network, `in_source` of the C++.
+    """One layer. `after_compaction` are products of the network, `in_source` of the C++.
 
-    `before_pruning` is None where only the compacted network is known. `multipliers`: the most that the source
+    `multipliers`: the most that the source
     lets the tool make, `additions`: those in the source; None where the strategy has no such thing.
     """
 
     layer: str
     strategy: str
     reuse_factor: int
-    before_pruning: int | None
     after_compaction: int
     in_source: int
     how: str
@@ -45,14 +44,12 @@ class Count:
 
 
 def count(
-    folder: Path, network: IntegerNetwork, lowered: IntegerNetwork | None, numbers: Sequence[int],
-    reuse: Sequence[tuple[str, int]],
-) -> tuple[Count, ...]:  # fmt: skip
+    folder: Path, network: IntegerNetwork, numbers: Sequence[int], reuse: Sequence[tuple[str, int]]
+) -> tuple[Count, ...]:
     """One `Count` a dense layer of the project in `folder`; `numbers` are hls4ml's numbers of these layers."""
     generated = (folder / "firmware" / "nnet_utils" / "nnet_code_gen.h").read_text()
     result = []
-    for index, (layer, number, (strategy, factor)) in enumerate(zip(network.layers, numbers, reuse, strict=True)):
-        before = None if lowered is None else lowered.layers[index].weights.size
+    for layer, number, (strategy, factor) in zip(network.layers, numbers, reuse, strict=True):
         products, multipliers, additions = 0, None, None
         if strategy == LATENCY:
             products = sum(value != 0 for value in weights(folder, number))
@@ -65,7 +62,7 @@ def count(
             additions = len(re.findall(r"= [^;]*\w\)? [+-] [^;]*;", text))
             products = len(re.findall(r"= [^;/]*\*", text))
         result.append(
-            Count(layer.name, strategy, factor, before, layer.nonzeros, products, HOW[strategy], multipliers, additions)
+            Count(layer.name, strategy, factor, layer.nonzeros, products, HOW[strategy], multipliers, additions)
         )
     return tuple(result)
 

@@ -96,7 +96,7 @@ def convert(plan: Plan, board: Board, folder: Path, options: Hls4mlOptions) -> A
     """hls4ml's model of `plan`, its flows run; nothing is written yet."""
     backend = hls4ml.backends.get_backend(layers.BACKEND)
     config = backend.create_initial_config(
-        part=board.part, clock_period=board.clock_ns, io_type="io_parallel", write_weights_txt=False
+        part=board.part, clock_period=options.clock or board.clock_ns, io_type="io_parallel", write_weights_txt=False
     )
     interval = max(factor for _, factor in plan.reuse)
     largest = max(layer["n_in"] * layer["n_out"] for layer in plan.layers if layer["class_name"] == "Dense")

@@ -21,11 +21,13 @@ class Hls4mlOptions:
     'distributed_arithmetic': a shared adder graph without any multiplier; needs the package da4ml.
 
     `reuse_factor`: cycles between two inputs, so products that share a multiplier; 1 is fully unrolled.
+    `clock`: nanoseconds that the HLS tool is asked for; None is the board's.
     `allow_oversize`: unroll even what is over `limits.MAX_PRODUCTS`.
     """
 
     strategy: str = LATENCY
     reuse_factor: int = 1
+    clock: float | None = None
     output_kind: str = "logits"
     allow_oversize: bool = False
 
@@ -36,6 +38,8 @@ class Hls4mlOptions:
             raise QapError(f"unknown output kind '{self.output_kind}'", nearest(self.output_kind, OUTPUT_KINDS))
         if self.reuse_factor < 1:
             raise QapError(f"reuse factor {self.reuse_factor}", "give a whole number of cycles, 1 is fully unrolled")
+        if self.clock is not None and not 1 <= self.clock <= 1000:
+            raise QapError(f"--clock is {self.clock:g} ns", "give nanoseconds, 1 to 1000")
         if self.strategy == UNROLLED and self.reuse_factor == 1:
             # hls4ml 1.3.0 would print a line and take strategy 'resource', where zeros cost as much as weights.
             raise QapError(

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What someone needs who puts a design into other firmware: ports, formats, templates and one worked vector."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from qap2fpga.backends.hls4ml.project import HlsProject
+from qap2fpga.design import Design, Stream
+from qap2fpga.network import IntegerNetwork
+from qap2fpga.simulate import reference, template
+from qap2fpga.simulate.vectors import pack
+
+
+def describe(
+    made: Design | HlsProject, network: IntegerNetwork, kind: str, arrays: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """The interface of `made`, whose output is of `kind`, with the first of the build's vectors as an example."""
+    vector = (arrays["recorded"] if len(arrays["recorded"]) else arrays["random"])[:1]
+    output = reference.outputs(network, kind, vector)
+    real = arrays.get("first_input")
+    scale = network.output_scale if kind == "logits" else Fraction(1)
+    ports = _function(made) if isinstance(made, HlsProject) else _streams(made)
+    example = {
+        "real": None if real is None else [float(value) for value in real],
+        "integers": vector[0].tolist(),
+        "output_integers": output[0].tolist(),
+        "output_values": [value * float(scale) for value in output[0].tolist()],
+    }
+    if isinstance(made, Design):
+        example |= {"input_bytes": _bytes(vector, made.input), "output_bytes": _bytes(output, made.output)}
+    return {
+        **ports,
+        "input": {**ports["input"], "quantizer": _quantizer(network)},
+        "output": {**ports["output"], "kind": kind, "scale": str(scale)},
+        "example": example,
+    }
+
+
+def _quantizer(network: IntegerNetwork) -> dict[str, Any]:
+    """How a real input becomes the integer that the design takes."""
+    return {
+        "scale": list(network.input.scale),
+        "offset": list(network.input.offset),
+        "zero_point": network.input.zero_point,
+        "rounding": network.input.rounding,
+        "low": network.input.low,
+        "high": network.input.high,
+    }
+
+
+def _streams(design: Design) -> dict[str, Any]:
+    return {
+        "clock": "ap_clk, rising edge",
+        "reset": "ap_rst_n, synchronous, active low",
+        "handshake": "AXI4-Stream: a beat moves at a clock edge where TVALID and TREADY are high",
+        "input": _stream(design.input),
+        "output": _stream(design.output),
+        "verilog": template.verilog(design),
+        "vhdl": template.vhdl(design),
+    }
+
+
+def _function(project: HlsProject) -> dict[str, Any]:
+    return {
+        "function": project.top,
+        "header": f"firmware/{project.top}.h",
+        "ports": "chosen by the HLS tool, after the pragmas in the source: one vector at a time",
+        "input": asdict(project.input),
+        "output": asdict(project.output),
+    }
+
+
+def _stream(stream: Stream) -> dict[str, Any]:
+    return {**asdict(stream), "beats": stream.beats, "beat_bits": stream.beat_bits, "layout": template.describe(stream)}
+
+
+def _bytes(values: np.ndarray, stream: Stream) -> list[str]:
+    """One hex string a beat, as the number on TDATA (highest byte first)."""
+    beats = pack(values, stream)
+    digits = stream.beat_bits // 4
+    return [f"{sum(int(word) << 32 * place for place, word in enumerate(beat)):0{digits}x}" for beat in beats]

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a build is asked for, as every stage sees it; imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qap2fpga.board import Board
+from qap2fpga.checkpoint.widths import Widths
+
+STAGES = ("model", "generate", "simulate", "synthesize")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to build. `options` is the backend's own options object; `until` is one of `STAGES`."""
+
+    model: Path
+    board: Board
+    backend: str
+    options: Any
+    output: Path
+    widths: Widths
+    data: Path | None = None
+    input_range: tuple[float, float] | None = None
+    classes: tuple[str, ...] = ()
+    until: str = STAGES[-1]
+
+    @property
+    def output_kind(self) -> str:
+        """What leaves the chip: 'logits', 'class' or 'accumulators'."""
+        return str(self.options.output_kind)
+
+    def reaches(self, stage: str) -> bool:
+        """Whether `stage` is to run."""
+        return STAGES.index(self.until) >= STAGES.index(stage)
+
+
+def default_output(model: Path, backend: str, board: Board) -> Path:
+    """Where a build goes when the user does not say."""
+    return Path("builds") / f"{model.stem}-{backend}-{board.name}"

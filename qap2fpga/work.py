@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The work of each stage of a build: JSON-like values in and out, everything large in the build folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qap2fpga import backends
+from qap2fpga.design import Design, Stream
+from qap2fpga.network import IntegerNetwork
+from qap2fpga.report import interface
+from qap2fpga.request import Request
+from qap2fpga.simulate import reference
+from qap2fpga.simulate.vectors import save_arrays
+
+Say = Callable[[str], None]
+Stored = dict[str, Any]
+MODEL_FILES = ("model.qonnx.onnx", "network.lowered.npz", "network.npz", "vectors.npz")
+NETLIST_VECTORS = 256
+
+
+def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
+    """From the model file to the integer network and the vectors, compared with torch and qonnx."""
+    from qap2fpga.lower import export
+    from qap2fpga.lower.prepare import Source, prepare
+
+    source = Source(request.model, request.widths, request.data, request.input_range, request.classes)
+    prepared = prepare(source, say)
+    forget("model")
+    export.write(prepared.qonnx, request.output / "model.qonnx.onnx")
+    prepared.lowered.save(request.output / "network.lowered.npz")
+    prepared.network.save(request.output / "network.npz")
+    arrays = {"recorded": prepared.recorded[:1000], "random": prepared.random, "extreme": prepared.extreme}
+    if prepared.labels is not None:
+        arrays["labels"] = prepared.labels[:1000]
+    if prepared.first_input is not None:
+        arrays["first_input"] = prepared.first_input
+    save_arrays(request.output / "vectors.npz", arrays)
+    return {"facts": prepared.facts, "simulations": [asdict(one) for one in prepared.simulations]}
+
+
+def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
+    """What `backend` makes of the network, in the build's folder of that name: a `Design` or an `HlsProject`."""
+    network, arrays = _load(request.output)
+    folder = request.output / backend
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        vectors = np.concatenate([arrays["recorded"], arrays["random"]])
+        made = backends.get(backend).load().generate(network, request.board, folder, options, vectors, say)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    kind = request.output_kind
+    return {
+        "backend": backend,
+        "design": asdict(made) | {"folder": backend},
+        "interface": interface.describe(made, network, kind, arrays),
+        "output_kind": kind,
+        "accuracy": _accuracy(network, kind, arrays),
+    }
+
+
+def simulate_c(request: Request, made: Stored, say: Say) -> list[Stored]:
+    """The C++ of an hls4ml project, every layer, on all vectors."""
+    from qap2fpga.backends.hls4ml.project import HlsProject
+    from qap2fpga.simulate import csim
+
+    network, arrays = _load(request.output)
+    project = HlsProject.restore(made["design"], request.output / made["design"]["folder"])
+    result = csim.simulate(project, network, _all(arrays), request.output / "csim", progress=say)
+    return [asdict(result)]
+
+
+def simulate_rtl(request: Request, made: Stored, say: Say) -> list[Stored]:
+    """The design's RTL in Verilator, every schedule, on all vectors."""
+    from qap2fpga.simulate import rtl
+
+    network, arrays = _load(request.output)
+    vectors = _all(arrays)
+    expected = reference.outputs(network, request.output_kind, vectors)
+    folder = request.output / "simulate"
+    result = rtl.simulate(_design(made, request.output), vectors, expected, folder, threads=1, progress=say)
+    return [asdict(one) for one in result]
+
+
+def synthesize(request: Request, made: Stored, say: Say) -> Stored:
+    """The design mapped by Yosys to the board's cells."""
+    from qap2fpga.synth import yosys
+
+    design = _design(made, request.output)
+    mapped = yosys.map_design(design, request.board, request.output / "synthesize", threads=2, progress=say)
+    return {
+        "measurement": asdict(yosys.measurement(mapped)),
+        "cells": mapped.cells,
+        "netlist": [str(path.relative_to(request.output)) for path in mapped.netlist],
+    }
+
+
+def simulate_netlist(request: Request, made: Stored, synthesized: Stored, say: Say) -> Stored:
+    """The mapped netlist in Verilator, on some of the vectors."""
+    from qap2fpga.simulate import netlist
+    from qap2fpga.synth.yosys import Synthesis
+
+    network, arrays = _load(request.output)
+    files = tuple(request.output / name for name in synthesized["netlist"])
+    chosen = _spread(arrays, NETLIST_VECTORS)
+    result = netlist.simulate_netlist(
+        _design(made, request.output),
+        request.board,
+        chosen,
+        reference.outputs(network, request.output_kind, chosen),
+        request.output / "netlist",
+        mapped=Synthesis(synthesized["cells"], files),
+        progress=say,
+    )
+    return asdict(result)
+
+
+def _load(folder: Path) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
+    with np.load(folder / "vectors.npz") as stored:
+        return IntegerNetwork.load(folder / "network.npz"), dict(stored)
+
+
+def _accuracy(network: IntegerNetwork, kind: str, arrays: dict[str, np.ndarray]) -> Stored | None:
+    """Accuracy on the recorded vectors, from what leaves the chip; the simulation proves that this is it."""
+    labels = arrays.get("labels")
+    if labels is None or network.outputs == 1 or not len(labels):
+        return None
+    found = reference.classes(kind, reference.outputs(network, kind, arrays["recorded"]))
+    return {"output": kind, "rows": len(labels), "value": float((found == labels).mean())}
+
+
+def _design(made: Stored, output: Path) -> Design:
+    """The `Design` that `generate` stored."""
+    fields = made["design"]
+    streams = {name: Stream(**fields[name]) for name in ("input", "output")}
+    return Design(
+        **{
+            **fields,
+            **streams,
+            "folder": output / fields["folder"],
+            "sources": tuple(fields["sources"]),
+            "data": tuple(fields["data"]),
+        }
+    )
+
+
+def _all(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    return np.concatenate([arrays["recorded"], arrays["random"], arrays["extreme"]])
+
+
+def _spread(arrays: dict[str, np.ndarray], count: int) -> np.ndarray:
+    """`count` vectors or a few more: extremes first, then recorded and random ones in equal parts."""
+    extreme = arrays["extreme"][: count // 4]
+    rest = (count - len(extreme) + 1) // 2
+    recorded = arrays["recorded"][:rest]
+    return np.concatenate([extreme, recorded, arrays["random"][: count - len(extreme) - len(recorded)]])

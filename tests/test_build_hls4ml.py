@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole builds with the hls4ml backend: C++ proven, and another circuit measured that says that it is another."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from qap2fpga import board as boards
+from qap2fpga import stages, work
+from qap2fpga.backends.hls4ml.options import Hls4mlOptions
+from qap2fpga.backends.rtl import estimate
+from qap2fpga.build import build
+from qap2fpga.checkpoint import file
+from qap2fpga.checkpoint.widths import Widths
+from qap2fpga.errors import CheckFailed, QapError
+from qap2fpga.progress import Progress
+from qap2fpga.report import check, content, table
+from qap2fpga.request import Request
+from tests.networks import random_model
+
+
+def run(model: Path, output: Path, until: str = "synthesize", **options) -> dict:
+    wanted = Request(model, boards.load("pynq-z2"), "hls4ml", Hls4mlOptions(**options), output, Widths(), until=until)
+    with Progress(quiet=True) as progress:
+        return build(wanted, progress)
+
+
+def shown(report: dict) -> str:
+    console = Console(file=io.StringIO(), width=150)
+    table.render([("build", report)], console)
+    return console.file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "small.pt"
+    trained = random_model(21, widths=(6, 12, 8, 4), bits=4, sparsity=0.5, rows=300)
+    file.write(trained, path, trained.labels, {})
+    return path
+
+
+@pytest.fixture(scope="session")
+def whole(model, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("build") / "hls"
+    run(model, output)
+    return output
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("hls")
+def test_the_c_is_proven_and_another_circuit_is_measured(whole):
+    report = content.load(whole)
+    assert not check.failed(report)
+    circuits = {one["compared"]: one["circuit"] for one in report["simulations"]}
+    assert circuits["C++ of hls4ml with the integer network, every layer"] == "hls4ml"
+    assert sum(circuit == "rtl" for circuit in circuits.values()) == 6
+    assert {one["circuit"] for one in report["measurements"] + report["predictions"]} == {"rtl"}
+    assert report["stand_in"]["backend"] == "rtl"
+    assert report["stand_in"]["design"]["latency_cycles"] == report["timing"]["latency_cycles"]["measured"]
+    # Nothing of the other circuit counts as the project's own.
+    assert "latency_cycles" not in report["design"]
+    assert not any(one["name"].startswith("fits") for one in report["checks"])
+    text = shown(report)
+    assert "What follows is another circuit of the same integer network" in text
+    assert text.count("(rtl circuit)") == 6
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("hls")
+def test_where_the_zeros_went(whole):
+    report = content.load(whole)
+    for layer, one in zip(report["model"]["layers"], report["design"]["layers"], strict=True):
+        assert one["in_source"] == layer["hardware"]["nonzeros"] <= layer["weights"] - layer["zeros"] < layer["weights"]
+    assert re.search(r"fc1 +72 +\d+ +\d+ +\d+ +–", shown(report))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("hls")
+def test_a_second_build_runs_nothing(whole, model, monkeypatch):
+    before = (whole / "report.json").read_bytes()
+    for name in ("model", "generate", "simulate_c", "simulate_rtl", "synthesize", "simulate_netlist"):
+        monkeypatch.setattr(work, name, lambda *_: pytest.fail("a stage ran again"))
+    run(model, whole)
+    assert (whole / "report.json").read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("hls")
+def test_a_changed_weight_in_the_source_is_found(model, tmp_path):
+    run(model, tmp_path / "hls", until="generate")
+    header = tmp_path / "hls" / "hls4ml" / "firmware" / "weights" / "w2.h"
+    text = header.read_text()
+    changed = re.sub(r"= \{(-?\d+)", lambda match: f"= {{{int(match[1]) + 1}", text)
+    assert changed != text
+    header.write_text(changed)
+    named = r"layer fc1, accumulator \(channel \d+ of the model\).*first vector 0, channel 0"
+    with pytest.raises(CheckFailed, match=named):
+        run(model, tmp_path / "hls", until="simulate")
+
+
+def test_no_circuit_stands_in_for_what_is_too_large(model, tmp_path, monkeypatch):
+    """The C++ is proven all the same; the report says why nothing was measured."""
+    monkeypatch.setattr(estimate, "MOST_LUTS", 10)
+    monkeypatch.setattr(work, "simulate_c", lambda *_: [])
+    report = run(model, tmp_path / "hls")
+    assert report["stand_in"]["refused"].startswith("unrolled, the network's")
+    assert report["measurements"] == report["predictions"] == []
+    assert report["timing"] is report["fits"] is None
+    assert not (tmp_path / "hls" / "rtl").exists()
+    assert "No circuit stands in for it: unrolled, the network's" in shown(report)
+    assert not check.failed(report)
+
+
+def test_a_bug_of_the_other_backend_is_no_refusal(model, tmp_path, monkeypatch):
+    def broken(*_: object) -> None:
+        raise CheckFailed("an adder graph is wrong")
+
+    monkeypatch.setattr(work, "simulate_c", lambda *_: [])
+    monkeypatch.setattr("qap2fpga.backends.rtl.adders.solve", broken)
+    with pytest.raises(CheckFailed, match="an adder graph is wrong"):
+        run(model, tmp_path / "hls")
+
+
+def test_options_reach_both_circuits(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(work, "simulate_c", lambda *_: [])
+    seen = {}
+    real = work.generate
+
+    def generate(request, backend, options, say):
+        seen[backend] = options
+        return real(request, backend, options, say)
+
+    monkeypatch.setattr(work, "generate", generate)
+    monkeypatch.setattr(work, "synthesize", lambda *_: pytest.fail("stop here"))
+    with pytest.raises(BaseException, match="stop here"):
+        run(model, tmp_path / "hls", clock=4.0, output_kind="class", strategy="latency")
+    assert (seen["rtl"].clock, seen["rtl"].output_kind) == (seen["hls4ml"].clock, seen["hls4ml"].output_kind)
+    script = (tmp_path / "hls" / "hls4ml" / "project.tcl").read_text()
+    assert re.search(r"clock_period\D+4(\.0)?\b", script)
+
+
+def test_the_compiler_is_asked_for_before_any_work(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(QapError, match=r"'g\+\+' was not found"):
+        run(model, tmp_path / "hls")
+    assert not (tmp_path / "hls").exists()
+
+
+def test_a_project_is_read_back_as_it_was(model, tmp_path):
+    from qap2fpga.backends.hls4ml.project import HlsProject
+
+    run(model, tmp_path / "hls", until="generate")
+    stored = json.loads((tmp_path / "hls" / stages.MARK / "generate.json").read_text())["result"]
+    project = HlsProject.restore(stored["design"], tmp_path / "hls" / "hls4ml")
+    assert (project.folder / project.sources[0]).is_file()
+    assert [trace.layer for trace in project.traces] == [0, 0, 1, 1, 2, 2]
+    assert project.interval_cycles == 1
