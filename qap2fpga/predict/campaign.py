@@ -25,6 +25,7 @@ from qap2fpga.board import Board
 from qap2fpga.errors import CheckFailed, QapError
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.predict import draw
+from qap2fpga.predict.calibration import layer_sizes
 from qap2fpga.predict.draw import Recipe
 
 # A board of each family; its size does not matter, what is too large for it is built all the same.
@@ -75,7 +76,7 @@ def measure(backend: str, recipe: Recipe, *, simulate: bool) -> dict[str, Any]:
     scratch = Path(tempfile.mkdtemp(prefix="qap2fpga-"))
     try:
         network, board = draw.network(recipe), boards.load(BOARDS[recipe.family])
-        line["network"] = describe(network)
+        line["network"] = layer_sizes(network)
         line |= _measured(backend, recipe, network, replace(board, clock_ns=recipe.clock_ns), scratch, simulate)
     except CheckFailed:
         raise
@@ -84,17 +85,6 @@ def measure(backend: str, recipe: Recipe, *, simulate: bool) -> dict[str, Any]:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return line | {"seconds": round(time.monotonic() - begin, 1)}
-
-
-def describe(network: IntegerNetwork) -> list[dict[str, int]]:
-    """The layers' sizes as they are built."""
-    return [
-        {
-            "inputs": layer.inputs, "outputs": layer.outputs, "nonzeros": layer.nonzeros,
-            "weight_bits": layer.weight_width, "input_bits": layer.input_bits, "accumulator_bits": ranges.accumulator_bits,
-        }
-        for layer, ranges in zip(network.layers, network.ranges, strict=True)
-    ]  # fmt: skip
 
 
 def _measured(

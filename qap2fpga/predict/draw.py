@@ -94,7 +94,8 @@ def _recipe(kind: str, random: np.random.Generator, seed: int) -> Recipe:
         seed=seed, kind=kind, widths=widths, input_bits=int(random.integers(4, 9)), weight_bits=tuple(bits),
         activation_bits=tuple(bits) if random.random() < 0.5 else tuple(int(v) for v in random.integers(2, 9, layers)),
         density=tuple(round(value, 3) for value in density), power_of_two=bool(random.random() < 0.35),
-        step_end=kind == "layer" and bool(random.random() < 0.7), family=str(random.choice(["xc7", "xc7", "xc7", "xcup"])),
+        step_end=kind == "layer" and bool(random.random() < 0.7),
+        family=str(random.choice(["xc7", "xc7", "xc7", "xcup"])),
         clock_ns=float(random.choice([4.0, 5.0, 8.0, 10.0])), interval=int(2 ** random.uniform(3, 8)),
     )  # fmt: skip
 
