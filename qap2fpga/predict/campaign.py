@@ -47,6 +47,10 @@ def run(
     waiting = [(number, one) for number, one in enumerate(chosen) if one.seed not in done]
     say(f"{backend}: {len(chosen) - len(waiting)} of {len(chosen)} designs are there")
     results.parent.mkdir(parents=True, exist_ok=True)
+    if results.is_file() and not results.read_bytes().endswith(b"\n"):
+        # The line that a kill cut off must not take the next one with it.
+        with results.open("a") as stream:
+            stream.write("\n")
     # A process that runs a compiler and Yosys is started afresh, so that nothing of torch is forked into it.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         jobs = ((backend, recipe, number % simulate_every == 0) for number, recipe in waiting)
