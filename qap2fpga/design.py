@@ -104,6 +104,20 @@ class Simulation:
 
 
 @dataclass(frozen=True)
+class Expectation:
+    """What a backend expects of a network before it generates anything.
+
+    `total` are resources by name; `nodes` describe the design's parts, each with its own `estimate`. Cycles are as in
+    `Design`.
+    """
+
+    interval_cycles: int
+    latency_cycles: int | None
+    total: dict[str, int]
+    nodes: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Check:
     """One number held against what was expected of it."""
 

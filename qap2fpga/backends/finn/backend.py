@@ -19,7 +19,7 @@ from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.plan import deep_pipeline
 from qap2fpga.backends.finn.tail import Tail, tail
 from qap2fpga.board import Board
-from qap2fpga.design import Design, Stream
+from qap2fpga.design import Design, Expectation, Stream
 from qap2fpga.files import write_atomically
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.quiet import quiet
@@ -43,9 +43,8 @@ def generate(
     that changed the network.
     """
     version = session.version()
-    plan = planning.plan(network, last_thresholds=options.output_kind != "accumulators")
-    costs = folding.Costs(plan, network, board, options.output_kind)
-    chosen = search.choose(costs, options)
+    plan, costs, chosen = _choose(network, board, options)
+    expected = _expect(network, board, options, plan, costs, chosen)
     progress(f"folding for a frame every {chosen.interval} cycles: {_describe(chosen)}")
     notes = padding.notes(plan, chosen.outputs)
     for note in notes:
@@ -54,6 +53,7 @@ def generate(
     folder.mkdir(parents=True, exist_ok=True)
     names = chosen.nodes(plan)
     plan = padding.padded(plan, chosen.outputs)
+    end = _tail(network, options, plan, chosen)
     write_atomically(folder / "folding.json", json.dumps(names, indent=2) + "\n")
     rtl = folder / "rtl"
     shutil.rmtree(rtl, ignore_errors=True)
@@ -61,11 +61,9 @@ def generate(
         model = _transform(network, plan, board, names, chosen, folder, scratch, vectors, progress)
         from qap2fpga.backends.finn.stitch import TOP, stitch
 
-        first, last = plan.layers[0], plan.layers[-1]
-        pe = chosen.layers[-1][1]
-        end = tail(network, options.output_kind, pe, _last_bits(plan))
         sources = stitch(model, end, rtl)
     progress(f"{len(sources.verilog)} sources and {len(sources.data)} memory contents in {rtl}")
+    first, last = plan.layers[0], plan.layers[-1]
     return Design(
         backend="finn",
         folder=rtl,
@@ -73,19 +71,53 @@ def generate(
         sources=tuple(sources.verilog),
         data=tuple(sources.data),
         input=Stream("in0", first.mw, chosen.layers[0][0], first.input_bits, first.input_signed),
-        output=_output(end, last, pe),
-        interval_cycles=chosen.interval,
-        latency_cycles=latency(plan, chosen, end, deep_pipeline=deep_pipeline(board)),
+        output=_output(end, last, chosen.layers[-1][1]),
+        interval_cycles=expected.interval_cycles,
+        latency_cycles=expected.latency_cycles,
         details={
             "finn_version": version,
             "folding": names,
-            "nodes": _nodes(plan, costs, chosen),
+            "nodes": expected.nodes,
             "widened": list(plan.widened),
             "padded": notes,
-            "estimate": asdict(chosen.cost),
+            "estimate": expected.total,
             "blackboxes": ["DSP48E1", "DSP48E2", "LUT6_2"],
         },
     )
+
+
+def expect(network: IntegerNetwork, board: Board, options: FinnOptions) -> Expectation:
+    """What `generate` would make of `network`: its folding, cycles and resources, without FINN, in a moment.
+
+    Raises `QapError` for what FINN's RTL can not do and for what does not fit.
+    """
+    return _expect(network, board, options, *_choose(network, board, options))
+
+
+def _choose(
+    network: IntegerNetwork, board: Board, options: FinnOptions
+) -> tuple[planning.Plan, folding.Costs, folding.Folding]:
+    plan = planning.plan(network, last_thresholds=options.output_kind != "accumulators")
+    costs = folding.Costs(plan, network, board, options.output_kind)
+    return plan, costs, search.choose(costs, options)
+
+
+def _expect(
+    network: IntegerNetwork, board: Board, options: FinnOptions, plan: planning.Plan, costs: folding.Costs,
+    chosen: folding.Folding,
+) -> Expectation:  # fmt: skip
+    grown = padding.padded(plan, chosen.outputs)
+    end = _tail(network, options, grown, chosen)
+    return Expectation(
+        interval_cycles=chosen.interval,
+        latency_cycles=latency(grown, chosen, end, deep_pipeline=deep_pipeline(board)),
+        total=asdict(chosen.cost),
+        nodes=_nodes(grown, costs, chosen),
+    )
+
+
+def _tail(network: IntegerNetwork, options: FinnOptions, plan: planning.Plan, chosen: folding.Folding) -> Tail:
+    return tail(network, options.output_kind, chosen.layers[-1][1], _last_bits(plan))
 
 
 def _transform(

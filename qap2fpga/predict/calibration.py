@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a backend's own expectation is worth: factors fitted to measured designs, and how far off they have been.
+
+A calibration is a file under `flows/<backend>`. It predicts `sum(factor * feature)`, where the features are what the
+backend expects of its nodes (`Expectation.nodes`), summed by kind; and it gives the interval that measured designs have
+stayed in. It carries a fingerprint of the generator: the numbers of another one are not predictions.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+from typing import Any
+
+import yaml
+
+from qap2fpga.errors import QapError
+from qap2fpga.files import PACKAGE, shipped
+from qap2fpga.network import IntegerNetwork
+
+# What of the program decides which hardware is generated and how it is mapped, by backend.
+GENERATORS = {
+    "finn": ("backends/finn", "synth/yosys.py", "synth/worker.py", "synth/cells.py"),
+    "rtl": ("backends/rtl", "lower/forms.py", "lower/requantize.py", "synth/yosys.py", "synth/worker.py",
+            "synth/cells.py"),
+}  # fmt: skip
+TOOLS = {"finn": ("finn-plus", "pyosys"), "rtl": ("alkaid", "pyosys")}
+# A prediction outside what was fitted is given, with an interval this much wider (in the logarithm).
+OUTSIDE = 3.0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One number, the interval that it is in for nearly all measured designs, and what it rests on.
+
+    `low` and `high` are equal to `value` for what follows exactly, as cycles and DSP blocks. `outside` names what of
+    the network is beyond the designs that were measured; the interval is wider then.
+    """
+
+    value: float
+    low: float
+    high: float
+    outside: tuple[str, ...] = ()
+
+    def holds(self, found: float) -> bool:
+        """Whether `found` is in the interval."""
+        return self.low <= found <= self.high
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The content of a calibration file."""
+
+    values: Mapping[str, Any]
+
+    @property
+    def current(self) -> bool:
+        """Whether the generator and the tools are those that were measured."""
+        backend = str(self.values["backend"])
+        return bool(self.values["fingerprint"] == fingerprint(backend))
+
+    def predict(self, resource: str, nodes: Sequence[Mapping[str, Any]], network: Mapping[str, float]) -> Prediction:
+        """`resource` of a design with these `nodes`; `network` are its sizes, by the names in the file's `range`."""
+        part = self.values["resources"][resource]
+        given = features(nodes, resource)
+        unknown = sorted(set(given) - set(part["factors"]))
+        value = sum(factor * given.get(kind, 0.0) for kind, factor in part["factors"].items())
+        value += sum(given[kind] for kind in unknown)
+        beyond = [f"{kind}: not among the measured designs" for kind in unknown]
+        for name, (least, most) in self.values["range"].items():
+            if name in network and not least <= network[name] <= most:
+                beyond.append(f"{name} {network[name]:g}, measured {least:g} to {most:g}")
+        low, high = _band(part["interval"], value)
+        if beyond:
+            low, high = low**OUTSIDE, high**OUTSIDE
+        return Prediction(value, value * low, value * high, tuple(beyond))
+
+
+def features(nodes: Sequence[Mapping[str, Any]], resource: str) -> dict[str, float]:
+    """What the nodes are expected to take of `resource`, by kind: a node's `features`, or its estimate by its type."""
+    total: dict[str, float] = defaultdict(float)
+    for node in nodes:
+        given = node.get("features", {}).get(resource)
+        if given is None:
+            given = {node["op_type"]: node["estimate"].get(resource) or 0}
+        for kind, value in given.items():
+            total[kind] += float(value)
+    return dict(total)
+
+
+def layer_sizes(network: IntegerNetwork) -> list[dict[str, int]]:
+    """The layers' sizes as they are built, after compaction."""
+    return [
+        {
+            "inputs": layer.inputs, "outputs": layer.outputs, "nonzeros": layer.nonzeros,
+            "weight_bits": layer.weight_width, "input_bits": layer.input_bits,
+            "accumulator_bits": ranges.accumulator_bits,
+        }
+        for layer, ranges in zip(network.layers, network.ranges, strict=True)
+    ]  # fmt: skip
+
+
+def sizes(layers: Sequence[Mapping[str, int]]) -> dict[str, float]:
+    """What the range of a calibration is stated in, from `layer_sizes`."""
+    return {
+        "layers": len(layers),
+        "nonzeros": sum(layer["nonzeros"] for layer in layers),
+        "fan_in": max(layer["inputs"] for layer in layers),
+        "neurons": max(layer["outputs"] for layer in layers),
+        "weight_bits": max(layer["weight_bits"] for layer in layers),
+        "accumulator_bits": max(layer["accumulator_bits"] for layer in layers),
+    }
+
+
+def _band(classes: Sequence[Mapping[str, float]], value: float) -> tuple[float, float]:
+    """(lowest, highest) ratio of measured to predicted, of the size class that `value` is in."""
+    for one in classes[:-1]:
+        if value < one["below"]:
+            return one["low"], one["high"]
+    return classes[-1]["low"], classes[-1]["high"]
+
+
+@lru_cache(maxsize=4)
+def load(backend: str) -> Calibration | None:
+    """The shipped calibration of `backend`, None where there is none."""
+    path = shipped("flows") / backend / "calibration.yaml"
+    if not path.is_file():
+        return None
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict) or content.get("schema") != 1:
+        raise QapError(f"{path} is not a calibration of this version", f"qap2fpga calibrate --backend {backend}")
+    return Calibration(content)
+
+
+@lru_cache(maxsize=4)
+def fingerprint(backend: str) -> str:
+    """A digest of what decides the hardware: the generator's syntax, without comments and docstrings, and the tools."""
+    hasher = hashlib.sha256()
+    for name in GENERATORS[backend]:
+        path = PACKAGE / name
+        for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            # Estimates and options do not change what is generated.
+            if source.name not in ("estimate.py", "options.py", "__init__.py"):
+                hasher.update(_syntax(source.read_text()))
+    for source in sorted((shipped("flows") / backend).glob("*.sv")):
+        hasher.update(source.read_bytes())
+    for tool in TOOLS[backend]:
+        hasher.update(f"{tool} {_version(tool)}".encode())
+    return hasher.hexdigest()[:16]
+
+
+def _syntax(text: str) -> bytes:
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree).encode()
+
+
+def _version(tool: str) -> str:
+    try:
+        return metadata.version(tool)
+    except metadata.PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From measured designs to a calibration: factors, errors on designs that were not fitted, and intervals.
+
+Non-negative least squares on the relative error. A part of the designs is held back before anything is fitted, two
+thirds of the large ones; the interval comes from cross-validation on the rest, and the held-back part says what it is
+worth.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import nnls  # type: ignore[import-untyped]
+
+from qap2fpga.errors import QapError
+from qap2fpga.predict.calibration import TOOLS, Calibration, features, fingerprint, sizes
+from qap2fpga.predict.draw import JET_SIZE
+
+SIZES = (300, 1000, 4000)
+FOLDS = 5
+# An error of a few cells in a design of a few is no error.
+SMALL = 50
+# The interval is what cross-validation has seen, and so much more of it.
+WIDEN = 1.25
+LEAST_DESIGNS = 30
+LEAST_IN_CLASS = 20
+EXACT = {"finn": ("dsp", "latency_cycles", "interval_cycles"), "rtl": ("dsp", "latency_cycles", "interval_cycles")}
+FITTED = {"finn": ("lut", "ff"), "rtl": ("lut", "ff")}
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Held:
+    """One design that was not fitted: its size and what was measured and predicted of each resource."""
+
+    seed: int
+    kind: str
+    nonzeros: int
+    measured: dict[str, float]
+    predicted: dict[str, float]
+    inside: dict[str, bool]
+
+
+def fit(
+    backend: str, lines: Sequence[Line], command: str, versions: dict[str, str]
+) -> tuple[dict[str, Any], list[Held]]:
+    """The calibration file's content, and the held-back designs.
+
+    Raises `QapError` when fewer than `LEAST_DESIGNS` designs can be fitted.
+    """
+    good = [one for one in lines if "failed" not in one]
+    kept, held = _split(good)
+    if len(kept) < LEAST_DESIGNS:
+        raise QapError(
+            f"{len(kept)} designs of {backend} to fit are too few for a calibration, {LEAST_DESIGNS} are needed",
+            "calibrate with more designs",
+        )
+    content: dict[str, Any] = {
+        "schema": 1, "backend": backend, "stage": "synthesis", "fingerprint": fingerprint(backend), "command": command,
+        "tools": {name: versions[name] for name in TOOLS[backend]},
+        "designs": _counts(good, kept, held, len(lines) - len(good)),
+        "range": _range(kept),
+        "resources": {}, "exact": {},
+    }  # fmt: skip
+    for resource in FITTED[backend]:
+        content["resources"][resource] = _fitted(resource, kept)
+    rows = [_held(one, content) for one in held]
+    for resource in FITTED[backend]:
+        content["resources"][resource]["held_back"] = _errors(
+            [(row.nonzeros, row.measured[resource], row.predicted[resource]) for row in rows]
+        ) | {"outside_interval": sum(not row.inside[resource] for row in rows)}
+    for name in EXACT[backend]:
+        content["exact"][name] = _exact(name, good)
+    return content, rows
+
+
+def _split(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
+    """(fitted, held back): every third design of a kind is held back, of those of jet size two of three."""
+    kept: list[Line] = []
+    held: list[Line] = []
+    seen: Counter[bool] = Counter()
+    for one in sorted(lines, key=lambda line: line["seed"]):
+        large = sizes(one["network"])["nonzeros"] >= JET_SIZE
+        seen[large] += 1
+        (held if (seen[large] % 3 != 0) == large else kept).append(one)
+    return kept, held
+
+
+def _counts(good: Sequence[Line], kept: Sequence[Line], held: Sequence[Line], failed: int) -> dict[str, int]:
+    kinds = Counter(one["recipe"]["kind"] for one in good)
+    large = sum(sizes(one["network"])["nonzeros"] >= JET_SIZE for one in held)
+    return {
+        "fitted": len(kept), "held_back": len(held), "held_back_of_jet_size": large, **dict(sorted(kinds.items())),
+        "failed": failed,
+    }  # fmt: skip
+
+
+def _range(lines: Sequence[Line]) -> dict[str, list[float]]:
+    rows = [sizes(one["network"]) for one in lines]
+    return {name: [min(row[name] for row in rows), max(row[name] for row in rows)] for name in rows[0]}
+
+
+def _fitted(resource: str, lines: Sequence[Line]) -> dict[str, Any]:
+    given = [features(one["nodes"], resource) for one in lines]
+    kinds = sorted({kind for one in given for kind in one})
+    matrix = np.array([[one.get(kind, 0.0) for kind in kinds] for one in given])
+    counts = np.array([float(one["measured"][resource]) for one in lines])
+    order = np.random.default_rng(0).permutation(len(lines))
+    guessed = np.zeros(len(lines))
+    for fold in range(FOLDS):
+        out = order[fold::FOLDS]
+        rest = np.setdiff1d(order, out)
+        guessed[out] = matrix[out] @ _solve(matrix[rest], counts[rest])
+    factors = _solve(matrix, counts)
+    nonzeros = [int(sizes(one["network"])["nonzeros"]) for one in lines]
+    return {
+        "factors": {kind: round(float(value), 4) for kind, value in zip(kinds, factors, strict=True)},
+        "cross_validated": _errors(list(zip(nonzeros, counts, guessed, strict=True))),
+        "interval": _intervals(counts, guessed),
+    }
+
+
+def _solve(matrix: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Non-negative factors of the least squared relative error."""
+    scale = np.maximum(counts, SMALL)
+    factors, _ = nnls(matrix / scale[:, None], counts / scale)
+    return np.asarray(factors)
+
+
+def _intervals(counts: np.ndarray, guessed: np.ndarray) -> list[dict[str, float]]:
+    """Ratios of measured to predicted by size class; a class of few designs joins the next larger one."""
+    found: list[dict[str, float]] = []
+    waiting: list[float] = []
+    for low, high in zip((0, *SIZES), (*SIZES, np.inf), strict=True):
+        chosen = (guessed >= low) & (guessed < high)
+        waiting += list(np.log(np.maximum(counts[chosen], 1) / np.maximum(guessed[chosen], 1)))
+        if len(waiting) >= LEAST_IN_CLASS or high == np.inf:
+            if len(waiting) < LEAST_IN_CLASS and found:
+                # Too few large ones to say anything of their own.
+                found[-1]["below"] = float("inf")
+                break
+            ends = WIDEN * min(waiting), WIDEN * max(waiting)
+            found.append({
+                "below": float(high), "low": round(float(np.exp(ends[0])), 4),
+                "high": round(float(np.exp(ends[1])), 4), "designs": len(waiting),
+            })  # fmt: skip
+            waiting = []
+    return found
+
+
+def _errors(rows: Sequence[tuple[int, float, float]]) -> dict[str, Any]:
+    """Relative errors in percent, in all and by size; rows are (non-zero weights, measured, predicted)."""
+    nonzeros = np.array([row[0] for row in rows])
+    errors = np.array([100 * abs(row[2] - row[1]) / max(row[1], SMALL) for row in rows])
+    classes = {
+        "all": np.ones(len(rows), bool),
+        "under 100 non-zeros": nonzeros < 100,
+        "100 to 1000": (nonzeros >= 100) & (nonzeros < JET_SIZE),
+        "1000 and more": nonzeros >= JET_SIZE,
+    }
+    return {
+        name: {
+            "designs": int(chosen.sum()),
+            "mean_percent": round(float(errors[chosen].mean()), 1),
+            "largest_percent": round(float(errors[chosen].max()), 1),
+        }
+        for name, chosen in classes.items()
+        if chosen.any()
+    }
+
+
+def _held(line: Line, content: dict[str, Any]) -> Held:
+    calibration, own = Calibration(content), sizes(line["network"])
+    made = {name: calibration.predict(name, line["nodes"], own) for name in content["resources"]}
+    measured = {name: float(line["measured"][name]) for name in made}
+    return Held(
+        line["seed"], line["recipe"]["kind"], int(own["nonzeros"]), measured,
+        {name: one.value for name, one in made.items()},
+        {name: one.holds(measured[name]) for name, one in made.items()},
+    )  # fmt: skip
+
+
+def _exact(name: str, lines: Sequence[Line]) -> dict[str, int]:
+    """In how many designs a number was measured, and how often it was another one than predicted."""
+    found = [(_number(one, name), one["predicted"][name]) for one in lines]
+    measured = [(value, predicted) for value, predicted in found if value is not None]
+    return {"designs": len(measured), "differing": sum(value != predicted for value, predicted in measured)}
+
+
+def _number(line: Line, name: str) -> float | None:
+    """Cycles are known of the designs that were simulated."""
+    value = (line.get("simulated") or {}).get(name, line["measured"].get(name))
+    return None if value is None else float(value)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AMD's own tools, where they are installed: Vitis HLS for hls4ml projects, Vivado for every design.
+
+found = vendor.find()
+planned = vendor.plan(project_or_design, board, folder, found)
+print(planned.text)
+results = vendor.run(planned)
+"""
+
+from qap2fpga.synth.vendor.result import CAVEAT, Result
+from qap2fpga.synth.vendor.resume import run
+from qap2fpga.synth.vendor.steps import HLS_STEPS, TIME_LIMITS_S, VIVADO_STEPS, Plan, Step, plan
+from qap2fpga.synth.vendor.tool import Kind, Tool, Tools, absent, find
+
+__all__ = [
+    "CAVEAT", "HLS_STEPS", "TIME_LIMITS_S", "VIVADO_STEPS", "Kind", "Plan", "Result", "Step", "Tool", "Tools",
+    "absent", "find", "plan", "run",
+]  # fmt: skip

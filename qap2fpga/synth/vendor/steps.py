@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What AMD's tools would be asked to do with a project or a design: a folder of files and the command lines in order.
+
+The folder is whole: with it and the command lines anybody can run the same flow by hand, also elsewhere. The scripts
+are those of `flows/hls4ml` and `flows/vivado` as they stand; `settings.tcl` beside them says of what.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qap2fpga.backends.hls4ml.project import HlsProject
+from qap2fpga.board import Board
+from qap2fpga.design import Design
+from qap2fpga.errors import QapError, nearest
+from qap2fpga.files import cannot_write, shipped, write_atomically
+from qap2fpga.synth.vendor.tool import PROGRAMS, Kind, Tool, Tools, absent
+
+HLS_STEPS = ("csim", "csynth", "cosim", "export")
+VIVADO_STEPS = ("synth", "route")
+# What a step needs to have run before it; "synth" needs it for an HLS project only.
+AFTER = {"cosim": "csynth", "export": "csynth", "synth": "csynth", "route": "synth"}
+TIME_LIMITS_S = {
+    "csim": 1800.0, "csynth": 4 * 3600.0, "cosim": 4 * 3600.0, "export": 3600.0, "synth": 4 * 3600.0,
+    "route": 8 * 3600.0,
+}  # fmt: skip
+SOLUTION = "hls_prj/solution1"
+CSYNTH, COSIM = "reports/csynth.xml", "reports/cosim.rpt"
+# Both the default of the HLS tool and of hls4ml's Vitis backend.
+CLOCK_UNCERTAINTY = "27%"
+# What hls4ml asks the HLS tools for.
+STANDARD = "-std=c++0x"
+FIRMWARE, VECTORS, ANSWERS = "firmware", "tb_data/tb_input_features.dat", "tb_data/tb_output_predictions.dat"
+
+Value = str | float | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of one tool. Paths are relative to the plan's folder.
+
+    `inputs` are the files that its result depends on, beside what `after` left. It must leave `reports` and `files`,
+    each under one of several names, of which the first that is there counts; a report is kept under its key.
+    """
+
+    name: str
+    kind: Kind
+    command: tuple[str, ...]
+    inputs: tuple[str, ...]
+    reports: Mapping[str, tuple[str, ...]]
+    files: Mapping[str, tuple[str, ...]]
+    time_limit_s: float
+    after: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in order, all prepared in `folder`. `vectors` is how many the testbench feeds."""
+
+    folder: Path
+    top: str
+    part: str
+    clock_ns: float
+    steps: tuple[Step, ...]
+    tools: Tools
+    vectors: int = 0
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """One sentence for each kind of tool that a step needs and that is absent."""
+        kinds = dict.fromkeys(step.kind for step in self.steps)
+        return tuple(absent(kind) for kind in kinds if self.tools.of(kind) is None)
+
+    @property
+    def text(self) -> str:
+        """What would run, as lines for a shell."""
+        lines = [f"cd {shlex.quote(str(self.folder))}"]
+        for step in self.steps:
+            lines.append(f"{shlex.join(step.command)}  # {step.name}, at most {step.time_limit_s:.0f} s")
+        return "\n".join(lines)
+
+
+def plan(
+    made: HlsProject | Design,
+    board: Board,
+    folder: Path,
+    tools: Tools,
+    *,
+    steps: Sequence[str] | None = None,
+    time_limits_s: Mapping[str, float] | None = None,
+) -> Plan:
+    """Write what the steps need into `folder`, and say what they are; nothing is run.
+
+    `steps` are names of `HLS_STEPS` (an HLS project only) and `VIVADO_STEPS`; by default all but 'route'. The clock is
+    the project's own, else the board's. Raises `QapError` for steps that can not be done, or a folder that can not be
+    written. A tool that is absent is no error here: see `Plan.missing`.
+    """
+    hls = isinstance(made, HlsProject)
+    chosen = _choose(steps, hls)
+    limits = {**TIME_LIMITS_S, **(time_limits_s or {})}
+    folder = folder.resolve()
+    part, clock_ns = (made.part, made.clock_ns) if isinstance(made, HlsProject) else (board.part, board.clock_ns)
+    if not part.lower().startswith("xc"):
+        raise QapError(f"{board.name} has the part {part}, which is not AMD's", "choose a board with a part of AMD")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = _take_project(made, folder) if isinstance(made, HlsProject) else _take_design(made, folder)
+        settings = _project_settings(made) if isinstance(made, HlsProject) else _design_settings(made)
+        values: dict[str, Value] = {"top": made.top, "part": part, "clock_ns": clock_ns, "clock": "ap_clk", **settings}
+        write_atomically(folder / "settings.tcl", tcl_settings(values))
+        for source in ("hls4ml", "vivado") if hls else ("vivado",):
+            for script in sorted((shipped("flows") / source).glob("*.tcl")):
+                write_atomically(folder / script.name, script.read_text())
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    made_steps = tuple(_step(name, made.top, files, tools, limits[name], hls) for name in chosen)
+    vectors = len((folder / VECTORS).read_text().splitlines()) if hls else 0
+    return Plan(folder, made.top, part, clock_ns, made_steps, tools, vectors)
+
+
+def _choose(steps: Sequence[str] | None, hls: bool) -> tuple[str, ...]:
+    """The steps in their order. Raises `QapError` for unknown ones, and for one without what it builds on."""
+    known = (*HLS_STEPS, *VIVADO_STEPS) if hls else VIVADO_STEPS
+    wanted = [name for name in known if name != "route"] if steps is None else list(steps)
+    for name in wanted:
+        if name not in known:
+            raise QapError(f"unknown step '{name}' of the vendor flow", nearest(name, known))
+        before = AFTER.get(name)
+        if before in known and before not in wanted:
+            raise QapError(f"step '{name}' works on what '{before}' makes", f"ask for '{before}' too")
+    return tuple(name for name in known if name in wanted)
+
+
+def _take_project(project: HlsProject, folder: Path) -> tuple[str, ...]:
+    """Copy what an HLS tool reads, laid out as hls4ml does; its stand-ins for the tool's own types stay behind."""
+    for name in (FIRMWARE, "tb_data"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.copytree(
+            project.folder / name, folder / name, ignore=shutil.ignore_patterns("ap_types", "*.so", "*.log")
+        )
+    shutil.copyfile(shipped("flows") / "hls4ml" / "testbench.cpp", folder / "testbench.cpp")
+    copied = [path for name in (FIRMWARE, "tb_data") for path in (folder / name).rglob("*") if path.is_file()]
+    return ("testbench.cpp", *sorted(path.relative_to(folder).as_posix() for path in copied))
+
+
+def _take_design(design: Design, folder: Path) -> tuple[str, ...]:
+    """Copy sources and memory contents under their own names, by which the sources find the contents."""
+    names = (*design.sources, *design.data)
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(design.folder / name, folder / name)
+    return names
+
+
+def _project_settings(project: HlsProject) -> dict[str, Value]:
+    sizes = f"-DQAP_INPUTS={project.input.elements} -DQAP_OUTPUTS={project.output.elements}"
+    return {
+        "clock_uncertainty": CLOCK_UNCERTAINTY,
+        "flags": STANDARD,
+        "bench_flags": f"{STANDARD} {sizes}",
+        "testbench": "testbench.cpp",
+        "testbench_data": "tb_data",
+        "ip_version": "1.0.0",
+        # C++ for the HLS scripts; synth.tcl is given what they make of it.
+        "hls_sources": project.sources,
+        "sources": (f"{SOLUTION}/syn/verilog/*.v",),
+        "memories": (f"{SOLUTION}/syn/verilog/*.dat",),
+    }
+
+
+def _design_settings(design: Design) -> dict[str, Value]:
+    return {"sources": design.sources, "memories": design.data}
+
+
+def tcl_settings(values: Mapping[str, Value]) -> str:
+    """A Tcl script that sets each name to its value; a tuple becomes a list."""
+    lines = ["# SPDX-License-Identifier: Apache-2.0", "# Written by qap2fpga for one design: what the scripts work on."]
+    for name, value in values.items():
+        words = " ".join(["list", *(tcl_word(one) for one in value)]) if isinstance(value, tuple) else ""
+        lines.append(f"set {name} [{words}]" if words else f"set {name} {tcl_word(str(value))}")
+    return "\n".join(lines) + "\n"
+
+
+def tcl_word(text: str) -> str:
+    """`text` as one word of Tcl that nothing is substituted in."""
+    escaped = text.replace("\\", "\\\\").replace("\n", "\\n")
+    for letter in '"$[]':
+        escaped = escaped.replace(letter, "\\" + letter)
+    return f'"{escaped}"'
+
+
+def _step(name: str, top: str, files: tuple[str, ...], tools: Tools, limit_s: float, hls: bool) -> Step:
+    kind = Kind.HLS if name in HLS_STEPS else Kind.VIVADO
+    scripts = [f"{name}.tcl", "settings.tcl", *(["project.tcl"] if kind is Kind.HLS else [])]
+    # Vivado reads the RTL that csynth made, so an HLS project's own files matter to it only through that.
+    own = () if kind is Kind.VIVADO and hls else files
+    # Only for showing what would run, where there is no tool.
+    tool = tools.of(kind) or Tool(PROGRAMS[kind][0], Path(PROGRAMS[kind][0]), "", kind)
+    before = AFTER.get(name) if hls or name != "synth" else None
+    return Step(
+        name,
+        kind,
+        tool.command(f"{name}.tcl"),
+        (*scripts, *own),
+        _reports(name, top),
+        _files(name, top),
+        limit_s,
+        before,
+    )
+
+
+def report_of(step: str, kind: str) -> str:
+    """The file that a Vivado step's report is in."""
+    return f"reports/{step}_{kind}.rpt"
+
+
+def _reports(name: str, top: str) -> dict[str, tuple[str, ...]]:
+    if name in VIVADO_STEPS:
+        return {report_of(name, kind): (report_of(name, kind),) for kind in ("utilization", "hierarchy", "timing")}
+    if name == "csynth":
+        # Of the two names, which one is written depends on the version; the first has all modules.
+        return {CSYNTH: tuple(f"{SOLUTION}/syn/report/{file}" for file in ("csynth.xml", f"{top}_csynth.xml"))}
+    return {COSIM: (f"{SOLUTION}/sim/report/{top}_cosim.rpt",)} if name == "cosim" else {}
+
+
+def _files(name: str, top: str) -> dict[str, tuple[str, ...]]:
+    """What later steps, or people, need."""
+    files: dict[str, dict[str, tuple[str, ...]]] = {
+        "csynth": {"Verilog": (f"{SOLUTION}/syn/verilog/{top}.v",)},
+        "export": {"IP": (f"{SOLUTION}/impl/ip/*.zip", f"{SOLUTION}/impl/*.zip", f"{SOLUTION}/impl/*/*.zip")},
+        "synth": {"checkpoint": ("synthesized.dcp",)},
+        "route": {"checkpoint": ("routed.dcp",)},
+    }
+    return files.get(name, {})

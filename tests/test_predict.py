@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Predictions: designs that are drawn, factors that are fitted, intervals, and when a calibration counts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from qap2fpga import board as boards
+from qap2fpga.backends import finn
+from qap2fpga.backends.finn.options import FinnOptions
+from qap2fpga.errors import CheckFailed, QapError
+from qap2fpga.predict import calibrate, calibration, campaign, draw, estimate, fit
+from qap2fpga.predict.calibration import Calibration
+
+PYNQ = boards.load("pynq-z2")
+
+
+def lines(count: int = 120, noise: float = 0.0, factor: float = 1.1) -> list[dict]:
+    """Designs of two kinds of nodes that take `factor` and twice their estimates."""
+    found = []
+    for number in range(count):
+        random = np.random.default_rng(number)
+        a, b = (int(value) for value in random.integers(100, 3000, 2))
+        lut = round((factor * a + 2 * b) * float(np.exp(random.normal(0, noise))))
+        nonzeros = int(random.integers(20, 2000))
+        found.append({
+            "seed": number, "recipe": {"kind": ("layer", "network", "jet")[number % 3]},
+            "network": [{"inputs": 16, "outputs": 8, "nonzeros": nonzeros, "weight_bits": 4, "input_bits": 4,
+                         "accumulator_bits": 10}],
+            "nodes": [{"op_type": kind, "estimate": {"lut": some, "ff": some}} for kind, some in (("a", a), ("b", b))],
+            "measured": {"lut": lut, "ff": a + b, "dsp": 3},
+            "predicted": {"lut": a + b, "dsp": 3, "latency_cycles": 5, "interval_cycles": 1},
+            "simulated": {"latency_cycles": 5, "interval_cycles": 1.0} if number % 5 == 0 else None,
+        })  # fmt: skip
+    return found
+
+
+def fitted(**changes) -> tuple[dict, list]:
+    return fit.fit("rtl", lines(**changes), "command", {"alkaid": "1", "pyosys": "2"})
+
+
+def test_drawn_designs_are_spread_and_the_same_for_a_seed():
+    chosen = draw.recipes(60, 3)
+    assert chosen == draw.recipes(60, 3)
+    kinds = Counter(one.kind for one in chosen)
+    assert kinds == {"layer": 27, "network": 24, "jet": 9}
+    # Every part of the list is a fair sample: a campaign that was stopped early is one too.
+    assert Counter(one.kind for one in chosen[:20]) == {"layer": 9, "network": 8, "jet": 3}
+    assert {bits for one in chosen for bits in one.weight_bits} == set(range(2, 9))
+    assert len({one.power_of_two for one in chosen}) == len({one.family for one in chosen}) == 2
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_a_drawn_network_is_what_its_recipe_says(number):
+    recipe = draw.recipes(12, 7)[number]
+    network = draw.network(recipe)
+    for layer, bits in zip(network.layers, recipe.weight_bits, strict=True):
+        assert layer.weight_width <= bits
+    wanted = sum(
+        round(density * a * b)
+        for density, a, b in zip(recipe.density, recipe.widths, recipe.widths[1:], strict=False)
+    )  # fmt: skip
+    # Compaction takes dead neurons out, and every output has a weight at least.
+    assert sum(layer.nonzeros for layer in network.layers) <= wanted + sum(recipe.widths[1:])
+    if recipe.kind == "jet":
+        assert sum(layer.nonzeros for layer in network.layers) > 0.8 * draw.JET_SIZE
+    vectors = np.random.default_rng(1).integers(network.input.low, network.input.high, (50, network.inputs))
+    assert len(np.unique(network.run(vectors), axis=0)) > 1
+
+
+def test_factors_are_found_and_errors_are_of_designs_that_were_not_fitted():
+    content, held = fitted()
+    assert content["resources"]["lut"]["factors"] == pytest.approx({"a": 1.1, "b": 2.0}, abs=0.01)
+    assert content["resources"]["ff"]["factors"] == pytest.approx({"a": 1.0, "b": 1.0}, abs=1e-4)
+    assert content["designs"]["fitted"] + content["designs"]["held_back"] == 120 == 40 * 3
+    large = [one for one in lines() if one["network"][0]["nonzeros"] >= draw.JET_SIZE]
+    assert content["designs"]["held_back_of_jet_size"] == -(-len(large) * 2 // 3)
+    assert len({one.seed for one in held}) == content["designs"]["held_back"]
+    assert content["exact"] == {
+        "dsp": {"designs": 120, "differing": 0},
+        "latency_cycles": {"designs": 24, "differing": 0},
+        "interval_cycles": {"designs": 24, "differing": 0},
+    }
+
+
+def test_noise_is_in_the_interval_and_in_the_published_error():
+    content, held = fitted(noise=0.08)
+    part = content["resources"]["lut"]
+    assert 3 < part["held_back"]["all"]["mean_percent"] < 12
+    for one in part["interval"]:
+        assert one["low"] < 0.9 and one["high"] > 1.1
+    assert sum(one.inside["lut"] for one in held) >= len(held) - 1
+    quiet = fitted(noise=0.001)[0]["resources"]["lut"]["interval"]
+    assert all(1.02 > one["high"] > 1 > one["low"] > 0.98 for one in quiet)
+
+
+def test_a_difference_in_what_must_be_exact_is_counted():
+    changed = lines()
+    changed[3]["measured"]["dsp"] = 4
+    content, _ = fit.fit("rtl", changed, "command", {"alkaid": "1", "pyosys": "2"})
+    assert content["exact"]["dsp"]["differing"] == 1
+
+
+def test_too_few_designs_are_no_calibration():
+    with pytest.raises(QapError, match="too few"):
+        fitted(count=40)
+
+
+def test_failed_designs_are_counted_and_left_out():
+    broken = [*lines(), {"seed": 500, "recipe": {"kind": "jet"}, "failed": "too large"}]
+    content, _ = fit.fit("rtl", broken, "command", {"alkaid": "1", "pyosys": "2"})
+    assert content["designs"]["failed"] == 1
+
+
+def test_outside_the_measured_range_is_said_and_widens():
+    content, _ = fitted(noise=0.05)
+    known = Calibration(content)
+    nodes = [{"op_type": "a", "estimate": {"lut": 400}}, {"op_type": "b", "estimate": {"lut": 600}}]
+    inside = calibration.sizes(lines()[0]["network"])
+    usual = known.predict("lut", nodes, inside)
+    beyond = known.predict("lut", nodes, {**inside, "weight_bits": 16.0})
+    assert not usual.outside and beyond.outside == ("weight_bits 16, measured 4 to 4",)
+    assert usual.value == beyond.value
+    assert beyond.low < usual.low < usual.value < usual.high < beyond.high
+    strange = known.predict("lut", [*nodes, {"op_type": "c", "estimate": {"lut": 100}}], inside)
+    assert strange.value == usual.value + 100 and strange.outside == ("c: not among the measured designs",)
+
+
+def test_a_calibration_of_another_generator_does_not_count(monkeypatch):
+    content, _ = fitted()
+    network = draw.network(draw.recipes(1, 7)[0])
+    monkeypatch.setattr(calibration, "load", lambda backend: Calibration(content))
+    nodes, layers = lines()[0]["nodes"], calibration.layer_sizes(network)
+    found, calibrated = estimate.predict("rtl", nodes, {"lut": 7, "dsp": 0}, layers)
+    assert calibrated and found["lut"].low < found["lut"].value < found["lut"].high
+    monkeypatch.setitem(content, "fingerprint", "of another program")
+    found, calibrated = estimate.predict("rtl", nodes, {"lut": 7, "dsp": 0}, layers)
+    assert not calibrated and (found["lut"].low, found["lut"].value) == (7, 7)
+
+
+def test_the_fingerprint_is_of_what_is_generated_and_not_of_comments(tmp_path, monkeypatch):
+    source = tmp_path / "backends" / "rtl" / "layer.py"
+    source.parent.mkdir(parents=True)
+    for name in calibration.GENERATORS["rtl"][1:]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
+    monkeypatch.setattr(calibration, "PACKAGE", tmp_path)
+
+    def now(text: str) -> str:
+        source.write_text(text)
+        calibration.fingerprint.cache_clear()
+        return calibration.fingerprint("rtl")
+
+    first = now('"""A."""\ndef f():\n    """Doc."""\n    return 1\n')
+    assert now('"""B."""\n# why\ndef f():\n    """Other."""\n    return 1\n') == first
+    assert now('"""B."""\ndef f():\n    """Other."""\n    return 2\n') != first
+    calibration.fingerprint.cache_clear()
+
+
+def test_a_campaign_resumes_behind_what_is_there(tmp_path, monkeypatch):
+    """A line that a kill cut off is measured again, a finished one is not."""
+    chosen = draw.recipes(4, 1)
+    results = tmp_path / "designs.jsonl"
+    there = [{"seed": one.seed, "failed": "was there", "recipe": asdict(one)} for one in chosen]
+    results.write_text(json.dumps(there[0]) + "\n" + json.dumps(there[1]) + "\n" + json.dumps(there[2])[:40])
+    asked = []
+
+    def finished(pool, jobs, most):
+        asked.extend(jobs)
+        return [{"seed": recipe.seed, "failed": "new", "recipe": asdict(recipe)} for _, recipe, _ in asked]
+
+    monkeypatch.setattr(campaign, "_finished", finished)
+    found = campaign.run("rtl", chosen, results, 1, lambda text: None)
+    assert [recipe.seed for _, recipe, _ in asked] == [chosen[2].seed, chosen[3].seed]
+    assert [one["failed"] for one in found] == ["was there", "was there", "new", "new"]
+    assert [one["seed"] for one in campaign.read(results)] == [one.seed for one in chosen]
+
+
+def test_a_design_that_fails_is_a_line_and_a_bug_is_not(monkeypatch):
+    recipe = draw.recipes(1, 1)[0]
+
+    def refuse(*_: object) -> None:
+        raise QapError("too large")
+
+    def broken(*_: object) -> None:
+        raise CheckFailed("not equal")
+
+    monkeypatch.setattr(campaign, "_measured", refuse)
+    assert campaign.measure("rtl", recipe, simulate=False)["failed"] == "too large"
+    monkeypatch.setattr(campaign, "_measured", broken)
+    with pytest.raises(CheckFailed, match="not equal"):
+        campaign.measure("rtl", recipe, simulate=False)
+
+
+def test_designs_of_another_generator_are_not_mixed_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(campaign, "run", lambda *_, **__: lines())
+    monkeypatch.setattr(calibrate, "fingerprint", lambda backend: "one")
+    content = calibrate.calibrate("rtl", 120, 1, 1, tmp_path, lambda text: None)
+    assert (tmp_path / "calibration.yaml").is_file() and (tmp_path / "page.svg").stat().st_size > 1000
+    text = (tmp_path / "page.md").read_text()
+    assert f"{content['designs']['fitted']} random designs were fitted" in text
+    monkeypatch.setattr(calibrate, "fingerprint", lambda backend: "two")
+    with pytest.raises(QapError, match="older generator"):
+        calibrate.calibrate("rtl", 120, 1, 1, tmp_path, lambda text: None)
+
+
+def test_what_finn_expects_needs_no_finn_and_says_what_does_not_fit():
+    network = draw.network(draw.recipes(12, 7)[1])
+    expected = finn.expect(network, PYNQ, FinnOptions())
+    assert expected.interval_cycles >= 1 and expected.total["lut"] == sum(
+        node["estimate"]["lut"] for node in expected.nodes
+    )
+    tiny = estimate.estimate(network, "finn", replace(PYNQ, dsp=1), FinnOptions())
+    assert tiny.refused and tiny.fits is None
+    assert estimate.estimate(network, "finn", PYNQ, FinnOptions()).fits
