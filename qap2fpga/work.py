@@ -62,6 +62,7 @@ def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
     return {
         "backend": backend,
         "design": asdict(made) | {"folder": backend},
+        "predicted": _predicted(made, network) if isinstance(made, Design) else None,
         "interface": interface.describe(made, network, kind, arrays),
         "output_kind": kind,
         "accuracy": _accuracy(network, kind, arrays),
@@ -147,6 +148,21 @@ def run_vendor(plan: Plan, say: Say) -> list[Stored]:
     from qap2fpga.synth import vendor
 
     return [asdict(one) for one in vendor.run(plan, progress=say)]
+
+
+def _predicted(design: Design, network: IntegerNetwork) -> Stored:
+    """The calibrated resources of a design, by name, and whether they are calibrated."""
+    from qap2fpga.predict.calibration import layer_sizes, load
+    from qap2fpga.predict.estimate import predict
+
+    details = design.details
+    made, calibrated = predict(design.backend, details["nodes"], details["estimate"], layer_sizes(network))
+    known = load(design.backend)
+    return {
+        "calibrated": calibrated,
+        "intervals": {name: asdict(one) for name, one in made.items()},
+        "lut_per_bop": known.values["lut_per_bop"] if known is not None and calibrated else None,
+    }
 
 
 def _load(folder: Path) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:

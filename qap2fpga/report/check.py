@@ -7,6 +7,7 @@ from typing import Any
 
 from qap2fpga import backends
 from qap2fpga.design import Check
+from qap2fpga.report import resources
 
 RESOURCES = ("lut", "ff", "dsp", "bram18")
 
@@ -46,8 +47,8 @@ def fits(report: dict[str, Any]) -> dict[str, Any] | None:
 def all_checks(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
     """Every check that the report's content allows."""
     return [
-        *_mismatches(report), *_cycles(report), *_dsp(report), *_interval_of_hls(report), *_clock(report),
-        *_board(report, allow_oversize=allow_oversize),
+        *_mismatches(report), *_cycles(report), *_dsp(report), *_resources(report), *_interval_of_hls(report),
+        *_clock(report), *_board(report, allow_oversize=allow_oversize),
     ]  # fmt: skip
 
 
@@ -81,6 +82,12 @@ def _cycles(report: dict[str, Any]) -> list[Check]:
         why = "" if predicted == measured else advice.cycles
         checks.append(Check(name, f"{predicted:g} cycles", f"{measured:g} cycles", predicted == measured, why))
     return checks
+
+
+def _resources(report: dict[str, Any]) -> list[Check]:
+    measured = open_measurement(report)
+    predicted = next((one for one in report["predictions"] if one["what"] == "resources"), None)
+    return resources.checks(predicted, measured) if predicted and measured else []
 
 
 def _interval_of_hls(report: dict[str, Any]) -> list[Check]:

@@ -93,7 +93,7 @@ def collect(request: Request, digest: str, results: Results, versions: dict[str,
         simulations += [{"circuit": name, **one} for one in hardware]
         if results.synthesized is not None:
             report["measurements"].append({"circuit": name, **results.synthesized["measurement"]})
-        report["predictions"] = [{"circuit": name, **one} for one in _predictions(circuit["design"], versions)]
+        report["predictions"] = [{"circuit": name, **one} for one in _predictions(circuit, versions)]
         report["timing"] = _timing(circuit["design"], results.simulated, request.board)
     for one in results.vendor or []:
         if one["simulation"] is not None:
@@ -107,8 +107,9 @@ def collect(request: Request, digest: str, results: Results, versions: dict[str,
     return report
 
 
-def _predictions(design: Stored, versions: dict[str, Any]) -> list[Stored]:
+def _predictions(circuit: Stored, versions: dict[str, Any]) -> list[Stored]:
     """Cycles, and resources where the backend estimates them, in all and part by part."""
+    design = circuit["design"]
     by = {"tool": "qap2fpga", "version": versions["qap2fpga"], "stage": "estimate"}
     cycles = {key: design[key] for key in ("interval_cycles", "latency_cycles")}
     found: list[Stored] = [{"what": "cycles", **cycles, **by}]
@@ -116,7 +117,8 @@ def _predictions(design: Stored, versions: dict[str, Any]) -> list[Stored]:
     if estimate:
         nodes = design["details"].get("nodes", [])
         parts = {node["name"]: node["estimate"] for node in nodes if "estimate" in node}
-        found.append({"what": "resources", **by, "total": estimate, "parts": parts})
+        found.append({"what": "resources", **by, "of_stage": "synthesis", "total": estimate, "parts": parts,
+                      **circuit["predicted"]})  # fmt: skip
     return found
 
 
