@@ -30,6 +30,13 @@ def build(request: Request, progress: Progress) -> dict[str, Any]:
     return report
 
 
+def plan(request: Request, progress: Progress) -> str:
+    """Generate, and say what AMD's tools would be asked to do then, installed or not."""
+    build(replace(request, until="generate"), progress)
+    made = work.plan_vendor(request, stages.stored(request.output, "generate"), installed=False)
+    return "AMD's tools have nothing to do" if made is None else "\n".join([made.text, *made.missing])
+
+
 def _require(request: Request) -> None:
     """Everything that later stages need, before the first one starts."""
     for path in (request.model, request.data):
@@ -80,7 +87,21 @@ def _stages(request: Request, folder: BuildFolder) -> Results:
     results = replace(results, made=made)
     if backends.get(name).stand_in:
         return _c_and_stand_in(request, folder, key, results)
-    return _prove(request, folder, key, results) if request.reaches("simulate") else results
+    if request.reaches("simulate"):
+        results = _prove(request, folder, key, results)
+    return _vendor(request, folder, key, results) if request.reaches("synthesize") else results
+
+
+def _vendor(request: Request, folder: BuildFolder, key: str, results: Results) -> Results:
+    """AMD's tools, where they are installed or asked for."""
+    assert results.made is not None
+    plan = work.plan_vendor(request, results.made)
+    if plan is None:
+        return results
+    # Each step is resumed by what it depends on itself; here it is about the report.
+    key = digest(key, plan.text, [tool and tool.version for tool in (plan.tools.hls, plan.tools.vivado)])
+    title = f"vendor: {', '.join(step.name for step in plan.steps)}"
+    return replace(results, vendor=folder.stage("vendor", title, key, lambda say: work.run_vendor(plan, say)))
 
 
 def _c_and_stand_in(request: Request, folder: BuildFolder, key: str, results: Results) -> Results:
@@ -92,6 +113,11 @@ def _c_and_stand_in(request: Request, folder: BuildFolder, key: str, results: Re
         results = replace(results, csim=folder.stage(*compare))
     if not request.reaches("synthesize"):
         return results
+    results = _vendor(request, folder, key, results)
+    if results.vendor is not None:
+        return results
+    from qap2fpga.synth import vendor
+
     other, options = backend.stand_in, backend.stand_in_options(request.options)
 
     def generate(say: work.Say) -> dict[str, Any]:
@@ -103,7 +129,10 @@ def _c_and_stand_in(request: Request, folder: BuildFolder, key: str, results: Re
                 raise
             return {"backend": other, "refused": str(error)}
 
-    stand_in = folder.stage("stand-in", f"generate: {other}, to stand in for synthesis", key, generate)
+    def stand_in_for_absent(say: work.Say) -> dict[str, Any]:
+        return generate(say) | {"why": vendor.absent(vendor.Kind.HLS)}
+
+    stand_in = folder.stage("stand-in", f"generate: {other}, to stand in for synthesis", key, stand_in_for_absent)
     results = replace(results, stand_in=stand_in)
     return results if results.circuit is None else _prove(request, folder, key, results)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +33,9 @@ Bits = Annotated[str | None, typer.Option(help="one number, or one a layer: 6 or
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one message and exit code 2, a failed check in 1."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As an exception: what was started is then stopped on the way out.
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         app(standalone_mode=True)
     except QapError as error:
@@ -85,6 +89,14 @@ def build(
     reuse_factor: Annotated[
         int | None, typer.Option(help="hls4ml: products that share a multiplier [1: fully unrolled]")
     ] = None,
+    vendor: Annotated[
+        str | None,
+        typer.Option(
+            help="steps for AMD's tools: csim, csynth, cosim, export (hls4ml), synth, route; or none "
+            "[csim, csynth, synth where the tools are installed]"
+        ),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="generate, and show what AMD's tools would run")] = False,
     allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,
     until: Annotated[str, typer.Option(help="last stage: model, generate, simulate or synthesize")] = "synthesize",
     check: Annotated[
@@ -97,6 +109,7 @@ def build(
     from qap2fpga import backends
     from qap2fpga import board as boards
     from qap2fpga.build import build as run
+    from qap2fpga.build import plan as show_plan
     from qap2fpga.checkpoint.widths import Widths
     from qap2fpga.progress import Progress
     from qap2fpga.report import table
@@ -132,8 +145,12 @@ def build(
         _range(input_range),
         tuple(classes.split(",")) if classes else (),
         until,
+        None if vendor is None else tuple(name for name in vendor.split(",") if name != "none"),
     )
     with Progress(quiet=quiet) as progress:
+        if plan:
+            print(show_plan(request, progress))
+            return
         report = run(request, progress)
     if not quiet:
         table.render([(str(request.output), report)], _console())

@@ -15,7 +15,10 @@ STAGES = ("model", "generate", "simulate", "synthesize")
 
 @dataclass(frozen=True)
 class Request:
-    """What to build. `options` is the backend's own options object; `until` is one of `STAGES`."""
+    """What to build. `options` is the backend's own options object; `until` is one of `STAGES`.
+
+    `vendor` are the steps that AMD's tools are to run; None: those of `VENDOR_STEPS` whose tool is installed.
+    """
 
     model: Path
     board: Board
@@ -27,6 +30,7 @@ class Request:
     input_range: tuple[float, float] | None = None
     classes: tuple[str, ...] = ()
     until: str = STAGES[-1]
+    vendor: tuple[str, ...] | None = None
 
     @property
     def output_kind(self) -> str:

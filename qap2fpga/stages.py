@@ -53,6 +53,11 @@ def program_digest() -> str:
     return hasher.hexdigest()[:32]
 
 
+def stored(folder: Path, name: str) -> Any:
+    """What stage `name` of the build in `folder` left."""
+    return json.loads((folder / MARK / f"{name}.json").read_text())["result"]
+
+
 class BuildFolder:
     """One build's folder, locked while it is open. A folder that the run made and left empty is taken away."""
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qap2fpga import backends
+from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.design import Design, Stream
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.report import interface
 from qap2fpga.request import Request
 from qap2fpga.simulate import reference
 from qap2fpga.simulate.vectors import save_arrays
+from qap2fpga.synth.vendor.steps import Plan
 
 Say = Callable[[str], None]
 Stored = dict[str, Any]
@@ -60,6 +62,7 @@ def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
     return {
         "backend": backend,
         "design": asdict(made) | {"folder": backend},
+        "predicted": _predicted(made, network) if isinstance(made, Design) else None,
         "interface": interface.describe(made, network, kind, arrays),
         "output_kind": kind,
         "accuracy": _accuracy(network, kind, arrays),
@@ -68,11 +71,10 @@ def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
 
 def simulate_c(request: Request, made: Stored, say: Say) -> list[Stored]:
     """The C++ of an hls4ml project, every layer, on all vectors."""
-    from qap2fpga.backends.hls4ml.project import HlsProject
     from qap2fpga.simulate import csim
 
     network, arrays = _load(request.output)
-    project = HlsProject.restore(made["design"], request.output / made["design"]["folder"])
+    project = _project(made, request.output)
     result = csim.simulate(project, network, _all(arrays), request.output / "csim", progress=say)
     return [asdict(result)]
 
@@ -122,6 +124,47 @@ def simulate_netlist(request: Request, made: Stored, synthesized: Stored, say: S
     return asdict(result)
 
 
+def plan_vendor(request: Request, made: Stored, *, installed: bool = True) -> Plan | None:
+    """What AMD's tools are to do with the design or project, written to the folder `vendor`; None: nothing.
+
+    Without a wish of the user's these are the usual steps, of tools that are there if `installed`.
+    """
+    from qap2fpga.synth import vendor
+
+    hls, found = backends.get(made["backend"]).stand_in != "", vendor.find()
+    steps = request.vendor
+    if steps is None:
+        kinds = {kind for kind in vendor.Kind if found.of(kind) is not None or not installed}
+        steps = vendor.usual_steps(kinds, hls=hls)
+    if not steps:
+        return None
+    design = _project(made, request.output) if hls else _design(made, request.output)
+    board = replace(request.board, clock_ns=made["design"]["details"].get("clock_ns") or request.board.clock_ns)
+    return vendor.plan(design, board, request.output / "vendor", found, steps=steps)
+
+
+def run_vendor(plan: Plan, say: Say) -> list[Stored]:
+    """What each step of AMD's tools found."""
+    from qap2fpga.synth import vendor
+
+    return [asdict(one) for one in vendor.run(plan, progress=say)]
+
+
+def _predicted(design: Design, network: IntegerNetwork) -> Stored:
+    """The calibrated resources of a design, by name, and whether they are calibrated."""
+    from qap2fpga.predict.calibration import layer_sizes, load
+    from qap2fpga.predict.estimate import predict
+
+    details = design.details
+    made, calibrated = predict(design.backend, details["nodes"], details["estimate"], layer_sizes(network))
+    known = load(design.backend)
+    return {
+        "calibrated": calibrated,
+        "intervals": {name: asdict(one) for name, one in made.items()},
+        "lut_per_bop": known.values["lut_per_bop"] if known is not None and calibrated else None,
+    }
+
+
 def _load(folder: Path) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
     with np.load(folder / "vectors.npz") as stored:
         return IntegerNetwork.load(folder / "network.npz"), dict(stored)
@@ -149,6 +192,11 @@ def _design(made: Stored, output: Path) -> Design:
             "data": tuple(fields["data"]),
         }
     )
+
+
+def _project(made: Stored, output: Path) -> HlsProject:
+    """The `HlsProject` that `generate` stored."""
+    return HlsProject.restore(made["design"], output / made["design"]["folder"])
 
 
 def _all(arrays: dict[str, np.ndarray]) -> np.ndarray:

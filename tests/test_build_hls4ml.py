@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from qap2fpga import board as boards
 from qap2fpga import stages, work
 from qap2fpga.backends.hls4ml.options import Hls4mlOptions
 from qap2fpga.backends.rtl import estimate
-from qap2fpga.build import build
+from qap2fpga.build import build, plan
 from qap2fpga.checkpoint import file
 from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.errors import CheckFailed, QapError
@@ -23,10 +24,16 @@ from qap2fpga.progress import Progress
 from qap2fpga.report import check, content, table
 from qap2fpga.request import Request
 from tests.networks import random_model
+from tests.vendor import FAKES, needs_tclsh
+
+
+def request(model: Path, output: Path, until: str = "synthesize", vendor=None, **options) -> Request:
+    made = Hls4mlOptions(**options)
+    return Request(model, boards.load("pynq-z2"), "hls4ml", made, output, Widths(), until=until, vendor=vendor)
 
 
 def run(model: Path, output: Path, until: str = "synthesize", **options) -> dict:
-    wanted = Request(model, boards.load("pynq-z2"), "hls4ml", Hls4mlOptions(**options), output, Widths(), until=until)
+    wanted = request(model, output, until, **options)
     with Progress(quiet=True) as progress:
         return build(wanted, progress)
 
@@ -161,3 +168,50 @@ def test_a_project_is_read_back_as_it_was(model, tmp_path):
     assert (project.folder / project.sources[0]).is_file()
     assert [trace.layer for trace in project.traces] == [0, 0, 1, 1, 2, 2]
     assert project.interval_cycles == 1
+
+
+@needs_tclsh
+def test_where_an_hls_tool_is_nothing_stands_in(model, tmp_path, monkeypatch):
+    """The tools are stand-ins: their numbers are made up, their way into the report is not."""
+    monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
+    report = run(model, tmp_path / "hls")
+    assert report["stand_in"] is report["timing"] is None
+    assert [one["step"] for one in report["vendor"]] == ["csim", "csynth", "synth"]
+    assert [(one["circuit"], one["stage"]) for one in report["measurements"]] == [
+        ("hls4ml", "hls"), ("hls4ml", "synthesis"),
+    ]  # fmt: skip
+    assert {one["engine"] for one in report["simulations"]} >= {"g++", "Vitis HLS C simulation"}
+    # The stand-ins report another interval than was asked for, and a clock that is not met.
+    assert {one["name"].rsplit(" by ")[0] for one in check.failed(report)} == {
+        "initiation interval",
+        "clock after synth",
+    }
+    text = shown(report)
+    assert "stand-ins of AMD's tools only" in json.dumps(report) and "csynth, Vitis HLS 2023.2" in text
+    before = (tmp_path / "hls" / "report.json").read_bytes()
+    monkeypatch.setattr(work, "run_vendor", lambda *_: pytest.fail("ran again"))
+    run(model, tmp_path / "hls")
+    assert (tmp_path / "hls" / "report.json").read_bytes() == before
+
+
+@needs_tclsh
+def test_the_user_may_do_without_amds_tools(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
+    monkeypatch.setattr(work, "simulate_c", lambda *_: [])
+    monkeypatch.setattr(estimate, "MOST_LUTS", 10)
+    report = run(model, tmp_path / "hls", vendor=())
+    assert report["vendor"] is None and report["stand_in"]["refused"]
+
+
+def test_what_was_asked_for_and_is_absent_is_an_error(model, tmp_path):
+    with pytest.raises(QapError, match="Vitis HLS is absent"):
+        run(model, tmp_path / "hls", vendor=("csynth",))
+
+
+def test_a_plan_runs_nothing(model, tmp_path):
+    with Progress(quiet=True) as progress:
+        text = plan(request(model, tmp_path / "hls"), progress)
+    assert "vitis-run --mode hls --tcl csynth.tcl" in text and "-source synth.tcl" in text
+    assert "Vitis HLS is absent" in text and "Vivado is absent" in text
+    folder = tmp_path / "hls" / "vendor"
+    assert (folder / "csynth.tcl").is_file() and not (folder / "logs").exists()

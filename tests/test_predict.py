@@ -88,6 +88,16 @@ def test_factors_are_found_and_errors_are_of_designs_that_were_not_fitted():
     }
 
 
+def test_bops_alone_are_said_to_be_worth_little():
+    band = fitted()[0]["lut_per_bop"]
+    assert 0 < band["low"] < band["median"] < band["high"]
+    one = lines()[0]
+    alike = fit._per_bop([one])
+    layer = one["network"][0]
+    total = 16 * 8 * (layer["nonzeros"] / 128 * 16 + 4 + 4 + 4)
+    assert alike["median"] == pytest.approx(one["measured"]["lut"] / total, abs=1e-4)
+
+
 def test_noise_is_in_the_interval_and_in_the_published_error():
     content, held = fitted(noise=0.08)
     part = content["resources"]["lut"]

@@ -64,8 +64,9 @@ def finished(**total: int | None) -> dict[str, Any]:
             asdict(Simulation("Verilator", "5.48", "RTL", 2164, 0, None, 137, 64.0)) | {"circuit": "finn"},
         ],
         "stand_in": None,
+        "vendor": None,
         "measurements": [
-            asdict(Measurement("Yosys", "0.70", Stage.SYNTHESIS, Resources())) | {"total": measured, "circuit": "finn"}
+            asdict(Measurement("yosys", "0.70", Stage.SYNTHESIS, Resources())) | {"total": measured, "circuit": "finn"}
         ],
         "predictions": [
             {"circuit": "finn", "what": "cycles", "interval_cycles": 64, "latency_cycles": 137, "stage": "estimate"},
@@ -249,7 +250,7 @@ def test_one_build_is_shown_with_where_its_numbers_are_from() -> None:
     assert row(text, "latency") == ["137", "137", "1,370 ns"]
     assert row(text, "interval") == ["64", "64", "1,562,500 frames/s"]
     assert row(text, "fc1") == ["16×64", "16×60", "6", "8", "15", "80.0 %", "28,100", "9,840"]
-    assert "Yosys 0.70, synthesis" in text
+    assert "yosys 0.70, synthesis" in text
     assert f"LUT per BOP {5000 / 28100.25:.4f}" in text
     assert "Checks 6 of 6 passed" in text
     assert "76.15 % of 499 rows" in text
@@ -316,7 +317,7 @@ def test_builds_stand_side_by_side() -> None:
     assert row(text, "model") == ["net[v2].pt"] * 3
     assert row(text, "accuracy") == ["76.15 %", "76.15 %", "–"]
     assert row(text, "LUT") == ["5,000", "60,000", "–"]
-    assert row(text, "measured by") == ["Yosys, synthesis", "Yosys, synthesis", "–"]
+    assert row(text, "measured by") == ["yosys, synthesis", "yosys, synthesis", "–"]
     assert row(text, "latency") == ["137 cycles", "137 cycles", "–"]
     assert row(text, "interval") == ["64 cycles", "64 cycles", "–"]
     assert row(text, "mismatches") == ["0", "3", "0"]

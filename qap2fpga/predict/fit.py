@@ -17,6 +17,7 @@ import numpy as np
 from scipy.optimize import nnls  # type: ignore[import-untyped]
 
 from qap2fpga.errors import QapError
+from qap2fpga.lower.bops import equation
 from qap2fpga.predict.calibration import TOOLS, Calibration, features, fingerprint, sizes
 from qap2fpga.predict.draw import JET_SIZE
 
@@ -65,7 +66,7 @@ def fit(
         "tools": {name: versions[name] for name in TOOLS[backend]},
         "designs": _counts(good, kept, held, len(lines) - len(good)),
         "range": _range(kept),
-        "resources": {}, "exact": {},
+        "resources": {}, "exact": {}, "lut_per_bop": _per_bop(kept),
     }  # fmt: skip
     for resource in FITTED[backend]:
         content["resources"][resource] = _fitted(resource, kept)
@@ -123,6 +124,22 @@ def _fitted(resource: str, lines: Sequence[Line]) -> dict[str, Any]:
         "cross_validated": _errors(list(zip(nonzeros, counts, guessed, strict=True))),
         "interval": _intervals(counts, guessed),
     }
+
+
+def _per_bop(lines: Sequence[Line]) -> dict[str, float]:
+    """LUTs by the paper's BOPs: the band of nine designs in ten, and how wide it is says what BOPs alone are worth."""
+    ratios = []
+    for one in lines:
+        total = sum(
+            equation(
+                layer["inputs"], layer["outputs"], layer["nonzeros"] / (layer["inputs"] * layer["outputs"]),
+                layer["input_bits"], layer["weight_bits"],
+            )
+            for layer in one["network"]
+        )  # fmt: skip
+        ratios.append(one["measured"]["lut"] / total)
+    low, middle, high = (float(value) for value in np.quantile(ratios, (0.05, 0.5, 0.95)))
+    return {"low": round(low, 4), "median": round(middle, 4), "high": round(high, 4)}
 
 
 def _solve(matrix: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 
 from qap2fpga import backends
 from qap2fpga.design import Check
+from qap2fpga.report import resources
 
 RESOURCES = ("lut", "ff", "dsp", "bram18")
 
@@ -14,6 +15,11 @@ RESOURCES = ("lut", "ff", "dsp", "bram18")
 def latest(report: dict[str, Any]) -> dict[str, Any] | None:
     """The measurement that counts for the board: the last one that was made."""
     return report["measurements"][-1] if report["measurements"] else None
+
+
+def open_measurement(report: dict[str, Any]) -> dict[str, Any] | None:
+    """What Yosys measured, which predictions are about; None where it did not run."""
+    return next((one for one in report["measurements"] if one["tool"] == "yosys"), None)
 
 
 def fits(report: dict[str, Any]) -> dict[str, Any] | None:
@@ -41,7 +47,10 @@ def fits(report: dict[str, Any]) -> dict[str, Any] | None:
 
 def all_checks(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
     """Every check that the report's content allows."""
-    return [*_mismatches(report), *_cycles(report), *_dsp(report), *_board(report, allow_oversize=allow_oversize)]
+    return [
+        *_mismatches(report), *_cycles(report), *_dsp(report), *_resources(report), *_interval_of_hls(report),
+        *_clock(report), *_board(report, allow_oversize=allow_oversize),
+    ]  # fmt: skip
 
 
 def failed(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -76,8 +85,40 @@ def _cycles(report: dict[str, Any]) -> list[Check]:
     return checks
 
 
+def _resources(report: dict[str, Any]) -> list[Check]:
+    measured = open_measurement(report)
+    predicted = next((one for one in report["predictions"] if one["what"] == "resources"), None)
+    return resources.checks(predicted, measured) if predicted and measured else []
+
+
+def _interval_of_hls(report: dict[str, Any]) -> list[Check]:
+    """Whether the HLS tool reached the interval that its source asks for."""
+    checks = []
+    for one in report["vendor"] or []:
+        if one["step"] != "csynth" or one["interval_max"] is None:
+            continue
+        asked, found = report["design"]["interval_cycles"], one["interval_max"]
+        why = "" if found <= asked else "the tool could not pipeline it so: a slower clock, or a larger reuse factor"
+        name = f"initiation interval by {one['tool']}"
+        checks.append(Check(name, f"{asked} cycles", f"{found} cycles", found <= asked, why))
+    return checks
+
+
+def _clock(report: dict[str, Any]) -> list[Check]:
+    """Whether Vivado's timing analysis meets the clock; before routing it is an estimate of its own."""
+    checks = []
+    for one in report["vendor"] or []:
+        if one["wns_ns"] is None:
+            continue
+        met = one["wns_ns"] >= 0
+        found = f"worst slack {one['wns_ns']:g} ns"
+        why = "" if met else f"the shortest period is {one['period_ns']:g} ns: give a slower clock, or more stages"
+        checks.append(Check(f"clock after {one['step']} by {one['tool']}", f"{one['target_ns']:g} ns", found, met, why))
+    return checks
+
+
 def _dsp(report: dict[str, Any]) -> list[Check]:
-    measured = latest(report)
+    measured = open_measurement(report)
     predicted = next((one["total"].get("dsp") for one in report["predictions"] if one["what"] == "resources"), None)
     if measured is None or predicted is None or measured["total"]["dsp"] is None:
         return []
@@ -88,8 +129,9 @@ def _dsp(report: dict[str, Any]) -> list[Check]:
 
 def _board(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
     use = report["fits"]
-    # A circuit that stands in for another is information, not what the user wants on the board.
-    if use is None or use["circuit"] != report["backend"]:
+    # A circuit that stands in for another is information, not what the user wants on the board; and HLS tools state
+    # several times what synthesis finds.
+    if use is None or use["circuit"] != report["backend"] or use["stage"] == "hls":
         return []
     over = [
         f"{name.upper()} {one['used']} of {one['available']}"

@@ -21,13 +21,15 @@ Stored = dict[str, Any]
 class Results:
     """What the stages of a build stored; None for one that did not run.
 
-    `made` is what the backend generated. `stand_in` is another backend's circuit of the same integer network, for a
-    backend whose own needs a tool that is not there; then it is what is simulated, synthesised and measured.
+    `made` is what the backend generated, `vendor` what AMD's tools found of it. `stand_in` is another backend's circuit
+    of the same integer network, for a backend whose own needs a tool that is not there; then it is what is simulated,
+    synthesised and measured.
     """
 
     model: Stored
     made: Stored | None = None
     csim: list[Stored] | None = None
+    vendor: list[Stored] | None = None
     stand_in: Stored | None = None
     simulated: list[Stored] | None = None
     synthesized: Stored | None = None
@@ -84,14 +86,20 @@ def collect(request: Request, digest: str, results: Results, versions: dict[str,
         "measurements": [],
         "predictions": [],
         "timing": None,
+        "vendor": None if results.vendor is None else [_step(one) for one in results.vendor],
     }
     if circuit is not None:
         name = circuit["backend"]
         simulations += [{"circuit": name, **one} for one in hardware]
         if results.synthesized is not None:
             report["measurements"].append({"circuit": name, **results.synthesized["measurement"]})
-        report["predictions"] = [{"circuit": name, **one} for one in _predictions(circuit["design"], versions)]
+        report["predictions"] = [{"circuit": name, **one} for one in _predictions(circuit, versions)]
         report["timing"] = _timing(circuit["design"], results.simulated, request.board)
+    for one in results.vendor or []:
+        if one["simulation"] is not None:
+            simulations.append({"circuit": request.backend, **one["simulation"]})
+        if one["measurement"] is not None:
+            report["measurements"].append({"circuit": request.backend, **one["measurement"]})
     report["fits"] = check.fits(report)
     checks = check.all_checks(report, allow_oversize=request.options.allow_oversize)
     report["checks"] = [asdict(one) for one in checks]
@@ -99,8 +107,9 @@ def collect(request: Request, digest: str, results: Results, versions: dict[str,
     return report
 
 
-def _predictions(design: Stored, versions: dict[str, Any]) -> list[Stored]:
+def _predictions(circuit: Stored, versions: dict[str, Any]) -> list[Stored]:
     """Cycles, and resources where the backend estimates them, in all and part by part."""
+    design = circuit["design"]
     by = {"tool": "qap2fpga", "version": versions["qap2fpga"], "stage": "estimate"}
     cycles = {key: design[key] for key in ("interval_cycles", "latency_cycles")}
     found: list[Stored] = [{"what": "cycles", **cycles, **by}]
@@ -108,7 +117,8 @@ def _predictions(design: Stored, versions: dict[str, Any]) -> list[Stored]:
     if estimate:
         nodes = design["details"].get("nodes", [])
         parts = {node["name"]: node["estimate"] for node in nodes if "estimate" in node}
-        found.append({"what": "resources", **by, "total": estimate, "parts": parts})
+        found.append({"what": "resources", **by, "of_stage": "synthesis", "total": estimate, "parts": parts,
+                      **circuit["predicted"]})  # fmt: skip
     return found
 
 
@@ -120,9 +130,13 @@ def _design(made: Stored) -> Stored:
 
 
 def _stand_in(stored: Stored) -> Stored:
-    if "refused" in stored:
-        return {"backend": stored["backend"], "refused": stored["refused"]}
-    return {"backend": stored["backend"], "refused": None, "design": _design(stored)}
+    said = {"backend": stored["backend"], "why": stored["why"], "refused": stored.get("refused")}
+    return said if "refused" in stored else {**said, "design": _design(stored)}
+
+
+def _step(found: Stored) -> Stored:
+    """A step of AMD's tools, without what stands among the measurements and simulations."""
+    return {key: value for key, value in found.items() if key not in ("measurement", "simulation")}
 
 
 def _timing(design: Stored, simulated: list[Stored] | None, board: Board) -> Stored:

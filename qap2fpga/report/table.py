@@ -37,6 +37,8 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
         parts.append("\n".join(head))
     if "layers" in (report["design"] or {}):
         parts.append(_multiplications(report))
+    if report["vendor"]:
+        parts.append(_vendor(report))
     if report["stand_in"]:
         parts.append(_stand_in(report))
     if report["timing"]:
@@ -154,6 +156,22 @@ def _multiplications(report: dict[str, Any]) -> Group:
     return Group(table, f"[dim]in the source: {escape('; '.join(ways))}[/]")
 
 
+def _vendor(report: dict[str, Any]) -> Group:
+    """What AMD's tools found, step by step; a stage's numbers are never those of another."""
+    table = _table("\nAMD's tools", "step", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "period", "slack")
+    stages = {"csynth": "hls", "synth": "synthesis", "route": "routed"}
+    theirs = {one["stage"]: one["total"] for one in report["measurements"] if one["tool"] != "yosys"}
+    for one in report["vendor"]:
+        total = theirs.get(stages.get(one["step"], ""), {})
+        table.add_row(
+            f"{one['step']}, {one['tool']}",
+            *(_number(total.get(name)) for name in ("lut", "ff", "dsp", "bram18")),
+            _number(one["latency_max"]), _number(one["interval_max"]),
+            *(DASH if one[name] is None else f"{one[name]:.2f} ns" for name in ("period_ns", "wns_ns")),
+        )  # fmt: skip
+    return Group(table, "[dim]csynth states LUTs before logic synthesis: several times what synthesis finds[/]")
+
+
 def _stand_in(report: dict[str, Any]) -> str:
     """Says plainly that what follows is another circuit."""
     other = report["stand_in"]
@@ -162,7 +180,8 @@ def _stand_in(report: dict[str, Any]) -> str:
         return f"[bold]{text}[/] No circuit stands in for it: {escape(other['refused'])}"
     return (
         f"[bold]{text}[/] What follows is another circuit of the same integer network, the {other['backend']} "
-        "backend's;\nan HLS tool's would have other LUTs, FFs, DSPs and another latency."
+        "backend's;\nan HLS tool's would have other LUTs, FFs, DSPs and another latency.\n"
+        f"[dim]{escape(other['why'])}[/]"
     )
 
 
@@ -175,7 +194,7 @@ def _bops(model: dict[str, Any]) -> str:
 
 
 def _resources(report: dict[str, Any]) -> Group:
-    measured = check.latest(report)
+    measured = check.open_measurement(report) or check.latest(report)
     estimate = next((one for one in report["predictions"] if one["what"] == "resources"), None)
     found = f"{measured['tool']} {measured['version']}, {measured['stage']}" if measured else "not synthesised"
     table = _table("\nResources", "", "estimated", found, "available", "of the board")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,6 +120,16 @@ def plan(
     made_steps = tuple(_step(name, made.top, files, tools, limits[name], hls) for name in chosen)
     vectors = len((folder / VECTORS).read_text().splitlines()) if hls else 0
     return Plan(folder, made.top, part, clock_ns, made_steps, tools, vectors)
+
+
+def usual_steps(kinds: Collection[Kind], *, hls: bool) -> tuple[str, ...]:
+    """The steps that are worth their time where the tools of `kinds` are there: up to synthesis, without co-simulation.
+
+    C++ (`hls`) needs an HLS tool for anything.
+    """
+    if hls and Kind.HLS not in kinds:
+        return ()
+    return (*(("csim", "csynth") if hls else ()), *(("synth",) if Kind.VIVADO in kinds else ()))
 
 
 def _choose(steps: Sequence[str] | None, hls: bool) -> tuple[str, ...]:

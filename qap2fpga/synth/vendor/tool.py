@@ -150,6 +150,6 @@ def absent(kind: Kind) -> str:
         places.append(f"{variable} ({Path(value) / 'bin'})" if value else f"{variable} (not set)")
     name = "Vitis HLS" if kind is Kind.HLS else "Vivado"
     return (
-        f"{name} is absent, so there is no {GIVES[kind]}: no {programs} on PATH, nor under {', '.join(places)}; "
+        f"{name} is absent: no {programs} on PATH, nor under {', '.join(places)}. It gives {GIVES[kind]}; to have it, "
         f"{GET[kind]}."
     )

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LUTs and registers that Yosys found, held against their calibrated prediction, and what is off when they differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qap2fpga.design import Check
+
+FITTED = ("lut", "ff")
+# A node is named as the likely cause when it is off by so much of what the whole design is off by.
+SHARE = 0.4
+
+Part = Mapping[str, Any]
+
+
+def checks(prediction: Part, measured: Part) -> list[Check]:
+    """One check a resource that has an interval. Without a calibration of this generator there is none.
+
+    `prediction` is a report's entry on resources, `measured` the measurement of the same circuit and stage. A
+    measurement of another stage is not compared but refused: it is a failed check.
+    """
+    if not prediction.get("calibrated"):
+        return []
+    if measured["stage"] != prediction["of_stage"]:
+        why = f"numbers of stage '{measured['stage']}' are of another kind: they are never held against these"
+        return [Check("LUT, FF as predicted", f"after {prediction['of_stage']}", measured["stage"], False, why)]
+    return [_check(name, prediction, measured) for name in FITTED if measured["total"].get(name) is not None]
+
+
+def _check(name: str, prediction: Part, measured: Part) -> Check:
+    wanted, found = prediction["intervals"][name], measured["total"][name]
+    inside = wanted["low"] <= found <= wanted["high"]
+    expected = f"{wanted['value']:,.0f} ({wanted['low']:,.0f} to {wanted['high']:,.0f})"
+    why = "" if inside else _why(name, prediction, measured, found / max(wanted["value"], 1))
+    return Check(f"{name.upper()} as predicted", expected, f"{found:,}", inside, why)
+
+
+def _why(name: str, prediction: Part, measured: Part, ratio: float) -> str:
+    """By how much, the nodes that are off most, and what usually makes such a difference."""
+    said = [f"{ratio:.2f} times the prediction"]
+    off = suspects(name, prediction["parts"], measured.get("parts") or {})
+    said += [f"{node}: {found:,} where about {wanted:,.0f} were expected" for node, wanted, found in off]
+    said.append(_reason(name, ratio, off))
+    return "; ".join(said)
+
+
+def suspects(name: str, nodes: Mapping[str, Part], parts: Mapping[str, Part]) -> list[tuple[str, float, int]]:
+    """(node, expected, found) of the nodes that make most of the difference, the worst first."""
+    rows = []
+    for node, estimate in nodes.items():
+        mine = [part[name] for key, part in parts.items() if _belongs(key, node) and part.get(name) is not None]
+        if mine and estimate.get(name) is not None:
+            rows.append((node, float(estimate[name]), int(sum(mine))))
+    difference = abs(sum(found - wanted for _, wanted, found in rows))
+    rows.sort(key=lambda row: -abs(row[2] - row[1]))
+    return [row for row in rows if abs(row[2] - row[1]) > SHARE * difference > 0][:3]
+
+
+def _belongs(part: str, node: str) -> bool:
+    """Whether an instance of the top module is `node`, or a memory of it."""
+    return part in (node, f"u_{node}") or part.startswith((f"{node}_weights", f"u_{node}_weights"))
+
+
+def _reason(name: str, ratio: float, off: Sequence[tuple[str, float, int]]) -> str:
+    if name == "ff" and ratio > 1:
+        return "likely more pipeline stages, or deeper queues, than planned"
+    if ratio > 1:
+        grown = len(off) == 1 and math.log2(max(off[0][2], 1) / max(off[0][1], 1)) > 1
+        what = "one layer was synthesised dense" if grown else "pruned weights came back, or bits are wider than stated"
+        return f"likely {what}"
+    return "likely a part was optimised away, or the report is of another design"
