@@ -277,6 +277,12 @@ def test_a_board_with_another_part_or_too_small_a_part(tmp_path: Path) -> None:
     assert failed(imported(folder)) == ["fits xc7z020-clg400-1 (synthesis)"]
 
 
+def test_c_synthesis_can_not_tell_whether_it_fits(tmp_path: Path) -> None:
+    report = imported(make.hls_project(tmp_path / "prj", 53201, synthesized=None), board=boards.load("pynq-z2"))
+    assert failed(report) == [] and report["fits"]["verdict"] == "does not fit"
+    assert warnings(report, "by C synthesis it does not fit (LUT 53,201 of 53,200)")
+
+
 def test_the_clock_of_the_last_stage_counts(tmp_path: Path) -> None:
     folder = make.hls_project(tmp_path / "prj")
     reports = folder / "net_prj" / "solution1" / "syn" / "report"

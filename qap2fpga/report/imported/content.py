@@ -43,6 +43,7 @@ def collect(
         },
         "interface": None,
         "stand_in": None,
+        "vendor": None,
         "simulations": [_simulation(one) for one in design.reports if one.parsed.stage is None],
         "measurements": _measurements(design),
         "predictions": _predictions(design),
@@ -50,6 +51,7 @@ def collect(
     }
     report["fits"] = check.fits(report)
     report["checks"] = [asdict(one) for one in (*remarks.checks, *_fits_board(report))]
+    report["design"]["warnings"] += _too_large_for_hls(report)
     report["imported"] = {
         "name": design.name,
         "part": design.part,
@@ -96,15 +98,27 @@ def _device(design: ImportedDesign) -> Stored:
     }
 
 
+def _over(report: Stored) -> str:
+    """What does not fit, '' if all does or nothing is known."""
+    use = (report["fits"] or {"use": {}})["use"]
+    return ", ".join(f"{name.upper()} {one['used']:,} of {one['available']:,}" for name, one in use.items()
+                     if one["used"] > one["available"])  # fmt: skip
+
+
 def _fits_board(report: Stored) -> list[Check]:
-    use = report["fits"]
-    if use is None:
+    """Whether the part is large enough. C synthesis can not tell: it states several times what synthesis finds."""
+    use, over = report["fits"], _over(report)
+    if use is None or use["stage"] == Stage.HLS:
         return []
-    over = [f"{name.upper()} {one['used']:,} of {one['available']:,}" for name, one in use["use"].items()
-            if one["used"] > one["available"]]  # fmt: skip
     why = "a larger part, or a smaller network or another folding" if over else ""
     name = f"fits {report['board']['name']} ({use['stage']})"
-    return [Check(name, "within the part", ", ".join(over) or "fits", not over, why)]
+    return [Check(name, "within the part", over or "fits", not over, why)]
+
+
+def _too_large_for_hls(report: Stored) -> list[str]:
+    over = _over(report)
+    hls = report["fits"] is not None and report["fits"]["stage"] == Stage.HLS
+    return [f"by C synthesis it does not fit ({over}); synthesis finds fewer cells"] if hls and over else []
 
 
 def _measurements(design: ImportedDesign) -> list[Stored]:
