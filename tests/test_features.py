@@ -49,6 +49,10 @@ def test_effective_bits_of_a_weight(weight: int, span: int) -> None:
     assert ebops(np.array([[weight]]), np.array([5])) == 5 * span
 
 
+def test_effective_bits_of_each_input_count_with_its_own_width() -> None:
+    assert ebops(np.array([[3, 1], [1, 0]]), np.array([2, 7])) == 2 * (2 + 1) + 7 * 1
+
+
 @given(st.integers(-(2**40), 2**40), st.integers(0, 10))
 def test_effective_bits_by_the_digits(weight: int, shift: int) -> None:
     by_text = len(f"{abs(weight):b}".strip("0"))

@@ -64,6 +64,14 @@ def test_modules_of_an_hls_design_are_no_designs(tmp_path: Path) -> None:
     assert sorted(module.parsed.design or "" for module in one.modules) == ["dense", "relu"]
 
 
+def test_the_text_report_of_the_top_names_its_modules(tmp_path: Path) -> None:
+    reports = tmp_path / "net_prj" / "solution1" / "syn" / "report"
+    make.csynth(reports / "dense_csynth.xml", 800, top="dense")
+    shutil.copy(Path(__file__).parent / "golden" / "reports" / "vitis_hls_2023_csynth.rpt", reports / "net_csynth.rpt")
+    (one,) = grouped(tmp_path).values()
+    assert (one.top, [module.parsed.design for module in one.modules]) == ("net", ["dense"])
+
+
 def test_without_the_tops_report_modules_stand_alone_and_are_warned_of(tmp_path: Path) -> None:
     reports = tmp_path / "prj" / "net_prj" / "solution1" / "syn" / "report"
     for name in ("dense", "relu"):
@@ -206,12 +214,14 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["prj", "--model", "net.pth"], "does not describe its network in full"),
         (["prj", "--model", "gone.pt"], "gone.pt does not exist"),
         (["prj", "--name", "/"], "is no name for a folder"),
+        (["prj", "--output", "build"], "holds a build"),
     ],
 )
 def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str) -> None:
     monkeypatch.chdir(tmp_path)
     make.hls_project(tmp_path / "prj")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "build" / ".qap2fpga").mkdir(parents=True)
     make.write(tmp_path / "broken" / "x_csynth.xml", "<profile>")
     make.write(tmp_path / "net.pth", "")
     done = run("import-report", *arguments)

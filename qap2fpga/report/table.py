@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from qap2fpga.report import check
+from qap2fpga.report.imported.content import not_used
 
 DASH = "–"
 
@@ -47,7 +48,7 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
         parts.append(_simulations(report))
     parts.append(_checks(report))
     parts += [f"[dim]note[/]    {escape(note)}" for note in (model or {"notes": []})["notes"]]
-    parts += [f"[dim]note[/]    {escape(note)}" for note in _not_used(report)]
+    parts += [f"[dim]note[/]    {escape(note)}" for note in not_used(report)]
     parts += [f"[yellow]warning[/] {escape(text)}" for text in (report["design"] or {}).get("warnings", [])]
     for what in ("widened", "padded"):
         parts += [f"[dim]note[/]    {what}: {escape(note)}" for note in (report["design"] or {}).get(what, [])]
@@ -74,14 +75,6 @@ def _accuracy(model: dict[str, Any], design: dict[str, Any] | None) -> list[str]
             text += f", accuracy {100 * cost['accuracy_raw']:.2f} % → {100 * cost['accuracy']:.2f} %"
         lines.append(text)
     return lines
-
-
-def _not_used(report: dict[str, Any]) -> list[str]:
-    """Files of an import that gave no numbers; of those that say nothing of hardware only how many they are."""
-    skipped = report.get("imported", {}).get("skipped", [])
-    known = [f"{one['path']}: {one['reason']}" for one in skipped if one["broken"] or one["kind"] != "unknown"]
-    others = len(skipped) - len(known)
-    return known + ([f"{others} other files are no reports"] if others else [])
 
 
 def _table(title: str, *columns: str) -> Table:

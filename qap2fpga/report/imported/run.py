@@ -42,12 +42,15 @@ def import_reports(request: ImportRequest, say: Callable[[str], None]) -> list[I
     output = request.output or Path("builds") / f"{name}-imported"
     if len(designs) == 1:
         designs = [replace(designs[0], name=name)]
-    found = []
-    for design in designs:
-        report = collect(design, designs, results, request.board, model)
-        place = output if len(designs) == 1 else output / design.name
+    found = [
+        (output if len(designs) == 1 else output / one.name, collect(one, designs, results, request.board, model))
+        for one in designs
+    ]
+    for place, _ in found:
+        if (place / ".qap2fpga").exists():
+            raise QapError(f"{place} holds a build, whose report would be lost", "give another folder with --output")
+    for place, report in found:
         write_atomically(place / "report.json", content.dump(report))
-        found.append((place, report))
     return found
 
 
