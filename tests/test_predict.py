@@ -13,9 +13,11 @@ import pytest
 from qap2fpga import board as boards
 from qap2fpga.backends import finn
 from qap2fpga.backends.finn.options import FinnOptions
+from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.errors import CheckFailed, QapError
 from qap2fpga.predict import calibrate, calibration, campaign, draw, estimate, fit
 from qap2fpga.predict.calibration import Calibration
+from qap2fpga.predict.command import estimate_all
 
 PYNQ = boards.load("pynq-z2")
 
@@ -228,3 +230,14 @@ def test_what_finn_expects_needs_no_finn_and_says_what_does_not_fit():
     tiny = estimate.estimate(network, "finn", replace(PYNQ, dsp=1), FinnOptions())
     assert tiny.refused and tiny.fits is None
     assert estimate.estimate(network, "finn", PYNQ, FinnOptions()).fits
+
+
+def test_an_estimate_that_nobody_can_make_is_refused(tmp_path):
+    model = tmp_path / "model.pt"
+    model.write_bytes(b"")
+    with pytest.raises(QapError, match="hls4ml backend can not be predicted"):
+        estimate_all(model, Widths(), None, None, "hls4ml", [PYNQ], {})
+    with pytest.raises(QapError, match="unknown backend 'fin'"):
+        estimate_all(model, Widths(), None, None, "fin", [PYNQ], {})
+    with pytest.raises(QapError, match="does not exist"):
+        estimate_all(tmp_path / "none.pt", Widths(), None, None, None, [PYNQ], {})

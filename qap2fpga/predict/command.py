@@ -31,6 +31,9 @@ def estimate_all(
     """
     if not model.is_file():
         raise QapError(f"{model} {'is a folder' if model.is_dir() else 'does not exist'}", "check the path")
+    if backend and backends.get(backend) and backend not in GENERATORS:
+        # What is published of HLS runs is of dense, unpruned layers; a pruned one would be a guess.
+        raise QapError(f"sizes of the {backend} backend can not be predicted", f"known: {', '.join(GENERATORS)}")
     chosen = [backend] if backend else list(GENERATORS)
     options = {name: _options(name, given, alone=backend is not None) for name in chosen}
     from qap2fpga.lower.prepare import Source, prepare
