@@ -61,7 +61,7 @@ def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
     kind = request.output_kind
     return {
         "backend": backend,
-        "design": asdict(made) | {"folder": backend},
+        "design": asdict(made) | {"folder": str(made.folder.resolve().relative_to(request.output.resolve()))},
         "predicted": _predicted(made, network) if isinstance(made, Design) else None,
         "interface": interface.describe(made, network, kind, arrays),
         "output_kind": kind,
