@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -73,24 +73,28 @@ def render(gathered: Gathered, place: Path) -> str:
     plots = _plots(gathered, entries, place) if len(gathered.summaries) > 1 else []
     single = len(entries) == 1 and not studies
     style, script = (_text(name) for name in ("style.css", "page.js"))
-    return _templates().get_template("page.html.jinja").render(
-        title=_title(gathered),
-        version=_version(),
-        style=style,
-        style_hash=_hash(style),
-        script=script,
-        script_hash=_hash(script),
-        contents=_contents(studies, plots, comparison, sections, single=single),
-        left_out=gathered.left_out,
-        studies=studies,
-        plots=plots,
-        comparison=comparison,
-        sections=sections,
-        single=single,
-        resources=show.RESOURCE_NAMES,
-        kinds=KINDS_OF_CELLS,
-        deviation=parts.deviation,
-        show=show,
+    return (
+        _templates()
+        .get_template("page.html.jinja")
+        .render(
+            title=_title(gathered),
+            version=_version(),
+            style=style,
+            style_hash=_hash(style),
+            script=script,
+            script_hash=_hash(script),
+            contents=_contents(studies, plots, comparison, sections, single=single),
+            left_out=gathered.left_out,
+            studies=studies,
+            plots=plots,
+            comparison=comparison,
+            sections=sections,
+            single=single,
+            resources=show.RESOURCE_NAMES,
+            kinds=KINDS_OF_CELLS,
+            deviation=parts.deviation,
+            show=show,
+        )
     )
 
 
@@ -178,11 +182,7 @@ def _named_groups(points: list[tuple[Any, ...]], summaries: list[Summary], basis
 
 def _said(name: str, what: str) -> str:
     """A part of a group's name that can be understood alone."""
-    if name == "rows":
-        return f"accuracy of {what} rows"
-    if name == "data":
-        return f"accuracy on {what[:24]}"
-    return f"{what} circuit" if name == "circuit" and what != "its own" else ("own circuit" if name == "circuit" else what)
+    return {"rows": f"accuracy of {what} rows", "data": f"accuracy on {what[:24]}", "circuit": what}.get(name, what)
 
 
 def _leads_to(one: Summary, place: Path) -> str:

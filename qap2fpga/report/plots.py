@@ -14,6 +14,7 @@ from qap2fpga.report.compare import front
 WIDTH, HEIGHT = 400.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 388.0, 12.0, 254.0
 TICKS = 5
+MARK_WIDTH, MARK_HEIGHT = 16.0, 12.0  # of what is written beside a point
 LOG_FROM = 8.0  # an axis whose largest value is this many times the smallest is logarithmic
 # More points than this are drawn as one path without links: the page must stay small.
 MOST_LINKS = 600
@@ -46,12 +47,13 @@ class Tick:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point as drawn."""
+    """A point as drawn. `mark` is what is written beside it; dots in one place share one."""
 
     x: float
     y: float
     point: Point
     best: bool
+    mark: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,11 @@ class Plot:
     left_out: int
 
     @property
+    def crowded(self) -> bool:
+        """Whether some points are only drawn and lead nowhere."""
+        return any(group.others for group in self.groups)
+
+    @property
     def best(self) -> tuple[Dot, ...]:
         """The dots that no comparable one beats."""
         return tuple(dot for group in self.groups for dot in group.dots if dot.best)
@@ -90,26 +97,53 @@ def scatter(title: str, cost: str, gain: str, points: Sequence[Point], total: in
     costs, gains = [point.cost for point in points], [point.gain for point in points]
     log = min(costs) > 0 and max(costs) / min(costs) >= LOG_FROM
     x, y = _Axis(costs, LEFT, RIGHT, log=log), _Axis(gains, BOTTOM, TOP, log=False)
-    crowded = len(points) > MOST_LINKS
-    together: dict[str, list[Point]] = {}
-    for point in points:
-        together.setdefault(point.group, []).append(point)
-    groups = tuple(_group(name, members, x, y, crowded=crowded) for name, members in together.items())
+    places = [(x.place(point.cost), y.place(point.gain)) for point in points]
+    marks = _marks(points, places)
+    together: dict[str, list[int]] = {}
+    for index, point in enumerate(points):
+        together.setdefault(point.group, []).append(index)
+    groups = []
+    for name, members in together.items():
+        best = _best(points, members)
+        dots = [Dot(*places[index], points[index], index in best, marks[index]) for index in members]
+        groups.append(_group(name, dots, [places[index] for index in best], crowded=len(points) > MOST_LINKS))
     x_ticks = tuple(Tick(x.place(at), show.short(at)) for at in x.ticks)
-    digits = max(0, 1 - math.floor(math.log10(100 * y.step) + 1e-9)) if y.step < 0.01 else 0
+    digits = max(0, -math.floor(math.log10(100 * y.step) + 1e-9))
     y_ticks = tuple(Tick(y.place(at), f"{100 * at:.{digits}f} %") for at in y.ticks)
-    return Plot(title, cost, gain, groups, x_ticks, y_ticks, log, total - len(points))
+    return Plot(title, cost, gain, tuple(groups), x_ticks, y_ticks, log, total - len(points))
 
 
-def _group(name: str, points: list[Point], x: _Axis, y: _Axis, *, crowded: bool) -> Group:
-    sound = [point for point in points if point.sound]
-    best = [sound[index] for index in front([(point.cost, point.gain) for point in sound])]
-    chosen = {id(point) for point in best}
-    drawn = [Dot(x.place(point.cost), y.place(point.gain), point, id(point) in chosen) for point in points]
-    linked = [dot for dot in drawn if dot.best or not crowded]
+def _best(points: Sequence[Point], members: list[int]) -> list[int]:
+    """Those of `members` that no other of them beats, by rising cost."""
+    sound = [index for index in members if points[index].sound]
+    return [sound[index] for index in front([(points[index].cost, points[index].gain) for index in sound])]
+
+
+def _group(name: str, dots: list[Dot], best: list[tuple[float, float]], *, crowded: bool) -> Group:
+    linked = tuple(dot for dot in dots if dot.best or not crowded)
     # A path of lines of no length with round ends is the shortest way to write many dots.
-    others = "".join(f"M{dot.x:g} {dot.y:g}h0" for dot in drawn if crowded and not dot.best)
-    return Group(name, tuple(linked), others, _staircase([(x.place(one.cost), y.place(one.gain)) for one in best]))
+    others = "".join(f"M{dot.x:g} {dot.y:g}h0" for dot in dots if crowded and not dot.best)
+    return Group(name, linked, others, _staircase(best))
+
+
+def _marks(points: Sequence[Point], places: list[tuple[float, float]]) -> list[str]:
+    """What is written beside each point: marks that would lie on each other are put together beside the first."""
+    marks = [""] * len(points)
+    written: list[int] = []
+    for index, point in enumerate(points):
+        if not point.mark:
+            continue
+        x, y = places[index]
+        near = (
+            one for one in written if abs(places[one][0] - x) < MARK_WIDTH and abs(places[one][1] - y) < MARK_HEIGHT
+        )
+        first = next(near, None)
+        if first is None:
+            marks[index] = point.mark
+            written.append(index)
+        else:
+            marks[first] += f", {point.mark}"
+    return marks
 
 
 def _staircase(points: list[tuple[float, float]]) -> str:

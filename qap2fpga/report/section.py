@@ -89,7 +89,7 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         passed=None if not checks else all(one["passed"] for one in checks),
         stand_in=stand_in(report),
         keys=tuple(_keys(report, summary)),
-        checks=tuple(sorted(checks, key=lambda one: bool(one["passed"]))),
+        checks=tuple(checks),
         layers=layers,
         in_source=bool(layers) and len(layers[0].products) > 3,
         columns=tuple(parts.columns(report)),
@@ -158,7 +158,7 @@ def _keys(report: Report, summary: Summary) -> Iterator[Key]:
         how = "measured in simulation" if summary.cycles_from == "measured" else "predicted, not simulated"
         cycles = f"{show.count(summary.latency_cycles)} cycles of {timing['clock_ns']:g} ns"
         value = show.nanoseconds(summary.latency_ns).removesuffix(" ns")
-        yield Key("Latency", value, "ns", cycles, f"{how}; the clock is not confirmed by a router", flag)
+        yield Key("Latency", value, "ns", cycles, f"{how}, at {timing['clock_note']}", flag)
 
 
 def _layers(report: Report) -> Iterator[LayerRow]:
@@ -184,7 +184,7 @@ def _layers(report: Report) -> Iterator[LayerRow]:
         )
     if len(layers) > 1:
         sums = tuple(None if None in column else sum(column) for column in zip(*table, strict=True))
-        zeros = 1 - sums[1] / sums[0]
+        zeros = sum(layer["zeros"] for layer in layers) / sum(layer["weights"] for layer in layers)
         bops = model["bops"]
         yield LayerRow("all", "", "", ("", "", ""), zeros, sums, bops["paper"], bops["nonzero_products"])
 

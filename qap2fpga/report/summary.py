@@ -83,7 +83,8 @@ class Summary:
 
     def basis(self, kind: str) -> Basis:
         """On what the numbers of `kind` rest: 'accuracy', 'cells', 'cycles', or '' for what any two may share."""
-        whose = ("circuit", f"{self.circuit}, in place of {self.backend}" if self.another_circuit else "its own")
+        own = "the backend's own circuit"
+        whose = ("circuit", f"{self.circuit} circuit in place of {self.backend}'s" if self.another_circuit else own)
         if kind == "accuracy":
             return (("data", self.accuracy_data or "the model's own"), ("rows", str(self.accuracy_rows)))
         if kind == "cells":
