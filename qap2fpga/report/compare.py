@@ -15,7 +15,7 @@ from qap2fpga.report.summary import Summary
 class Measure:
     """A row of a comparison. `better` is 1 where more is better, -1 where less is, 0 where neither.
 
-    `basis` is what the numbers rest on, see `Summary.basis`.
+    `basis` is what the numbers rest on, see `Summary.basis`; `unit` what `show` writes behind a number.
     """
 
     key: str
@@ -23,6 +23,17 @@ class Measure:
     show: Callable[[Any], str] = show.text
     better: int = 0
     basis: str = ""
+    unit: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label with the unit, for where numbers stand without one."""
+        return f"{self.label}, {self.unit}" if self.unit else self.label
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it is a number that can be better, or rests on something."""
+        return bool(self.better or self.basis)
 
 
 def _two(share: float | None) -> str:
@@ -46,10 +57,10 @@ MEASURES = (
     Measure("measured_by", "measured by"),
     Measure("board_lut", "of the board's LUTs", _two, 0, "cells"),
     Measure("lut_per_bop", "LUT per BOP", show.ratio, 0, "cells"),
-    Measure("latency_cycles", "latency", show.cycles, -1, "cycles"),
-    Measure("latency_ns", "latency", show.nanoseconds, -1, "cycles"),
-    Measure("interval_cycles", "interval", show.cycles, -1, "cycles"),
-    Measure("frames_per_second", "rate", show.rate, 1, "cycles"),
+    Measure("latency_cycles", "latency", show.cycles, -1, "cycles", "cycles"),
+    Measure("latency_ns", "latency", show.nanoseconds, -1, "cycles", "ns"),
+    Measure("interval_cycles", "interval", show.cycles, -1, "cycles", "cycles"),
+    Measure("frames_per_second", "rate", show.rate, 1, "cycles", "frames/s"),
     Measure("cycles_from", "cycles are"),
     Measure("mismatches", "mismatches", show.text),
     Measure("verdict", "verdict"),
@@ -64,6 +75,12 @@ class Cell:
     text: str
     value: Any
     best: bool
+    unit: str = ""
+
+    @property
+    def bare(self) -> str:
+        """The text without its unit."""
+        return self.text.removesuffix(f" {self.unit}") if self.unit else self.text
 
 
 @dataclass(frozen=True)
@@ -126,7 +143,7 @@ def _line(measure: Measure, summaries: Sequence[Summary]) -> Line:
     found = [value(one, measure) for one in summaries]
     known = [index for index, one in enumerate(found) if one is not None]
     best = _best(measure, summaries, found, known)
-    cells = tuple(Cell(measure.show(one), one, index in best) for index, one in enumerate(found))
+    cells = tuple(Cell(measure.show(one), one, index in best, measure.unit) for index, one in enumerate(found))
     away = apart([summaries[index] for index in known], measure.basis)
     return Line(measure, cells, len({cell.text for cell in cells}) > 1, away)
 

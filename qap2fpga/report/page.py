@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -39,22 +40,29 @@ AXES = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One build in a list: `link` leads to its section, else to its report; `mark` stands for it in a plot."""
+    """One build in a list. `id` is that of its section, else of its row, whose `link` leads to its report.
+
+    `mark` stands for it in a plot; `flag` says that its hardware numbers are of another circuit.
+    """
 
     id: str
     name: str
     link: str
     mark: str
+    flag: str
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison of all builds; `wide`: one row a build. `apart` says of which measures what differs."""
+    """The comparison of all builds; `wide`: one row a build, and what is the `same` in all is said once.
+
+    `apart` says of which measures what differs.
+    """
 
     builds: tuple[Entry, ...]
     lines: tuple[Line, ...]
     wide: bool
-    same: bool
+    same: tuple[Line, ...]
     apart: tuple[tuple[str, str], ...]
     failures: tuple[tuple[Entry, dict[str, Any]], ...]
 
@@ -69,32 +77,18 @@ def render(gathered: Gathered, place: Path) -> str:
         if full
     ]
     comparison = _comparison(gathered.builds, entries, wide=not full) if len(entries) > 1 else None
-    studies = [_study(number, study, entries, gathered, place) for number, study in enumerate(gathered.studies, 1)]
+    studies = [_study(number, study, place) for number, study in enumerate(gathered.studies, 1)]
     plots = _plots(gathered, entries, place) if len(gathered.summaries) > 1 else []
     single = len(entries) == 1 and not studies
-    style, script = (_text(name) for name in ("style.css", "page.js"))
-    return (
-        _templates()
-        .get_template("page.html.jinja")
-        .render(
-            title=_title(gathered),
-            version=_version(),
-            style=style,
-            style_hash=_hash(style),
-            script=script,
-            script_hash=_hash(script),
-            contents=_contents(studies, plots, comparison, sections, single=single),
-            left_out=gathered.left_out,
-            studies=studies,
-            plots=plots,
-            comparison=comparison,
-            sections=sections,
-            single=single,
-            resources=show.RESOURCE_NAMES,
-            kinds=KINDS_OF_CELLS,
-            deviation=parts.deviation,
-            show=show,
-        )
+    return _filled(
+        title=_title(gathered),
+        contents=_contents(studies, plots, comparison, sections, single=single),
+        left_out=gathered.left_out,
+        studies=studies,
+        plots=plots,
+        comparison=comparison,
+        sections=sections,
+        single=single,
     )
 
 
@@ -115,7 +109,7 @@ def _title(gathered: Gathered) -> str:
 def _entry(index: int, build: Build, place: Path, *, full: bool) -> Entry:
     name = f"b{index + 1}"
     link = f"#{name}" if full else link_to(build.folder / "report.json", place)
-    return Entry(name, build.name, link, str(index + 1) if full else "")
+    return Entry(name, build.name, link, str(index + 1) if full else "", build.summary.flag)
 
 
 def _comparison(builds: tuple[Build, ...], entries: tuple[Entry, ...], *, wide: bool) -> Comparison:
@@ -131,12 +125,12 @@ def _comparison(builds: tuple[Build, ...], entries: tuple[Entry, ...], *, wide: 
         if not one["passed"]
     ]
     said = tuple((", ".join(labels), ", ".join(what)) for what, labels in apart.items())
-    return Comparison(entries, lines, wide, any(not line.differs for line in lines), said, tuple(failures))
+    same = tuple(line for line in lines if not line.differs)
+    shown = tuple(line for line in lines if line.differs) if wide else lines
+    return Comparison(entries, shown, wide, same, said, tuple(failures))
 
 
-def _study(
-    number: int, study: Study, entries: tuple[Entry, ...], gathered: Gathered, place: Path
-) -> dict[str, Any]:  # fmt: skip
+def _study(number: int, study: Study, place: Path) -> dict[str, Any]:
     known = [one for one in study.checkpoints if one.accuracy is not None and one.bops_paper is not None]
     chosen = compare.front([(one.bops_paper or 0.0, one.accuracy or 0.0) for one in known])
     best = [(known[index], _leads_to(known[index], place), compare.measured_by(known[index])) for index in chosen]
@@ -155,38 +149,37 @@ def _study(
 
 def _plots(gathered: Gathered, entries: tuple[Entry, ...], place: Path) -> list[Plot]:
     """Accuracy against each cost that is known of something."""
-    links = {id(build.summary): entry for build, entry in zip(gathered.builds, entries, strict=True)}
+    links = {build.summary.folder: entry for build, entry in zip(gathered.builds, entries, strict=True)}
     made = []
     for title, cost, key, basis in AXES:
         chosen = [one for one in gathered.summaries if one.accuracy is not None and getattr(one, key) is not None]
-        points = [_point(one, getattr(one, key), basis, links.get(id(one)), place) for one in chosen]
-        made.append(scatter(title, cost, "accuracy", _named_groups(points, chosen, basis), len(gathered.summaries)))
+        apart = (*compare.apart(chosen, basis), *compare.apart(chosen, "accuracy"))
+        points = [_point(one, key, basis, apart, links.get(one.folder), place) for one in chosen]
+        made.append(scatter(title, cost, points, len(gathered.summaries)))
     return [plot for plot in made if plot is not None]
 
 
-def _point(one: Summary, cost: float, basis: str, entry: Entry | None, place: Path) -> tuple[Any, ...]:
-    link = (f"#{entry.id}" if entry else _leads_to(one, place), entry.mark if entry else "")
-    return (one.name, link[0], float(cost), one.accuracy, one.sound, link[1])
+def _point(
+    one: Summary, key: str, basis: str, apart: Sequence[str], entry: Entry | None, place: Path
+) -> Point:  # fmt: skip
+    cost = getattr(one, key)
+    link, mark = (f"#{entry.id}", entry.mark) if entry else (_leads_to(one, place), "")
+    return Point(one.name, link, float(cost), one.accuracy or 0.0, _group(one, basis, apart), one.sound, mark)
 
 
-def _named_groups(points: list[tuple[Any, ...]], summaries: list[Summary], basis: str) -> list[Point]:
-    """The points, each with a group that is named by what differs between them."""
-    apart = [*compare.apart(summaries, basis), *compare.apart(summaries, "accuracy")]
-    named = []
-    for (label, link, cost, gain, sound, mark), one in zip(points, summaries, strict=True):
-        rests = {**dict(one.basis("accuracy")), **dict(one.basis(basis))}
-        group = ", ".join(_said(name, rests[name]) for name in apart)
-        named.append(Point(label, link, cost, gain, group, sound, mark))
-    return named
+def _group(one: Summary, basis: str, apart: Sequence[str]) -> str:
+    """What may be compared with `one`, named by that in which not all agree."""
+    rests = {**dict(one.basis("accuracy")), **dict(one.basis(basis))}
+    return ", ".join(_said(name, rests[name]) for name in apart)
 
 
 def _said(name: str, what: str) -> str:
     """A part of a group's name that can be understood alone."""
-    return {"rows": f"accuracy of {what} rows", "data": f"accuracy on {what[:24]}", "circuit": what}.get(name, what)
+    return {"rows": f"accuracy of {what} rows", "data": f"accuracy on {what[:24]}"}.get(name, what)
 
 
 def _leads_to(one: Summary, place: Path) -> str:
-    name = "record.json" if one.kind == CHECKPOINT else "report.json"
+    name = "record.json" if one.kind == CHECKPOINT and one.board is None else "report.json"
     return link_to(Path(one.folder) / name, place)
 
 
@@ -202,13 +195,15 @@ def _contents(
     return found + [(one.id, f"{one.mark} {one.name}") for one in sections]
 
 
-def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def _filled(**content: Any) -> str:
+    """The template with `content`, style and script in it."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    style, script = (_text(name) for name in ("style.css", "page.js"))
+    own = {"style": style, "style_hash": _hash(style), "script": script, "script_hash": _hash(script)}
+    words = {"resources": show.RESOURCE_NAMES, "kinds": KINDS_OF_CELLS, "deviation": parts.deviation, "show": show}
+    return environment.get_template("page.html.jinja").render(version=_version(), **own, **words, **content)
 
 
 def _text(name: str) -> str:

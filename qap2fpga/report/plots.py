@@ -72,7 +72,6 @@ class Plot:
 
     title: str
     cost: str
-    gain: str
     groups: tuple[Group, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
@@ -90,7 +89,7 @@ class Plot:
         return tuple(dot for group in self.groups for dot in group.dots if dot.best)
 
 
-def scatter(title: str, cost: str, gain: str, points: Sequence[Point], total: int) -> Plot | None:
+def scatter(title: str, cost: str, points: Sequence[Point], total: int) -> Plot | None:
     """The plot of `points`, of `total` things that might have had one; None if there is no point."""
     if not points:
         return None
@@ -110,7 +109,7 @@ def scatter(title: str, cost: str, gain: str, points: Sequence[Point], total: in
     x_ticks = tuple(Tick(x.place(at), show.short(at)) for at in x.ticks)
     digits = max(0, -math.floor(math.log10(100 * y.step) + 1e-9))
     y_ticks = tuple(Tick(y.place(at), f"{100 * at:.{digits}f} %") for at in y.ticks)
-    return Plot(title, cost, gain, tuple(groups), x_ticks, y_ticks, log, total - len(points))
+    return Plot(title, cost, tuple(groups), x_ticks, y_ticks, log, total - len(points))
 
 
 def _best(points: Sequence[Point], members: list[int]) -> list[int]:

@@ -132,13 +132,13 @@ def stand_in(report: Report) -> str:
     if other.get("refused"):
         return f"{lead} No circuit stands in for it: {other['refused']}"
     return (
-        f"{lead} Every hardware number on this page is of another circuit of the same integer network, "
+        f"{lead} Every hardware number of this build is of another circuit of the same integer network, "
         f"the {other['backend']} backend's. An HLS tool's would have other LUTs, FFs and DSPs and another latency."
     )
 
 
 def _keys(report: Report, summary: Summary) -> Iterator[Key]:
-    flag = f"{summary.circuit} circuit, not {summary.backend}'s" if summary.another_circuit else ""
+    flag = summary.flag
     accuracy = "" if summary.accuracy is None else f"{100 * summary.accuracy:.2f}"
     rows = "" if summary.accuracy_rows is None else f"of {summary.accuracy_rows:,} rows"
     source = "" if summary.accuracy_from is None else f"by {summary.accuracy_from}"

@@ -16,7 +16,7 @@ from qap2fpga.report.summary import Summary
 
 # So many builds are columns; more are rows, with the measures that a line has room for.
 MOST_COLUMNS = 4
-IN_ROWS = ("board", "backend", "measured_by", "accuracy", "zeros", "bops_paper", "lut", "ff", "dsp", "bram18",
+IN_ROWS = ("board", "backend", "measured_by", "accuracy", "bops_paper", "lut", "ff", "dsp", "bram18",
            "latency_cycles", "latency_ns", "interval_cycles", "verdict", "outcome")  # fmt: skip
 BEST = "*"
 
@@ -54,26 +54,29 @@ def _columns(names: Sequence[str], lines: Sequence[Line]) -> Table:
     """One column a build; a line in which they differ has a mark."""
     table = _table("Builds", "", *map(escape, names))
     for line in lines:
-        table.add_row(_label(line), *_cells(line), style=None if line.differs else "dim")
+        table.add_row(_label(line, line.measure.label), *_cells(line), style=None if line.differs else "dim")
     return table
 
 
 def _rows(names: Sequence[str], lines: Sequence[Line]) -> Table:
     """One row a build."""
     chosen = [line for line in lines if line.measure.key in IN_ROWS]
-    table = _table(f"{len(names)} builds", "build", *map(_label, chosen))
-    columns = [_cells(line) for line in chosen]
+    table = _table(f"{len(names)} builds", "build", *(_label(line, line.measure.title) for line in chosen))
+    table.padding, table.columns[0].overflow = (0, 1, 0, 0), "fold"
+    columns = [_cells(line, bare=True) for line in chosen]
     for index, name in enumerate(names):
         table.add_row(escape(name), *(column[index] for column in columns))
     return table
 
 
-def _label(line: Line) -> str:
-    return f"{line.measure.label} ≠" if line.apart else line.measure.label
+def _label(line: Line, text: str) -> str:
+    return f"{text} ≠" if line.apart else text
 
 
-def _cells(line: Line) -> list[str]:
-    return [f"[green]{escape(cell.text)} {BEST}[/]" if cell.best else escape(cell.text) for cell in line.cells]
+def _cells(line: Line, *, bare: bool = False) -> list[str]:
+    """The line's texts, without their unit if `bare`; the best are marked."""
+    texts = [(escape(cell.bare if bare else cell.text), cell.best) for cell in line.cells]
+    return [f"[green]{text} {BEST}[/]" if best else text for text, best in texts]
 
 
 def _apart(lines: Sequence[Line]) -> list[RenderableType]:

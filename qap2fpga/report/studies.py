@@ -74,7 +74,7 @@ def load(name: str, folder: Path) -> Study:
 def with_builds(study: Study, builds: Iterable[Summary]) -> tuple[Study, set[int]]:
     """The study with the hardware numbers of those `builds` that were made of its checkpoints, and their indices.
 
-    A checkpoint that was built more than once appears once for each build.
+    A checkpoint that was built more than once appears once for each build; its `folder` is then the build's.
     """
     by_model: dict[str, list[tuple[int, Summary]]] = {}
     for index, build in enumerate(builds):
@@ -94,7 +94,7 @@ def with_builds(study: Study, builds: Iterable[Summary]) -> tuple[Study, set[int
 
 def _built(checkpoint: Summary, build: Summary) -> Summary:
     taken: dict[str, Any] = {name: getattr(build, name) for name in OF_THE_BUILD}
-    return replace(checkpoint, name=f"{checkpoint.name}, built as {build.name}", **taken)
+    return replace(checkpoint, name=f"{checkpoint.name}, built as {build.name}", folder=build.folder, **taken)
 
 
 def _listed(path: Path, key: str) -> list[dict[str, Any]]:

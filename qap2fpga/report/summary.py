@@ -77,13 +77,18 @@ class Summary:
         return self.circuit is not None and self.circuit != self.backend
 
     @property
+    def flag(self) -> str:
+        """Says beside a number that it is of another circuit; empty where it is not."""
+        return f"{self.circuit} circuit, not {self.backend}'s" if self.another_circuit else ""
+
+    @property
     def sound(self) -> bool:
         """Whether no check failed and nothing differed from the network: only such a build may be the best of some."""
         return not self.checks_failed and not self.mismatches
 
     def basis(self, kind: str) -> Basis:
         """On what the numbers of `kind` rest: 'accuracy', 'cells', 'cycles', or '' for what any two may share."""
-        own = "the backend's own circuit"
+        own = "own circuit"
         whose = ("circuit", f"{self.circuit} circuit in place of {self.backend}'s" if self.another_circuit else own)
         if kind == "accuracy":
             return (("data", self.accuracy_data or "the model's own"), ("rows", str(self.accuracy_rows)))
