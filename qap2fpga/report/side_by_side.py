@@ -61,11 +61,14 @@ def _columns(names: Sequence[str], lines: Sequence[Line]) -> Table:
 def _rows(names: Sequence[str], lines: Sequence[Line]) -> Table:
     """One row a build."""
     chosen = [line for line in lines if line.measure.key in IN_ROWS]
-    table = _table(f"{len(names)} builds", "build", *(_label(line, line.measure.title) for line in chosen))
+    heads = [_label(line, line.measure.title.replace(", ", ",\n")) for line in chosen]
+    table = _table(f"{len(names)} builds", "build", *heads)
     table.padding, table.columns[0].overflow = (0, 1, 0, 0), "fold"
-    columns = [_cells(line, bare=True) for line in chosen]
+    for column in table.columns[1:]:
+        column.no_wrap = True
+    cells = [_cells(line, bare=True) for line in chosen]
     for index, name in enumerate(names):
-        table.add_row(escape(name), *(column[index] for column in columns))
+        table.add_row(escape(name), *(line[index] for line in cells))
     return table
 
 
