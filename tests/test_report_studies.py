@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from qap2fpga.errors import QapError
 from qap2fpga.files import sha256
 from qap2fpga.report import content, gather, page, rows, studies, summary
 from tests.command import run
+from tests.conftest import ROOT
 from tests.test_report import finished
 
 
@@ -157,6 +159,13 @@ def test_csv_gives_back_every_number_of_a_build(tmp_path: Path) -> None:
         text = table[0][name]
         assert text == ("" if value is None else str(value)), name
     assert (table[0]["dsp"], table[0]["bram18"]) == ("0", "")
+
+
+def test_every_column_is_documented() -> None:
+    document = (ROOT / "docs" / "reading-the-report.md").read_text().split("## The columns of the CSV")[1]
+    rows_of_it = [line.split("|")[1] for line in document.splitlines() if line.startswith("| `")]
+    named = [name for row in rows_of_it for name in re.findall(r"`(\w+)`", row)]
+    assert tuple(named) == summary.columns()
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"schema": 9, "runs": []}', "no json"])
