@@ -70,7 +70,7 @@ class Page(HTMLParser):
 
 def full() -> dict[str, Any]:
     """A finished report with nodes, an interface and versions, as a build leaves it."""
-    report = finished()
+    report = deepcopy(finished())
     cells = {"lut": 2000, "ff": 3000, "dsp": 12, "bram18": 4}
     report["predictions"][1]["parts"] = {"MVAU_rtl_0": cells, "qap_logits": {"lut": 500, "ff": 1}}
     measured = {"u_MVAU_rtl_0": {**cells, "lut": 1800}, "u_MVAU_rtl_0_weights": {**cells, "lut": 300, "dsp": 0}}

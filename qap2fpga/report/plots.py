@@ -12,7 +12,7 @@ from qap2fpga.report.compare import front
 
 # The drawing in SVG units, which are about CSS pixels; the frame leaves room for tick labels.
 WIDTH, HEIGHT = 400.0, 300.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 388.0, 12.0, 254.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 388.0, 26.0, 254.0
 TICKS = 5
 MARK_WIDTH, MARK_HEIGHT = 16.0, 12.0  # of what is written beside a point
 LOG_FROM = 8.0  # an axis whose largest value is this many times the smallest is logarithmic
@@ -108,7 +108,7 @@ def scatter(title: str, cost: str, points: Sequence[Point], total: int) -> Plot 
         groups.append(_group(name, dots, [places[index] for index in best], crowded=len(points) > MOST_LINKS))
     x_ticks = tuple(Tick(x.place(at), show.short(at)) for at in x.ticks)
     digits = max(0, -math.floor(math.log10(100 * y.step) + 1e-9))
-    y_ticks = tuple(Tick(y.place(at), f"{100 * at:.{digits}f} %") for at in y.ticks)
+    y_ticks = tuple(Tick(y.place(at), f"{100 * at:.{digits}f}") for at in y.ticks)
     return Plot(title, cost, tuple(groups), x_ticks, y_ticks, log, total - len(points))
 
 
@@ -187,7 +187,7 @@ class _Axis:
             ]
             if len(places) <= TICKS + 1:
                 break
-        return places
+        return places[:: -(-len(places) // (TICKS + 1))] if places else []
 
 
 def _round_step(raw: float) -> float:
