@@ -160,19 +160,32 @@ def build(
 
 @app.command()
 def report(
-    builds: Annotated[list[Path] | None, typer.Argument(help="build folders [the newest in builds/]")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print report.json")] = False,
+    places: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[BUILD]...", help="build folders, folders of builds, studies [the newest in builds/]"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print report.json; of several, by name")] = False,
+    html: Annotated[Path | None, typer.Option(help="write one page that a browser shows without a network")] = None,
+    csv: Annotated[Path | None, typer.Option(help="write one row a build, and a checkpoint of a study")] = None,
 ) -> None:
-    """Show the report of one build, or several side by side."""
+    """Show the report of one build, several side by side, or what a study's checkpoints trade."""
 
-    from qap2fpga.report import content, table
+    from qap2fpga.files import write_atomically
+    from qap2fpga.report import gather, rows, table
 
-    chosen = builds or _newest()
-    reports = [(str(folder), content.load(folder)) for folder in chosen]
+    found = gather.gather(places or [gather.newest(Path("builds"))])
+    for message in found.left_out:
+        print(f"qap2fpga: left out: {message}", file=sys.stderr)
+    if html is not None:
+        from qap2fpga.report import page
+
+        write_atomically(html, page.render(found, html.parent))
+    if csv is not None:
+        write_atomically(csv, rows.as_csv(found))
     if as_json:
-        print(json.dumps(reports[0][1] if len(reports) == 1 else dict(reports), indent=2))
-    else:
-        table.render(reports, _console())
+        print(rows.as_json(found))
+    elif html is None and csv is None:
+        table.render_all(found, _console())
 
 
 @app.command("import-report")
@@ -412,13 +425,6 @@ def _json(path: Path | None) -> Any:
     if not isinstance(content, dict):
         raise QapError(f"{path} is not a folding file: it holds a {type(content).__name__}", cure)
     return content
-
-
-def _newest() -> list[Path]:
-    found = sorted(Path("builds").glob("*/report.json"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise QapError("there is no build in builds/", "run qap2fpga build first, or name a build folder")
-    return [found[-1].parent]
 
 
 if __name__ == "__main__":

@@ -74,6 +74,14 @@ def finished(**total: int | None) -> dict[str, Any]:
                 "circuit": "finn",
                 "what": "resources",
                 "total": asdict(Resources(lut=4900, ff=6100, dsp=12, bram18=4)),
+                "parts": {},
+                "calibrated": False,
+                "of_stage": "synthesis",
+                "intervals": {
+                    name: {"value": float(value), "low": float(value), "high": float(value), "outside": []}
+                    for name, value in (("lut", 4900), ("ff", 6100), ("dsp", 12), ("bram18", 4))
+                },
+                "lut_per_bop": None,
                 "stage": "estimate",
             },
         ],
@@ -286,6 +294,7 @@ def test_unknown_is_a_dash_and_never_0() -> None:
 def test_a_measured_0_is_0() -> None:
     report = finished(dsp=0)
     report["predictions"][1]["total"]["dsp"] = 0
+    report["predictions"][1]["intervals"]["dsp"] = {"value": 0.0, "low": 0.0, "high": 0.0, "outside": []}
     assert row(shown(closed(report)), "DSP") == ["0", "0", "220", "0.0 %"]
 
 

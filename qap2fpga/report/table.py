@@ -1,26 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report on a terminal, for one build or several side by side."""
+"""The report of one build on a terminal."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from qap2fpga.report import check
+from qap2fpga.report import check, side_by_side, summary
+from qap2fpga.report.gather import Gathered
 from qap2fpga.report.imported.content import not_used
-
-DASH = "–"
+from qap2fpga.report.show import DASH
+from qap2fpga.report.show import number as _number
 
 
 def render(reports: list[tuple[str, dict[str, Any]]], console: Console) -> None:
-    """Print each (name, report) in full, or several in one table."""
+    """Print the one (name, report) in full, or several side by side."""
     if len(reports) == 1:
         console.print(_one(*reports[0]))
-    else:
-        console.print(_several(reports))
+    elif reports:
+        summaries = [summary.of_build(name, Path(name), report) for name, report in reports]
+        console.print(side_by_side.builds([name for name, _ in reports], summaries))
+
+
+def render_all(gathered: Gathered, console: Console) -> None:
+    """Print everything that was found: studies first, then the builds."""
+    for study in gathered.studies:
+        console.print(side_by_side.study(study))
+    render([(build.name, build.report) for build in gathered.builds], console)
 
 
 def _one(name: str, report: dict[str, Any]) -> RenderableType:
@@ -82,12 +92,6 @@ def _table(title: str, *columns: str) -> Table:
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", style=None, header_style="dim")
     return table
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return DASH
-    return f"{value:,.0f}" if isinstance(value, float) else f"{value:,}"
 
 
 def _layers(report: dict[str, Any]) -> Table:
@@ -195,7 +199,7 @@ def _resources(report: dict[str, Any]) -> Group:
         use = (report["fits"] or {"use": {}})["use"].get(name)
         table.add_row(
             label,
-            _number(estimate["total"].get(name)) if estimate else DASH,
+            _estimated(name, estimate),
             _number(measured["total"].get(name)) if measured else DASH,
             _number(report["board"][name]),
             f"{use['percent']:.1f} %" if use else DASH,
@@ -210,8 +214,26 @@ def _resources(report: dict[str, Any]) -> Group:
         known = total["lut"] is not None and report["model"] is not None
         per_bop = f"{total['lut'] / report['model']['bops']['paper']:.4f}" if known else DASH
         verdict = f"[bold]{report['fits']['verdict']}[/] ({measured['stage']})" if report["fits"] else ""
-        lines.append(f"LUT per BOP {per_bop}   {verdict}")
+        lines.append(f"LUT per BOP {per_bop}{_band(estimate)}   {verdict}")
+    if estimate and not estimate["calibrated"]:
+        lines.append("[dim]not calibrated: no measured designs of this generator, so LUTs and FFs are not checked[/]")
     return Group(*lines)
+
+
+def _estimated(name: str, estimate: dict[str, Any] | None) -> str:
+    """What was predicted, with its interval where it is calibrated."""
+    if estimate is None:
+        return DASH
+    one = estimate["intervals"][name]
+    if one["low"] == one["high"]:
+        return _number(round(one["value"]))
+    return f"{one['value']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})"
+
+
+def _band(estimate: dict[str, Any] | None) -> str:
+    """What LUTs per BOP have been on measured designs: how little BOPs alone say."""
+    band = (estimate or {}).get("lut_per_bop")
+    return f" (of nine measured designs in ten: {band['low']:.3f} to {band['high']:.3f})" if band else ""
 
 
 def _timing(report: dict[str, Any]) -> Group:
@@ -257,52 +279,6 @@ def _checks(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _several(reports: list[tuple[str, dict[str, Any]]]) -> Table:
-    table = _table("Builds", "", *(escape(name) for name, _ in reports))
-
-    def row(label: str, value: Any) -> None:
-        table.add_row(label, *(_try(value, report) for _, report in reports))
-
-    row("model", lambda report: report["model"]["file"])
-    row("board", lambda report: report["board"]["name"])
-    row("backend", lambda report: report["backend"])
-    row("accuracy", lambda report: f"{100 * report['model']['accuracy']:.2f} %")
-    row("zeros", lambda report: f"{_zeros(report):.1f} %")
-    row("BOPs", lambda report: _number(report["model"]["bops"]["paper"]))
-    for name, label in (("lut", "LUT"), ("ff", "FF"), ("dsp", "DSP"), ("bram18", "BRAM18")):
-        row(label, lambda report, name=name: _number(report["measurements"][-1]["total"][name]))
-    row("measured by", _measured_by)
-    row(
-        "LUT per BOP",
-        lambda report: f"{report['measurements'][-1]['total']['lut'] / report['model']['bops']['paper']:.4f}",
-    )
-    row("latency", lambda report: f"{report['timing']['latency_cycles']['measured']:,} cycles")
-    row("latency", lambda report: f"{report['timing']['latency_ns']:,.0f} ns")
-    row("interval", lambda report: f"{report['timing']['interval_cycles']['measured']:,.0f} cycles")
-    row("mismatches", lambda report: str(sum(one["mismatches"] for one in report["simulations"] or [{}])))
-    row("verdict", lambda report: report["fits"]["verdict"])
-    row("checks", lambda report: "passed" if not check.failed(report) else f"{len(check.failed(report))} failed")
-    return table
-
-
-def _measured_by(report: dict[str, Any]) -> str:
-    last = report["measurements"][-1]
-    return f"{last['tool']}, {last['stage']}{_of_other(last, report)}"
-
-
 def _of_other(part: dict[str, Any], report: dict[str, Any]) -> str:
     """Marks what is about a circuit that stands in for the backend's own."""
     return "" if part["circuit"] in (None, report["backend"]) else f" ({part['circuit']} circuit)"
-
-
-def _try(value: Any, report: dict[str, Any]) -> str:
-    """The value, or a dash where this build has not come so far."""
-    try:
-        return escape(str(value(report)))
-    except (TypeError, KeyError, IndexError):
-        return DASH
-
-
-def _zeros(report: dict[str, Any]) -> float:
-    layers = report["model"]["layers"]
-    return 100 * sum(layer["zeros"] for layer in layers) / sum(layer["weights"] for layer in layers)

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report as one HTML page that needs nothing else: no network, no script to be read, no font.
+
+A few builds are shown in full; many as one table, each row leading to its folder, so that the page stays small.
+Names in a report are of others: everything is escaped, and the page's policy lets no script run but its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+
+from qap2fpga.report import compare, parts, show
+from qap2fpga.report.compare import Line
+from qap2fpga.report.gather import Build, Gathered
+from qap2fpga.report.plots import Plot, Point, scatter
+from qap2fpga.report.section import Section, section
+from qap2fpga.report.studies import Study
+from qap2fpga.report.summary import CHECKPOINT, Summary
+
+# Up to so many builds have a section of their own, about 50 kB each.
+MOST_SECTIONS = 8
+TEMPLATES = Path(__file__).parent / "templates"
+KINDS_OF_CELLS = {"lutram": "LUTs that hold memory", "lut_packed": "LUTs, packed two to a LUT6", "carry": "carry cells"}
+AXES = (
+    ("Accuracy against LUTs", "LUTs", "lut", "cells"),
+    ("Accuracy against BOPs", "BOPs", "bops_paper", ""),
+    ("Accuracy against latency", "ns of latency", "latency_ns", "cycles"),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One build in a list. `id` is that of its section, else of its row, whose `link` leads to its report.
+
+    `mark` stands for it in a plot; `flag` says that its hardware numbers are of another circuit.
+    """
+
+    id: str
+    name: str
+    link: str
+    mark: str
+    flag: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The comparison of all builds; `wide`: one row a build, and what is the `same` in all is said once.
+
+    `apart` says of which measures what differs.
+    """
+
+    builds: tuple[Entry, ...]
+    lines: tuple[Line, ...]
+    wide: bool
+    same: tuple[Line, ...]
+    apart: tuple[tuple[str, str], ...]
+    failures: tuple[tuple[Entry, dict[str, Any]], ...]
+
+
+def render(gathered: Gathered, place: Path) -> str:
+    """The page, as it is to be written into the folder `place`, from which its links start."""
+    full = len(gathered.builds) <= MOST_SECTIONS
+    entries = tuple(_entry(index, build, place, full=full) for index, build in enumerate(gathered.builds))
+    sections = [
+        section(build, one.id, one.mark, link_to(build.folder / "report.json", place))
+        for build, one in zip(gathered.builds, entries, strict=True)
+        if full
+    ]
+    comparison = _comparison(gathered.builds, entries, wide=not full) if len(entries) > 1 else None
+    studies = [_study(number, study, place) for number, study in enumerate(gathered.studies, 1)]
+    plots = _plots(gathered, entries, place) if len(gathered.summaries) > 1 else []
+    single = len(entries) == 1 and not studies
+    return _filled(
+        title=_title(gathered),
+        contents=_contents(studies, plots, comparison, sections, single=single),
+        left_out=gathered.left_out,
+        studies=studies,
+        plots=plots,
+        comparison=comparison,
+        sections=sections,
+        single=single,
+    )
+
+
+def link_to(path: Path, place: Path) -> str:
+    """A relative link from the folder `place` to `path`."""
+    return quote(Path(os.path.relpath(path, place)).as_posix())
+
+
+def _title(gathered: Gathered) -> str:
+    names = [study.name for study in gathered.studies]
+    if len(gathered.builds) == 1:
+        names.append(gathered.builds[0].name)
+    elif gathered.builds:
+        names.append(f"{len(gathered.builds)} builds")
+    return " and ".join(names)
+
+
+def _entry(index: int, build: Build, place: Path, *, full: bool) -> Entry:
+    name = f"b{index + 1}"
+    link = f"#{name}" if full else link_to(build.folder / "report.json", place)
+    return Entry(name, build.name, link, str(index + 1) if full else "", build.summary.flag)
+
+
+def _comparison(builds: tuple[Build, ...], entries: tuple[Entry, ...], *, wide: bool) -> Comparison:
+    lines = compare.lines([build.summary for build in builds])
+    apart: dict[tuple[str, ...], list[str]] = {}
+    for line in lines:
+        if line.apart and line.measure.label not in apart.setdefault(line.apart, []):
+            apart[line.apart].append(line.measure.label)
+    failures = [
+        (entry, one)
+        for build, entry in zip(builds, entries, strict=True)
+        for one in build.report.get("checks") or []
+        if not one["passed"]
+    ]
+    said = tuple((", ".join(labels), ", ".join(what)) for what, labels in apart.items())
+    same = tuple(line for line in lines if not line.differs)
+    shown = tuple(line for line in lines if line.differs) if wide else lines
+    return Comparison(entries, shown, wide, same, said, tuple(failures))
+
+
+def _study(number: int, study: Study, place: Path) -> dict[str, Any]:
+    known = [one for one in study.checkpoints if one.accuracy is not None and one.bops_paper is not None]
+    chosen = compare.front([(one.bops_paper or 0.0, one.accuracy or 0.0) for one in known])
+    best = [(known[index], _leads_to(known[index], place), compare.measured_by(known[index])) for index in chosen]
+    return {
+        "id": f"s{number}",
+        "name": study.name,
+        "checkpoints": f"{len(study.checkpoints):,}",
+        "runs": study.runs,
+        "waiting": study.waiting,
+        "failed": study.failed,
+        "unreadable": study.unreadable,
+        "built": sum(one.board is not None for one in study.checkpoints),
+        "best": best,
+    }
+
+
+def _plots(gathered: Gathered, entries: tuple[Entry, ...], place: Path) -> list[Plot]:
+    """Accuracy against each cost that is known of something."""
+    links = {build.summary.folder: entry for build, entry in zip(gathered.builds, entries, strict=True)}
+    made = []
+    for title, cost, key, basis in AXES:
+        chosen = [one for one in gathered.summaries if one.accuracy is not None and getattr(one, key) is not None]
+        apart = (*compare.apart(chosen, basis), *compare.apart(chosen, "accuracy"))
+        points = [_point(one, key, basis, apart, links.get(one.folder), place) for one in chosen]
+        made.append(scatter(title, cost, points, len(gathered.summaries)))
+    return [plot for plot in made if plot is not None]
+
+
+def _point(
+    one: Summary, key: str, basis: str, apart: Sequence[str], entry: Entry | None, place: Path
+) -> Point:  # fmt: skip
+    cost = getattr(one, key)
+    link, mark = (f"#{entry.id}", entry.mark) if entry else (_leads_to(one, place), "")
+    return Point(one.name, link, float(cost), one.accuracy or 0.0, _group(one, basis, apart), one.sound, mark)
+
+
+def _group(one: Summary, basis: str, apart: Sequence[str]) -> str:
+    """What may be compared with `one`, named by that in which not all agree."""
+    rests = {**dict(one.basis("accuracy")), **dict(one.basis(basis))}
+    return ", ".join(_said(name, rests[name]) for name in apart)
+
+
+def _said(name: str, what: str) -> str:
+    """A part of a group's name that can be understood alone."""
+    return {"rows": f"accuracy of {what} rows", "data": f"accuracy on {what[:24]}"}.get(name, what)
+
+
+def _leads_to(one: Summary, place: Path) -> str:
+    name = "record.json" if one.kind == CHECKPOINT and one.board is None else "report.json"
+    return link_to(Path(one.folder) / name, place)
+
+
+def _contents(
+    studies: list[dict[str, Any]], plots: list[Plot], comparison: Comparison | None, sections: list[Section],
+    *, single: bool,
+) -> list[tuple[str, str]]:  # fmt: skip
+    if single:
+        return []
+    found = [(study["id"], f"Study {study['name']}") for study in studies]
+    found += [("plots", "Trade-offs")] if plots else []
+    found += [("comparison", "Comparison")] if comparison else []
+    return found + [(one.id, f"{one.mark} {one.name}") for one in sections]
+
+
+def _filled(**content: Any) -> str:
+    """The template with `content`, style and script in it."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    style, script = (_text(name) for name in ("style.css", "page.js"))
+    own = {"style": style, "style_hash": _hash(style), "script": script, "script_hash": _hash(script)}
+    words = {"resources": show.RESOURCE_NAMES, "kinds": KINDS_OF_CELLS, "deviation": parts.deviation, "show": show}
+    return environment.get_template("page.html.jinja").render(version=_version(), **own, **words, **content)
+
+
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """What the page's Content-Security-Policy allows: this very text and no other."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _version() -> str:
+    try:
+        return version("qap2fpga")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers as text, the same on the terminal and on the page. What is not known is a dash and never 0."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+DASH = "–"
+RESOURCE_NAMES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram18": "BRAM18"}
+PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def number(value: Any) -> str:
+    """A count; a float is rounded to a whole number."""
+    if value is None:
+        return DASH
+    return f"{value:,.0f}" if isinstance(value, float) else f"{value:,}"
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """A share of 1 as percent."""
+    return DASH if share is None else f"{100 * share:.{digits}f} %"
+
+
+def difference(predicted: float | None, measured: float | None) -> str:
+    """How far `measured` lies from `predicted`, as part of the prediction."""
+    if predicted is None or measured is None:
+        return DASH
+    if predicted == measured:
+        return "0 %"
+    if not predicted:
+        return f"{measured - predicted:+,g}"
+    return f"{100 * (measured / predicted - 1):+.1f} %"
+
+
+def cycles(value: float | None) -> str:
+    """A number of clock cycles; a mean that is not whole keeps its fraction."""
+    return DASH if value is None else f"{count(value)} cycles"
+
+
+def count(value: float | None) -> str:
+    """A count that may be a mean: 64.0 is 64, and 64.5 stays 64.5."""
+    return DASH if value is None else f"{round(value, 2):,}".removesuffix(".0")
+
+
+def nanoseconds(value: float | None) -> str:
+    """A time."""
+    return DASH if value is None else f"{value:,.0f} ns"
+
+
+def rate(value: float | None) -> str:
+    """Vectors a second."""
+    return DASH if value is None else f"{value:,.0f} frames/s"
+
+
+def ratio(value: float | None) -> str:
+    """A quotient of two counts."""
+    return DASH if value is None else f"{value:.4f}"
+
+
+def text(value: Any) -> str:
+    """Anything else."""
+    return DASH if value is None or value == "" else str(value)
+
+
+def short(value: float) -> str:
+    """A number on an axis: 1500 is 1.5k."""
+    for size, prefix in PREFIXES:
+        if abs(value) >= size:
+            return f"{value / size:.4g}{prefix}"
+    return f"{value:.4g}"
+
+
+def finite(value: Any) -> float | None:
+    """`value` as a float if it is a finite number, else None; a training that diverged has others."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)

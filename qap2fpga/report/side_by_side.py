@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several builds, or a study, on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from qap2fpga.report import compare, show
+from qap2fpga.report.compare import Line
+from qap2fpga.report.studies import Study
+from qap2fpga.report.summary import Summary
+
+# So many builds are columns; more are rows, with the measures that a line has room for.
+MOST_COLUMNS = 4
+IN_ROWS = ("board", "backend", "measured_by", "accuracy", "bops_paper", "lut", "ff", "dsp", "bram18",
+           "latency_cycles", "latency_ns", "interval_cycles", "verdict", "outcome")  # fmt: skip
+BEST = "*"
+
+
+def builds(names: Sequence[str], summaries: Sequence[Summary]) -> RenderableType:
+    """The builds side by side: the best of those that may be compared marked, and what may not be said."""
+    lines = compare.lines(summaries)
+    table = _columns(names, lines) if len(names) <= MOST_COLUMNS else _rows(names, lines)
+    parts: list[RenderableType] = [table]
+    if any(cell.best for line in lines for cell in line.cells):
+        parts.append(f"[dim]{BEST} the best of those that may be compared[/]")
+    return Group(*parts, *_apart(lines))
+
+
+def study(one: Study) -> RenderableType:
+    """The checkpoints of a study that no other beats in accuracy and BOPs."""
+    known = [each for each in one.checkpoints if each.accuracy is not None and each.bops_paper is not None]
+    best = compare.front([(each.bops_paper or 0.0, each.accuracy or 0.0) for each in known])
+    title = f"{one.name}: {len(one.checkpoints):,} checkpoints of {one.runs:,} runs"
+    more = ((one.waiting, "not finished"), (one.failed, "failed"), (len(one.unreadable), "unreadable"))
+    title += "".join(f", {count:,} {what}" for count, what in more if count)
+    table = _table(title, "no other beats", "accuracy", "BOPs", "zeros", "w bits", "a bits", "LUT", "LUT by")
+    for index in best:
+        each = known[index]
+        cells = (
+            show.percent(each.accuracy), show.number(each.bops_paper), show.percent(each.zeros, 1),
+            show.text(each.weight_bits), show.text(each.activation_bits), show.number(each.lut),
+            show.text(compare.measured_by(each)),
+        )  # fmt: skip
+        table.add_row(escape(each.name), *map(escape, cells))
+    return table
+
+
+def _columns(names: Sequence[str], lines: Sequence[Line]) -> Table:
+    """One column a build; a line in which they differ has a mark."""
+    table = _table("Builds", "", *map(escape, names))
+    for line in lines:
+        table.add_row(_label(line, line.measure.label), *_cells(line), style=None if line.differs else "dim")
+    return table
+
+
+def _rows(names: Sequence[str], lines: Sequence[Line]) -> Table:
+    """One row a build."""
+    chosen = [line for line in lines if line.measure.key in IN_ROWS]
+    heads = [_label(line, line.measure.title.replace(", ", ",\n")) for line in chosen]
+    table = _table(f"{len(names)} builds", "build", *heads)
+    table.padding, table.columns[0].overflow = (0, 1, 0, 0), "fold"
+    for column in table.columns[1:]:
+        column.no_wrap = True
+    cells = [_cells(line, bare=True) for line in chosen]
+    for index, name in enumerate(names):
+        table.add_row(escape(name), *(line[index] for line in cells))
+    return table
+
+
+def _label(line: Line, text: str) -> str:
+    return f"{text} ≠" if line.apart else text
+
+
+def _cells(line: Line, *, bare: bool = False) -> list[str]:
+    """The line's texts, without their unit if `bare`; the best are marked."""
+    texts = [(escape(cell.bare if bare else cell.text), cell.best) for cell in line.cells]
+    return [f"[green]{text} {BEST}[/]" if best else text for text, best in texts]
+
+
+def _apart(lines: Sequence[Line]) -> list[RenderableType]:
+    """One note for each reason why numbers may not be compared."""
+    labels: dict[tuple[str, ...], list[str]] = {}
+    for line in lines:
+        if line.apart and line.measure.label not in labels.setdefault(line.apart, []):
+            labels[line.apart].append(line.measure.label)
+    return [f"[yellow]≠ {', '.join(names)}: different {', '.join(what)}[/]" for what, names in labels.items()]
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", header_style="dim")
+    return table

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checkpoints of a study folder as points that can be plotted beside builds; `docs/studies.md` describes it.
+
+Imports nothing of the training: a study of thousands of checkpoints is read in a moment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from qap2fpga.errors import QapError
+from qap2fpga.files import sha256
+from qap2fpga.report import show
+from qap2fpga.report.summary import CHECKPOINT, Summary
+
+SCHEMA = 1
+CURE = "give the folder that `qap2fpga study` writes: it holds study.json and runs/"
+# What a build knows of its hardware, and a checkpoint takes over from its build.
+OF_THE_BUILD = (
+    "backend", "circuit", "board", "part", "clock_ns", "tool", "tool_version", "stage", "lut", "ff", "dsp", "bram18",
+    "lut_per_bop", "board_lut", "board_ff", "board_dsp", "board_bram18", "latency_cycles", "interval_cycles",
+    "cycles_from", "latency_ns", "frames_per_second", "mismatches", "verdict", "checks", "checks_failed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's checkpoints, each a summary. `waiting` and `failed` count runs, `unreadable` names their records."""
+
+    name: str
+    folder: Path
+    checkpoints: tuple[Summary, ...]
+    runs: int
+    waiting: int
+    failed: int
+    unreadable: tuple[str, ...]
+
+
+def is_study(folder: Path) -> bool:
+    """Whether `folder` is a study's."""
+    return (folder / "study.json").is_file()
+
+
+def builds_in(folder: Path) -> list[Path]:
+    """The builds that lie in the study's own folder `builds`."""
+    return sorted(path.parent for path in (folder / "builds").glob("*/report.json"))
+
+
+def load(name: str, folder: Path) -> Study:
+    """Read the study in `folder`. Raises `QapError` if its index cannot be read."""
+    listed = _listed(folder / "study.json", "runs")
+    if (folder / "search.json").is_file():
+        listed += _listed(folder / "search.json", "trials")
+    found: list[Summary] = []
+    unreadable, waiting, failed = [], 0, 0
+    for entry in listed:
+        failed += entry.get("status") == "failed"
+        place = folder / str(entry.get("folder") or f"runs/{entry.get('name')}")
+        try:
+            record = json.loads((place / "record.json").read_text())
+            found += _checkpoints(entry, place, record)
+            waiting += not record["finished"] and entry.get("status") != "failed"
+        except FileNotFoundError:
+            waiting += entry.get("status") != "failed"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            unreadable.append(str(entry.get("name")))
+    return Study(name, folder, tuple(found), len(listed), waiting, failed, tuple(unreadable))
+
+
+def with_builds(study: Study, builds: Iterable[Summary]) -> tuple[Study, set[int]]:
+    """The study with the hardware numbers of those `builds` that were made of its checkpoints, and their indices.
+
+    A checkpoint that was built more than once appears once for each build; its `folder` is then the build's.
+    """
+    by_model: dict[str, list[tuple[int, Summary]]] = {}
+    for index, build in enumerate(builds):
+        if build.model_sha256:
+            by_model.setdefault(build.model_sha256, []).append((index, build))
+    if not by_model:
+        return study, set()
+    found: list[Summary] = []
+    used: set[int] = set()
+    for one in study.checkpoints:
+        path = Path(one.folder) / str(one.model)
+        made = by_model.get(sha256(path), []) if path.is_file() else []
+        used |= {index for index, _ in made}
+        found += [_built(one, build) for _, build in made] or [one]
+    return replace(study, checkpoints=tuple(found)), used
+
+
+def _built(checkpoint: Summary, build: Summary) -> Summary:
+    taken: dict[str, Any] = {name: getattr(build, name) for name in OF_THE_BUILD}
+    return replace(checkpoint, name=f"{checkpoint.name}, built as {build.name}", folder=build.folder, **taken)
+
+
+def _listed(path: Path, key: str) -> list[dict[str, Any]]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise QapError(f"{path} cannot be read: {error}", CURE) from error
+    if not isinstance(content, dict) or not isinstance(content.get(key), list):
+        raise QapError(f"{path} lists no {key}", CURE)
+    if content.get("schema", SCHEMA) != SCHEMA:
+        raise QapError(f"{path} has schema {content['schema']}, not {SCHEMA}", CURE)
+    return [one for one in content[key] if isinstance(one, dict)]
+
+
+def _checkpoints(entry: dict[str, Any], place: Path, record: dict[str, Any]) -> list[Summary]:
+    """One summary for every pruning step that the run has finished."""
+    model, data = record["config"]["model"], record.get("data") or {}
+    steps = record["steps"]
+    predicted = (entry.get("objectives") or {}).get("predicted_luts")
+    found = []
+    for step in steps:
+        # A search predicts the last checkpoint of each of its trials.
+        lut = (step.get("estimate") or {}).get("lut") if step is not steps[-1] or predicted is None else predicted
+        found.append(_checkpoint(entry, place, step, model, data, show.finite(lut)))
+    return found
+
+
+def _checkpoint(
+    entry: dict[str, Any], place: Path, step: dict[str, Any], model: dict[str, Any], data: dict[str, Any],
+    lut: float | None,
+) -> Summary:  # fmt: skip
+    test, bops = step["metrics"]["test"], step["bops"]
+    zeros = step.get("integer_sparsity")
+    cells: dict[str, Any] = {} if lut is None else {"lut": round(lut), "tool": "qap2fpga", "stage": "estimate"}
+    return Summary(
+        kind=CHECKPOINT,
+        name=f"{entry.get('name')}, step {step['step']}",
+        folder=str(place),
+        model=step.get("checkpoint"),
+        weight_bits=_bits(model.get("weight_bits")),
+        activation_bits=_bits(model.get("activation_bits")),
+        zeros=show.finite(step.get("mask_sparsity") if zeros is None else zeros),
+        accuracy=show.finite(test["accuracy"]),
+        accuracy_rows=test.get("rows"),
+        accuracy_data=data.get("sha256") or data.get("name"),
+        accuracy_from="the training's test set",
+        bops_paper=show.finite(bops["paper"]),
+        bops_nonzero_products=show.finite(bops.get("nonzero")),
+        **cells,
+    )
+
+
+def _bits(width: Any) -> str | None:
+    if isinstance(width, list):
+        return ",".join(map(str, width))
+    return None if width is None else str(width)
