@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qap2fpga.train.config import TrainConfig, TrainResult, check
+from qap2fpga.train.flags import TrainConfig, TrainResult, check
 
 __all__ = ["TrainConfig", "TrainResult", "train"]
 

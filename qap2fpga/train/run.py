@@ -18,8 +18,8 @@ from torch import nn
 
 from qap2fpga.data import power_of_two_scale
 from qap2fpga.files import write_atomically
-from qap2fpga.train.config import TrainConfig, TrainResult
 from qap2fpga.train.data import SPLIT_SEED, TRAINING, VALIDATION, Dataset, Part, Scaler, Split, load, split
+from qap2fpga.train.flags import TrainConfig, TrainResult
 from qap2fpga.train.loop import Recipe, Rows, Score, evaluate, fit, fit_pruned, reproducible
 from qap2fpga.train.network import float_network, quantized_network
 from qap2fpga.train.prune import integer_sparsity
