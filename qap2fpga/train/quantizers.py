@@ -55,7 +55,7 @@ class WeightQuantizer:
         """
         of_scale = (gradient * self.integers).sum()
         passed = gradient * self.scale
-        of_scale = of_scale + (-passed * (self.ratio / self.scale)).sum()
+        of_scale = of_scale - self.ratio.div_(self.scale).mul_(passed).sum()
         holders = self.magnitude == self.largest
         share = (of_scale / self.limit) / holders.sum()
         into.add_((torch.where(holders, share, 0.0) * weight.sgn()).add_(passed.div_(self.scale)))
@@ -87,6 +87,27 @@ class PowerOfTwoWeightQuantizer:
 
 
 @dataclass
+class GridQuantizer:
+    """Biases on the grid of their accumulators, where weights and inputs have power-of-two scales.
+
+    bits: the most bits that the integers may have; None: any.
+    input_scale: value of one step of the layer's inputs.
+    """
+
+    bits: int | None
+    input_scale: float
+
+    def forward(self, bias: Tensor, weight_scales: Tensor) -> Tensor:
+        """Quantized `bias` (outputs,), given the weights' scale of each output (outputs,); gradients pass through."""
+        grid = weight_scales * self.input_scale
+        integers = (bias / grid).round_()
+        if self.bits is not None:
+            limit = 2 ** (self.bits - 1)
+            integers.clamp_(-limit, limit - 1)
+        return integers * grid
+
+
+@dataclass
 class ActivationQuantizer:
     """ReLU and unsigned integers; `2**exponent` is the largest value, and is learned.
 
@@ -114,20 +135,18 @@ class ActivationQuantizer:
     def forward(self, x: Tensor) -> Tensor:
         """Quantized values of `x` (rows, neurons)."""
         self.step = self.scale
-        self.rectified = x.relu()
-        self.ratio = self.rectified / self.step
-        self.rounded = self.ratio.round()
-        self.integers = self.rounded.clamp(max=self.limit)
+        self.ratio = x / self.step
+        self.integers = self.ratio.round().clamp_(0, self.limit)
         return self.integers * self.step
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """The gradient of x, given that of the quantized values, which it overwrites; that of the range is kept."""
+        """The gradient of x, given that of the quantized values, which it overwrites; that of the range is added."""
         of_step = (gradient * self.integers).sum()
-        gradient.mul_(self.step)
-        gradient.masked_fill_(self.rounded > self.limit, 0.0)
-        of_step = of_step + (-gradient * self.ratio.div_(self.step)).sum()
-        self.gradient.copy_((of_step / self.divisor) * (torch.exp2(self.exponent) * math.log(2)))
-        return torch.ops.aten.threshold_backward(gradient.div_(self.step), self.rectified, 0)
+        # The largest integer is odd, so a ratio half a step above it rounds out of range: there the gradient ends.
+        passed = torch.ops.aten.hardtanh_backward(gradient.mul_(self.step), self.ratio, 0, self.limit + 0.5)
+        of_step = of_step - self.ratio.div_(self.step).mul_(passed).sum()
+        self.gradient.add_((of_step / self.divisor) * (torch.exp2(self.exponent) * math.log(2)))
+        return passed.div_(self.step)
 
 
 @dataclass
