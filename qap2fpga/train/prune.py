@@ -72,12 +72,15 @@ def _by_layer(network: Network, sparsity: float) -> list[str]:
 
 
 def _by_neuron(network: Network, sparsity: float) -> list[str]:
-    """Hidden neurons go by the root mean square of the weights that enter them, over all layers."""
+    """Hidden neurons go by the mean square of the weights that enter them, as a part of their layer's.
+
+    Without the layer's, one whose weights are small by nature would go first, whole.
+    """
     assert network.mask is not None
     masks = [mask for _, mask in layers_of(network, network.mask)]
     weights = [part.cpu() for _, part in layers_of(network, network.weights)]
     ranked = sorted(
-        (float(row.square().mean()), layer, neuron)
+        (float(row.square().mean() / part.square().mean()), layer, neuron)
         for layer, part in enumerate(weights[:-1])
         for neuron, row in enumerate(part)
     )
