@@ -32,7 +32,7 @@ def prune_to(network: Network, sparsity: float, scope: str) -> list[str]:
 
 def mask_sparsity(network: Network) -> float:
     """Share of the dense weights that are masked."""
-    return 0.0 if network.mask is None else 1 - float(network.mask.sum()) / network.mask.numel()
+    return 0.0 if network.mask is None else int((network.mask == 0).sum()) / network.mask.numel()
 
 
 def layers_of(network: Network, flat: Tensor) -> Iterator[tuple[str, Tensor]]:
