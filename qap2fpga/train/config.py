@@ -1,106 +1,309 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to train, and what came of it; imports nothing heavy."""
+"""What one training run is: a tree of settings, read from YAML; imports nothing heavy.
+
+The shape and the pruning are those of Hawks et al. 2021 ("Ps and Qs", arXiv:2102.11289). `docs/training.md` has
+every setting with its meaning.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
-import os
-from dataclasses import dataclass
+import typing
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from qap2fpga.errors import QapError
+from qap2fpga.errors import QapError, nearest
+from qap2fpga.train.paper import MISTAKES
+from qap2fpga.train.parse import tree
 
-LEAST_BITS, MOST_BITS = 2, 16
+LEAST_BITS, MOST_BITS, FLOAT_BITS = 2, 16, 32
+# Fractions of the weights that are left, as the paper's code prunes them step by step.
+PAPER_FRACTIONS = (0.10, 0.111, 0.125, 0.143, 0.166, 0.20, 0.25, 0.333, 0.50, 0.666, 0.666)
+# Names that stand for several settings.
+SHORTHANDS = {"model.bits": ("model.weight_bits", "model.activation_bits")}
+CHOICES = {
+    "model.scales": ("arbitrary", "power_of_two"),
+    "training.schedule": ("cosine", "constant"),
+    "training.loss": ("cross_entropy", "binary_cross_entropy"),
+    "training.quantization": ("aware", "after"),
+    "training.device": ("auto", "cpu", "cuda"),
+    "pruning.schedule": ("fine_tuning", "lottery_ticket", "learning_rate_rewinding", "none"),
+    "pruning.scope": ("global", "layer", "neuron"),
+}
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """One training run; the shape and the pruning are those of Hawks et al. 2021 (arXiv:2102.11289).
+class DataConfig:
+    """Where the rows come from and how they are parted.
 
-    data: npz with X and y, see `qap2fpga.train.data`.
-    output: the model, in the format of `qap2fpga.save`; replaced in one step if it exists.
-    vectors: if given, an npz for `build --input-data`: the first rows of the test part, standardised.
-    widths: neurons of the hidden layers.
-    weight_bits, activation_bits, input_bits: 2 to 16.
-    sparsity: share of the dense weights to prune away, 0 (none) up to but not including 1.
-    prune_steps: how many steps pruning takes.
-    l1: strength of the L1 term on the dense weights.
-    epochs: most epochs of the dense training, and of the last fine-tuning.
-    tuning_epochs: most epochs between two steps of pruning.
-    patience: epochs without a lower validation loss after which a training ends.
+    source: a file (.npz, .csv, .parquet, .h5), 'openml' or 'simulated'.
+    label: name of the column that holds the class, for files with named columns.
+    features: names of the columns to train on; None: all but the label.
+    split: shares, or numbers of rows, of training, validation and test.
+    randomize: share of the training labels that are replaced by random ones.
     """
 
-    data: Path
-    output: Path
-    vectors: Path | None = None
+    source: str
+    label: str | None = None
+    features: tuple[str, ...] | None = None
+    split: tuple[float, ...] = (0.70, 0.15, 0.15)
+    randomize: float = 0.0
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network. Bits are one number, or one a layer; 32 weight bits make the whole network a float one.
+
+    widths: neurons of the hidden layers.
+    bias_bits: None: biases stay floats, and the lowering rounds them to the accumulators' own grid.
+    scales: 'arbitrary', as the paper; 'power_of_two': every scale is one, and batch norm is merged into the weights.
+    """
+
     widths: tuple[int, ...] = (64, 32, 32)
-    weight_bits: int = 6
-    activation_bits: int = 6
+    weight_bits: int | tuple[int, ...] = 6
+    activation_bits: int | tuple[int, ...] = 6
     input_bits: int = 8
-    sparsity: float = 0.8
-    prune_steps: int = 8
-    l1: float = 1e-5
+    bias_bits: int | None = None
     batch_norm: bool = True
+    scales: str = "arbitrary"
+
+    @property
+    def is_float(self) -> bool:
+        """Whether nothing is quantized: the 32-bit baseline."""
+        return self.weight_bits == FLOAT_BITS
+
+    @property
+    def layer_weight_bits(self) -> tuple[int, ...]:
+        """Weight bits of every dense layer."""
+        bits = self.weight_bits
+        return bits if isinstance(bits, tuple) else (bits,) * (len(self.widths) + 1)
+
+    @property
+    def layer_activation_bits(self) -> tuple[int, ...]:
+        """Bits of every hidden activation."""
+        bits = self.activation_bits
+        return bits if isinstance(bits, tuple) else (bits,) * len(self.widths)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to learn: Adam, at most `epochs` epochs, fewer when `patience` of them bring no lower validation loss.
+
+    schedule: of the learning rate: 'cosine' falls to a hundredth of it at the last epoch.
+    l1: strength of the L1 term on the dense weights.
+    quantization: 'aware': the network learns quantized; 'after': it learns as floats, and is quantized at the end.
+    """
+
     epochs: int = 60
-    tuning_epochs: int = 10
     patience: int = 15
     batch: int = 256
     learning_rate: float = 3e-3
-    seed: int = 1
+    schedule: str = "cosine"
+    l1: float = 1e-5
+    loss: str = "cross_entropy"
+    quantization: str = "aware"
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
-class TrainResult:
-    """The measured outcome; accuracies are shares of correct answers on the rows named, 0 to 1.
+class PruningConfig:
+    """What is pruned and when; see `qap2fpga.train.schedule`.
 
-    sparsity: share of the dense weights that are zero as integers, masked or rounded to nothing.
-    layer_sparsity: the same for each layer.
+    sparsities: pruned share of the weights after each step; None: `steps` steps up to `sparsity`; 'paper': the paper's.
+    epochs: most epochs between two steps.
     """
 
-    output: Path
-    accuracy: float
-    float_accuracy: float
-    validation_accuracy: float
-    float_validation_accuracy: float
-    test_rows: int
-    sparsity: float
-    layer_sparsity: dict[str, float]
-    seconds: float
+    schedule: str = "fine_tuning"
+    sparsities: tuple[float, ...] | typing.Literal["paper"] | None = None
+    sparsity: float = 0.8
+    steps: int = 8
+    scope: str = "global"
+    epochs: int = 10
 
 
-def check(config: TrainConfig) -> None:
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run.
+
+    fold: (k, n): the k-th of n folds of cross-validation, k from 1: that n-th part of training and validation rows
+        validates, the others train; the test rows are the same in all folds.
+    paper_code: names of mistakes of the paper's own code to repeat, see `qap2fpga.train.paper`.
+    """
+
+    data: DataConfig
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    pruning: PruningConfig = field(default_factory=PruningConfig)
+    fold: tuple[int, int] | None = None
+    seed: int = 1
+    paper_code: tuple[str, ...] = ()
+
+
+def load(path: Path, source: str | None = None) -> RunConfig:
+    """Read and check a YAML file; `source` replaces its data. Raises `QapError` for what is not a configuration."""
+    settings = read_yaml(path)
+    if source is not None:
+        data = settings.get("data")
+        settings["data"] = {**(data if isinstance(data, dict) else {}), "source": source}
+    return from_dict(settings, str(path))
+
+
+def of_source(source: str) -> RunConfig:
+    """The default configuration on that data."""
+    return RunConfig(DataConfig(source))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises `QapError` if there is none."""
+    import yaml
+
+    cure = "docs/training.md has an example"
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise QapError(f"{path} cannot be read as YAML: {error}", cure) from error
+    if isinstance(content, dict):
+        return content
+    raise QapError(f"{path} holds a {type(content).__name__}, not settings", cure)
+
+
+def from_dict(settings: dict[str, Any], where: str = "the configuration") -> RunConfig:
+    """The checked configuration of plain values. Raises `QapError` that names the setting that is wrong."""
+    settings = dict(settings)
+    if settings.get("paper_code") == "all":
+        settings["paper_code"] = list(MISTAKES)
+    config: RunConfig = tree(RunConfig, settings, "", where)
+    check(config)
+    return config
+
+
+def to_dict(config: RunConfig) -> dict[str, Any]:
+    """The configuration as plain JSON values; `from_dict` gives it back."""
+    plain = json.loads(json.dumps(dataclasses.asdict(config)))
+    return typing.cast(dict[str, Any], plain)
+
+
+def replace(config: RunConfig, path: str, value: Any) -> RunConfig:
+    """The configuration with the setting at the dotted `path` (as 'model.weight_bits', or 'model.bits') changed.
+
+    It is checked only when it is used, so that several settings can be changed one after the other.
+    """
+    settings = to_dict(config)
+    for name in SHORTHANDS.get(path, (path,)):
+        *sections, last = name.split(".")
+        place: Any = settings
+        for section in sections:
+            if not isinstance(place.get(section), dict):
+                raise QapError(f"there is no setting '{path}'", nearest(path, names()))
+            place = place[section]
+        if last not in place or isinstance(place[last], dict):
+            raise QapError(f"there is no setting '{path}'", nearest(path, names()))
+        place[last] = list(MISTAKES) if name == "paper_code" and value == "all" else value
+    return typing.cast(RunConfig, tree(RunConfig, settings, "", "the configuration"))
+
+
+def names() -> list[str]:
+    """The dotted path of every setting, and the shorthands."""
+    hints = typing.get_type_hints(RunConfig)
+    found = [name for name, hint in hints.items() if not dataclasses.is_dataclass(hint)]
+    for name, hint in hints.items():
+        if dataclasses.is_dataclass(hint):
+            found += [f"{name}.{one.name}" for one in dataclasses.fields(hint)]
+    return [*found, *SHORTHANDS]
+
+
+def check(config: RunConfig) -> None:
     """Raise `QapError` for the first value out of range, without looking into the data."""
-    if not config.data.is_file():
-        raise QapError(f"there is no data file {config.data}", "give an npz with arrays X and y to --data")
-    for path in (config.output, config.vectors):
-        if path is not None:
-            _check_writable(path)
-    for name in ("weight_bits", "activation_bits", "input_bits"):
-        bits = getattr(config, name)
-        if not LEAST_BITS <= bits <= MOST_BITS:
-            raise QapError(f"{name} = {bits} is out of range", f"choose {LEAST_BITS} to {MOST_BITS}")
-    if not 0 <= config.sparsity < 1:
-        cure = "choose a share of the weights from 0 up to, but not including, 1: 0.8 prunes 80 %"
-        raise QapError(f"sparsity = {config.sparsity} is out of range", cure)
-    if not config.widths or min(config.widths) < 1:
-        raise QapError(f"widths = {config.widths} is no shape", "give one or more hidden layers of 1 neuron or more")
-    for name in ("prune_steps", "epochs", "tuning_epochs", "patience"):
-        if getattr(config, name) < 1:
-            raise QapError(f"{name} = {getattr(config, name)} is out of range", "choose 1 or more")
-    if config.batch < 2:
-        raise QapError(f"batch = {config.batch} is out of range", "choose 2 or more: batch norm needs two rows")
-    if not (math.isfinite(config.learning_rate) and config.learning_rate > 0):
-        raise QapError(f"learning_rate = {config.learning_rate} is out of range", "choose a positive number")
-    if not (math.isfinite(config.l1) and config.l1 >= 0):
-        raise QapError(f"l1 = {config.l1} is out of range", "choose 0 or a positive number")
+    for path, choices in CHOICES.items():
+        value = _get(config, path)
+        if value not in choices:
+            raise QapError(f"{path} = {value!r} is not known", nearest(str(value), choices))
+    _check_data(config.data)
+    _check_model(config.model)
+    _check_training(config)
+    _check_pruning(config.pruning)
+    for name in config.paper_code:
+        if name not in MISTAKES:
+            raise QapError(f"paper_code: there is no mistake '{name}'", nearest(name, MISTAKES))
+
+
+def _check_data(data: DataConfig) -> None:
+    if len(data.split) != 3 or not all(math.isfinite(part) and part > 0 for part in data.split):
+        _refuse("data.split", list(data.split), "give three shares, or three numbers of rows, above 0")
+    shares = max(data.split) < 1
+    if shares and sum(data.split) > 1 + 1e-9:
+        _refuse("data.split", list(data.split), "the shares may add up to 1 at most")
+    if not shares and any(part < 2 or part != int(part) for part in data.split):
+        _refuse("data.split", list(data.split), "give three shares below 1, or three whole numbers of rows")
+    if not 0 <= data.randomize <= 1:
+        _refuse("data.randomize", data.randomize, "choose a share of the training labels, 0 to 1")
+    if data.features is not None and (not data.features or len(set(data.features)) != len(data.features)):
+        _refuse("data.features", list(data.features), "name one column or more, each once")
+
+
+def _check_model(model: ModelConfig) -> None:
+    if not model.widths or min(model.widths) < 1:
+        _refuse("model.widths", model.widths, "give one or more hidden layers of 1 neuron or more")
+    if not model.is_float:
+        layers = {"weight_bits": len(model.widths) + 1, "activation_bits": len(model.widths)}
+        for name, count in layers.items():
+            bits = getattr(model, name)
+            if isinstance(bits, tuple) and len(bits) != count:
+                _refuse(f"model.{name}", list(bits), f"give one number, or {count}: one a layer")
+            for one in bits if isinstance(bits, tuple) else (bits,):
+                _check_bits(f"model.{name}", one)
+        _check_bits("model.input_bits", model.input_bits)
+        if model.bias_bits is not None:
+            _check_bits("model.bias_bits", model.bias_bits)
+    elif model.scales != "arbitrary":
+        _refuse("model.scales", model.scales, "a float network has no scales: leave it out, or choose weight_bits")
+
+
+def _check_bits(name: str, bits: int) -> None:
+    if not LEAST_BITS <= bits <= MOST_BITS:
+        more = f"; model.weight_bits: {FLOAT_BITS} is a float network" if bits == FLOAT_BITS else ""
+        _refuse(name, bits, f"choose {LEAST_BITS} to {MOST_BITS}{more}")
+
+
+def _check_training(config: RunConfig) -> None:
+    training, pruning = config.training, config.pruning
+    counts = {"training.epochs": training.epochs, "training.patience": training.patience}
+    for name, count in (counts | {"pruning.steps": pruning.steps, "pruning.epochs": pruning.epochs}).items():
+        if count < 1:
+            _refuse(name, count, "choose 1 or more")
+    if training.batch < 2:
+        _refuse("training.batch", training.batch, "choose 2 or more: batch norm needs two rows")
+    if not (math.isfinite(training.learning_rate) and training.learning_rate > 0):
+        _refuse("training.learning_rate", training.learning_rate, "choose a positive number")
+    if not (math.isfinite(training.l1) and training.l1 >= 0):
+        _refuse("training.l1", training.l1, "choose 0 or a positive number")
+    if training.quantization == "after" and (config.model.is_float or config.model.scales != "arbitrary"):
+        _refuse("training.quantization", "after", "it needs weight bits of 16 or fewer, and scales: arbitrary")
     if not 0 <= config.seed < 2**63:
-        raise QapError(f"seed = {config.seed} is out of range", "choose 0 or a positive integer")
+        _refuse("seed", config.seed, "choose 0 or a positive integer")
+    if config.fold is not None and not 1 <= config.fold[0] <= config.fold[1] >= 2:
+        _refuse("fold", list(config.fold), "give [k, n]: fold k of n, k from 1 to n, and n of 2 or more")
 
 
-def _check_writable(path: Path) -> None:
-    """A file that cannot be written must not be found out after minutes of training."""
-    if path.is_dir():
-        raise QapError(f"{path} is a folder", "name the file to write")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise QapError(f"{path} cannot be written: {folder} is not a folder of yours", "choose another place")
+def _check_pruning(pruning: PruningConfig) -> None:
+    if not 0 <= pruning.sparsity < 1:
+        cure = "choose a share of the weights from 0 up to, but not including, 1: 0.8 prunes 80 %"
+        _refuse("pruning.sparsity", pruning.sparsity, cure)
+    if isinstance(pruning.sparsities, tuple):
+        rising = all(a < b for a, b in zip((0.0, *pruning.sparsities), pruning.sparsities, strict=False))
+        if not rising or not all(sparsity < 1 for sparsity in pruning.sparsities):
+            _refuse("pruning.sparsities", list(pruning.sparsities), "give rising shares above 0 and below 1")
+
+
+def _refuse(name: str, value: Any, cure: str) -> typing.NoReturn:
+    raise QapError(f"{name} = {value} is out of range", cure)
+
+
+def _get(config: RunConfig, path: str) -> Any:
+    value: Any = config
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
