@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from qap2fpga.train.figures.records import Study
 
 
-def draw(study_folder: Path, say: Callable[[str], None]) -> list[Path]:
-    """Draw all that the runs of the study allow into `study_folder`/figures, and return the files' paths.
+def draw(study_folder: Path, say: Callable[[str], None], output: Path | None = None) -> list[Path]:
+    """Draw all that the runs of the study allow into `output`, else `study_folder`/figures; return the files' paths.
 
     Each figure is a PNG, an SVG and a CSV of the plotted numbers; the table is a CSV and Markdown. `say` gets a line
     a figure: what was written, or which experiment it needs. Raises `QapError` if the folder is no study or has no
@@ -40,6 +40,7 @@ def draw(study_folder: Path, say: Callable[[str], None]) -> list[Path]:
         tradeoff.randomization,
         tradeoff.hardware,
     )
+    output = output or study_folder / "figures"
     written: list[Path] = []
     for make in figures:
         figure = make(study)
@@ -47,15 +48,15 @@ def draw(study_folder: Path, say: Callable[[str], None]) -> list[Path]:
             say(f"{figure.name}: skipped, it needs {figure.needs}")
             continue
         png, svg = image.render(figure)
-        written += _write(study_folder, figure.name, {"png": png, "svg": svg, "csv": chart.to_csv(figure)}, say)
+        written += _write(output, figure.name, {"png": png, "svg": svg, "csv": chart.to_csv(figure)}, say)
     rows = table.rows(study)
-    return written + _write(study_folder, "table", {"csv": table.to_csv(rows), "md": table.to_markdown(rows)}, say)
+    return written + _write(output, "table", {"csv": table.to_csv(rows), "md": table.to_markdown(rows)}, say)
 
 
-def _write(study_folder: Path, name: str, contents: dict[str, bytes | str], say: Callable[[str], None]) -> list[Path]:
+def _write(output: Path, name: str, contents: dict[str, bytes | str], say: Callable[[str], None]) -> list[Path]:
     paths = []
     for kind, content in contents.items():
-        paths.append(study_folder / "figures" / f"{name}.{kind}")
+        paths.append(output / f"{name}.{kind}")
         write_atomically(paths[-1], content)
     say(f"{name}: wrote {paths[0].with_suffix('')}.{{{','.join(contents)}}}")
     return paths

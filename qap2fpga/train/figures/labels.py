@@ -38,14 +38,17 @@ class Space:
 
     def write(self, text: str, places: Sequence[Point], size: float, colour: str) -> bool:
         """Write `text` beside the first of `places` where it fits; false, and nothing, if it fits nowhere."""
-        start = (places[0].x, places[0].y)
+        seen = [(place, *self._pixel(place.x, place.y)) for place in places]
+        seen = [(place, x, y) for place, x, y in seen if math.isfinite(x + y)]
+        if not seen:
+            return False
+        start = (seen[0][0].x, seen[0][0].y)
         note = self.axes.annotate(text, start, (0, 0), textcoords="offset points", annotation_clip=False)
         note.set(ha="center", va="center", fontsize=size, color=colour)
         extent = note.get_window_extent()
         across, up = extent.width / 2, extent.height / 2
         gap = GAP * self.pixels
-        for place in places:
-            x, y = self.axes.transData.transform((place.x, place.y))
+        for place, x, y in seen:
             for right, high in DIRECTIONS:
                 dx, dy = right * (across + gap), high * (up + gap)
                 box = (x + dx - across, y + dy - up, x + dx + across, y + dy + up)
@@ -69,15 +72,23 @@ class Space:
 
     def _samples(self, curve: Curve) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
         """Pixels along the curve, and at the ends of its error bars; of points without a line, the points."""
-        corners = self.axes.transData.transform([(one.x, one.y) for one in curve.points])
-        bars = [(one.x, one.y + sign * one.error) for one in curve.points if one.error for sign in (-1, 1)]
-        found = [corners, self.axes.transData.transform(bars or [(math.nan, math.nan)])]
+        corners = [self._pixel(one.x, one.y) for one in curve.points]
+        found = corners + [
+            self._pixel(one.x, one.y + sign * one.error) for one in curve.points if one.error for sign in (-1, 1)
+        ]
         for start, end in itertools.pairwise(corners) if curve.line else ():
-            length = float(np.hypot(*(end - start)))
+            length = math.dist(start, end)
             if math.isfinite(length):
-                found.append(start + np.linspace(0, 1, int(length / STEP) + 2)[:, None] * (end - start))
-        every = np.concatenate(found)
-        return every[np.isfinite(every).all(axis=1)]
+                parts = np.linspace(0, 1, int(length / STEP) + 2)
+                found += [
+                    (start[0] + part * (end[0] - start[0]), start[1] + part * (end[1] - start[1])) for part in parts
+                ]
+        return np.array([one for one in found if math.isfinite(one[0] + one[1])]).reshape(-1, 2)
+
+    def _pixel(self, x: float, y: float) -> tuple[float, float]:
+        """Where a value is drawn; not finite where a logarithmic axis cannot show it."""
+        across, up = self.axes.transData.transform((x, y)).tolist()
+        return across, up
 
 
 def name_curves(axes: Axes, curves: Sequence[Curve], colours: Sequence[str]) -> bool:
@@ -98,13 +109,13 @@ def note_sparsities(axes: Axes, curves: Sequence[Curve]) -> None:
     space = Space(axes, curves)
     known = {point.sparsity: point for point in pruned[0].points if point.sparsity}
     chosen = dict.fromkeys(_nearest(known, share) for share in NOTED if known)
-    units = [" % pruned", " %"]
+    explained = False
     for share in chosen:
-        for unit in units:
-            if space.write(f"{100 * share:.0f}{unit}", [known[share]], SMALL, GREY):
-                # What the numbers are needs saying once.
-                units = [" %"] if unit == units[0] else units
-                break
+        text, place = f"{100 * share:.0f} %", [known[share]]
+        if not explained and space.write(f"{text} pruned", place, SMALL, GREY):
+            explained = True
+        else:
+            space.write(text, place, SMALL, GREY)
 
 
 def _nearest(values: Iterable[float], wanted: float) -> float:
