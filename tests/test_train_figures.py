@@ -422,13 +422,13 @@ def test_the_table_has_a_row_a_network_and_schedule(study: Study) -> None:
 def test_the_pruned_row_is_the_sparsest_within_a_percentage_point(tmp_path: Path) -> None:
     write(tmp_path, [configure()])
     content = json.loads((tmp_path / "runs/run-000/record.json").read_text())
-    accuracies = [0.770, 0.772, 0.761, 0.759, 0.760, 0.70, 0.69, 0.68, 0.67, 0.66, 0.65, 0.5]
+    accuracies = [0.770, 0.772, 0.761, 0.759, 0.7601, 0.755, 0.69, 0.68, 0.67, 0.66, 0.65, 0.5]
     for step, value in zip(content["steps"], accuracies, strict=True):
         step["metrics"]["test"]["accuracy"] = value
     studies.dump(tmp_path / "runs/run-000/record.json", content)
     dense, pruned = table.rows(records.load(tmp_path))
     assert (dense.model, dense.accuracy, dense.sparsity) == ("QAT", 0.770, 0.0)
-    assert (pruned.model, pruned.accuracy, pruned.sparsity) == ("QAP", 0.760, 0.4)
+    assert (pruned.model, pruned.accuracy, pruned.sparsity) == ("QAP", 0.7601, 0.4)
 
 
 def test_the_table_as_csv_and_markdown(study: Study) -> None:

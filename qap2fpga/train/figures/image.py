@@ -25,7 +25,7 @@ from qap2fpga.train.figures.chart import Axis, Chart, Curve, Panel
 from qap2fpga.train.figures.labels import GREY, SMALL, name_curves, note_sparsities
 
 PALETTE = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#7F7F7F", "#E69F00")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+MARKERS = ("o", "s", "^", "D", "v", "P", "h", "<", ">")
 # Inches: the axes of a panel, of a single one, and what surrounds them.
 PANEL, SINGLE = (2.75, 1.95), (4.6, 3.5)
 LEFT, RIGHT, BOTTOM, TOP = 0.75, 0.12, 0.48, 0.28
@@ -167,9 +167,9 @@ def _curve(axes: Axes, curve: Curve) -> None:
         yerr=errors if any(errors) else None,
         color=colour,
         linestyle=("--" if curve.dashed else "-") if curve.line else "none",
-        marker=("*" if curve.star else MARKERS[curve.colour % len(MARKERS)]) if curve.marker else "none",
+        marker=_marker(curve),
         markersize=10 if curve.star else None,
-        markerfacecolor=colour if curve.star or (curve.line and not curve.dashed) else "white",
+        markerfacecolor="white" if curve.dashed else colour,
         markeredgecolor="black" if curve.star else colour,
         markeredgewidth=0.7,
         elinewidth=0.8,
@@ -177,6 +177,14 @@ def _curve(axes: Axes, curve: Curve) -> None:
         label=curve.label,
         zorder=4 if curve.star else 3,
     )
+
+
+def _marker(curve: Curve) -> str:
+    if not curve.marker:
+        return "none"
+    if not curve.line:
+        return "*" if curve.star else "x"
+    return MARKERS[curve.colour % len(MARKERS)]
 
 
 def _colour(curve: Curve) -> str:
