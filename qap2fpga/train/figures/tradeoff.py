@@ -75,7 +75,7 @@ def search(study: Study) -> Chart | Missing:
     A trial counts with its last step; the one of lowest validation loss among those of a width has a star.
     """
     if not study.trials:
-        return Missing("search", "a search: in study.yaml")
+        return Missing("search", "a Bayesian optimization: `search:` in study.yaml")
     groups = one_schedule(regularized(true_labels(_pruned(study))))
     tried: dict[int | None, list[Run]] = {}
     for run in study.trials:
