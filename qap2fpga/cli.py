@@ -322,6 +322,17 @@ def train(
     )
 
 
+@app.command()
+def figures(
+    study: Annotated[Path, typer.Argument(help="the folder that `qap2fpga study` wrote")],
+    output: Annotated[Path | None, typer.Option(help="where the files go [STUDY/figures]")] = None,
+) -> None:
+    """Draw the figures and the table of the paper from the runs of STUDY: PNG, SVG, and the numbers as CSV."""
+    from qap2fpga.train.figures import draw
+
+    draw(study, print, output)
+
+
 @app.command("simulate-jets")
 def simulate_jets(
     output: Annotated[Path, typer.Argument(help="the .npz to write")],

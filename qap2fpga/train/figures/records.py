@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The finished runs of a study folder, read back as values. `docs/studies.md` describes the folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from qap2fpga.errors import QapError
+from qap2fpga.train import config as configuration
+from qap2fpga.train.config import RunConfig
+
+SCHEMA = 1
+# The objective of a search that is an estimate of its trial's last network.
+PREDICTED_LUTS = "predicted_luts"
+CURE = "give the folder that `qap2fpga study` writes: it holds study.json and runs/"
+
+
+@dataclass(frozen=True)
+class Roc:
+    """Points of a ROC curve, both efficiencies rising from 0 to 1."""
+
+    background_efficiency: tuple[float, ...]
+    signal_efficiency: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Losses, as the training minimises them, after one epoch."""
+
+    training_loss: float
+    validation_loss: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """A network as it left one pruning step; shares are 0 to 1.
+
+    `target` and `sparsity` are the share of weights to prune and the masked one, `background_efficiency` the mean over
+    classes at 50 % signal efficiency, `efficiency_cap` what the sample allows `neural_efficiency` to be at most,
+    `bops` those of equation 1, `lut` None where nothing was estimated.
+    """
+
+    target: float
+    sparsity: float
+    epochs: tuple[Epoch, ...]
+    validation_loss: float
+    accuracy: float
+    mean_auc: float
+    auc: dict[str, float]
+    roc: dict[str, Roc]
+    background_efficiency: float
+    neural_efficiency: float | None
+    efficiency_cap: float | None
+    bops: float
+    lut: float | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run."""
+
+    name: str
+    config: RunConfig
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """The finished runs of a study and of its search, and how many others there are."""
+
+    folder: Path
+    runs: tuple[Run, ...]
+    trials: tuple[Run, ...]
+    unfinished: int
+    unreadable: tuple[Path, ...]
+
+
+def load(folder: Path) -> Study:
+    """Read a study. Raises `QapError` if `folder` is none, or has no finished run."""
+    index = _json(folder / "study.json")
+    if index.get("schema") != SCHEMA:
+        raise QapError(f"{folder / 'study.json'} has schema {index.get('schema')}, not {SCHEMA}", CURE)
+    listed = index.get("runs")
+    if not isinstance(listed, list):
+        raise QapError(f"{folder / 'study.json'} lists no runs", CURE)
+    search = folder / "search.json"
+    trials = _json(search).get("trials") if search.exists() else []
+    if not isinstance(trials, list):
+        raise QapError(f"{search} lists no trials", CURE)
+    runs, missing, broken = _finished(folder, listed)
+    tried, missing_trials, broken_trials = _finished(folder, trials)
+    if not runs and not tried:
+        raise QapError(f"{folder} has no finished run", "run `qap2fpga study` again: it goes on where it stopped")
+    return Study(folder, runs, tried, missing + missing_trials, broken + broken_trials)
+
+
+def _finished(folder: Path, listed: list[Any]) -> tuple[tuple[Run, ...], int, tuple[Path, ...]]:
+    runs, unfinished, unreadable = [], 0, []
+    for entry in listed:
+        if not isinstance(entry, dict) or not entry.get("folder"):
+            unfinished += 1
+            continue
+        path = folder / entry["folder"] / "record.json"
+        try:
+            record = json.loads(path.read_text())
+            if record["finished"]:
+                runs.append(_run(path.parent.name, record, (entry.get("objectives") or {}).get(PREDICTED_LUTS)))
+            else:
+                unfinished += 1
+        except FileNotFoundError:
+            unfinished += 1
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, QapError):
+            unreadable.append(path)
+    return tuple(runs), unfinished, tuple(unreadable)
+
+
+def _run(name: str, record: dict[str, Any], luts: float | None) -> Run:
+    if record["schema"] != SCHEMA or not record["steps"]:
+        raise ValueError("a record of another form")
+    *steps, last = map(_step, record["steps"])
+    if luts is not None:
+        last = replace(last, lut=_number(luts))
+    return Run(name, configuration.from_dict(record["config"]), (*steps, last))
+
+
+def _step(step: dict[str, Any]) -> Step:
+    test = step["metrics"]["test"]
+    neural = test.get("neural_efficiency")
+    lut = (step.get("estimate") or {}).get("lut")
+    return Step(
+        target=_number(step["target_sparsity"]),
+        sparsity=_number(step["mask_sparsity"]),
+        epochs=tuple(Epoch(_number(one["training_loss"]), _number(one["validation_loss"])) for one in step["epochs"]),
+        validation_loss=_number(step["metrics"]["validation"]["loss"]),
+        accuracy=_number(test["accuracy"]),
+        mean_auc=_number(test["mean_auc"]),
+        auc={name: _number(area) for name, area in test["auc"].items()},
+        roc={
+            name: Roc(
+                tuple(map(_number, curve["background_efficiency"])), tuple(map(_number, curve["signal_efficiency"]))
+            )
+            for name, curve in test["roc"].items()
+        },
+        background_efficiency=_number(test["mean_background_efficiency"]["value"]),
+        neural_efficiency=None if neural is None else _number(neural["network"]),
+        efficiency_cap=None if neural is None else _cap(neural),
+        bops=_number(step["bops"]["paper"]),
+        lut=None if lut is None else _number(lut),
+    )
+
+
+def _number(value: Any) -> float:
+    """A finite float; a run that diverged has others."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} where a number is due")
+    return number
+
+
+def _cap(neural: dict[str, Any]) -> float:
+    """The network efficiency if every layer had as many states as neurons, or rows, allow."""
+    product, layers = 1.0, neural["layers"].values()
+    for layer in layers:
+        product *= min(1.0, neural["cap_bits"] / layer["neurons"])
+    return float(product ** (1.0 / len(layers)))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise QapError(f"{path.parent} is not a study: there is no {path.name} in it", CURE) from error
+    except (OSError, ValueError) as error:
+        raise QapError(f"{path} cannot be read: {error}", CURE) from error
+    if not isinstance(content, dict):
+        raise QapError(f"{path} holds a {type(content).__name__}, not a study", CURE)
+    return content
