@@ -8,6 +8,10 @@ thresholds. On an FPGA the offset's bit and the adder's bit are one LUT of six i
 
 For terms and segments given, each segment has an interval of exact offsets (from the thresholds in it and its two
 ends); the form exists when no interval is empty. `forms.prove` then checks the form that was chosen.
+
+With a tolerance of N result steps the intervals are wider by N steps on either side, and the constant results outside
+may begin N thresholds further in, at rounder numbers. The form must still rise over all segments, and the results at
+both ends of the range stay exact, so that it is a step function of the same range.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ SEGMENT_BITS = 6
 # x that a segment's thresholds may drift from the coarse slope before it is not worth trying.
 DRIFT = 2.0
 NEVER = 1 << 62
+MOST_TERMS = 3
 # Coarse multipliers have up to three digits; the last one at most so far below the first.
 REACH = 7
 # Above this many thresholds (logits, wide activations) only the affine form is tried.
@@ -42,11 +47,15 @@ HIDDEN_DIGITS = 4
 def cheapest(target: Target, cost: Cost, name: str, tolerance: int = 0) -> Form:
     """The form of `target` that `cost` (LUTs) likes best, proven equal (within `tolerance` result steps).
 
+    The results at both ends of the range are exact at any tolerance.
     Raises `CheckFailed` naming `name` if a form were wrong: a bug of ours.
     """
     best: Form | None = None
     price = float("inf")
+    ends = np.array([target.low, target.high])
     for form in candidates(target, tolerance):
+        if tolerance and (form.apply(ends) != target.apply(ends)).any():
+            continue
         found = cost(form, target)
         if found < price:
             best, price = form, found
@@ -110,7 +119,7 @@ def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
     pitch = (int(thresholds[-1]) - int(thresholds[0])) / (len(thresholds) - 1)
     if pitch < 1:
         return
-    for below, above in _limits(target, pitch):
+    for below, above in _limits(target, pitch, tolerance):
         low = target.low if below is None else below
         high = target.high if above is None else above - 1
         span_bits = (high - low).bit_length()
@@ -118,15 +127,20 @@ def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
         points = _points(target, low, high, tolerance)
         segments = [split(points, max(0, span_bits - bits), bits) for bits in range(finest + 1)]
         run = min(1 << (span_bits - finest), high - low)
+        enough = MOST_TERMS
         for terms, slope in coarse():
+            if len(terms) > enough:
+                break
             for shift in _shifts(slope * pitch):
-                # Over one segment the thresholds may drift by their own rounding, and no more.
-                if abs((1 << shift) / (slope * pitch) - 1) * run > DRIFT + 2 * tolerance * pitch:
+                # Over one segment the thresholds may drift by their own rounding, and no more. One term is quickly
+                # tried, and thresholds that a coarse form left need not lie on one line.
+                drift = abs((1 << shift) / (slope * pitch) - 1) * run
+                if len(terms) > 1 and drift > DRIFT + 2 * tolerance * pitch:
                     continue
                 found = None
                 # A segment is the union of two finer ones: what fails with those can not work with fewer.
                 for bits in reversed(range(finest + 1)):
-                    form = fit(target, terms, shift, segments[bits], below, above)
+                    form = fit(target, terms, shift, segments[bits], below, above, loose=tolerance > 0)
                     if form is None:
                         break
                     found = form
@@ -134,6 +148,8 @@ def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
                         yield form
                 if found is not None:
                     yield found
+                    # Wherever a tolerance lets few terms do, more of them only cost more.
+                    enough = len(terms) if tolerance else enough
 
 
 def _shifts(scaled: float) -> tuple[int, ...]:
@@ -141,11 +157,13 @@ def _shifts(scaled: float) -> tuple[int, ...]:
     return tuple(sorted({max(0, near - 1), near, near + 1}))
 
 
-def _limits(target: Target, pitch: float) -> Iterator[tuple[int | None, int | None]]:
+def _limits(target: Target, pitch: float, tolerance: int = 0) -> Iterator[tuple[int | None, int | None]]:
     """Where the constant results begin: round numbers near the outer thresholds compare cheaply."""
     first, last, room = int(target.thresholds[0]), int(target.thresholds[-1]), int(pitch * 0.75)
-    below = roundest(max(target.low, first - room), first)
-    above = roundest(last, min(target.high + 1, last + room))
+    # With few thresholds both limits could meet in the middle.
+    inner = min(tolerance, (len(target.thresholds) - 1) // 2)
+    below = roundest(max(target.low, first - room), int(target.thresholds[inner]))
+    above = roundest(int(target.thresholds[-1 - inner]), min(target.high + 1, last + room))
     yield (below if below > target.low else None), (above if above <= target.high else None)
     if (below, above) != (first, last):
         yield (first if first > target.low else None), (last if last <= target.high else None)
@@ -207,9 +225,14 @@ def split(points: Points, bit: int, bits: int) -> Segments:
 
 
 def fit(
-    target: Target, terms: Terms, shift: int, segments: Segments, below: int | None, above: int | None
-) -> Piecewise | None:
-    """The form with these terms, shift and segments; None when some segment has no exact offset."""
+    target: Target, terms: Terms, shift: int, segments: Segments, below: int | None, above: int | None, *,
+    loose: bool = False,
+) -> Piecewise | None:  # fmt: skip
+    """The form with these terms, shift and segments; None when some segment has no offset that will do.
+
+    Where points are `loose`, two neighbouring segments might each be right and fall between them. Offsets are then in
+    the middle of what will do, with as few bits as let the form rise everywhere.
+    """
     lower = np.full(1 << segments.bits, -NEVER, np.int64)
     upper = np.full(1 << segments.bits, NEVER, np.int64)
     begin = (segments.least << shift) - scaled(terms, segments.starts)
@@ -220,16 +243,28 @@ def fit(
         return None
     used = lower > -NEVER
     lower, upper = lower[used], upper[used]
-    for dropped in reversed(range(shift + 1)):
-        offsets = -((-lower) >> dropped) << dropped
-        if (offsets <= upper).all():
-            break
+    aim = (lower + upper) // 2 if loose else lower
     chosen = np.zeros(1 << segments.bits, np.int64)
-    chosen[used] = offsets
+    for dropped in reversed(range(shift + 1)):
+        # The nearest multiple to the middle, or the first from the lower end on.
+        offsets = ((aim + (1 << dropped >> 1)) >> dropped if loose else -((-aim) >> dropped)) << dropped
+        chosen[used] = offsets
+        if ((lower <= offsets) & (offsets <= upper)).all() and (not loose or _rises(terms, shift, chosen, segments)):
+            break
+    else:
+        return None
     return Piecewise(
         terms, shift, segments.bit, segments.bits, tuple(chosen.tolist()), below, above, target.base, target.top,
         dropped,
     )  # fmt: skip
+
+
+def _rises(terms: Terms, shift: int, offsets: np.ndarray, segments: Segments) -> bool:
+    """Whether the results rise from segment to segment; inside a segment they do."""
+    points = np.unique(np.concatenate([segments.starts, segments.ends]))
+    which = (points >> segments.bit) & ((1 << segments.bits) - 1)
+    results = (scaled(terms, points) + offsets[which]) >> shift
+    return bool((np.diff(results) >= 0).all())
 
 
 def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
