@@ -59,12 +59,13 @@ def generate(
     shutil.rmtree(rtl, ignore_errors=True)
     with session.session(folder) as scratch:
         model = _transform(network, plan, board, names, chosen, folder, scratch, vectors, progress)
-        from qap2fpga.backends.finn.stitch import TOP, stitch
+        from qap2fpga.backends.finn.stitch import TOP, probes, stitch
 
         first, last = plan.layers[0], plan.layers[-1]
         pe = chosen.layers[-1][1]
         end = tail(network, options.output_kind, pe, _last_bits(plan))
         sources = stitch(model, end, rtl)
+        watched = probes(model)
     progress(f"{len(sources.verilog)} sources and {len(sources.data)} memory contents in {rtl}")
     return Design(
         backend="finn",
@@ -85,6 +86,7 @@ def generate(
             "estimate": asdict(chosen.cost),
             "blackboxes": ["DSP48E1", "DSP48E2", "LUT6_2"],
         },
+        probes=watched,
     )
 
 
