@@ -9,30 +9,26 @@ thresholds. On an FPGA the offset's bit and the adder's bit are one LUT of six i
 For terms and segments given, each segment has an interval of exact offsets (from the thresholds in it and its two
 ends); the form exists when no interval is empty. `forms.prove` then checks the form that was chosen.
 
-With a tolerance of N result steps the intervals are wider by N steps on either side, and the constant results outside
-may begin N thresholds further in, at rounder numbers. The form must still rise over all segments, and the results at
-both ends of the range stay exact, so that it is a step function of the same range.
+With a tolerance the results at both ends of the range stay exact: the form is a step function of the same range.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from qap2fpga.lower.forms import Constant, Form, Piecewise, Search, Table, Target, prove, scaled
+from qap2fpga.lower.forms import Constant, Form, Piecewise, Search, Table, Target, prove
+from qap2fpga.lower.segments import Terms, constraints, fit, limits, split
 
 Cost = Callable[[Form, Target], float]
-Terms = tuple[tuple[int, int], ...]
 # A table of more x than this is never the cheapest.
 TABLE_BITS = 8
 # Bits of x that choose the offset: with 5 the table, x's own bit and nothing else fit a 6-input LUT.
 SEGMENT_BITS = 6
 # x that a segment's thresholds may drift from the coarse slope before it is not worth trying.
 DRIFT = 2.0
-NEVER = 1 << 62
 MOST_TERMS = 3
 # Coarse multipliers have up to three digits; the last one at most so far below the first.
 REACH = 7
@@ -119,12 +115,12 @@ def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
     pitch = (int(thresholds[-1]) - int(thresholds[0])) / (len(thresholds) - 1)
     if pitch < 1:
         return
-    for below, above in _limits(target, pitch, tolerance):
+    for below, above in limits(target, pitch, tolerance):
         low = target.low if below is None else below
         high = target.high if above is None else above - 1
         span_bits = (high - low).bit_length()
         finest = min(SEGMENT_BITS, span_bits)
-        points = _points(target, low, high, tolerance)
+        points = constraints(target, low, high, tolerance)
         segments = [split(points, max(0, span_bits - bits), bits) for bits in range(finest + 1)]
         run = min(1 << (span_bits - finest), high - low)
         enough = MOST_TERMS
@@ -157,125 +153,15 @@ def _shifts(scaled: float) -> tuple[int, ...]:
     return tuple(sorted({max(0, near - 1), near, near + 1}))
 
 
-def _limits(target: Target, pitch: float, tolerance: int = 0) -> Iterator[tuple[int | None, int | None]]:
-    """Where the constant results begin: round numbers near the outer thresholds compare cheaply."""
-    first, last, room = int(target.thresholds[0]), int(target.thresholds[-1]), int(pitch * 0.75)
-    # With few thresholds both limits could meet in the middle.
-    inner = min(tolerance, (len(target.thresholds) - 1) // 2)
-    below = roundest(max(target.low, first - room), int(target.thresholds[inner]))
-    above = roundest(int(target.thresholds[-1 - inner]), min(target.high + 1, last + room))
-    yield (below if below > target.low else None), (above if above <= target.high else None)
-    if (below, above) != (first, last):
-        yield (first if first > target.low else None), (last if last <= target.high else None)
-
-
-def roundest(low: int, high: int) -> int:
-    """The integer in `low..high` with most trailing zero bits."""
-    if low <= 0 <= high:
-        return 0
-    for bit in reversed(range(max(abs(low), abs(high)).bit_length())):
-        value = -((-low) >> bit) << bit
-        if low <= value <= high:
-            return value
-    return low
-
-
-Points = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
-def _points(target: Target, low: int, high: int, tolerance: int) -> Points:
-    """(x where a result begins, result there at least, x where it ends, result there at most), inside low..high."""
-    counts = np.arange(1, len(target.thresholds) + 1)
-    inside = (target.thresholds > low) & (target.thresholds <= high)
-    begin, rise = target.thresholds[inside], counts[inside]
-    starts = np.concatenate([[low], begin])
-    least = np.concatenate([target.apply(np.array([low])) - target.base, rise])
-    ends = np.concatenate([begin - 1, [high]])
-    most = np.concatenate([rise - 1, target.apply(np.array([high])) - target.base])
-    top = len(target.thresholds)
-    return starts, np.maximum(least - tolerance, 0), ends, np.minimum(most + tolerance, top)
-
-
-@dataclass(frozen=True)
-class Segments:
-    """`Points` with the segments' ends added, and the segment of each; `bits` bits of x from `bit` choose it."""
-
-    bit: int
-    bits: int
-    starts: np.ndarray
-    least: np.ndarray
-    start_segments: np.ndarray
-    ends: np.ndarray
-    most: np.ndarray
-    end_segments: np.ndarray
-
-
-def split(points: Points, bit: int, bits: int) -> Segments:
-    """The points of a range cut into segments by `bits` bits of x from bit `bit`."""
-    starts, least, ends, most = points
-    low, high = int(starts[0]), int(ends[-1])
-    if bits:
-        edges = np.arange((low >> bit) + 1, (high >> bit) + 1, dtype=np.int64) << bit
-        at = np.searchsorted(starts, edges, side="right") - 1
-        before = np.searchsorted(ends, edges - 1, side="left")
-        starts, least = np.concatenate([starts, edges]), np.concatenate([least, least[at]])
-        ends, most = np.concatenate([ends, edges - 1]), np.concatenate([most, most[before]])
-    mask = (1 << bits) - 1
-    return Segments(bit, bits, starts, least, (starts >> bit) & mask, ends, most, (ends >> bit) & mask)
-
-
-def fit(
-    target: Target, terms: Terms, shift: int, segments: Segments, below: int | None, above: int | None, *,
-    loose: bool = False,
-) -> Piecewise | None:  # fmt: skip
-    """The form with these terms, shift and segments; None when some segment has no offset that will do.
-
-    Where points are `loose`, two neighbouring segments might each be right and fall between them. Offsets are then in
-    the middle of what will do, with as few bits as let the form rise everywhere.
-    """
-    lower = np.full(1 << segments.bits, -NEVER, np.int64)
-    upper = np.full(1 << segments.bits, NEVER, np.int64)
-    begin = (segments.least << shift) - scaled(terms, segments.starts)
-    end = ((segments.most + 1) << shift) - 1 - scaled(terms, segments.ends)
-    np.maximum.at(lower, segments.start_segments, begin)
-    np.minimum.at(upper, segments.end_segments, end)
-    if (lower > upper).any():
-        return None
-    used = lower > -NEVER
-    lower, upper = lower[used], upper[used]
-    aim = (lower + upper) // 2 if loose else lower
-    chosen = np.zeros(1 << segments.bits, np.int64)
-    for dropped in reversed(range(shift + 1)):
-        # The nearest multiple to the middle, or the first from the lower end on.
-        offsets = ((aim + (1 << dropped >> 1)) >> dropped if loose else -((-aim) >> dropped)) << dropped
-        chosen[used] = offsets
-        if ((lower <= offsets) & (offsets <= upper)).all() and (not loose or _rises(terms, shift, chosen, segments)):
-            break
-    else:
-        return None
-    return Piecewise(
-        terms, shift, segments.bit, segments.bits, tuple(chosen.tolist()), below, above, target.base, target.top,
-        dropped,
-    )  # fmt: skip
-
-
-def _rises(terms: Terms, shift: int, offsets: np.ndarray, segments: Segments) -> bool:
-    """Whether the results rise from segment to segment; inside a segment they do."""
-    points = np.unique(np.concatenate([segments.starts, segments.ends]))
-    which = (points >> segments.bit) & ((1 << segments.bits) - 1)
-    results = (scaled(terms, points) + offsets[which]) >> shift
-    return bool((np.diff(results) >= 0).all())
-
-
 def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
     """Exact `(a * x + b) >> f` without segments: for each f the a of fewest signed digits, `most_digits` at most."""
     if len(target.thresholds) < 2:
         return
     pitch = (int(target.thresholds[-1]) - int(target.thresholds[0])) / (len(target.thresholds) - 1)
-    below, above = next(_limits(target, max(pitch, 1.0)))
+    below, above = next(limits(target, max(pitch, 1.0)))
     low = target.low if below is None else below
     high = target.high if above is None else above - 1
-    points = split(_points(target, low, high, 0), 0, 0)
+    points = split(constraints(target, low, high, 0), 0, 0)
     least, most = _slopes(target)
     fewest = most_digits + 1
     for shift in range(AFFINE_SHIFTS):
