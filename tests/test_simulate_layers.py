@@ -14,7 +14,8 @@ from qap2fpga.design import Design, Probe
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.simulate import layers, netlist, reference, rtl
 from qap2fpga.simulate.compare import Mismatch
-from qap2fpga.simulate.vectors import extremes, random_vectors
+from qap2fpga.simulate.vectors import extremes, pack, random_vectors
+from qap2fpga.simulate.verilator import Run
 from qap2fpga.synth import yosys
 from tests import test_finn
 from tests.test_rtl import BOARD, generated, network
@@ -47,10 +48,19 @@ def stimuli(one: IntegerNetwork) -> np.ndarray:
 
 
 def traced(design: Design, one: IntegerNetwork, folder: Path, kind: str = "logits") -> str:
+    """What the simulation says of a design with a fault, which must be the same under every schedule."""
     vectors = stimuli(one)
     with pytest.raises(Mismatch) as caught:
         rtl.simulate(design, vectors, reference.outputs(one, kind, vectors), folder, network=one, threads=1)
-    return str(caught.value)
+    whole = str(caught.value)
+    outputs, said = whole.split("; first vector")[0], whole.split("; ")[-1]
+    assert "vectors differ" in outputs
+    found = Mismatch("again", caught.value.comparison)
+    suspect = layers.Suspect(design, [design.folder / name for name in design.sources], one, folder / "layers", 1)
+    for schedule in rtl.schedules(design):
+        again = suspect.traced(found, vectors, schedule, lambda text: None)
+        assert str(again) == f"again; {said}", schedule.name
+    return said
 
 
 @pytest.mark.slow
@@ -135,3 +145,22 @@ def test_what_goes_wrong_while_looking_does_not_hide_the_mismatch(tmp_path):
     (tmp_path / "lost.v").write_text("module nonsense")
     said = suspect.traced(found, stimuli(one), rtl.schedules(design)[0], lambda text: None)
     assert str(said).startswith("RTL: 1 of 2 vectors differ; its layers could not be looked at (")
+
+
+def test_a_mismatch_that_does_not_show_again_says_so(tmp_path, monkeypatch):
+    one = network(8, bits=4)
+    design, vectors = generated(one, tmp_path), stimuli(one)
+    right = reference.outputs(one, "logits", vectors)
+
+    def build(*given, **options) -> Path:
+        for index in range(len(design.probes)):
+            (tmp_path / f"probe{index}.txt").write_text("")
+        return tmp_path / "simulate"
+
+    monkeypatch.setattr(layers.verilator, "build", build)
+    monkeypatch.setattr(layers.verilator, "run", lambda *given: Run(given[-1], pack(right, design.output), {}))
+    wrong = right.copy()
+    wrong[7, 1] += 1
+    found = Mismatch("RTL: 1 of 2 vectors differ", layers.compare(wrong, right))
+    said = layers.Suspect(design, [], one, tmp_path, 1).traced(found, vectors, rtl.schedules(design)[0], print)
+    assert str(said) == "RTL: 1 of 2 vectors differ; it did not show again in a second simulation"

@@ -141,4 +141,4 @@ def recorded(path: Path, probe: Probe) -> np.ndarray:
         values[:, lane] = column - ((column >> bits - 1) << bits) if signed else column
         at += bits
     whole = len(words) // probe.beats
-    return values[: whole * probe.beats].reshape(whole, -1)
+    return values[: whole * probe.beats].reshape(whole, probe.beats * len(probe.lanes))
