@@ -42,13 +42,34 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A place inside a design where the integers of one layer pass by: what a mismatch is traced with.
+
+    `signal` is the path of a bus below the top module. It carries `stage` of the network's layer number `layer`:
+    'accumulator', or 'activation' (a count of thresholds, or a logit). A beat has `lanes`, the (bits, signed) of its
+    values from the lowest bits up, and a vector is `beats` beats. A beat passes while `valid` and `ready`, paths too,
+    are both high; without them, `cycles` after its input beat was taken, in cycles in which the input is ready.
+    """
+
+    layer: int
+    stage: str
+    signal: str
+    lanes: tuple[tuple[int, bool], ...]
+    beats: int = 1
+    valid: str = ""
+    ready: str = ""
+    cycles: int = 0
+
+
+@dataclass(frozen=True)
 class Design:
     """Generated hardware on disk: everything that simulation and synthesis need to know.
 
     `sources` are file names inside `folder`, in compile order; `data` are files that sources read at
     elaboration (memory contents). `latency_cycles` (first input beat to last output beat of one vector, None
     where the backend can not predict it) and `interval_cycles` are predictions. Ports: `ap_clk`, `ap_rst_n`
-    (synchronous, active low), and `<stream>_TDATA/_TVALID/_TREADY` for both streams.
+    (synchronous, active low), and `<stream>_TDATA/_TVALID/_TREADY` for both streams. `probes` are in the order of the
+    data, and lie on ports of the top module's instances, which synthesis keeps.
     """
 
     backend: str
@@ -61,6 +82,7 @@ class Design:
     interval_cycles: int
     latency_cycles: int | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    probes: tuple[Probe, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qap2fpga import board as boards
+from qap2fpga.backends import hls4ml, rtl
+from qap2fpga.backends.hls4ml import Hls4mlOptions
+from qap2fpga.backends.rtl.options import RtlOptions
+from qap2fpga.checkpoint import file as checkpoint
 from qap2fpga.checkpoint.widths import Widths
+from qap2fpga.design import Design
 from qap2fpga.errors import QapError
+from qap2fpga.lower import export
 from qap2fpga.lower.prepare import Prepared, Source, prepare
+from qap2fpga.simulate import csim, netlist
+from qap2fpga.simulate import rtl as simulation
+from qap2fpga.simulate.vectors import unpack, words
+from qap2fpga.synth import yosys
 
+VU13P = boards.load("vu13p")
 JETS = ("g", "q", "w", "z", "t")  # the order of FPGA4HEP's outputs
 
 
@@ -63,7 +75,7 @@ def test_the_papers_own_checkpoint(real_data: Path, jets: Path) -> None:
     assert {one.engine.split()[0] for one in prepared.simulations} >= {"compacted", "torch", "qonnx"}
 
 
-@pytest.mark.parametrize(("bits", "accuracy"), [(1, 0.5), (8, 0.75), pytest.param(16, 0.75, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("bits", "accuracy"), [(1, 0.5), (8, 0.75)])
 def test_fpga4hep(real_data: Path, jets: Path, bits: int, accuracy: float) -> None:
     path = real_data / "models" / f"FPGA4HEP_W{bits}_A{bits}_I{bits}.pth"
     prepared = lowered(path, Widths((bits,), (bits,)), data=jets, classes=JETS)
@@ -72,6 +84,91 @@ def test_fpga4hep(real_data: Path, jets: Path, bits: int, accuracy: float) -> No
     assert prepared.facts["input"]["signed"]
     assert [layer["output_bits"] for layer in prepared.facts["layers"]] == [bits, bits, bits, None]
     assert prepared.lowered.input.rounding == ("SIGN" if bits == 1 else "ROUND")
+
+
+PAPER = "qap_6b_90rand_80pruned_noL1"
+
+
+def published(real_data: Path, jets: Path, name: str) -> Prepared:
+    """One of the jet networks; FPGA4HEP's names say the bits."""
+    bits = 6 if name == PAPER else int(name.rsplit("I", 1)[1])
+    widths = Widths((bits,), (bits,), 8 if name == PAPER else None)
+    return lowered(real_data / "models" / f"{name}.pth", widths, data=jets, classes=JETS)
+
+
+def c_simulated(prepared: Prepared, folder: Path) -> Path:
+    """The project's folder, its C++ proven on every vector in every layer."""
+    network, vectors = prepared.network, prepared.vectors
+    project = hls4ml.generate(
+        network, VU13P, folder / "hls4ml", Hls4mlOptions(), vectors[:5], lowered=prepared.lowered
+    )  # fmt: skip
+    result = csim.simulate(project, network, vectors, folder / "csim")
+    assert (result.mismatches, result.vectors) == (0, len(vectors))
+    return project.folder
+
+
+def delivered(design: Design, folder: Path) -> np.ndarray:
+    """The integers (n, outputs) that came out of the RTL at full speed, as the testbench stored them."""
+    beats = np.fromfile(folder / "full_speed.beats", "<u4").reshape(-1, words(design.output))
+    return unpack(beats, design.output)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "accuracy", "mapped"),
+    [
+        ("FPGA4HEP_W1_A1_I1", 0.5, True),
+        (PAPER, 0.5, True),
+        # Mapping its 90,000 LUTs takes Yosys longer than all other tests together.
+        ("FPGA4HEP_W8_A8_I8", 0.75, False),
+    ],
+)
+def test_numpy_cpp_rtl_and_netlist_give_the_same(
+    real_data: Path, jets: Path, name: str, accuracy: float, mapped: bool, tmp_path: Path
+) -> None:
+    """Full size. The accuracy is that of the integers which the simulated chip delivered."""
+    prepared = published(real_data, jets, name)
+    network, vectors = prepared.network, prepared.vectors
+    c_simulated(prepared, tmp_path)
+    expected = network.run(vectors)
+    design = rtl.generate(network, VU13P, tmp_path / "rtl", RtlOptions(), vectors)
+    runs = simulation.simulate(design, vectors, expected, tmp_path / "simulate", network=network)
+    assert sum(one.mismatches for one in runs) == 0
+    assert simulation.measured(runs) == (design.latency_cycles, 1.0)
+    found = delivered(design, tmp_path / "simulate")
+    assert np.array_equal(found, expected)
+    assert prepared.labels is not None
+    right = found[: len(prepared.labels)].argmax(axis=1) == prepared.labels
+    assert len(right) == 499 and right.mean() == prepared.facts["accuracy"] > accuracy
+    if mapped:
+        synthesis = yosys.map_design(design, VU13P, tmp_path / "yosys")
+        used = yosys.measurement(synthesis).total
+        assert used.lut is not None and used.dsp == 0
+        assert abs(design.details["estimate"]["lut"] / used.lut - 1) < 0.35
+        result = netlist.simulate_netlist(
+            design, VU13P, vectors[:300], expected[:300], tmp_path / "netlist", network=network, mapped=synthesis
+        )
+        assert (result.mismatches, result.vectors, result.note) == (0, 300, "")
+
+
+@pytest.mark.slow
+def test_16_bits_are_exact_in_cpp_and_too_large_to_unroll(real_data: Path, jets: Path, tmp_path: Path) -> None:
+    """65,535 thresholds a channel: no table, but one exact multiplication each; torch's accuracy is kept."""
+    name = "FPGA4HEP_W16_A16_I16"
+    prepared = published(real_data, jets, name)
+    network, labels = prepared.network, prepared.labels
+    assert labels is not None
+    module, _ = export.export(checkpoint.read(real_data / "models" / f"{name}.pth", Widths((16,), (16,))))
+    with np.load(jets) as data:
+        logits = export.torch_values(module, data["X"])[1][-1]
+    assert prepared.facts["accuracy"] == (logits.argmax(axis=1) == labels).mean() > 0.75
+    code = (c_simulated(prepared, tmp_path) / "firmware" / "parameters.h").read_text()
+    hidden = sum(layer.outputs for layer in network.layers[:-1])
+    assert code.count("qap::clamp(qap::affine<") == hidden and "thresholds" not in code
+    with pytest.raises(QapError, match=r"take about [\d,]+ LUTs; more than [\d,]+ are not unrolled") as caught:
+        rtl.generate(network, VU13P, tmp_path / "rtl", RtlOptions(), prepared.vectors)
+    assert caught.value.exit_code == 2 and "--backend finn" in caught.value.cure
+    assert not (tmp_path / "rtl").exists()
 
 
 def test_jets_of_qkeras(real_data: Path, jets: Path) -> None:

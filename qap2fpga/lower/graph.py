@@ -17,9 +17,9 @@ import numpy as np
 from onnx import NodeProto, helper, numpy_helper
 
 from qap2fpga.errors import QapError
+from qap2fpga.lower import quantizers
 from qap2fpga.lower.exact import Affine, Levels, fractions, inverse_sqrt
-from qap2fpga.lower.values import Graph, Quantized, RawLayer, Signal
-from qap2fpga.network import ROUNDINGS, InputQuantizer
+from qap2fpga.lower.values import Graph, Quantized, RawLayer, Signal, refused
 
 SHAPE_ONLY = ("Identity", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
 AFTER_THE_LOGITS = ("Softmax", "LogSoftmax", "TopK", "ArgMax")
@@ -79,31 +79,28 @@ class _Walk:
             )
         signals = [name for name in node.input if isinstance(self.tensors.get(name), Signal)]
         if self.ended_by is not None and set(node.input) & set(self.ended_by.output):
-            raise self.refuse(node, f"it comes after {self.ended_by.op_type}")
+            raise refused(node, f"it comes after {self.ended_by.op_type}")
         if node.op_type in AFTER_THE_LOGITS and signals:
             self.ended_by = node
             self.graph.notes.append(f"the {node.op_type} at the end stays on the host; it does not change the largest")
             return
         if node.op_type in ("MultiThreshold", "StreamingDataflowPartition") or "fpgadataflow" in node.domain:
-            raise self.refuse(node, "this is FINN's own form; give the QONNX model that it was made from")
+            raise refused(node, "this is FINN's own form; give the QONNX model that it was made from")
         handler = HANDLERS.get(node.op_type)
         if handler is None:
-            raise self.refuse(node, SUPPORTED)
+            raise refused(node, SUPPORTED)
         self.tensors[node.output[0]] = handler(self, node)
-
-    def refuse(self, node: NodeProto, why: str) -> QapError:
-        return QapError(f"node {node.name or node.output[0]} ({node.op_type}) can not be lowered", why)
 
     def signal(self, node: NodeProto) -> Signal:
         value = self.tensors.get(node.input[0])
         if not isinstance(value, Signal):
-            raise self.refuse(node, "its first input is not a tensor that depends on the network's input")
+            raise refused(node, "its first input is not a tensor that depends on the network's input")
         return value
 
     def constant(self, node: NodeProto, index: int) -> np.ndarray:
         value = self.tensors.get(node.input[index]) if index < len(node.input) else None
         if not isinstance(value, np.ndarray):
-            raise self.refuse(node, f"its input {index} is not a constant")
+            raise refused(node, f"its input {index} is not a constant")
         if not np.isfinite(value).all():
             raise QapError(
                 f"node {node.name or node.output[0]}: {node.input[index]} has NaN or infinite values",
@@ -114,45 +111,45 @@ class _Walk:
     def factors(self, node: NodeProto, index: int, channels: int) -> list[Fraction]:
         """One exact value a channel of a constant input."""
         if index >= len(node.input):
-            raise self.refuse(node, f"it has {len(node.input)} inputs, too few")
+            raise refused(node, f"it has {len(node.input)} inputs, too few")
         value = self.tensors.get(node.input[index])
         if isinstance(value, Quantized):
             exact = value.value
             if len(exact) not in (1, channels):
-                raise self.refuse(node, f"{len(exact)} values for {channels} channels")
+                raise refused(node, f"{len(exact)} values for {channels} channels")
             return exact * channels if len(exact) == 1 else exact
         try:
             return fractions(self.constant(node, index), channels)
         except ValueError as error:
-            raise self.refuse(node, str(error)) from error
+            raise refused(node, str(error)) from error
 
     # ---- dense
 
     def dense(self, node: NodeProto) -> Signal:
         signal, weight = self.signal(node), self.tensors.get(node.input[1])
         if not isinstance(weight, Quantized):
-            raise self.refuse(node, "its weights are floats: a Quant or BipolarQuant node must stand on them")
+            raise refused(node, "its weights are floats: a Quant or BipolarQuant node must stand on them")
         if not signal.quantized:
-            raise self.refuse(node, "its input is not quantized: put a quantizer before it")
+            raise refused(node, "its input is not quantized: put a quantizer before it")
         if signal.affine.clips:
-            raise self.refuse(node, "a Relu or Clip stands between the quantizer and it: put the quantizer behind")
+            raise refused(node, "a Relu or Clip stands between the quantizer and it: put the quantizer behind")
         integers, scale = weight.integers, np.broadcast_to(weight.scale, weight.integers.shape)
         factor = Fraction(1)
         if node.op_type == "Gemm":
             options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
             if options.get("transA", 0):
-                raise self.refuse(node, "transA is not supported")
+                raise refused(node, "transA is not supported")
             if options.get("transB", 0):
                 integers, scale = integers.T, scale.T
             factor = Fraction(options.get("alpha", 1.0))
         if integers.ndim != 2 or integers.shape[0] != signal.affine.channels:
-            raise self.refuse(node, f"weights of shape {integers.shape} for {signal.affine.channels} inputs")
+            raise refused(node, f"weights of shape {integers.shape} for {signal.affine.channels} inputs")
         if (scale != scale[:1]).any():
-            raise self.refuse(node, "its weight scale varies over the inputs; one scale an output is supported")
+            raise refused(node, "its weight scale varies over the inputs; one scale an output is supported")
         if len(set(signal.affine.slope)) != 1:
-            raise self.refuse(node, "its input has a scale a channel; the quantizer before it must be per tensor")
+            raise refused(node, "its input has a scale a channel; the quantizer before it must be per tensor")
         if self.open is not None:
-            raise self.refuse(node, "no quantizer stands between it and the dense layer before it")
+            raise refused(node, "no quantizer stands between it and the dense layer before it")
         step = signal.affine.slope[0]
         scales = [Fraction(float(value)) * factor for value in scale[0]]
         shifts = signal.affine.intercept
@@ -197,7 +194,7 @@ class _Walk:
         if not any(isinstance(value, Signal) for value in values):
             return self.constant_arithmetic(node)
         if all(isinstance(value, Signal) for value in values):
-            raise self.refuse(node, "it joins two branches; only chains are supported")
+            raise refused(node, "it joins two branches; only chains are supported")
         first = isinstance(values[0], Signal)
         signal = values[0] if first else values[1]
         assert isinstance(signal, Signal)
@@ -213,7 +210,7 @@ class _Walk:
             sign = Fraction(1 if first else -1)
             return self.then(signal, [sign] * channels, [-sign * value for value in constant])
         if not first or any(value == 0 for value in constant):
-            raise self.refuse(node, "a division by the signal, or by zero")
+            raise refused(node, "a division by the signal, or by zero")
         return self.then(signal, [1 / value for value in constant], zero)
 
     def constant_arithmetic(self, node: NodeProto) -> np.ndarray:
@@ -232,7 +229,7 @@ class _Walk:
         options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
         epsilon = Fraction(float(options.get("epsilon", np.float32(1e-5))))
         if any(value + epsilon <= 0 for value in variance):
-            raise self.refuse(node, "a running variance below 0")
+            raise refused(node, "a running variance below 0")
         factor = [g * inverse_sqrt(v + epsilon) for g, v in zip(gamma, variance, strict=True)]
         centred = signal.affine.then([Fraction(1)] * channels, [-value for value in mean])
         return Signal(centred.then(factor, beta), signal.bits, signal.quantized)
@@ -255,84 +252,31 @@ class _Walk:
     def transpose(self, node: NodeProto) -> Any:
         value = self.tensors[node.input[0]]
         if isinstance(value, Signal):
-            raise self.refuse(node, SUPPORTED)
+            raise refused(node, SUPPORTED)
         order = next((list(item.ints) for item in node.attribute if item.name == "perm"), None)
         if isinstance(value, Quantized):
             scale = np.broadcast_to(value.scale, value.integers.shape)
             return replace(value, integers=value.integers.transpose(order), scale=scale.transpose(order))
         return value.transpose(order)
 
-    # ---- quantizers
-
-    def quantizer(self, node: NodeProto) -> tuple[int, Levels, np.ndarray]:
-        """(bits, levels without scale, scale array) of a Quant or BipolarQuant node."""
-        scale = self.constant(node, 1).astype(np.float64)
-        if (scale <= 0).any():
-            raise self.refuse(node, "its scale must be above 0")
-        if node.op_type == "BipolarQuant":
-            return 1, Levels(-1, 1, (), rounding="SIGN"), scale
-        zero_point, bits = self.constant(node, 2), self.constant(node, 3)
-        if bits.size != 1 or float(bits.reshape(-1)[0]) != int(bits.reshape(-1)[0]) or int(bits.reshape(-1)[0]) < 1:
-            raise self.refuse(node, "its bit width must be one whole number")
-        if len(set(zero_point.reshape(-1).tolist())) != 1 or float(zero_point.reshape(-1)[0]) % 1:
-            raise self.refuse(node, "its zero point must be one whole number")
-        width, zero = int(bits.reshape(-1)[0]), int(zero_point.reshape(-1)[0])
-        options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-        signed, narrow = bool(options.get("signed", 1)), bool(options.get("narrow", 0))
-        rounding = options.get("rounding_mode", b"ROUND").decode().upper()
-        if rounding not in ROUNDINGS:
-            raise self.refuse(node, f"rounding mode {rounding}; known: {', '.join(ROUNDINGS)}")
-        low = -(2 ** (width - 1)) + narrow if signed else 0
-        high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
-        return width, Levels(low, high, (), zero, rounding), scale
+    # ---- quantizers, and the ends of layers
 
     def quant(self, node: NodeProto) -> Any:
         value = self.tensors.get(node.input[0])
-        bits, levels, scale = self.quantizer(node)
+        bits, levels, scale = quantizers.parameters(node, self.constant)
         if isinstance(value, np.ndarray):
-            return self.quantize_constant(node, bits, levels, scale)
+            return quantizers.of_constant(self.constant(node, 0), bits, levels, scale)
         if not isinstance(value, Signal):
-            raise self.refuse(node, "it quantizes what is quantized already")
-        try:
-            scales = tuple(fractions(scale, value.affine.channels))
-        except ValueError as error:
-            raise self.refuse(node, str(error)) from error
-        if value.rectified and levels.low < 0 and bits > 1:
-            raise QapError(
-                f"node {node.name or node.output[0]}: a signed quantizer after a Relu",
-                "half of its integers can never occur: use an unsigned one (Uint8ActPerTensorFloat)",
-            )
-        levels = Levels(levels.low, levels.high, scales, levels.zero_point, levels.rounding)
+            raise refused(node, "it quantizes what is quantized already")
+        levels = quantizers.on_channels(node, value, bits, levels, scale)
         if self.open is not None:
             self.close(value.affine, levels, bits, node.output[0])
         elif self.graph.input is None:
-            self.input_quantizer(node, value, levels, bits)
+            self.graph.input = quantizers.of_input(node, value, levels)
+            self.graph.input_bits = bits
         else:
-            raise self.refuse(node, "it quantizes what is quantized already")
-        return Signal(Affine.scaled(list(scales)), bits, quantized=True)
-
-    def quantize_constant(self, node: NodeProto, bits: int, levels: Levels, scale: np.ndarray) -> Quantized:
-        # In float32, as Brevitas and qonnx divide: the integers that the network was trained with are the definition.
-        value, scale = self.constant(node, 0).astype(np.float32), scale.astype(np.float32)
-        if levels.rounding == "SIGN":
-            integers = np.where(value >= 0, 1, -1)
-        else:
-            rounding = ROUNDINGS[levels.rounding]
-            rounded = np.clip(rounding(value / scale + levels.zero_point), levels.low, levels.high)
-            integers = rounded - levels.zero_point
-        return Quantized(integers.astype(np.int64), scale, bits, int(np.count_nonzero(value)))
-
-    def input_quantizer(self, node: NodeProto, signal: Signal, levels: Levels, bits: int) -> None:
-        affine = signal.affine
-        if affine.clips or any(slope <= 0 for slope in affine.slope):
-            raise self.refuse(node, "only scaling and shifting may stand before the input's quantizer")
-        scale = tuple(float(s / slope) for s, slope in zip(levels.scale, affine.slope, strict=True))
-        offset = tuple(float(-shift / slope) for shift, slope in zip(affine.intercept, affine.slope, strict=True))
-        zero = levels.zero_point
-        self.graph.input = InputQuantizer(
-            levels.low - zero, levels.high - zero, _shortest(scale), _shortest(offset), zero, levels.rounding
-        )
-        self.graph.input_bits = bits
+            raise refused(node, "it quantizes what is quantized already")
+        return Signal(Affine.scaled(list(levels.scale)), bits, quantized=True)
 
     def close(self, affine: Affine, levels: Levels | None, bits: int | None, tensor: str) -> None:
         assert self.open is not None
@@ -357,10 +301,6 @@ class _Walk:
             or signal.affine.slope[0] <= 0
         ):
             raise QapError("what follows the last quantizer can not be lowered", "end the network in the quantizer")
-
-
-def _shortest(values: tuple[float, ...]) -> tuple[float, ...]:
-    return values[:1] if len(set(values)) == 1 else values
 
 
 HANDLERS: dict[str, Callable[[_Walk, NodeProto], Any]] = {

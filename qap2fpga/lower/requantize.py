@@ -8,27 +8,28 @@ thresholds. On an FPGA the offset's bit and the adder's bit are one LUT of six i
 
 For terms and segments given, each segment has an interval of exact offsets (from the thresholds in it and its two
 ends); the form exists when no interval is empty. `forms.prove` then checks the form that was chosen.
+
+With a tolerance the results at both ends of the range stay exact: the form is a step function of the same range.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from qap2fpga.lower.forms import Constant, Form, Piecewise, Search, Table, Target, prove, scaled
+from qap2fpga.lower.forms import Constant, Form, Piecewise, Search, Table, Target, prove
+from qap2fpga.lower.segments import Terms, constraints, fit, limits, split
 
 Cost = Callable[[Form, Target], float]
-Terms = tuple[tuple[int, int], ...]
 # A table of more x than this is never the cheapest.
 TABLE_BITS = 8
 # Bits of x that choose the offset: with 5 the table, x's own bit and nothing else fit a 6-input LUT.
 SEGMENT_BITS = 6
 # x that a segment's thresholds may drift from the coarse slope before it is not worth trying.
 DRIFT = 2.0
-NEVER = 1 << 62
+MOST_TERMS = 3
 # Coarse multipliers have up to three digits; the last one at most so far below the first.
 REACH = 7
 # Above this many thresholds (logits, wide activations) only the affine form is tried.
@@ -42,11 +43,15 @@ HIDDEN_DIGITS = 4
 def cheapest(target: Target, cost: Cost, name: str, tolerance: int = 0) -> Form:
     """The form of `target` that `cost` (LUTs) likes best, proven equal (within `tolerance` result steps).
 
+    The results at both ends of the range are exact at any tolerance.
     Raises `CheckFailed` naming `name` if a form were wrong: a bug of ours.
     """
     best: Form | None = None
     price = float("inf")
+    ends = np.array([target.low, target.high])
     for form in candidates(target, tolerance):
+        if tolerance and (form.apply(ends) != target.apply(ends)).any():
+            continue
         found = cost(form, target)
         if found < price:
             best, price = form, found
@@ -110,23 +115,28 @@ def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
     pitch = (int(thresholds[-1]) - int(thresholds[0])) / (len(thresholds) - 1)
     if pitch < 1:
         return
-    for below, above in _limits(target, pitch):
+    for below, above in limits(target, pitch, tolerance):
         low = target.low if below is None else below
         high = target.high if above is None else above - 1
         span_bits = (high - low).bit_length()
         finest = min(SEGMENT_BITS, span_bits)
-        points = _points(target, low, high, tolerance)
+        points = constraints(target, low, high, tolerance)
         segments = [split(points, max(0, span_bits - bits), bits) for bits in range(finest + 1)]
         run = min(1 << (span_bits - finest), high - low)
+        enough = MOST_TERMS
         for terms, slope in coarse():
+            if len(terms) > enough:
+                break
             for shift in _shifts(slope * pitch):
-                # Over one segment the thresholds may drift by their own rounding, and no more.
-                if abs((1 << shift) / (slope * pitch) - 1) * run > DRIFT + 2 * tolerance * pitch:
+                # Over one segment the thresholds may drift by their own rounding, and no more. One term is quickly
+                # tried, and thresholds that a coarse form left need not lie on one line.
+                drift = abs((1 << shift) / (slope * pitch) - 1) * run
+                if len(terms) > 1 and drift > DRIFT + 2 * tolerance * pitch:
                     continue
                 found = None
                 # A segment is the union of two finer ones: what fails with those can not work with fewer.
                 for bits in reversed(range(finest + 1)):
-                    form = fit(target, terms, shift, segments[bits], below, above)
+                    form = fit(target, terms, shift, segments[bits], below, above, loose=tolerance > 0)
                     if form is None:
                         break
                     found = form
@@ -134,6 +144,8 @@ def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
                         yield form
                 if found is not None:
                     yield found
+                    # Wherever a tolerance lets few terms do, more of them only cost more.
+                    enough = len(terms) if tolerance else enough
 
 
 def _shifts(scaled: float) -> tuple[int, ...]:
@@ -141,106 +153,15 @@ def _shifts(scaled: float) -> tuple[int, ...]:
     return tuple(sorted({max(0, near - 1), near, near + 1}))
 
 
-def _limits(target: Target, pitch: float) -> Iterator[tuple[int | None, int | None]]:
-    """Where the constant results begin: round numbers near the outer thresholds compare cheaply."""
-    first, last, room = int(target.thresholds[0]), int(target.thresholds[-1]), int(pitch * 0.75)
-    below = roundest(max(target.low, first - room), first)
-    above = roundest(last, min(target.high + 1, last + room))
-    yield (below if below > target.low else None), (above if above <= target.high else None)
-    if (below, above) != (first, last):
-        yield (first if first > target.low else None), (last if last <= target.high else None)
-
-
-def roundest(low: int, high: int) -> int:
-    """The integer in `low..high` with most trailing zero bits."""
-    if low <= 0 <= high:
-        return 0
-    for bit in reversed(range(max(abs(low), abs(high)).bit_length())):
-        value = -((-low) >> bit) << bit
-        if low <= value <= high:
-            return value
-    return low
-
-
-Points = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
-def _points(target: Target, low: int, high: int, tolerance: int) -> Points:
-    """(x where a result begins, result there at least, x where it ends, result there at most), inside low..high."""
-    counts = np.arange(1, len(target.thresholds) + 1)
-    inside = (target.thresholds > low) & (target.thresholds <= high)
-    begin, rise = target.thresholds[inside], counts[inside]
-    starts = np.concatenate([[low], begin])
-    least = np.concatenate([target.apply(np.array([low])) - target.base, rise])
-    ends = np.concatenate([begin - 1, [high]])
-    most = np.concatenate([rise - 1, target.apply(np.array([high])) - target.base])
-    top = len(target.thresholds)
-    return starts, np.maximum(least - tolerance, 0), ends, np.minimum(most + tolerance, top)
-
-
-@dataclass(frozen=True)
-class Segments:
-    """`Points` with the segments' ends added, and the segment of each; `bits` bits of x from `bit` choose it."""
-
-    bit: int
-    bits: int
-    starts: np.ndarray
-    least: np.ndarray
-    start_segments: np.ndarray
-    ends: np.ndarray
-    most: np.ndarray
-    end_segments: np.ndarray
-
-
-def split(points: Points, bit: int, bits: int) -> Segments:
-    """The points of a range cut into segments by `bits` bits of x from bit `bit`."""
-    starts, least, ends, most = points
-    low, high = int(starts[0]), int(ends[-1])
-    if bits:
-        edges = np.arange((low >> bit) + 1, (high >> bit) + 1, dtype=np.int64) << bit
-        at = np.searchsorted(starts, edges, side="right") - 1
-        before = np.searchsorted(ends, edges - 1, side="left")
-        starts, least = np.concatenate([starts, edges]), np.concatenate([least, least[at]])
-        ends, most = np.concatenate([ends, edges - 1]), np.concatenate([most, most[before]])
-    mask = (1 << bits) - 1
-    return Segments(bit, bits, starts, least, (starts >> bit) & mask, ends, most, (ends >> bit) & mask)
-
-
-def fit(
-    target: Target, terms: Terms, shift: int, segments: Segments, below: int | None, above: int | None
-) -> Piecewise | None:
-    """The form with these terms, shift and segments; None when some segment has no exact offset."""
-    lower = np.full(1 << segments.bits, -NEVER, np.int64)
-    upper = np.full(1 << segments.bits, NEVER, np.int64)
-    begin = (segments.least << shift) - scaled(terms, segments.starts)
-    end = ((segments.most + 1) << shift) - 1 - scaled(terms, segments.ends)
-    np.maximum.at(lower, segments.start_segments, begin)
-    np.minimum.at(upper, segments.end_segments, end)
-    if (lower > upper).any():
-        return None
-    used = lower > -NEVER
-    lower, upper = lower[used], upper[used]
-    for dropped in reversed(range(shift + 1)):
-        offsets = -((-lower) >> dropped) << dropped
-        if (offsets <= upper).all():
-            break
-    chosen = np.zeros(1 << segments.bits, np.int64)
-    chosen[used] = offsets
-    return Piecewise(
-        terms, shift, segments.bit, segments.bits, tuple(chosen.tolist()), below, above, target.base, target.top,
-        dropped,
-    )  # fmt: skip
-
-
 def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
     """Exact `(a * x + b) >> f` without segments: for each f the a of fewest signed digits, `most_digits` at most."""
     if len(target.thresholds) < 2:
         return
     pitch = (int(target.thresholds[-1]) - int(target.thresholds[0])) / (len(target.thresholds) - 1)
-    below, above = next(_limits(target, max(pitch, 1.0)))
+    below, above = next(limits(target, max(pitch, 1.0)))
     low = target.low if below is None else below
     high = target.high if above is None else above - 1
-    points = split(_points(target, low, high, 0), 0, 0)
+    points = split(constraints(target, low, high, 0), 0, 0)
     least, most = _slopes(target)
     fewest = most_digits + 1
     for shift in range(AFFINE_SHIFTS):

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
+from onnx import NodeProto
 
+from qap2fpga.errors import QapError
 from qap2fpga.lower.exact import Affine, Levels
 from qap2fpga.network import InputQuantizer
 
@@ -72,3 +74,8 @@ class Graph:
     notes: list[str] = field(default_factory=list)
     input_bits: int = 0
     input_tensor: str = ""
+
+
+def refused(node: NodeProto, why: str) -> QapError:
+    """The error for a node that can not be lowered, for the caller to raise."""
+    return QapError(f"node {node.name or node.output[0]} ({node.op_type}) can not be lowered", why)

@@ -33,7 +33,7 @@ class Comparison:
 
 
 class Mismatch(CheckFailed):
-    """An engine computed other integers; `comparison` says which, so that a caller can name the layer."""
+    """An engine computed other integers; `comparison` says which of its outputs."""
 
     def __init__(self, what: str, comparison: Comparison, cure: str = "") -> None:
         super().__init__(what, cure)

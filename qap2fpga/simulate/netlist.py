@@ -17,7 +17,9 @@ from qap2fpga.board import Board
 from qap2fpga.design import Design, Simulation
 from qap2fpga.errors import QapError
 from qap2fpga.files import shipped, write_atomically
+from qap2fpga.network import IntegerNetwork
 from qap2fpga.simulate import verilator
+from qap2fpga.simulate.layers import Suspect
 from qap2fpga.simulate.rtl import FULL_SPEED, exercise
 from qap2fpga.simulate.verilator import Progress, Schedule
 from qap2fpga.synth import yosys
@@ -38,6 +40,7 @@ def simulate_netlist(
     expected: np.ndarray,
     folder: Path,
     *,
+    network: IntegerNetwork | None = None,
     mapped: Synthesis | None = None,
     time_limit_s: float = yosys.TIME_LIMIT_S,
     threads: int = 2,
@@ -45,7 +48,8 @@ def simulate_netlist(
 ) -> Simulation:
     """Feed `vectors` (n >= 200, inputs) to the netlist of `design` and hold it against `expected` (n, outputs).
 
-    `mapped` is what `yosys.map_design` made, if it was made before. When a cell of the netlist
+    `mapped` is what `yosys.map_design` made, if it was made before; with the `network`, a difference names the first
+    wrong layer. When a cell of the netlist
     has no model, nothing is simulated: the result has `vectors` 0 and a note that says 'netlist not simulated' and
     why. Raises `CheckFailed` on a difference, `QapError` for a missing tool or for a cell in a mode that its model
     does not have.
@@ -59,8 +63,9 @@ def simulate_netlist(
     if missing:
         return _not_simulated(f"no simulation model of {', '.join(missing)}", board)
     return exercise_netlist(
-        design, board, mapped.netlist, mapped.total, vectors, expected, folder, threads=threads, progress=progress
-    )
+        design, board, mapped.netlist, mapped.total, vectors, expected, folder, network=network, threads=threads,
+        progress=progress,
+    )  # fmt: skip
 
 
 def exercise_netlist(
@@ -72,6 +77,7 @@ def exercise_netlist(
     expected: np.ndarray,
     folder: Path,
     *,
+    network: IntegerNetwork | None = None,
     threads: int = 2,
     progress: Progress = lambda text: None,
 ) -> Simulation:
@@ -81,7 +87,11 @@ def exercise_netlist(
     # Every cell has a defined start, so there is no X to make random. It
     # is much C++ that runs for few cycles: compiling is all the time there is.
     made = verilator.build(design, sources, folder, jobs=threads, options=(), optimize="-O0", progress=progress)
-    done = exercise(made, design, vectors, expected, folder, PLAN, what="netlist", threads=threads, progress=progress)
+    suspect = Suspect(design, sources, network, folder / "layers", threads, (), "-O0") if network else None
+    done = exercise(
+        made, design, vectors, expected, folder, PLAN, what="netlist", suspect=suspect, threads=threads,
+        progress=progress,
+    )  # fmt: skip
     return Simulation(
         engine="verilator",
         version=verilator.version(),

@@ -19,8 +19,10 @@ import numpy as np
 
 from qap2fpga.design import Design, Simulation
 from qap2fpga.errors import CheckFailed
+from qap2fpga.network import IntegerNetwork
 from qap2fpga.simulate import verilator
-from qap2fpga.simulate.compare import require_equal
+from qap2fpga.simulate.compare import Mismatch, require_equal
+from qap2fpga.simulate.layers import Suspect
 from qap2fpga.simulate.vectors import pack, unpack
 from qap2fpga.simulate.verilator import Progress, Run, Schedule
 
@@ -43,29 +45,34 @@ def schedules(design: Design) -> tuple[Schedule, ...]:
 
 
 def simulate(
-    design: Design, vectors: np.ndarray, expected: np.ndarray, folder: Path, *, threads: int = 2,
-    progress: Progress = lambda text: None,
+    design: Design, vectors: np.ndarray, expected: np.ndarray, folder: Path, *, network: IntegerNetwork | None = None,
+    threads: int = 2, progress: Progress = lambda text: None,
 ) -> list[Simulation]:  # fmt: skip
     """Feed `vectors` (n, inputs) to the RTL of `design` and hold its outputs against `expected` (n, outputs).
 
     One `Simulation` a schedule: full speed (has the initiation interval), one frame at a time (has the
     latency), random gaps on both sides, bursts, and a reset in the middle of the work. Where the interval is
     long, the slow schedules take only the first vectors (64 at least). `threads` programs run at a time. The
-    build in `folder` is used again when nothing changed. Raises `CheckFailed` (`Mismatch` for a wrong integer)
-    and `QapError` for a missing tool.
+    build in `folder` is used again when nothing changed. Raises `CheckFailed` (`Mismatch` for a wrong integer, which
+    names the first wrong layer if the `network` is given and the design has probes) and `QapError` for a missing tool.
     """
     sources = [design.folder / name for name in design.sources]
     made = verilator.build(design, sources, folder, jobs=threads, progress=progress)
+    suspect = Suspect(design, sources, network, folder / "layers", threads) if network else None
     return exercise(
-        made, design, vectors, expected, folder, schedules(design), what="RTL", threads=threads, progress=progress
-    )
+        made, design, vectors, expected, folder, schedules(design), what="RTL", suspect=suspect, threads=threads,
+        progress=progress,
+    )  # fmt: skip
 
 
 def exercise(
     made: Path, design: Design, vectors: np.ndarray, expected: np.ndarray, folder: Path,
-    plan: Sequence[Schedule], *, what: str, threads: int, progress: Progress,
+    plan: Sequence[Schedule], *, what: str, threads: int, progress: Progress, suspect: Suspect | None = None,
 ) -> list[Simulation]:  # fmt: skip
-    """Run every schedule of `plan` on the program `made`; one `Simulation` each, in the plan's order."""
+    """Run every schedule of `plan` on the program `made`; one `Simulation` each, in the plan's order.
+
+    A mismatch is looked into with `suspect`, when there is one.
+    """
     if len(vectors) != len(expected) or not len(vectors):
         raise ValueError(f"{len(vectors)} vectors, {len(expected)} expected outputs")
     beats = folder / "input.beats"
@@ -81,7 +88,17 @@ def exercise(
         return judge(run, design, expected[:frames], what)
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        return list(pool.map(one, plan))
+        running = [pool.submit(one, schedule) for schedule in plan]
+    results = []
+    for schedule, future in zip(plan, running, strict=True):
+        try:
+            results.append(future.result())
+        except Mismatch as found:
+            if suspect is None:
+                raise
+            frames = vectors[: _frames(schedule, design, len(vectors))]
+            raise suspect.traced(found, frames, schedule, progress) from found
+    return results
 
 
 def _frames(schedule: Schedule, design: Design, vectors: int) -> int:

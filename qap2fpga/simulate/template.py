@@ -51,11 +51,11 @@ def vhdl(design: Design, instance: str = "network") -> str:
     )
 
 
-def harness(design: Design) -> str:
+def harness(design: Design, instance: str = "network") -> str:
     """Module `harness`: the Verilog template between ports whose names and types are the same for every design."""
     source, sink = design.input, design.output
     into, out = (max(WIDE, words(stream) * 32) for stream in (source, sink))
-    body = "".join(f"    {line}\n" for line in verilog(design).splitlines())
+    body = "".join(f"    {line}\n" for line in verilog(design, instance).splitlines())
     return (
         "// SPDX-License-Identifier: Apache-2.0\n"
         f"module harness(input clock, input reset_n, input [{into - 1}:0] in_data, input in_valid, output in_ready,\n"

@@ -92,15 +92,15 @@ def program() -> Path:
 
 def build(
     design: Design, sources: Sequence[Path], folder: Path, *, jobs: int, options: Sequence[str] = RANDOM_X,
-    optimize: str = "-Og", progress: Progress = lambda text: None,
+    optimize: str = "-Og", harness: str | None = None, progress: Progress = lambda text: None,
 ) -> Path:  # fmt: skip
     """The simulation program of `design` made from `sources`, in `folder`; an equal one is used again.
 
-    `optimize` is the C++ compiler's level for the model.
+    `optimize` is the C++ compiler's level for the model, `harness` another text than `template.harness` gives.
     """
     verilator = program()
     bench = shipped("flows") / "open" / "testbench.cpp"
-    text = template.harness(design)
+    text = template.harness(design) if harness is None else harness
     flags = (*FLAGS, *options, "-MAKEFLAGS", f"OPT_FAST={optimize} OPT_SLOW=-O0 OPT_GLOBAL=-O0")
     inputs = [*sources, bench, *(design.folder / name for name in design.data)]
     digest = {"flags": flags, "version": version(), "harness": text, "files": [(p.name, sha256(p)) for p in inputs]}

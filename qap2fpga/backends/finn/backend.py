@@ -59,9 +59,10 @@ def generate(
     shutil.rmtree(rtl, ignore_errors=True)
     with session.session(folder) as scratch:
         model = _transform(network, plan, board, names, chosen, folder, scratch, vectors, progress)
-        from qap2fpga.backends.finn.stitch import TOP, stitch
+        from qap2fpga.backends.finn.stitch import TOP, probes, stitch
 
         sources = stitch(model, end, rtl)
+        watched = probes(model)
     progress(f"{len(sources.verilog)} sources and {len(sources.data)} memory contents in {rtl}")
     first, last = plan.layers[0], plan.layers[-1]
     return Design(
@@ -83,6 +84,7 @@ def generate(
             "estimate": expected.total,
             "blackboxes": ["DSP48E1", "DSP48E2", "LUT6_2"],
         },
+        probes=watched,
     )
 
 

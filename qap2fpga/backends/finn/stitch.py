@@ -13,6 +13,7 @@ from qap2fpga.backends.finn.estimate import WEIGHT_BLOCK_RAM_DEPTH
 from qap2fpga.backends.finn.sources import Sources
 from qap2fpga.backends.finn.steps import FIFO, MVAU, THRESHOLDING
 from qap2fpga.backends.finn.tail import Tail
+from qap2fpga.design import Probe
 
 TOP = "finn_design"
 
@@ -76,6 +77,27 @@ def stitch(model: ModelWrapper, tail: Tail, folder: Path) -> Sources:
         source = target
     sources.add(f"{TOP}.v", _top(begin, source, declarations, body))
     return sources
+
+
+def probes(model: ModelWrapper) -> tuple[Probe, ...]:
+    """What leaves each MVAU, accumulators, and each Thresholding node, counts."""
+    found: list[Probe] = []
+    layer = -1
+    for node in model.graph.node:
+        if node.op_type not in (MVAU, THRESHOLDING):
+            continue
+        layer += node.op_type == MVAU
+        instance = getCustomOp(node)
+        kind = instance.get_output_datatype()
+        _, beats, pe = instance.get_folded_output_shape()
+        port = f"u_{node.name}.out0_V_T"
+        found.append(
+            Probe(
+                layer, "accumulator" if node.op_type == MVAU else "activation", f"{port}DATA",
+                ((kind.bitwidth(), kind.signed()),) * pe, beats, f"{port}VALID", f"{port}READY",
+            )
+        )  # fmt: skip
+    return tuple(found)
 
 
 # A Thresholding node can be configured at run time; not here.

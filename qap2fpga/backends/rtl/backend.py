@@ -14,7 +14,7 @@ from qap2fpga.backends.rtl import adders, layer, tail
 from qap2fpga.backends.rtl import estimate as estimates
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.options import RtlOptions
-from qap2fpga.backends.rtl.top import TOP, top
+from qap2fpga.backends.rtl.top import TOP, probes, top
 from qap2fpga.board import Board
 from qap2fpga.design import Design, Stream
 from qap2fpga.files import write_atomically
@@ -82,6 +82,10 @@ def generate(
         details={
             "clock_ns": clock, "nodes": notes, "estimate": total,
         },
+        probes=probes(
+            modules[: len(network.layers)],
+            "accumulator" if options.output_kind == "accumulators" else "activation",
+        ),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from qap2fpga.backends.rtl.circuit import Wire, extended
 from qap2fpga.backends.rtl.layer import Module
-from qap2fpga.design import Stream
+from qap2fpga.design import Probe, Stream
 
 TOP = "rtl_design"
 
@@ -47,6 +47,17 @@ def top(modules: list[Module], source: Stream, sink: Stream) -> str:
         lines.append(f"  {module.name} u_{module.name} (.ap_clk(ap_clk), .move(move), .x({data}), .y(s{index}));")
         data = f"s{index}"
     return "\n".join([*lines, *_outputs(modules[-1], len(modules) - 1, sink), "endmodule", ""])
+
+
+def probes(modules: list[Module], stage: str) -> tuple[Probe, ...]:
+    """One behind each of the layers' `modules`; `stage` is what the last one gives, the others give activations."""
+    found, cycles = [], 0
+    for index, module in enumerate(modules):
+        cycles += module.stages
+        lanes = tuple((wire.bits, wire.signed) for wire in (Wire("", low, high) for low, high in module.outputs))
+        last = index == len(modules) - 1
+        found.append(Probe(index, stage if last else "activation", f"u_{module.name}.y", lanes, cycles=cycles))
+    return tuple(found)
 
 
 def _outputs(module: Module, index: int, sink: Stream) -> list[str]:
