@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import queue
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -34,7 +35,16 @@ TOPIC = "qap2fpga"
 RETRIES = 2
 # Workers that may die under a job which finishes no step meanwhile, on this machine; a cluster has its own number.
 DEATHS = 3
+# How often to look whether workers are missing.
+MEND_SECONDS = 10
 CONNECT_SECONDS = 30
+# Of this machine's workers: one thread each for all that torch calls, and no log between the user's lines.
+WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": 1,
+    "MKL_NUM_THREADS": 1,
+    "OPENBLAS_NUM_THREADS": 1,
+    "DASK_LOGGING__DISTRIBUTED": "critical",
+}
 # The random numbers of torch belong to the process: two trainings in one would disturb each other.
 _one_at_a_time = threading.Lock()
 
@@ -68,12 +78,15 @@ def train_run(config: dict[str, Any], folder: Path, say: Say) -> None:
 class Runner:
     """Jobs go in, outcomes come out in the order in which they end; both at the same time, if wanted."""
 
-    def __init__(self, client: Any, marker: Path, heard: Callable[[str, str], None]) -> None:
-        """`client`: Dask's. `marker`: a file that every worker must see. `heard` takes a job's name and message."""
-        from distributed import as_completed
+    def __init__(
+        self, client: Any, marker: Path, heard: Callable[[str, str], None], mend: Callable[[], None] = lambda: None
+    ) -> None:
+        """`client`: Dask's. `marker`: a file that every worker must see. `heard` takes a job's name and message.
 
-        self.client, self.marker, self.program = client, marker.absolute(), program_digest()
-        self.ended = as_completed()
+        `mend` is called from time to time while nothing ends, to look after the workers.
+        """
+        self.client, self.marker, self.program, self.mend = client, marker.absolute(), program_digest(), mend
+        self.ended: queue.Queue[Any] = queue.Queue()
         self.jobs: dict[str, tuple[Job, Work, int]] = {}
         client.subscribe_topic(TOPIC, lambda event: heard(*event[1]))
 
@@ -83,13 +96,18 @@ class Runner:
             _do, work, job, self.marker, self.program, key=f"{job.name}-{os.urandom(4).hex()}", retries=RETRIES
         )
         self.jobs[future.key] = (job, work, _steps(job.folder))
-        self.ended.add(future)
+        future.add_done_callback(self.ended.put)
 
     def outcomes(self) -> Iterator[Outcome]:
         """Every submitted job's outcome, also of those submitted meanwhile; ends when none is left."""
         from distributed import KilledWorker
 
-        for future in self.ended:
+        while self.jobs:
+            try:
+                future = self.ended.get(timeout=MEND_SECONDS)
+            except queue.Empty:
+                self.mend()
+                continue
             job, work, steps = self.jobs.pop(future.key)
             error = None if future.status == "finished" else _exception(future)
             if isinstance(error, KilledWorker) and _steps(job.folder) > steps:
@@ -119,9 +137,9 @@ def open_runner(
     settings = {
         "distributed.scheduler.allowed-failures": DEATHS,
         "distributed.scheduler.worker-saturation": 1.0,
-        "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
+        "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
     }
-    with dask.config.set(settings), _address(scheduler, workers) as address:
+    with dask.config.set(settings), _cluster(scheduler, workers) as (address, mend):
         try:
             client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
@@ -129,14 +147,14 @@ def open_runner(
             raise QapError(f"there is no Dask scheduler at {scheduler}: {error}", cure) from error
         with client:
             _check_workers(client, marker.absolute(), scheduler)
-            yield Runner(client, marker, heard)
+            yield Runner(client, marker, heard, mend)
 
 
 @contextmanager
-def _address(scheduler: str | None, workers: int | None) -> Iterator[str]:
-    """Where the scheduler is; one of this machine's own is started and ended."""
+def _cluster(scheduler: str | None, workers: int | None) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Where the scheduler is, and what mends its workers; one of this machine's own is started and ended."""
     if scheduler is not None:
-        yield scheduler
+        yield scheduler, lambda: None
         return
     import logging
 
@@ -152,7 +170,16 @@ def _address(scheduler: str | None, workers: int | None) -> Iterator[str]:
         memory_limit=0,  # a worker near a limit would be killed, and again after each restart
         silence_logs=logging.CRITICAL,
     ) as cluster:
-        yield cluster.scheduler_address
+        missing = 0
+
+        def mend() -> None:
+            # A worker that dies before its nanny noticed that it lives is not started again: another one is.
+            nonlocal missing
+            before, missing = missing, count - len(cluster.scheduler_info["workers"])
+            if min(before, missing) > 0:
+                cluster.scale(len(cluster.worker_spec) + min(before, missing))
+
+        yield cluster.scheduler_address, mend
 
 
 def _check_workers(client: Any, marker: Path, scheduler: str | None) -> None:
