@@ -156,43 +156,49 @@ def report(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Option(help=".npz with X (rows, features), y, features and classes")],
-    output: Annotated[Path, typer.Option(help="the model.pt to write")],
+    config: Annotated[Path | None, typer.Argument(help="YAML with the settings; docs/training.md")] = None,
+    data: Annotated[str | None, typer.Option(help=".npz, .csv, .parquet, .h5, openml or simulated")] = None,
+    output: Annotated[Path | None, typer.Option(help="the model.pt to write")] = None,
     vectors: Annotated[Path | None, typer.Option(help="also write standardised test rows here, for build")] = None,
-    widths: Annotated[str, typer.Option(help="neurons of the hidden layers")] = "64,32,32",
-    weight_bits: Annotated[int, typer.Option(help="2 to 16")] = 6,
-    activation_bits: Annotated[int, typer.Option(help="2 to 16")] = 6,
-    input_bits: Annotated[int, typer.Option(help="2 to 16")] = 8,
-    sparsity: Annotated[float, typer.Option(help="part of the weights to prune")] = 0.8,
-    l1: Annotated[float, typer.Option(help="strength of the L1 term on the weights")] = 1e-5,
-    batch_norm: Annotated[bool, typer.Option(help="batch norm behind every hidden layer")] = True,
-    epochs: Annotated[int, typer.Option(help="most epochs of the dense training")] = 60,
-    learning_rate: Annotated[float, typer.Option(help="of Adam")] = 3e-3,
-    seed: Annotated[int, typer.Option(help="the same seed and versions give the same bytes")] = 1,
+    folder: Annotated[Path | None, typer.Option(help="keep record and checkpoints here; a stopped run resumes")] = None,
+    widths: Annotated[str | None, typer.Option(help="neurons of the hidden layers [64,32,32]")] = None,
+    weight_bits: Annotated[str | None, typer.Option(help="2 to 16, one or one a layer; 32: float [6]")] = None,
+    activation_bits: Annotated[str | None, typer.Option(help="2 to 16, one or one a layer [6]")] = None,
+    input_bits: Annotated[int | None, typer.Option(help="2 to 16 [8]")] = None,
+    sparsity: Annotated[float | None, typer.Option(help="part of the weights to prune [0.8]")] = None,
+    l1: Annotated[float | None, typer.Option(help="strength of the L1 term on the weights [1e-5]")] = None,
+    batch_norm: Annotated[bool | None, typer.Option(help="batch norm behind every hidden layer [yes]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="most epochs of the dense training [60]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="of Adam [3e-3]")] = None,
+    seed: Annotated[int | None, typer.Option(help="the same seed and versions give the same bytes [1]")] = None,
 ) -> None:
-    """Quantization-aware training and pruning of a dense network, beside a float one of the same shape."""
-    from qap2fpga.train import TrainConfig
-    from qap2fpga.train import train as run
+    """Quantization-aware training and pruning of a dense network. Options override the settings of CONFIG."""
+    from qap2fpga.train import config as settings
+    from qap2fpga.train.output import train as run
 
-    config = TrainConfig(
-        data,
-        output,
-        vectors,
-        _numbers(widths, "--widths"),
-        weight_bits,
-        activation_bits,
-        input_bits,
-        sparsity,
-        l1=l1,
-        batch_norm=batch_norm,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        seed=seed,
-    )
-    result = run(config, print)
+    if config is None and data is None:
+        raise QapError("there is nothing to train on", "give --data FILE, or a CONFIG.yaml; docs/training.md")
+    chosen = settings.load(config, data) if config is not None else settings.of_source(str(data))
+    changes = {
+        "model.widths": _numbers(widths, "--widths") or None,
+        "model.weight_bits": _one_or_many(_numbers(weight_bits, "--weight-bits")),
+        "model.activation_bits": _one_or_many(_numbers(activation_bits, "--activation-bits")),
+        "model.input_bits": input_bits,
+        "pruning.sparsity": sparsity,
+        "training.l1": l1,
+        "model.batch_norm": batch_norm,
+        "training.epochs": epochs,
+        "training.learning_rate": learning_rate,
+        "seed": seed,
+    }
+    for path, value in changes.items():
+        if value is not None:
+            chosen = settings.replace(chosen, path, value)
+    result = run(chosen, print, output, vectors, folder)
+    compared = "" if result.float_accuracy is None else f" (float {100 * result.float_accuracy:.2f} %)"
     print(
-        f"{result.output}: accuracy {100 * result.accuracy:.2f} % of {result.test_rows} test rows "
-        f"(float {100 * result.float_accuracy:.2f} %), {100 * result.sparsity:.1f} % zeros"
+        f"{result.output}: accuracy {100 * result.accuracy:.2f} % of {result.test_rows} test rows"
+        f"{compared}, {100 * result.sparsity:.1f} % zeros"
     )
 
 
@@ -285,6 +291,10 @@ def _numbers(text: str | None, option: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError as error:
         raise QapError(f"{option} is '{text}'", "give whole numbers: 6, or one a layer as 6,6,4,6") from error
+
+
+def _one_or_many(numbers: tuple[int, ...]) -> int | tuple[int, ...] | None:
+    return numbers[0] if len(numbers) == 1 else numbers or None
 
 
 def _range(text: str | None) -> tuple[float, float] | None:

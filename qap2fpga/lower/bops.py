@@ -50,18 +50,43 @@ def equation(inputs: int, outputs: int, density: float, input_bits: int, weight_
     return outputs * inputs * per_weight
 
 
+def of_counts(
+    inputs: int,
+    outputs: int,
+    nonzero: int,
+    stored_density: float,
+    *,
+    weight_bits: int,
+    input_bits: int,
+    first: bool,
+) -> Bops:
+    """BOPs of a dense layer of which `nonzero` integer weights are not 0.
+
+    `stored_density` is the share of the stored floats, weights and biases together, that are not 0; `first` says
+    whether it is the network's first layer.
+    """
+    code_bits = PAPER_CODE_INPUT_BITS if first else input_bits
+    density = nonzero / (inputs * outputs)
+    return Bops(
+        paper=equation(inputs, outputs, density, input_bits, weight_bits),
+        paper_code=equation(inputs, outputs, stored_density, code_bits, weight_bits),
+        paper_code_rounded=equation(inputs, outputs, density, code_bits, weight_bits),
+        nonzero_products=nonzero * input_bits * weight_bits,
+    )
+
+
 def of_layer(layer: RawLayer, *, first: bool) -> Bops:
     """BOPs of one layer as the graph has it, before compaction."""
     inputs, outputs = layer.weights.shape
-    nonzero = int(np.count_nonzero(layer.weights))
-    code_bits = PAPER_CODE_INPUT_BITS if first else layer.input_bits
-    density = nonzero / layer.weights.size
     as_stored = (layer.nonzero_floats + layer.nonzero_biases) / (layer.weights.size + layer.biases)
-    return Bops(
-        paper=equation(inputs, outputs, density, layer.input_bits, layer.weight_bits),
-        paper_code=equation(inputs, outputs, as_stored, code_bits, layer.weight_bits),
-        paper_code_rounded=equation(inputs, outputs, density, code_bits, layer.weight_bits),
-        nonzero_products=nonzero * layer.input_bits * layer.weight_bits,
+    return of_counts(
+        inputs,
+        outputs,
+        int(np.count_nonzero(layer.weights)),
+        as_stored,
+        weight_bits=layer.weight_bits,
+        input_bits=layer.input_bits,
+        first=first,
     )
 
 

@@ -142,9 +142,18 @@ class RunConfig:
     paper_code: tuple[str, ...] = ()
 
 
-def load(path: Path) -> RunConfig:
-    """Read and check a YAML file. Raises `QapError` for what is not a configuration."""
-    return from_dict(read_yaml(path), str(path))
+def load(path: Path, source: str | None = None) -> RunConfig:
+    """Read and check a YAML file; `source` replaces its data. Raises `QapError` for what is not a configuration."""
+    settings = read_yaml(path)
+    if source is not None:
+        data = settings.get("data")
+        settings["data"] = {**(data if isinstance(data, dict) else {}), "source": source}
+    return from_dict(settings, str(path))
+
+
+def of_source(source: str) -> RunConfig:
+    """The default configuration on that data."""
+    return RunConfig(DataConfig(source))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -1,94 +1,115 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Magnitude pruning of the dense weights, all layers ranked together (Hawks et al. 2021, section 3).
+"""Magnitude pruning of the dense weights: which go, and what is left.
 
-Masks are those of `torch.nn.utils.prune`: they are applied before every forward pass, so a pruned weight
-takes part in none.
+'global' ranks all layers' weights together (Hawks et al. 2021, section 3), 'layer' each layer's alone, 'neuron'
+whole hidden neurons, with all that enters and leaves them. What is masked stays masked, and no layer is emptied:
+with it would go all the network's knowledge of its input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Iterator
 
 import torch
-from torch import nn
-from torch.nn.utils import prune
+from torch import Tensor
 
-from qap2fpga.train.network import dense_layers, integer_weights
-
-
-def steps(sparsity: float, count: int) -> Sequence[float]:
-    """Sparsities to go through, `sparsity` last: each step takes the same share of the weights left."""
-    if sparsity == 0:
-        return []
-    return [*(1 - (1 - sparsity) ** (i / count) for i in range(1, count)), sparsity]
+from qap2fpga.train.network import Network
 
 
-@torch.no_grad()
-def prune_to(network: nn.Module, sparsity: float, report: Callable[[str], None]) -> None:
-    """Mask the smallest weights until at least `sparsity` of all dense weights are masked.
+def prune_to(network: Network, sparsity: float, scope: str) -> list[str]:
+    """Mask the smallest weights until at least `sparsity` of all dense weights are masked; messages for people.
 
-    What is masked stays masked. The largest weight of a layer is never taken: with it would go the layer, and
-    all the network's knowledge of its input. `report` hears of a layer that was protected so.
+    A message tells of a layer that would have been emptied and was protected, or of a sparsity out of reach.
     """
-    layers = list(dense_layers(network))
-    magnitudes = [_weight(layer).abs() * _mask(layer) for _, layer in layers]
-    total = sum(m.numel() for m in magnitudes)
-    # The small guard keeps 0.8 * 5 from becoming 5 weights when it is 4.000000001.
-    wanted = int(-(-(sparsity * total - 1e-6) // 1))
-    plain = torch.cat([m.flatten() for m in magnitudes])
-    guarded = torch.cat([_guarded(m) for m in magnitudes])
-    wanted = min(wanted, total - len(layers))
-    # A stable sort: equal magnitudes fall in the same order on every run.
-    doomed = torch.argsort(guarded, stable=True)[:wanted]
-    keep = torch.ones(total, dtype=torch.bool)
-    keep[doomed] = False
-    plainly_doomed = torch.zeros(total, dtype=torch.bool)
-    plainly_doomed[torch.argsort(plain, stable=True)[:wanted]] = True
+    if network.mask is None:
+        network.mask = torch.ones_like(network.weights)
+    prune = {"global": _globally, "layer": _by_layer, "neuron": _by_neuron}[scope]
+    messages = prune(network, sparsity)
+    network.apply_mask()
+    return messages
+
+
+def mask_sparsity(network: Network) -> float:
+    """Share of the dense weights that are masked."""
+    return 0.0 if network.mask is None else 1 - float(network.mask.sum()) / network.mask.numel()
+
+
+def layers_of(network: Network, flat: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Name and view of each dense layer's part, (outputs, inputs), of a tensor over all weights."""
     start = 0
-    for (name, layer), magnitude in zip(layers, magnitudes, strict=True):
-        end = start + magnitude.numel()
-        if plainly_doomed[start:end].all():
-            report(f"{name} would have lost all its weights: its largest one is kept")
-        _apply(layer, keep[start:end].view_as(magnitude))
+    for number, layer in enumerate(network.layers, 1):
+        end = start + layer.weight.numel()
+        yield f"fc{number}", flat[start:end].view_as(layer.weight)
         start = end
 
 
-def mask_sparsity(network: nn.Module) -> float:
-    """Share of the dense weights that are masked."""
-    masks = [_mask(layer) for _, layer in dense_layers(network)]
-    return 1 - sum(float(mask.sum()) for mask in masks) / sum(mask.numel() for mask in masks)
+def _globally(network: Network, sparsity: float) -> list[str]:
+    assert network.mask is not None
+    magnitudes = (network.weights.abs() * network.mask).cpu()
+    guarded = magnitudes.clone()
+    for _, part in layers_of(network, guarded):
+        part.view(-1)[part.argmax()] = torch.inf
+    wanted = min(_count(sparsity, len(magnitudes)), len(magnitudes) - len(network.layers))
+    network.mask.copy_(_all_but_smallest(guarded, wanted))
+    unguarded = _all_but_smallest(magnitudes, wanted)
+    return [_protected(name) for name, kept in layers_of(network, unguarded) if not kept.any()]
 
 
-def integer_sparsity(network: nn.Module) -> tuple[float, dict[str, float]]:
-    """Share of the integer weights that are zero, overall and by layer: masked, or rounded to nothing."""
-    weights = {name: integer_weights(layer) for name, layer in dense_layers(network)}
-    zeros = {name: int((values == 0).sum()) for name, values in weights.items()}
-    overall = sum(zeros.values()) / sum(values.size for values in weights.values())
-    return overall, {name: zeros[name] / values.size for name, values in weights.items()}
+def _by_layer(network: Network, sparsity: float) -> list[str]:
+    assert network.mask is not None
+    messages = []
+    for (name, weights), (_, mask) in zip(
+        layers_of(network, network.weights), layers_of(network, network.mask), strict=True
+    ):
+        magnitudes = (weights.abs() * mask).flatten().cpu()
+        wanted = _count(sparsity, len(magnitudes))
+        if wanted >= len(magnitudes):
+            messages.append(_protected(name))
+            wanted = len(magnitudes) - 1
+        mask.copy_(_all_but_smallest(magnitudes, wanted).view_as(mask))
+    return messages
 
 
-def _apply(layer: nn.Linear, keep: torch.Tensor) -> None:
-    prune.custom_from_mask(layer, "weight", keep.to(torch.float32))  # type: ignore[no-untyped-call]
-    # What is hidden is also forgotten: the stored weight could otherwise outgrow those in use.
-    _weight(layer).mul_(_mask(layer))
+def _by_neuron(network: Network, sparsity: float) -> list[str]:
+    """Hidden neurons go by the root mean square of the weights that enter them, over all layers."""
+    assert network.mask is not None
+    masks = [mask for _, mask in layers_of(network, network.mask)]
+    weights = [part.cpu() for _, part in layers_of(network, network.weights)]
+    ranked = sorted(
+        (float(row.square().mean()), layer, neuron)
+        for layer, part in enumerate(weights[:-1])
+        for neuron, row in enumerate(part)
+    )
+    wanted = _count(sparsity, network.mask.numel())
+    messages: list[str] = []
+    for _, layer, neuron in ranked:
+        if int((network.mask == 0).sum()) >= wanted:
+            return messages
+        alive = masks[layer].any(dim=1) & masks[layer + 1].any(dim=0)
+        if not alive[neuron]:
+            continue
+        if int(alive.sum()) == 1:
+            messages.append(f"fc{layer + 1} would have lost its last neuron: it is kept")
+            continue
+        masks[layer][neuron] = 0
+        masks[layer + 1][:, neuron] = 0
+    if int((network.mask == 0).sum()) < wanted:
+        messages.append(f"a sparsity of {sparsity:.3f} is out of reach: every hidden layer has one neuron left")
+    return messages
 
 
-def _guarded(magnitude: torch.Tensor) -> torch.Tensor:
-    """Flat magnitudes, the largest of the layer made infinite."""
-    flat = magnitude.flatten().clone()
-    flat[flat.argmax()] = torch.inf
-    return flat
+def _count(sparsity: float, total: int) -> int:
+    """Weights to mask. The small guard keeps 0.8 * 5 from becoming 5 weights when it is 4.000000001."""
+    return math.ceil(sparsity * total - 1e-6)
 
 
-def _weight(layer: nn.Linear) -> torch.Tensor:
-    """The stored weights, of a layer that is pruned or not."""
-    stored = layer.weight_orig if prune.is_pruned(layer) else layer.weight
-    assert isinstance(stored, torch.Tensor)
-    return stored
+def _all_but_smallest(magnitudes: Tensor, count: int) -> Tensor:
+    """Ones, but zeros at the `count` smallest. A stable sort: equal ones fall in the same order on every run."""
+    kept = torch.ones(len(magnitudes))
+    kept[torch.argsort(magnitudes, stable=True)[:count]] = 0
+    return kept
 
 
-def _mask(layer: nn.Linear) -> torch.Tensor:
-    """Ones where a weight is in use."""
-    mask = layer.weight_mask if prune.is_pruned(layer) else torch.ones_like(layer.weight)
-    assert isinstance(mask, torch.Tensor)
-    return mask
+def _protected(name: str) -> str:
+    return f"{name} would have lost all its weights: its largest one is kept"

@@ -1,181 +1,252 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One training run from the data file to the model file."""
+"""One run: from a configuration to a folder with a record and a checkpoint of every step. `docs/training.md`."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import io
-import platform
+import dataclasses
+import json
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
-from qap2fpga.data import power_of_two_scale
-from qap2fpga.files import write_atomically
-from qap2fpga.train.data import SPLIT_SEED, TRAINING, VALIDATION, Dataset, Part, Scaler, Split, load, split
-from qap2fpga.train.flags import TrainConfig, TrainResult
-from qap2fpga.train.loop import Recipe, Rows, Score, evaluate, fit, fit_pruned, reproducible
-from qap2fpga.train.network import float_network, quantized_network
-from qap2fpga.train.prune import integer_sparsity
+from qap2fpga.checkpoint import file as checkpoint
+from qap2fpga.train import loss, record
+from qap2fpga.train.config import RunConfig, check
+from qap2fpga.train.convert import float_state, to_model
+from qap2fpga.train.folder import RunFolder, write_tensors
+from qap2fpga.train.loop import Keeper, Progress, Recipe, Score, evaluate, fit
+from qap2fpga.train.network import Network
+from qap2fpga.train.prepare import Prepared, device_of, prepare, rows, shape_of, write_vectors
+from qap2fpga.train.prune import mask_sparsity, prune_to
+from qap2fpga.train.requantize import merged, quantized
+from qap2fpga.train.schedule import Step, steps
 
-# Rows of the test part that go into the file of test vectors.
-VECTORS = 2000
-# Those of them that the model itself carries.
+Say = Callable[[str], None]
+# Test rows that a model itself carries.
 EXAMPLES = 1000
+# A run is interrupted at most so many seconds, and one epoch, after what it goes on from.
+SAVE_SECONDS = 5.0
+# The file of the paper's code that all its runs share.
+SHARED_CHECKPOINT = Path("checkpoint.pt")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A trained network and how it does on the validation and the test part."""
+def run(config: RunConfig, folder: Path, say: Say) -> dict[str, Any]:
+    """Train what `config` says, in `folder`, and return the record; `say` gets a line at every step.
 
-    network: nn.Sequential
-    validation: Score
-    test: Score
-
-
-def run(config: TrainConfig, report: Callable[[str], None]) -> TrainResult:
-    """See `qap2fpga.train.train`, which has checked `config`."""
-    with warnings.catch_warnings():
+    Called again on the folder of an interrupted run it goes on, and gives, on a CPU, bit for bit what an
+    uninterrupted run gives; on that of a finished one it returns the record. Raises `QapError` for a value out of
+    range, for data that cannot be used, for a folder of another run, and if the training diverges.
+    """
+    check(config)
+    device = device_of(config.training.device)
+    with warnings.catch_warnings(), RunFolder(folder, config) as place:
         # Brevitas names the dimensions of its tensors, and torch warns that it may stop to allow that.
         warnings.filterwarnings("ignore", message="Named tensors")
-        return _run(config, report)
+        stored = place.record()
+        if stored is not None and stored["finished"]:
+            return stored
+        with one_thread(), torch.no_grad():
+            return _Run(config, place, device, say).all_steps()
 
 
-def _run(config: TrainConfig, report: Callable[[str], None]) -> TrainResult:
-    started = time.monotonic()
-    data = load(config.data)
-    raw = split(data)
-    scaler = Scaler.fit(raw.training)
-    parts = Split(scaler(raw.training), scaler(raw.validation), scaler(raw.test))
-    scale = power_of_two_scale(parts.training.x, config.input_bits, signed=True)
-    report(f"{data.name}: {len(parts.training)} rows to train on, {len(parts.validation)} to validate on")
-    baseline = train_baseline(config, data, parts)
-    report(f"float: validation loss {baseline.validation.loss:.4f}, accuracy {baseline.validation.accuracy:.4f}")
-    quantized = train_quantized(config, data, parts, scale, report)
-    sparsity, layers = integer_sparsity(quantized.network)
-    result = TrainResult(
-        output=config.output,
-        accuracy=quantized.test.accuracy,
-        float_accuracy=baseline.test.accuracy,
-        validation_accuracy=quantized.validation.accuracy,
-        float_validation_accuracy=baseline.validation.accuracy,
-        test_rows=len(parts.test),
-        sparsity=sparsity,
-        layer_sparsity=layers,
-        seconds=time.monotonic() - started,
-    )
-    report(f"test accuracy {result.accuracy:.4f}, float {result.float_accuracy:.4f}; {sparsity:.1%} zero weights")
-    if config.vectors is not None:
-        write_vectors(config, data, parts.test)
-        report(f"wrote {config.vectors}")
-    _save(quantized.network, config, parts.test, provenance(config, data, scaler, parts, scale, result))
-    report(f"wrote {config.output}")
-    return result
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep torch to one thread: more of them sum in another order, and for layers this small they are slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
-def train_baseline(config: TrainConfig, data: Dataset, parts: Split) -> Outcome:
-    """The float network of the same shape, without L1 and pruning."""
-    with reproducible(config.seed):
-        network = float_network(_sizes(config, data), config.batch_norm)
-        recipe = replace(_recipe(config), l1=0.0)
-        validation = fit(network, Rows.of(parts.training), Rows.of(parts.validation), recipe)
-        return Outcome(network, validation, evaluate(network, Rows.of(parts.test)))
+@dataclass
+class _State:
+    """Where a run stands; `save` and `load` turn it to plain values.
 
-
-def train_quantized(
-    config: TrainConfig, data: Dataset, parts: Split, scale: float, report: Callable[[str], None]
-) -> Outcome:
-    """The quantized network, pruned in steps; `scale` is that of its input integers."""
-    with reproducible(config.seed):
-        network = quantized_network(
-            _sizes(config, data),
-            config.weight_bits,
-            config.activation_bits,
-            config.input_bits,
-            scale,
-            config.batch_norm,
-        )
-        dense = _recipe(config)
-        tuning = replace(dense, epochs=config.tuning_epochs)
-        training, validation = Rows.of(parts.training), Rows.of(parts.validation)
-        score = fit_pruned(network, training, validation, dense, tuning, config.sparsity, config.prune_steps, report)
-        return Outcome(network, score, evaluate(network, Rows.of(parts.test)))
-
-
-def write_vectors(config: TrainConfig, data: Dataset, test: Part) -> None:
-    """The first test rows, standardised as the network expects them: X, y, features, classes."""
-    assert config.vectors is not None
-    content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        X=test.x[:VECTORS],
-        y=test.y[:VECTORS],
-        features=np.array(data.features),
-        classes=np.array(data.classes),
-    )
-    write_atomically(config.vectors, content.getvalue())
-
-
-def provenance(
-    config: TrainConfig, data: Dataset, scaler: Scaler, parts: Split, scale: float, result: TrainResult
-) -> dict[str, Any]:
-    """Where the model comes from, as plain JSON values.
-
-    No times and no folders: the same data and configuration give the same bytes anywhere.
+    step: number of the step that is being learned; tuning: whether its training is done and its product learns.
+    trunk: the network before the step, or while tuning, behind its training.
     """
-    settings = asdict(config)
-    for path in ("data", "output", "vectors"):
-        del settings[path]
-    settings["widths"] = list(config.widths)
-    limit = scale * (1 << config.input_bits - 1)
-    return {
-        "made_by": "qap2fpga train",
-        "config": settings,
-        "data": {
-            "name": data.name,
-            "sha256": data.sha256,
-            "training_rows": len(parts.training),
-            "validation_rows": len(parts.validation),
-            "test_rows": len(parts.test),
-            "split": {"seed": SPLIT_SEED, "training": TRAINING, "validation": VALIDATION},
-        },
-        "features": list(data.features),
-        "classes": list(data.classes),
-        "scaler": {"mean": scaler.mean.tolist(), "std": scaler.std.tolist()},
-        "input": {"scale": scale, "clipped": float(np.mean(np.abs(parts.training.x) > limit))},
-        "metrics": {
-            "test_accuracy": result.accuracy,
-            "float_test_accuracy": result.float_accuracy,
-            "validation_accuracy": result.validation_accuracy,
-            "float_validation_accuracy": result.float_validation_accuracy,
-            "sparsity": result.sparsity,
-            "layer_sparsity": result.layer_sparsity,
-        },
-        "versions": {"python": platform.python_version(), **_versions("torch", "brevitas", "numpy")},
-    }
+
+    record: dict[str, Any]
+    initial: dict[str, Tensor]
+    trunk: dict[str, Tensor]
+    generator: Tensor
+    mask: Tensor | None = None
+    step: int = 0
+    tuning: bool = False
+    messages: list[str] = dataclasses.field(default_factory=list)
+    progress: Progress = dataclasses.field(default_factory=Progress)
+    product: Progress = dataclasses.field(default_factory=Progress)
+
+    def save(self) -> dict[str, Any]:
+        plain = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
+        fits = {name: dict(vars(plain[name])) for name in ("progress", "product")}
+        return plain | fits | {"record": json.dumps(self.record)}
+
+    @classmethod
+    def load(cls, plain: dict[str, Any]) -> _State:
+        fits = {name: Progress(**plain[name]) for name in ("progress", "product")}
+        return cls(**(plain | fits | {"record": json.loads(plain["record"])}))
 
 
-def _versions(*names: str) -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in names}
+class _Run:
+    """The data, the network and the state of one run while it goes on."""
 
+    def __init__(self, config: RunConfig, place: RunFolder, device: str, say: Say) -> None:
+        self.config, self.place, self.device, self.say = config, place, device, say
+        self.prepared: Prepared = prepare(config)
+        is_float = config.model.is_float or config.training.quantization == "after"
+        self.network = Network(shape_of(config, self.prepared, is_float=is_float), device)
+        self.network.late_mask = "late_mask" in config.paper_code
+        parts = self.prepared.parts
+        self.training, self.validation = (
+            rows(part, self.network.shape, device) for part in (parts.training, parts.validation)
+        )
+        self.generator = torch.Generator()
+        self.saved = self.started = time.monotonic()
+        self.state = self._resumed() or self._fresh()
 
-def _sizes(config: TrainConfig, data: Dataset) -> tuple[int, ...]:
-    return (len(data.features), *config.widths, len(data.classes))
+    def _fresh(self) -> _State:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)
+            self.network.initialise()
+            self.generator.set_state(torch.get_rng_state())
+        start = self.network.save()
+        state = _State(record.of_run(self.config, self.prepared), start, start, self.generator.get_state())
+        self.place.write_record(state.record)
+        write_vectors(self.place.path / "vectors.npz", self.prepared)
+        data, parts = self.prepared.data, self.prepared.parts
+        self.say(f"{data.name}: {len(parts.training)} rows to train on, {len(parts.validation)} to validate on")
+        if "shared_masks" in self.config.paper_code and not self.config.model.is_float:
+            state.mask = self._mask_of_the_float_run()
+        return state
 
+    def _resumed(self) -> _State | None:
+        stored = self.place.state()
+        if stored is None:
+            return None
+        state = _State.load(stored)
+        self.started -= state.record["seconds"]
+        self.say(f"going on with step {state.step}, after {len(state.progress.epochs)} epochs")
+        return state
 
-def _recipe(config: TrainConfig) -> Recipe:
-    return Recipe(config.epochs, config.patience, config.learning_rate, config.batch, config.l1)
+    def _mask_of_the_float_run(self) -> Tensor | None:
+        """The weights that a 32-bit run of the same configuration leaves, which the paper's code begins with."""
+        model = replace(self.config.model, weight_bits=32, scales="arbitrary")
+        training = replace(self.config.training, quantization="aware")
+        found = run(replace(self.config, model=model, training=training), self.place.path / "shared_masks", self.say)
+        state = torch.load(self.place.path / "shared_masks" / found["steps"][-1]["checkpoint"], weights_only=True)
+        weights = [state[f"fc{number}.weight"].flatten() for number in range(1, len(self.network.layers) + 1)]
+        return (torch.cat(weights) != 0).to(torch.float32).to(self.device)
 
+    def all_steps(self) -> dict[str, Any]:
+        """Take every step that is left; the finished record."""
+        plan, state = steps(self.config), self.state
+        for step in plan[state.step :]:
+            self._take(step)
+            state.record["seconds"] = time.monotonic() - self.started
+            state.step, state.tuning, state.messages = step.number + 1, False, []
+            state.progress, state.product = Progress(), Progress()
+            self._save()
+            self.place.write_record(state.record)
+        state.record["finished"] = True
+        self.place.finish(state.record)
+        return state.record
 
-def _save(network: nn.Sequential, config: TrainConfig, test: Part, origin: dict[str, Any]) -> None:
-    from qap2fpga.checkpoint import save
+    def _take(self, step: Step) -> None:
+        """Prune, learn, make the product of the step, and write both down."""
+        state, network = self.state, self.network
+        network.mask = state.mask
+        network.restore(state.trunk)
+        self.generator.set_state(state.generator)
+        if not state.tuning:
+            if not state.progress.epochs:
+                self._begin(step)
+            fit(
+                network, self.training, self.validation, self._recipe(step.epochs), self.generator, state.progress,
+                self._after_epoch,
+            )  # fmt: skip
+            state.trunk, state.generator, state.tuning = network.save(), self.generator.get_state(), True
+        product, tuned, score = self._product(step)
+        name = "dense" if not step.sparsity else f"{mask_sparsity(network):.1%} pruned"
+        self.say(f"{name}: validation loss {score.loss:.4f}, accuracy {score.accuracy:.4f}")
+        self._write(step, product, tuned, score)
 
-    network.eval()
-    inputs, labels = test.x[:EXAMPLES], test.y[:EXAMPLES]
-    save(network, torch.from_numpy(inputs), config.output, labels=torch.from_numpy(labels), provenance=origin)
+    def _begin(self, step: Step) -> None:
+        """Prune, and rewind if the schedule says so."""
+        state, network = self.state, self.network
+        if step.sparsity:
+            state.messages = prune_to(network, step.sparsity, self.config.pruning.scope)
+            for message in state.messages:
+                self.say(message)
+            state.mask = network.mask
+        if step.rewind and "rewind_without_copy" not in self.config.paper_code:
+            network.restore(state.initial)
+            network.apply_mask()
+
+    def _recipe(self, epochs: int) -> Recipe:
+        training, mistakes = self.config.training, self.config.paper_code
+        keeper = Keeper(
+            put=lambda state: write_tensors(SHARED_CHECKPOINT, state),
+            get=lambda: torch.load(SHARED_CHECKPOINT, weights_only=True),
+        )
+        return Recipe(
+            epochs=epochs,
+            patience=training.patience,
+            learning_rate=training.learning_rate,
+            batch=training.batch,
+            l1=training.l1,
+            loss=loss.choose(training.loss, "softmax_over_batch" in mistakes),
+            schedule=training.schedule,
+            l1_on_batch_norm="l1_on_batch_norm" in mistakes,
+            keep_best=keeper if "shared_checkpoint" in mistakes else None,
+        )
+
+    def _product(self, step: Step) -> tuple[Network, Progress | None, Score]:
+        """What the step gives: the trained network, or what is made of it; how it learned, and how good it is."""
+        config, network = self.config, self.network
+        if config.training.quantization == "after":
+            shape = shape_of(config, self.prepared, is_float=False)
+            parts = self.prepared.parts
+            product = quantized(network, shape, rows(parts.training, shape, self.device).x)
+            return product, None, evaluate(product, rows(parts.validation, shape, self.device))
+        if config.model.scales == "arbitrary":
+            return network, None, evaluate(network, self.validation)
+        product = merged(network, self.training.x, config.model.bias_bits)
+        # Its own random numbers: the steps that follow learn as they would without the product.
+        generator = torch.Generator().manual_seed(config.seed + step.number)
+        recipe = self._recipe(config.pruning.epochs)
+        score = fit(product, self.training, self.validation, recipe, generator, self.state.product, self._after_epoch)
+        return product, self.state.product, score
+
+    def _write(self, step: Step, product: Network, tuned: Progress | None, score: Score) -> None:
+        """The checkpoint and the record of a step."""
+        state, prepared, network = self.state, self.prepared, product.on_cpu()
+        softmax_over = self.config.training.batch if "softmax_over_batch" in self.config.paper_code else 0
+        entry = record.of_step(network, step, state.progress, tuned, score, prepared, state.messages, softmax_over)
+        entry["checkpoint"] = f"step-{step.number:02d}.pt"
+        path = self.place.path / entry["checkpoint"]
+        if network.shape.weight_bits is None:
+            write_tensors(path, float_state(network))
+        else:
+            test = prepared.parts.test
+            model = to_model(network, test.x[:EXAMPLES], test.y[:EXAMPLES])
+            checkpoint.write(model, path, model.labels, record.provenance(self.config, prepared, entry))
+        state.record["steps"].append(entry)
+
+    def _after_epoch(self, _progress: Progress) -> None:
+        if time.monotonic() - self.saved >= SAVE_SECONDS:
+            self._save()
+
+    def _save(self) -> None:
+        self.state.record["seconds"] = time.monotonic() - self.started
+        self.place.save_state(self.state.save())
+        self.saved = time.monotonic()

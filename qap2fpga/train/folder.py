@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of one run: its record, its checkpoints, and what a resumed run needs.
+
+`state.pt` is written after the step's checkpoint and holds the whole record, so it is the truth of an unfinished
+run; `record.json` is for readers, and the truth of a finished one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import pickle
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import torch
+
+from qap2fpga.errors import QapError
+from qap2fpga.files import cannot_write, write_atomically
+from qap2fpga.train.config import RunConfig, to_dict
+
+SCHEMA = 1
+
+
+class RunFolder:
+    """One run's folder, locked while it is open. Raises `QapError` if another run uses it or has filled it."""
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path, self.config = path, to_dict(config)
+        self.lock: IO[str] | None = None
+
+    def __enter__(self) -> RunFolder:
+        if self.path.exists() and not self.path.is_dir():
+            raise QapError(f"{self.path} is a file", "choose another folder")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.lock = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._check()
+        except BaseException as error:
+            self.lock.close()
+            if isinstance(error, OSError):
+                raise QapError(
+                    f"another run is writing {self.path}", "wait for it, or choose another folder"
+                ) from error
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self.lock is not None
+        self.lock.close()
+
+    def _check(self) -> None:
+        stored = self.record()
+        if stored is None:
+            others = [path.name for path in self.path.iterdir() if not path.name.startswith(".")]
+            if others:
+                raise QapError(f"{self.path} holds something else than a run: {others[0]}", "choose another folder")
+        elif stored.get("config") != self.config:
+            changed = _first_difference(stored.get("config"), self.config)
+            raise QapError(f"{self.path} holds a run with another {changed}", "choose another folder, or delete it")
+
+    def record(self) -> dict[str, Any] | None:
+        """What `record.json` holds, if it is there."""
+        path = self.path / "record.json"
+        try:
+            stored = json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise QapError(f"{path} cannot be read: {error}", "delete the folder, and run again") from error
+        if not isinstance(stored, dict) or stored.get("schema") != SCHEMA:
+            raise QapError(f"{path} is no record of this version", "choose another folder")
+        return stored
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Replace `record.json`."""
+        write_atomically(self.path / "record.json", json.dumps(record, indent=1) + "\n")
+
+    def state(self) -> dict[str, Any] | None:
+        """What `save_state` stored last. A damaged file is as good as none: the run starts again."""
+        try:
+            state = torch.load(self.path / "state.pt", weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
+            return None
+        return state if isinstance(state, dict) else None
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Store tensors and plain values, in one step."""
+        write_atomically(self.path / "state.pt", _bytes(state))
+
+    def finish(self, record: dict[str, Any]) -> None:
+        """Write the last record, and take the state away."""
+        self.write_record(record)
+        (self.path / "state.pt").unlink(missing_ok=True)
+
+
+def write_tensors(path: Path, content: dict[str, Any]) -> None:
+    """`torch.save` in one step."""
+    write_atomically(path, _bytes(content))
+
+
+def _bytes(content: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def _first_difference(one: Any, other: Any, path: str = "") -> str:
+    """The dotted path of the first setting that differs."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in other:
+            if one.get(key) != other[key]:
+                return _first_difference(one.get(key), other[key], f"{path}.{key}" if path else key)
+    return path or "configuration"
