@@ -56,8 +56,8 @@ def test_results_and_errors_come_back_by_job(runner: Runner, tmp_path: Path) -> 
     found = by_name(runner)
     assert (found["fine"].result, found["fine"].error) == (3, None)
     assert (found["user"].result, found["user"].error) == (None, "it went wrong")
-    assert found["bug"].error == "ZeroDivisionError: it went wrong (see error.txt in its folder)"
-    assert "study_work.py" in (tmp_path / "runs" / "bug" / "error.txt").read_text()
+    assert found["bug"].error == "ZeroDivisionError: it went wrong (see bug.error.txt)"
+    assert "study_work.py" in (tmp_path / "runs" / "bug.error.txt").read_text()
     assert not list(runner.outcomes())
 
 
@@ -175,7 +175,6 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 def test_workers_that_die(tmp_path: Path, marker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job goes on behind its last step; one that dies again and again at one step ends, and the others do not."""
     monkeypatch.setattr(runners, "MEND_SECONDS", 2)
-    monkeypatch.setattr(runners, "DEATHS", 1)
     with open_runner(marker, lambda *_: None, workers=2) as runner:
         runner.submit(job(tmp_path, "twice", die=[1, 2]), study_work.count)
         runner.submit(job(tmp_path, "always", die=[1], always=True), study_work.count)
@@ -187,4 +186,5 @@ def test_workers_that_die(tmp_path: Path, marker: Path, monkeypatch: pytest.Monk
     assert found["twice"].result == 1  # steps 0 and 1 were counted before the deaths
     steps = json.loads((tmp_path / "runs" / "twice" / "record.json").read_text())["steps"]
     assert [one["step"] for one in steps] == [0, 1, 2]
-    assert "died again and again" in str(found["always"].error)
+    assert "died 4 times before" in str(found["always"].error)
+    assert [path.parent.name for path in tmp_path.glob("runs/*/.tries")] == ["always"]

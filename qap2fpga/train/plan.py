@@ -19,6 +19,7 @@ from typing import Any
 from qap2fpga.errors import QapError, nearest
 from qap2fpga.train import config as configs
 from qap2fpga.train.config import RunConfig
+from qap2fpga.train.data import find
 
 KEYS = ("base", "vary", "experiments", "folds", "searches")
 EXPERIMENT_KEYS = ("name", "vary")
@@ -307,7 +308,10 @@ def _check_duplicates(runs: tuple[Run, ...], where: str) -> None:
 
 
 def _check_data(config: RunConfig, where: str) -> None:
-    source = config.data.source
-    if source not in NAMED_SOURCES and not Path(source).is_file():
-        cure = f"name a file, seen from this folder, or one of: {', '.join(NAMED_SOURCES)}"
-        raise QapError(f"{where}: there is no data file {source}", cure)
+    try:
+        find(config.data.source)
+    except QapError as error:
+        raise QapError(f"{where}: {error.what}", error.cure) from error
+    if "shared_checkpoint" in config.paper_code:
+        what = f"{where}: runs side by side that share a checkpoint would take each other's networks"
+        raise QapError(what, "train with paper_code: [shared_checkpoint] alone: qap2fpga train")

@@ -33,8 +33,12 @@ Work = Callable[[dict[str, Any], Path, Say], Any]
 TOPIC = "qap2fpga"
 # How often a job is tried again when the machine, not the training, went wrong (`OSError`).
 RETRIES = 2
-# Workers that may die under a job which finishes no step meanwhile, on this machine; a cluster has its own number.
+# What tells a worker, in a job's folder, that others died there.
+TRIES = ".tries"
+# Workers that may die under a job which finishes no step meanwhile. Dask would also count those under which the job
+# only waited, so its own number is set high, or passed over by submitting again.
 DEATHS = 3
+DASKS_DEATHS = 1000
 # How often to look whether workers are missing.
 MEND_SECONDS = 10
 CONNECT_SECONDS = 30
@@ -87,16 +91,13 @@ class Runner:
         """
         self.client, self.marker, self.program, self.mend = client, marker.absolute(), program_digest(), mend
         self.ended: queue.Queue[Any] = queue.Queue()
-        self.jobs: dict[str, tuple[Job, Work, int]] = {}
+        self.jobs: dict[str, tuple[Job, Work]] = {}
         client.subscribe_topic(TOPIC, lambda event: heard(*event[1]))
 
     def submit(self, job: Job, work: Work = train_run) -> None:
         """Have `job` done as soon as a worker is free."""
-        future = self.client.submit(
-            _do, work, job, self.marker, self.program, key=f"{job.name}-{os.urandom(4).hex()}", retries=RETRIES
-        )
-        self.jobs[future.key] = (job, work, _steps(job.folder))
-        future.add_done_callback(self.ended.put)
+        (job.folder / TRIES).unlink(missing_ok=True)
+        self._submit(job, work)
 
     def outcomes(self) -> Iterator[Outcome]:
         """Every submitted job's outcome, also of those submitted meanwhile; ends when none is left."""
@@ -108,17 +109,21 @@ class Runner:
             except queue.Empty:
                 self.mend()
                 continue
-            job, work, steps = self.jobs.pop(future.key)
+            job, work = self.jobs.pop(future.key)
             error = None if future.status == "finished" else _exception(future)
-            if isinstance(error, KilledWorker) and _steps(job.folder) > steps:
-                self.submit(job, work)
-            elif isinstance(error, KilledWorker):
-                cure = "is there enough memory?"
-                yield Outcome(job, error=f"its worker died again and again before one more step was finished; {cure}")
+            if isinstance(error, KilledWorker):
+                self._submit(job, work)
             elif error is not None:
                 yield Outcome(job, error=f"{type(error).__name__}: {error}")
             else:
                 yield Outcome(job, *future.result())
+
+    def _submit(self, job: Job, work: Work) -> None:
+        future = self.client.submit(
+            _do, work, job, self.marker, self.program, key=f"{job.name}-{os.urandom(4).hex()}", retries=RETRIES
+        )
+        self.jobs[future.key] = (job, work)
+        future.add_done_callback(self.ended.put)
 
 
 @contextmanager
@@ -135,7 +140,7 @@ def open_runner(
     if scheduler is not None and workers is not None:
         raise QapError("--workers goes with this machine", "start the cluster's workers yourself, with --nthreads 1")
     settings = {
-        "distributed.scheduler.allowed-failures": DEATHS,
+        "distributed.scheduler.allowed-failures": DASKS_DEATHS,
         "distributed.scheduler.worker-saturation": 1.0,
         "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
     }
@@ -221,6 +226,8 @@ def _do(work: Work, job: Job, marker: Path, program: str) -> tuple[Any, str | No
         worker.log_event(TOPIC, (job.name, text))
 
     with _one_at_a_time, locked(job.folder, wait=True):
+        if _deaths(job.folder) > DEATHS:
+            return None, f"its worker died {DEATHS + 1} times before a further step was done; is there enough memory?"
         say("starting")
         try:
             return work(job.config, job.folder, say), None
@@ -229,9 +236,24 @@ def _do(work: Work, job: Job, marker: Path, program: str) -> tuple[Any, str | No
         except QapError as error:
             return None, str(error)
         except Exception as error:
-            # A bug's traceback would be lost with the worker.
-            write_atomically(job.folder / "error.txt", traceback.format_exc())
-            return None, f"{type(error).__name__}: {error} (see error.txt in its folder)"
+            # A bug's traceback would be lost with the worker; the run's own folder must hold nothing else.
+            place = job.folder.with_name(f"{job.folder.name}.error.txt")
+            write_atomically(place, traceback.format_exc())
+            return None, f"{type(error).__name__}: {error} (see {place.name})"
+        finally:
+            (job.folder / TRIES).unlink(missing_ok=True)
+
+
+def _deaths(folder: Path) -> int:
+    """How often a worker began with this step before and did not come to an end; notes that one more begins."""
+    path, steps = folder / TRIES, _steps(folder)
+    try:
+        known = json.loads(path.read_text())
+        deaths = known["deaths"] + 1 if known["steps"] == steps else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        deaths = 0
+    write_atomically(path, json.dumps({"steps": steps, "deaths": deaths}))
+    return deaths
 
 
 @contextmanager
@@ -242,7 +264,7 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
+        lock = (folder / ".in-use").open("w")
     except OSError as error:
         raise cannot_write(folder, error) from error
     with lock:
