@@ -35,6 +35,8 @@ TOPIC = "qap2fpga"
 RETRIES = 2
 # What tells a worker, in a job's folder, that others died there.
 TRIES = ".tries"
+# The lock of a job's, or a study's, folder; it holds the number of the process that wrote there last.
+IN_USE = ".in-use"
 # Workers that may die under a job which finishes no step meanwhile. Dask would also count those under which the job
 # only waited, so its own number is set high, or passed over by submitting again.
 DEATHS = 3
@@ -264,7 +266,7 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".in-use").open("w")
+        lock = (folder / IN_USE).open("a")
     except OSError as error:
         raise cannot_write(folder, error) from error
     with lock:
@@ -272,6 +274,9 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise QapError(f"another process is writing {folder}", "wait for it, or choose another folder") from error
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
         yield
 
 
