@@ -180,7 +180,9 @@ def test_ranges_of_numbers_and_choices() -> None:
         ("experiments/0/vary/model.wights", [6], "experiment 'bits': there is no setting 'model.wights'"),
         ("experiments/0/vary/model.bits", [1], "experiment 'bits': model.weight_bits = 1 is out of range"),
         ("experiments/1/name", "bits", "'bits' and 'bits' have one name"),
+        ("experiments/0/predict_luts", 1, "experiment 'bits': predict_luts = 1"),
         ("experiments/1/name", "bi/ts", None),
+        ("base/paper_code", ["shared_checkpoint"], "would take each other's networks"),
         ("experiments/0/vary/model.bits", [6, 6], "'bits-6b-fine_tuning-fold1' and 'bits-6b-fine_tuning-fold1' are"),
         ("experiments/1/vary/model.batch_norm", [True], "'bits-6b-fine_tuning-fold1' and 'no_batch_norm-6b-batch"),
         ("searches/0/name", "no_batch_norm", "'no batch norm' and 'no_batch_norm' have one name"),
@@ -211,6 +213,11 @@ def test_a_float_network_has_no_luts() -> None:
     tree["searches"][0]["objectives"] = ["validation_accuracy", "predicted_luts"]
     with pytest.raises(QapError, match="a float network has no LUTs"):
         plan.from_dict(tree)
+
+
+def test_luts_are_predicted_of_quantized_networks() -> None:
+    runs = plan.from_dict(changed("experiments/0/predict_luts", True)).runs
+    assert [run.predict_luts for run in runs] == [False] * 4 + [True] * 4 + [False] * 2
 
 
 def test_a_study_without_runs_is_refused() -> None:

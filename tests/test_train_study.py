@@ -74,7 +74,7 @@ def study() -> plan.Study:
 
 
 def do(manifest: Manifest, runs: tuple[plan.Run, ...], **errors: str) -> dict[str, str]:
-    return studies.do_runs(manifest, runs, Here(errors), Watch(quiet=True), record_of)  # type: ignore[arg-type]
+    return studies.do_runs(manifest, runs, Here(errors), Watch(quiet=True), lambda run: record_of)  # type: ignore[arg-type]
 
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
@@ -158,7 +158,7 @@ def test_the_table_puts_folds_together(study: plan.Study, tmp_path: Path) -> Non
     do(Manifest(tmp_path, study), study.runs[:3])
     one, other = summary.points(tmp_path, study.runs)
     accuracy = "0.5150 ± 0.0071"
-    assert one.cells() == ("grid-batch_norm", "2", "50.0%", accuracy, accuracy, "1,000", "1,000")
+    assert one.cells() == ("grid-batch_norm", "2", "50.0%", accuracy, accuracy, "1,000", "1,000", "–")
     assert other.cells()[:4] == ("grid-no_batch_norm", "1 of 2", "50.0%", "0.5100")
     (empty,) = summary.points(tmp_path / "none", study.runs[:1])
     assert empty.cells()[1:3] == ("0 of 1", "–")

@@ -16,6 +16,7 @@ from qap2fpga.files import write_atomically
 from qap2fpga.train import config as configs
 from qap2fpga.train import plan
 from qap2fpga.train.config import RunConfig
+from qap2fpga.train.predict import predicted
 
 SCHEMA = 1
 WAITING, RUNNING, FINISHED, FAILED = "waiting", "running", "finished", "failed"
@@ -85,7 +86,7 @@ class Manifest:
         if record is not None and record["config"] != settings(run.config):
             what = f"{self.folder} holds a run '{run.name}' with other settings"
             raise QapError(what, "choose another folder with --output, or take that run's folder away")
-        if record is not None and record["finished"]:
+        if record is not None and record["finished"] and (predicted(record) or not run.predict_luts):
             return Status(FINISHED)
         return Status(FAILED, self.failed[run.name]) if run.name in self.failed else Status(WAITING)
 

@@ -22,7 +22,7 @@ from qap2fpga.train.config import RunConfig
 from qap2fpga.train.data import find
 
 KEYS = ("base", "vary", "experiments", "folds", "searches")
-EXPERIMENT_KEYS = ("name", "vary")
+EXPERIMENT_KEYS = ("name", "vary", "predict_luts")
 SEARCH_KEYS = ("name", "set", "parameters", "objectives", "trials", "parallel", "seed")
 # Data that is no file; see `qap2fpga.train.data`.
 NAMED_SOURCES = ("openml", "simulated")
@@ -37,6 +37,7 @@ class Run:
     """One training of a study.
 
     `varied`: the values, by dotted path, that tell it from the base; no fold. `point`: the name without the fold.
+    `predict_luts`: whether its record is to have the LUTs of every step.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Run:
     experiment: str
     varied: dict[str, Any]
     config: RunConfig
+    predict_luts: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,16 +153,19 @@ def _runs(experiment: dict[str, Any], base: RunConfig, folds: int, where: str) -
     for path, values in vary.items():
         if not isinstance(values, list) or not values:
             raise QapError(f"{place}: {path} = {values!r}", f"give a list of values: {path}: [{values}]")
+    luts = experiment.get("predict_luts", False)
+    if not isinstance(luts, bool):
+        raise QapError(f"{place}: predict_luts = {luts!r}", "give true or false")
     for values in itertools.product(*vary.values()):
         varied = dict(zip(vary, values, strict=True))
         point = _changed(base, varied, place)
         called = _joined([_slug(name), *(_token(path, value) for path, value in varied.items())])
         if folds == 1:
-            yield Run(called, called, name, varied, point)
+            yield Run(called, called, name, varied, point, luts and not point.model.is_float)
             continue
         for fold in range(1, folds + 1):
             config = _changed(point, {"fold": [fold, folds]}, place)
-            yield Run(f"{called}-fold{fold}", called, name, varied, config)
+            yield Run(f"{called}-fold{fold}", called, name, varied, config, luts and not config.model.is_float)
 
 
 def _search(tree: dict[str, Any], base: RunConfig, where: str) -> Search:

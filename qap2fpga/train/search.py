@@ -22,6 +22,7 @@ from qap2fpga.files import write_atomically
 from qap2fpga.quiet import quiet
 from qap2fpga.train.manifest import FAILED, FINISHED, RUNNING, WAITING, read_record, run_folder, settings
 from qap2fpga.train.plan import OBJECTIVES, Parameter, Search
+from qap2fpga.train.predict import train_and_predict
 from qap2fpga.train.runner import Job, Runner, Say, train_run
 from qap2fpga.train.watch import Watch
 
@@ -145,7 +146,8 @@ class Trials:
 
 def train_trial(config: dict[str, Any], folder: Path, say: Say, objectives: tuple[str, ...]) -> dict[str, Any]:
     """On a worker: train, and say how good the network of the last step is. Raises `QapError` if it is no number."""
-    train_run(config, folder, say)
+    wanted = "predicted_luts" in objectives
+    (train_and_predict if wanted else train_run)(config, folder, say)
     record = read_record(folder)
     assert record is not None
     last = record["steps"][-1]
@@ -155,11 +157,10 @@ def train_trial(config: dict[str, Any], folder: Path, say: Say, objectives: tupl
         "validation_accuracy": validation["accuracy"],
         "bops": last["bops"]["paper"],
     }
-    if "predicted_luts" in objectives:
-        from qap2fpga.train.predict import predict_luts
-
-        say("predicting LUTs")
-        values["predicted_luts"] = predict_luts(folder / last["checkpoint"])
+    if wanted:
+        if last["estimate"]["lut"] is None:
+            raise QapError(f"no LUTs can be predicted: {last['estimate']['message']}", "narrow the space of the search")
+        values["predicted_luts"] = last["estimate"]["lut"]
     found = {name: float(values[name]) for name in objectives}
     for name, value in found.items():
         if not math.isfinite(value):

@@ -11,6 +11,7 @@ failed. A study may grow: its file may get further runs, but a run's settings ma
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from qap2fpga.errors import QapError
 from qap2fpga.train import plan
 from qap2fpga.train.manifest import FAILED, FINISHED, WAITING, Manifest, read_record, run_folder, settings
+from qap2fpga.train.predict import train_and_predict
 from qap2fpga.train.runner import Job, Runner, Work, locked, open_runner, train_run
 from qap2fpga.train.watch import Watch
 
@@ -74,12 +76,14 @@ def study(
     return Result(output, chosen, failures)
 
 
-def do_runs(manifest: Manifest, runs: tuple[plan.Run, ...], runner: Runner, watch: Watch, work: Work) -> dict[str, str]:
-    """Do `runs`, side by side; the messages of those that failed, by name."""
+def do_runs(
+    manifest: Manifest, runs: tuple[plan.Run, ...], runner: Runner, watch: Watch, work: Callable[[plan.Run], Work]
+) -> dict[str, str]:
+    """Do `runs`, side by side, by the `work` of each; the messages of those that failed, by name."""
     failures = {}
     for run in runs:
         manifest.set(run.name, WAITING)
-        runner.submit(Job(run.name, settings(run.config), run_folder(manifest.folder, run.name)), work)
+        runner.submit(Job(run.name, settings(run.config), run_folder(manifest.folder, run.name)), work(run))
     for outcome in runner.outcomes():
         name = outcome.job.name
         manifest.set(name, FINISHED if outcome.error is None else FAILED, outcome.error)
@@ -104,7 +108,7 @@ def _do_all(
     if not todo and not chosen.searches:
         return {}
     with open_runner(manifest.folder / "study.json", heard, scheduler, workers) as runner:
-        failures = do_runs(manifest, todo, runner, watch, train_run)
+        failures = do_runs(manifest, todo, runner, watch, _work)
         if chosen.searches:
             from qap2fpga.train.search import Trials
 
@@ -112,6 +116,10 @@ def _do_all(
             for search in chosen.searches:
                 failures |= trials.run(search, runner, watch)
     return failures
+
+
+def _work(run: plan.Run) -> Work:
+    return train_and_predict if run.predict_luts else train_run
 
 
 def _require(chosen: plan.Study) -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 from qap2fpga.train import plan
 from qap2fpga.train.manifest import read_record, run_folder
 
-COLUMNS = ("training", "folds", "zeros", "accuracy dense", "accuracy", "BOPs dense", "BOPs")
+COLUMNS = ("training", "folds", "zeros", "accuracy dense", "accuracy", "BOPs dense", "BOPs", "LUTs")
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,15 @@ class Point:
             [record["steps"][step]["metrics"]["test"]["accuracy"] for record in self.records] for step in (0, -1)
         ]
         bops = [[record["steps"][step]["bops"]["paper"] for record in self.records] for step in (0, -1)]
+        estimates = [record["steps"][-1].get("estimate", {}) for record in self.records]
+        luts = [one["lut"] for one in estimates if one.get("lut") is not None]
         return (
             self.name,
             folds,
             f"{zeros:.1%}",
             *map(_spread, accuracies),
             *(f"{statistics.fmean(values):,.0f}" for values in bops),
+            f"{statistics.fmean(luts):,.0f}" if luts else "–",
         )
 
 
