@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -65,6 +66,13 @@ class Parameter:
     def name(self) -> str:
         """`model.widths.0`: the path, and the place in the list."""
         return self.path if self.index is None else f"{self.path}.{self.index}"
+
+    @property
+    def values(self) -> float:
+        """How many values it can have."""
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return self.high - self.low + 1
+        return len(self.choices) or math.inf
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class Trials:
     def _next(self, search: Search) -> Trial | None:
         """One more trial; None when there are enough, nothing to learn from yet, or nothing new to try."""
         trials = self.of(search)
-        if len(trials) >= search.trials or not any(trial.status == FINISHED for trial in trials):
+        if len(trials) >= min(search.trials, _points(search)) or not any(trial.status == FINISHED for trial in trials):
             return None
         parameters = suggest(search, trials)
         return None if parameters is None else self._add(search, parameters)
@@ -170,7 +170,7 @@ def train_trial(config: dict[str, Any], folder: Path, say: Say, objectives: tupl
 
 def initial(search: Search) -> list[dict[str, Any]]:
     """The first points: the centre of the space, then a scrambled Sobol sequence of the search's seed."""
-    count = min(search.trials, max(INITIAL, search.parallel))
+    count = int(min(search.trials, max(INITIAL, search.parallel), _points(search)))
     with quiet():
         client = _client(search)
         client.configure_generation_strategy(
@@ -213,6 +213,11 @@ def pareto(trials: list[Trial], objectives: list[str]) -> list[Trial]:
         return any(other != point and all(a <= b for a, b in zip(other, point, strict=True)) for other in points)
 
     return [trial for trial, point in zip(trials, points, strict=True) if not dominated(point)]
+
+
+def _points(search: Search) -> float:
+    """How many points the space has."""
+    return math.prod(one.values for one in search.parameters)
 
 
 def _client(search: Search) -> Any:

@@ -73,8 +73,10 @@ class Watch:
                 if self.all is not None:
                     self.bars.advance(self.all)
             seconds = "" if begin is None else f"  {time.monotonic() - begin:.1f} s"
-            self.console.print(f"{'✗' if failed else '✓'} {name}  {message}{seconds}", highlight=False, markup=False)
+            self.console.print(
+                f"{'✗' if failed else '✓'} {name}  {message}{seconds}", highlight=False, markup=False, soft_wrap=True
+            )
 
     def note(self, text: str) -> None:
         """One line for the user."""
-        self.console.print(text, highlight=False, markup=False)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
