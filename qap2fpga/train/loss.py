@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+# Floats in the widest vectors of a CPU.
+VECTOR = 16
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -38,9 +40,14 @@ def choose(name: str, softmax_over_batch: bool) -> Loss:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy and its gradient, by the operations that autograd would use."""
-    aten = torch.ops.aten
-    probabilities = functional.log_softmax(logits, dim=1)
-    value, weight = aten.nll_loss_forward(probabilities, labels, None, 1, -100)
-    gradient = aten.nll_loss_backward(torch.ones_like(value), probabilities, labels, None, 1, -100, weight)
-    return value, aten._log_softmax_backward_data(gradient, probabilities, 1, logits.dtype)
+    """Mean cross-entropy and its gradient, with the bits that autograd gives.
+
+    Classes are few and rows many: torch's softmax is five times as fast on the transposed logits. It rounds in
+    another way in what is left over from its vectors, so rows are filled up to a multiple of these.
+    """
+    rows, chosen = len(labels), labels[None]
+    columns = functional.pad(logits.t(), (0, -rows % VECTOR)) if rows % VECTOR else logits.t().contiguous()
+    logarithms = functional.log_softmax(columns, dim=0)
+    of_chosen = torch.zeros_like(logarithms).scatter_(0, chosen, -1 / rows)
+    gradient = torch.ops.aten._log_softmax_backward_data(of_chosen, logarithms, 0, logits.dtype)
+    return -logarithms.gather(0, chosen).mean(), gradient[:, :rows].t().contiguous()

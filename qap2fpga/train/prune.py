@@ -32,7 +32,7 @@ def prune_to(network: Network, sparsity: float, scope: str) -> list[str]:
 
 def mask_sparsity(network: Network) -> float:
     """Share of the dense weights that are masked."""
-    return 0.0 if network.mask is None else 1 - float(network.mask.sum()) / network.mask.numel()
+    return 0.0 if network.mask is None else int((network.mask == 0).sum()) / network.mask.numel()
 
 
 def layers_of(network: Network, flat: Tensor) -> Iterator[tuple[str, Tensor]]:
@@ -72,12 +72,15 @@ def _by_layer(network: Network, sparsity: float) -> list[str]:
 
 
 def _by_neuron(network: Network, sparsity: float) -> list[str]:
-    """Hidden neurons go by the root mean square of the weights that enter them, over all layers."""
+    """Hidden neurons go by the mean square of the weights that enter them, as a part of their layer's.
+
+    Without the layer's, one whose weights are small by nature would go first, whole.
+    """
     assert network.mask is not None
     masks = [mask for _, mask in layers_of(network, network.mask)]
     weights = [part.cpu() for _, part in layers_of(network, network.weights)]
     ranked = sorted(
-        (float(row.square().mean()), layer, neuron)
+        (float(row.square().mean() / part.square().mean()), layer, neuron)
         for layer, part in enumerate(weights[:-1])
         for neuron, row in enumerate(part)
     )

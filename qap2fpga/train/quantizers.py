@@ -45,7 +45,8 @@ class WeightQuantizer:
         self.largest = self.magnitude.max()
         self.scale = self.largest.clamp_min(TINY) / self.limit
         self.ratio = weight / self.scale
-        self.integers = self.ratio.round().clamp_(-self.limit, self.limit)
+        # No need to clamp: nothing is larger than the largest.
+        self.integers = self.ratio.round()
         return self.integers * self.scale
 
     def backward(self, weight: Tensor, gradient: Tensor, into: Tensor) -> None:
@@ -58,7 +59,7 @@ class WeightQuantizer:
         of_scale = of_scale - self.ratio.div_(self.scale).mul_(passed).sum()
         holders = self.magnitude == self.largest
         share = (of_scale / self.limit) / holders.sum()
-        into.add_((torch.where(holders, share, 0.0) * weight.sgn()).add_(passed.div_(self.scale)))
+        into.add_(passed.div_(self.scale).add_(weight.sgn().mul_(holders).mul_(share)))
 
 
 @dataclass
