@@ -52,16 +52,16 @@ def jets(rows: int) -> tuple[np.ndarray, np.ndarray]:
     return (centres[y] + random.normal(0, 1, (rows, SIZES[0]))).astype(np.float32), y
 
 
-class RowByRow(Dataset[tuple[np.ndarray, np.int64]]):
-    """One row at a time, as the paper's code gives them."""
+class RowByRow(Dataset[tuple[np.ndarray, np.ndarray]]):
+    """One row at a time, with its label as a row of zeros and a one, as the paper's code gives them."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
-        self.x, self.y = x, y
+        self.x, self.y = x, np.eye(SIZES[-1], dtype=np.float32)[y]
 
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, row: int) -> tuple[np.ndarray, np.int64]:
+    def __getitem__(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         return self.x[row], self.y[row]
 
 
