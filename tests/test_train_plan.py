@@ -231,3 +231,12 @@ def test_load_names_the_file(tmp_path: Path) -> None:
         plan.load(tmp_path / "study.yaml")
     with pytest.raises(QapError, match="cannot be read as YAML"):
         plan.load(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "runs", "trials"), [("study", 128, [20, 20, 20, 20, 60]), ("study-small", 20, [7, 8])]
+)
+def test_the_shipped_studies(name: str, runs: int, trials: list[int]) -> None:
+    study = plan.load(ROOT / "examples" / f"{name}.yaml")
+    assert len(study.runs) == runs
+    assert [one.trials for one in study.searches] == trials
