@@ -333,6 +333,27 @@ def figures(
     draw(study, print, output)
 
 
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="what to train; docs/studies.md has the layout")],
+    output: Annotated[Path, typer.Option(help="the study's folder; called again on it, a study goes on")],
+    scheduler: Annotated[
+        str | None, typer.Option(help="tcp://HOST:PORT of a Dask cluster that sees this folder [this machine]")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="trainings at a time on this machine [one a core]")] = None,
+    only: Annotated[str | None, typer.Option(help="do just this experiment or search")] = None,
+    quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
+) -> None:
+    """Train many networks in parallel: precisions, schedules, folds, searches. Exit code 1 if one of them failed."""
+    from qap2fpga.train import summary
+    from qap2fpga.train.study import study as run
+
+    result = run(file, output, scheduler=scheduler, workers=workers, only=only, quiet=quiet)
+    if not quiet:
+        summary.render(result.folder, result.study, _console())
+    result.check()
+
+
 @app.command("simulate-jets")
 def simulate_jets(
     output: Annotated[Path, typer.Argument(help="the .npz to write")],

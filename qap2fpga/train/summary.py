@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table at the end of a study: what each point of it came to, over its folds; imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from qap2fpga.train import plan
+from qap2fpga.train.manifest import read_record, run_folder
+
+COLUMNS = ("training", "folds", "zeros", "accuracy dense", "accuracy", "BOPs dense", "BOPs", "LUTs")
+
+
+@dataclass(frozen=True)
+class Point:
+    """The finished records of one combination of values, one a fold."""
+
+    name: str
+    records: tuple[dict[str, Any], ...]
+    folds: int
+
+    def cells(self) -> tuple[str, ...]:
+        """One row of the table, by `COLUMNS`."""
+        if not self.records:
+            return (self.name, f"0 of {self.folds}", *["–"] * (len(COLUMNS) - 2))
+        folds = str(self.folds) if len(self.records) == self.folds else f"{len(self.records)} of {self.folds}"
+        zeros = statistics.fmean(record["steps"][-1]["integer_sparsity"] for record in self.records)
+        accuracies = [
+            [record["steps"][step]["metrics"]["test"]["accuracy"] for record in self.records] for step in (0, -1)
+        ]
+        bops = [[record["steps"][step]["bops"]["paper"] for record in self.records] for step in (0, -1)]
+        estimates = [record["steps"][-1].get("estimate", {}) for record in self.records]
+        luts = [one["lut"] for one in estimates if one.get("lut") is not None]
+        return (
+            self.name,
+            folds,
+            f"{zeros:.1%}",
+            *map(_spread, accuracies),
+            *(f"{statistics.fmean(values):,.0f}" for values in bops),
+            f"{statistics.fmean(luts):,.0f}" if luts else "–",
+        )
+
+
+def points(folder: Path, runs: tuple[plan.Run, ...]) -> list[Point]:
+    """The study's runs with their folds put together, in the order of its file."""
+    together: dict[str, list[plan.Run]] = {}
+    for run in runs:
+        together.setdefault(run.point, []).append(run)
+    found = []
+    for name, folds in together.items():
+        records = [read_record(run_folder(folder, run.name)) for run in folds]
+        finished = tuple(record for record in records if record is not None and record["finished"])
+        found.append(Point(name, finished, len(folds)))
+    return found
+
+
+def render(folder: Path, study: plan.Study, console: Console) -> None:
+    """Show what the runs came to, and the best trials of the searches."""
+    if study.runs:
+        table = _table(COLUMNS, text=1)
+        for point in points(folder, study.runs):
+            table.add_row(*point.cells())
+        console.print(table)
+    for search in study.searches:
+        best = _pareto(folder, search.name)
+        table = _table((f"best of {search.name}", *search.objectives, "checkpoint"), text=1)
+        for one in best:
+            values = (f"{one['objectives'][name]:,.5g}" for name in search.objectives)
+            table.add_row(one["name"], *values, one["checkpoint"])
+        console.print(table)
+
+
+def _pareto(folder: Path, search: str) -> list[dict[str, Any]]:
+    content = json.loads((folder / "search.json").read_text())
+    return [one for one in content["pareto"] if one["search"] == search]
+
+
+def _spread(values: list[float]) -> str:
+    """Mean, and standard deviation where there are several."""
+    mean = f"{statistics.fmean(values):.4f}"
+    return f"{mean} ± {statistics.stdev(values):.4f}" if len(values) > 1 else mean
+
+
+def _table(columns: tuple[str, ...], text: int) -> Table:
+    """A table without lines whose first `text` columns are text, the others numbers."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < text else "right", no_wrap=True)
+    return table
