@@ -81,6 +81,10 @@ def _stages(request: Request, folder: BuildFolder) -> Results:
         return results
     key = digest(key, request.backend, asdict(request.board), asdict(request.options))
     name = request.backend
+    if request.tolerance:
+        title = f"relax: requantizers within {request.tolerance} of an exact step"
+        relaxed = folder.stage("relax", title, key, lambda say: work.relax(request, say), (work.RELAXED,))
+        results = replace(results, relaxed=relaxed)
     made = folder.stage(
         "generate", f"generate: {name}", key, lambda say: work.generate(request, name, request.options, say), (name,)
     )

@@ -89,6 +89,9 @@ def build(
     reuse_factor: Annotated[
         int | None, typer.Option(help="hls4ml: products that share a multiplier [1: fully unrolled]")
     ] = None,
+    requant_tolerance: Annotated[
+        int | None, typer.Option(help="hls4ml, rtl: output steps that a requantizer may be off by, to be cheaper [0]")
+    ] = None,
     vendor: Annotated[
         str | None,
         typer.Option(
@@ -125,6 +128,7 @@ def build(
         clock=clock,
         strategy=strategy,
         reuse_factor=reuse_factor,
+        requant_tolerance=requant_tolerance,
         output_kind=output_kind,
         allow_oversize=allow_oversize,
     )

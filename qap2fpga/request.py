@@ -37,6 +37,11 @@ class Request:
         """What leaves the chip: 'logits', 'class' or 'accumulators'."""
         return str(self.options.output_kind)
 
+    @property
+    def tolerance(self) -> int:
+        """Output steps that a requantizer may differ by; 0 is exact, and so is a backend without that choice."""
+        return int(getattr(self.options, "requant_tolerance", 0))
+
     def reaches(self, stage: str) -> bool:
         """Whether `stage` is to run."""
         return STAGES.index(self.until) >= STAGES.index(stage)

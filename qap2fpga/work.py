@@ -13,7 +13,7 @@ import numpy as np
 
 from qap2fpga import backends
 from qap2fpga.backends.hls4ml.project import HlsProject
-from qap2fpga.design import Design, Stream
+from qap2fpga.design import Design, Probe, Stream
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.report import interface
 from qap2fpga.request import Request
@@ -24,6 +24,7 @@ from qap2fpga.synth.vendor.steps import Plan
 Say = Callable[[str], None]
 Stored = dict[str, Any]
 MODEL_FILES = ("model.qonnx.onnx", "network.lowered.npz", "network.npz", "vectors.npz")
+RELAXED = "network.relaxed.npz"
 NETLIST_VECTORS = 256
 
 
@@ -47,9 +48,23 @@ def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
     return {"facts": prepared.facts, "simulations": [asdict(one) for one in prepared.simulations]}
 
 
+def relax(request: Request, say: Say) -> Stored:
+    """A network whose requantizers are cheaper and differ by the steps that the user allows: from here on the reference.
+
+    The exact one stays beside it; what changed, and the accuracy of both, is returned.
+    """
+    network, arrays = _exact(request.output)
+    relaxed = backends.get(request.backend).load().relax(network, request.tolerance)
+    relaxed.network.save(request.output / RELAXED)
+    found = relaxed.facts(arrays["recorded"], arrays.get("labels"))
+    changed = sum(layer["changed"] for layer in found["layers"])
+    say(f"{changed} requantizers differ by {request.tolerance} steps at most")
+    return dict(found)
+
+
 def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
     """What `backend` makes of the network, in the build's folder of that name: a `Design` or an `HlsProject`."""
-    network, arrays = _load(request.output)
+    network, arrays = _load(request)
     folder = request.output / backend
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -73,7 +88,7 @@ def simulate_c(request: Request, made: Stored, say: Say) -> list[Stored]:
     """The C++ of an hls4ml project, every layer, on all vectors."""
     from qap2fpga.simulate import csim
 
-    network, arrays = _load(request.output)
+    network, arrays = _load(request)
     project = _project(made, request.output)
     result = csim.simulate(project, network, _all(arrays), request.output / "csim", progress=say)
     return [asdict(result)]
@@ -83,11 +98,12 @@ def simulate_rtl(request: Request, made: Stored, say: Say) -> list[Stored]:
     """The design's RTL in Verilator, every schedule, on all vectors."""
     from qap2fpga.simulate import rtl
 
-    network, arrays = _load(request.output)
+    network, arrays = _load(request)
     vectors = _all(arrays)
     expected = reference.outputs(network, request.output_kind, vectors)
     folder = request.output / "simulate"
-    result = rtl.simulate(_design(made, request.output), vectors, expected, folder, threads=1, progress=say)
+    design = _design(made, request.output)
+    result = rtl.simulate(design, vectors, expected, folder, network=network, threads=1, progress=say)
     return [asdict(one) for one in result]
 
 
@@ -109,7 +125,7 @@ def simulate_netlist(request: Request, made: Stored, synthesized: Stored, say: S
     from qap2fpga.simulate import netlist
     from qap2fpga.synth.yosys import Synthesis
 
-    network, arrays = _load(request.output)
+    network, arrays = _load(request)
     files = tuple(request.output / name for name in synthesized["netlist"])
     chosen = _spread(arrays, NETLIST_VECTORS)
     result = netlist.simulate_netlist(
@@ -118,6 +134,7 @@ def simulate_netlist(request: Request, made: Stored, synthesized: Stored, say: S
         chosen,
         reference.outputs(network, request.output_kind, chosen),
         request.output / "netlist",
+        network=network,
         mapped=Synthesis(synthesized["cells"], files),
         progress=say,
     )
@@ -165,9 +182,15 @@ def _predicted(design: Design, network: IntegerNetwork) -> Stored:
     }
 
 
-def _load(folder: Path) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
+def _exact(folder: Path) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
     with np.load(folder / "vectors.npz") as stored:
         return IntegerNetwork.load(folder / "network.npz"), dict(stored)
+
+
+def _load(request: Request) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
+    """The network that hardware must equal, and the vectors."""
+    network, arrays = _exact(request.output)
+    return (IntegerNetwork.load(request.output / RELAXED) if request.tolerance else network), arrays
 
 
 def _accuracy(network: IntegerNetwork, kind: str, arrays: dict[str, np.ndarray]) -> Stored | None:
@@ -190,6 +213,7 @@ def _design(made: Stored, output: Path) -> Design:
             "folder": output / fields["folder"],
             "sources": tuple(fields["sources"]),
             "data": tuple(fields["data"]),
+            "probes": tuple(Probe(**one) for one in fields["probes"]),
         }
     )
 

@@ -61,8 +61,9 @@ class Backend:
     def stand_in_options(self, options: Any) -> Any:
         """The options of the backend that stands in, from what both know."""
         other = BACKENDS[self.stand_in].options_class()
-        shared = (name for name in inspect.signature(other).parameters if hasattr(options, name))
-        return other(**{name: getattr(options, name) for name in shared})
+        shared = {name for name in inspect.signature(other).parameters if hasattr(options, name)}
+        # A relaxed network is relaxed already: what stands in must equal that one.
+        return other(**{name: getattr(options, name) for name in shared - {"requant_tolerance"}})
 
     def knows(self, name: str) -> bool:
         """Whether the backend has an option of that name."""

@@ -19,7 +19,7 @@ Stored = dict[str, Any]
 
 @dataclass(frozen=True)
 class Results:
-    """What the stages of a build stored; None for one that did not run.
+    """What the stages of a build stored; None for one that did not run, `relaxed` also where nothing was allowed.
 
     `made` is what the backend generated, `vendor` what AMD's tools found of it. `stand_in` is another backend's circuit
     of the same integer network, for a backend whose own needs a tool that is not there; then it is what is simulated,
@@ -27,6 +27,7 @@ class Results:
     """
 
     model: Stored
+    relaxed: Stored | None = None
     made: Stored | None = None
     csim: list[Stored] | None = None
     vendor: list[Stored] | None = None
@@ -79,6 +80,7 @@ def collect(request: Request, digest: str, results: Results, versions: dict[str,
         },
         "board": asdict(request.board),
         "backend": request.backend,
+        "relaxed": results.relaxed,
         "design": made and _design(made),
         "interface": made and made["interface"],
         "stand_in": results.stand_in and _stand_in(results.stand_in),

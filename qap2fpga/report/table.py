@@ -43,7 +43,7 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
     head.append(f"backend {_backend(report)}")
     parts: list[RenderableType] = []
     if model is not None:
-        parts += ["\n".join([*head, *_accuracy(model, report["design"])]), _layers(report), _bops(model)]
+        parts += ["\n".join([*head, *_accuracy(model, report["design"], report.get("relaxed"))]), _layers(report), _bops(model)]
     else:
         parts.append("\n".join(head))
     if "layers" in (report["design"] or {}):
@@ -65,7 +65,22 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def _accuracy(model: dict[str, Any], design: dict[str, Any] | None) -> list[str]:
+def _relaxed(found: dict[str, Any]) -> str:
+    """What was allowed, what it changed, and what it cost in accuracy."""
+    layers = found["layers"]
+    channels, changed = sum(one["channels"] for one in layers), sum(one["changed"] for one in layers)
+    before, after = (sum(one[name] for one in layers) for name in ("cost_before", "cost_after"))
+    text = (
+        f"relaxed  {changed} of {channels} requantizers differ from the exact network by "
+        f"{max((one['largest'] for one in layers), default=0)} steps at most ({found['tolerance']} allowed): "
+        f"{before:,.0f} → {after:,.0f} LUTs estimated"
+    )
+    if found["accuracy"] is not None:
+        text += f", accuracy {100 * found['accuracy_exact']:.2f} % → {100 * found['accuracy']:.2f} %"
+    return text
+
+
+def _accuracy(model: dict[str, Any], design: dict[str, Any] | None, relaxed: dict[str, Any] | None) -> list[str]:
     lines = []
     if model["accuracy"] is not None:
         lines.append(f"accuracy {100 * model['accuracy']:.2f} % of {model['rows']} rows, of the integer network")
@@ -73,6 +88,8 @@ def _accuracy(model: dict[str, Any], design: dict[str, Any] | None) -> list[str]
     if chip:
         value = f"{100 * chip['value']:.2f} %"
         lines.append(f"         {value} of {chip['rows']} rows, by the chip's output ({chip['output']})")
+    if relaxed:
+        lines.append(_relaxed(relaxed))
     export = model.get("export")
     if export:
         same, largest = f"{100 * export['same_class']:.2f} %", f"{export['largest_difference']:.2g}"

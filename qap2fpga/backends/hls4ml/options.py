@@ -22,12 +22,14 @@ class Hls4mlOptions:
 
     `reuse_factor`: cycles between two inputs, so products that share a multiplier; 1 is fully unrolled.
     `clock`: nanoseconds that the HLS tool is asked for; None is the board's.
+    `requant_tolerance`: output steps that a requantizer may be off by where that is cheaper; 0 is exact.
     `allow_oversize`: unroll even what is over `limits.MAX_PRODUCTS`.
     """
 
     strategy: str = LATENCY
     reuse_factor: int = 1
     clock: float | None = None
+    requant_tolerance: int = 0
     output_kind: str = "logits"
     allow_oversize: bool = False
 
@@ -38,6 +40,8 @@ class Hls4mlOptions:
             raise QapError(f"unknown output kind '{self.output_kind}'", nearest(self.output_kind, OUTPUT_KINDS))
         if self.reuse_factor < 1:
             raise QapError(f"reuse factor {self.reuse_factor}", "give a whole number of cycles, 1 is fully unrolled")
+        if self.requant_tolerance < 0:
+            raise QapError(f"--requant-tolerance is {self.requant_tolerance}", "give output steps, 0 is exact")
         if self.clock is not None and not 1 <= self.clock <= 1000:
             raise QapError(f"--clock is {self.clock:g} ns", "give nanoseconds, 1 to 1000")
         if self.strategy == UNROLLED and self.reuse_factor == 1:
