@@ -89,6 +89,7 @@ def synthesize(job: dict[str, Any]) -> dict[str, Any]:
     """
     yosys, folder = Yosys(), Path(job["folder"])
     yosys.run("read_rtlil", job["rtlil"])
+    yosys.run("bmuxmap")
     top, keep, boxes = job["top"], job["keep"], job["boxes"]
     for module in boxes:
         # Cells of a black box are kept as they are; its content goes, so that nothing is mapped twice.
