@@ -89,6 +89,7 @@ def synthesize(job: dict[str, Any]) -> dict[str, Any]:
     """
     yosys, folder = Yosys(), Path(job["folder"])
     yosys.run("read_rtlil", job["rtlil"])
+    # An indexed constant is a multiplexer from the start; left as a cell of its own it hides equal registers.
     yosys.run("bmuxmap")
     top, keep, boxes = job["top"], job["keep"], job["boxes"]
     for module in boxes:
