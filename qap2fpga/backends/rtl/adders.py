@@ -82,8 +82,8 @@ def solve(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str) -> 
 
     ranges = [(float(min(a, 0)), float(max(b, 1)), 1.0) for a, b in zip(low, high, strict=True)]
     stages = cmvm_solve(np.ascontiguousarray(reduced, np.float32), qintervals=ranges)
-    builder = _Builder(len(weights))
-    values: list[_Value | None] = [_Value(index, 0, 1) for index in range(len(weights))]
+    builder = Builder(len(weights))
+    values: list[Value | None] = [Value(index, 0, 1) for index in range(len(weights))]
     for stage in stages:
         values = builder.stage(stage, values)
     outputs = []
@@ -104,7 +104,7 @@ def _common(column: np.ndarray) -> int:
 
 
 @dataclass(frozen=True)
-class _Value:
+class Value:
     """`sign * node * 2**exponent`."""
 
     node: int
@@ -112,11 +112,11 @@ class _Value:
     sign: int
 
 
-def _moved(value: _Value | None, shift: int, sign: int) -> _Value | None:
-    return value and _Value(value.node, value.exponent + shift, value.sign * sign)
+def moved(value: Value | None, shift: int, sign: int) -> Value | None:
+    return value and Value(value.node, value.exponent + shift, value.sign * sign)
 
 
-class _Builder:
+class Builder:
     """Collects adders; the same sum is made once."""
 
     def __init__(self, inputs: int) -> None:
@@ -124,23 +124,23 @@ class _Builder:
         self.adders: list[Adder] = []
         self.known: dict[Adder, int] = {}
 
-    def stage(self, logic: Any, inputs: list[_Value | None]) -> list[_Value | None]:
+    def stage(self, logic: Any, inputs: list[Value | None]) -> list[Value | None]:
         """Take one of alkaid's stages apart; None is a value that is 0."""
-        values: list[_Value | None] = []
+        values: list[Value | None] = []
         for op in logic.ops:
             if op.opcode == -1:
-                values.append(_moved(inputs[op.data[0]], int(logic.inp_shifts[op.data[0]]), 1))
+                values.append(moved(inputs[op.data[0]], int(logic.inp_shifts[op.data[0]]), 1))
             elif op.opcode in (0, 1):
                 left, right = (values[number] for number in op.addr)
-                values.append(self.add(left, _moved(right, op.data[0], 1 if op.opcode == 0 else -1)))
+                values.append(self.add(left, moved(right, op.data[0], 1 if op.opcode == 0 else -1)))
             else:
                 raise CheckFailed(f"alkaid's graph has an operation {op.opcode} that is neither sum nor difference")
         return [
-            _moved(values[index] if index >= 0 else None, int(shift), -1 if negative else 1)
+            moved(values[index] if index >= 0 else None, int(shift), -1 if negative else 1)
             for index, shift, negative in zip(logic.out_idxs, logic.out_shifts, logic.out_negs, strict=True)
         ]
 
-    def add(self, left: _Value | None, right: _Value | None) -> _Value | None:
+    def add(self, left: Value | None, right: Value | None) -> Value | None:
         """Their sum; the operand with the lower exponent comes first."""
         if left is None or right is None:
             return right if left is None else left
@@ -148,12 +148,12 @@ class _Builder:
             left, right = right, left
         sign = 1
         if left.sign < 0 and right.sign < 0:
-            sign, left, right = -1, _Value(left.node, left.exponent, 1), _Value(right.node, right.exponent, 1)
+            sign, left, right = -1, Value(left.node, left.exponent, 1), Value(right.node, right.exponent, 1)
         one = Adder(left.node, right.node, right.exponent - left.exponent, left.sign, right.sign)
         if one not in self.known:
             self.known[one] = self.inputs + len(self.adders)
             self.adders.append(one)
-        return _Value(self.known[one], left.exponent, sign)
+        return Value(self.known[one], left.exponent, sign)
 
 
 def pruned(graph: AdderGraph) -> AdderGraph:
