@@ -3,13 +3,15 @@
 
 Run as a file with a JSON job as its argument, and without importing qap2fpga: the job says everything.
 `elaborate` reads the sources once and lists the parts (the instances of the top module); `synthesize` maps
-some of them. Passes: https://yosyshq.readthedocs.io/projects/yosys/en/latest/cmd/synth_xilinx.html.
+some of them; `time` finds the longest path of what came out. Passes: https://yosyshq.readthedocs.io/projects/yosys/en/latest/cmd/synth_xilinx.html.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,77 @@ def map_cells(yosys: Yosys, options: str) -> None:
     yosys.run(f"{synth} -run finalize:")
 
 
+def time(job: dict[str, Any]) -> dict[str, Any]:
+    """The longest path of cells in `netlist` (Verilog files) by Yosys' `sta`, whose delays are those of 7 series.
+
+    Returns `ps`, and `begin` and `end`: nets of the cells there; `untimed`: types of cells whose delays are not known.
+    """
+    yosys, flat = Yosys(), Path(job["folder"]) / "flat.json"
+    yosys.run("read_verilog -lib -specify +/xilinx/cells_sim.v")
+    for path in job["netlist"]:
+        yosys.run("read_verilog", path)
+    for command in (f"hierarchy -top {job['top']}", "flatten", "delete t:$scopeinfo", "opt_clean"):
+        yosys.run(command)
+    yosys.run("select", select(job["top"]))
+    yosys.run("write_json -selected", flat)
+    yosys.run("select -clear")
+    yosys.run("delete", select(job["top"]))
+    content = json.loads(flat.read_text())
+    module = content["modules"][job["top"]]
+    unread(module)
+    flat.write_text(json.dumps(content))
+    yosys.run("read_json", flat)
+    report = Path(job["folder"]) / "sta.log"
+    yosys.run("tee -q -o", report, "sta")
+    return path_of(report.read_text(), module)
+
+
+def unread(module: dict[str, Any]) -> None:
+    """Cut outputs that nobody reads off their cells: `sta` takes every net for the end of a path."""
+    readers = Counter(
+        bit
+        for cell in module["cells"].values()
+        for port, bits in cell["connections"].items()
+        if cell["port_directions"][port] != "output"
+        for bit in bits
+    )
+    readers.update(bit for port in module["ports"].values() for bit in port["bits"])
+    for cell in module["cells"].values():
+        for port, bits in cell["connections"].items():
+            if cell["port_directions"][port] == "output":
+                cell["connections"][port] = [bit if readers[bit] else "x" for bit in bits]
+
+
+def path_of(report: str, module: dict[str, Any]) -> dict[str, Any]:
+    """What the `report` of `sta` says; cells are named by a net that they drive."""
+    nets = {bit: f"{name}[{at}]" if len(net["bits"]) > 1 else name
+            for name, net in module["netnames"].items() for at, bit in enumerate(net["bits"])}  # fmt: skip
+
+    def driven(cell: str) -> str:
+        found = module["cells"].get(cell)
+        outputs = [
+            bit
+            for port, bits in (found["connections"].items() if found else ())
+            if found["port_directions"][port] == "output"
+            for bit in bits
+            if bit in nets
+        ]
+        return nets[outputs[0]] if outputs else cell
+
+    latest = re.search(r"^Latest arrival time in '.*' is (\d+):$", report, re.MULTILINE)
+    end = re.search(r"^ +\d+ (?:(\S+) \(\w+\.\w+\)|\(<(.*)>\))$", report, re.MULTILINE)
+    arcs = re.findall(r"^ +\d+ (\S+) \(\w+\.\w+->\w+\)$", report, re.MULTILINE)
+    untimed = re.findall(r"(?:Cell type|Module) '(\S+)' (?:not recognised|is not a black|has no timing)", report)
+    if latest is None or end is None or not arcs:
+        return {"ps": None, "untimed": sorted(set(untimed))}
+    return {
+        "ps": int(latest.group(1)),
+        "begin": driven(arcs[-1]),
+        "end": driven(end.group(1)) if end.group(1) else end.group(2),
+        "untimed": sorted(set(untimed)),
+    }
+
+
 def select(module: str) -> str:
     """A selection of exactly this module; its name may hold characters that are patterns."""
     return "\\" + "".join(f"[{letter}]" if letter in "*?" else letter.replace("[", "\\[") for letter in module)
@@ -130,7 +203,7 @@ def select(module: str) -> str:
 def main() -> None:
     job_file = Path(sys.argv[1])
     job = json.loads(job_file.read_text())
-    result = {"elaborate": elaborate, "synthesize": synthesize}[job["verb"]](job)
+    result = {"elaborate": elaborate, "synthesize": synthesize, "time": time}[job["verb"]](job)
     target = Path(job["result"])
     partial = target.with_suffix(".part")
     partial.write_text(json.dumps(result))
