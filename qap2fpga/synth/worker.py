@@ -141,12 +141,26 @@ def time(job: dict[str, Any]) -> dict[str, Any]:
     yosys.run("delete", select(job["top"]))
     content = json.loads(flat.read_text())
     module = content["modules"][job["top"]]
+    split_pairs(module["cells"])
     unread(module)
     flat.write_text(json.dumps(content))
     yosys.run("read_json", flat)
     report = Path(job["folder"]) / "sta.log"
     yosys.run("tee -q -o", report, "sta")
     return path_of(report.read_text(), module)
+
+
+def split_pairs(cells: dict[str, Any]) -> None:
+    """Make a LUT6_2, whose delays Yosys does not know, the LUT6 and the LUT5 that it is."""
+    for name in [name for name, cell in cells.items() if cell["type"] == "LUT6_2"]:
+        pair = cells.pop(name)
+        for kind, output, inputs in (("LUT6", "O6", 6), ("LUT5", "O5", 5)):
+            ports = {f"I{number}": pair["connections"][f"I{number}"] for number in range(inputs)}
+            cells[f"{name}.{output}"] = {
+                "type": kind, "parameters": {}, "attributes": {},
+                "port_directions": {**dict.fromkeys(ports, "input"), "O": "output"},
+                "connections": {**ports, "O": pair["connections"].get(output, ["x"])},
+            }  # fmt: skip
 
 
 def unread(module: dict[str, Any]) -> None:
