@@ -20,7 +20,7 @@ import yaml
 from scipy.optimize import nnls
 
 from qap2fpga import board as boards
-from qap2fpga.backends.rtl import adders, estimate, layer, requant
+from qap2fpga.backends.rtl import estimate, layer, requant, solver
 from qap2fpga.backends.rtl.circuit import Circuit, Wire
 from qap2fpga.backends.rtl.layer import Module, finish
 from qap2fpga.design import Design, Resources, Stream
@@ -142,7 +142,7 @@ def layer_runs(folder: Path, rng: np.random.Generator, layers: int) -> dict[str,
         weights[0] = np.where(weights.any(axis=0), weights[0], 1)
         one = DenseLayer(f"fc{number}", weights, Step(np.zeros((shape[1], 1), np.int64)), 6, 6)
         low, high = np.zeros(shape[0], np.int64), np.full(shape[0], 63)
-        graph = adders.solve(weights, low, high, one.name)
+        graph = solver.solve(weights, low, high, one.name)
         ends = [(int(least), int(most)) for least, most in zip(*one.reach(low, high), strict=True)]
         modules.append(layer.build(f"sums{number}", one, graph, None, [(0, 63)] * shape[0], ends, 1000.0, delays))
         inputs.append(6 * shape[0])

@@ -26,7 +26,7 @@ import numpy as np
 
 from qap2fpga import board as boards
 from qap2fpga.backends import hls4ml, rtl
-from qap2fpga.backends.rtl import adders
+from qap2fpga.backends.rtl import adders, solver
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.design import Design, Stream
 from qap2fpga.errors import QapError
@@ -84,17 +84,17 @@ def by_us(one: IntegerNetwork, folder: Path) -> Design:
 
 def by_trees(one: IntegerNetwork, folder: Path) -> Design:
     """The rtl backend's design with a tree of adders an output, none shared: what alkaid's solver saves."""
-    with mock.patch.object(adders, "solve", tree):
+    with mock.patch.object(solver, "solve", tree):
         return by_us(one, folder)
 
 
 def tree(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str) -> adders.AdderGraph:
     """A balanced tree over the signed digits of every column of `weights`, neighbouring digits first."""
-    builder = adders.Builder(len(weights))
+    builder = solver.Builder(len(weights))
     outputs = []
     for column in weights.T:
         values = [
-            adders.Value(index, shift, sign)
+            solver.Value(index, shift, sign)
             for index, weight in enumerate(column)
             for sign, shift in (
                 (int(np.sign(weight)) * one, place) for one, place in requantize.digits(abs(int(weight)))

@@ -14,8 +14,8 @@ import pytest
 from qap2fpga import backends
 from qap2fpga import board as boards
 from qap2fpga.backends import rtl as backend
-from qap2fpga.backends.rtl import adders, estimate
 from qap2fpga.backends.rtl import backend as backend_module
+from qap2fpga.backends.rtl import estimate, solver
 from qap2fpga.backends.rtl import layer as layer_module
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.design import Design
@@ -185,7 +185,7 @@ def test_one_changed_number_in_the_verilog_makes_the_simulation_fail(what, tmp_p
 def test_one_changed_number_in_a_form_is_found_by_its_proof(what):
     one = network(8, bits=4)
     layer, reach = one.layers[0], one.ranges[0]
-    graph = adders.solve(layer.weights, *reach.inputs, layer.name)
+    graph = solver.solve(layer.weights, *reach.inputs, layer.name)
     forms = backend_module.choose(layer, graph, reach)
     low, high = reach.accumulators
     tried = 0
@@ -209,7 +209,7 @@ def test_the_adder_graph_is_proven():
     random = np.random.default_rng(2)
     weights = random.integers(-31, 32, (12, 9))
     weights[:, 3] = 6 * np.eye(12, dtype=np.int64)[4]
-    graph = adders.solve(weights, np.full(12, 0), np.full(12, 63), "fc")
+    graph = solver.solve(weights, np.full(12, 0), np.full(12, 63), "fc")
     values = random.integers(0, 64, (50, 12))
     nodes = np.array(graph.coefficients())
     for column, output in enumerate(graph.outputs):
@@ -269,11 +269,11 @@ def test_zeros_cost_nothing():
     random = np.random.default_rng(4)
     weights = random.integers(-31, 32, (16, 12))
     ends = np.full(16, 0), np.full(16, 63)
-    before = len(adders.solve(weights, *ends, "fc").adders)
+    before = len(solver.solve(weights, *ends, "fc").adders)
     order = random.permutation(weights.size)[: weights.size * 4 // 5]
     weights.ravel()[order] = 0
     weights[0] = np.where(weights.any(axis=0), weights[0], 1)
-    assert len(adders.solve(weights, *ends, "fc").adders) < before / 3
+    assert len(solver.solve(weights, *ends, "fc").adders) < before / 3
 
 
 @pytest.mark.parametrize("shape", [(784, 128), (64, 64)])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qap2fpga.backends.rtl import adders, layer, tail
+from qap2fpga.backends.rtl import adders, layer, solver, tail
 from qap2fpga.backends.rtl import estimate as estimates
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.options import RtlOptions
@@ -49,7 +49,7 @@ def generate(
     lanes = [(network.input.low, network.input.high)] * network.inputs
     for index, (one, reach) in enumerate(zip(network.layers, network.ranges, strict=True)):
         final = one is network.layers[-1]
-        graph = adders.solve(one.weights, *reach.inputs, one.name)
+        graph = solver.solve(one.weights, *reach.inputs, one.name)
         forms = None
         if not (final and options.output_kind == "accumulators"):
             forms = choose(one, graph, reach)
