@@ -163,20 +163,23 @@ def split_pairs(cells: dict[str, Any]) -> None:
             }  # fmt: skip
 
 
+def outputs(cell: dict[str, Any]) -> list[str]:
+    """The output ports of a cell that are connected; none are known of a cell without a model."""
+    return [port for port, kind in cell.get("port_directions", {}).items() if kind == "output"]
+
+
 def unread(module: dict[str, Any]) -> None:
     """Cut outputs that nobody reads off their cells: `sta` takes every net for the end of a path."""
     readers = Counter(
         bit
         for cell in module["cells"].values()
-        for port, bits in cell["connections"].items()
-        if cell["port_directions"][port] != "output"
-        for bit in bits
+        for port in cell["connections"].keys() - outputs(cell)
+        for bit in cell["connections"][port]
     )
     readers.update(bit for port in module["ports"].values() for bit in port["bits"])
     for cell in module["cells"].values():
-        for port, bits in cell["connections"].items():
-            if cell["port_directions"][port] == "output":
-                cell["connections"][port] = [bit if readers[bit] else "x" for bit in bits]
+        for port in outputs(cell):
+            cell["connections"][port] = [bit if readers[bit] else "x" for bit in cell["connections"][port]]
 
 
 def path_of(report: str, module: dict[str, Any]) -> dict[str, Any]:
@@ -185,15 +188,9 @@ def path_of(report: str, module: dict[str, Any]) -> dict[str, Any]:
             for name, net in module["netnames"].items() for at, bit in enumerate(net["bits"])}  # fmt: skip
 
     def driven(cell: str) -> str:
-        found = module["cells"].get(cell)
-        outputs = [
-            bit
-            for port, bits in (found["connections"].items() if found else ())
-            if found["port_directions"][port] == "output"
-            for bit in bits
-            if bit in nets
-        ]
-        return nets[outputs[0]] if outputs else cell
+        found = module["cells"].get(cell, {"connections": {}})
+        bits = [bit for port in outputs(found) for bit in found["connections"][port] if bit in nets]
+        return nets[bits[0]] if bits else cell
 
     latest = re.search(r"^Latest arrival time in '.*' is (\d+):$", report, re.MULTILINE)
     end = re.search(r"^ +\d+ (?:(\S+) \(\w+\.\w+\)|\(<(.*)>\))$", report, re.MULTILINE)

@@ -37,25 +37,25 @@ TIME_LIMIT_S = 1800.0
 ALONE = 50_000
 # `sta` knows delays of cells of this family only.
 TIMED_FAMILY = "xc7"
+# It takes a few seconds, but where logic is many levels deep it visits cells again and again.
+PATH_LIMIT_S = 300.0
 
 
 @dataclass(frozen=True)
 class LongestPath:
     """Delays of cells alone from register to register, in ns; routing is not in it. Named by nets at both ends.
 
-    `ns` is None where there is no such path, or where cells of the types `untimed` would be on it with no delay.
+    `ns` is None where none was found; `why` says why not.
     """
 
     ns: float | None
     begin: str = ""
     end: str = ""
-    untimed: tuple[str, ...] = ()
+    why: str = ""
 
     def __str__(self) -> str:
-        if self.untimed:
-            return f"no longest path: {', '.join(self.untimed)} have no known delays"
         if self.ns is None:
-            return "no path from register to register"
+            return f"longest path of cells not known: {self.why}"
         return f"longest path {self.ns:.2f} ns of cells, before routing: {self.begin} to {self.end}"
 
 
@@ -125,17 +125,17 @@ def measurement(done: Synthesis) -> Measurement:
 
 def map_design(
     design: Design, board: Board, folder: Path, *, time_limit_s: float = TIME_LIMIT_S, threads: int = 2,
-    progress: Progress = lambda text: None,
+    timed: bool = True, progress: Progress = lambda text: None,
 ) -> Synthesis:  # fmt: skip
-    """Map `design`. See `synthesize`."""
+    """Map `design`. See `synthesize`. `timed`: find the longest path, if delays of the family's cells are known."""
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     plan = _elaborate(design, folder, time_limit_s)
     progress(f"read {design.top} with Yosys {version()}: {len(plan['parts'])} parts, {time.monotonic() - begin:.1f} s")
     done = _map(design, board, folder, plan["parts"], time_limit_s, threads)
     progress(f"mapped {design.top} to {board.family} cells in {time.monotonic() - begin:.1f} s")
-    if board.family == TIMED_FAMILY:
-        done = replace(done, path=_longest_path(design, done.netlist, folder, time_limit_s))
+    if timed and board.family == TIMED_FAMILY:
+        done = replace(done, path=_longest_path(design, done.netlist, folder))
         progress(str(done.path))
     return done
 
@@ -216,14 +216,20 @@ def _groups(costs: Mapping[str, float], threads: int) -> list[list[str]]:
     return [names for _, names in sorted([*large, *shared], key=lambda pair: (-pair[0], pair[1]))]
 
 
-def _longest_path(design: Design, netlist: tuple[Path, ...], folder: Path, limit_s: float) -> LongestPath:
+def _longest_path(design: Design, netlist: tuple[Path, ...], folder: Path) -> LongestPath:
+    """Never an error: it is the one thing that a build can do without."""
     job = {
         "verb": "time", "top": design.top, "netlist": [str(path.resolve()) for path in netlist],
         "folder": str(folder.resolve()),
     }  # fmt: skip
-    found = _work(job, "time", "longest path", folder, folder, limit_s)
-    if found["ps"] is None or found["untimed"]:
-        return LongestPath(None, untimed=tuple(found["untimed"]))
+    try:
+        found = _work(job, "time", "the longest path", folder, folder, PATH_LIMIT_S)
+    except QapError as error:
+        return LongestPath(None, why=error.what)
+    if found["untimed"]:
+        return LongestPath(None, why=f"Yosys has no delays of {', '.join(found['untimed'])}")
+    if found["ps"] is None:
+        return LongestPath(None, why="no path from register to register")
     return LongestPath(found["ps"] / 1000, found["begin"], found["end"])
 
 
