@@ -1,36 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LUTs of the rtl backend on 16-64-32-32-5 at 6 bits, ours and alkaid's own compilation: `python benchmarks/rtl.py`.
+"""LUTs of the rtl backend on 16-64-32-32-5 at 6 bits, and of alkaid: `python benchmarks/rtl.py results.json`.
 
 Four networks: dense and 80 % pruned, with power-of-two and with arbitrary scales. alkaid is given the same integer
 network: its matrix product, then per channel the exact `(a * acc + b) >> f` with the fewest signed digits, or the
-plain shift, through its own quantizer. Both Verilogs are mapped by the same Yosys with the same options.
+plain shift, through its own quantizer. Both Verilogs are mapped by the same Yosys with the same options. Simulation
+rates are of one network. Every measurement is a process of its own and is kept in the file at once, so that a stopped
+run goes on where it was; a dense network takes up to half an hour.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
 from qap2fpga import board as boards
-from qap2fpga.backends import rtl
+from qap2fpga.backends import hls4ml, rtl
+from qap2fpga.backends.rtl import adders, solver
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.design import Design, Stream
 from qap2fpga.errors import QapError
+from qap2fpga.files import write_atomically
 from qap2fpga.lower import requantize
 from qap2fpga.lower.compact import compact
 from qap2fpga.lower.forms import Target
 from qap2fpga.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
+from qap2fpga.simulate import csim, verilator
+from qap2fpga.simulate.vectors import pack, random_vectors
+from qap2fpga.simulate.verilator import Schedule
 from qap2fpga.synth import yosys
 
 WIDTHS, BITS = (16, 64, 32, 32, 5), 6
 BOARD = boards.load("vu13p")
+LIMIT_S = 7200.0
 
 
 def network(sparsity: float, *, power_of_two: bool, seed: int = 1) -> IntegerNetwork:
@@ -59,13 +71,45 @@ def network(sparsity: float, *, power_of_two: bool, seed: int = 1) -> IntegerNet
 
 
 def measured(design: Design, folder: Path) -> dict[str, float]:
-    """LUTs, FFs and CPU-independent facts of one mapped design."""
-    begin = time.monotonic()
-    total = yosys.synthesize(design, BOARD, folder).total
+    """Cells of one mapped design."""
+    total = yosys.synthesize(design, BOARD, folder, time_limit_s=LIMIT_S).total
     assert total.lut is not None and total.ff is not None
-    packed = total.lut_packed or 0
-    return {"lut": total.lut, "lut_packed": packed, "ff": total.ff, "dsp": total.dsp or 0,
-            "seconds": round(time.monotonic() - begin, 1)}  # fmt: skip
+    return {"lut": total.lut, "lut_packed": total.lut_packed or 0, "ff": total.ff, "dsp": total.dsp or 0}
+
+
+def by_us(one: IntegerNetwork, folder: Path) -> Design:
+    """The rtl backend's design."""
+    return rtl.generate(one, BOARD, folder, RtlOptions(), np.zeros((0, one.inputs), np.int64))
+
+
+def by_trees(one: IntegerNetwork, folder: Path) -> Design:
+    """The rtl backend's design with a tree of adders an output, none shared: what alkaid's solver saves."""
+    with mock.patch.object(solver, "solve", tree):
+        return by_us(one, folder)
+
+
+def tree(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str) -> adders.AdderGraph:
+    """A balanced tree over the signed digits of every column of `weights`, neighbouring digits first."""
+    builder = solver.Builder(len(weights))
+    outputs = []
+    for column in weights.T:
+        values = [
+            solver.Value(index, shift, sign)
+            for index, weight in enumerate(column)
+            for sign, shift in (
+                (int(np.sign(weight)) * one, place) for one, place in requantize.digits(abs(int(weight)))
+            )
+        ]
+        values.sort(key=lambda value: value.exponent)
+        while len(values) > 1:
+            spare = values[-1:] if len(values) % 2 else []
+            values = [builder.add(a, b) for a, b in zip(values[::2], values[1::2], strict=False)] + spare
+        outputs.append(
+            adders.Output(values[0].node, values[0].exponent, values[0].sign) if values else adders.Output(0, 0, 1, 0)
+        )
+    graph = adders.AdderGraph(len(weights), tuple(builder.adders), tuple(outputs))
+    graph.prove(weights, name)
+    return graph
 
 
 def by_alkaid(one: IntegerNetwork, folder: Path) -> Design:
@@ -104,26 +148,89 @@ def by_alkaid(one: IntegerNetwork, folder: Path) -> Design:
     return Design("alkaid", folder, "alkaid_top", sources, (), nothing, nothing, 1)
 
 
+def rates(one: IntegerNetwork, folder: Path) -> dict[str, float]:
+    """Vectors a second of the RTL in Verilator at full speed, and of the hls4ml project's C++ with all its traces."""
+    design = by_us(one, folder / "rtl")
+    vectors = random_vectors(one, 20_000, 1)
+    made = verilator.build(design, [design.folder / name for name in design.sources], folder, jobs=2)
+    beats = folder / "input.beats"
+    pack(vectors, design.input).tofile(beats)
+    begin = time.monotonic()
+    verilator.run(made, design, beats, len(vectors), folder, Schedule("full speed"))
+    found = {"rtl": len(vectors) / (time.monotonic() - begin)}
+    project = hls4ml.generate(one, BOARD, folder / "hls4ml", hls4ml.Hls4mlOptions(), vectors[:5])
+    program = csim.build(project, folder)
+    begin = time.monotonic()
+    csim.run(program, project, vectors, folder)
+    found["c"] = len(vectors) / (time.monotonic() - begin)
+    return {f"{kind}_vectors_per_second": round(rate) for kind, rate in found.items()}
+
+
+BUILDERS = {"ours": by_us, "ours without sharing": by_trees, "alkaid": by_alkaid}
+RATES = "rates"
+
+
+def plan() -> list[str]:
+    """The measurements by name, the short ones first."""
+    names = [f"{RATES}, pruned, arbitrary scales"]
+    for weights in ("pruned", "dense"):
+        for scales in ("power-of-two", "arbitrary"):
+            names += [f"{builder}, {weights}, {scales} scales" for builder in BUILDERS]
+    return names
+
+
+def measure(name: str) -> dict[str, float]:
+    """One measurement of `plan`, with the CPU seconds of it and of its children."""
+    kind, weights, scales = name.split(", ")
+    one = network(0.0 if weights == "dense" else 0.8, power_of_two=scales.startswith("power"))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        if kind == RATES:
+            return rates(one, folder)
+        found = measured(BUILDERS[kind](one, folder / "design"), folder / "yosys")
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return {**found, "cpu_seconds": round(sum(one.ru_utime + one.ru_stime for one in used))}
+
+
+def ratios(found: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The ratios that the targets are about, of the measurements that are there."""
+    wanted = {}
+    for scales in ("power-of-two", "arbitrary"):
+        ours = {weights: f"ours, {weights}, {scales} scales" for weights in ("pruned", "dense")}
+        wanted[f"pruned to dense, {scales} scales"] = (ours["pruned"], ours["dense"])
+        for weights, name in ours.items():
+            for other in ("alkaid", "ours without sharing"):
+                wanted[f"ours to {other}, {weights}, {scales} scales"] = (name, f"{other}{name.removeprefix('ours')}")
+    for weights in ("pruned", "dense"):
+        pair = (f"ours, {weights}, arbitrary scales", f"ours, {weights}, power-of-two scales")
+        wanted[f"arbitrary to power-of-two scales, {weights}"] = pair
+    return {
+        name: round(found[one]["lut"] / found[other]["lut"], 3)
+        for name, (one, other) in wanted.items()
+        if "lut" in found.get(one, {}) and "lut" in found.get(other, {})
+    }
+
+
 def main() -> None:
-    """Print one JSON object: the four networks, each by both, and the ratios that the targets are about."""
+    """Measure what RESULTS does not hold, each in a process of its own, and print RESULTS with the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["ours", "alkaid"])
-    parser.add_argument("--pruned-only", action="store_true")
+    parser.add_argument("results", type=Path, help="JSON file; what it holds is not measured again")
+    parser.add_argument("--match", default="", help="only measurements whose names contain this")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    result: dict[str, dict[str, float]] = {}
-    with tempfile.TemporaryDirectory() as name:
-        for sparsity in (0.8,) if chosen.pruned_only else (0.8, 0.0):
-            for power_of_two in (True, False):
-                one = network(sparsity, power_of_two=power_of_two)
-                key = f"{'pruned' if sparsity else 'dense'}, {'power-of-two' if power_of_two else 'arbitrary'} scales"
-                folder = Path(name) / key.replace(" ", "_").replace(",", "")
-                if chosen.only != "alkaid":
-                    vectors = np.zeros((0, one.inputs), np.int64)
-                    design = rtl.generate(one, BOARD, folder / "ours", RtlOptions(), vectors)
-                    result[f"ours, {key}"] = measured(design, folder / "ours_yosys")
-                if chosen.only != "ours":
-                    result[f"alkaid, {key}"] = measured(by_alkaid(one, folder / "alkaid"), folder / "alkaid_yosys")
-                print(json.dumps(result, indent=2), flush=True)
+    if chosen.one:
+        write_atomically(chosen.results, json.dumps(measure(chosen.one)))
+        return
+    found = json.loads(chosen.results.read_text()) if chosen.results.exists() else {}
+    for name in (name for name in plan() if chosen.match in name and name not in found):
+        part = chosen.results.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        done = subprocess.run([sys.executable, __file__, part, "--one", name], check=False)
+        found[name] = json.loads(part.read_text()) if part.exists() else {"failed": done.returncode}
+        part.unlink(missing_ok=True)
+        write_atomically(chosen.results, json.dumps(found, indent=2) + "\n")
+        print(f"{name}: {found[name]}", file=sys.stderr)
+    print(json.dumps({"measurements": found, "ratios": ratios(found)}, indent=2))
 
 
 if __name__ == "__main__":

@@ -100,7 +100,10 @@ class Resources:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one tool said about one design at one stage."""
+    """What one tool said about one design at one stage.
+
+    `cell_delay_ns` is the longest path of cells from register to register without any routing; no clock follows.
+    """
 
     tool: str
     version: str
@@ -108,6 +111,7 @@ class Measurement:
     total: Resources
     parts: dict[str, Resources] = field(default_factory=dict)
     note: str = ""
+    cell_delay_ns: float | None = None
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qap2fpga.backends.rtl import estimate
 from qap2fpga.errors import CheckFailed
-from qap2fpga.lower import requantize
+from qap2fpga.lower import formcost, requantize
 from qap2fpga.lower.forms import Constant, Piecewise, Search, Table, Target, prove
 
-COST = estimate.load().form
+COST = formcost.load().luts
 
 
 def target(low: int, high: int, slope: float, intercept: float, levels: int) -> Target:

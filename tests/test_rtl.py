@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -13,14 +14,19 @@ import pytest
 from qap2fpga import backends
 from qap2fpga import board as boards
 from qap2fpga.backends import rtl as backend
-from qap2fpga.backends.rtl import adders, estimate
+from qap2fpga.backends.rtl import backend as backend_module
+from qap2fpga.backends.rtl import estimate, solver
+from qap2fpga.backends.rtl import layer as layer_module
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.design import Design
 from qap2fpga.errors import CheckFailed, QapError
 from qap2fpga.lower.compact import compact
+from qap2fpga.lower.forms import Piecewise, prove
 from qap2fpga.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step, width
-from qap2fpga.simulate import reference, rtl
+from qap2fpga.simulate import netlist, reference, rtl
 from qap2fpga.simulate.vectors import extremes, random_vectors
+from qap2fpga.synth import yosys
+from tests import sheets
 
 BOARD = boards.load("pynq-z2")
 
@@ -96,19 +102,35 @@ def simulated(one: IntegerNetwork, folder, kind: str = "logits", **options) -> D
     return design
 
 
-MATRIX = [
-    pytest.param(bits, sparsity, power, id=f"{bits}b-{sparsity}-{'pow2' if power else 'float'}")
-    for place, bits in enumerate((1, 2, 3, 4, 6, 8))
-    for other, sparsity in enumerate((0.0, 0.5, 0.8, 0.95))
-    for power in (True, False)
-    if (place + other) % 2 == power
-]
+@pytest.mark.slow
+@pytest.mark.parametrize("power_of_two", [True, False])
+def test_every_width_and_sparsity(power_of_two, tmp_path):
+    """1 bit (binary weights), 2 bits (ternary ones) to 8, four sparsities: 32 networks, simulated side by side."""
+    networks = [
+        network(10 * bits + place, (5, 6, 4, 3), bits=bits, sparsity=sparsity, power_of_two=power_of_two)
+        for bits in range(1, 9)
+        for place, sparsity in enumerate((0.0, 0.5, 0.8, 0.95))
+    ]
+    assert {abs(int(w)) for one in networks[:4] for layer in one.layers for w in layer.weights.flat} == {1}
+    design = sheets.sheet(networks, tmp_path / "sheet")
+    vectors = np.concatenate([random_vectors(networks[0], 300, 5), extremes(networks[0])])
+    found = rtl.simulate(design, vectors, sheets.outputs(networks, vectors), tmp_path / "simulate", threads=1)
+    assert sum(run.mismatches for run in found) == 0
+    assert rtl.measured(found)[0] == design.latency_cycles
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("bits", "sparsity", "power_of_two"), MATRIX)
-def test_every_width_sparsity_and_kind_of_scale(bits, sparsity, power_of_two, tmp_path):
-    simulated(network(bits * 10, bits=bits, sparsity=sparsity, power_of_two=power_of_two), tmp_path)
+def test_the_netlists_of_a_few(tmp_path):
+    kinds = ((1, 0.0, False), (2, 0.5, False), (5, 0.8, True), (6, 0.5, False))
+    networks = [
+        network(70 + bits, (5, 6, 4, 3), bits=bits, sparsity=sparsity, power_of_two=power)
+        for bits, sparsity, power in kinds
+    ]
+    design = sheets.sheet(networks, tmp_path / "sheet")
+    vectors = np.concatenate([random_vectors(networks[0], 200, 5), extremes(networks[0])])
+    expected = sheets.outputs(networks, vectors)
+    found = netlist.simulate_netlist(design, BOARD, vectors, expected, tmp_path / "netlist", threads=1)
+    assert (found.vectors, found.mismatches) == (len(vectors), 0)
 
 
 @pytest.mark.slow
@@ -136,35 +158,58 @@ def test_a_faster_clock_takes_more_cycles(tmp_path):
     assert slow < usual < fast
 
 
+# A flipped weight, a changed b and a changed f, as they stand in the Verilog of a layer.
+MUTATIONS = {
+    "weight": (r"= ~\((n\d+|i\d+|\{[^}]*\}) \+ (?=.*\n.*-?\d+\.\.\d+$)", r"= ~(\1 - "),
+    "b": (r"(localparam \[\d+:0\] t0 = \d+'h)(\w+);", lambda found: f"{found[1]}{int(found[2], 16) ^ 1:x};"),
+    "f": (r"(  wire \[3:0\] n\d+ = n\d+)\[(\d+):(\d+)\];", lambda found: (
+        f"{found[1]}[{int(found[2]) - 1}:{int(found[3]) - 1}];")),
+}  # fmt: skip
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["weight", "threshold", "offset"])
-def test_one_changed_number_makes_the_simulation_fail(what, tmp_path):
-    """The design of a network that differs in one place, held against the network."""
+@pytest.mark.parametrize("what", sorted(MUTATIONS))
+def test_one_changed_number_in_the_verilog_makes_the_simulation_fail(what, tmp_path):
     one = network(8, bits=4)
-    first, last = one.layers[0], one.layers[-1]
-    if what == "weight":
-        weights = first.weights.copy()
-        weights[tuple(np.argwhere(weights)[0])] *= -1
-        changed = replace(one, layers=(replace(first, weights=weights), *one.layers[1:]))
-    elif what == "threshold":
-        thresholds = first.activation.thresholds.copy()
-        thresholds[:, thresholds.shape[1] // 2] += 1
-        step = replace(first.activation, thresholds=np.sort(thresholds, axis=1))
-        changed = replace(one, layers=(replace(first, activation=step), *one.layers[1:]))
-    else:
-        logits = replace(last.activation, offset=last.activation.offset + (1 << last.activation.shift))
-        changed = replace(one, layers=(*one.layers[:-1], replace(last, activation=logits)))
-    design = generated(changed, tmp_path)
+    design = generated(one, tmp_path)
+    path = design.folder / design.sources[0]
+    changed, count = re.subn(*MUTATIONS[what], path.read_text(), count=1, flags=re.MULTILINE)
+    assert count == 1
+    path.write_text(changed)
     vectors = np.concatenate([random_vectors(one, 2000, 5), extremes(one)])
     with pytest.raises(CheckFailed, match="vectors differ; first vector"):
         rtl.simulate(design, vectors, reference.outputs(one, "logits", vectors), tmp_path / "simulate", threads=1)
+
+
+@pytest.mark.parametrize("what", ["offsets", "shift", "terms", "above"])
+def test_one_changed_number_in_a_form_is_found_by_its_proof(what):
+    one = network(8, bits=4)
+    layer, reach = one.layers[0], one.ranges[0]
+    graph = solver.solve(layer.weights, *reach.inputs, layer.name)
+    forms = backend_module.choose(layer, graph, reach)
+    low, high = reach.accumulators
+    tried = 0
+    for channel, form in enumerate(forms):
+        target = layer_module.target(layer, channel, graph.outputs[channel], int(low[channel]), int(high[channel]))
+        if not isinstance(form, Piecewise) or not any(form.offsets) or form.above is None:
+            continue
+        tried += 1
+        changed = {
+            "offsets": {"offsets": tuple(offset + (1 << form.shift) for offset in form.offsets)},
+            "shift": {"shift": form.shift + 1},
+            "terms": {"terms": ((1, form.terms[0][1] + 1), *form.terms[1:])},
+            "above": {"above": form.above - (form.above - int(target.thresholds[-2])) - 1},
+        }[what]
+        with pytest.raises(CheckFailed, match="channel"):
+            prove(replace(form, **changed), target, f"channel {channel}")
+    assert tried
 
 
 def test_the_adder_graph_is_proven():
     random = np.random.default_rng(2)
     weights = random.integers(-31, 32, (12, 9))
     weights[:, 3] = 6 * np.eye(12, dtype=np.int64)[4]
-    graph = adders.solve(weights, np.full(12, 0), np.full(12, 63), "fc")
+    graph = solver.solve(weights, np.full(12, 0), np.full(12, 63), "fc")
     values = random.integers(0, 64, (50, 12))
     nodes = np.array(graph.coefficients())
     for column, output in enumerate(graph.outputs):
@@ -186,6 +231,29 @@ def test_an_output_without_weights_is_a_constant(kind, tmp_path):
     simulated(replace(one, layers=(*one.layers[:-1], replace(one.layers[-1], weights=weights))), tmp_path, kind)
 
 
+@pytest.mark.slow
+def test_a_layer_of_zeros_costs_nothing(tmp_path):
+    """What is left are the handshake and the chain of valid bits."""
+    one = IntegerNetwork(
+        (
+            DenseLayer(
+                "fc1", np.zeros((6, 3), np.int64), Logits(np.array([3, 5, 7]), np.array([9, -9, 100]), 1, 4), 4, 4
+            ),
+        ),
+        InputQuantizer(-8, 7, (1.0,)),
+        Fraction(1),
+    )
+    found = yosys.synthesize(simulated(one, tmp_path), BOARD, tmp_path / "yosys")
+    assert found.total.lut <= 2 and found.total.ff <= 1
+
+
+def test_a_hidden_layer_of_zeros_makes_a_constant_which_is_refused():
+    one = network(3, bits=4)
+    zero = replace(one.layers[1], weights=np.zeros_like(one.layers[1].weights))
+    with pytest.raises(QapError, match="layer fc2 is pruned away"):
+        compact(replace(one, layers=(one.layers[0], zero, one.layers[2])))
+
+
 def test_same_input_same_bytes(tmp_path):
     one = network(9)
     for name in ("a", "b"):
@@ -201,11 +269,11 @@ def test_zeros_cost_nothing():
     random = np.random.default_rng(4)
     weights = random.integers(-31, 32, (16, 12))
     ends = np.full(16, 0), np.full(16, 63)
-    before = len(adders.solve(weights, *ends, "fc").adders)
+    before = len(solver.solve(weights, *ends, "fc").adders)
     order = random.permutation(weights.size)[: weights.size * 4 // 5]
     weights.ravel()[order] = 0
     weights[0] = np.where(weights.any(axis=0), weights[0], 1)
-    assert len(adders.solve(weights, *ends, "fc").adders) < before / 3
+    assert len(solver.solve(weights, *ends, "fc").adders) < before / 3
 
 
 @pytest.mark.parametrize("shape", [(784, 128), (64, 64)])

@@ -79,6 +79,9 @@ endmodule
         "part_b": Resources(7, 8, 0, 0, 0, 0, 4),
     }
     assert found.total == Resources(15, 16, 0, 0, 0, 2, 8)
+    # Clock to output of a register, a LUT2, from S of one CARRY4 to its CO, and from CI of the next to its O.
+    assert found.cell_delay_ns == (303 + 238 + 528 + 334) / 1000
+    assert "longest path 1.40 ns of cells, before routing: " in found.note
 
 
 @pytest.mark.slow
@@ -107,6 +110,23 @@ def test_ultrascale_plus_is_mapped_too(tmp_path: Path) -> None:
     found = yosys.synthesize(design(tmp_path / "design", body), replace(XC7, family="xcup"), tmp_path / "yosys")
     assert found.total.carry == 2 and found.total.ff == 8
     assert found.parts == {}
+    assert found.cell_delay_ns is None and "longest path" not in found.note
+
+
+@pytest.mark.slow
+def test_cells_without_delays_leave_no_longest_path(tmp_path: Path) -> None:
+    (tmp_path / "netlist.v").write_text("""module known(input ap_clk, input x, output y);
+        wire a, b; FDRE r(.C(ap_clk), .CE(1'b1), .R(1'b0), .D(x), .Q(a));
+        STRANGE s(.I(a), .O(b)); FDRE t(.C(ap_clk), .CE(1'b1), .R(1'b0), .D(b), .Q(y)); endmodule""")
+    known = design(tmp_path / "design", "")
+    found = yosys._longest_path(known, (tmp_path / "netlist.v",), tmp_path)
+    assert found.ns is None and str(found) == "longest path of cells not known: Yosys has no delays of STRANGE"
+
+
+def test_large_parts_are_mapped_alone() -> None:
+    costs = {"a": 70_000, "b": 10, "c": 200_000, "d": 30, "e": 20}
+    assert yosys._groups(costs, 2) == [["c"], ["a"], ["d"], ["e", "b"]]
+    assert yosys._groups({}, 2) == []
 
 
 @pytest.mark.slow
@@ -119,3 +139,16 @@ def test_what_yosys_can_not_read_is_an_error_with_its_line(tmp_path: Path) -> No
 def test_the_time_limit_is_kept(tmp_path: Path) -> None:
     with pytest.raises(QapError, match="more than"):
         yosys.synthesize(design(tmp_path / "design", ""), XC7, tmp_path / "yosys", time_limit_s=0.01)
+
+
+@pytest.mark.slow
+def test_the_part_that_takes_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yosys, "ALONE", 0)
+    body = """
+    busy part_a (.clk(ap_clk), .x(in0_TDATA), .y(out0_TDATA)); assign out0_TVALID = 1'b1; assign in0_TREADY = 1'b1;"""
+    more = "module busy(input clk, input [7:0] x, output reg [7:0] y); always @(posedge clk) y <= y + x; endmodule"
+    known = design(tmp_path / "design", body, more)
+    plan = yosys._elaborate(known, tmp_path, 600.0)
+    with pytest.raises(QapError, match=r"more than 0.05 s for part_a of known") as caught:
+        yosys._map(known, XC7, tmp_path, plan["parts"], 0.05, 1)
+    assert "fewer bits" in caught.value.cure

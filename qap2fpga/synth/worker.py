@@ -3,13 +3,15 @@
 
 Run as a file with a JSON job as its argument, and without importing qap2fpga: the job says everything.
 `elaborate` reads the sources once and lists the parts (the instances of the top module); `synthesize` maps
-some of them. Passes: https://yosyshq.readthedocs.io/projects/yosys/en/latest/cmd/synth_xilinx.html.
+some of them; `time` finds the longest path of what came out. Passes: https://yosyshq.readthedocs.io/projects/yosys/en/latest/cmd/synth_xilinx.html.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,8 @@ def synthesize(job: dict[str, Any]) -> dict[str, Any]:
     """
     yosys, folder = Yosys(), Path(job["folder"])
     yosys.run("read_rtlil", job["rtlil"])
+    # An indexed constant is a multiplexer from the start; left as a cell of its own it hides equal registers.
+    yosys.run("bmuxmap")
     top, keep, boxes = job["top"], job["keep"], job["boxes"]
     for module in boxes:
         # Cells of a black box are kept as they are; its content goes, so that nothing is mapped twice.
@@ -120,6 +124,88 @@ def map_cells(yosys: Yosys, options: str) -> None:
     yosys.run(f"{synth} -run finalize:")
 
 
+def time(job: dict[str, Any]) -> dict[str, Any]:
+    """The longest path of cells in `netlist` (Verilog files) by Yosys' `sta`, whose delays are those of 7 series.
+
+    Returns `ps`, and `begin` and `end`: nets of the cells there; `untimed`: types of cells whose delays are not known.
+    """
+    yosys, flat = Yosys(), Path(job["folder"]) / "flat.json"
+    yosys.run("read_verilog -lib -specify +/xilinx/cells_sim.v")
+    for path in job["netlist"]:
+        yosys.run("read_verilog", path)
+    for command in (f"hierarchy -top {job['top']}", "flatten", "delete t:$scopeinfo", "opt_clean"):
+        yosys.run(command)
+    yosys.run("select", select(job["top"]))
+    yosys.run("write_json -selected", flat)
+    yosys.run("select -clear")
+    yosys.run("delete", select(job["top"]))
+    content = json.loads(flat.read_text())
+    module = content["modules"][job["top"]]
+    split_pairs(module["cells"])
+    unread(module)
+    flat.write_text(json.dumps(content))
+    yosys.run("read_json", flat)
+    report = Path(job["folder"]) / "sta.log"
+    yosys.run("tee -q -o", report, "sta")
+    return path_of(report.read_text(), module)
+
+
+def split_pairs(cells: dict[str, Any]) -> None:
+    """Make a LUT6_2, whose delays Yosys does not know, the LUT6 and the LUT5 that it is."""
+    for name in [name for name, cell in cells.items() if cell["type"] == "LUT6_2"]:
+        pair = cells.pop(name)
+        for kind, output, inputs in (("LUT6", "O6", 6), ("LUT5", "O5", 5)):
+            ports = {f"I{number}": pair["connections"][f"I{number}"] for number in range(inputs)}
+            cells[f"{name}.{output}"] = {
+                "type": kind, "parameters": {}, "attributes": {},
+                "port_directions": {**dict.fromkeys(ports, "input"), "O": "output"},
+                "connections": {**ports, "O": pair["connections"].get(output, ["x"])},
+            }  # fmt: skip
+
+
+def outputs(cell: dict[str, Any]) -> list[str]:
+    """The output ports of a cell that are connected; none are known of a cell without a model."""
+    return [port for port, kind in cell.get("port_directions", {}).items() if kind == "output"]
+
+
+def unread(module: dict[str, Any]) -> None:
+    """Cut outputs that nobody reads off their cells: `sta` takes every net for the end of a path."""
+    readers = Counter(
+        bit
+        for cell in module["cells"].values()
+        for port in cell["connections"].keys() - outputs(cell)
+        for bit in cell["connections"][port]
+    )
+    readers.update(bit for port in module["ports"].values() for bit in port["bits"])
+    for cell in module["cells"].values():
+        for port in outputs(cell):
+            cell["connections"][port] = [bit if readers[bit] else "x" for bit in cell["connections"][port]]
+
+
+def path_of(report: str, module: dict[str, Any]) -> dict[str, Any]:
+    """What the `report` of `sta` says; cells are named by a net that they drive."""
+    nets = {bit: f"{name}[{at}]" if len(net["bits"]) > 1 else name
+            for name, net in module["netnames"].items() for at, bit in enumerate(net["bits"])}  # fmt: skip
+
+    def driven(cell: str) -> str:
+        found = module["cells"].get(cell, {"connections": {}})
+        bits = [bit for port in outputs(found) for bit in found["connections"][port] if bit in nets]
+        return nets[bits[0]] if bits else cell
+
+    latest = re.search(r"^Latest arrival time in '.*' is (\d+):$", report, re.MULTILINE)
+    end = re.search(r"^ +\d+ (?:(\S+) \(\w+\.\w+\)|\(<(.*)>\))$", report, re.MULTILINE)
+    arcs = re.findall(r"^ +\d+ (\S+) \(\w+\.\w+->\w+\)$", report, re.MULTILINE)
+    untimed = re.findall(r"(?:Cell type|Module) '(\S+)' (?:not recognised|is not a black|has no timing)", report)
+    if latest is None or end is None or not arcs:
+        return {"ps": None, "untimed": sorted(set(untimed))}
+    return {
+        "ps": int(latest.group(1)),
+        "begin": driven(arcs[-1]),
+        "end": driven(end.group(1)) if end.group(1) else end.group(2),
+        "untimed": sorted(set(untimed)),
+    }
+
+
 def select(module: str) -> str:
     """A selection of exactly this module; its name may hold characters that are patterns."""
     return "\\" + "".join(f"[{letter}]" if letter in "*?" else letter.replace("[", "\\[") for letter in module)
@@ -128,7 +214,7 @@ def select(module: str) -> str:
 def main() -> None:
     job_file = Path(sys.argv[1])
     job = json.loads(job_file.read_text())
-    result = {"elaborate": elaborate, "synthesize": synthesize}[job["verb"]](job)
+    result = {"elaborate": elaborate, "synthesize": synthesize, "time": time}[job["verb"]](job)
     target = Path(job["result"])
     partial = target.with_suffix(".part")
     partial.write_text(json.dumps(result))

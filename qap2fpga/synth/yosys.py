@@ -2,8 +2,9 @@
 """Synthesis with Yosys: cells by type for the whole design and for each of its parts, and a netlist.
 
 The design is read once; the instances of its top module (the layers of a stitched design) are mapped apart,
-in processes side by side, and their cells added up. Optimization does not cross their borders; they are
-streams between registers. DSP policy: `-nodsp`, only DSP cells that the source instantiates itself count.
+in processes side by side, each with a time limit, and their cells added up. Optimization does not cross their
+borders; they are streams between registers. DSP policy: `-nodsp`, only DSP cells that the source instantiates itself
+count. For 7 series the longest path of cells is found too; what routing adds to it is not known.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any
@@ -31,17 +32,43 @@ Progress = Callable[[str], None]
 WORKER = Path(__file__).with_name("worker.py")
 DSP_POLICY = "-nodsp"
 TIME_LIMIT_S = 1800.0
+# Parts that cost more than this (the worker's measure; some five seconds) have a process of their own. Others share
+# one, since each process takes a second or two to read Yosys' own libraries.
+ALONE = 50_000
+# `sta` knows delays of cells of this family only.
+TIMED_FAMILY = "xc7"
+# It takes a few seconds, but where logic is many levels deep it visits cells again and again.
+PATH_LIMIT_S = 300.0
+
+
+@dataclass(frozen=True)
+class LongestPath:
+    """Delays of cells alone from register to register, in ns; routing is not in it. Named by nets at both ends.
+
+    `ns` is None where none was found; `why` says why not.
+    """
+
+    ns: float | None
+    begin: str = ""
+    end: str = ""
+    why: str = ""
+
+    def __str__(self) -> str:
+        if self.ns is None:
+            return f"longest path of cells not known: {self.why}"
+        return f"longest path {self.ns:.2f} ns of cells, before routing: {self.begin} to {self.end}"
 
 
 @dataclass(frozen=True)
 class Synthesis:
     """A mapped design. `cells` are counts by type for each part; '' is the top module's own logic.
 
-    `netlist` are the Verilog files of all parts, the top last.
+    `netlist` are the Verilog files of all parts, the top last. `path` is None for a family without known delays.
     """
 
     cells: dict[str, dict[str, int]]
     netlist: tuple[Path, ...]
+    path: LongestPath | None = None
 
     @property
     def total(self) -> dict[str, int]:
@@ -77,7 +104,7 @@ def synthesize(
     """Map `design` to the cells of the board's family and count them.
 
     `Resources` as `cells.count` defines them; `parts` by the instances of the top module. Raises `QapError`
-    when Yosys is missing, fails, or takes more than `time_limit_s`.
+    when Yosys is missing, fails, or takes more than `time_limit_s` for one of its processes; it names the parts.
     """
     done = map_design(design, board, folder, time_limit_s=time_limit_s, threads=threads, progress=progress)
     return measurement(done)
@@ -89,26 +116,31 @@ def measurement(done: Synthesis) -> Measurement:
     notes = ["DSPs are those the source instantiates, none is inferred"]
     if strange:
         notes.append("not counted: " + ", ".join(f"{number} {kind}" for kind, number in strange.items()))
+    if done.path is not None:
+        notes.append(str(done.path))
     parts = {name: count(cells) for name, cells in done.cells.items() if name and len(done.cells) > 1}
-    return Measurement("yosys", version(), Stage.SYNTHESIS, count(done.total), parts, "; ".join(notes))
+    delay = done.path.ns if done.path else None
+    return Measurement("yosys", version(), Stage.SYNTHESIS, count(done.total), parts, "; ".join(notes), delay)
 
 
 def map_design(
     design: Design, board: Board, folder: Path, *, time_limit_s: float = TIME_LIMIT_S, threads: int = 2,
-    progress: Progress = lambda text: None,
+    timed: bool = True, progress: Progress = lambda text: None,
 ) -> Synthesis:  # fmt: skip
-    """Map `design`. See `synthesize`."""
+    """Map `design`. See `synthesize`. `timed`: find the longest path, if delays of the family's cells are known."""
     folder.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + time_limit_s
     begin = time.monotonic()
-    plan = _elaborate(design, folder, deadline)
+    plan = _elaborate(design, folder, time_limit_s)
     progress(f"read {design.top} with Yosys {version()}: {len(plan['parts'])} parts, {time.monotonic() - begin:.1f} s")
-    done = _map(design, board, folder, plan["parts"], deadline, threads)
+    done = _map(design, board, folder, plan["parts"], time_limit_s, threads)
     progress(f"mapped {design.top} to {board.family} cells in {time.monotonic() - begin:.1f} s")
+    if timed and board.family == TIMED_FAMILY:
+        done = replace(done, path=_longest_path(design, done.netlist, folder))
+        progress(str(done.path))
     return done
 
 
-def _elaborate(design: Design, folder: Path, deadline: float) -> dict[str, Any]:
+def _elaborate(design: Design, folder: Path, limit_s: float) -> dict[str, Any]:
     """Read the sources, in the design's folder because they name memory files relative to it."""
     sources = [(design.folder / name).resolve() for name in design.sources]
     boxes = shipped("flows") / "open" / "blackboxes.v"
@@ -116,7 +148,7 @@ def _elaborate(design: Design, folder: Path, deadline: float) -> dict[str, Any]:
         "verb": "elaborate", "top": design.top, "sources": [str(path) for path in (*sources, boxes.resolve())],
         "rtlil": str((folder / "elaborated.il").resolve()),
     }  # fmt: skip
-    plan: dict[str, Any] = _work(job, "elaborate", folder, design.folder, deadline)
+    plan: dict[str, Any] = _work(job, "elaborate", "elaborate", folder, design.folder, limit_s)
     return plan
 
 
@@ -125,18 +157,21 @@ def _map(
     board: Board,
     folder: Path,
     parts: Mapping[str, tuple[str, float]],
-    deadline: float,
+    limit_s: float,
     threads: int,
 ) -> Synthesis:
-    """Map the `parts` (instance to module and cost) in one process a thread, and in the first the top's own logic."""
+    """Map the `parts` (instance to module and cost), `threads` processes at a time; the last maps the top's own logic.
+
+    The first process that fails ends it: those that wait are not started.
+    """
     modules = {name: parts[name][0] for name in sorted(parts)}
     files = {module: f"{slug(name)}.v" for name, module in modules.items()}
     files[design.top] = f"{slug(design.top)}_top.v"
     every = set(modules.values())
-    jobs = []
-    # Each process costs two seconds for reading Yosys' own libraries.
-    for index, group in enumerate(_balance({name: cost for name, (_, cost) in parts.items()}, threads) or [[]]):
-        keep = sorted({modules[name] for name in group})
+    groups = _groups({name: cost for name, (_, cost) in parts.items()}, threads) or [[]]
+
+    def one(index: int) -> dict[str, dict[str, int]]:
+        keep = sorted({modules[name] for name in groups[index]})
         job = {
             "verb": "synthesize",
             "name": f"map{index}",
@@ -146,20 +181,23 @@ def _map(
             "rtlil": str((folder / "elaborated.il").resolve()),
             "family": board.family,
             "options": [DSP_POLICY],
-            "glue": index == 0,
+            "glue": index == len(groups) - 1,
             "files": files,
             "folder": str(folder.resolve()),
         }
-        jobs.append(job)
-
-    def one(job: dict[str, Any]) -> dict[str, dict[str, int]]:
-        cells: dict[str, dict[str, int]] = _work(job, job["name"], folder, folder, deadline)["cells"]
+        what = ", ".join(groups[index]) or "top"
+        cells: dict[str, dict[str, int]] = _work(job, f"map{index}", what, folder, folder, limit_s)["cells"]
         return cells
 
     found: dict[str, dict[str, int]] = {}
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        for result in pool.map(one, jobs):
-            found.update(result)
+        running = [pool.submit(one, index) for index in range(len(groups))]
+        try:
+            for future in as_completed(running):
+                found.update(future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     cells = {name: found[module] for name, module in modules.items()}
     # The parts themselves are cells of the top; they are no logic.
     cells[""] = {kind: number for kind, number in found[design.top].items() if kind not in every}
@@ -167,31 +205,51 @@ def _map(
     return Synthesis(cells, tuple(order))
 
 
-def _balance(costs: Mapping[str, float], groups: int) -> list[list[str]]:
-    """Parts in at most `groups` groups of about equal cost, the most expensive group first."""
-    result: list[tuple[float, list[str]]] = [(0.0, []) for _ in range(min(max(1, groups), len(costs)))]
-    for name in sorted(costs, key=lambda name: (-costs[name], name)):
-        index = min(range(len(result)), key=lambda index: result[index][0])
-        result[index] = (result[index][0] + costs[name], [*result[index][1], name])
-    return [names for _, names in sorted(result, key=lambda pair: -pair[0])]
+def _groups(costs: Mapping[str, float], threads: int) -> list[list[str]]:
+    """Parts that share a process, the most expensive groups first; small parts in at most `threads` groups."""
+    large = [(cost, [name]) for name, cost in costs.items() if cost > ALONE]
+    small = sorted((name for name, cost in costs.items() if cost <= ALONE), key=lambda name: (-costs[name], name))
+    shared: list[tuple[float, list[str]]] = [(0.0, []) for _ in range(min(max(1, threads), len(small)))]
+    for name in small:
+        index = min(range(len(shared)), key=lambda index: shared[index][0])
+        shared[index] = (shared[index][0] + costs[name], [*shared[index][1], name])
+    return [names for _, names in sorted([*large, *shared], key=lambda pair: (-pair[0], pair[1]))]
 
 
-def _work(job: dict[str, Any], name: str, log_folder: Path, folder: Path, deadline: float) -> Any:
-    """Run one job in a process and return its result."""
+def _longest_path(design: Design, netlist: tuple[Path, ...], folder: Path) -> LongestPath:
+    """Never an error: it is the one thing that a build can do without."""
+    job = {
+        "verb": "time", "top": design.top, "netlist": [str(path.resolve()) for path in netlist],
+        "folder": str(folder.resolve()),
+    }  # fmt: skip
+    try:
+        found = _work(job, "time", "the longest path", folder, folder, PATH_LIMIT_S)
+    except QapError as error:
+        return LongestPath(None, why=error.what)
+    if found["untimed"]:
+        return LongestPath(None, why=f"Yosys has no delays of {', '.join(found['untimed'])}")
+    if found["ps"] is None:
+        return LongestPath(None, why="no path from register to register")
+    return LongestPath(found["ps"] / 1000, found["begin"], found["end"])
+
+
+def _work(job: dict[str, Any], name: str, what: str, log_folder: Path, folder: Path, limit_s: float) -> Any:
+    """Run one job in a process and return its result; `what` names it in errors."""
     version()
     result = (log_folder / f"{name}.result.json").resolve()
     result.unlink(missing_ok=True)
     job_file = (log_folder / f"{name}.job.json").resolve()
     write_atomically(job_file, json.dumps({**job, "result": str(result)}))
     log = (log_folder / f"{name}.log").resolve()
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise QapError("Yosys took more than its time limit", "raise the limit, or give the design less parallelism")
+    begin = time.monotonic()
     try:
         # -P keeps this package's own folder off the worker's import path.
-        tools.run([sys.executable, "-P", WORKER, job_file], log=log, folder=folder, time_limit_s=left)
+        tools.run([sys.executable, "-P", WORKER, job_file], log=log, folder=folder, time_limit_s=limit_s)
     except QapError as error:
-        raise QapError(f"Yosys ({name} of {job['top']}): {error.what}", error.cure) from error
+        if time.monotonic() - begin >= limit_s:
+            cure = f"fewer bits, more zeros, or a backend that folds its layers; its log: {log}"
+            raise QapError(f"Yosys took more than {limit_s:g} s for {what} of {job['top']}", cure) from error
+        raise QapError(f"Yosys ({what} of {job['top']}): {error.what}", error.cure) from error
     return json.loads(result.read_text())
 
 

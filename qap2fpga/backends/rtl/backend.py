@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qap2fpga.backends.rtl import adders, layer, tail
+from qap2fpga.backends.rtl import adders, layer, solver, tail
 from qap2fpga.backends.rtl import estimate as estimates
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.options import RtlOptions
@@ -18,6 +18,7 @@ from qap2fpga.backends.rtl.top import TOP, probes, top
 from qap2fpga.board import Board
 from qap2fpga.design import Design, Stream
 from qap2fpga.files import write_atomically
+from qap2fpga.lower import formcost
 from qap2fpga.lower.forms import Form, Target
 from qap2fpga.lower.requantize import cheapest
 from qap2fpga.network import DenseLayer, IntegerNetwork, Ranges, Step, width
@@ -48,10 +49,10 @@ def generate(
     lanes = [(network.input.low, network.input.high)] * network.inputs
     for index, (one, reach) in enumerate(zip(network.layers, network.ranges, strict=True)):
         final = one is network.layers[-1]
-        graph = adders.solve(one.weights, *reach.inputs, one.name)
+        graph = solver.solve(one.weights, *reach.inputs, one.name)
         forms = None
         if not (final and options.output_kind == "accumulators"):
-            forms = choose(one, graph, reach, coefficients)
+            forms = choose(one, graph, reach)
         ends = _lanes(one, reach, levels=forms is not None)
         module = layer.build(f"layer{index}_{_slug(one.name)}", one, graph, forms, lanes, ends, clock, delays)
         modules.append(module)
@@ -89,12 +90,11 @@ def generate(
     )  # fmt: skip
 
 
-def choose(
-    one: DenseLayer, graph: adders.AdderGraph, reach: Ranges, coefficients: estimates.Coefficients
-) -> list[Form]:
+def choose(one: DenseLayer, graph: adders.AdderGraph, reach: Ranges) -> list[Form]:
     """The cheapest proven form of each channel."""
+    price = formcost.load().luts
     return [
-        cheapest(wanted, coefficients.form, f"layer {one.name}, channel {one.channel_name(channel)}")
+        cheapest(wanted, price, f"layer {one.name}, channel {one.channel_name(channel)}")
         for channel, wanted in enumerate(_targets(one, graph, reach))
     ]
 

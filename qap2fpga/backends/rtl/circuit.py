@@ -52,6 +52,7 @@ class Circuit:
     lines: list[str] = field(default_factory=list)
     registers: list[str] = field(default_factory=list)
     held: dict[tuple[str, int], str] = field(default_factory=dict)
+    tables: dict[tuple[int, int], str] = field(default_factory=dict)
     count: int = 0
     adder_bits: int = 0
     register_bits: int = 0
@@ -152,6 +153,25 @@ class Circuit:
     def define_bits(self, text: str, bits: int, stage: int, ready: float) -> str:
         """A plain vector of `bits` bits, for use in the same stage."""
         return self.define(text, 0, (1 << bits) - 1, stage, ready).name
+
+    def lookup(self, entries: Sequence[int], bits: int, index: str) -> str:
+        """A Verilog expression of the lowest `bits` of `entries[index]`; `index` names a vector that addresses all.
+
+        Bit by bit a constant indexed by a vector: Yosys makes a tree of multiplexers of that at once, where it
+        elaborates a shifter anew for every shifted constant.
+        """
+        size = len(entries)
+        parts = []
+        for bit in reversed(range(bits)):
+            column = sum((entry >> bit & 1) << place for place, entry in enumerate(entries))
+            if column in (0, (1 << size) - 1):
+                parts.append(f"1'b{column & 1}")
+                continue
+            if (size, column) not in self.tables:
+                self.tables[size, column] = f"t{len(self.tables)}"
+                self.lines.append(f"  localparam [{size - 1}:0] {self.tables[size, column]} = {size}'h{column:x};")
+            parts.append(f"{self.tables[size, column]}[{index}]")
+        return f"{{{', '.join(parts)}}}"
 
     def verilog(self, module: str, inputs: Sequence[str], outputs: Sequence[str], body: Sequence[str]) -> str:
         """The whole module. `inputs` and `outputs` are port declarations, `body` what ties them to the wires."""

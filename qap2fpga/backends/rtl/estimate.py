@@ -16,7 +16,8 @@ from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.board import Board
 from qap2fpga.errors import QapError
 from qap2fpga.files import shipped
-from qap2fpga.lower.forms import Constant, Form, Piecewise, Search, Table, Target
+from qap2fpga.lower import formcost
+from qap2fpga.lower.forms import Form, Target
 from qap2fpga.network import IntegerNetwork, width
 
 # Above this many LUTs a design is not unrolled at all: Yosys would take hours.
@@ -41,45 +42,6 @@ class Coefficients:
         """LUTs of one bit of an adder."""
         return float(self.values["coefficients"]["adder_bit"])
 
-    def form(self, form: Form, target: Target) -> float:
-        """LUTs of `form`."""
-        bits = width(min(target.low, -1), target.high)
-        if isinstance(form, Constant):
-            return 0.0
-        if isinstance(form, Table):
-            return _table(len(form.results), width(min(form.results), max(form.results)))
-        if isinstance(form, Search):
-            first = bits / 5
-            later = [bits * max(1.0, 2.0 ** (known - 5)) for known in range(1, form.bits)]
-            return first + self._of("search", "compare_bits") * sum(later)
-        return self._piecewise(form, bits)
-
-    def _piecewise(self, form: Piecewise, bits: int) -> float:
-        total = form.shift + form.out_bits
-        offset = total - form.dropped if any(form.offsets) else 0
-        wide = form.shift - form.dropped if form.bits == 6 else 0
-        lift = max(0, *(shift for _, shift in form.terms))
-        term = max(0, min(bits + form.terms[0][1], total) - lift) * (len(form.terms) - 1)
-        ends = [end for end in (form.below, form.above) if end is not None]
-        limits = form.out_bits + sum(_comparison(end, bits) for end in ends) if ends else 0.0
-        features = {"offset_bits": offset, "wide_bits": wide, "term_bits": term, "limits": limits}
-        return sum(self._of("piecewise", name) * value for name, value in features.items())
-
-    def _of(self, kind: str, feature: str) -> float:
-        return float(self.values["coefficients"][kind][feature])
-
-
-def _table(entries: int, bits: int) -> float:
-    inputs = (entries - 1).bit_length()
-    # A 7-input function is two 6-input LUTs and what chooses between them.
-    return bits * (1.0 if inputs <= 6 else 3.0 * 2 ** (inputs - 7))
-
-
-def _comparison(constant: int, bits: int) -> float:
-    """LUTs of a comparison with a constant: its trailing zeros take no part."""
-    zeros = (constant & -constant).bit_length() - 1 if constant else bits - 1
-    return max(0.2, (bits - zeros - 1) / 5)
-
 
 @lru_cache(maxsize=1)
 def load() -> Coefficients:
@@ -90,7 +52,8 @@ def load() -> Coefficients:
 def module(made: Module, forms: list[Form] | None, targets: list[Target]) -> dict[str, int]:
     """Resources of one layer's module: its adders' bits, its requantizers, its registers."""
     coefficients = load()
-    requantizers = sum(coefficients.form(form, wanted) for form, wanted in zip(forms or [], targets, strict=True))
+    price = formcost.load().luts
+    requantizers = sum(price(form, wanted) for form, wanted in zip(forms or [], targets, strict=True))
     luts = round(coefficients.adder_bit * made.adder_bits + requantizers)
     registers = float(coefficients.values["coefficients"]["register_bit"])
     return {"lut": luts, "ff": round(registers * made.register_bits), "dsp": 0, "bram18": 0}

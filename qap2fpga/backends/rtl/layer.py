@@ -69,15 +69,6 @@ def _of_zero(layer: DenseLayer, channel: int) -> int:
     return int(activation.offset[channel]) >> activation.shift
 
 
-def ranges(graph: AdderGraph, low: np.ndarray, high: np.ndarray) -> list[tuple[int, int]]:
-    """Reachable (low, high) of every node, from its coefficients, when input i lies in `low[i]..high[i]`."""
-    found = []
-    for row in graph.coefficients():
-        positive, negative = np.maximum(row, 0), np.minimum(row, 0)
-        found.append((int(low @ positive + high @ negative), int(high @ positive + low @ negative)))
-    return found
-
-
 def build(
     name: str, layer: DenseLayer, graph: AdderGraph, forms: list[Form] | None,
     lanes: list[tuple[int, int]], results_in: list[tuple[int, int]], clock_ns: float, delays: Delays,
@@ -95,7 +86,7 @@ def build(
         at += wire.bits
         nodes.append(wire)
     lows, highs = (np.array(ends, np.int64) for ends in zip(*lanes, strict=True))
-    reach = ranges(graph, lows, highs)
+    reach = graph.ranges(lows, highs)
     circuit.comment(f"{len(graph.adders)} adders for {layer.nonzeros} weights that are not zero")
     for number, one in enumerate(graph.adders, start=len(lanes)):
         left, right = nodes[one.left], nodes[one.right]
@@ -191,4 +182,4 @@ def describe(form: Form) -> str:
     return f"({slope.removeprefix('+ ')}) >> {form.shift}{segments}"  # type: ignore[union-attr]
 
 
-__all__ = ["Module", "build", "complement", "describe", "falls", "finish", "ranges", "target"]
+__all__ = ["Module", "build", "complement", "describe", "falls", "finish", "target"]

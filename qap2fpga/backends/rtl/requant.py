@@ -40,12 +40,6 @@ def levels(inputs: int) -> int:
     return 1 if inputs <= 6 else 2 if inputs <= 12 else 3
 
 
-def choose(table: list[int], bits: int, index: str) -> str:
-    """The entry `index` of `table`, `bits` wide: a shifted constant, which Yosys maps to LUTs."""
-    packed = sum((value & ((1 << bits) - 1)) << bits * place for place, value in enumerate(table))
-    return f"({bits * len(table)}'h{packed:x} >> ({index} * {bits}))"
-
-
 def _table(circuit: Circuit, form: Table, x: Wire) -> Wire:
     low, high = min(form.results), max(form.results)
     bits = width(low, high)
@@ -55,16 +49,9 @@ def _table(circuit: Circuit, form: Table, x: Wire) -> Wire:
     for pattern in range(size):
         value = pattern - size if x.signed and pattern >= size >> 1 else pattern
         entries.append(form.results[min(max(value - form.low, 0), len(form.results) - 1)])
-    columns = [functions(entries, bit) for bit in range(bits)]
     (placed,), stage, ready = circuit.place([x], levels(x.bits) * circuit.delays.lut)
-    texts = [f"{size}'h{column:x} >> {placed.name}" for column in columns]
-    parts = [circuit.define_bits(text, 1, stage, ready) for text in texts]
-    return circuit.define(f"{{{', '.join(reversed(parts))}}}", low, high, stage, ready, f"table of {placed.name}")
-
-
-def functions(entries: list[int], bit: int) -> int:
-    """Bit `bit` of every entry, entry 0 lowest."""
-    return sum((entry >> bit & 1) << place for place, entry in enumerate(entries))
+    text = circuit.lookup(entries, bits, placed.name)
+    return circuit.define(text, low, high, stage, ready, f"table of {placed.name}")
 
 
 def _search(circuit: Circuit, form: Search, x: Wire) -> Wire:
@@ -94,9 +81,7 @@ def _compare(circuit: Circuit, x: Wire, constants: list[int], found: list[Wire])
     operands, stage, ready = circuit.place([x, *found], circuit.adder_delay(bits) + circuit.delays.lut)
     value, prefix = operands[0], operands[1:]
     index = circuit.define_bits("{" + ", ".join(wire.name for wire in prefix) + "}", len(prefix), stage, ready)
-    columns = [functions([constant & ((1 << bits) - 1) for constant in constants], bit) for bit in range(bits)]
-    parts = [circuit.define_bits(f"{len(constants)}'h{column:x} >> {index}", 1, stage, ready) for column in columns]
-    constant = circuit.define_bits(f"{{{', '.join(reversed(parts))}}}", bits, stage, ready)
+    constant = circuit.define_bits(circuit.lookup(constants, bits, index), bits, stage, ready)
     if x.signed:
         return circuit.define(f"$signed({shifted(value, 0, bits)}) >= $signed({constant})", 0, 1, stage, ready)
     return circuit.define(f"{shifted(value, 0, bits)} >= {constant}", 0, 1, stage, ready)
@@ -113,11 +98,7 @@ def _piecewise(circuit: Circuit, form: Piecewise, x: Wire) -> Wire:
         if form.bits:
             index = circuit.define_bits(sliced(value, form.bit, form.bits), form.bits, stage, 0.0)
             table = [offset >> drop for offset in form.offsets]
-            columns = [functions([entry & ((1 << bits) - 1) for entry in table], bit) for bit in range(bits)]
-            parts = [
-                circuit.define_bits(f"{1 << form.bits}'h{column:x} >> {index}", 1, stage, 0.0) for column in columns
-            ]
-            offset = circuit.define_bits(f"{{{', '.join(reversed(parts))}}}", bits, stage, 0.0)
+            offset = circuit.define_bits(circuit.lookup(table, bits, index), bits, stage, 0.0)
         else:
             offset = literal(form.offsets[0] >> drop, bits)
         circuit.adder_bits += bits

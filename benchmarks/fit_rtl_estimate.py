@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fits flows/open/formcost.yaml and flows/rtl/estimate.yaml: `python benchmarks/fit_rtl_estimate.py [--channels N]`.
+
+Yosys maps forms of N random channels one by one, each between registers, and small layers without requantizers.
+Prints `fits` and `coefficients` of both files, and how far the shipped coefficients are from the same runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import yaml
+from scipy.optimize import nnls
+
+from qap2fpga import board as boards
+from qap2fpga.backends.rtl import estimate, layer, requant, solver
+from qap2fpga.backends.rtl.circuit import Circuit, Wire
+from qap2fpga.backends.rtl.layer import Module, finish
+from qap2fpga.design import Design, Resources, Stream
+from qap2fpga.lower import formcost
+from qap2fpga.lower.forms import Form, Target
+from qap2fpga.lower.requantize import candidates, cheapest
+from qap2fpga.network import DenseLayer, Step
+from qap2fpga.synth import yosys
+
+BOARD = boards.load("pynq-z2")
+# What a channel of fewer LUTs is off by does not matter more than in one of so many.
+SMALL = 10
+# Forms of one channel that are measured beside the cheapest: those that the cost has to tell from it.
+OTHERS = 3
+
+
+class Run(NamedTuple):
+    """One part: what its cost depends on, and what Yosys counts."""
+
+    features: dict[str, float]
+    found: float
+
+
+def main() -> None:
+    """Run Yosys, fit, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--channels", type=int, default=24, help="random channels [24]")
+    parser.add_argument("--layers", type=int, default=6, help="random layers [6]")
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    rng = np.random.default_rng(chosen.seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        forms = form_runs(Path(scratch) / "forms", rng, chosen.channels)
+        sums = layer_runs(Path(scratch) / "layers", rng, chosen.layers)
+    shipped = formcost.load().coefficients
+    content = {
+        "tools": {"yosys": yosys.version()},
+        "flows/open/formcost.yaml": fitted(forms, shipped),
+        "flows/rtl/estimate.yaml": fitted(sums, {"adder": {"bits": estimate.load().adder_bit}}),
+    }
+    print(yaml.safe_dump(content, sort_keys=False))
+
+
+def fitted(runs: dict[str, list[Run]], shipped: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """For each kind the coefficients by non-negative least squares on the relative error, and their errors."""
+    result: dict[str, Any] = {"fits": {}, "coefficients": {}}
+    for kind, of_kind in sorted(runs.items()):
+        names = list(shipped[kind])
+        scale = np.array([max(run.found, SMALL) for run in of_kind])
+        matrix = np.array([[run.features[name] for name in names] for run in of_kind]) / scale[:, None]
+        factors, _ = nnls(matrix, np.array([run.found for run in of_kind]) / scale)
+        found = {name: round(float(value), 4) for name, value in zip(names, factors, strict=True)}
+        result["fits"][kind] = {
+            "runs": len(of_kind), **errors(of_kind, found), "shipped_coefficients": errors(of_kind, shipped[kind]),
+        }  # fmt: skip
+        result["coefficients"][kind] = found
+    return result
+
+
+def errors(runs: list[Run], factors: dict[str, float]) -> dict[str, float]:
+    """Mean and largest relative error in percent, of parts below `SMALL` LUTs relative to that."""
+    expected = [sum(factors[name] * value for name, value in run.features.items()) for run in runs]
+    found = [abs(value - run.found) / max(run.found, SMALL) * 100 for value, run in zip(expected, runs, strict=True)]
+    return {"mean_error_percent": round(float(np.mean(found)), 1), "largest_error_percent": round(max(found), 1)}
+
+
+def form_runs(folder: Path, rng: np.random.Generator, channels: int) -> dict[str, list[Run]]:
+    """The cheapest form of each channel and a few others of each kind, one module a form."""
+    modules: list[Module] = []
+    chosen: list[tuple[Form, Target]] = []
+    delays = estimate.load().delays(BOARD.family)
+    for number in range(channels):
+        print(f"channel {number + 1} of {channels}", file=sys.stderr)
+        target = random_target(rng)
+        best = cheapest(target, formcost.load().luts, f"channel {number}")
+        for form in [best, *others(target, best, rng)]:
+            circuit = Circuit(1000.0, delays)
+            x = Wire("i0", target.low, target.high)
+            circuit.lines.append(f"  wire [{x.bits - 1}:0] i0 = x;")
+            result = requant.build(circuit, form, x)
+            modules.append(finish(f"form{len(modules)}", circuit, [result], x.bits))
+            chosen.append((form, target))
+    parts = measured(modules, [Wire("", one.low, one.high).bits for _, one in chosen], folder)
+    runs = defaultdict(list)
+    for (form, target), part in zip(chosen, parts, strict=True):
+        runs[type(form).__name__.lower()].append(Run(formcost.features(form, target), part.lut or 0))
+    return dict(runs)
+
+
+def random_target(rng: np.random.Generator) -> Target:
+    """A channel as a trained layer has them: 2 to 6 bits out, 6 to 15 bits in, an arbitrary pitch."""
+    levels = (1 << int(rng.integers(2, 7))) - 1
+    span = 1 << int(rng.integers(6, 16))
+    low = -int(rng.integers(span // 4, span // 2))
+    high = low + span - 1
+    pitch = max(1.0, span / (levels + 1) * rng.uniform(0.4, 0.9))
+    start = rng.uniform(low, high - pitch * levels)
+    rows = np.unique(np.ceil(start + pitch * np.arange(levels)).astype(np.int64))
+    return Target(rows[(rows > low) & (rows <= high)], low, high)
+
+
+def others(target: Target, best: Form, rng: np.random.Generator) -> list[Form]:
+    """Some forms that cost little more than `best`, and one of every kind."""
+    price = formcost.load().luts
+    tried = [form for form in candidates(target) if form != best]
+    near = [form for form in tried if price(form, target) < 1.5 * price(best, target)]
+    picked = [near[index] for index in rng.permutation(len(near))[:OTHERS]]
+    kinds = {type(form): form for form in tried}
+    return [*picked, *(form for kind, form in kinds.items() if not any(isinstance(one, kind) for one in picked))]
+
+
+def layer_runs(folder: Path, rng: np.random.Generator, layers: int) -> dict[str, list[Run]]:
+    """Layers whose accumulators come out: adders only."""
+    modules, inputs = [], []
+    delays = estimate.load().delays(BOARD.family)
+    for number in range(layers):
+        shape = tuple(int(size) for size in rng.choice((8, 16, 24), 2))
+        weights = rng.integers(-31, 32, shape) * (rng.random(shape) < rng.choice((0.2, 0.5, 1.0)))
+        weights[0] = np.where(weights.any(axis=0), weights[0], 1)
+        one = DenseLayer(f"fc{number}", weights, Step(np.zeros((shape[1], 1), np.int64)), 6, 6)
+        low, high = np.zeros(shape[0], np.int64), np.full(shape[0], 63)
+        graph = solver.solve(weights, low, high, one.name)
+        ends = [(int(least), int(most)) for least, most in zip(*one.reach(low, high), strict=True)]
+        modules.append(layer.build(f"sums{number}", one, graph, None, [(0, 63)] * shape[0], ends, 1000.0, delays))
+        inputs.append(6 * shape[0])
+    parts = measured(modules, inputs, folder)
+    made = zip(modules, parts, strict=True)
+    return {"adder": [Run({"bits": module.adder_bits}, part.lut or 0) for module, part in made]}
+
+
+def measured(modules: list[Module], inputs: list[int], folder: Path) -> list[Resources]:
+    """What Yosys counts for each module, as parts of one top level with inputs and outputs of their own."""
+    folder.mkdir(parents=True)
+    ports, body = ["input wire ap_clk", "input wire move"], []
+    for number, (module, bits) in enumerate(zip(modules, inputs, strict=True)):
+        (folder / f"{module.name}.v").write_text(module.text)
+        outputs = sum(Wire("", low, high).bits for low, high in module.outputs)
+        ports += [f"input wire [{bits - 1}:0] x{number}", f"output wire [{outputs - 1}:0] y{number}"]
+        body.append(f"{module.name} u{number} (.ap_clk(ap_clk), .move(move), .x(x{number}), .y(y{number}));")
+    (folder / "parts.v").write_text("module parts (" + ", ".join(ports) + ");\n" + "\n".join(body) + "\nendmodule\n")
+    sources = tuple(itertools.chain((f"{module.name}.v" for module in modules), ["parts.v"]))
+    stream = Stream("in0", 1, 1, 8, False)
+    design = Design("rtl", folder, "parts", sources, (), stream, stream, 1)
+    found = yosys.measurement(yosys.map_design(design, BOARD, folder / "yosys", threads=1, timed=False)).parts
+    return [found[f"u{number}"] for number in range(len(modules))]
+
+
+if __name__ == "__main__":
+    main()
