@@ -49,7 +49,7 @@ def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
 
 
 def relax(request: Request, say: Say) -> Stored:
-    """A network whose requantizers are cheaper and differ by the steps that the user allows: from here on the reference.
+    """A network whose requantizers are cheaper and differ by the steps allowed: from here on the reference.
 
     The exact one stays beside it; what changed, and the accuracy of both, is returned.
     """

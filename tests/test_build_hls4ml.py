@@ -129,7 +129,7 @@ def test_a_bug_of_the_other_backend_is_no_refusal(model, tmp_path, monkeypatch):
         raise CheckFailed("an adder graph is wrong")
 
     monkeypatch.setattr(work, "simulate_c", lambda *_: [])
-    monkeypatch.setattr("qap2fpga.backends.rtl.adders.solve", broken)
+    monkeypatch.setattr("qap2fpga.backends.rtl.solver.solve", broken)
     with pytest.raises(CheckFailed, match="an adder graph is wrong"):
         run(model, tmp_path / "hls")
 

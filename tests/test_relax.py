@@ -8,12 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qap2fpga.backends.hls4ml.cost import luts
-from qap2fpga.backends.rtl import estimate
 from qap2fpga.backends.rtl.reading import readings
 from qap2fpga.errors import CheckFailed, QapError
+from qap2fpga.lower import formcost, requantize
 from qap2fpga.lower import relax as module
-from qap2fpga.lower import requantize
 from qap2fpga.lower.forms import Table, Target
 from qap2fpga.lower.relax import Reading, accumulators, difference, relax, thresholds_of
 from qap2fpga.network import IntegerNetwork, Step
@@ -22,9 +20,9 @@ from qap2fpga.simulate.vectors import extremes, random_vectors
 from tests.test_requantize import STEPS
 from tests.test_rtl import generated, network
 
-COST = estimate.load().form
+COST = formcost.load().luts
 # The rtl backend's requantizers and those of hls4ml: what they cost, and what they get.
-BACKENDS = [pytest.param(COST, readings, id="rtl"), pytest.param(luts, accumulators, id="hls4ml")]
+BACKENDS = [pytest.param(COST, readings, id="rtl"), pytest.param(COST, accumulators, id="hls4ml")]
 
 
 def differences(exact: IntegerNetwork, other: IntegerNetwork) -> list[list[np.ndarray]]:

@@ -43,7 +43,11 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
     head.append(f"backend {_backend(report)}")
     parts: list[RenderableType] = []
     if model is not None:
-        parts += ["\n".join([*head, *_accuracy(model, report["design"], report.get("relaxed"))]), _layers(report), _bops(model)]
+        parts += [
+            "\n".join([*head, *_accuracy(model, report["design"], report.get("relaxed"))]),
+            _layers(report),
+            _bops(model),
+        ]
     else:
         parts.append("\n".join(head))
     if "layers" in (report["design"] or {}):

@@ -16,6 +16,9 @@ from qap2fpga.backends.hls4ml.options import Hls4mlOptions
 from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.board import Board
 from qap2fpga.files import write_atomically
+from qap2fpga.lower import formcost
+from qap2fpga.lower import relax as relaxing
+from qap2fpga.lower.relax import Relaxed
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.quiet import quiet
 from qap2fpga.simulate import reference
@@ -90,6 +93,11 @@ def generate(
             "estimated_luts": limits.estimated_luts(network),
         },
     )
+
+
+def relax(network: IntegerNetwork, tolerance: int) -> Relaxed:
+    """`network` with requantizers within `tolerance` steps that are cheaper, as far as is known before HLS."""
+    return relaxing.relax(network, tolerance, formcost.load().luts)
 
 
 def _other_factors(network: IntegerNetwork, options: Hls4mlOptions, reuse: list[tuple[str, int]]) -> list[str]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from qap2fpga.backends.hls4ml import wide
-from qap2fpga.backends.hls4ml.cost import luts
 from qap2fpga.errors import QapError
+from qap2fpga.lower import formcost
 from qap2fpga.lower.forms import Constant, Form, Piecewise, Search, Table, Target
 from qap2fpga.lower.requantize import MANY, cheapest
 from qap2fpga.network import DenseLayer, Logits, Ranges, Step, width
@@ -66,7 +66,7 @@ def _step(layer: DenseLayer, channel: int, low: int, high: int) -> list[str]:
 
 
 def _cheapest(target: Target, name: str) -> list[str]:
-    return _form(cheapest(target, luts, name))
+    return _form(cheapest(target, formcost.load().luts, name))
 
 
 def _form(form: Form) -> list[str]:

@@ -49,14 +49,26 @@ def load() -> Coefficients:
     return Coefficients(yaml.safe_load((shipped("flows") / "rtl" / "estimate.yaml").read_text()))
 
 
-def module(made: Module, forms: list[Form] | None, targets: list[Target]) -> dict[str, int]:
-    """Resources of one layer's module: its adders' bits, its requantizers, its registers."""
+def module(made: Module, forms: list[Form] | None, targets: list[Target]) -> dict[str, Any]:
+    """`estimate`: resources of one module, its adders' bits, its requantizers and its registers; and `features`.
+
+    The features are what LUTs and FFs are sums of, for a calibration: bits of adders and registers, and the
+    requantizers' by form.
+    """
     coefficients = load()
     price = formcost.load().luts
+    given: dict[str, float] = {"adder_bits": made.adder_bits}
+    for form, wanted in zip(forms or [], targets, strict=True):
+        kind = type(form).__name__.lower()
+        for name, value in formcost.features(form, wanted).items():
+            given[f"{kind}_{name}"] = given.get(f"{kind}_{name}", 0.0) + value
     requantizers = sum(price(form, wanted) for form, wanted in zip(forms or [], targets, strict=True))
     luts = round(coefficients.adder_bit * made.adder_bits + requantizers)
     registers = float(coefficients.values["coefficients"]["register_bit"])
-    return {"lut": luts, "ff": round(registers * made.register_bits), "dsp": 0, "bram18": 0}
+    return {
+        "estimate": {"lut": luts, "ff": round(registers * made.register_bits), "dsp": 0, "bram18": 0},
+        "features": {"lut": given, "ff": {"register_bits": made.register_bits}},
+    }
 
 
 def before(network: IntegerNetwork) -> int:

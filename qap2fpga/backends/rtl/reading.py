@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from qap2fpga.backends.rtl import adders
+from qap2fpga.backends.rtl import solver
 from qap2fpga.backends.rtl.layer import falls
 from qap2fpga.lower.relax import Reading
 from qap2fpga.network import DenseLayer, Ranges
@@ -11,7 +11,7 @@ from qap2fpga.network import DenseLayer, Ranges
 
 def readings(layer: DenseLayer, reach: Ranges) -> list[Reading]:
     """One a channel. A factor that all weights share is not in the node; a negative node is read as its complement."""
-    graph = adders.solve(layer.weights, *reach.inputs, layer.name)
+    graph = solver.solve(layer.weights, *reach.inputs, layer.name)
     return [
         Reading(max(1, output.factor) << max(output.shift, 0), -int(falls(layer, channel, output)))
         for channel, output in enumerate(graph.outputs)
