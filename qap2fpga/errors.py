@@ -25,6 +25,10 @@ class QapError(Exception):
         return f"{self.what}\n  {self.cure}" if self.cure else self.what
 
 
+class ConstantNetwork(QapError):
+    """Pruning has left nothing: whatever goes in, the same comes out."""
+
+
 class CheckFailed(QapError):
     """Something that was measured or simulated differs from what the network says."""
 

@@ -16,12 +16,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from qap2fpga.errors import QapError
+from qap2fpga.errors import ConstantNetwork
 from qap2fpga.network import DenseLayer, IntegerNetwork, Logits, Step
 
 
 def compact(network: IntegerNetwork) -> IntegerNetwork:
-    """The smallest equal network; its notes say what went. Raises `QapError` if a layer vanishes whole."""
+    """The smallest equal network; its notes say what went. Raises `ConstantNetwork` if a layer vanishes whole."""
     named = tuple(replace(layer, channels=tuple(range(layer.outputs))) for layer in network.layers)
     layers = list(replace(network, layers=named).layers)
     for index in range(len(layers) - 1):
@@ -97,7 +97,7 @@ def _drop_unread(layers: list[DenseLayer]) -> int:
 
 def _keep(layer: DenseLayer, kept: np.ndarray) -> DenseLayer:
     if not kept.any():
-        raise QapError(
+        raise ConstantNetwork(
             f"layer {layer.name} is pruned away: none of its neurons changes the output",
             "prune it less; the network's output would be a constant",
         )

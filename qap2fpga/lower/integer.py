@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from qap2fpga.errors import QapError
+from qap2fpga.errors import ConstantNetwork, QapError
 from qap2fpga.lower.exact import Affine, thresholds
 from qap2fpga.lower.logits import choose_logits
 from qap2fpga.lower.values import Graph, RawLayer
@@ -33,7 +33,7 @@ def lower(graph: Graph) -> IntegerNetwork:
     output_scale = Fraction(1)
     for index, raw in enumerate(graph.layers):
         if not raw.weights.any():
-            raise QapError(
+            raise ConstantNetwork(
                 f"layer {raw.name} is pruned away: every weight is zero",
                 "prune it less; nothing would reach the output",
             )

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from qap2fpga.errors import QapError
+from qap2fpga.errors import ConstantNetwork, QapError
 from qap2fpga.lower.compact import compact
 from qap2fpga.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
 
@@ -66,9 +66,8 @@ def network(recipe: Recipe) -> IntegerNetwork:
     for attempt in range(ATTEMPTS):
         try:
             return compact(_network(recipe, np.random.default_rng([recipe.seed, attempt])))
-        except QapError as error:
-            if "pruned away" not in str(error):
-                raise
+        except ConstantNetwork:
+            continue
     raise QapError(f"design {recipe.seed}: pruned away in {ATTEMPTS} attempts", "draw from another seed")
 
 

@@ -7,29 +7,35 @@ import json
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.errors import QapError
+from qap2fpga.errors import ConstantNetwork, QapError
 from qap2fpga.files import write_atomically
 from qap2fpga.train.runner import Say, train_run
+
+# Its size and its clock do not bind: what is compared is the network.
+LARGE = "vu13p"
 
 
 def predict_luts(model: Path) -> float:
     """LUTs expected of the network in the `model.pt` at `model`, unrolled by the rtl backend.
 
-    The network is lowered and compacted as `build` does it, without the comparisons and proofs of a build; the number
-    comes from its weights' signed digits and accumulators. Raises `QapError` for a network that cannot be lowered.
+    As `qap2fpga estimate` gives them: from the adder graphs and the requantizers that a build would make, so that
+    scales count too. A network that pruning made a constant takes none. Raises `QapError` for one that cannot be
+    lowered or is too large to unroll.
     """
-    from qap2fpga.backends.rtl import estimate
-    from qap2fpga.checkpoint import file
+    from qap2fpga import board as boards
+    from qap2fpga.backends.rtl.options import RtlOptions
     from qap2fpga.checkpoint.widths import Widths
-    from qap2fpga.lower.compact import compact
-    from qap2fpga.lower.export import export
-    from qap2fpga.lower.graph import read
-    from qap2fpga.lower.integer import lower
+    from qap2fpga.lower.prepare import Source, prepare
+    from qap2fpga.predict.estimate import estimate
 
-    found = file.read(model, Widths())
-    _, qonnx = export(found)
-    names = tuple(op.name for op in found.ops if op.kind == "dense")
-    return float(estimate.before(compact(lower(read(qonnx, names)))))
+    try:
+        network = prepare(Source(model, Widths(), compare=False), lambda line: None).network
+    except ConstantNetwork:
+        return 0.0
+    found = estimate(network, "rtl", boards.load(LARGE), RtlOptions(allow_oversize=True))
+    if found.refused:
+        raise QapError(found.refused)
+    return found.predictions["lut"].value
 
 
 def train_and_predict(config: dict[str, Any], folder: Path, say: Say) -> None:
