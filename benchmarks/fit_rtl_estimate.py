@@ -111,9 +111,9 @@ def form_runs(folder: Path, rng: np.random.Generator, channels: int) -> dict[str
 
 
 def random_target(rng: np.random.Generator) -> Target:
-    """A channel as a trained layer has them: 2 to 6 bits out, 6 to 15 bits in, an arbitrary pitch."""
-    levels = (1 << int(rng.integers(2, 7))) - 1
-    span = 1 << int(rng.integers(6, 16))
+    """A channel as a trained layer has them: 5 or 6 bits out, 10 to 15 bits in, an arbitrary pitch."""
+    levels = (1 << int(rng.integers(5, 7))) - 1
+    span = 1 << int(rng.integers(10, 16))
     low = -int(rng.integers(span // 4, span // 2))
     high = low + span - 1
     pitch = max(1.0, span / (levels + 1) * rng.uniform(0.4, 0.9))

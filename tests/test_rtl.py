@@ -276,6 +276,38 @@ def test_zeros_cost_nothing():
     assert len(solver.solve(weights, *ends, "fc").adders) < before / 3
 
 
+# The same network with its neurons and inputs in another order takes up to 5.6 % more LUTs (twelve networks of the
+# shape below, 3 to 6 bits, four orders each: 250 to 940 LUTs, spread 2.3 % on average): neither the adder graph's
+# search nor the mapping is exact.
+NOISE = 0.06
+
+
+@pytest.mark.slow
+def test_one_more_zero_never_costs_more_than_the_noise(tmp_path):
+    """Two networks lose seven weights one after the other."""
+    sequences = []
+    for seed, bits in ((4, 4), (5, 6)):
+        one = network(500 + seed, (6, 8, 5, 3), bits=bits, sparsity=0.3)
+        random = np.random.default_rng(seed)
+        sequences.append([one])
+        for _ in range(7):
+            one = sequences[-1][-1]
+            index = int(random.integers(len(one.layers)))
+            layer = one.layers[index]
+            weights = layer.weights.copy()
+            weights[tuple(random.choice(np.argwhere(weights)))] = 0
+            layers = (*one.layers[:index], replace(layer, weights=weights), *one.layers[index + 1 :])
+            sequences[-1].append(compact(replace(one, layers=layers)))
+    design = sheets.sheet([one for sequence in sequences for one in sequence], tmp_path / "sheet")
+    mapped = yosys.map_design(design, BOARD, tmp_path / "yosys", timed=False)
+    parts = yosys.measurement(mapped).parts
+    numbers = iter(range(len(parts)))
+    for sequence in sequences:
+        luts = [parts[f"n{next(numbers)}"].lut for _ in sequence]
+        assert all(after <= before * (1 + NOISE) for before, after in pairwise(luts)), luts
+        assert luts[-1] < luts[0], luts
+
+
 @pytest.mark.parametrize("shape", [(784, 128), (64, 64)])
 def test_too_large_is_refused_before_any_work(shape, tmp_path):
     random = np.random.default_rng(1)
