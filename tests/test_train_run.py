@@ -20,8 +20,8 @@ from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.errors import QapError
 from qap2fpga.lower.forms import Target
 from qap2fpga.lower.prepare import Source, prepare
-from qap2fpga.lower.requantize import _points, fit
-from qap2fpga.lower.requantize import split as split_segments
+from qap2fpga.lower.segments import constraints, fit
+from qap2fpga.lower.segments import split as split_segments
 from qap2fpga.network import Step as StepFunction
 from qap2fpga.train import config as settings
 from qap2fpga.train import run as running
@@ -349,7 +349,7 @@ def is_shift(target: Target) -> bool:
     if len(target.thresholds) < 2:
         return True
     first, last = int(target.thresholds[0]), int(target.thresholds[-1])
-    segments = split_segments(_points(target, first, last - 1, 0), 0, 0)
+    segments = split_segments(constraints(target, first, last - 1, 0), 0, 0)
     return any(fit(target, ((1, 0),), shift, segments, first, last) is not None for shift in range(24))
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 DASH = "–"
@@ -77,3 +78,11 @@ def finite(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return float(value)
+
+
+def not_used(report: Mapping[str, Any]) -> list[str]:
+    """Files of an import that gave no numbers; of those that say nothing of hardware only how many they are."""
+    skipped = report.get("imported", {}).get("skipped", [])
+    known = [f"{one['path']}: {one['reason']}" for one in skipped if one["broken"] or one["kind"] != "unknown"]
+    others = len(skipped) - len(known)
+    return known + ([f"{others} other files are no reports"] if others else [])

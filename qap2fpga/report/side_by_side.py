@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from qap2fpga.report import compare, show
 from qap2fpga.report.compare import Line
@@ -38,7 +39,7 @@ def study(one: Study) -> RenderableType:
     title = f"{one.name}: {len(one.checkpoints):,} checkpoints of {one.runs:,} runs"
     more = ((one.waiting, "not finished"), (one.failed, "failed"), (len(one.unreadable), "unreadable"))
     title += "".join(f", {count:,} {what}" for count, what in more if count)
-    table = _table(title, "no other beats", "accuracy", "BOPs", "zeros", "w bits", "a bits", "LUT", "LUT by")
+    table = _table("", "no other beats", "accuracy", "BOPs", "zeros", "w bits", "a bits", "LUT", "LUT by")
     for index in best:
         each = known[index]
         cells = (
@@ -47,7 +48,8 @@ def study(one: Study) -> RenderableType:
             show.text(compare.measured_by(each)),
         )  # fmt: skip
         table.add_row(escape(each.name), *map(escape, cells))
-    return table
+    # No title of the table: it would be broken where the table ends.
+    return Group(Text(title, style="bold", no_wrap=True, overflow="ignore"), table)
 
 
 def _columns(names: Sequence[str], lines: Sequence[Line]) -> Table:

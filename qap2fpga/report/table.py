@@ -12,8 +12,7 @@ from rich.table import Table
 
 from qap2fpga.report import check, side_by_side, summary
 from qap2fpga.report.gather import Gathered
-from qap2fpga.report.imported.content import not_used
-from qap2fpga.report.show import DASH
+from qap2fpga.report.show import DASH, not_used
 from qap2fpga.report.show import number as _number
 
 

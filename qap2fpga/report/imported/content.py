@@ -213,11 +213,3 @@ def _file(one: Found, about: str) -> Stored:
     parsed = one.parsed
     return {"path": str(one.path), "about": about, "kind": parsed.kind, "tool": parsed.tool, "version": parsed.version,
             "stage": parsed.stage, "design": parsed.design, "part": parsed.part, "note": parsed.note}  # fmt: skip
-
-
-def not_used(report: Stored) -> list[str]:
-    """Files of an import that gave no numbers; of those that say nothing of hardware only how many they are."""
-    skipped = report.get("imported", {}).get("skipped", [])
-    known = [f"{one['path']}: {one['reason']}" for one in skipped if one["broken"] or one["kind"] != "unknown"]
-    others = len(skipped) - len(known)
-    return known + ([f"{others} other files are no reports"] if others else [])
