@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from qap2fpga.errors import CheckFailed, QapError
-from qap2fpga.lower import facts
 from qap2fpga.lower.forms import Form, Target
 from qap2fpga.lower.requantize import MANY, Cost, cheapest
 from qap2fpga.network import DenseLayer, IntegerNetwork, Ranges, Step
@@ -76,6 +75,9 @@ class Relaxed:
 
     def facts(self, recorded: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
         """For the report: what changed, and the accuracy of both networks on the integers `recorded` (n, inputs)."""
+        # What describes networks reads graphs too, and with them onnx; whoever only looks at options needs none.
+        from qap2fpga.lower import facts
+
         return {
             "tolerance": self.tolerance,
             "layers": [asdict(change) for change in self.layers],
