@@ -231,6 +231,9 @@ def _resources(report: dict[str, Any]) -> Group:
             f"[dim]of the LUTs {_number(total['lutram'])} hold memory; packed two to a LUT6 about "
             f"{_number(total['lut_packed'])}; {_number(total['carry'])} carry cells[/]"
         )
+        if measured.get("cell_delay_ns") is not None:
+            path = measured["note"].rpartition("; ")[2]
+            lines.append(f"[dim]{escape(path)}[/]")
         known = total["lut"] is not None and report["model"] is not None
         per_bop = f"{total['lut'] / report['model']['bops']['paper']:.4f}" if known else DASH
         verdict = f"[bold]{report['fits']['verdict']}[/] ({measured['stage']})" if report["fits"] else ""
