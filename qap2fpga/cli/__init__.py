@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: arguments only. Every command's work is in the module of its name."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import sys
+
+import typer
+
+from qap2fpga.cli import build, machine, predictions, reports, training
+from qap2fpga.errors import QapError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A pruned, quantized network in; hardware proven to compute the same integers out.",
+)
+
+# Any file that a library writes may meet a full disk; that is no bug of ours.
+MACHINE_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+# In the order of `--help`: from a model to a report, then what leads to a model, then the machine.
+for name, command in (
+    ("build", build.build),
+    ("report", reports.report),
+    ("import-report", reports.import_report),
+    ("estimate", predictions.estimate),
+    ("calibrate", predictions.calibrate),
+    ("train", training.train),
+    ("study", training.study),
+    ("figures", training.figures),
+    ("simulate-jets", training.simulate_jets),
+    ("boards", machine.boards),
+    ("doctor", machine.doctor),
+):
+    app.command(name)(command)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one message and exit code 2, a failed check in 1."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As an exception: what was started is then stopped on the way out.
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    try:
+        app(standalone_mode=True)
+    except QapError as error:
+        print(f"qap2fpga: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)
+    except OSError as error:
+        if error.errno not in MACHINE_REFUSES:
+            raise
+        cure = "make room, look at the permissions, or choose another folder with --output"
+        print(f"qap2fpga: {error.filename or 'a file'}: {error.strerror}\n  {cure}", file=sys.stderr)
+        sys.exit(QapError.exit_code)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What several commands share: kinds of arguments, how they are read, where tables go."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qap2fpga.errors import CheckFailed, QapError
+
+LOG_WIDTH = 150
+Model = Annotated[
+    Path, typer.Argument(help="model.pt of qap2fpga.save, a Brevitas state dict (.pth), or QONNX (.onnx)")
+]
+BoardName = Annotated[str, typer.Option("--board", help="a name that `qap2fpga boards` lists, or a YAML file")]
+Bits = Annotated[str | None, typer.Option(help="one number, or one a layer: 6 or 6,6,4,6")]
+
+
+def check_mode(check: str) -> None:
+    if check not in ("fail", "warn"):
+        raise QapError(f"unknown --check '{check}'", "known: fail, warn")
+
+
+def fail(reports: list[dict[str, Any]]) -> None:
+    """Raise `CheckFailed` with the first check that did not pass, if there is one."""
+    from qap2fpga.report import check
+
+    failed = [one for report in reports for one in check.failed(report)]
+    if failed:
+        first, every = failed[0], sum(len(report["checks"]) for report in reports)
+        found = f"{first['name']}: expected {first['expected']}, found {first['found']}"
+        raise CheckFailed(f"{len(failed)} of {every} checks failed; {found}", first["why"])
+
+
+def console() -> Any:
+    """Where tables go; wide where nobody sees the edge, as in a file or a log."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=LOG_WIDTH)
+
+
+def numbers(text: str | None, option: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError as error:
+        raise QapError(f"{option} is '{text}'", "give whole numbers: 6, or one a layer as 6,6,4,6") from error
+
+
+def one_or_many(numbers: tuple[int, ...]) -> int | tuple[int, ...] | None:
+    return numbers[0] if len(numbers) == 1 else numbers or None
+
+
+def input_interval(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise QapError(f"--input-range is '{text}'", "give LOW,HIGH, for example --input-range=-4,4") from error
+    if not low < high or high <= 0 or max(abs(low), abs(high)) == float("inf"):
+        raise QapError(f"--input-range is '{text}'", "LOW must be below HIGH, and HIGH above 0")
+    return low, high
+
+
+def json_file(path: Path | None) -> Any:
+    if path is None:
+        return None
+    cure = "take the folding.json of a build as a start"
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise QapError(f"{path} is not a folding file: {error}", cure) from error
+    if not isinstance(content, dict):
+        raise QapError(f"{path} is not a folding file: it holds a {type(content).__name__}", cure)
+    return content

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qap2fpga.cli.arguments import (
+    Bits,
+    BoardName,
+    Model,
+    check_mode,
+    console,
+    fail,
+    input_interval,
+    json_file,
+    numbers,
+)
+
+
+def build(
+    model: Model,
+    board: BoardName,
+    backend: Annotated[
+        str, typer.Option(help="finn; hls4ml: C++ for an HLS tool; rtl: fully unrolled, a vector a cycle")
+    ] = "finn",
+    output: Annotated[Path | None, typer.Option(help="build folder [builds/<model>-<backend>-<board>]")] = None,
+    bits: Annotated[int | None, typer.Option(help="weight and activation bits, where the file does not say")] = None,
+    weight_bits: Bits = None,
+    activation_bits: Bits = None,
+    input_bits: Annotated[
+        int | None, typer.Option(help="bits of the input quantizer, where the model has none [8]")
+    ] = None,
+    input_data: Annotated[
+        Path | None, typer.Option(help=".npz with X (rows, inputs), optionally y and classes; or .npy")
+    ] = None,
+    input_range: Annotated[str | None, typer.Option(help="LOW,HIGH of the inputs, where there are no data")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="names of the outputs in order, to match the data's classes")
+    ] = None,
+    output_kind: Annotated[str, typer.Option(help="what leaves the chip: logits, class or accumulators")] = "logits",
+    target_fps: Annotated[
+        float | None, typer.Option(help="finn: the cheapest design that reaches so many vectors a second")
+    ] = None,
+    max_utilization: Annotated[
+        float | None, typer.Option(help="finn: part of the board that the estimate may use [0.7]")
+    ] = None,
+    folding: Annotated[Path | None, typer.Option(help="finn: folding.json, node to SIMD and PE")] = None,
+    clock: Annotated[
+        float | None, typer.Option(help="hls4ml, rtl: ns that the pipeline is cut for [the board's]")
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="hls4ml: latency, resource_unrolled or distributed_arithmetic [latency]")
+    ] = None,
+    reuse_factor: Annotated[
+        int | None, typer.Option(help="hls4ml: products that share a multiplier [1: fully unrolled]")
+    ] = None,
+    requant_tolerance: Annotated[
+        int | None, typer.Option(help="hls4ml, rtl: output steps that a requantizer may be off by, to be cheaper [0]")
+    ] = None,
+    vendor: Annotated[
+        str | None,
+        typer.Option(
+            help="steps for AMD's tools: csim, csynth, cosim, export (hls4ml), synth, route; or none "
+            "[csim, csynth, synth where the tools are installed]"
+        ),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="generate, and show what AMD's tools would run")] = False,
+    allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,
+    until: Annotated[str, typer.Option(help="last stage: model, generate, simulate or synthesize")] = "synthesize",
+    check: Annotated[
+        str, typer.Option(help="fail: a failed check ends with exit code 1; warn: it is only shown")
+    ] = "fail",
+    quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
+) -> None:
+    """Build hardware for MODEL, prove it equal to the network, synthesise it, and report."""
+
+    from qap2fpga import backends
+    from qap2fpga import board as boards
+    from qap2fpga.build import build as run
+    from qap2fpga.build import plan as show_plan
+    from qap2fpga.checkpoint.widths import Widths
+    from qap2fpga.progress import Progress
+    from qap2fpga.report import table
+    from qap2fpga.request import Request, default_output
+
+    check_mode(check)
+    target, chosen = boards.load(board), backends.get(backend)
+    options = chosen.make_options(
+        backend,
+        target_fps=target_fps,
+        max_utilization=max_utilization,
+        folding=json_file(folding),
+        clock=clock,
+        strategy=strategy,
+        reuse_factor=reuse_factor,
+        requant_tolerance=requant_tolerance,
+        output_kind=output_kind,
+        allow_oversize=allow_oversize,
+    )
+    both = (bits,) if bits is not None else ()
+    widths = Widths(
+        numbers(weight_bits, "--weight-bits") or both,
+        numbers(activation_bits, "--activation-bits") or both,
+        input_bits,
+    )
+    request = Request(
+        model,
+        target,
+        backend,
+        options,
+        output or default_output(model, backend, target),
+        widths,
+        input_data,
+        input_interval(input_range),
+        tuple(classes.split(",")) if classes else (),
+        until,
+        None if vendor is None else tuple(name for name in vendor.split(",") if name != "none"),
+    )
+    with Progress(quiet=quiet) as progress:
+        if plan:
+            print(show_plan(request, progress))
+            return
+        report = run(request, progress)
+    if not quiet:
+        table.render([(str(request.output), report)], console())
+    if check == "fail":
+        fail([report])

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Estimates, and the calibrations that they rest on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qap2fpga.cli.arguments import (
+    Bits,
+    Model,
+    console,
+    input_interval,
+    numbers,
+)
+
+
+def estimate(
+    model: Model,
+    backend: Annotated[str | None, typer.Option(help="finn or rtl [both]")] = None,
+    board: Annotated[str | None, typer.Option(help="a name that `qap2fpga boards` lists, or a YAML file [all]")] = None,
+    bits: Annotated[int | None, typer.Option(help="weight and activation bits, where the file does not say")] = None,
+    weight_bits: Bits = None,
+    activation_bits: Bits = None,
+    input_bits: Annotated[int | None, typer.Option(help="bits of the input quantizer, where there is none")] = None,
+    input_data: Annotated[Path | None, typer.Option(help="as for build")] = None,
+    input_range: Annotated[str | None, typer.Option(help="LOW,HIGH of the inputs, where there are no data")] = None,
+    clock: Annotated[float | None, typer.Option(help="rtl: ns that the pipeline is cut for [the board's]")] = None,
+    target_fps: Annotated[float | None, typer.Option(help="finn: vectors a second to reach")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the numbers as JSON")] = False,
+) -> None:
+    """Predict size and speed of MODEL from the network alone, before anything is generated."""
+    from qap2fpga import board as boards
+    from qap2fpga.checkpoint.widths import Widths
+    from qap2fpga.predict import table
+    from qap2fpga.predict.command import estimate_all
+
+    both = (bits,) if bits is not None else ()
+    widths = Widths(
+        numbers(weight_bits, "--weight-bits") or both,
+        numbers(activation_bits, "--activation-bits") or both,
+        input_bits,
+    )
+    chosen = [boards.load(name) for name in ([board] if board else boards.names())]
+    given = {"clock": clock, "target_fps": target_fps}
+    found = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, given)
+    if as_json:
+        print(json.dumps(table.values(found), indent=2))
+    else:
+        console().print(table.render(found))
+
+
+def calibrate(
+    backend: Annotated[str, typer.Option(help="finn or rtl")],
+    designs: Annotated[int, typer.Option(help="random designs to measure; hours for hundreds")] = 300,
+    seed: Annotated[int, typer.Option(help="the same seed draws the same designs")] = 1,
+    processes: Annotated[int, typer.Option(help="designs at a time")] = 2,
+    output: Annotated[Path | None, typer.Option(help="folder [calibration/<backend>]")] = None,
+) -> None:
+    """Measure random designs and fit what `estimate` and the checks rest on. A stopped run resumes."""
+    from qap2fpga.predict.calibrate import calibrate as run
+
+    content = run(backend, designs, seed, processes, output or Path("calibration") / backend, print)
+    for name, part in content["resources"].items():
+        row = part["held_back"]["all"]
+        print(
+            f"{name.upper()}: mean error {row['mean_percent']} %, largest {row['largest_percent']} % of "
+            f"{row['designs']} designs that were not fitted"
+        )

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports: of builds and studies, and of results made elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qap2fpga.cli.arguments import (
+    check_mode,
+    console,
+    fail,
+)
+
+
+def report(
+    places: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[BUILD]...", help="build folders, folders of builds, studies [the newest in builds/]"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print report.json; of several, by name")] = False,
+    html: Annotated[Path | None, typer.Option(help="write one page that a browser shows without a network")] = None,
+    csv: Annotated[Path | None, typer.Option(help="write one row a build, and a checkpoint of a study")] = None,
+) -> None:
+    """Show the report of one build, several side by side, or what a study's checkpoints trade."""
+
+    from qap2fpga.files import write_atomically
+    from qap2fpga.report import gather, rows, table
+
+    found = gather.gather(places or [gather.newest(Path("builds"))])
+    for message in found.left_out:
+        print(f"qap2fpga: left out: {message}", file=sys.stderr)
+    if html is not None:
+        from qap2fpga.report import page
+
+        write_atomically(html, page.render(found, html.parent))
+    if csv is not None:
+        write_atomically(csv, rows.as_csv(found))
+    if as_json:
+        print(rows.as_json(found))
+    elif html is None and csv is None:
+        table.render_all(found, console())
+
+
+def import_report(
+    folder: Annotated[Path, typer.Argument(help="results of Vivado, Vitis HLS, Vivado HLS, hls4ml or FINN")],
+    name: Annotated[str | None, typer.Option(help="what to call it [the folder's name]")] = None,
+    board: Annotated[str | None, typer.Option(help="hold it against this board [the part in the reports]")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="the network: model.pt, QONNX, or a build folder; shows LUT per BOP")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="where reports go [builds/<name>-imported]")] = None,
+    check: Annotated[
+        str, typer.Option(help="fail: a contradiction ends with exit code 1; warn: it is only shown")
+    ] = "fail",
+    quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
+) -> None:
+    """Read the results that other tools left in FOLDER into a report, and check them against each other."""
+
+    from qap2fpga import board as boards
+    from qap2fpga.report import table
+    from qap2fpga.report.imported.run import ImportRequest, import_reports
+
+    check_mode(check)
+    target = None if board is None else boards.load(board)
+    say = (lambda text: None) if quiet else (lambda text: print(text, file=sys.stderr))
+    found = import_reports(ImportRequest(folder, name, target, model, output), say)
+    if not quiet:
+        table.render([(str(place), report) for place, report in found], console())
+    if check == "fail":
+        fail([report for _, report in found])

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training: one run, many, their figures, and simulated data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qap2fpga.cli.arguments import (
+    console,
+    numbers,
+    one_or_many,
+)
+from qap2fpga.errors import QapError
+
+
+def train(
+    config: Annotated[Path | None, typer.Argument(help="YAML with the settings; docs/training.md")] = None,
+    data: Annotated[str | None, typer.Option(help=".npz, .csv, .parquet, .h5, openml or simulated")] = None,
+    output: Annotated[Path | None, typer.Option(help="the model.pt to write")] = None,
+    vectors: Annotated[Path | None, typer.Option(help="also write standardised test rows here, for build")] = None,
+    folder: Annotated[Path | None, typer.Option(help="keep record and checkpoints here; a stopped run resumes")] = None,
+    widths: Annotated[str | None, typer.Option(help="neurons of the hidden layers [64,32,32]")] = None,
+    weight_bits: Annotated[str | None, typer.Option(help="2 to 16, one or one a layer; 32: float [6]")] = None,
+    activation_bits: Annotated[str | None, typer.Option(help="2 to 16, one or one a layer [6]")] = None,
+    input_bits: Annotated[int | None, typer.Option(help="2 to 16 [8]")] = None,
+    sparsity: Annotated[float | None, typer.Option(help="part of the weights to prune [0.8]")] = None,
+    l1: Annotated[float | None, typer.Option(help="strength of the L1 term on the weights [1e-5]")] = None,
+    batch_norm: Annotated[bool | None, typer.Option(help="batch norm behind every hidden layer [yes]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="most epochs of the dense training [60]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="of Adam [3e-3]")] = None,
+    seed: Annotated[int | None, typer.Option(help="the same seed and versions give the same bytes [1]")] = None,
+) -> None:
+    """Quantization-aware training and pruning of a dense network. Options override the settings of CONFIG."""
+    from qap2fpga.train import config as settings
+    from qap2fpga.train.output import train as run
+
+    if config is None and data is None:
+        raise QapError("there is nothing to train on", "give --data FILE, or a CONFIG.yaml; docs/training.md")
+    chosen = settings.load(config, data) if config is not None else settings.of_source(str(data))
+    changes = {
+        "model.widths": numbers(widths, "--widths") or None,
+        "model.weight_bits": one_or_many(numbers(weight_bits, "--weight-bits")),
+        "model.activation_bits": one_or_many(numbers(activation_bits, "--activation-bits")),
+        "model.input_bits": input_bits,
+        "pruning.sparsity": sparsity,
+        "training.l1": l1,
+        "model.batch_norm": batch_norm,
+        "training.epochs": epochs,
+        "training.learning_rate": learning_rate,
+        "seed": seed,
+    }
+    for path, value in changes.items():
+        if value is not None:
+            chosen = settings.replace(chosen, path, value)
+    result = run(chosen, print, output, vectors, folder)
+    compared = "" if result.float_accuracy is None else f" (float {100 * result.float_accuracy:.2f} %)"
+    print(
+        f"{result.output}: accuracy {100 * result.accuracy:.2f} % of {result.test_rows} test rows"
+        f"{compared}, {100 * result.sparsity:.1f} % zeros"
+    )
+
+
+def study(
+    file: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="what to train; docs/studies.md has the layout")],
+    output: Annotated[Path, typer.Option(help="the study's folder; called again on it, a study goes on")],
+    scheduler: Annotated[
+        str | None, typer.Option(help="tcp://HOST:PORT of a Dask cluster that sees this folder [this machine]")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="trainings at a time on this machine [one a core]")] = None,
+    only: Annotated[str | None, typer.Option(help="do just this experiment or search")] = None,
+    quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
+) -> None:
+    """Train many networks in parallel: precisions, schedules, folds, searches. Exit code 1 if one of them failed."""
+    from qap2fpga.train import summary
+    from qap2fpga.train.study import study as run
+
+    result = run(file, output, scheduler=scheduler, workers=workers, only=only, quiet=quiet)
+    if not quiet:
+        summary.render(result.folder, result.study, console())
+    result.check()
+
+
+def figures(
+    study: Annotated[Path, typer.Argument(help="the folder that `qap2fpga study` wrote")],
+    output: Annotated[Path | None, typer.Option(help="where the files go [STUDY/figures]")] = None,
+) -> None:
+    """Draw the figures and the table of the paper from the runs of STUDY: PNG, SVG, and the numbers as CSV."""
+    from qap2fpga.train.figures import draw
+
+    draw(study, print, output)
+
+
+def simulate_jets(
+    output: Annotated[Path, typer.Argument(help="the .npz to write")],
+    jets_a_class: Annotated[int, typer.Option(help="jets of each of the five classes")] = 4800,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same jets")] = 1,
+    processes: Annotated[int | None, typer.Option(help="one a core, if not given")] = None,
+) -> None:
+    """Simulate jets with Pythia and FastJet (the extra 'simulate'). A stopped run resumes."""
+    from qap2fpga.train.jets import JetConfig, generate
+
+    generate(JetConfig(output, output.with_suffix(".chunks"), jets_a_class, seed=seed, processes=processes), print)
