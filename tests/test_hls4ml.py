@@ -25,11 +25,9 @@ from qap2fpga.backends.hls4ml import (
     wide,
     workarounds,
 )
-from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.design import Simulation
 from qap2fpga.errors import QapError
 from qap2fpga.lower.compact import compact
-from qap2fpga.lower.prepare import Source, prepare
 from qap2fpga.network import DenseLayer, IntegerNetwork, Step
 from qap2fpga.simulate import csim
 from qap2fpga.simulate.compare import Mismatch
@@ -105,9 +103,10 @@ def test_output_kinds(kind, tmp_path):
 
 
 def _shifted(match: re.Match) -> str:
-    """A table of offsets, each a quarter of what 8 bits hold higher."""
-    values = ", ".join(str((int(value) + 64) % 256) for value in match[3].split(", "))
-    return f"{match[1]}8{match[2]}{values}}}"
+    """A table of offsets, each a quarter of what its bits hold higher."""
+    size = 1 << int(match[2])
+    values = ", ".join(str((int(value) + size // 4) % size) for value in match[4].split(", "))
+    return f"{match[1]}{match[2]}{match[3]}{values}}}"
 
 
 @pytest.mark.slow
@@ -135,7 +134,7 @@ def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_la
     first = f"layer {network.layers[0].name}, activation (channel"
     # A threshold, the offsets b of one channel, and its shift f.
     assert first in fails(parameters, r"(thresholds\[\d+\] = {)(\d+)", lambda m: f"{m[1]}{int(m[2]) * 3 // 4}")
-    assert first in fails(parameters, r"(static const ap_uint<)8(> offsets\[\d+\] = {)(.*?)}", _shifted)
+    assert first in fails(parameters, r"(static const ap_uint<)(\d+)(> offsets\[\d+\] = {)(.*?)}", _shifted)
     assert first in fails(parameters, r"\(sum >> (\d+)\)", lambda m: f"(sum >> {int(m[1]) + 1})")
     last = network.layers[-1].activation
     said = fails(
@@ -267,22 +266,3 @@ def test_other_versions_and_missing_programs_are_said_before_any_work(tmp_path, 
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(QapError, match=r"'g\+\+' was not found"):
         backend.require(None, Hls4mlOptions())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name, bits",
-    [
-        ("qap_6b_90rand_80pruned_noL1.pth", 6),
-        ("FPGA4HEP_W1_A1_I1.pth", 1),
-        ("FPGA4HEP_W8_A8_I8.pth", 8),
-        ("FPGA4HEP_W16_A16_I16.pth", 16),
-    ],
-)
-def test_real_models(real_data, name, bits, tmp_path):
-    widths = Widths((bits,), (bits,))
-    prepared = prepare(
-        Source(real_data / "models" / name, widths, real_data / "jets" / "jets_real_dev.npz"), lambda _: None
-    )
-    project = made(prepared.network, tmp_path)
-    assert csim.simulate(project, prepared.network, prepared.vectors, tmp_path / "csim").mismatches == 0

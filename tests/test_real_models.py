@@ -100,7 +100,7 @@ def c_simulated(prepared: Prepared, folder: Path) -> Path:
     """The project's folder, its C++ proven on every vector in every layer."""
     network, vectors = prepared.network, prepared.vectors
     project = hls4ml.generate(
-        network, VU13P, folder / "hls4ml", Hls4mlOptions(), vectors[:5], lowered=prepared.lowered
+        network, VU13P, folder / "hls4ml", Hls4mlOptions(), vectors[:5]
     )  # fmt: skip
     result = csim.simulate(project, network, vectors, folder / "csim")
     assert (result.mismatches, result.vectors) == (0, len(vectors))
