@@ -161,3 +161,21 @@ def test_the_shipped_model_is_as_sparse_and_as_good_as_it_says() -> None:
     vectors = load(EXAMPLES / "jets_test.npz")
     np.testing.assert_array_equal(vectors.rows.x, test.x[: len(vectors.rows)])
     np.testing.assert_array_equal(vectors.rows.y, test.y[: len(vectors.rows)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scales", ["arbitrary", "power_of_two"])
+def test_what_was_trained_is_built_and_proven(toy_file: Path, tmp_path: Path, scales: str) -> None:
+    """From rows to hardware: trained, pruned, lowered, C++ and Verilog, the same integers everywhere."""
+    config = settings.replace(small(toy_file), "model.scales", scales)
+    train(config, silent, tmp_path / "model.pt")
+    for backend in ("hls4ml", "rtl"):
+        done = command(
+            "build", tmp_path / "model.pt", "--backend", backend, "--board", "pynq-z2", "--until", "simulate",
+            "--output", tmp_path / backend,
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        report = json.loads((tmp_path / backend / "report.json").read_text())
+        assert all(one["passed"] for one in report["checks"])
+        assert sum(one["mismatches"] for one in report["simulations"]) == 0
+        assert max(one["vectors"] for one in report["simulations"]) > 1000
