@@ -9,17 +9,19 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from qap2fpga import backends, stages, work
 from qap2fpga import board as boards
-from qap2fpga import stages, work
 from qap2fpga.backends.hls4ml.options import Hls4mlOptions
 from qap2fpga.backends.rtl import estimate
 from qap2fpga.build import build, plan
 from qap2fpga.checkpoint import file
 from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.errors import CheckFailed, QapError
+from qap2fpga.network import IntegerNetwork
 from qap2fpga.progress import Progress
 from qap2fpga.report import check, content, table
 from qap2fpga.request import Request
@@ -215,3 +217,34 @@ def test_a_plan_runs_nothing(model, tmp_path):
     assert "Vitis HLS is absent" in text and "Vivado is absent" in text
     folder = tmp_path / "hls" / "vendor"
     assert (folder / "csynth.tcl").is_file() and not (folder / "logs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("hls")
+def test_a_tolerance_makes_another_reference_that_hardware_equals(model, tmp_path):
+    """Both backends are exact to the relaxed network, and the circuit in place of HLS is of the same one."""
+    report = run(model, tmp_path / "hls", until="simulate", requant_tolerance=1)
+    assert sum(one["mismatches"] for one in report["simulations"]) == 0
+    relaxed = report["relaxed"]
+    assert relaxed["tolerance"] == 1 and sum(one["changed"] for one in relaxed["layers"]) > 0
+    assert all(one["largest"] <= 1 and one["cost_after"] <= one["cost_before"] for one in relaxed["layers"])
+    assert {relaxed["accuracy"], relaxed["accuracy_exact"]} <= {value / 300 for value in range(301)}
+    exact, other = (IntegerNetwork.load(tmp_path / "hls" / name) for name in ("network.npz", work.RELAXED))
+    vectors = np.random.default_rng(0).integers(exact.input.low, exact.input.high, (200, exact.inputs))
+    assert (exact.run(vectors) != other.run(vectors)).any()
+    assert (
+        report["interface"]["example"]["output_integers"]
+        == other.run(np.array([report["interface"]["example"]["integers"]]))[0].tolist()
+    )
+    assert "requantizers differ from the exact network by 1 steps at most" in shown(report)
+    # Nothing of an exact build is used again, and the other way round.
+    again = run(model, tmp_path / "hls", until="generate")
+    assert again["relaxed"] is None
+    assert backends.get("hls4ml").stand_in_options(Hls4mlOptions(requant_tolerance=1)).requant_tolerance == 0
+
+
+def test_finn_has_no_tolerance():
+    with pytest.raises(QapError, match="the finn backend has no option --requant-tolerance"):
+        backends.get("finn").make_options("finn", requant_tolerance=1)
+    with pytest.raises(QapError, match="--requant-tolerance is -1"):
+        backends.get("rtl").make_options("rtl", requant_tolerance=-1)
