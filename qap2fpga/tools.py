@@ -30,6 +30,10 @@ def require(program: str, what_for: str, cure: str) -> Path:
     return Path(found)
 
 
+# Process groups of the programs that run now.
+running: set[int] = set()
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a program ended. `code` is its exit code, the negative signal that ended it, or None: over the time limit."""
@@ -95,16 +99,31 @@ def execute(
             raise QapError(
                 f"'{name}' could not be started: {error.strerror}", "qap2fpga doctor says how to get it"
             ) from error
+        running.add(process.pid)
         code: int | None = None
         try:
             code = process.wait(time_limit_s)
         except subprocess.TimeoutExpired:
             pass
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill(process.pid)
             process.wait()
+            running.discard(process.pid)
     return Ended(log.read_text(errors="replace"), code)
+
+
+def stop() -> None:
+    """End every program that runs, in whichever thread it was started; those that wait for one then go on at once.
+
+    For an interrupted command: a terminal's Ctrl-C does not reach programs in groups of their own.
+    """
+    for group in tuple(running):
+        _kill(group)
+
+
+def _kill(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def telling_line(output: str) -> str:

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -148,3 +151,17 @@ def test_a_log_that_can_not_be_written(tmp_path: Path) -> None:
 )
 def test_telling_line(output: str, line: str) -> None:
     assert tools.telling_line(output) == line
+
+
+def test_an_interrupted_command_ends_what_runs_in_other_threads(tmp_path: Path) -> None:
+    """A stage waits in a thread of its own; the program and what it started must not be waited for."""
+    with ThreadPoolExecutor(1) as pool:
+        script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
+        command = [sys.executable, "-c", script]
+        waiting = pool.submit(tools.execute, command, log=tmp_path / "log", folder=tmp_path, time_limit_s=600)
+        while not tools.running:
+            time.sleep(0.01)
+        tools.stop()
+        assert waiting.result(60).code == -signal.SIGKILL
+    assert not tools.running
+    tools.stop()

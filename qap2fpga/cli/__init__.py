@@ -6,9 +6,11 @@ from __future__ import annotations
 import errno
 import signal
 import sys
+from typing import NoReturn
 
 import typer
 
+from qap2fpga import tools
 from qap2fpga.cli import build, machine, predictions, reports, training
 from qap2fpga.errors import QapError
 
@@ -39,11 +41,18 @@ for name, command in (
     app.command(name)(command)
 
 
+def _interrupted(number: int, _: object) -> NoReturn:
+    """Stop what was started, and leave by an exception, which tidies up on the way out."""
+    tools.stop()
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Run the command line; a user's mistake ends in one message and exit code 2, a failed check in 1."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # As an exception: what was started is then stopped on the way out.
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
     try:
         app(standalone_mode=True)
     except QapError as error:
