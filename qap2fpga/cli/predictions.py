@@ -9,13 +9,8 @@ from typing import Annotated
 
 import typer
 
-from qap2fpga.cli.arguments import (
-    Bits,
-    Model,
-    console,
-    input_interval,
-    numbers,
-)
+from qap2fpga.cli.arguments import Bits, Model, console, input_interval, numbers
+from qap2fpga.errors import CheckFailed
 
 
 def estimate(
@@ -56,14 +51,24 @@ def estimate(
 def calibrate(
     backend: Annotated[str, typer.Option(help="finn or rtl")],
     designs: Annotated[int, typer.Option(help="random designs to measure; hours for hundreds")] = 300,
+    jets: Annotated[int, typer.Option(help="so many more of the size of the jet tagger")] = 0,
     seed: Annotated[int, typer.Option(help="the same seed draws the same designs")] = 1,
     processes: Annotated[int, typer.Option(help="designs at a time")] = 2,
     output: Annotated[Path | None, typer.Option(help="folder [calibration/<backend>]")] = None,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="only check that the calibration there is is of the hardware made now")
+    ] = False,
 ) -> None:
     """Measure random designs and fit what `estimate` and the checks rest on. A stopped run resumes."""
-    from qap2fpga.predict.calibrate import calibrate as run
+    from qap2fpga.predict import calibrate as calibrations
 
-    content = run(backend, designs, seed, processes, output or Path("calibration") / backend, print)
+    if confirm:
+        if not calibrations.confirm(backend, processes, output and output / "calibration.yaml"):
+            raise CheckFailed(f"the calibration of {backend} is of other hardware: calibrate again")
+        print(f"the calibration of {backend} is of the hardware that is made now")
+        return
+    folder = output or Path("calibration") / backend
+    content = calibrations.calibrate(backend, designs, jets, seed, processes, folder, print)
     for name, part in content["resources"].items():
         row = part["held_back"]["all"]
         print(

@@ -128,7 +128,10 @@ def _design(made: Stored) -> Stored:
     """A design without what only this program needs to read it back."""
     hidden = ("backend", "details", "traces", "input", "output", "output_kind")
     kept = {key: value for key, value in made["design"].items() if key not in hidden}
-    return {**kept, "output_kind": made["output_kind"], "accuracy": made["accuracy"], **made["design"]["details"]}
+    details = dict(made["design"]["details"])
+    if "nodes" in details:
+        details["nodes"] = [{key: one[key] for key in one if key != "features"} for one in details["nodes"]]
+    return {**kept, "output_kind": made["output_kind"], "accuracy": made["accuracy"], **details}
 
 
 def _stand_in(stored: Stored) -> Stored:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qap2fpga.design import Check
+from qap2fpga.design import Check, is_of
 
 FITTED = ("lut", "ff")
 # A node is named as the likely cause when it is off by so much of what the whole design is off by.
@@ -51,17 +51,12 @@ def suspects(name: str, nodes: Mapping[str, Part], parts: Mapping[str, Part]) ->
     """(node, expected, found) of the nodes that make most of the difference, the worst first."""
     rows = []
     for node, estimate in nodes.items():
-        mine = [part[name] for key, part in parts.items() if _belongs(key, node) and part.get(name) is not None]
+        mine = [part[name] for key, part in parts.items() if is_of(key, node) and part.get(name) is not None]
         if mine and estimate.get(name) is not None:
             rows.append((node, float(estimate[name]), int(sum(mine))))
     difference = abs(sum(found - wanted for _, wanted, found in rows))
     rows.sort(key=lambda row: -abs(row[2] - row[1]))
     return [row for row in rows if abs(row[2] - row[1]) > SHARE * difference > 0][:3]
-
-
-def _belongs(part: str, node: str) -> bool:
-    """Whether an instance of the top module is `node`, or a memory of it."""
-    return part in (node, f"u_{node}") or part.startswith((f"{node}_weights", f"u_{node}_weights"))
 
 
 def _reason(name: str, ratio: float, off: Sequence[tuple[str, float, int]]) -> str:
