@@ -81,4 +81,6 @@ def test_products_are_shared_among_the_widths_around(bits: float) -> None:
 def test_weights_beyond_all_widths_that_were_fitted_count_as_the_last_of_them(bits: int, like: int) -> None:
     found, other = (hls4ml(Hls4mlLayer(8, 4, one, 1, "latency")) for one in (bits, like))
     near = [name for name in found if name.startswith("products_near")]
-    assert [found[name] for name in near] == [other[name] for name in near] and found[f"products_near_{like}_bits"] == 32
+    assert [found[name] for name in near] == [other[name] for name in near] and found[
+        f"products_near_{like}_bits"
+    ] == 32

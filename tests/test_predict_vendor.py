@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -154,17 +155,20 @@ def network(input_bits: int = 16, zeros: int = 0) -> IntegerNetwork:
     weights.flat[:zeros] = 0
     step = Step(np.tile(np.array([-5, 5]), (32, 1)))
     first = DenseLayer("fc1", weights, step, weight_bits=4, input_bits=input_bits)
-    return IntegerNetwork(InputQuantizer(input_bits, True), (first,))
+    return IntegerNetwork((first,), signed(input_bits), Fraction(1))
+
+
+def signed(bits: int) -> InputQuantizer:
+    return InputQuantizer(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1, (1.0,))
 
 
 def test_what_the_backend_expects_of_a_network():
     found = backend.expect(network(zeros=3), U250, Hls4mlOptions())
     assert (found.interval_cycles, found.latency_cycles, found.total) == (1, None, {})
     assert found.nodes == [{**NODE, "nonzeros": 1021, "op_type": "Dense", "estimate": {}}]
+    big = DenseLayer("big", np.ones((300, 100), np.int64), Step(np.zeros((100, 1), np.int64)), 2, 4)
     with pytest.raises(QapError, match="too many to unroll"):
-        backend.expect(IntegerNetwork(InputQuantizer(4, True), (
-            DenseLayer("big", np.ones((300, 100), np.int64), Step(np.zeros((100, 1), np.int64)), 2, 4),
-        )), U250, Hls4mlOptions())  # fmt: skip
+        backend.expect(IntegerNetwork((big,), signed(4), Fraction(1)), U250, Hls4mlOptions())
 
 
 def test_an_unpruned_layer_has_a_shipped_prediction_and_a_board_no_verdict():
@@ -188,7 +192,9 @@ def test_the_table_gives_ends_alone_where_the_layer_is_unlike(capsys):
     like, unlike = (one.csynth.layers[0].predictions["lut"] for one in found)
     assert f"{like.value:,.0f} ({like.low:,.0f} to {like.high:,.0f})" in text
     assert f"{unlike.low:,.0f} to {unlike.high:,.0f}  " in text and f"({unlike.low:,.0f}" not in text
-    assert "synthesis finds fewer LUTs" in text and "n = 27" in text and "C synthesis LUT / Vivado synthesis LUT" in text
+    assert (
+        "synthesis finds fewer LUTs" in text and "n = 27" in text and "C synthesis LUT / Vivado synthesis LUT" in text
+    )
     assert "fits" not in text.replace("sum of the fits", "")
 
 
