@@ -99,7 +99,7 @@ def test_c_synthesis_is_predicted_by_the_names_that_its_reports_will_use(whole):
     for layer, shape in zip(predicted["layers"], shapes, strict=True):
         struct = source[source.index(f"struct {layer['config']} : nnet::dense_config") :]
         assert f"n_in = {shape['inputs']};" in struct[:200] and f"n_out = {shape['outputs']};" in struct[:200]
-        assert "pruned layers are not among the measured designs" in layer["outside"] and not layer["calibrated"]
+        assert "pruned layers are not among the measured designs" in layer["outside"][-1] and not layer["calibrated"]
     assert "C synthesis, layer by layer" in shown(report)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from fractions import Fraction
 from typing import Any
@@ -21,18 +22,22 @@ from qap2fpga.network import DenseLayer, InputQuantizer, IntegerNetwork, Step
 from qap2fpga.predict import table, vendor
 from qap2fpga.predict.calibration import Prediction
 from qap2fpga.predict.estimate import estimate
+from qap2fpga.report import show
+from tests.command import run, save
 
 U250 = boards.load("alveo-u250")
+ERRORS = {"latency": {"designs": 27, "shapes": 3, "mean_error_percent": 6.8, "largest_error_percent": 31.1}}
 FITTED = {
     "lut": {"coefficients": {"products_near_4_bits": 10.0, "inputs": 5.0}, "interval": 0.5,
-            "cross_validation": {"interval_widened_by": 1.5}},
+            "cross_validation": {"interval_widened_by": 1.5, "by_strategy": ERRORS}},
     "dsp": {"coefficients": {"products_near_8_bits": 0.5}, "interval": 0.25,
-            "cross_validation": {"interval_widened_by": 1.0}},
+            "cross_validation": {"interval_widened_by": 1.0, "by_strategy": ERRORS}},
 }  # fmt: skip
 CONTENT = {
     "schema": vendor.SCHEMA,
     "fits": [{
-        "strategies": ["latency", "resource"], "family": "xcup", "always": {"bram18": 0.0}, "resources": FITTED,
+        "strategies": ["latency", "resource"], "designs": 35, "family": "xcup",
+        "always": {"bram18": 0.0}, "resources": FITTED,
         "range": {"inputs": [32, 96], "outputs": [32, 96], "weight_bits": [2, 14], "reuse_factor": [1, 1],
                   "products": [1024, 3072], "input_bits": [16, 16], "clock_ns": [5.0, 5.0]},
     }],
@@ -80,8 +85,8 @@ def test_a_layer_like_the_measured_ones_has_the_fit_and_its_interval():
 @pytest.mark.parametrize(
     ("changes", "said", "scale"),
     [
-        ({"nonzeros": 1023}, "pruned layers are not among the measured designs", 1023 / 1024),
-        ({"nonzeros": 204}, "pruned layers are not among the measured designs", 204 / 1024),
+        ({"nonzeros": 895}, "13 % zeros, pruned layers are not among the measured designs", 895 / 1024),
+        ({"nonzeros": 204}, "80 % zeros, pruned layers are not among the measured designs", 204 / 1024),
         ({"input_bits": 6}, "input bits 6, measured 16", 6 / 16),
         ({"input_bits": 24}, "input bits 24, measured 16", 24 / 16),
         ({"weight_bits": 1}, "weight bits 1, measured 2 to 14", 1),
@@ -97,6 +102,14 @@ def test_one_thing_that_is_unlike_is_said_and_widens(changes, said, scale):
     assert lut.high == pytest.approx(((lut.value + 1) * spread - 1) * max(1, scale))
     assert lut.outside == (said,)
     assert found.missing["bram18"] == "0 in all measured layers, which this one is unlike"
+
+
+@pytest.mark.usefixtures("content")
+@pytest.mark.parametrize(("bits", "zeros"), [(2, 512), (4, 128), (10, 2)])
+def test_zeros_that_random_weights_have_are_no_pruning(bits, zeros):
+    """One weight of 2^bits is 0 by chance; twice as many may be."""
+    assert layer({"weight_bits": bits, "nonzeros": 1024 - zeros}).calibrated
+    assert not layer({"weight_bits": bits, "nonzeros": 1024 - zeros - 1}).calibrated
 
 
 @pytest.mark.usefixtures("content")
@@ -122,7 +135,7 @@ def test_another_clock_or_device_is_another_measurement():
 )  # fmt: skip
 def test_what_was_not_measured_is_not_predicted(strategy, factor, why):
     found = vendor.predict([{**NODE, "strategy": strategy, "reuse_factor": factor}], "xcup", 5.0)
-    assert found.total == {} and found.layers[0].predictions == {}
+    assert found.total == {} and found.layers[0].predictions == {} and found.errors == ()
     assert found.layers[0].missing == dict.fromkeys(vendor.RESOURCES, why)
     assert not found.layers[0].calibrated
 
@@ -136,6 +149,10 @@ def test_a_network_is_the_sum_of_its_layers_and_never_calibrated():
     assert lut.outside == ("whole networks: 9 measured, 30 are needed",)
     assert "ff" not in found.total
     assert vendor.values(found)["calibrated"] is False
+    assert found.errors == tuple(
+        f"{name} of layers of strategy 'latency' whose shape was not fitted: mean error 6.8 %, largest 31.1 %, 27 "
+        "designs of 3 shapes; fitted to 35 designs of strategies latency and resource" for name in ("LUT", "DSP")
+    )  # fmt: skip
     assert found.observed == (
         "observed only, of layers: FF / BOPs 0.1 to 0.3 (n = 27)",
         "observed only, of networks: LUT of a network / LUT of its layers 1.1 to 1.5 (n = 9)",
@@ -184,14 +201,14 @@ def test_an_unpruned_layer_has_a_shipped_prediction_and_a_board_no_verdict():
     assert pruned.value == lut.value and pruned.low < lut.low / 4 and pruned.high > lut.high
 
 
-def test_the_table_gives_ends_alone_where_the_layer_is_unlike(capsys):
+def test_the_table_gives_ends_alone_where_the_layer_is_unlike():
     console = Console(file=io.StringIO(), width=250)
     found = [estimate(one, "hls4ml", U250, Hls4mlOptions()) for one in (network(), network(zeros=900))]
     console.print(table.render(found))
     text = console.file.getvalue()
     like, unlike = (one.csynth.layers[0].predictions["lut"] for one in found)
-    assert f"{like.value:,.0f} ({like.low:,.0f} to {like.high:,.0f})" in text
-    assert f"{unlike.low:,.0f} to {unlike.high:,.0f}  " in text and f"({unlike.low:,.0f}" not in text
+    assert f"{like.value:,.0f} ({show.ends(like.low, like.high)})" in text
+    assert f" {show.ends(unlike.low, unlike.high)} " in text and f"({show.ends(unlike.low, unlike.high)}" not in text
     assert (
         "synthesis finds fewer LUTs" in text and "n = 27" in text and "C synthesis LUT / Vivado synthesis LUT" in text
     )
@@ -206,3 +223,20 @@ def test_a_file_of_another_version_is_refused(monkeypatch, tmp_path):
     with pytest.raises(QapError, match="not a calibration of this version"):
         vendor.load()
     vendor.load.cache_clear()
+
+
+@pytest.mark.slow
+def test_on_the_command_line(tmp_path):
+    model = save(tmp_path / "model.pt")
+    done = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--json")
+    assert done.code == 0
+    (found,) = json.loads(done.out)
+    assert (found["backend"], found["of_stage"], found["calibrated"], found["fits"]) == ("hls4ml", "hls", False, None)
+    assert {"lut", "dsp", "interval_cycles"} == set(found["predictions"])
+    shared = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--strategy", UNROLLED,
+                 "--reuse-factor", "2")  # fmt: skip
+    assert shared.code == 0 and "0 designs measured with strategy 'resource_unrolled'" in " ".join(shared.out.split())
+    wrong = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--strategy", "resource")
+    assert wrong.code == 2 and "unknown strategy 'resource'" in wrong.err
+    everything = run("estimate", model, "--board", "alveo-u250", "--json")
+    assert [one["backend"] for one in json.loads(everything.out)] == ["finn", "hls4ml", "rtl"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from qap2fpga.report import content, csynth
+from qap2fpga.report import content, csynth, show
 from qap2fpga.report.imported.run import ImportRequest, import_reports
 from tests import result_folders as folders
 from tests.test_page import rendered
@@ -32,7 +32,9 @@ def layer(number: int, name: str, **changes: Any) -> dict[str, Any]:
 
 PREDICTED = {
     "circuit": "hls4ml", "what": "csynth", "tool": "qap2fpga", "version": "1", "stage": "estimate", "of_stage": "hls",
-    "calibrated": False, "part": folders.PART, "clock_ns": 5.0, "observed": ["observed only, of pairs: 2 to 4 (n = 3)"],
+    "calibrated": False, "part": folders.PART, "clock_ns": 5.0,
+    "errors": ["LUT: mean error 7 %"],
+    "observed": ["observed only, of pairs: 2 to 4 (n = 3)"],
     "total": {"lut": interval(2000.0, 1700.0, 3000.0, "whole networks: 9 measured, 30 are needed")},
     "layers": [layer(0, "fc1"), layer(1, "fc2")],
 }  # fmt: skip
@@ -134,6 +136,14 @@ def test_rows_put_predicted_and_stated_beside_bops():
     assert csynth.rows({**report(STATED), "predictions": []}) == []
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [(0.0, 0.6, "0"), (0.0, 1.0, "0 to 1"), (899.2, 1100.9, "900 to 1,100"), (5.0, 5.0, "5"), (3.2, 3.4, "3")],
+)
+def test_ends_are_whole_numbers_that_pass(low, high, told):
+    assert show.ends(low, high) == told
+
+
 def build(folder: Path, predicted: dict[str, Any]) -> Path:
     """The report of a build, as far as an import looks at it."""
     stored = {**report(predicted=predicted), "schema": content.SCHEMA}
@@ -177,13 +187,13 @@ def test_both_reports_show_predicted_beside_stated(tmp_path):
     whole["predictions"].append({**PREDICTED, "layers": [layer(0, "fc1")]})
     whole["measurements"].append(STATED)
     # LUTs predicted and stated, FFs, DSPs and block RAMs, BOPs, LUTs per BOP.
-    told = ["1,000 (800 to 1,250)", "900", "–", "20", "0 (0 to 1)", "0", "0", "0", "28,100", "0.0320"]
+    told = ["1,000 (800 to 1,250)", "900", "–", "20", "0", "0", "0", "0", "28,100", "0.0320"]
     text = shown(closed(whole))
     assert row(text[text.index("C synthesis, layer by layer") :], "fc1") == told
     assert "1 of 1 layers are like measured ones" in text and "observed only, of pairs: 2 to 4 (n = 3)" in text
     page = rendered(tmp_path, build=closed(whole)).shown
     assert "C synthesis, layer by layer" in page and " ".join(["fc1", *told]) in page
-    assert "no prediction of FF: 27 designs measured" in page
+    assert "LUT: mean error 7 %" in page and "no prediction of FF: 27 designs measured" in page
     assert "C synthesis" not in rendered(tmp_path, build=closed(finished())).shown
 
 

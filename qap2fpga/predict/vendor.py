@@ -11,7 +11,7 @@ published run has, has the sum of its layers and no more. These are estimates of
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,6 +25,9 @@ from qap2fpga.predict.features import Hls4mlLayer, hls4ml
 
 SCHEMA = "vendor 2"
 BACKEND = "hls4ml"
+# The measured layers have random weights, which nobody stated. One of 2^bits of such weights is 0; a layer with more
+# than so many times that is a pruned one.
+RANDOM_ZEROS = 2
 RESOURCES = ("lut", "ff", "dsp", "bram18")
 
 
@@ -52,11 +55,13 @@ class Csynth:
     """What C synthesis is expected to state of a network: of each dense layer, and in `total` their sums.
 
     The sum's interval is widened by what whole networks had more than their dense layers; so few of these are known
-    that it is never a gate. `observed` are sentences on ratios that are told only.
+    that it is never a gate. `errors` are sentences on how far off the fits are on shapes that were left out of them,
+    `observed` on ratios that are told only.
     """
 
     layers: tuple[LayerPrediction, ...]
     total: dict[str, Prediction]
+    errors: tuple[str, ...]
     observed: tuple[str, ...]
 
 
@@ -76,14 +81,16 @@ def predict(nodes: Sequence[Mapping[str, Any]], family: str, clock_ns: float) ->
     layers = tuple(_layer(content, node, family, clock_ns) for node in nodes)
     total = {name: found for name in RESOURCES if (found := _total(content, name, layers)) is not None}
     ways = {(str(node["strategy"]), int(node["reuse_factor"]) > 1) for node in nodes}
-    return Csynth(layers, total, _sentences(one for one in content["observed"] if _concerns(one, ways)))
+    errors = dict.fromkeys(text for node in nodes for text in _errors(content, _written(node)))
+    return Csynth(layers, total, tuple(errors), _sentences(one for one in content["observed"] if _concerns(one, ways)))
 
 
 def values(found: Csynth) -> dict[str, Any]:
     """As JSON values, for reports and for people's programs."""
     layers = [{**asdict(one), "calibrated": one.calibrated} for one in found.layers]
     total = {name: asdict(made) for name, made in found.total.items()}
-    return {"of_stage": "hls", "calibrated": False, "layers": layers, "total": total, "observed": list(found.observed)}
+    said = {"errors": list(found.errors), "observed": list(found.observed)}
+    return {"of_stage": "hls", "calibrated": False, "layers": layers, "total": total, **said}
 
 
 def raw(coefficients: Mapping[str, float], layer: Hls4mlLayer) -> float:
@@ -93,7 +100,7 @@ def raw(coefficients: Mapping[str, float], layer: Hls4mlLayer) -> float:
 
 
 def _layer(content: Mapping[str, Any], node: Mapping[str, Any], family: str, clock_ns: float) -> LayerPrediction:
-    layer = Hls4mlLayer(*(node[name] for name in ("inputs", "outputs", "weight_bits", "reuse_factor", "strategy")))
+    layer = _written(node)
     predictions, outside, missing = {}, dict[str, None](), {}
     for name in RESOURCES:
         fit = _fit(content, name, layer)
@@ -109,6 +116,24 @@ def _layer(content: Mapping[str, Any], node: Mapping[str, Any], family: str, clo
         else:
             predictions[name] = Prediction(*(float(fit["always"][name]),) * 3)
     return LayerPrediction(node["name"], node["layer"], predictions, tuple(outside), missing)
+
+
+def _written(node: Mapping[str, Any]) -> Hls4mlLayer:
+    return Hls4mlLayer(*(node[name] for name in ("inputs", "outputs", "weight_bits", "reuse_factor", "strategy")))
+
+
+def _errors(content: Mapping[str, Any], layer: Hls4mlLayer) -> Iterator[str]:
+    """How far off each fit for layers written as `layer` is, on runs of the layer's strategy."""
+    for name in RESOURCES:
+        fit = _fit(content, name, layer)
+        if fit is not None and name in fit["resources"]:
+            row = fit["resources"][name]["cross_validation"]["by_strategy"][layer.strategy]
+            yield (
+                f"{name.upper()} of layers of strategy '{layer.strategy}' whose shape was not fitted: mean error "
+                f"{row['mean_error_percent']:g} %, largest {row['largest_error_percent']:g} %, {row['designs']} "
+                f"designs of {row['shapes']} shapes; fitted to {fit['designs']} designs of strategies "
+                f"{' and '.join(fit['strategies'])}"
+            )
 
 
 def _fit(content: Mapping[str, Any], resource: str, layer: Hls4mlLayer) -> Mapping[str, Any] | None:
@@ -139,8 +164,9 @@ def _beyond(fit: Mapping[str, Any], node: Mapping[str, Any], family: str, clock_
             beyond.append(f"{name.replace('_', ' ')} {given[name]:g}, measured {span}")
     if family != fit["family"]:
         beyond.append(f"device family {family}, measured {fit['family']}")
-    if node["nonzeros"] < node["inputs"] * node["outputs"]:
-        beyond.append("pruned layers are not among the measured designs")
+    zeros = 1 - node["nonzeros"] / given["products"]
+    if zeros > RANDOM_ZEROS / 2 ** node["weight_bits"]:
+        beyond.append(f"{100 * zeros:.0f} % zeros, pruned layers are not among the measured designs")
     return beyond
 
 

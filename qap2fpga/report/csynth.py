@@ -68,6 +68,7 @@ def remarks(found: Part) -> list[str]:
     return [
         f"{known} of {len(found['layers'])} layers are like measured ones: a report is held against these alone",
         *(f"no prediction of {', '.join(names)}: {why}" for why, names in missing.items()),
+        *found["errors"],
         *found["observed"],
     ]
 
@@ -76,10 +77,8 @@ def text(one: Part | None) -> str:
     """A predicted number with its ends: these alone where the layer is unlike the measured ones."""
     if one is None:
         return show.DASH
-    if one["low"] == one["high"]:
-        return f"{one['value']:,.0f}"
-    ends = f"{one['low']:,.0f} to {one['high']:,.0f}"
-    return ends if one["outside"] else f"{one['value']:,.0f} ({ends})"
+    ends, value = show.ends(one["low"], one["high"]), f"{one['value']:,.0f}"
+    return ends if one["outside"] or ends == value else f"{value} ({ends})"
 
 
 def check_stages(report: Part) -> list[Check]:

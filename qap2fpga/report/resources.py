@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from qap2fpga.design import Check
+from qap2fpga.report import show
 
 FITTED = ("lut", "ff")
 # A node is named as the likely cause when it is off by so much of what the whole design is off by.
@@ -39,7 +40,7 @@ def of_another_stage(name: str, stage: str, measured: Part) -> list[Check]:
 def held(title: str, wanted: Part, found: int, why: Callable[[float], str]) -> Check:
     """`found` against the prediction `wanted`; `why` says what is likely the cause of so many times its value."""
     inside = wanted["low"] <= found <= wanted["high"]
-    expected = f"{wanted['value']:,.0f} ({wanted['low']:,.0f} to {wanted['high']:,.0f})"
+    expected = f"{wanted['value']:,.0f} ({show.ends(wanted['low'], wanted['high'])})"
     return Check(title, expected, f"{found:,}", inside, "" if inside else why(found / max(wanted["value"], 1)))
 
 
