@@ -192,7 +192,7 @@ def _csynth(project: HlsProject, request: Request, network: IntegerNetwork, opti
     found = vendor.values(vendor.predict(expected.nodes, request.board.family, project.clock_ns))
     configs = project.details["configs"]
     layers = [{**one, "config": config} for one, config in zip(found["layers"], configs, strict=True)]
-    return {**found, "layers": layers, "part": project.part, "clock_ns": project.clock_ns}
+    return {**found, "layers": layers, "top": project.top, "part": project.part, "clock_ns": project.clock_ns}
 
 
 def _exact(folder: Path) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:

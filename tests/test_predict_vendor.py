@@ -225,6 +225,30 @@ def test_a_file_of_another_version_is_refused(monkeypatch, tmp_path):
     vendor.load.cache_clear()
 
 
+# Jet taggers of hls4ml's tutorial, 16-64-32-32-5, unpruned with 16-bit weights, and with 6-bit ones and a quarter of
+# them left; in the order of the layers LUTs of each, read by eye from the reports.
+TAGGERS = {
+    "unpruned": (16, 1.0, (16, 16, 16, 16), "xcup", (22106, 36592, 18526, 3428)),
+    "pruned": (6, 0.25, (16, 6, 6, 6), "xcup", (7095, 9813, 5882, 959)),
+    "pruned, Zynq": (6, 0.25, (16, 6, 6, 6), "xc7", (6983, 10247, 5503, 1116)),
+}
+
+
+@pytest.mark.parametrize("name", TAGGERS)
+def test_published_networks_are_between_the_ends_of_layers_unlike_the_measured_ones(name):
+    bits, left, inputs, family, stated = TAGGERS[name]
+    shapes = ((16, 64), (64, 32), (32, 32), (32, 5))
+    nodes = [
+        {**NODE, "inputs": one, "outputs": other, "weight_bits": bits, "input_bits": input_bits,
+         "nonzeros": round(left * one * other)}
+        for (one, other), input_bits in zip(shapes, inputs, strict=True)
+    ]  # fmt: skip
+    found = vendor.predict(nodes, family, 5.0)
+    for layer, lut in zip(found.layers, stated, strict=True):
+        assert layer.outside and layer.predictions["lut"].holds(lut)
+    assert found.total["lut"].holds(sum(stated))
+
+
 @pytest.mark.slow
 def test_on_the_command_line(tmp_path):
     model = save(tmp_path / "model.pt")

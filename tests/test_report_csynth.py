@@ -32,7 +32,7 @@ def layer(number: int, name: str, **changes: Any) -> dict[str, Any]:
 
 PREDICTED = {
     "circuit": "hls4ml", "what": "csynth", "tool": "qap2fpga", "version": "1", "stage": "estimate", "of_stage": "hls",
-    "calibrated": False, "part": folders.PART, "clock_ns": 5.0,
+    "calibrated": False, "top": "net", "part": folders.PART, "clock_ns": 5.0,
     "errors": ["LUT: mean error 7 %"],
     "observed": ["observed only, of pairs: 2 to 4 (n = 3)"],
     "total": {"lut": interval(2000.0, 1700.0, 3000.0, "whole networks: 9 measured, 30 are needed")},
@@ -136,6 +136,13 @@ def test_rows_put_predicted_and_stated_beside_bops():
     assert csynth.rows({**report(STATED), "predictions": []}) == []
 
 
+def test_the_ratio_to_a_later_stage_is_told_of_the_same_circuit():
+    assert csynth.ratios(report(STATED, SYNTHESIS, {**SYNTHESIS, "tool": "yosys", "circuit": "rtl"})) == [
+        "of this design: C synthesis / vivado synthesis, LUT 2.27, FF 1.2"
+    ]
+    assert csynth.ratios(report(SYNTHESIS)) == csynth.ratios(report(STATED)) == []
+
+
 @pytest.mark.parametrize(
     ("low", "high", "told"),
     [(0.0, 0.6, "0"), (0.0, 1.0, "0 to 1"), (899.2, 1100.9, "900 to 1,100"), (5.0, 5.0, "5"), (3.2, 3.4, "3")],
@@ -174,8 +181,9 @@ def test_an_import_is_held_against_the_build_that_it_came_from(tmp_path):
     failed = [one for one in found["checks"] if not one["passed"]]
     assert [one["name"] for one in failed] == ["LUT of layer fc2 by C synthesis, as predicted"]
     assert failed[0]["why"].startswith("4.00 times the prediction")
-    # The same results say nothing of a build for another clock or part.
+    # The same results say nothing of a build for another clock, top or part.
     for changes, why in (({"clock_ns": 4.0}, "made for 5 ns, predicted for 4 ns"),
+                         ({"top": "other"}, "a report of net, predicted for other"),
                          ({"part": "xcvu13p-flga2577-2-e"}, "predicted for xcvu13p")):  # fmt: skip
         other = imported({**PREDICTED, **changes})
         assert not [one for one in other["checks"] if "as predicted" in one["name"]]
@@ -206,7 +214,7 @@ def test_real_results_against_a_build(real_data: Path, tmp_path):
     layers = [
         layer(0, f"fc{number}", config=f"config{number}", predictions={"lut": lut}) for number, lut in told.items()
     ]
-    predicted = {**PREDICTED, "layers": layers, "part": "xcu50-fsvh2104-2-e"}
+    predicted = {**PREDICTED, "layers": layers, "top": "myproject", "part": "xcu50-fsvh2104-2-e"}
     request = ImportRequest(place, model=build(tmp_path / "build", predicted), output=tmp_path / "out")
     checks = import_reports(request, lambda text: None)[0][1]["checks"]
     found = {one["name"]: one for one in checks if "as predicted" in one["name"]}

@@ -73,6 +73,23 @@ def remarks(found: Part) -> list[str]:
     ]
 
 
+def ratios(report: Part) -> list[str]:
+    """What C synthesis stated, by what a later stage found of the same design, as what was observed of others is told.
+
+    A circuit that stands in for the design is another one.
+    """
+    first, found = stated(report), list[str]()
+    if first is None:
+        return found
+    for one in report["measurements"]:
+        if one["stage"] in ("synthesis", "routed") and one["circuit"] == first["circuit"]:
+            cells = [(label, first["total"].get(name), one["total"].get(name))
+                     for name, label in show.RESOURCE_NAMES.items()]  # fmt: skip
+            told = [f"{label} {mine / theirs:.3g}" for label, mine, theirs in cells if mine is not None and theirs]
+            found.append(f"of this design: C synthesis / {one['tool']} {one['stage']}, {', '.join(told)}")
+    return found
+
+
 def text(one: Part | None) -> str:
     """A predicted number with its ends: these alone where the layer is unlike the measured ones."""
     if one is None:

@@ -95,7 +95,7 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         layers=layers,
         in_source=bool(layers) and len(layers[0].products) > 3,
         csynth=tuple(csynth.rows(report)),
-        csynth_remarks=() if predicted is None else tuple(csynth.remarks(predicted)),
+        csynth_remarks=() if predicted is None else (*csynth.ratios(report), *csynth.remarks(predicted)),
         columns=tuple(parts.columns(report)),
         parts=tuple(found),
         shares=tuple(parts.shares(found)),

@@ -201,7 +201,9 @@ def _csynth(report: dict[str, Any], predicted: csynth.Part) -> Group:
         table.add_row(escape(row.layer), *cells, _number(row.bops), ratio(row.lut_per_bop))
     outside = [f"{row.layer}, outside the measured range: {', '.join(row.outside)}"
                for row in csynth.rows(report) if row.outside]  # fmt: skip
-    return Group(table, *(f"[dim]{escape(text)}[/]" for text in (*outside, *csynth.remarks(predicted))))
+    return Group(
+        table, *(f"[dim]{escape(text)}[/]" for text in (*outside, *csynth.ratios(report), *csynth.remarks(predicted)))
+    )
 
 
 def _stand_in(report: dict[str, Any]) -> str:

@@ -71,12 +71,15 @@ def collect(
 
 
 def _for_this(predicted: Stored, design: ImportedDesign) -> Stored:
-    """A build's prediction of C synthesis; nothing is held against it that was made for another clock or part."""
+    """A build's prediction of C synthesis; nothing is held against it that is of another top, clock or part."""
     targets = [one.parsed.target_ns for one in design.reports if one.parsed.stage is Stage.HLS]
     unlike = [f"made for {target:g} ns, predicted for {predicted['clock_ns']:g} ns" for target in targets
               if target is not None and abs(target - predicted["clock_ns"]) > CLOCK_TOLERANCE_NS]  # fmt: skip
-    if not same_part(design.part, predicted["part"]):
-        unlike.append(f"made for {design.part}, predicted for {predicted['part']}")
+    for stated, mine, same in (
+        (design.part, predicted["part"], same_part(design.part, predicted["part"])),
+        (design.top, predicted["top"], design.top == predicted["top"]),
+    ):
+        unlike += [] if same else [f"a report of {stated}, predicted for {mine}"]
     if not unlike:
         return predicted
     layers = [{**one, "calibrated": False, "outside": [*one["outside"], *dict.fromkeys(unlike)]}
