@@ -78,6 +78,7 @@ def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
         "backend": backend,
         "design": asdict(made) | {"folder": str(made.folder.resolve().relative_to(request.output.resolve()))},
         "predicted": _predicted(made, network) if isinstance(made, Design) else None,
+        "csynth": _csynth(made, request, network, options) if isinstance(made, HlsProject) else None,
         "interface": interface.describe(made, network, kind, arrays),
         "output_kind": kind,
         "accuracy": _accuracy(network, kind, arrays),
@@ -188,6 +189,18 @@ def _predicted(design: Design, network: IntegerNetwork) -> Stored:
             for node in nodes
         },
     }
+
+
+def _csynth(project: HlsProject, request: Request, network: IntegerNetwork, options: Any) -> Stored:
+    """What C synthesis is expected to state of a project, layer by layer, each with the word that its reports name the
+    layer by."""
+    from qap2fpga.predict import vendor
+
+    expected = backends.get(project.backend).load().expect(network, request.board, options)
+    found = vendor.values(vendor.predict(expected.nodes, request.board.family, project.clock_ns))
+    configs = project.details["configs"]
+    layers = [{**one, "config": config} for one, config in zip(found["layers"], configs, strict=True)]
+    return {**found, "layers": layers, "top": project.top, "part": project.part, "clock_ns": project.clock_ns}
 
 
 def _exact(folder: Path) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:

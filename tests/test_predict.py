@@ -274,8 +274,8 @@ def test_what_finn_expects_needs_no_finn_and_says_what_does_not_fit():
 def test_an_estimate_that_nobody_can_make_is_refused(tmp_path):
     model = tmp_path / "model.pt"
     model.write_bytes(b"")
-    with pytest.raises(QapError, match="hls4ml backend can not be predicted"):
-        estimate_all(model, Widths(), None, None, "hls4ml", [PYNQ], {})
+    with pytest.raises(QapError, match="the finn backend has no option --strategy"):
+        estimate_all(model, Widths(), None, None, "finn", [PYNQ], {"strategy": "latency"})
     with pytest.raises(QapError, match="unknown backend 'fin'"):
         estimate_all(model, Widths(), None, None, "fin", [PYNQ], {})
     with pytest.raises(QapError, match="does not exist"):

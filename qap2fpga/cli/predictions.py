@@ -15,7 +15,7 @@ from qap2fpga.errors import CheckFailed
 
 def estimate(
     model: Model,
-    backend: Annotated[str | None, typer.Option(help="finn or rtl [both]")] = None,
+    backend: Annotated[str | None, typer.Option(help="finn, hls4ml or rtl [all]")] = None,
     board: Annotated[str | None, typer.Option(help="a name that `qap2fpga boards` lists, or a YAML file [all]")] = None,
     bits: Annotated[int | None, typer.Option(help="weight and activation bits, where the file does not say")] = None,
     weight_bits: Bits = None,
@@ -23,8 +23,10 @@ def estimate(
     input_bits: Annotated[int | None, typer.Option(help="bits of the input quantizer, where there is none")] = None,
     input_data: Annotated[Path | None, typer.Option(help="as for build")] = None,
     input_range: Annotated[str | None, typer.Option(help="LOW,HIGH of the inputs, where there are no data")] = None,
-    clock: Annotated[float | None, typer.Option(help="rtl: ns that the pipeline is cut for [the board's]")] = None,
+    clock: Annotated[float | None, typer.Option(help="rtl, hls4ml: ns to aim at [the board's]")] = None,
     target_fps: Annotated[float | None, typer.Option(help="finn: vectors a second to reach")] = None,
+    strategy: Annotated[str | None, typer.Option(help="hls4ml: as for build [latency]")] = None,
+    reuse_factor: Annotated[int | None, typer.Option(help="hls4ml: as for build [1]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the numbers as JSON")] = False,
 ) -> None:
     """Predict size and speed of MODEL from the network alone, before anything is generated."""
@@ -40,7 +42,7 @@ def estimate(
         input_bits,
     )
     chosen = [boards.load(name) for name in ([board] if board else boards.names())]
-    given = {"clock": clock, "target_fps": target_fps}
+    given = {"clock": clock, "target_fps": target_fps, "strategy": strategy, "reuse_factor": reuse_factor}
     found = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, given)
     if as_json:
         print(json.dumps(table.values(found), indent=2))

@@ -9,9 +9,10 @@ from typing import Any
 
 from qap2fpga import backends
 from qap2fpga.board import Board
+from qap2fpga.design import Stage
 from qap2fpga.errors import CheckFailed, QapError
 from qap2fpga.network import IntegerNetwork
-from qap2fpga.predict import calibration
+from qap2fpga.predict import calibration, vendor
 from qap2fpga.predict.calibration import Calibration, Prediction
 
 RESOURCES = ("lut", "ff", "dsp", "bram18")
@@ -23,6 +24,8 @@ class Estimate:
 
     `predictions` are by resource, and `latency_cycles` and `interval_cycles`; `calibrated` says whether their
     intervals rest on measured designs of this generator: without that, a number stands alone, as if it were exact.
+    They are about the numbers of stage `of_stage`. Where that is 'hls', `csynth` says what is known layer by layer,
+    resources that nothing predicts are not among the predictions, and `interval_cycles` is what the code asks for.
     """
 
     backend: str
@@ -30,11 +33,14 @@ class Estimate:
     predictions: dict[str, Prediction]
     calibrated: bool
     refused: str = ""
+    of_stage: str = Stage.SYNTHESIS
+    csynth: vendor.Csynth | None = None
 
     @property
     def fits(self) -> bool | None:
-        """Whether the highest value of every resource is within the board; None if it was refused."""
-        if self.refused:
+        """Whether the highest value of every resource is within the board; None if it was refused, and for what C
+        synthesis states: that is several times what synthesis finds."""
+        if self.refused or self.csynth is not None:
             return None
         return all(self.predictions[name].high <= getattr(self.board, name) for name in RESOURCES)
 
@@ -47,6 +53,11 @@ def estimate(network: IntegerNetwork, backend: str, board: Board, options: Any) 
         raise
     except QapError as error:
         return Estimate(backend, board, {}, False, str(error))
+    if backend == vendor.BACKEND:
+        clock = options.clock or board.clock_ns
+        found = vendor.predict(expected.nodes, board.family, clock)
+        interval = Prediction(*(float(expected.interval_cycles),) * 3)
+        return Estimate(backend, board, {**found.total, "interval_cycles": interval}, False, "", Stage.HLS, found)
     cycles = {name: getattr(expected, name) for name in ("latency_cycles", "interval_cycles")}
     made = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network))
     exact = {name: Prediction(value, value, value) for name, value in cycles.items() if value is not None}
