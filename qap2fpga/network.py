@@ -212,7 +212,7 @@ class Ranges:
         return width(int(low.min()), int(high.max()))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class IntegerNetwork:
     """The one reference of every backend. Layers run in order; the last one's activation may be `Logits`.
 

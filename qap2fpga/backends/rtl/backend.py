@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +101,8 @@ def circuit(
     modules: list[Module] = []
     nodes: list[dict[str, Any]] = []
     lanes = [(network.input.low, network.input.high)] * network.inputs
-    for index, (one, reach) in enumerate(zip(network.layers, network.ranges, strict=True)):
-        final = one is network.layers[-1]
-        graph = solver.solve(one.weights, *reach.inputs, one.name)
-        forms = None
-        if not (final and options.output_kind == "accumulators"):
-            forms = choose(one, graph, reach)
+    solved = _solved(network, options.output_kind)
+    for index, (one, reach, (graph, forms)) in enumerate(zip(network.layers, network.ranges, solved, strict=True)):
         ends = _lanes(one, reach, levels=forms is not None)
         module = layer.build(f"layer{index}_{_slug(one.name)}", one, graph, forms, lanes, ends, clock, delays)
         modules.append(module)
@@ -119,6 +116,17 @@ def circuit(
         lanes = list(end.outputs)
     nodes.append({"name": TOP, "layer": "", **estimates.handshake(sum(module.stages for module in modules))})
     return Circuit(tuple(modules), tuple(lanes), clock, nodes)
+
+
+@lru_cache(maxsize=2)
+def _solved(network: IntegerNetwork, output_kind: str) -> tuple[tuple[adders.AdderGraph, list[Form] | None], ...]:
+    """Adders and requantizers of every layer. They depend on no board: an estimate for all boards needs them once."""
+    found = []
+    for one, reach in zip(network.layers, network.ranges, strict=True):
+        graph = solver.solve(one.weights, *reach.inputs, one.name)
+        bare = one is network.layers[-1] and output_kind == "accumulators"
+        found.append((graph, None if bare else choose(one, graph, reach)))
+    return tuple(found)
 
 
 def choose(one: DenseLayer, graph: adders.AdderGraph, reach: Ranges) -> list[Form]:
