@@ -222,12 +222,14 @@ def test_a_fault_in_the_block_design_is_found_by_the_stand_ins(tmp_path: Path, o
 @pytest.mark.parametrize("step, mode, what", [
     ("system", "fail", "failed (1): ERROR: [HLS 214-157]"), ("system", "licence", "no licence"),
     ("system", "disk", "the disk is full"), ("system", "part", "the part xc7z020clg400-1 is not installed"),
-    ("system", "crash", "it crashed (signal 11)"), ("system", "noreport", "it ended without an error, but wrote no project (zynq/zynq.xpr)"),
+    ("system", "crash", "it crashed (signal 11)"),
+    ("system", "noreport", "it ended without an error, but wrote no project (zynq/zynq.xpr)"),
     ("bitstream", "fail", "failed (1)"), ("bitstream", "killed", "it crashed (signal 9)"),
     ("bitstream", "run", "failed (1): ERROR: [Place 30-487] The packing of instances"),
     ("bitstream", "runlicence", "no licence: ERROR: [Common 17-345]"),
     ("bitstream", "runmemory", "a memory's content was not found: ERROR: qap2fpga: could not open $readmem"),
-    ("bitstream", "noreport", "it ended without an error, but wrote no report"), ("bitstream", "nothing", "it ended with code 0: it printed nothing"),
+    ("bitstream", "noreport", "it ended without an error, but wrote no report"),
+    ("bitstream", "nothing", "it ended with code 0: it printed nothing"),
     ("bitstream", "stop", "it ended half-way"),
 ])  # fmt: skip
 def test_every_failure_is_one_message_and_the_next_run_resumes(
