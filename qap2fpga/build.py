@@ -15,7 +15,7 @@ from qap2fpga.report import content
 from qap2fpga.report.content import Results
 from qap2fpga.request import STAGES, Request
 from qap2fpga.stages import BuildFolder, digest
-from qap2fpga.synth.vendor import system
+from qap2fpga.synth.vendor import CAVEAT, system
 
 
 def build(request: Request, progress: Progress) -> dict[str, Any]:
@@ -35,7 +35,9 @@ def plan(request: Request, progress: Progress) -> str:
     """Generate, and say what AMD's tools would be asked to do then, installed or not."""
     build(replace(request, until="generate"), progress)
     made = work.plan_vendor(request, stages.stored(request.output, "generate"), installed=False)
-    return "AMD's tools have nothing to do" if made is None else "\n".join([made.text, *made.missing])
+    if made is None:
+        return "AMD's tools have nothing to do"
+    return "\n".join([made.text, *made.missing, f"Note: {CAVEAT}."])
 
 
 def _require(request: Request) -> None:

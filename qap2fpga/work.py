@@ -184,6 +184,7 @@ def run_vendor(plan: Plan, output: Path, say: Say) -> list[Stored]:
     """What each step of AMD's tools found. A bitstream goes beside its driver."""
     from qap2fpga.synth import vendor
 
+    say(vendor.CAVEAT)
     found = vendor.run(plan, progress=say)
     for name in overlay(plan):
         shutil.copyfile(plan.folder / "overlay" / Path(name).name, output / name)

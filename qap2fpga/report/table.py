@@ -174,7 +174,7 @@ def _multiplications(report: dict[str, Any]) -> Group:
 
 
 # Steps of AMD's tools that leave a measurement; in the report both are in the order of the steps.
-MEASURING = ("csynth", "synth", "route", "bitstream")
+MEASURING = ("csynth", "synth", "route", "bitstream", "finn")
 
 
 def _vendor(report: dict[str, Any]) -> Group:

@@ -13,7 +13,8 @@ from pathlib import Path
 from qap2fpga.design import Measurement, Simulation, Stage
 from qap2fpga.errors import CheckFailed
 from qap2fpga.synth.reports import Parsed, read
-from qap2fpga.synth.vendor.steps import COSIM, CSYNTH, VIVADO_STEPS, Plan, Step, report_of
+from qap2fpga.synth.vendor import shell
+from qap2fpga.synth.vendor.steps import COSIM, CSYNTH, SHELL_STEP, VIVADO_STEPS, Plan, Step, report_of
 from qap2fpga.synth.vendor.tool import Tool
 
 # The HLS tools print the period with two digits behind the point.
@@ -21,7 +22,9 @@ CLOCK_TOLERANCE_NS = 0.006
 COUNTED = re.compile(r"^qap2fpga: (\d+) vectors, (\d+) outputs differ$", re.MULTILINE)
 # A processor divides its own clock for the logic, and hits few periods exactly.
 DIVIDED_CLOCK = 0.02
-STAGES = {"csynth": Stage.HLS, "synth": Stage.SYNTHESIS, "route": Stage.ROUTED, "bitstream": Stage.ROUTED}
+DIVIDED = ("bitstream", SHELL_STEP)
+STAGES = {"csynth": Stage.HLS, "synth": Stage.SYNTHESIS, "route": Stage.ROUTED, "bitstream": Stage.ROUTED,
+          SHELL_STEP: Stage.ROUTED}  # fmt: skip
 # Said with every number: nobody has run these flows with the real tools yet.
 CAVEAT = "this flow was tried against stand-ins of AMD's tools only"
 
@@ -59,6 +62,8 @@ def read_result(plan: Plan, step: Step, tool: Tool, log: Path) -> Result:
         return _cosim(plan, step, tool)
     if step.name in ("export", "system"):
         return Result(step.name, tool.title, tool.version)
+    if step.name == SHELL_STEP:
+        return _shell(plan, step, tool)
     return _vivado(plan, step, tool)
 
 
@@ -66,7 +71,7 @@ def require_same(plan: Plan, step: Step, path: str, found: Parsed, *, clock: boo
     """Raise `CheckFailed` unless the report is of the step's top and stage, and of the plan's part and clock."""
     wrong = []
     stage = STAGES[step.name]
-    tolerance = plan.clock_ns * DIVIDED_CLOCK if step.name == "bitstream" else CLOCK_TOLERANCE_NS
+    tolerance = plan.clock_ns * DIVIDED_CLOCK if step.name in DIVIDED else CLOCK_TOLERANCE_NS
     if found.design != step.top:
         wrong.append(f"is of '{found.design}', not of '{step.top}'")
     if found.part is None or not same_part(found.part, plan.part):
@@ -143,6 +148,13 @@ def _vivado(plan: Plan, step: Step, tool: Tool) -> Result:
         raise CheckFailed(f"the report {plan.folder / paths['utilization']} states no resources", "build again")
     measurement = replace(measurement, parts=dict(found["hierarchy"].parts))
     return _result(step, tool, found["timing"], measurement, tuple(paths.values()))
+
+
+def _shell(plan: Plan, step: Step, tool: Tool) -> Result:
+    """Resources as FINN tells them of the routed system, the clock from Vivado's own report of it."""
+    found, timing = read(plan.folder / shell.RESOURCES), read(plan.folder / shell.TIMING)
+    require_same(plan, step, shell.TIMING, timing, clock=True)
+    return _result(step, tool, timing, found.measurement, (shell.RESOURCES, shell.TIMING))
 
 
 def _result(step: Step, tool: Tool, found: Parsed, measured: Measurement | None, reports: tuple[str, ...]) -> Result:

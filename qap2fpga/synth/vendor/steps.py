@@ -8,6 +8,7 @@ are those of `flows/hls4ml` and `flows/vivado` as they stand; `settings.tcl` bes
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from qap2fpga.board import Board
 from qap2fpga.design import Design
 from qap2fpga.errors import QapError, nearest
 from qap2fpga.files import cannot_write, shipped, write_atomically
-from qap2fpga.synth.vendor import contents, system
+from qap2fpga.synth.vendor import contents, shell, system
 from qap2fpga.synth.vendor.contents import SOLUTION, VECTORS, Value, tcl_settings
 from qap2fpga.synth.vendor.tool import PROGRAMS, Kind, Tool, Tools, absent
 
@@ -25,14 +26,17 @@ HLS_STEPS = ("csim", "csynth", "cosim", "export")
 # The design alone, without pins; and in a Zynq, with a DMA.
 VIVADO_STEPS = ("synth", "route")
 SYSTEM_STEPS = ("system", "bitstream")
+# The same by FINN's own builder, with its shell.
+SHELL_STEP = "finn"
 # Hours, and of use on its own board only: asked for by name.
-UNUSUAL = ("route", *SYSTEM_STEPS)
+UNUSUAL = ("route", *SYSTEM_STEPS, SHELL_STEP)
 # What a step needs to have run before it; "synth" and "system" need it for an HLS project only.
 AFTER = {"cosim": "csynth", "export": "csynth", "synth": "csynth", "route": "synth", "system": "export",
          "bitstream": "system"}  # fmt: skip
 TIME_LIMITS_S = {
     "csim": 1800.0, "csynth": 4 * 3600.0, "cosim": 4 * 3600.0, "export": 3600.0, "synth": 4 * 3600.0,
     "route": 8 * 3600.0, "system": 3600.0, "bitstream": 12 * 3600.0,
+    SHELL_STEP: 24 * 3600.0,
 }  # fmt: skip
 CSYNTH, COSIM = "reports/csynth.xml", "reports/cosim.rpt"
 
@@ -95,9 +99,9 @@ def plan(
 ) -> Plan:
     """Write what the steps need into `folder`, and say what they are; nothing is run.
 
-    `steps` are names of `HLS_STEPS` (an HLS project only), `VIVADO_STEPS` and `SYSTEM_STEPS`; by default all but
-    `UNUSUAL`. The clock is the project's own, else the board's. Raises `QapError` for steps that can not be done, or a
-    folder that can not be written. A tool that is absent is no error here: see `Plan.missing`.
+    `steps` are names of `HLS_STEPS` (an HLS project only), `VIVADO_STEPS`, `SYSTEM_STEPS` and `SHELL_STEP`; by
+    default all but `UNUSUAL`. The clock is the project's own, else the board's. Raises `QapError` for steps that can
+    not be done, or a folder that can not be written. A tool that is absent is no error here: see `Plan.missing`.
     """
     hls = isinstance(made, HlsProject)
     chosen = _choose(steps, hls)
@@ -108,19 +112,28 @@ def plan(
         raise QapError(f"{board.name} has the part {part}, which is not AMD's", "choose a board with a part of AMD")
     whole = any(name in SYSTEM_STEPS for name in chosen)
     processor = system.processor(board) if whole else ""
+    if SHELL_STEP in chosen and isinstance(made, Design):
+        shell.require(made, board)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files = contents.take(made, folder)
         values: dict[str, Value] = {"top": made.top, "part": part, "clock_ns": clock_ns, "clock": "ap_clk"}
         values |= contents.settings(made)
         around = system.write(made, board, processor, clock_ns, folder) if whole else ()
+        for_finn: tuple[str, ...] = ()
+        if SHELL_STEP in chosen and isinstance(made, Design):
+            for_finn = shell.write(made, board, clock_ns, folder)
         write_atomically(folder / "settings.tcl", tcl_settings(values))
         for source in ("hls4ml", "vivado") if hls else ("vivado",):
             for script in sorted((shipped("flows") / source).glob("*.tcl")):
                 write_atomically(folder / script.name, script.read_text())
     except OSError as error:
         raise cannot_write(folder, error) from error
-    made_steps = tuple(_step(name, made.top, files, around, tools, limits[name], hls) for name in chosen)
+    made_steps = tuple(
+        _shell_step(for_finn, limits[name]) if name == SHELL_STEP
+        else _step(name, made.top, files, around, tools, limits[name], hls)
+        for name in chosen
+    )  # fmt: skip
     vectors = len((folder / VECTORS).read_text().splitlines()) if hls else 0
     return Plan(folder, made.top, part, clock_ns, made_steps, tools, vectors)
 
@@ -137,7 +150,7 @@ def usual_steps(kinds: Collection[Kind], *, hls: bool) -> tuple[str, ...]:
 
 def _choose(steps: Sequence[str] | None, hls: bool) -> tuple[str, ...]:
     """The steps in their order. Raises `QapError` for unknown ones, and for one without what it builds on."""
-    known = (*(HLS_STEPS if hls else ()), *VIVADO_STEPS, *SYSTEM_STEPS)
+    known = (*(HLS_STEPS if hls else ()), *VIVADO_STEPS, *SYSTEM_STEPS, *(() if hls else (SHELL_STEP,)))
     wanted = [name for name in known if name not in UNUSUAL] if steps is None else list(steps)
     for name in wanted:
         if name not in known:
@@ -172,6 +185,11 @@ def _step(
         limit_s,
         before,
     )
+
+
+def _shell_step(files: tuple[str, ...], limit_s: float) -> Step:
+    command = (sys.executable, shell.SCRIPT)
+    return Step(SHELL_STEP, shell.TOP, Kind.VIVADO, command, files, shell.REPORTS, shell.FILES, limit_s)
 
 
 def report_of(step: str, kind: str) -> str:
