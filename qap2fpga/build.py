@@ -15,7 +15,7 @@ from qap2fpga.report import content
 from qap2fpga.report.content import Results
 from qap2fpga.request import STAGES, Request
 from qap2fpga.stages import BuildFolder, digest
-from qap2fpga.synth.vendor import CAVEAT, system
+from qap2fpga.synth.vendor import CAVEAT, shell, system
 
 
 def build(request: Request, progress: Progress) -> dict[str, Any]:
@@ -49,6 +49,8 @@ def _require(request: Request) -> None:
         raise QapError(f"unknown stage '{request.until}'", f"known: {', '.join(STAGES)}")
     if "system" in (request.vendor or ()):
         system.processor(request.board)
+    if "finn" in (request.vendor or ()):
+        shell.require(request.backend, request.board)
     backend = backends.get(request.backend)
     if backend.stand_in and request.reaches("generate"):
         backend.load().require(None, request.options, simulate=request.reaches("simulate"))

@@ -83,6 +83,8 @@ def test_the_driver_follows_the_board(model, tmp_path):
 def test_a_bitstream_for_a_board_without_a_processor_is_refused_before_any_work(model, tmp_path):
     with pytest.raises(QapError, match=r"vcu118 has no processor beside its logic \(xcvu9p-flga2104-2L-e\)"):
         run(request(model, tmp_path / "b", "vcu118", vendor=STEPS, until="synthesize"))
+    with pytest.raises(QapError, match="FINN's builder does not take a design of the hls4ml backend"):
+        run(request(model, tmp_path / "b", backend="hls4ml", vendor=("finn",), until="synthesize"))
     assert not (tmp_path / "b").exists()
 
 

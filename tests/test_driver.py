@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import json
 import subprocess
@@ -207,6 +208,11 @@ def test_throughput_is_measured(tmp_path):
     assert rates["hardware"] > 0 and rates["all"] > 0
     # Three cycles of the core, three slots of a byte: the answer's words are the most, 4 slots of 2 bytes.
     assert rates["expected"] == 1e9 / (10.0 * 3)
+
+
+def test_a_boards_older_python_reads_it():
+    """PYNQ 2.7 has Python 3.8."""
+    ast.parse((ROOT / "flows" / "driver" / "driver.py").read_text(), feature_version=(3, 8))
 
 
 def test_the_command_line_asks_for_pynq(tmp_path):

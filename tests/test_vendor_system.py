@@ -202,6 +202,7 @@ def test_an_older_vivado_keeps_the_description_elsewhere(tmp_path: Path, monkeyp
     ("assign_bd_address\n", "", "not mapped"), ("validate_bd_design\n", "", "is not validated"),
     ("    stream/aclk\n", "", "'/stream/aclk' is not connected"), ("dma/axi_resetn", "", "not connected"),
     ("CONFIG.PCW_USE_S_AXI_HP0 1", "", "No interface pins matched 'ps/S_AXI_HP0'"),
+    ("CONFIG.c_include_sg 0", "CONFIG.c_include_sgg 0", "'dma' has no property 'CONFIG.c_include_sgg'"),
     ("xilinx.com:ip:axi_dma:*", "xilinx.com:ip:axi_dna:*", "catalogue has no block xilinx.com:ip:axi_dna:*"),
     ("-reference qap_stream", "-reference qap_steam", "module 'qap_steam' is not in the project"),
     ("connect_pins ps/$ps(reset) reset/ext_reset_in", "connect_pins ps/$ps(reset) reset/aclk", "No pins matched"),

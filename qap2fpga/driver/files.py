@@ -53,7 +53,7 @@ def edges(network: IntegerNetwork) -> np.ndarray:
     Wide quantizers are sampled.
     """
     source = network.input
-    span = np.unique(np.linspace(source.low - 2, source.high + 2, 4096).round())
+    span = np.unique(np.linspace(source.low - 2, source.high + 2, 512).round())
     levels = np.concatenate([span, span + 0.5])[:, None]
     exact = (levels * np.asarray(source.scale) + np.asarray(source.offset)).astype(np.float32)
     columns = np.broadcast_to(exact, (len(exact), network.inputs))

@@ -14,7 +14,7 @@ from qap2fpga.simulate import template
 
 TOP = "qap_stream"
 WORD = 8 * WORD_BYTES
-# Frames that an HLS tool's block can hold before their results are taken: its latency, and some more.
+# An HLS tool's block works on 2**LOG_DEPTH frames at most; a deeper pipeline would wait for their results to be taken.
 LOG_DEPTH = 5
 
 

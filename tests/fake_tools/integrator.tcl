@@ -19,6 +19,13 @@ array set switches {
     M_AXI_GP0 CONFIG.PCW_USE_M_AXI_GP0 S_AXI_HP0 CONFIG.PCW_USE_S_AXI_HP0
     M_AXI_HPM0_FPD CONFIG.PSU__USE__M_AXI_GP0 S_AXI_HP0_FPD CONFIG.PSU__USE__S_AXI_GP2
 }
+# The properties of the blocks that a script may set.
+set knobs {
+    PCW_USE_M_AXI_GP0 PCW_USE_S_AXI_HP0 PCW_FPGA0_PERIPHERAL_FREQMHZ PSU__USE__M_AXI_GP0 PSU__USE__M_AXI_GP1
+    PSU__USE__M_AXI_GP2 PSU__USE__S_AXI_GP2 PSU__FPGA_PL0_ENABLE PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ NUM_SI NUM_MI
+    c_include_sg c_sg_include_stscntrl_strm c_sg_length_width c_addr_width c_m_axi_mm2s_data_width
+    c_m_axis_mm2s_tdata_width c_m_axi_s2mm_data_width
+}
 set bd [dict create name "" cells {} nets {} streams {} assigned 0 validated 0]
 set project {}
 set catalogue {}
@@ -54,6 +61,7 @@ proc set_property {args} {
             need {$value in [split [setting FAKE_BOARDS]]} "\[Board 49-71\] there is no board part '$value'"
         } elseif {[string match CONFIG.* $name]} {
             need_cell $object
+            need {[string range $name 7 end] in $::knobs} "\[BD 41-1276\] '$object' has no property '$name'"
             dict set ::bd cells $object properties $name $value
         } elseif {$name eq "ip_repo_paths"} {
             need {[file isdirectory $value]} "\[IP_Flow 19-2248\] there is no folder '$value'"

@@ -40,10 +40,10 @@ REPORTS = {
 FILES = {"bitstream": ("finn_shell/bitfile/finn-accel.bit",)}
 
 
-def require(design: Design, board: Board) -> None:
-    """Raise `QapError` for a design or a board that FINN's builder does not take."""
-    if design.backend != "finn":
-        raise QapError(f"FINN's builder does not take a design of the {design.backend} backend", "choose another step")
+def require(backend: str, board: Board) -> None:
+    """Raise `QapError` for the design of a backend, or a board, that FINN's builder does not take."""
+    if backend != "finn":
+        raise QapError(f"FINN's builder does not take a design of the {backend} backend", "choose another step")
     if BOARDS.get(board.name) is None:
         raise QapError(f"FINN has no shell for {board.name}", f"choose one of {', '.join(BOARDS)}")
 

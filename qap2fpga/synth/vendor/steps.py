@@ -113,7 +113,7 @@ def plan(
     whole = any(name in SYSTEM_STEPS for name in chosen)
     processor = system.processor(board) if whole else ""
     if SHELL_STEP in chosen and isinstance(made, Design):
-        shell.require(made, board)
+        shell.require(made.backend, board)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files = contents.take(made, folder)

@@ -19,7 +19,7 @@ from qap2fpga.synth.vendor.contents import SOLUTION, Value, tcl_settings
 # Vivado's blocks of the processors, by what the part's name begins with.
 PROCESSORS = {r"xc7z": "processing_system7", r"xczu|xck2[46]": "zynq_ultra_ps_e"}
 WRAPPER = "system_wrapper"
-BITSTREAM, HANDOFF, PLATFORM = "overlay/network.bit", "overlay/network.hwh", "overlay/network.xsa"
+BITSTREAM, HANDOFF = "overlay/network.bit", "overlay/network.hwh"
 # Where HLS tools leave the block that they export, depending on their version.
 ARCHIVES = (f"{SOLUTION}/impl/ip/*.zip", f"{SOLUTION}/impl/*.zip", f"{SOLUTION}/impl/*/*.zip")
 SETTINGS = "system_settings.tcl"
