@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -143,3 +146,24 @@ def test_the_ports_of_the_stream_are_those_of_the_block_design():
     text = stream.verilog(design)
     assert "ASSOCIATED_BUSIF s_axis:m_axis" in text and text.count("qap_dma_in #(.WORD(64), .BEAT(16), .SLOT(16))") == 1
     assert "core_start" not in text and stream.modules(design) == ("qap_dma.v",)
+
+
+CHECK = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+commands = f"read_verilog {sys.argv[1]}; hierarchy -check; proc; check -assert; select -assert-none t:$dlatch*"
+for command in commands.split("; "):
+    libyosys.run_pass(command, design)
+"""
+
+
+@pytest.mark.parametrize("name", ["qap_dma.v", "qap_hls.v"])
+def test_the_stream_is_plain_verilog_without_latches(name, tmp_path):
+    """Yosys' own reader takes Verilog-2005 alone, and a module reference of Vivado's block designs wants no more."""
+    source = shipped("flows") / "vivado" / name
+    command = [sys.executable, "-c", CHECK]
+    done = subprocess.run([*command, source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and f"Generating RTLIL representation for module `\\{name[:-2]}" in done.stdout
+    (tmp_path / "latch.v").write_text("module m(input g, d, output reg q); always @* if(g) q = d; endmodule")
+    assert subprocess.run([*command, tmp_path / "latch.v"], capture_output=True, check=False).returncode != 0
