@@ -16,10 +16,16 @@ from qap2fpga.files import shipped
 # Yosys' `synth_xilinx -family` names, and the DSP cell each family has.
 FAMILIES = {"xc7": "DSP48E1", "xcu": "DSP48E2", "xcup": "DSP48E2"}
 
+# Keys that a board file may leave out.
+OPTIONAL = ("board_part",)
+
 
 @dataclass(frozen=True)
 class Board:
-    """One target. `clock_ns` is the period that designs are made for; resources are the whole part's."""
+    """One target. `clock_ns` is the period that designs are made for; resources are the whole part's.
+
+    `board_part` names Vivado's board files without their version; empty where there are none, or no need of them.
+    """
 
     name: str
     title: str
@@ -31,6 +37,7 @@ class Board:
     dsp: int
     bram18: int
     source: str
+    board_part: str = ""
 
     @property
     def dsp_cell(self) -> str:
@@ -67,11 +74,11 @@ def _parse(content: Any, path: Path) -> Board:
     for key in content:
         if key not in kinds:
             raise QapError(f"{path}: unknown key '{key}'", nearest(str(key), kinds))
-    missing = [key for key in kinds if key not in content]
+    missing = [key for key in kinds if key not in content and key not in OPTIONAL]
     if missing:
         raise QapError(f"{path}: missing {', '.join(missing)}", "see docs/add-a-board.md for what each means")
-    for key, kind in kinds.items():
-        value = content[key]
+    for key, value in content.items():
+        kind = kinds[key]
         good = isinstance(value, str) if kind == "str" else isinstance(value, (int, float)) and 0 < value < math.inf
         if not good or (kind == "int" and not isinstance(value, int)) or isinstance(value, bool):
             wanted = {"str": "a text", "int": "a whole number above 0", "float": "a number above 0"}[kind]

@@ -15,6 +15,7 @@ from qap2fpga.report import content
 from qap2fpga.report.content import Results
 from qap2fpga.request import STAGES, Request
 from qap2fpga.stages import BuildFolder, digest
+from qap2fpga.synth.vendor import CAVEAT, shell, system
 
 
 def build(request: Request, progress: Progress) -> dict[str, Any]:
@@ -34,7 +35,9 @@ def plan(request: Request, progress: Progress) -> str:
     """Generate, and say what AMD's tools would be asked to do then, installed or not."""
     build(replace(request, until="generate"), progress)
     made = work.plan_vendor(request, stages.stored(request.output, "generate"), installed=False)
-    return "AMD's tools have nothing to do" if made is None else "\n".join([made.text, *made.missing])
+    if made is None:
+        return "AMD's tools have nothing to do"
+    return "\n".join([made.text, *made.missing, f"Note: {CAVEAT}."])
 
 
 def _require(request: Request) -> None:
@@ -44,6 +47,10 @@ def _require(request: Request) -> None:
             raise QapError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}", "check the path")
     if request.until not in STAGES:
         raise QapError(f"unknown stage '{request.until}'", f"known: {', '.join(STAGES)}")
+    if "system" in (request.vendor or ()):
+        system.processor(request.board)
+    if "finn" in (request.vendor or ()):
+        shell.require(request.backend, request.board)
     backend = backends.get(request.backend)
     if backend.stand_in and request.reaches("generate"):
         backend.load().require(None, request.options, simulate=request.reaches("simulate"))
@@ -85,8 +92,9 @@ def _stages(request: Request, folder: BuildFolder) -> Results:
         title = f"relax: requantizers within {request.tolerance} of an exact step"
         relaxed = folder.stage("relax", title, key, lambda say: work.relax(request, say), (work.RELAXED,))
         results = replace(results, relaxed=relaxed)
+    files = (name, "driver") if system.has_processor(request.board) else (name,)
     made = folder.stage(
-        "generate", f"generate: {name}", key, lambda say: work.generate(request, name, request.options, say), (name,)
+        "generate", f"generate: {name}", key, lambda say: work.generate(request, name, request.options, say), files
     )
     results = replace(results, made=made)
     if backends.get(name).stand_in:
@@ -104,8 +112,14 @@ def _vendor(request: Request, folder: BuildFolder, key: str, results: Results) -
         return results
     # Each step is resumed by what it depends on itself; here it is about the report.
     key = digest(key, plan.text, [tool and tool.version for tool in (plan.tools.hls, plan.tools.vivado)])
+    made = results.made
+    if "system" in (request.vendor or ()) and not plan.missing and results.circuit is made:
+        title = "simulate: from DMA word to DMA word"
+        compare = ("dma", title, key, lambda say: work.simulate_dma(request, made, say))
+        results = replace(results, dma=folder.stage(*compare))
     title = f"vendor: {', '.join(step.name for step in plan.steps)}"
-    return replace(results, vendor=folder.stage("vendor", title, key, lambda say: work.run_vendor(plan, say)))
+    run = ("vendor", title, key, lambda say: work.run_vendor(plan, request.output, say), work.overlay(plan))
+    return replace(results, vendor=folder.stage(*run))
 
 
 def _c_and_stand_in(request: Request, folder: BuildFolder, key: str, results: Results) -> Results:

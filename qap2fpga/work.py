@@ -26,6 +26,8 @@ Stored = dict[str, Any]
 MODEL_FILES = ("model.qonnx.onnx", "network.lowered.npz", "network.npz", "vectors.npz")
 RELAXED = "network.relaxed.npz"
 NETLIST_VECTORS = 256
+# Vectors of a DMA's transfer, of which there are several.
+DMA_BATCH = 13
 
 
 def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
@@ -74,8 +76,10 @@ def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     kind = request.output_kind
+    driver = _driver(request, made, network, arrays) if backend == request.backend else None
     return {
         "backend": backend,
+        "driver": driver,
         "design": asdict(made) | {"folder": str(made.folder.resolve().relative_to(request.output.resolve()))},
         "predicted": _predicted(made, network) if isinstance(made, Design) else None,
         "csynth": _csynth(made, request, network, options) if isinstance(made, HlsProject) else None,
@@ -83,6 +87,22 @@ def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
         "output_kind": kind,
         "accuracy": _accuracy(network, kind, arrays),
     }
+
+
+def _driver(
+    request: Request, made: Design | HlsProject, network: IntegerNetwork, arrays: dict[str, np.ndarray]
+) -> list[str] | None:
+    """The files of the folder `driver/`; None, and no folder, for a board without a processor."""
+    from qap2fpga.driver import files
+    from qap2fpga.synth.vendor import system
+
+    folder = request.output / files.FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    if not system.has_processor(request.board):
+        return None
+    vectors = arrays["recorded"] if len(arrays["recorded"]) else arrays["random"]
+    files.write(made, network, request.output_kind, request.board, request.model.stem, vectors, folder)
+    return sorted(path.name for path in folder.iterdir())
 
 
 def simulate_c(request: Request, made: Stored, say: Say) -> list[Stored]:
@@ -161,11 +181,33 @@ def plan_vendor(request: Request, made: Stored, *, installed: bool = True) -> Pl
     return vendor.plan(design, board, request.output / "vendor", found, steps=steps)
 
 
-def run_vendor(plan: Plan, say: Say) -> list[Stored]:
-    """What each step of AMD's tools found."""
+def run_vendor(plan: Plan, output: Path, say: Say) -> list[Stored]:
+    """What each step of AMD's tools found. A bitstream goes beside its driver."""
     from qap2fpga.synth import vendor
 
-    return [asdict(one) for one in vendor.run(plan, progress=say)]
+    say(vendor.CAVEAT)
+    found = vendor.run(plan, progress=say)
+    for name in overlay(plan):
+        shutil.copyfile(plan.folder / "overlay" / Path(name).name, output / name)
+    return [asdict(one) for one in found]
+
+
+def overlay(plan: Plan) -> tuple[str, ...]:
+    """What the plan's bitstream leaves beside the driver, relative to the build's folder."""
+    made = any(step.name == "bitstream" for step in plan.steps)
+    return ("driver/network.bit", "driver/network.hwh") if made else ()
+
+
+def simulate_dma(request: Request, made: Stored, say: Say) -> list[Stored]:
+    """The design with the stream around it, from the words of the DMA to its words, on some of the vectors."""
+    from qap2fpga.simulate import dma
+
+    network, arrays = _load(request)
+    vectors = _spread(arrays, NETLIST_VECTORS)
+    vectors = vectors[: len(vectors) // DMA_BATCH * DMA_BATCH]
+    expected = reference.outputs(network, request.output_kind, vectors)
+    design, folder = _design(made, request.output), request.output / "dma"
+    return [asdict(one) for one in dma.simulate(design, vectors, expected, folder, batch=DMA_BATCH, progress=say)]
 
 
 def _predicted(design: Design, network: IntegerNetwork) -> Stored:

@@ -74,7 +74,7 @@ def test_an_unknown_board_gets_the_nearest(name: str, hint: str) -> None:
     ("changes", "what", "cure"),
     [
         ({"luts": 3}, "unknown key 'luts'", "did you mean 'lut'?"),
-        ({"name": "x"}, "unknown key 'name'", "known: bram18"),
+        ({"name": "x"}, "unknown key 'name'", "known: board_part"),
         ({"bram18": None, "dsp": None}, "missing dsp, bram18", "add-a-board"),
         ({"lut": "many"}, "lut is 'many'", "a whole number above 0"),
         ({"lut": 10.5}, "lut is 10.5", "a whole number above 0"),

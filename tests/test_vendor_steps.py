@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from qap2fpga import board as boards
 from qap2fpga.errors import QapError
 from qap2fpga.synth import vendor
-from qap2fpga.synth.vendor.steps import tcl_settings, tcl_word
+from qap2fpga.synth.vendor.contents import tcl_settings, tcl_word
 from tests.conftest import ROOT
 from tests.vendor import FAKES, TOOLS, hls_project, needs_tclsh, rtl_design
 
@@ -156,14 +156,37 @@ def test_a_plan_without_tools_says_what_is_absent(tmp_path: Path, monkeypatch: p
 def test_the_folder_holds_what_is_needed_and_nothing_else(tmp_path: Path) -> None:
     plan = vendor.plan(hls_project(tmp_path / "made"), PYNQ, tmp_path / "work", TOOLS)
     found = {path.relative_to(plan.folder).as_posix() for path in plan.folder.rglob("*") if path.is_file()}
-    scripts = {f"{name}.tcl" for name in ("csim", "csynth", "cosim", "export", "project", "route", "settings", "synth")}
+    scripts = {
+        f"{name}.tcl"
+        for name in (
+            "bitstream",
+            "csim",
+            "csynth",
+            "cosim",
+            "export",
+            "project",
+            "route",
+            "settings",
+            "synth",
+            "system",
+        )
+    }
     assert found == scripts | {
         "firmware/qap2fpga.cpp", "firmware/qap2fpga.h", "firmware/weights/w2.h", "tb_data/tb_input_features.dat",
         "tb_data/tb_output_predictions.dat", "testbench.cpp",
     }  # fmt: skip
     plan = vendor.plan(rtl_design(tmp_path / "rtl"), PYNQ, tmp_path / "design", TOOLS)
     found = {path.relative_to(plan.folder).as_posix() for path in plan.folder.rglob("*") if path.is_file()}
-    assert found == {"rom.sv", "route.tcl", "settings.tcl", "synth.tcl", "top.v", "weights.dat"}
+    assert found == {
+        "bitstream.tcl",
+        "rom.sv",
+        "route.tcl",
+        "settings.tcl",
+        "synth.tcl",
+        "system.tcl",
+        "top.v",
+        "weights.dat",
+    }
 
 
 def test_the_same_project_gives_the_same_bytes_wherever_it_lies(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ def build(
     vendor: Annotated[
         str | None,
         typer.Option(
-            help="steps for AMD's tools: csim, csynth, cosim, export (hls4ml), synth, route; or none "
-            "[csim, csynth, synth where the tools are installed]"
+            help="steps for AMD's tools: csim, csynth, cosim, export (hls4ml), synth, route; system, bitstream (boards "
+            "with a Zynq), finn (its own builder's shell); or none [csim, csynth, synth where the tools are installed]"
         ),
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="generate, and show what AMD's tools would run")] = False,

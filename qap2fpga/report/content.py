@@ -21,15 +21,16 @@ Stored = dict[str, Any]
 class Results:
     """What the stages of a build stored; None for one that did not run, `relaxed` also where nothing was allowed.
 
-    `made` is what the backend generated, `vendor` what AMD's tools found of it. `stand_in` is another backend's circuit
-    of the same integer network, for a backend whose own needs a tool that is not there; then it is what is simulated,
-    synthesised and measured.
+    `made` is what the backend generated, `dma` its simulation from DMA to DMA, `vendor` what AMD's tools found of it.
+    `stand_in` is another backend's circuit of the same integer network, for a backend whose own needs a tool that is
+    not there; then it is what is simulated, synthesised and measured.
     """
 
     model: Stored
     relaxed: Stored | None = None
     made: Stored | None = None
     csim: list[Stored] | None = None
+    dma: list[Stored] | None = None
     vendor: list[Stored] | None = None
     stand_in: Stored | None = None
     simulated: list[Stored] | None = None
@@ -70,7 +71,7 @@ def collect(request: Request, digest: str, results: Results, versions: dict[str,
     facts, made, circuit = results.model["facts"], results.made, results.circuit
     hardware = [*(results.simulated or []), *([results.netlist] if results.netlist else [])]
     simulations = [{"circuit": None, **one} for one in results.model["simulations"]]
-    simulations += [{"circuit": request.backend, **one} for one in results.csim or []]
+    simulations += [{"circuit": request.backend, **one} for one in [*(results.csim or []), *(results.dma or [])]]
     report: Stored = {
         "schema": SCHEMA,
         "model": {
@@ -83,6 +84,7 @@ def collect(request: Request, digest: str, results: Results, versions: dict[str,
         "relaxed": results.relaxed,
         "design": made and _design(made),
         "interface": made and made["interface"],
+        "driver": made and made["driver"],
         "stand_in": results.stand_in and _stand_in(results.stand_in),
         "simulations": simulations,
         "measurements": [],

@@ -176,13 +176,16 @@ def _multiplications(report: dict[str, Any]) -> Group:
     return Group(table, f"[dim]in the source: {escape('; '.join(ways))}[/]")
 
 
+# Steps of AMD's tools that leave a measurement; in the report both are in the order of the steps.
+MEASURING = ("csynth", "synth", "route", "bitstream", "finn")
+
+
 def _vendor(report: dict[str, Any]) -> Group:
     """What AMD's tools found, step by step; a stage's numbers are never those of another."""
     table = _table("\nAMD's tools", "step", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "period", "slack")
-    stages = {"csynth": "hls", "synth": "synthesis", "route": "routed"}
-    theirs = {one["stage"]: one["total"] for one in report["measurements"] if one["tool"] != "yosys"}
+    theirs = iter([one["total"] for one in report["measurements"] if one["tool"] != "yosys"])
     for one in report["vendor"]:
-        total = theirs.get(stages.get(one["step"], ""), {})
+        total: dict[str, Any] = next(theirs, {}) if one["step"] in MEASURING else {}
         table.add_row(
             f"{one['step']}, {one['tool']}",
             *(_number(total.get(name)) for name in ("lut", "ff", "dsp", "bram18")),

@@ -123,9 +123,18 @@ command cosim_design {-rtl 1 -trace_level 1} 0 {
     leave [file join $::solution sim report [dict get $::hls top]_cosim.rpt] cosim.rpt [list @STATUS@ $status]
 }
 
+# What the stand-in of Vivado reads of the block: its name and its ports.
+proc exported {} {
+    set top [dict get $::hls top]
+    regexp {QAP_OUTPUTS=(\d+)} [dict get $::hls bench] all outputs
+    set ports {ap_clk I ap_rst I ap_start I ap_done O ap_idle O ap_ready O features I features_ap_vld I}
+    for {set i 0} {$i < $outputs} {incr i} {lappend ports layer7_out_$i O layer7_out_${i}_ap_vld O}
+    return [list xilinx.com:hls:$top:1.0 $ports]
+}
+
 command export_design {-format 1 -version 1} 0 {
     need_solution
     need {[dict get $::hls synthesized]} "\[IMPL 213-28\] there is no RTL: run csynth_design"
     misbehave [dict get $::hls part]
-    if {![mode noreport]} {leave_file [file join $::solution impl ip xilinx_com_hls.zip] zip}
+    if {![mode noreport]} {leave_file [file join $::solution impl ip xilinx_com_hls.zip] [exported]}
 }

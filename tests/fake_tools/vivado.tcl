@@ -22,9 +22,21 @@ proc content {name} {
 }
 
 
-command create_project {-in_memory 0 -part 1} 0 {
-    find_part [dict get $given -part]
-    set ::linked(part) [dict get $given -part]
+# In memory it has no name; on disk a name and a folder.
+proc create_project {args} {
+    record create_project {*}$args
+    if {[llength $args] == 3 && [lindex $args 0] eq "-in_memory"} {
+        lassign $args memory option part
+    } else {
+        need {[llength $args] == 5 && [lindex $args 0] eq "-force"} "\[Common 17-165\] create_project: $args"
+        lassign $args force option part name folder
+        file delete -force $folder
+        file mkdir $folder
+        set ::project [dict create name $name part $part properties {}]
+    }
+    need {$option eq "-part"} "\[Common 17-170\] Unknown option '$option' of create_project"
+    find_part $part
+    set ::linked(part) $part
     set ::state created
 }
 
@@ -42,7 +54,7 @@ foreach reader {read_verilog read_vhdl} {
 
 command add_files {-norecurse 0} 1 {
     need {[file exists $words]} "\[Common 17-55\] file '$words' does not exist"
-    lappend ::memories $words
+    lappend [expr {[file extension $words] in {.v .sv .vhd} ? "::files_read" : "::memories"}] $words
 }
 
 command create_clock {-name 1 -period 1} 1 {

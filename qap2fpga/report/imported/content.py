@@ -45,6 +45,7 @@ def collect(
             "warnings": list(remarks.warnings),
         },
         "interface": None,
+        "driver": None,
         "stand_in": None,
         "vendor": None,
         "simulations": [_simulation(one) for one in design.reports if one.parsed.stage is None],

@@ -9,10 +9,19 @@ results = vendor.run(planned)
 
 from qap2fpga.synth.vendor.result import CAVEAT, Result
 from qap2fpga.synth.vendor.resume import run
-from qap2fpga.synth.vendor.steps import HLS_STEPS, TIME_LIMITS_S, VIVADO_STEPS, Plan, Step, plan, usual_steps
+from qap2fpga.synth.vendor.steps import (
+    HLS_STEPS,
+    SYSTEM_STEPS,
+    TIME_LIMITS_S,
+    VIVADO_STEPS,
+    Plan,
+    Step,
+    plan,
+    usual_steps,
+)
 from qap2fpga.synth.vendor.tool import Kind, Tool, Tools, absent, find
 
 __all__ = [
-    "CAVEAT", "HLS_STEPS", "TIME_LIMITS_S", "VIVADO_STEPS", "Kind", "Plan", "Result", "Step", "Tool", "Tools",
-    "absent", "find", "plan", "run", "usual_steps",
+    "CAVEAT", "HLS_STEPS", "SYSTEM_STEPS", "TIME_LIMITS_S", "VIVADO_STEPS", "Kind", "Plan", "Result", "Step", "Tool",
+    "Tools", "absent", "find", "plan", "run", "usual_steps",
 ]  # fmt: skip

@@ -13,13 +13,18 @@ from pathlib import Path
 from qap2fpga.design import Measurement, Simulation, Stage
 from qap2fpga.errors import CheckFailed
 from qap2fpga.synth.reports import Parsed, read
-from qap2fpga.synth.vendor.steps import COSIM, CSYNTH, VIVADO_STEPS, Plan, Step, report_of
+from qap2fpga.synth.vendor import shell
+from qap2fpga.synth.vendor.steps import COSIM, CSYNTH, SHELL_STEP, VIVADO_STEPS, Plan, Step, report_of
 from qap2fpga.synth.vendor.tool import Tool
 
 # The HLS tools print the period with two digits behind the point.
 CLOCK_TOLERANCE_NS = 0.006
 COUNTED = re.compile(r"^qap2fpga: (\d+) vectors, (\d+) outputs differ$", re.MULTILINE)
-STAGES = {"csynth": Stage.HLS, "synth": Stage.SYNTHESIS, "route": Stage.ROUTED}
+# A processor divides its own clock for the logic, and hits few periods exactly.
+DIVIDED_CLOCK = 0.02
+DIVIDED = ("bitstream", SHELL_STEP)
+STAGES = {"csynth": Stage.HLS, "synth": Stage.SYNTHESIS, "route": Stage.ROUTED, "bitstream": Stage.ROUTED,
+          SHELL_STEP: Stage.ROUTED}  # fmt: skip
 # Said with every number: nobody has run these flows with the real tools yet.
 CAVEAT = "this flow was tried against stand-ins of AMD's tools only"
 
@@ -55,23 +60,27 @@ def read_result(plan: Plan, step: Step, tool: Tool, log: Path) -> Result:
         return _csynth(plan, step, tool)
     if step.name == "cosim":
         return _cosim(plan, step, tool)
-    if step.name == "export":
-        return Result("export", tool.title, tool.version)
+    if step.name in ("export", "system"):
+        return Result(step.name, tool.title, tool.version)
+    if step.name == SHELL_STEP:
+        return _shell(plan, step, tool)
     return _vivado(plan, step, tool)
 
 
-def require_same(plan: Plan, path: str, found: Parsed, stage: Stage, *, clock: bool) -> None:
-    """Raise `CheckFailed` unless the report is of the plan's top, part and stage, and of its clock where it has one."""
+def require_same(plan: Plan, step: Step, path: str, found: Parsed, *, clock: bool) -> None:
+    """Raise `CheckFailed` unless the report is of the step's top and stage, and of the plan's part and clock."""
     wrong = []
-    if found.design != plan.top:
-        wrong.append(f"is of '{found.design}', not of '{plan.top}'")
+    stage = STAGES[step.name]
+    tolerance = plan.clock_ns * DIVIDED_CLOCK if step.name in DIVIDED else CLOCK_TOLERANCE_NS
+    if found.design != step.top:
+        wrong.append(f"is of '{found.design}', not of '{step.top}'")
     if found.part is None or not same_part(found.part, plan.part):
         wrong.append(f"is for the part {found.part}, not for {plan.part}")
     if found.stage is not stage:
         wrong.append(f"is of stage '{found.stage}', not '{stage}'")
     if "not routed" in found.note:
         wrong.append("is of a design that is placed, not routed")
-    if clock and (found.target_ns is None or abs(found.target_ns - plan.clock_ns) > CLOCK_TOLERANCE_NS):
+    if clock and (found.target_ns is None or abs(found.target_ns - plan.clock_ns) > tolerance):
         stated = "no clock" if found.target_ns is None else f"a clock of {found.target_ns:g} ns"
         wrong.append(f"states {stated}, not {plan.clock_ns:g} ns")
     if wrong:
@@ -107,7 +116,7 @@ def require_counted(plan: Plan, output: str, tool: Tool, step: Step, log: Path) 
 
 def _csynth(plan: Plan, step: Step, tool: Tool) -> Result:
     found = read(plan.folder / CSYNTH)
-    require_same(plan, CSYNTH, found, Stage.HLS, clock=True)
+    require_same(plan, step, CSYNTH, found, clock=True)
     return _result(step, tool, found, found.measurement, (CSYNTH,))
 
 
@@ -133,7 +142,7 @@ def _vivado(plan: Plan, step: Step, tool: Tool) -> Result:
     paths = {kind: report_of(step.name, kind) for kind in ("utilization", "hierarchy", "timing")}
     found = {kind: read(plan.folder / path) for kind, path in paths.items()}
     for kind, path in paths.items():
-        require_same(plan, path, found[kind], STAGES[step.name], clock=kind == "timing")
+        require_same(plan, step, path, found[kind], clock=kind == "timing")
     measurement = found["utilization"].measurement
     if measurement is None:
         raise CheckFailed(f"the report {plan.folder / paths['utilization']} states no resources", "build again")
@@ -141,11 +150,19 @@ def _vivado(plan: Plan, step: Step, tool: Tool) -> Result:
     return _result(step, tool, found["timing"], measurement, tuple(paths.values()))
 
 
+def _shell(plan: Plan, step: Step, tool: Tool) -> Result:
+    """Resources as FINN tells them of the routed system, the clock from Vivado's own report of it."""
+    found, timing = read(plan.folder / shell.RESOURCES), read(plan.folder / shell.TIMING)
+    require_same(plan, step, shell.TIMING, timing, clock=True)
+    return _result(step, tool, timing, found.measurement, (shell.RESOURCES, shell.TIMING))
+
+
 def _result(step: Step, tool: Tool, found: Parsed, measured: Measurement | None, reports: tuple[str, ...]) -> Result:
     version = found.version or tool.version
     if measured is not None:
         alone = "out of context" if step.name in VIVADO_STEPS else ""
-        notes = "; ".join(note for note in (measured.note, alone, CAVEAT) if note)
+        whole = "the whole system, with DMA and interconnect" if step.name == "bitstream" else ""
+        notes = "; ".join(note for note in (measured.note, alone, whole, CAVEAT) if note)
         measured = replace(measured, version=version or measured.version, note=notes)
     return Result(
         step.name, tool.title, version, measured, latency_min=found.latency_min, latency_max=found.latency_max,

@@ -8,7 +8,7 @@ are those of `flows/hls4ml` and `flows/vivado` as they stand; `settings.tcl` bes
 from __future__ import annotations
 
 import shlex
-import shutil
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,25 +18,27 @@ from qap2fpga.board import Board
 from qap2fpga.design import Design
 from qap2fpga.errors import QapError, nearest
 from qap2fpga.files import cannot_write, shipped, write_atomically
+from qap2fpga.synth.vendor import contents, shell, system
+from qap2fpga.synth.vendor.contents import SOLUTION, VECTORS, Value, tcl_settings
 from qap2fpga.synth.vendor.tool import PROGRAMS, Kind, Tool, Tools, absent
 
 HLS_STEPS = ("csim", "csynth", "cosim", "export")
+# The design alone, without pins; and in a Zynq, with a DMA.
 VIVADO_STEPS = ("synth", "route")
-# What a step needs to have run before it; "synth" needs it for an HLS project only.
-AFTER = {"cosim": "csynth", "export": "csynth", "synth": "csynth", "route": "synth"}
+SYSTEM_STEPS = ("system", "bitstream")
+# The same by FINN's own builder, with its shell.
+SHELL_STEP = "finn"
+# Hours, and of use on its own board only: asked for by name.
+UNUSUAL = ("route", *SYSTEM_STEPS, SHELL_STEP)
+# What a step needs to have run before it; "synth" and "system" need it for an HLS project only.
+AFTER = {"cosim": "csynth", "export": "csynth", "synth": "csynth", "route": "synth", "system": "export",
+         "bitstream": "system"}  # fmt: skip
 TIME_LIMITS_S = {
     "csim": 1800.0, "csynth": 4 * 3600.0, "cosim": 4 * 3600.0, "export": 3600.0, "synth": 4 * 3600.0,
-    "route": 8 * 3600.0,
+    "route": 8 * 3600.0, "system": 3600.0, "bitstream": 12 * 3600.0,
+    SHELL_STEP: 24 * 3600.0,
 }  # fmt: skip
-SOLUTION = "hls_prj/solution1"
 CSYNTH, COSIM = "reports/csynth.xml", "reports/cosim.rpt"
-# Both the default of the HLS tool and of hls4ml's Vitis backend.
-CLOCK_UNCERTAINTY = "27%"
-# What hls4ml asks the HLS tools for.
-STANDARD = "-std=c++0x"
-FIRMWARE, VECTORS, ANSWERS = "firmware", "tb_data/tb_input_features.dat", "tb_data/tb_output_predictions.dat"
-
-Value = str | float | tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,12 @@ class Step:
     """One run of one tool. Paths are relative to the plan's folder.
 
     `inputs` are the files that its result depends on, beside what `after` left. It must leave `reports` and `files`,
-    each under one of several names, of which the first that is there counts; a report is kept under its key.
+    each under one of several names, of which the first that is there counts; a report is kept under its key. `top` is
+    the design that the reports are of.
     """
 
     name: str
+    top: str
     kind: Kind
     command: tuple[str, ...]
     inputs: tuple[str, ...]
@@ -95,9 +99,9 @@ def plan(
 ) -> Plan:
     """Write what the steps need into `folder`, and say what they are; nothing is run.
 
-    `steps` are names of `HLS_STEPS` (an HLS project only) and `VIVADO_STEPS`; by default all but 'route'. The clock is
-    the project's own, else the board's. Raises `QapError` for steps that can not be done, or a folder that can not be
-    written. A tool that is absent is no error here: see `Plan.missing`.
+    `steps` are names of `HLS_STEPS` (an HLS project only), `VIVADO_STEPS`, `SYSTEM_STEPS` and `SHELL_STEP`; by
+    default all but `UNUSUAL`. The clock is the project's own, else the board's. Raises `QapError` for steps that can
+    not be done, or a folder that can not be written. A tool that is absent is no error here: see `Plan.missing`.
     """
     hls = isinstance(made, HlsProject)
     chosen = _choose(steps, hls)
@@ -106,18 +110,30 @@ def plan(
     part, clock_ns = (made.part, made.clock_ns) if isinstance(made, HlsProject) else (board.part, board.clock_ns)
     if not part.lower().startswith("xc"):
         raise QapError(f"{board.name} has the part {part}, which is not AMD's", "choose a board with a part of AMD")
+    whole = any(name in SYSTEM_STEPS for name in chosen)
+    processor = system.processor(board) if whole else ""
+    if SHELL_STEP in chosen and isinstance(made, Design):
+        shell.require(made.backend, board)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = _take_project(made, folder) if isinstance(made, HlsProject) else _take_design(made, folder)
-        settings = _project_settings(made) if isinstance(made, HlsProject) else _design_settings(made)
-        values: dict[str, Value] = {"top": made.top, "part": part, "clock_ns": clock_ns, "clock": "ap_clk", **settings}
+        files = contents.take(made, folder)
+        values: dict[str, Value] = {"top": made.top, "part": part, "clock_ns": clock_ns, "clock": "ap_clk"}
+        values |= contents.settings(made)
+        around = system.write(made, board, processor, clock_ns, folder) if whole else ()
+        for_finn: tuple[str, ...] = ()
+        if SHELL_STEP in chosen and isinstance(made, Design):
+            for_finn = shell.write(made, board, clock_ns, folder)
         write_atomically(folder / "settings.tcl", tcl_settings(values))
         for source in ("hls4ml", "vivado") if hls else ("vivado",):
             for script in sorted((shipped("flows") / source).glob("*.tcl")):
                 write_atomically(folder / script.name, script.read_text())
     except OSError as error:
         raise cannot_write(folder, error) from error
-    made_steps = tuple(_step(name, made.top, files, tools, limits[name], hls) for name in chosen)
+    made_steps = tuple(
+        _shell_step(for_finn, limits[name]) if name == SHELL_STEP
+        else _step(name, made.top, files, around, tools, limits[name], hls)
+        for name in chosen
+    )  # fmt: skip
     vectors = len((folder / VECTORS).read_text().splitlines()) if hls else 0
     return Plan(folder, made.top, part, clock_ns, made_steps, tools, vectors)
 
@@ -134,8 +150,8 @@ def usual_steps(kinds: Collection[Kind], *, hls: bool) -> tuple[str, ...]:
 
 def _choose(steps: Sequence[str] | None, hls: bool) -> tuple[str, ...]:
     """The steps in their order. Raises `QapError` for unknown ones, and for one without what it builds on."""
-    known = (*HLS_STEPS, *VIVADO_STEPS) if hls else VIVADO_STEPS
-    wanted = [name for name in known if name != "route"] if steps is None else list(steps)
+    known = (*(HLS_STEPS if hls else ()), *VIVADO_STEPS, *SYSTEM_STEPS, *(() if hls else (SHELL_STEP,)))
+    wanted = [name for name in known if name not in UNUSUAL] if steps is None else list(steps)
     for name in wanted:
         if name not in known:
             raise QapError(f"unknown step '{name}' of the vendor flow", nearest(name, known))
@@ -145,74 +161,22 @@ def _choose(steps: Sequence[str] | None, hls: bool) -> tuple[str, ...]:
     return tuple(name for name in known if name in wanted)
 
 
-def _take_project(project: HlsProject, folder: Path) -> tuple[str, ...]:
-    """Copy what an HLS tool reads, laid out as hls4ml does; its stand-ins for the tool's own types stay behind."""
-    for name in (FIRMWARE, "tb_data"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-        shutil.copytree(
-            project.folder / name, folder / name, ignore=shutil.ignore_patterns("ap_types", "*.so", "*.log")
-        )
-    shutil.copyfile(shipped("flows") / "hls4ml" / "testbench.cpp", folder / "testbench.cpp")
-    copied = [path for name in (FIRMWARE, "tb_data") for path in (folder / name).rglob("*") if path.is_file()]
-    return ("testbench.cpp", *sorted(path.relative_to(folder).as_posix() for path in copied))
-
-
-def _take_design(design: Design, folder: Path) -> tuple[str, ...]:
-    """Copy sources and memory contents under their own names, by which the sources find the contents."""
-    names = (*design.sources, *design.data)
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(design.folder / name, folder / name)
-    return names
-
-
-def _project_settings(project: HlsProject) -> dict[str, Value]:
-    sizes = f"-DQAP_INPUTS={project.input.elements} -DQAP_OUTPUTS={project.output.elements}"
-    return {
-        "clock_uncertainty": CLOCK_UNCERTAINTY,
-        "flags": STANDARD,
-        "bench_flags": f"{STANDARD} {sizes}",
-        "testbench": "testbench.cpp",
-        "testbench_data": "tb_data",
-        "ip_version": "1.0.0",
-        # C++ for the HLS scripts; synth.tcl is given what they make of it.
-        "hls_sources": project.sources,
-        "sources": (f"{SOLUTION}/syn/verilog/*.v",),
-        "memories": (f"{SOLUTION}/syn/verilog/*.dat",),
-    }
-
-
-def _design_settings(design: Design) -> dict[str, Value]:
-    return {"sources": design.sources, "memories": design.data}
-
-
-def tcl_settings(values: Mapping[str, Value]) -> str:
-    """A Tcl script that sets each name to its value; a tuple becomes a list."""
-    lines = ["# SPDX-License-Identifier: Apache-2.0", "# Written by qap2fpga for one design: what the scripts work on."]
-    for name, value in values.items():
-        words = " ".join(["list", *(tcl_word(one) for one in value)]) if isinstance(value, tuple) else ""
-        lines.append(f"set {name} [{words}]" if words else f"set {name} {tcl_word(str(value))}")
-    return "\n".join(lines) + "\n"
-
-
-def tcl_word(text: str) -> str:
-    """`text` as one word of Tcl that nothing is substituted in."""
-    escaped = text.replace("\\", "\\\\").replace("\n", "\\n")
-    for letter in '"$[]':
-        escaped = escaped.replace(letter, "\\" + letter)
-    return f'"{escaped}"'
-
-
-def _step(name: str, top: str, files: tuple[str, ...], tools: Tools, limit_s: float, hls: bool) -> Step:
+def _step(
+    name: str, top: str, files: tuple[str, ...], around: tuple[str, ...], tools: Tools, limit_s: float, hls: bool
+) -> Step:
+    """`files` are the project's or the design's own, `around` those of the system that it is put into."""
     kind = Kind.HLS if name in HLS_STEPS else Kind.VIVADO
     scripts = [f"{name}.tcl", "settings.tcl", *(["project.tcl"] if kind is Kind.HLS else [])]
     # Vivado reads the RTL that csynth made, so an HLS project's own files matter to it only through that.
     own = () if kind is Kind.VIVADO and hls else files
+    if name in SYSTEM_STEPS:
+        own += around
     # Only for showing what would run, where there is no tool.
     tool = tools.of(kind) or Tool(PROGRAMS[kind][0], Path(PROGRAMS[kind][0]), "", kind)
-    before = AFTER.get(name) if hls or name != "synth" else None
+    before = AFTER.get(name) if hls or name not in ("synth", "system") else None
     return Step(
         name,
+        system.WRAPPER if name in SYSTEM_STEPS else top,
         kind,
         tool.command(f"{name}.tcl"),
         (*scripts, *own),
@@ -223,13 +187,18 @@ def _step(name: str, top: str, files: tuple[str, ...], tools: Tools, limit_s: fl
     )
 
 
+def _shell_step(files: tuple[str, ...], limit_s: float) -> Step:
+    command = (sys.executable, shell.SCRIPT)
+    return Step(SHELL_STEP, shell.TOP, Kind.VIVADO, command, files, shell.REPORTS, shell.FILES, limit_s)
+
+
 def report_of(step: str, kind: str) -> str:
     """The file that a Vivado step's report is in."""
     return f"reports/{step}_{kind}.rpt"
 
 
 def _reports(name: str, top: str) -> dict[str, tuple[str, ...]]:
-    if name in VIVADO_STEPS:
+    if name in (*VIVADO_STEPS, "bitstream"):
         return {report_of(name, kind): (report_of(name, kind),) for kind in ("utilization", "hierarchy", "timing")}
     if name == "csynth":
         # Of the two names, which one is written depends on the version; the first has all modules.
@@ -241,8 +210,10 @@ def _files(name: str, top: str) -> dict[str, tuple[str, ...]]:
     """What later steps, or people, need."""
     files: dict[str, dict[str, tuple[str, ...]]] = {
         "csynth": {"Verilog": (f"{SOLUTION}/syn/verilog/{top}.v",)},
-        "export": {"IP": (f"{SOLUTION}/impl/ip/*.zip", f"{SOLUTION}/impl/*.zip", f"{SOLUTION}/impl/*/*.zip")},
+        "export": {"IP": system.ARCHIVES},
         "synth": {"checkpoint": ("synthesized.dcp",)},
         "route": {"checkpoint": ("routed.dcp",)},
+        "system": {"project": ("zynq/zynq.xpr",)},
+        "bitstream": {"bitstream": (system.BITSTREAM,), "description for PYNQ": (system.HANDOFF,)},
     }
     return files.get(name, {})

@@ -39,7 +39,8 @@ VARIABLES = {
 TITLES = {"vitis-run": "Vitis HLS", "vitis_hls": "Vitis HLS", "vivado_hls": "Vivado HLS", "vivado": "Vivado"}
 GIVES = {
     Kind.HLS: "C simulation, synthesis, co-simulation and export of the hls4ml backend's projects",
-    Kind.VIVADO: "AMD's own LUTs, registers and timing of every backend's design, after synthesis and after routing",
+    Kind.VIVADO: "AMD's own LUTs, registers and timing of every backend's design, after synthesis and after routing, "
+    "and bitstreams for boards with a Zynq",
 }
 GET = {
     Kind.HLS: "install AMD Vitis (free for the smaller parts) and source its settings64.sh",

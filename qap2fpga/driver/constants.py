@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the software on the board must know of a network, as plain values: `constants.json`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from qap2fpga.backends.hls4ml.project import HlsProject
+from qap2fpga.board import Board
+from qap2fpga.design import Design
+from qap2fpga.driver import stream
+from qap2fpga.driver.layout import WORD_BYTES, Layout, layout
+from qap2fpga.network import IntegerNetwork, Logits
+
+BITSTREAM = "network.bit"
+
+
+def constants(made: Design | HlsProject, network: IntegerNetwork, kind: str, board: Board) -> dict[str, Any]:
+    """Formats, the input quantizer and the end of `network`, whose output of `kind` leaves the chip.
+
+    `expected_per_second` is what the interval and the DMA's words allow at the design's clock, before any software.
+    """
+    into, out = (layout(one) for one in stream.streams(made))
+    clock_ns = made.clock_ns if isinstance(made, HlsProject) else made.details.get("clock_ns") or board.clock_ns
+    busiest = max(made.interval_cycles, *(one.frame_bytes / WORD_BYTES for one in (into, out)))
+    return {
+        "bitstream": BITSTREAM,
+        "board": board.name,
+        "clock_ns": clock_ns,
+        "expected_per_second": 1e9 / (clock_ns * busiest),
+        "quantizer": asdict(network.input),
+        "input": _layout(into),
+        "output": _layout(out),
+        "output_kind": kind,
+        "output_value": float(network.output_scale) if kind == "logits" else 1,
+        "end": _end(network) if kind == "accumulators" else None,
+    }
+
+
+def _layout(one: Layout) -> dict[str, Any]:
+    return {**asdict(one), "frame_bytes": one.frame_bytes}
+
+
+def _end(network: IntegerNetwork) -> dict[str, Any]:
+    """The last activation, which is then left to the software."""
+    last = network.layers[-1].activation
+    if isinstance(last, Logits):
+        return {"multiplier": last.multiplier.tolist(), "offset": last.offset.tolist(), "shift": last.shift}
+    return {"thresholds": last.thresholds.tolist(), "base": last.base, "step": last.step}

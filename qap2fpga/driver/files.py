@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder `driver/` of a build for a Zynq board: all that goes onto the board beside the bitstream."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from qap2fpga.backends.hls4ml.project import HlsProject
+from qap2fpga.board import Board
+from qap2fpga.design import Design
+from qap2fpga.driver.constants import constants
+from qap2fpga.driver.header import header, identifier
+from qap2fpga.files import shipped, write_atomically
+from qap2fpga.network import IntegerNetwork
+from qap2fpga.simulate import reference
+from qap2fpga.simulate.vectors import save_arrays
+
+FOLDER = "driver"
+
+
+def write(
+    made: Design | HlsProject, network: IntegerNetwork, kind: str, board: Board, name: str, vectors: np.ndarray,
+    folder: Path,
+) -> None:  # fmt: skip
+    """Write `folder` anew: driver.py, constants.json, vectors.npz and `<name>.h`.
+
+    `vectors` (n, inputs) are the recorded input integers of the self-test.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    found = constants(made, network, kind, board)
+    write_atomically(folder / "driver.py", (shipped("flows") / "driver" / "driver.py").read_text())
+    write_atomically(folder / "constants.json", json.dumps(found, indent=1) + "\n")
+    write_atomically(folder / f"{identifier(name)}.h", header(name, found))
+    real = edges(network)
+    save_arrays(
+        folder / "vectors.npz",
+        {
+            "inputs": vectors,
+            "outputs": reference.outputs(network, kind, vectors),
+            "real": real,
+            "real_integers": network.input.quantize(real),
+        },
+    )
+
+
+def edges(network: IntegerNetwork) -> np.ndarray:
+    """Real inputs (n, inputs) float32 around every rounding of the quantizer: ties, steps, their neighbours, extremes.
+
+    Wide quantizers are sampled.
+    """
+    source = network.input
+    span = np.unique(np.linspace(source.low - 2, source.high + 2, 512).round())
+    levels = np.concatenate([span, span + 0.5])[:, None]
+    exact = (levels * np.asarray(source.scale) + np.asarray(source.offset)).astype(np.float32)
+    columns = np.broadcast_to(exact, (len(exact), network.inputs))
+    away = np.float32(np.inf)
+    largest = np.finfo(np.float32).max
+    rest = np.array([0.0, -0.0, away, -away, largest, -largest, np.finfo(np.float32).smallest_subnormal], np.float32)
+    rows = np.concatenate([columns, np.nextafter(columns, away), np.nextafter(columns, -away)])
+    return np.concatenate([rows, np.broadcast_to(rest[:, None], (len(rest), network.inputs))])

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C header of a network for bare metal: formats, packing and scale, from the driver's own constants."""
+
+from __future__ import annotations
+
+import re
+from math import log2
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from qap2fpga.files import shipped
+
+TEMPLATE = "network.h.jinja"
+# C's functions for the quantizers' roundings.
+ROUNDINGS = {"ROUND": "rint", "FLOOR": "floor", "CEIL": "ceil", "ROUND_TO_ZERO": "trunc", "SIGN": ""}
+
+
+def identifier(name: str) -> str:
+    """`name` as a C identifier."""
+    made = re.sub(r"\W", "_", name, flags=re.ASCII).lower()
+    return made if re.match(r"[a-z]", made) else f"net_{made}"
+
+
+def header(name: str, found: dict[str, Any]) -> str:
+    """The text of `<name>.h` for the `constants` of a network."""
+    quantizer, prefix = found["quantizer"], identifier(name)
+    steps = [float(value) for value in quantizer["scale"]]
+    environment = Environment(loader=FileSystemLoader(shipped("flows") / "driver"), undefined=StrictUndefined)
+    return environment.get_template(TEMPLATE).render(
+        name=re.sub(r"\s+", " ", name).rstrip("\\"), p=prefix, P=prefix.upper(), source=found["input"],
+        sink=found["output"], kind=found["output_kind"], quantizer=quantizer,
+        rounding=ROUNDINGS[quantizer["rounding"]],
+        output_value=float(found["output_value"]).hex(),
+        # Hexadecimal floats are exact.
+        scale=[value.hex() for value in steps], offset=[float(value).hex() for value in quantizer["offset"]],
+        formats={
+            "input": _format(found["input"], steps, quantizer["offset"]),
+            "output": _format(found["output"], [float(found["output_value"])], [0.0]),
+        },
+    ) + "\n"  # fmt: skip
+
+
+def _format(layout: dict[str, Any], steps: list[float], offset: list[float]) -> str:
+    """The fixed-point format if there is one: where the step is one power of two."""
+    if len(steps) > 1 or any(offset) or not log2(steps[0]).is_integer():
+        return "no fixed-point format: the scale is not one power of two"
+    fraction = -int(log2(steps[0]))
+    kind = "fixed" if layout["signed"] else "ufixed"
+    return f"ap_{kind}<{layout['bits']}, {layout['bits'] - fraction}>, that is {fraction} bits behind the binary point"
