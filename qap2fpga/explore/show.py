@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An exploration on a terminal, and the words for it that the page shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from qap2fpga.backends import option
+from qap2fpga.explore import builds
+from qap2fpga.explore.builds import Built
+from qap2fpga.explore.choose import DROPPED, Point
+from qap2fpga.explore.limits import Limits
+from qap2fpga.explore.result import Explored
+from qap2fpga.report.show import number, percent
+from qap2fpga.report.summary import Summary
+
+# What a terminal has room for; explore.csv has all.
+MOST_ROWS, MOST_REASONS = 20, 8
+BEST = "★"
+NUMBERS = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram18": "BRAM18", "latency_ns": "latency, ns"}
+
+
+def render(explored: Explored, console: Console) -> None:
+    """Print the best points, estimated and measured beside each other, and why others are not among them."""
+    console.print(_table(explored))
+    request = explored.request
+    if any(one.best for one in explored.points):
+        console.print(f"[dim]{BEST} the estimated Pareto set: accuracy, LUTs, latency. estimated → measured[/]")
+    dropped = [(one.candidate.name, one.certain[0].text) for one in explored.points if one.status == DROPPED]
+    _reasons(console, "dropped: they cannot meet the limits", dropped)
+    _reasons(console, "failed", [(one.candidate.name, one.failed) for one in explored.points if one.failed])
+    _reasons(console, "left out", [("", text) for text in explored.left_out])
+    if request.build:
+        console.print(_verdict(explored), highlight=False)
+    console.print(f"{request.output / 'explore.html'}, explore.csv, explore.json", highlight=False)
+
+
+def ordered(explored: Explored) -> list[Point]:
+    """The points with an estimate: built ones, then the others by rank, then what cannot meet the limits."""
+    points = [one for one in explored.points if not one.failed]
+    return sorted(points, key=lambda one: (one.candidate.name not in explored.built, one.rank or len(points) + 1))
+
+
+def outcome(one: Point, built: Built | None) -> str:
+    """What became of a point, in words."""
+    if built is not None:
+        return builds.said(built)
+    if one.certain:
+        return f"dropped: {one.certain[0].text}"
+    return one.expected[0].text if one.expected else "expected to meet the limits"
+
+
+def title(explored: Explored) -> str:
+    """What was explored, in a line."""
+    networks = len({one.candidate.network.sha256 for one in explored.points})
+    return f"{len(explored.points):,} candidates of {networks:,} networks"
+
+
+def limits(given: Limits) -> tuple[str, ...]:
+    """The limits as options."""
+    return tuple(f"{option(name)} {value:g}" for name, value in asdict(given).items() if value is not None)
+
+
+def _table(explored: Explored) -> Table:
+    table = Table(
+        title=title(explored), title_justify="left", title_style="bold", box=None, pad_edge=False,
+        padding=(0, 2, 0, 0), header_style="dim",
+    )  # fmt: skip
+    table.add_column("")
+    table.add_column("candidate", overflow="fold")
+    for column in ("accuracy", *NUMBERS.values()):
+        table.add_column(column, justify="right")
+    table.add_column("outcome", overflow="fold")
+    points = ordered(explored)
+    for one in points[:MOST_ROWS]:
+        built = explored.built.get(one.candidate.name)
+        measured = built.build.summary if built is not None and built.build is not None else None
+        style = None if built is None else "green" if built.meets else "yellow"
+        table.add_row(
+            BEST if one.best else "", escape(one.candidate.name), percent(one.summary.accuracy),
+            *(_pair(name, one.summary, measured) for name in NUMBERS), escape(outcome(one, built)), style=style,
+        )  # fmt: skip
+    if len(points) > MOST_ROWS:
+        table.caption, table.caption_justify = f"and {len(points) - MOST_ROWS:,} more in explore.csv", "left"
+    return table
+
+
+def _pair(name: str, estimated: Summary, measured: Summary | None) -> str:
+    expected = number(getattr(estimated, name))
+    return expected if measured is None else f"{expected} → {number(getattr(measured, name))}"
+
+
+def _reasons(console: Console, what: str, found: Sequence[tuple[str, str]]) -> None:
+    if not found:
+        return
+    console.print(f"{len(found)} {what}", style="bold", highlight=False)
+    for name, reason in found[:MOST_REASONS]:
+        start = f"  {name}: " if name else "  "
+        console.print(escape(start + reason.splitlines()[0]), highlight=False, style="dim")
+    if len(found) > MOST_REASONS:
+        console.print(f"  and {len(found) - MOST_REASONS:,} more in explore.csv", highlight=False, style="dim")
+
+
+def _verdict(explored: Explored) -> str:
+    wanted, tried = explored.request.build, len(explored.built)
+    text = f"{explored.met} of {wanted} wanted builds meet the limits, {tried} candidates were built"
+    if explored.met < wanted:
+        ranked = sum(one.rank is not None for one in explored.points)
+        text += "; there are no more candidates" if tried == ranked else f"; after {builds.TRIES} tries a build it ends"
+    return text
