@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qap2fpga.build import build
@@ -73,7 +73,7 @@ def said(built: Built) -> str:
 def _build_some(some: Sequence[Point], processes: int, progress: Progress) -> list[tuple[Point, str]]:
     """(point, why its build failed, else empty) in the order of `some`."""
     ended: dict[str, str] = {}
-    with progress.stage(f"build: {len(some)} candidates") as say:
+    with progress.stage(f"build: the best {len(some)} of those left") as say:
 
         def note(request: Request, failed: str | None) -> None:
             ended[request.output.name] = DIED if failed is None else failed
@@ -106,6 +106,7 @@ def _judged(one: Point, failed: str, limits: Limits) -> Built:
     report = content.load(folder)
     # The build's own accuracy is of the few rows in the model file: the training's is of its whole test set.
     measured = studies.built(one.summary, summary.of_build(one.candidate.name, folder, report))
+    measured = replace(measured, kind=summary.BUILD, name=one.candidate.name)
     shown = Build(one.candidate.name, folder, report, measured, studied=True)
     numbers = {name: getattr(measured, name) for name in WORDS}
     over = broken(numbers, measured.accuracy, limits, one.candidate.board)

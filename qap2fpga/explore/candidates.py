@@ -112,7 +112,7 @@ def candidates(
             raise QapError(f"sizes of the {name} backend can not be predicted", f"known: {', '.join(GENERATORS)}")
     for key, values in given.items():
         if values and not any(backends.get(name).knows(key) for name in names):
-            backends.get(names[0]).make_options(names[0], **dict.fromkeys(given), **{key: values[0]})
+            backends.get(names[0]).make_options(names[0], **{**dict.fromkeys(given), key: values[0]})
     variants = [(name, *variant) for name in names for variant in _variants(name, given)]
     program = stages.digest(stages.program_digest(), stages.versions())
     slugs = _slugs(networks)

@@ -47,7 +47,10 @@ class Point:
 def point(
     candidate: Candidate, line: Mapping[str, Any], model: Mapping[str, Any], folder: str, limits: Limits
 ) -> Point:
-    """The point of an estimate's `line`; `model` is what its file says of the network, `folder` that of its build."""
+    """The point of an estimate's `line`, which is empty where the accuracy is too low to ask for one.
+
+    `model` is what its file says of the network, `folder` that of its build.
+    """
     known = {**model, **{name: one for name, one in values(candidate.network.summary).items() if one is not None}}
     target = {
         "kind": CANDIDATE, "name": candidate.name, "folder": folder, "model_sha256": candidate.network.sha256,
@@ -58,8 +61,10 @@ def point(
     nothing: dict[str, Any] = dict.fromkeys(("lut", "tool", "stage"))
     estimate = line.get("estimate")
     if estimate is None:
-        reason = str(line.get("refused") or line.get("failed"))
-        return Point(candidate, Summary(**{**known, **nothing, **target}), {}, failed=reason)
+        reason = str(line.get("refused") or line.get("failed") or "")
+        summary = Summary(**{**known, **nothing, **target})
+        excess = tuple(broken({}, summary.accuracy, limits, candidate.board))
+        return Point(candidate, summary, {}, failed=reason, certain=excess, expected=excess)
     predicted = intervals(estimate, candidate.clock_ns)
     summary = Summary(**{**known, **target, **_numbers(estimate, candidate)})
     lows = {name: one.low for name, one in predicted.items()}

@@ -26,12 +26,14 @@ def explore(request: Exploration, progress: Progress) -> Explored:
         places = [_trained(place, request, progress) for place in request.places]
         found = candidates.find(places)
         chosen = candidates.candidates(found.networks, request.backends, request.boards, request.options)
-        title = f"estimate: {len(chosen)} candidates of {len(found.networks)} networks"
+        # An estimate takes seconds; what is known to be too inaccurate needs none.
+        good = [one for one in chosen if not _too_inaccurate(one.network.summary.accuracy, request.limits)]
+        title = f"estimate: {len(good)} of {len(chosen)} candidates, {len(found.networks)} networks"
         with progress.stage(title) as say:
-            made = estimates.estimate_all(chosen, request.output, request.processes, say)
+            made = estimates.estimate_all(good, request.output, request.processes, say)
         points = [
             choose.point(
-                one, made.lines[one.key], made.models[one.network.sha256],
+                one, made.lines.get(one.key, {}), made.models.get(one.network.sha256, {}),
                 str(request.output / "builds" / one.name), request.limits,
             )
             for one in chosen
@@ -56,6 +58,10 @@ def _trained(place: Path, request: Exploration, progress: Progress) -> Path:
     for name, message in result.failures.items():
         progress.note(f"  training {name} failed: {message}")
     return folder
+
+
+def _too_inaccurate(accuracy: float | None, limits: Limits) -> bool:
+    return limits.min_accuracy is not None and accuracy is not None and accuracy < limits.min_accuracy
 
 
 def _require_accuracy(points: Sequence[Point], limits: Limits) -> None:

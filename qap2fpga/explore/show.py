@@ -13,7 +13,7 @@ from rich.table import Table
 from qap2fpga.backends import option
 from qap2fpga.explore import builds
 from qap2fpga.explore.builds import Built
-from qap2fpga.explore.choose import DROPPED, Point
+from qap2fpga.explore.choose import DROPPED, RANKED, Point
 from qap2fpga.explore.limits import Limits
 from qap2fpga.explore.result import Explored
 from qap2fpga.report.show import number, percent
@@ -31,8 +31,8 @@ def render(explored: Explored, console: Console) -> None:
     request = explored.request
     if any(one.best for one in explored.points):
         console.print(f"[dim]{BEST} the estimated Pareto set: accuracy, LUTs, latency. estimated → measured[/]")
-    dropped = [(one.candidate.name, one.certain[0].text) for one in explored.points if one.status == DROPPED]
-    _reasons(console, "dropped: they cannot meet the limits", dropped)
+    dropped = [(one.candidate.name, one.certain[0].text) for one in ordered(explored) if one.status == DROPPED]
+    _reasons(console, "cannot meet the limits", dropped)
     _reasons(console, "failed", [(one.candidate.name, one.failed) for one in explored.points if one.failed])
     _reasons(console, "left out", [("", text) for text in explored.left_out])
     if request.build:
@@ -41,9 +41,14 @@ def render(explored: Explored, console: Console) -> None:
 
 
 def ordered(explored: Explored) -> list[Point]:
-    """The points with an estimate: built ones, then the others by rank, then what cannot meet the limits."""
+    """The points that did not fail: built ones, others by rank, then what cannot meet the limits, the nearest first."""
     points = [one for one in explored.points if not one.failed]
-    return sorted(points, key=lambda one: (one.candidate.name not in explored.built, one.rank or len(points) + 1))
+
+    def place(one: Point) -> tuple[float, ...]:
+        excess = one.certain[0].ratio if one.certain else 0.0
+        return (one.candidate.name not in explored.built, excess, one.rank or 0)
+
+    return sorted(points, key=place)
 
 
 def outcome(one: Point, built: Built | None) -> str:
@@ -51,7 +56,7 @@ def outcome(one: Point, built: Built | None) -> str:
     if built is not None:
         return builds.said(built)
     if one.certain:
-        return f"dropped: {one.certain[0].text}"
+        return one.certain[0].text
     return one.expected[0].text if one.expected else "expected to meet the limits"
 
 
@@ -72,11 +77,11 @@ def _table(explored: Explored) -> Table:
         padding=(0, 2, 0, 0), header_style="dim",
     )  # fmt: skip
     table.add_column("")
-    table.add_column("candidate", overflow="fold")
+    table.add_column("candidate", no_wrap=True)
     for column in ("accuracy", *NUMBERS.values()):
         table.add_column(column, justify="right")
     table.add_column("outcome", overflow="fold")
-    points = ordered(explored)
+    points = [one for one in ordered(explored) if one.status == RANKED]
     for one in points[:MOST_ROWS]:
         built = explored.built.get(one.candidate.name)
         measured = built.build.summary if built is not None and built.build is not None else None

@@ -13,7 +13,7 @@ from typing import Any
 
 from qap2fpga.explore import show
 from qap2fpga.explore.builds import Built
-from qap2fpga.explore.choose import FAILED, Point
+from qap2fpga.explore.choose import Point
 from qap2fpga.explore.limits import WORDS
 from qap2fpga.explore.result import Explored
 from qap2fpga.files import write_atomically
@@ -63,7 +63,7 @@ def _values(one: Point, built: Built | None, output: Path) -> dict[str, Any]:
         "why": one.failed or [excess.text for excess in one.certain or one.expected],
         "best": one.best,
         "rank": one.rank,
-        "estimate": None if one.status == FAILED else _estimate(one),
+        "estimate": _estimate(one) if one.predicted else None,
         "build": None if built is None else _build(built, output),
     }
 

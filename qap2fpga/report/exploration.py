@@ -30,8 +30,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Exploration:
-    """An exploration: `limits` in words, `rows` in the order in which they are worth a look, and candidates without
-    an estimate as (name, reason)."""
+    """An exploration: `limits` in words, `rows` in the order in which they are worth a look, and those that could
+    not be estimated as (name, reason)."""
 
     title: str
     limits: tuple[str, ...]

@@ -26,7 +26,7 @@ from qap2fpga.report.gather import Build, Gathered
 from qap2fpga.report.plots import Plot, Point, scatter
 from qap2fpga.report.section import Section, section
 from qap2fpga.report.studies import Study
-from qap2fpga.report.summary import CHECKPOINT, Summary
+from qap2fpga.report.summary import CANDIDATE, CHECKPOINT, Summary
 
 # Up to so many builds have a section of their own, about 50 kB each.
 MOST_SECTIONS = 8
@@ -180,6 +180,8 @@ def _point(
 ) -> Point:  # fmt: skip
     cost = getattr(one, key)
     link, mark = (f"#{entry.id}", entry.mark) if entry else (_leads_to(one, place), "")
+    if one.kind == CANDIDATE:  # what was measured of it has the mark
+        mark = ""
     return Point(one.name, link, float(cost), one.accuracy or 0.0, _group(one, basis, apart), one.sound, mark)
 
 
