@@ -48,6 +48,7 @@ from tests.test_report_studies import step, write_run
 
 PYNQ, LARGE = boards.load("pynq-z2"), boards.load("vu13p")
 NO_LIMITS = Limits()
+RTL = [candidates.Target("rtl", PYNQ, RtlOptions())]
 
 
 @pytest.fixture
@@ -66,8 +67,8 @@ def network(name: str, accuracy: float | None = 0.75) -> candidates.Network:
 
 
 def candidate(name: str, accuracy: float | None = 0.75, clock: float = 5.0) -> candidates.Candidate:
-    options = RtlOptions(clock=clock)
-    return candidates.Candidate(name, f"key of {name}", network(name, accuracy), "rtl", PYNQ, options)
+    target = candidates.Target("rtl", PYNQ, RtlOptions(clock=clock))
+    return candidates.Candidate(name, f"key of {name}", network(name, accuracy), target)
 
 
 def estimated(lut: float, cycles: float = 10, *, spread: float = 1.0, calibrated: bool = True) -> dict[str, Any]:
@@ -85,14 +86,13 @@ def point(name: str, lut: float, accuracy: float | None = 0.75, limits: Limits =
 def test_candidates_are_all_networks_by_all_targets(study: Path) -> None:
     found = candidates.find([study])
     assert [one.name for one in found.networks] == ["a, step 0", "a, step 1", "b, step 0"]
-    made = candidates.candidates(
-        found.networks, [], [PYNQ, LARGE], {"target_fps": [1e6, 5e6, 1e6], "clock": [5.0, 10.0]}
-    )
+    on = candidates.targets([], [PYNQ, LARGE], {"target_fps": [1e6, 5e6, 1e6], "clock": [5.0, 10.0]})
+    made = candidates.candidates(found.networks, on)
     assert len(made) == len({one.name for one in made}) == len({one.key for one in made}) == 3 * 2 * (2 + 2)
     assert made[0].name == "a-step-0-finn-pynq-z2-target-fps-1e+06"
-    assert {(one.backend, one.options.clock) for one in made if one.backend == "rtl"} == {("rtl", 5.0), ("rtl", 10.0)}
-    assert {one.clock_ns for one in made if one.backend == "finn"} == {PYNQ.clock_ns, LARGE.clock_ns}
-    (only,) = candidates.candidates(found.networks[:1], ["rtl"], [PYNQ], {"clock": ()})
+    assert {one.options.clock for one in on if one.backend == "rtl"} == {5.0, 10.0}
+    assert {one.clock_ns for one in on if one.backend == "finn"} == {PYNQ.clock_ns, LARGE.clock_ns}
+    (only,) = candidates.targets(["rtl"], [PYNQ], {"clock": ()})
     assert only.varied == {} and only.clock_ns == PYNQ.clock_ns
 
 
@@ -107,18 +107,19 @@ def test_the_same_network_is_explored_once_and_names_differ(study: Path, tmp_pat
     found = candidates.find([study, copy, first, other])
     assert [one.name for one in found.networks] == ["a, step 0", "a, step 1", "net", "net"]
     assert len(found.left_out) == 1 and "b, step 0" in found.left_out[0]
-    names = [one.name for one in candidates.candidates(found.networks[2:], ["rtl"], [PYNQ], {})]
+    names = [one.name for one in candidates.candidates(found.networks[2:], RTL)]
     assert len(set(names)) == 2 and all(name.startswith("net-") for name in names)
 
 
-def test_options_belong_to_some_backend(study: Path) -> None:
-    networks = candidates.find([study]).networks
+def test_options_belong_to_some_backend() -> None:
     with pytest.raises(QapError, match="rtl backend has no option --target-fps"):
-        candidates.candidates(networks, ["rtl"], [PYNQ], {"target_fps": [1e6], "clock": ()})
+        candidates.targets(["rtl"], [PYNQ], {"target_fps": [1e6], "clock": ()})
     with pytest.raises(QapError, match="0 ns"):
-        candidates.candidates(networks, ["rtl"], [PYNQ], {"clock": [0.0]})
+        candidates.targets(["rtl"], [PYNQ], {"clock": [0.0]})
+    with pytest.raises(QapError, match="hls4ml backend's code is not predicted"):
+        candidates.targets(["rtl", "hls4ml"], [PYNQ], {})
     with pytest.raises(QapError, match="unknown backend 'rlt'"):
-        candidates.candidates(networks, ["rlt"], [PYNQ], {})
+        candidates.targets(["rlt"], [PYNQ], {})
 
 
 def test_limits_are_the_smaller_of_the_users_and_the_boards() -> None:
@@ -229,7 +230,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     def estimate(job: tuple[candidates.Candidate, Path]) -> dict[str, Any]:
         done["estimated"].append(job[0].name)
         if job[0].name == "bug":
-            job = (replace(job[0], options=None), job[1])
+            job = (replace(job[0], target=replace(job[0].target, options=None)), job[1])
         return ESTIMATE(job)
 
     monkeypatch.setattr(estimates, "each", each)
@@ -243,7 +244,10 @@ ESTIMATE = estimates._estimate
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, here: dict[str, list[str]]) -> None:
     one, other = candidate("one"), candidate("other")
-    chosen = [replace(one, name=f"one-{clock}", key=f"k{clock}", options=RtlOptions(clock)) for clock in (2, 5, 9)]
+    chosen = [
+        replace(one, name=f"one-{clock}", key=f"k{clock}", target=replace(one.target, options=RtlOptions(clock)))
+        for clock in (2, 5, 9)
+    ]
     first = estimates.estimate_all([*chosen, other], tmp_path, 2, lambda text: None)
     assert here == {"lowered": ["one", "other"], "estimated": ["one-2", "one-5", "one-9", "other"]}
     assert first.models["sha of one"] == {"bops_paper": 7.0}
@@ -409,14 +413,17 @@ def test_table_page_csv_and_json_say_the_same(
 )
 def test_bad_input_ends_with_exit_code_2(study: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
     found = run("explore", study, *arguments, "--output", tmp_path / "out")
-    assert found.code == 2 and said in found.err and not (tmp_path / "out" / estimates.LINES).exists()
+    assert found.code == 2 and said in found.err and not (tmp_path / "out").exists()
 
 
 def test_a_place_without_checkpoints_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for place in ("empty", "missing.pt"):
         found = run("explore", tmp_path / place, "--board", "pynq-z2", "--output", tmp_path / "out")
-        assert found.code == 2 and place in found.err
+        assert found.code == 2 and place in found.err and not (tmp_path / "out").exists()
+    (tmp_path / "empty" / "study.json").write_text('{"schema": 1, "runs": []}')
+    found = run("explore", tmp_path / "empty", "--board", "pynq-z2", "--output", tmp_path / "out")
+    assert found.code == 2 and "there is no checkpoint in" in found.err
 
 
 def test_an_accuracy_that_nobody_knows_meets_no_minimum(
@@ -466,6 +473,7 @@ def test_a_study_is_trained_first(
 
     monkeypatch.setattr("qap2fpga.train.study.study", train)
     out = tmp_path / "out"
+    (tmp_path / "jets.yaml").touch()
     found = run("explore", tmp_path / "jets.yaml", "--board", "pynq-z2", "--backend", "rtl", "--build", "0",
                 "--jobs", "3", "--output", out)  # fmt: skip
     assert found.code == 0 and "training c failed: it diverged" in found.err

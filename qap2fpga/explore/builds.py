@@ -85,7 +85,14 @@ def _build_some(some: Sequence[Point], processes: int, progress: Progress) -> li
 
 def _request(one: Point) -> Request:
     made = one.candidate
-    return Request(made.network.path, made.board, made.backend, made.options, Path(one.summary.folder), Widths())
+    return Request(
+        made.network.path,
+        made.target.board,
+        made.target.backend,
+        made.target.options,
+        Path(one.summary.folder),
+        Widths(),
+    )
 
 
 def _build(request: Request) -> str:
@@ -109,7 +116,7 @@ def _judged(one: Point, failed: str, limits: Limits) -> Built:
     measured = replace(measured, kind=summary.BUILD, name=one.candidate.name)
     shown = Build(one.candidate.name, folder, report, measured, studied=True)
     numbers = {name: getattr(measured, name) for name in WORDS}
-    over = broken(numbers, measured.accuracy, limits, one.candidate.board)
+    over = broken(numbers, measured.accuracy, limits, one.candidate.target.board)
     breaks = [excess.text for excess in over]
     breaks += [f"check failed: {each['name']}: {each['found']}" for each in check.failed(report)]
     if measured.another_circuit:

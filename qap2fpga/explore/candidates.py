@@ -40,15 +40,9 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One network by one backend on one board. `varied` are the options that were asked for, `options` the object.
+class Target:
+    """One backend on one board. `varied` are the options that were asked for, `options` the backend's own object."""
 
-    `key` is a digest of all that its estimate depends on. `name` is short, and that of the folder of its build.
-    """
-
-    name: str
-    key: str
-    network: Network
     backend: str
     board: Board
     options: Any
@@ -56,8 +50,18 @@ class Candidate:
 
     @property
     def clock_ns(self) -> float:
-        """The clock that it is made for."""
+        """The clock that hardware is made for."""
         return float(getattr(self.options, "clock", None) or self.board.clock_ns)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One network on one target. `key` is a digest of all that its estimate depends on, `name` that of its folder."""
+
+    name: str
+    key: str
+    network: Network
+    target: Target
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,16 @@ class Found:
     left_out: tuple[str, ...]
 
 
+def require(place: Path) -> None:
+    """Raise `QapError` for a place that is neither a study nor a file."""
+    if not place.exists():
+        raise QapError(f"{place} does not exist", CURE)
+    if place.is_dir() and not studies.is_study(place):
+        raise QapError(f"{place} is not a study: there is no study.json in it", CURE)
+
+
 def find(places: Sequence[Path]) -> Found:
-    """The networks in study folders and model files. Raises `QapError` if there is none."""
+    """The networks in `places`, which `require` let pass. Raises `QapError` if there is none."""
     summaries: list[tuple[Summary, Path]] = []
     left_out: list[str] = []
     for place in places:
@@ -77,10 +89,6 @@ def find(places: Sequence[Path]) -> Found:
             study = studies.load(str(place), place)
             summaries += [(one, Path(one.folder) / str(one.model)) for one in study.checkpoints]
             left_out += [f"{place}: the record of run {name} cannot be read" for name in study.unreadable]
-        elif place.is_dir():
-            raise QapError(f"there is no checkpoint in {place}", CURE)
-        elif not place.is_file():
-            raise QapError(f"{place} does not exist", CURE)
         else:
             summaries.append((Summary(CHECKPOINT, place.stem, str(place.parent), place.name), place))
     networks: dict[str, Network] = {}
@@ -95,33 +103,38 @@ def find(places: Sequence[Path]) -> Found:
     return Found(tuple(networks.values()), tuple(left_out))
 
 
-def candidates(
-    networks: Sequence[Network],
-    chosen: Sequence[str],
-    boards: Sequence[Board],
-    given: Mapping[str, Sequence[Any]],
-) -> list[Candidate]:
-    """Every network by every backend of `chosen` (none: all that predict) on every board in every variant.
+def targets(chosen: Sequence[str], boards: Sequence[Board], given: Mapping[str, Sequence[Any]]) -> list[Target]:
+    """Every backend of `chosen` (none: all that can be) on every board in every variant.
 
     `given` are values of options by name; a backend takes those that it knows, each value a variant. Raises `QapError`
-    for a backend that predicts nothing, for a value that it refuses, and for an option that none of them knows.
+    for a backend whose synthesis is not predicted, for a value that it refuses, and for an option that none knows.
     """
     names = list(dict.fromkeys(chosen)) or list(GENERATORS)
     for name in names:
         if backends.get(name) and name not in GENERATORS:
-            raise QapError(f"sizes of the {name} backend can not be predicted", f"known: {', '.join(GENERATORS)}")
+            what = f"what synthesis will find of the {name} backend's code is not predicted, so it cannot be compared"
+            raise QapError(what, f"known: {', '.join(GENERATORS)}")
     for key, values in given.items():
         if values and not any(backends.get(name).knows(key) for name in names):
             backends.get(names[0]).make_options(names[0], **{**dict.fromkeys(given), key: values[0]})
-    variants = [(name, *variant) for name in names for variant in _variants(name, given)]
+    return [
+        Target(name, board, options, varied)
+        for name in names
+        for varied, options in _variants(name, given)
+        for board in boards
+    ]
+
+
+def candidates(networks: Sequence[Network], on: Sequence[Target]) -> list[Candidate]:
+    """Every network on every target."""
     program = stages.digest(stages.program_digest(), stages.versions())
     slugs = _slugs(networks)
     found = []
-    for network, (name, varied, options), board in itertools.product(networks, variants, boards):
-        key = stages.digest(program, network.sha256, name, asdict(board), asdict(options))
-        more = [f"{key.replace('_', '-')}-{value:g}" for key, value in varied.items()]
-        label = "-".join([slugs[network.sha256], name, board.name, *more])
-        found.append(Candidate(label, key, network, name, board, options, varied))
+    for network, target in itertools.product(networks, on):
+        key = stages.digest(program, network.sha256, target.backend, asdict(target.board), asdict(target.options))
+        more = [f"{option.replace('_', '-')}-{value:g}" for option, value in target.varied.items()]
+        name = "-".join([slugs[network.sha256], target.backend, target.board.name, *more])
+        found.append(Candidate(name, key, network, target))
     return found
 
 

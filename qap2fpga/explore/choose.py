@@ -54,8 +54,8 @@ def point(
     known = {**model, **{name: one for name, one in values(candidate.network.summary).items() if one is not None}}
     target = {
         "kind": CANDIDATE, "name": candidate.name, "folder": folder, "model_sha256": candidate.network.sha256,
-        "backend": candidate.backend, "circuit": candidate.backend, "board": candidate.board.name,
-        "part": candidate.board.part, "clock_ns": candidate.clock_ns,
+        "backend": candidate.target.backend, "circuit": candidate.target.backend, "board": candidate.target.board.name,
+        "part": candidate.target.board.part, "clock_ns": candidate.target.clock_ns,
     }  # fmt: skip
     # A study's own estimate is of another backend, perhaps.
     nothing: dict[str, Any] = dict.fromkeys(("lut", "tool", "stage"))
@@ -63,13 +63,13 @@ def point(
     if estimate is None:
         reason = str(line.get("refused") or line.get("failed") or "")
         summary = Summary(**{**known, **nothing, **target})
-        excess = tuple(broken({}, summary.accuracy, limits, candidate.board))
+        excess = tuple(broken({}, summary.accuracy, limits, candidate.target.board))
         return Point(candidate, summary, {}, failed=reason, certain=excess, expected=excess)
-    predicted = intervals(estimate, candidate.clock_ns)
+    predicted = intervals(estimate, candidate.target.clock_ns)
     summary = Summary(**{**known, **target, **_numbers(estimate, candidate)})
     lows = {name: one.low for name, one in predicted.items()}
     expected = {name: one.value for name, one in predicted.items()}
-    accuracy, board = summary.accuracy, candidate.board
+    accuracy, board = summary.accuracy, candidate.target.board
     return Point(
         candidate, summary, predicted, bool(estimate["calibrated"]),
         certain=tuple(broken(lows, accuracy, limits, board, said="at least ")),
@@ -104,7 +104,7 @@ def _cost(one: Point) -> tuple[float, ...]:
 
 def _numbers(estimate: Mapping[str, Any], candidate: Candidate) -> dict[str, Any]:
     """The predicted values, as a build's summary has the measured ones."""
-    predictions, board, clock = estimate["predictions"], candidate.board, candidate.clock_ns
+    predictions, board, clock = estimate["predictions"], candidate.target.board, candidate.target.clock_ns
     counts = {name: round(predictions[name]["value"]) for name in RESOURCES}
     latency, interval = (predictions.get(name, {}).get("value") for name in ("latency_cycles", "interval_cycles"))
     return {

@@ -129,7 +129,9 @@ def _estimate(job: tuple[Candidate, Path]) -> Line:
 
     candidate, place = job
     try:
-        found = estimate(IntegerNetwork.load(place), candidate.backend, candidate.board, candidate.options)
+        found = estimate(
+            IntegerNetwork.load(place), candidate.target.backend, candidate.target.board, candidate.target.options
+        )
     except Exception as error:  # one candidate must not stop the others
         return _line(candidate, **_reason(error))
     if found.refused:

@@ -22,10 +22,13 @@ def explore(request: Exploration, progress: Progress) -> Explored:
     """
     if request.build < 0 or request.processes < 1:
         raise QapError("--build is below 0, or --jobs below 1", "give whole numbers; --build 0 only estimates")
+    on = candidates.targets(request.backends, request.boards, request.options)
+    for place in request.places:
+        candidates.require(place)
     with locked(request.output):
         places = [_trained(place, request, progress) for place in request.places]
         found = candidates.find(places)
-        chosen = candidates.candidates(found.networks, request.backends, request.boards, request.options)
+        chosen = candidates.candidates(found.networks, on)
         # An estimate takes seconds; what is known to be too inaccurate needs none.
         good = [one for one in chosen if not _too_inaccurate(one.network.summary.accuracy, request.limits)]
         title = f"estimate: {len(good)} of {len(chosen)} candidates, {len(found.networks)} networks"

@@ -16,6 +16,7 @@ from qap2fpga.explore.builds import Built
 from qap2fpga.explore.choose import DROPPED, RANKED, Point
 from qap2fpga.explore.limits import Limits
 from qap2fpga.explore.result import Explored
+from qap2fpga.report import compare
 from qap2fpga.report.show import number, percent
 from qap2fpga.report.summary import Summary
 
@@ -35,6 +36,9 @@ def render(explored: Explored, console: Console) -> None:
     _reasons(console, "cannot meet the limits", dropped)
     _reasons(console, "failed", [(one.candidate.name, one.failed) for one in explored.points if one.failed])
     _reasons(console, "left out", [("", text) for text in explored.left_out])
+    apart = compare.apart([one.summary for one in explored.points if one.summary.accuracy is not None], "accuracy")
+    if apart:
+        console.print(f"[yellow]accuracies are of different {' and '.join(apart)}, and were compared all the same[/]")
     if request.build:
         console.print(_verdict(explored), highlight=False)
     console.print(f"{request.output / 'explore.html'}, explore.csv, explore.json", highlight=False)
