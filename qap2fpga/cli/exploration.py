@@ -18,7 +18,7 @@ def explore(
     ],
     board: Annotated[
         list[str],
-        typer.Option(help="a name that `qap2fpga boards` lists, or a YAML file; may be repeated, as all here"),
+        typer.Option(help="a name that `qap2fpga boards` lists, or a YAML file; may be repeated, as the next three"),
     ],
     backend: Annotated[list[str] | None, typer.Option(help="finn or rtl [both]")] = None,
     target_fps: Annotated[

@@ -52,11 +52,11 @@ def estimate_all(candidates: Sequence[Candidate], folder: Path, processes: int, 
     for candidate in candidates:
         if candidate.key in lines:
             continue
-        reason = {name: models[candidate.network.sha256].get(name) for name in ("refused", "failed")}
-        if any(reason.values()):
-            ended({"key": candidate.key, "name": candidate.name, **{k: v for k, v in reason.items() if v}})
+        sha256 = candidate.network.sha256
+        if "model" in models[sha256]:
+            jobs.append((candidate, places[sha256]))
         else:
-            jobs.append((candidate, places[candidate.network.sha256]))
+            ended(_line(candidate, **models[sha256]))
     each(_estimate, jobs, processes, lambda job, line: ended(line or _line(job[0], failed=DIED)))
     return Estimates(lines, {sha256: one.get("model", {}) for sha256, one in models.items()})
 
@@ -145,7 +145,7 @@ def _line(candidate: Candidate, **found: Any) -> Line:
 
 
 def _reason(error: Exception) -> Line:
-    """A user's mistake is one however often it is tried; a failed check, or a bug, may be another program's."""
+    """Input that cannot be used stays so however often it is tried; anything else may have been an accident."""
     if isinstance(error, QapError) and error.exit_code == QapError.exit_code:
         return {"refused": error.what}
     return {"failed": error.what if isinstance(error, QapError) else f"{type(error).__name__}: {error}"}
