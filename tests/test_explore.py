@@ -162,7 +162,7 @@ def test_only_what_certainly_breaks_a_limit_is_dropped() -> None:
     limits = Limits(max_lut=1000, min_accuracy=0.7)
     sure, perhaps, never = (point(str(lut), lut, limits=limits, spread=1.2) for lut in (900, 1100, 1300))
     assert (sure.status, sure.expected) == (RANKED, ())
-    assert perhaps.status == RANKED and perhaps.expected[0].text == "estimated 1,100 LUTs (--max-lut 1,000)"
+    assert perhaps.status == RANKED and perhaps.expected[0].text == "1,100 LUTs (--max-lut 1,000)"
     assert never.status == DROPPED and never.certain[0].text == "at least 1,083 LUTs (--max-lut 1,000)"
     assert point("bad", 10, 0.69, limits).status == DROPPED
     slow = choose.point(candidate("slow"), estimated(10, 30), {}, "", Limits(max_latency_ns=149))
@@ -349,7 +349,7 @@ def test_without_builds_the_estimates_say_what_is_nearest(tmp_path: Path) -> Non
     limits = Limits(max_lut=90)
     points = [point("far", 500, limits=limits), point("near", 120, limits=limits)]
     request = Exploration((), (), (PYNQ,), {}, limits, 0, 2, tmp_path)
-    with pytest.raises(CheckFailed, match=r"nearest is near: estimated 120 LUTs"):
+    with pytest.raises(CheckFailed, match=r"nearest by its estimate is near: 120 LUTs"):
         Explored(request, tuple(choose.rank(points)), {}, ()).check()
     Explored(request, tuple(choose.rank([*points, point("in", 90, limits=limits)])), {}, ()).check()
 
@@ -457,7 +457,7 @@ def test_what_is_too_inaccurate_needs_no_estimate(tmp_path: Path, study: Path, h
     assert (second["status"], second["estimate"]) == (DROPPED, None)
     assert second["why"] == ["accuracy 75.00 % (--min-accuracy 0.755)"]
     found = run(*arguments, "--min-accuracy", "0.9")
-    assert found.code == 1 and "the nearest is a-step-0-rtl-pynq-z2: accuracy 76.00 %" in found.err
+    assert found.code == 1 and "the nearest by its estimate is a-step-0-rtl-pynq-z2: accuracy 76.00 %" in found.err
     assert here["estimated"] == ["a-step-0-rtl-pynq-z2"]
 
 

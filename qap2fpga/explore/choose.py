@@ -73,7 +73,7 @@ def point(
     return Point(
         candidate, summary, predicted, bool(estimate["calibrated"]),
         certain=tuple(broken(lows, accuracy, limits, board, said="at least ")),
-        expected=tuple(broken(expected, accuracy, limits, board, said="estimated ")),
+        expected=tuple(broken(expected, accuracy, limits, board)),
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def broken(
 ) -> list[Excess]:
     """The limits that `numbers`, by quantity, and the accuracy break, the worst first. None breaks nothing.
 
-    `said` stands before a number: what kind of number it is.
+    `said` stands before a number, as 'at least '.
     """
     found = []
     if limits.min_accuracy is not None and accuracy is not None and accuracy < limits.min_accuracy:

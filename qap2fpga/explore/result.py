@@ -66,7 +66,7 @@ class Explored:
         if not measured and not expected:
             return "nothing could be " + ("built" if self.built else "estimated")
         _, name, why = min(measured or expected)
-        return f"the nearest is {name}: {why}"
+        return f"the nearest{'' if measured else ' by its estimate'} is {name}: {why}"
 
     def _cure(self) -> str:
         if self.built and all(one.failed for one in self.built.values()):

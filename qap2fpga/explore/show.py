@@ -17,13 +17,14 @@ from qap2fpga.explore.choose import DROPPED, RANKED, Point
 from qap2fpga.explore.limits import Limits
 from qap2fpga.explore.result import Explored
 from qap2fpga.report import compare
-from qap2fpga.report.show import number, percent
-from qap2fpga.report.summary import Summary
+from qap2fpga.report.exploration import COLUMNS, pair
+from qap2fpga.report.show import percent
 
 # What a terminal has room for; explore.csv has all.
 MOST_ROWS, MOST_REASONS = 20, 8
 BEST = "★"
-NUMBERS = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram18": "BRAM18", "latency_ns": "latency, ns"}
+# Of the columns of the page a terminal shows these, and those that are limited.
+ALWAYS = ("lut", "dsp", "latency_ns")
 
 
 def render(explored: Explored, console: Console) -> None:
@@ -32,10 +33,11 @@ def render(explored: Explored, console: Console) -> None:
     request = explored.request
     if any(one.best for one in explored.points):
         console.print(f"[dim]{BEST} the estimated Pareto set: accuracy, LUTs, latency. estimated → measured[/]")
-    dropped = [(one.candidate.name, one.certain[0].text) for one in ordered(explored) if one.status == DROPPED]
-    _reasons(console, "cannot meet the limits", dropped)
-    _reasons(console, "failed", [(one.candidate.name, one.failed) for one in explored.points if one.failed])
-    _reasons(console, "left out", [("", text) for text in explored.left_out])
+    dropped = [(one, one.certain[0].text) for one in ordered(explored) if one.status == DROPPED]
+    _reasons(console, f"{len(dropped)} cannot meet the limits", _together(dropped))
+    failed = [(one, one.failed.splitlines()[0]) for one in explored.points if one.failed]
+    _reasons(console, f"{len(failed)} failed", _together(failed))
+    _reasons(console, f"{len(explored.left_out)} left out", explored.left_out)
     apart = compare.apart([one.summary for one in explored.points if one.summary.accuracy is not None], "accuracy")
     if apart:
         console.print(f"[yellow]accuracies are of different {' and '.join(apart)}, and were compared all the same[/]")
@@ -82,7 +84,9 @@ def _table(explored: Explored) -> Table:
     )  # fmt: skip
     table.add_column("")
     table.add_column("candidate", no_wrap=True)
-    for column in ("accuracy", *NUMBERS.values()):
+    limited = explored.request.limits
+    shown = [name for name in COLUMNS if name in ALWAYS or getattr(limited, f"max_{name}") is not None]
+    for column in ("accuracy", *(COLUMNS[name] for name in shown)):
         table.add_column(column, justify="right")
     table.add_column("outcome", overflow="fold")
     points = [one for one in ordered(explored) if one.status == RANKED]
@@ -92,27 +96,32 @@ def _table(explored: Explored) -> Table:
         style = None if built is None else "green" if built.meets else "yellow"
         table.add_row(
             BEST if one.best else "", escape(one.candidate.name), percent(one.summary.accuracy),
-            *(_pair(name, one.summary, measured) for name in NUMBERS), escape(outcome(one, built)), style=style,
+            *(pair(name, one.summary, measured) for name in shown), escape(outcome(one, built)), style=style,
         )  # fmt: skip
     if len(points) > MOST_ROWS:
         table.caption, table.caption_justify = f"and {len(points) - MOST_ROWS:,} more in explore.csv", "left"
     return table
 
 
-def _pair(name: str, estimated: Summary, measured: Summary | None) -> str:
-    expected = number(getattr(estimated, name))
-    return expected if measured is None else f"{expected} → {number(getattr(measured, name))}"
+def _together(found: Sequence[tuple[Point, str]]) -> list[str]:
+    """A line for each point and reason; one for the points of a network that share theirs."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for one, reason in found:
+        groups.setdefault((one.candidate.network.name, reason), []).append(one.candidate.name)
+    return [
+        f"{names[0] if len(names) == 1 else f'{network}, {len(names)} candidates'}: {reason}"
+        for (network, reason), names in groups.items()
+    ]
 
 
-def _reasons(console: Console, what: str, found: Sequence[tuple[str, str]]) -> None:
-    if not found:
+def _reasons(console: Console, title: str, lines: Sequence[str]) -> None:
+    if not lines:
         return
-    console.print(f"{len(found)} {what}", style="bold", highlight=False)
-    for name, reason in found[:MOST_REASONS]:
-        start = f"  {name}: " if name else "  "
-        console.print(escape(start + reason.splitlines()[0]), highlight=False, style="dim")
-    if len(found) > MOST_REASONS:
-        console.print(f"  and {len(found) - MOST_REASONS:,} more in explore.csv", highlight=False, style="dim")
+    console.print(title, style="bold", highlight=False)
+    for line in lines[:MOST_REASONS]:
+        console.print(escape(f"  {line}"), highlight=False, style="dim")
+    if len(lines) > MOST_REASONS:
+        console.print("  and more, all in explore.csv", highlight=False, style="dim")
 
 
 def _verdict(explored: Explored) -> str:

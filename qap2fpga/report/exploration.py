@@ -55,7 +55,13 @@ def place(row: int) -> str:
     return f"c{row + 1}"
 
 
+def pair(name: str, estimated: Summary, measured: Summary | None) -> str:
+    """The number `name` as estimated, and as measured where there is a build."""
+    expected = show.number(getattr(estimated, name))
+    return expected if measured is None else f"{expected} → {show.number(getattr(measured, name))}"
+
+
 def cells(row: Row) -> Sequence[tuple[str, float | None]]:
-    """(text, value) of the estimated and the measured number of each of `COLUMNS`."""
-    values = [getattr(one, name, None) for name in COLUMNS for one in (row.estimated, row.measured)]
-    return [(show.number(value), value) for value in values]
+    """(text, what it is sorted by) of each of `COLUMNS`."""
+    best = row.measured or row.estimated
+    return [(pair(name, row.estimated, row.measured), getattr(best, name)) for name in COLUMNS]
