@@ -53,9 +53,11 @@ RTL = [candidates.Target("rtl", PYNQ, RtlOptions())]
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """Two runs of three checkpoints, one of which is gone."""
+    """Two runs of three checkpoints."""
     folder = tmp_path / "study"
-    write_run(folder, "a", step(0, 0.76, 5000.0), step(1, 0.75, 3000.0))
+    first = step(0, 0.76, 5000.0)
+    first["metrics"]["test"]["mean_auc"] = 0.91
+    write_run(folder, "a", first, step(1, 0.75, 3000.0))
     write_run(folder, "b", step(0, 0.74, 2000.0))
     runs = [{"name": name, "folder": f"runs/{name}", "status": "finished"} for name in ("a", "b")]
     (folder / "study.json").write_text(json.dumps({"schema": 1, "runs": runs}))
@@ -66,8 +68,8 @@ def network(name: str, accuracy: float | None = 0.75) -> candidates.Network:
     return candidates.Network(Path(f"{name}.pt"), f"sha of {name}", Summary(CHECKPOINT, name, ".", accuracy=accuracy))
 
 
-def candidate(name: str, accuracy: float | None = 0.75, clock: float = 5.0) -> candidates.Candidate:
-    target = candidates.Target("rtl", PYNQ, RtlOptions(clock=clock))
+def candidate(name: str, accuracy: float | None = 0.75) -> candidates.Candidate:
+    target = candidates.Target("rtl", PYNQ, RtlOptions(clock=5.0))
     return candidates.Candidate(name, f"key of {name}", network(name, accuracy), target)
 
 
@@ -426,9 +428,7 @@ def test_a_place_without_checkpoints_is_named(tmp_path: Path) -> None:
     assert found.code == 2 and "there is no checkpoint in" in found.err
 
 
-def test_an_accuracy_that_nobody_knows_meets_no_minimum(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: dict[str, list[str]]
-) -> None:
+def test_an_accuracy_that_nobody_knows_meets_no_minimum(tmp_path: Path, here: dict[str, list[str]]) -> None:
     (tmp_path / "net.pt").write_text("a network")
     arguments = (tmp_path / "net.pt", "--board", "pynq-z2", "--backend", "rtl", "--output", tmp_path / "out")
     found = run("explore", *arguments, "--min-accuracy", "0.7")
@@ -453,7 +453,7 @@ def test_what_is_too_inaccurate_needs_no_estimate(tmp_path: Path, study: Path, h
     assert run(*arguments, "--min-accuracy", "0.755").code == 0
     assert here["estimated"] == ["a-step-0-rtl-pynq-z2"] and len(here["lowered"]) == 1
     first, second, _ = json.loads((tmp_path / "out" / "explore.json").read_text())["points"]
-    assert first["status"] == RANKED and first["mean_auc"] is None
+    assert first["status"] == RANKED and first["mean_auc"] == 0.91
     assert (second["status"], second["estimate"]) == (DROPPED, None)
     assert second["why"] == ["accuracy 75.00 % (--min-accuracy 0.755)"]
     found = run(*arguments, "--min-accuracy", "0.9")
