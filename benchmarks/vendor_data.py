@@ -17,13 +17,20 @@ import numpy as np
 from qap2fpga.lower.bops import equation
 from qap2fpga.predict.features import Hls4mlLayer
 from qap2fpga.report.imported.checks import ratios
-from qap2fpga.report.imported.designs import group
+from qap2fpga.report.imported.designs import ImportedDesign, group
 from qap2fpga.report.imported.folder import read_folder
 
 RESOURCES = {"lut": "LUT_hls", "ff": "FF_hls", "dsp": "DSP_hls", "bram18": "BRAM_18K_hls"}
 CYCLES = {"latency_cycles": "WorstLatency_hls", "interval_cycles": "IntervalMax_hls"}
 # The tables do not state it; where a layer has no latency, C synthesis registers 16 bits of every input.
 INPUT_BITS = 16
+TOLD = {"hls": "C synthesis", "synthesis": "Vivado synthesis", "routed": "Vivado routed"}
+# Of the tables' device: 1,728,000 LUTs are an XCU250, UltraScale+.
+FAMILY = "xcup"
+# A jet tagger of hls4ml's tutorial, whose notebooks (parts 1 and 4 of Hector-Plata/hls4ml-tutorial) state the layers,
+# the bits of the weights and how much was pruned; by the project's folder.
+TAGGER = ((16, 64), (64, 32), (32, 32), (32, 5))
+TAGGERS = {"model_1/hls4ml_prj": (16, 0.0), "model_3/hls4ml_prj": (6, 0.75)}
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def read_tables(folder: Path) -> tuple[list[Run], int]:
 
 
 def observed(of: str, to: str, kind: str, found: Sequence[float], independent: int, note: str = "") -> dict[str, Any]:
-    """A ratio that is told and not predicted with."""
+    """A ratio, or a number where `to` is empty, that is told and not predicted with."""
     entry: dict[str, Any] = {"of": of, "to": to, "kind": kind, "n": len(found), "independent_designs": independent}
     if found:
         entry |= {"least": float(f"{min(found):.4g}"), "median": float(f"{np.median(found):.4g}"),
@@ -71,15 +78,18 @@ def observed(of: str, to: str, kind: str, found: Sequence[float], independent: i
     return entry | ({"note": note} if note else {})
 
 
-def observed_runs(runs: Sequence[Run], strategy: str, shared: bool) -> dict[str, Any]:
-    """LUT and FF of C synthesis per bit operation of the layer taken as dense."""
+def observed_runs(runs: Sequence[Run], strategy: str, shared: bool) -> list[dict[str, Any]]:
+    """LUT and FF of C synthesis per bit operation of the layer taken as dense, and its cycles."""
     what = f"single dense layers, strategy {strategy}, reuse factor {'above 1' if shared else '1'}"
-    found = {name: [one.measured[name] / paper_bops(one.layer) for one in runs] for name in ("lut", "ff")}
-    own = observed("C synthesis LUT", "BOPs (equation 1, nothing pruned)", what, found["lut"],
-                   len({one.design for one in runs}))  # fmt: skip
-    latency = [one.measured["latency_cycles"] for one in runs]
-    return own | {"ff_per_bop_median": float(f"{np.median(found['ff']):.4g}"),
-                  "latency_cycles": [int(min(latency)), int(max(latency))]}  # fmt: skip
+    designs = len({one.design for one in runs})
+    rows = []
+    for name in ("lut", "ff"):
+        found = [one.measured[name] / paper_bops(one.layer) for one in runs]
+        rows.append(observed(f"C synthesis {name.upper()}", "BOPs (equation 1, nothing pruned)", what, found, designs))
+    for name in CYCLES:
+        found = [one.measured[name] for one in runs]
+        rows.append(observed(f"C synthesis {name.replace('_', ' ')}", "", what, found, designs))
+    return [{**row, "strategy": strategy, "shared": shared} for row in rows]
 
 
 def paper_bops(layer: Hls4mlLayer) -> float:
@@ -99,14 +109,16 @@ def observed_projects(folder: Path) -> list[dict[str, Any]]:
 
 
 def observed_pairs(place: Path) -> list[dict[str, Any]]:
-    """LUTs of one stage by those of the next one of the same design, from reports, and FINN's own table."""
-    pairs: dict[tuple[str, str], list[float]] = {}
+    """Cells of one stage by those of the next one of the same design, from reports, and FINN's own table."""
+    pairs: dict[tuple[str, str, str], list[float]] = {}
     for design in group(read_folder(place / "reports").reports):
         for row in ratios(design):
-            if row["lut"] is not None and "estimate" not in (row["of"], row["to"]):
-                pairs.setdefault((str(row["of"]), str(row["to"])), []).append(float(str(row["lut"])))
-    found = [observed(f"{of} LUT", f"{to} LUT", "designs with reports of both stages", values, len(values))
-             for (of, to), values in sorted(pairs.items())]  # fmt: skip
+            for name in RESOURCES:
+                if row[name] is not None and "estimate" not in (row["of"], row["to"]):
+                    pairs.setdefault((str(row["of"]), str(row["to"]), name), []).append(float(str(row[name])))
+    found = [observed(f"{TOLD[of]} {name.upper()}", f"{TOLD[to]} {name.upper()}", "designs with reports of both stages",
+                      values, len(values)) | {"stages": True}
+             for (of, to, name), values in sorted(pairs.items())]  # fmt: skip
     with (place / "tables" / "finn_estimate_vs_actual.tsv").open() as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
     whole = [float(row["est_LUT"]) / float(row["post_LUT"]) for row in rows if row["post_LUT"]]
@@ -114,8 +126,61 @@ def observed_pairs(place: Path) -> list[dict[str, Any]]:
              for row in rows if float(row["post_MVAU_LUT"] or 0) > 0]  # fmt: skip
     networks = len({row["ops"] for row in rows if row["post_LUT"]})
     note = "foldings of one network; the routed design has the shell around it"
-    return [
-        *found,
+    finn = [
         observed("FINN estimated LUT", "routed LUT", "FINN designs", whole, networks, note),
         observed("FINN estimated LUT of MVAUs", "routed LUT of MVAUs", "FINN designs", nodes, networks),
     ]
+    return [*found, *({**one, "flow": "finn"} for one in finn)]
+
+
+@dataclass(frozen=True)
+class Project:
+    """C synthesis of a whole hls4ml network with all layers side by side: cells in all but the softmax, which our
+    projects have not, and those of its dense layers."""
+
+    folder: str
+    network: str
+    total: dict[str, int]
+    dense: dict[str, int]
+
+
+def projects(place: Path) -> list[Project]:
+    """Every whole network in the reports whose dense layers, of strategy 'latency', are functions of their own.
+
+    Streaming ones are left out: between their layers are FIFOs, which our projects have not.
+    """
+    found: dict[str, Project] = {}
+    for design in group(read_folder(place / "reports").reports):
+        for one in design.reports:
+            total, parts = one.parsed.resources, one.parsed.parts
+            dense, softmax = ([cells for name, cells in parts.items() if kind in name]
+                              for kind in ("dense_latency", "softmax"))  # fmt: skip
+            if total is not None and len(dense) > 1:
+                sums = {name: sum(getattr(cells, name) for cells in dense) for name in RESOURCES}
+                whole = {name: getattr(total, name) - sum(getattr(cells, name) for cells in softmax)
+                         for name in RESOURCES}  # fmt: skip
+                found.setdefault(str(design.root), Project(str(design.root), network_of(design), whole, sums))
+    return list(found.values())
+
+
+def network_of(design: ImportedDesign) -> str:
+    """What is the same for builds of one network with other options: the folder that holds their projects."""
+    return str(design.root.parent)
+
+
+def observed_networks(found: Sequence[Project]) -> list[dict[str, Any]]:
+    """Cells of a whole network by those of its dense layers: what activations, registers and control add."""
+    rows = []
+    for name in RESOURCES:
+        used = [one for one in found if one.dense[name]]
+        if used:
+            row = observed(f"C synthesis {name.upper()} of a network", f"{name.upper()} of its dense layers",
+                           "whole networks, strategy latency, softmax left out",
+                           [one.total[name] / one.dense[name] for one in used],
+                           len({one.network for one in used}))  # fmt: skip
+            rows.append({**row, "network": name})
+    return rows
+
+
+def tagger_layers(weight_bits: int) -> list[Hls4mlLayer]:
+    return [Hls4mlLayer(inputs, outputs, weight_bits, 1, "latency") for inputs, outputs in TAGGER]

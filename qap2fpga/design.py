@@ -114,6 +114,11 @@ class Measurement:
     cell_delay_ns: float | None = None
 
 
+def is_of(part: str, node: str) -> bool:
+    """Whether `part`, an instance that synthesis reports, is the node `node` of a design, or a memory of it."""
+    return part in (node, f"u_{node}") or part.startswith((f"{node}_weights", f"u_{node}_weights"))
+
+
 @dataclass(frozen=True)
 class Simulation:
     """One comparison of an engine with the reference."""

@@ -78,6 +78,7 @@ def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
         "backend": backend,
         "design": asdict(made) | {"folder": str(made.folder.resolve().relative_to(request.output.resolve()))},
         "predicted": _predicted(made, network) if isinstance(made, Design) else None,
+        "csynth": _csynth(made, request, network, options) if isinstance(made, HlsProject) else None,
         "interface": interface.describe(made, network, kind, arrays),
         "output_kind": kind,
         "accuracy": _accuracy(network, kind, arrays),
@@ -168,18 +169,38 @@ def run_vendor(plan: Plan, say: Say) -> list[Stored]:
 
 
 def _predicted(design: Design, network: IntegerNetwork) -> Stored:
-    """The calibrated resources of a design, by name, and whether they are calibrated."""
-    from qap2fpga.predict.calibration import layer_sizes, load
-    from qap2fpga.predict.estimate import predict
+    """The design's resources by name, whether they are calibrated, and if so, what is predicted of every node."""
+    from qap2fpga.predict.calibration import layer_sizes
+    from qap2fpga.predict.estimate import calibrated, predict
 
-    details = design.details
-    made, calibrated = predict(design.backend, details["nodes"], details["estimate"], layer_sizes(network))
-    known = load(design.backend)
+    nodes, total = design.details["nodes"], design.details["estimate"]
+    made = predict(design.backend, nodes, total, layer_sizes(network))
+    known = calibrated(design.backend)
+    stored: Stored = {"calibrated": known is not None, "intervals": {name: asdict(one) for name, one in made.items()}}
+    if known is None:
+        return {**stored, "lut_per_bop": None}
     return {
-        "calibrated": calibrated,
-        "intervals": {name: asdict(one) for name, one in made.items()},
-        "lut_per_bop": known.values["lut_per_bop"] if known is not None and calibrated else None,
+        **stored,
+        "lut_per_bop": known.values["lut_per_bop"],
+        "total": {**total, **{name: round(one.value) for name, one in made.items()}},
+        "parts": {
+            node["name"]: node["estimate"]
+            | {name: round(known.of_node(name, node)) for name in known.values["resources"]}
+            for node in nodes
+        },
     }
+
+
+def _csynth(project: HlsProject, request: Request, network: IntegerNetwork, options: Any) -> Stored:
+    """What C synthesis is expected to state of a project, layer by layer, each with the word that its reports name the
+    layer by."""
+    from qap2fpga.predict import vendor
+
+    expected = backends.get(project.backend).load().expect(network, request.board, options)
+    found = vendor.values(vendor.predict(expected.nodes, request.board.family, project.clock_ns))
+    configs = project.details["configs"]
+    layers = [{**one, "config": config} for one, config in zip(found["layers"], configs, strict=True)]
+    return {**found, "layers": layers, "top": project.top, "part": project.part, "clock_ns": project.clock_ns}
 
 
 def _exact(folder: Path) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:

@@ -69,7 +69,7 @@ def test_the_c_is_proven_and_another_circuit_is_measured(whole):
     circuits = {one["compared"]: one["circuit"] for one in report["simulations"]}
     assert circuits["C++ of hls4ml with the integer network, every layer"] == "hls4ml"
     assert sum(circuit == "rtl" for circuit in circuits.values()) == 6
-    assert {one["circuit"] for one in report["measurements"] + report["predictions"]} == {"rtl"}
+    assert {one["circuit"] for one in report["measurements"] + report["predictions"][:-1]} == {"rtl"}
     assert report["stand_in"]["backend"] == "rtl"
     assert report["stand_in"]["design"]["latency_cycles"] == report["timing"]["latency_cycles"]["measured"]
     # Nothing of the other circuit counts as the project's own.
@@ -87,6 +87,20 @@ def test_where_the_zeros_went(whole):
     for layer, one in zip(report["model"]["layers"], report["design"]["layers"], strict=True):
         assert one["in_source"] == layer["hardware"]["nonzeros"] <= layer["weights"] - layer["zeros"] < layer["weights"]
     assert re.search(r"fc1 +72 +\d+ +\d+ +\d+ +–", shown(report))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("hls")
+def test_c_synthesis_is_predicted_by_the_names_that_its_reports_will_use(whole):
+    report = content.load(whole)
+    predicted, shapes = report["predictions"][-1], [one["hardware"] for one in report["model"]["layers"]]
+    assert (predicted["circuit"], predicted["what"], predicted["calibrated"]) == ("hls4ml", "csynth", False)
+    source = (whole / "hls4ml" / "firmware" / "parameters.h").read_text()
+    for layer, shape in zip(predicted["layers"], shapes, strict=True):
+        struct = source[source.index(f"struct {layer['config']} : nnet::dense_config") :]
+        assert f"n_in = {shape['inputs']};" in struct[:200] and f"n_out = {shape['outputs']};" in struct[:200]
+        assert "pruned layers are not among the measured designs" in layer["outside"][-1] and not layer["calibrated"]
+    assert "C synthesis, layer by layer" in shown(report)
 
 
 @pytest.mark.slow
@@ -119,7 +133,7 @@ def test_no_circuit_stands_in_for_what_is_too_large(model, tmp_path, monkeypatch
     monkeypatch.setattr(work, "simulate_c", lambda *_: [])
     report = run(model, tmp_path / "hls")
     assert report["stand_in"]["refused"].startswith("unrolled, the network's")
-    assert report["measurements"] == report["predictions"] == []
+    assert report["measurements"] == [] and [one["what"] for one in report["predictions"]] == ["csynth"]
     assert report["timing"] is report["fits"] is None
     assert not (tmp_path / "hls" / "rtl").exists()
     assert "No circuit stands in for it: unrolled, the network's" in shown(report)

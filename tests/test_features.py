@@ -75,3 +75,12 @@ def test_features_of_an_hls4ml_layer() -> None:
 def test_products_are_shared_among_the_widths_around(bits: float) -> None:
     found = hls4ml(Hls4mlLayer(8, 4, bits, 1, "latency"))  # type: ignore[arg-type]
     assert sum(value for name, value in found.items() if name.startswith("products_near")) == pytest.approx(32)
+
+
+@pytest.mark.parametrize(("bits", "like"), [(1, 2), (16, 14), (40, 14)])
+def test_weights_beyond_all_widths_that_were_fitted_count_as_the_last_of_them(bits: int, like: int) -> None:
+    found, other = (hls4ml(Hls4mlLayer(8, 4, one, 1, "latency")) for one in (bits, like))
+    near = [name for name in found if name.startswith("products_near")]
+    assert [found[name] for name in near] == [other[name] for name in near] and found[
+        f"products_near_{like}_bits"
+    ] == 32

@@ -209,6 +209,14 @@ def test_nodes_are_held_against_their_predictions(tmp_path: Path) -> None:
     assert round(100 * 2100 / largest, 2) in widths
 
 
+def test_what_is_outside_of_all_nodes_is_the_top_module_where_that_is_a_node() -> None:
+    report = full()
+    predicted = next(one for one in report["predictions"] if one["what"] == "resources")
+    predicted["parts"][report["design"]["top"]] = {"lut": 2, "ff": 9}
+    found = {one.name: one for one in parts.parts(report)}
+    assert found[report["design"]["top"]].measured["lut"] == 2830 and "outside the nodes" not in found
+
+
 def test_layers_shares_are_of_all_measured_luts() -> None:
     shares = parts.shares(parts.parts(full()))
     assert [(one.layer, one.lut) for one in shares] == [("fc1", 2100), (parts.BETWEEN, 2900)]

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import yaml
 
 from qap2fpga import board as boards
 from qap2fpga.backends import finn
@@ -34,7 +35,8 @@ def lines(count: int = 120, noise: float = 0.0, factor: float = 1.1) -> list[dic
             "seed": number, "recipe": {"kind": ("layer", "network", "jet")[number % 3]},
             "network": [{"inputs": 16, "outputs": 8, "nonzeros": nonzeros, "weight_bits": 4, "input_bits": 4,
                          "accumulator_bits": 10}],
-            "nodes": [{"op_type": kind, "estimate": {"lut": some, "ff": some}} for kind, some in (("a", a), ("b", b))],
+            "nodes": nodes(a, b),
+            "parts": {"u_a": {"lut": round(lut * factor * a / (factor * a + 2 * b)), "ff": a}},
             "measured": {"lut": lut, "ff": a + b, "dsp": 3},
             "predicted": {"lut": a + b, "dsp": 3, "latency_cycles": 5, "interval_cycles": 1},
             "simulated": {"latency_cycles": 5, "interval_cycles": 1.0} if number % 5 == 0 else None,
@@ -42,8 +44,16 @@ def lines(count: int = 120, noise: float = 0.0, factor: float = 1.1) -> list[dic
     return found
 
 
+def nodes(a: int, b: int) -> list[dict]:
+    """Two nodes; synthesis reports the first as a part, the second is what is outside of it."""
+    return [
+        {"name": kind, "features": {name: {kind: some} for name in ("lut", "ff")}}
+        for kind, some in (("a", a), ("b", b))
+    ]
+
+
 def fitted(**changes) -> tuple[dict, list]:
-    return fit.fit("rtl", lines(**changes), "command", {"alkaid": "1", "pyosys": "2"})
+    return fit.fit("rtl", lines(**changes), "0123", "command", {"alkaid": "1", "pyosys": "2"})
 
 
 def test_drawn_designs_are_spread_and_the_same_for_a_seed():
@@ -114,7 +124,7 @@ def test_noise_is_in_the_interval_and_in_the_published_error():
 def test_a_difference_in_what_must_be_exact_is_counted():
     changed = lines()
     changed[3]["measured"]["dsp"] = 4
-    content, _ = fit.fit("rtl", changed, "command", {"alkaid": "1", "pyosys": "2"})
+    content, _ = fit.fit("rtl", changed, "0123", "command", {"alkaid": "1", "pyosys": "2"})
     assert content["exact"]["dsp"]["differing"] == 1
 
 
@@ -125,34 +135,40 @@ def test_too_few_designs_are_no_calibration():
 
 def test_failed_designs_are_counted_and_left_out():
     broken = [*lines(), {"seed": 500, "recipe": {"kind": "jet"}, "failed": "too large"}]
-    content, _ = fit.fit("rtl", broken, "command", {"alkaid": "1", "pyosys": "2"})
+    content, _ = fit.fit("rtl", broken, "0123", "command", {"alkaid": "1", "pyosys": "2"})
     assert content["designs"]["failed"] == 1
+
+
+def test_a_measured_part_of_no_node_is_an_error():
+    changed = lines()
+    changed[5]["parts"]["u_c"] = {"lut": 4, "ff": 4}
+    with pytest.raises(QapError, match="design 5: nodes and measured parts differ: u_c"):
+        fit.fit("rtl", changed, "0123", "command", {"alkaid": "1", "pyosys": "2"})
 
 
 def test_outside_the_measured_range_is_said_and_widens():
     content, _ = fitted(noise=0.05)
     known = Calibration(content)
-    nodes = [{"op_type": "a", "estimate": {"lut": 400}}, {"op_type": "b", "estimate": {"lut": 600}}]
     inside = calibration.sizes(lines()[0]["network"])
-    usual = known.predict("lut", nodes, inside)
-    beyond = known.predict("lut", nodes, {**inside, "weight_bits": 16.0})
+    usual = known.predict("lut", nodes(400, 600), inside)
+    beyond = known.predict("lut", nodes(400, 600), {**inside, "weight_bits": 16.0})
     assert not usual.outside and beyond.outside == ("weight_bits 16, measured 4 to 4",)
-    assert usual.value == beyond.value
+    assert usual.value == beyond.value == sum(known.of_node("lut", node) for node in nodes(400, 600))
     assert beyond.low < usual.low < usual.value < usual.high < beyond.high
-    strange = known.predict("lut", [*nodes, {"op_type": "c", "estimate": {"lut": 100}}], inside)
-    assert strange.value == usual.value + 100 and strange.outside == ("c: not among the measured designs",)
+    strange = known.predict("lut", [*nodes(400, 600), {"name": "c", "features": {"lut": {"c": 100}}}], inside)
+    assert strange.value == usual.value and strange.outside == ("c: not among the measured designs",)
 
 
 def test_a_calibration_of_another_generator_does_not_count(monkeypatch):
     content, _ = fitted()
     network = draw.network(draw.recipes(1, 7)[0])
     monkeypatch.setattr(calibration, "load", lambda backend: Calibration(content))
-    nodes, layers = lines()[0]["nodes"], calibration.layer_sizes(network)
-    found, calibrated = estimate.predict("rtl", nodes, {"lut": 7, "dsp": 0}, layers)
-    assert calibrated and found["lut"].low < found["lut"].value < found["lut"].high
+    layers = calibration.layer_sizes(network)
+    found = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, layers)
+    assert estimate.calibrated("rtl") and found["lut"].low < found["lut"].value < found["lut"].high
     monkeypatch.setitem(content, "fingerprint", "of another program")
-    found, calibrated = estimate.predict("rtl", nodes, {"lut": 7, "dsp": 0}, layers)
-    assert not calibrated and (found["lut"].low, found["lut"].value) == (7, 7)
+    found = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, layers)
+    assert estimate.calibrated("rtl") is None and (found["lut"].low, found["lut"].value) == (7, 7)
 
 
 def test_the_fingerprint_is_of_what_is_generated_and_not_of_comments(tmp_path, monkeypatch):
@@ -209,16 +225,39 @@ def test_a_design_that_fails_is_a_line_and_a_bug_is_not(monkeypatch):
         campaign.measure("rtl", recipe, simulate=False)
 
 
-def test_designs_of_another_generator_are_not_mixed_in(tmp_path, monkeypatch):
+def test_designs_of_other_hardware_are_not_mixed_in(tmp_path, monkeypatch):
+    """Code that changed and makes the same hardware keeps the designs; code that makes other hardware does not."""
     monkeypatch.setattr(campaign, "run", lambda *_, **__: lines())
-    monkeypatch.setattr(calibrate, "fingerprint", lambda backend: "one")
-    content = calibrate.calibrate("rtl", 120, 1, 1, tmp_path, lambda text: None)
+    monkeypatch.setattr(campaign, "with_expectations", lambda lines, processes: lines)
+
+    def now(code: str, hardware: str) -> dict:
+        monkeypatch.setattr(calibrate, "fingerprint", lambda backend: code)
+        monkeypatch.setattr(fit, "fingerprint", lambda backend: code)
+        monkeypatch.setattr(campaign, "specimens", lambda backend, processes: hardware)
+        return calibrate.calibrate("rtl", 120, 0, 1, 1, tmp_path, lambda text: None)
+
+    content = now("one", "same")
     assert (tmp_path / "calibration.yaml").is_file() and (tmp_path / "page.svg").stat().st_size > 1000
     text = (tmp_path / "page.md").read_text()
     assert f"{content['designs']['fitted']} random designs were fitted" in text
-    monkeypatch.setattr(calibrate, "fingerprint", lambda backend: "two")
+    again = now("two", "same")
+    assert (again["fingerprint"], again["specimens"]) == ("two", "same")
     with pytest.raises(QapError, match="older generator"):
-        calibrate.calibrate("rtl", 120, 1, 1, tmp_path, lambda text: None)
+        now("three", "other")
+
+
+def test_a_calibration_is_confirmed_by_the_hardware_alone(tmp_path, monkeypatch):
+    path = tmp_path / "calibration.yaml"
+    content, _ = fitted()
+    calibrate._write(content | {"fingerprint": "of older code"}, path)
+    before = path.read_bytes()
+    monkeypatch.setattr(campaign, "specimens", lambda backend, processes: "changed")
+    assert not calibrate.confirm("rtl", 1, path) and path.read_bytes() == before
+    monkeypatch.setattr(campaign, "specimens", lambda backend, processes: "0123")
+    assert calibrate.confirm("rtl", 1, path)
+    assert yaml.safe_load(path.read_text()) == content
+    with pytest.raises(QapError, match="there is no"):
+        calibrate.confirm("rtl", 1, tmp_path / "none.yaml")
 
 
 def test_what_finn_expects_needs_no_finn_and_says_what_does_not_fit():
@@ -235,8 +274,8 @@ def test_what_finn_expects_needs_no_finn_and_says_what_does_not_fit():
 def test_an_estimate_that_nobody_can_make_is_refused(tmp_path):
     model = tmp_path / "model.pt"
     model.write_bytes(b"")
-    with pytest.raises(QapError, match="hls4ml backend can not be predicted"):
-        estimate_all(model, Widths(), None, None, "hls4ml", [PYNQ], {})
+    with pytest.raises(QapError, match="the finn backend has no option --strategy"):
+        estimate_all(model, Widths(), None, None, "finn", [PYNQ], {"strategy": "latency"})
     with pytest.raises(QapError, match="unknown backend 'fin'"):
         estimate_all(model, Widths(), None, None, "fin", [PYNQ], {})
     with pytest.raises(QapError, match="does not exist"):

@@ -9,18 +9,13 @@ from typing import Annotated
 
 import typer
 
-from qap2fpga.cli.arguments import (
-    Bits,
-    Model,
-    console,
-    input_interval,
-    numbers,
-)
+from qap2fpga.cli.arguments import Bits, Model, console, input_interval, numbers
+from qap2fpga.errors import CheckFailed
 
 
 def estimate(
     model: Model,
-    backend: Annotated[str | None, typer.Option(help="finn or rtl [both]")] = None,
+    backend: Annotated[str | None, typer.Option(help="finn, hls4ml or rtl [all]")] = None,
     board: Annotated[str | None, typer.Option(help="a name that `qap2fpga boards` lists, or a YAML file [all]")] = None,
     bits: Annotated[int | None, typer.Option(help="weight and activation bits, where the file does not say")] = None,
     weight_bits: Bits = None,
@@ -28,8 +23,10 @@ def estimate(
     input_bits: Annotated[int | None, typer.Option(help="bits of the input quantizer, where there is none")] = None,
     input_data: Annotated[Path | None, typer.Option(help="as for build")] = None,
     input_range: Annotated[str | None, typer.Option(help="LOW,HIGH of the inputs, where there are no data")] = None,
-    clock: Annotated[float | None, typer.Option(help="rtl: ns that the pipeline is cut for [the board's]")] = None,
+    clock: Annotated[float | None, typer.Option(help="rtl, hls4ml: ns to aim at [the board's]")] = None,
     target_fps: Annotated[float | None, typer.Option(help="finn: vectors a second to reach")] = None,
+    strategy: Annotated[str | None, typer.Option(help="hls4ml: as for build [latency]")] = None,
+    reuse_factor: Annotated[int | None, typer.Option(help="hls4ml: as for build [1]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the numbers as JSON")] = False,
 ) -> None:
     """Predict size and speed of MODEL from the network alone, before anything is generated."""
@@ -45,7 +42,7 @@ def estimate(
         input_bits,
     )
     chosen = [boards.load(name) for name in ([board] if board else boards.names())]
-    given = {"clock": clock, "target_fps": target_fps}
+    given = {"clock": clock, "target_fps": target_fps, "strategy": strategy, "reuse_factor": reuse_factor}
     found = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, given)
     if as_json:
         print(json.dumps(table.values(found), indent=2))
@@ -56,14 +53,24 @@ def estimate(
 def calibrate(
     backend: Annotated[str, typer.Option(help="finn or rtl")],
     designs: Annotated[int, typer.Option(help="random designs to measure; hours for hundreds")] = 300,
+    jets: Annotated[int, typer.Option(help="so many more of the size of the jet tagger")] = 0,
     seed: Annotated[int, typer.Option(help="the same seed draws the same designs")] = 1,
     processes: Annotated[int, typer.Option(help="designs at a time")] = 2,
     output: Annotated[Path | None, typer.Option(help="folder [calibration/<backend>]")] = None,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="only check that the calibration there is is of the hardware made now")
+    ] = False,
 ) -> None:
     """Measure random designs and fit what `estimate` and the checks rest on. A stopped run resumes."""
-    from qap2fpga.predict.calibrate import calibrate as run
+    from qap2fpga.predict import calibrate as calibrations
 
-    content = run(backend, designs, seed, processes, output or Path("calibration") / backend, print)
+    if confirm:
+        if not calibrations.confirm(backend, processes, output and output / "calibration.yaml"):
+            raise CheckFailed(f"the calibration of {backend} is of other hardware: calibrate again")
+        print(f"the calibration of {backend} is of the hardware that is made now")
+        return
+    folder = output or Path("calibration") / backend
+    content = calibrations.calibrate(backend, designs, jets, seed, processes, folder, print)
     for name, part in content["resources"].items():
         row = part["held_back"]["all"]
         print(

@@ -50,7 +50,7 @@ def import_report(
     name: Annotated[str | None, typer.Option(help="what to call it [the folder's name]")] = None,
     board: Annotated[str | None, typer.Option(help="hold it against this board [the part in the reports]")] = None,
     model: Annotated[
-        Path | None, typer.Option(help="the network: model.pt, QONNX, or a build folder; shows LUT per BOP")
+        Path | None, typer.Option(help="the network: model.pt, QONNX, or a build, whose predictions are checked")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="where reports go [builds/<name>-imported]")] = None,
     check: Annotated[

@@ -12,49 +12,86 @@ import yaml
 
 from qap2fpga import stages
 from qap2fpga.errors import QapError, nearest
-from qap2fpga.files import write_atomically
+from qap2fpga.files import shipped, write_atomically
 from qap2fpga.predict import campaign, draw, fit
 from qap2fpga.predict.calibration import GENERATORS, fingerprint
 from qap2fpga.predict.fit import Held
 
 
 def calibrate(
-    backend: str, designs: int, seed: int, processes: int, folder: Path, say: Callable[[str], None]
+    backend: str, designs: int, jets: int, seed: int, processes: int, folder: Path, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Measure `designs` random designs of `backend`, as many as are not in `folder` yet, and write there:
+    """Measure `designs` random designs of `backend` and `jets` more of jet size, as many as are not in `folder` yet.
 
-    `designs.jsonl` (a line a design, kept while the generator stays the same), `calibration.yaml`, `page.md` and
-    `page.svg`. Returns the calibration's content. Raises `QapError` for an unknown backend and for too few designs.
+    Writes there: `designs.jsonl` (a line a design, kept while the generator makes the same hardware),
+    `calibration.yaml`, `page.md` and `page.svg`. Returns the calibration's content. Raises `QapError` for an unknown
+    backend and for too few designs.
     """
-    if backend not in GENERATORS:
-        raise QapError(f"no designs of backend '{backend}' can be measured here", nearest(backend, GENERATORS))
-    if designs < fit.LEAST_DESIGNS or processes < 1:
+    _check(backend)
+    if designs + jets < fit.LEAST_DESIGNS or processes < 1:
         raise QapError(
-            f"{designs} designs in {processes} processes", f"give {fit.LEAST_DESIGNS} designs and 1 process at least"
+            f"{designs + jets} designs in {processes} processes",
+            f"give {fit.LEAST_DESIGNS} designs and 1 process at least",
         )
-    _same_generator(backend, folder)
-    lines = campaign.run(backend, draw.recipes(designs, seed), folder / "designs.jsonl", processes, say)
-    command = f"qap2fpga calibrate --backend {backend} --designs {designs} --seed {seed}"
+    specimens = _same_generator(backend, processes, folder, say)
+    lines = campaign.run(backend, draw.recipes(designs, seed, jets), folder / "designs.jsonl", processes, say)
+    say("what is expected of the designs")
+    lines = campaign.with_expectations(lines, processes)
+    command = f"qap2fpga calibrate --backend {backend} --designs {designs} --jets {jets} --seed {seed}"
     versions = {name: value or "absent" for name, value in stages.versions().items()}
-    content, held = fit.fit(backend, lines, command, versions)
-    head = "# SPDX-License-Identifier: Apache-2.0\n# Written by the command below; qap2fpga/predict says how.\n"
-    write_atomically(folder / "calibration.yaml", head + yaml.safe_dump(content, sort_keys=False, width=110))
+    content, held = fit.fit(backend, lines, specimens, command, versions)
+    _write(content, folder / "calibration.yaml")
     write_atomically(folder / "page.md", page(content))
     _plot(content, held, folder / "page.svg")
     say(f"wrote {folder / 'calibration.yaml'}, page.md and page.svg")
     return content
 
 
-def _same_generator(backend: str, folder: Path) -> None:
-    """Designs of another generator are of no use to this one: they must not be mixed up."""
+def confirm(backend: str, processes: int, path: Path | None = None) -> bool:
+    """Whether the calibration of `backend` (at `path`, else the shipped one) is of the hardware that is made now.
+
+    If so it is marked as of this version of the program: after changes that changed no hardware, that is all it needs.
+    """
+    _check(backend)
+    path = path or shipped("flows") / backend / "calibration.yaml"
+    if not path.is_file():
+        raise QapError(f"there is no {path}", f"qap2fpga calibrate --backend {backend}")
+    content = yaml.safe_load(path.read_text())
+    if content["fingerprint"] == fingerprint(backend):
+        return True
+    if content["specimens"] != campaign.specimens(backend, processes):
+        return False
+    _write(content | {"fingerprint": fingerprint(backend)}, path)
+    return True
+
+
+def _check(backend: str) -> None:
+    if backend not in GENERATORS:
+        raise QapError(f"no designs of backend '{backend}' can be measured here", nearest(backend, GENERATORS))
+
+
+def _write(content: dict[str, Any], path: Path) -> None:
+    head = "# SPDX-License-Identifier: Apache-2.0\n# Written by the command below; qap2fpga/predict says how.\n"
+    write_atomically(path, head + yaml.safe_dump(content, sort_keys=False, width=110))
+
+
+def _same_generator(backend: str, processes: int, folder: Path, say: Callable[[str], None]) -> str:
+    """The digest of the specimens of `folder`'s designs. Designs of another generator must not be mixed up with them:
+    raises `QapError`."""
     stamp = folder / "generator.json"
+    before = json.loads(stamp.read_text()) if stamp.is_file() else None
     now = {"backend": backend, "fingerprint": fingerprint(backend)}
-    if stamp.is_file() and json.loads(stamp.read_text()) != now:
-        raise QapError(
-            f"{folder} holds designs of another backend, or of an older generator or tool",
-            "choose another folder with --output, or remove this one",
-        )
-    write_atomically(stamp, json.dumps(now))
+    if before is None or before["fingerprint"] != now["fingerprint"]:
+        say("a few designs tell whether the generator is the same")
+        now["specimens"] = campaign.specimens(backend, processes)
+        if before is not None and (before["backend"], before["specimens"]) != (backend, now["specimens"]):
+            raise QapError(
+                f"{folder} holds designs of another backend, or of an older generator or tool",
+                "choose another folder with --output, or remove this one",
+            )
+        write_atomically(stamp, json.dumps(now))
+        return now["specimens"]
+    return str(before["specimens"])
 
 
 def page(content: dict[str, Any]) -> str:

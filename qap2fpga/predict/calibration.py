@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a backend's own expectation is worth: factors fitted to measured designs, and how far off they have been.
 
-A calibration is a file under `flows/<backend>`. It predicts `sum(factor * feature)`, where the features are what the
-backend expects of its nodes (`Expectation.nodes`), summed by kind; and it gives the interval that measured designs have
-stayed in. It carries a fingerprint of the generator: the numbers of another one are not predictions.
+A calibration is a file under `flows/<backend>`. It predicts `sum(factor * feature)` over the `features` of the nodes
+that the backend expects (`Expectation.nodes`), and gives the interval that measured designs have stayed in. It carries
+a fingerprint of the generator: the numbers of another one are not predictions.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,11 +66,9 @@ class Calibration:
     def predict(self, resource: str, nodes: Sequence[Mapping[str, Any]], network: Mapping[str, float]) -> Prediction:
         """`resource` of a design with these `nodes`; `network` are its sizes, by the names in the file's `range`."""
         part = self.values["resources"][resource]
-        given = features(nodes, resource)
-        unknown = sorted(set(given) - set(part["factors"]))
-        value = sum(factor * given.get(kind, 0.0) for kind, factor in part["factors"].items())
-        value += sum(given[kind] for kind in unknown)
-        beyond = [f"{kind}: not among the measured designs" for kind in unknown]
+        value = sum(self.of_node(resource, node) for node in nodes)
+        unknown = {kind for node in nodes for kind in node["features"][resource]} - set(part["factors"])
+        beyond = [f"{kind}: not among the measured designs" for kind in sorted(unknown)]
         for name, (least, most) in self.values["range"].items():
             if name in network and not least <= network[name] <= most:
                 beyond.append(f"{name} {network[name]:g}, measured {least:g} to {most:g}")
@@ -80,17 +77,10 @@ class Calibration:
             low, high = low**OUTSIDE, high**OUTSIDE
         return Prediction(value, value * low, value * high, tuple(beyond))
 
-
-def features(nodes: Sequence[Mapping[str, Any]], resource: str) -> dict[str, float]:
-    """What the nodes are expected to take of `resource`, by kind: a node's `features`, or its estimate by its type."""
-    total: dict[str, float] = defaultdict(float)
-    for node in nodes:
-        given = node.get("features", {}).get(resource)
-        if given is None:
-            given = {node["op_type"]: node["estimate"].get(resource) or 0}
-        for kind, value in given.items():
-            total[kind] += float(value)
-    return dict(total)
+    def of_node(self, resource: str, node: Mapping[str, Any]) -> float:
+        """What of `resource` one node is predicted to take; a feature that was not measured counts as nothing."""
+        factors = self.values["resources"][resource]["factors"]
+        return float(sum(factors.get(kind, 0.0) * value for kind, value in node["features"][resource].items()))
 
 
 def layer_sizes(network: IntegerNetwork) -> list[dict[str, int]]:

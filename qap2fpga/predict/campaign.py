@@ -6,6 +6,7 @@ Every finished design is a line of JSON; a stopped campaign goes on with the des
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -22,8 +23,8 @@ import numpy as np
 from qap2fpga import backends
 from qap2fpga import board as boards
 from qap2fpga.board import Board
+from qap2fpga.design import Design
 from qap2fpga.errors import CheckFailed, QapError
-from qap2fpga.network import IntegerNetwork
 from qap2fpga.predict import draw
 from qap2fpga.predict.calibration import layer_sizes
 from qap2fpga.predict.draw import Recipe
@@ -31,6 +32,8 @@ from qap2fpga.predict.draw import Recipe
 # A board of each family; its size does not matter, what is too large for it is built all the same.
 BOARDS = {"xc7": "pynq-z2", "xcup": "vu13p"}
 VECTORS = 60
+# Designs that tell whether the generator is still the same.
+SPECIMENS = 8
 TIME_LIMIT_S = 1500.0
 
 
@@ -43,7 +46,8 @@ def run(
     Every `simulate_every`-th design is simulated too, for its latency and interval. A design that fails is a line with
     `failed`; it does not stop the rest.
     """
-    done = {one["seed"]: one for one in read(results)}
+    wanted = {one.seed: json.loads(json.dumps(asdict(one))) for one in chosen}
+    done = {one["seed"]: one for one in read(results) if one["recipe"] == wanted.get(one["seed"])}
     waiting = [(number, one) for number, one in enumerate(chosen) if one.seed not in done]
     say(f"{backend}: {len(chosen) - len(waiting)} of {len(chosen)} designs are there")
     results.parent.mkdir(parents=True, exist_ok=True)
@@ -73,15 +77,27 @@ def read(results: Path) -> list[dict[str, Any]]:
     return found
 
 
+def specimens(backend: str, processes: int) -> str:
+    """A digest of a few designs, as generated and as measured: the same as long as the hardware is, and its counting.
+
+    It takes a minute or two. Raises `QapError` if one of them can not be built.
+    """
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        lines = list(pool.map(_work, [(backend, recipe, False) for recipe in draw.recipes(SPECIMENS, 0)]))
+    for line in lines:
+        if "failed" in line:
+            raise QapError(f"design {line['seed']} of {backend} can not be built", line["failed"])
+    found = [[line["generated"], line["measured"], line["parts"]] for line in lines]
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def measure(backend: str, recipe: Recipe, *, simulate: bool) -> dict[str, Any]:
-    """One design: what was drawn, what the backend expects of it part by part, and what Yosys counts."""
+    """One design: what was drawn, and what Yosys counts in all and part by part."""
     begin = time.monotonic()
     line: dict[str, Any] = {"seed": recipe.seed, "backend": backend, "recipe": asdict(recipe)}
     scratch = Path(tempfile.mkdtemp(prefix="qap2fpga-"))
     try:
-        network, board = draw.network(recipe), boards.load(BOARDS[recipe.family])
-        line["network"] = layer_sizes(network)
-        line |= _measured(backend, recipe, network, replace(board, clock_ns=recipe.clock_ns), scratch, simulate)
+        line |= _measured(backend, recipe, scratch, simulate)
     except CheckFailed:
         raise
     except QapError as error:
@@ -91,32 +107,61 @@ def measure(backend: str, recipe: Recipe, *, simulate: bool) -> dict[str, Any]:
     return line | {"seconds": round(time.monotonic() - begin, 1)}
 
 
-def _measured(
-    backend: str, recipe: Recipe, network: IntegerNetwork, board: Board, folder: Path, simulate: bool
-) -> dict[str, Any]:
+def with_expectations(lines: Sequence[dict[str, Any]], processes: int) -> list[dict[str, Any]]:
+    """The lines with what is `expected` of each design that was measured."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        found = pool.map(_expect, lines, chunksize=4)
+        return [line | more for line, more in zip(lines, found, strict=True)]
+
+
+def _expect(line: dict[str, Any]) -> dict[str, Any]:
+    if "failed" in line:
+        return {}
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in line["recipe"].items()
+    }
+    return expected(line["backend"], Recipe(**fields))
+
+
+def expected(backend: str, recipe: Recipe) -> dict[str, Any]:
+    """What `backend` expects of the design: `network` (its sizes), `nodes` and `predicted`."""
+    network, board = draw.network(recipe), _board(recipe)
+    found = backends.get(backend).load().expect(network, board, _options(backend, recipe, board))
+    cycles = {"latency_cycles": found.latency_cycles, "interval_cycles": found.interval_cycles}
+    return {"network": layer_sizes(network), "nodes": found.nodes, "predicted": {**found.total, **cycles}}
+
+
+def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> dict[str, Any]:
     from qap2fpga.simulate import reference, rtl
     from qap2fpga.simulate.vectors import extremes, random_vectors
     from qap2fpga.synth import yosys
 
+    network, board = draw.network(recipe), _board(recipe)
     options = _options(backend, recipe, board)
     vectors = random_vectors(network, VECTORS, recipe.seed)
     design = backends.get(backend).load().generate(network, board, folder / backend, options, vectors[:4])
     found = yosys.synthesize(design, board, folder / "yosys", time_limit_s=TIME_LIMIT_S, threads=1)
     line: dict[str, Any] = {
-        "measured": asdict(found.total),
-        "parts": {name: asdict(part) for name, part in (found.parts or {}).items()},
-        "predicted": {
-            "latency_cycles": design.latency_cycles, "interval_cycles": design.interval_cycles,
-            **design.details["estimate"],
-        },
-        "nodes": design.details["nodes"],
+        "generated": _digest(design), "measured": asdict(found.total),
+        "parts": {name: asdict(part) for name, part in found.parts.items()},
     }  # fmt: skip
     if simulate:
         stimuli = np.concatenate([vectors, extremes(network)[:20]])
-        expected = reference.outputs(network, options.output_kind, stimuli)
-        latency, interval = rtl.measured(rtl.simulate(design, stimuli, expected, folder / "verilator", threads=1))
+        outputs = reference.outputs(network, options.output_kind, stimuli)
+        latency, interval = rtl.measured(rtl.simulate(design, stimuli, outputs, folder / "verilator", threads=1))
         line["simulated"] = {"latency_cycles": latency, "interval_cycles": interval}
     return line
+
+
+def _digest(design: Design) -> str:
+    hasher = hashlib.sha256()
+    for name in (*design.sources, *design.data):
+        hasher.update((design.folder / name).read_bytes())
+    return hasher.hexdigest()[:16]
+
+
+def _board(recipe: Recipe) -> Board:
+    return replace(boards.load(BOARDS[recipe.family]), clock_ns=recipe.clock_ns)
 
 
 def _options(backend: str, recipe: Recipe, board: Board) -> Any:
@@ -151,5 +196,4 @@ def _describe(line: dict[str, Any]) -> str:
     what = f"{line['recipe']['kind']} {'-'.join(map(str, line['recipe']['widths']))}"
     if "failed" in line:
         return f"design {line['seed']}: {what}: {line['failed'].splitlines()[0]}"
-    expected, found = line["predicted"]["lut"], line["measured"]["lut"]
-    return f"design {line['seed']}: {what}: {found} LUTs, {expected} expected, {line['seconds']:.0f} s"
+    return f"design {line['seed']}: {what}: {line['measured']['lut']} LUTs, {line['seconds']:.0f} s"

@@ -11,7 +11,6 @@ from qap2fpga import backends
 from qap2fpga.board import Board
 from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.errors import QapError
-from qap2fpga.predict.calibration import GENERATORS
 from qap2fpga.predict.estimate import Estimate, estimate
 
 
@@ -24,17 +23,14 @@ def estimate_all(
     boards: Sequence[Board],
     given: Mapping[str, Any],
 ) -> list[Estimate]:
-    """Estimates of `model` for `backend` (None: all that predict anything) on each of `boards`.
+    """Estimates of `model` for `backend` (None: all) on each of `boards`.
 
     `given` are options by name, None where not given; one that no chosen backend knows is an error, one that only some
     know is for those.
     """
     if not model.is_file():
         raise QapError(f"{model} {'is a folder' if model.is_dir() else 'does not exist'}", "check the path")
-    if backend and backends.get(backend) and backend not in GENERATORS:
-        # What is published of HLS runs is of dense, unpruned layers; a pruned one would be a guess.
-        raise QapError(f"sizes of the {backend} backend can not be predicted", f"known: {', '.join(GENERATORS)}")
-    chosen = [backend] if backend else list(GENERATORS)
+    chosen = [backend] if backend else list(backends.BACKENDS)
     options = {name: _options(name, given, alone=backend is not None) for name in chosen}
     from qap2fpga.lower.prepare import Source, prepare
 

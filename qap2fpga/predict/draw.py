@@ -48,17 +48,20 @@ class Recipe:
     interval: int
 
 
-def recipes(count: int, seed: int) -> list[Recipe]:
-    """`count` designs; every part of the list has about the same share of each kind."""
+def recipes(count: int, seed: int, jets: int = 0) -> list[Recipe]:
+    """`count` designs, and `jets` more of jet size; every part of the first has about the same share of each kind."""
     kinds, shares = list(KINDS), np.array(list(KINDS.values()))
     given = np.zeros(len(kinds))
-    chosen = []
+    chosen: list[str] = []
     for number in range(count):
         # The kind that is furthest behind its share is next.
         index = int(np.argmax(shares * (number + 1) - given))
         given[index] += 1
-        chosen.append(_recipe(kinds[index], np.random.default_rng([seed, number]), seed * 100_000 + number))
-    return chosen
+        chosen.append(kinds[index])
+    return [
+        _recipe(kind, np.random.default_rng([seed, number]), seed * 100_000 + number)
+        for number, kind in enumerate(chosen + ["jet"] * jets)
+    ]
 
 
 def network(recipe: Recipe) -> IntegerNetwork:

@@ -9,10 +9,11 @@ from typing import Any
 
 from qap2fpga import backends
 from qap2fpga.board import Board
+from qap2fpga.design import Stage
 from qap2fpga.errors import CheckFailed, QapError
 from qap2fpga.network import IntegerNetwork
-from qap2fpga.predict import calibration
-from qap2fpga.predict.calibration import Prediction
+from qap2fpga.predict import calibration, vendor
+from qap2fpga.predict.calibration import Calibration, Prediction
 
 RESOURCES = ("lut", "ff", "dsp", "bram18")
 
@@ -22,7 +23,9 @@ class Estimate:
     """A network on one board by one backend. `refused` is the reason why it can not be built, else empty.
 
     `predictions` are by resource, and `latency_cycles` and `interval_cycles`; `calibrated` says whether their
-    intervals rest on measured designs of this generator: without that, `low` and `high` of a fitted number are None.
+    intervals rest on measured designs of this generator: without that, a number stands alone, as if it were exact.
+    They are about the numbers of stage `of_stage`. Where that is 'hls', `csynth` says what is known layer by layer,
+    resources that nothing predicts are not among the predictions, and `interval_cycles` is what the code asks for.
     """
 
     backend: str
@@ -30,11 +33,14 @@ class Estimate:
     predictions: dict[str, Prediction]
     calibrated: bool
     refused: str = ""
+    of_stage: str = Stage.SYNTHESIS
+    csynth: vendor.Csynth | None = None
 
     @property
     def fits(self) -> bool | None:
-        """Whether the highest value of every resource is within the board; None if it was refused."""
-        if self.refused:
+        """Whether the highest value of every resource is within the board; None if it was refused, and for what C
+        synthesis states: that is several times what synthesis finds."""
+        if self.refused or self.csynth is not None:
             return None
         return all(self.predictions[name].high <= getattr(self.board, name) for name in RESOURCES)
 
@@ -47,26 +53,37 @@ def estimate(network: IntegerNetwork, backend: str, board: Board, options: Any) 
         raise
     except QapError as error:
         return Estimate(backend, board, {}, False, str(error))
+    if backend == vendor.BACKEND:
+        clock = options.clock or board.clock_ns
+        found = vendor.predict(expected.nodes, board.family, clock)
+        interval = Prediction(*(float(expected.interval_cycles),) * 3)
+        return Estimate(backend, board, {**found.total, "interval_cycles": interval}, False, "", Stage.HLS, found)
     cycles = {name: getattr(expected, name) for name in ("latency_cycles", "interval_cycles")}
-    made, calibrated = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network))
+    made = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network))
     exact = {name: Prediction(value, value, value) for name, value in cycles.items() if value is not None}
-    return Estimate(backend, board, {**made, **exact}, calibrated)
+    return Estimate(backend, board, {**made, **exact}, calibrated(backend) is not None)
 
 
 def predict(
     backend: str, nodes: Sequence[dict[str, Any]], total: dict[str, Any], layers: Sequence[dict[str, int]]
-) -> tuple[dict[str, Prediction], bool]:
-    """(predictions by resource, whether they are calibrated) of a design from what its backend expects of it.
+) -> dict[str, Prediction]:
+    """Resources of a design by name, from what its backend expects of it.
 
-    `layers` are the network's `layer_sizes`. What no calibration is there for, or only one of another generator, is the
-    backend's own expectation, without an interval.
+    `layers` are the network's `layer_sizes`. What no calibration is there for is the backend's own expectation, without
+    an interval.
     """
-    known = calibration.load(backend)
-    calibrated = known is not None and known.current
+    known = calibrated(backend)
     made = {}
     for name in RESOURCES:
-        value = float(total.get(name) or 0)
-        made[name] = Prediction(value, value, value)
-        if known is not None and calibrated and name in known.values["resources"]:
+        if known is not None and name in known.values["resources"]:
             made[name] = known.predict(name, nodes, calibration.sizes(layers))
-    return made, calibrated
+        else:
+            value = float(total.get(name) or 0)
+            made[name] = Prediction(value, value, value)
+    return made
+
+
+def calibrated(backend: str) -> Calibration | None:
+    """The calibration of `backend`, None if there is none or if it is of another generator."""
+    known = calibration.load(backend)
+    return known if known is not None and known.current else None

@@ -127,9 +127,15 @@ def _weight_memories(layer: Hls4mlLayer) -> float:
 
 
 def _products_near(bits: int) -> Callable[[Hls4mlLayer], float]:
-    """Products, weighed by how near the weights' width is to `bits`: 1 there, 0 at the next width that is fitted."""
+    """Products, weighed by how near the weights' width is to `bits`: 1 there, 0 at the next width that is fitted.
+    Weights narrower or wider than all of these count as the narrowest or widest."""
     step = KNOTS[1] - KNOTS[0]
-    return lambda layer: layer.inputs * layer.outputs * max(0.0, 1 - abs(layer.weight_bits - bits) / step)
+
+    def near(layer: Hls4mlLayer) -> float:
+        width = min(max(layer.weight_bits, KNOTS[0]), KNOTS[-1])
+        return layer.inputs * layer.outputs * max(0.0, 1 - abs(width - bits) / step)
+
+    return near
 
 
 # Features of an hls4ml layer by name; calibration files give a coefficient to some of them.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From measured designs to a calibration: factors, errors on designs that were not fitted, and intervals.
 
-Non-negative least squares on the relative error. A part of the designs is held back before anything is fitted, two
-thirds of the large ones; the interval comes from cross-validation on the rest, and the held-back part says what it is
-worth.
+Non-negative least squares over the nodes of all designs. A part of the designs is held back before anything is fitted,
+two thirds of the large ones; the interval comes from cross-validation on the rest, and the held-back part says what it
+is worth.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls  # type: ignore[import-untyped]
 
+from qap2fpga.design import is_of
 from qap2fpga.errors import QapError
 from qap2fpga.lower.bops import equation
-from qap2fpga.predict.calibration import TOOLS, Calibration, features, fingerprint, sizes
+from qap2fpga.predict.calibration import TOOLS, Calibration, fingerprint, sizes
 from qap2fpga.predict.draw import JET_SIZE
 
 SIZES = (300, 1000, 4000)
@@ -29,8 +30,8 @@ SMALL = 50
 WIDEN = 1.25
 LEAST_DESIGNS = 30
 LEAST_IN_CLASS = 20
-EXACT = {"finn": ("dsp", "latency_cycles", "interval_cycles"), "rtl": ("dsp", "latency_cycles", "interval_cycles")}
-FITTED = {"finn": ("lut", "ff"), "rtl": ("lut", "ff")}
+EXACT = ("dsp", "latency_cycles", "interval_cycles")
+FITTED = ("lut", "ff")
 
 Line = dict[str, Any]
 
@@ -48,7 +49,7 @@ class Held:
 
 
 def fit(
-    backend: str, lines: Sequence[Line], command: str, versions: dict[str, str]
+    backend: str, lines: Sequence[Line], specimens: str, command: str, versions: dict[str, str]
 ) -> tuple[dict[str, Any], list[Held]]:
     """The calibration file's content, and the held-back designs.
 
@@ -62,20 +63,21 @@ def fit(
             "calibrate with more designs",
         )
     content: dict[str, Any] = {
-        "schema": 1, "backend": backend, "stage": "synthesis", "fingerprint": fingerprint(backend), "command": command,
+        "schema": 1, "backend": backend, "stage": "synthesis", "fingerprint": fingerprint(backend),
+        "specimens": specimens, "command": command,
         "tools": {name: versions[name] for name in TOOLS[backend]},
         "designs": _counts(good, kept, held, len(lines) - len(good)),
         "range": _range(kept),
         "resources": {}, "exact": {}, "lut_per_bop": _per_bop(kept),
     }  # fmt: skip
-    for resource in FITTED[backend]:
+    for resource in FITTED:
         content["resources"][resource] = _fitted(resource, kept)
     rows = [_held(one, content) for one in held]
-    for resource in FITTED[backend]:
+    for resource in FITTED:
         content["resources"][resource]["held_back"] = _errors(
             [(row.nonzeros, row.measured[resource], row.predicted[resource]) for row in rows]
         ) | {"outside_interval": sum(not row.inside[resource] for row in rows)}
-    for name in EXACT[backend]:
+    for name in EXACT:
         content["exact"][name] = _exact(name, good)
     return content, rows
 
@@ -107,23 +109,58 @@ def _range(lines: Sequence[Line]) -> dict[str, list[float]]:
 
 
 def _fitted(resource: str, lines: Sequence[Line]) -> dict[str, Any]:
-    given = [features(one["nodes"], resource) for one in lines]
-    kinds = sorted({kind for one in given for kind in one})
-    matrix = np.array([[one.get(kind, 0.0) for kind in kinds] for one in given])
-    counts = np.array([float(one["measured"][resource]) for one in lines])
+    kinds = sorted({kind for one in lines for node in one["nodes"] for kind in node["features"][resource]})
+    rows = _rows(resource, lines, kinds)
     order = np.random.default_rng(0).permutation(len(lines))
     guessed = np.zeros(len(lines))
     for fold in range(FOLDS):
-        out = order[fold::FOLDS]
-        rest = np.setdiff1d(order, out)
-        guessed[out] = matrix[out] @ _solve(matrix[rest], counts[rest])
-    factors = _solve(matrix, counts)
+        out = np.isin(rows.designs, order[fold::FOLDS])
+        sums = rows.features[out] @ _solve(rows, ~out)
+        np.add.at(guessed, rows.designs[out], sums)
+    factors = _solve(rows, np.ones(len(rows.designs), bool))
+    counts = np.array([float(one["measured"][resource]) for one in lines])
     nonzeros = [int(sizes(one["network"])["nonzeros"]) for one in lines]
     return {
         "factors": {kind: round(float(value), 4) for kind, value in zip(kinds, factors, strict=True)},
         "cross_validated": _errors(list(zip(nonzeros, counts, guessed, strict=True))),
         "interval": _intervals(counts, guessed),
     }
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """One row a node: its features, its cells, the design it is in, and what an error of one cell counts."""
+
+    features: np.ndarray
+    counts: np.ndarray
+    designs: np.ndarray
+    weights: np.ndarray
+
+
+def _rows(resource: str, lines: Sequence[Line], kinds: Sequence[str]) -> _Rows:
+    features, counts, designs, weights = [], [], [], []
+    for number, one in enumerate(lines):
+        total = max(one["measured"][resource], SMALL)
+        for node, cells in zip(one["nodes"], _cells(resource, one), strict=True):
+            features.append([node["features"][resource].get(kind, 0.0) for kind in kinds])
+            counts.append(cells)
+            designs.append(number)
+            # Between an error's part of the node and of the design: both are to be right.
+            weights.append(1 / np.sqrt(total * max(cells, SMALL)))
+    return _Rows(np.array(features), np.array(counts, float), np.array(designs), np.array(weights))
+
+
+def _cells(resource: str, line: Line) -> list[int]:
+    """What was measured of each node; of a node without a part of its own, what is outside of all parts."""
+    parts = dict(line["parts"])
+    mine = [[parts.pop(key)[resource] for key in list(parts) if is_of(key, node["name"])] for node in line["nodes"]]
+    if parts or sum(not cells for cells in mine) > 1:
+        what = ", ".join(parts) or "more than one node"
+        raise QapError(
+            f"design {line['seed']}: nodes and measured parts differ: {what}", "calibrate this version afresh"
+        )
+    rest = line["measured"][resource] - sum(map(sum, mine))
+    return [sum(cells) if cells else rest for cells in mine]
 
 
 def _per_bop(lines: Sequence[Line]) -> dict[str, float]:
@@ -142,10 +179,10 @@ def _per_bop(lines: Sequence[Line]) -> dict[str, float]:
     return {"low": round(low, 4), "median": round(middle, 4), "high": round(high, 4)}
 
 
-def _solve(matrix: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Non-negative factors of the least squared relative error."""
-    scale = np.maximum(counts, SMALL)
-    factors, _ = nnls(matrix / scale[:, None], counts / scale)
+def _solve(rows: _Rows, chosen: np.ndarray) -> np.ndarray:
+    """Non-negative factors of the least squared error."""
+    weights = rows.weights[chosen]
+    factors, _ = nnls(rows.features[chosen] * weights[:, None], rows.counts[chosen] * weights)
     return np.asarray(factors)
 
 

@@ -4,44 +4,69 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
+from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 
+from qap2fpga.predict import vendor
 from qap2fpga.predict.calibration import Prediction
 from qap2fpga.predict.estimate import RESOURCES, Estimate
+from qap2fpga.predict.vendor import Csynth
+from qap2fpga.report import csynth
+from qap2fpga.report.show import DASH
 
-DASH = "–"
 CYCLES = ("latency_cycles", "interval_cycles")
 
 
-def render(estimates: Sequence[Estimate]) -> Table:
-    """One row a backend and board; a range is what nearly all measured designs stayed in."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("backend", "board", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", ""):
-        table.add_column(column, justify="left" if column in ("backend", "board", "") else "right")
+def render(estimates: Sequence[Estimate]) -> Group:
+    """One row a backend and board; a range is what nearly all measured designs stayed in. Below it, where they are
+    estimates of C synthesis, the layers and what else is known."""
+    table = _table("backend", "board", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "", words=(0, 1, 8))
     for one in estimates:
         if one.refused:
             table.add_row(one.backend, one.board.name, *(DASH,) * 6, one.refused.splitlines()[0])
             continue
-        numbers = [_number(one.predictions.get(name)) for name in (*RESOURCES, *CYCLES)]
+        told = _number if one.csynth is None else _stated
+        numbers = [told(one.predictions.get(name)) for name in (*RESOURCES, *CYCLES)]
         table.add_row(one.backend, one.board.name, *numbers, _verdict(one))
-    return table
+    known = [one for one in estimates if one.csynth is not None]
+    # Boards of one family and clock have the same.
+    different = [one for index, one in enumerate(known) if all(one.csynth != other.csynth for other in known[:index])]
+    return Group(table, *(_csynth(one.csynth, [other.board.name for other in known if other.csynth == one.csynth])
+                          for one in different if one.csynth is not None))  # fmt: skip
 
 
 def values(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
     """The same as JSON values."""
     return [
         {
-            "backend": one.backend, "board": one.board.name, "stage": "estimate", "calibrated": one.calibrated,
-            "refused": one.refused or None, "fits": one.fits,
-            "predictions": {
-                name: {"value": made.value, "low": made.low, "high": made.high, "outside": list(made.outside)}
-                for name, made in one.predictions.items()
-            },
+            "backend": one.backend, "board": one.board.name, "stage": "estimate", "of_stage": one.of_stage,
+            "calibrated": one.calibrated, "refused": one.refused or None, "fits": one.fits,
+            "predictions": {name: asdict(made) for name, made in one.predictions.items()},
+            "csynth": one.csynth and vendor.values(one.csynth),
         }
         for one in estimates
     ]  # fmt: skip
+
+
+def _csynth(found: Csynth, boards: Sequence[str]) -> Group:
+    """The dense layers, and what was only observed."""
+    title = f"\nhls4ml on {', '.join(boards)}: what C synthesis is expected to state; synthesis finds fewer LUTs"
+    table = _table("layer", "LUT", "FF", "DSP", "BRAM18", "", words=(0, 5))
+    for one in found.layers:
+        numbers = [_stated(one.predictions.get(name)) for name in RESOURCES]
+        table.add_row(escape(one.layer), *numbers, f"outside: {', '.join(one.outside)}" if one.outside else "")
+    return Group(title, table, *(f"[dim]{escape(text)}[/]" for text in csynth.remarks(vendor.values(found))))
+
+
+def _table(*columns: str, words: Sequence[int]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index in words else "right")
+    return table
 
 
 def _number(made: Prediction | None) -> str:
@@ -52,7 +77,13 @@ def _number(made: Prediction | None) -> str:
     return f"{made.value:,.0f} ({made.low:,.0f}–{made.high:,.0f})"
 
 
+def _stated(made: Prediction | None) -> str:
+    return csynth.text(None if made is None else asdict(made))
+
+
 def _verdict(one: Estimate) -> str:
+    if one.csynth is not None:
+        return "by C synthesis, sums of layers, not calibrated"
     said = "fits" if one.fits else "does not fit, or may not"
     if not one.calibrated:
         said += "; not calibrated: no interval"

@@ -7,7 +7,7 @@ from typing import Any
 
 from qap2fpga import backends
 from qap2fpga.design import Check
-from qap2fpga.report import resources
+from qap2fpga.report import csynth, resources
 
 RESOURCES = ("lut", "ff", "dsp", "bram18")
 
@@ -48,8 +48,9 @@ def fits(report: dict[str, Any]) -> dict[str, Any] | None:
 def all_checks(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
     """Every check that the report's content allows."""
     return [
-        *_mismatches(report), *_cycles(report), *_dsp(report), *_resources(report), *_interval_of_hls(report),
-        *_clock(report), *_board(report, allow_oversize=allow_oversize),
+        *_mismatches(report), *_cycles(report), *_dsp(report), *_resources(report), *csynth.check_stages(report),
+        *csynth.check_layers(report), *_interval_of_hls(report), *_clock(report),
+        *_board(report, allow_oversize=allow_oversize),
     ]  # fmt: skip
 
 

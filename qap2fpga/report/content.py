@@ -10,7 +10,7 @@ from typing import Any
 
 from qap2fpga.board import Board
 from qap2fpga.errors import QapError
-from qap2fpga.report import check
+from qap2fpga.report import check, csynth
 from qap2fpga.request import Request
 
 SCHEMA = 2
@@ -97,6 +97,9 @@ def collect(request: Request, digest: str, results: Results, versions: dict[str,
             report["measurements"].append({"circuit": name, **results.synthesized["measurement"]})
         report["predictions"] = [{"circuit": name, **one} for one in _predictions(circuit, versions)]
         report["timing"] = _timing(circuit["design"], results.simulated, request.board)
+    if made is not None and made.get("csynth"):
+        by = {"tool": "qap2fpga", "version": versions["qap2fpga"], "stage": "estimate"}
+        report["predictions"].append({"circuit": request.backend, "what": csynth.WHAT, **by, **made["csynth"]})
     for one in results.vendor or []:
         if one["simulation"] is not None:
             simulations.append({"circuit": request.backend, **one["simulation"]})
@@ -128,7 +131,10 @@ def _design(made: Stored) -> Stored:
     """A design without what only this program needs to read it back."""
     hidden = ("backend", "details", "traces", "input", "output", "output_kind")
     kept = {key: value for key, value in made["design"].items() if key not in hidden}
-    return {**kept, "output_kind": made["output_kind"], "accuracy": made["accuracy"], **made["design"]["details"]}
+    details = dict(made["design"]["details"])
+    if "nodes" in details:
+        details["nodes"] = [{key: one[key] for key in one if key != "features"} for one in details["nodes"]]
+    return {**kept, "output_kind": made["output_kind"], "accuracy": made["accuracy"], **details}
 
 
 def _stand_in(stored: Stored) -> Stored:

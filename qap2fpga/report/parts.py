@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from qap2fpga.design import is_of
 from qap2fpga.report import check, show
 from qap2fpga.report.show import RESOURCE_NAMES
 from qap2fpga.report.summary import Report
@@ -85,10 +86,12 @@ def parts(report: Report) -> list[Part]:
     layers = _layers(report)
     found = []
     for name, cells in predicted.items():
-        mine = {key: measured.pop(key) for key in list(measured) if _is_of(key, name)}
+        mine = {key: measured.pop(key) for key in list(measured) if is_of(key, name)}
         found.append(Part(name, layers.get(name), cells, _sum(mine.values())))
     found += [Part(name.removeprefix(INSTANCE), None, {}, cells) for name, cells in measured.items()]
-    rest = _rest(measurement)
+    rest, top = _rest(measurement), _top(report, circuit)
+    if top in predicted:
+        return [replace(part, measured=rest) if part.name == top else part for part in found]
     return [*found, Part("outside the nodes", None, {}, rest)] if any(rest.values()) else found
 
 
@@ -144,9 +147,11 @@ def _layers(report: Report) -> dict[str, str]:
     return {node["name"]: node["layer"] for node in nodes if node.get("layer")}
 
 
-def _is_of(measured: str, name: str) -> bool:
-    """Whether a measured instance is the node `name` or a part of it, as its memory `u_<name>_weights`."""
-    return measured in (name, INSTANCE + name) or measured.startswith(f"{INSTANCE}{name}_")
+def _top(report: Report, circuit: str | None) -> str | None:
+    """The top module of `circuit`, in which all nodes are; as a node it is what is outside of all others."""
+    own = circuit in (None, report["backend"])
+    design = report.get("design") if own else (report.get("stand_in") or {}).get("design")
+    return (design or {}).get("top")
 
 
 def _sum(cells: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from qap2fpga.design import Check
+from qap2fpga.design import Check, is_of
+from qap2fpga.report import show
 
 FITTED = ("lut", "ff")
 # A node is named as the likely cause when it is off by so much of what the whole design is off by.
@@ -24,18 +25,28 @@ def checks(prediction: Part, measured: Part) -> list[Check]:
     """
     if not prediction.get("calibrated"):
         return []
-    if measured["stage"] != prediction["of_stage"]:
-        why = f"numbers of stage '{measured['stage']}' are of another kind: they are never held against these"
-        return [Check("LUT, FF as predicted", f"after {prediction['of_stage']}", measured["stage"], False, why)]
-    return [_check(name, prediction, measured) for name in FITTED if measured["total"].get(name) is not None]
+    wrong = of_another_stage("LUT, FF as predicted", prediction["of_stage"], measured)
+    return wrong or [_check(name, prediction, measured) for name in FITTED if measured["total"].get(name) is not None]
+
+
+def of_another_stage(name: str, stage: str, measured: Part) -> list[Check]:
+    """The failed check that a measurement of another stage than `stage` is; none if it is of this one."""
+    if measured["stage"] == stage:
+        return []
+    why = f"numbers of stage '{measured['stage']}' are of another kind: they are never held against these"
+    return [Check(name, f"after {stage}", measured["stage"], False, why)]
+
+
+def held(title: str, wanted: Part, found: int, why: Callable[[float], str]) -> Check:
+    """`found` against the prediction `wanted`; `why` says what is likely the cause of so many times its value."""
+    inside = wanted["low"] <= found <= wanted["high"]
+    expected = f"{wanted['value']:,.0f} ({show.ends(wanted['low'], wanted['high'])})"
+    return Check(title, expected, f"{found:,}", inside, "" if inside else why(found / max(wanted["value"], 1)))
 
 
 def _check(name: str, prediction: Part, measured: Part) -> Check:
     wanted, found = prediction["intervals"][name], measured["total"][name]
-    inside = wanted["low"] <= found <= wanted["high"]
-    expected = f"{wanted['value']:,.0f} ({wanted['low']:,.0f} to {wanted['high']:,.0f})"
-    why = "" if inside else _why(name, prediction, measured, found / max(wanted["value"], 1))
-    return Check(f"{name.upper()} as predicted", expected, f"{found:,}", inside, why)
+    return held(f"{name.upper()} as predicted", wanted, found, lambda ratio: _why(name, prediction, measured, ratio))
 
 
 def _why(name: str, prediction: Part, measured: Part, ratio: float) -> str:
@@ -43,7 +54,7 @@ def _why(name: str, prediction: Part, measured: Part, ratio: float) -> str:
     said = [f"{ratio:.2f} times the prediction"]
     off = suspects(name, prediction["parts"], measured.get("parts") or {})
     said += [f"{node}: {found:,} where about {wanted:,.0f} were expected" for node, wanted, found in off]
-    said.append(_reason(name, ratio, off))
+    said.append(reason(name, ratio, off))
     return "; ".join(said)
 
 
@@ -51,7 +62,7 @@ def suspects(name: str, nodes: Mapping[str, Part], parts: Mapping[str, Part]) ->
     """(node, expected, found) of the nodes that make most of the difference, the worst first."""
     rows = []
     for node, estimate in nodes.items():
-        mine = [part[name] for key, part in parts.items() if _belongs(key, node) and part.get(name) is not None]
+        mine = [part[name] for key, part in parts.items() if is_of(key, node) and part.get(name) is not None]
         if mine and estimate.get(name) is not None:
             rows.append((node, float(estimate[name]), int(sum(mine))))
     difference = abs(sum(found - wanted for _, wanted, found in rows))
@@ -59,12 +70,8 @@ def suspects(name: str, nodes: Mapping[str, Part], parts: Mapping[str, Part]) ->
     return [row for row in rows if abs(row[2] - row[1]) > SHARE * difference > 0][:3]
 
 
-def _belongs(part: str, node: str) -> bool:
-    """Whether an instance of the top module is `node`, or a memory of it."""
-    return part in (node, f"u_{node}") or part.startswith((f"{node}_weights", f"u_{node}_weights"))
-
-
-def _reason(name: str, ratio: float, off: Sequence[tuple[str, float, int]]) -> str:
+def reason(name: str, ratio: float, off: Sequence[tuple[str, float, int]]) -> str:
+    """What usually makes a design take so many times its prediction, where the nodes `off` are."""
     if name == "ff" and ratio > 1:
         return "likely more pipeline stages, or deeper queues, than planned"
     if ratio > 1:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from qap2fpga.report import parts, show
+from qap2fpga.report import csynth, parts, show
 from qap2fpga.report.gather import Build
 from qap2fpga.report.parts import Column, Part, Share, Use
 from qap2fpga.report.summary import Report, Summary
@@ -59,6 +59,8 @@ class Section:
     checks: tuple[Report, ...]
     layers: tuple[LayerRow, ...]
     in_source: bool
+    csynth: tuple[csynth.Row, ...]
+    csynth_remarks: tuple[str, ...]
     columns: tuple[Column, ...]
     parts: tuple[Part, ...]
     shares: tuple[Share, ...]
@@ -75,7 +77,7 @@ class Section:
 def section(build: Build, name: str, mark: str, link: str) -> Section:
     """The section of `build` with the HTML id `name`; `link` leads to its report.json."""
     report, summary = build.report, build.summary
-    found = parts.parts(report)
+    found, predicted = parts.parts(report), csynth.prediction(report)
     checks = report.get("checks") or []
     layers = tuple(_layers(report))
     return Section(
@@ -92,6 +94,8 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         checks=tuple(checks),
         layers=layers,
         in_source=bool(layers) and len(layers[0].products) > 3,
+        csynth=tuple(csynth.rows(report)),
+        csynth_remarks=() if predicted is None else (*csynth.ratios(report), *csynth.remarks(predicted)),
         columns=tuple(parts.columns(report)),
         parts=tuple(found),
         shares=tuple(parts.shares(found)),

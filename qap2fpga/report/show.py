@@ -19,6 +19,14 @@ def number(value: Any) -> str:
     return f"{value:,.0f}" if isinstance(value, float) else f"{value:,}"
 
 
+def ends(low: float, high: float) -> str:
+    """The whole numbers that an interval holds, from the first to the last; the nearest to it where it holds none."""
+    first, last = math.ceil(low), math.floor(high)
+    if first > last:
+        first = last = round((low + high) / 2)
+    return f"{first:,} to {last:,}" if first < last else f"{first:,}"
+
+
 def percent(share: float | None, digits: int = 2) -> str:
     """A share of 1 as percent."""
     return DASH if share is None else f"{100 * share:.{digits}f} %"

@@ -10,9 +10,9 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from qap2fpga.report import check, side_by_side, summary
+from qap2fpga.report import check, csynth, side_by_side, summary
 from qap2fpga.report.gather import Gathered
-from qap2fpga.report.show import DASH, not_used
+from qap2fpga.report.show import DASH, RESOURCE_NAMES, not_used, ratio
 from qap2fpga.report.show import number as _number
 
 
@@ -53,6 +53,9 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
         parts.append(_multiplications(report))
     if report["vendor"]:
         parts.append(_vendor(report))
+    predicted = csynth.prediction(report)
+    if predicted is not None:
+        parts.append(_csynth(report, predicted))
     if report["stand_in"]:
         parts.append(_stand_in(report))
     if report["timing"]:
@@ -187,6 +190,20 @@ def _vendor(report: dict[str, Any]) -> Group:
             *(DASH if one[name] is None else f"{one[name]:.2f} ns" for name in ("period_ns", "wns_ns")),
         )  # fmt: skip
     return Group(table, "[dim]csynth states LUTs before logic synthesis: several times what synthesis finds[/]")
+
+
+def _csynth(report: dict[str, Any], predicted: csynth.Part) -> Group:
+    """What C synthesis is expected to state, beside what it stated."""
+    columns = [word for label in RESOURCE_NAMES.values() for word in (f"{label} predicted", "stated")]
+    table = _table("\nC synthesis, layer by layer", "", *columns, "BOPs", "LUT per BOP")
+    for row in csynth.rows(report):
+        cells = [text for pair in row.cells for text in pair]
+        table.add_row(escape(row.layer), *cells, _number(row.bops), ratio(row.lut_per_bop))
+    outside = [f"{row.layer}, outside the measured range: {', '.join(row.outside)}"
+               for row in csynth.rows(report) if row.outside]  # fmt: skip
+    return Group(
+        table, *(f"[dim]{escape(text)}[/]" for text in (*outside, *csynth.ratios(report), *csynth.remarks(predicted)))
+    )
 
 
 def _stand_in(report: dict[str, Any]) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from qap2fpga.backends.finn import estimate, folding, padding, search, session
+from qap2fpga.backends.finn import folding, padding, search, session
 from qap2fpga.backends.finn import plan as planning
 from qap2fpga.backends.finn.latency import latency
+from qap2fpga.backends.finn.nodes import nodes
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.plan import deep_pipeline
 from qap2fpga.backends.finn.tail import Tail, tail
@@ -114,7 +115,7 @@ def _expect(
         interval_cycles=chosen.interval,
         latency_cycles=latency(grown, chosen, end, deep_pipeline=deep_pipeline(board)),
         total=asdict(chosen.cost),
-        nodes=_nodes(grown, costs, chosen),
+        nodes=nodes(grown, costs, chosen),
     )
 
 
@@ -165,33 +166,3 @@ def _output(end: Tail, last: planning.LayerPlan, pe: int) -> Stream:
 
 def _describe(chosen: folding.Folding) -> str:
     return ", ".join(f"SIMD {simd} PE {pe}" for simd, pe in chosen.layers)
-
-
-def _nodes(plan: planning.Plan, costs: folding.Costs, chosen: folding.Folding) -> list[dict[str, Any]]:
-    """One entry a node: what it is, how it is folded, what it should cost."""
-    entries: list[dict[str, Any]] = []
-    for index, (layer, (simd, pe)) in enumerate(zip(plan.layers, chosen.layers, strict=True)):
-        if index:
-            between = costs.between(index, layer.mw, chosen.layers[index - 1][1], simd)
-            entries.append({
-                "name": f"in front of MVAU_rtl_{index}", "op_type": "StreamingFIFO_rtl", "layer": layer.name,
-                "estimate": asdict(between),
-            })  # fmt: skip
-        mvau = costs.mvau(index, layer.mw, layer.mh, simd, pe)
-        activation = f"{'INT' if layer.input_signed else 'UINT'}{layer.input_bits}"
-        entries.append({
-            "name": f"MVAU_rtl_{index}", "op_type": "MVAU_rtl", "layer": layer.name, "cycles": mvau.cycles,
-            "MW": layer.mw, "MH": layer.mh, "SIMD": simd, "PE": pe, "lanes": mvau.lanes,
-            "weights": f"INT{layer.weight_bits}", "activations": activation,
-            "accumulators": f"INT{layer.accumulator_bits}", "estimate": asdict(estimate.mvau(mvau)),
-        })  # fmt: skip
-        thresholds = costs.thresholding(index, layer.mh, pe)
-        if thresholds is not None:
-            entries.append({
-                "name": f"Thresholding_rtl_{index}", "op_type": "Thresholding_rtl", "layer": layer.name,
-                "cycles": thresholds.cycles, "MH": layer.mh, "PE": pe, "thresholds": (1 << thresholds.bits) - 1,
-                "activations": f"UINT{layer.activation_bits}", "estimate": asdict(estimate.thresholding(thresholds)),
-            })  # fmt: skip
-    for kind, cost in costs.tail(chosen.layers[-1][1]):
-        entries.append({"name": kind, "op_type": kind, "layer": plan.layers[-1].name, "estimate": asdict(cost)})
-    return entries

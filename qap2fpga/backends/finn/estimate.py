@@ -19,6 +19,7 @@ from functools import cache
 
 import yaml
 
+from qap2fpga.backends.finn.tail import Module
 from qap2fpga.design import Resources
 from qap2fpga.files import shipped
 
@@ -129,15 +130,23 @@ def _distinct(columns: int, depth: int, ones: float) -> float:
     return total + columns * max(left, 0.0)
 
 
+def memory_features(node: Mvau) -> tuple[str, dict[str, float]]:
+    """Kind and features of the weight memory: nothing for one word, logic when shallow, else block RAM."""
+    depth, bits = node.cycles, node.simd * node.pe * node.weight_bits
+    if depth == 1:
+        return "weights", {}
+    if depth >= WEIGHT_BLOCK_RAM_DEPTH:
+        return "block weights", {"one": 1.0, "address": math.ceil(math.log2(depth)), "blocks": block_rams(bits, depth)}
+    return "weights", weights_features(bits, depth, node.density)
+
+
 def weights(node: Mvau) -> Resources:
     """The weight memory: logic when shallow, where zeros cost little; else block RAM."""
-    depth = node.cycles
-    bits = node.simd * node.pe * node.weight_bits
-    if depth == 1:
+    kind, values = memory_features(node)
+    if not values:
         return Resources(lut=0, ff=0, dsp=0, bram18=0)
-    if depth >= WEIGHT_BLOCK_RAM_DEPTH:
-        return Resources(lut=20, ff=math.ceil(math.log2(depth)) + 1, dsp=0, bram18=block_rams(bits, depth))
-    values = weights_features(bits, depth, node.density)
+    if kind == "block weights":
+        return Resources(lut=20, ff=round(values["address"]) + 1, dsp=0, bram18=round(values["blocks"]))
     return Resources(lut=_linear("weights", "lut", values), ff=_linear("weights", "ff", values), dsp=0, bram18=0)
 
 
@@ -175,10 +184,17 @@ def thresholding(node: Thresholding) -> Resources:
     )
 
 
-def fifo(bits: int, depth: int) -> Resources:
-    """A FIFO in LUT RAM: six bits by 32 words are four LUTs."""
+def fifo_features(bits: int, depth: int) -> dict[str, float]:
+    """A FIFO in LUT RAM: six bits by 32 words are four LUTs; counters, and a register at its output."""
     address = math.ceil(math.log2(max(depth - 1, 2)))
     cells = math.ceil(bits / 6) * max(1, depth // 32)
+    return {"one": 1.0, "address": float(address), "cells": float(cells), "bits": float(bits)}
+
+
+def fifo(bits: int, depth: int) -> Resources:
+    """A FIFO."""
+    values = fifo_features(bits, depth)
+    address, cells = round(values["address"]), round(values["cells"])
     return Resources(lut=10 + 3 * address, ff=bits + 4 * address + 5, dsp=0, bram18=0, lutram=cells)
 
 
@@ -217,15 +233,18 @@ def logits_features(pe: int, fold: int, multiplier_bits: int, sum_bits: int, in_
     }
 
 
-def logits(pe: int, fold: int, multiplier_bits: int, sum_bits: int, in_bits: int) -> Resources:
-    """`qap_logits`."""
-    values = logits_features(pe, fold, multiplier_bits, sum_bits, in_bits)
-    return Resources(lut=_linear("logits", "lut", values), ff=_linear("logits", "ff", values), dsp=0, bram18=0)
-
-
-def classes(pe: int, bits: int) -> Resources:
-    """`qap_class`: a comparison and a choice a lane."""
-    return Resources(lut=10 + 2 * pe * bits, ff=bits + 16, dsp=0, bram18=0)
+def behind(module: Module, pe: int, fold: int) -> tuple[Resources, dict[str, float]]:
+    """Cost and features of a module of the tail, with `pe` lanes and `fold` beats a frame."""
+    if module.kind == "qap_class":
+        # A comparison and a choice a lane.
+        bits = module.in_bits
+        return Resources(lut=10 + 2 * pe * bits, ff=bits + 16, dsp=0, bram18=0), {
+            "one": 1.0,
+            "compare": pe * bits,
+            "bits": bits,
+        }
+    values = logits_features(pe, fold, module.multiplier_bits, module.sum_bits, module.in_bits)
+    return Resources(lut=_linear("logits", "lut", values), ff=_linear("logits", "ff", values), dsp=0, bram18=0), values
 
 
 def total(parts: list[Resources]) -> Resources:

@@ -52,7 +52,7 @@ class Costs:
 
     def __init__(self, plan: Plan, network: IntegerNetwork, board: Board, output_kind: str) -> None:
         self.plan, self.network, self.board, self.output_kind = plan, network, board, output_kind
-        self.parts_of_tail: dict[int, list[tuple[str, Resources]]] = {}
+        self.parts_of_tail: dict[int, list[tuple[str, Resources, dict[str, float]]]] = {}
         self._weights = [int((layer.weights != 0).sum()) for layer in plan.layers]
         self._threshold_bits = [
             0 if layer.thresholds is None else width(min(int(layer.thresholds.min()), -1), int(layer.thresholds.max()))
@@ -77,19 +77,16 @@ class Costs:
         if thresholds is not None:
             parts.append(estimate.thresholding(thresholds))
         if index == len(self.plan.layers) - 1:
-            parts += [cost for _, cost in self.tail(pe)]
+            parts += [cost for _, cost, _ in self.tail(pe)]
         return estimate.total(parts)
 
-    def tail(self, pe: int) -> list[tuple[str, Resources]]:
-        """The modules behind the last node, with their cost."""
+    def tail(self, pe: int) -> list[tuple[str, Resources, dict[str, float]]]:
+        """The modules behind the last node, with their cost and features."""
         if pe not in self.parts_of_tail:
             last = self.plan.layers[-1]
             in_bits = last.accumulator_bits if last.thresholds is None else last.activation_bits
-            self.parts_of_tail[pe] = [
-                (module.kind, estimate.classes(pe, module.in_bits) if module.kind == "qap_class" else
-                 estimate.logits(pe, last.mh // pe, module.multiplier_bits, module.sum_bits, module.in_bits))
-                for module in tail(self.network, self.output_kind, pe, in_bits).modules
-            ]  # fmt: skip
+            modules = tail(self.network, self.output_kind, pe, in_bits).modules
+            self.parts_of_tail[pe] = [(module.kind, *estimate.behind(module, pe, last.mh // pe)) for module in modules]
         return self.parts_of_tail[pe]
 
     def between(self, index: int, mw: int, pe: int, simd: int) -> Resources:
@@ -98,7 +95,7 @@ class Costs:
         parts = [estimate.width_converter(pe * bits, simd * bits)]
         depth = fifo_depth(mw, simd)
         if depth:
-            parts.append(estimate.fifo(-(-simd * bits // 8) * 8, depth))
+            parts.append(estimate.fifo(fifo_bits(simd * bits), depth))
         return estimate.total(parts)
 
     def folding(self, layers: tuple[tuple[int, int], ...], outputs: tuple[int, ...]) -> Folding:
@@ -126,6 +123,11 @@ def fifo_depth(mw: int, simd: int) -> int:
     """
     beats = mw // simd
     return beats + 1 if beats > 1 else 0
+
+
+def fifo_bits(bits: int) -> int:
+    """Width of a FIFO for beats of `bits`: whole bytes."""
+    return -(-bits // 8) * 8
 
 
 def given(folding: Mapping[str, Any], plan: Plan) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:

@@ -7,19 +7,21 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from qap2fpga import tools
 from qap2fpga.backends.hls4ml import counts, limits, workarounds
-from qap2fpga.backends.hls4ml.options import Hls4mlOptions
+from qap2fpga.backends.hls4ml.options import UNROLLED, Hls4mlOptions
 from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.board import Board
+from qap2fpga.design import Expectation
 from qap2fpga.files import write_atomically
 from qap2fpga.lower import formcost
 from qap2fpga.lower import relax as relaxing
 from qap2fpga.lower.relax import Relaxed
-from qap2fpga.network import IntegerNetwork
+from qap2fpga.network import IntegerNetwork, width
 from qap2fpga.quiet import quiet
 from qap2fpga.simulate import reference
 
@@ -38,6 +40,39 @@ def require(network: IntegerNetwork | None, options: Hls4mlOptions, *, simulate:
         tools.require("g++", "the C simulation of an hls4ml project", "apt install g++")
     if network is not None:
         limits.require_unrollable(network, options)
+
+
+def expect(network: IntegerNetwork, board: Board, options: Hls4mlOptions) -> Expectation:
+    """How `generate` would write each dense layer, and the interval that the code would ask for.
+
+    What an HLS tool makes of it is not known here: no resources, no latency. `predict/vendor.py` predicts from `nodes`
+    what C synthesis will state. Raises `QapError` for what is too large to unroll.
+    """
+    limits.require_unrollable(network, options)
+    backend = None
+    if options.strategy == UNROLLED:
+        # Only hls4ml knows which factors it can do.
+        workarounds.require(options.strategy)
+        with quiet():
+            import hls4ml
+
+            from qap2fpga.backends.hls4ml.layers import BACKEND
+
+            backend = hls4ml.backends.get_backend(BACKEND)
+    nodes: list[dict[str, Any]] = []
+    for number, (layer, ranges) in enumerate(zip(network.layers, network.ranges, strict=True)):
+        strategy, factor = workarounds.reuse_factor(
+            backend, layer.inputs, layer.outputs, options.reuse_factor, options.strategy
+        )
+        low, high = int(layer.weights.min()), int(layer.weights.max())
+        nodes.append({
+            "name": f"dense{number}", "layer": layer.name, "op_type": "Dense", "estimate": {},
+            "strategy": strategy, "reuse_factor": factor, "inputs": layer.inputs, "outputs": layer.outputs,
+            "weight_bits": workarounds.weight_bits(low, high, layer.weight_width),
+            "input_bits": max(width(int(a), int(b)) for a, b in zip(*ranges.inputs, strict=True)),
+            "nonzeros": layer.nonzeros,
+        })  # fmt: skip
+    return Expectation(max(node["reuse_factor"] for node in nodes), None, {}, nodes)
 
 
 def generate(
@@ -89,6 +124,8 @@ def generate(
         details={
             "hls4ml_version": workarounds.version(),
             "layers": [asdict(one) for one in counted],
+            # By which an HLS tool's reports name the layers' functions.
+            "configs": [f"config{number}" for number in numbers],
             "products": limits.products(network),
             "estimated_luts": limits.estimated_luts(network),
         },

@@ -117,6 +117,7 @@ def circuit(
         modules.append(end)
         nodes.append({"name": f"u_{end.name}", "layer": network.layers[-1].name, **estimates.module(end, None, [])})
         lanes = list(end.outputs)
+    nodes.append({"name": TOP, "layer": "", **estimates.handshake(sum(module.stages for module in modules))})
     return Circuit(tuple(modules), tuple(lanes), clock, nodes)
 
 

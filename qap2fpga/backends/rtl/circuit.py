@@ -55,7 +55,6 @@ class Circuit:
     tables: dict[tuple[int, int], str] = field(default_factory=dict)
     count: int = 0
     adder_bits: int = 0
-    register_bits: int = 0
 
     @property
     def budget(self) -> float:
@@ -76,7 +75,6 @@ class Circuit:
                 self.lines.append(f"  reg [{wire.bits - 1}:0] {self.held[key]};")
                 # An assignment cuts bits that the wire's range does not need.
                 self.registers.append(f"{self.held[key]} <= {name};")
-                self.register_bits += wire.bits
             name = self.held[key]
         return wire if stage == wire.stage else Wire(name, wire.low, wire.high, stage, 0.0)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from qap2fpga.backends.rtl import registers
 from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.options import RtlOptions
@@ -22,6 +23,8 @@ from qap2fpga.network import IntegerNetwork, width
 
 # Above this many LUTs a design is not unrolled at all: Yosys would take hours.
 MOST_LUTS = 250_000
+# `move`, and the output's valid bit through it.
+HANDSHAKE_LUTS = 2
 # Sharing between a matrix' adders saves this part of the unshared tree at least, on the networks measured.
 SHARED = 0.6
 
@@ -52,22 +55,30 @@ def load() -> Coefficients:
 def module(made: Module, forms: list[Form] | None, targets: list[Target]) -> dict[str, Any]:
     """`estimate`: resources of one module, its adders' bits, its requantizers and its registers; and `features`.
 
-    The features are what LUTs and FFs are sums of, for a calibration: bits of adders and registers, and the
-    requantizers' by form.
+    The features are what LUTs and FFs are sums of, for a calibration: bits of adders, shift registers and flip-flops,
+    and the requantizers' by form.
     """
     coefficients = load()
     price = formcost.load().luts
-    given: dict[str, float] = {"adder_bits": made.adder_bits}
+    held = registers.kept(made.text)
+    given: dict[str, float] = {"adder_bits": made.adder_bits, "shift_registers": held.shift_registers}
     for form, wanted in zip(forms or [], targets, strict=True):
         kind = type(form).__name__.lower()
         for name, value in formcost.features(form, wanted).items():
             given[f"{kind}_{name}"] = given.get(f"{kind}_{name}", 0.0) + value
     requantizers = sum(price(form, wanted) for form, wanted in zip(forms or [], targets, strict=True))
-    luts = round(coefficients.adder_bit * made.adder_bits + requantizers)
-    registers = float(coefficients.values["coefficients"]["register_bit"])
+    luts = round(coefficients.adder_bit * made.adder_bits + requantizers) + held.shift_registers
     return {
-        "estimate": {"lut": luts, "ff": round(registers * made.register_bits), "dsp": 0, "bram18": 0},
-        "features": {"lut": given, "ff": {"register_bits": made.register_bits}},
+        "estimate": {"lut": luts, "ff": held.flip_flops, "dsp": 0, "bram18": 0},
+        "features": {"lut": given, "ff": {"flip_flops": held.flip_flops}},
+    }
+
+
+def handshake(stages: int) -> dict[str, Any]:
+    """The same of the top module: a valid bit a stage."""
+    return {
+        "estimate": {"lut": HANDSHAKE_LUTS, "ff": stages, "dsp": 0, "bram18": 0},
+        "features": {"lut": {"handshake": 1}, "ff": {"valid_bits": stages}},
     }
 
 

@@ -26,7 +26,6 @@ class Module:
     outputs: tuple[tuple[int, int], ...]
     stages: int
     adder_bits: int
-    register_bits: int
 
 
 def falls(layer: DenseLayer, channel: int, output: Output) -> bool:
@@ -138,7 +137,7 @@ def finish(name: str, circuit: Circuit, results: list[Wire], inputs: int, matrix
         [f"  assign y = {{{outputs}}};"],
     )
     lanes = tuple((wire.low, wire.high) for wire in placed)
-    return Module(name, text, lanes, stages, matrix_bits, circuit.register_bits)
+    return Module(name, text, lanes, stages, matrix_bits)
 
 
 def complement(circuit: Circuit, wire: Wire) -> Wire:

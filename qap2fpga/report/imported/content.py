@@ -10,11 +10,12 @@ from typing import Any
 from qap2fpga import board as boards
 from qap2fpga.board import Board
 from qap2fpga.design import Check, Stage
-from qap2fpga.report import check
+from qap2fpga.report import check, csynth
 from qap2fpga.report.content import SCHEMA, Stored
 from qap2fpga.report.imported import checks
 from qap2fpga.report.imported.designs import ImportedDesign, plain_part, same_part
 from qap2fpga.report.imported.folder import Found, Results, Skipped
+from qap2fpga.synth.vendor.result import CLOCK_TOLERANCE_NS
 
 BACKEND = "imported"
 # A bare device, as 'u55c' or 'vu9p', says neither package nor speed; with them it is longer than this.
@@ -22,9 +23,11 @@ SHORTEST_PART = 9
 
 
 def collect(
-    design: ImportedDesign, others: list[ImportedDesign], results: Results, board: Board | None, model: Stored | None
-) -> Stored:
-    """The report of `design`, imported with `others`; `model` is the part of that name of a build's report."""
+    design: ImportedDesign, others: list[ImportedDesign], results: Results, board: Board | None, model: Stored | None,
+    predicted: Stored | None = None,
+) -> Stored:  # fmt: skip
+    """The report of `design`, imported with `others`; `model` is the part of that name of a build's report, `predicted`
+    what that build predicts of C synthesis."""
     own = _skipped_of(design, others, results)
     remarks = checks.examine(design, others, own, board)
     report: Stored = {
@@ -49,8 +52,11 @@ def collect(
         "predictions": _predictions(design),
         "timing": _timing(design),
     }
+    if predicted is not None and csynth.stated(report) is not None:
+        report["predictions"].append(_for_this(predicted, design))
     report["fits"] = check.fits(report)
-    report["checks"] = [asdict(one) for one in (*remarks.checks, *_fits_board(report))]
+    checked = (*remarks.checks, *csynth.check_layers(report), *_fits_board(report))
+    report["checks"] = [asdict(one) for one in checked]
     report["design"]["warnings"] += _too_large_for_hls(report)
     report["imported"] = {
         "name": design.name,
@@ -62,6 +68,23 @@ def collect(
     }
     report["versions"] = {"qap2fpga": version("qap2fpga")}
     return report
+
+
+def _for_this(predicted: Stored, design: ImportedDesign) -> Stored:
+    """A build's prediction of C synthesis; nothing is held against it that is of another top, clock or part."""
+    targets = [one.parsed.target_ns for one in design.reports if one.parsed.stage is Stage.HLS]
+    unlike = [f"made for {target:g} ns, predicted for {predicted['clock_ns']:g} ns" for target in targets
+              if target is not None and abs(target - predicted["clock_ns"]) > CLOCK_TOLERANCE_NS]  # fmt: skip
+    for stated, mine, same in (
+        (design.part, predicted["part"], same_part(design.part, predicted["part"])),
+        (design.top, predicted["top"], design.top == predicted["top"]),
+    ):
+        unlike += [] if same else [f"a report of {stated}, predicted for {mine}"]
+    if not unlike:
+        return predicted
+    layers = [{**one, "calibrated": False, "outside": [*one["outside"], *dict.fromkeys(unlike)]}
+              for one in predicted["layers"]]  # fmt: skip
+    return {**predicted, "layers": layers}
 
 
 def _skipped_of(design: ImportedDesign, others: list[ImportedDesign], results: Results) -> list[Skipped]:

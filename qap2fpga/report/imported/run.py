@@ -13,7 +13,7 @@ from typing import Any
 from qap2fpga.board import Board
 from qap2fpga.errors import QapError
 from qap2fpga.files import sha256, write_atomically
-from qap2fpga.report import content
+from qap2fpga.report import content, csynth
 from qap2fpga.report.imported.content import collect
 from qap2fpga.report.imported.designs import group
 from qap2fpga.report.imported.folder import read_folder
@@ -23,8 +23,9 @@ Imported = tuple[Path, dict[str, Any]]
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What to import. `model` is a `model.pt`, a QONNX file, or a build whose model is taken; `output` is where the
-    report goes, one folder a design in it if there are several."""
+    """What to import. `model` is a `model.pt`, a QONNX file, or a build whose model is taken; reports of C synthesis
+    are held against what a build by the hls4ml backend predicts. `output` is where the report goes, one folder a design
+    in it if there are several."""
 
     folder: Path
     name: str | None = None
@@ -39,12 +40,14 @@ def import_reports(request: ImportRequest, say: Callable[[str], None]) -> list[I
     designs = group(results.reports)
     name = _slug(request.name or request.folder.resolve().name)
     model = None if request.model is None else _model(request.model, say)
+    predicted = None if request.model is None else _csynth(request.model)
     output = request.output or Path("builds") / f"{name}-imported"
     if len(designs) == 1:
         designs = [replace(designs[0], name=name)]
+    places = [output if len(designs) == 1 else output / one.name for one in designs]
     found = [
-        (output if len(designs) == 1 else output / one.name, collect(one, designs, results, request.board, model))
-        for one in designs
+        (place, collect(one, designs, results, request.board, model, predicted))
+        for place, one in zip(places, designs, strict=True)
     ]
     for place, _ in found:
         if (place / ".qap2fpga").exists():
@@ -80,3 +83,11 @@ def _model(path: Path, say: Callable[[str], None]) -> dict[str, Any]:
     facts = {key: value for key, value in prepared.facts.items() if key != "file"}
     # As a report holds it, whichever way it came.
     return json.loads(json.dumps({"file": path.name, "sha256": sha256(path), **facts}))
+
+
+def _csynth(path: Path) -> dict[str, Any] | None:
+    """What a build by the hls4ml backend predicts of C synthesis, if `path` is one."""
+    if not (path.is_dir() or path.name == "report.json"):
+        return None
+    found = csynth.prediction(content.load(path))
+    return None if found is None else dict(found)

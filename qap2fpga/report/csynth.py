@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What C synthesis stated of an hls4ml project, beside and against what published runs let expect of each layer.
+
+The reports name a dense layer's function after hls4ml's number for it, `..._config<n>_...`; where they have no such
+parts, as those of old versions with long types, no layer is checked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from qap2fpga.design import Check
+from qap2fpga.report import resources, show
+
+WHAT = "csynth"
+TOOLS = ("vitis_hls", "vivado_hls")
+
+Part = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer, or the sum of them: cells as text, predicted and stated, and LUTs per BOP of what was stated, else of
+    a prediction that is not outside of what was measured."""
+
+    layer: str
+    cells: tuple[tuple[str, str], ...]
+    bops: float
+    lut_per_bop: float | None
+    outside: tuple[str, ...] = ()
+
+
+def prediction(report: Part) -> Part | None:
+    """The report's prediction of C synthesis."""
+    return next((one for one in report["predictions"] if one["what"] == WHAT), None)
+
+
+def stated(report: Part) -> Part | None:
+    """What C synthesis stated."""
+    return next((one for one in report["measurements"] if one["stage"] == "hls"), None)
+
+
+def rows(report: Part) -> list[Row]:
+    """Every dense layer, then the network; none where nothing was predicted."""
+    predicted, measured = prediction(report), stated(report)
+    if predicted is None or report["model"] is None:
+        return []
+    bops = {layer["name"]: layer["bops"]["paper"] for layer in report["model"]["layers"]}
+    found = [
+        _row(one["layer"], one["predictions"], _of_layer(one["config"], measured), bops[one["layer"]], one["outside"])
+        for one in predicted["layers"]
+    ]
+    total = measured["total"] if measured else {}
+    return [*found, _row("network", predicted["total"], total, report["model"]["bops"]["paper"], ())]
+
+
+def remarks(found: Part) -> list[str]:
+    """Sentences on a prediction: how far the layers are known, and what was only observed."""
+    known = sum(one["calibrated"] for one in found["layers"])
+    missing: dict[str, dict[str, None]] = {}
+    for one in found["layers"]:
+        for name, why in one["missing"].items():
+            missing.setdefault(why, {})[name.upper()] = None
+    return [
+        f"{known} of {len(found['layers'])} layers are like measured ones: a report is held against these alone",
+        *(f"no prediction of {', '.join(names)}: {why}" for why, names in missing.items()),
+        *found["errors"],
+        *found["observed"],
+    ]
+
+
+def ratios(report: Part) -> list[str]:
+    """What C synthesis stated, by what a later stage found of the same design, as what was observed of others is told.
+
+    A circuit that stands in for the design is another one.
+    """
+    first, found = stated(report), list[str]()
+    if first is None:
+        return found
+    for one in report["measurements"]:
+        if one["stage"] in ("synthesis", "routed") and one["circuit"] == first["circuit"]:
+            cells = [(label, first["total"].get(name), one["total"].get(name))
+                     for name, label in show.RESOURCE_NAMES.items()]  # fmt: skip
+            told = [f"{label} {mine / theirs:.3g}" for label, mine, theirs in cells if mine is not None and theirs]
+            found.append(f"of this design: C synthesis / {one['tool']} {one['stage']}, {', '.join(told)}")
+    return found
+
+
+def text(one: Part | None) -> str:
+    """A predicted number with its ends: these alone where the layer is unlike the measured ones."""
+    if one is None:
+        return show.DASH
+    ends, value = show.ends(one["low"], one["high"]), f"{one['value']:,.0f}"
+    return ends if one["outside"] or ends == value else f"{value} ({ends})"
+
+
+def check_stages(report: Part) -> list[Check]:
+    """Numbers of C synthesis that are given out as those of a later stage. One that is called what it is says
+    nothing."""
+    first, found = stated(report), []
+    for one in report["measurements"]:
+        if one["tool"] in TOOLS:
+            found += resources.of_another_stage(f"numbers of {one['tool']}", "hls", one)
+        elif first is not None and one["stage"] in ("synthesis", "routed") and _same_cells(first, one):
+            why = "C synthesis never meets these exactly: an estimate was taken for a measurement"
+            same = f"LUT {one['total']['lut']:,} and FF {one['total']['ff']:,}, exactly those of C synthesis"
+            found.append(Check(f"numbers of {one['tool']}", f"those of stage '{one['stage']}'", same, False, why))
+    return found
+
+
+def check_layers(report: Part) -> list[Check]:
+    """Each layer that is like measured ones, where the report says what it takes."""
+    predicted, measured = prediction(report), stated(report)
+    found = []
+    for one in predicted["layers"] if predicted is not None else ():
+        cells = _of_layer(one["config"], measured) if one["calibrated"] else {}
+        for name, wanted in one["predictions"].items():
+            if cells.get(name) is not None:
+                title = f"{name.upper()} of layer {one['layer']} by C synthesis, as predicted"
+                found.append(resources.held(title, wanted, cells[name], partial(_why, name)))
+    return found
+
+
+def _why(name: str, ratio: float) -> str:
+    """By how much, and what usually makes such a difference."""
+    if name == "dsp" and ratio > 1:
+        return f"{ratio:.2f} times the prediction; likely weights or inputs are wider than stated"
+    if name == "bram18":
+        return "likely the weights went to memory: another strategy or reuse factor than stated"
+    return f"{ratio:.2f} times the prediction; {resources.reason(name, ratio, ())}"
+
+
+def _row(layer: str, predicted: Part, cells: Part, bops: float, outside: Iterable[str]) -> Row:
+    texts = tuple((text(predicted.get(name)), show.number(cells.get(name))) for name in show.RESOURCE_NAMES)
+    lut, told = cells.get("lut"), predicted.get("lut")
+    if lut is None and told is not None and not told["outside"]:
+        lut = told["value"]
+    return Row(layer, texts, bops, None if lut is None or not bops else lut / bops, tuple(outside))
+
+
+def _of_layer(config: str, measured: Part | None) -> dict[str, int]:
+    """Cells of the layer's functions; a resource that one of them does not state is left out."""
+    name = re.compile(rf"dense\w*_{config}(?!\d)")
+    mine = [cells for part, cells in ((measured or {}).get("parts") or {}).items() if name.search(part)]
+    found = {key: [cells.get(key) for cells in mine] for key in show.RESOURCE_NAMES}
+    return {key: sum(values) for key, values in found.items() if values and None not in values}
+
+
+def _same_cells(one: Part, other: Part) -> bool:
+    cells = [(part["total"].get("lut"), part["total"].get("ff")) for part in (one, other)]
+    return cells[0] == cells[1] and None not in cells[0] and any(cells[0])
