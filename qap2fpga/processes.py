@@ -71,7 +71,8 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
 def _begin(watched: Any) -> None:
     """In a new process: end when `watched` does, or when the pool says so; Ctrl-C is for the command alone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: _end())
+    # In a thread of its own: a handler may interrupt the very start of a program.
+    signal.signal(signal.SIGTERM, lambda number, frame: threading.Thread(target=_end).start())
     threading.Thread(target=_watch, args=(watched,), daemon=True).start()
 
 
@@ -81,5 +82,6 @@ def _watch(watched: Any) -> None:
 
 
 def _end() -> NoReturn:
-    tools.stop()
-    os._exit(1)
+    with tools.starting:
+        tools.stop()
+        os._exit(1)

@@ -45,7 +45,7 @@ def estimate_all(candidates: Sequence[Candidate], folder: Path, processes: int, 
 
     def ended(line: Line) -> None:
         append_json(folder / LINES, line)
-        lines[line["key"]] = line
+        lines[line["key"]] = json.loads(json.dumps(line))  # as a further call will find it
         say(f"{len(lines)} of {len(candidates)} estimated")
 
     jobs = []
