@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from qap2fpga.errors import QapError
 
@@ -43,6 +45,31 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def append_json(path: Path, value: Any) -> None:
+    """Add `value` to the JSON lines of `path`; a line that a kill cut off does not take this one with it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as stream:
+            if stream.tell():
+                stream.seek(-1, os.SEEK_END)
+                whole = stream.read() == b"\n"
+                stream.write(b"" if whole else b"\n")
+            stream.write(json.dumps(value).encode() + b"\n")
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """The values of the JSON lines in `path`, none if it is not there; a line that a kill cut off is left out."""
+    found = []
+    for line in path.read_text(errors="replace").splitlines() if path.is_file() else []:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
 
 
 def cannot_write(path: Path, error: OSError) -> QapError:

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,9 @@ def require(program: str, what_for: str, cure: str) -> Path:
     return Path(found)
 
 
-# Process groups of the programs that run now.
+# Process groups of the programs that run now. Who holds the lock knows that no other is just being started.
 running: set[int] = set()
+starting = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -85,21 +87,22 @@ def execute(
         raise cannot_write(log, error) from error
     with stream:
         try:
-            process = subprocess.Popen(
-                arguments,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
-                # A group of its own: vendor tools are scripts that start the program, which must not outlive them.
-                process_group=0,
-            )
+            with starting:
+                process = subprocess.Popen(
+                    arguments,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **(environment or {})},
+                    # A group of its own: vendor tools are scripts that start the program, which must not outlive them.
+                    process_group=0,
+                )
+                running.add(process.pid)
         except OSError as error:
             raise QapError(
                 f"'{name}' could not be started: {error.strerror}", "qap2fpga doctor says how to get it"
             ) from error
-        running.add(process.pid)
         code: int | None = None
         try:
             code = process.wait(time_limit_s)
@@ -117,8 +120,9 @@ def stop() -> None:
 
     For an interrupted command: a terminal's Ctrl-C does not reach programs in groups of their own.
     """
-    for group in tuple(running):
-        _kill(group)
+    with starting:
+        for group in tuple(running):
+            _kill(group)
 
 
 def _kill(group: int) -> None:

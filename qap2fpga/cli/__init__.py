@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 
 from qap2fpga import tools
-from qap2fpga.cli import build, machine, predictions, reports, training
+from qap2fpga.cli import build, exploration, machine, predictions, reports, training
 from qap2fpga.errors import QapError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ for name, command in (
     ("report", reports.report),
     ("import-report", reports.import_report),
     ("estimate", predictions.estimate),
+    ("explore", exploration.explore),
     ("calibrate", predictions.calibrate),
     ("train", training.train),
     ("study", training.study),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qap2fpga import pareto
 from qap2fpga.report import show
 from qap2fpga.report.summary import Summary
 
@@ -131,12 +132,8 @@ def apart(summaries: Sequence[Summary], basis: str) -> tuple[str, ...]:
 def front(points: Sequence[tuple[float, float]]) -> tuple[int, ...]:
     """Indices of the non-dominated of (cost, gain) `points`, by rising cost: no other has less or equal cost and more
     or equal gain, one of the two really so."""
-    order = sorted(range(len(points)), key=lambda index: (points[index][0], -points[index][1]))
-    kept: list[int] = []
-    for index in order:
-        if not kept or points[index][1] > points[kept[-1]][1] or points[index] == points[kept[-1]]:
-            kept.append(index)
-    return tuple(kept)
+    costs = [(cost, -gain) for cost, gain in points]
+    return tuple(sorted(pareto.front(costs), key=lambda index: costs[index]))
 
 
 def _line(measure: Measure, summaries: Sequence[Summary]) -> Line:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,13 +19,14 @@ from urllib.parse import quote
 
 import jinja2
 
-from qap2fpga.report import compare, parts, show
+from qap2fpga.report import compare, exploration, parts, show
 from qap2fpga.report.compare import Line
+from qap2fpga.report.exploration import Exploration
 from qap2fpga.report.gather import Build, Gathered
 from qap2fpga.report.plots import Plot, Point, scatter
 from qap2fpga.report.section import Section, section
 from qap2fpga.report.studies import Study
-from qap2fpga.report.summary import CHECKPOINT, Summary
+from qap2fpga.report.summary import CANDIDATE, CHECKPOINT, Summary
 
 # Up to so many builds have a section of their own, about 50 kB each.
 MOST_SECTIONS = 8
@@ -67,8 +68,11 @@ class Comparison:
     failures: tuple[tuple[Entry, dict[str, Any]], ...]
 
 
-def render(gathered: Gathered, place: Path) -> str:
-    """The page, as it is to be written into the folder `place`, from which its links start."""
+def render(gathered: Gathered, place: Path, explored: Exploration | None = None) -> str:
+    """The page, as it is to be written into the folder `place`, from which its links start.
+
+    `explored`: the candidates that the builds are of.
+    """
     full = len(gathered.builds) <= MOST_SECTIONS
     entries = tuple(_entry(index, build, place, full=full) for index, build in enumerate(gathered.builds))
     sections = [
@@ -78,13 +82,17 @@ def render(gathered: Gathered, place: Path) -> str:
     ]
     comparison = _comparison(gathered.builds, entries, wide=not full) if len(entries) > 1 else None
     studies = [_study(number, study, place) for number, study in enumerate(gathered.studies, 1)]
-    plots = _plots(gathered, entries, place) if len(gathered.summaries) > 1 else []
-    single = len(entries) == 1 and not studies
+    links = _links(gathered.builds, entries, explored)
+    summaries = (*gathered.summaries, *(explored.summaries if explored else ()))
+    plots = _plots(summaries, links, place) if len(summaries) > 1 else []
+    single = len(entries) == 1 and not studies and not explored
     return _filled(
-        title=_title(gathered),
-        contents=_contents(studies, plots, comparison, sections, single=single),
+        title=explored.title if explored else _title(gathered),
+        contents=_contents(studies, explored, plots, comparison, sections, single=single),
         left_out=gathered.left_out,
         studies=studies,
+        exploration=explored,
+        links=links,
         plots=plots,
         comparison=comparison,
         sections=sections,
@@ -147,15 +155,23 @@ def _study(number: int, study: Study, place: Path) -> dict[str, Any]:
     }
 
 
-def _plots(gathered: Gathered, entries: tuple[Entry, ...], place: Path) -> list[Plot]:
+def _links(builds: tuple[Build, ...], entries: tuple[Entry, ...], explored: Exploration | None) -> dict[str, Entry]:
+    """By folder what stands for a point: its build, else the row of the candidate that would be built there."""
+    found = {}
+    for index, row in enumerate(explored.rows if explored else ()):
+        here = exploration.place(index) if index < exploration.MOST_ROWS else "exploration"
+        found[row.estimated.folder] = Entry(here, row.estimated.name, f"#{here}", "", "")
+    return found | {build.summary.folder: entry for build, entry in zip(builds, entries, strict=True)}
+
+
+def _plots(summaries: Sequence[Summary], links: Mapping[str, Entry], place: Path) -> list[Plot]:
     """Accuracy against each cost that is known of something."""
-    links = {build.summary.folder: entry for build, entry in zip(gathered.builds, entries, strict=True)}
     made = []
     for title, cost, key, basis in AXES:
-        chosen = [one for one in gathered.summaries if one.accuracy is not None and getattr(one, key) is not None]
+        chosen = [one for one in summaries if one.accuracy is not None and getattr(one, key) is not None]
         apart = (*compare.apart(chosen, basis), *compare.apart(chosen, "accuracy"))
         points = [_point(one, key, basis, apart, links.get(one.folder), place) for one in chosen]
-        made.append(scatter(title, cost, points, len(gathered.summaries)))
+        made.append(scatter(title, cost, points, len(summaries)))
     return [plot for plot in made if plot is not None]
 
 
@@ -164,6 +180,8 @@ def _point(
 ) -> Point:  # fmt: skip
     cost = getattr(one, key)
     link, mark = (f"#{entry.id}", entry.mark) if entry else (_leads_to(one, place), "")
+    if one.kind == CANDIDATE:  # what was measured of it has the mark
+        mark = ""
     return Point(one.name, link, float(cost), one.accuracy or 0.0, _group(one, basis, apart), one.sound, mark)
 
 
@@ -184,12 +202,13 @@ def _leads_to(one: Summary, place: Path) -> str:
 
 
 def _contents(
-    studies: list[dict[str, Any]], plots: list[Plot], comparison: Comparison | None, sections: list[Section],
-    *, single: bool,
+    studies: list[dict[str, Any]], explored: Exploration | None, plots: list[Plot], comparison: Comparison | None,
+    sections: list[Section], *, single: bool,
 ) -> list[tuple[str, str]]:  # fmt: skip
     if single:
         return []
     found = [(study["id"], f"Study {study['name']}") for study in studies]
+    found += [("exploration", "Candidates")] if explored else []
     found += [("plots", "Trade-offs")] if plots else []
     found += [("comparison", "Comparison")] if comparison else []
     return found + [(one.id, f"{one.mark} {one.name}") for one in sections]
@@ -203,6 +222,8 @@ def _filled(**content: Any) -> str:
     style, script = (_text(name) for name in ("style.css", "page.js"))
     own = {"style": style, "style_hash": _hash(style), "script": script, "script_hash": _hash(script)}
     words = {"resources": show.RESOURCE_NAMES, "kinds": KINDS_OF_CELLS, "deviation": parts.deviation, "show": show}
+    words |= {"columns": exploration.COLUMNS, "cells": exploration.cells, "place": exploration.place}
+    words |= {"most_rows": exploration.MOST_ROWS}
     return environment.get_template("page.html.jinja").render(version=_version(), **own, **words, **content)
 
 

@@ -19,6 +19,7 @@ from qap2fpga.report.summary import CHECKPOINT, Summary
 
 SCHEMA = 1
 CURE = "give the folder that `qap2fpga study` writes: it holds study.json and runs/"
+TEST_SET = "the training's test set"
 # What a build knows of its hardware, and a checkpoint takes over from its build.
 OF_THE_BUILD = (
     "backend", "circuit", "board", "part", "clock_ns", "tool", "tool_version", "stage", "lut", "ff", "dsp", "bram18",
@@ -88,11 +89,12 @@ def with_builds(study: Study, builds: Iterable[Summary]) -> tuple[Study, set[int
         path = Path(one.folder) / str(one.model)
         made = by_model.get(sha256(path), []) if path.is_file() else []
         used |= {index for index, _ in made}
-        found += [_built(one, build) for _, build in made] or [one]
+        found += [built(one, build) for _, build in made] or [one]
     return replace(study, checkpoints=tuple(found)), used
 
 
-def _built(checkpoint: Summary, build: Summary) -> Summary:
+def built(checkpoint: Summary, build: Summary) -> Summary:
+    """A checkpoint with what `build`, which was made of it, knows of its hardware."""
     taken: dict[str, Any] = {name: getattr(build, name) for name in OF_THE_BUILD}
     return replace(checkpoint, name=f"{checkpoint.name}, built as {build.name}", folder=build.folder, **taken)
 
@@ -140,7 +142,8 @@ def _checkpoint(
         accuracy=show.finite(test["accuracy"]),
         accuracy_rows=test.get("rows"),
         accuracy_data=data.get("sha256") or data.get("name"),
-        accuracy_from="the training's test set",
+        accuracy_from=TEST_SET,
+        mean_auc=show.finite(test.get("mean_auc")),
         bops_paper=show.finite(bops["paper"]),
         bops_nonzero_products=show.finite(bops.get("nonzero")),
         **cells,

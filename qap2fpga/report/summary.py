@@ -14,7 +14,7 @@ from typing import Any
 from qap2fpga.report import check
 from qap2fpga.report.show import RESOURCE_NAMES
 
-BUILD, CHECKPOINT = "build", "checkpoint"
+BUILD, CHECKPOINT, CANDIDATE = "build", "checkpoint", "candidate"
 Report = dict[str, Any]
 # What a number rests on: pairs of a name ("board") and a value ("pynq-z2").
 Basis = tuple[tuple[str, str], ...]
@@ -22,11 +22,12 @@ Basis = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Summary:
-    """One build or one checkpoint of a study; None is what nobody has found out yet. Also the columns of the CSV.
+    """One build, one checkpoint of a study, or one candidate of an exploration; None is what nobody has found out yet.
 
-    `circuit` is the backend whose hardware the numbers are of; it differs from `backend` where another circuit stands
-    in. `tool` and `stage` counted the cells. `accuracy` and `zeros` are shares of 1; `accuracy_from` says what
-    computed the accuracy, `accuracy_data` on what data. `cycles_from` is "measured" (by simulation) or "predicted".
+    Also the columns of the CSV. `circuit` is the backend whose hardware the numbers are of; it differs from `backend`
+    where another circuit stands in. `tool` and `stage` counted the cells. `accuracy` and `zeros` are shares of 1;
+    `accuracy_from` says what computed the accuracy, `accuracy_data` on what data; `mean_auc` is the mean over the
+    classes. `cycles_from` is "measured" (by simulation) or "predicted".
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Summary:
     accuracy_rows: int | None = None
     accuracy_data: str | None = None
     accuracy_from: str | None = None
+    mean_auc: float | None = None
     bops_paper: float | None = None
     bops_nonzero_products: float | None = None
     tool: str | None = None

@@ -19,6 +19,7 @@ from typing import Any
 
 from qap2fpga.errors import QapError
 from qap2fpga.files import write_atomically
+from qap2fpga.pareto import front
 from qap2fpga.quiet import quiet
 from qap2fpga.train.manifest import FAILED, FINISHED, RUNNING, WAITING, read_record, run_folder, settings
 from qap2fpga.train.plan import OBJECTIVES, Parameter, Search
@@ -207,12 +208,7 @@ def pareto(trials: list[Trial], objectives: list[str]) -> list[Trial]:
         assert trial.objectives is not None
         return tuple(trial.objectives[name] * (1 if OBJECTIVES[name] else -1) for name in objectives)
 
-    points = [costs(trial) for trial in trials]
-
-    def dominated(point: tuple[float, ...]) -> bool:
-        return any(other != point and all(a <= b for a, b in zip(other, point, strict=True)) for other in points)
-
-    return [trial for trial, point in zip(trials, points, strict=True) if not dominated(point)]
+    return [trials[index] for index in front([costs(trial) for trial in trials])]
 
 
 def _points(search: Search) -> float:

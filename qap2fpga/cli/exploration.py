@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`explore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qap2fpga.cli.arguments import console
+
+
+def explore(
+    places: Annotated[
+        list[Path],
+        typer.Argument(metavar="STUDY_OR_MODEL...", help="study folders, model files, or a STUDY.yaml to train first"),
+    ],
+    board: Annotated[
+        list[str],
+        typer.Option(help="a name that `qap2fpga boards` lists, or a YAML file; may be repeated, as the next three"),
+    ],
+    backend: Annotated[list[str] | None, typer.Option(help="finn or rtl [both]")] = None,
+    target_fps: Annotated[
+        list[float] | None, typer.Option(help="finn: a folding that reaches so many vectors a second [the fastest]")
+    ] = None,
+    clock: Annotated[
+        list[float] | None, typer.Option(help="rtl: ns that the pipeline is cut for [the board's]")
+    ] = None,
+    max_lut: Annotated[float | None, typer.Option(help="most LUTs [the board's]")] = None,
+    max_ff: Annotated[float | None, typer.Option(help="most flip-flops [the board's]")] = None,
+    max_dsp: Annotated[float | None, typer.Option(help="most DSP blocks [the board's]")] = None,
+    max_bram18: Annotated[float | None, typer.Option(help="most BRAM18 [the board's]")] = None,
+    max_latency_ns: Annotated[float | None, typer.Option(help="longest latency, at the clock")] = None,
+    min_accuracy: Annotated[float | None, typer.Option(help="least accuracy on the test set: 0.7 is 70 %")] = None,
+    build: Annotated[int, typer.Option(help="builds that are to meet the limits; 0: estimates alone")] = 3,
+    jobs: Annotated[int, typer.Option(help="processes at a time")] = 2,
+    output: Annotated[Path, typer.Option(help="folder; called again on it, a stopped run goes on")] = Path("explore"),
+    quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
+) -> None:
+    """Estimate all networks on all targets, build the best that meet the limits. Exit code 1 if none does."""
+    from qap2fpga import board as boards
+    from qap2fpga.explore import show
+    from qap2fpga.explore.limits import Limits
+    from qap2fpga.explore.result import Exploration
+    from qap2fpga.explore.run import explore as run
+    from qap2fpga.progress import Progress
+
+    request = Exploration(
+        places=tuple(places),
+        backends=tuple(backend or ()),
+        boards=tuple(boards.load(name) for name in dict.fromkeys(board)),
+        options={"target_fps": target_fps or (), "clock": clock or ()},
+        limits=Limits(max_lut, max_ff, max_dsp, max_bram18, max_latency_ns, min_accuracy),
+        build=build,
+        processes=jobs,
+        output=output,
+    )
+    with Progress(quiet=quiet) as progress:
+        explored = run(request, progress)
+    if not quiet:
+        show.render(explored, console())
+    explored.check()

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The estimates of all candidates: networks lowered once each, results kept as JSON lines, so that a run resumes.
+
+OUTPUT/networks/ID.npz, ID.json    a lowered network and its key numbers, or why there is none
+OUTPUT/estimates.jsonl             a line a candidate, as it is ready
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qap2fpga.errors import QapError
+from qap2fpga.explore.candidates import Candidate, Network
+from qap2fpga.files import append_json, read_json_lines, write_atomically
+from qap2fpga.processes import each
+from qap2fpga.report import show, studies, summary
+from qap2fpga.stages import digest, program_digest
+
+LINES = "estimates.jsonl"
+DIED = "its process ended, perhaps for want of memory"
+Say = Callable[[str], None]
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """`lines` by the candidate's key, each with `estimate` (as `predict.table.values`), or with `refused` or `failed`
+    and the reason. `models` by the network's SHA-256 what its file says of it, empty where it could not be lowered."""
+
+    lines: dict[str, Line]
+    models: dict[str, Line]
+
+
+def estimate_all(candidates: Sequence[Candidate], folder: Path, processes: int, say: Say) -> Estimates:
+    """Estimate what `folder` has no line of. What was refused is final; what failed is tried again."""
+    wanted = {one.key: one for one in candidates}
+    lines = {one["key"]: one for one in read_json_lines(folder / LINES) if one["key"] in wanted and "failed" not in one}
+    networks = {one.network.sha256: one.network for one in candidates}
+    places = _lower_all(list(networks.values()), folder, processes, say)
+    models = {sha256: json.loads(place.with_suffix(".json").read_text()) for sha256, place in places.items()}
+
+    def ended(line: Line) -> None:
+        append_json(folder / LINES, line)
+        lines[line["key"]] = json.loads(json.dumps(line))  # as a further call will find it
+        say(f"{len(lines)} of {len(candidates)} estimated")
+
+    jobs = []
+    for candidate in candidates:
+        if candidate.key in lines:
+            continue
+        sha256 = candidate.network.sha256
+        if "model" in models[sha256]:
+            jobs.append((candidate, places[sha256]))
+        else:
+            ended(_line(candidate, **models[sha256]))
+    each(_estimate, jobs, processes, lambda job, line: ended(line or _line(job[0], failed=DIED)))
+    return Estimates(lines, {sha256: one.get("model", {}) for sha256, one in models.items()})
+
+
+def _lower_all(networks: Sequence[Network], folder: Path, processes: int, say: Say) -> dict[str, Path]:
+    """Lower the networks that are not there, and return, by SHA-256, where each is."""
+    program = program_digest()
+    places = {one.sha256: folder / "networks" / f"{digest(program, one.sha256)[:16]}.npz" for one in networks}
+    count = 0
+
+    def ended(job: tuple[Path, Path], found: Line | None) -> None:
+        nonlocal count
+        count += 1
+        write_atomically(job[1].with_suffix(".json"), json.dumps(found or {"failed": DIED}))
+        say(f"{count} of {len(jobs)} networks lowered")
+
+    jobs = [(one.path, places[one.sha256]) for one in networks if not _there(places[one.sha256])]
+    each(_lower, jobs, processes, ended)
+    return places
+
+
+def _there(place: Path) -> bool:
+    try:
+        found = json.loads(place.with_suffix(".json").read_text())
+    except (OSError, ValueError):
+        return False
+    return "refused" in found or ("model" in found and place.is_file())
+
+
+def _lower(job: tuple[Path, Path]) -> Line:
+    """In a process of its own: lower the model file into the `.npz`, and say what is known of it."""
+    from qap2fpga.checkpoint.widths import Widths
+    from qap2fpga.lower.prepare import Source, prepare
+
+    path, place = job
+    try:
+        prepared = prepare(Source(path, Widths(), compare=False), lambda line: None)
+        prepared.network.save(place)
+        report = {"model": {**prepared.facts, "file": path.name}, "measurements": [], "predictions": []}
+        model = summary.values(summary.of_build(path.stem, path.parent, report))
+        known = {name: value for name, value in model.items() if value is not None}
+        return {"model": {**known, **_recorded_accuracy(path)}}
+    except Exception as error:  # one network must not stop the others
+        return _reason(error)
+
+
+def _recorded_accuracy(path: Path) -> Line:
+    """What the training that wrote a `model.pt` found on its test set, which is more than the rows in the file."""
+    from qap2fpga.checkpoint import file
+    from qap2fpga.checkpoint.widths import Widths
+
+    if path.suffix == ".onnx":
+        return {}
+    provenance = file.read(path, Widths()).provenance
+    # Of a file of qap2fpga.save the provenance is whatever its user put there.
+    metrics: Any = provenance.get("metrics")
+    data: Any = provenance.get("data")
+    accuracy = show.finite(metrics.get("test_accuracy")) if isinstance(metrics, dict) else None
+    if accuracy is None or not isinstance(data, dict):
+        return {}
+    where = {"accuracy_rows": data.get("test_rows"), "accuracy_data": data.get("sha256") or data.get("name")}
+    return {"accuracy": accuracy, "accuracy_from": studies.TEST_SET, **where}
+
+
+def _estimate(job: tuple[Candidate, Path]) -> Line:
+    """In a process of its own: the line of a candidate whose network lies at the path."""
+    from qap2fpga.network import IntegerNetwork
+    from qap2fpga.predict import table
+    from qap2fpga.predict.estimate import estimate
+
+    candidate, place = job
+    try:
+        found = estimate(
+            IntegerNetwork.load(place), candidate.target.backend, candidate.target.board, candidate.target.options
+        )
+    except Exception as error:  # one candidate must not stop the others
+        return _line(candidate, **_reason(error))
+    if found.refused:
+        return _line(candidate, refused=found.refused)
+    (values,) = table.values([found])
+    return _line(candidate, estimate=values)
+
+
+def _line(candidate: Candidate, **found: Any) -> Line:
+    return {"key": candidate.key, "name": candidate.name, **found}
+
+
+def _reason(error: Exception) -> Line:
+    """Input that cannot be used stays so however often it is tried; anything else may have been an accident."""
+    if isinstance(error, QapError) and error.exit_code == QapError.exit_code:
+        return {"refused": error.what}
+    return {"failed": error.what if isinstance(error, QapError) else f"{type(error).__name__}: {error}"}
