@@ -16,6 +16,7 @@ from qap2fpga.backends import finn
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.errors import CheckFailed, QapError
+from qap2fpga.files import read_json_lines
 from qap2fpga.predict import calibrate, calibration, campaign, draw, estimate, fit
 from qap2fpga.predict.calibration import Calibration
 from qap2fpga.predict.command import estimate_all
@@ -198,15 +199,35 @@ def test_a_campaign_resumes_behind_what_is_there(tmp_path, monkeypatch):
     results.write_text(json.dumps(there[0]) + "\n" + json.dumps(there[1]) + "\n" + json.dumps(there[2])[:40])
     asked = []
 
-    def finished(pool, jobs, most):
+    def each(work, jobs, processes, ended):
         asked.extend(jobs)
-        return [{"seed": recipe.seed, "failed": "new", "recipe": asdict(recipe)} for _, recipe, _ in asked]
+        for job in jobs[:-1]:
+            ended(job, {"seed": job[1].seed, "failed": "new", "recipe": asdict(job[1])})
+        ended(jobs[-1], None)
 
-    monkeypatch.setattr(campaign, "_finished", finished)
+    monkeypatch.setattr(campaign, "each", each)
     found = campaign.run("rtl", chosen, results, 1, lambda text: None)
     assert [recipe.seed for _, recipe, _ in asked] == [chosen[2].seed, chosen[3].seed]
-    assert [one["failed"] for one in found] == ["was there", "was there", "new", "new"]
-    assert [one["seed"] for one in campaign.read(results)] == [one.seed for one in chosen]
+    assert [one["failed"] for one in found] == ["was there", "was there", "new", "its process ended"]
+    assert [one["seed"] for one in read_json_lines(results)] == [one.seed for one in chosen]
+
+
+def test_a_design_of_another_draw_is_measured_again(tmp_path, monkeypatch):
+    chosen = draw.recipes(1, 1)
+    results = tmp_path / "designs.jsonl"
+    results.write_text(json.dumps({"seed": chosen[0].seed, "failed": "old", "recipe": {"kind": "other"}}) + "\n")
+    monkeypatch.setattr(campaign, "each", lambda work, jobs, processes, ended: [ended(job, None) for job in jobs])
+    assert campaign.run("rtl", chosen, results, 1, lambda text: None)[0]["failed"] == "its process ended"
+
+
+@pytest.mark.parametrize("backend", ["rtl", "finn"])
+def test_expectations_are_of_the_design_that_is_drawn(backend):
+    """What a campaign measures and what is fitted to it are of one network, part by part."""
+    recipe = draw.recipes(3, 1)[0]
+    line = campaign._expect({"seed": recipe.seed, "backend": backend, "recipe": json.loads(json.dumps(asdict(recipe)))})
+    assert line["network"] == calibration.layer_sizes(draw.network(recipe))
+    assert all(set(node["features"]) == {"lut", "ff"} for node in line["nodes"])
+    assert campaign._expect({"failed": "too large"}) == {}
 
 
 def test_a_design_that_fails_is_a_line_and_a_bug_is_not(monkeypatch):

@@ -11,10 +11,9 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,11 @@ from qap2fpga import board as boards
 from qap2fpga.board import Board
 from qap2fpga.design import Design
 from qap2fpga.errors import CheckFailed, QapError
+from qap2fpga.files import append_json, read_json_lines
 from qap2fpga.predict import draw
 from qap2fpga.predict.calibration import layer_sizes
 from qap2fpga.predict.draw import Recipe
+from qap2fpga.processes import each
 
 # A board of each family; its size does not matter, what is too large for it is built all the same.
 BOARDS = {"xc7": "pynq-z2", "xcup": "vu13p"}
@@ -35,46 +36,35 @@ VECTORS = 60
 # Designs that tell whether the generator is still the same.
 SPECIMENS = 8
 TIME_LIMIT_S = 1500.0
+# So many designs are simulated: one of these.
+SIMULATE_EVERY = 5
+
+Line = dict[str, Any]
+# A backend, a design, and whether it is simulated.
+Job = tuple[str, Recipe, bool]
 
 
 def run(
-    backend: str, chosen: Sequence[Recipe], results: Path, processes: int, say: Callable[[str], None],
-    *, simulate_every: int = 5,
-) -> list[dict[str, Any]]:  # fmt: skip
+    backend: str, chosen: Sequence[Recipe], results: Path, processes: int, say: Callable[[str], None]
+) -> list[Line]:
     """Measure the designs of `chosen` that `results` (JSON lines) has none of, and return all of them.
 
-    Every `simulate_every`-th design is simulated too, for its latency and interval. A design that fails is a line with
+    Every `SIMULATE_EVERY`-th design is simulated too, for its latency and interval. A design that fails is a line with
     `failed`; it does not stop the rest.
     """
     wanted = {one.seed: json.loads(json.dumps(asdict(one))) for one in chosen}
-    done = {one["seed"]: one for one in read(results) if one["recipe"] == wanted.get(one["seed"])}
-    waiting = [(number, one) for number, one in enumerate(chosen) if one.seed not in done]
-    say(f"{backend}: {len(chosen) - len(waiting)} of {len(chosen)} designs are there")
-    results.parent.mkdir(parents=True, exist_ok=True)
-    if results.is_file() and not results.read_bytes().endswith(b"\n"):
-        # The line that a kill cut off must not take the next one with it.
-        with results.open("a") as stream:
-            stream.write("\n")
-    # A process that runs a compiler and Yosys is started afresh, so that nothing of torch is forked into it.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        jobs = ((backend, recipe, number % simulate_every == 0) for number, recipe in waiting)
-        for line in _finished(pool, jobs, 2 * processes):
-            with results.open("a") as stream:
-                stream.write(json.dumps(line) + "\n")
-            done[line["seed"]] = line
-            say(_describe(line))
+    done = {one["seed"]: one for one in read_json_lines(results) if one["recipe"] == wanted.get(one["seed"])}
+    jobs = [(backend, one, number % SIMULATE_EVERY == 0) for number, one in enumerate(chosen) if one.seed not in done]
+    say(f"{backend}: {len(done)} of {len(chosen)} designs are there")
+
+    def ended(job: Job, line: Line | None) -> None:
+        line = line or {"seed": job[1].seed, "recipe": wanted[job[1].seed], "failed": "its process ended"}
+        append_json(results, line)
+        done[line["seed"]] = line
+        say(_describe(line))
+
+    each(_work, jobs, processes, ended)
     return [done[one.seed] for one in chosen]
-
-
-def read(results: Path) -> list[dict[str, Any]]:
-    """The finished designs of a file; a last line that a kill cut off is left out."""
-    found = []
-    for line in results.read_text().splitlines() if results.is_file() else []:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return found
 
 
 def specimens(backend: str, processes: int) -> str:
@@ -82,19 +72,19 @@ def specimens(backend: str, processes: int) -> str:
 
     It takes a minute or two. Raises `QapError` if one of them can not be built.
     """
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        lines = list(pool.map(_work, [(backend, recipe, False) for recipe in draw.recipes(SPECIMENS, 0)]))
+    jobs = [(backend, recipe, False) for recipe in draw.recipes(SPECIMENS, 0)]
+    lines = _all(_work, jobs, processes)
     for line in lines:
         if "failed" in line:
-            raise QapError(f"design {line['seed']} of {backend} can not be built", line["failed"])
+            raise QapError(f"a specimen of {backend} can not be built: {line['failed']}", "qap2fpga doctor")
     found = [[line["generated"], line["measured"], line["parts"]] for line in lines]
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def measure(backend: str, recipe: Recipe, *, simulate: bool) -> dict[str, Any]:
+def measure(backend: str, recipe: Recipe, *, simulate: bool) -> Line:
     """One design: what was drawn, and what Yosys counts in all and part by part."""
     begin = time.monotonic()
-    line: dict[str, Any] = {"seed": recipe.seed, "backend": backend, "recipe": asdict(recipe)}
+    line: Line = {"seed": recipe.seed, "backend": backend, "recipe": asdict(recipe)}
     scratch = Path(tempfile.mkdtemp(prefix="qap2fpga-"))
     try:
         line |= _measured(backend, recipe, scratch, simulate)
@@ -107,23 +97,19 @@ def measure(backend: str, recipe: Recipe, *, simulate: bool) -> dict[str, Any]:
     return line | {"seconds": round(time.monotonic() - begin, 1)}
 
 
-def with_expectations(lines: Sequence[dict[str, Any]], processes: int) -> list[dict[str, Any]]:
+def with_expectations(lines: Sequence[Line], processes: int) -> list[Line]:
     """The lines with what is `expected` of each design that was measured."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        found = pool.map(_expect, lines, chunksize=4)
-        return [line | more for line, more in zip(lines, found, strict=True)]
+    return [line | more for line, more in zip(lines, _all(_expect, lines, processes), strict=True)]
 
 
-def _expect(line: dict[str, Any]) -> dict[str, Any]:
+def _expect(line: Line) -> Line:
     if "failed" in line:
         return {}
-    fields: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in line["recipe"].items()
-    }
+    fields: Line = {name: tuple(value) if isinstance(value, list) else value for name, value in line["recipe"].items()}
     return expected(line["backend"], Recipe(**fields))
 
 
-def expected(backend: str, recipe: Recipe) -> dict[str, Any]:
+def expected(backend: str, recipe: Recipe) -> Line:
     """What `backend` expects of the design: `network` (its sizes), `nodes` and `predicted`."""
     network, board = draw.network(recipe), _board(recipe)
     found = backends.get(backend).load().expect(network, board, _options(backend, recipe, board))
@@ -131,7 +117,7 @@ def expected(backend: str, recipe: Recipe) -> dict[str, Any]:
     return {"network": layer_sizes(network), "nodes": found.nodes, "predicted": {**found.total, **cycles}}
 
 
-def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> dict[str, Any]:
+def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> Line:
     from qap2fpga.simulate import reference, rtl
     from qap2fpga.simulate.vectors import extremes, random_vectors
     from qap2fpga.synth import yosys
@@ -141,7 +127,7 @@ def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> dic
     vectors = random_vectors(network, VECTORS, recipe.seed)
     design = backends.get(backend).load().generate(network, board, folder / backend, options, vectors[:4])
     found = yosys.synthesize(design, board, folder / "yosys", time_limit_s=TIME_LIMIT_S, threads=1)
-    line: dict[str, Any] = {
+    line: Line = {
         "generated": _digest(design), "measured": asdict(found.total),
         "parts": {name: asdict(part) for name, part in found.parts.items()},
     }  # fmt: skip
@@ -172,27 +158,27 @@ def _options(backend: str, recipe: Recipe, board: Board) -> Any:
     return made.make_options(backend, clock=recipe.clock_ns, allow_oversize=True)
 
 
-def _work(job: tuple[str, Recipe, bool]) -> dict[str, Any]:
+def _work(job: Job) -> Line:
     backend, recipe, simulate = job
     return measure(backend, recipe, simulate=simulate)
 
 
-def _finished(
-    pool: ProcessPoolExecutor, jobs: Iterable[tuple[str, Recipe, bool]], most: int
-) -> Iterable[dict[str, Any]]:
-    """Results as they come, never more than `most` handed out."""
-    running: set[Future[dict[str, Any]]] = set()
-    for job in jobs:
-        running.add(pool.submit(_work, job))
-        if len(running) >= most:
-            ready, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (one.result() for one in ready)
-    while running:
-        ready, running = wait(running, return_when=FIRST_COMPLETED)
-        yield from (one.result() for one in ready)
+def _all(work: Callable[[Any], Line], items: Sequence[Any], processes: int) -> list[Line]:
+    """The results of `work` in the order of `items`."""
+    found: dict[int, Line | None] = {}
+    numbered = list(enumerate(items))
+    each(partial(_numbered, work), numbered, processes, lambda item, line: found.update({item[0]: line}))
+    lines = [line for _, line in sorted(found.items()) if line is not None]
+    if len(lines) < len(items):
+        raise QapError("a process ended before its work, perhaps for want of memory", "give fewer --processes")
+    return lines
 
 
-def _describe(line: dict[str, Any]) -> str:
+def _numbered(work: Callable[[Any], Line], item: tuple[int, Any]) -> Line:
+    return work(item[1])
+
+
+def _describe(line: Line) -> str:
     what = f"{line['recipe']['kind']} {'-'.join(map(str, line['recipe']['widths']))}"
     if "failed" in line:
         return f"design {line['seed']}: {what}: {line['failed'].splitlines()[0]}"

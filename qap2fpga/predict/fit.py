@@ -3,7 +3,7 @@
 
 Non-negative least squares over the nodes of all designs. A part of the designs is held back before anything is fitted,
 two thirds of the large ones; the interval comes from cross-validation on the rest, and the held-back part says what it
-is worth.
+is worth. Then the interval is widened to what the held-back designs have shown; the factors stay.
 """
 
 from __future__ import annotations
@@ -74,9 +74,11 @@ def fit(
         content["resources"][resource] = _fitted(resource, kept)
     rows = [_held(one, content) for one in held]
     for resource in FITTED:
-        content["resources"][resource]["held_back"] = _errors(
-            [(row.nonzeros, row.measured[resource], row.predicted[resource]) for row in rows]
-        ) | {"outside_interval": sum(not row.inside[resource] for row in rows)}
+        part = content["resources"][resource]
+        found = [(row.nonzeros, row.measured[resource], row.predicted[resource]) for row in rows]
+        part["held_back"] = _errors(found) | {"outside_interval": sum(not row.inside[resource] for row in rows)}
+        # Once it is known what the interval is worth, it takes in what the held-back designs have shown.
+        part["interval"] = _intervals([*part.pop("guessed"), *((measured, value) for _, measured, value in found)])
     for name in EXACT:
         content["exact"][name] = _exact(name, good)
     return content, rows
@@ -123,7 +125,8 @@ def _fitted(resource: str, lines: Sequence[Line]) -> dict[str, Any]:
     return {
         "factors": {kind: round(float(value), 4) for kind, value in zip(kinds, factors, strict=True)},
         "cross_validated": _errors(list(zip(nonzeros, counts, guessed, strict=True))),
-        "interval": _intervals(counts, guessed),
+        "guessed": list(zip(counts, guessed, strict=True)),
+        "interval": _intervals(list(zip(counts, guessed, strict=True))),
     }
 
 
@@ -186,8 +189,9 @@ def _solve(rows: _Rows, chosen: np.ndarray) -> np.ndarray:
     return np.asarray(factors)
 
 
-def _intervals(counts: np.ndarray, guessed: np.ndarray) -> list[dict[str, float]]:
-    """Ratios of measured to predicted by size class; a class of few designs joins the next larger one."""
+def _intervals(rows: Sequence[tuple[float, float]]) -> list[dict[str, float]]:
+    """Ratios of measured to predicted by size class, from rows of both; a class of few joins the next larger one."""
+    counts, guessed = np.array(rows).T
     found: list[dict[str, float]] = []
     waiting: list[float] = []
     for low, high in zip((0, *SIZES), (*SIZES, np.inf), strict=True):
