@@ -79,7 +79,8 @@ def predict(
             made[name] = known.predict(name, nodes, calibration.sizes(layers))
         else:
             value = float(total.get(name) or 0)
-            made[name] = Prediction(value, value, value)
+            ratio = known.values["counted"].get(name, {}) if known is not None else {}
+            made[name] = Prediction(value, value * ratio.get("low", 1.0), value * ratio.get("high", 1.0))
     return made
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qap2fpga.design import is_of
@@ -59,22 +59,31 @@ class Use:
 
 @dataclass(frozen=True)
 class Column:
-    """One origin of numbers: an estimate, or what a tool counted at a stage."""
+    """One origin of numbers: an estimate, or what a tool counted at a stage.
+
+    `intervals` are, by resource, the ends that a calibrated prediction is checked against, as text.
+    """
 
     title: str
     stage: str
     circuit: str
     predicted: bool
     total: dict[str, Any]
+    intervals: dict[str, str] = field(default_factory=dict)
 
 
 def columns(report: Report) -> list[Column]:
     """All predictions of resources, then all measurements in the order they were made."""
     predicted = [one for one in report["predictions"] if one["what"] == "resources"]
-    found = [Column("predicted", one["stage"], one["circuit"], True, one["total"]) for one in predicted]
+    found = [Column("predicted", one["stage"], one["circuit"], True, one["total"], _ends(one)) for one in predicted]
     for one in report["measurements"]:
         found.append(Column(f"{one['tool']} {one['version']}", one["stage"], one["circuit"], False, one["total"]))
     return found
+
+
+def _ends(prediction: dict[str, Any]) -> dict[str, str]:
+    given = (prediction.get("intervals") or {}).items() if prediction.get("calibrated") else ()
+    return {name: show.ends(one["low"], one["high"]) for name, one in given if one["low"] < one["high"]}
 
 
 def parts(report: Report) -> list[Part]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from qap2fpga.report import csynth, parts, show
+from qap2fpga.report import csynth, parts, resources, show
 from qap2fpga.report.gather import Build
 from qap2fpga.report.parts import Column, Part, Share, Use
 from qap2fpga.report.summary import Report, Summary
@@ -62,6 +62,7 @@ class Section:
     csynth: tuple[csynth.Row, ...]
     csynth_remarks: tuple[str, ...]
     columns: tuple[Column, ...]
+    calibration: str
     parts: tuple[Part, ...]
     shares: tuple[Share, ...]
     uses: tuple[Use, ...]
@@ -97,12 +98,20 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         csynth=tuple(csynth.rows(report)),
         csynth_remarks=() if predicted is None else (*csynth.ratios(report), *csynth.remarks(predicted)),
         columns=tuple(parts.columns(report)),
+        calibration=_calibration(report),
         parts=tuple(found),
         shares=tuple(parts.shares(found)),
         uses=tuple(parts.uses(report)),
         notes=tuple(_notes(report)),
         designs=tuple(_designs(report)),
     )
+
+
+def _calibration(report: Report) -> str:
+    """What the prediction of resources rests on; nothing where there is none."""
+    predicted = [one for one in report["predictions"] if one["what"] == "resources"]
+    said = resources.basis(predicted[0]) if predicted else ""
+    return said[:1].upper() + said[1:] + "." * bool(said)
 
 
 def verdict(report: Report, summary: Summary) -> str:

@@ -10,9 +10,9 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from qap2fpga.report import check, csynth, side_by_side, summary
+from qap2fpga.report import check, csynth, resources, side_by_side, summary
 from qap2fpga.report.gather import Gathered
-from qap2fpga.report.show import DASH, RESOURCE_NAMES, not_used, ratio
+from qap2fpga.report.show import DASH, RESOURCE_NAMES, ends, not_used, ratio
 from qap2fpga.report.show import number as _number
 
 
@@ -257,9 +257,9 @@ def _resources(report: dict[str, Any]) -> Group:
         known = total["lut"] is not None and report["model"] is not None
         per_bop = f"{total['lut'] / report['model']['bops']['paper']:.4f}" if known else DASH
         verdict = f"[bold]{report['fits']['verdict']}[/] ({measured['stage']})" if report["fits"] else ""
-        lines.append(f"LUT per BOP {per_bop}{_band(estimate)}   {verdict}")
-    if estimate and not estimate["calibrated"]:
-        lines.append("[dim]not calibrated: no measured designs of this generator, so LUTs and FFs are not checked[/]")
+        lines.append(f"LUT per BOP {per_bop}   {verdict}")
+    if estimate:
+        lines.append(f"[dim]{escape(resources.basis(estimate))}[/]")
     return Group(*lines)
 
 
@@ -270,13 +270,7 @@ def _estimated(name: str, estimate: dict[str, Any] | None) -> str:
     one = estimate["intervals"][name]
     if one["low"] == one["high"]:
         return _number(round(one["value"]))
-    return f"{one['value']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})"
-
-
-def _band(estimate: dict[str, Any] | None) -> str:
-    """What LUTs per BOP have been on measured designs: how little BOPs alone say."""
-    band = (estimate or {}).get("lut_per_bop")
-    return f" (of nine measured designs in ten: {band['low']:.3f} to {band['high']:.3f})" if band else ""
+    return f"{one['value']:,.0f} ({ends(one['low'], one['high'])})"
 
 
 def _timing(report: dict[str, Any]) -> Group:
