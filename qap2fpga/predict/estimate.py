@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qap2fpga import backends
-from qap2fpga.board import Board
+from qap2fpga.board import ECP5, FAMILIES, Board
 from qap2fpga.errors import CheckFailed, QapError
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.predict import calibration
@@ -41,6 +41,8 @@ class Estimate:
 
 def estimate(network: IntegerNetwork, backend: str, board: Board, options: Any) -> Estimate:
     """What `backend` is expected to make of `network`, compacted, on `board`."""
+    if backend not in FAMILIES[board.family].backends:
+        return Estimate(backend, board, {}, False, f"the {backend} backend makes no hardware for {board.family}")
     try:
         expected = backends.get(backend).load().expect(network, board, options)
     except CheckFailed:
@@ -48,21 +50,23 @@ def estimate(network: IntegerNetwork, backend: str, board: Board, options: Any) 
     except QapError as error:
         return Estimate(backend, board, {}, False, str(error))
     cycles = {name: getattr(expected, name) for name in ("latency_cycles", "interval_cycles")}
-    made, calibrated = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network))
+    sizes = calibration.layer_sizes(network)
+    made, calibrated = predict(backend, expected.nodes, expected.total, sizes, board.family)
     exact = {name: Prediction(value, value, value) for name, value in cycles.items() if value is not None}
     return Estimate(backend, board, {**made, **exact}, calibrated)
 
 
 def predict(
-    backend: str, nodes: Sequence[dict[str, Any]], total: dict[str, Any], layers: Sequence[dict[str, int]]
+    backend: str, nodes: Sequence[dict[str, Any]], total: dict[str, Any], layers: Sequence[dict[str, int]], family: str
 ) -> tuple[dict[str, Prediction], bool]:
     """(predictions by resource, whether they are calibrated) of a design from what its backend expects of it.
 
-    `layers` are the network's `layer_sizes`. What no calibration is there for, or only one of another generator, is the
-    backend's own expectation, without an interval.
+    The designs that were measured are of AMD's families: an ECP5 has other LUTs. `layers` are the network's
+    `layer_sizes`. What no calibration is there for, or only one of another generator, is the backend's own
+    expectation, without an interval.
     """
     known = calibration.load(backend)
-    calibrated = known is not None and known.current
+    calibrated = known is not None and known.current and family != ECP5
     made = {}
     for name in RESOURCES:
         value = float(total.get(name) or 0)

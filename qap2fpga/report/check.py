@@ -7,7 +7,7 @@ from typing import Any
 
 from qap2fpga import backends
 from qap2fpga.design import Check
-from qap2fpga.report import resources
+from qap2fpga.report import resources, routed
 
 RESOURCES = ("lut", "ff", "dsp", "bram18")
 
@@ -49,7 +49,7 @@ def all_checks(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
     """Every check that the report's content allows."""
     return [
         *_mismatches(report), *_cycles(report), *_dsp(report), *_resources(report), *_interval_of_hls(report),
-        *_clock(report), *_board(report, allow_oversize=allow_oversize),
+        *_clock(report), *routed.checks(report.get("routed")), *_board(report, allow_oversize=allow_oversize),
     ]  # fmt: skip
 
 
@@ -133,8 +133,9 @@ def _board(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
     # several times what synthesis finds.
     if use is None or use["circuit"] != report["backend"] or use["stage"] == "hls":
         return []
+    names = routed.resource_names(report["board"])
     over = [
-        f"{name.upper()} {one['used']} of {one['available']}"
+        f"{names[name]} {one['used']} of {one['available']}"
         for name, one in use["use"].items()
         if one["used"] > one["available"]
     ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from qap2fpga.report import parts, show
+from qap2fpga.report import parts, routed, show
 from qap2fpga.report.gather import Build
 from qap2fpga.report.parts import Column, Part, Share, Use
 from qap2fpga.report.summary import Report, Summary
@@ -151,6 +151,12 @@ def _keys(report: Report, summary: Summary) -> Iterator[Key]:
         share = f"{show.percent(summary.board_lut, 1)} of {report['board']['name']}"
         by = f"{summary.tool or ''} {summary.tool_version or ''}".strip()
         yield Key("LUT", show.number(summary.lut), "", share, f"{by}, {summary.stage}", flag)
+    mine = report.get("routed")
+    if mine and mine["achieved_ns"] is not None:
+        asked = f"{routed.clock(mine['target_ns'])} asked for"
+        yield Key(
+            "Clock", f"{1000 / mine['achieved_ns']:.1f}", "MHz", asked, f"{mine['tool']} {mine['version']}, routed"
+        )
     timing = report.get("timing")
     if not timing or summary.latency_cycles is None:
         yield Key("Latency", show.DASH, "", "", "not simulated")
@@ -203,6 +209,7 @@ def _notes(report: Report) -> Iterator[tuple[str, str]]:
     design = report.get("design") or {}
     yield from (("warning", text) for text in design.get("warnings") or [])
     yield from (("note", text) for text in (report.get("model") or {}).get("notes") or [])
+    yield from (("note", text) for text in routed.lines(report))
     for what in ("widened", "padded"):
         yield from (("note", f"{what}: {text}") for text in design.get(what) or [])
     for one in report.get("measurements") or []:
