@@ -176,11 +176,12 @@ def cross_check(request: Request, made: Stored, say: Say) -> Stored:
 
 
 def _placed(design: Design, netlist: Path, board: Board, target_ns: float, folder: Path, say: Say) -> Stored:
-    from qap2fpga.synth.ecp5 import place, synthesis
+    from qap2fpga.synth.ecp5 import place, synthesis, wrapper
 
     joined = synthesis.join(design, netlist, board.clock_ns, folder, hold_high=HOLD_HIGH in board.pins)
     placed = place.place(joined, board, target_ns, folder, progress=say)
-    return {"board": board.name, **asdict(placed), "measurement": asdict(placed.measurement)}
+    facts = {"board": board.name, "vectors_per_second": wrapper.rate(design)}
+    return {**facts, **asdict(placed), "measurement": asdict(placed.measurement)}
 
 
 def bitstream(request: Request, say: Say) -> Stored:

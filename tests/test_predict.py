@@ -148,10 +148,11 @@ def test_a_calibration_of_another_generator_does_not_count(monkeypatch):
     network = draw.network(draw.recipes(1, 7)[0])
     monkeypatch.setattr(calibration, "load", lambda backend: Calibration(content))
     nodes, layers = lines()[0]["nodes"], calibration.layer_sizes(network)
-    found, calibrated = estimate.predict("rtl", nodes, {"lut": 7, "dsp": 0}, layers)
+    found, calibrated = estimate.predict("rtl", nodes, {"lut": 7, "dsp": 0}, layers, "xc7")
     assert calibrated and found["lut"].low < found["lut"].value < found["lut"].high
+    assert not estimate.predict("rtl", nodes, {"lut": 7, "dsp": 0}, layers, "ecp5")[1]
     monkeypatch.setitem(content, "fingerprint", "of another program")
-    found, calibrated = estimate.predict("rtl", nodes, {"lut": 7, "dsp": 0}, layers)
+    found, calibrated = estimate.predict("rtl", nodes, {"lut": 7, "dsp": 0}, layers, "xc7")
     assert not calibrated and (found["lut"].low, found["lut"].value) == (7, 7)
 
 

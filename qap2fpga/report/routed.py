@@ -72,5 +72,6 @@ def _cells(routed: Routed, *, over: bool = False) -> str:
 
 def _bitstream(routed: Routed) -> str:
     if routed["bitstream"]:
-        return f"Bitstream: {routed['bitstream']}."
+        rate = f"its serial port carries {routed['vectors_per_second']:,.0f} vectors a second"
+        return f"Bitstream: {routed['bitstream']}; {rate}."
     return "" if met(routed) else "There is no bitstream."

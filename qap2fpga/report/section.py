@@ -145,12 +145,13 @@ def _keys(report: Report, summary: Summary) -> Iterator[Key]:
     yield Key("Accuracy", accuracy or show.DASH, "%" if accuracy else "", rows, source or "no labels were given")
     zeros = f"{show.percent(summary.zeros, 1)} of the weights are 0"
     yield Key("BOPs", show.number(summary.bops_paper), "", zeros, "the paper's equation 1, from the integer weights")
+    label = routed.resource_names(report.get("board") or {})["lut"]
     if summary.lut is None:
-        yield Key("LUT", show.DASH, "", "", "not measured")
+        yield Key(label, show.DASH, "", "", "not measured")
     else:
         share = f"{show.percent(summary.board_lut, 1)} of {report['board']['name']}"
         by = f"{summary.tool or ''} {summary.tool_version or ''}".strip()
-        yield Key("LUT", show.number(summary.lut), "", share, f"{by}, {summary.stage}", flag)
+        yield Key(label, show.number(summary.lut), "", share, f"{by}, {summary.stage}", flag)
     mine = report.get("routed")
     if mine and mine["achieved_ns"] is not None:
         asked = f"{routed.clock(mine['target_ns'])} asked for"

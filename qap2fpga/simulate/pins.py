@@ -49,10 +49,10 @@ def simulate(
     hold_high = HOLD_HIGH in board.pins
     write_atomically(top, wrapper.verilog(design, board.clock_ns, hold_high=hold_high))
     sources = [*(design.folder / name for name in design.sources), *wrapper.sources(), top, _host()]
-    # To the testbench a message is a beat of bytes, and the board a design that takes a vector an exchange at most.
+    # To the testbench a message is a beat of bytes. It gives up after 64 intervals, here four disturbed exchanges.
     over_wires = replace(
         design, top=wrapper.TOP, input=_bytes("request", into), output=_bytes("reply", out), probes=(),
-        interval_cycles=exchange + silence, latency_cycles=None,
+        interval_cycles=(2 * exchange + silence) // 16, latency_cycles=None,
     )  # fmt: skip
     text = _harness(into, out, bit, silence)
     made = verilator.build(over_wires, sources, folder, jobs=2, harness=text, progress=progress)

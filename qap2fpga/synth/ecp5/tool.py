@@ -58,5 +58,5 @@ def _ask(path: Path) -> str:
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    found = re.search(r"\d[\w.]*(-[\w.]+)*", done.stdout + done.stderr)
-    return found.group(0) if found else ""
+    found = re.search(r"Version (?:nextpnr-)?([\w.-]+)", done.stdout + done.stderr)
+    return found.group(1) if found else ""

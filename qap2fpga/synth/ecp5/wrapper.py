@@ -47,6 +47,11 @@ def sizes(design: Design) -> tuple[int, int]:
     return design.input.beat_bits // 8, design.output.beat_bits // 8
 
 
+def rate(design: Design) -> float:
+    """Vectors a second that the serial port carries at most: ten bits a byte, a CRC each way."""
+    return BAUD / (10 * (sum(sizes(design)) + 2))
+
+
 def verilog(design: Design, clock_ns: float, *, hold_high: bool) -> str:
     """Module `ecp5_board`: `design` between the pins clk, uart_rx, uart_tx, and `hold_high` if the board wants it."""
     into, out = sizes(design)
