@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,9 +31,9 @@ from qap2fpga.synth.ecp5 import pack as packing
 from qap2fpga.synth.ecp5 import place, synthesis, tool, wrapper
 from qap2fpga.synth.ecp5.place import Placed
 from tests.command import run, save
+from tests.conftest import Make
 from tests.test_report import closed, finished
 from tests.test_rtl import network
-from tests.test_tools import program
 
 ROOT = Path(__file__).parent.parent
 ULX3S = boards.load("ulx3s-85f")
@@ -237,27 +235,13 @@ def test_the_documented_computer_asks_as_the_board_answers(
 # ---- nextpnr and ecppack
 
 
-@pytest.fixture
-def native(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes a program that PATH has first; it writes its arguments to `arguments`."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-
-    def make(name: str, text: str) -> None:
-        said = f'if [ "$1" = --version ]; then echo "{name} (Version nextpnr-0.7-5-gabc)"; exit; fi\n'
-        program(folder / name, f'{said}echo "$@" > arguments\n{text}')
-
-    return make
-
-
 def placed(tmp_path: Path, limit: float = 30.0) -> Placed:
     netlist = tmp_path / "board.json"
     netlist.write_text("{}")
     return place.place(netlist, ULX3S, 40.0, tmp_path / "route", time_limit_s=limit)
 
 
-def test_a_routed_design(tmp_path: Path, native: Callable[..., None]) -> None:
+def test_a_routed_design(tmp_path: Path, native: Make) -> None:
     native("nextpnr-ecp5", f"echo config > board.config; cat > report.json <<'X'\n{json.dumps(REPORT)}\nX")
     found = placed(tmp_path)
     assert found.version == "0.7-5-gabc" and found.achieved_ns == 50.0 and found.used["TRELLIS_COMB"] == (1085, 83640)
@@ -270,7 +254,7 @@ def test_a_routed_design(tmp_path: Path, native: Callable[..., None]) -> None:
     assert (tmp_path / "route" / "pins.lpf").read_text() == ULX3S.pins
 
 
-def test_too_large_is_no_error_and_no_routed_number(tmp_path: Path, native: Callable[..., None]) -> None:
+def test_too_large_is_no_error_and_no_routed_number(tmp_path: Path, native: Make) -> None:
     native("nextpnr-ecp5", f"cat <<'X'\n{TOO_LARGE}X\nexit 255")
     found = placed(tmp_path)
     assert found.achieved_ns is None and found.used["TRELLIS_COMB"] == (25801, 24288)
@@ -288,14 +272,14 @@ def test_too_large_is_no_error_and_no_routed_number(tmp_path: Path, native: Call
         ('echo \'{"utilization": {}, "fmax": {}}\' > report.json; touch board.config', "found no clock"),
     ],
 )
-def test_how_nextpnr_fails(tmp_path: Path, native: Callable[..., None], text: str, what: str) -> None:
+def test_how_nextpnr_fails(tmp_path: Path, native: Make, text: str, what: str) -> None:
     native("nextpnr-ecp5", text)
     with pytest.raises(QapError, match=what) as caught:
         placed(tmp_path, 0.5 if "sleep" in text else 30.0)
     assert caught.value.exit_code == 2
 
 
-def test_an_old_report_is_not_read(tmp_path: Path, native: Callable[..., None]) -> None:
+def test_an_old_report_is_not_read(tmp_path: Path, native: Make) -> None:
     native("nextpnr-ecp5", "true")
     (tmp_path / "route").mkdir()
     (tmp_path / "route" / "report.json").write_text(json.dumps(REPORT))
@@ -312,7 +296,7 @@ def test_an_old_report_is_not_read(tmp_path: Path, native: Callable[..., None]) 
         ("touch board.part", "left no"),
     ],
 )
-def test_how_ecppack_fails(tmp_path: Path, native: Callable[..., None], text: str, what: str) -> None:
+def test_how_ecppack_fails(tmp_path: Path, native: Make, text: str, what: str) -> None:
     native("ecppack", text)
     (tmp_path / "board.bit").write_text("of before")
     with pytest.raises(QapError, match=what):

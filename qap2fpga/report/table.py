@@ -220,7 +220,8 @@ def _resources(report: dict[str, Any]) -> Group:
     later = [last] if report.get("routed") and last is not None and last is not measured else []
     columns = [found, *(f"{one['tool']} {one['version']}, {one['stage']}" for one in later)]
     table = _table("\nResources", "", "estimated", *columns, "available", "of the board")
-    for name, label in routed.resource_names(report["board"]).items():
+    names = routed.resource_names(report["board"])
+    for name, label in names.items():
         use = (report["fits"] or {"use": {}})["use"].get(name)
         table.add_row(
             label,
@@ -244,7 +245,7 @@ def _resources(report: dict[str, Any]) -> Group:
         known = total["lut"] is not None and report["model"] is not None
         per_bop = f"{total['lut'] / report['model']['bops']['paper']:.4f}" if known else DASH
         verdict = f"[bold]{report['fits']['verdict']}[/] ({report['fits']['stage']})" if report["fits"] else ""
-        lines.append(f"LUT per BOP {per_bop}{_band(estimate)}   {verdict}")
+        lines.append(f"{names['lut']} per BOP {per_bop}{_band(estimate)}   {verdict}")
     if estimate and not estimate["calibrated"]:
         why = "no measured designs of this generator"
         if report["board"]["family"] == ECP5:
