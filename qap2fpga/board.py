@@ -31,8 +31,8 @@ class Family:
         return str(getattr(self, name))
 
 
-# The first three are Yosys' `synth_xilinx -family` names. ECP5 cells: Lattice FPGA-TN-02200 family; TRELLIS names are
-# those of nextpnr. A TRELLIS_COMB is a 4-input LUT or one bit of a carry chain; a DP16KD holds 18 kbit.
+# The first three are Yosys' `synth_xilinx -family` names. The names of ECP5 resources are nextpnr's: a TRELLIS_COMB is
+# a 4-input LUT or one bit of a carry chain, a DP16KD holds 18 kbit (Lattice FPGA-DS-02012, chapter 2).
 ECP5 = "ecp5"
 FAMILIES = {
     "xc7": Family(dsp_cell="DSP48E1"),

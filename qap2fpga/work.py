@@ -156,10 +156,9 @@ def simulate_pins(request: Request, made: Stored, say: Say) -> Stored:
 
 def route(request: Request, made: Stored, synthesized: Stored, say: Say) -> Stored:
     """The netlist that was simulated, behind the board's pins, placed and routed."""
-    # The board runs at its oscillator's pace, whatever the pipeline was cut for; a faster wish is placed for.
-    target = min(made["design"]["details"]["clock_ns"], request.board.clock_ns)
-    netlist = request.output / synthesized["netlist"][0]
-    return _placed(_design(made, request.output), netlist, request.board, target, request.output / "route", say)
+    design, board, netlist = _design(made, request.output), request.board, request.output / synthesized["netlist"][0]
+    # The board runs at its oscillator's pace, whatever the pipeline was cut for.
+    return _placed(design, netlist, board, board.clock_ns, request.output / "route", say)
 
 
 def cross_check(request: Request, made: Stored, say: Say) -> Stored:

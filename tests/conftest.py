@@ -13,7 +13,7 @@ from hypothesis import settings
 from tests.test_tools import program
 
 ROOT = Path(__file__).parent.parent
-Make = Callable[[str, str], None]
+Make = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
@@ -33,14 +33,18 @@ def example() -> Path:
 
 @pytest.fixture
 def native(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Makes a program that PATH has first; it writes its arguments to `arguments`."""
+    """Makes a program that PATH has first: it writes its arguments to `arguments` and does what a text says.
+
+    Asked to pack only, it does what `packed` says.
+    """
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
-    def make(name: str, text: str) -> None:
+    def make(name: str, text: str, packed: str = "") -> None:
         said = f'if [ "$1" = --version ]; then echo "{name} (Version nextpnr-0.7-5-gabc)"; exit; fi\n'
-        program(folder / name, f'{said}echo "$@" > arguments\n{text}')
+        packs = f'case "$*" in *--pack-only*)\n{packed}\nexit;; esac\n'
+        program(folder / name, f'{said}{packs}echo "$@" > arguments\n{text}')
 
     return make
 

@@ -37,13 +37,13 @@ from tests.test_rtl import network
 
 ROOT = Path(__file__).parent.parent
 ULX3S = boards.load("ulx3s-85f")
-# The first lines that nextpnr prints of a design that is too large, and how it then ends.
-TOO_LARGE = """Info: Device utilisation:
+# What nextpnr prints of a design that is too large when it packs.
+TOO_LARGE = """cat <<'X'
+Info: Device utilisation:
 Info:             TRELLIS_IO:       4/    197     2%
 Info:           TRELLIS_COMB:   25801/  24288   106%
 Info:             TRELLIS_FF:     834/  24288     3%
-ERROR: Unable to place cell 'a', no BELs remaining to implement cell type 'TRELLIS_COMB'
-"""
+X"""
 REPORT: dict[str, Any] = {
     "fmax": {"$glbnet$clk": {"achieved": 50.0, "constraint": 25.0}, "slower": {"achieved": 20.0, "constraint": 25.0}},
     "utilization": {
@@ -255,11 +255,18 @@ def test_a_routed_design(tmp_path: Path, native: Make) -> None:
 
 
 def test_too_large_is_no_error_and_no_routed_number(tmp_path: Path, native: Make) -> None:
-    native("nextpnr-ecp5", f"cat <<'X'\n{TOO_LARGE}X\nexit 255")
+    native("nextpnr-ecp5", "exit 1", packed=TOO_LARGE)
     found = placed(tmp_path)
     assert found.achieved_ns is None and found.used["TRELLIS_COMB"] == (25801, 24288)
     assert found.measurement.stage is Stage.SYNTHESIS and found.measurement.total.lut == 25801
     assert "not placed" in found.measurement.note and found.measurement.total.dsp is None
+    assert not (tmp_path / "route" / "arguments").exists()
+
+
+def test_a_design_that_can_not_be_packed_is_not_placed(tmp_path: Path, native: Make) -> None:
+    native("nextpnr-ecp5", "exit 0", packed="echo 'ERROR: no such port'; exit 1")
+    with pytest.raises(QapError, match="nextpnr-ecp5 failed: ERROR: no such port"):
+        placed(tmp_path)
 
 
 @pytest.mark.parametrize(

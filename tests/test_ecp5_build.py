@@ -88,18 +88,18 @@ def test_no_cell_of_another_family_is_generated(built: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "what"),
+    ("text", "packed", "code", "what"),
     [
-        ("echo routing; kill -9 $$", 2, "nextpnr-ecp5 was killed by signal 9: routing"),
-        (f"cat <<'X'\n{TOO_LARGE}X\nexit 255", 1, "fits colorlight-i5: .* found TRELLIS_COMB 25801 of 24288"),
-        (SUCCESS, 1, r"clock after place and route by nextpnr-ecp5: .* found 20.0 MHz \(50.00 ns\)"),
+        ("echo routing; kill -9 $$", "", 2, "nextpnr-ecp5 was killed by signal 9: routing"),
+        ("exit 1", TOO_LARGE, 1, "fits colorlight-i5: .* found TRELLIS_COMB 25801 of 24288"),
+        (SUCCESS, "", 1, r"clock after place and route by nextpnr-ecp5: .* found 20.0 MHz \(50.00 ns\)"),
     ],
 )
 def test_what_came_before_is_kept_when_the_router_ends_otherwise(
-    copied: Path, native: Make, text: str, code: int, what: str
+    copied: Path, native: Make, text: str, packed: str, code: int, what: str
 ) -> None:
     when = (copied / ".qap2fpga" / "pins.json").stat().st_mtime_ns
-    native("nextpnr-ecp5", text)
+    native("nextpnr-ecp5", text, packed)
     made = build(copied)
     assert made.code == code and re.search(what, made.err)
     assert (copied / ".qap2fpga" / "pins.json").stat().st_mtime_ns == when

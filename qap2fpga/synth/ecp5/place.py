@@ -21,7 +21,8 @@ from qap2fpga.design import Measurement, Resources, Stage
 from qap2fpga.errors import QapError
 from qap2fpga.files import write_atomically
 from qap2fpga.synth.ecp5 import tool
-from qap2fpga.synth.ecp5.tool import PLACER
+from qap2fpga.synth.ecp5.tool import PLACER, Tool
+from qap2fpga.tools import Ended
 
 Progress = Callable[[str], None]
 TIME_LIMIT_S = 3600.0
@@ -83,34 +84,42 @@ def place(
     """
     program = tool.require(PLACER)
     folder.mkdir(parents=True, exist_ok=True)
-    pins, config, report, log = (folder / name for name in ("pins.lpf", "board.config", "report.json", "nextpnr.log"))
+    pins, config, report = (folder / name for name in ("pins.lpf", "board.config", "report.json"))
     write_atomically(pins, board.pins)
     for stale in (config, report):
         stale.unlink(missing_ok=True)
     # Relative paths: the packaged program has a /tmp of its own.
-    command: list[str | os.PathLike[str]] = [
-        program.path, *device(board.part), "--json", os.path.relpath(netlist, folder), "--lpf", pins.name,
-        "--textcfg", config.name, "--report", report.name, "--freq", f"{1000 / target_ns:.6f}",
-        "--timing-allow-fail", "--seed", str(SEED),
-    ]  # fmt: skip
-    progress(f"placing and routing on {board.part} with {PLACER} {program.version}, for {target_ns:g} ns")
-    begin = time.monotonic()
-    ended = tools.execute(command, log=log, folder=folder, time_limit_s=time_limit_s)
+    design = [*device(board.part), "--json", os.path.relpath(netlist, folder), "--lpf", pins.name]
+    # A placer that has too few places searches for hours; packing, seconds of work, tells.
+    ended = _run(program, [*design, "--pack-only"], folder / "pack.log", time_limit_s)
     used = {name: (int(here), int(there)) for name, here, there in UTILIZATION.findall(ended.output)}
-    if ended.code is None:
-        raise QapError(
-            f"{PLACER} took more than {time_limit_s:g} s", f"fewer bits, more zeros, or a larger part; {log}"
-        )
-    if ended.code > 0 and any(here > there for here, there in used.values()):
+    if any(here > there for here, there in used.values()):
         progress(f"does not fit: {over(used)}")
         return Placed(board.part, program.version, used, target_ns, None)
-    if ended.code != 0 or not report.is_file() or not config.is_file():
-        how = f"was killed by signal {-ended.code}" if ended.code < 0 else "failed" if ended.code else "left no report"
-        raise QapError(f"{PLACER} {how}: {tools.telling_line(ended.output)}", f"its log: {log}")
+    options = ["--textcfg", config.name, "--report", report.name, "--freq", f"{1000 / target_ns:.6f}"]
+    options += ["--timing-allow-fail", "--seed", str(SEED)]
+    progress(f"placing and routing on {board.part} with {PLACER} {program.version}, for {target_ns:g} ns")
+    begin = time.monotonic()
+    log = folder / "nextpnr.log"
+    ended = _run(program, [*design, *options], log, time_limit_s)
+    if not report.is_file() or not config.is_file():
+        raise QapError(f"{PLACER} left no report: {tools.telling_line(ended.output)}", f"its log: {log}")
     placed = read(json.loads(report.read_text()), board.part, program.version, target_ns)
     reached = placed.achieved_ns or 0.0
     progress(f"routed: {1000 / reached:.1f} MHz ({reached:.1f} ns) reached, in {time.monotonic() - begin:.0f} s")
     return placed
+
+
+def _run(program: Tool, options: list[str], log: Path, limit_s: float) -> Ended:
+    """Run nextpnr in the log's folder."""
+    command: list[str | os.PathLike[str]] = [program.path, *options]
+    ended = tools.execute(command, log=log, folder=log.parent, time_limit_s=limit_s)
+    if ended.code is None:
+        raise QapError(f"{PLACER} took more than {limit_s:g} s", f"fewer bits, more zeros, or a larger part; {log}")
+    if ended.code != 0:
+        how = f"was killed by signal {-ended.code}" if ended.code < 0 else "failed"
+        raise QapError(f"{PLACER} {how}: {tools.telling_line(ended.output)}", f"its log: {log}")
+    return ended
 
 
 def over(used: dict[str, tuple[int, int]]) -> str:

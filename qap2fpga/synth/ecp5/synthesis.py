@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A design to ECP5 cells by Yosys: what is counted and simulated, and, with the pins' module around it, placed.
 
-DSP policy as for the other families: `-nodsp`. Cells: Lattice FPGA-TN-02200 and Yosys' techlibs/lattice.
+DSP policy as for the other families: `-nodsp`. Cells: Lattice FPGA-DS-02012, chapter 2,
+and the models in Yosys' share/ecp5.
 """
 
 from __future__ import annotations
