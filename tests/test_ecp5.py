@@ -435,6 +435,7 @@ def test_a_missed_clock_is_a_failed_check_with_the_achieved_one() -> None:
 def test_what_does_not_fit_is_one_failed_check_with_the_numbers() -> None:
     found = report(achieved=None, used=25801, available=24288)
     (failed,) = check.failed(found)
+    assert "finn" not in failed["why"]
     assert failed["found"] == "TRELLIS_COMB 25801 of 24288" and found["fits"]["verdict"] == "does not fit"
     assert "does not fit LFE5U-85F-6BG381C: TRELLIS_COMB 25,801 of 24,288 (106.2 %)" in shown(found)
 

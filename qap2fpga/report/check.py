@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from qap2fpga import backends
+from qap2fpga.board import ECP5
 from qap2fpga.design import Check
 from qap2fpga.report import resources, routed
 
@@ -139,7 +140,8 @@ def _board(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
         for name, one in use["use"].items()
         if one["used"] > one["available"]
     ]
-    why = _advice(use).size + (" (allowed)" if allow_oversize else "") if over else ""
+    advice = routed.SIZE if report["board"].get("family") == ECP5 else _advice(use).size
+    why = advice + (" (allowed)" if allow_oversize else "") if over else ""
     return [
         Check(
             f"fits {report['board']['name']}",

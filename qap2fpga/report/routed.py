@@ -11,6 +11,8 @@ from qap2fpga.design import Check
 from qap2fpga.report.show import RESOURCE_NAMES, percent
 
 Routed = Mapping[str, Any]
+# What helps where an ECP5 is too small; no backend folds layers in time there.
+SIZE = "choose a larger part (ulx3s-85f has the largest), prune further, or use fewer bits"
 
 
 def met(routed: Routed) -> bool:

@@ -232,9 +232,10 @@ def _resources(report: dict[str, Any]) -> Group:
             f"{use['percent']:.1f} %" if use else DASH,
         )
     lines: list[RenderableType] = [table]
+    ecp5 = report["board"].get("family") == ECP5
     if measured:
         total = measured["total"]
-        if total["lut_packed"] is not None:
+        if not ecp5:
             lines.append(
                 f"[dim]of the LUTs {_number(total['lutram'])} hold memory; packed two to a LUT6 about "
                 f"{_number(total['lut_packed'])}; {_number(total['carry'])} carry cells[/]"
@@ -248,7 +249,7 @@ def _resources(report: dict[str, Any]) -> Group:
         lines.append(f"{names['lut']} per BOP {per_bop}{_band(estimate)}   {verdict}")
     if estimate and not estimate["calibrated"]:
         why = "no measured designs of this generator"
-        if report["board"]["family"] == ECP5:
+        if ecp5:
             why = f"no measured designs for {ECP5}, and the estimate is in 6-input LUTs"
         lines.append(f"[dim]not calibrated: {why}, so LUTs and FFs are not checked[/]")
     return Group(*lines)
