@@ -51,7 +51,7 @@ def right(request, tmp_path_factory) -> tuple[str, IntegerNetwork, Design, dict[
     """(backend, network, its design, what is predicted of it)."""
     network = draw.network(RECIPE)
     design = generated(network, tmp_path_factory.mktemp("right") / "design", request.param)
-    predicted = work._predicted(design, network)
+    predicted = work._predicted(design, network, BOARD)
     assert predicted["calibrated"], "calibrate again, or confirm that the hardware is the same"
     prediction = {"circuit": request.param, "what": "resources", "of_stage": "synthesis", **predicted}
     return request.param, network, design, prediction

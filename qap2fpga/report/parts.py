@@ -9,6 +9,7 @@ from typing import Any
 
 from qap2fpga.design import is_of
 from qap2fpga.report import check, show
+from qap2fpga.report.routed import resource_names
 from qap2fpga.report.show import RESOURCE_NAMES
 from qap2fpga.report.summary import Report
 
@@ -87,8 +88,12 @@ def _ends(prediction: dict[str, Any]) -> dict[str, str]:
 
 
 def parts(report: Report) -> list[Part]:
-    """Every node of the last measurement held against its prediction, and what lies outside of all nodes."""
-    measurement = check.latest(report)
+    """Every node of a measurement held against its prediction, and what lies outside of all nodes.
+
+    It is the last measurement that says anything of parts: a router sees one flat netlist.
+    """
+    apart = [one for one in report["measurements"] if one.get("parts")]
+    measurement = apart[-1] if apart else check.latest(report)
     measured: dict[str, Any] = dict((measurement or {}).get("parts") or {})
     circuit = measurement["circuit"] if measurement else None
     predicted = _predicted(report, circuit)
@@ -127,7 +132,7 @@ def uses(report: Report) -> list[Use]:
     found = (report.get("fits") or {}).get("use") or {}
     return [
         Use(label, found[name]["used"], found[name]["available"], found[name]["percent"])
-        for name, label in RESOURCE_NAMES.items()
+        for name, label in resource_names(report.get("board") or {}).items()
         if name in found
     ]
 

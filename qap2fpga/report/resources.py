@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from qap2fpga.board import ECP5
 from qap2fpga.design import Check, is_of
 from qap2fpga.report import show
 
@@ -58,10 +59,13 @@ def _why(name: str, prediction: Part, measured: Part, ratio: float) -> str:
     return "; ".join(said)
 
 
-def basis(prediction: Part) -> str:
-    """What the prediction and its interval rest on, in a sentence or two."""
+def basis(prediction: Part, family: str | None) -> str:
+    """What the prediction and its interval rest on, in a sentence or two; `family` is the board's."""
     if not prediction.get("calibrated"):
-        return "not calibrated: no measured designs of this generator, so LUTs and FFs are not checked"
+        why = "no measured designs of this generator"
+        if family == ECP5:
+            why = f"no measured designs for {ECP5}, and the estimate is in 6-input LUTs"
+        return f"not calibrated: {why}, so LUTs and FFs are not checked"
     said = "intervals: where measured random designs of this generator stayed"
     band = prediction.get("lut_per_bop")
     if band:
