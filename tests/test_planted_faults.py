@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -46,30 +46,42 @@ def verdicts(prediction: dict[str, Any], measurement: dict[str, Any], backend: s
     return {one.name: one for one in [*check._resources(report), *check._dsp(report)]}
 
 
-@pytest.fixture(scope="module", params=["rtl", "finn"])
-def right(request, tmp_path_factory) -> tuple[str, IntegerNetwork, Design, dict[str, Any]]:
-    """(backend, network, its design, what is predicted of it)."""
+class Right(NamedTuple):
+    """A network, its design, and what is predicted of it."""
+
+    backend: str
+    network: IntegerNetwork
+    design: Design
+    prediction: dict[str, Any]
+
+
+def predicted(backend: str, folder: Path) -> Right:
     network = draw.network(RECIPE)
-    design = generated(network, tmp_path_factory.mktemp("right") / "design", request.param)
-    predicted = work._predicted(design, network, BOARD)
-    assert predicted["calibrated"], "calibrate again, or confirm that the hardware is the same"
-    prediction = {"circuit": request.param, "what": "resources", "of_stage": "synthesis", **predicted}
-    return request.param, network, design, prediction
+    design = generated(network, folder / "design", backend)
+    stored = work._predicted(design, network, BOARD)
+    assert stored["calibrated"], f"qap2fpga calibrate --backend {backend} --confirm, or afresh"
+    return Right(backend, network, design, {"circuit": backend, "what": "resources", "of_stage": "synthesis", **stored})
 
 
 @pytest.fixture(scope="module")
-def unrolled(right) -> tuple[IntegerNetwork, Design, dict[str, Any]]:
-    if right[0] != "rtl":
-        pytest.skip("FINN's hardware does not depend on it")
-    return right[1:]
+def unrolled(tmp_path_factory) -> Right:
+    return predicted("rtl", tmp_path_factory.mktemp("rtl"))
+
+
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory) -> Right:
+    return predicted("finn", tmp_path_factory.mktemp("finn"))
+
+
+@pytest.fixture(params=["unrolled", "folded"])
+def right(request) -> Right:
+    return request.getfixturevalue(request.param)
 
 
 def test_the_right_hardware_passes(right, tmp_path):
-    backend, _, design, prediction = right
-    found = verdicts(prediction, measured(design, tmp_path), backend)
-    assert {name: one.passed for name, one in found.items()} == {
-        "LUT as predicted": True, "FF as predicted": True, "DSP blocks": True,
-    }  # fmt: skip
+    found = verdicts(right.prediction, measured(right.design, tmp_path), right.backend)
+    assert set(found) == {"LUT as predicted", "FF as predicted", "BRAM18 as predicted", "DSP blocks"}
+    assert [one for one in found.values() if not one.passed] == []
 
 
 def changed(network: IntegerNetwork, chosen: set[int], change) -> IntegerNetwork:
@@ -88,38 +100,35 @@ def dense(layer: DenseLayer, random: np.random.Generator) -> np.ndarray:
 
 
 def test_an_ignored_mask(unrolled, tmp_path):
-    network, _, prediction = unrolled
-    faulty = generated(changed(network, {0, 1, 2}, dense), tmp_path / "design")
-    one = verdicts(prediction, measured(faulty, tmp_path / "yosys"), "rtl")["LUT as predicted"]
+    faulty = generated(changed(unrolled.network, {0, 1, 2}, dense), tmp_path / "design")
+    one = verdicts(unrolled.prediction, measured(faulty, tmp_path / "yosys"), "rtl")["LUT as predicted"]
     assert not one.passed and "pruned weights came back" in one.why
 
 
 def test_one_layer_is_dense(unrolled, tmp_path):
-    network, design, prediction = unrolled
-    faulty = generated(changed(network, {1}, dense), tmp_path / "design")
-    one = verdicts(prediction, measured(faulty, tmp_path / "yosys"), "rtl")["LUT as predicted"]
-    name = design.details["nodes"][1]["name"]
+    faulty = generated(changed(unrolled.network, {1}, dense), tmp_path / "design")
+    one = verdicts(unrolled.prediction, measured(faulty, tmp_path / "yosys"), "rtl")["LUT as predicted"]
+    name = unrolled.design.details["nodes"][1]["name"]
     assert not one.passed and "one layer was synthesised dense" in one.why and name in one.why
 
 
 def test_wider_weights(unrolled, tmp_path):
     """Weights of 8 bits where the network says 5."""
-    network, _, prediction = unrolled
 
     def wider(layer: DenseLayer, random: np.random.Generator) -> np.ndarray:
         return np.where(layer.weights != 0, 8 * layer.weights + random.choice([-3, -1, 1, 3], layer.weights.shape), 0)
 
-    faulty = generated(changed(network, {0, 1, 2}, wider), tmp_path / "design")
-    one = verdicts(prediction, measured(faulty, tmp_path / "yosys"), "rtl")["LUT as predicted"]
+    faulty = generated(changed(unrolled.network, {0, 1, 2}, wider), tmp_path / "design")
+    one = verdicts(unrolled.prediction, measured(faulty, tmp_path / "yosys"), "rtl")["LUT as predicted"]
     assert not one.passed and "bits are wider than stated" in one.why
 
 
 def test_twice_the_pipeline(unrolled, tmp_path):
     """Cut for a clock twice as fast: more registers, and the latency that simulation measures is another."""
-    network, design, prediction = unrolled
-    faulty = generated(network, tmp_path / "design", clock=4.0)
+    design = unrolled.design
+    faulty = generated(unrolled.network, tmp_path / "design", clock=4.0)
     assert faulty.latency_cycles > 1.5 * design.latency_cycles
-    one = verdicts(prediction, measured(faulty, tmp_path / "yosys"), "rtl")["FF as predicted"]
+    one = verdicts(unrolled.prediction, measured(faulty, tmp_path / "yosys"), "rtl")["FF as predicted"]
     assert not one.passed and "more pipeline stages" in one.why
     cycles = {"predicted": design.latency_cycles, "measured": faulty.latency_cycles}
     timing = {"timing": {"latency_cycles": cycles, "interval_cycles": {"predicted": 1, "measured": 1}}}
@@ -128,8 +137,7 @@ def test_twice_the_pipeline(unrolled, tmp_path):
 
 
 def test_multipliers_in_dsp_blocks(unrolled, tmp_path):
-    network, _, prediction = unrolled
-    faulty = generated(network, tmp_path / "design")
+    faulty = generated(unrolled.network, tmp_path / "design")
     source = faulty.folder / faulty.sources[0]
     text = source.read_text()
     start = text.index("  wire [")
@@ -137,20 +145,18 @@ def test_multipliers_in_dsp_blocks(unrolled, tmp_path):
     text = (text[:start] + block + text[start:]).replace("  assign y = {", "  assign y = {planted[0] ^ ", 1)
     source.write_text(text)
     faulty = replace(faulty, details={**faulty.details, "blackboxes": ["DSP48E1"]})
-    one = verdicts(prediction, measured(faulty, tmp_path / "yosys"), "rtl")["DSP blocks"]
+    one = verdicts(unrolled.prediction, measured(faulty, tmp_path / "yosys"), "rtl")["DSP blocks"]
     assert (one.passed, one.expected, one.found) == (False, "0", "1") and one.why
 
 
 def test_a_report_of_another_design(right, tmp_path):
-    backend, _, _, prediction = right
     other = draw.network(replace(RECIPE, seed=12, widths=(16, 8, 5), density=(0.2, 0.2), weight_bits=(3, 3)))
-    faulty = generated(other, tmp_path / "design", backend)
-    one = verdicts(prediction, measured(faulty, tmp_path / "yosys"), backend)["LUT as predicted"]
+    faulty = generated(other, tmp_path / "design", right.backend)
+    one = verdicts(right.prediction, measured(faulty, tmp_path / "yosys"), right.backend)["LUT as predicted"]
     assert not one.passed and "report is of another design" in one.why
 
 
 def test_numbers_of_c_synthesis_are_not_passed_as_synthesis(right, tmp_path):
-    backend, _, design, prediction = right
-    claimed = measured(design, tmp_path) | {"stage": str(Stage.HLS)}
-    one = verdicts(prediction, claimed, backend)["LUT, FF as predicted"]
+    claimed = measured(right.design, tmp_path) | {"stage": str(Stage.HLS)}
+    one = verdicts(right.prediction, claimed, right.backend)["LUT, FF as predicted"]
     assert not one.passed and "never held against" in one.why
