@@ -6,7 +6,9 @@ from __future__ import annotations
 import io
 import json
 import math
+from dataclasses import asdict
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +18,15 @@ from rich.console import Console
 from qap2fpga import board as boards
 from qap2fpga.backends.hls4ml import Hls4mlOptions, backend
 from qap2fpga.backends.hls4ml.options import UNROLLED
+from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.design import Stage
 from qap2fpga.errors import QapError
+from qap2fpga.lower.prepare import Source, prepare
 from qap2fpga.network import DenseLayer, InputQuantizer, IntegerNetwork, Step
 from qap2fpga.predict import table, vendor
 from qap2fpga.predict.calibration import Prediction
 from qap2fpga.predict.estimate import estimate
+from qap2fpga.predict.features import of_network
 from qap2fpga.report import show
 from tests.command import run, save
 
@@ -254,7 +259,7 @@ def test_on_the_command_line(tmp_path):
     model = save(tmp_path / "model.pt")
     done = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--json")
     assert done.code == 0
-    (found,) = json.loads(done.out)
+    (found,) = json.loads(done.out)["estimates"]
     assert (found["backend"], found["of_stage"], found["calibrated"], found["fits"]) == ("hls4ml", "hls", False, None)
     assert {"lut", "dsp", "interval_cycles"} == set(found["predictions"])
     shared = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--strategy", UNROLLED,
@@ -263,4 +268,13 @@ def test_on_the_command_line(tmp_path):
     wrong = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--strategy", "resource")
     assert wrong.code == 2 and "unknown strategy 'resource'" in wrong.err
     everything = run("estimate", model, "--board", "alveo-u250", "--json")
-    assert [one["backend"] for one in json.loads(everything.out)] == ["finn", "hls4ml", "rtl"]
+    told = json.loads(everything.out)
+    assert [one["backend"] for one in told["estimates"]] == ["finn", "hls4ml", "rtl"]
+    # FINN's foldings, and the adders and requantizers of the unrolled circuit, node by node.
+    finn, _, rtl = (one["nodes"] for one in told["estimates"])
+    assert {"SIMD", "PE", "lanes"} <= set(finn[0]) and {"adders", "requantizers", "stages"} <= set(rtl[0])
+    network = prepare(Source(Path(model), Widths(), compare=False), lambda line: None).network
+    assert told["layers"] == {name: asdict(one) for name, one in of_network(network).items()}
+    shown = run("estimate", model, "--backend", "finn", "--board", "pynq-z2")
+    total = sum(one["ebops"] for one in told["layers"].values())
+    assert shown.code == 0 and "EBOPs" in shown.out and f"{total:,}" in shown.out

@@ -12,6 +12,7 @@ from qap2fpga.board import Board
 from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.errors import QapError
 from qap2fpga.predict.estimate import Estimate, estimate
+from qap2fpga.predict.features import DenseFeatures, of_network
 
 
 def estimate_all(
@@ -22,8 +23,8 @@ def estimate_all(
     backend: str | None,
     boards: Sequence[Board],
     given: Mapping[str, Any],
-) -> list[Estimate]:
-    """Estimates of `model` for `backend` (None: all) on each of `boards`.
+) -> tuple[dict[str, DenseFeatures], list[Estimate]]:
+    """The complexity of `model` by layer, and estimates of it for `backend` (None: all) on each of `boards`.
 
     `given` are options by name, None where not given; one that no chosen backend knows is an error, one that only some
     know is for those.
@@ -35,7 +36,8 @@ def estimate_all(
     from qap2fpga.lower.prepare import Source, prepare
 
     network = prepare(Source(model, widths, data, input_range, compare=False), lambda line: None).network
-    return [estimate(network, name, board, options[name]) for name in chosen for board in boards]
+    found = [estimate(network, name, board, options[name]) for name in chosen for board in boards]
+    return of_network(network), found
 
 
 def _options(name: str, given: Mapping[str, Any], *, alone: bool) -> Any:

@@ -26,6 +26,7 @@ class Estimate:
     intervals rest on measured designs of this generator: without that, a number stands alone, as if it were exact.
     They are about the numbers of stage `of_stage`. Where that is 'hls', `csynth` says what is known layer by layer,
     resources that nothing predicts are not among the predictions, and `interval_cycles` is what the code asks for.
+    `nodes` are what the backend expects of the design's parts.
     """
 
     backend: str
@@ -35,6 +36,7 @@ class Estimate:
     refused: str = ""
     of_stage: str = Stage.SYNTHESIS
     csynth: vendor.Csynth | None = None
+    nodes: tuple[dict[str, Any], ...] = ()
 
     @property
     def fits(self) -> bool | None:
@@ -63,7 +65,8 @@ def estimate(network: IntegerNetwork, backend: str, board: Board, options: Any) 
     cycles = {name: getattr(expected, name) for name in ("latency_cycles", "interval_cycles")}
     made = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network), board.family)
     exact = {name: Prediction(value, value, value) for name, value in cycles.items() if value is not None}
-    return Estimate(backend, board, {**made, **exact}, calibrated(backend, board.family) is not None)
+    known = calibrated(backend, board.family) is not None
+    return Estimate(backend, board, {**made, **exact}, known, nodes=tuple(expected.nodes))
 
 
 def predict(

@@ -15,7 +15,7 @@ import numpy as np
 
 from qap2fpga.backends.rtl.estimate import signed_digits
 from qap2fpga.lower import bops
-from qap2fpga.network import DenseLayer, Ranges, width
+from qap2fpga.network import DenseLayer, IntegerNetwork, Ranges, width
 
 # From here on Vitis and Vivado HLS give a product with a weight of so many bits to a DSP block.
 DSP_WEIGHT_BITS = 5
@@ -82,6 +82,11 @@ def of_layer(layer: DenseLayer, ranges: Ranges) -> DenseFeatures:
         adders=int(adders.sum()),
         adder_bits=int((adders * widths).sum()),
     )
+
+
+def of_network(network: IntegerNetwork) -> dict[str, DenseFeatures]:
+    """The measures of every layer by name, as it is built: after compaction."""
+    return {layer.name: of_layer(layer, ranges) for layer, ranges in zip(network.layers, network.ranges, strict=True)}
 
 
 def ebops(weights: np.ndarray, input_bits: np.ndarray) -> int:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,11 +14,39 @@ from rich.table import Table
 from qap2fpga.predict import vendor
 from qap2fpga.predict.calibration import Prediction
 from qap2fpga.predict.estimate import RESOURCES, Estimate
+from qap2fpga.predict.features import DenseFeatures
 from qap2fpga.predict.vendor import Csynth
-from qap2fpga.report import csynth
+from qap2fpga.report import csynth, show
 from qap2fpga.report.show import DASH
 
 CYCLES = ("latency_cycles", "interval_cycles")
+
+
+# Measures of a layer that a table has room for, and what adds up over layers.
+MEASURES = {
+    "nonzeros": "non-zeros", "bops": "BOPs", "nonzero_products": "nnz·bₐ·b_w", "ebops": "EBOPs",
+    "signed_digits": "signed digits", "adders": "adders", "adder_bits": "adder bits",
+}  # fmt: skip
+
+
+def complexity(layers: Mapping[str, DenseFeatures]) -> Group:
+    """What the layers that are built add up to, before any backend."""
+    table = _table("layer", "shape", "w bits", "a bits", *MEASURES.values(), words=(0, 1))
+    for name, one in layers.items():
+        shape = f"{one.inputs} × {one.outputs}"
+        numbers = [show.number(getattr(one, key)) for key in MEASURES]
+        table.add_row(escape(name), shape, str(one.weight_bits), str(one.input_bits), *numbers)
+    totals = [show.number(sum(getattr(one, key) for one in layers.values())) for key in MEASURES]
+    table.add_row("together", "", "", "", *totals)
+    said = (
+        "after compaction; BOPs by the paper's equation 1, EBOPs as HGQ's, adders of signed digits with nothing shared"
+    )
+    return Group(table, f"[dim]{said}[/]\n")
+
+
+def complexity_values(layers: Mapping[str, DenseFeatures]) -> dict[str, Any]:
+    """The same as JSON values, with everything that is measured."""
+    return {name: asdict(one) for name, one in layers.items()}
 
 
 def render(estimates: Sequence[Estimate]) -> Group:
@@ -39,8 +67,13 @@ def render(estimates: Sequence[Estimate]) -> Group:
                           for one in different if one.csynth is not None))  # fmt: skip
 
 
+def with_nodes(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
+    """The same as JSON values, with what is expected of every node: folding, adders, requantizers, queues."""
+    return [one | {"nodes": list(made.nodes)} for one, made in zip(values(estimates), estimates, strict=True)]
+
+
 def values(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
-    """The same as JSON values."""
+    """The same as JSON values, node by node left out."""
     return [
         {
             "backend": one.backend, "board": one.board.name, "stage": "estimate", "of_stage": one.of_stage,
