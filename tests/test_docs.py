@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documentation: the site is whole and asks for nothing from a network, and its commands are those of the program."""
+"""The documentation: a whole site that asks for nothing from a network, with the commands of the program as it is."""
 
 from __future__ import annotations
 
