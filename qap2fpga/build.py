@@ -8,12 +8,15 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from qap2fpga import backends, stages, work
-from qap2fpga.errors import CheckFailed, QapError
+from qap2fpga import board as boards
+from qap2fpga.board import ECP5, FAMILIES
+from qap2fpga.errors import CheckFailed, QapError, nearest
 from qap2fpga.files import sha256, write_atomically
 from qap2fpga.progress import Progress
 from qap2fpga.report import content
 from qap2fpga.report.content import Results
-from qap2fpga.request import STAGES, Request
+from qap2fpga.report.routed import met
+from qap2fpga.request import CROSS_CHECKS, STAGES, Request
 from qap2fpga.stages import BuildFolder, digest
 from qap2fpga.synth.vendor import CAVEAT, shell, system
 
@@ -33,6 +36,8 @@ def build(request: Request, progress: Progress) -> dict[str, Any]:
 
 def plan(request: Request, progress: Progress) -> str:
     """Generate, and say what AMD's tools would be asked to do then, installed or not."""
+    if request.board.family == ECP5:
+        raise QapError(f"{request.board.name} is no board of AMD's tools", "build without --plan")
     build(replace(request, until="generate"), progress)
     made = work.plan_vendor(request, stages.stored(request.output, "generate"), installed=False)
     if made is None:
@@ -62,6 +67,34 @@ def _require(request: Request) -> None:
         from qap2fpga.synth import yosys
 
         yosys.version()
+    _require_family(request)
+
+
+def _require_family(request: Request) -> None:
+    """What the board's family, or another device that is asked for, needs."""
+    board = request.board
+    if request.backend not in FAMILIES[board.family].backends:
+        raise QapError(
+            f"the {request.backend} backend makes no hardware for {board.name} ({board.family})",
+            f"use --backend {' or '.join(FAMILIES[board.family].backends)}, or another board",
+        )
+    if request.cross_check and request.cross_check not in CROSS_CHECKS:
+        raise QapError(f"unknown --cross-check '{request.cross_check}'", nearest(request.cross_check, CROSS_CHECKS))
+    if request.cross_check and (request.backend != "rtl" or board.family == ECP5):
+        raise QapError("--cross-check ecp5 places designs of the rtl backend for other families", "leave it out")
+    if board.family != ECP5 and not request.cross_check:
+        return
+    from qap2fpga.synth.ecp5 import place, tool, wrapper
+
+    if board.family == ECP5:
+        if request.vendor is not None:
+            raise QapError(f"AMD's tools know no {board.family}", "leave --vendor out")
+        place.device(board.part)
+        wrapper.divider(board.clock_ns)
+    if request.reaches("route"):
+        tool.require(tool.PLACER)
+        if board.family == ECP5:
+            tool.require(tool.PACKER)
 
 
 def _stages(request: Request, folder: BuildFolder) -> Results:
@@ -101,6 +134,7 @@ def _stages(request: Request, folder: BuildFolder) -> Results:
         return _c_and_stand_in(request, folder, key, results)
     if request.reaches("simulate"):
         results = _prove(request, folder, key, results)
+        results = _routed(request, folder, key, results)
     return _vendor(request, folder, key, results) if request.reaches("synthesize") else results
 
 
@@ -120,6 +154,35 @@ def _vendor(request: Request, folder: BuildFolder, key: str, results: Results) -
     title = f"vendor: {', '.join(step.name for step in plan.steps)}"
     run = ("vendor", title, key, lambda say: work.run_vendor(plan, request.output, say), work.overlay(plan))
     return replace(results, vendor=folder.stage(*run))
+
+
+def _routed(request: Request, folder: BuildFolder, key: str, results: Results) -> Results:
+    """On an ECP5 board: the pins simulated, the netlist placed and routed, the bitstream. And the other device."""
+    made, mapped = results.made, results.synthesized
+    assert made is not None
+    ecp5 = request.board.family == ECP5
+    if ecp5:
+        title = "simulate: pins, a UART on both ends"
+        pins = folder.stage("pins", title, key, lambda say: work.simulate_pins(request, made, say))
+        results = replace(results, pins=pins)
+    if mapped is None or not request.reaches("route") or not (ecp5 or request.cross_check):
+        return results
+    from qap2fpga.synth.ecp5 import place, tool
+
+    key = digest(key, tool.require(tool.PLACER).version)
+    title = f"place and route: {tool.PLACER}"
+    if request.cross_check:
+        title += f", on {request.cross_check}: another device"
+        key = digest(key, asdict(boards.load(place.CROSS_CHECK)))
+        other = folder.stage("cross-check", title, key, lambda say: work.cross_check(request, made, say))
+        return replace(results, cross_check=other)
+    placed = folder.stage("route", title, key, lambda say: work.route(request, made, mapped, say))
+    results = replace(results, routed=placed)
+    if not met(placed):
+        return results
+    title = f"bitstream: {tool.PACKER}"
+    packed = folder.stage("bitstream", title, key, lambda say: work.bitstream(request, say), (work.BITSTREAM,))
+    return replace(results, bitstream=packed)
 
 
 def _c_and_stand_in(request: Request, folder: BuildFolder, key: str, results: Results) -> Results:

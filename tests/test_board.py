@@ -10,8 +10,10 @@ import yaml
 
 from qap2fpga import board
 from qap2fpga.errors import QapError
+from qap2fpga.synth.ecp5.place import device
 
-PROMISED = {"pynq-z1", "pynq-z2", "ultra96-v2", "zcu104", "kv260", "zcu102", "alveo-u250", "vcu118", "vu13p"}
+PROMISED = {"pynq-z1", "pynq-z2", "ultra96-v2", "zcu104", "kv260", "zcu102", "alveo-u250", "vcu118", "vu13p",
+            "ulx3s-85f", "colorlight-i5"}  # fmt: skip
 GOOD = {
     "title": "My board [rev 2]",
     "part": "xc7a35tcpg236-1",
@@ -40,6 +42,12 @@ def test_the_promised_boards_are_shipped() -> None:
 def test_shipped_boards_are_sound(name: str) -> None:
     one = board.load(name)
     assert one.name == name
+    if one.family == "ecp5":
+        assert device(one.part) and one.clock_ns == 40 and one.ff == one.lut and one.dsp_cell == "MULT18X18D"
+        assert all(f'LOCATE COMP "{port}"' in one.pins for port in board.PINS)
+        assert "github.com" in one.pins
+        return
+    assert one.pins == ""
     assert one.dsp_cell == ("DSP48E1" if one.family == "xc7" else "DSP48E2")
     assert one.part.startswith(("xc7", "xcz", "xck", "xcv", "xcu"))
     assert one.part.startswith("xc7") == (one.family == "xc7")
@@ -85,7 +93,7 @@ def test_an_unknown_board_gets_the_nearest(name: str, hint: str) -> None:
         ({"clock_ns": float("inf")}, "clock_ns is inf", "a number above 0"),
         ({"part": 7}, "part is 7", "a text"),
         ({"title": ["x"]}, "title is ['x']", "a text"),
-        ({"family": "xc8"}, "unknown family 'xc8'", "known: xc7, xcu, xcup"),
+        ({"family": "xc8"}, "unknown family 'xc8'", "known: ecp5, xc7, xcu, xcup"),
         ({"family": ["xc7"]}, "family is ['xc7']", "a text"),
     ],
 )

@@ -38,8 +38,8 @@ def lines(count: int = 120, noise: float = 0.0, factor: float = 1.1) -> list[dic
                          "accumulator_bits": 10}],
             "nodes": nodes(a, b),
             "parts": {"u_a": {"lut": round(lut * factor * a / (factor * a + 2 * b)), "ff": a}},
-            "measured": {"lut": lut, "ff": a + b, "dsp": 3},
-            "predicted": {"lut": a + b, "dsp": 3, "latency_cycles": 5, "interval_cycles": 1},
+            "measured": {"lut": lut, "ff": a + b, "dsp": 3, "bram18": 0},
+            "predicted": {"lut": a + b, "dsp": 3, "bram18": 0, "latency_cycles": 5, "interval_cycles": 1},
             "simulated": {"latency_cycles": 5, "interval_cycles": 1.0} if number % 5 == 0 else None,
         })  # fmt: skip
     return found
@@ -94,10 +94,12 @@ def test_factors_are_found_and_errors_are_of_designs_that_were_not_fitted():
     large = [one for one in lines() if one["network"][0]["nonzeros"] >= draw.JET_SIZE]
     assert content["designs"]["held_back_of_jet_size"] == -(-len(large) * 2 // 3)
     assert len({one.seed for one in held}) == content["designs"]["held_back"]
-    assert content["exact"] == {
-        "dsp": {"designs": 120, "differing": 0},
-        "latency_cycles": {"designs": 24, "differing": 0},
-        "interval_cycles": {"designs": 24, "differing": 0},
+    exact = {"differing": 0, "low": 1.0, "high": 1.0}
+    assert content["counted"] == {
+        "dsp": {"designs": 120, **exact},
+        "bram18": {"designs": 120, **exact},
+        "latency_cycles": {"designs": 24, **exact},
+        "interval_cycles": {"designs": 24, **exact},
     }
 
 
@@ -126,7 +128,7 @@ def test_a_difference_in_what_must_be_exact_is_counted():
     changed = lines()
     changed[3]["measured"]["dsp"] = 4
     content, _ = fit.fit("rtl", changed, "0123", "command", {"alkaid": "1", "pyosys": "2"})
-    assert content["exact"]["dsp"]["differing"] == 1
+    assert content["counted"]["dsp"] == {"designs": 120, "differing": 1, "low": 1.0, "high": 1.4328}
 
 
 def test_too_few_designs_are_no_calibration():
@@ -165,11 +167,12 @@ def test_a_calibration_of_another_generator_does_not_count(monkeypatch):
     network = draw.network(draw.recipes(1, 7)[0])
     monkeypatch.setattr(calibration, "load", lambda backend: Calibration(content))
     layers = calibration.layer_sizes(network)
-    found = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, layers)
-    assert estimate.calibrated("rtl") and found["lut"].low < found["lut"].value < found["lut"].high
+    found = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, layers, "xc7")
+    assert estimate.calibrated("rtl", "xc7") and found["lut"].low < found["lut"].value < found["lut"].high
+    assert estimate.calibrated("rtl", "ecp5") is None
     monkeypatch.setitem(content, "fingerprint", "of another program")
-    found = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, layers)
-    assert estimate.calibrated("rtl") is None and (found["lut"].low, found["lut"].value) == (7, 7)
+    found = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, layers, "xc7")
+    assert estimate.calibrated("rtl", "xc7") is None and (found["lut"].low, found["lut"].value) == (7, 7)
 
 
 def test_the_fingerprint_is_of_what_is_generated_and_not_of_comments(tmp_path, monkeypatch):
@@ -258,8 +261,8 @@ def test_designs_of_other_hardware_are_not_mixed_in(tmp_path, monkeypatch):
         return calibrate.calibrate("rtl", 120, 0, 1, 1, tmp_path, lambda text: None)
 
     content = now("one", "same")
-    assert (tmp_path / "calibration.yaml").is_file() and (tmp_path / "page.svg").stat().st_size > 1000
-    text = (tmp_path / "page.md").read_text()
+    assert (tmp_path / "calibration.yaml").is_file() and (tmp_path / "rtl.svg").stat().st_size > 1000
+    text = (tmp_path / "rtl.md").read_text()
     assert f"{content['designs']['fitted']} random designs were fitted" in text
     again = now("two", "same")
     assert (again["fingerprint"], again["specimens"]) == ("two", "same")

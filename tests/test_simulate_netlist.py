@@ -66,7 +66,9 @@ def test_a_cell_without_a_model_is_not_simulated(
 
 def test_which_cells_have_a_model() -> None:
     cells = ("RAMB18E1", "RAMB36E1", "RAMB18E2", "RAMB36E2", "LUT6", "FDRE", "DSP48E1", "DSP48E2", "URAM288")
-    assert netlist.without_model(dict.fromkeys(cells, 1)) == ["URAM288"]
+    assert netlist.without_model(dict.fromkeys(cells, 1), "xc7") == ["URAM288"]
+    cells = ("LUT4", "CCU2C", "PFUMX", "L6MUX21", "TRELLIS_FF", "MULT18X18D")
+    assert netlist.without_model(dict.fromkeys(cells, 1), "ecp5") == ["MULT18X18D"]
 
 
 # Name, kind, width, depth. Kinds: a ROM, a ROM without enable; RAMs that read the old word, the new one, the old one of

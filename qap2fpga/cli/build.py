@@ -68,9 +68,14 @@ def build(
             "with a Zynq), finn (its own builder's shell); or none [csim, csynth, synth where the tools are installed]"
         ),
     ] = None,
+    cross_check: Annotated[
+        str, typer.Option(help="rtl: ecp5 also places and routes the design on an ECP5 85F, for a routed clock")
+    ] = "",
     plan: Annotated[bool, typer.Option("--plan", help="generate, and show what AMD's tools would run")] = False,
     allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,
-    until: Annotated[str, typer.Option(help="last stage: model, generate, simulate or synthesize")] = "synthesize",
+    until: Annotated[
+        str, typer.Option(help="last stage: model, generate, simulate, synthesize, or route on ECP5 boards")
+    ] = "route",
     check: Annotated[
         str, typer.Option(help="fail: a failed check ends with exit code 1; warn: it is only shown")
     ] = "fail",
@@ -119,6 +124,7 @@ def build(
         tuple(classes.split(",")) if classes else (),
         until,
         None if vendor is None else tuple(name for name in vendor.split(",") if name != "none"),
+        cross_check,
     )
     with Progress(quiet=quiet) as progress:
         if plan:

@@ -24,7 +24,7 @@ def calibrate(
     """Measure `designs` random designs of `backend` and `jets` more of jet size, as many as are not in `folder` yet.
 
     Writes there: `designs.jsonl` (a line a design, kept while the generator makes the same hardware),
-    `calibration.yaml`, `page.md` and `page.svg`. Returns the calibration's content. Raises `QapError` for an unknown
+    `calibration.yaml`, `BACKEND.md` and `BACKEND.svg`. Returns the content. Raises `QapError` for an unknown
     backend and for too few designs.
     """
     _check(backend)
@@ -41,9 +41,9 @@ def calibrate(
     versions = {name: value or "absent" for name, value in stages.versions().items()}
     content, held = fit.fit(backend, lines, specimens, command, versions)
     _write(content, folder / "calibration.yaml")
-    write_atomically(folder / "page.md", page(content))
-    _plot(content, held, folder / "page.svg")
-    say(f"wrote {folder / 'calibration.yaml'}, page.md and page.svg")
+    write_atomically(folder / f"{backend}.md", page(content))
+    _plot(content, held, folder / f"{backend}.svg")
+    say(f"wrote {folder / 'calibration.yaml'}, {backend}.md and {backend}.svg")
     return content
 
 
@@ -107,7 +107,7 @@ def page(content: dict[str, Any]) -> str:
         "",
         f"    {content['command']}",
         "",
-        "![predicted against measured](page.svg)",
+        f"![predicted against measured]({content['backend']}.svg)",
         "",
         "## Errors",
         "",
@@ -122,9 +122,18 @@ def page(content: dict[str, Any]) -> str:
                         f"| {resource.upper()} | {kind.replace('_', ' ')} | {size} | {row['designs']} | "
                         f"{row['mean_percent']} % | {row['largest_percent']} % |"
                     )
-    text += ["", "Exact by construction, and checked on every design that has the number:", ""]
-    for name, row in content["exact"].items():
-        text.append(f"- {name.replace('_', ' ')}: {row['differing']} of {row['designs']} designs differ")
+    for resource, part in content["resources"].items():
+        outside = part["held_back"]["outside_interval"]
+        text += ["", f"{resource.upper()}: {outside} of {designs['held_back']} held-back designs were outside of the "
+                 "interval that the fitted ones gave; it has been widened to them since."]  # fmt: skip
+    text += [
+        "",
+        "These follow from the structure of a design, and were counted in every design that has the number:",
+        "",
+    ]
+    for name, row in content["counted"].items():
+        ends = f", measured {row['low']:.2g} to {row['high']:.2g} times the prediction" if row["differing"] else ""
+        text.append(f"- {name.replace('_', ' ')}: {row['differing']} of {row['designs']} designs differ{ends}")
     text += ["", "## Range", "", "| | least | most |", "| --- | ---: | ---: |"]
     text += [f"| {name.replace('_', ' ')} | {low:g} | {high:g} |" for name, (low, high) in content["range"].items()]
     text += ["", "Outside of it a prediction says so, and its interval is wider.", ""]

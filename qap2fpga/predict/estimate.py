@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qap2fpga import backends
-from qap2fpga.board import Board
+from qap2fpga.board import ECP5, FAMILIES, Board
 from qap2fpga.design import Stage
 from qap2fpga.errors import CheckFailed, QapError
 from qap2fpga.network import IntegerNetwork
@@ -47,6 +47,8 @@ class Estimate:
 
 def estimate(network: IntegerNetwork, backend: str, board: Board, options: Any) -> Estimate:
     """What `backend` is expected to make of `network`, compacted, on `board`."""
+    if backend not in FAMILIES[board.family].backends:
+        return Estimate(backend, board, {}, False, f"the {backend} backend makes no hardware for {board.family}")
     try:
         expected = backends.get(backend).load().expect(network, board, options)
     except CheckFailed:
@@ -59,31 +61,35 @@ def estimate(network: IntegerNetwork, backend: str, board: Board, options: Any) 
         interval = Prediction(*(float(expected.interval_cycles),) * 3)
         return Estimate(backend, board, {**found.total, "interval_cycles": interval}, False, "", Stage.HLS, found)
     cycles = {name: getattr(expected, name) for name in ("latency_cycles", "interval_cycles")}
-    made = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network))
+    made = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network), board.family)
     exact = {name: Prediction(value, value, value) for name, value in cycles.items() if value is not None}
-    return Estimate(backend, board, {**made, **exact}, calibrated(backend) is not None)
+    return Estimate(backend, board, {**made, **exact}, calibrated(backend, board.family) is not None)
 
 
 def predict(
-    backend: str, nodes: Sequence[dict[str, Any]], total: dict[str, Any], layers: Sequence[dict[str, int]]
+    backend: str, nodes: Sequence[dict[str, Any]], total: dict[str, Any], layers: Sequence[dict[str, int]], family: str
 ) -> dict[str, Prediction]:
-    """Resources of a design by name, from what its backend expects of it.
+    """Resources of a design by name on a board of `family`, from what its backend expects of it.
 
     `layers` are the network's `layer_sizes`. What no calibration is there for is the backend's own expectation, without
     an interval.
     """
-    known = calibrated(backend)
+    known = calibrated(backend, family)
     made = {}
     for name in RESOURCES:
         if known is not None and name in known.values["resources"]:
             made[name] = known.predict(name, nodes, calibration.sizes(layers))
         else:
             value = float(total.get(name) or 0)
-            made[name] = Prediction(value, value, value)
+            ratio = known.values["counted"].get(name, {}) if known is not None else {}
+            made[name] = Prediction(value, value * ratio.get("low", 1.0), value * ratio.get("high", 1.0))
     return made
 
 
-def calibrated(backend: str) -> Calibration | None:
-    """The calibration of `backend`, None if there is none or if it is of another generator."""
+def calibrated(backend: str, family: str) -> Calibration | None:
+    """The calibration of `backend` for boards of `family`, None if there is none or if it is of another generator.
+
+    The designs that were measured are of AMD's families: an ECP5 has other LUTs.
+    """
     known = calibration.load(backend)
-    return known if known is not None and known.current else None
+    return known if known is not None and known.current and family != ECP5 else None

@@ -30,7 +30,8 @@ SMALL = 50
 WIDEN = 1.25
 LEAST_DESIGNS = 30
 LEAST_IN_CLASS = 20
-EXACT = ("dsp", "latency_cycles", "interval_cycles")
+# What follows from the structure of a design.
+COUNTED = ("dsp", "bram18", "latency_cycles", "interval_cycles")
 FITTED = ("lut", "ff")
 
 Line = dict[str, Any]
@@ -68,7 +69,7 @@ def fit(
         "tools": {name: versions[name] for name in TOOLS[backend]},
         "designs": _counts(good, kept, held, len(lines) - len(good)),
         "range": _range(kept),
-        "resources": {}, "exact": {}, "lut_per_bop": _per_bop(kept),
+        "resources": {}, "counted": {}, "lut_per_bop": _per_bop(kept),
     }  # fmt: skip
     for resource in FITTED:
         content["resources"][resource] = _fitted(resource, kept)
@@ -79,8 +80,8 @@ def fit(
         part["held_back"] = _errors(found) | {"outside_interval": sum(not row.inside[resource] for row in rows)}
         # Once it is known what the interval is worth, it takes in what the held-back designs have shown.
         part["interval"] = _intervals([*part.pop("guessed"), *((measured, value) for _, measured, value in found)])
-    for name in EXACT:
-        content["exact"][name] = _exact(name, good)
+    for name in COUNTED:
+        content["counted"][name] = _counted(name, good)
     return content, rows
 
 
@@ -243,11 +244,14 @@ def _held(line: Line, content: dict[str, Any]) -> Held:
     )  # fmt: skip
 
 
-def _exact(name: str, lines: Sequence[Line]) -> dict[str, int]:
-    """In how many designs a number was measured, and how often it was another one than predicted."""
-    found = [(_number(one, name), one["predicted"][name]) for one in lines]
+def _counted(name: str, lines: Sequence[Line]) -> dict[str, float]:
+    """In how many designs a number was measured, how often it was another one than predicted, and the ratio's ends."""
+    found = [(_number(one, name), one["predicted"][name] or 0) for one in lines]
     measured = [(value, predicted) for value, predicted in found if value is not None]
-    return {"designs": len(measured), "differing": sum(value != predicted for value, predicted in measured)}
+    ratios = [WIDEN * np.log(max(value, 1) / max(predicted, 1)) for value, predicted in measured]
+    low, high = (round(float(np.exp(end)), 4) for end in (min(ratios, default=0.0), max(ratios, default=0.0)))
+    differing = sum(value != predicted for value, predicted in measured)
+    return {"designs": len(measured), "differing": differing, "low": low, "high": high}
 
 
 def _number(line: Line, name: str) -> float | None:

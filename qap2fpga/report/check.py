@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 from qap2fpga import backends
+from qap2fpga.board import ECP5
 from qap2fpga.design import Check
-from qap2fpga.report import csynth, resources
+from qap2fpga.report import csynth, resources, routed
 
 RESOURCES = ("lut", "ff", "dsp", "bram18")
 
@@ -49,7 +50,7 @@ def all_checks(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
     """Every check that the report's content allows."""
     return [
         *_mismatches(report), *_cycles(report), *_dsp(report), *_resources(report), *csynth.check_stages(report),
-        *csynth.check_layers(report), *_interval_of_hls(report), *_clock(report),
+        *csynth.check_layers(report), *_interval_of_hls(report), *_clock(report), *routed.checks(report.get("routed")),
         *_board(report, allow_oversize=allow_oversize),
     ]  # fmt: skip
 
@@ -134,12 +135,14 @@ def _board(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
     # several times what synthesis finds.
     if use is None or use["circuit"] != report["backend"] or use["stage"] == "hls":
         return []
+    names = routed.resource_names(report["board"])
     over = [
-        f"{name.upper()} {one['used']} of {one['available']}"
+        f"{names[name]} {one['used']} of {one['available']}"
         for name, one in use["use"].items()
         if one["used"] > one["available"]
     ]
-    why = _advice(use).size + (" (allowed)" if allow_oversize else "") if over else ""
+    advice = routed.SIZE if report["board"].get("family") == ECP5 else _advice(use).size
+    why = advice + (" (allowed)" if allow_oversize else "") if over else ""
     return [
         Check(
             f"fits {report['board']['name']}",

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.board import Board
+from qap2fpga.board import ECP5, Board
 from qap2fpga.errors import QapError
 from qap2fpga.report import check, csynth
+from qap2fpga.report.routed import met
 from qap2fpga.request import Request
 
 SCHEMA = 2
@@ -23,7 +24,8 @@ class Results:
 
     `made` is what the backend generated, `dma` its simulation from DMA to DMA, `vendor` what AMD's tools found of it.
     `stand_in` is another backend's circuit of the same integer network, for a backend whose own needs a tool that is
-    not there; then it is what is simulated, synthesised and measured.
+    not there; then it is what is simulated, synthesised and measured. `pins`, `routed` and `bitstream` are an ECP5
+    board's; `cross_check` is what came of the design on another device.
     """
 
     model: Stored
@@ -36,6 +38,10 @@ class Results:
     simulated: list[Stored] | None = None
     synthesized: Stored | None = None
     netlist: Stored | None = None
+    pins: Stored | None = None
+    routed: Stored | None = None
+    bitstream: Stored | None = None
+    cross_check: Stored | None = None
 
     @property
     def circuit(self) -> Stored | None:
@@ -69,7 +75,7 @@ def collect(request: Request, digest: str, results: Results, versions: dict[str,
     hardware it is about.
     """
     facts, made, circuit = results.model["facts"], results.made, results.circuit
-    hardware = [*(results.simulated or []), *([results.netlist] if results.netlist else [])]
+    hardware = [*(results.simulated or []), *(one for one in (results.netlist, results.pins) if one)]
     simulations = [{"circuit": None, **one} for one in results.model["simulations"]]
     simulations += [{"circuit": request.backend, **one} for one in [*(results.csim or []), *(results.dma or [])]]
     report: Stored = {
@@ -79,7 +85,7 @@ def collect(request: Request, digest: str, results: Results, versions: dict[str,
             "sha256": digest,
             **{key: value for key, value in facts.items() if key != "file"},
         },
-        "board": asdict(request.board),
+        "board": {key: value for key, value in asdict(request.board).items() if key != "pins"},
         "backend": request.backend,
         "relaxed": results.relaxed,
         "design": made and _design(made),
@@ -91,14 +97,18 @@ def collect(request: Request, digest: str, results: Results, versions: dict[str,
         "predictions": [],
         "timing": None,
         "vendor": None if results.vendor is None else [_step(one) for one in results.vendor],
+        "routed": results.routed and _routed(results.routed, results.bitstream),
+        "cross_check": results.cross_check and _routed(results.cross_check, None),
     }
     if circuit is not None:
         name = circuit["backend"]
         simulations += [{"circuit": name, **one} for one in hardware]
         if results.synthesized is not None:
             report["measurements"].append({"circuit": name, **results.synthesized["measurement"]})
+        if results.routed is not None:
+            report["measurements"].append({"circuit": name, **results.routed["measurement"]})
         report["predictions"] = [{"circuit": name, **one} for one in _predictions(circuit, versions)]
-        report["timing"] = _timing(circuit["design"], results.simulated, request.board)
+        report["timing"] = _timing(circuit["design"], results.simulated, request.board, results.routed)
     if made is not None and made.get("csynth"):
         by = {"tool": "qap2fpga", "version": versions["qap2fpga"], "stage": "estimate"}
         report["predictions"].append({"circuit": request.backend, "what": csynth.WHAT, **by, **made["csynth"]})
@@ -149,8 +159,14 @@ def _step(found: Stored) -> Stored:
     return {key: value for key, value in found.items() if key not in ("measurement", "simulation")}
 
 
-def _timing(design: Stored, simulated: list[Stored] | None, board: Board) -> Stored:
-    """Cycles predicted and measured, and what they are in time at the board's clock (no tool has met it yet)."""
+def _routed(found: Stored, bitstream: Stored | None) -> Stored:
+    """What place and route found, without what stands among the measurements; `bitstream` is a file of the build."""
+    kept = {key: value for key, value in found.items() if key != "measurement"}
+    return {**kept, "tool": found["measurement"]["tool"], "bitstream": bitstream and bitstream["file"]}
+
+
+def _timing(design: Stored, simulated: list[Stored] | None, board: Board, routed: Stored | None) -> Stored:
+    """Cycles predicted and measured, and what they are in time at the board's clock, and who has confirmed that."""
     found: Stored = {}
     for key in ("latency_cycles", "interval_cycles"):
         values = [one[key] for one in simulated or [] if one.get(key) is not None]
@@ -158,12 +174,18 @@ def _timing(design: Stored, simulated: list[Stored] | None, board: Board) -> Sto
     latency, interval = (
         found[key]["measured"] or found[key]["predicted"] for key in ("latency_cycles", "interval_cycles")
     )
-    clock = design["details"].get("clock_ns") or board.clock_ns
+    # An ECP5 board runs at its oscillator's pace, whatever the pipeline was cut for.
+    clock = board.clock_ns if board.family == ECP5 else design["details"].get("clock_ns") or board.clock_ns
     return {
         **found,
         "clock_ns": clock,
         "latency_ns": None if latency is None else latency * clock,
         "frames_per_second": None if not interval else 1e9 / (interval * clock),
         "clock_note": ("the clock asked for" if clock != board.clock_ns else "the board file's clock")
-        + ", which no place-and-route has confirmed",
+        + (", which place and route has confirmed" if routed and met(routed) else _unconfirmed(routed)),
     }
+
+
+def _unconfirmed(routed: Stored | None) -> str:
+    placed = routed is not None and routed["achieved_ns"] is not None
+    return ", which place and route did not reach" if placed else ", which no place-and-route has confirmed"

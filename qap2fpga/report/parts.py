@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qap2fpga.design import is_of
 from qap2fpga.report import check, show
+from qap2fpga.report.routed import resource_names
 from qap2fpga.report.show import RESOURCE_NAMES
 from qap2fpga.report.summary import Report
 
@@ -59,27 +60,40 @@ class Use:
 
 @dataclass(frozen=True)
 class Column:
-    """One origin of numbers: an estimate, or what a tool counted at a stage."""
+    """One origin of numbers: an estimate, or what a tool counted at a stage.
+
+    `intervals` are, by resource, the ends that a calibrated prediction is checked against, as text.
+    """
 
     title: str
     stage: str
     circuit: str
     predicted: bool
     total: dict[str, Any]
+    intervals: dict[str, str] = field(default_factory=dict)
 
 
 def columns(report: Report) -> list[Column]:
     """All predictions of resources, then all measurements in the order they were made."""
     predicted = [one for one in report["predictions"] if one["what"] == "resources"]
-    found = [Column("predicted", one["stage"], one["circuit"], True, one["total"]) for one in predicted]
+    found = [Column("predicted", one["stage"], one["circuit"], True, one["total"], _ends(one)) for one in predicted]
     for one in report["measurements"]:
         found.append(Column(f"{one['tool']} {one['version']}", one["stage"], one["circuit"], False, one["total"]))
     return found
 
 
+def _ends(prediction: dict[str, Any]) -> dict[str, str]:
+    given = (prediction.get("intervals") or {}).items() if prediction.get("calibrated") else ()
+    return {name: show.ends(one["low"], one["high"]) for name, one in given if one["low"] < one["high"]}
+
+
 def parts(report: Report) -> list[Part]:
-    """Every node of the last measurement held against its prediction, and what lies outside of all nodes."""
-    measurement = check.latest(report)
+    """Every node of a measurement held against its prediction, and what lies outside of all nodes.
+
+    It is the last measurement that says anything of parts: a router sees one flat netlist.
+    """
+    apart = [one for one in report["measurements"] if one.get("parts")]
+    measurement = apart[-1] if apart else check.latest(report)
     measured: dict[str, Any] = dict((measurement or {}).get("parts") or {})
     circuit = measurement["circuit"] if measurement else None
     predicted = _predicted(report, circuit)
@@ -118,7 +132,7 @@ def uses(report: Report) -> list[Use]:
     found = (report.get("fits") or {}).get("use") or {}
     return [
         Use(label, found[name]["used"], found[name]["available"], found[name]["percent"])
-        for name, label in RESOURCE_NAMES.items()
+        for name, label in resource_names(report.get("board") or {}).items()
         if name in found
     ]
 

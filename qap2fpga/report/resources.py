@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from qap2fpga.board import ECP5
 from qap2fpga.design import Check, is_of
 from qap2fpga.report import show
 
-FITTED = ("lut", "ff")
+CHECKED = ("lut", "ff", "bram18")
 # A node is named as the likely cause when it is off by so much of what the whole design is off by.
 SHARE = 0.4
 
@@ -26,7 +27,7 @@ def checks(prediction: Part, measured: Part) -> list[Check]:
     if not prediction.get("calibrated"):
         return []
     wrong = of_another_stage("LUT, FF as predicted", prediction["of_stage"], measured)
-    return wrong or [_check(name, prediction, measured) for name in FITTED if measured["total"].get(name) is not None]
+    return wrong or [_check(name, prediction, measured) for name in CHECKED if measured["total"].get(name) is not None]
 
 
 def of_another_stage(name: str, stage: str, measured: Part) -> list[Check]:
@@ -56,6 +57,23 @@ def _why(name: str, prediction: Part, measured: Part, ratio: float) -> str:
     said += [f"{node}: {found:,} where about {wanted:,.0f} were expected" for node, wanted, found in off]
     said.append(reason(name, ratio, off))
     return "; ".join(said)
+
+
+def basis(prediction: Part, family: str | None) -> str:
+    """What the prediction and its interval rest on, in a sentence or two; `family` is the board's."""
+    if not prediction.get("calibrated"):
+        why = "no measured designs of this generator"
+        if family == ECP5:
+            why = f"no measured designs for {ECP5}, and the estimate is in 6-input LUTs"
+        return f"not calibrated: {why}, so LUTs and FFs are not checked"
+    said = "intervals: where measured random designs of this generator stayed"
+    band = prediction.get("lut_per_bop")
+    if band:
+        said += f"; LUT per BOP was {band['low']:.3f} to {band['high']:.3f} in nine of ten of them"
+    outside = sorted({text for one in prediction["intervals"].values() for text in one["outside"]})
+    return said + (
+        f"; wider here, as the design is outside of what was measured: {', '.join(outside)}" if outside else ""
+    )
 
 
 def suspects(name: str, nodes: Mapping[str, Part], parts: Mapping[str, Part]) -> list[tuple[str, float, int]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from qap2fpga.report import csynth, parts, show
+from qap2fpga.report import csynth, parts, resources, routed, show
 from qap2fpga.report.gather import Build
 from qap2fpga.report.parts import Column, Part, Share, Use
 from qap2fpga.report.summary import Report, Summary
@@ -62,6 +62,7 @@ class Section:
     csynth: tuple[csynth.Row, ...]
     csynth_remarks: tuple[str, ...]
     columns: tuple[Column, ...]
+    calibration: str
     parts: tuple[Part, ...]
     shares: tuple[Share, ...]
     uses: tuple[Use, ...]
@@ -97,12 +98,20 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         csynth=tuple(csynth.rows(report)),
         csynth_remarks=() if predicted is None else (*csynth.ratios(report), *csynth.remarks(predicted)),
         columns=tuple(parts.columns(report)),
+        calibration=_calibration(report),
         parts=tuple(found),
         shares=tuple(parts.shares(found)),
         uses=tuple(parts.uses(report)),
         notes=tuple(_notes(report)),
         designs=tuple(_designs(report)),
     )
+
+
+def _calibration(report: Report) -> str:
+    """What the prediction of resources rests on; nothing where there is none."""
+    predicted = [one for one in report["predictions"] if one["what"] == "resources"]
+    said = resources.basis(predicted[0], report["board"].get("family")) if predicted else ""
+    return said[:1].upper() + said[1:] + "." * bool(said)
 
 
 def verdict(report: Report, summary: Summary) -> str:
@@ -149,12 +158,19 @@ def _keys(report: Report, summary: Summary) -> Iterator[Key]:
     yield Key("Accuracy", accuracy or show.DASH, "%" if accuracy else "", rows, source or "no labels were given")
     zeros = f"{show.percent(summary.zeros, 1)} of the weights are 0"
     yield Key("BOPs", show.number(summary.bops_paper), "", zeros, "the paper's equation 1, from the integer weights")
+    label = routed.resource_names(report.get("board") or {})["lut"]
     if summary.lut is None:
-        yield Key("LUT", show.DASH, "", "", "not measured")
+        yield Key(label, show.DASH, "", "", "not measured")
     else:
         share = f"{show.percent(summary.board_lut, 1)} of {report['board']['name']}"
         by = f"{summary.tool or ''} {summary.tool_version or ''}".strip()
-        yield Key("LUT", show.number(summary.lut), "", share, f"{by}, {summary.stage}", flag)
+        yield Key(label, show.number(summary.lut), "", share, f"{by}, {summary.stage}", flag)
+    mine = report.get("routed")
+    if mine and mine["achieved_ns"] is not None:
+        asked = f"{routed.clock(mine['target_ns'])} asked for"
+        yield Key(
+            "Clock", f"{1000 / mine['achieved_ns']:.1f}", "MHz", asked, f"{mine['tool']} {mine['version']}, routed"
+        )
     timing = report.get("timing")
     if not timing or summary.latency_cycles is None:
         yield Key("Latency", show.DASH, "", "", "not simulated")
@@ -207,6 +223,7 @@ def _notes(report: Report) -> Iterator[tuple[str, str]]:
     design = report.get("design") or {}
     yield from (("warning", text) for text in design.get("warnings") or [])
     yield from (("note", text) for text in (report.get("model") or {}).get("notes") or [])
+    yield from (("note", text) for text in routed.lines(report))
     for what in ("widened", "padded"):
         yield from (("note", f"{what}: {text}") for text in design.get(what) or [])
     for one in report.get("measurements") or []:

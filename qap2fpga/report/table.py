@@ -10,9 +10,10 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from qap2fpga.report import check, csynth, side_by_side, summary
+from qap2fpga.board import ECP5
+from qap2fpga.report import check, csynth, resources, routed, side_by_side, summary
 from qap2fpga.report.gather import Gathered
-from qap2fpga.report.show import DASH, RESOURCE_NAMES, not_used, ratio
+from qap2fpga.report.show import DASH, RESOURCE_NAMES, ends, not_used, ratio
 from qap2fpga.report.show import number as _number
 
 
@@ -60,6 +61,7 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
         parts.append(_stand_in(report))
     if report["timing"]:
         parts += [_resources(report), _timing(report)]
+    parts += [f"\n[bold]Place and route[/] {escape(text)}" for text in routed.lines(report)]
     if report["simulations"]:
         parts.append(_simulations(report))
     parts.append(_checks(report))
@@ -234,32 +236,39 @@ def _resources(report: dict[str, Any]) -> Group:
     measured = check.open_measurement(report) or check.latest(report)
     estimate = next((one for one in report["predictions"] if one["what"] == "resources"), None)
     found = f"{measured['tool']} {measured['version']}, {measured['stage']}" if measured else "not synthesised"
-    table = _table("\nResources", "", "estimated", found, "available", "of the board")
-    for name, label in (("lut", "LUT"), ("ff", "FF"), ("dsp", "DSP"), ("bram18", "BRAM18")):
+    last = check.latest(report)
+    later = [last] if report.get("routed") and last is not None and last is not measured else []
+    columns = [found, *(f"{one['tool']} {one['version']}, {one['stage']}" for one in later)]
+    table = _table("\nResources", "", "estimated", *columns, "available", "of the board")
+    names = routed.resource_names(report["board"])
+    for name, label in names.items():
         use = (report["fits"] or {"use": {}})["use"].get(name)
         table.add_row(
             label,
             _estimated(name, estimate),
             _number(measured["total"].get(name)) if measured else DASH,
+            *(_number(one["total"].get(name)) for one in later),
             _number(report["board"][name]),
             f"{use['percent']:.1f} %" if use else DASH,
         )
     lines: list[RenderableType] = [table]
+    ecp5 = report["board"].get("family") == ECP5
     if measured:
         total = measured["total"]
-        lines.append(
-            f"[dim]of the LUTs {_number(total['lutram'])} hold memory; packed two to a LUT6 about "
-            f"{_number(total['lut_packed'])}; {_number(total['carry'])} carry cells[/]"
-        )
+        if not ecp5:
+            lines.append(
+                f"[dim]of the LUTs {_number(total['lutram'])} hold memory; packed two to a LUT6 about "
+                f"{_number(total['lut_packed'])}; {_number(total['carry'])} carry cells[/]"
+            )
         if measured.get("cell_delay_ns") is not None:
             path = measured["note"].rpartition("; ")[2]
             lines.append(f"[dim]{escape(path)}[/]")
         known = total["lut"] is not None and report["model"] is not None
         per_bop = f"{total['lut'] / report['model']['bops']['paper']:.4f}" if known else DASH
-        verdict = f"[bold]{report['fits']['verdict']}[/] ({measured['stage']})" if report["fits"] else ""
-        lines.append(f"LUT per BOP {per_bop}{_band(estimate)}   {verdict}")
-    if estimate and not estimate["calibrated"]:
-        lines.append("[dim]not calibrated: no measured designs of this generator, so LUTs and FFs are not checked[/]")
+        verdict = f"[bold]{report['fits']['verdict']}[/] ({report['fits']['stage']})" if report["fits"] else ""
+        lines.append(f"{names['lut']} per BOP {per_bop}   {verdict}")
+    if estimate:
+        lines.append(f"[dim]{escape(resources.basis(estimate, report['board'].get('family')))}[/]")
     return Group(*lines)
 
 
@@ -270,13 +279,7 @@ def _estimated(name: str, estimate: dict[str, Any] | None) -> str:
     one = estimate["intervals"][name]
     if one["low"] == one["high"]:
         return _number(round(one["value"]))
-    return f"{one['value']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})"
-
-
-def _band(estimate: dict[str, Any] | None) -> str:
-    """What LUTs per BOP have been on measured designs: how little BOPs alone say."""
-    band = (estimate or {}).get("lut_per_bop")
-    return f" (of nine measured designs in ten: {band['low']:.3f} to {band['high']:.3f})" if band else ""
+    return f"{one['value']:,.0f} ({ends(one['low'], one['high'])})"
 
 
 def _timing(report: dict[str, Any]) -> Group:

@@ -2,7 +2,7 @@
 """The mapped netlist against the integer network: what synthesis made still computes the same integers.
 
 The netlist is the one that was measured, cell by cell. Cells are simulated by Yosys' own models (`cells_sim.v`);
-where it has none, or only a slow one, by ours in `flows/open`: block RAM, DSP48E2 and LUTs.
+where it has none, or only a slow one, by ours in `flows/open` and `flows/ecp5`: block RAM, DSP48E2 and LUTs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.board import Board
+from qap2fpga.board import ECP5, Board
 from qap2fpga.design import Design, Simulation
 from qap2fpga.errors import QapError
 from qap2fpga.files import shipped, write_atomically
@@ -22,7 +22,8 @@ from qap2fpga.simulate import verilator
 from qap2fpga.simulate.layers import Suspect
 from qap2fpga.simulate.rtl import FULL_SPEED, exercise
 from qap2fpga.simulate.verilator import Progress, Schedule
-from qap2fpga.synth import yosys
+from qap2fpga.synth import mapping, yosys
+from qap2fpga.synth.ecp5 import synthesis as ecp5
 from qap2fpga.synth.yosys import Synthesis
 
 # Hardly more time than full speed alone, and the stalls are what synthesis can get wrong.
@@ -31,6 +32,7 @@ LEAST_VECTORS = 200
 BLOCK_RAM = re.compile(r"RAMB(18|36)E[12]$")
 # The cells that files of ours model, whatever the library says of them.
 OURS = re.compile(r"(LUT([1-6]|6_2)|DSP48E2|RAMB(18|36)E[12])$")
+OURS_ECP5 = re.compile(r"LUT[24]$")
 
 
 def simulate_netlist(
@@ -48,7 +50,7 @@ def simulate_netlist(
 ) -> Simulation:
     """Feed `vectors` (n >= 200, inputs) to the netlist of `design` and hold it against `expected` (n, outputs).
 
-    `mapped` is what `yosys.map_design` made, if it was made before; with the `network`, a difference names the first
+    `mapped` is what `mapping.map_design` made, if it was made before; with the `network`, a difference names the first
     wrong layer. When a cell of the netlist
     has no model, nothing is simulated: the result has `vectors` 0 and a note that says 'netlist not simulated' and
     why. Raises `CheckFailed` on a difference, `QapError` for a missing tool or for a cell in a mode that its model
@@ -58,8 +60,8 @@ def simulate_netlist(
         raise ValueError(f"{len(vectors)} vectors; a netlist is tried with {LEAST_VECTORS} at least")
     if mapped is None:
         place = folder / "yosys"
-        mapped = yosys.map_design(design, board, place, time_limit_s=time_limit_s, threads=threads, progress=progress)
-    missing = without_model(mapped.total)
+        mapped = mapping.map_design(design, board, place, time_limit_s=time_limit_s, threads=threads, progress=progress)
+    missing = without_model(mapped.total, board.family)
     if missing:
         return _not_simulated(f"no simulation model of {', '.join(missing)}", board)
     return exercise_netlist(
@@ -83,7 +85,7 @@ def exercise_netlist(
 ) -> Simulation:
     """Simulate the Verilog files `netlist`, whose cells by type are `cells`."""
     folder.mkdir(parents=True, exist_ok=True)
-    sources = [*netlist, *models(cells, folder)]
+    sources = [*netlist, *models(cells, folder, board.family)]
     # Every cell has a defined start, so there is no X to make random. It
     # is much C++ that runs for few cycles: compiling is all the time there is.
     made = verilator.build(design, sources, folder, jobs=threads, options=(), optimize="-O0", progress=progress)
@@ -102,33 +104,39 @@ def exercise_netlist(
     )
 
 
-def models(cells: Mapping[str, int], folder: Path) -> list[Path]:
+def models(cells: Mapping[str, int], folder: Path, family: str) -> list[Path]:
     """The simulation models that a netlist of `cells` needs; Yosys' ones are copied to `folder`, as far as used."""
-    ours = shipped("flows") / "open"
-    found, library = [ours / "luts.v"], yosys.library("cells_sim.v").read_text()
-    if "DSP48E2" in cells:
-        found.append(ours / "dsp48e2.v")
-    if any(BLOCK_RAM.match(kind) for kind in cells):
-        found.append(ours / "blockram.v")
-    used = [model for kind in sorted(cells) if not OURS.match(kind) and (model := _model(kind, library)) is not None]
+    library, ours = _library(family)
+    if family == ECP5:
+        found = [shipped("flows") / "ecp5" / "luts.v"]
+    else:
+        found = [shipped("flows") / "open" / "luts.v"]
+        if "DSP48E2" in cells:
+            found.append(shipped("flows") / "open" / "dsp48e2.v")
+        if any(BLOCK_RAM.match(kind) for kind in cells):
+            found.append(shipped("flows") / "open" / "blockram.v")
+    used = [model for kind in sorted(cells) if not ours.match(kind) and (model := _model(kind, library)) is not None]
     chosen = folder / "cells.v"
     write_atomically(chosen, "".join(f"{model}\n" for model in used))
     return [*found, chosen]
 
 
+def without_model(cells: Mapping[str, int], family: str) -> list[str]:
+    """The types among `cells` that have no simulation model, sorted."""
+    library, ours = _library(family)
+    return [kind for kind in sorted(cells) if not ours.match(kind) and _model(kind, library) is None]
+
+
+def _library(family: str) -> tuple[str, re.Pattern[str]]:
+    """Yosys' models of the family's cells, and the names of those that are ours."""
+    if family == ECP5:
+        return ecp5.library(), OURS_ECP5
+    return yosys.library("cells_sim.v").read_text(), OURS
+
+
 def _model(kind: str, library: str) -> str | None:
     found = re.search(rf"^module {re.escape(kind)}\b.*?^endmodule$", library, re.MULTILINE | re.DOTALL)
     return found.group(0) if found else None
-
-
-def without_model(cells: Mapping[str, int]) -> list[str]:
-    """The types among `cells` that have no simulation model, sorted."""
-    library = yosys.library("cells_sim.v").read_text()
-    return [kind for kind in sorted(cells) if not _modelled(kind, library)]
-
-
-def _modelled(kind: str, library: str) -> bool:
-    return bool(OURS.match(kind)) or _model(kind, library) is not None
 
 
 def _not_simulated(why: str, board: Board) -> Simulation:

@@ -14,7 +14,7 @@ from qap2fpga.backends.rtl import registers
 from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.options import RtlOptions
-from qap2fpga.board import Board
+from qap2fpga.board import FAMILIES, Board
 from qap2fpga.errors import QapError
 from qap2fpga.files import shipped
 from qap2fpga.lower import formcost
@@ -106,7 +106,9 @@ def gate(network: IntegerNetwork, board: Board, options: RtlOptions) -> int:
     expected = before(network)
     weights = sum(layer.nonzeros for layer in network.layers)
     what = f"unrolled, the network's {weights:,} weights take about {expected:,} LUTs"
-    cure = "use --backend finn, which folds layers in time, or prune it, or use fewer bits"
+    cure = "prune it, or use fewer bits"
+    if "finn" in FAMILIES[board.family].backends:
+        cure = f"use --backend finn, which folds layers in time, or {cure}"
     if expected > MOST_LUTS:
         raise QapError(f"{what}; more than {MOST_LUTS:,} are not unrolled", cure)
     if expected > board.lut and not options.allow_oversize:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an open place-and-route tool found: on the board, and, as a cross-check, on another device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from qap2fpga.board import FAMILIES
+from qap2fpga.design import Check
+from qap2fpga.report.show import RESOURCE_NAMES, percent
+
+Routed = Mapping[str, Any]
+# What helps where an ECP5 is too small; no backend folds layers in time there.
+SIZE = "choose a larger part (ulx3s-85f has the largest), prune further, or use fewer bits"
+
+
+def met(routed: Routed) -> bool:
+    """Whether the design was placed and reaches the clock that it was placed for."""
+    return routed["achieved_ns"] is not None and routed["achieved_ns"] <= routed["target_ns"]
+
+
+def checks(routed: Routed | None) -> list[Check]:
+    """Whether the router reached the board's clock. What does not fit has none; that is a check of its own."""
+    if routed is None or routed["achieved_ns"] is None:
+        return []
+    why = ""
+    if not met(routed):
+        why = f"{routed['path']}: give it more pipeline stages with a shorter --clock, prune it, or use fewer bits"
+    name = f"clock after place and route by {routed['tool']}"
+    return [Check(name, clock(routed["target_ns"]), clock(routed["achieved_ns"]), met(routed), why)]
+
+
+def lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """The routed numbers in words, the board's first."""
+    mine, other = report.get("routed"), report.get("cross_check")
+    if mine:
+        yield f"{_said(mine)} {_bitstream(mine)}".strip()
+    if other:
+        yield (
+            f"another device, {other['part']}, as a cross-check: {_said(other)} It says nothing about "
+            f"{report['board']['part']}, and no check rests on it."
+        )
+
+
+def clock(period_ns: float) -> str:
+    """A period as a frequency and as itself."""
+    return f"{1000 / period_ns:.1f} MHz ({period_ns:.2f} ns)"
+
+
+def resource_names(board: Mapping[str, Any]) -> dict[str, str]:
+    """What the board's family calls the resources."""
+    family = FAMILIES.get(str(board.get("family")))
+    return RESOURCE_NAMES if family is None else {name: family.resource(name) for name in RESOURCE_NAMES}
+
+
+def _said(routed: Routed) -> str:
+    """Cells and clock, or what there is too little of."""
+    by = f"{routed['tool']} {routed['version']}"
+    if routed["achieved_ns"] is None:
+        return f"{by}: does not fit {routed['part']}: {_cells(routed, over=True)}."
+    reached = f"{clock(routed['achieved_ns'])} reached, {clock(routed['target_ns'])} asked for"
+    return f"{by}, placed and routed on {routed['part']}: {reached}; {_cells(routed)}; {routed['path']}."
+
+
+def _cells(routed: Routed, *, over: bool = False) -> str:
+    names = [FAMILIES["ecp5"].resource(name) for name in RESOURCE_NAMES]
+    pairs = {name: routed["used"][name] for name in routed["used"] if name in names or over}
+    shown = {name: pair for name, pair in pairs.items() if (pair[0] > pair[1] if over else pair[0])}
+    return ", ".join(
+        f"{name} {here:,} of {there:,} ({percent(here / there, 1)})" for name, (here, there) in shown.items()
+    )
+
+
+def _bitstream(routed: Routed) -> str:
+    if routed["bitstream"]:
+        rate = f"its serial port carries {routed['vectors_per_second']:,.0f} vectors a second"
+        return f"Bitstream: {routed['bitstream']}; {rate}."
+    return "" if met(routed) else "There is no bitstream."

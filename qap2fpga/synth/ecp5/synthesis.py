@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A design to ECP5 cells by Yosys: what is counted and simulated, and, with the pins' module around it, placed.
+
+DSP policy as for the other families: `-nodsp`. Cells: Lattice FPGA-DS-02012, chapter 2,
+and the models in Yosys' share/ecp5.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from qap2fpga import tools
+from qap2fpga.design import Design, Measurement, Resources, Stage
+from qap2fpga.errors import QapError
+from qap2fpga.files import PACKAGE, write_atomically
+from qap2fpga.synth import yosys
+from qap2fpga.synth.ecp5 import wrapper
+from qap2fpga.synth.yosys import Synthesis
+
+Progress = Callable[[str], None]
+WORKER = Path(__file__).with_name("worker.py")
+OPTIONS = ["-nodsp", "-noabc9"]
+TIME_LIMIT_S = 1800.0
+# LUTs of each kind of cell. PFUMX and L6MUX21 are multiplexers beside the LUTs and take none.
+LUTS = {"LUT4": 1, "CCU2C": 2}
+FREE = ("PFUMX", "L6MUX21")
+
+
+def map_design(
+    design: Design, folder: Path, *, time_limit_s: float = TIME_LIMIT_S, progress: Progress = lambda text: None
+) -> Synthesis:
+    """Map `design`; its netlist is one Verilog file. Raises `QapError` when Yosys is missing, fails or is too slow."""
+    folder.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    netlist = folder / "netlist.v"
+    job = {
+        "verb": "map", "top": design.top, "options": OPTIONS,
+        "sources": [str((design.folder / name).resolve()) for name in design.sources],
+        "statistics": str((folder / "map.stat.json").resolve()), "netlist": str(netlist.resolve()),
+    }  # fmt: skip
+    found = _work(job, folder, time_limit_s)
+    progress(f"mapped {design.top} to ecp5 cells with Yosys {yosys.version()} in {time.monotonic() - begin:.1f} s")
+    return Synthesis(found["cells"], (netlist,))
+
+
+def measurement(done: Synthesis) -> Measurement:
+    """The cells that Yosys made, as the LUTs and carry bits that they are."""
+    parts = {name: count(cells) for name, cells in done.cells.items() if name and len(done.cells) > 1}
+    note = "a LUT is a 4-input one or a bit of a carry chain; nextpnr adds some to begin and end chains"
+    strange = {kind: number for kind, number in done.total.items() if kind not in (*LUTS, *FREE, "TRELLIS_FF")}
+    if strange:
+        note += "; not counted: " + ", ".join(f"{number} {kind}" for kind, number in strange.items())
+    return Measurement("yosys", yosys.version(), Stage.SYNTHESIS, count(done.total), parts, note)
+
+
+def count(cells: Mapping[str, int]) -> Resources:
+    """Resources of `cells`, number by type. There are no memories and no multipliers in an unrolled network."""
+    return Resources(
+        lut=sum(number * cells.get(kind, 0) for kind, number in LUTS.items()),
+        ff=cells.get("TRELLIS_FF", 0), dsp=cells.get("MULT18X18D", 0), bram18=cells.get("DP16KD", 0),
+        carry=cells.get("CCU2C", 0),
+    )  # fmt: skip
+
+
+def join(design: Design, netlist: Path, clock_ns: float, folder: Path, *, hold_high: bool) -> Path:
+    """The JSON netlist of `wrapper.TOP` for nextpnr: `netlist`, untouched, behind a serial port."""
+    folder.mkdir(parents=True, exist_ok=True)
+    top, made = folder / f"{wrapper.TOP}.v", folder / f"{wrapper.TOP}.json"
+    write_atomically(top, wrapper.verilog(design, clock_ns, hold_high=hold_high))
+    job = {
+        "verb": "join", "top": wrapper.TOP, "options": OPTIONS, "netlist": str(netlist.resolve()),
+        "wrapper": [str(path.resolve()) for path in (*wrapper.sources(), top)],
+        "statistics": str((folder / "join.stat.json").resolve()), "json": str(made.resolve()),
+    }  # fmt: skip
+    _work(job, folder, TIME_LIMIT_S)
+    return made
+
+
+def _work(job: dict[str, Any], folder: Path, limit_s: float) -> Any:
+    """Run one job in a process and return its result."""
+    yosys.version()
+    verb = job["verb"]
+    place, result, log = ((folder / f"{verb}.{kind}").resolve() for kind in ("job.json", "result.json", "log"))
+    result.unlink(missing_ok=True)
+    write_atomically(place, json.dumps({**job, "result": str(result)}))
+    command: list[str | os.PathLike[str]] = [sys.executable, "-P", WORKER, place]
+    try:
+        tools.run(
+            command, log=log, folder=folder, time_limit_s=limit_s, environment={"PYTHONPATH": str(PACKAGE.parent)}
+        )
+    except QapError as error:
+        raise QapError(f"Yosys ({verb} of {job['top']}): {error.what}", error.cure) from error
+    return json.loads(result.read_text())
+
+
+def library() -> str:
+    """Yosys' simulation models of the cells that an unrolled network is made of."""
+    folder = yosys.library("cells_sim.v").parent.parent / "ecp5"
+    return "\n".join((folder / name).read_text() for name in ("common_sim.vh", "ccu2c_sim.vh"))
