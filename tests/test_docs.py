@@ -18,7 +18,7 @@ from qap2fpga.cli import app
 from tests.command import run
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = [str(command.name) for command in app.registered_commands]
 
 
@@ -86,9 +86,10 @@ def test_the_site_is_whole_and_needs_no_network(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    pages = {path.stem: path.read_text() for path in (tmp_path / "site").glob("*.html")}
-    made = {path.stem for path in PAGES if path.name != "README.md"} | {"index", "example", "command-line", "404"}
-    assert set(pages) == made
+    site = tmp_path / "site"
+    pages = {path.relative_to(site).with_suffix(""): path.read_text() for path in site.rglob("*.html")}
+    written = {path.relative_to(ROOT / "docs").with_suffix("") for path in PAGES[1:]}
+    assert set(pages) == written | {Path("index"), Path("example"), Path("command-line"), Path("404")}
     for name, text in pages.items():
         fetched = re.findall(r"<(?:script|img|link|iframe|source)\b[^>]*?(?:src|href)=\"?([^\s\">]+)", text)
         assert fetched, name
