@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import Any
 
-from qap2fpga import backends, stages, work
+from qap2fpga import backends, stages
 from qap2fpga import board as boards
 from qap2fpga.board import ECP5, FAMILIES
 from qap2fpga.errors import CheckFailed, QapError, nearest
@@ -19,6 +19,7 @@ from qap2fpga.report.routed import met
 from qap2fpga.request import CROSS_CHECKS, STAGES, Request
 from qap2fpga.stages import BuildFolder, digest
 from qap2fpga.synth.vendor import CAVEAT, shell, system
+from qap2fpga.work import amd, making, mapping, simulating, stored
 
 
 def build(request: Request, progress: Progress) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def plan(request: Request, progress: Progress) -> str:
     if request.board.family == ECP5:
         raise QapError(f"{request.board.name} is no board of AMD's tools", "build without --plan")
     build(replace(request, until="generate"), progress)
-    made = work.plan_vendor(request, stages.stored(request.output, "generate"), installed=False)
+    made = amd.plan(request, stages.stored(request.output, "generate"), installed=False)
     if made is None:
         return "AMD's tools have nothing to do"
     return "\n".join([made.text, *made.missing, f"Note: {CAVEAT}."])
@@ -112,8 +113,8 @@ def _stages(request: Request, folder: BuildFolder) -> Results:
         "model",
         "model: export, lower, compare",
         key,
-        lambda say: work.model(request, folder.forget, say),
-        work.MODEL_FILES,
+        lambda say: making.model(request, folder.forget, say),
+        making.MODEL_FILES,
         forgets=True,
     )
     results = Results(model)
@@ -123,11 +124,11 @@ def _stages(request: Request, folder: BuildFolder) -> Results:
     name = request.backend
     if request.tolerance:
         title = f"relax: requantizers within {request.tolerance} of an exact step"
-        relaxed = folder.stage("relax", title, key, lambda say: work.relax(request, say), (work.RELAXED,))
+        relaxed = folder.stage("relax", title, key, lambda say: making.relax(request, say), (stored.RELAXED,))
         results = replace(results, relaxed=relaxed)
     files = (name, "driver") if system.has_processor(request.board) else (name,)
     made = folder.stage(
-        "generate", f"generate: {name}", key, lambda say: work.generate(request, name, request.options, say), files
+        "generate", f"generate: {name}", key, lambda say: making.generate(request, name, request.options, say), files
     )
     results = replace(results, made=made)
     if backends.get(name).stand_in:
@@ -141,7 +142,7 @@ def _stages(request: Request, folder: BuildFolder) -> Results:
 def _vendor(request: Request, folder: BuildFolder, key: str, results: Results) -> Results:
     """AMD's tools, where they are installed or asked for."""
     assert results.made is not None
-    plan = work.plan_vendor(request, results.made)
+    plan = amd.plan(request, results.made)
     if plan is None:
         return results
     # Each step is resumed by what it depends on itself; here it is about the report.
@@ -149,10 +150,10 @@ def _vendor(request: Request, folder: BuildFolder, key: str, results: Results) -
     made = results.made
     if "system" in (request.vendor or ()) and not plan.missing and results.circuit is made:
         title = "simulate: from DMA word to DMA word"
-        compare = ("dma", title, key, lambda say: work.simulate_dma(request, made, say))
+        compare = ("dma", title, key, lambda say: simulating.simulate_dma(request, made, say))
         results = replace(results, dma=folder.stage(*compare))
     title = f"vendor: {', '.join(step.name for step in plan.steps)}"
-    run = ("vendor", title, key, lambda say: work.run_vendor(plan, request.output, say), work.overlay(plan))
+    run = ("vendor", title, key, lambda say: amd.run(plan, request.output, say), amd.overlay(plan))
     return replace(results, vendor=folder.stage(*run))
 
 
@@ -163,7 +164,7 @@ def _routed(request: Request, folder: BuildFolder, key: str, results: Results) -
     ecp5 = request.board.family == ECP5
     if ecp5:
         title = "simulate: pins, a UART on both ends"
-        pins = folder.stage("pins", title, key, lambda say: work.simulate_pins(request, made, say))
+        pins = folder.stage("pins", title, key, lambda say: simulating.simulate_pins(request, made, say))
         results = replace(results, pins=pins)
     if mapped is None or not request.reaches("route") or not (ecp5 or request.cross_check):
         return results
@@ -174,14 +175,14 @@ def _routed(request: Request, folder: BuildFolder, key: str, results: Results) -
     if request.cross_check:
         title += f", on {request.cross_check}: another device"
         key = digest(key, asdict(boards.load(place.CROSS_CHECK)))
-        other = folder.stage("cross-check", title, key, lambda say: work.cross_check(request, made, say))
+        other = folder.stage("cross-check", title, key, lambda say: mapping.cross_check(request, made, say))
         return replace(results, cross_check=other)
-    placed = folder.stage("route", title, key, lambda say: work.route(request, made, mapped, say))
+    placed = folder.stage("route", title, key, lambda say: mapping.route(request, made, mapped, say))
     results = replace(results, routed=placed)
     if not met(placed):
         return results
     title = f"bitstream: {tool.PACKER}"
-    packed = folder.stage("bitstream", title, key, lambda say: work.bitstream(request, say), (work.BITSTREAM,))
+    packed = folder.stage("bitstream", title, key, lambda say: mapping.bitstream(request, say), (mapping.BITSTREAM,))
     return replace(results, bitstream=packed)
 
 
@@ -190,7 +191,7 @@ def _c_and_stand_in(request: Request, folder: BuildFolder, key: str, results: Re
     made, backend = results.made, backends.get(request.backend)
     assert made is not None
     if request.reaches("simulate"):
-        compare = ("csim", "simulate: C++ with g++", key, lambda say: work.simulate_c(request, made, say))
+        compare = ("csim", "simulate: C++ with g++", key, lambda say: simulating.simulate_c(request, made, say))
         results = replace(results, csim=folder.stage(*compare))
     if not request.reaches("synthesize"):
         return results
@@ -201,19 +202,17 @@ def _c_and_stand_in(request: Request, folder: BuildFolder, key: str, results: Re
 
     other, options = backend.stand_in, backend.stand_in_options(request.options)
 
-    def generate(say: work.Say) -> dict[str, Any]:
+    def generate(say: stored.Say) -> dict[str, Any]:
+        why = {"why": vendor.absent(vendor.Kind.HLS)}
         try:
-            return work.generate(request, other, options, say)
+            return making.generate(request, other, options, say) | why
+        except CheckFailed:
+            raise
         except QapError as error:
             # The backend's own result stands; there is only no open measurement beside it.
-            if isinstance(error, CheckFailed):
-                raise
-            return {"backend": other, "refused": str(error)}
+            return {"backend": other, "refused": str(error), **why}
 
-    def stand_in_for_absent(say: work.Say) -> dict[str, Any]:
-        return generate(say) | {"why": vendor.absent(vendor.Kind.HLS)}
-
-    stand_in = folder.stage("stand-in", f"generate: {other}, to stand in for synthesis", key, stand_in_for_absent)
+    stand_in = folder.stage("stand-in", f"generate: {other}, to stand in for synthesis", key, generate)
     results = replace(results, stand_in=stand_in)
     return results if results.circuit is None else _prove(request, folder, key, results)
 
@@ -222,16 +221,16 @@ def _prove(request: Request, folder: BuildFolder, key: str, results: Results) ->
     """Synthesise the circuit, then simulate its RTL beside the netlist."""
     circuit = results.circuit
     assert circuit is not None
-    rtl = ("simulate", "simulate: RTL in Verilator", key, lambda say: work.simulate_rtl(request, circuit, say))
+    rtl = ("simulate", "simulate: RTL in Verilator", key, lambda say: simulating.simulate_rtl(request, circuit, say))
     if not request.reaches("synthesize"):
         return replace(results, simulated=folder.stage(*rtl))
     # Yosys uses two cores; the netlist's long first part uses one, which leaves the other to the RTL.
-    mapped = folder.stage("synthesize", "synthesize: Yosys", key, lambda say: work.synthesize(request, circuit, say))
+    mapped = folder.stage("synthesize", "synthesize: Yosys", key, lambda say: mapping.synthesize(request, circuit, say))
     gates = (
         "netlist",
         "simulate: gate-level netlist",
         key,
-        lambda say: work.simulate_netlist(request, circuit, mapped, say),
+        lambda say: simulating.simulate_netlist(request, circuit, mapped, say),
     )
     with ThreadPoolExecutor(2) as pool:
         running, checking = pool.submit(folder.stage, *rtl), pool.submit(folder.stage, *gates)

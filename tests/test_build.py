@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from qap2fpga import board as boards
-from qap2fpga import work
 from qap2fpga.backends import finn
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.build import build
@@ -24,6 +23,7 @@ from qap2fpga.progress import Progress
 from qap2fpga.report import check, content
 from qap2fpga.request import Request
 from qap2fpga.simulate import reference, rtl
+from qap2fpga.work import making
 from tests.networks import random_model
 
 
@@ -102,7 +102,7 @@ def test_a_second_build_reuses_and_a_killed_one_resumes(small_build, small_model
         raise AssertionError("a stage ran again")
 
     for stage in ("model", "generate"):
-        monkeypatch.setattr(work, stage, never)
+        monkeypatch.setattr(making, stage, never)
     monkeypatch.setattr(rtl, "simulate", never)
     run(request(small_model, again))
     assert (again / "report.json").read_bytes() == before

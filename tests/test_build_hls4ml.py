@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from qap2fpga import backends, stages, work
+from qap2fpga import backends, stages
 from qap2fpga import board as boards
 from qap2fpga.backends.hls4ml.options import Hls4mlOptions
 from qap2fpga.backends.rtl import estimate
@@ -25,6 +25,8 @@ from qap2fpga.network import IntegerNetwork
 from qap2fpga.progress import Progress
 from qap2fpga.report import check, content, table
 from qap2fpga.request import Request
+from qap2fpga.work import amd, making, mapping, simulating
+from qap2fpga.work.stored import RELAXED
 from tests.networks import random_model
 from tests.vendor import FAKES, needs_tclsh
 
@@ -107,8 +109,11 @@ def test_c_synthesis_is_predicted_by_the_names_that_its_reports_will_use(whole):
 @pytest.mark.xdist_group("hls")
 def test_a_second_build_runs_nothing(whole, model, monkeypatch):
     before = (whole / "report.json").read_bytes()
-    for name in ("model", "generate", "simulate_c", "simulate_rtl", "synthesize", "simulate_netlist"):
-        monkeypatch.setattr(work, name, lambda *_: pytest.fail("a stage ran again"))
+    for module, name in (
+        (making, "model"), (making, "generate"), (simulating, "simulate_c"), (simulating, "simulate_rtl"),
+        (mapping, "synthesize"), (simulating, "simulate_netlist"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, lambda *_: pytest.fail("a stage ran again"))
     run(model, whole)
     assert (whole / "report.json").read_bytes() == before
 
@@ -130,7 +135,7 @@ def test_a_changed_weight_in_the_source_is_found(model, tmp_path):
 def test_no_circuit_stands_in_for_what_is_too_large(model, tmp_path, monkeypatch):
     """The C++ is proven all the same; the report says why nothing was measured."""
     monkeypatch.setattr(estimate, "MOST_LUTS", 10)
-    monkeypatch.setattr(work, "simulate_c", lambda *_: [])
+    monkeypatch.setattr(simulating, "simulate_c", lambda *_: [])
     report = run(model, tmp_path / "hls")
     assert report["stand_in"]["refused"].startswith("unrolled, the network's")
     assert report["measurements"] == [] and [one["what"] for one in report["predictions"]] == ["csynth"]
@@ -144,23 +149,23 @@ def test_a_bug_of_the_other_backend_is_no_refusal(model, tmp_path, monkeypatch):
     def broken(*_: object) -> None:
         raise CheckFailed("an adder graph is wrong")
 
-    monkeypatch.setattr(work, "simulate_c", lambda *_: [])
+    monkeypatch.setattr(simulating, "simulate_c", lambda *_: [])
     monkeypatch.setattr("qap2fpga.backends.rtl.solver.solve", broken)
     with pytest.raises(CheckFailed, match="an adder graph is wrong"):
         run(model, tmp_path / "hls")
 
 
 def test_options_reach_both_circuits(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(work, "simulate_c", lambda *_: [])
+    monkeypatch.setattr(simulating, "simulate_c", lambda *_: [])
     seen = {}
-    real = work.generate
+    real = making.generate
 
     def generate(request, backend, options, say):
         seen[backend] = options
         return real(request, backend, options, say)
 
-    monkeypatch.setattr(work, "generate", generate)
-    monkeypatch.setattr(work, "synthesize", lambda *_: pytest.fail("stop here"))
+    monkeypatch.setattr(making, "generate", generate)
+    monkeypatch.setattr(mapping, "synthesize", lambda *_: pytest.fail("stop here"))
     with pytest.raises(BaseException, match="stop here"):
         run(model, tmp_path / "hls", clock=4.0, output_kind="class", strategy="latency")
     assert (seen["rtl"].clock, seen["rtl"].output_kind) == (seen["hls4ml"].clock, seen["hls4ml"].output_kind)
@@ -205,7 +210,7 @@ def test_where_an_hls_tool_is_nothing_stands_in(model, tmp_path, monkeypatch):
     text = shown(report)
     assert "stand-ins of AMD's tools only" in json.dumps(report) and "csynth, Vitis HLS 2023.2" in text
     before = (tmp_path / "hls" / "report.json").read_bytes()
-    monkeypatch.setattr(work, "run_vendor", lambda *_: pytest.fail("ran again"))
+    monkeypatch.setattr(amd, "run", lambda *_: pytest.fail("ran again"))
     run(model, tmp_path / "hls")
     assert (tmp_path / "hls" / "report.json").read_bytes() == before
 
@@ -213,7 +218,7 @@ def test_where_an_hls_tool_is_nothing_stands_in(model, tmp_path, monkeypatch):
 @needs_tclsh
 def test_the_user_may_do_without_amds_tools(model, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
-    monkeypatch.setattr(work, "simulate_c", lambda *_: [])
+    monkeypatch.setattr(simulating, "simulate_c", lambda *_: [])
     monkeypatch.setattr(estimate, "MOST_LUTS", 10)
     report = run(model, tmp_path / "hls", vendor=())
     assert report["vendor"] is None and report["stand_in"]["refused"]
@@ -243,7 +248,7 @@ def test_a_tolerance_makes_another_reference_that_hardware_equals(model, tmp_pat
     assert relaxed["tolerance"] == 1 and sum(one["changed"] for one in relaxed["layers"]) > 0
     assert all(one["largest"] <= 1 and one["cost_after"] <= one["cost_before"] for one in relaxed["layers"])
     assert {relaxed["accuracy"], relaxed["accuracy_exact"]} <= {value / 300 for value in range(301)}
-    exact, other = (IntegerNetwork.load(tmp_path / "hls" / name) for name in ("network.npz", work.RELAXED))
+    exact, other = (IntegerNetwork.load(tmp_path / "hls" / name) for name in ("network.npz", RELAXED))
     vectors = np.random.default_rng(0).integers(exact.input.low, exact.input.high, (200, exact.inputs))
     assert (exact.run(vectors) != other.run(vectors)).any()
     assert (

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from qap2fpga import board as boards
-from qap2fpga import tools, work
+from qap2fpga import tools
 from qap2fpga.design import Measurement, Resources, Simulation, Stage
 from qap2fpga.errors import CheckFailed
 from qap2fpga.files import shipped
 from qap2fpga.simulate import netlist
 from qap2fpga.synth.ecp5 import synthesis
+from qap2fpga.work import mapping, simulating
 from tests.command import Result, run, save
 from tests.conftest import Make
 from tests.test_ecp5 import REPORT, TOO_LARGE, ULX3S, design
@@ -115,9 +116,9 @@ def test_another_device_is_told_and_decides_nothing(tmp_path: Path, native: Make
     native("nextpnr-ecp5", SUCCESS)
     mapped = Measurement("yosys", "0.70", Stage.SYNTHESIS, Resources(100, 50, 0, 0))
     gates = Simulation("verilator", "5", "netlist", 200, 0)
-    monkeypatch.setattr(work, "synthesize", lambda *_: {"measurement": asdict(mapped), "cells": {}, "netlist": []})
-    monkeypatch.setattr(work, "simulate_netlist", lambda *_: asdict(gates))
-    monkeypatch.setattr(work, "simulate_rtl", lambda *_: [])
+    monkeypatch.setattr(mapping, "synthesize", lambda *_: {"measurement": asdict(mapped), "cells": {}, "netlist": []})
+    monkeypatch.setattr(simulating, "simulate_netlist", lambda *_: asdict(gates))
+    monkeypatch.setattr(simulating, "simulate_rtl", lambda *_: [])
     words = ("--backend", "rtl", "--board", "pynq-z2", "--vendor", "none", "--cross-check", "ecp5")
     made = run("build", save(tmp_path / "net.pt"), *words, "--output", tmp_path / "made")
     assert made.code == 0, made.err

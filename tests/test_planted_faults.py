@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from qap2fpga import backends, work
+from qap2fpga import backends
 from qap2fpga import board as boards
 from qap2fpga.design import Check, Design, Stage
 from qap2fpga.network import DenseLayer, IntegerNetwork
 from qap2fpga.predict import draw
 from qap2fpga.report import check
 from qap2fpga.synth import yosys
+from qap2fpga.work import making
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("planted")]
 
@@ -58,7 +59,7 @@ class Right(NamedTuple):
 def predicted(backend: str, folder: Path) -> Right:
     network = draw.network(RECIPE)
     design = generated(network, folder / "design", backend)
-    stored = work._predicted(design, network, BOARD)
+    stored = making.predicted(design, network, BOARD)
     assert stored["calibrated"], f"qap2fpga calibrate --backend {backend} --confirm, or afresh"
     return Right(backend, network, design, {"circuit": backend, "what": "resources", "of_stage": "synthesis", **stored})
 

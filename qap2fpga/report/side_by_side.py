@@ -12,6 +12,7 @@ from rich.text import Text
 
 from qap2fpga.report import compare, show
 from qap2fpga.report.compare import Line
+from qap2fpga.report.headed import headed
 from qap2fpga.report.studies import Study
 from qap2fpga.report.summary import Summary
 
@@ -39,7 +40,7 @@ def study(one: Study) -> RenderableType:
     title = f"{one.name}: {len(one.checkpoints):,} checkpoints of {one.runs:,} runs"
     more = ((one.waiting, "not finished"), (one.failed, "failed"), (len(one.unreadable), "unreadable"))
     title += "".join(f", {count:,} {what}" for count, what in more if count)
-    table = _table("", "no other beats", "accuracy", "BOPs", "zeros", "w bits", "a bits", "LUT", "LUT by")
+    table = headed("", "no other beats", "accuracy", "BOPs", "zeros", "w bits", "a bits", "LUT", "LUT by")
     for index in best:
         each = known[index]
         cells = (
@@ -54,7 +55,7 @@ def study(one: Study) -> RenderableType:
 
 def _columns(names: Sequence[str], lines: Sequence[Line]) -> Table:
     """One column a build; a line in which they differ has a mark."""
-    table = _table("Builds", "", *map(escape, names))
+    table = headed("Builds", "", *map(escape, names))
     for line in lines:
         table.add_row(_label(line, line.measure.label), *_cells(line), style=None if line.differs else "dim")
     return table
@@ -64,7 +65,7 @@ def _rows(names: Sequence[str], lines: Sequence[Line]) -> Table:
     """One row a build."""
     chosen = [line for line in lines if line.measure.key in IN_ROWS]
     heads = [_label(line, line.measure.title.replace(", ", ",\n")) for line in chosen]
-    table = _table(f"{len(names)} builds", "build", *heads)
+    table = headed(f"{len(names)} builds", "build", *heads)
     table.padding, table.columns[0].overflow = (0, 1, 0, 0), "fold"
     for column in table.columns[1:]:
         column.no_wrap = True
@@ -91,10 +92,3 @@ def _apart(lines: Sequence[Line]) -> list[RenderableType]:
         if line.apart and line.measure.label not in labels.setdefault(line.apart, []):
             labels[line.apart].append(line.measure.label)
     return [f"[yellow]≠ {', '.join(names)}: different {', '.join(what)}[/]" for what, names in labels.items()]
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", header_style="dim")
-    return table

@@ -10,10 +10,10 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from qap2fpga.board import ECP5
-from qap2fpga.report import check, csynth, resources, routed, side_by_side, summary
+from qap2fpga.report import cells, check, csynth, routed, side_by_side, summary
 from qap2fpga.report.gather import Gathered
-from qap2fpga.report.show import DASH, RESOURCE_NAMES, ends, not_used, ratio
+from qap2fpga.report.headed import headed
+from qap2fpga.report.show import DASH, not_used
 from qap2fpga.report.show import number as _number
 
 
@@ -53,14 +53,14 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
     if "layers" in (report["design"] or {}):
         parts.append(_multiplications(report))
     if report["vendor"]:
-        parts.append(_vendor(report))
+        parts.append(cells.vendor(report))
     predicted = csynth.prediction(report)
     if predicted is not None:
-        parts.append(_csynth(report, predicted))
+        parts.append(cells.c_synthesis(report, predicted))
     if report["stand_in"]:
         parts.append(_stand_in(report))
     if report["timing"]:
-        parts += [_resources(report), _timing(report)]
+        parts += [cells.resources(report), _timing(report)]
     parts += [f"\n[bold]Place and route[/] {escape(text)}" for text in routed.lines(report)]
     if report["simulations"]:
         parts.append(_simulations(report))
@@ -112,15 +112,8 @@ def _accuracy(model: dict[str, Any], design: dict[str, Any] | None, relaxed: dic
     return lines
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", style=None, header_style="dim")
-    return table
-
-
 def _layers(report: dict[str, Any]) -> Table:
-    table = _table(
+    table = headed(
         "\nLayers", "layer", "shape", "in hardware", "w bits", "a bits", "acc bits", "zeros", "BOPs", "nnz·bₐ·b_w"
     )
     layers = report["model"]["layers"]
@@ -165,7 +158,7 @@ def _backend(report: dict[str, Any]) -> str:
 
 def _multiplications(report: dict[str, Any]) -> Group:
     """Where the zeros went: products of each layer, from the dense network to the generated source."""
-    table = _table("\nMultiplications", "layer", "before pruning", "not pruned", "after compaction", "in the source",
+    table = headed("\nMultiplications", "layer", "before pruning", "not pruned", "after compaction", "in the source",
                    "multipliers asked for")  # fmt: skip
     written = report["design"]["layers"]
     for layer, one in zip(report["model"]["layers"], written, strict=True):
@@ -176,39 +169,6 @@ def _multiplications(report: dict[str, Any]) -> Group:
         table.add_row(escape(layer["name"]), *map(_number, numbers))
     ways = dict.fromkeys(one["how"] for one in written)
     return Group(table, f"[dim]in the source: {escape('; '.join(ways))}[/]")
-
-
-# Steps of AMD's tools that leave a measurement; in the report both are in the order of the steps.
-MEASURING = ("csynth", "synth", "route", "bitstream", "finn")
-
-
-def _vendor(report: dict[str, Any]) -> Group:
-    """What AMD's tools found, step by step; a stage's numbers are never those of another."""
-    table = _table("\nAMD's tools", "step", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "period", "slack")
-    theirs = iter([one["total"] for one in report["measurements"] if one["tool"] != "yosys"])
-    for one in report["vendor"]:
-        total: dict[str, Any] = next(theirs, {}) if one["step"] in MEASURING else {}
-        table.add_row(
-            f"{one['step']}, {one['tool']}",
-            *(_number(total.get(name)) for name in ("lut", "ff", "dsp", "bram18")),
-            _number(one["latency_max"]), _number(one["interval_max"]),
-            *(DASH if one[name] is None else f"{one[name]:.2f} ns" for name in ("period_ns", "wns_ns")),
-        )  # fmt: skip
-    return Group(table, "[dim]csynth states LUTs before logic synthesis: several times what synthesis finds[/]")
-
-
-def _csynth(report: dict[str, Any], predicted: csynth.Part) -> Group:
-    """What C synthesis is expected to state, beside what it stated."""
-    columns = [word for label in RESOURCE_NAMES.values() for word in (f"{label} predicted", "stated")]
-    table = _table("\nC synthesis, layer by layer", "", *columns, "BOPs", "LUT per BOP")
-    for row in csynth.rows(report):
-        cells = [text for pair in row.cells for text in pair]
-        table.add_row(escape(row.layer), *cells, _number(row.bops), ratio(row.lut_per_bop))
-    outside = [f"{row.layer}, outside the measured range: {', '.join(row.outside)}"
-               for row in csynth.rows(report) if row.outside]  # fmt: skip
-    return Group(
-        table, *(f"[dim]{escape(text)}[/]" for text in (*outside, *csynth.ratios(report), *csynth.remarks(predicted)))
-    )
 
 
 def _stand_in(report: dict[str, Any]) -> str:
@@ -232,59 +192,9 @@ def _bops(model: dict[str, Any]) -> str:
     )
 
 
-def _resources(report: dict[str, Any]) -> Group:
-    measured = check.open_measurement(report) or check.latest(report)
-    estimate = next((one for one in report["predictions"] if one["what"] == "resources"), None)
-    found = f"{measured['tool']} {measured['version']}, {measured['stage']}" if measured else "not synthesised"
-    last = check.latest(report)
-    later = [last] if report.get("routed") and last is not None and last is not measured else []
-    columns = [found, *(f"{one['tool']} {one['version']}, {one['stage']}" for one in later)]
-    table = _table("\nResources", "", "estimated", *columns, "available", "of the board")
-    names = routed.resource_names(report["board"])
-    for name, label in names.items():
-        use = (report["fits"] or {"use": {}})["use"].get(name)
-        table.add_row(
-            label,
-            _estimated(name, estimate),
-            _number(measured["total"].get(name)) if measured else DASH,
-            *(_number(one["total"].get(name)) for one in later),
-            _number(report["board"][name]),
-            f"{use['percent']:.1f} %" if use else DASH,
-        )
-    lines: list[RenderableType] = [table]
-    ecp5 = report["board"].get("family") == ECP5
-    if measured:
-        total = measured["total"]
-        if not ecp5:
-            lines.append(
-                f"[dim]of the LUTs {_number(total['lutram'])} hold memory; packed two to a LUT6 about "
-                f"{_number(total['lut_packed'])}; {_number(total['carry'])} carry cells[/]"
-            )
-        if measured.get("cell_delay_ns") is not None:
-            path = measured["note"].rpartition("; ")[2]
-            lines.append(f"[dim]{escape(path)}[/]")
-        known = total["lut"] is not None and report["model"] is not None
-        per_bop = f"{total['lut'] / report['model']['bops']['paper']:.4f}" if known else DASH
-        verdict = f"[bold]{report['fits']['verdict']}[/] ({report['fits']['stage']})" if report["fits"] else ""
-        lines.append(f"{names['lut']} per BOP {per_bop}   {verdict}")
-    if estimate:
-        lines.append(f"[dim]{escape(resources.basis(estimate, report['board'].get('family')))}[/]")
-    return Group(*lines)
-
-
-def _estimated(name: str, estimate: dict[str, Any] | None) -> str:
-    """What was predicted, with its interval where it is calibrated."""
-    if estimate is None:
-        return DASH
-    one = estimate["intervals"][name]
-    if one["low"] == one["high"]:
-        return _number(round(one["value"]))
-    return f"{one['value']:,.0f} ({ends(one['low'], one['high'])})"
-
-
 def _timing(report: dict[str, Any]) -> Group:
     timing = report["timing"]
-    table = _table("\nCycles", "", "predicted", "measured", "at the board's clock")
+    table = headed("\nCycles", "", "predicted", "measured", "at the board's clock")
     nanoseconds = timing["latency_ns"]
     rate = timing["frames_per_second"]
     table.add_row(
@@ -304,7 +214,7 @@ def _timing(report: dict[str, Any]) -> Group:
 
 def _simulations(report: dict[str, Any]) -> Table:
     title = "\nSimulated by the tools" if "imported" in report else "\nCompared with the integer network"
-    table = _table(title, "engine", "what", "vectors", "mismatches", "rounding ties")
+    table = headed(title, "engine", "what", "vectors", "mismatches", "rounding ties")
     table.columns[1].justify = "left"
     for one in report["simulations"]:
         table.add_row(
