@@ -18,6 +18,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # which would take "[the board's]" for markup, and cuts long options off
     help="A pruned, quantized network in; hardware proven to compute the same integers out.",
 )
 

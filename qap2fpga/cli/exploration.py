@@ -38,7 +38,7 @@ def explore(
     output: Annotated[Path, typer.Option(help="folder; called again on it, a stopped run goes on")] = Path("explore"),
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
-    """Estimate all networks on all targets, build the best that meet the limits. Exit code 1 if none does."""
+    """Build the best networks that meet the limits. All are estimated before. Exit code 1 if none meets them."""
     from qap2fpga import board as boards
     from qap2fpga.explore import show
     from qap2fpga.explore.limits import Limits

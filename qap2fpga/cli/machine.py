@@ -25,7 +25,7 @@ def boards() -> None:
 
 
 def doctor() -> None:
-    """Say what is installed, what it is for, and how to get what is missing. Exit code 2 if something needed is."""
+    """Say what is installed, and how to get what is missing. Exit code 2 if something needed is missing."""
     from rich.table import Table
 
     from qap2fpga import doctor as examination

@@ -29,7 +29,7 @@ def estimate(
     reuse_factor: Annotated[int | None, typer.Option(help="hls4ml: as for build [1]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the numbers as JSON")] = False,
 ) -> None:
-    """Predict size and speed of MODEL from the network alone, before anything is generated."""
+    """Predict size and speed of MODEL from the network alone. Nothing is generated."""
     from qap2fpga import board as boards
     from qap2fpga.checkpoint.widths import Widths
     from qap2fpga.predict import table
@@ -61,7 +61,7 @@ def calibrate(
         bool, typer.Option("--confirm", help="only check that the calibration there is is of the hardware made now")
     ] = False,
 ) -> None:
-    """Measure random designs and fit what `estimate` and the checks rest on. A stopped run resumes."""
+    """Measure random designs, and fit the predictions to them. A stopped run resumes."""
     from qap2fpga.predict import calibrate as calibrations
 
     if confirm:

@@ -25,7 +25,7 @@ def report(
     html: Annotated[Path | None, typer.Option(help="write one page that a browser shows without a network")] = None,
     csv: Annotated[Path | None, typer.Option(help="write one row a build, and a checkpoint of a study")] = None,
 ) -> None:
-    """Show the report of one build, several side by side, or what a study's checkpoints trade."""
+    """Show one build, or several side by side. Of a study: what its checkpoints trade."""
 
     from qap2fpga.files import write_atomically
     from qap2fpga.report import gather, rows, table
@@ -58,7 +58,7 @@ def import_report(
     ] = "fail",
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
-    """Read the results that other tools left in FOLDER into a report, and check them against each other."""
+    """Read the results of other tools in FOLDER into a report. They are checked against each other."""
 
     from qap2fpga import board as boards
     from qap2fpga.report import table

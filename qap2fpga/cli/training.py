@@ -73,7 +73,7 @@ def study(
     only: Annotated[str | None, typer.Option(help="do just this experiment or search")] = None,
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
-    """Train many networks in parallel: precisions, schedules, folds, searches. Exit code 1 if one of them failed."""
+    """Train many networks in parallel. Precisions, schedules, folds, searches. Exit code 1 if one of them failed."""
     from qap2fpga.train import summary
     from qap2fpga.train.study import study as run
 
@@ -87,7 +87,7 @@ def figures(
     study: Annotated[Path, typer.Argument(help="the folder that `qap2fpga study` wrote")],
     output: Annotated[Path | None, typer.Option(help="where the files go [STUDY/figures]")] = None,
 ) -> None:
-    """Draw the figures and the table of the paper from the runs of STUDY: PNG, SVG, and the numbers as CSV."""
+    """Draw the paper's figures and table from the runs of STUDY. PNG, SVG, and the numbers as CSV."""
     from qap2fpga.train.figures import draw
 
     draw(study, print, output)
@@ -99,7 +99,7 @@ def simulate_jets(
     seed: Annotated[int, typer.Option(help="the same seed gives the same jets")] = 1,
     processes: Annotated[int | None, typer.Option(help="one a core, if not given")] = None,
 ) -> None:
-    """Simulate jets with Pythia and FastJet (the extra 'simulate'). A stopped run resumes."""
+    """Simulate jets with Pythia and FastJet. Needs the extra 'simulate'. A stopped run resumes."""
     from qap2fpga.train.jets import JetConfig, generate
 
     generate(JetConfig(output, output.with_suffix(".chunks"), jets_a_class, seed=seed, processes=processes), print)
