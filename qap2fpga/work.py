@@ -79,6 +79,8 @@ def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
     driver = _driver(request, made, network, arrays) if backend == request.backend else None
     return {
         "backend": backend,
+        "board": asdict(request.board),
+        "network": _network(request),
         "driver": driver,
         "design": asdict(made) | {"folder": str(made.folder.resolve().relative_to(request.output.resolve()))},
         "predicted": _predicted(made, network) if isinstance(made, Design) else None,
@@ -252,8 +254,13 @@ def _exact(folder: Path) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
 
 def _load(request: Request) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
     """The network that hardware must equal, and the vectors."""
-    network, arrays = _exact(request.output)
-    return (IntegerNetwork.load(request.output / RELAXED) if request.tolerance else network), arrays
+    _, arrays = _exact(request.output)
+    return IntegerNetwork.load(request.output / _network(request)), arrays
+
+
+def _network(request: Request) -> str:
+    """The file of the network that hardware must equal."""
+    return RELAXED if request.tolerance else "network.npz"
 
 
 def _accuracy(network: IntegerNetwork, kind: str, arrays: dict[str, np.ndarray]) -> Stored | None:
