@@ -53,7 +53,7 @@ def simulate(folder: Path, tool: str | None, progress: Progress) -> Simulation:
     if tool == VITIS and found.hls is None:
         raise QapError(
             vendor.absent(vendor.Kind.HLS).rstrip("."),
-            f"in a container, mount the host's installation: -v $XILINX:{INSTALLED}:ro; or --tool g++, which needs none",
+            f"in a container, mount the host's: -v $XILINX:{INSTALLED}:ro; or --tool g++, which needs none",
         )
     with stages.BuildFolder(folder, progress):
         if found.hls is not None:
@@ -80,5 +80,7 @@ def load(folder: Path) -> Build:
         network = IntegerNetwork.load(folder / made["network"])
         board = Board(**made["board"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise QapError(f"{folder} holds no project of the hls4ml backend ({type(error).__name__}: {error})", cure) from error
+        raise QapError(
+            f"{folder} holds no project of the hls4ml backend ({type(error).__name__}: {error})", cure
+        ) from error
     return Build(folder, project, board, network, vectors)
