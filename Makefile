@@ -23,7 +23,7 @@ test: setup
 
 lint: setup
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check qap2fpga tests benchmarks
+	$(BIN)/ruff format --check qap2fpga tests benchmarks docker
 	$(BIN)/mypy
 
 bench: setup

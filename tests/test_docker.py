@@ -231,7 +231,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, o
 @pytest.mark.slow
 @pytest.mark.xdist_group("containers")
 def test_the_small_image_built_and_run(containers: dict[str, object], tmp_path: Path) -> None:
-    """By g++ on the image's own project; by what is mounted as Vitis HLS on a build of the user's; and what may fail."""
+    """By g++ on the image's own project, by what is mounted as Vitis HLS on a user's build; and what may fail."""
     own = csim(**containers)
     assert own.returncode == 0, own.stderr[-3000:]
     assert "2163 vectors, 0 mismatches" in own.stdout and "since Vitis HLS is absent" in own.stderr
