@@ -27,7 +27,7 @@ coverage: setup
 
 lint: setup
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check qap2fpga tests benchmarks docs
+	$(BIN)/ruff format --check qap2fpga tests benchmarks docs docker
 	$(BIN)/mypy
 
 # A site in site/ that a browser reads as files; a broken link fails.

@@ -19,6 +19,7 @@ VARIABLES = ("XILINX_HLS", "XILINX_VITIS", "XILINX_VIVADO")
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine without any of them."""
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.setattr(module, "INSTALLED", tmp_path / "opt")
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
 
@@ -80,6 +81,37 @@ def test_the_path_comes_before_the_environment(tmp_path: Path, monkeypatch: pyte
     assert found is not None and found.path == on_path / "vivado_hls"
 
 
+@pytest.mark.parametrize("newest, older", [
+    ("Vitis_HLS/2023.1", "Vitis_HLS/2020.2"), ("2025.1/Vitis", "Vitis/2024.2"), ("Vitis/2024.1", "Vitis_HLS/2023.1"),
+])  # fmt: skip
+def test_the_newest_installation_is_found_where_a_container_has_it(tmp_path: Path, newest: str, older: str) -> None:
+    install(tmp_path / "opt" / older, "vitis_hls")
+    place = install(tmp_path / "opt" / newest, "vitis_hls", "vivado")
+    found = find()
+    assert found.hls is not None and found.hls.path == place / "vitis_hls" and found.hls.version in newest
+    assert found.vivado is not None and found.vivado.path == place / "vivado"
+
+
+def test_one_release_may_be_mounted_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    place = install(tmp_path / "opt", "vitis_hls", text="echo 'Vitis HLS v2022.1 (64-bit)'")
+    found = find().hls
+    assert found is not None and (found.path, found.version) == (place / "vitis_hls", "2022.1")
+
+
+def test_what_is_named_comes_before_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path / "opt" / "Vitis" / "2025.2", "vitis-run")
+    named = install(tmp_path / "mine" / "2024.1", "vitis-run")
+    monkeypatch.setenv("XILINX_VITIS", str(named.parent))
+    found = find().hls
+    assert found is not None and found.path == named / "vitis-run"
+
+
+def test_an_empty_file_in_its_place_is_no_installation(tmp_path: Path) -> None:
+    (tmp_path / "opt").write_text("")
+    assert find() == Tools()
+
+
 def test_an_empty_or_a_wrong_variable_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XILINX_HLS", "")
     monkeypatch.setenv("XILINX_VITIS", str(tmp_path / "gone"))
@@ -134,7 +166,8 @@ def test_what_is_absent_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("XILINX_VITIS", str(tmp_path))
     said = absent(Kind.HLS)
     for part in ("Vitis HLS is absent", "no vitis-run, vitis_hls or vivado_hls on PATH", "XILINX_HLS (not set)",
-                 f"XILINX_VITIS ({tmp_path / 'bin'})", "install AMD Vitis", "co-simulation"):  # fmt: skip
+                 f"XILINX_VITIS ({tmp_path / 'bin'})", f", {tmp_path / 'opt'}.", "install AMD Vitis",
+                 "co-simulation"):  # fmt: skip
         assert part in said
     assert said.endswith(".") and "\n" not in said
     assert absent(Kind.VIVADO).startswith("Vivado is absent") and "no vivado on PATH" in absent(Kind.VIVADO)

@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 
 from qap2fpga import tools
-from qap2fpga.cli import build, exploration, machine, predictions, reports, training
+from qap2fpga.cli import build, exploration, machine, predictions, reports, simulation, training
 from qap2fpga.errors import QapError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ MACHINE_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.
 # In the order of `--help`: from a model to a report, then what leads to a model, then the machine.
 for name, command in (
     ("build", build.build),
+    ("csim", simulation.csim),
     ("report", reports.report),
     ("import-report", reports.import_report),
     ("estimate", predictions.estimate),

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import NodeProto
 
 from qap2fpga.errors import QapError
 from qap2fpga.lower.exact import Affine, Levels
 from qap2fpga.network import InputQuantizer
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
 
 
 @dataclass(frozen=True)

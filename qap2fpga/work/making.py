@@ -74,6 +74,8 @@ def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
     driver = _driver(request, made, network, arrays) if backend == request.backend else None
     return {
         "backend": backend,
+        "board": asdict(request.board),
+        "network": stored.network_file(request),
         "driver": driver,
         "design": asdict(made) | {"folder": str(made.folder.resolve().relative_to(request.output.resolve()))},
         "predicted": predicted(made, network, request.board) if isinstance(made, Design) else None,

@@ -26,8 +26,13 @@ def exact(folder: Path) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
 
 def load(request: Request) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
     """The network that hardware must equal, and the vectors."""
-    network, arrays = exact(request.output)
-    return (IntegerNetwork.load(request.output / RELAXED) if request.tolerance else network), arrays
+    _, arrays = exact(request.output)
+    return IntegerNetwork.load(request.output / network_file(request)), arrays
+
+
+def network_file(request: Request) -> str:
+    """The file of the network that hardware must equal."""
+    return RELAXED if request.tolerance else "network.npz"
 
 
 def design(made: Stored, output: Path) -> Design:

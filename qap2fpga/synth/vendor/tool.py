@@ -20,6 +20,9 @@ from pathlib import Path
 VERSION_LIMIT_S = 30.0
 VERSION = re.compile(r"(?<!\d)20\d\d\.\d(\.\d+)?(?!\d)")
 FIRST_VITIS_RUN = "2023.2"
+# AMD's own default for a long time, and where `docker/csim` mounts the host's installation. Up to 2024 releases lie in
+# Vitis/2023.2, then in 2025.1/Vitis; the third is for a mount of one release's own folder.
+INSTALLED, LAYOUTS = Path("/opt/Xilinx"), ("*/20*/bin", "20*/*/bin", "bin")
 
 
 class Kind(StrEnum):
@@ -88,7 +91,9 @@ class Tools:
 
 
 def find() -> Tools:
-    """The tools on PATH, else in the installations that the environment names; asks them for their version."""
+    """The tools on PATH, else in the installations that the environment names, else in `INSTALLED`, the newest first;
+    asks them for their version.
+    """
     return Tools(*(_find(kind) for kind in (Kind.HLS, Kind.VIVADO)))
 
 
@@ -111,19 +116,23 @@ def _older(found: str) -> bool:
 
 
 def _folders(kind: Kind) -> list[Path]:
-    """The `bin` folders of the installations that the environment names."""
+    """The `bin` folders of the installations that the environment names, then of those in `INSTALLED`."""
     named = [os.environ[variable] for variable in VARIABLES[kind] if os.environ.get(variable)]
-    return [Path(place) / "bin" for place in dict.fromkeys(named)]
+    installed = {place for layout in LAYOUTS for place in INSTALLED.glob(layout)}
+    newest = sorted(installed, key=lambda place: (_in_path(place), place), reverse=True)
+    return [*(Path(place) / "bin" for place in dict.fromkeys(named)), *newest]
 
 
 def version(path: Path) -> str:
     """The version of the tool at `path`: from the name of its installation's folder, else as it says; or empty."""
     # As named first: an installation may be reached by a link, or be a link.
-    for place in (path.absolute(), path.resolve()):
-        for part in reversed(place.parts[:-1]):
-            if found := VERSION.fullmatch(part):
-                return found[0]
-    return _said(path, path.stat().st_mtime_ns)
+    return _in_path(path.absolute()) or _in_path(path.resolve()) or _said(path, path.stat().st_mtime_ns)
+
+
+def _in_path(place: Path) -> str:
+    """The version that a folder above `place` is named by, or empty."""
+    found = (VERSION.fullmatch(part) for part in reversed(place.parts[:-1]))
+    return next((match[0] for match in found if match), "")
 
 
 @cache
@@ -151,6 +160,7 @@ def absent(kind: Kind) -> str:
         places.append(f"{variable} ({Path(value) / 'bin'})" if value else f"{variable} (not set)")
     name = "Vitis HLS" if kind is Kind.HLS else "Vivado"
     return (
-        f"{name} is absent: no {programs} on PATH, nor under {', '.join(places)}. It gives {GIVES[kind]}; to have it, "
+        f"{name} is absent: no {programs} on PATH, nor under {', '.join([*places, str(INSTALLED)])}. It gives "
+        f"{GIVES[kind]}; to have it, "
         f"{GET[kind]}."
     )
