@@ -141,7 +141,7 @@ def test_multipliers_in_dsp_blocks(unrolled, tmp_path):
     faulty = generated(unrolled.network, tmp_path / "design")
     source = faulty.folder / faulty.sources[0]
     text = source.read_text()
-    start = text.index("  wire [")
+    start = text.index("  wire [", text.index(");\n"))
     block = "  wire [47:0] planted;\n  DSP48E1 u_planted (.CLK(ap_clk), .A({24'd0, x[5:0]}), .P(planted));\n"
     text = (text[:start] + block + text[start:]).replace("  assign y = {", "  assign y = {planted[0] ^ ", 1)
     source.write_text(text)

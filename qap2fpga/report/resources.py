@@ -13,7 +13,7 @@ from qap2fpga.report import show
 
 CHECKED = ("lut", "ff", "bram18")
 # A node is named as the likely cause when it is off by so much of what the whole design is off by.
-SHARE = 0.4
+SHARE = 0.25
 
 Part = Mapping[str, Any]
 
