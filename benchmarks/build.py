@@ -53,6 +53,44 @@ def reference_seconds(network_file: Path) -> float:
     return time.monotonic() - begin
 
 
+def estimate_seconds(backend: str | None) -> float:
+    """Seconds of an estimate of the example for pynq-z2 after start-up, in a new process: all is imported before."""
+    code = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "import brevitas.export, torch.onnx._internal.exporter._core, finn, alkaid\n"
+        "from qap2fpga import backends, board, checkpoint, lower\n"
+        "from qap2fpga.checkpoint.widths import Widths\n"
+        "from qap2fpga.lower import prepare\n"
+        "from qap2fpga.predict.command import estimate_all\n"
+        "chosen = sys.argv[2] or None\n"
+        "[backends.get(name).load() for name in ([chosen] if chosen else backends.BACKENDS)]\n"
+        "begin = time.monotonic()\n"
+        "estimate_all(Path(sys.argv[1]), Widths(), None, None, chosen, [board.load('pynq-z2')], {})\n"
+        "print(time.monotonic() - begin)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(EXAMPLE), backend or ""],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return float(done.stdout.split()[-1])
+
+
+def many_reports(built: Path, folder: Path, runs: int) -> dict[str, object]:
+    """`report` over 200 builds, as a table and as a page."""
+    for number in range(200):
+        one = folder / "many" / f"build-{number:03}"
+        one.mkdir(parents=True)
+        shutil.copy(built / "report.json", one)
+    words = ["report", "many"]
+    page = [run(*words, "--html", "page.html", folder=folder)[0] for _ in range(runs)]
+    return {
+        "report_of_200_s": figures([run(*words, folder=folder)[0] for _ in range(runs)]),
+        "page_of_200_s": figures(page),
+        "page_of_200_kib": (folder / "page.html").stat().st_size // 1024,
+    }
+
+
 def main() -> None:
     """Print one JSON object: the machine, and median and range of each figure."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -85,6 +123,11 @@ def main() -> None:
             )
         built = next((folder / "builds").iterdir())
         result["reference_240000_rows_s"] = figures([reference_seconds(built / "network.npz") for _ in range(runs)])
+        result |= many_reports(built, folder, runs)
+        result["estimate_s"] = figures([run("estimate", EXAMPLE, folder=folder)[0] for _ in range(runs)])
+        for backend in ("finn", "rtl", None):
+            seconds = [estimate_seconds(backend) for _ in range(runs)]
+            result[f"estimate_{backend or 'all'}_after_imports_s"] = figures(seconds)
     print(json.dumps(result, indent=2))
 
 

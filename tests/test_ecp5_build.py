@@ -114,7 +114,7 @@ def test_what_came_before_is_kept_when_the_router_ends_otherwise(
 def test_another_device_is_told_and_decides_nothing(tmp_path: Path, native: Make, monkeypatch) -> None:
     """A design for a PYNQ-Z2 that an ECP5 would run at a tenth of the clock."""
     native("nextpnr-ecp5", SUCCESS)
-    mapped = Measurement("yosys", "0.70", Stage.SYNTHESIS, Resources(100, 50, 0, 0))
+    mapped = Measurement("yosys", "0.70", Stage.SYNTHESIS, Resources(100, 12, 0, 0))
     gates = Simulation("verilator", "5", "netlist", 200, 0)
     monkeypatch.setattr(mapping, "synthesize", lambda *_: {"measurement": asdict(mapped), "cells": {}, "netlist": []})
     monkeypatch.setattr(simulating, "simulate_netlist", lambda *_: asdict(gates))

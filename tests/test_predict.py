@@ -54,7 +54,7 @@ def nodes(a: int, b: int) -> list[dict]:
 
 
 def fitted(**changes) -> tuple[dict, list]:
-    return fit.fit("rtl", lines(**changes), "0123", "command", {"alkaid": "1", "pyosys": "2"})
+    return fit.fit("rtl", lines(**changes), ("0123", "4567"), "command", {"alkaid": "1", "pyosys": "2"})
 
 
 def test_drawn_designs_are_spread_and_the_same_for_a_seed():
@@ -127,7 +127,7 @@ def test_noise_is_in_the_interval_and_in_the_published_error():
 def test_a_difference_in_what_must_be_exact_is_counted():
     changed = lines()
     changed[3]["measured"]["dsp"] = 4
-    content, _ = fit.fit("rtl", changed, "0123", "command", {"alkaid": "1", "pyosys": "2"})
+    content, _ = fit.fit("rtl", changed, ("0123", "4567"), "command", {"alkaid": "1", "pyosys": "2"})
     assert content["counted"]["dsp"] == {"designs": 120, "differing": 1, "low": 1.0, "high": 1.4328}
 
 
@@ -138,7 +138,7 @@ def test_too_few_designs_are_no_calibration():
 
 def test_failed_designs_are_counted_and_left_out():
     broken = [*lines(), {"seed": 500, "recipe": {"kind": "jet"}, "failed": "too large"}]
-    content, _ = fit.fit("rtl", broken, "0123", "command", {"alkaid": "1", "pyosys": "2"})
+    content, _ = fit.fit("rtl", broken, ("0123", "4567"), "command", {"alkaid": "1", "pyosys": "2"})
     assert content["designs"]["failed"] == 1
 
 
@@ -146,7 +146,7 @@ def test_a_measured_part_of_no_node_is_an_error():
     changed = lines()
     changed[5]["parts"]["u_c"] = {"lut": 4, "ff": 4}
     with pytest.raises(QapError, match="design 5: nodes and measured parts differ: u_c"):
-        fit.fit("rtl", changed, "0123", "command", {"alkaid": "1", "pyosys": "2"})
+        fit.fit("rtl", changed, ("0123", "4567"), "command", {"alkaid": "1", "pyosys": "2"})
 
 
 def test_outside_the_measured_range_is_said_and_widens():
@@ -253,6 +253,7 @@ def test_designs_of_other_hardware_are_not_mixed_in(tmp_path, monkeypatch):
     """Code that changed and makes the same hardware keeps the designs; code that makes other hardware does not."""
     monkeypatch.setattr(campaign, "run", lambda *_, **__: lines())
     monkeypatch.setattr(campaign, "with_expectations", lambda lines, processes: lines)
+    monkeypatch.setattr(campaign, "expectations", lambda backend: "4567")
 
     def now(code: str, hardware: str) -> dict:
         monkeypatch.setattr(calibrate, "fingerprint", lambda backend: code)
@@ -270,14 +271,16 @@ def test_designs_of_other_hardware_are_not_mixed_in(tmp_path, monkeypatch):
         now("three", "other")
 
 
-def test_a_calibration_is_confirmed_by_the_hardware_alone(tmp_path, monkeypatch):
+def test_a_calibration_is_confirmed_by_the_hardware_and_what_is_expected_of_it(tmp_path, monkeypatch):
     path = tmp_path / "calibration.yaml"
     content, _ = fitted()
     calibrate._write(content | {"fingerprint": "of older code"}, path)
     before = path.read_bytes()
-    monkeypatch.setattr(campaign, "specimens", lambda backend, processes: "changed")
-    assert not calibrate.confirm("rtl", 1, path) and path.read_bytes() == before
-    monkeypatch.setattr(campaign, "specimens", lambda backend, processes: "0123")
+    for measured, wanted in (("changed", "4567"), ("0123", "changed")):
+        monkeypatch.setattr(campaign, "specimens", lambda backend, processes, found=measured: found)
+        monkeypatch.setattr(campaign, "expectations", lambda backend, found=wanted: found)
+        assert not calibrate.confirm("rtl", 1, path) and path.read_bytes() == before
+    monkeypatch.setattr(campaign, "expectations", lambda backend: "4567")
     assert calibrate.confirm("rtl", 1, path)
     assert yaml.safe_load(path.read_text()) == content
     with pytest.raises(QapError, match="there is no"):
@@ -304,3 +307,15 @@ def test_an_estimate_that_nobody_can_make_is_refused(tmp_path):
         estimate_all(model, Widths(), None, None, "fin", [PYNQ], {})
     with pytest.raises(QapError, match="does not exist"):
         estimate_all(tmp_path / "none.pt", Widths(), None, None, None, [PYNQ], {})
+
+
+def test_comments_and_docstrings_are_no_code():
+    text = '"""Doc."""\n\n\ndef f(a):  # why\n    """Other.\n\n    More.\n    """\n    return f"#{a}"  # so\n'
+    assert calibration._code(text) == b'def f(a):\n    return f"#{a}"'
+
+
+@pytest.mark.parametrize("backend", ["rtl", "finn"])
+def test_the_shipped_calibration_is_of_this_program(backend):
+    """Where this fails after a change that changes no hardware: `qap2fpga calibrate --backend ... --confirm`."""
+    known = calibration.load(backend)
+    assert known is not None and known.current

@@ -39,7 +39,7 @@ def calibrate(
     lines = campaign.with_expectations(lines, processes)
     command = f"qap2fpga calibrate --backend {backend} --designs {designs} --jets {jets} --seed {seed}"
     versions = {name: value or "absent" for name, value in stages.versions().items()}
-    content, held = fit.fit(backend, lines, specimens, command, versions)
+    content, held = fit.fit(backend, lines, (specimens, campaign.expectations(backend)), command, versions)
     _write(content, folder / "calibration.yaml")
     write_atomically(folder / f"{backend}.md", page(content))
     _plot(content, held, folder / f"{backend}.svg")
@@ -48,9 +48,10 @@ def calibrate(
 
 
 def confirm(backend: str, processes: int, path: Path | None = None) -> bool:
-    """Whether the calibration of `backend` (at `path`, else the shipped one) is of the hardware that is made now.
+    """Whether the calibration of `backend` is of the hardware that is made now, and of what is expected of it now.
 
-    If so it is marked as of this version of the program: after changes that changed no hardware, that is all it needs.
+    It is the one at `path`, else the shipped one. If so it is marked as of this version of the program: after changes
+    that changed neither, that is all it needs.
     """
     _check(backend)
     path = path or shipped("flows") / backend / "calibration.yaml"
@@ -59,6 +60,8 @@ def confirm(backend: str, processes: int, path: Path | None = None) -> bool:
     content = yaml.safe_load(path.read_text())
     if content["fingerprint"] == fingerprint(backend):
         return True
+    if content["expected"] != campaign.expectations(backend):
+        return False
     if content["specimens"] != campaign.specimens(backend, processes):
         return False
     _write(content | {"fingerprint": fingerprint(backend)}, path)

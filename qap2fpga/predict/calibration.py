@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
+import tokenize
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,11 +24,11 @@ from qap2fpga.errors import QapError
 from qap2fpga.files import PACKAGE, shipped
 from qap2fpga.network import IntegerNetwork
 
-# What of the program decides which hardware is generated and how it is mapped, by backend.
+# What of the program decides which hardware is generated, how it is mapped and what is expected of it, by backend.
 GENERATORS = {
     "finn": ("backends/finn", "synth/yosys.py", "synth/worker.py", "synth/cells.py"),
-    "rtl": ("backends/rtl", "lower/forms.py", "lower/requantize.py", "synth/yosys.py", "synth/worker.py",
-            "synth/cells.py"),
+    "rtl": ("backends/rtl", "lower/forms.py", "lower/formcost.py", "lower/requantize.py", "synth/yosys.py",
+            "synth/worker.py", "synth/cells.py"),
 }  # fmt: skip
 TOOLS = {"finn": ("finn-plus", "pyosys"), "rtl": ("alkaid", "pyosys")}
 # A prediction outside what was fitted is given, with an interval this much wider (in the logarithm).
@@ -59,7 +61,7 @@ class Calibration:
 
     @property
     def current(self) -> bool:
-        """Whether the generator and the tools are those that were measured."""
+        """Whether the generator, its expectations and the tools are those that were measured and fitted."""
         backend = str(self.values["backend"])
         return bool(self.values["fingerprint"] == fingerprint(backend))
 
@@ -129,27 +131,34 @@ def load(backend: str) -> Calibration | None:
 
 @lru_cache(maxsize=4)
 def fingerprint(backend: str) -> str:
-    """A digest of what decides the hardware: the generator's syntax, without comments and docstrings, and the tools."""
+    """A digest of the code (without comments and docstrings) and tools that decide the hardware and expectations."""
     hasher = hashlib.sha256()
     for name in GENERATORS[backend]:
         path = PACKAGE / name
         for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            # Estimates and options do not change what is generated.
-            if source.name not in ("estimate.py", "options.py", "__init__.py"):
-                hasher.update(_syntax(source.read_text()))
-    for source in sorted((shipped("flows") / backend).glob("*.sv")):
+            # Options are drawn with the designs.
+            if source.name not in ("options.py", "__init__.py"):
+                hasher.update(_code(source.read_text()))
+    folder = shipped("flows") / backend
+    for source in (*sorted(folder.glob("*.sv")), folder / "estimate.yaml"):
         hasher.update(source.read_bytes())
     for tool in TOOLS[backend]:
         hasher.update(f"{tool} {_version(tool)}".encode())
     return hasher.hexdigest()[:16]
 
 
-def _syntax(text: str) -> bytes:
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
+def _code(text: str) -> bytes:
+    """The lines of a source without comments and docstrings, the same in every version of Python."""
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return ast.dump(tree).encode()
+            said = node.body[0]
+            lines[said.lineno - 1 : said.end_lineno] = [""] * ((said.end_lineno or said.lineno) - said.lineno + 1)
+    return "\n".join(line.rstrip() for line in lines if line.strip()).encode()
 
 
 def _version(tool: str) -> str:

@@ -77,8 +77,14 @@ def specimens(backend: str, processes: int) -> str:
     for line in lines:
         if "failed" in line:
             raise QapError(f"a specimen of {backend} can not be built: {line['failed']}", "qap2fpga doctor")
-    found = [[line["generated"], line["measured"], line["parts"]] for line in lines]
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
+    return _digest([[line["generated"], line["measured"], line["parts"]] for line in lines])
+
+
+def expectations(backend: str) -> str:
+    """A digest of what is expected of the same designs: the same as long as what is fitted is."""
+    found = json.dumps([expected(backend, recipe) for recipe in draw.recipes(SPECIMENS, 0)])
+    # The last digits of a sum are not the same on every machine.
+    return _digest(json.loads(found, parse_float=lambda text: f"{float(text):.6g}"))
 
 
 def measure(backend: str, recipe: Recipe, *, simulate: bool) -> Line:
@@ -128,7 +134,7 @@ def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> Lin
     design = backends.get(backend).load().generate(network, board, folder / backend, options, vectors[:4])
     found = yosys.synthesize(design, board, folder / "yosys", time_limit_s=TIME_LIMIT_S, threads=1)
     line: Line = {
-        "generated": _digest(design), "measured": asdict(found.total),
+        "generated": _sources(design), "measured": asdict(found.total),
         "parts": {name: asdict(part) for name, part in found.parts.items()},
     }  # fmt: skip
     if simulate:
@@ -139,7 +145,11 @@ def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> Lin
     return line
 
 
-def _digest(design: Design) -> str:
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _sources(design: Design) -> str:
     hasher = hashlib.sha256()
     for name in (*design.sources, *design.data):
         hasher.update((design.folder / name).read_bytes())

@@ -50,9 +50,10 @@ class Held:
 
 
 def fit(
-    backend: str, lines: Sequence[Line], specimens: str, command: str, versions: dict[str, str]
+    backend: str, lines: Sequence[Line], specimens: tuple[str, str], command: str, versions: dict[str, str]
 ) -> tuple[dict[str, Any], list[Held]]:
-    """The calibration file's content, and the held-back designs.
+    """The calibration file's content, and the held-back designs. `specimens` are the digests of a few designs, and of
+    what is expected of them.
 
     Raises `QapError` when fewer than `LEAST_DESIGNS` designs can be fitted.
     """
@@ -65,7 +66,7 @@ def fit(
         )
     content: dict[str, Any] = {
         "schema": 1, "backend": backend, "stage": "synthesis", "fingerprint": fingerprint(backend),
-        "specimens": specimens, "command": command,
+        "specimens": specimens[0], "expected": specimens[1], "command": command,
         "tools": {name: versions[name] for name in TOOLS[backend]},
         "designs": _counts(good, kept, held, len(lines) - len(good)),
         "range": _range(kept),

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import yaml
 
-from qap2fpga.backends.rtl import registers
+from qap2fpga.backends.rtl import cells
 from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.options import RtlOptions
@@ -55,22 +55,17 @@ def load() -> Coefficients:
 def module(made: Module, forms: list[Form] | None, targets: list[Target]) -> dict[str, Any]:
     """`estimate`: resources of one module, its adders' bits, its requantizers and its registers; and `features`.
 
-    The features are what LUTs and FFs are sums of, for a calibration: bits of adders, shift registers and flip-flops,
-    and the requantizers' by form.
+    The features are what LUTs and FFs are sums of, for a calibration: the cells by kind.
     """
     coefficients = load()
     price = formcost.load().luts
-    held = registers.kept(made.text)
-    given: dict[str, float] = {"adder_bits": made.adder_bits, "shift_registers": held.shift_registers}
-    for form, wanted in zip(forms or [], targets, strict=True):
-        kind = type(form).__name__.lower()
-        for name, value in formcost.features(form, wanted).items():
-            given[f"{kind}_{name}"] = given.get(f"{kind}_{name}", 0.0) + value
+    held = asdict(cells.expected(made.text))
+    registers = held.pop("flip_flops")
     requantizers = sum(price(form, wanted) for form, wanted in zip(forms or [], targets, strict=True))
-    luts = round(coefficients.adder_bit * made.adder_bits + requantizers) + held.shift_registers
+    luts = round(coefficients.adder_bit * made.adder_bits + requantizers) + held["shift_registers"]
     return {
-        "estimate": {"lut": luts, "ff": held.flip_flops, "dsp": 0, "bram18": 0},
-        "features": {"lut": given, "ff": {"flip_flops": held.flip_flops}},
+        "estimate": {"lut": luts, "ff": registers, "dsp": 0, "bram18": 0},
+        "features": {"lut": held, "ff": {"flip_flops": registers}},
     }
 
 
