@@ -74,15 +74,15 @@ def fit(
     }  # fmt: skip
     for resource in FITTED:
         content["resources"][resource] = _fitted(resource, kept)
-    rows = [_held(one, content) for one in held]
+    rows = [against(one, content) for one in held]
     for resource in FITTED:
         part = content["resources"][resource]
         found = [(row.nonzeros, row.measured[resource], row.predicted[resource]) for row in rows]
-        part["held_back"] = _errors(found) | {"outside_interval": sum(not row.inside[resource] for row in rows)}
+        part["held_back"] = errors_by_size(found) | {"outside_interval": sum(not row.inside[resource] for row in rows)}
         # Once it is known what the interval is worth, it takes in what the held-back designs have shown.
         part["interval"] = _intervals([*part.pop("guessed"), *((measured, value) for _, measured, value in found)])
     for name in COUNTED:
-        content["counted"][name] = _counted(name, good)
+        content["counted"][name] = differences(name, good)
     return content, rows
 
 
@@ -126,7 +126,7 @@ def _fitted(resource: str, lines: Sequence[Line]) -> dict[str, Any]:
     nonzeros = [int(sizes(one["network"])["nonzeros"]) for one in lines]
     return {
         "factors": {kind: round(float(value), 4) for kind, value in zip(kinds, factors, strict=True)},
-        "cross_validated": _errors(list(zip(nonzeros, counts, guessed, strict=True))),
+        "cross_validated": errors_by_size(list(zip(nonzeros, counts, guessed, strict=True))),
         "guessed": list(zip(counts, guessed, strict=True)),
         "interval": _intervals(list(zip(counts, guessed, strict=True))),
     }
@@ -213,7 +213,7 @@ def _intervals(rows: Sequence[tuple[float, float]]) -> list[dict[str, float]]:
     return found
 
 
-def _errors(rows: Sequence[tuple[int, float, float]]) -> dict[str, Any]:
+def errors_by_size(rows: Sequence[tuple[int, float, float]]) -> dict[str, Any]:
     """Relative errors in percent, in all and by size; rows are (non-zero weights, measured, predicted)."""
     nonzeros = np.array([row[0] for row in rows])
     errors = np.array([100 * abs(row[2] - row[1]) / max(row[1], SMALL) for row in rows])
@@ -234,7 +234,8 @@ def _errors(rows: Sequence[tuple[int, float, float]]) -> dict[str, Any]:
     }
 
 
-def _held(line: Line, content: dict[str, Any]) -> Held:
+def against(line: Line, content: dict[str, Any]) -> Held:
+    """A measured design, with its expectations, beside what the calibration `content` predicts of it."""
     calibration, own = Calibration(content), sizes(line["network"])
     made = {name: calibration.predict(name, line["nodes"], own) for name in content["resources"]}
     measured = {name: float(line["measured"][name]) for name in made}
@@ -245,7 +246,7 @@ def _held(line: Line, content: dict[str, Any]) -> Held:
     )  # fmt: skip
 
 
-def _counted(name: str, lines: Sequence[Line]) -> dict[str, float]:
+def differences(name: str, lines: Sequence[Line]) -> dict[str, float]:
     """In how many designs a number was measured, how often it was another one than predicted, and the ratio's ends."""
     found = [(_number(one, name), one["predicted"][name] or 0) for one in lines]
     measured = [(value, predicted) for value, predicted in found if value is not None]
