@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The adder graph of a layer, found by alkaid's solver (https://pypi.org/project/alkaid, LGPL-3.0, used as a library).
+"""The adder graph of a layer, found by alkaid's solver (LGPL-3.0, used as a library).
 
 It shares common subexpressions of the weights' signed digits. What it finds depends on the order of inputs and outputs
 by a few percent, and takes little time on a pruned layer; so it is asked several times, and the graph that takes the
