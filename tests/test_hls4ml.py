@@ -86,6 +86,7 @@ def test_resource_unrolled_is_exact_and_its_products_are_counted(bits, factor, t
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("da4ml")  # it compiles itself, once a process
 @pytest.mark.parametrize("bits", [1, 2, 4, 6])
 def test_distributed_arithmetic_is_exact_without_products(bits, tmp_path):
     pytest.importorskip("da4ml")

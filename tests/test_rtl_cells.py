@@ -113,6 +113,8 @@ INDEX = "[4:0] n9 = x[4:0]"
         (module([INDEX, OFFSET], {}, "{n0}", ("ffff0000",)), {}),
         (module([CHAIN], {}, "{n0}"), {"logic_luts": 2}),
         (module([CHOICE], {}, "{n0}"), {"choice_luts": 5}),
+        # The levels of a sign: -1 + 2 * x[0] inverts upwards of the bit that it shifts.
+        (module(["[2:0] n0 = 3'h7 + 3'd2 * {2'd0, x[0:0]}"], {}, "{n0}"), {"inverted_bits": 1}),
         # Both bits are compared, by a carry chain.
         (module(["[0:0] n0 = $signed(x[1:0]) >= $signed(x[3:2])"], {}, "{n0}"), {"compared_bits": 2}),
     ],

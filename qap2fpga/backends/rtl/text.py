@@ -177,6 +177,10 @@ class Module:
             return int(repeated[1]) * self.bits(repeated[2])
         if part.startswith("{"):
             return self.bits(part)
+        if " * " in part:
+            # The step of a last quantizer: 2, between the levels of a sign; so it shifts.
+            factor, value = part.split(" * ")
+            return self._zeros(self.bits(factor)) * [ZERO] + self.bits(value)
         if "'" in part:
             size, _, digits = part.partition("'")
             number = int(digits[1:], {"b": 2, "d": 10, "h": 16}[digits[0]])
