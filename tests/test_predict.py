@@ -124,6 +124,12 @@ def test_noise_is_in_the_interval_and_in_the_published_error():
     assert all(1.02 > one["high"] > 1 > one["low"] > 0.98 for one in quiet)
 
 
+def test_an_interval_is_wider_than_what_was_seen_at_both_ends():
+    """Also where all that was seen is on one side of the prediction, and hardly differs."""
+    [one] = fit._intervals([(5025.0, 5000.0), (5030.0, 5000.0)] * 20)
+    assert one["low"] < 0.999 and one["high"] > 1.015
+
+
 def test_a_difference_in_what_must_be_exact_is_counted():
     changed = lines()
     changed[3]["measured"]["dsp"] = 4

@@ -26,8 +26,9 @@ SIZES = (300, 1000, 4000)
 FOLDS = 5
 # An error of a few cells in a design of a few is no error.
 SMALL = 50
-# The interval is what cross-validation has seen, and so much more of it.
+# The interval is what cross-validation has seen, and so much more of it; and this part of the number at least.
 WIDEN = 1.25
+MARGIN = 0.01
 LEAST_DESIGNS = 30
 LEAST_IN_CLASS = 20
 # What follows from the structure of a design.
@@ -204,7 +205,8 @@ def _intervals(rows: Sequence[tuple[float, float]]) -> list[dict[str, float]]:
                 # Too few large ones to say anything of their own.
                 found[-1]["below"] = float("inf")
                 break
-            ends = WIDEN * min(waiting), WIDEN * max(waiting)
+            least, most = min(waiting), max(waiting)
+            ends = min(WIDEN * least, least - MARGIN), max(WIDEN * most, most + MARGIN)
             found.append({
                 "below": float(high), "low": round(float(np.exp(ends[0])), 4),
                 "high": round(float(np.exp(ends[1])), 4), "designs": len(waiting),
