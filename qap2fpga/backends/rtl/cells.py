@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from itertools import pairwise
 
 from qap2fpga.backends.rtl.text import COMPARED, Bit, Module
@@ -40,8 +41,9 @@ class Cells:
     inverted_bits: int = 0
 
 
+@lru_cache(maxsize=64)
 def expected(text: str) -> Cells:
-    """What is left of the module that `text` describes, as `Circuit.verilog` writes it."""
+    """What is left of the module that `text` describes, as `Circuit.verilog` writes it. Boards may share one."""
     module = Module(text)
     read: dict[Bit, set[int]] = defaultdict(set)
     for source, delay in module.read():
@@ -72,6 +74,7 @@ class _Luts:
                 self.sums[name] = max(self.sums[name], wide)
         bits = [bit for bit in read if bit[0] not in self.sums]
         bits += [(name, place) for name, top in self.sums.items() for place in range(module.passed_by(name), top)]
+        self.kinds = {bit: self._kind(*bit) for bit in bits if bit[0] in self.sums}
         self.inputs = {bit: module.inputs(*bit) for bit in bits}
         # A bit with a register behind it, or with two readers, is a LUT's or a chain's output.
         readers = Counter(bit for inputs in self.inputs.values() for bit, _ in set(inputs))
@@ -90,7 +93,7 @@ class _Luts:
         for bit, leaves in self.leaves.items():
             if bit[0] in self.sums:
                 # Where signs are extended, the same LUT serves several places.
-                chains[self._kind(*bit)].add((frozenset(self.inputs[bit]), " + " in self.module.values[bit[0]]))
+                chains[self.kinds[bit]].add((frozenset(self.inputs[bit]), " + " in self.module.values[bit[0]]))
             elif bit not in self.absorbed and len(leaves) > 1:
                 if bit[0].endswith("]"):
                     found["table_luts"] += 1 << max(0, len(leaves) - INPUTS)
@@ -103,7 +106,7 @@ class _Luts:
         """What the LUT of `bit` reads; marks what it takes in as absorbed."""
         leaves = set(self.inputs[bit])
         chain = bit[0] in self.sums
-        if chain and self._kind(*bit) == "carry_bits":
+        if chain and self.kinds[bit] == "carry_bits":
             return leaves
         for source, delay in self.inputs[bit]:
             if delay or source not in self.inner or source not in self.inputs:

@@ -42,7 +42,10 @@ class Module:
         self.tables = {name: (int(size), int(column, 16)) for name, size, column in TABLE.findall(text)}
         output = OUTPUT.search(text)
         self.output = output[1] if output else ""
+        # Each is asked for many times.
         self.source = lru_cache(maxsize=None)(self._source)
+        self.bits = lru_cache(maxsize=None)(self._bits)
+        self.operands_of_sum = lru_cache(maxsize=None)(self._operands_of_sum)
         self.addends = lru_cache(maxsize=None)(self._addends)
         self.passed_by = lru_cache(maxsize=None)(self._passed_by)
 
@@ -77,7 +80,7 @@ class Module:
             return [value[1:]], 1 << place
         return [one for one in NAME.findall(value) if LOGIC.search(value)], EVERY
 
-    def operands_of_sum(self, name: str) -> tuple[str, ...]:
+    def _operands_of_sum(self, name: str) -> tuple[str, ...]:
         """The two operands of the sum, or of the comparison by a carry chain, that `name` is."""
         value = self.values.get(name, "").replace("$signed", "")
         if COMPARED in value:
@@ -167,7 +170,7 @@ class Module:
         """How many of the lowest of `bits` are constant zeros."""
         return next((place for place, bit in enumerate(bits) if self.source(bit)[0] != ZERO), len(bits))
 
-    def bits(self, value: str) -> list[Bit]:
+    def _bits(self, value: str) -> list[Bit]:
         """The bits of a concatenation, the lowest first; of a constant, ("", 0 or 1)."""
         return [bit for part in reversed(_members(value)) for bit in self._member(part)]
 
