@@ -21,6 +21,7 @@ from qap2fpga.progress import Progress
 from qap2fpga.simulate import csim
 from qap2fpga.synth import vendor
 from qap2fpga.synth.vendor.tool import INSTALLED
+from qap2fpga.work import stored
 
 VITIS, GXX = "vitis", "g++"
 TOOLS = (VITIS, GXX)
@@ -74,9 +75,9 @@ def load(folder: Path) -> Build:
         made = stages.stored(folder, "generate")
         if made["backend"] != "hls4ml":
             raise QapError(f"{folder} is a build of the {made['backend']} backend, which leaves no C++", cure)
-        project = HlsProject.restore(made["design"], folder / made["design"]["folder"])
+        project = stored.project(made, folder)
         with np.load(folder / "vectors.npz") as arrays:
-            vectors = np.concatenate([arrays[name] for name in ("recorded", "random", "extreme")])
+            vectors = stored.all_vectors(arrays)
         network = IntegerNetwork.load(folder / made["network"])
         board = Board(**made["board"])
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -110,11 +110,11 @@ def predicted(design: Design, network: IntegerNetwork, board: Board) -> Stored:
     nodes, total = design.details["nodes"], design.details["estimate"]
     made = predict(design.backend, nodes, total, layer_sizes(network), board.family)
     known = calibrated(design.backend, board.family)
-    stored: Stored = {"calibrated": known is not None, "intervals": {name: asdict(one) for name, one in made.items()}}
+    found: Stored = {"calibrated": known is not None, "intervals": {name: asdict(one) for name, one in made.items()}}
     if known is None:
-        return {**stored, "lut_per_bop": None}
+        return {**found, "lut_per_bop": None}
     return {
-        **stored,
+        **found,
         "lut_per_bop": known.values["lut_per_bop"],
         "total": {**total, **{name: round(one.value) for name, one in made.items()}},
         "parts": {

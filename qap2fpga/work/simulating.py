@@ -23,7 +23,7 @@ def simulate_c(request: Request, made: Stored, say: Say) -> list[Stored]:
 
     network, arrays = stored.load(request)
     project = stored.project(made, request.output)
-    result = csim.simulate(project, network, _all(arrays), request.output / "csim", progress=say)
+    result = csim.simulate(project, network, stored.all_vectors(arrays), request.output / "csim", progress=say)
     return [asdict(result)]
 
 
@@ -32,7 +32,7 @@ def simulate_rtl(request: Request, made: Stored, say: Say) -> list[Stored]:
     from qap2fpga.simulate import rtl
 
     network, arrays = stored.load(request)
-    vectors = _all(arrays)
+    vectors = stored.all_vectors(arrays)
     expected = reference.outputs(network, request.output_kind, vectors)
     folder = request.output / "simulate"
     design = stored.design(made, request.output)
@@ -90,7 +90,3 @@ def _spread(arrays: dict[str, np.ndarray], count: int) -> np.ndarray:
     rest = (count - len(extreme) + 1) // 2
     recorded = arrays["recorded"][:rest]
     return np.concatenate([extreme, recorded, arrays["random"][: count - len(extreme) - len(recorded)]])
-
-
-def _all(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    return np.concatenate([arrays["recorded"], arrays["random"], arrays["extreme"]])

@@ -30,6 +30,11 @@ def load(request: Request) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
     return IntegerNetwork.load(request.output / network_file(request)), arrays
 
 
+def all_vectors(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Every input vector (n, inputs) of the build: recorded, random, extreme."""
+    return np.concatenate([arrays[name] for name in ("recorded", "random", "extreme")])
+
+
 def network_file(request: Request) -> str:
     """The file of the network that hardware must equal."""
     return RELAXED if request.tolerance else "network.npz"

@@ -30,15 +30,15 @@ class Cells:
     Where one operand is constant the carry chain takes the other's bit as it is (`carry_bits`), or `inverted_bits`.
     """
 
-    flip_flops: int = 0
-    shift_registers: int = 0
-    table_luts: int = 0
-    choice_luts: int = 0
-    logic_luts: int = 0
-    sum_bits: int = 0
-    compared_bits: int = 0
-    carry_bits: int = 0
-    inverted_bits: int = 0
+    flip_flops: int
+    shift_registers: int
+    table_luts: int
+    choice_luts: int
+    logic_luts: int
+    sum_bits: int
+    compared_bits: int
+    carry_bits: int
+    inverted_bits: int
 
 
 @lru_cache(maxsize=64)
@@ -109,7 +109,7 @@ class _Luts:
         if chain and self.kinds[bit] == "carry_bits":
             return leaves
         for source, delay in self.inputs[bit]:
-            if delay or source not in self.inner or source not in self.inputs:
+            if delay or source not in self.inner:
                 continue
             wider = leaves - {(source, delay)} | self._leaves(source)
             if len(wider) <= INPUTS:

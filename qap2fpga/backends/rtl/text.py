@@ -33,12 +33,10 @@ class Module:
     """The wires and registers of one module."""
 
     def __init__(self, text: str) -> None:
-        self.values = {name: value for _, name, value in WIRE.findall(text)}
+        wires = WIRE.findall(text)
+        self.values = {name: value for _, name, value in wires}
         self.takes = dict(CLOCKED.findall(text))
-        self.widths = {
-            name: int(high) + 1
-            for high, name in [*((high, name) for high, name, _ in WIRE.findall(text)), *REGISTER.findall(text)]
-        }
+        self.widths = {name: int(high) + 1 for high, name, *_ in (*wires, *REGISTER.findall(text))}
         self.tables = {name: (int(size), int(column, 16)) for name, size, column in TABLE.findall(text)}
         output = OUTPUT.search(text)
         self.output = output[1] if output else ""
@@ -69,7 +67,7 @@ class Module:
     def operands(self, name: str, place: int) -> tuple[list[str], int]:
         """The vectors that bit `place` of `name` is computed of, and a mask of their bits."""
         if name.endswith("]"):
-            return [name.partition("[")[2][:-1]], EVERY
+            return [_looked_up(name)[1]], EVERY
         value, operands = self.values.get(name, ""), list(self.operands_of_sum(name))
         if COMPARED in value:
             return operands, EVERY
@@ -78,7 +76,7 @@ class Module:
             return operands, max(1 << place, (2 << place) - (1 << self.passed_by(name)))
         if INVERTED.fullmatch(value):
             return [value[1:]], 1 << place
-        return [one for one in NAME.findall(value) if LOGIC.search(value)], EVERY
+        return NAME.findall(value) if LOGIC.search(value) else [], EVERY
 
     def _operands_of_sum(self, name: str) -> tuple[str, ...]:
         """The two operands of the sum, or of the comparison by a carry chain, that `name` is."""
@@ -113,7 +111,7 @@ class Module:
 
     def reached(self, name: str) -> tuple[int, int]:
         """(entries, column) of the table that is looked up as `name`, without what the index can not reach."""
-        table, _, index = name[:-1].partition("[")
+        table, index = _looked_up(name)
         size, column = self.tables[table]
         # The upper bits of an index that are always 0, or always 1 behind a `~`, leave a part of the table.
         value = self.values.get(index, "")
@@ -127,7 +125,7 @@ class Module:
         """The bits that bit `place` of `name` is a function of, besides a carry, each with the registers before it."""
         value = self.values.get(name, "")
         if name.endswith("]"):
-            index = self.bits(name.partition("[")[2][:-1])
+            index = self.bits(_looked_up(name)[1])
             bits = [index[one] for one in _inputs(*self.reached(name))]
         elif self.operands_of_sum(name):
             bits = [operand[place] for operand in self.addends(name)]
@@ -195,6 +193,12 @@ class Module:
             return [(name, place) for place in range(self.widths.get(name, 0))]
         ends = [int(number) for number in index[:-1].split(":")]
         return [(name, place) for place in range(ends[-1], ends[0] + 1)]
+
+
+def _looked_up(name: str) -> tuple[str, str]:
+    """The table and the index of `t3[n5]`."""
+    table, _, index = name[:-1].partition("[")
+    return table, index
 
 
 @lru_cache(maxsize=4096)
