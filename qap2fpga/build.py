@@ -177,7 +177,8 @@ def _routed(request: Request, folder: BuildFolder, key: str, results: Results) -
         key = digest(key, asdict(boards.load(place.CROSS_CHECK)))
         other = folder.stage("cross-check", title, key, lambda say: mapping.cross_check(request, made, say))
         return replace(results, cross_check=other)
-    placed = folder.stage("route", title, key, lambda say: mapping.route(request, made, mapped, say))
+    work = ("route", title, key, lambda say: mapping.route(request, made, mapped, say))
+    placed = folder.stage(*work, lambda result: (mapping.CONFIG,) if result["achieved_ns"] is not None else ())
     results = replace(results, routed=placed)
     if not met(placed):
         return results
@@ -225,7 +226,8 @@ def _prove(request: Request, folder: BuildFolder, key: str, results: Results) ->
     if not request.reaches("synthesize"):
         return replace(results, simulated=folder.stage(*rtl))
     # Yosys uses two cores; the netlist's long first part uses one, which leaves the other to the RTL.
-    mapped = folder.stage("synthesize", "synthesize: Yosys", key, lambda say: mapping.synthesize(request, circuit, say))
+    work = ("synthesize", "synthesize: Yosys", key, lambda say: mapping.synthesize(request, circuit, say))
+    mapped = folder.stage(*work, lambda result: result["netlist"])
     gates = (
         "netlist",
         "simulate: gate-level netlist",

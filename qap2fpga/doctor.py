@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from qap2fpga import tools
 from qap2fpga.synth import vendor
 from qap2fpga.synth.ecp5 import tool as ecp5
 from qap2fpga.synth.vendor.tool import GET, GIVES
@@ -97,17 +97,5 @@ def _package(name: str, purpose: str, cure: str) -> Finding:
 
 def _ask(place: str, option: str) -> str:
     """The version number in what a program says of itself; empty when it says none in time."""
-    try:
-        done = subprocess.run(
-            [Path(place), option],
-            capture_output=True,
-            text=True,
-            timeout=TIME_LIMIT_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            errors="replace",
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    found = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
+    found = re.search(r"\d+(\.\d+)+", tools.ask([Path(place), option], TIME_LIMIT_S))
     return found.group(0) if found else ""

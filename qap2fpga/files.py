@@ -6,13 +6,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from qap2fpga.errors import QapError
 
 PACKAGE = Path(__file__).parent
+SCRATCH = ".scratch-"
 
 
 def shipped(folder: str) -> Path:
@@ -79,4 +83,18 @@ def cannot_write(path: Path, error: OSError) -> QapError:
 
 def sha256(path: Path) -> str:
     """Hex digest of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """A new folder inside `folder`, gone in the end; what is to stay is moved out of it, each file in one step.
+
+    Nobody else knows its name: what a process of another run may still write is not taken for this run's. What a
+    killed run left is removed.
+    """
+    for left in folder.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder, ignore_cleanup_errors=True) as name:
+        yield Path(name)

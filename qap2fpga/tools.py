@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""External programs: found before any work starts, run with a log and a time limit, never through a shell."""
+"""External programs: found before any work starts, run with a log and a time limit, never through a shell.
+
+Each runs under a `supervisor.py`, which ends it and all that it started when this process ends, however that ends.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,15 @@ import contextlib
 import os
 import re
 import shutil
-import signal
+import socket
 import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from qap2fpga.errors import QapError
 from qap2fpga.files import cannot_write
@@ -31,9 +37,13 @@ def require(program: str, what_for: str, cure: str) -> Path:
     return Path(found)
 
 
-# Process groups of the programs that run now. Who holds the lock knows that no other is just being started.
-running: set[int] = set()
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+Command = Sequence[str | os.PathLike[str]]
+# The line to the supervisor of each program that runs now. Who holds `starting` knows that no other is being started.
+running: set[socket.socket] = set()
 starting = threading.RLock()
+# Open files whose locks last until every program that was started meanwhile is gone, even if this process is killed.
+locks: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ class Ended:
 
 
 def run(
-    command: Sequence[str | os.PathLike[str]],
+    command: Command,
     *,
     log: Path,
     folder: Path,
@@ -67,7 +77,7 @@ def run(
 
 
 def execute(
-    command: Sequence[str | os.PathLike[str]],
+    command: Command,
     *,
     log: Path,
     folder: Path,
@@ -76,10 +86,9 @@ def execute(
 ) -> Ended:
     """Run `command` in `folder`, its output into `log`, however it ends; all that it started ends with it.
 
-    Raises `QapError` when it can not be started or the log can not be written.
+    Raises `QapError` when it cannot be started or the log cannot be written.
     """
-    arguments = [os.fspath(part) for part in command]
-    name = Path(arguments[0]).name
+    name = Path(os.fspath(command[0])).name
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         stream = log.open("wb")
@@ -87,32 +96,63 @@ def execute(
         raise cannot_write(log, error) from error
     with stream:
         try:
-            with starting:
-                process = subprocess.Popen(
-                    arguments,
-                    cwd=folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=stream,
-                    stderr=subprocess.STDOUT,
-                    env={**os.environ, **(environment or {})},
-                    # A group of its own: vendor tools are scripts that start the program, which must not outlive them.
-                    process_group=0,
-                )
-                running.add(process.pid)
+            code = _supervised(command, stream, folder, time_limit_s, environment)
         except OSError as error:
             raise QapError(
                 f"'{name}' could not be started: {error.strerror}", "qap2fpga doctor says how to get it"
             ) from error
-        code: int | None = None
-        try:
-            code = process.wait(time_limit_s)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            _kill(process.pid)
-            process.wait()
-            running.discard(process.pid)
     return Ended(log.read_text(errors="replace"), code)
+
+
+def ask(command: Command, time_limit_s: float) -> str:
+    """What a program prints, as of its version; nothing where it cannot be started or takes over `time_limit_s`."""
+    with tempfile.TemporaryFile() as stream:
+        try:
+            code = _supervised(command, stream, None, time_limit_s, None)
+        except OSError:
+            return ""
+        stream.seek(0)
+        return "" if code is None else stream.read().decode(errors="replace")
+
+
+def _supervised(
+    command: Command,
+    output: IO[bytes],
+    folder: Path | None,
+    time_limit_s: float,
+    environment: Mapping[str, str] | None,
+) -> int | None:
+    """The exit code of `command`, None over the time limit. Raises `OSError` when it cannot be started."""
+    line, theirs = socket.socketpair()
+    with line:
+        with starting, theirs:
+            files = (theirs.fileno(), *sorted(locks))
+            numbers = (str(files[0]), ",".join(map(str, files[1:])))
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", SUPERVISOR, *numbers, *command],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+                pass_fds=files,
+                # Out of reach of a terminal's Ctrl-C, which is for the command alone.
+                process_group=0,
+            )
+            running.add(line)
+        try:
+            line.settimeout(time_limit_s)
+            kind, _, number = line.recv(100).decode().partition(" ")
+        except TimeoutError:
+            return None
+        finally:
+            _stop(line)
+            ended = process.wait()
+            running.discard(line)
+    if kind == "errno":
+        raise OSError(int(number), os.strerror(int(number)))
+    # A supervisor that says nothing was killed itself.
+    return int(number) if kind == "code" else ended
 
 
 def stop() -> None:
@@ -121,13 +161,14 @@ def stop() -> None:
     For an interrupted command: a terminal's Ctrl-C does not reach programs in groups of their own.
     """
     with starting:
-        for group in tuple(running):
-            _kill(group)
+        for line in tuple(running):
+            _stop(line)
 
 
-def _kill(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
+def _stop(line: socket.socket) -> None:
+    """Have the supervisor at the other end of `line` end what it runs."""
+    with contextlib.suppress(OSError):
+        line.shutdown(socket.SHUT_WR)
 
 
 def telling_line(output: str) -> str:

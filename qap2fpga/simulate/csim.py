@@ -78,7 +78,7 @@ def build(project: HlsProject, folder: Path, *, progress: Progress = lambda text
     digest = {"flags": flags, "version": version(folder), "files": [(path.name, sha256(path)) for path in parts]}
     key = hashlib.sha256(json.dumps(digest).encode()).hexdigest()
     made, stamp = folder / "csim", folder / "csim.key"
-    if made.is_file() and stamp.is_file() and stamp.read_text() == key:
+    if made.is_file() and stamp.is_file() and stamp.read_text() == f"{key} {sha256(made)}":
         progress("the simulation program is up to date")
         return made
     stamp.unlink(missing_ok=True)
@@ -88,7 +88,7 @@ def build(project: HlsProject, folder: Path, *, progress: Progress = lambda text
         bench.resolve(), "-o", made.resolve(),
     ]  # fmt: skip
     tools.run(command, log=folder / "compile.log", folder=folder, time_limit_s=COMPILE_LIMIT_S)
-    write_atomically(stamp, key)
+    write_atomically(stamp, f"{key} {sha256(made)}")
     return made
 
 

@@ -106,7 +106,7 @@ def build(
     digest = {"flags": flags, "version": version(), "harness": text, "files": [(p.name, sha256(p)) for p in inputs]}
     key = hashlib.sha256(json.dumps(digest).encode()).hexdigest()
     made, stamp = folder / "obj" / "simulate", folder / "simulate.key"
-    if made.is_file() and stamp.is_file() and stamp.read_text() == key:
+    if made.is_file() and stamp.is_file() and stamp.read_text() == f"{key} {sha256(made)}":
         progress("the simulation program is up to date")
         return made
     stamp.unlink(missing_ok=True)
@@ -119,7 +119,7 @@ def build(
     ]  # fmt: skip
     progress(f"compiling the simulation of {design.top} with Verilator {version()}")
     tools.run(command, log=folder / "verilator.log", folder=folder, time_limit_s=BUILD_LIMIT_S)
-    write_atomically(stamp, key)
+    write_atomically(stamp, f"{key} {sha256(made)}")
     return made
 
 

