@@ -205,3 +205,71 @@ def test_versions_are_those_installed() -> None:
     assert found["numpy"] == np.__version__
     assert set(found) == {"qap2fpga", *stages.TOOLS}
     json.dumps(found)
+
+
+def leaves(place: Path, content: str) -> Callable[[Say], Any]:
+    """Work that writes a file and a folder of one, and returns what it wrote."""
+
+    def work(_say: Say) -> Any:
+        (place / "deep" / "er").mkdir(parents=True, exist_ok=True)
+        for name in ("flat", "deep/er/file"):
+            (place / name).write_text(content)
+        return {"content": content, "names": ["flat", "deep"]}
+
+    return work
+
+
+def same_size_and_time(path: Path) -> None:
+    before = path.stat()
+    path.write_text("B" * before.st_size)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("named", [("flat", "deep"), lambda result: result["names"]])
+@pytest.mark.parametrize("name", ["flat", "deep/er/file"])
+@pytest.mark.parametrize(
+    "change",
+    [Path.unlink, lambda path: path.write_text("other"), same_size_and_time],
+    ids=["gone", "other", "same size"],
+)
+def test_a_file_that_is_not_as_it_was_left_is_made_again(tmp_path: Path, named: Any, name: str, change: Any) -> None:
+    place = tmp_path / "build"
+    with folder(place) as build:
+        made = build.stage("one", "One", "key", leaves(place, "A"), named)
+        assert build.stage("one", "One", "key", never, named) == made
+        (place / "deep" / "beside").write_text("of a later stage")
+        assert build.stage("one", "One", "key", never, named) == made
+        change(place / name)
+        assert build.result("one", "key") is None
+        assert build.stage("one", "One", "key", leaves(place, "A"), named) == made
+        assert (place / name).read_text() == "A"
+        assert build.stage("one", "One", "key", never, named) == made
+
+
+@pytest.mark.parametrize("part", ["result", "files", "key", "digest"])
+def test_a_record_that_is_not_as_it_was_left_is_made_again(tmp_path: Path, part: str) -> None:
+    place, record = tmp_path / "build", tmp_path / "build" / ".qap2fpga" / "one.json"
+    with folder(place) as build:
+        build.stage("one", "One", "key", leaves(place, "A"), ("flat", "deep"))
+        whole = json.loads(record.read_text())
+        changed = {"result": {"mismatches": 0}, "files": {}, "key": "other", "digest": "0" * 32}[part]
+        record.write_text(json.dumps(whole | {part: changed}))
+        assert build.result("one", "key") is None
+        record.write_text(json.dumps({name: value for name, value in whole.items() if name != part}))
+        assert build.result("one", "key") is None
+        record.write_text(json.dumps(whole))
+        assert build.result("one", "key") == whole["result"]
+
+
+def test_a_scratch_folder_is_nobody_elses_and_leaves_only_what_is_moved_out(tmp_path: Path) -> None:
+    (tmp_path / f"{files.SCRATCH}of-a-killed-run").mkdir()
+    (tmp_path / f"{files.SCRATCH}of-a-killed-run" / "netlist.v").write_text("another model's")
+    with files.scratch(tmp_path) as place:
+        assert [path.name for path in tmp_path.iterdir()] == [place.name] and not list(place.iterdir())
+        (place / "netlist.v").write_text("mine")
+        (place / "job").write_text("")
+        (place / "netlist.v").replace(tmp_path / "netlist.v")
+    assert [path.name for path in tmp_path.iterdir()] == ["netlist.v"]
+    with pytest.raises(ZeroDivisionError), files.scratch(tmp_path):
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == ["netlist.v"]

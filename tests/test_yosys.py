@@ -119,7 +119,7 @@ def test_cells_without_delays_leave_no_longest_path(tmp_path: Path) -> None:
         wire a, b; FDRE r(.C(ap_clk), .CE(1'b1), .R(1'b0), .D(x), .Q(a));
         STRANGE s(.I(a), .O(b)); FDRE t(.C(ap_clk), .CE(1'b1), .R(1'b0), .D(b), .Q(y)); endmodule""")
     known = design(tmp_path / "design", "")
-    found = yosys._longest_path(known, (tmp_path / "netlist.v",), tmp_path)
+    found = yosys._longest_path(known, (tmp_path / "netlist.v",), tmp_path, tmp_path)
     assert found.ns is None and str(found) == "longest path of cells not known: Yosys has no delays of STRANGE"
 
 
@@ -148,7 +148,7 @@ def test_the_part_that_takes_too_long_is_named(tmp_path: Path, monkeypatch: pyte
     busy part_a (.clk(ap_clk), .x(in0_TDATA), .y(out0_TDATA)); assign out0_TVALID = 1'b1; assign in0_TREADY = 1'b1;"""
     more = "module busy(input clk, input [7:0] x, output reg [7:0] y); always @(posedge clk) y <= y + x; endmodule"
     known = design(tmp_path / "design", body, more)
-    plan = yosys._elaborate(known, tmp_path, 600.0)
+    plan = yosys._elaborate(known, tmp_path, tmp_path, 600.0)
     with pytest.raises(QapError, match=r"more than 0.05 s for part_a of known") as caught:
-        yosys._map(known, XC7, tmp_path, plan["parts"], 0.05, 1)
+        yosys._map(known, XC7, tmp_path, tmp_path, plan["parts"], 0.05, 1)
     assert "fewer bits" in caught.value.cure
