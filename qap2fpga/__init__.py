@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""qap2fpga: a pruned, quantized network in, hardware proven to compute the same integers out."""
+"""qap2fpga: a pruned, quantized network in, hardware out that computes the same integers, compared bit for bit."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def _stages(request: Request, folder: BuildFolder) -> Results:
     if backends.get(name).stand_in:
         return _c_and_stand_in(request, folder, key, results)
     if request.reaches("simulate"):
-        results = _prove(request, folder, key, results)
+        results = _synthesize_and_compare(request, folder, key, results)
         results = _routed(request, folder, key, results)
     return _vendor(request, folder, key, results) if request.reaches("synthesize") else results
 
@@ -188,7 +188,7 @@ def _routed(request: Request, folder: BuildFolder, key: str, results: Results) -
 
 
 def _c_and_stand_in(request: Request, folder: BuildFolder, key: str, results: Results) -> Results:
-    """C++ is proven as C++; where no HLS tool makes hardware of it, another backend's circuit is measured."""
+    """C++ is compared as C++; where no HLS tool makes hardware of it, another backend's circuit is measured."""
     made, backend = results.made, backends.get(request.backend)
     assert made is not None
     if request.reaches("simulate"):
@@ -215,10 +215,10 @@ def _c_and_stand_in(request: Request, folder: BuildFolder, key: str, results: Re
 
     stand_in = folder.stage("stand-in", f"generate: {other}, to stand in for synthesis", key, generate)
     results = replace(results, stand_in=stand_in)
-    return results if results.circuit is None else _prove(request, folder, key, results)
+    return results if results.circuit is None else _synthesize_and_compare(request, folder, key, results)
 
 
-def _prove(request: Request, folder: BuildFolder, key: str, results: Results) -> Results:
+def _synthesize_and_compare(request: Request, folder: BuildFolder, key: str, results: Results) -> Results:
     """Synthesise the circuit, then simulate its RTL beside the netlist."""
     circuit = results.circuit
     assert circuit is not None

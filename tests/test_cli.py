@@ -198,7 +198,7 @@ def test_every_comparison_is_in_the_report_and_has_no_mismatch(folder: Path) -> 
     assert all(one["mismatches"] == 0 and one["version"] for one in found.values())
     assert found["compacted"]["vectors"] >= 1064
     assert found["torch"]["rounding_ties"] is not None
-    assert [one["passed"] for one in report["checks"]] == [True] * len(report["simulations"])
+    assert [one["outcome"] for one in report["checks"]] == ["passed"] * len(report["simulations"])
 
 
 def test_a_second_run_finds_everything_there(folder: Path) -> None:
@@ -345,7 +345,7 @@ def test_a_model_without_input_quantizer_gets_one(folder: Path, tmp_path: Path, 
 
 @pytest.mark.parametrize(("how", "code"), [("fail", 1), ("warn", 0)])
 def test_a_failed_check_is_exit_code_1(folder: Path, monkeypatch: pytest.MonkeyPatch, how: str, code: int) -> None:
-    failing = Check("latency", "3 cycles", "5 cycles", False, "a FIFO is too shallow")
+    failing = Check.of("latency", "3 cycles", "5 cycles", False, "a FIFO is too shallow")
     monkeypatch.setattr(check, "all_checks", lambda report, *, allow_oversize: [failing])
     found = build(folder / "net.pt", folder / f"check-{how}", "--check", how)
     assert found.code == code

@@ -364,7 +364,7 @@ def test_a_build_with_a_failed_check_does_not_meet_the_limits(
     assert builds._judged(one, "", NO_LIMITS).meets
     path = tmp_path / "builds/p0/report.json"
     report = json.loads(path.read_text())
-    report["checks"] = [{"name": "DSP blocks", "expected": "0", "found": "2", "passed": False, "why": "?"}]
+    report["checks"] = [{"name": "DSP blocks", "expected": "0", "found": "2", "outcome": "failed", "why": "?"}]
     path.write_text(json.dumps(report))
     assert builds._judged(one, "", NO_LIMITS).breaks == ("check failed: DSP blocks: 2",)
     report["measurements"][0]["circuit"] = "finn"

@@ -12,7 +12,7 @@ import pytest
 
 from qap2fpga import board as boards
 from qap2fpga.errors import QapError
-from qap2fpga.report import content
+from qap2fpga.report import check, content
 from qap2fpga.report.imported.designs import ImportedDesign, group, plain_part, same_part
 from qap2fpga.report.imported.folder import read_folder
 from qap2fpga.report.imported.run import ImportRequest, import_reports
@@ -33,7 +33,7 @@ def imported(folder: Path, **options: Any) -> dict[str, Any]:
 
 
 def failed(report: dict[str, Any]) -> list[str]:
-    return [one["name"] for one in report["checks"] if not one["passed"]]
+    return [one["name"] for one in check.failed(report)]
 
 
 def warnings(report: dict[str, Any], word: str) -> list[str]:
@@ -240,7 +240,7 @@ def test_two_reports_of_one_design_at_one_stage_that_disagree(tmp_path: Path) ->
     make.utilization(folder / "net_utilization_synth.rpt", 601)
     report = imported(folder)
     assert failed(report) == ["resources of all synthesis reports agree"]
-    (bad,) = (one for one in report["checks"] if not one["passed"])
+    (bad,) = check.failed(report)
     assert "LUT 601 in net_utilization_synth.rpt, 600 in vivado_synth.rpt" in bad["found"]
 
 

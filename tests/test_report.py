@@ -57,7 +57,7 @@ def finished(**total: int | None) -> dict[str, Any]:
         },
         "board": asdict(boards.load("pynq-z2")),
         "backend": "finn",
-        "design": {"top": "top", "widened": ["fc1: 1-bit weights take 2"]},
+        "design": {"top": "top", "interval_cycles": 64, "widened": ["fc1: 1-bit weights take 2"]},
         "interface": {},
         "simulations": [
             asdict(Simulation("torch", "2.6", "layer by layer", 499, 0, rounding_ties=2)) | {"circuit": None},
@@ -133,8 +133,16 @@ def test_a_good_design_passes_every_check() -> None:
         "initiation interval",
         "latency",
         "DSP blocks",
+        "LUT, FF as predicted",
+        "clock",
         "fits pynq-z2",
     ]
+    left = [(one["name"], one["found"], one["why"]) for one in check.not_run(report)]
+    assert left == [
+        ("LUT, FF as predicted", None, "the estimate is not calibrated for this generator and board"),
+        ("clock", None, "nothing was placed and routed"),
+    ]
+    assert len(check.run(report)) == 6
 
 
 def test_one_mismatch_fails() -> None:
@@ -151,7 +159,7 @@ def test_what_was_not_simulated_is_said_and_not_failed() -> None:
     report["simulations"].append({"circuit": "finn", **asdict(left_out)})
     assert failures(report) == []
     one = next(one for one in report["checks"] if one["name"] == "netlist: gates")
-    assert (one["found"], one["why"]) == ("not simulated", "no model of this cell")
+    assert (one["found"], one["outcome"], one["why"]) == (None, "not run", "no model of this cell")
     assert "no model of this cell" in shown(report)
 
 
@@ -164,12 +172,16 @@ def test_other_dsps_than_predicted_fail(found: int, wanted: int) -> None:
     assert (failed["expected"], failed["found"]) == (str(wanted), str(found))
 
 
-def test_dsps_that_nobody_predicted_or_measured_are_not_checked() -> None:
-    for report in (finished(dsp=None), finished()):
-        if report["measurements"][0]["total"]["dsp"] is not None:
-            report["predictions"][1]["total"]["dsp"] = None
-        closed(report)
-        assert "DSP blocks" not in [one["name"] for one in report["checks"]]
+def test_dsps_that_nobody_measured_are_not_checked_and_those_that_nobody_predicted_are_no_check() -> None:
+    assert ("DSP blocks", "12", None) in left_out(finished(dsp=None))
+    report = finished()
+    report["predictions"][1]["total"]["dsp"] = None
+    assert "DSP blocks" not in [one["name"] for one in closed(report)["checks"]]
+
+
+def left_out(report: dict[str, Any]) -> list[tuple[str, str, str | None]]:
+    """Name, expected and found of the checks that are not run."""
+    return [(one["name"], one["expected"], one["found"]) for one in check.not_run(closed(report))]
 
 
 @pytest.mark.parametrize(("key", "name"), [("latency_cycles", "latency"), ("interval_cycles", "initiation interval")])
@@ -186,7 +198,10 @@ def test_cycles_that_are_not_known_are_not_checked() -> None:
     report["timing"]["latency_cycles"]["predicted"] = None
     report["timing"]["interval_cycles"]["measured"] = None
     assert failures(report) == []
-    assert len(report["checks"]) == 4
+    assert [one for one in left_out(report) if "clock" not in one[0] and "FF" not in one[0]] == [
+        ("initiation interval", "64 cycles", None),
+        ("latency", "–", "137 cycles"),
+    ]
     report["timing"] = None
     assert failures(report) == []
 
@@ -220,8 +235,8 @@ def test_oversize_can_be_allowed_and_is_still_said() -> None:
     assert failures(report, allow_oversize=True) == []
     assert report["fits"]["verdict"] == "does not fit"
     one = next(one for one in report["checks"] if one["name"] == "fits pynq-z2")
-    assert one["found"] == "LUT 60000 of 53200"
-    assert one["why"].endswith("(allowed)")
+    assert (one["found"], one["outcome"]) == ("LUT 60000 of 53200", "not run")
+    assert one["why"].startswith("a larger design is allowed; ")
 
 
 def test_percent_of_the_board() -> None:
@@ -236,7 +251,9 @@ def test_nothing_measured_is_no_verdict() -> None:
     for report in (nothing, {**finished(), "measurements": []}):
         assert "fits pynq-z2" not in failures(report)
         assert report["fits"] is None
-        assert "fits" not in [cell for line in shown(report).splitlines() for cell in line.split()]
+        assert [line for line in shown(report).splitlines() if "fits" in line.split()] == [
+            "– fits pynq-z2: not run, not synthesised"
+        ]
 
 
 def test_the_last_measurement_counts() -> None:
@@ -331,7 +348,7 @@ def test_builds_stand_side_by_side() -> None:
     assert row(text, "interval") == ["64 cycles", "64 cycles", "–"]
     assert row(text, "mismatches") == ["0", "3", "0"]
     assert row(text, "verdict") == ["fits", "does not fit", "–"]
-    assert row(text, "checks") == ["passed", "2 failed", "passed"]
+    assert row(text, "checks") == ["passed, 2 not run", "2 failed, 2 not run", "passed"]
 
 
 def test_the_cost_of_an_added_quantizer_is_a_line_of_its_own() -> None:
@@ -387,4 +404,10 @@ def test_the_interface_says_the_bytes_of_one_vector() -> None:
 
 
 def test_a_check_is_plain() -> None:
-    assert asdict(Check("a", "b", "c", True)) == {"name": "a", "expected": "b", "found": "c", "passed": True, "why": ""}
+    assert asdict(Check.of("a", "b", "c", True)) == {
+        "name": "a",
+        "expected": "b",
+        "found": "c",
+        "outcome": "passed",
+        "why": "",
+    }

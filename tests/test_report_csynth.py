@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from qap2fpga.report import content, csynth, show
+from qap2fpga.design import Outcome
+from qap2fpga.report import check, content, csynth, show
 from qap2fpga.report.imported.run import ImportRequest, import_reports
 from tests import result_folders as folders
 from tests.test_page import rendered
@@ -94,8 +95,14 @@ def test_what_is_not_calibrated_or_not_reported_fails_nothing(changes):
     planted = report(STATED, predicted={**PREDICTED, "layers": [layer(0, "fc1"), layer(1, "fc2", **changes)]})
     planted["measurements"][0]["parts"]["grp_dense_latency_ap_uint_4_ap_int_11_config5_s_fu_123"]["lut"] = 50_000
     found = csynth.check_layers(planted)
-    assert len(found) == 3 and all(one.passed and "fc1" in one.name for one in found)
-    assert csynth.check_layers(report(SYNTHESIS)) == [], "Vivado's numbers are never held against these"
+    *first, second = found
+    assert len(first) == 3 and all(one.passed and "fc1" in one.name for one in first)
+    assert (second.name, second.outcome) == ("cells of layer fc2 by C synthesis, as predicted", Outcome.NOT_RUN)
+    assert second.why in ("unlike measured layers", "the report names no function of this layer")
+    (only,) = csynth.check_layers(report(SYNTHESIS))
+    assert (only.outcome, only.why) == (Outcome.NOT_RUN, "no C synthesis was run"), (
+        "Vivado's numbers are of another kind"
+    )
     assert csynth.check_layers({**report(STATED), "predictions": []}) == []
 
 
@@ -178,7 +185,7 @@ def test_an_import_is_held_against_the_build_that_it_came_from(tmp_path):
         return import_reports(request, lambda text: None)[0][1]
 
     found = imported(PREDICTED)
-    failed = [one for one in found["checks"] if not one["passed"]]
+    failed = check.failed(found)
     assert [one["name"] for one in failed] == ["LUT of layer fc2 by C synthesis, as predicted"]
     assert failed[0]["why"].startswith("4.00 times the prediction")
     # The same results say nothing of a build for another clock, top or part.
@@ -186,7 +193,8 @@ def test_an_import_is_held_against_the_build_that_it_came_from(tmp_path):
                          ({"top": "other"}, "a report of net, predicted for other"),
                          ({"part": "xcvu13p-flga2577-2-e"}, "predicted for xcvu13p")):  # fmt: skip
         other = imported({**PREDICTED, **changes})
-        assert not [one for one in other["checks"] if "as predicted" in one["name"]]
+        about = [one for one in other["checks"] if "as predicted" in one["name"]]
+        assert about and {one["outcome"] for one in about} == {"not run"} and all(why in one["why"] for one in about)
         assert why in other["predictions"][-1]["layers"][0]["outside"][0]
 
 

@@ -7,6 +7,7 @@ from copy import deepcopy
 
 import pytest
 
+from qap2fpga.design import Outcome
 from qap2fpga.report import resources
 
 PREDICTED = {
@@ -102,4 +103,13 @@ def test_numbers_of_another_stage_are_refused_and_not_compared():
 
 
 def test_without_a_calibration_of_this_generator_nothing_is_gated():
-    assert resources.checks({**PREDICTED, "calibrated": False}, found({"u_layer1_fc2": {"lut": 9000}})) == []
+    (one,) = resources.checks({**PREDICTED, "calibrated": False}, found({"u_layer1_fc2": {"lut": 9000}}))
+    assert (one.outcome, one.found) == (Outcome.NOT_RUN, None) and "not calibrated" in one.why
+
+
+def test_what_was_not_synthesised_or_not_counted_is_not_run():
+    (one,) = resources.checks(PREDICTED, None)
+    assert (one.outcome, one.expected, one.why) == (Outcome.NOT_RUN, "after synthesis", "not synthesised")
+    measured = deepcopy(MEASURED) | {"total": {"lut": 1000, "ff": None}}
+    lut, ff = resources.checks(PREDICTED, measured)
+    assert lut.passed and (ff.outcome, ff.found) == (Outcome.NOT_RUN, None) and ff.why.endswith("does not count it")

@@ -6,7 +6,7 @@
     network.values(network.run(values)) # (n, outputs) logits as real numbers
 
 or `python3 driver.py selftest` and `python3 driver.py throughput`. Needs numpy, and pynq 2.7 or newer. Every constant
-is in `constants.json`: those of the integer network that the hardware was proven equal to. It was written by qap2fpga
+is in `constants.json`: those of the integer network that the hardware was compared with. It was written by qap2fpga
 and has been tried against a software stand-in of PYNQ only.
 """
 

@@ -19,7 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # which would take "[the board's]" for markup, and cuts long options off
-    help="A pruned, quantized network in; hardware proven to compute the same integers out.",
+    help="A pruned, quantized network in; hardware out that computes the same integers, compared bit for bit.",
 )
 
 # Any file that a library writes may meet a full disk; that is no bug of ours.

@@ -25,12 +25,12 @@ def check_mode(check: str) -> None:
 
 
 def fail(reports: list[dict[str, Any]]) -> None:
-    """Raise `CheckFailed` with the first check that did not pass, if there is one."""
+    """Raise `CheckFailed` with the first check that failed, if there is one."""
     from qap2fpga.report import check
 
     failed = [one for report in reports for one in check.failed(report)]
     if failed:
-        first, every = failed[0], sum(len(report["checks"]) for report in reports)
+        first, every = failed[0], sum(len(check.run(report)) for report in reports)
         found = f"{first['name']}: expected {first['expected']}, found {first['found']}"
         raise CheckFailed(f"{len(failed)} of {every} checks failed; {found}", first["why"])
 

@@ -81,7 +81,7 @@ def build(
     ] = "fail",
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
-    """Build hardware for MODEL and prove it equal to the network. Synthesise it, and report."""
+    """Build hardware for MODEL and compare it with the network. Synthesise it, and report."""
 
     from qap2fpga import backends
     from qap2fpga import board as boards

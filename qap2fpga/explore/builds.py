@@ -38,7 +38,7 @@ class Built:
 
     @property
     def meets(self) -> bool:
-        """Whether it was built, is proven, and is within all limits."""
+        """Whether it was built, no check failed, and it is within all limits."""
         return not self.failed and not self.breaks
 
 

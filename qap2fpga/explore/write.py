@@ -24,7 +24,7 @@ from qap2fpga.report.gather import Gathered
 SCHEMA = 1
 KNOWN = ("accuracy", "accuracy_rows", "accuracy_data", "mean_auc", "weight_bits", "activation_bits", "zeros",
          "bops_paper", "bops_nonzero_products")  # fmt: skip
-MEASURED = ("tool", "tool_version", "stage", *WORDS, "frames_per_second", "checks", "checks_failed")
+MEASURED = ("tool", "tool_version", "stage", *WORDS, "frames_per_second", "checks", "checks_failed", "checks_not_run")
 
 
 def write(explored: Explored) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model file to a proven integer network: read, export, lower, compact, and compare each with the one before."""
+"""A model file to an integer network: read, export, lower, compact, and compare each with the one before."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was measured, held against what the network says it must be."""
+"""What was measured, compared with what the network says it must be.
+
+A check that nothing was measured for is there too: as not run, with the reason.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from typing import Any
 
 from qap2fpga import backends
 from qap2fpga.board import ECP5
-from qap2fpga.design import Check
-from qap2fpga.report import csynth, resources, routed
+from qap2fpga.design import Check, Outcome
+from qap2fpga.report import csynth, resources, routed, show
 
 RESOURCES = ("lut", "ff", "dsp", "bram18")
+NOT_SIMULATED = "not simulated"
 
 
 def latest(report: dict[str, Any]) -> dict[str, Any] | None:
@@ -47,29 +51,44 @@ def fits(report: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def all_checks(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
-    """Every check that the report's content allows."""
+    """Every check of what the report is about: passed, failed, or not run and why."""
     return [
         *_mismatches(report), *_cycles(report), *_dsp(report), *_resources(report), *csynth.check_stages(report),
-        *csynth.check_layers(report), *_interval_of_hls(report), *_clock(report), *routed.checks(report.get("routed")),
+        *csynth.check_layers(report), *_interval_of_hls(report), *_clock(report),
         *_board(report, allow_oversize=allow_oversize),
     ]  # fmt: skip
 
 
 def failed(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """The checks of a stored report that did not pass."""
-    return [one for one in report["checks"] if not one["passed"]]
+    """The checks of a stored report that failed."""
+    return _that(report, Outcome.FAILED)
+
+
+def not_run(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The checks of a stored report that were not run: they say nothing, good or bad."""
+    return _that(report, Outcome.NOT_RUN)
+
+
+def run(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The checks of a stored report that were run, of which all totals are."""
+    return [one for one in report.get("checks") or [] if one["outcome"] != Outcome.NOT_RUN]
+
+
+def _that(report: dict[str, Any], outcome: Outcome) -> list[dict[str, Any]]:
+    return [one for one in report.get("checks") or [] if one["outcome"] == outcome]
 
 
 def _mismatches(report: dict[str, Any]) -> list[Check]:
     checks = []
     for one in report["simulations"]:
-        found = f"{one['mismatches']} in {one['vectors']} vectors"
-        if not one["vectors"]:
-            checks.append(
-                Check(f"{one['engine']}: {one['compared']}", "0 mismatches", "not simulated", True, one["note"])
-            )
+        name = f"{one['engine']}: {one['compared']}"
+        if not one["vectors"] or one["mismatches"] is None:
+            checks.append(Check.not_run(name, "0 mismatches", one["note"] or "no vector was simulated"))
             continue
-        checks.append(Check(f"{one['engine']}: {one['compared']}", "0 mismatches", found, one["mismatches"] == 0))
+        found = f"{one['mismatches']} in {one['vectors']} vectors"
+        checks.append(Check.of(name, "0 mismatches", found, one["mismatches"] == 0))
+    if report["design"] and not any(one["circuit"] for one in report["simulations"]):
+        checks.append(Check.not_run("hardware equals the integer network", "0 mismatches", NOT_SIMULATED))
     return checks
 
 
@@ -79,79 +98,93 @@ def _cycles(report: dict[str, Any]) -> list[Check]:
         return []
     advice, checks = _advice(report["predictions"][0]), []
     for key, name in (("interval_cycles", "initiation interval"), ("latency_cycles", "latency")):
-        if timing[key]["measured"] is None or timing[key]["predicted"] is None:
-            continue
         predicted, measured = timing[key]["predicted"], timing[key]["measured"]
+        expected = show.cycles(predicted)
+        if measured is None or predicted is None:
+            why = NOT_SIMULATED if measured is None else "nothing is predicted"
+            checks.append(Check.not_run(name, expected, why, None if measured is None else show.cycles(measured)))
+            continue
         why = "" if predicted == measured else advice.cycles
-        checks.append(Check(name, f"{predicted:g} cycles", f"{measured:g} cycles", predicted == measured, why))
+        checks.append(Check.of(name, f"{predicted:g} cycles", f"{measured:g} cycles", predicted == measured, why))
     return checks
 
 
 def _resources(report: dict[str, Any]) -> list[Check]:
-    measured = open_measurement(report)
-    predicted = next((one for one in report["predictions"] if one["what"] == "resources"), None)
-    return resources.checks(predicted, measured) if predicted and measured else []
+    predicted = _predicted(report)
+    return [] if predicted is None else resources.checks(predicted, open_measurement(report))
+
+
+def _predicted(report: dict[str, Any]) -> dict[str, Any] | None:
+    return next((one for one in report["predictions"] if one["what"] == "resources"), None)
 
 
 def _interval_of_hls(report: dict[str, Any]) -> list[Check]:
     """Whether the HLS tool reached the interval that its source asks for."""
-    checks = []
+    if not report["design"] or not backends.get(report["backend"]).stand_in:
+        return []
+    asked, checks = report["design"]["interval_cycles"], []
     for one in report["vendor"] or []:
         if one["step"] != "csynth" or one["interval_max"] is None:
             continue
-        asked, found = report["design"]["interval_cycles"], one["interval_max"]
+        found = one["interval_max"]
         why = "" if found <= asked else "the tool could not pipeline it so: a slower clock, or a larger reuse factor"
         name = f"initiation interval by {one['tool']}"
-        checks.append(Check(name, f"{asked} cycles", f"{found} cycles", found <= asked, why))
-    return checks
+        checks.append(Check.of(name, f"{asked} cycles", f"{found} cycles", found <= asked, why))
+    name = "initiation interval by an HLS tool"
+    return checks or [Check.not_run(name, f"{asked} cycles", "no report of C synthesis states one")]
 
 
 def _clock(report: dict[str, Any]) -> list[Check]:
-    """Whether Vivado's timing analysis meets the clock; before routing it is an estimate of its own."""
-    checks = []
+    """Whether a timing analysis meets the clock; before routing Vivado's is an estimate of its own."""
+    if not report["design"]:
+        return []
+    checks = routed.checks(report.get("routed"))
     for one in report["vendor"] or []:
         if one["wns_ns"] is None:
             continue
         met = one["wns_ns"] >= 0
         found = f"worst slack {one['wns_ns']:g} ns"
         why = "" if met else f"the shortest period is {one['period_ns']:g} ns: give a slower clock, or more stages"
-        checks.append(Check(f"clock after {one['step']} by {one['tool']}", f"{one['target_ns']:g} ns", found, met, why))
-    return checks
+        name = f"clock after {one['step']} by {one['tool']}"
+        checks.append(Check.of(name, f"{one['target_ns']:g} ns", found, met, why))
+    clock_ns = (report["timing"] or report["board"])["clock_ns"]
+    return checks or [Check.not_run("clock", f"{clock_ns:g} ns", "nothing was placed and routed")]
 
 
 def _dsp(report: dict[str, Any]) -> list[Check]:
-    measured = open_measurement(report)
-    predicted = next((one["total"].get("dsp") for one in report["predictions"] if one["what"] == "resources"), None)
-    if measured is None or predicted is None or measured["total"]["dsp"] is None:
+    measured, prediction = open_measurement(report), _predicted(report)
+    predicted = None if prediction is None else prediction["total"].get("dsp")
+    if predicted is None:
         return []
-    found = measured["total"]["dsp"]
+    found = None if measured is None else measured["total"]["dsp"]
+    if measured is None or found is None:
+        return [Check.not_run("DSP blocks", str(predicted), resources.NOT_SYNTHESISED)]
     why = "" if found == predicted else _advice(measured).dsp
-    return [Check("DSP blocks", str(predicted), str(found), found == predicted, why)]
+    return [Check.of("DSP blocks", str(predicted), str(found), found == predicted, why)]
 
 
 def _board(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
-    use = report["fits"]
+    if not report["design"]:
+        return []
+    use, name, expected = report["fits"], f"fits {report['board']['name']}", "within the board"
+    if use is None:
+        return [Check.not_run(name, expected, resources.NOT_SYNTHESISED)]
     # A circuit that stands in for another is information, not what the user wants on the board; and HLS tools state
     # several times what synthesis finds.
-    if use is None or use["circuit"] != report["backend"] or use["stage"] == "hls":
-        return []
+    if use["circuit"] != report["backend"]:
+        return [Check.not_run(name, expected, f"only the {use['circuit']} circuit in its place was measured")]
+    if use["stage"] == "hls":
+        return [Check.not_run(name, expected, "C synthesis states several times the cells that synthesis finds")]
     names = routed.resource_names(report["board"])
-    over = [
+    over = ", ".join(
         f"{names[name]} {one['used']} of {one['available']}"
         for name, one in use["use"].items()
         if one["used"] > one["available"]
-    ]
-    advice = routed.SIZE if report["board"].get("family") == ECP5 else _advice(use).size
-    why = advice + (" (allowed)" if allow_oversize else "") if over else ""
-    return [
-        Check(
-            f"fits {report['board']['name']}",
-            "within the board",
-            ", ".join(over) or "fits",
-            not over or allow_oversize,
-            why,
-        )
-    ]
+    )
+    why = (routed.SIZE if report["board"].get("family") == ECP5 else _advice(use).size) if over else ""
+    if over and allow_oversize:
+        return [Check.not_run(name, expected, f"a larger design is allowed; {why}", over)]
+    return [Check.of(name, expected, over or "fits", not over, why)]
 
 
 def _advice(part: dict[str, Any]) -> backends.Advice:

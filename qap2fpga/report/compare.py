@@ -111,7 +111,8 @@ def outcome(summary: Summary) -> str | None:
     """The checks in a word."""
     if summary.checks is None:
         return None
-    return f"{summary.checks_failed} failed" if summary.checks_failed else "passed"
+    ran = f"{summary.checks_failed} failed" if summary.checks_failed else "passed" if summary.checks else ""
+    return ", ".join(filter(None, (ran, f"{summary.checks_not_run} not run" if summary.checks_not_run else ""))) or None
 
 
 def value(summary: Summary, measure: Measure) -> Any:

@@ -14,7 +14,7 @@ from qap2fpga.report import check, csynth
 from qap2fpga.report.routed import met
 from qap2fpga.request import Request
 
-SCHEMA = 2
+SCHEMA = 3
 Stored = dict[str, Any]
 
 

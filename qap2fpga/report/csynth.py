@@ -108,21 +108,33 @@ def check_stages(report: Part) -> list[Check]:
         elif first is not None and one["stage"] in ("synthesis", "routed") and _same_cells(first, one):
             why = "C synthesis never meets these exactly: an estimate was taken for a measurement"
             same = f"LUT {one['total']['lut']:,} and FF {one['total']['ff']:,}, exactly those of C synthesis"
-            found.append(Check(f"numbers of {one['tool']}", f"those of stage '{one['stage']}'", same, False, why))
+            found.append(Check.of(f"numbers of {one['tool']}", f"those of stage '{one['stage']}'", same, False, why))
     return found
 
 
 def check_layers(report: Part) -> list[Check]:
-    """Each layer that is like measured ones, where the report says what it takes."""
+    """Each layer that is like measured ones, where the report says what it takes; the others are not run."""
     predicted, measured = prediction(report), stated(report)
-    found = []
-    for one in predicted["layers"] if predicted is not None else ():
-        cells = _of_layer(one["config"], measured) if one["calibrated"] else {}
-        for name, wanted in one["predictions"].items():
-            if cells.get(name) is not None:
-                title = f"{name.upper()} of layer {one['layer']} by C synthesis, as predicted"
-                found.append(resources.held(title, wanted, cells[name], partial(_why, name)))
-    return found
+    if predicted is None:
+        return []
+    if measured is None:
+        return [Check.not_run("layers by C synthesis, as predicted", show.DASH, "no C synthesis was run")]
+    return [check for one in predicted["layers"] for check in _check_layer(one, measured)]
+
+
+def _check_layer(layer: Part, measured: Part) -> list[Check]:
+    """Every resource of one layer that is predicted and stated."""
+    said = f"of layer {layer['layer']} by C synthesis, as predicted"
+    if not layer["calibrated"]:
+        why = f"unlike measured layers: {', '.join(layer['outside'])}" if layer["outside"] else "unlike measured layers"
+        return [Check.not_run(f"cells {said}", show.DASH, why)]
+    cells = _of_layer(layer["config"], measured)
+    checks = [
+        resources.held(f"{name.upper()} {said}", wanted, cells[name], partial(_why, name))
+        for name, wanted in layer["predictions"].items()
+        if cells.get(name) is not None
+    ]
+    return checks or [Check.not_run(f"cells {said}", show.DASH, "the report names no function of this layer")]
 
 
 def _why(name: str, ratio: float) -> str:

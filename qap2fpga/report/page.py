@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from qap2fpga.report import compare, exploration, parts, show
+from qap2fpga.report import check, compare, exploration, parts, show
 from qap2fpga.report.compare import Line
 from qap2fpga.report.exploration import Exploration
 from qap2fpga.report.gather import Build, Gathered
@@ -127,10 +127,7 @@ def _comparison(builds: tuple[Build, ...], entries: tuple[Entry, ...], *, wide: 
         if line.apart and line.measure.label not in apart.setdefault(line.apart, []):
             apart[line.apart].append(line.measure.label)
     failures = [
-        (entry, one)
-        for build, entry in zip(builds, entries, strict=True)
-        for one in build.report.get("checks") or []
-        if not one["passed"]
+        (entry, one) for build, entry in zip(builds, entries, strict=True) for one in check.failed(build.report)
     ]
     said = tuple((", ".join(labels), ", ".join(what)) for what, labels in apart.items())
     same = tuple(line for line in lines if not line.differs)

@@ -12,22 +12,27 @@ from qap2fpga.design import Check, is_of
 from qap2fpga.report import show
 
 CHECKED = ("lut", "ff", "bram18")
+NOT_SYNTHESISED = "not synthesised"
 # A node is named as the likely cause when it is off by so much of what the whole design is off by.
 SHARE = 0.25
 
 Part = Mapping[str, Any]
 
 
-def checks(prediction: Part, measured: Part) -> list[Check]:
-    """One check a resource that has an interval. Without a calibration of this generator there is none.
+def checks(prediction: Part, measured: Part | None) -> list[Check]:
+    """One check a resource that has an interval; without a calibration of this generator, one that was not run.
 
     `prediction` is a report's entry on resources, `measured` the measurement of the same circuit and stage. A
     measurement of another stage is not compared but refused: it is a failed check.
     """
+    name = "LUT, FF as predicted"
     if not prediction.get("calibrated"):
-        return []
-    wrong = of_another_stage("LUT, FF as predicted", prediction["of_stage"], measured)
-    return wrong or [_check(name, prediction, measured) for name in CHECKED if measured["total"].get(name) is not None]
+        return [Check.not_run(name, show.DASH, "the estimate is not calibrated for this generator and board")]
+    if measured is None:
+        return [Check.not_run(name, f"after {prediction['of_stage']}", NOT_SYNTHESISED)]
+    return of_another_stage(name, prediction["of_stage"], measured) or [
+        _check(name, prediction, measured) for name in CHECKED if name in prediction["intervals"]
+    ]
 
 
 def of_another_stage(name: str, stage: str, measured: Part) -> list[Check]:
@@ -35,19 +40,26 @@ def of_another_stage(name: str, stage: str, measured: Part) -> list[Check]:
     if measured["stage"] == stage:
         return []
     why = f"numbers of stage '{measured['stage']}' are of another kind: they are never held against these"
-    return [Check(name, f"after {stage}", measured["stage"], False, why)]
+    return [Check.of(name, f"after {stage}", measured["stage"], False, why)]
 
 
 def held(title: str, wanted: Part, found: int, why: Callable[[float], str]) -> Check:
     """`found` against the prediction `wanted`; `why` says what is likely the cause of so many times its value."""
     inside = wanted["low"] <= found <= wanted["high"]
-    expected = f"{wanted['value']:,.0f} ({show.ends(wanted['low'], wanted['high'])})"
-    return Check(title, expected, f"{found:,}", inside, "" if inside else why(found / max(wanted["value"], 1)))
+    return Check.of(
+        title, _interval(wanted), f"{found:,}", inside, "" if inside else why(found / max(wanted["value"], 1))
+    )
 
 
 def _check(name: str, prediction: Part, measured: Part) -> Check:
-    wanted, found = prediction["intervals"][name], measured["total"][name]
-    return held(f"{name.upper()} as predicted", wanted, found, lambda ratio: _why(name, prediction, measured, ratio))
+    wanted, found, title = prediction["intervals"][name], measured["total"].get(name), f"{name.upper()} as predicted"
+    if found is None:
+        return Check.not_run(title, _interval(wanted), f"{measured['tool']} does not count it")
+    return held(title, wanted, found, lambda ratio: _why(name, prediction, measured, ratio))
+
+
+def _interval(wanted: Part) -> str:
+    return f"{wanted['value']:,.0f} ({show.ends(wanted['low'], wanted['high'])})"
 
 
 def _why(name: str, prediction: Part, measured: Part, ratio: float) -> str:

@@ -22,13 +22,15 @@ def met(routed: Routed) -> bool:
 
 def checks(routed: Routed | None) -> list[Check]:
     """Whether the router reached the board's clock. What does not fit has none; that is a check of its own."""
-    if routed is None or routed["achieved_ns"] is None:
+    if routed is None:
         return []
+    name, asked = f"clock after place and route by {routed['tool']}", clock(routed["target_ns"])
+    if routed["achieved_ns"] is None:
+        return [Check.not_run(name, asked, "it does not fit, so it was not placed")]
     why = ""
     if not met(routed):
         why = f"{routed['path']}: give it more pipeline stages with a shorter --clock, prune it, or use fewer bits"
-    name = f"clock after place and route by {routed['tool']}"
-    return [Check(name, clock(routed["target_ns"]), clock(routed["achieved_ns"]), met(routed), why)]
+    return [Check.of(name, asked, clock(routed["achieved_ns"]), met(routed), why)]
 
 
 def lines(report: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,12 @@ from qap2fpga.report.gather import Build
 from qap2fpga.report.parts import Column, Part, Share, Use
 from qap2fpga.report.summary import Report, Summary
 
+CYCLES_FROM = {
+    "measured": "measured in simulation",
+    "predicted": "predicted, not simulated",
+    "estimated": "estimated by the tool, not simulated",
+}
+
 
 @dataclass(frozen=True)
 class Key:
@@ -54,6 +60,7 @@ class Section:
     summary: Summary
     verdict: str
     passed: bool | None
+    checks_said: str
     stand_in: str
     keys: tuple[Key, ...]
     checks: tuple[Report, ...]
@@ -89,7 +96,8 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         report=report,
         summary=summary,
         verdict=verdict(report, summary),
-        passed=None if not checks else all(one["passed"] for one in checks),
+        passed=not summary.checks_failed if summary.checks else None,
+        checks_said=_checks_said(summary),
         stand_in=stand_in(report),
         keys=tuple(_keys(report, summary)),
         checks=tuple(checks),
@@ -105,6 +113,13 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         notes=tuple(_notes(report)),
         designs=tuple(_designs(report)),
     )
+
+
+def _checks_said(summary: Summary) -> str:
+    """How many checks were run and passed, or failed, and how many were not run."""
+    ran, failed, left = summary.checks, summary.checks_failed, summary.checks_not_run
+    said = f"✗ {failed} of {ran} checks failed" if failed else f"✓ {ran} of {ran} checks passed"
+    return (said if ran else "no check was run") + (f", {left} not run" if left else "")
 
 
 def _calibration(report: Report) -> str:
@@ -175,10 +190,17 @@ def _keys(report: Report, summary: Summary) -> Iterator[Key]:
     if not timing or summary.latency_cycles is None:
         yield Key("Latency", show.DASH, "", "", "not simulated")
     else:
-        how = "measured in simulation" if summary.cycles_from == "measured" else "predicted, not simulated"
-        cycles = f"{show.count(summary.latency_cycles)} cycles of {timing['clock_ns']:g} ns"
+        how = CYCLES_FROM[summary.cycles_from or "predicted"]
+        cycles = f"{show.count(summary.latency_cycles)} cycles of {show.period(timing['clock_ns'])}"
         value = show.nanoseconds(summary.latency_ns).removesuffix(" ns")
-        yield Key("Latency", value, "ns", cycles, f"{how}, at {timing['clock_note']}", flag)
+        yield Key(
+            "Latency",
+            value,
+            "" if summary.latency_ns is None else "ns",
+            cycles,
+            f"{how}, at {timing['clock_note']}",
+            flag,
+        )
 
 
 def _layers(report: Report) -> Iterator[LayerRow]:

@@ -58,6 +58,11 @@ def nanoseconds(value: float | None) -> str:
     return DASH if value is None else f"{value:,.0f} ns"
 
 
+def period(value: float | None) -> str:
+    """The period of a clock."""
+    return DASH if value is None else f"{value:g} ns"
+
+
 def rate(value: float | None) -> str:
     """Vectors a second."""
     return DASH if value is None else f"{value:,.0f} frames/s"

@@ -25,6 +25,7 @@ OF_THE_BUILD = (
     "backend", "circuit", "board", "part", "clock_ns", "tool", "tool_version", "stage", "lut", "ff", "dsp", "bram18",
     "lut_per_bop", "board_lut", "board_ff", "board_dsp", "board_bram18", "latency_cycles", "interval_cycles",
     "cycles_from", "latency_ns", "frames_per_second", "mismatches", "verdict", "checks", "checks_failed",
+    "checks_not_run",
 )  # fmt: skip
 
 

@@ -27,7 +27,8 @@ class Summary:
     Also the columns of the CSV. `circuit` is the backend whose hardware the numbers are of; it differs from `backend`
     where another circuit stands in. `tool` and `stage` counted the cells. `accuracy` and `zeros` are shares of 1;
     `accuracy_from` says what computed the accuracy, `accuracy_data` on what data; `mean_auc` is the mean over the
-    classes. `cycles_from` is "measured" (by simulation) or "predicted".
+    classes. `cycles_from` is "measured" (by simulation), "predicted", or "estimated" by the tool of an imported report.
+    `mismatches` are those of all simulations, and `checks` counts those that were run.
     """
 
     kind: str
@@ -72,6 +73,7 @@ class Summary:
     verdict: str | None = None
     checks: int | None = None
     checks_failed: int | None = None
+    checks_not_run: int | None = None
 
     @property
     def another_circuit(self) -> bool:
@@ -134,10 +136,11 @@ def of_build(name: str, folder: Path, report: Report) -> Summary:
         zeros=sum(layer["zeros"] for layer in layers) / weights if weights else None,
         bops_paper=bops.get("paper"),
         bops_nonzero_products=bops.get("nonzero_products"),
-        mismatches=sum(one["mismatches"] or 0 for one in report.get("simulations") or []),
+        mismatches=_mismatches(report),
         verdict=(report.get("fits") or {}).get("verdict"),
-        checks=None if checks is None else len(checks),
+        checks=None if checks is None else len(check.run(report)),
         checks_failed=None if checks is None else len(check.failed(report)),
+        checks_not_run=None if checks is None else len(check.not_run(report)),
         **_accuracy(report),
         **cells,
         **_times(report),
@@ -155,6 +158,13 @@ def hardware(report: Report) -> Report | None:
 def _circuit(report: Report) -> str | None:
     parts = [*report["measurements"], *report["predictions"]]
     return parts[0]["circuit"] if parts else None
+
+
+def _mismatches(report: Report) -> int | None:
+    """Of all simulations that compared anything; None where none did."""
+    counts = [one["mismatches"] for one in report.get("simulations") or [] if one["vectors"]]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _accuracy(report: Report) -> dict[str, Any]:
@@ -190,11 +200,13 @@ def _times(report: Report) -> dict[str, Any]:
         return {}
     latency, interval = timing["latency_cycles"], timing["interval_cycles"]
     source = "measured" if latency["measured"] is not None else "predicted"
+    known = latency[source] is not None or any(one is not None for one in interval.values())
+    before = "estimated" if "imported" in report else "predicted"
     return {
         "clock_ns": timing["clock_ns"],
         "latency_cycles": latency[source],
         "interval_cycles": interval["predicted"] if interval["measured"] is None else interval["measured"],
-        "cycles_from": source,
+        "cycles_from": None if not known else source if source == "measured" else before,
         "latency_ns": timing["latency_ns"],
         "frames_per_second": timing["frames_per_second"],
     }

@@ -228,7 +228,10 @@ def _simulations(report: dict[str, Any]) -> Table:
 
 
 def _checks(report: dict[str, Any]) -> str:
-    lines = [f"\n[bold]Checks[/] {sum(one['passed'] for one in report['checks'])} of {len(report['checks'])} passed"]
+    ran, left = check.run(report), check.not_run(report)
+    passed = f"{len(ran) - len(check.failed(report))} of {len(ran)} passed" if ran else "none was run"
+    lines = [f"\n[bold]Checks[/] {passed}" + (f", {len(left)} not run" if left else "")]
+    lines += [f"[dim]{DASH}[/] " + escape(f"{one['name']}: not run, {one['why']}") for one in left]
     for one in check.failed(report):
         why = f"; {one['why']}" if one["why"] else ""
         lines.append("[red]✗[/] " + escape(f"{one['name']}: expected {one['expected']}, found {one['found']}{why}"))

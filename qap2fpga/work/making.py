@@ -138,7 +138,7 @@ def _csynth(project: HlsProject, request: Request, network: IntegerNetwork, opti
 
 
 def _accuracy(network: IntegerNetwork, kind: str, arrays: dict[str, np.ndarray]) -> Stored | None:
-    """Accuracy on the recorded vectors, from what leaves the chip; the simulation proves that this is it."""
+    """Accuracy on the recorded vectors, from what leaves the chip; the simulation compares that with this."""
     labels = arrays.get("labels")
     if labels is None or network.outputs == 1 or not len(labels):
         return None

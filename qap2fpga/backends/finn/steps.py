@@ -71,7 +71,7 @@ def to_finn(model: ModelWrapper, recipe: Recipe) -> ModelWrapper:
 
 
 def streamline(model: ModelWrapper, recipe: Recipe) -> ModelWrapper:
-    """Nothing is left to move, so this proves that the graph is already what FINN streamlines to."""
+    """Nothing is left to move, so this shows that the graph is already what FINN streamlines to."""
     return _apply(model, Streamline(), InferDataLayouts(), *_tidy())
 
 

@@ -10,6 +10,7 @@ from itertools import combinations, pairwise
 
 from qap2fpga.board import Board
 from qap2fpga.design import Check, Stage
+from qap2fpga.report import show
 from qap2fpga.report.imported.designs import STAGES, ImportedDesign, same_part
 from qap2fpga.report.imported.folder import Found, Skipped
 from qap2fpga.synth.reports.result import Cells, Parsed, total
@@ -26,6 +27,7 @@ SCOPES = {
     "finn-post-synth-resources": "with the shell",
     "finn-ooc-synth-and-timing": "out of context",
 }
+NO_SIMULATION = "there is no report of a simulation"
 PARTIAL = ("utilization-accelerator", "finn-estimate-layer-resources-hls")
 WHY = {
     (Stage.HLS, Stage.SYNTHESIS): "an HLS tool estimates before any logic is optimised: never take one for the other",
@@ -114,7 +116,7 @@ def _agreement(design: ImportedDesign) -> Iterator[Check]:
         name = f"{what} of all {stage} reports agree" + (f" ({counted})" if counted else "")
         paths = ", ".join(str(one.path) for one in together)
         found = "; ".join(dict.fromkeys(apart)) or f"{len(together)} reports agree"
-        yield Check(name, "one number for one thing", found, not apart,
+        yield Check.of(name, "one number for one thing", found, not apart,
                     f"{paths}: one is of another run, or was edited" if apart else "")  # fmt: skip
 
 
@@ -146,7 +148,7 @@ def _copied_estimate(design: ImportedDesign) -> Iterator[Check]:
             if mine is None or theirs is None or not mine.lut or not mine.ff:
                 continue
             if (mine.lut, mine.ff) == (theirs.lut, theirs.ff):
-                yield Check(f"{other.path.name} was measured", "numbers of its own stage",
+                yield Check.of(f"{other.path.name} was measured", "numbers of its own stage",
                             f"LUT {mine.lut:,} and FF {mine.ff:,}, exactly those of C synthesis", False,
                             f"{one.path} and {other.path}: an estimate was taken for a measurement")  # fmt: skip
 
@@ -154,16 +156,19 @@ def _copied_estimate(design: ImportedDesign) -> Iterator[Check]:
 def _clock(design: ImportedDesign) -> Iterator[Check]:
     last = last_with_clock(design)
     if last is None or last.target_ns is None or last.period_ns is None:
+        yield Check.not_run("clock met", show.DASH, "no report states both the clock asked for and the one reached")
         return
     met = last.period_ns <= last.target_ns + ROUNDING_NS
     frequency = f"{last.period_ns:g} ns, {1000 / last.period_ns:.0f} MHz" if last.period_ns else "0 ns"
     why = "" if met else "a slower clock, another strategy or more pipeline stages"
-    yield Check(f"clock met ({last.stage})", f"{last.target_ns:g} ns", frequency, met, why)
+    yield Check.of(f"clock met ({last.stage})", f"{last.target_ns:g} ns", frequency, met, why)
 
 
 def _cycles(design: ImportedDesign) -> Iterator[Check]:
     """What simulation measured against what the tool said before."""
     measured = [one for one in design.reports if one.parsed.stage is None and one.parsed.latency_max is not None]
+    if not measured:
+        yield Check.not_run("latency by simulation", show.DASH, NO_SIMULATION)
     said: dict[tuple[int, int], Found] = {}
     for one in design.reports:
         if one.parsed.stage in (Stage.ESTIMATE, Stage.HLS) and one.parsed.latency_max is not None:
@@ -176,24 +181,28 @@ def _cycles(design: ImportedDesign) -> Iterator[Check]:
             expected = f"{low:,} to {high:,} cycles" if low != high else f"{high:,} cycles"
             passed = low <= found <= high
             why = "" if passed else f"{one.path} and {other.path}: the interfaces wait, or it is another design"
-            yield Check(f"latency by simulation ({one.path.name})", expected, f"{found:,} cycles", passed, why)
+            yield Check.of(f"latency by simulation ({one.path.name})", expected, f"{found:,} cycles", passed, why)
 
 
 def _simulated(design: ImportedDesign) -> Iterator[Check]:
+    if all(one.parsed.status is None for one in design.reports):
+        yield Check.not_run("co-simulation", "Pass", NO_SIMULATION)
     for one in design.reports:
         if one.parsed.status is not None:
             passed = one.parsed.status.lower() == "pass"
-            yield Check(f"co-simulation ({one.path.name})", "Pass", one.parsed.status, passed,
+            yield Check.of(f"co-simulation ({one.path.name})", "Pass", one.parsed.status, passed,
                         "" if passed else "the RTL does not do what the C++ does")  # fmt: skip
 
 
 def _part(design: ImportedDesign, beside: list[ImportedDesign], board: Board | None) -> Iterator[Check]:
     if board is not None and design.part is not None:
         same = same_part(design.part, board.part)
-        yield Check(f"made for {board.name}", board.part, design.part, same, "" if same else "give the right --board")
+        yield Check.of(
+            f"made for {board.name}", board.part, design.part, same, "" if same else "give the right --board"
+        )
     for other in beside:
         if (other.root, other.top, other.variant) == (design.root, design.top, design.variant):
-            yield Check("one part in one project", str(design.part), str(other.part), False,
+            yield Check.of("one part in one project", str(design.part), str(other.part), False,
                         f"{other.reports[0].path}: a report of the same top for another part")  # fmt: skip
 
 
@@ -207,8 +216,8 @@ def _identical(design: ImportedDesign, beside: list[ImportedDesign]) -> Iterator
         ]  # fmt: skip
         if same:
             one, copy = same[0]
-            yield Check(f"differs from {other.name}", "other numbers", f"the same in {one.path} and {copy.path}", False,
-                        "one report was copied, or both are of one design")  # fmt: skip
+            found, why = f"the same in {one.path} and {copy.path}", "one report was copied, or both are of one design"
+            yield Check.of(f"differs from {other.name}", "other numbers", found, False, why)
 
 
 def _numbers(parsed: Parsed) -> tuple[object, ...]:
@@ -221,7 +230,9 @@ def _numbers(parsed: Parsed) -> tuple[object, ...]:
 def _readable(skipped: Iterable[Skipped]) -> Iterator[Check]:
     for one in skipped:
         if one.broken:
-            yield Check(f"{one.path.name} can be read", "a whole report", "refused", False, f"{one.path}: {one.reason}")
+            yield Check.of(
+                f"{one.path.name} can be read", "a whole report", "refused", False, f"{one.path}: {one.reason}"
+            )
 
 
 def ratios(design: ImportedDesign) -> list[dict[str, object]]:

@@ -132,11 +132,14 @@ def _over(report: Stored) -> str:
 def _fits_board(report: Stored) -> list[Check]:
     """Whether the part is large enough. C synthesis can not tell: it states several times what synthesis finds."""
     use, over = report["fits"], _over(report)
-    if use is None or use["stage"] == Stage.HLS:
-        return []
+    name = f"fits {report['board']['name']}"
+    if use is None:
+        why = "no report counts the cells, or none states the part's size"
+        return [Check.not_run(name, "within the part", why)]
+    if use["stage"] == Stage.HLS:
+        return [Check.not_run(name, "within the part", "C synthesis states several times what synthesis finds")]
     why = "a larger part, or a smaller network or another folding" if over else ""
-    name = f"fits {report['board']['name']} ({use['stage']})"
-    return [Check(name, "within the part", over or "fits", not over, why)]
+    return [Check.of(f"{name} ({use['stage']})", "within the part", over or "fits", not over, why)]
 
 
 def _too_large_for_hls(report: Stored) -> list[str]:
