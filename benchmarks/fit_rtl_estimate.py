@@ -21,13 +21,13 @@ from scipy.optimize import nnls
 
 from qap2fpga import board as boards
 from qap2fpga.backends.rtl import estimate, layer, requant, solver
-from qap2fpga.backends.rtl.circuit import Circuit, Wire
-from qap2fpga.backends.rtl.layer import Module, finish
+from qap2fpga.backends.rtl.circuit import Circuit
+from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.design import Design, Resources, Stream
 from qap2fpga.lower import formcost
 from qap2fpga.lower.forms import Form, Target
 from qap2fpga.lower.requantize import candidates, cheapest
-from qap2fpga.network import DenseLayer, Step
+from qap2fpga.network import DenseLayer, Step, width
 from qap2fpga.synth import yosys
 
 BOARD = boards.load("pynq-z2")
@@ -98,12 +98,11 @@ def form_runs(folder: Path, rng: np.random.Generator, channels: int) -> dict[str
         best = cheapest(target, formcost.load().luts, f"channel {number}")
         for form in [best, *others(target, best, rng)]:
             circuit = Circuit(1000.0, delays)
-            x = Wire("i0", target.low, target.high)
-            circuit.lines.append(f"  wire [{x.bits - 1}:0] i0 = x;")
+            (x,) = circuit.inputs([(target.low, target.high)])
             result = requant.build(circuit, form, x)
-            modules.append(finish(f"form{len(modules)}", circuit, [result], x.bits))
+            modules.append(Module(f"form{len(modules)}", circuit.netlist([result]), 0))
             chosen.append((form, target))
-    parts = measured(modules, [Wire("", one.low, one.high).bits for _, one in chosen], folder)
+    parts = measured(modules, [width(one.low, one.high) for _, one in chosen], folder)
     runs = defaultdict(list)
     for (form, target), part in zip(chosen, parts, strict=True):
         runs[type(form).__name__.lower()].append(Run(formcost.features(form, target), part.lut or 0))
@@ -156,8 +155,8 @@ def measured(modules: list[Module], inputs: list[int], folder: Path) -> list[Res
     folder.mkdir(parents=True)
     ports, body = ["input wire ap_clk", "input wire move"], []
     for number, (module, bits) in enumerate(zip(modules, inputs, strict=True)):
-        (folder / f"{module.name}.v").write_text(module.text)
-        outputs = sum(Wire("", low, high).bits for low, high in module.outputs)
+        (folder / f"{module.name}.v").write_text(module.verilog())
+        outputs = sum(width(low, high) for low, high in module.outputs)
         ports += [f"input wire [{bits - 1}:0] x{number}", f"output wire [{outputs - 1}:0] y{number}"]
         body.append(f"{module.name} u{number} (.ap_clk(ap_clk), .move(move), .x(x{number}), .y(y{number}));")
     (folder / "parts.v").write_text("module parts (" + ", ".join(ports) + ");\n" + "\n".join(body) + "\nendmodule\n")

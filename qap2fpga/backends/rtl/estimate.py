@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from qap2fpga.backends.rtl import cells
 from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.layer import Module
+from qap2fpga.backends.rtl.netlist.count import expected
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.board import FAMILIES, Board
 from qap2fpga.errors import QapError
@@ -59,7 +59,7 @@ def module(made: Module, forms: list[Form] | None, targets: list[Target]) -> dic
     """
     coefficients = load()
     price = formcost.load().luts
-    held = asdict(cells.expected(made.text))
+    held = asdict(expected(made.netlist))
     registers = held.pop("flip_flops")
     requantizers = sum(price(form, wanted) for form, wanted in zip(forms or [], targets, strict=True))
     luts = round(coefficients.adder_bit * made.adder_bits + requantizers) + held["shift_registers"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One layer as one Verilog module: adders, then every channel's requantizer."""
+"""One layer as one module: adders, then every channel's requantizer."""
 
 from __future__ import annotations
 
@@ -9,23 +9,37 @@ import numpy as np
 
 from qap2fpga.backends.rtl import requant
 from qap2fpga.backends.rtl.adders import AdderGraph, Output
-from qap2fpga.backends.rtl.circuit import Circuit, Delays, Wire, extended, sliced
+from qap2fpga.backends.rtl.circuit import Circuit, Delays
+from qap2fpga.backends.rtl.netlist import verilog
+from qap2fpga.backends.rtl.netlist.cells import Complement, Netlist
+from qap2fpga.backends.rtl.netlist.wiring import Concat, Constant, Wire, extended, sliced, zeros
 from qap2fpga.lower.forms import Form, Target
 from qap2fpga.network import DenseLayer, Logits, Step, width
+
+ZERO = Constant(0, 1, "b")
 
 
 @dataclass(frozen=True)
 class Module:
-    """One generated module: `outputs` are (low, high) of its lanes; `stages` register stages deep.
-
-    `adder_bits` are those of the weights' adders alone, without the requantizers.
-    """
+    """One generated module. `adder_bits` are those of the weights' adders alone, without the requantizers."""
 
     name: str
-    text: str
-    outputs: tuple[tuple[int, int], ...]
-    stages: int
+    netlist: Netlist
     adder_bits: int
+
+    @property
+    def outputs(self) -> tuple[tuple[int, int], ...]:
+        """(low, high) of the lanes."""
+        return tuple((wire.low, wire.high) for wire in self.netlist.outputs)
+
+    @property
+    def stages(self) -> int:
+        """How many register stages deep."""
+        return self.netlist.stages
+
+    def verilog(self) -> str:
+        """Return the text."""
+        return verilog.module(self.name, self.netlist)
 
 
 def falls(layer: DenseLayer, channel: int, output: Output) -> bool:
@@ -77,13 +91,7 @@ def build(
     Without `forms` accumulators come out.
     """
     circuit = Circuit(clock_ns, delays)
-    nodes: list[Wire] = []
-    at = 0
-    for index, (low, high) in enumerate(lanes):
-        wire = Wire(f"i{index}", low, high)
-        circuit.lines.append(f"  wire [{wire.bits - 1}:0] i{index} = x[{at + wire.bits - 1}:{at}];  // {low}..{high}")
-        at += wire.bits
-        nodes.append(wire)
+    nodes = circuit.inputs(lanes)
     lows, highs = (np.array(ends, np.int64) for ends in zip(*lanes, strict=True))
     reach = graph.ranges(lows, highs)
     circuit.comment(f"{len(graph.adders)} adders for {layer.nonzeros} weights that are not zero")
@@ -104,7 +112,8 @@ def build(
         )
     if forms is None:
         matrix_bits = circuit.adder_bits
-    return finish(name, circuit, [narrowed(*pair) for pair in zip(results, results_in, strict=True)], at, matrix_bits)
+    ends = [narrowed(*pair) for pair in zip(results, results_in, strict=True)]
+    return Module(name, circuit.netlist(ends), matrix_bits)
 
 
 def _whole(circuit: Circuit, node: Wire, output: Output) -> Wire:
@@ -112,56 +121,37 @@ def _whole(circuit: Circuit, node: Wire, output: Output) -> Wire:
     if output.shift >= 0:
         return node
     low, high = node.low >> -output.shift, node.high >> -output.shift
-    text = sliced(node, -output.shift, width(low, high))
-    return circuit.define(text, low, high, node.stage, node.ready)
+    return circuit.wiring(sliced(node, -output.shift, width(low, high)), low, high, node.stage, node.ready)
 
 
 def narrowed(wire: Wire, reach: tuple[int, int]) -> Wire:
-    """`wire`, known to lie in `reach`: a part-select of its name if that takes fewer bits."""
-    known = Wire(wire.name, *reach, wire.stage, wire.ready)
+    """`wire`, known to lie in `reach`: fewer of its bits if that takes fewer."""
+    known = Wire(wire.net, *reach, wire.stage, wire.ready)
     if known.bits > wire.bits:
         raise AssertionError(f"{wire} can not hold {reach}")
     return known
 
 
-def finish(name: str, circuit: Circuit, results: list[Wire], inputs: int, matrix_bits: int = 0) -> Module:
-    """Bring all results to one stage, behind registers, and write the module."""
-    stages = max(wire.stage for wire in results) + 1
-    placed = [circuit.at(wire, stages) for wire in results]
-    total = sum(wire.bits for wire in placed)
-    outputs = ", ".join(wire.name for wire in reversed(placed))
-    text = circuit.verilog(
-        name,
-        [f"input  wire [{inputs - 1}:0]  x"],
-        [f"output wire [{total - 1}:0]  y"],
-        [f"  assign y = {{{outputs}}};"],
-    )
-    lanes = tuple((wire.low, wire.high) for wire in placed)
-    return Module(name, text, lanes, stages, matrix_bits)
-
-
 def complement(circuit: Circuit, wire: Wire) -> Wire:
     """`~wire`, that is -wire - 1; it costs nothing, since the LUTs behind it absorb it."""
     low, high = -wire.high - 1, -wire.low - 1
-    bits = Wire("", low, high).bits
-    return circuit.define(f"~{extended(wire, bits)[0]}", low, high, wire.stage, wire.ready)
+    return circuit.put(Complement(circuit.new(low, high, wire.stage, wire.ready), extended(wire, width(low, high))))
 
 
 def _accumulator(circuit: Circuit, node: Wire, output: Output) -> Wire:
     """The accumulator itself, from its node."""
     if not output.factor:
-        return circuit.define("1'b0", 0, 0, node.stage, 0.0)
+        return circuit.wiring(ZERO, 0, 0, node.stage, 0.0)
     wire = node
     for shift in _digits(output.factor):
         wire = circuit.add(wire, node, shift, 1, 1) if shift else wire
     if output.sign < 0:
-        zero = circuit.define("1'b0", 0, 0, wire.stage, 0.0)
+        zero = circuit.wiring(ZERO, 0, 0, wire.stage, 0.0)
         wire = circuit.add(zero, wire, 0, 1, -1)
     if output.shift > 0:
         low, high = wire.low << output.shift, wire.high << output.shift
-        bits = Wire("", low, high).bits
-        text = f"{{{extended(wire, bits - output.shift)[0]}, {output.shift}'d0}}"
-        wire = circuit.define(text, low, high, wire.stage, wire.ready)
+        vector = Concat((extended(wire, width(low, high) - output.shift), zeros(output.shift)))
+        wire = circuit.wiring(vector, low, high, wire.stage, wire.ready)
     return wire
 
 
@@ -181,4 +171,4 @@ def describe(form: Form) -> str:
     return f"({slope.removeprefix('+ ')}) >> {form.shift}{segments}"  # type: ignore[union-attr]
 
 
-__all__ = ["Module", "build", "complement", "describe", "falls", "finish", "target"]
+__all__ = ["Module", "build", "complement", "describe", "falls", "target"]

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A channel's form (`lower/forms.py`) as Verilog."""
+"""A channel's form (`lower/forms.py`) as cells."""
 
 from __future__ import annotations
 
-from qap2fpga.backends.rtl.circuit import Circuit, Wire, literal, shifted, sliced
+from qap2fpga.backends.rtl.circuit import Circuit
+from qap2fpga.backends.rtl.netlist import wiring
+from qap2fpga.backends.rtl.netlist.cells import Compare, Limit, Sum
+from qap2fpga.backends.rtl.netlist.wiring import Concat, Slice, Wire, literal, shifted, sliced
 from qap2fpga.lower.forms import Constant, Form, Piecewise, Search, Table
 from qap2fpga.network import width
 
@@ -11,28 +14,14 @@ from qap2fpga.network import width
 def build(circuit: Circuit, form: Form, x: Wire) -> Wire:
     """The wire that holds `form` of `x`."""
     if isinstance(form, Constant):
-        return circuit.logic([x], literal(form.value, width(form.value, form.value)), form.value, form.value)
+        _, stage, ready = circuit.place([x], circuit.delays.lut)
+        vector = literal(form.value, width(form.value, form.value))
+        return circuit.wiring(vector, form.value, form.value, stage, ready)
     if isinstance(form, Table):
         return _table(circuit, form, x)
     if isinstance(form, Search):
         return _search(circuit, form, x)
     return _piecewise(circuit, form, x)
-
-
-def at_least(name: str, bits: int, signed: bool, constant: int) -> str:
-    """A Verilog expression of single bits for `name >= constant`, which maps to few LUTs and no carry chain."""
-    text = "1'b1"
-    pattern = constant & ((1 << bits) - 1)
-    for bit in range(bits):
-        one = f"{name}[{bit}]"
-        wanted = pattern >> bit & 1
-        if signed and bit == bits - 1:
-            one, wanted = f"~{one}", 1 - wanted
-        if wanted:
-            text = one if text == "1'b1" else f"({one} & {text})"
-        elif text != "1'b1":
-            text = f"({one} | {text})"
-    return text
 
 
 def levels(inputs: int) -> int:
@@ -42,7 +31,6 @@ def levels(inputs: int) -> int:
 
 def _table(circuit: Circuit, form: Table, x: Wire) -> Wire:
     low, high = min(form.results), max(form.results)
-    bits = width(low, high)
     size = 1 << x.bits
     # The table is addressed by x as it lies on the wire; x that can not occur take the nearest entry.
     entries = []
@@ -50,41 +38,39 @@ def _table(circuit: Circuit, form: Table, x: Wire) -> Wire:
         value = pattern - size if x.signed and pattern >= size >> 1 else pattern
         entries.append(form.results[min(max(value - form.low, 0), len(form.results) - 1)])
     (placed,), stage, ready = circuit.place([x], levels(x.bits) * circuit.delays.lut)
-    text = circuit.lookup(entries, bits, placed.name)
-    return circuit.define(text, low, high, stage, ready, f"table of {placed.name}")
+    return circuit.table(entries, placed.net, low, high, stage, ready, f"table of {placed.net.name}")
 
 
 def _search(circuit: Circuit, form: Search, x: Wire) -> Wire:
-    found: list[Wire] = []
+    bits: list[Wire] = []
     for bit in reversed(range(form.bits)):
-        known = len(found)
+        known = len(bits)
         constants = [form.thresholds[(prefix << bit + 1) + (1 << bit) - 1] for prefix in range(1 << known)]
         constants = [min(constant, x.high + 1) for constant in constants]
-        found.append(_compare(circuit, x, constants, found))
-    if not form.base and len(found) == 1:
-        return found[0]
-    stage = found[-1].stage
-    names = [circuit.at(wire, stage).name for wire in found]
+        bits.append(_compare(circuit, x, constants, bits))
+    if not form.base and len(bits) == 1:
+        return bits[0]
+    stage, ready = bits[-1].stage, bits[-1].ready
+    number = Concat(tuple(circuit.at(wire, stage).net for wire in bits))
     low, high = form.base, form.base + (1 << form.bits) - 1
-    text = f"{{{', '.join(names)}}}"
-    if form.base:
-        text = f"{literal(form.base, width(low, high))} + {text}"
-    return circuit.define(text, low, high, stage, found[-1].ready)
+    if not form.base:
+        return circuit.wiring(number, low, high, stage, ready)
+    return circuit.put(Sum(circuit.new(low, high, stage, ready), literal(form.base, width(low, high)), number))
 
 
-def _compare(circuit: Circuit, x: Wire, constants: list[int], found: list[Wire]) -> Wire:
-    """`x >= constants[bits found so far]`."""
+def _compare(circuit: Circuit, x: Wire, constants: list[int], above: list[Wire]) -> Wire:
+    """`x >= constants[the bits above]`."""
     bits = width(min(x.low, *constants), max(x.high, *constants))
     if len(constants) == 1:
-        text = at_least("{0}", x.bits, x.signed, constants[0]) if constants[0] <= x.high else "1'b0"
-        return circuit.logic([x], text, 0, 1, levels(x.bits))
-    operands, stage, ready = circuit.place([x, *found], circuit.adder_delay(bits) + circuit.delays.lut)
+        if constants[0] <= x.high:
+            return circuit.at_least(x, constants[0], levels(x.bits))
+        _, stage, ready = circuit.place([x], levels(x.bits) * circuit.delays.lut)
+        return circuit.wiring(wiring.Constant(0, 1, "b"), 0, 1, stage, ready)
+    operands, stage, ready = circuit.place([x, *above], circuit.adder_delay(bits) + circuit.delays.lut)
     value, prefix = operands[0], operands[1:]
-    index = circuit.define_bits("{" + ", ".join(wire.name for wire in prefix) + "}", len(prefix), stage, ready)
-    constant = circuit.define_bits(circuit.lookup(constants, bits, index), bits, stage, ready)
-    if x.signed:
-        return circuit.define(f"$signed({shifted(value, 0, bits)}) >= $signed({constant})", 0, 1, stage, ready)
-    return circuit.define(f"{shifted(value, 0, bits)} >= {constant}", 0, 1, stage, ready)
+    index = circuit.bits(Concat(tuple(wire.net for wire in prefix)), stage, ready)
+    constant = circuit.table(constants, index.net, 0, (1 << bits) - 1, stage, ready)
+    return circuit.put(Compare(circuit.new(0, 1, stage, ready), shifted(value, 0, bits), constant.net, x.signed))
 
 
 def _piecewise(circuit: Circuit, form: Piecewise, x: Wire) -> Wire:
@@ -95,20 +81,17 @@ def _piecewise(circuit: Circuit, form: Piecewise, x: Wire) -> Wire:
     if any(form.offsets):
         delay = circuit.adder_delay(bits) + (circuit.delays.lut if form.bits == 6 else 0)
         (a, value), stage, ready = circuit.place([first, x], delay)
+        top = (1 << bits) - 1
+        offset: wiring.Vector = literal(form.offsets[0] >> drop, bits)
         if form.bits:
-            index = circuit.define_bits(sliced(value, form.bit, form.bits), form.bits, stage, 0.0)
-            table = [offset >> drop for offset in form.offsets]
-            offset = circuit.define_bits(circuit.lookup(table, bits, index), bits, stage, 0.0)
-        else:
-            offset = literal(form.offsets[0] >> drop, bits)
+            index = circuit.bits(sliced(value, form.bit, form.bits), stage, 0.0)
+            offset = circuit.table([one >> drop for one in form.offsets], index.net, 0, top, stage, 0.0).net
         circuit.adder_bits += bits
-        text = f"{sliced(a, drop, bits)} + {offset}"
-        name = circuit.define_bits(circuit.apart(text, bits), bits, stage, ready)
-        result = circuit.define_bits(f"{name}[{bits - 1}:{form.shift - drop}]", form.out_bits, stage, ready)
+        whole = circuit.sum_of_two(sliced(a, drop, bits), offset, False, 0, top, stage, ready)
+        inner = circuit.bits(Slice(whole.net, form.shift - drop, form.out_bits), stage, ready)
     else:
         (value,), stage, ready = circuit.place([first], 0.0)
-        result = circuit.define_bits(sliced(value, form.shift, form.out_bits), form.out_bits, stage, ready)
-    inner = Wire(result, 0, (1 << form.out_bits) - 1, stage, ready)
+        inner = circuit.bits(sliced(value, form.shift, form.out_bits), stage, ready)
     return _limited(circuit, form, x, inner)
 
 
@@ -128,38 +111,33 @@ def _scaled(circuit: Circuit, x: Wire, shift: int) -> Wire:
         return x
     if shift > 0:
         low, high = x.low << shift, x.high << shift
-        text = shifted(x, shift, width(low, high))
+        vector = shifted(x, shift, width(low, high))
     else:
         low, high = x.low >> -shift, x.high >> -shift
-        text = sliced(x, -shift, width(low, high))
-    return circuit.define(text, low, high, x.stage, x.ready)
+        vector = sliced(x, -shift, width(low, high))
+    return circuit.wiring(vector, low, high, x.stage, x.ready)
 
 
 def _cut(circuit: Circuit, wire: Wire, bits: int) -> Wire:
     """The lowest `bits` of `wire`, as an unsigned vector, if it has more."""
-    if wire.bits <= bits:
-        return wire
-    return circuit.define(f"{wire.name}[{bits - 1}:0]", 0, (1 << bits) - 1, wire.stage, wire.ready)
+    return wire if wire.bits <= bits else circuit.bits(Slice(wire.net, 0, bits), wire.stage, wire.ready)
 
 
 def _limited(circuit: Circuit, form: Piecewise, x: Wire, inner: Wire) -> Wire:
     """`inner` between the limits, the constant results outside, and the base on top."""
-    operands, texts = [inner], "{0}"
-    bits = form.out_bits
-    if form.above is not None:
-        high = circuit.logic([x], at_least("{0}", x.bits, x.signed, form.above), 0, 1, levels(x.bits))
-        operands.append(high)
-        texts = f"({{{len(operands) - 1}}} ? {literal(form.top - form.base, bits)} : {texts})"
-    if form.below is not None:
-        inside = circuit.logic([x], at_least("{0}", x.bits, x.signed, form.below), 0, 1, levels(x.bits))
-        operands.append(inside)
-        texts = f"({{{len(operands) - 1}}} ? {texts} : {literal(0, bits)})"
+    limits = [
+        None if limit is None else circuit.at_least(x, limit, levels(x.bits)) for limit in (form.above, form.below)
+    ]
     result = inner
-    if len(operands) > 1:
-        result = circuit.logic(operands, texts, 0, form.top - form.base)
+    if any(limits):
+        placed, stage, ready = circuit.place([inner, *filter(None, limits)], circuit.delays.lut)
+        value, *nets = (wire.net for wire in placed)
+        above, inside = (nets.pop(0) if limit else None for limit in limits)
+        top = literal(form.top - form.base, form.out_bits)
+        result = circuit.put(Limit(circuit.new(0, form.top - form.base, stage, ready), value, inside, above, top))
     if not form.base:
-        return Wire(result.name, 0, max(form.top, 0), result.stage, result.ready)
+        return Wire(result.net, 0, max(form.top, 0), result.stage, result.ready)
     total = width(form.base, form.top)
-    (placed,), stage, ready = circuit.place([result], circuit.adder_delay(total))
-    text = f"{literal(form.base, total)} + {shifted(placed, 0, total)}"
-    return circuit.define(text, form.base, form.top, stage, ready)
+    (offset,), stage, ready = circuit.place([result], circuit.adder_delay(total))
+    out = circuit.new(form.base, form.top, stage, ready)
+    return circuit.put(Sum(out, literal(form.base, total), shifted(offset, 0, total)))

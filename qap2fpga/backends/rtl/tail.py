@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from qap2fpga.backends.rtl.circuit import Circuit, Delays, Wire, extended
-from qap2fpga.backends.rtl.layer import Module, finish
+from qap2fpga.backends.rtl.circuit import Circuit, Delays
+from qap2fpga.backends.rtl.layer import Module
+from qap2fpga.backends.rtl.netlist.cells import Choose, Compare, Level, Sum
+from qap2fpga.backends.rtl.netlist.wiring import Constant, Wire, extended, literal
 from qap2fpga.network import IntegerNetwork, Step, width
 
 
@@ -17,17 +19,12 @@ def build(
     if kind != "class" and not levels:
         return None
     circuit = Circuit(clock_ns, delays)
-    wires, at = [], 0
-    for index, (low, high) in enumerate(lanes):
-        wire = Wire(f"i{index}", low, high)
-        circuit.lines.append(f"  wire [{wire.bits - 1}:0] i{index} = x[{at + wire.bits - 1}:{at}];  // {low}..{high}")
-        at += wire.bits
-        wires.append(wire)
+    wires = circuit.inputs(lanes)
     if levels:
         assert isinstance(activation, Step)
-        return finish("levels", circuit, [_level(circuit, wire, activation) for wire in wires], at)
+        return Module("levels", circuit.netlist([_level(circuit, wire, activation) for wire in wires]), 0)
     # The class is the number of the largest; levels rise with their counts, so counts compare as well.
-    return finish("choose_class", circuit, [_class(circuit, wires)], at)
+    return Module("choose_class", circuit.netlist([_class(circuit, wires)]), 0)
 
 
 def _level(circuit: Circuit, count: Wire, step: Step) -> Wire:
@@ -35,32 +32,34 @@ def _level(circuit: Circuit, count: Wire, step: Step) -> Wire:
     low, high = step.base + step.step * count.low, step.base + step.step * count.high
     bits = width(low, high)
     (placed,), stage, ready = circuit.place([count], 2 * circuit.adder_delay(bits))
-    factor = f"{bits}'d{step.step} * {extended(placed, bits)[0]}" if step.step != 1 else extended(placed, bits)[0]
-    return circuit.define(f"{bits}'h{step.base & ((1 << bits) - 1):x} + {factor}", low, high, stage, ready)
+    out, base, value = circuit.new(low, high, stage, ready), literal(step.base, bits), extended(placed, bits)
+    if step.step == 1:
+        return circuit.put(Sum(out, base, value))
+    return circuit.put(Level(out, base, Constant(step.step, bits, "d"), value))
 
 
 def _class(circuit: Circuit, values: list[Wire]) -> Wire:
     """The index of the largest value, the first of equals, by a tree of comparators."""
     last = len(values) - 1
     bits = width(min(min(wire.low for wire in values), -1), max(wire.high for wire in values))
-    index_bits = width(0, last)
-    entries = [(wire, f"{index_bits}'d{index}", None) for index, wire in enumerate(values)]
-    work: list[tuple[Wire, Wire]] = [(wire, circuit.define(text, 0, last, 0, 0.0)) for wire, text, _ in entries]
+    numbers = [Constant(index, width(0, last), "d") for index in range(len(values))]
+    work = [(wire, circuit.wiring(one, 0, last, 0, 0.0)) for wire, one in zip(values, numbers, strict=True)]
     while len(work) > 1:
-        paired = []
-        for (left, first), (right, second) in zip(work[::2], work[1::2], strict=False):
-            (a, b), stage, ready = circuit.place([left, right], circuit.adder_delay(bits))
-            text = f"$signed({extended(a, bits)[0]}) >= $signed({extended(b, bits)[0]})"
-            wins = circuit.define(text, 0, 1, stage, ready)
-            low, high = max(left.low, right.low), max(left.high, right.high)
-            size = width(low, high)
-            (c, a, b), stage, ready = circuit.place([wins, left, right], circuit.delays.lut)
-            best = circuit.define(
-                f"{c.name} ? {extended(a, size)[0]} : {extended(b, size)[0]}", low, high, stage, ready
-            )
-            index = circuit.logic([wins, first, second], "{0} ? {1} : {2}", 0, last)
-            paired.append((best, index))
+        paired = [_larger(circuit, *pair, bits) for pair in zip(work[::2], work[1::2], strict=False)]
         if len(work) % 2:
             paired.append(work[-1])
         work = paired
     return work[0][1]
+
+
+def _larger(circuit: Circuit, left: tuple[Wire, Wire], right: tuple[Wire, Wire], bits: int) -> tuple[Wire, Wire]:
+    """The larger of two (value, index), the left one of equals; they are compared in `bits` bits."""
+    (a, b), stage, ready = circuit.place([left[0], right[0]], circuit.adder_delay(bits))
+    wins = circuit.put(Compare(circuit.new(0, 1, stage, ready), extended(a, bits), extended(b, bits), signed=True))
+    low, high = max(left[0].low, right[0].low), max(left[0].high, right[0].high)
+    size = width(low, high)
+    (c, a, b), stage, ready = circuit.place([wins, left[0], right[0]], circuit.delays.lut)
+    best = circuit.put(Choose(circuit.new(low, high, stage, ready), c.net, extended(a, size), extended(b, size)))
+    (c, a, b), stage, ready = circuit.place([wins, left[1], right[1]], circuit.delays.lut)
+    low, high = min(left[1].low, right[1].low), max(left[1].high, right[1].high)
+    return best, circuit.put(Choose(circuit.new(low, high, stage, ready), c.net, a.net, b.net))

@@ -7,9 +7,11 @@ not taken, so it needs no buffer and its latency is a constant number of cycles.
 
 from __future__ import annotations
 
-from qap2fpga.backends.rtl.circuit import Wire, extended
 from qap2fpga.backends.rtl.layer import Module
+from qap2fpga.backends.rtl.netlist.verilog import vector
+from qap2fpga.backends.rtl.netlist.wiring import Net, Wire, extended
 from qap2fpga.design import Probe, Stream
+from qap2fpga.network import width
 
 TOP = "rtl_design"
 
@@ -42,7 +44,7 @@ def top(modules: list[Module], source: Stream, sink: Stream) -> str:
     ]
     data = f"in0_TDATA[{used - 1}:0]"
     for index, module in enumerate(modules):
-        bits = sum(Wire("", low, high).bits for low, high in module.outputs)
+        bits = sum(width(low, high) for low, high in module.outputs)
         lines.append(f"  wire [{bits - 1}:0]  s{index};")
         lines.append(f"  {module.name} u_{module.name} (.ap_clk(ap_clk), .move(move), .x({data}), .y(s{index}));")
         data = f"s{index}"
@@ -54,7 +56,7 @@ def probes(modules: list[Module], stage: str) -> tuple[Probe, ...]:
     found, cycles = [], 0
     for index, module in enumerate(modules):
         cycles += module.stages
-        lanes = tuple((wire.bits, wire.signed) for wire in (Wire("", low, high) for low, high in module.outputs))
+        lanes = tuple((wire.bits, wire.signed) for wire in module.netlist.outputs)
         last = index == len(modules) - 1
         found.append(Probe(index, stage if last else "activation", f"u_{module.name}.y", lanes, cycles=cycles))
     return tuple(found)
@@ -64,11 +66,11 @@ def _outputs(module: Module, index: int, sink: Stream) -> list[str]:
     """Every lane of the last module at the stream's common width."""
     lines, names, at = [], [], 0
     for lane, (low, high) in enumerate(module.outputs):
-        bits = Wire("", low, high).bits
-        wire = Wire(f"o{lane}", low, high)
+        bits = width(low, high)
+        wire = Wire(Net(f"o{lane}", bits), low, high)
         lines.append(f"  wire [{bits - 1}:0]  o{lane} = s{index}[{at + bits - 1}:{at}];")
         # In a signed stream an unsigned lane is extended with zeros: its own range says so.
-        names.append(extended(wire, sink.bits)[0])
+        names.append(vector(extended(wire, sink.bits)))
         at += bits
     padding = sink.beat_bits - sink.lanes * sink.bits
     parts = [f"{padding}'d0"] * bool(padding) + list(reversed(names))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What synthesis will make of a module, read off its Verilog bit by bit, before any synthesis.
+"""What synthesis will make of a netlist, counted bit by bit before any synthesis.
 
 Four things make flip-flops fewer than declared bits: bits that nobody reads go; constants need none; a bit that is held
 under two names is held once; and three and more registers in a row, with nobody reading in between, become one shift
@@ -14,7 +14,8 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import pairwise
 
-from qap2fpga.backends.rtl.text import COMPARED, Bit, Module
+from qap2fpga.backends.rtl.netlist.bits import Bit, Bits, Carry, Column, adds
+from qap2fpga.backends.rtl.netlist.cells import Compare, Netlist
 
 # Yosys' xilinx_srl makes a shift register of so many registers in a row, and not of fewer.
 SHORTEST_SHIFT = 3
@@ -42,16 +43,16 @@ class Cells:
 
 
 @lru_cache(maxsize=64)
-def expected(text: str) -> Cells:
-    """What is left of the module that `text` describes, as `Circuit.verilog` writes it. Boards may share one."""
-    module = Module(text)
+def expected(netlist: Netlist) -> Cells:
+    """Return what is left of the module. Boards may share one."""
+    module = Bits(netlist)
     read: dict[Bit, set[int]] = defaultdict(set)
     for source, delay in module.read():
         read[source].add(delay)
     flip_flops = shift_registers = 0
-    for source, delays in read.items():
+    for (driver, _), delays in read.items():
         # The flip-flop behind a choice of a constant takes the constant by its reset, so it can not be shifted in.
-        begin = 1 if any(delays) and module.chooses(source) else 0
+        begin = 1 if any(delays) and driver and module.chooses(driver) else 0
         flip_flops += begin
         for first, last in pairwise([begin, *sorted(delay for delay in delays if delay > begin)]):
             if last - first >= SHORTEST_SHIFT:
@@ -65,48 +66,59 @@ def expected(text: str) -> Cells:
 class _Luts:
     """What is read of a module, covered with LUTs: logic that one LUT's inputs suffice for is part of what reads it."""
 
-    def __init__(self, module: Module, read: dict[Bit, set[int]]) -> None:
+    def __init__(self, module: Bits, read: dict[Bit, set[int]]) -> None:
         self.module = module
-        self.sums: dict[str, int] = defaultdict(int)
-        for name, place in read:
-            if module.operands_of_sum(name):
-                wide = len(module.addends(name)[0]) if COMPARED in module.values[name] else place + 1
-                self.sums[name] = max(self.sums[name], wide)
-        bits = [bit for bit in read if bit[0] not in self.sums]
-        bits += [(name, place) for name, top in self.sums.items() for place in range(module.passed_by(name), top)]
-        self.kinds = {bit: self._kind(*bit) for bit in bits if bit[0] in self.sums}
-        self.inputs = {bit: module.inputs(*bit) for bit in bits}
+        # How many bits of each carry chain are needed.
+        chains: dict[Carry, int] = defaultdict(int)
+        bits: list[Bit] = []
+        for bit in read:
+            cell = module.carry(bit[0])
+            if cell is None:
+                bits.append(bit)
+            else:
+                wide = len(module.addends(cell)[0]) if isinstance(cell, Compare) else bit[1] + 1
+                chains[cell] = max(chains[cell], wide)
+        self.kinds: dict[Bit, str] = {}
+        for cell, top in chains.items():
+            places: list[Bit] = [(cell.out.net, place) for place in range(module.passed_by(cell), top)]
+            self.kinds |= {bit: self._kind(cell, bit[1]) for bit in places}
+        bits += self.kinds
+        self.inputs: dict[Bit, list[tuple[Bit, int]]] = {
+            (driver, place): module.inputs(driver, place) for driver, place in bits if driver
+        }
         # A bit with a register behind it, or with two readers, is a LUT's or a chain's output.
         readers = Counter(bit for inputs in self.inputs.values() for bit, _ in set(inputs))
         self.inner = {
             bit for bit, count in readers.items()
-            if count == 1 and read[bit] == {0} and bit[0] not in self.sums and self.inputs[bit]
+            if count == 1 and read[bit] == {0} and not module.carry(bit[0]) and self.inputs[bit]
         }  # fmt: skip
-        self.inner -= {bit for bit, _ in map(module.source, module.bits(module.output))}
+        self.inner -= {bit for bit, _ in module.output()}
         self.absorbed: set[Bit] = set()
         self.leaves = {bit: self._leaves(bit) for bit in bits}
 
     def counts(self) -> dict[str, int]:
-        """LUTs by kind, as `Cells` names them."""
-        found = {one.name: 0 for one in fields(Cells) if one.name not in ("flip_flops", "shift_registers")}
+        """Return LUTs by kind, as `Cells` names them."""
+        total = {one.name: 0 for one in fields(Cells) if one.name not in ("flip_flops", "shift_registers")}
         chains: dict[str, set[tuple[frozenset[tuple[Bit, int]], bool]]] = defaultdict(set)
         for bit, leaves in self.leaves.items():
-            if bit[0] in self.sums:
+            driver = bit[0]
+            cell = self.module.carry(driver)
+            if cell:
                 # Where signs are extended, the same LUT serves several places.
-                chains[self.kinds[bit]].add((frozenset(self.inputs[bit]), " + " in self.module.values[bit[0]]))
-            elif bit not in self.absorbed and len(leaves) > 1:
-                if bit[0].endswith("]"):
-                    found["table_luts"] += 1 << max(0, len(leaves) - INPUTS)
+                chains[self.kinds[bit]].add((frozenset(self.inputs[bit]), adds(cell)))
+            elif driver and bit not in self.absorbed and len(leaves) > 1:
+                if isinstance(driver, Column):
+                    total["table_luts"] += 1 << max(0, len(leaves) - INPUTS)
                 else:
-                    kind = "choice_luts" if self.module.chooses(bit) else "logic_luts"
-                    found[kind] += -(-(len(leaves) - 1) // (INPUTS - 1))
-        return found | {kind: len(places) for kind, places in chains.items() if kind in found}
+                    kind = "choice_luts" if self.module.chooses(driver) else "logic_luts"
+                    total[kind] += -(-(len(leaves) - 1) // (INPUTS - 1))
+        return total | {kind: len(places) for kind, places in chains.items() if kind in total}
 
     def _leaves(self, bit: Bit) -> set[tuple[Bit, int]]:
-        """What the LUT of `bit` reads; marks what it takes in as absorbed."""
+        """Return what the LUT of `bit` reads; mark what it takes in as absorbed."""
         leaves = set(self.inputs[bit])
-        chain = bit[0] in self.sums
-        if chain and self.kinds[bit] == "carry_bits":
+        kind = self.kinds.get(bit)
+        if kind == "carry_bits":
             return leaves
         for source, delay in self.inputs[bit]:
             if delay or source not in self.inner:
@@ -115,18 +127,17 @@ class _Luts:
             if len(wider) <= INPUTS:
                 leaves = wider
                 self.absorbed.add(source)
-                if chain:
+                if kind:
                     # The other operand goes to the carry chain as it is.
                     break
         return leaves
 
-    def _kind(self, name: str, place: int) -> str:
-        """What bit `place` of a sum is, by which of the operands are constant there."""
-        ends = [self.module.source(operand[place])[0] for operand in self.module.addends(name)]
-        constants = [one[1] for one in ends if not one[0]]
+    def _kind(self, cell: Carry, place: int) -> str:
+        """Return what bit `place` of a carry chain is, by which of the operands are constant there."""
+        ends = [self.module.source(operand[place])[0] for operand in self.module.addends(cell)]
+        constants = [value for driver, value in ends if driver is None]
         if not constants:
-            return "compared_bits" if COMPARED in self.module.values[name] else "sum_bits"
+            return "compared_bits" if isinstance(cell, Compare) else "sum_bits"
         if len(constants) == 2:
             return "constant"
-        added = " + " in self.module.values[name]
-        return "carry_bits" if constants[0] != added else "inverted_bits"
+        return "carry_bits" if constants[0] != adds(cell) else "inverted_bits"
