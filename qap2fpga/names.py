@@ -17,6 +17,7 @@ from typing import Any
 # A longer name is shown by its ends.
 LONGEST, HEAD, TAIL = 80, 40, 16
 LONGEST_IDENTIFIER = 40
+LONGEST_LINE = 1000
 # Controls, format characters (which turn the direction of text, or are invisible), surrogates, private and unassigned
 # characters, and the separators of lines and paragraphs.
 HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -60,6 +61,18 @@ def printable(text: str) -> str:
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     return "".join(_escaped(letter) for letter in text)
+
+
+def message(text: str) -> str:
+    """`text` for people, hidden characters as escapes; a line that is too long for anybody is shown by its ends."""
+    lines = printable(text).split("\n")
+    return "\n".join(line if len(line) <= LONGEST_LINE else f"{line[:600]}… …{line[-300:]}" for line in lines)
+
+
+def indented(text: str) -> str:
+    """`text` as one message on a terminal: no further line of it looks like another message."""
+    first, *more = message(text).split("\n")
+    return "\n".join([first, *(f"  {line.removeprefix('  ')}" for line in more)])
 
 
 def cell(value: Any) -> Any:
