@@ -44,6 +44,9 @@ FAMILIES = {
 PINS = ("clk", "uart_rx", "uart_tx")
 HOLD_HIGH = "hold_high"
 
+# Names as the vendors make them.
+PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+BOARD_PART = re.compile(r"[A-Za-z0-9._:-]*")
 # Keys that a board file may leave out.
 OPTIONAL = ("board_part",)
 
@@ -114,6 +117,10 @@ def _parse(content: Any, path: Path) -> Board:
         if not good or (kind == "int" and not isinstance(value, int)) or isinstance(value, bool):
             wanted = {"str": "a text", "int": "a whole number above 0", "float": "a number above 0"}[kind]
             raise QapError(f"{path}: {key} is {value!r}", f"it must be {wanted}")
+    for key, pattern in (("part", PART), ("board_part", BOARD_PART)):
+        # AMD's tools and nextpnr are told these.
+        if key in content and not pattern.fullmatch(content[key]):
+            raise QapError(f"{path}: {key} is {content[key]!r}", "it must be the name that the tools know it by")
     if content["family"] not in FAMILIES:
         raise QapError(f"{path}: unknown family '{content['family']}'", nearest(content["family"], FAMILIES))
     pins = _pins(path.with_suffix(".lpf")) if content["family"] == ECP5 else ""

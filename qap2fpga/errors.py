@@ -10,6 +10,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from qap2fpga.names import message
+
 
 class QapError(Exception):
     """The input or the machine does not allow this; printed without a traceback."""
@@ -18,8 +20,8 @@ class QapError(Exception):
 
     def __init__(self, what: str, cure: str = "") -> None:
         super().__init__(what)
-        self.what = what
-        self.cure = cure
+        self.what = message(what)
+        self.cure = message(cure)
 
     def __str__(self) -> str:
         return f"{self.what}\n  {self.cure}" if self.cure else self.what

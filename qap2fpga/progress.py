@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from qap2fpga.terminal import Terminal
 
 
 class Progress:
@@ -19,9 +20,9 @@ class Progress:
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
         # The real standard error, also while a stage silences a library that writes to it.
-        self.console = Console(file=sys.stderr, quiet=quiet)
+        self.console = Terminal(file=sys.stderr, quiet=quiet)
         live = self.console.is_terminal and not quiet
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         self.bars = Bars(*columns, console=self.console, transient=True) if live else None
 
     def __enter__(self) -> Progress:
@@ -48,17 +49,17 @@ class Progress:
         try:
             yield say
         except BaseException:
-            self.console.print(f"✗ {name}  {time.monotonic() - begin:.1f} s", highlight=False)
+            self.console.print(f"✗ {name}  {time.monotonic() - begin:.1f} s", highlight=False, markup=False)
             raise
         finally:
             if self.bars and task is not None:
                 self.bars.remove_task(task)
-        self.console.print(f"✓ {name}  {time.monotonic() - begin:.1f} s", highlight=False)
+        self.console.print(f"✓ {name}  {time.monotonic() - begin:.1f} s", highlight=False, markup=False)
 
     def reused(self, name: str) -> None:
         """Say that a stage's result was there already."""
-        self.console.print(f"✓ {name}  already there", highlight=False)
+        self.console.print(f"✓ {name}  already there", highlight=False, markup=False)
 
     def note(self, text: str) -> None:
         """One line for the user."""
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, markup=False)

@@ -23,6 +23,7 @@ from qap2fpga.design import Design, Stream
 from qap2fpga.driver import files, header
 from qap2fpga.driver.layout import layout
 from qap2fpga.driver.stand_in import StandIn
+from qap2fpga.names import identifier
 from qap2fpga.network import InputQuantizer, IntegerNetwork, Step
 from qap2fpga.simulate import dma, reference
 from qap2fpga.simulate.vectors import random_vectors
@@ -248,7 +249,7 @@ def test_the_drivers_words_through_the_hardware(tmp_path, monkeypatch):
 def compiled(folder, name: str, text: str) -> ctypes.CDLL:
     """The functions of the header, with every warning an error."""
     folder.mkdir(parents=True, exist_ok=True)
-    prefix = header.identifier(name)
+    prefix = identifier(name)
     (folder / f"{prefix}.h").write_text(text)
     calls = f"""#include "{prefix}.h"
 int quantize(const float *x, int64_t *q) {{ return {prefix}_quantize(x, q); }}

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qap2fpga import names
 from qap2fpga.checkpoint.spec import Model, Op, QuantSpec
 from qap2fpga.errors import QapError
 
@@ -88,7 +89,8 @@ def parse(
             ops.append(_activation(name, scales[name], activations[seen - 1], signed=False))
         else:
             ops.append(_activation(name, scales[name], input_bits or (activations or weights)[0], signed=True))
-    note = f"architecture worked out from the tensors of {path.name}: {' '.join(op.name for op in ops)}"
+    order = " ".join(names.labels(op.name for op in ops))
+    note = f"architecture worked out from the tensors of {names.shown(path.name)}: {order}"
     return Model(tuple(ops), masks, {"source": path.name}, notes=(note,))
 
 

@@ -25,7 +25,8 @@ with quiet():
     from brevitas.quant import SignedBinaryActPerTensorConst, SignedBinaryWeightPerTensorConst
     from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
 
-from qap2fpga.checkpoint.spec import Model, Op, QuantSpec, check, flat_name
+from qap2fpga import names
+from qap2fpga.checkpoint.spec import Model, Op, QuantSpec, check
 from qap2fpga.errors import QapError
 
 LEAVES: dict[type[nn.Module], str] = {
@@ -80,10 +81,11 @@ def describe(module: nn.Module, example: Tensor) -> Model:
                 masks[call.name] = kept.detach().cpu().numpy().astype(bool)
         rows = example.detach().cpu().numpy().astype(np.float32)
         model = check(Model(tuple(ops), masks, {}, rows.reshape(len(rows), -1) if rows.ndim > 2 else rows))
-        _compare(model, run, example)
+        given = [op.name for op in ops]
+        _compare(model, given, run, example)
         # The example may never reach where forward() does something else: a clamp, a branch on the values.
         stress = torch.cat([factor * example[:STRESS_ROWS] for factor in (-1, 8, 0)])
-        _compare(model, _record(module, stress), stress)
+        _compare(model, given, _record(module, stress), stress)
     finally:
         for part, mode in modes.items():
             part.training = mode
@@ -246,13 +248,16 @@ def _squeeze(name: str, scale: np.ndarray) -> np.ndarray:
     return scale.reshape(()) if scale.size == 1 else scale.reshape(-1)
 
 
-def _compare(model: Model, run: _Run, example: Tensor) -> None:
-    """The built module must give the user's own values after every layer and at the end, bit for bit."""
+def _compare(model: Model, given: list[str], run: _Run, example: Tensor) -> None:
+    """The built module must give the user's own values after every layer and at the end, bit for bit.
+
+    `given` are the names in the user's module of the model's operations.
+    """
     built = _record(build(model), example.to("cpu", torch.float32).reshape(len(example), -1))
-    found = {call.name: call.output for call in built.calls}
-    quantized_behind = {op.name for op in model.ops if op.name.endswith(".output_quant")}
+    found = {name: call.output for name, call in zip(given, built.calls, strict=True)}
+    quantized_behind = {name for name in given if name.endswith(".output_quant")}
     for call in run.calls:
-        ours = found.get(flat_name(call.name))
+        ours = found.get(call.name)
         if ours is not None and f"{call.name}.output_quant" not in quantized_behind:
             difference = _difference(ours, call.output)
             if difference != 0:
@@ -277,10 +282,11 @@ def _difference(ours: Tensor, theirs: Tensor) -> float:
 
 
 def build(model: Model) -> nn.Sequential:
-    """A Brevitas module in eval mode that computes `model`; its layers have the operations' names."""
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for op in model.ops:
-        layers[flat_name(op.name)] = _layer(op)
+    """A Brevitas module in eval mode that computes `model`, a layer an operation.
+
+    torch writes the names of layers into source that it executes, so they are our own.
+    """
+    layers = OrderedDict((names.layer(index), _layer(op)) for index, op in enumerate(model.ops))
     return nn.Sequential(layers).eval()
 
 

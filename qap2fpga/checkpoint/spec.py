@@ -7,11 +7,12 @@ the integers that follow from them are the ones the network was trained with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from qap2fpga import names
 from qap2fpga.checkpoint.widths import MAX_BITS
 from qap2fpga.errors import QapError
 
@@ -78,22 +79,14 @@ class Model:
         return False
 
 
-def flat_name(name: str) -> str:
-    """A layer's name without dots, as PyTorch wants it."""
-    return name.replace(".", "_")
-
-
 def check(model: Model) -> Model:
-    """The same model if its shapes fit and its numbers are finite; else a `QapError` that names the layer."""
+    """The same model, its names as labels, if shapes fit and numbers are finite; else a `QapError` with the layer."""
+    model = _labelled(model)
     dense = [op for op in model.ops if op.kind == "dense"]
     if not dense:
         raise QapError("the model has no dense layer", "qap2fpga takes chains of QuantLinear layers")
     features: int | None = None
-    names: set[str] = set()
     for op in model.ops:
-        if flat_name(op.name) in names:
-            raise QapError(f"two layers are called {op.name}", "give every layer a name of its own")
-        names.add(flat_name(op.name))
         if op.kind not in KINDS:
             raise QapError(f"layer {op.name}: unknown kind '{op.kind}'", f"known: {', '.join(KINDS)}")
         for key, values in op.tensors.items():
@@ -111,6 +104,18 @@ def check(model: Model) -> Model:
             f"the example input has shape {shape}, the network takes {model.inputs} inputs", "give rows of it"
         )
     return model
+
+
+def _labelled(model: Model) -> Model:
+    """The model with names that can be shown: they are for people, nothing is called by them."""
+    given = [op.name for op in model.ops]
+    twice = next((name for index, name in enumerate(given) if name in given[:index]), None)
+    if twice is not None:
+        raise QapError(f"two layers are called {names.shown(twice)}", "give every layer a name of its own")
+    labels = dict(zip(given, names.labels(given), strict=True))
+    ops = tuple(replace(op, name=labels[op.name]) for op in model.ops)
+    masks = {labels.get(name, names.shown(name)): mask for name, mask in model.masks.items()}
+    return replace(model, ops=ops, masks=masks)
 
 
 def _check_quantizer(name: str, quantizer: QuantSpec) -> None:

@@ -13,6 +13,7 @@ import typer
 from qap2fpga import tools
 from qap2fpga.cli import build, exploration, machine, predictions, reports, simulation, training
 from qap2fpga.errors import QapError
+from qap2fpga.names import indented
 
 app = typer.Typer(
     add_completion=False,
@@ -59,7 +60,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except QapError as error:
-        print(f"qap2fpga: {error}", file=sys.stderr)
+        print(indented(f"qap2fpga: {error}"), file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(0)
@@ -67,5 +68,5 @@ def main() -> None:
         if error.errno not in MACHINE_REFUSES:
             raise
         cure = "make room, look at the permissions, or choose another folder with --output"
-        print(f"qap2fpga: {error.filename or 'a file'}: {error.strerror}\n  {cure}", file=sys.stderr)
+        print(indented(f"qap2fpga: {error.filename or 'a file'}: {error.strerror}\n  {cure}"), file=sys.stderr)
         sys.exit(QapError.exit_code)

@@ -37,10 +37,10 @@ def fail(reports: list[dict[str, Any]]) -> None:
 
 def console() -> Any:
     """Where tables go; wide where nobody sees the edge, as in a file or a log."""
-    from rich.console import Console
+    from qap2fpga.terminal import Terminal
 
-    console = Console()
-    return console if console.is_terminal else Console(width=LOG_WIDTH)
+    console = Terminal()
+    return console if console.is_terminal else Terminal(width=LOG_WIDTH)
 
 
 def numbers(text: str | None, option: str) -> tuple[int, ...]:

@@ -88,6 +88,7 @@ def build(
     from qap2fpga.build import build as run
     from qap2fpga.build import plan as show_plan
     from qap2fpga.checkpoint.widths import Widths
+    from qap2fpga.names import printable
     from qap2fpga.progress import Progress
     from qap2fpga.report import table
     from qap2fpga.request import Request, default_output
@@ -128,7 +129,7 @@ def build(
     )
     with Progress(quiet=quiet) as progress:
         if plan:
-            print(show_plan(request, progress))
+            print(printable(show_plan(request, progress)))
             return
         report = run(request, progress)
     if not quiet:

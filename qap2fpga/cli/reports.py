@@ -28,11 +28,12 @@ def report(
     """Show one build, or several side by side. Of a study: what its checkpoints trade."""
 
     from qap2fpga.files import write_atomically
+    from qap2fpga.names import indented
     from qap2fpga.report import gather, rows, table
 
     found = gather.gather(places or [gather.newest(Path("builds"))])
     for message in found.left_out:
-        print(f"qap2fpga: left out: {message}", file=sys.stderr)
+        print(indented(f"qap2fpga: left out: {message}"), file=sys.stderr)
     if html is not None:
         from qap2fpga.report import page
 
@@ -61,12 +62,13 @@ def import_report(
     """Read the results of other tools in FOLDER into a report. They are checked against each other."""
 
     from qap2fpga import board as boards
+    from qap2fpga.names import indented
     from qap2fpga.report import table
     from qap2fpga.report.imported.run import ImportRequest, import_reports
 
     check_mode(check)
     target = None if board is None else boards.load(board)
-    say = (lambda text: None) if quiet else (lambda text: print(text, file=sys.stderr))
+    say = (lambda text: None) if quiet else (lambda text: print(indented(text), file=sys.stderr))
     found = import_reports(ImportRequest(folder, name, target, model, output), say)
     if not quiet:
         table.render([(str(place), report) for place, report in found], console())

@@ -14,6 +14,7 @@ from qap2fpga.cli.arguments import (
     one_or_many,
 )
 from qap2fpga.errors import QapError
+from qap2fpga.names import printable
 
 
 def train(
@@ -58,7 +59,7 @@ def train(
     result = run(chosen, print, output, vectors, folder)
     compared = "" if result.float_accuracy is None else f" (float {100 * result.float_accuracy:.2f} %)"
     print(
-        f"{result.output}: accuracy {100 * result.accuracy:.2f} % of {result.test_rows} test rows"
+        f"{printable(str(result.output))}: accuracy {100 * result.accuracy:.2f} % of {result.test_rows} test rows"
         f"{compared}, {100 * result.sparsity:.1f} % zeros"
     )
 

@@ -13,8 +13,9 @@ from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.board import Board
 from qap2fpga.design import Design
 from qap2fpga.driver.constants import constants
-from qap2fpga.driver.header import header, identifier
+from qap2fpga.driver.header import header
 from qap2fpga.files import shipped, write_atomically
+from qap2fpga.names import identifier
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.simulate import reference
 from qap2fpga.simulate.vectors import save_arrays

@@ -3,23 +3,17 @@
 
 from __future__ import annotations
 
-import re
 from math import log2
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from qap2fpga.files import shipped
+from qap2fpga.names import identifier
 
 TEMPLATE = "network.h.jinja"
 # C's functions for the quantizers' roundings.
 ROUNDINGS = {"ROUND": "rint", "FLOOR": "floor", "CEIL": "ceil", "ROUND_TO_ZERO": "trunc", "SIGN": ""}
-
-
-def identifier(name: str) -> str:
-    """`name` as a C identifier."""
-    made = re.sub(r"\W", "_", name, flags=re.ASCII).lower()
-    return made if re.match(r"[a-z]", made) else f"net_{made}"
 
 
 def header(name: str, found: dict[str, Any]) -> str:
@@ -28,7 +22,7 @@ def header(name: str, found: dict[str, Any]) -> str:
     steps = [float(value) for value in quantizer["scale"]]
     environment = Environment(loader=FileSystemLoader(shipped("flows") / "driver"), undefined=StrictUndefined)
     return environment.get_template(TEMPLATE).render(
-        name=re.sub(r"\s+", " ", name).rstrip("\\"), p=prefix, P=prefix.upper(), source=found["input"],
+        p=prefix, P=prefix.upper(), source=found["input"],
         sink=found["output"], kind=found["output_kind"], quantizer=quantizer,
         rounding=ROUNDINGS[quantizer["rounding"]],
         output_value=float(found["output_value"]).hex(),

@@ -40,10 +40,12 @@ def render(explored: Explored, console: Console) -> None:
     _reasons(console, f"{len(explored.left_out)} left out", explored.left_out)
     apart = compare.apart([one.summary for one in explored.points if one.summary.accuracy is not None], "accuracy")
     if apart:
-        console.print(f"[yellow]accuracies are of different {' and '.join(apart)}, and were compared all the same[/]")
+        console.print(
+            f"[yellow]accuracies are of different {escape(' and '.join(apart))}, and were compared all the same[/]"
+        )
     if request.build:
         console.print(_verdict(explored), highlight=False)
-    console.print(f"{request.output / 'explore.html'}, explore.csv, explore.json", highlight=False)
+    console.print(f"{request.output / 'explore.html'}, explore.csv, explore.json", highlight=False, markup=False)
 
 
 def ordered(explored: Explored) -> list[Point]:

@@ -17,6 +17,7 @@ from qap2fpga.explore.choose import Point
 from qap2fpga.explore.limits import WORDS
 from qap2fpga.explore.result import Explored
 from qap2fpga.files import write_atomically
+from qap2fpga.names import cell
 from qap2fpga.report import page
 from qap2fpga.report.exploration import Exploration, Row
 from qap2fpga.report.gather import Gathered
@@ -102,7 +103,7 @@ def _flat(tree: dict[str, Any], start: str = "") -> dict[str, Any]:
         if isinstance(value, dict):
             found |= _flat(value, f"{start}{key}.")
         elif value is not None:
-            found[f"{start}{key}"] = "; ".join(value) if isinstance(value, list) else value
+            found[f"{start}{key}"] = cell("; ".join(value) if isinstance(value, list) else value)
     return found
 
 

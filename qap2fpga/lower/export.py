@@ -25,10 +25,17 @@ with quiet():
     from qonnx.transformation.infer_shapes import InferShapes
     from qonnx.util.cleanup import cleanup_model
 
+from qap2fpga import names
 from qap2fpga.checkpoint.module import build
 from qap2fpga.checkpoint.spec import Model
 from qap2fpga.errors import QapError
 from qap2fpga.files import write_atomically
+from qap2fpga.lower.values import FINN_FORM, label
+
+# Of operators: those of ONNX itself, and what qonnx and Brevitas call their own.
+DOMAINS = ("", "ai.onnx", "qonnx.custom_op.general", "qonnx.custom_op.channels_last", "onnx.brevitas")
+# qonnx' annotation of a tensor with its integer type.
+DATATYPE = "finn_datatype"
 
 
 def export(model: Model) -> tuple[torch.nn.Sequential, ModelWrapper]:
@@ -37,7 +44,7 @@ def export(model: Model) -> tuple[torch.nn.Sequential, ModelWrapper]:
         module = build(model)
         path = os.path.join(folder, "model.onnx")
         export_qonnx(module, torch.zeros(1, model.inputs), path)
-        graph = cleanup_model(ModelWrapper(path))
+        graph = _clean(ModelWrapper(path))
     return module, graph
 
 
@@ -58,14 +65,16 @@ def load(path: Path) -> ModelWrapper:
         raise QapError(f"{path} is not an ONNX file: {_first_line(error)}", cure) from error
     if not proto.graph.node:
         raise QapError(f"{path} is not an ONNX file: it has no nodes", cure)
+    _take_as_data(proto, path)
     for initializer in proto.graph.initializer:
         try:
             values = numpy_helper.to_array(initializer)
         except (ValueError, TypeError) as error:
-            raise QapError(f"{path}: the tensor {initializer.name} is damaged: {error}", cure) from error
+            raise QapError(f"{path}: the tensor {names.shown(initializer.name)} is damaged: {error}", cure) from error
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise QapError(
-                f"{path}: the tensor {initializer.name} has NaN or infinite values", "export the model again"
+                f"{path}: the tensor {names.shown(initializer.name)} has NaN or infinite values",
+                "export the model again",
             )
     if len(proto.graph.output) != 1:
         raise QapError(f"{path}: the graph has {len(proto.graph.output)} outputs", "networks with one are supported")
@@ -81,8 +90,37 @@ def load(path: Path) -> ModelWrapper:
         if reached.intersection(node.input):
             reached.update(node.output)
             if not used.intersection(node.output):
-                raise QapError(f"node {node.name} ({node.op_type}) leads nowhere", "export the network with one output")
+                raise QapError(
+                    f"node {label(node)} ({node.op_type}) leads nowhere", "export the network with one output"
+                )
     return graph
+
+
+def _take_as_data(proto: onnx.ModelProto, path: Path) -> None:
+    """Take out of `proto` what qonnx would execute, and keep its names as labels only.
+
+    qonnx imports the Python module that a node's domain names, and evaluates annotations of layout and sparsity.
+    """
+    for node in proto.graph.node:
+        if node.domain not in DOMAINS:
+            what = f"{path}: node {names.shown(node.name or node.op_type)} ({names.shown(node.op_type)})"
+            if node.domain.startswith("finn"):
+                raise QapError(f"{what} cannot be lowered", FINN_FORM)
+            raise QapError(
+                f"{what} is an operator of the domain {names.shown(node.domain)}",
+                f"known domains: {', '.join(filter(None, DOMAINS))}",
+            )
+    for annotation in proto.graph.quantization_annotation:
+        kept = [entry for entry in annotation.quant_parameter_tensor_names if entry.key == DATATYPE]
+        del annotation.quant_parameter_tensor_names[:]
+        annotation.quant_parameter_tensor_names.extend(kept)
+    del proto.metadata_props[:]
+    given = [node.name for node in proto.graph.node]
+    whole = all(given) and len(set(given)) == len(given)
+    for node, text in zip(proto.graph.node, names.labels(given), strict=True):
+        node.doc_string = text if whole else ""
+        del node.metadata_props[:]
+    proto.doc_string, proto.graph.doc_string, proto.graph.name = "", "", "network"
 
 
 def _first_line(error: Exception) -> str:
@@ -90,16 +128,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _clean(graph: ModelWrapper) -> ModelWrapper:
-    """The graph, cleaned by qonnx; its nodes keep the names that the user knows them by."""
-    names = [node.name for node in graph.graph.node]
-    keep = all(names) and len(set(names)) == len(names)
-    for node in graph.graph.node:
-        node.doc_string = node.name
+    """The graph, cleaned by qonnx, which gives all names anew; labels stay."""
     with quiet():
-        graph = cleanup_model(graph)
-    for node in graph.graph.node:
-        node.name, node.doc_string = (node.doc_string or node.name) if keep else node.name, ""
-    return graph
+        return cleanup_model(graph)
 
 
 def copy(graph: ModelWrapper) -> ModelWrapper:

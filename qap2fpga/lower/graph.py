@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, helper, numpy_helper
 
+from qap2fpga import names
 from qap2fpga.errors import QapError
 from qap2fpga.lower import quantizers
 from qap2fpga.lower.exact import Affine, Levels, fractions, inverse_sqrt
-from qap2fpga.lower.values import Graph, Quantized, RawLayer, Signal, refused
+from qap2fpga.lower.values import FINN_FORM, Graph, Quantized, RawLayer, Signal, label, refused
 
 SHAPE_ONLY = ("Identity", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
 AFTER_THE_LOGITS = ("Softmax", "LogSoftmax", "TopK", "ArgMax")
@@ -27,12 +28,12 @@ QCDQ = ("QuantizeLinear", "DequantizeLinear", "QLinearMatMul", "QGemm", "Dynamic
 SUPPORTED = "supported: dense (MatMul, Gemm), Add, Sub, Mul, Div, BatchNormalization, Relu, Clip, Quant, BipolarQuant"
 
 
-def read(model: Any, names: tuple[str, ...] = ()) -> Graph:
-    """Read a cleaned QONNX `ModelWrapper`. `names` are the dense layers' names if known, else the nodes' are taken.
+def read(model: Any, layer_names: tuple[str, ...] = ()) -> Graph:
+    """Read a cleaned QONNX `ModelWrapper`. `layer_names` are the dense layers', else the nodes' are taken.
 
     Raises `QapError` that names the first node that can not be lowered.
     """
-    walk = _Walk(model, names)
+    walk = _Walk(model, layer_names)
     for node in model.graph.node:
         walk.visit(node)
     walk.finish()
@@ -55,8 +56,8 @@ def input_is_quantized(model: Any) -> bool:
 class _Walk:
     """The state of one walk: what every tensor is, and the layer that is being built."""
 
-    def __init__(self, model: Any, names: tuple[str, ...]) -> None:
-        self.names = names
+    def __init__(self, model: Any, layer_names: tuple[str, ...]) -> None:
+        self.layer_names = layer_names
         self.graph = Graph()
         self.tensors: dict[str, np.ndarray | Quantized | Signal] = {}
         self.open: RawLayer | None = None
@@ -74,7 +75,7 @@ class _Walk:
     def visit(self, node: NodeProto) -> None:
         if node.op_type in QCDQ:
             raise QapError(
-                f"node {node.name or node.output[0]} is {node.op_type}: this is QCDQ, not QONNX",
+                f"node {label(node)} is {node.op_type}: this is QCDQ, not QONNX",
                 "export it with brevitas.export.export_qonnx",
             )
         signals = [name for name in node.input if isinstance(self.tensors.get(name), Signal)]
@@ -85,7 +86,7 @@ class _Walk:
             self.graph.notes.append(f"the {node.op_type} at the end stays on the host; it does not change the largest")
             return
         if node.op_type in ("MultiThreshold", "StreamingDataflowPartition") or "fpgadataflow" in node.domain:
-            raise refused(node, "this is FINN's own form; give the QONNX model that it was made from")
+            raise refused(node, FINN_FORM)
         handler = HANDLERS.get(node.op_type)
         if handler is None:
             raise refused(node, SUPPORTED)
@@ -103,7 +104,7 @@ class _Walk:
             raise refused(node, f"its input {index} is not a constant")
         if not np.isfinite(value).all():
             raise QapError(
-                f"node {node.name or node.output[0]}: {node.input[index]} has NaN or infinite values",
+                f"node {label(node)}: {node.input[index]} has NaN or infinite values",
                 "train or export the model again",
             )
         return value
@@ -160,7 +161,7 @@ class _Walk:
             magnitudes.append(abs(scale_out) * sum((abs(product) for product in products), start=Fraction(0)))
         affine = Affine.scaled([value * step for value in scales], offsets, magnitudes)
         index = len(self.graph.layers)
-        name = self.names[index] if index < len(self.names) else node.name or f"dense{index}"
+        name = self.layer_names[index] if index < len(self.layer_names) else label(node)
         zero = signal.affine.intercept[0] if len(set(signal.affine.intercept)) == 1 else Fraction(0)
         self.open = RawLayer(
             name,
@@ -293,6 +294,8 @@ class _Walk:
             self.close(signal.affine, None, None, last[0])
         if not self.graph.layers:
             raise QapError("the graph has no dense layer", SUPPORTED)
+        unique = names.labels(layer.name for layer in self.graph.layers)
+        self.graph.layers = [replace(layer, name=name) for layer, name in zip(self.graph.layers, unique, strict=True)]
         end = self.graph.layers[-1].levels
         if end is not None and (
             len(set(signal.affine.slope)) != 1

@@ -14,7 +14,7 @@ from onnx import NodeProto, helper
 
 from qap2fpga.errors import QapError
 from qap2fpga.lower.exact import Levels, fractions
-from qap2fpga.lower.values import Quantized, Signal, refused
+from qap2fpga.lower.values import Quantized, Signal, label, refused
 from qap2fpga.network import ROUNDINGS, InputQuantizer
 
 
@@ -52,7 +52,7 @@ def on_channels(node: NodeProto, signal: Signal, bits: int, levels: Levels, scal
         raise refused(node, str(error)) from error
     if signal.rectified and levels.low < 0 and bits > 1:
         raise QapError(
-            f"node {node.name or node.output[0]}: a signed quantizer after a Relu",
+            f"node {label(node)}: a signed quantizer after a Relu",
             "half of its integers can never occur: use an unsigned one (Uint8ActPerTensorFloat)",
         )
     return replace(levels, scale=scales)

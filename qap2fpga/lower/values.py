@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 
+FINN_FORM = "this is FINN's own form; give the QONNX model that it was made from"
+
+
 @dataclass(frozen=True)
 class Quantized:
     """A constant behind a quantizer: `integers * scale`. Scale broadcasts against the integers.
@@ -79,6 +82,11 @@ class Graph:
     input_tensor: str = ""
 
 
+def label(node: NodeProto) -> str:
+    """What the node is called in messages: what it is in the model, if it has a name there."""
+    return node.doc_string or node.name or node.output[0]
+
+
 def refused(node: NodeProto, why: str) -> QapError:
     """The error for a node that can not be lowered, for the caller to raise."""
-    return QapError(f"node {node.name or node.output[0]} ({node.op_type}) can not be lowered", why)
+    return QapError(f"node {label(node)} ({node.op_type}) can not be lowered", why)

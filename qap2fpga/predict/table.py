@@ -55,11 +55,11 @@ def render(estimates: Sequence[Estimate]) -> Group:
     table = _table("backend", "board", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "", words=(0, 1, 8))
     for one in estimates:
         if one.refused:
-            table.add_row(one.backend, one.board.name, *(DASH,) * 6, one.refused.splitlines()[0])
+            table.add_row(one.backend, escape(one.board.name), *(DASH,) * 6, escape(one.refused.splitlines()[0]))
             continue
         told = _number if one.csynth is None else _stated
         numbers = [told(one.predictions.get(name)) for name in (*RESOURCES, *CYCLES)]
-        table.add_row(one.backend, one.board.name, *numbers, _verdict(one))
+        table.add_row(one.backend, escape(one.board.name), *numbers, escape(_verdict(one)))
     known = [one for one in estimates if one.csynth is not None]
     # Boards of one family and clock have the same.
     different = [one for index, one in enumerate(known) if all(one.csynth != other.csynth for other in known[:index])]
@@ -87,7 +87,9 @@ def values(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
 
 def _csynth(found: Csynth, boards: Sequence[str]) -> Group:
     """The dense layers, and what was only observed."""
-    title = f"\nhls4ml on {', '.join(boards)}: what C synthesis is expected to state; synthesis finds fewer LUTs"
+    title = (
+        f"\nhls4ml on {escape(', '.join(boards))}: what C synthesis is expected to state; synthesis finds fewer LUTs"
+    )
     table = _table("layer", "LUT", "FF", "DSP", "BRAM18", "", words=(0, 5))
     for one in found.layers:
         numbers = [_stated(one.predictions.get(name)) for name in RESOURCES]

@@ -22,10 +22,10 @@ MEASURING = ("csynth", "synth", "route", "bitstream", "finn")
 def resources(report: dict[str, Any]) -> Group:
     measured = check.open_measurement(report) or check.latest(report)
     estimate = next((one for one in report["predictions"] if one["what"] == "resources"), None)
-    found = f"{measured['tool']} {measured['version']}, {measured['stage']}" if measured else "not synthesised"
+    found = escape(f"{measured['tool']} {measured['version']}, {measured['stage']}") if measured else "not synthesised"
     last = check.latest(report)
     later = [last] if report.get("routed") and last is not None and last is not measured else []
-    columns = [found, *(f"{one['tool']} {one['version']}, {one['stage']}" for one in later)]
+    columns = [found, *(escape(f"{one['tool']} {one['version']}, {one['stage']}") for one in later)]
     table = headed("\nResources", "", "estimated", *columns, "available", "of the board")
     names = routed.resource_names(report["board"])
     for name, label in names.items():
@@ -52,7 +52,11 @@ def resources(report: dict[str, Any]) -> Group:
             lines.append(f"[dim]{escape(path)}[/]")
         known = total["lut"] is not None and report["model"] is not None
         per_bop = f"{total['lut'] / report['model']['bops']['paper']:.4f}" if known else DASH
-        verdict = f"[bold]{report['fits']['verdict']}[/] ({report['fits']['stage']})" if report["fits"] else ""
+        verdict = (
+            f"[bold]{escape(report['fits']['verdict'])}[/] ({escape(report['fits']['stage'])})"
+            if report["fits"]
+            else ""
+        )
         lines.append(f"{names['lut']} per BOP {per_bop}   {verdict}")
     if estimate:
         lines.append(f"[dim]{escape(basis(estimate, report['board'].get('family')))}[/]")
@@ -76,7 +80,7 @@ def vendor(report: dict[str, Any]) -> Group:
     for one in report["vendor"]:
         total: dict[str, Any] = next(theirs, {}) if one["step"] in MEASURING else {}
         table.add_row(
-            f"{one['step']}, {one['tool']}",
+            escape(f"{one['step']}, {one['tool']}"),
             *(_number(total.get(name)) for name in ("lut", "ff", "dsp", "bram18")),
             _number(one["latency_max"]), _number(one["interval_max"]),
             *(DASH if one[name] is None else f"{one[name]:.2f} ns" for name in ("period_ns", "wns_ns")),

@@ -134,8 +134,9 @@ def _predictions(circuit: Stored, versions: dict[str, Any]) -> list[Stored]:
     if estimate:
         nodes = design["details"].get("nodes", [])
         parts = {node["name"]: node["estimate"] for node in nodes if "estimate" in node}
+        layers = {node["name"]: node["layer"] for node in nodes if node.get("layer")}
         found.append({"what": "resources", **by, "of_stage": "synthesis", "total": estimate, "parts": parts,
-                      **circuit["predicted"]})  # fmt: skip
+                      "layer_of": layers, **circuit["predicted"]})  # fmt: skip
     return found
 
 

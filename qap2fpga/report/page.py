@@ -18,7 +18,9 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
+from markupsafe import Markup
 
+from qap2fpga.names import printable
 from qap2fpga.report import check, compare, exploration, parts, show
 from qap2fpga.report.compare import Line
 from qap2fpga.report.exploration import Exploration
@@ -102,7 +104,7 @@ def render(gathered: Gathered, place: Path, explored: Exploration | None = None)
 
 def link_to(path: Path, place: Path) -> str:
     """A relative link from the folder `place` to `path`."""
-    return quote(Path(os.path.relpath(path, place)).as_posix())
+    return quote(os.fsencode(Path(os.path.relpath(path, place)).as_posix()))
 
 
 def _title(gathered: Gathered) -> str:
@@ -214,7 +216,11 @@ def _contents(
 def _filled(**content: Any) -> str:
     """The template with `content`, style and script in it."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
     style, script = (_text(name) for name in ("style.css", "page.js"))
     own = {"style": style, "style_hash": _hash(style), "script": script, "script_hash": _hash(script)}
@@ -222,6 +228,11 @@ def _filled(**content: Any) -> str:
     words |= {"columns": exploration.COLUMNS, "cells": exploration.cells, "place": exploration.place}
     words |= {"most_rows": exploration.MOST_ROWS}
     return environment.get_template("page.html.jinja").render(version=_version(), **own, **words, **content)
+
+
+def _shown(value: Any) -> Any:
+    """What an expression of a template gives, for the page; markup is that of the templates themselves."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _text(name: str) -> str:

@@ -66,7 +66,9 @@ def _why(name: str, prediction: Part, measured: Part, ratio: float) -> str:
     """By how much, the nodes that are off most, and what usually makes such a difference."""
     said = [f"{ratio:.2f} times the prediction"]
     off = suspects(name, prediction["parts"], measured.get("parts") or {})
-    said += [f"{node}: {found:,} where about {wanted:,.0f} were expected" for node, wanted, found in off]
+    layers = prediction.get("layer_of") or {}
+    named = {node: f"{node} (layer {layers[node]})" if node in layers else node for node, _, _ in off}
+    said += [f"{named[node]}: {found:,} where about {wanted:,.0f} were expected" for node, wanted, found in off]
     said.append(reason(name, ratio, off))
     return "; ".join(said)
 

@@ -8,6 +8,7 @@ import io
 import json
 from typing import Any
 
+from qap2fpga.names import cell
 from qap2fpga.report import summary
 from qap2fpga.report.gather import Gathered
 
@@ -22,7 +23,9 @@ def as_csv(gathered: Gathered) -> str:
     writer.writeheader()
     builds = [build.summary for build in gathered.builds]
     checkpoints = [one for study in gathered.studies for one in study.checkpoints]
-    writer.writerows(summary.values(one) for one in (*builds, *checkpoints))
+    writer.writerows(
+        {name: cell(value) for name, value in summary.values(one).items()} for one in (*builds, *checkpoints)
+    )
     return stream.getvalue()
 
 

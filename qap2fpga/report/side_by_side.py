@@ -91,4 +91,7 @@ def _apart(lines: Sequence[Line]) -> list[RenderableType]:
     for line in lines:
         if line.apart and line.measure.label not in labels.setdefault(line.apart, []):
             labels[line.apart].append(line.measure.label)
-    return [f"[yellow]≠ {', '.join(names)}: different {', '.join(what)}[/]" for what, names in labels.items()]
+    return [
+        f"[yellow]≠ {escape(', '.join(names))}: different {escape(', '.join(what))}[/]"
+        for what, names in labels.items()
+    ]

@@ -40,7 +40,7 @@ def _one(name: str, report: dict[str, Any]) -> RenderableType:
     if model is not None:
         head.append(f"model   {escape(model['file'])}, {model['inputs']} inputs, {model['outputs']} outputs")
     head.append(f"board   {escape(board['title'])}, {escape(board['part'])}, {clock}")
-    head.append(f"backend {_backend(report)}")
+    head.append(f"backend {escape(_backend(report))}")
     parts: list[RenderableType] = []
     if model is not None:
         parts += [
@@ -95,7 +95,7 @@ def _accuracy(model: dict[str, Any], design: dict[str, Any] | None, relaxed: dic
     chip = (design or {}).get("accuracy")
     if chip:
         value = f"{100 * chip['value']:.2f} %"
-        lines.append(f"         {value} of {chip['rows']} rows, by the chip's output ({chip['output']})")
+        lines.append(f"         {value} of {chip['rows']} rows, by the chip's output ({escape(chip['output'])})")
     if relaxed:
         lines.append(_relaxed(relaxed))
     export = model.get("export")
@@ -178,7 +178,7 @@ def _stand_in(report: dict[str, Any]) -> str:
     if other["refused"]:
         return f"[bold]{text}[/] No circuit stands in for it: {escape(other['refused'])}"
     return (
-        f"[bold]{text}[/] What follows is another circuit of the same integer network, the {other['backend']} "
+        f"[bold]{text}[/] What follows is another circuit of the same integer network, the {escape(other['backend'])} "
         "backend's;\nan HLS tool's would have other LUTs, FFs, DSPs and another latency.\n"
         f"[dim]{escape(other['why'])}[/]"
     )
@@ -209,7 +209,7 @@ def _timing(report: dict[str, Any]) -> Group:
         _number(timing["interval_cycles"]["measured"]),
         f"{rate:,.0f} frames/s" if rate else DASH,
     )
-    return Group(table, f"[dim]{timing['clock_note']}[/]")
+    return Group(table, f"[dim]{escape(timing['clock_note'])}[/]")
 
 
 def _simulations(report: dict[str, Any]) -> Table:
@@ -218,7 +218,7 @@ def _simulations(report: dict[str, Any]) -> Table:
     table.columns[1].justify = "left"
     for one in report["simulations"]:
         table.add_row(
-            f"{one['engine']} {one['version']}",
+            escape(f"{one['engine']} {one['version']}"),
             escape(one["compared"] + _of_other(one, report)),
             _number(one["vectors"]) if one["vectors"] else escape(one["note"]),
             _number(one["mismatches"]) if one["vectors"] else DASH,

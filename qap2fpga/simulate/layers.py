@@ -63,16 +63,16 @@ class Suspect:
         """The outputs (n, outputs) of another run of `schedule`, and what passed each probe, (frames, elements)."""
         self.folder.mkdir(parents=True, exist_ok=True)
         progress(f"a mismatch: looking at the layers of {self.design.top}")
-        files = [self.folder.resolve() / f"probe{index}.txt" for index in range(len(self.design.probes))]
+        files = {f"probe{index}": self.folder / f"probe{index}.txt" for index in range(len(self.design.probes))}
         made = verilator.build(
             self.design, self.sources, self.folder, jobs=self.threads, options=self.options, optimize=self.optimize,
-            harness=harness(self.design, files), progress=progress,
+            harness=harness(self.design), progress=progress,
         )  # fmt: skip
         beats = self.folder / "input.beats"
         pack(vectors, self.design.input).tofile(beats)
-        run = verilator.run(made, self.design, beats, len(vectors), self.folder, schedule)
+        run = verilator.run(made, self.design, beats, len(vectors), self.folder, schedule, files)
         outputs, _ = unpack(run.beats, self.design.output)
-        return outputs, [recorded(path, probe) for path, probe in zip(files, self.design.probes, strict=True)]
+        return outputs, [recorded(path, probe) for path, probe in zip(files.values(), self.design.probes, strict=True)]
 
     def _first_wrong(self, passed: Sequence[np.ndarray], vectors: np.ndarray) -> str:
         for probe, values in zip(self.design.probes, passed, strict=True):
@@ -100,19 +100,24 @@ def expected(network: IntegerNetwork, probe: Probe, vectors: np.ndarray) -> np.n
     return (values - step.base) // step.step if isinstance(step, Step) else values
 
 
-def harness(design: Design, files: Sequence[Path]) -> str:
-    """The testbench's harness, which also writes what passes each of the design's probes to one of `files`."""
+def harness(design: Design) -> str:
+    """The testbench's harness, which also writes what passes each of the design's probes.
+
+    Where to, the program is told when it runs: `+probe0=FILE`.
+    """
     text = template.harness(design, INSTANCE)
     assert text.endswith("endmodule\n")
-    taps = [
-        _tap(f"probe{index}", probe, path) for index, (probe, path) in enumerate(zip(design.probes, files, strict=True))
-    ]
+    taps = [_tap(f"probe{index}", probe) for index, probe in enumerate(design.probes)]
     return "".join([text.removesuffix("endmodule\n"), *taps, "endmodule\n"])
 
 
-def _tap(name: str, probe: Probe, path: Path) -> str:
+def _tap(name: str, probe: Probe) -> str:
     passes = f"{INSTANCE}.{probe.valid} && {INSTANCE}.{probe.ready}"
-    lines = [f"integer {name};", f'initial {name} = $fopen("{path}");']
+    lines = [
+        f"integer {name};",
+        f"string {name}_file;",
+        f'initial if ($value$plusargs("{name}=%s", {name}_file)) {name} = $fopen({name}_file);',
+    ]
     if not probe.valid:
         shifted = f"{{{name}_on_its_way[{probe.cycles - 2}:0], in_valid}}" if probe.cycles > 1 else "in_valid"
         passes = f"in_ready && {name}_on_its_way[{probe.cycles - 1}]"

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -34,13 +35,17 @@ RULES = {
     3: "TVALID depends on TREADY of the same cycle",
 }
 FLAGS = (
-    "--cc", "--exe", "--build", "--top-module", "harness", "--no-timing", "--no-assert", "--output-split", "4000",
+    "--cc", "--exe", "--top-module", "harness", "--no-timing", "--no-assert", "--output-split", "4000",
     "-Wno-fatal", "-Wno-lint", "-Wno-style", "-o", "simulate",
-    # The wheel's verilated.mk leaves the option that includes a precompiled header empty.
-    "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include",
 )  # fmt: skip
+# The wheel's verilated.mk leaves the option that includes a precompiled header empty, and refuses to work below a
+# folder with blanks in its name; but all that it reads and writes lies in the folder that it runs in.
+MAKE = ("-f", "Vharness.mk", "CFG_CXXFLAGS_PCH_I=-include", "CURDIR=.")
 # What is X in the RTL becomes random bits.
 RANDOM_X = ("--x-assign", "unique", "--x-initial", "unique")
+
+# Below the folder that it compiles in.
+INPUTS = "inputs"
 
 
 @dataclass(frozen=True)
@@ -101,31 +106,64 @@ def build(
     verilator = program()
     bench = shipped("flows") / "open" / "testbench.cpp"
     text = template.harness(design) if harness is None else harness
-    flags = (*FLAGS, *options, "-MAKEFLAGS", f"OPT_FAST={optimize} OPT_SLOW=-O0 OPT_GLOBAL=-O0")
+    flags, settings = (*FLAGS, *options), (*MAKE, f"OPT_FAST={optimize}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
     inputs = [*sources, bench, *(design.folder / name for name in design.data)]
-    digest = {"flags": flags, "version": version(), "harness": text, "files": [(p.name, sha256(p)) for p in inputs]}
+    digest = {
+        "flags": (flags, settings),
+        "version": version(),
+        "harness": text,
+        "files": [(p.name, sha256(p)) for p in inputs],
+    }
     key = hashlib.sha256(json.dumps(digest).encode()).hexdigest()
     made, stamp = folder / "obj" / "simulate", folder / "simulate.key"
     if made.is_file() and stamp.is_file() and stamp.read_text() == f"{key} {sha256(made)}":
         progress("the simulation program is up to date")
         return made
     stamp.unlink(missing_ok=True)
-    wrapper = folder / "harness.v"
-    write_atomically(wrapper, text)
-    command: list[str | os.PathLike[str]] = [
-        verilator, *flags, "-j", str(jobs), "--Mdir", folder.resolve() / "obj",
-        *(f"-I{place}" for place in sorted({str(source.resolve().parent) for source in sources})),
-        *(source.resolve() for source in sources), wrapper.resolve(), bench.resolve(),
-    ]  # fmt: skip
+    work = folder / "obj"
+    write_atomically(work / "harness.v", text)
     progress(f"compiling the simulation of {design.top} with Verilator {version()}")
-    tools.run(command, log=folder / "verilator.log", folder=folder, time_limit_s=BUILD_LIMIT_S)
+    copies = _copies((*sources, bench), work)
+    command: list[str | os.PathLike[str]] = [
+        verilator,
+        *flags,
+        "-j",
+        str(jobs),
+        "--Mdir",
+        ".",
+        *copies[:-1],
+        "harness.v",
+        copies[-1],
+    ]
+    tools.run(command, log=folder / "verilator.log", folder=work, time_limit_s=BUILD_LIMIT_S)
+    # Not by `verilator --build`, which has a shell run make.
+    make = ["make", "-j", str(jobs), *settings]
+    tools.run(make, log=folder / "make.log", folder=work, time_limit_s=BUILD_LIMIT_S)
     write_atomically(stamp, f"{key} {sha256(made)}")
     return made
 
 
-def run(made: Path, design: Design, beats: Path, frames: int, folder: Path, schedule: Schedule) -> Run:
+def _copies(paths: Sequence[Path], work: Path) -> list[str]:
+    """Copies of `paths` below `work`, relative to it: Verilator, make and the shells that they start see no other path.
+
+    What the folders around are called is the user's.
+    """
+    shutil.rmtree(work / INPUTS, ignore_errors=True)
+    copies = []
+    for index, path in enumerate(paths):
+        copies.append(f"{INPUTS}/{index}/{path.name}")
+        (work / copies[-1]).parent.mkdir(parents=True)
+        shutil.copyfile(path, work / copies[-1])
+    return copies
+
+
+def run(
+    made: Path, design: Design, beats: Path, frames: int, folder: Path, schedule: Schedule,
+    files: Mapping[str, Path] | None = None,
+) -> Run:  # fmt: skip
     """Run `made` on the first `frames` frames of the file `beats`, in the design's folder (its memory files).
 
+    `files` are what the harness writes to, by the names that it knows them by.
     Raises `CheckFailed` when the design hangs, breaks an AXI-stream rule or delivers too many beats.
     """
     slug = schedule.name.replace(" ", "_")
@@ -141,6 +179,7 @@ def run(made: Path, design: Design, beats: Path, frames: int, folder: Path, sche
     }  # fmt: skip
     command: list[str | os.PathLike[str]] = [made.resolve(), *(f"{key}={value}" for key, value in arguments.items())]
     command += ["+verilator+rand+reset+2", f"+verilator+seed+{schedule.seed}"]
+    command += [f"+{name}={path.resolve()}" for name, path in (files or {}).items()]
     log = folder / f"{slug}.log"
     tools.run(command, log=log.resolve(), folder=design.folder, time_limit_s=RUN_LIMIT_S)
     counters = _counters(log.read_text(errors="replace"))

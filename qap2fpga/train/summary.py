@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from qap2fpga.train import plan
@@ -66,14 +67,14 @@ def render(folder: Path, study: plan.Study, console: Console) -> None:
     if study.runs:
         table = _table(COLUMNS, text=1)
         for point in points(folder, study.runs):
-            table.add_row(*point.cells())
+            table.add_row(*map(escape, point.cells()))
         console.print(table)
     for search in study.searches:
         best = _pareto(folder, search.name)
-        table = _table((f"best of {search.name}", *search.objectives, "checkpoint"), text=1)
+        table = _table((escape(f"best of {search.name}"), *search.objectives, "checkpoint"), text=1)
         for one in best:
             values = (f"{one['objectives'][name]:,.5g}" for name in search.objectives)
-            table.add_row(one["name"], *values, one["checkpoint"])
+            table.add_row(escape(one["name"]), *values, escape(one["checkpoint"]))
         console.print(table)
 
 

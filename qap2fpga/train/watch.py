@@ -7,9 +7,10 @@ import sys
 import threading
 import time
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
+
+from qap2fpga.terminal import Terminal
 
 
 class Watch:
@@ -19,15 +20,15 @@ class Watch:
     """
 
     def __init__(self, *, quiet: bool) -> None:
-        self.console = Console(file=sys.stderr, quiet=quiet)
+        self.console = Terminal(file=sys.stderr, quiet=quiet)
         live = self.console.is_terminal and not quiet
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[message]}", table_column=Column(no_wrap=True, ratio=1)),
+            TextColumn("{task.fields[message]}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
         )
         self.bars = Progress(*columns, console=self.console, transient=True, expand=True) if live else None
         self.all: TaskID | None = None

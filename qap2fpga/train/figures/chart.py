@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from qap2fpga.names import cell
 from qap2fpga.train.figures.records import Run, Step
 
 COLUMNS = ("panel", "curve", "x_quantity", "x", "y_quantity", "y", "y_error", "sparsity", "runs")
@@ -129,6 +130,7 @@ def to_csv(chart: Chart) -> str:
     for panel in (panel for row in chart.rows for panel in row):
         x, y = (" ".join(axis.label.removesuffix(" [%]").split()) for axis in (panel.x, panel.y))
         for curve in panel.curves:
+            names = (cell(panel.title), cell(curve.label))
             for one in curve.points:
-                writer.writerow([panel.title, curve.label, x, one.x, y, one.y, one.error, one.sparsity, one.runs])
+                writer.writerow([*names, x, one.x, y, one.y, one.error, one.sparsity, one.runs])
     return text.getvalue()

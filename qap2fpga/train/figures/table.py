@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from statistics import fmean
 
+from qap2fpga.names import cell
 from qap2fpga.train.config import FLOAT_BITS
 from qap2fpga.train.figures.chart import mean
 from qap2fpga.train.figures.records import Run, Step, Study
@@ -75,7 +76,7 @@ def to_csv(table: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in fields(Row)])
-    writer.writerows(astuple(row) for row in table)
+    writer.writerows(map(cell, astuple(row)) for row in table)
     return text.getvalue()
 
 
