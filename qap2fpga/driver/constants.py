@@ -12,6 +12,7 @@ from qap2fpga.design import Design
 from qap2fpga.driver import stream
 from qap2fpga.driver.layout import WORD_BYTES, Layout, layout
 from qap2fpga.network import IntegerNetwork, Logits
+from qap2fpga.request import IN_SCALE
 
 BITSTREAM = "network.bit"
 
@@ -33,7 +34,7 @@ def constants(made: Design | HlsProject, network: IntegerNetwork, kind: str, boa
         "input": _layout(into),
         "output": _layout(out),
         "output_kind": kind,
-        "output_value": float(network.output_scale) if kind == "logits" else 1,
+        "output_value": float(network.output_scale) if kind in IN_SCALE else 1,
         "end": _end(network) if kind == "accumulators" else None,
     }
 

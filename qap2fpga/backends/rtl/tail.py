@@ -6,6 +6,7 @@ from __future__ import annotations
 from qap2fpga.backends.rtl.circuit import Circuit, Delays, Wire, extended
 from qap2fpga.backends.rtl.layer import Module, finish
 from qap2fpga.network import IntegerNetwork, Step, width
+from qap2fpga.request import IN_SCALE
 
 
 def build(
@@ -13,7 +14,9 @@ def build(
 ) -> Module | None:
     """The module for outputs of `kind` behind lanes of (low, high); None if they leave the chip as they are."""
     activation = network.layers[-1].activation
-    levels = isinstance(activation, Step) and (activation.base, activation.step) != (0, 1) and kind == "logits"
+    levels = (
+        isinstance(activation, Step) and (activation.base, activation.step) != (0, 1) and kind in IN_SCALE
+    )
     if kind != "class" and not levels:
         return None
     circuit = Circuit(clock_ns, delays)
