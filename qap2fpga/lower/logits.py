@@ -87,19 +87,19 @@ def _values(affine: Affine, reach: Reach) -> End:
     most = 63
     if len(steps) > 1:
         most = max(VALUE_BITS, GUARD_BITS + max(integers.width(*ends) for ends in reach.ends))
-    for bits in range(0 if whole else GUARD_BITS, -most, -1):
+    for bits in itertools.count(0 if whole else GUARD_BITS, -1):
         logits = _scaled(affine, Fraction(2) ** bits / smallest, reach, between=True)
         if logits is None or _width(logits, reach) > most:
             continue
         if affine.channels == 1 and not signs_are_exact(affine, logits, reach):
-            break
+            raise QapError(
+                f"the network's output, of up to {float(_largest(affine, reach)):.3g} in steps of "
+                f"{float(smallest):.3g}, does not fit 63 bits",
+                "check the last layer's scale and bias",
+            )
         # One step is a number for software, so it is one that a float64 holds; `error` knows of it.
         return _end(logits, Fraction(float(smallest)) / Fraction(2) ** bits)
-    raise QapError(
-        f"the network's outputs, of up to {float(_largest(affine, reach)):.3g} in steps of {float(smallest):.3g}, "
-        "do not fit 63 bits",
-        "check the last layer's scale and bias",
-    )
+    raise AssertionError("coarse enough integers always fit")
 
 
 def signs_are_exact(affine: Affine, logits: Logits, reach: Reach) -> bool:

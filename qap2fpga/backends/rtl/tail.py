@@ -14,9 +14,7 @@ def build(
 ) -> Module | None:
     """The module for outputs of `kind` behind lanes of (low, high); None if they leave the chip as they are."""
     activation = network.layers[-1].activation
-    levels = (
-        isinstance(activation, Step) and (activation.base, activation.step) != (0, 1) and kind in IN_SCALE
-    )
+    levels = isinstance(activation, Step) and (activation.base, activation.step) != (0, 1) and kind in IN_SCALE
     if kind != "class" and not levels:
         return None
     circuit = Circuit(clock_ns, delays)
