@@ -16,7 +16,7 @@ from qap2fpga.progress import Progress
 from qap2fpga.report import content
 from qap2fpga.report.content import Results
 from qap2fpga.report.routed import met
-from qap2fpga.request import CROSS_CHECKS, STAGES, Request
+from qap2fpga.request import CROSS_CHECKS, STAGES, Request, require_classes
 from qap2fpga.stages import BuildFolder, digest
 from qap2fpga.synth.vendor import CAVEAT, shell, system
 from qap2fpga.work import amd, making, mapping, simulating, stored
@@ -108,6 +108,7 @@ def _stages(request: Request, folder: BuildFolder) -> Results:
         asdict(request.widths),
         request.input_range,
         request.classes,
+        request.output_kind == "values",
     )
     model = folder.stage(
         "model",
@@ -117,6 +118,7 @@ def _stages(request: Request, folder: BuildFolder) -> Results:
         making.MODEL_FILES,
         forgets=True,
     )
+    require_classes(request.output_kind, model["facts"]["outputs"])
     results = Results(model)
     if not request.reaches("generate"):
         return results

@@ -23,20 +23,13 @@ from pathlib import Path
 import numpy as np
 
 from qap2fpga.errors import QapError
+from qap2fpga.exact import integers as exact
+from qap2fpga.exact.integers import width as width
 from qap2fpga.files import write_atomically
 
 FORMAT = 1
 # A lookup table answers a step function fastest; beyond this range of accumulators it is a binary search.
 TABLE_LIMIT = 1 << 20
-# Integers up to here are exact in float64, whose matrix product is the fast one.
-FLOAT64_EXACT = 1 << 53
-
-
-def width(low: int, high: int) -> int:
-    """Bits of the smallest integer type that holds `low..high`: unsigned if `low >= 0`, else two's complement."""
-    if low >= 0:
-        return max(1, high.bit_length())
-    return max((-low - 1).bit_length(), max(high, 0).bit_length()) + 1
 
 
 @dataclass(frozen=True)
@@ -105,13 +98,19 @@ class Step:
                 counts = table[column - low]
             else:
                 counts = np.searchsorted(row, column, side="right")
-            result[:, channel] = self.base + self.step * counts
-        return result
+            result[:, channel] = counts
+        return self._levels(result)
 
     def reach(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest activation a channel over the accumulators `low..high` (channels,)."""
-        passed = [(self.thresholds <= bound[:, None]).sum(axis=1) for bound in (low, high)]
-        return self.base + self.step * passed[0], self.base + self.step * passed[1]
+        first, last = ((self.thresholds <= bound[:, None]).sum(axis=1) for bound in (low, high))
+        return self._levels(first), self._levels(last)
+
+    def _levels(self, counts: np.ndarray) -> np.ndarray:
+        """The activations of `counts` of thresholds."""
+        if (self.base, self.step) == (0, 1):
+            return counts
+        return exact.multiply_add(counts, self.step, self.base, "the levels of an activation")
 
 
 @dataclass(frozen=True)
@@ -119,17 +118,18 @@ class Logits:
     """The end of the network: `logit = (multiplier * accumulator + offset) >> shift`, worth `2**-fraction`.
 
     One common scale for all channels, so that the largest logit is the class; `>>` is an arithmetic shift.
-    `multiplier` and `offset` are (channels,); they hold the last layer's scales, bias and batch norm.
+    `multiplier` and `offset` are (channels,); they hold the last layer's scales, bias and batch norm. `fraction` is
+    None where the scale is no power of two; what one unit is worth is the network's `output_scale` always.
     """
 
     multiplier: np.ndarray
     offset: np.ndarray
     shift: int
-    fraction: int
+    fraction: int | None
 
     def apply(self, accumulators: np.ndarray) -> np.ndarray:
         """Logit integers (n, channels) of `accumulators` (n, channels)."""
-        return (accumulators * self.multiplier + self.offset) >> self.shift
+        return exact.multiply_add(accumulators, self.multiplier, self.offset, "the network's outputs", self.shift)
 
     def reach(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest logit a channel over the accumulators `low..high` (channels,)."""
@@ -180,17 +180,11 @@ class DenseLayer:
 
     def accumulate(self, activations: np.ndarray) -> np.ndarray:
         """Accumulators (n, outputs) of integer `activations` (n, inputs), exact."""
-        bound = int(np.abs(activations).max(initial=0)) * int(np.abs(self.weights).sum(axis=0).max(initial=0))
-        if bound < FLOAT64_EXACT:
-            return (activations.astype(np.float64) @ self.weights.astype(np.float64)).astype(np.int64)
-        if bound >= 1 << 62:
-            raise QapError(f"layer {self.name}: accumulators of {bound.bit_length() + 1} bits are too wide")
-        return activations @ self.weights
+        return exact.matmul(activations, self.weights, f"the accumulators of layer {self.name}")
 
     def reach(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest accumulator a channel when input i lies in `low[i]..high[i]`."""
-        positive, negative = np.maximum(self.weights, 0), np.minimum(self.weights, 0)
-        return low @ positive + high @ negative, high @ positive + low @ negative
+        return exact.reach(low, high, self.weights, f"the accumulators of layer {self.name}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,11 @@ from typing import Any
 
 from qap2fpga.board import Board
 from qap2fpga.checkpoint.widths import Widths
+from qap2fpga.errors import QapError, nearest
 
+OUTPUT_KINDS = ("logits", "values", "class", "accumulators")
+# Those whose integers are worth the network's output scale.
+IN_SCALE = ("logits", "values")
 STAGES = ("model", "generate", "simulate", "synthesize", "route")
 CROSS_CHECKS = ("ecp5",)
 
@@ -37,7 +41,7 @@ class Request:
 
     @property
     def output_kind(self) -> str:
-        """What leaves the chip: 'logits', 'class' or 'accumulators'."""
+        """What leaves the chip, one of `OUTPUT_KINDS`."""
         return str(self.options.output_kind)
 
     @property
@@ -48,6 +52,21 @@ class Request:
     def reaches(self, stage: str) -> bool:
         """Whether `stage` is to run."""
         return STAGES.index(self.until) >= STAGES.index(stage)
+
+
+def check_output_kind(kind: str) -> None:
+    """Raise `QapError` with the known ones for a `kind` that there is not."""
+    if kind not in OUTPUT_KINDS:
+        raise QapError(f"unknown output kind '{kind}'", nearest(kind, OUTPUT_KINDS))
+
+
+def require_classes(kind: str, outputs: int) -> None:
+    """Raise `QapError` if the number of a class is to leave the chip of a network that has none."""
+    if kind == "class" and outputs == 1:
+        raise QapError(
+            "--output-kind class: the network has one output, so its class would always be 0",
+            "leave --output-kind out: the output's sign is exact, and it decides between two classes",
+        )
 
 
 def default_output(model: Path, backend: str, board: Board) -> Path:

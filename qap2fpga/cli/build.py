@@ -41,7 +41,10 @@ def build(
     classes: Annotated[
         str | None, typer.Option(help="names of the outputs in order, to match the data's classes")
     ] = None,
-    output_kind: Annotated[str, typer.Option(help="what leaves the chip: logits, class or accumulators")] = "logits",
+    output_kind: Annotated[
+        str,
+        typer.Option(help="what leaves the chip: logits (exact class), values (regression), class or accumulators"),
+    ] = "logits",
     target_fps: Annotated[
         float | None, typer.Option(help="finn: the cheapest design that reaches so many vectors a second")
     ] = None,

@@ -11,7 +11,10 @@ from qap2fpga.board import Board
 from qap2fpga.design import Design
 from qap2fpga.driver import stream
 from qap2fpga.driver.layout import WORD_BYTES, Layout, layout
+from qap2fpga.errors import QapError
+from qap2fpga.exact.integers import INT64_LIMIT, magnitude
 from qap2fpga.network import IntegerNetwork, Logits
+from qap2fpga.request import IN_SCALE
 
 BITSTREAM = "network.bit"
 
@@ -33,7 +36,7 @@ def constants(made: Design | HlsProject, network: IntegerNetwork, kind: str, boa
         "input": _layout(into),
         "output": _layout(out),
         "output_kind": kind,
-        "output_value": float(network.output_scale) if kind == "logits" else 1,
+        "output_value": float(network.output_scale) if kind in IN_SCALE else 1,
         "end": _end(network) if kind == "accumulators" else None,
     }
 
@@ -42,9 +45,19 @@ def _layout(one: Layout) -> dict[str, Any]:
     return {**asdict(one), "frame_bytes": one.frame_bytes}
 
 
+def _require_int64(network: IntegerNetwork, last: Logits) -> None:
+    """The software multiplies in int64, which must not wrap."""
+    reach = max(magnitude(ends) for ends in network.ranges[-1].accumulators)
+    if reach * magnitude(last.multiplier) + magnitude(last.offset) >= INT64_LIMIT:
+        raise QapError(
+            "--output-kind accumulators: the software's last step would not fit 64 bits", "use --output-kind logits"
+        )
+
+
 def _end(network: IntegerNetwork) -> dict[str, Any]:
     """The last activation, which is then left to the software."""
     last = network.layers[-1].activation
     if isinstance(last, Logits):
+        _require_int64(network, last)
         return {"multiplier": last.multiplier.tolist(), "offset": last.offset.tolist(), "shift": last.shift}
     return {"thresholds": last.thresholds.tolist(), "base": last.base, "step": last.step}

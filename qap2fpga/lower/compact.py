@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from qap2fpga.errors import ConstantNetwork
+from qap2fpga.exact import integers as exact
 from qap2fpga.network import DenseLayer, IntegerNetwork, Logits, Step
 
 
@@ -48,19 +49,22 @@ def compact(network: IntegerNetwork) -> IntegerNetwork:
 
 def _shifted(layer: DenseLayer, constant: np.ndarray, step: int = 1) -> Step | Logits:
     """The layer's activation when its accumulator a is fed as `step * n + constant`, for the new n."""
-    activation = layer.activation
+    activation, name = layer.activation, f"layer {layer.name}"
     if isinstance(activation, Step):
-        moved = activation.thresholds - constant[:, None]
-        return replace(activation, thresholds=-((-moved) // step))
+        less = exact.multiply_add(constant[:, None], 1, -activation.thresholds, name)
+        return replace(activation, thresholds=-(less // step))
     return replace(
-        activation, multiplier=activation.multiplier * step, offset=activation.offset + activation.multiplier * constant
+        activation,
+        multiplier=exact.multiply_add(activation.multiplier, step, 0, name),
+        offset=exact.multiply_add(constant, activation.multiplier, activation.offset, name),
     )
 
 
 def _count_from_zero(layer: DenseLayer, following: DenseLayer) -> tuple[DenseLayer, DenseLayer]:
     activation = layer.activation
     assert isinstance(activation, Step)
-    constant = activation.base * following.weights.sum(axis=0)
+    name = f"layer {following.name}"
+    constant = exact.multiply_add(exact.column_sums(following.weights, name), activation.base, 0, name)
     moved = replace(following, activation=_shifted(following, constant, activation.step))
     return replace(layer, activation=Step(activation.thresholds)), moved
 
@@ -75,7 +79,7 @@ def _fold_constants(layers: list[DenseLayer], network: IntegerNetwork) -> int:
             continue
         found += int(constant.sum())
         following = layers[index + 1]
-        added = low[constant] @ following.weights[constant]
+        added = exact.matmul(low[constant], following.weights[constant], f"layer {following.name}")
         layers[index + 1] = replace(
             following, weights=following.weights[~constant], activation=_shifted(following, added)
         )

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from qap2fpga.lower import bops
+from qap2fpga.lower import bops, logits
+from qap2fpga.lower.logits import Reach
 from qap2fpga.lower.values import Graph, RawLayer
-from qap2fpga.network import DenseLayer, IntegerNetwork, Logits
+from qap2fpga.network import DenseLayer, IntegerNetwork, Step
 
 
 def describe(graph: Graph, lowered: IntegerNetwork, network: IntegerNetwork) -> dict[str, Any]:
@@ -20,14 +22,28 @@ def describe(graph: Graph, lowered: IntegerNetwork, network: IntegerNetwork) -> 
         _layer(raw, count, layer, network.ranges[index].accumulator_bits)
         for index, (raw, count, layer) in enumerate(zip(graph.layers, per_layer, network.layers, strict=True))
     ]
-    last = network.layers[-1].activation
     return {
         "inputs": lowered.inputs,
         "outputs": lowered.outputs,
         "input": {**asdict(lowered.input), "bits": graph.input_bits, "signed": lowered.input.signed},
-        "output": {"kind": "logits" if isinstance(last, Logits) else "levels", "scale": str(network.output_scale)},
+        "output": _output(graph, lowered),
         "layers": layers,
         "bops": asdict(bops.total(per_layer)),
+    }
+
+
+def _output(graph: Graph, lowered: IntegerNetwork) -> dict[str, Any]:
+    """What one unit of an output is worth, and how far a value can be from the exact one, for all inputs."""
+    last, scale = lowered.layers[-1].activation, lowered.output_scale
+    if isinstance(last, Step):
+        return {"kind": "levels", "scale": str(scale), "error": 0.0, "sign": True}
+    affine, reach = graph.layers[-1].affine, Reach(*lowered.ranges[-1].accumulators)
+    bound = logits.error(affine, logits.End(last, scale), reach)
+    return {
+        "kind": "logits",
+        "scale": str(scale),
+        "error": math.nextafter(float(bound), math.inf) if bound else 0.0,
+        "sign": logits.signs_are_exact(affine, last, reach),
     }
 
 

@@ -14,13 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.errors import CheckFailed
+from qap2fpga.exact import integers as exact
+
+# What is named where integers are too wide.
+FORM = "the form of a requantizer"
 
 
 @dataclass(frozen=True)
 class Target:
     """A step function over the integers `low..high`; `thresholds` (n,) are sorted and lie in `low + 1..high`.
 
-    `line` is (multiplier, offset, shift) where the result is known to be `(multiplier * x + offset) >> shift`.
+    `line` is (multiplier, offset, shift) where the result is known to be `(multiplier * x + offset) >> shift`. With
+    `highest`, the largest result, it is that line alone, of more results than are listed as thresholds.
     """
 
     thresholds: np.ndarray
@@ -28,23 +33,20 @@ class Target:
     high: int
     base: int = 0
     line: tuple[int, int, int] | None = None
+    highest: int | None = None
 
     @property
     def top(self) -> int:
         """The largest result."""
-        return self.base + len(self.thresholds)
+        return self.base + len(self.thresholds) if self.highest is None else self.highest
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Results of integers `values` (n,)."""
+        if self.highest is not None:
+            assert self.line is not None
+            multiplier, offset, shift = self.line
+            return exact.multiply_add(values, multiplier, offset, FORM, shift)
         return self.base + np.searchsorted(self.thresholds, values, side="right")
-
-
-def scaled(terms: tuple[tuple[int, int], ...], values: np.ndarray) -> np.ndarray:
-    """The sum of the `terms` (sign, left shift; negative: right, dropping bits) of integers `values` (n,)."""
-    total = np.zeros(values.shape, np.int64)
-    for sign, shift in terms:
-        total = total + sign * (values << shift if shift >= 0 else values >> -shift)
-    return total
 
 
 @dataclass(frozen=True)
@@ -130,18 +132,13 @@ class Piecewise:
         """Bits that tell the results `base..top` apart."""
         return max(1, (self.top - self.base).bit_length())
 
-    def slope(self, values: np.ndarray) -> np.ndarray:
-        """The sum of the terms for integers `values` (n,)."""
-        return scaled(self.terms, values)
-
     def segment(self, values: np.ndarray) -> np.ndarray:
         """The number of the offset that `values` (n,) take."""
         return (values >> self.bit) & ((1 << self.bits) - 1)
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Results of integers `values` (n,)."""
-        total = self.slope(values) + np.asarray(self.offsets, np.int64)[self.segment(values)]
-        result = ((total >> self.shift) & ((1 << self.out_bits) - 1)) + self.base
+        result = (self._shifted_sum(values) & ((1 << self.out_bits) - 1)) + self.base
         if self.below is not None:
             result = np.where(values < self.below, self.base, result)
         if self.above is not None:
@@ -150,8 +147,14 @@ class Piecewise:
 
     def raw(self, values: np.ndarray) -> np.ndarray:
         """Results without modulo and limits: what must be monotone inside a segment."""
-        total = self.slope(values) + np.asarray(self.offsets, np.int64)[self.segment(values)]
-        return (total >> self.shift) + self.base
+        return self._shifted_sum(values) + self.base
+
+    def _shifted_sum(self, values: np.ndarray) -> np.ndarray:
+        """The sum with its offsets, shifted, for integers `values` (n,)."""
+        offset: np.ndarray | int = self.offsets[0]
+        if self.bits:
+            offset = exact.array(self.offsets, FORM)[self.segment(values)]
+        return exact.terms(self.terms, values, FORM, offset, self.shift)
 
     def corners(self) -> list[int]:
         """Both sides of the limits. Segments are `prove`'s business: it knows the range."""
@@ -166,6 +169,9 @@ def prove(form: Form, target: Target, name: str, tolerance: int = 0) -> None:
 
     With a `tolerance` results may differ by so many steps.
     """
+    if target.highest is not None:
+        _prove_line(form, target, name)
+        return
     points = [target.low, target.high, *form.corners()]
     if isinstance(form, Piecewise):
         points += _segment_ends(form, target, name)
@@ -181,6 +187,25 @@ def prove(form: Form, target: Target, name: str, tolerance: int = 0) -> None:
         )
     if isinstance(form, Piecewise):
         _prove_modulo(form, values, name)
+
+
+def _prove_line(form: Form, target: Target, name: str) -> None:
+    """The form computes the target's own formula, in enough bits for both ends of its range: so for all between."""
+    assert target.line is not None
+    multiplier, offset, shift = target.line
+    moved = offset - (target.base << shift)
+    ends = [(multiplier * end + moved) >> shift for end in (target.low, target.high)]
+    same = (
+        isinstance(form, Piecewise)
+        and all(left >= 0 for _, left in form.terms)
+        and sum(sign << left for sign, left in form.terms) == multiplier
+        and (form.offsets, form.shift, form.bits, form.base) == ((moved,), shift, 0, target.base)
+        and (form.below, form.above) == (None, None)
+        and moved % (1 << form.dropped) == 0
+        and 0 <= min(ends) <= max(ends) < 1 << form.out_bits
+    )
+    if not same:
+        raise CheckFailed(f"{name}: the form is not ({multiplier} * x + {offset}) >> {shift}")
 
 
 def _segment_ends(form: Piecewise, target: Target, name: str) -> list[int]:

@@ -304,6 +304,8 @@ class _Walk:
             or signal.affine.slope[0] <= 0
         ):
             raise QapError("what follows the last quantizer can not be lowered", "end the network in the quantizer")
+        if end is not None:
+            self.graph.output_scale = signal.affine.slope[0]
 
 
 HANDLERS: dict[str, Callable[[_Walk, NodeProto], Any]] = {

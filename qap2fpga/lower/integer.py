@@ -3,7 +3,7 @@
 
 A hidden layer becomes integer weights and, a channel, the sorted accumulator values where its quantizer steps
 up. A channel whose real value falls with the accumulator (a negative batch-norm gamma) has its weights negated,
-so that every step function rises. The last layer becomes logits of one common scale.
+so that every step function rises. The last layer becomes integers of one common scale.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from fractions import Fraction
 import numpy as np
 
 from qap2fpga.errors import ConstantNetwork, QapError
+from qap2fpga.exact import integers as exact
+from qap2fpga.lower import logits
 from qap2fpga.lower.exact import Affine, thresholds
-from qap2fpga.lower.logits import choose_logits
 from qap2fpga.lower.values import Graph, RawLayer
 from qap2fpga.network import DenseLayer, IntegerNetwork, Logits, Step
 
@@ -30,8 +31,8 @@ def lower(graph: Graph) -> IntegerNetwork:
     low = np.full(graph.layers[0].weights.shape[0], graph.input.low)
     high = np.full(graph.layers[0].weights.shape[0], graph.input.high)
     layers: list[DenseLayer] = []
-    output_scale = Fraction(1)
-    for index, raw in enumerate(graph.layers):
+    output_scale = graph.output_scale
+    for raw in graph.layers:
         if not raw.weights.any():
             raise ConstantNetwork(
                 f"layer {raw.name} is pruned away: every weight is zero",
@@ -39,14 +40,9 @@ def lower(graph: Graph) -> IntegerNetwork:
             )
         if raw.levels is not None:
             layer = _hidden(raw, low, high)
-            if len(set(raw.levels.scale)) == 1:
-                output_scale = raw.levels.scale[0]
-            elif index == len(graph.layers) - 1:
-                raise QapError(
-                    f"layer {raw.name}: the outputs have a scale a channel", "end the network with one scale for all"
-                )
         else:
-            layer, output_scale = _last(raw, low, high, np.zeros((0, raw.weights.shape[1]), np.int64))
+            # The scale of its outputs is chosen once there are vectors: `fit_logits`.
+            layer, output_scale = _last(raw, low, high)
         layers.append(layer)
         low, high = layer.activation.reach(*layer.reach(low, high))
     return IntegerNetwork(tuple(layers), graph.input, output_scale, tuple(graph.notes))
@@ -59,7 +55,8 @@ def _dense(raw: RawLayer, weights: np.ndarray, activation: Step | Logits) -> Den
 def rising(raw: RawLayer) -> tuple[np.ndarray, Affine]:
     """The layer's weights and affine map with the sign of falling channels moved into the weights."""
     signs = np.array([-1 if slope < 0 else 1 for slope in raw.affine.slope])
-    return raw.weights * signs, replace(raw.affine, slope=tuple(abs(slope) for slope in raw.affine.slope))
+    weights = exact.multiply_add(raw.weights, signs, 0, f"layer {raw.name}")
+    return weights, replace(raw.affine, slope=tuple(abs(slope) for slope in raw.affine.slope))
 
 
 def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> DenseLayer:
@@ -75,25 +72,29 @@ def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> DenseLayer:
     return _dense(raw, weights, Step(np.array(rows, np.int64).reshape(affine.channels, -1), base, 2 if sign else 1))
 
 
-def fit_logits(network: IntegerNetwork, graph: Graph, integers: np.ndarray) -> IntegerNetwork:
-    """`network` with the scale of its logits chosen so that the argmax on `integers` (n, inputs) is the exact one.
+def fit_logits(network: IntegerNetwork, graph: Graph, vectors: np.ndarray, *, values: bool = False) -> IntegerNetwork:
+    """`network` with the scale of its outputs chosen for `values`, or for the exact class on `vectors` (n, inputs).
 
-    A network that ends in a quantizer is returned as it is.
+    A network that ends in a quantizer is returned as it is. The outputs are held against their exact values.
     """
-    last = network.layers[-1]
+    last, raw = network.layers[-1], graph.layers[-1]
     if isinstance(last.activation, Step):
         return network
-    hidden = network.trace(integers)[-2] if len(network.layers) > 1 else integers
-    layer, scale = _last(graph.layers[-1], *network.ranges[-1].inputs, last.accumulate(hidden))
-    return replace(network, layers=(*network.layers[:-1], layer), output_scale=scale)
+    hidden = network.trace(vectors)[-2] if len(network.layers) > 1 else vectors
+    accumulators, reach = last.accumulate(hidden), logits.Reach(*network.ranges[-1].accumulators)
+    end = logits.choose(raw.affine, accumulators, reach, values=values)
+    logits.check(raw.affine, end, reach, accumulators)
+    layer = replace(last, activation=end.logits)
+    return replace(network, layers=(*network.layers[:-1], layer), output_scale=end.scale).with_notes(*end.notes)
 
 
-def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray, accumulators: np.ndarray) -> tuple[DenseLayer, Fraction]:
+def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> tuple[DenseLayer, Fraction]:
     if raw.affine.clips:
         raise QapError(f"layer {raw.name}: a Relu or Clip ends the network", "quantize its output, or leave it out")
     bare = _dense(raw, raw.weights, Step(np.zeros((1, 1), np.int64)))
-    logits = choose_logits(raw.affine, accumulators, *bare.reach(low, high))
-    return _dense(raw, raw.weights, logits), Fraction(2) ** -logits.fraction
+    nothing = np.zeros((0, bare.outputs), np.int64)
+    end = logits.choose(raw.affine, nothing, logits.Reach(*bare.reach(low, high)))
+    return _dense(raw, raw.weights, end.logits), end.scale
 
 
 def meanings(graph: Graph) -> list[RawLayer]:

@@ -24,6 +24,7 @@ from qap2fpga.lower.integer import fit_logits, lower, meanings
 from qap2fpga.lower.values import Graph
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.quiet import quiet
+from qap2fpga.request import require_classes
 from qap2fpga.simulate.vectors import extremes, random_vectors
 
 DEFAULT_INPUT_BITS = 8
@@ -37,7 +38,8 @@ SEED = 20210504  # any fixed number: the same input gives the same bytes
 class Source:
     """What the user gave: the model file and what it does not say itself. `range` is (low, high) of the inputs.
 
-    `compare`: hold torch and QONNX against the integer network; an estimate does without.
+    `compare`: hold torch and QONNX against the integer network; an estimate does without. `output_kind`: what leaves
+    the chip; of 'values' the scale is as fine as the accumulators, not just fine enough for the class.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Source:
     range: tuple[float, float] | None = None
     classes: tuple[str, ...] = ()
     compare: bool = True
+    output_kind: str = "logits"
 
 
 @dataclass(frozen=True)
@@ -190,17 +193,19 @@ def _finish(
     say: Callable[[str], None],
 ) -> Prepared:
     _check_widths(graph)
+    require_classes(source.output_kind, graph.layers[-1].weights.shape[1])
     lowered = lower(graph)
     integers = lowered.input.quantize(float_rows)
     recorded = integers if rows is not None else integers[:0]
     random, extreme = random_vectors(lowered, RANDOM_VECTORS, SEED), extremes(lowered)
     vectors = np.concatenate([integers, random, extreme])
-    lowered = fit_logits(lowered, graph, vectors)
+    values = source.output_kind == "values"
+    lowered = fit_logits(lowered, graph, vectors, values=values)
     network = compact(lowered)
     simulations = [_same("compacted network (numpy)", "lowered network", lowered, network, vectors)]
     if source.compare:
         simulations += _compare_floats(graph, lowered, qonnx, module, float_rows, notes, say)
-    labels = rows.labels if rows is not None else None
+    labels = rows.labels if rows is not None and not values else None
     _check_labels(labels, source.classes, network.outputs)
     found = {
         "file": source.path.name,

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from qap2fpga.errors import CheckFailed, QapError
+from qap2fpga.exact import integers
 from qap2fpga.lower.forms import Form, Target
 from qap2fpga.lower.requantize import MANY, Cost, cheapest
 from qap2fpga.network import DenseLayer, IntegerNetwork, Ranges, Step
@@ -144,7 +145,8 @@ def _cheaper(
         return row, exact, exact
     steps = thresholds_of(cheapest(wanted, price, name, tolerance), wanted)
     found = row.copy()
-    found[wanted.base : wanted.top] = (steps - reading.offset) * reading.unit
+    moved = reading.offset * reading.unit
+    found[wanted.base : wanted.top] = integers.multiply_add(steps, reading.unit, -moved, name)
     # The price is that of the form which the backend will find for the new thresholds.
     again = reading.target(found, low, high)
     cost = price(cheapest(again, price, name), again)
@@ -176,7 +178,8 @@ def difference(row: np.ndarray, other: np.ndarray, low: int, high: int) -> tuple
     counts = [np.searchsorted(one, points, side="right") for one in (row, other)]
     steps = np.abs(counts[0] - counts[1])
     lengths = np.diff(np.append(points, high + 1))
-    return int(steps.max()), float((steps * lengths).sum() / (high + 1 - low))
+    area = integers.matmul(lengths, steps[:, None], "the differences of two requantizers")
+    return int(steps.max()), float(area[0] / (high + 1 - low))
 
 
 def _note(changes: Sequence[Change], tolerance: int) -> str:

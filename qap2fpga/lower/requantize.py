@@ -62,6 +62,9 @@ def cheapest(target: Target, cost: Cost, name: str, tolerance: int = 0) -> Form:
 
 def candidates(target: Target, tolerance: int = 0) -> Iterator[Form]:
     """Every form that is tried, in a fixed order."""
+    if target.highest is not None:
+        yield from _line(target)
+        return
     if not len(target.thresholds):
         yield Constant(target.base)
         return
@@ -74,6 +77,11 @@ def candidates(target: Target, tolerance: int = 0) -> Iterator[Form]:
         yield from affine(target, HIDDEN_DIGITS)
     else:
         yield from affine(target, AFFINE_SHIFTS)
+    yield from _line(target)
+
+
+def _line(target: Target) -> Iterator[Piecewise]:
+    """The target's own line, if it has one."""
     if target.line is not None:
         multiplier, offset, shift = target.line
         moved = (offset - (target.base << shift),)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qap2fpga.lower.forms import Piecewise, Target, scaled
+from qap2fpga.exact import integers as exact
+from qap2fpga.lower.forms import FORM, Piecewise, Target
 
 Terms = tuple[tuple[int, int], ...]
 NEVER = 1 << 62
@@ -96,8 +97,9 @@ def fit(
     """
     lower = np.full(1 << segments.bits, -NEVER, np.int64)
     upper = np.full(1 << segments.bits, NEVER, np.int64)
-    begin = (segments.least << shift) - scaled(terms, segments.starts)
-    end = ((segments.most + 1) << shift) - 1 - scaled(terms, segments.ends)
+    falling = tuple((-sign, left) for sign, left in terms)
+    begin = exact.terms(falling, segments.starts, FORM, exact.shifted(segments.least, shift, FORM))
+    end = exact.terms(falling, segments.ends, FORM, exact.shifted(segments.most + 1, shift, FORM)) - 1
     np.maximum.at(lower, segments.start_segments, begin)
     np.minimum.at(upper, segments.end_segments, end)
     if (lower > upper).any():
@@ -124,5 +126,5 @@ def _rises(terms: Terms, shift: int, offsets: np.ndarray, segments: Segments) ->
     """Whether the results rise from segment to segment; inside a segment they do."""
     points = np.unique(np.concatenate([segments.starts, segments.ends]))
     which = (points >> segments.bit) & ((1 << segments.bits) - 1)
-    results = (scaled(terms, points) + offsets[which]) >> shift
+    results = exact.terms(terms, points, FORM, offsets[which], shift)
     return bool((np.diff(results) >= 0).all())

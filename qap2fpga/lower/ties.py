@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from qap2fpga.errors import CheckFailed
+from qap2fpga.exact import integers as exact_integers
 from qap2fpga.lower.values import RawLayer
 from qap2fpga.network import ROUNDINGS, DenseLayer, IntegerNetwork, Step
 
@@ -76,9 +77,8 @@ def _compare_layer(engine: str, layer: DenseLayer, meaning: RawLayer, integers: 
     exact = accumulators * slope + intercept
     roundings = layer.inputs + affine.steps + OTHER_ROUNDINGS
     gamma = roundings * UNIT / (1 - roundings * UNIT)
-    size = (
-        np.abs(slope) * (np.abs(integers) @ np.abs(layer.weights)) + np.array(affine.magnitude, float) + np.abs(exact)
-    )
+    products = exact_integers.matmul(np.abs(integers), np.abs(layer.weights), f"layer {layer.name}")
+    size = np.abs(slope) * products + np.array(affine.magnitude, float) + np.abs(exact)
     bound = gamma * size
     if meaning.levels is None:
         bad = np.abs(left - exact) > bound

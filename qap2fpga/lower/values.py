@@ -73,13 +73,17 @@ class RawLayer:
 
 @dataclass
 class Graph:
-    """What `read` found: the input's quantizer, the layers in order, remarks for people."""
+    """What `read` found: the input's quantizer, the layers in order, remarks for people.
+
+    `output_scale` is the value of one level of the last quantizer behind all that follows it, if the graph ends in one.
+    """
 
     input: InputQuantizer | None = None
     layers: list[RawLayer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     input_bits: int = 0
     input_tensor: str = ""
+    output_scale: Fraction = Fraction(1)
 
 
 def label(node: NodeProto) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.design import Design, Stream
 from qap2fpga.network import IntegerNetwork
+from qap2fpga.request import IN_SCALE
 from qap2fpga.simulate import reference, template
 from qap2fpga.simulate.vectors import pack
 
@@ -23,7 +24,7 @@ def describe(
     vector = (arrays["recorded"] if len(arrays["recorded"]) else arrays["random"])[:1]
     output = reference.outputs(network, kind, vector)
     real = arrays.get("first_input")
-    scale = network.output_scale if kind == "logits" else Fraction(1)
+    scale = network.output_scale if kind in IN_SCALE else Fraction(1)
     ports = _function(made) if isinstance(made, HlsProject) else _streams(made)
     example = {
         "real": None if real is None else [float(value) for value in real],

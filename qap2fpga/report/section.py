@@ -244,6 +244,9 @@ def _notes(report: Report) -> Iterator[tuple[str, str]]:
     """(kind, text): warnings first."""
     design = report.get("design") or {}
     yield from (("warning", text) for text in design.get("warnings") or [])
+    precision = show.output((report.get("model") or {}).get("output") or {})
+    if precision:
+        yield "note", f"output: {precision}"
     yield from (("note", text) for text in (report.get("model") or {}).get("notes") or [])
     yield from (("note", text) for text in routed.lines(report))
     for what in ("widened", "padded"):

@@ -5,11 +5,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import ROUND_CEILING, Context
+from fractions import Fraction
 from typing import Any
 
 DASH = "–"
 RESOURCE_NAMES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram18": "BRAM18"}
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def output(found: Mapping[str, Any]) -> str:
+    """How far the network's outputs are from their exact values, for all inputs; empty where a report does not say."""
+    if "error" not in found:
+        return ""
+    most = Context(prec=3, rounding=ROUND_CEILING).create_decimal(found["error"])
+    value = f"value within ±{float(most):g} of the exact one" if found["error"] else "value exact"
+    return f"{value}, {float(Fraction(found['scale'])):g} a step" + ", sign exact" * bool(found["sign"])
 
 
 def number(value: Any) -> str:

@@ -13,7 +13,7 @@ from rich.table import Table
 from qap2fpga.report import cells, check, csynth, routed, side_by_side, summary
 from qap2fpga.report.gather import Gathered
 from qap2fpga.report.headed import headed
-from qap2fpga.report.show import DASH, not_used
+from qap2fpga.report.show import DASH, not_used, output
 from qap2fpga.report.show import number as _number
 
 
@@ -89,7 +89,8 @@ def _relaxed(found: dict[str, Any]) -> str:
 
 
 def _accuracy(model: dict[str, Any], design: dict[str, Any] | None, relaxed: dict[str, Any] | None) -> list[str]:
-    lines = []
+    text = output(model.get("output") or {})
+    lines = [f"output   {text}"] if text else []
     if model["accuracy"] is not None:
         lines.append(f"accuracy {100 * model['accuracy']:.2f} % of {model['rows']} rows, of the integer network")
     chip = (design or {}).get("accuracy")

@@ -6,15 +6,16 @@ from __future__ import annotations
 import numpy as np
 
 from qap2fpga.network import IntegerNetwork
+from qap2fpga.request import IN_SCALE
 
 
 def outputs(network: IntegerNetwork, kind: str, vectors: np.ndarray) -> np.ndarray:
     """Integers (n, outputs) that leave the chip for input integers `vectors` (n, inputs).
 
-    `kind`: 'logits' (or the levels of a network that ends in a quantizer), 'class' (n, 1) the number of the
-    largest, the first of equals, or 'accumulators' of the last layer.
+    `kind`: 'logits' or 'values' (or the levels of a network that ends in a quantizer), 'class' (n, 1) the number of
+    the largest, the first of equals, or 'accumulators' of the last layer.
     """
-    if kind == "logits":
+    if kind in IN_SCALE:
         return network.run(vectors)
     if kind == "class":
         return network.run(vectors).argmax(axis=1)[:, None]

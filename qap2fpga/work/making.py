@@ -30,7 +30,10 @@ def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
     from qap2fpga.lower import export
     from qap2fpga.lower.prepare import Source, prepare
 
-    source = Source(request.model, request.widths, request.data, request.input_range, request.classes)
+    source = Source(
+        request.model, request.widths, request.data, request.input_range, request.classes,
+        output_kind=request.output_kind,
+    )  # fmt: skip
     prepared = prepare(source, say)
     forget("model")
     export.write(prepared.qonnx, request.output / "model.qonnx.onnx")
@@ -140,7 +143,7 @@ def _csynth(project: HlsProject, request: Request, network: IntegerNetwork, opti
 def _accuracy(network: IntegerNetwork, kind: str, arrays: dict[str, np.ndarray]) -> Stored | None:
     """Accuracy on the recorded vectors, from what leaves the chip; the simulation compares that with this."""
     labels = arrays.get("labels")
-    if labels is None or network.outputs == 1 or not len(labels):
+    if labels is None or network.outputs == 1 or kind == "values" or not len(labels):
         return None
     found = reference.classes(kind, reference.outputs(network, kind, arrays["recorded"]))
     return {"output": kind, "rows": len(labels), "value": float((found == labels).mean())}

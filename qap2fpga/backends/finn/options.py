@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qap2fpga.errors import QapError, nearest
-
-OUTPUT_KINDS = ("logits", "class", "accumulators")
+from qap2fpga.errors import QapError
+from qap2fpga.request import check_output_kind
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,7 @@ class FinnOptions:
     allow_oversize: bool = False
 
     def __post_init__(self) -> None:
-        if self.output_kind not in OUTPUT_KINDS:
-            raise QapError(f"unknown output kind '{self.output_kind}'", nearest(self.output_kind, OUTPUT_KINDS))
+        check_output_kind(self.output_kind)
         if not 0 < self.max_utilization <= 1:
             raise QapError(f"max_utilization is {self.max_utilization}", "give a part of the board, above 0, at most 1")
         if self.target_fps is not None and self.target_fps <= 0:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qap2fpga.errors import QapError, nearest
+from qap2fpga.request import check_output_kind
 
-OUTPUT_KINDS = ("logits", "class", "accumulators")
 LATENCY, UNROLLED, DISTRIBUTED = "latency", "resource_unrolled", "distributed_arithmetic"
 STRATEGIES = (LATENCY, UNROLLED, DISTRIBUTED)
 
@@ -36,8 +36,7 @@ class Hls4mlOptions:
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
             raise QapError(f"unknown strategy '{self.strategy}'", nearest(self.strategy, STRATEGIES))
-        if self.output_kind not in OUTPUT_KINDS:
-            raise QapError(f"unknown output kind '{self.output_kind}'", nearest(self.output_kind, OUTPUT_KINDS))
+        check_output_kind(self.output_kind)
         if self.reuse_factor < 1:
             raise QapError(f"reuse factor {self.reuse_factor}", "give a whole number of cycles, 1 is fully unrolled")
         if self.requant_tolerance < 0:

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.errors import CheckFailed
+from qap2fpga.exact import integers as exact
+
+# What is named where integers are too wide.
+GRAPH = "an adder graph"
 
 
 @dataclass(frozen=True)
@@ -49,24 +53,23 @@ class AdderGraph:
         """Coefficients (inputs,) of every node over the inputs."""
         nodes = list(np.eye(self.inputs, dtype=np.int64))
         for one in self.adders:
-            nodes.append(one.left_sign * nodes[one.left] + one.right_sign * (nodes[one.right] << one.shift))
+            left = exact.multiply_add(nodes[one.left], one.left_sign, 0, GRAPH)
+            nodes.append(exact.multiply_add(nodes[one.right], one.right_sign << one.shift, left, GRAPH))
         return nodes
 
     def ranges(self, low: np.ndarray, high: np.ndarray) -> list[tuple[int, int]]:
         """Reachable (low, high) of every node when input i lies in `low[i]..high[i]`."""
-        found = []
-        for row in self.coefficients():
-            positive, negative = np.maximum(row, 0), np.minimum(row, 0)
-            found.append((int(low @ positive + high @ negative), int(high @ positive + low @ negative)))
-        return found
+        lows, highs = exact.reach(low, high, np.stack(self.coefficients(), axis=1), GRAPH)
+        return list(zip(lows.tolist(), highs.tolist(), strict=True))
 
     def prove(self, weights: np.ndarray, name: str) -> None:
         """Raise `CheckFailed` naming layer `name` and the output if a column of `weights` is not what is computed."""
         nodes = self.coefficients()
         for column, output in enumerate(self.outputs):
             down = max(-output.shift, 0)
-            found = output.sign * output.factor * (nodes[output.node] << max(output.shift, 0))
-            if (found != weights[:, column] << down).any():
+            factor = output.sign * output.factor << max(output.shift, 0)
+            found = exact.multiply_add(nodes[output.node], factor, 0, f"layer {name}")
+            if (found != exact.shifted(weights[:, column], down, f"layer {name}")).any():
                 raise CheckFailed(f"layer {name}, channel {column}: the adder graph computes other weights")
 
 

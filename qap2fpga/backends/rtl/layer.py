@@ -17,6 +17,8 @@ from qap2fpga.lower.forms import Form, Target
 from qap2fpga.network import DenseLayer, Logits, Step, width
 
 ZERO = Constant(0, 1, "b")
+# With more results than these the outputs' own line is taken, and no cheaper form of their thresholds looked for.
+LISTED = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ def target(layer: DenseLayer, channel: int, output: Output, low: int, high: int)
     if flipped:
         multiplier, offset = -multiplier, offset - multiplier
     first, last = ((multiplier * end + offset) >> activation.shift for end in ends)
+    if last - first > LISTED:
+        return Target(np.zeros(0, np.int64), *ends, first, (multiplier, offset, activation.shift), last)
     thresholds = [-((offset - (level << activation.shift)) // multiplier) for level in range(first + 1, last + 1)]
     line = (multiplier, offset, activation.shift) if multiplier > 0 else None
     return Target(np.array(thresholds, np.int64), *ends, first, line)

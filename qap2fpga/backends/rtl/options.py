@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qap2fpga.errors import QapError, nearest
-
-OUTPUT_KINDS = ("logits", "class", "accumulators")
+from qap2fpga.errors import QapError
+from qap2fpga.request import check_output_kind
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,7 @@ class RtlOptions:
     allow_oversize: bool = False
 
     def __post_init__(self) -> None:
-        if self.output_kind not in OUTPUT_KINDS:
-            raise QapError(f"unknown output kind '{self.output_kind}'", nearest(self.output_kind, OUTPUT_KINDS))
+        check_output_kind(self.output_kind)
         if self.requant_tolerance < 0:
             raise QapError(f"--requant-tolerance is {self.requant_tolerance}", "give output steps, 0 is exact")
         if self.clock is not None and not 1 <= self.clock <= 1000:

@@ -8,6 +8,7 @@ from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.cells import Choose, Compare, Level, Sum
 from qap2fpga.backends.rtl.netlist.wiring import Constant, Wire, extended, literal
 from qap2fpga.network import IntegerNetwork, Step, width
+from qap2fpga.request import IN_SCALE
 
 
 def build(
@@ -15,7 +16,7 @@ def build(
 ) -> Module | None:
     """The module for outputs of `kind` behind lanes of (low, high); None if they leave the chip as they are."""
     activation = network.layers[-1].activation
-    levels = isinstance(activation, Step) and (activation.base, activation.step) != (0, 1) and kind == "logits"
+    levels = isinstance(activation, Step) and (activation.base, activation.step) != (0, 1) and kind in IN_SCALE
     if kind != "class" and not levels:
         return None
     circuit = Circuit(clock_ns, delays)

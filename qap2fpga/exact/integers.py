@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Integer arithmetic of arrays that never wraps: whoever claims to be exact multiplies, sums and shifts with this.
+
+Every function bounds its result and all that is computed on the way before it starts. A matrix product below 2**53 is
+taken in float64, which is fast and exact there; anything below 2**63 in int64; the rest in Python's integers. Results
+are int64 arrays. One that does not fit is refused by the `name` of what it is of; it is never cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qap2fpga.errors import QapError
+
+# Below these every integer is exact in float64, and fits in int64.
+FLOAT64_EXACT = 1 << 53
+INT64_LIMIT = 1 << 63
+# What numpy makes of a longer shift of an int64 is not defined; this one leaves the sign alone.
+LONGEST_SHIFT = 63
+
+Terms = Sequence[tuple[int, int]]
+
+
+def width(low: int, high: int) -> int:
+    """Bits of the smallest integer type that holds `low..high`: unsigned if `low >= 0`, else two's complement."""
+    if low >= 0:
+        return max(1, high.bit_length())
+    return max((-low - 1).bit_length(), max(high, 0).bit_length()) + 1
+
+
+def magnitude(values: np.ndarray) -> int:
+    """The largest absolute value of integer `values`; 0 where there are none."""
+    if values.size == 0:
+        return 0
+    return max(abs(int(values.min())), abs(int(values.max())))
+
+
+def array(values: Sequence[int], name: str) -> np.ndarray:
+    """The Python integers `values` as an int64 array."""
+    return _narrow(np.array(values, object), name)
+
+
+def matmul(left: np.ndarray, right: np.ndarray, name: str) -> np.ndarray:
+    """`left @ right` of integers (n, inputs) or (inputs,), and (inputs, outputs)."""
+    bound = magnitude(left) * _largest_column(right)
+    if bound < FLOAT64_EXACT:
+        return np.asarray((left.astype(np.float64) @ right.astype(np.float64)).astype(np.int64))
+    if bound < INT64_LIMIT:
+        return np.asarray(left.astype(np.int64) @ right.astype(np.int64))
+    return _narrow(left.astype(object) @ right.astype(object), name)
+
+
+def reach(low: np.ndarray, high: np.ndarray, weights: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest sum (outputs,) of `x @ weights` (inputs, outputs) when x[i] lies in `low[i]..high[i]`."""
+    signed = np.concatenate([np.maximum(weights, 0), np.minimum(weights, 0)])
+    return (
+        matmul(np.concatenate([low, high]), signed, name),
+        matmul(np.concatenate([high, low]), signed, name),
+    )
+
+
+def multiply_add(
+    values: np.ndarray, factor: np.ndarray | int, addend: np.ndarray | int, name: str, shift: int = 0
+) -> np.ndarray:
+    """`(values * factor + addend) >> shift`, element by element, as numpy broadcasts; the shift is arithmetic."""
+    operands = [_integers(one) for one in (values, factor, addend)]
+    sizes = [magnitude(one) for one in operands]
+    if max(sizes[0] * sizes[1] + sizes[2], *sizes) < INT64_LIMIT:
+        x, a, b = (one.astype(np.int64, copy=False) for one in operands)
+        return np.asarray((x * a + b) >> min(shift, LONGEST_SHIFT))
+    wide, factors, addends = (one.astype(object) for one in operands)
+    return _narrow((wide * factors + addends) >> shift, name)
+
+
+def shifted(values: np.ndarray, shift: int, name: str) -> np.ndarray:
+    """`values << shift`; to the right, dropping bits, where `shift` is negative."""
+    return multiply_add(values, 1 << max(shift, 0), 0, name, max(-shift, 0))
+
+
+def terms(parts: Terms, values: np.ndarray, name: str, addend: np.ndarray | int = 0, shift: int = 0) -> np.ndarray:
+    """`(addend + sum of sign * (values << left)) >> shift` over the `parts` (sign, left); a negative left is a shift
+    to the right that drops bits.
+    """
+    addends, size = _integers(addend), magnitude(values)
+    bound = magnitude(addends) + sum((size << max(left, 0)) + 1 for _, left in parts)
+    wide = bound >= INT64_LIMIT
+    kind = np.dtype(object if wide else np.int64)
+    x = values.astype(kind, copy=False)
+    total: np.ndarray = np.zeros(x.shape, kind) + addends.astype(kind, copy=False)
+    for sign, left in parts:
+        moved = x << left if left >= 0 else x >> min(-left, LONGEST_SHIFT)
+        total = total + moved if sign > 0 else total - moved
+    if wide:
+        return _narrow(total >> shift, name)
+    return np.asarray(total >> min(shift, LONGEST_SHIFT))
+
+
+def column_sums(values: np.ndarray, name: str) -> np.ndarray:
+    """The sum (columns,) of each column of `values` (rows, columns)."""
+    if len(values) * magnitude(values) < INT64_LIMIT:
+        return np.asarray(values.sum(axis=0, dtype=np.int64))
+    return _narrow(values.astype(object).sum(axis=0), name)
+
+
+def _largest_column(values: np.ndarray) -> int:
+    """The largest sum of absolute values of a column of `values` (rows, columns)."""
+    if len(values) * magnitude(values) < INT64_LIMIT:
+        return int(np.abs(values).sum(axis=0, dtype=np.int64).max(initial=0))
+    return max(sum(abs(int(value)) for value in column) for column in values.T)
+
+
+def _integers(values: np.ndarray | int) -> np.ndarray:
+    """An array of `values`: int64 where they fit, else Python's integers."""
+    if isinstance(values, np.ndarray):
+        return values
+    return np.array(values, np.int64 if -INT64_LIMIT <= values < INT64_LIMIT else object)
+
+
+def _narrow(values: np.ndarray, name: str) -> np.ndarray:
+    """Python integers `values` as int64; refused where one does not fit."""
+    if values.size:
+        low, high = int(values.min()), int(values.max())
+        if low < -INT64_LIMIT or high >= INT64_LIMIT:
+            raise QapError(
+                f"{name}: integers of {width(low, high)} bits are too wide; 64 bits is the most",
+                "use fewer bits for weights or activations, or scales that are less far apart",
+            )
+    return values.astype(np.int64)
