@@ -140,6 +140,19 @@ def test_output_kinds(kind, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("multiplier", [4, -4, 37])
+def test_values_with_more_results_than_are_listed(multiplier, tmp_path):
+    """One output, whose values are its accumulators with two bits more, or any other line of 21 bits."""
+    random = np.random.default_rng(multiplier + 9)
+    end = Logits(np.array([multiplier]), np.array([-12345]), 0 if multiplier % 2 == 0 else 3, None)
+    layer = DenseLayer("fc1", random.integers(-8000, 8000, (6, 1)), end, 14, 4)
+    one = IntegerNetwork((layer,), InputQuantizer(-8, 7, (0.1,)), Fraction(1, 3))
+    low, high = one.ranges[-1].outputs
+    assert high[0] - low[0] > layer_module.LISTED
+    simulated(one, tmp_path, "values")
+
+
+@pytest.mark.slow
 def test_a_network_that_ends_in_a_quantizer(tmp_path):
     one = network(4, bits=3, step_end=Step(np.zeros((1, 5), np.int64), base=-4, step=3))
     simulated(one, tmp_path / "a")

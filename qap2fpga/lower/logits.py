@@ -316,12 +316,16 @@ def check(affine: Affine, end: End, reach: Reach, accumulators: np.ndarray) -> N
     Raises `CheckFailed` that names the first one that is off by more than `error` says: a bug of ours.
     """
     bound = error(affine, end, reach)
-    for channel in range(affine.channels):
+    for channel, (slope, intercept) in enumerate(zip(affine.slope, affine.intercept, strict=True)):
         seen = np.unique(accumulators[:, channel])
         column = np.zeros((len(seen), affine.channels), np.int64)
         column[:, channel] = seen
-        for n, integer in zip(seen.tolist(), end.logits.apply(column)[:, channel].tolist(), strict=True):
-            if abs(integer * end.scale - affine.value(channel, n)) > bound:
+        found = end.logits.apply(column)[:, channel]
+        # In one unit all four are Python integers, which are faster than fractions.
+        unit = math.lcm(*(value.denominator for value in (end.scale, slope, intercept, bound)))
+        one, rise, start, most = (int(value * unit) for value in (end.scale, slope, intercept, bound))
+        for n, integer in zip(seen.tolist(), found.tolist(), strict=True):
+            if abs(integer * one - rise * n - start) > most:
                 raise CheckFailed(
                     f"output {channel} is {integer} for accumulator {n}, which is off its exact value by more than "
                     f"{float(bound):.3g}",
