@@ -121,13 +121,13 @@ def is_of(part: str, node: str) -> bool:
 
 @dataclass(frozen=True)
 class Simulation:
-    """One comparison of an engine with the reference."""
+    """One comparison of an engine with the reference; `vectors` 0 and `mismatches` None where there was none."""
 
     engine: str
     version: str
     compared: str
     vectors: int
-    mismatches: int
+    mismatches: int | None
     rounding_ties: int | None = None
     latency_cycles: int | None = None
     interval_cycles: float | None = None

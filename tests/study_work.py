@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from qap2fpga.errors import QapError
 from qap2fpga.files import write_atomically
 
@@ -42,3 +44,12 @@ def count(config: dict[str, Any], folder: Path, say: Callable[[str], None]) -> i
 def process(config: dict[str, Any], folder: Path, say: Callable[[str], None]) -> int:
     """The worker's process."""
     return os.getpid()
+
+
+def train_on(config: dict[str, Any], folder: Path, say: Callable[[str], None]) -> None:
+    """Multiply matrices for ever, as a training does most of its time, and say so before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "begun").touch()
+    matrix = np.ones((500, 500))
+    while True:
+        matrix @ matrix

@@ -243,3 +243,24 @@ def test_builds_killed_anywhere_leave_no_process_and_go_on_to_the_same_bytes(tmp
     netlist.write_bytes(whole.replace(b"LUT", b"lut", 1))
     assert builds(model, place, environment).wait(600) == 0
     assert netlist.read_bytes() == whole
+
+
+STUDIES = (
+    "import sys; from pathlib import Path; from qap2fpga.train.runner import Job, open_runner\n"
+    "from tests.study_work import train_on\n"
+    "if __name__ == '__main__':\n"
+    "    place = Path(sys.argv[1]); marker = place / 'marker'; marker.touch()\n"
+    "    with open_runner(marker, print, workers=2) as runner:\n"
+    "        for name in ('one', 'two'): runner.submit(Job(name, {}, place / 'runs' / name), train_on)\n"
+    "        list(runner.outcomes())"
+)
+
+
+@pytest.mark.slow
+def test_trainings_of_a_study_end_with_it(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    environment = marked()
+    process = start(STUDIES, tmp_path, environment)
+    assert wait_for(lambda: len(list(tmp_path.glob("runs/*/begun"))) == 2, 120), alive(environment)
+    kill(process)
+    assert wait_for(lambda: not alive(environment)), alive(environment)

@@ -145,7 +145,7 @@ def _not_simulated(why: str, board: Board) -> Simulation:
         version=verilator.version(),
         compared=f"netlist ({board.family})",
         vectors=0,
-        mismatches=0,
+        mismatches=None,
         note=f"netlist not simulated: {why}",
     )
 
