@@ -202,6 +202,7 @@ def _finish(
         simulations += _compare_floats(graph, lowered, qonnx, module, float_rows, notes, say)
     labels = rows.labels if rows is not None else None
     _check_labels(labels, source.classes, network.outputs)
+    remarks = _check_targets(rows, network.outputs)
     found = {
         "file": source.path.name,
         "data": None if source.data is None else source.data.name,
@@ -209,7 +210,7 @@ def _finish(
         **facts.describe(graph, lowered, network),
         **notes,
         "accuracy": facts.accuracy(network, recorded, labels),
-        "notes": list(network.notes),
+        "notes": [*network.notes, *remarks],
     }
     first = float_rows[0] if len(recorded) else None
     return Prepared(network, lowered, qonnx, recorded, labels, random, extreme, first, tuple(simulations), found)
@@ -267,6 +268,17 @@ def _check_labels(labels: np.ndarray | None, classes: tuple[str, ...], outputs: 
     if bad.size:
         cure = "number the classes 0, 1, 2, ..."
         raise QapError(f"the data has label {bad[0]}, the network has {outputs} outputs", cure)
+
+
+def _check_targets(rows: data.Rows | None, outputs: int) -> list[str]:
+    """What to tell of targets that are no classes, which must be one an output."""
+    if rows is None or rows.targets is None:
+        return []
+    columns = rows.targets.shape[1]
+    if columns != outputs:
+        what = f"the data's y has labels that are not 0, 1, 2, ..., {columns} a row, and the network {outputs} outputs"
+        raise QapError(what, "y holds one class number a row; or, of a regression, one real value an output")
+    return ["y holds real values: the targets of a regression, of which no accuracy is claimed"]
 
 
 def _same(engine: str, compared: str, one: IntegerNetwork, other: IntegerNetwork, vectors: np.ndarray) -> Simulation:
