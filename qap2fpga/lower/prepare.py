@@ -17,18 +17,18 @@ from qap2fpga.checkpoint.module import build
 from qap2fpga.checkpoint.widths import MAX_BITS, Widths
 from qap2fpga.design import Simulation
 from qap2fpga.errors import CheckFailed, QapError
-from qap2fpga.lower import export, facts, ties
+from qap2fpga.lower import export, facts, floats
 from qap2fpga.lower.compact import compact
+from qap2fpga.lower.floats import QONNX_ROWS
 from qap2fpga.lower.graph import input_is_quantized, read
-from qap2fpga.lower.integer import fit_logits, lower, meanings
+from qap2fpga.lower.integer import fit_logits, lower
+from qap2fpga.lower.trial import trial
 from qap2fpga.lower.values import Graph
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.quiet import quiet
 from qap2fpga.simulate.vectors import extremes, random_vectors
 
 DEFAULT_INPUT_BITS = 8
-QONNX_ROWS = 256
-TORCH_ROWS = 20000
 RANDOM_VECTORS, RECORDED_VECTORS = 1000, 1000
 SEED = 20210504  # any fixed number: the same input gives the same bytes
 
@@ -199,7 +199,8 @@ def _finish(
     network = compact(lowered)
     simulations = [_same("compacted network (numpy)", "lowered network", lowered, network, vectors)]
     if source.compare:
-        simulations += _compare_floats(graph, lowered, qonnx, module, float_rows, notes, say)
+        real = trial(lowered.input, float_rows[: len(recorded)], (("random", random), ("corner", extreme)))
+        simulations += floats.compare(graph, lowered, qonnx, module, real, notes, say)
     labels = rows.labels if rows is not None else None
     _check_labels(labels, source.classes, network.outputs)
     remarks = _check_targets(rows, network.outputs)
@@ -214,39 +215,6 @@ def _finish(
     }
     first = float_rows[0] if len(recorded) else None
     return Prepared(network, lowered, qonnx, recorded, labels, random, extreme, first, tuple(simulations), found)
-
-
-def _compare_floats(
-    graph: Graph,
-    lowered: IntegerNetwork,
-    qonnx: Any,
-    module: Any,
-    rows: np.ndarray,
-    notes: dict[str, Any],
-    say: Callable[[str], None],
-) -> list[Simulation]:
-    """torch (if there is a `module`) and QONNX held against the integer network, and against each other."""
-    found, outputs = [], []
-
-    def compare(engine: str, entered: list[np.ndarray], left: list[np.ndarray], some: np.ndarray) -> None:
-        rounding_ties = ties.compare(engine, lowered, meanings(graph), entered, left, some)
-        compared = "layer by layer with the integer network, on the same integers"
-        found.append(Simulation(engine, version(engine), compared, len(some), 0, rounding_ties=rounding_ties))
-        outputs.append(left[-1])
-
-    if module is not None:
-        say("comparing with torch")
-        some = rows[:TORCH_ROWS]
-        compare("torch", *export.torch_values(module, some), some)
-    say("comparing with QONNX")
-    some = rows[:QONNX_ROWS]
-    context = export.execute(qonnx, some)
-    entered = [context[raw.input_tensor].reshape(len(some), -1) for raw in graph.layers]
-    left = [context[raw.output_tensor].reshape(len(some), -1) for raw in graph.layers]
-    compare("qonnx", entered, left, some)
-    if module is not None:
-        notes["export"] = facts.difference(outputs[0][: len(some)], outputs[1])
-    return found
 
 
 def _check_widths(graph: Graph) -> None:

@@ -46,10 +46,14 @@ class Signal:
     rectified: bool = False
 
 
+NOTHING = Affine((), (), (), (), ())
+
+
 @dataclass(frozen=True)
 class RawLayer:
     """A dense layer as the graph has it: integer `weights` (inputs, outputs), the exact real value of its
-    accumulators before the quantizer, and that quantizer (None at the end of most networks).
+    accumulators before the quantizer, and that quantizer (None at the end of most networks). `entering` is the real
+    value of the integers that enter it.
     """
 
     name: str
@@ -61,8 +65,7 @@ class RawLayer:
     output_bits: int | None = None
     output_tensor: str = ""
     input_tensor: str = ""
-    input_scale: Fraction = Fraction(1)
-    input_zero: Fraction = Fraction(0)
+    entering: Affine = NOTHING
     nonzero_floats: int = 0
     biases: int = 0
     nonzero_biases: int = 0
@@ -70,13 +73,15 @@ class RawLayer:
 
 @dataclass
 class Graph:
-    """What `read` found: the input's quantizer, the layers in order, remarks for people."""
+    """What `read` found: the input's quantizer, the layers in order, the outputs' real value, remarks for people."""
 
     input: InputQuantizer | None = None
     layers: list[RawLayer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     input_bits: int = 0
     input_tensor: str = ""
+    output_tensor: str = ""
+    output: Affine = NOTHING
 
 
 def refused(node: NodeProto, why: str) -> QapError:
