@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from qap2fpga.errors import QapError, nearest
+from qap2fpga.labels import class_numbers
 
 KEYS = ("X", "y", "classes")
 # Halvings of the scale, beside one a bit, that are tried for data with long tails.
@@ -20,15 +21,20 @@ TAILS = 8
 
 @dataclass(frozen=True)
 class Rows:
-    """Real inputs `values` (n, inputs) float32 and, if known, `labels` (n,): the index of the output that is right."""
+    """Real inputs `values` (n, inputs) float32 and, if known, `labels` (n,): the index of the output that is right.
+
+    `targets` (n, outputs) are the real values that a regression should give; they are no classes.
+    """
 
     values: np.ndarray
     labels: np.ndarray | None = None
+    targets: np.ndarray | None = None
 
 
 def load(path: Path, inputs: int, classes: tuple[str, ...] = ()) -> Rows:
-    """Read an `.npz` with `X` (n, inputs) and optionally `y` (n,) and `classes`, or an `.npy` with X alone.
+    """Read an `.npz` with `X` (n, inputs) and optionally `y` and `classes`, or an `.npy` with X alone.
 
+    `y` is class numbers, flat or a column, one-hot rows or probabilities; anything else is a regression's targets.
     `classes` are the names of the network's outputs in order; labels are renumbered to them when the file names
     its own. Raises `QapError` when the file does not fit the network.
     """
@@ -55,14 +61,17 @@ def load(path: Path, inputs: int, classes: tuple[str, ...] = ()) -> Rows:
     labels = arrays.get("y")
     if labels is None:
         return Rows(values)
-    if labels.ndim == 2:
-        labels = labels.argmax(axis=1)
-    if labels.shape != (len(values),) or labels.dtype.kind not in "iuf":
+    if labels.shape[:1] != (len(values),) or labels.ndim > 2 or labels.dtype.kind not in "biuf":
         found = f"shape {labels.shape} and type {labels.dtype}"
         raise QapError(f"{path}: y has {found} for {len(values)} rows", "y holds one class number a row")
-    numbers = labels.astype(np.int64)
-    if (numbers != labels).any() or (numbers < 0).any():
-        raise QapError(f"{path}: y has labels that are not 0, 1, 2, ...", "y holds one class number a row")
+    if not labels.size or not np.isfinite(labels).all():
+        raise QapError(f"{path}: y is empty, or has NaN or infinite values", "clean the data")
+    numbers = class_numbers(labels)
+    if numbers is None:
+        if "classes" in arrays:
+            hint = "y holds one class number a row: 0, 1, 2, ...; a regression has no classes"
+            raise QapError(f"{path}: y has labels that are not 0, 1, 2, ..., and classes have names", hint)
+        return Rows(values, targets=labels.reshape(len(labels), -1).astype(np.float64))
     return Rows(values, _renumber(numbers, [str(name) for name in arrays.get("classes", ())], classes))
 
 

@@ -425,6 +425,11 @@ def test_folding_files(tmp_path: Path, content: str | None, message: str) -> Non
         ({"X": np.full((4, 5), np.nan)}, "X is empty, or has NaN"),
         ({"X": np.ones((4, 5)), "y": np.arange(4)}, "label 3, the network has 3 outputs"),
         ({"X": np.ones((4, 5)), "y": np.arange(3)}, r"y has shape \(3,\)"),
+        (
+            {"X": np.ones((4, 5)), "y": np.arange(4) - 0.5},
+            "labels that are not 0, 1, 2, ..., 1 a row, and the network 3",
+        ),
+        ({"X": np.ones((4, 5)), "y": np.full((4, 2), 0.7)}, "labels that are not 0, 1, 2, ..., 2 a row, and the net"),
     ],
 )
 def test_data(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:

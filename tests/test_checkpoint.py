@@ -6,9 +6,13 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import brevitas.nn as qnn
 import numpy as np
@@ -35,7 +39,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 import qap2fpga
-from qap2fpga.checkpoint import file
+from qap2fpga.checkpoint import file, load
 from qap2fpga.checkpoint.module import build
 from qap2fpga.checkpoint.spec import Model
 from qap2fpga.checkpoint.widths import Widths
@@ -439,6 +443,13 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path, where: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
 @pytest.mark.parametrize(
     ("example", "options", "message"),
     [
@@ -447,7 +458,12 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path, where: str) -> None:
         (torch.full((4, 5), torch.nan), {}, "the example input is empty, or has NaN"),
         (torch.zeros(0, 5), {}, "the example input is empty"),
         (torch.randn(9, 5), {"labels": np.arange(8)}, r"labels of shape \(8,\) for 9"),
-        (torch.randn(9, 5), {"labels": np.zeros((9, 3))}, r"labels of shape \(9, 3\) for 9"),
+        (torch.randn(9, 5), {"labels": np.zeros((9, 3))}, r"labels of shape \(9, 3\) and type float64 are no class"),
+        (torch.randn(9, 5), {"labels": np.full(9, 0.5)}, "are no class numbers"),
+        (torch.randn(9, 5), {"labels": [-1] * 9}, "are no class numbers"),
+        (torch.randn(9, 5), {"provenance": {"x": [[]] * 200_000}}, "provenance can not be stored: .*100,000 values"),
+        (torch.randn(9, 5), {"provenance": nested(40)}, "provenance can not be stored: .*deeper than 32"),
+        (torch.randn(9, 5), {"provenance": nested(10**5)}, "provenance can not be stored"),
         (torch.randn(9, 5), {"provenance": {"where": Path("x")}}, "provenance can not be stored"),
     ],
 )
@@ -484,10 +500,194 @@ def test_a_save_that_fails_leaves_the_older_file(tmp_path: Path, monkeypatch: py
 # ---- damaged model.pt
 
 
+@cache
+def saved_bytes() -> bytes:
+    layers = [entry(), dense(5, 7), nn.BatchNorm1d(7), relu(), dense(7, 3)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pt"
+        qap2fpga.save(trained(nn.Sequential(*layers)), torch.randn(9, 5), path, labels=np.zeros(9, int))
+        return path.read_bytes()
+
+
 def saved(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     path = tmp_path / "model.pt"
-    qap2fpga.save(trained(nn.Sequential(entry(), dense(5, 7), relu(), dense(7, 3))), torch.randn(9, 5), path)
+    path.write_bytes(saved_bytes())
     return path, torch.load(path, weights_only=True)
+
+
+def at(content: Any, *place: Any) -> Any:
+    for key in place:
+        content = content[key]
+    return content
+
+
+def put(*place: Any) -> Callable[[Any], None]:
+    """Sets the value at a place: the last of `place` is the value, the one before it the key."""
+    *path, key, value = place
+    return lambda content: at(content, *path).__setitem__(key, value)
+
+
+def dropped(*place: Any) -> Callable[[Any], None]:
+    *path, key = place
+    return lambda content: at(content, *path).pop(key)
+
+
+def circle() -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    value["again"] = [value]
+    return value
+
+
+ONE, EPS = torch.ones(()), "epsilon"
+# Of a chain 0 quantize, 1 dense, 2 batch_norm, 3 relu, 4 dense.
+MISTYPED: list[tuple[Callable[[Any], Any], str]] = [
+    (put("version", True), "format version bool, this"),
+    (put("version", torch.tensor([])), "format version Tensor, this"),
+    (put("version", 10**500), "format version int, this"),
+    (put("formats", "x"), r"damaged: unknown key 'formats' in the file\n  did you mean 'format'"),
+    (put(7, "x"), "damaged: a key of .* is a int, not a text"),
+    (put("architecture", {}), "damaged: architecture is a dict, not a list"),
+    (put("architecture", []), "damaged: no operation of the architecture reads '1.weight'"),
+    (put("architecture", 1, ["dense"]), r"damaged: architecture\[1\] is a list, not a dictionary"),
+    (put("architecture", 1, "name", 1), r"damaged: architecture\[1\].name is a int, not a text"),
+    (put("architecture", 1, "name", ""), r"damaged: architecture\[1\].name is empty"),
+    (put("architecture", 1, "name", "\ud800"), r"architecture\[1\].name has characters that do not exist"),
+    (put("architecture", 1, "kind", b"dense"), r"architecture\[1\].kind is a bytes, not a text"),
+    (put("architecture", 1, "kind", "dens"), "unknown kind 'dens'\n  did you mean 'dense'"),
+    (dropped("architecture", 1, "kind"), r"damaged: 'kind' is missing in architecture\[1\]"),
+    (put("architecture", 1, EPS, 1e-5), r"damaged: unknown key 'epsilon' in architecture\[1\]"),
+    (dropped("architecture", 2, EPS), r"damaged: 'epsilon' is missing in architecture\[2\]"),
+    (put("architecture", 2, EPS, "1e-5"), r"architecture\[2\].epsilon is a str, not a finite number"),
+    (put("architecture", 2, EPS, float("nan")), r"architecture\[2\].epsilon is a float, not a finite number"),
+    (put("architecture", 2, EPS, 1e300), r"layer 2: an epsilon of 1e\+300"),
+    (put("architecture", 2, EPS, -1.0), "layer 2: an epsilon of -1"),
+    (put("architecture", 1, "tensors", ["weight", "weight", "bias"]), "names a tensor twice"),
+    (put("architecture", 1, "tensors", ["weight"]), "damaged: no operation of the architecture reads '1.bias'"),
+    (put("architecture", 1, "tensors", "weight"), "tensors is a str, not a list"),
+    (put("architecture", 1, "tensors", 0, 3), "a int, not a text"),
+    (put("architecture", 1, "tensors", ["bias", "weight", "gain"]), "damaged: state_dict has no 1.gain"),
+    (dropped("architecture", 3), "damaged: no operation of the architecture reads '3' in quantizers"),
+    (put("quantizers", "5", {}), r"damaged: 'bits' is missing in quantizers\['5'\]"),
+    (put("quantizers", "1", "bits", "4"), r"damaged: quantizers\['1'\].bits is a str, not a whole number"),
+    (put("quantizers", "1", "bits", 1.5), "bits is a float, not a whole number"),
+    (put("quantizers", "1", "bits", 10**400), "bits is a int, not a whole number of 64 bits"),
+    (put("quantizers", "0", "zero_point", None), "zero_point is a NoneType, not a whole number"),
+    (put("quantizers", "0", "zero_point", 1 << 20), "layer 0: a zero point of 1048576"),
+    (put("quantizers", "1", "zero_point", 2), "layer 1: its weights have a zero point"),
+    (put("quantizers", "1", "signed", 1), "signed is a int, not True or False"),
+    (put("quantizers", "1", "rounding", 3), "rounding is a int, not a text"),
+    (put("quantizers", "1", "round", "ROUND"), r"damaged: unknown key 'round' in quantizers\['1'\]\n  did you mean"),
+    (put("quantizers", "1", "scale", 0.5), r"quantizers\['1'\].scale is a float, not a tensor"),
+    (put("quantizers", "1", "scale", torch.ones(3)), r"layer 1: a scale of shape \(3,\) for 7 outputs"),
+    (put("quantizers", "1", "scale", ONE * 1e300), "layer 1: its scale must be finite"),
+    (put("quantizers", "1", "scale", torch.tensor(0.1, dtype=torch.float64)), "scale is of type float64 and has val"),
+    (put("quantizers", "3", "signed", True), "layer 3: a ReLU with a signed quantizer"),
+    (lambda c: c["quantizers"]["3"].update(bits=1), "layer 3: a quantizer of 1 bit that is unsigned"),
+    (lambda c: c["quantizers"].update({"2": c["quantizers"]["0"]}), "layer 2: a batch_norm has no quantizer"),
+    (dropped("quantizers", "0"), "layer 0: a quantize without a quantizer"),
+    (put("state_dict", "1.weight", [[1.0]]), r"state_dict\['1.weight'\] is a list, not a tensor"),
+    (put("state_dict", "1.weight", torch.ones(7, 5).to_sparse()), "is a complex, sparse or quantized tensor"),
+    (put("state_dict", "1.weight", torch.empty(7, 5, device="meta")), "1.weight'. is on meta"),
+    (put("state_dict", "1.weight", torch.ones(7, 5).to(torch.float8_e5m2)), "is of type float8_e5m2"),
+    (put("state_dict", "1.weight", torch.ones(1).expand(10**10, 5)), "more values than are stored"),
+    (put("state_dict", "1.weight", torch.ones(35)), r"layer 1: its weight has shape \(35,\)"),
+    (put("state_dict", "1.weight", torch.ones(0, 5)), r"layer 1: its weight has shape \(0, 5\)"),
+    (put("state_dict", "2.bias", ONE), r"layer 2: bias has shape \(\)"),
+    (put("state_dict", "2.gain", ONE), "no operation of the architecture reads '2.gain' in state_dict"),
+    (put("masks", "1", torch.ones(7, 5)), r"masks\['1'\] is of type float32, not bool"),
+    (put("masks", "3", torch.ones(7, 7) > 0), "a mask for '3', which is no dense layer"),
+    (put("example", "inputs", torch.ones(0, 5)), r"the example input has shape \(0, 5\)"),
+    (put("example", "inputs", torch.ones(9, 5) * torch.nan), "the example input has NaN"),
+    (put("example", "inputs", torch.ones(5)), r"the example input has shape \(5,\)"),
+    (put("example", "labels", torch.ones(9)), "example.labels is of type float32, not whole numbers"),
+    (put("example", "labels", torch.arange(8)), r"labels of shape \(8,\) for 9 example inputs"),
+    (put("example", "labels", -torch.arange(9)), "or below 0"),
+    (put("example", {"labels": torch.arange(9)}), "damaged: 'inputs' is missing in example"),
+    (put("example", "rows", ONE), "damaged: unknown key 'rows' in example"),
+    (put("provenance", [1]), "provenance is a list, not a dictionary"),
+    (put("provenance", "x", ONE), "provenance holds a Tensor"),
+    (put("provenance", "x", 10**500), "a number of provenance is a int, not a whole"),
+    (put("provenance", circle()), "provenance is nested deeper than 32"),
+    (put("provenance", "x", [None] * 200_000), "provenance holds more than 100,000 values"),
+    *[
+        (dropped("architecture", 2, "tensors", index), "no operation of the architecture reads '2")
+        for index in range(4)
+    ],
+]
+
+
+@pytest.mark.parametrize("tensor", ["weight", "bias", "running_mean", "running_var"])
+def test_a_batch_norm_lacks_nothing(tmp_path: Path, tensor: str) -> None:
+    """What is absent from the architecture and the tensors alike counts as nothing otherwise."""
+    path, content = saved(tmp_path)
+    content["architecture"][2]["tensors"].remove(tensor)
+    del content["state_dict"][f"2.{tensor}"]
+    torch.save(content, path)
+    with pytest.raises(QapError, match=f"layer 2: a batch_norm without {tensor}"):
+        file.read(path, Widths())
+
+
+def test_tensors_that_no_kind_has_are_refused(tmp_path: Path) -> None:
+    for index, name in ((1, "gain"), (3, "weight")):
+        path, content = saved(tmp_path)
+        content["architecture"][index]["tensors"].append(name)
+        content["state_dict"][f"{index}.{name}"] = torch.ones(7)
+        torch.save(content, path)
+        with pytest.raises(QapError, match=f"layer {index}: a (dense|relu) has no '{name}'"):
+            file.read(path, Widths())
+
+
+def test_other_types_are_read_where_float32_holds_them(tmp_path: Path) -> None:
+    path, content = saved(tmp_path)
+    before = file.read(path, Widths())
+    content["state_dict"]["1.weight"] = content["state_dict"]["1.weight"].double()
+    content["state_dict"]["2.bias"] = nn.Parameter(content["state_dict"]["2.bias"])
+    torch.save(content, path)
+    again = file.read(path, Widths())
+    for one, other in zip(before.ops, again.ops, strict=True):
+        for key, values in one.tensors.items():
+            assert np.array_equal(values, other.tensors[key])
+            assert other.tensors[key].dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", ["compressed", "overlapping"])
+def test_an_archive_that_unpacks_to_more_than_it_holds_is_not_read(tmp_path: Path, kind: str) -> None:
+    path, _ = saved(tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data + bytes(1 << 22) if kind == "compressed" and "/data/" in name else data)
+        if kind == "overlapping":
+            first = archive.infolist()[0]
+            archive.filelist += [first] * 100
+    with mock.patch.object(torch, "load") as read, pytest.raises(QapError, match=r"its parts unpack to"):
+        file.read(path, Widths())
+    assert not read.called
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    with path.open("wb") as stream:
+        stream.truncate(load.LARGEST + 1)
+    with mock.patch.object(torch, "load") as read, pytest.raises(QapError, match="more than the 1,073,741,824"):
+        file.read(path, Widths())
+    assert not read.called
+
+
+def test_whatever_torch_raises_is_a_message(tmp_path: Path) -> None:
+    path, _ = saved(tmp_path)
+    for error in (MemoryError(), AssertionError("x"), UnicodeDecodeError("utf-8", b"x", 0, 1, "y"), RecursionError()):
+        with mock.patch.object(torch, "load", side_effect=error), pytest.raises(QapError, match="can not be read"):
+            file.read(path, Widths())
+
+
+def test_a_model_of_another_format_is_no_state_dict(tmp_path: Path) -> None:
+    path, content = saved(tmp_path)
+    for stated in ("qap2fpga", None, torch.ones(2)):
+        torch.save({**content, "format": stated}, path)
+        with pytest.raises(QapError, match="damaged: its format is not 'qap2fpga-model'"):
+            file.read(path, Widths((4,), (4,)))
 
 
 def test_a_model_of_a_later_version_is_refused(tmp_path: Path) -> None:
@@ -510,24 +710,25 @@ def test_a_model_that_lacks_a_part_is_damaged(tmp_path: Path, key: str) -> None:
     ("change", "message"),
     [
         (lambda c: c["state_dict"].pop("1.weight"), "damaged.*1.weight"),
-        (lambda c: c["state_dict"].update({"3.weight": torch.ones(3, 6)}), "layer 3 takes 6 inputs but .* gives 7"),
+        (lambda c: c["state_dict"].update({"4.weight": torch.ones(3, 6)}), "layer 4 takes 6 inputs but .* gives 7"),
         (
             lambda c: c["state_dict"].update({"1.bias": torch.ones(6)}),
             r"layer 1: bias has shape \(6,\), expected \(7,\)",
         ),
-        (lambda c: c["masks"].update({"1": torch.ones(2, 2)}), r"layer 1: its mask is \(2, 2\)"),
+        (lambda c: c["masks"].update({"1": torch.ones(2, 2) > 0}), r"layer 1: its mask is \(2, 2\)"),
         (lambda c: c["quantizers"].pop("1"), "layer 1: its weights are not quantized"),
         (lambda c: c["quantizers"]["1"].update(bits=0), "layer 1: a bit width of 0"),
-        (lambda c: c["quantizers"]["2"].update(bits=33), "layer 2: a bit width of 33"),
+        (lambda c: c["quantizers"]["3"].update(bits=33), "layer 3: a bit width of 33"),
         (
-            lambda c: c["quantizers"]["2"].update(scale=torch.tensor(0.0)),
-            "layer 2: its scale must be finite and above 0",
+            lambda c: c["quantizers"]["3"].update(scale=torch.tensor(0.0)),
+            "layer 3: its scale must be finite and above 0",
         ),
-        (lambda c: c["quantizers"]["2"].pop("signed"), "damaged.*signed"),
-        (lambda c: c["quantizers"]["2"].update(rounding="DITHER"), "layer 2: rounding 'DITHER'"),
-        (lambda c: c["architecture"][2].update(kind="gelu"), "layer 2: unknown kind 'gelu'"),
-        (lambda c: c["architecture"][2].update(name="1"), "two layers are called 1"),
+        (lambda c: c["quantizers"]["3"].pop("signed"), "damaged.*signed"),
+        (lambda c: c["quantizers"]["3"].update(rounding="DITHER"), "layer 3: rounding 'DITHER'"),
+        (lambda c: c["architecture"][3].update(kind="gelu"), "layer 3: unknown kind 'gelu'"),
+        (lambda c: c["architecture"][3].update(name="1"), "two layers are called 1"),
         (lambda c: c["example"].update(inputs=torch.ones(4, 4)), r"the example input has shape \(4, 4\)"),
+        *[(change, message) for change, message in MISTYPED],
     ],
 )
 def test_a_model_whose_parts_do_not_fit_is_refused(tmp_path: Path, change: Callable[[Any], Any], message: str) -> None:

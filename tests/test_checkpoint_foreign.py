@@ -16,6 +16,7 @@ from brevitas.quant import Uint8ActPerTensorFixedPoint, Uint8ActPerTensorFloat
 from torch import Tensor, nn
 
 from qap2fpga.checkpoint import file
+from qap2fpga.checkpoint.foreign import COUNTER
 from qap2fpga.checkpoint.module import build
 from qap2fpga.checkpoint.widths import Widths
 from qap2fpga.errors import QapError
@@ -141,6 +142,34 @@ def test_a_state_dict_inside_a_training_checkpoint(tmp_path: Path, where: str) -
     assert len(file.read(tmp_path / "model.pth", Widths((6,), (6,))).ops) == 7
 
 
+def test_a_state_dict_two_levels_down_among_other_things(tmp_path: Path) -> None:
+    content = {
+        "model": {"state_dict": state_dict(), "config": {}},
+        "network": {"depth": 3},
+        "optimizer": {"x": ONES(3)},
+    }
+    torch.save(content, tmp_path / "model.pth")
+    assert len(file.read(tmp_path / "model.pth", Widths((6,), (6,))).ops) == 7
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_floats_are_read_where_float32_holds_them(tmp_path: Path, kind: torch.dtype) -> None:
+    """Every float16 and bfloat16 is a float32; so is a float64 that came from one."""
+    state = {key: value if COUNTER in key else value.to(kind) for key, value in state_dict().items()}
+    plain = {key: value.float() for key, value in state.items()}
+    for name, content in (("a", state), ("b", plain)):
+        torch.save(content, tmp_path / f"{name}.pth")
+    one, other = (file.read(tmp_path / f"{name}.pth", Widths((6,), (6,))) for name in "ab")
+    for first, second in zip(one.ops, other.ops, strict=True):
+        assert all(np.array_equal(values, second.tensors[key]) for key, values in first.tensors.items())
+        assert first.quantizer is None or (first.quantizer.scale == second.quantizer.scale).all()
+
+
+def test_how_many_batches_were_counted_does_not_matter(tmp_path: Path) -> None:
+    torch.save(changed(bn1__num_batches_tracked=torch.tensor(2**40 + 1)), tmp_path / "model.pth")
+    assert len(file.read(tmp_path / "model.pth", Widths((6,), (6,))).ops) == 7
+
+
 def test_names_with_a_prefix_and_scales_of_one_element(tmp_path: Path) -> None:
     """As nn.DataParallel and some versions of Brevitas leave them."""
     state = {f"module.{key}": value.reshape(1) if ".act" in key else value for key, value in state_dict().items()}
@@ -214,6 +243,12 @@ def changed(**changes: Tensor | None) -> OrderedDict[str, Tensor]:
     return state
 
 
+def with_modules(modules: Any) -> OrderedDict[str, Tensor]:
+    state = state_dict()
+    state._metadata = modules
+    return state
+
+
 ONES = torch.ones
 FOREIGN_REFUSED: dict[str, tuple[Callable[[], Any], Widths, str]] = {
     "no bits": (state_dict, Widths(), "bit widths are not in the file"),
@@ -279,7 +314,57 @@ FOREIGN_REFUSED: dict[str, tuple[Callable[[], Any], Widths, str]] = {
     ),
     "complex": (lambda: changed(fc1__weight=ONES(9, 5) * 1j), Widths((6,), (6,)), "fc1.weight is a complex"),
     "no dense layer": (lambda: {"x.bias": ONES(3)}, Widths((6,), (6,)), "no dense layer"),
-    "no tensors": (lambda: {"epoch": 3}, Widths((6,), (6,)), "has no tensors"),
+    "no tensors": (lambda: {"epoch": 3, "lr": 0.1}, Widths((6,), (6,)), "has no tensors, but the keys 'epoch', 'lr'"),
+    "unknown wrapper": (
+        lambda: {"generator": state_dict()},
+        Widths((6,), (6,)),
+        "no tensors, but the keys 'generator'",
+    ),
+    "empty wrapper": (lambda: {"model": {"fc1": [1]}}, Widths((6,), (6,)), "no tensors, but the keys 'model'"),
+    "two state dicts": (
+        lambda: {"model": state_dict(), "state_dict": state_dict()},
+        Widths((6,), (6,)),
+        "each of state_dict, model may be the state dict",
+    ),
+    "a list of numbers": (
+        lambda: {**state_dict(), "fc1.bias": [0.0] * 9},
+        Widths((6,), (6,)),
+        "fc1.bias is a list, not a tensor",
+    ),
+    "a number beside tensors": (
+        lambda: {"model": {**state_dict(), "epoch": 3}},
+        Widths((6,), (6,)),
+        "model.epoch is a int, not a tensor",
+    ),
+    "key of another type": (
+        lambda: {**state_dict(), 3: ONES(3)},
+        Widths((6,), (6,)),
+        "a key of the state dict is a int",
+    ),
+    "no values": (lambda: changed(fc2__weight=ONES(0, 9)), Widths((6,), (6,)), r"fc2.weight has shape \(0, 9\)"),
+    "an infinite scale": (
+        lambda: changed(act1=torch.tensor(1e9)),
+        Widths((6,), (6,)),
+        "act1: its scale must be finite",
+    ),
+    "a scale of 0": (lambda: changed(act1=torch.tensor(-1e9)), Widths((6,), (6,)), "act1: its scale must be finite"),
+    "float64": (
+        lambda: changed(fc1__bias=torch.full((9,), 0.1, dtype=torch.float64)),
+        Widths((6,), (6,)),
+        "fc1.bias is of type float64 and has values that float32 does not hold",
+    ),
+    "too many values": (
+        lambda: changed(fc1__weight=ONES(1, 1).expand(10**6, 10**6)),
+        Widths((6,), (6,)),
+        r"fc1.weight has shape \(1000000, 1000000\), more values than are stored",
+    ),
+    "quantized": (
+        lambda: changed(fc1__weight=torch.quantize_per_tensor(ONES(9, 5), 0.1, 0, torch.qint8)),
+        Widths((6,), (6,)),
+        "fc1.weight is a complex, sparse or quantized",
+    ),
+    "modules that are none": (lambda: with_modules([1, 2]), Widths((6,), (6,)), "the list of modules .* is none"),
+    "modules without names": (lambda: with_modules({3: {}}), Widths((6,), (6,)), "the list of modules .* is none"),
     "a list": (lambda: [ONES(3)], Widths((6,), (6,)), "holds a list, not a checkpoint"),
     "a tensor": (lambda: ONES(3), Widths((6,), (6,)), "holds a Tensor, not a checkpoint"),
 }

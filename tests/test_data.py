@@ -42,6 +42,40 @@ def test_forms_that_people_save(tmp_path: Path) -> None:
     assert len(data.load(extra, 3).values) == 4
 
 
+@pytest.mark.parametrize(
+    ("y", "labels"),
+    [
+        ([[3], [0], [2], [1]], [3, 0, 2, 1]),
+        (np.array([[3.0], [0], [2], [1]], np.float32), [3, 0, 2, 1]),
+        ([True, False, False, True], [1, 0, 0, 1]),
+        ([[0.2, 0.8], [0.9, 0.1], [0.4, 0.6], [1, 0]], [1, 0, 1, 0]),
+        (np.array([[1 / 3, 1 / 6, 1 / 2]] * 4, np.float16), [2, 2, 2, 2]),
+    ],
+)
+def test_classes_are_whole_numbers_or_rows_that_add_up_to_one(tmp_path: Path, y: Any, labels: list[int]) -> None:
+    rows = data.load(write(tmp_path / "a.npz", X=ROWS, y=y), 3)
+    assert rows.labels.tolist() == labels
+    assert rows.targets is None
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [0.5, 1, 2, 0],
+        [-1, 1, 1, -1],
+        [[0.1], [0.2], [0.3], [0.9]],
+        [[0.2, 0.9], [0.9, 0.1], [0.4, 0.6], [1, 0]],
+        [[1.5, -0.5]] * 4,
+        [[1, 1], [0, 0], [0, 1], [1, 0]],
+        [2.0**40, 0, 1, 2],
+    ],
+)
+def test_real_values_are_targets_and_never_classes(tmp_path: Path, y: Any) -> None:
+    rows = data.load(write(tmp_path / "a.npz", X=ROWS, y=y), 3)
+    assert rows.labels is None
+    assert np.array_equal(rows.targets, np.reshape(np.array(y, float), (4, -1)))
+
+
 def test_labels_are_renumbered_to_the_networks_classes(tmp_path: Path) -> None:
     path = write(tmp_path / "a.npz", X=ROWS, y=[0, 1, 2, 2], classes=np.array(["g", "q", "t"]))
     assert data.load(path, 3, ("t", "g", "q")).labels.tolist() == [1, 2, 0, 0]
@@ -61,9 +95,11 @@ def test_labels_are_renumbered_to_the_networks_classes(tmp_path: Path) -> None:
         ({"X": ROWS.astype(object)}, (), "can not be read: Object arrays"),
         ({"X": ROWS, "y": [0, 1]}, (), r"y has shape \(2,\) and type int64 for 4 rows"),
         ({"X": ROWS, "y": ["a", "b", "c", "d"]}, (), "y has shape .* type <U1"),
-        ({"X": ROWS, "y": [0.5, 1, 2, 0]}, (), "labels that are not 0, 1, 2"),
-        ({"X": ROWS, "y": [np.nan, 1, 2, 0]}, (), "labels that are not 0, 1, 2"),
-        ({"X": ROWS, "y": [-1, 1, 1, -1]}, (), "labels that are not 0, 1, 2"),
+        ({"X": ROWS, "y": [0.5, 1, 2, 0], "classes": ["a", "b", "c"]}, (), "labels that are not 0, 1, 2"),
+        ({"X": ROWS, "y": [-1, 1, 1, -1], "classes": ["a", "b"]}, (), "labels that are not 0, 1, 2"),
+        ({"X": ROWS, "y": [np.nan, 1, 2, 0]}, (), "y is empty, or has NaN"),
+        ({"X": ROWS, "y": np.zeros((4, 0))}, (), "y is empty, or has NaN"),
+        ({"X": ROWS, "y": np.zeros((4, 2, 1))}, (), r"y has shape \(4, 2, 1\)"),
         ({"X": ROWS, "y": [0, 1, 0, 1]}, ("a", "b"), "the data names no classes"),
         ({"X": ROWS, "y": [0, 1, 0, 1], "classes": ["a", "c"]}, ("a", "b"), "the data has class 'c'"),
         ({"X": ROWS, "y": [0, 1, 2, 1], "classes": ["a", "b"]}, ("a", "b"), "label 2 and names 2 classes"),

@@ -13,12 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qap2fpga.checkpoint.spec import Model
-from qap2fpga.errors import CheckFailed, QapError
-from qap2fpga.lower import export, ties
+from qap2fpga.errors import QapError
 from qap2fpga.lower.compact import compact
 from qap2fpga.lower.exact import Affine, Levels, inverse_sqrt, thresholds
 from qap2fpga.lower.graph import read
-from qap2fpga.lower.integer import fit_logits, lower, meanings
+from qap2fpga.lower.integer import fit_logits, lower
 from qap2fpga.lower.logits import exact_argmax
 from qap2fpga.network import IntegerNetwork, Logits, Step
 from qap2fpga.simulate.vectors import extremes, random_vectors
@@ -187,53 +186,6 @@ def test_logits_have_the_exact_argmax_where_accumulators_have_not():
     exact = exact_argmax(graph.layers[-1].affine, accumulators)
     assert (network.run(integers).argmax(axis=1) == exact).all()
     assert (accumulators.argmax(axis=1) != exact).any()
-
-
-def test_float_execution_is_compared_layer_by_layer():
-    model = random_model(13, widths=(6, 9, 8, 4), bits=6, sparsity=0.5, rows=400)
-    graph_model = qonnx_graph(model)
-    graph = read(graph_model)
-    network, rows = lower(graph), model.example
-    assert rows is not None
-    context = export.execute(graph_model, rows)
-    entered = [context[layer.input_tensor] for layer in graph.layers]
-    left = [context[layer.output_tensor] for layer in graph.layers]
-    assert ties.compare("qonnx", network, meanings(graph), entered, left, rows) < 20
-    left[1] = left[1].copy()
-    left[1][17, 2] += float(graph.layers[1].levels.scale[2])
-    with pytest.raises(CheckFailed, match=r"layer fc2, channel 2, vector 17"):
-        ties.compare("qonnx", network, meanings(graph), entered, left, rows)
-
-
-def test_falling_outputs_have_an_error_bound_too():
-    """The last layer keeps its signs: a negative gamma there must not make the bound negative."""
-    model = random_model(0, widths=(8, 16, 12, 4), bits=6, sparsity=0.0, per_channel=True, last_batch_norm=True)
-    module, graph_model = export.export(model)
-    graph, rows = read(graph_model), model.example
-    assert rows is not None
-    assert min(graph.layers[-1].affine.slope) < 0
-    ties.compare("torch", lower(graph), meanings(graph), *export.torch_values(module, rows), rows)
-
-
-def test_every_value_beside_a_boundary_is_a_tie_and_none_further_off():
-    """A pre-activation exactly on a half: either level is a rounding tie, the next one is not."""
-    model = random_model(17, widths=(4, 5, 3), bits=4, sparsity=0.0, power_of_two=True, batch_norm=False)
-    graph_model = qonnx_graph(model)
-    graph, rows = read(graph_model), model.example
-    network = lower(graph)
-    assert rows is not None
-    context = export.execute(graph_model, rows)
-    entered = [context[layer.input_tensor] for layer in graph.layers]
-    left = [context[layer.output_tensor].copy() for layer in graph.layers]
-    scale = float(graph.layers[0].levels.scale[0])
-    inside = left[0] > scale
-    vector, channel = (int(index[0]) for index in np.nonzero(inside))
-    left[0][vector, channel] -= scale
-    exact = network.layers[0].accumulate(network.input.quantize(rows))[vector, channel]
-    layer = graph.layers[0]
-    assert abs(float(layer.affine.value(channel, int(exact)))) > 1e-3
-    with pytest.raises(CheckFailed):
-        ties.compare("qonnx", network, meanings(graph), entered, left, rows)
 
 
 def test_a_layer_that_is_pruned_away_is_named():

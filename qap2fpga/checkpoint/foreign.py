@@ -11,25 +11,73 @@ value itself under the same key; only the list of modules that PyTorch keeps bes
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
 from qap2fpga import names
+from qap2fpga.checkpoint import tensors
 from qap2fpga.checkpoint.spec import Model, Op, QuantSpec
 from qap2fpga.errors import QapError
 
 OLD_SCALE, NEW_SCALE = "scaling_impl.learned_value", "scaling_impl.value"
 
 
-def check_scales(modules: Collection[str], path: Path) -> None:
+# Where training programs put the state dict in their checkpoints, and how deep.
+WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "module", "params", "weights")
+DEEPEST = 2
+# Counts training batches; nothing reads it at inference.
+COUNTER = ".num_batches_tracked"
+HINT = "save it with qap2fpga.save, or give model.state_dict() alone: torch.save(model.state_dict(), path)"
+
+
+def unwrap(content: dict[Any, Any], path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of the state dict that `content` is, or wraps as training checkpoints do.
+
+    Raises `QapError` that names the keys where there is none, or more than one, and the first entry that is
+    no tensor, or one that can not be read exactly.
+    """
+    state, place = content, ""
+    for _ in range(DEEPEST):
+        inner = [key for key in WRAPPERS if _holds_tensors(state.get(key), DEEPEST)]
+        if not inner:
+            break
+        if len(inner) > 1:
+            raise QapError(f"{path}: each of {', '.join(place + key for key in inner)} may be the state dict", HINT)
+        state, place = state[inner[0]], f"{place}{inner[0]}."
+    for key in state:
+        if not isinstance(key, str):
+            raise QapError(f"{path}: a key of the state dict is a {type(key).__name__}, not a text", HINT)
+    if not any(isinstance(value, torch.Tensor) for value in state.values()):
+        some = ", ".join(f"'{key}'" for key in list(state)[:8])
+        raise QapError(f"{path}: has no tensors{f' under {place[:-1]}' if place else ''}, but the keys {some}", HINT)
+    _check_scales(getattr(state, "_metadata", {}), path)
+    return {
+        key: tensors.floats(value, f"{path}: {place}{key}") for key, value in state.items() if not key.endswith(COUNTER)
+    }
+
+
+def _holds_tensors(value: Any, depth: int) -> bool:
+    """Whether `value` is a dictionary with tensors in it, or in what it wraps."""
+    if not isinstance(value, dict):
+        return False
+    if any(isinstance(item, torch.Tensor) for item in value.values()):
+        return True
+    return depth > 1 and any(_holds_tensors(value.get(key), depth - 1) for key in WRAPPERS)
+
+
+def _check_scales(modules: Any, path: Path) -> None:
     """Refuse a state dict whose activation scales are not stored as log2, or with another arithmetic around it.
 
-    `modules` are the names of the modules that wrote it (`state_dict._metadata`), empty when they were not kept.
-    Brevitas from 0.11 on has a `restrict_threshold`: its scales differ in the last bit even where they are log2.
+    `modules` has the names of the modules that wrote it (`state_dict._metadata`); it is empty when they were not
+    kept. Brevitas from 0.11 on has a `restrict_threshold`: its scales differ in the last bit even where they are
+    log2.
     """
+    if not isinstance(modules, dict) or not all(isinstance(name, str) for name in modules):
+        raise QapError(f"{path}: damaged: the list of modules beside the state dict is none", HINT)
     stored = re.compile(r"(.*\.act_quant\b.*\.scaling_impl)\.restrict_\w+\.restrict_value_impl(.*)")
     parts: dict[str, set[str]] = {}
     for match in filter(None, map(stored.fullmatch, modules)):
@@ -50,6 +98,9 @@ def parse(
     input_bits: int | None,
 ) -> Model:
     """The model behind a state dict. Raises `QapError` when bits or scales are missing or parts do not fit."""
+    for key, value in arrays.items():
+        if not value.size:
+            raise QapError(f"{path}: {key} has shape {value.shape}, no values", "save the trained model again")
     arrays, masks = _apply_masks(arrays)
     norms = [key.removesuffix(".running_mean") for key in arrays if key.endswith(".running_mean")]
     dense = [key.removesuffix(".weight") for key, value in arrays.items() if key.endswith(".weight")]
@@ -113,7 +164,7 @@ def _apply_masks(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], 
 
 def _refuse_unknown(arrays: dict[str, np.ndarray], layers: set[str], path: Path) -> None:
     """What is not understood may change what the network computes."""
-    known = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    known = ("weight", "bias", "running_mean", "running_var")
     for key, value in arrays.items():
         layer, _, last = key.rpartition(".")
         if not _is_scale(key, value) and not (layer in layers and last in known):
@@ -228,7 +279,8 @@ def _dense(name: str, arrays: dict[str, np.ndarray], bits: int, *, per_channel: 
 
 
 def _activation(name: str, stored: float, bits: int, *, signed: bool) -> Op:
-    threshold = np.float32(2.0) ** np.float32(stored)
+    with np.errstate(over="ignore", under="ignore"):  # what comes of it is checked with every other scale
+        threshold = np.float32(2.0) ** np.float32(stored)
     if bits == 1:
         return Op(name, "hard_tanh", quantizer=QuantSpec(1, True, True, np.asarray(threshold, np.float32)))
     largest = 2 ** (bits - 1) - 1 if signed else 2**bits - 1

@@ -81,7 +81,7 @@ def quantizer_cost(plain: np.ndarray, quantized: np.ndarray, labels: np.ndarray 
     """What the added input quantizer does to the float model's outputs (n, outputs)."""
     before, after = plain.argmax(axis=1), quantized.argmax(axis=1)
     cost = difference(plain, quantized)
-    if labels is not None:
+    if labels is not None and plain.shape[1] > 1:
         cost |= {"accuracy_raw": float((before == labels).mean()), "accuracy": float((after == labels).mean())}
     return cost
 

@@ -155,14 +155,15 @@ class _Walk:
         scales = [Fraction(float(value)) * factor for value in scale[0]]
         shifts = signal.affine.intercept
         offsets, magnitudes = [], []
+        sizes = signal.affine.magnitude  # what cancelled before it came here has been rounded all the same
         for scale_out, column in zip(scales, integers.T.tolist(), strict=True):
             products = [weight * shift for weight, shift in zip(column, shifts, strict=True) if weight and shift]
             offsets.append(scale_out * sum(products, start=Fraction(0)))
-            magnitudes.append(abs(scale_out) * sum((abs(product) for product in products), start=Fraction(0)))
+            rounded = [abs(weight) * size for weight, size in zip(column, sizes, strict=True) if weight and size]
+            magnitudes.append(abs(scale_out) * sum(rounded, start=Fraction(0)))
         affine = Affine.scaled([value * step for value in scales], offsets, magnitudes)
         index = len(self.graph.layers)
         name = self.layer_names[index] if index < len(self.layer_names) else label(node)
-        zero = signal.affine.intercept[0] if len(set(signal.affine.intercept)) == 1 else Fraction(0)
         self.open = RawLayer(
             name,
             integers.astype(np.int64),
@@ -170,8 +171,7 @@ class _Walk:
             signal.bits,
             affine,
             input_tensor=node.input[0],
-            input_scale=step,
-            input_zero=zero,
+            entering=signal.affine,
             nonzero_floats=weight.nonzero_floats,
         )
         result = Signal(affine, 0, quantized=False)
@@ -290,6 +290,7 @@ class _Walk:
         last = [value for value in self.tensors.items() if isinstance(value[1], Signal)][-1]
         signal = last[1]
         assert isinstance(signal, Signal)
+        self.graph.output_tensor, self.graph.output = last[0], signal.affine
         if self.open is not None:
             self.close(signal.affine, None, None, last[0])
         if not self.graph.layers:

@@ -17,10 +17,12 @@ from qap2fpga.checkpoint.module import build
 from qap2fpga.checkpoint.widths import MAX_BITS, Widths
 from qap2fpga.design import Simulation
 from qap2fpga.errors import CheckFailed, QapError
-from qap2fpga.lower import export, facts, ties
+from qap2fpga.lower import export, facts, floats
 from qap2fpga.lower.compact import compact
+from qap2fpga.lower.floats import QONNX_ROWS
 from qap2fpga.lower.graph import input_is_quantized, read
-from qap2fpga.lower.integer import fit_logits, lower, meanings
+from qap2fpga.lower.integer import fit_logits, lower
+from qap2fpga.lower.trial import trial
 from qap2fpga.lower.values import Graph
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.quiet import quiet
@@ -28,8 +30,6 @@ from qap2fpga.request import require_classes
 from qap2fpga.simulate.vectors import extremes, random_vectors
 
 DEFAULT_INPUT_BITS = 8
-QONNX_ROWS = 256
-TORCH_ROWS = 20000
 RANDOM_VECTORS, RECORDED_VECTORS = 1000, 1000
 SEED = 20210504  # any fixed number: the same input gives the same bytes
 
@@ -199,14 +199,16 @@ def _finish(
     recorded = integers if rows is not None else integers[:0]
     random, extreme = random_vectors(lowered, RANDOM_VECTORS, SEED), extremes(lowered)
     vectors = np.concatenate([integers, random, extreme])
-    values = source.output_kind == "values"
+    values = source.output_kind == "values" or (rows is not None and rows.targets is not None)
     lowered = fit_logits(lowered, graph, vectors, values=values)
     network = compact(lowered)
     simulations = [_same("compacted network (numpy)", "lowered network", lowered, network, vectors)]
     if source.compare:
-        simulations += _compare_floats(graph, lowered, qonnx, module, float_rows, notes, say)
+        real = trial(lowered.input, float_rows[: len(recorded)], (("random", random), ("corner", extreme)))
+        simulations += floats.compare(graph, lowered, qonnx, module, real, notes, say)
     labels = rows.labels if rows is not None and not values else None
     _check_labels(labels, source.classes, network.outputs)
+    remarks = _check_targets(rows, network.outputs)
     found = {
         "file": source.path.name,
         "data": None if source.data is None else source.data.name,
@@ -214,43 +216,10 @@ def _finish(
         **facts.describe(graph, lowered, network),
         **notes,
         "accuracy": facts.accuracy(network, recorded, labels),
-        "notes": list(network.notes),
+        "notes": [*network.notes, *remarks],
     }
     first = float_rows[0] if len(recorded) else None
     return Prepared(network, lowered, qonnx, recorded, labels, random, extreme, first, tuple(simulations), found)
-
-
-def _compare_floats(
-    graph: Graph,
-    lowered: IntegerNetwork,
-    qonnx: Any,
-    module: Any,
-    rows: np.ndarray,
-    notes: dict[str, Any],
-    say: Callable[[str], None],
-) -> list[Simulation]:
-    """torch (if there is a `module`) and QONNX held against the integer network, and against each other."""
-    found, outputs = [], []
-
-    def compare(engine: str, entered: list[np.ndarray], left: list[np.ndarray], some: np.ndarray) -> None:
-        rounding_ties = ties.compare(engine, lowered, meanings(graph), entered, left, some)
-        compared = "layer by layer with the integer network, on the same integers"
-        found.append(Simulation(engine, version(engine), compared, len(some), 0, rounding_ties=rounding_ties))
-        outputs.append(left[-1])
-
-    if module is not None:
-        say("comparing with torch")
-        some = rows[:TORCH_ROWS]
-        compare("torch", *export.torch_values(module, some), some)
-    say("comparing with QONNX")
-    some = rows[:QONNX_ROWS]
-    context = export.execute(qonnx, some)
-    entered = [context[raw.input_tensor].reshape(len(some), -1) for raw in graph.layers]
-    left = [context[raw.output_tensor].reshape(len(some), -1) for raw in graph.layers]
-    compare("qonnx", entered, left, some)
-    if module is not None:
-        notes["export"] = facts.difference(outputs[0][: len(some)], outputs[1])
-    return found
 
 
 def _check_widths(graph: Graph) -> None:
@@ -272,6 +241,17 @@ def _check_labels(labels: np.ndarray | None, classes: tuple[str, ...], outputs: 
     if bad.size:
         cure = "number the classes 0, 1, 2, ..."
         raise QapError(f"the data has label {bad[0]}, the network has {outputs} outputs", cure)
+
+
+def _check_targets(rows: data.Rows | None, outputs: int) -> list[str]:
+    """What to tell of targets that are no classes, which must be one an output."""
+    if rows is None or rows.targets is None:
+        return []
+    columns = rows.targets.shape[1]
+    if columns != outputs:
+        what = f"the data's y has labels that are not 0, 1, 2, ..., {columns} a row, and the network {outputs} outputs"
+        raise QapError(what, "y holds one class number a row; or, of a regression, one real value an output")
+    return ["y holds real values: the targets of a regression, of which no accuracy is claimed"]
 
 
 def _same(engine: str, compared: str, one: IntegerNetwork, other: IntegerNetwork, vectors: np.ndarray) -> Simulation:

@@ -49,10 +49,14 @@ class Signal:
     rectified: bool = False
 
 
+NOTHING = Affine((), (), (), (), ())
+
+
 @dataclass(frozen=True)
 class RawLayer:
     """A dense layer as the graph has it: integer `weights` (inputs, outputs), the exact real value of its
-    accumulators before the quantizer, and that quantizer (None at the end of most networks).
+    accumulators before the quantizer, and that quantizer (None at the end of most networks). `entering` is the real
+    value of the integers that enter it.
     """
 
     name: str
@@ -64,8 +68,7 @@ class RawLayer:
     output_bits: int | None = None
     output_tensor: str = ""
     input_tensor: str = ""
-    input_scale: Fraction = Fraction(1)
-    input_zero: Fraction = Fraction(0)
+    entering: Affine = NOTHING
     nonzero_floats: int = 0
     biases: int = 0
     nonzero_biases: int = 0
@@ -73,7 +76,7 @@ class RawLayer:
 
 @dataclass
 class Graph:
-    """What `read` found: the input's quantizer, the layers in order, remarks for people.
+    """What `read` found: the input's quantizer, the layers in order, the outputs' real value, remarks for people.
 
     `output_scale` is the value of one level of the last quantizer behind all that follows it, if the graph ends in one.
     """
@@ -83,6 +86,8 @@ class Graph:
     notes: list[str] = field(default_factory=list)
     input_bits: int = 0
     input_tensor: str = ""
+    output_tensor: str = ""
+    output: Affine = NOTHING
     output_scale: Fraction = Fraction(1)
 
 
