@@ -342,7 +342,12 @@ def require(report: dict[str, Any], path: Path) -> None:
         check(PREDICTIONS.get(one["what"], Prediction), one, f"predictions[{index}]", where)
         if missing := one.get("intervals") and set(RESOURCE_NAMES) - set(one["intervals"]):
             raise QapError(f"{where}: predictions[{index}].intervals has no {', '.join(sorted(missing))}", HINT)
+    relaxed = report.get("relaxed")
+    if relaxed and relaxed["accuracy"] is not None and relaxed.get("accuracy_exact") is None:
+        raise QapError(f"{where}: 'relaxed.accuracy_exact' is missing", HINT)
     model, written = report["model"], (report["design"] or {}).get("layers")
+    if model is not None and not model["layers"]:
+        raise QapError(f"{where}: the model has no layers", HINT)
     if written is not None and (model is None or len(model["layers"]) != len(written)):
         raise QapError(f"{where}: design.layers and model.layers have different lengths", HINT)
     known = {layer["name"] for layer in model["layers"]} if model else set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,10 @@ def _placed(made: Stored, output: Path) -> Stored:
     fields = made.get("design")
     if not isinstance(fields, dict):
         raise QapError(f"{output}: what stage 'generate' stored has no design", BUILD_AGAIN)
-    names = [fields.get("folder"), *(fields.get("sources") or ()), *(fields.get("data") or ())]
+    listed = [fields.get(key) or [] for key in ("sources", "data")]
+    if not all(isinstance(one, list) for one in listed):
+        raise QapError(f"{output}: what stage 'generate' stored lists no files", BUILD_AGAIN)
+    names = [fields.get("folder"), *chain.from_iterable(listed)]
     if not all(isinstance(name, str) and PLACE.fullmatch(name) for name in names):
         raise QapError(f"{output}: what stage 'generate' stored names files outside of the build", BUILD_AGAIN)
     if not re.fullmatch(r"[A-Za-z_]\w*", str(fields.get("top")), re.ASCII):
