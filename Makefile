@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test coverage lint docs bench clean
+.PHONY: setup demo test fuzz coverage lint docs bench clean
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
@@ -20,6 +20,10 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -q -m "not slow" -n 2
 	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadgroup
+
+# Damaged inputs for every reader of users' files; a failure says how to repeat it.
+fuzz: setup
+	$(BIN)/python -m tests.fuzz --cases 20000
 
 # All tests once more, and which lines of the program they have run; no vendor tool is needed. Below 90 % it fails.
 coverage: setup

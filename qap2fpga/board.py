@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from qap2fpga.errors import QapError, nearest
 from qap2fpga.files import shipped
+from qap2fpga.reading import is_file, shown, text, yaml_object
+from qap2fpga.shapes import Positive, Size, convert
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,9 @@ HOLD_HIGH = "hold_high"
 # Names as the vendors make them.
 PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 BOARD_PART = re.compile(r"[A-Za-z0-9._:-]*")
+EXAMPLE = "see docs/add-a-board.md for an example"
+# What a value of each type may be.
+RANGES: dict[str, Any] = {"str": str, "int": Size, "float": Positive}
 # Keys that a board file may leave out.
 OPTIONAL = ("board_part",)
 
@@ -88,58 +90,41 @@ def load(name: str) -> Board:
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
         path = shipped("boards") / f"{name}.yaml"
-        if not path.is_file():
-            raise QapError(f"unknown board '{name}'", f"{nearest(name, names())}; or a file: --board my-board.yaml")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise QapError(f"cannot read the board file {path}: {error.strerror}", "check the path") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark else str(error).splitlines()[0]
-        raise QapError(f"{path} is not YAML: {where}", "see docs/add-a-board.md for an example") from error
-    return _parse(content, path)
+        if not is_file(path):
+            raise QapError(
+                f"unknown board {shown(name)}", f"{nearest(name, names())}; or a file: --board my-board.yaml"
+            )
+    return _parse(yaml_object(path, EXAMPLE), path)
 
 
-def _parse(content: Any, path: Path) -> Board:
-    if not isinstance(content, dict):
-        raise QapError(f"{path}: a board is a mapping of keys to values", "see docs/add-a-board.md for an example")
+def _parse(content: dict[str, Any], path: Path) -> Board:
     kinds = {field.name: str(field.type) for field in fields(Board) if field.name not in ("name", "pins")}
     for key in content:
         if key not in kinds:
-            raise QapError(f"{path}: unknown key '{key}'", nearest(str(key), kinds))
+            raise QapError(f"{path}: unknown key {shown(key)}", nearest(key, kinds))
     missing = [key for key in kinds if key not in content and key not in OPTIONAL]
     if missing:
-        raise QapError(f"{path}: missing {', '.join(missing)}", "see docs/add-a-board.md for what each means")
+        raise QapError(f"{path}: missing {', '.join(missing)}", EXAMPLE)
     for key, value in content.items():
-        kind = kinds[key]
-        good = isinstance(value, str) if kind == "str" else isinstance(value, (int, float)) and 0 < value < math.inf
-        if not good or (kind == "int" and not isinstance(value, int)) or isinstance(value, bool):
-            wanted = {"str": "a text", "int": "a whole number above 0", "float": "a number above 0"}[kind]
-            raise QapError(f"{path}: {key} is {value!r}", f"it must be {wanted}")
+        content[key] = convert(RANGES[kinds[key]], value, key, str(path))
     for key, pattern in (("part", PART), ("board_part", BOARD_PART)):
         # AMD's tools and nextpnr are told these.
         if key in content and not pattern.fullmatch(content[key]):
-            raise QapError(f"{path}: {key} is {content[key]!r}", "it must be the name that the tools know it by")
+            raise QapError(f"{path}: {key} is {shown(content[key])}", "it must be the name that the tools know it by")
     if content["family"] not in FAMILIES:
-        raise QapError(f"{path}: unknown family '{content['family']}'", nearest(content["family"], FAMILIES))
+        raise QapError(f"{path}: unknown family {shown(content['family'])}", nearest(content["family"], FAMILIES))
     pins = _pins(path.with_suffix(".lpf")) if content["family"] == ECP5 else ""
-    return Board(name=path.stem, pins=pins, **{**content, "clock_ns": float(content["clock_ns"])})
+    return Board(name=path.stem, pins=pins, **content)
 
 
 def _pins(path: Path) -> str:
     """The constraints in `path`, which must place exactly the ports that there are."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise QapError(
-            f"an ecp5 board needs its pins, {path}: {error}", "see docs/add-a-board.md for what is in it"
-        ) from error
-    placed = set(re.findall(r'^\s*LOCATE\s+COMP\s+"([^"]*)"', text, re.MULTILINE))
+    constraints = text(path, "an ecp5 board needs its pins: see docs/add-a-board.md for what is in this file")
+    placed = set(re.findall(r'^\s*LOCATE\s+COMP\s+"([^"]*)"', constraints, re.MULTILINE))
     wrong = sorted(set(PINS) - placed) or sorted(placed - {*PINS, HOLD_HIGH})
     if wrong:
         what = "no LOCATE of" if wrong[0] in PINS else "unknown port"
         raise QapError(
             f"{path}: {what} {', '.join(wrong)}", f"ports are {', '.join(PINS)}, and {HOLD_HIGH} where needed"
         )
-    return text
+    return constraints

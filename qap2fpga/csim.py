@@ -18,6 +18,8 @@ from qap2fpga.design import Simulation
 from qap2fpga.errors import QapError, nearest
 from qap2fpga.network import IntegerNetwork
 from qap2fpga.progress import Progress
+from qap2fpga.reading import shown
+from qap2fpga.shapes import tree
 from qap2fpga.simulate import csim
 from qap2fpga.synth import vendor
 from qap2fpga.synth.vendor.tool import INSTALLED
@@ -71,17 +73,14 @@ def simulate(folder: Path, tool: str | None, progress: Progress) -> Simulation:
 def load(folder: Path) -> Build:
     """The build in `folder`. Raises `QapError` if it is not one, or not of the hls4ml backend."""
     cure = "qap2fpga build MODEL --board BOARD --backend hls4ml --until generate"
-    try:
-        made = stages.stored(folder, "generate")
-        if made["backend"] != "hls4ml":
-            raise QapError(f"{folder} is a build of the {made['backend']} backend, which leaves no C++", cure)
-        project = stored.project(made, folder)
-        with np.load(folder / "vectors.npz") as arrays:
-            vectors = stored.all_vectors(arrays)
-        network = IntegerNetwork.load(folder / made["network"])
-        board = Board(**made["board"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise QapError(
-            f"{folder} holds no project of the hls4ml backend ({type(error).__name__}: {error})", cure
-        ) from error
-    return Build(folder, project, board, network, vectors)
+    made = stages.stored(folder, "generate", cure)
+    if not isinstance(made, dict) or made.get("backend") != "hls4ml":
+        by = made.get("backend") if isinstance(made, dict) else None
+        raise QapError(f"{folder} is a build of the backend {shown(by)}, which leaves no C++", cure)
+    project = stored.project(made, folder)
+    name = made.get("network")
+    if name not in ("network.npz", stored.RELAXED):
+        raise QapError(f"{folder}: what stage 'generate' stored names the network {shown(name)}", cure)
+    network = IntegerNetwork.load(folder / name)
+    board: Board = tree(Board, made.get("board"), "board", f"{folder}: generate")
+    return Build(folder, project, board, network, stored.all_vectors(stored.vectors(folder, network)))

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import math
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from qap2fpga import arrays
 from qap2fpga.errors import QapError, nearest
 from qap2fpga.labels import class_numbers
 
 KEYS = ("X", "y", "classes")
+LAYOUT = "give an .npz with X (rows, inputs) and y, or an .npy; numbers as numbers, classes as texts, not as objects"
 # Halvings of the scale, beside one a bit, that are tried for data with long tails.
 TAILS = 8
 
@@ -38,41 +38,37 @@ def load(path: Path, inputs: int, classes: tuple[str, ...] = ()) -> Rows:
     `classes` are the names of the network's outputs in order; labels are renumbered to them when the file names
     its own. Raises `QapError` when the file does not fit the network.
     """
-    try:
-        content = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        why = "does not exist" if not path.exists() else f"can not be read: {error}"
-        raise QapError(f"{path} {why}", "give an .npz with X (rows, inputs) and y, or an .npy") from error
-    if not isinstance(content, np.ndarray) and "X" not in content.files:
-        raise QapError(f"{path} has no array 'X'", f"it has: {', '.join(content.files) or 'nothing'}")
-    try:
-        arrays = {"X": content} if isinstance(content, np.ndarray) else {k: content[k] for k in KEYS if k in content}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        cure = "save X and y as numbers and classes as texts, not as objects, with numpy.savez"
-        raise QapError(f"{path} can not be read: {error}", cure) from error
-    values = arrays["X"]
+    content = arrays.load(path, LAYOUT, KEYS)
+    if isinstance(content, dict) and "X" not in content:
+        raise QapError(f"{path} has no array 'X'", LAYOUT)
+    found = content if isinstance(content, dict) else {"X": content}
+    values = found["X"]
     if values.ndim > 2:
-        values = values.reshape(len(values), -1)
+        values = values.reshape(len(values), math.prod(values.shape[1:]))
     if values.ndim != 2 or values.shape[1] != inputs or values.dtype.kind not in "fiu":
-        raise QapError(f"{path}: X has shape {arrays['X'].shape}", f"the network takes rows of {inputs} numbers")
+        raise QapError(f"{path}: X has shape {found['X'].shape}", f"the network takes rows of {inputs} numbers")
     values = values.astype(np.float32)
     if not len(values) or not np.isfinite(values).all():
         raise QapError(f"{path}: X is empty, or has NaN or infinite values", "clean the data")
-    labels = arrays.get("y")
+    labels = found.get("y")
     if labels is None:
         return Rows(values)
     if labels.shape[:1] != (len(values),) or labels.ndim > 2 or labels.dtype.kind not in "biuf":
-        found = f"shape {labels.shape} and type {labels.dtype}"
-        raise QapError(f"{path}: y has {found} for {len(values)} rows", "y holds one class number a row")
+        what = f"shape {labels.shape} and type {labels.dtype}"
+        raise QapError(f"{path}: y has {what} for {len(values)} rows", "y holds one class number a row")
     if not labels.size or not np.isfinite(labels).all():
         raise QapError(f"{path}: y is empty, or has NaN or infinite values", "clean the data")
     numbers = class_numbers(labels)
     if numbers is None:
-        if "classes" in arrays:
+        if "classes" in found:
             hint = "y holds one class number a row: 0, 1, 2, ...; a regression has no classes"
             raise QapError(f"{path}: y has labels that are not 0, 1, 2, ..., and classes have names", hint)
         return Rows(values, targets=labels.reshape(len(labels), -1).astype(np.float64))
-    return Rows(values, _renumber(numbers, [str(name) for name in arrays.get("classes", ())], classes))
+    return Rows(values, _renumber(numbers, _classes(found, path), classes))
+
+
+def _classes(found: arrays.Arrays, path: Path) -> list[str]:
+    return list(arrays.texts(found["classes"], f"{path}: classes", LAYOUT)) if "classes" in found else []
 
 
 def _renumber(labels: np.ndarray, given: list[str], wanted: tuple[str, ...]) -> np.ndarray:

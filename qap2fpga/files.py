@@ -32,7 +32,8 @@ def shipped(folder: str) -> Path:
 
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write `path` in one step: a reader, or a run after a kill, sees the old file or the new one."""
-    data = content.encode() if isinstance(content, str) else content
+    # A path may hold bytes that are no UTF-8, and stand in a page.
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

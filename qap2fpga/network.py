@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.errors import QapError
 from qap2fpga.exact import integers as exact
 from qap2fpga.exact.integers import width as width
 from qap2fpga.files import write_atomically
@@ -281,26 +280,9 @@ class IntegerNetwork:
     @staticmethod
     def load(path: Path) -> IntegerNetwork:
         """Read what `save` wrote. Raises `QapError` if the file is not one."""
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                arrays = dict(data)
-            head = json.loads(arrays["head"].tobytes())
-        except (OSError, ValueError, KeyError) as error:
-            raise QapError(f"{path}: not an integer network ({error})", "build the model again") from error
-        if head["format"] != FORMAT:
-            raise QapError(f"{path}: format {head['format']}, this program reads {FORMAT}", "build the model again")
-        layers = []
-        for index, entry in enumerate(head["layers"]):
-            activation: Step | Logits
-            if "step" in entry:
-                activation = Step(arrays[f"thresholds{index}"], **entry.pop("step"))
-            else:
-                activation = Logits(arrays[f"multiplier{index}"], arrays[f"offset{index}"], **entry.pop("logits"))
-            entry["channels"] = entry["channels"] and tuple(entry["channels"])
-            layers.append(DenseLayer(weights=arrays[f"weights{index}"], activation=activation, **entry))
-        pairs = {key: tuple(head["input"][key]) for key in ("scale", "offset")}
-        quantizer = InputQuantizer(**{**head["input"], **pairs})
-        return IntegerNetwork(tuple(layers), quantizer, Fraction(head["output_scale"]), tuple(head["notes"]))
+        from qap2fpga import storage
+
+        return storage.load(path)
 
     def with_notes(self, *notes: str) -> IntegerNetwork:
         """The same network with `notes` added."""

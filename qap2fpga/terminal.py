@@ -22,3 +22,7 @@ class Terminal(Console):
         """The segments of `renderable`, which rich puts together from those of its parts in the same way."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+    def on_broken_pipe(self) -> None:
+        """Let the command line decide; rich ends with 1."""
+        raise BrokenPipeError

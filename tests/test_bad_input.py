@@ -77,9 +77,9 @@ def test_a_pickle_that_would_execute_code_does_not(tmp_path: Path, form: str) ->
     if form == "as data":
         save(path)
         (tmp_path / "X.npy").write_bytes(pickle.dumps(evil))
-        refused(path, "X.npy can not be read", "--input-data", tmp_path / "X.npy")
+        refused(path, "X.npy cannot be read", "--input-data", tmp_path / "X.npy")
         np.save(tmp_path / "X.npy", np.array([evil, evil], dtype=object), allow_pickle=True)
-        refused(path, "X.npy can not be read", "--input-data", tmp_path / "X.npy")
+        refused(path, "X.npy cannot be read", "--input-data", tmp_path / "X.npy")
     else:
         if form == "torch":
             torch.save(evil, path)
@@ -405,9 +405,9 @@ def test_options_that_the_command_line_does_not_know(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is not a folding file"),
-        ("[1]", "is not a folding file: it holds a list"),
-        (None, "is not a folding file"),
+        ("{", "folding.json is no sound JSON"),
+        ("[1]", "folding.json holds a list, not an object"),
+        (None, "folding.json does not exist"),
     ],
 )
 def test_folding_files(tmp_path: Path, content: str | None, message: str) -> None:
@@ -463,9 +463,9 @@ def test_a_model_without_input_quantizer_and_nothing_to_fit_it_to(tmp_path: Path
     [
         (lambda b: b.update(luts=b.pop("lut")), "unknown key 'luts'\n.*did you mean 'lut'"),
         (lambda b: b.pop("dsp"), "missing dsp"),
-        (lambda b: b.update(ff="many"), "ff is 'many'\n.*a whole number above 0"),
+        (lambda b: b.update(ff="many"), "ff = 'many'\n.*a whole number above 0"),
         (lambda b: b.update(family="xc8"), "unknown family 'xc8'"),
-        (None, "is not YAML"),
+        (None, "is no sound YAML"),
     ],
 )
 def test_board_files(tmp_path: Path, change: Any, message: str) -> None:

@@ -84,17 +84,17 @@ def test_an_unknown_board_gets_the_nearest(name: str, hint: str) -> None:
         ({"luts": 3}, "unknown key 'luts'", "did you mean 'lut'?"),
         ({"name": "x"}, "unknown key 'name'", "known: board_part"),
         ({"bram18": None, "dsp": None}, "missing dsp, bram18", "add-a-board"),
-        ({"lut": "many"}, "lut is 'many'", "a whole number above 0"),
-        ({"lut": 10.5}, "lut is 10.5", "a whole number above 0"),
-        ({"lut": True}, "lut is True", "a whole number above 0"),
-        ({"dsp": -1}, "dsp is -1", "a whole number above 0"),
-        ({"clock_ns": 0}, "clock_ns is 0", "a number above 0"),
-        ({"clock_ns": float("nan")}, "clock_ns is nan", "a number above 0"),
-        ({"clock_ns": float("inf")}, "clock_ns is inf", "a number above 0"),
-        ({"part": 7}, "part is 7", "a text"),
-        ({"title": ["x"]}, "title is ['x']", "a text"),
+        ({"lut": "many"}, "lut = 'many'", "a whole number above 0"),
+        ({"lut": 10.5}, "lut = 10.5", "a whole number above 0"),
+        ({"lut": True}, "lut = True", "a whole number above 0"),
+        ({"dsp": -1}, "dsp = -1", "a whole number above 0"),
+        ({"clock_ns": 0}, "clock_ns = 0", "a number above 0"),
+        ({"clock_ns": float("nan")}, "clock_ns = nan", "a number above 0"),
+        ({"clock_ns": float("inf")}, "clock_ns = inf", "a number above 0"),
+        ({"part": 7}, "part = 7", "a text"),
+        ({"title": ["x"]}, "title = ['x']", "a text"),
         ({"family": "xc8"}, "unknown family 'xc8'", "known: ecp5, xc7, xcu, xcup"),
-        ({"family": ["xc7"]}, "family is ['xc7']", "a text"),
+        ({"family": ["xc7"]}, "family = ['xc7']", "a text"),
     ],
 )
 def test_a_mistake_in_a_board_is_named(tmp_path: Path, changes: dict[str, object], what: str, cure: str) -> None:
@@ -108,11 +108,11 @@ def test_a_mistake_in_a_board_is_named(tmp_path: Path, changes: dict[str, object
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        ("a: [1,", "is not YAML"),
-        ("lut: !!python/object/apply:os.system ['true']", "is not YAML"),
-        ("- just\n- a list\n", "a board is a mapping"),
-        ("", "a board is a mapping"),
-        ("3: 4", "unknown key '3'"),
+        ("a: [1,", "is no sound YAML: line 1"),
+        ("lut: !!python/object/apply:os.system ['true']", "is no sound YAML"),
+        ("- just\n- a list\n", "not keys and values"),
+        ("", "not keys and values"),
+        ("3: 4", "the key 3 is a number, not a text"),
     ],
 )
 def test_a_file_that_is_no_board_is_refused(tmp_path: Path, content: str, what: str) -> None:
@@ -124,6 +124,6 @@ def test_a_file_that_is_no_board_is_refused(tmp_path: Path, content: str, what: 
 def test_files_that_can_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
     (tmp_path / "folder.yaml").mkdir()
-    for name, what in (("binary", "is not YAML"), ("folder", "cannot read the board"), ("absent", "cannot read the")):
+    for name, what in (("binary", "is no UTF-8 text"), ("folder", "is a folder"), ("absent", "does not exist")):
         with pytest.raises(QapError, match=what):
             board.load(str(tmp_path / f"{name}.yaml"))

@@ -27,6 +27,7 @@ from qap2fpga.report import check, content, table
 from qap2fpga.request import Request
 from qap2fpga.work import amd, making, mapping, simulating
 from qap2fpga.work.stored import RELAXED
+from qap2fpga.work.stored import project as project_of
 from tests.networks import random_model
 from tests.vendor import FAKES, needs_tclsh
 
@@ -181,11 +182,9 @@ def test_the_compiler_is_asked_for_before_any_work(model, tmp_path, monkeypatch)
 
 
 def test_a_project_is_read_back_as_it_was(model, tmp_path):
-    from qap2fpga.backends.hls4ml.project import HlsProject
-
     run(model, tmp_path / "hls", until="generate")
     stored = json.loads((tmp_path / "hls" / stages.MARK / "generate.json").read_text())["result"]
-    project = HlsProject.restore(stored["design"], tmp_path / "hls" / "hls4ml")
+    project = project_of(stored, tmp_path / "hls")
     assert (project.folder / project.sources[0]).is_file()
     assert [trace.layer for trace in project.traces] == [0, 0, 1, 1, 2, 2]
     assert project.interval_cycles == 1

@@ -109,8 +109,9 @@ def test_an_unknown_tool_is_refused(build: Path) -> None:
 
 
 @pytest.mark.parametrize("stored, what", [
-    (None, "FileNotFoundError"), ("{", "JSONDecodeError"), ({"result": {}}, "KeyError: 'backend'"),
-    ({"result": {"backend": "finn"}}, "is a build of the finn backend, which leaves no C++"),
+    (None, "generate.json does not exist"), ("{", "generate.json is no sound JSON"), ({}, "is no record of a stage"),
+    ({"result": {}}, "is a build of the backend None"),
+    ({"result": {"backend": "finn"}}, "is a build of the backend 'finn', which leaves no C++"),
 ])  # fmt: skip
 def test_a_folder_that_holds_no_project_is_refused(tmp_path: Path, stored: object, what: str) -> None:
     if stored is not None:

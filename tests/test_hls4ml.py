@@ -29,6 +29,7 @@ from qap2fpga.design import Simulation
 from qap2fpga.errors import QapError
 from qap2fpga.lower.compact import compact
 from qap2fpga.network import DenseLayer, IntegerNetwork, Step
+from qap2fpga.shapes import tree
 from qap2fpga.simulate import csim
 from qap2fpga.simulate.compare import Mismatch
 from qap2fpga.simulate.vectors import extremes, random_vectors
@@ -192,7 +193,7 @@ def test_a_project_is_stored_and_restored_whole(tmp_path):
     _, network = small(3, 0.5)
     project = made(network, tmp_path)
     stored = json.loads(json.dumps(asdict(project), default=str))
-    assert HlsProject.restore(stored, project.folder) == project
+    assert tree(HlsProject, {**stored, "folder": project.folder}, "", "a project") == project
 
 
 @pytest.mark.parametrize("pitch, offset", [(1.0, -7.0), (3.7, -2000.2), (9.1e5, 3e8), (523456.789, -1.7e10)])

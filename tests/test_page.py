@@ -68,6 +68,9 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.words))
 
 
+WRITTEN = {"how": "a loop", "after_compaction": 203, "in_source": 203, "multipliers": 203}
+
+
 def full() -> dict[str, Any]:
     """A finished report with nodes, an interface and versions, as a build leaves it."""
     report = deepcopy(finished())
@@ -251,7 +254,7 @@ def test_failed_checks_come_first_and_say_why(tmp_path: Path) -> None:
 
 def test_another_circuit_is_flagged_at_every_hardware_number(tmp_path: Path) -> None:
     report = stands_in()
-    report["design"] = {"folder": "hls4ml", "top": "net", "sources": ["a.cpp"], "layers": [{"in_source": 203}]}
+    report["design"] = {"folder": "hls4ml", "top": "net", "sources": ["a.cpp"], "layers": [WRITTEN]}
     found = rendered(tmp_path, net=report)
     check_structure(found, tmp_path)
     shown = found.shown

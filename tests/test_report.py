@@ -58,7 +58,7 @@ def finished(**total: int | None) -> dict[str, Any]:
         "board": asdict(boards.load("pynq-z2")),
         "backend": "finn",
         "design": {"top": "top", "interval_cycles": 64, "widened": ["fc1: 1-bit weights take 2"]},
-        "interface": {},
+        "interface": None,
         "simulations": [
             asdict(Simulation("torch", "2.6", "layer by layer", 499, 0, rounding_ties=2)) | {"circuit": None},
             asdict(Simulation("Verilator", "5.48", "RTL", 2164, 0, None, 137, 64.0)) | {"circuit": "finn"},

@@ -176,7 +176,7 @@ def test_ranges_of_numbers_and_choices() -> None:
         ("experiments/0/name", ..., "an experiment has the name None"),
         ("experiments/0/vari", {}, "unknown key 'vari'\n  did you mean 'vary'"),
         ("experiments/0/vary", [], "experiment 'bits': vary = \\[\\]"),
-        ("experiments/0/vary/model.bits", 6, "model.bits = 6\n  give a list of values: model.bits: \\[6\\]"),
+        ("experiments/0/vary/model.bits", 6, "model.bits = 6\n  give a list of values: model.bits: \\[...\\]"),
         ("experiments/0/vary/model.wights", [6], "experiment 'bits': there is no setting 'model.wights'"),
         ("experiments/0/vary/model.bits", [1], "experiment 'bits': model.weight_bits = 1 is out of range"),
         ("experiments/1/name", "bits", "'bits' and 'bits' have one name"),
@@ -229,7 +229,7 @@ def test_load_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(changed("folds", -1)))
     with pytest.raises(QapError, match=r"study.yaml: folds = -1"):
         plan.load(tmp_path / "study.yaml")
-    with pytest.raises(QapError, match="cannot be read as YAML"):
+    with pytest.raises(QapError, match="does not exist"):
         plan.load(tmp_path / "absent.yaml")
 
 

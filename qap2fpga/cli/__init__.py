@@ -6,11 +6,13 @@ from __future__ import annotations
 import errno
 import signal
 import sys
-from typing import NoReturn
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn
 
 import typer
 
-from qap2fpga import tools
+from qap2fpga import streams, tools
 from qap2fpga.cli import build, exploration, machine, predictions, reports, simulation, training
 from qap2fpga.errors import QapError
 from qap2fpga.names import indented
@@ -24,7 +26,26 @@ app = typer.Typer(
 )
 
 # Any file that a library writes may meet a full disk; that is no bug of ours.
-MACHINE_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+MACHINE_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+
+Command = Callable[..., None]
+
+
+def _piped(command: Command) -> Command:
+    """`command`, which ends quietly when nobody reads its output any more; click would end it with 1."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            if not streams.closed():
+                raise
+            streams.discard()
+
+    return run
+
 
 # In the order of `--help`: from a model to a report, then what leads to a model, then the machine.
 for name, command in (
@@ -42,28 +63,38 @@ for name, command in (
     ("boards", machine.boards),
     ("doctor", machine.doctor),
 ):
-    app.command(name)(command)
+    app.command(name)(_piped(command))
+
+# The signals that came, in order. While a library is imported, it may turn our exception into one of its own.
+signals: list[int] = []
 
 
 def _interrupted(number: int, _: object) -> NoReturn:
     """Stop what was started, and leave by an exception, which tidies up on the way out."""
+    signals.append(number)
     tools.stop()
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
     sys.exit(128 + number)
 
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one message and exit code 2, a failed check in 1."""
+    streams.prepare()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
+    try:
+        _run()
+    except BaseException:
+        if not signals:
+            raise
+        sys.exit(128 + signals[0])
+
+
+def _run() -> None:
     try:
         app(standalone_mode=True)
     except QapError as error:
         print(indented(f"qap2fpga: {error}"), file=sys.stderr)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.exit(0)
     except OSError as error:
         if error.errno not in MACHINE_REFUSES:
             raise

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from qap2fpga.errors import CheckFailed, QapError
+from qap2fpga.reading import json_object
 
 LOG_WIDTH = 150
 Model = Annotated[
@@ -69,11 +69,4 @@ def input_interval(text: str | None) -> tuple[float, float] | None:
 def json_file(path: Path | None) -> Any:
     if path is None:
         return None
-    cure = "take the folding.json of a build as a start"
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise QapError(f"{path} is not a folding file: {error}", cure) from error
-    if not isinstance(content, dict):
-        raise QapError(f"{path} is not a folding file: it holds a {type(content).__name__}", cure)
-    return content
+    return json_object(path, "take the folding.json of a build as a start")

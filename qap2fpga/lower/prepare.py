@@ -205,7 +205,7 @@ def _finish(
     simulations = [_same("compacted network (numpy)", "lowered network", lowered, network, vectors)]
     if source.compare:
         real = trial(lowered.input, float_rows[: len(recorded)], (("random", random), ("corner", extreme)))
-        simulations += floats.compare(graph, lowered, qonnx, module, real, notes, say)
+        simulations += floats.compare(graph, lowered, qonnx, module, real, notes, say, classes=not values)
     labels = rows.labels if rows is not None and not values else None
     _check_labels(labels, source.classes, network.outputs)
     remarks = _check_targets(rows, network.outputs)

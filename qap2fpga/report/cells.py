@@ -44,19 +44,16 @@ def resources(report: dict[str, Any]) -> Group:
         total = measured["total"]
         if not ecp5:
             lines.append(
-                f"[dim]of the LUTs {_number(total['lutram'])} hold memory; packed two to a LUT6 about "
-                f"{_number(total['lut_packed'])}; {_number(total['carry'])} carry cells[/]"
+                f"[dim]of the LUTs {_number(total.get('lutram'))} hold memory; packed two to a LUT6 about "
+                f"{_number(total.get('lut_packed'))}; {_number(total.get('carry'))} carry cells[/]"
             )
         if measured.get("cell_delay_ns") is not None:
             path = measured["note"].rpartition("; ")[2]
             lines.append(f"[dim]{escape(path)}[/]")
-        known = total["lut"] is not None and report["model"] is not None
-        per_bop = f"{total['lut'] / report['model']['bops']['paper']:.4f}" if known else DASH
-        verdict = (
-            f"[bold]{escape(report['fits']['verdict'])}[/] ({escape(report['fits']['stage'])})"
-            if report["fits"]
-            else ""
-        )
+        bops = report["model"]["bops"]["paper"] if report["model"] is not None else 0
+        per_bop = f"{total['lut'] / bops:.4f}" if bops and total.get("lut") is not None else DASH
+        fits = report["fits"]
+        verdict = f"[bold]{escape(fits['verdict'])}[/] ({escape(fits['stage'])})" if fits else ""
         lines.append(f"{names['lut']} per BOP {per_bop}   {verdict}")
     if estimate:
         lines.append(f"[dim]{escape(basis(estimate, report['board'].get('family')))}[/]")
@@ -67,7 +64,10 @@ def _estimated(name: str, estimate: dict[str, Any] | None) -> str:
     """What was predicted, with its interval where it is calibrated."""
     if estimate is None:
         return DASH
-    one = estimate["intervals"][name]
+    # Estimates of other tools have none.
+    one = (estimate.get("intervals") or {}).get(name)
+    if one is None:
+        return _number(estimate["total"].get(name))
     if one["low"] == one["high"]:
         return _number(round(one["value"]))
     return f"{one['value']:,.0f} ({ends(one['low'], one['high'])})"

@@ -10,7 +10,8 @@ from typing import Any
 
 from qap2fpga.board import ECP5, Board
 from qap2fpga.errors import QapError
-from qap2fpga.report import check, csynth
+from qap2fpga.reading import is_file, json_object
+from qap2fpga.report import check, csynth, schema
 from qap2fpga.report.routed import met
 from qap2fpga.request import Request
 
@@ -59,12 +60,12 @@ def dump(report: Stored) -> str:
 def load(folder: Path) -> Stored:
     """The report of the build in `folder`. Raises `QapError` when there is none that this program can read."""
     path = folder / "report.json" if folder.is_dir() else folder
-    try:
-        report = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise QapError(f"no report in {folder}", "give a build folder, as qap2fpga build leaves it") from error
-    if not isinstance(report, dict) or report.get("schema") != SCHEMA:
-        raise QapError(f"{path} is not a report of this version", "build again")
+    if not is_file(path):
+        raise QapError(f"no report in {folder}", "give a build folder, as qap2fpga build leaves it")
+    report = json_object(path, schema.HINT)
+    if report.get("schema") != SCHEMA:
+        raise QapError(f"{path} is not a report of this version", schema.HINT)
+    schema.require(report, path)
     return report
 
 

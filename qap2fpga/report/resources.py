@@ -75,7 +75,9 @@ def _why(name: str, prediction: Part, measured: Part, ratio: float) -> str:
 
 def basis(prediction: Part, family: str | None) -> str:
     """What the prediction and its interval rest on, in a sentence or two; `family` is the board's."""
-    if not prediction.get("calibrated"):
+    if "calibrated" not in prediction:
+        return f"estimated by {prediction.get('tool', 'a tool')}, so LUTs and FFs are not checked"
+    if not prediction["calibrated"]:
         why = "no measured designs of this generator"
         if family == ECP5:
             why = f"no measured designs for {ECP5}, and the estimate is in 6-input LUTs"

@@ -76,6 +76,7 @@ def _cells(routed: Routed, *, over: bool = False) -> str:
 
 def _bitstream(routed: Routed) -> str:
     if routed["bitstream"]:
-        rate = f"its serial port carries {routed['vectors_per_second']:,.0f} vectors a second"
-        return f"Bitstream: {routed['bitstream']}; {rate}."
+        rate = routed.get("vectors_per_second")
+        carries = "" if rate is None else f"; its serial port carries {rate:,.0f} vectors a second"
+        return f"Bitstream: {routed['bitstream']}{carries}."
     return "" if met(routed) else "There is no bitstream."

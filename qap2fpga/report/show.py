@@ -99,9 +99,13 @@ def short(value: float) -> str:
 
 def finite(value: Any) -> float | None:
     """`value` as a float if it is a finite number, else None; a training that diverged has others."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def not_used(report: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,6 @@ Imports nothing of the training: a study of thousands of checkpoints is read in 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from qap2fpga.errors import QapError
 from qap2fpga.files import sha256
+from qap2fpga.reading import is_file, json_object
 from qap2fpga.report import show
 from qap2fpga.report.summary import CHECKPOINT, Summary
 
@@ -44,7 +44,7 @@ class Study:
 
 def is_study(folder: Path) -> bool:
     """Whether `folder` is a study's."""
-    return (folder / "study.json").is_file()
+    return is_file(folder / "study.json")
 
 
 def builds_in(folder: Path) -> list[Path]:
@@ -62,13 +62,14 @@ def load(name: str, folder: Path) -> Study:
     for entry in listed:
         failed += entry.get("status") == "failed"
         place = folder / str(entry.get("folder") or f"runs/{entry.get('name')}")
+        if not is_file(place / "record.json"):
+            waiting += entry.get("status") != "failed"
+            continue
         try:
-            record = json.loads((place / "record.json").read_text())
+            record = json_object(place / "record.json", CURE)
             found += _checkpoints(entry, place, record)
             waiting += not record["finished"] and entry.get("status") != "failed"
-        except FileNotFoundError:
-            waiting += entry.get("status") != "failed"
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (QapError, KeyError, TypeError, AttributeError):
             unreadable.append(str(entry.get("name")))
     return Study(name, folder, tuple(found), len(listed), waiting, failed, tuple(unreadable))
 
@@ -101,11 +102,8 @@ def built(checkpoint: Summary, build: Summary) -> Summary:
 
 
 def _listed(path: Path, key: str) -> list[dict[str, Any]]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise QapError(f"{path} cannot be read: {error}", CURE) from error
-    if not isinstance(content, dict) or not isinstance(content.get(key), list):
+    content = json_object(path, CURE)
+    if not isinstance(content.get(key), list):
         raise QapError(f"{path} lists no {key}", CURE)
     if content.get("schema", SCHEMA) != SCHEMA:
         raise QapError(f"{path} has schema {content['schema']}, not {SCHEMA}", CURE)

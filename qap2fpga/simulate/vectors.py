@@ -12,6 +12,9 @@ from qap2fpga.design import Stream
 from qap2fpga.files import write_atomically
 from qap2fpga.network import IntegerNetwork
 
+# Of all extreme vectors together: 64 MiB.
+MOST_VALUES = 1 << 23
+
 
 def extremes(network: IntegerNetwork) -> np.ndarray:
     """The corners of the input range, (n, inputs) int64, without repetitions:
@@ -19,19 +22,32 @@ def extremes(network: IntegerNetwork) -> np.ndarray:
     all inputs at their minimum, maximum and zero (the value nearest to it in range), alternating between
     minimum and maximum both ways, each input alone at its maximum and at its minimum with the others at
     zero, and for each neuron of the first layer the inputs that maximise and minimise its accumulator
-    (by the signs of its weights; inputs of pruned weights at zero).
+    (by the signs of its weights; inputs of pruned weights at zero). A wide network has so many of these that only
+    some inputs and neurons, evenly spread, have theirs: `MOST_VALUES` in all.
     """
     low, high, inputs = network.input.low, network.input.high, network.inputs
     zero = min(max(0, low), high)
     even = np.arange(inputs) % 2 == 0
     rows = [np.full(inputs, value) for value in (low, high, zero)]
     rows += [np.where(even, low, high), np.where(even, high, low)]
+    weights = network.layers[0].weights
+    room = max(2, MOST_VALUES // inputs - len(rows)) // 2
+    each = _spread(inputs, max(1, room * inputs // (inputs + weights.shape[1])))
     for value in (high, low):
-        rows += list(np.where(np.eye(inputs, dtype=bool), value, zero))
-    signs = np.sign(network.layers[0].weights.T)
+        for place in each:
+            row = np.full(inputs, zero)
+            row[place] = value
+            rows.append(row)
+    signs = np.sign(weights.T[_spread(weights.shape[1], max(1, room - len(each)))])
     for upper, lower in ((high, low), (low, high)):
         rows += list(np.where(signs > 0, upper, np.where(signs < 0, lower, zero)))
-    return np.array(list(dict.fromkeys(tuple(int(value) for value in row) for row in rows)), dtype=np.int64)
+    every = (row.astype(np.int64) for row in rows)
+    return np.array(list({row.tobytes(): row for row in every}.values()))
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """At most `most` of the numbers 0 to `count - 1`, evenly spread: all of them if there are no more."""
+    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(np.int64)
 
 
 def random_vectors(network: IntegerNetwork, count: int, seed: int) -> np.ndarray:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from qap2fpga.errors import QapError, nearest
+from qap2fpga.reading import shown, yaml_object
+from qap2fpga.shapes import tree
 from qap2fpga.train.paper import MISTAKES
-from qap2fpga.train.parse import tree
 
 LEAST_BITS, MOST_BITS, FLOAT_BITS = 2, 16, 32
 # Fractions of the weights that are left, as the paper's code prunes them step by step.
@@ -158,16 +159,7 @@ def of_source(source: str) -> RunConfig:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises `QapError` if there is none."""
-    import yaml
-
-    cure = "docs/training.md has an example"
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise QapError(f"{path} cannot be read as YAML: {error}", cure) from error
-    if isinstance(content, dict):
-        return content
-    raise QapError(f"{path} holds a {type(content).__name__}, not settings", cure)
+    return yaml_object(path, "docs/training.md has an example")
 
 
 def from_dict(settings: dict[str, Any], where: str = "the configuration") -> RunConfig:
@@ -220,7 +212,7 @@ def check(config: RunConfig) -> None:
     for path, choices in CHOICES.items():
         value = _get(config, path)
         if value not in choices:
-            raise QapError(f"{path} = {value!r} is not known", nearest(str(value), choices))
+            raise QapError(f"{path} = {shown(value)} is not known", nearest(str(value), choices))
     _check_data(config.data)
     _check_model(config.model)
     _check_training(config)
@@ -299,7 +291,7 @@ def _check_pruning(pruning: PruningConfig) -> None:
 
 
 def _refuse(name: str, value: Any, cure: str) -> typing.NoReturn:
-    raise QapError(f"{name} = {value} is out of range", cure)
+    raise QapError(f"{name} = {shown(value)} is out of range", cure)
 
 
 def _get(config: RunConfig, path: str) -> Any:

@@ -19,6 +19,7 @@ import torch
 
 from qap2fpga.errors import QapError
 from qap2fpga.files import cannot_write, write_atomically
+from qap2fpga.reading import json_object
 from qap2fpga.train.config import RunConfig, to_dict
 
 SCHEMA = 1
@@ -70,13 +71,10 @@ class RunFolder:
     def record(self) -> dict[str, Any] | None:
         """What `record.json` holds, if it is there."""
         path = self.path / "record.json"
-        try:
-            stored = json.loads(path.read_text())
-        except FileNotFoundError:
+        if not path.exists():
             return None
-        except (OSError, ValueError) as error:
-            raise QapError(f"{path} cannot be read: {error}", "delete the folder, and run again") from error
-        if not isinstance(stored, dict) or stored.get("schema") != SCHEMA:
+        stored = json_object(path, "delete the folder, and run again")
+        if stored.get("schema") != SCHEMA:
             raise QapError(f"{path} is no record of this version", "choose another folder")
         return stored
 

@@ -13,6 +13,7 @@ from typing import Any
 from qap2fpga import stages
 from qap2fpga.errors import QapError
 from qap2fpga.files import write_atomically
+from qap2fpga.reading import json_object
 from qap2fpga.train import config as configs
 from qap2fpga.train import plan
 from qap2fpga.train.config import RunConfig
@@ -107,13 +108,10 @@ def settings(config: RunConfig) -> dict[str, Any]:
 def read_record(folder: Path) -> dict[str, Any] | None:
     """A run's record; None when it has none yet. Raises `QapError` for a file that is something else."""
     path = folder / "record.json"
-    try:
-        found = json.loads(path.read_text())
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError) as error:
-        raise QapError(f"{path} cannot be read: {error}", "take that run's folder away") from error
-    if not isinstance(found, dict) or not {"finished", "config", "steps"} <= set(found):
+    found = json_object(path, "take that run's folder away")
+    if not {"finished", "config", "steps"} <= set(found) or not isinstance(found["steps"], list):
         raise QapError(f"{path} is not the record of a run", "take that run's folder away")
     return found
 
@@ -123,9 +121,9 @@ def _failed(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        runs = json.loads(path.read_text())["runs"]
+        runs = json_object(path, "choose another folder with --output")["runs"]
         return {run["name"]: run["message"] for run in runs if run["status"] == FAILED}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise QapError(f"{path} is not that of a study: {error}", "choose another folder with --output") from error
 
 

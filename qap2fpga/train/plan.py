@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from qap2fpga.errors import QapError, nearest
+from qap2fpga.reading import shown
 from qap2fpga.train import config as configs
 from qap2fpga.train.config import RunConfig
 from qap2fpga.train.data import find
@@ -30,6 +31,7 @@ NAMED_SOURCES = ("openml", "simulated")
 # What a search may look at, and whether less of it is better. All on validation data: the test set chooses nothing.
 OBJECTIVES = {"validation_loss": True, "validation_accuracy": False, "predicted_luts": True, "bops": True}
 LONGEST_NAME = 100
+MOST_RUNS = 10_000
 CURE = "docs/studies.md has the layout of a study"
 
 
@@ -157,13 +159,16 @@ def _runs(experiment: dict[str, Any], base: RunConfig, folds: int, where: str) -
     place = f"{where}: experiment '{name}'"
     vary = experiment.get("vary", {})
     if not isinstance(vary, dict):
-        raise QapError(f"{place}: vary = {vary!r}", "give settings, each with a list of values")
+        raise QapError(f"{place}: vary = {shown(vary)}", "give settings, each with a list of values")
     for path, values in vary.items():
         if not isinstance(values, list) or not values:
-            raise QapError(f"{place}: {path} = {values!r}", f"give a list of values: {path}: [{values}]")
+            raise QapError(f"{place}: {path} = {shown(values)}", f"give a list of values: {path}: [...]")
     luts = experiment.get("predict_luts", False)
     if not isinstance(luts, bool):
-        raise QapError(f"{place}: predict_luts = {luts!r}", "give true or false")
+        raise QapError(f"{place}: predict_luts = {shown(luts)}", "give true or false")
+    count = folds * math.prod(len(values) for values in vary.values())
+    if count > MOST_RUNS:
+        raise QapError(f"{place} has {count:,} runs", f"vary less: {MOST_RUNS:,} runs at most")
     for values in itertools.product(*vary.values()):
         varied = dict(zip(vary, values, strict=True))
         point = _changed(base, varied, place)
@@ -182,15 +187,15 @@ def _search(tree: dict[str, Any], base: RunConfig, where: str) -> Search:
     place = f"{where}: search '{name}'"
     settings, parameters = tree.get("set", {}), tree.get("parameters")
     if not isinstance(settings, dict):
-        raise QapError(f"{place}: set = {settings!r}", "give settings with their values")
+        raise QapError(f"{place}: set = {shown(settings)}", "give settings with their values")
     if not isinstance(parameters, dict) or not parameters:
-        raise QapError(f"{place}: parameters = {parameters!r}", f"give settings with the ranges to search; {CURE}")
+        raise QapError(f"{place}: parameters = {shown(parameters)}", f"give settings with the ranges to search; {CURE}")
     objectives = tree.get("objectives", ["validation_loss"])
     if not isinstance(objectives, list) or not objectives or len(set(map(str, objectives))) != len(objectives):
-        raise QapError(f"{place}: objectives = {objectives!r}", f"give a list of: {', '.join(OBJECTIVES)}")
+        raise QapError(f"{place}: objectives = {shown(objectives)}", f"give a list of: {', '.join(OBJECTIVES)}")
     for objective in objectives:
-        if objective not in OBJECTIVES:
-            raise QapError(f"{place}: there is no objective '{objective}'", nearest(str(objective), OBJECTIVES))
+        if not isinstance(objective, str) or objective not in OBJECTIVES:
+            raise QapError(f"{place}: there is no objective {shown(objective)}", nearest(str(objective), OBJECTIVES))
     found = Search(
         name,
         _changed(base, settings, place),
@@ -226,7 +231,7 @@ def _parameter(path: str, index: int | None, ends: Any, place: str) -> Parameter
         if low < high:
             return Parameter(path, index, low, high)
     cure = "give [lowest, highest], a list of such pairs, or {choices: [two or more of one kind]}"
-    raise QapError(f"{place}: {path} = {ends!r} is no range", cure)
+    raise QapError(f"{place}: {path} = {shown(ends)} is no range", cure)
 
 
 def _ends(parameter: Parameter) -> tuple[Any, ...]:
@@ -269,29 +274,31 @@ def _joined(parts: list[str]) -> str:
 
 def _check_keys(tree: Any, legal: tuple[str, ...], where: str) -> None:
     if not isinstance(tree, dict):
-        raise QapError(f"{where} is {tree!r}", f"give keys and values: {', '.join(legal)}")
+        raise QapError(f"{where} is {shown(tree)}", f"give keys and values: {', '.join(legal)}")
     for key in tree:
         if key not in legal:
-            raise QapError(f"{where}: unknown key '{key}'", nearest(str(key), legal))
+            raise QapError(f"{where}: unknown key {shown(key)}", nearest(str(key), legal))
 
 
 def _listed(tree: dict[str, Any], key: str, where: str) -> list[Any]:
     found = tree.get(key, [])
     if not isinstance(found, list):
-        raise QapError(f"{where}: {key} = {found!r}", f"give a list; {CURE}")
+        raise QapError(f"{where}: {key} = {shown(found)}", f"give a list; {CURE}")
     return found
 
 
 def _name(tree: dict[str, Any], place: str) -> str:
     name = tree.get("name")
     if not isinstance(name, str) or not name.strip():
-        raise QapError(f"{place} has the name {name!r}", "give each a name that tells what it is about")
+        raise QapError(f"{place} has the name {shown(name)}", "give each a name that tells what it is about")
+    if len(name) > LONGEST_NAME:
+        raise QapError(f"{place} has a name of {len(name)} characters", f"{LONGEST_NAME} are allowed")
     return name
 
 
 def _whole(value: Any, place: str, least: int) -> int:
     if type(value) is not int or value < least:
-        raise QapError(f"{place} = {value!r}", f"give a whole number of {least} or more")
+        raise QapError(f"{place} = {shown(value)}", f"give a whole number of {least} or more")
     return value
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from qap2fpga.errors import QapError
 from qap2fpga.files import cannot_write, write_atomically
+from qap2fpga.reading import json_object
 from qap2fpga.stages import program_digest
 
 Say = Callable[[str], None]
@@ -250,9 +251,9 @@ def _deaths(folder: Path) -> int:
     """How often a worker began with this step before and did not come to an end; notes that one more begins."""
     path, steps = folder / TRIES, _steps(folder)
     try:
-        known = json.loads(path.read_text())
+        known = json_object(path, "")
         deaths = known["deaths"] + 1 if known["steps"] == steps else 0
-    except (OSError, ValueError, KeyError, TypeError):
+    except (QapError, KeyError, TypeError):
         deaths = 0
     write_atomically(path, json.dumps({"steps": steps, "deaths": deaths}))
     return deaths
@@ -283,8 +284,8 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
 def _steps(folder: Path) -> int:
     """Steps that are finished in a run's folder."""
     try:
-        return len(json.loads((folder / "record.json").read_text())["steps"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return len(json_object(folder / "record.json", "")["steps"])
+    except (QapError, KeyError, TypeError):
         return 0
 
 

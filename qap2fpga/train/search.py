@@ -21,6 +21,7 @@ from qap2fpga.errors import QapError
 from qap2fpga.files import write_atomically
 from qap2fpga.pareto import front
 from qap2fpga.quiet import quiet
+from qap2fpga.reading import json_object
 from qap2fpga.train.manifest import FAILED, FINISHED, RUNNING, WAITING, read_record, run_folder, settings
 from qap2fpga.train.plan import OBJECTIVES, Parameter, Search
 from qap2fpga.train.predict import train_and_predict
@@ -134,11 +135,11 @@ class Trials:
             return []
         cure = "choose another folder with --output, or take search.json and its trials' folders away"
         try:
-            content = json.loads(self.path.read_text())
+            content = json_object(self.path, cure)
             described = {one.pop("name"): one for one in content["searches"]}
             trials = [Trial(**{key: one[key] for key in Trial.__dataclass_fields__}) for one in content["trials"]]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise QapError(f"{self.path} cannot be read: {error}", cure) from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise QapError(f"{self.path} is not that of a search: {error}", cure) from error
         for name, before in described.items():
             if name in self.described and before != self.described[name]:
                 raise QapError(f"{self.path} holds a search '{name}' with other settings", cure)

@@ -44,6 +44,8 @@ def session(parent: Path) -> Iterator[Path]:
         stack.callback(_restore_environment, dict(os.environ))
         os.environ.pop("FINN_SETTINGS", None)
         os.environ["FINN_BUILD_DIR"] = str(scratch)
+        # It makes a folder there; a user of a cluster or a container may have no home that can be written.
+        os.environ["HOME"] = str(scratch)
         with quiet():
             from finn.util import settings
 

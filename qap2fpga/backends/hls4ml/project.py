@@ -57,16 +57,3 @@ class HlsProject:
     details: dict[str, Any] = field(default_factory=dict)
 
     backend = "hls4ml"
-
-    @staticmethod
-    def restore(stored: dict[str, Any], folder: Path) -> HlsProject:
-        """The project that `dataclasses.asdict` and JSON made `stored` of, now in `folder`."""
-        made = {
-            "folder": folder,
-            "input": Array(**stored["input"]),
-            "output": Array(**stored["output"]),
-            "traces": tuple(Trace(**trace) for trace in stored["traces"]),
-            "sources": tuple(stored["sources"]),
-            "warnings": tuple(stored["warnings"]),
-        }
-        return HlsProject(**{**stored, **made})

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields
 
 from qap2fpga.design import Measurement, Resources, Stage
 from qap2fpga.errors import QapError
+from qap2fpga.reading import shown
+from qap2fpga.shapes import LARGEST
 
 # How tools write that there is no number.
 NOTHING = ("", "-", "_", "?", "na", "n/a", "undef", "inf", "none")
@@ -99,13 +101,16 @@ def count(value: object, kind: str, what: str) -> int | None:
 def decimal(value: object, kind: str, what: str) -> float | None:
     """A number as a tool writes it. Raises `Refused` for anything that is neither a number nor 'none'."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise Refused(kind, f"{what} is {value!r}, not a number")
-    text = str(value).strip().replace(",", "")
+        raise Refused(kind, f"{what} is {shown(value)}, not a number")
+    text = shown(value) if isinstance(value, int) else str(value).strip().replace(",", "")
     if text.lower() in NOTHING:
         return None
     if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d{1,2})?", text, re.IGNORECASE):
-        raise Refused(kind, f"{what} is {value!r}, not a number")
-    return float(text)
+        raise Refused(kind, f"{what} is {shown(value)}, not a number")
+    number = float(text)
+    if not abs(number) <= LARGEST:
+        raise Refused(kind, f"{what} is {shown(value)}, more than any design has")
+    return number
 
 
 def nanoseconds(value: str | None, kind: str, what: str) -> float | None:

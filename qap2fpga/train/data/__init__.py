@@ -12,6 +12,7 @@ from pathlib import Path
 
 from qap2fpga.errors import QapError
 from qap2fpga.files import PACKAGE
+from qap2fpga.reading import is_file, line
 from qap2fpga.train.config import DataConfig
 from qap2fpga.train.data import arrays, openml, tables
 from qap2fpga.train.data.rows import Dataset, Part, select
@@ -28,7 +29,7 @@ def find(source: str) -> Path | None:
     if source == "openml":
         return None
     path = SIMULATED if source == "simulated" else Path(source)
-    if path.is_file():
+    if is_file(path):
         if path.suffix not in SUFFIXES:
             raise QapError(f"{path} is of an unknown kind", f"known: {', '.join(SUFFIXES)}")
         return path
@@ -36,7 +37,7 @@ def find(source: str) -> Path | None:
         cure = "make some with 'qap2fpga simulate-jets jets.npz', and give that file as data.source"
         raise QapError("the simulated jets are part of a checkout, and this is none", cure)
     cure = f"{arrays.LAYOUT}; or a table with data.label; or 'openml', or 'simulated'"
-    raise QapError(f"there is no data file {path}", cure)
+    raise QapError(f"there is no data file {line(path)}", cure)
 
 
 def load(config: DataConfig) -> Dataset:

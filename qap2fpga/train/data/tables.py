@@ -7,19 +7,24 @@ Labels may be texts or whole numbers: the classes are the distinct ones, sorted.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qap2fpga import arrays
 from qap2fpga.errors import QapError, nearest
 from qap2fpga.files import sha256
-from qap2fpga.train.data import arrays
+from qap2fpga.reading import MIB, line, size
+from qap2fpga.train.data.arrays import from_arrays
 from qap2fpga.train.data.rows import Dataset, Part, checked, numbers
 
 Columns = Mapping[str, NDArray[Any]]
+LARGEST_TABLE = 4096 * MIB
+# Bytes of a number in memory.
+CELL = 8
 LAYOUT = "give a table of named columns: one the label, the others numbers"
 
 
@@ -27,7 +32,7 @@ def load(path: Path, label: str | None, features: tuple[str, ...] | None) -> Dat
     """Read and check a table. Raises `QapError` that names what is wrong with it, or which package reads it."""
     columns = {".csv": _csv, ".parquet": _parquet, ".h5": _h5}[path.suffix](path)
     if label is None and {"X", "y"} <= columns.keys():
-        return arrays.from_arrays(path, dict(columns))
+        return from_arrays(path, dict(columns))
     found = from_columns(str(path), columns, label, features)
     return Dataset(found.rows, found.features, found.classes, path.name, sha256(path))
 
@@ -68,47 +73,72 @@ def _classes(name: str, label: str, values: NDArray[Any]) -> tuple[NDArray[np.in
         missing = [row for row, value in enumerate(values) if not isinstance(value, str | bytes | int)]
         if missing:
             raise QapError(f"{name}: row {missing[0]} has no label in column '{label}'", "remove such rows")
-        values = np.array([value.decode() if isinstance(value, bytes) else str(value) for value in values])
+        values = np.array([_label(name, row, value) for row, value in enumerate(values)])
     found, numbered = np.unique(values, return_inverse=True)
-    names = tuple(one.decode() if isinstance(one, bytes) else str(one) for one in found.tolist())
+    names = arrays.texts(found, f"{name}: column '{label}'", LAYOUT)
     return numbered.astype(np.int64), names
+
+
+def _label(name: str, row: int, value: str | bytes | int) -> str:
+    try:
+        return value.decode() if isinstance(value, bytes) else str(value)
+    except ValueError as error:  # no UTF-8, or too many digits
+        raise QapError(f"{name}: row {row} has a label that is no text: {line(error)}", LAYOUT) from error
 
 
 def _csv(path: Path) -> Columns:
     pandas = _package("pandas", path)
-    return _frame(path, lambda: pandas.read_csv(path))
+    return _frame(path, lambda: pandas.read_csv(path, low_memory=False))
 
 
 def _parquet(path: Path) -> Columns:
     pandas = _package("pandas", path)
-    _package("pyarrow", path)
-    return _frame(path, lambda: pandas.read_parquet(path))
+    parquet = _package("pyarrow", path).parquet
+
+    def read() -> Any:
+        # A column of one repeated value takes a few bytes in the file, whatever its length.
+        facts = parquet.read_metadata(path)
+        _require_room(path, facts.num_rows * facts.num_columns * CELL)
+        return pandas.read_parquet(path)
+
+    return _frame(path, read)
 
 
-def _frame(path: Path, read: Any) -> Columns:
+def _frame(path: Path, read: Callable[[], Any]) -> Columns:
+    size(path, LARGEST_TABLE, LAYOUT)
     try:
         frame = read()
+        return {str(name): frame[name].to_numpy() for name in frame.columns}
+    except QapError:
+        raise
     except Exception as error:  # pandas and its engines raise what they like
-        raise QapError(f"{path} cannot be read: {str(error).splitlines()[0][:160]}", LAYOUT) from error
-    return {str(name): frame[name].to_numpy() for name in frame.columns}
+        raise QapError(f"{path} cannot be read: {line(error) or type(error).__name__}", LAYOUT) from error
+
+
+def _require_room(path: Path, needed: int) -> None:
+    if needed > arrays.LARGEST:
+        what = f"{path} takes {needed:,} bytes once it is unpacked, more than the {arrays.LARGEST:,} that are read"
+        raise QapError(what, "give fewer rows or columns")
 
 
 def _h5(path: Path) -> Columns:
     """Every data set of one dimension is a column; so is every field of a data set of records."""
     h5py = _package("h5py", path)
     found: dict[str, NDArray[Any]] = {}
+    size(path, LARGEST_TABLE, LAYOUT)
     try:
         with h5py.File(path) as file:
-            for name, data in file.items():
-                if not isinstance(data, h5py.Dataset):
-                    continue
+            held = {str(name): data for name, data in file.items() if isinstance(data, h5py.Dataset)}
+            _require_room(path, sum(data.size * max(data.dtype.itemsize, 1) for data in held.values() if data.shape))
+            for name, data in held.items():
                 values = np.asarray(data)
                 if values.dtype.names:
                     found.update({str(field): values[field] for field in values.dtype.names})
                 else:
-                    found[str(name)] = values
-    except OSError as error:
-        raise QapError(f"{path} cannot be read: {error}", LAYOUT) from error
+                    found[name] = values
+    # What h5py raises for a damaged file, or for a type that numpy has not.
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, OverflowError, MemoryError) as error:
+        raise QapError(f"{path} cannot be read: {line(error) or type(error).__name__}", LAYOUT) from error
     if not {"X", "y"} <= found.keys():
         found = {name: values for name, values in found.items() if values.ndim == 1}
         if len({len(values) for values in found.values()}) > 1:

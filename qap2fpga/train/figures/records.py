@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from qap2fpga.errors import QapError
+from qap2fpga.reading import is_file, json_object
 from qap2fpga.train import config as configuration
 from qap2fpga.train.config import RunConfig
 
@@ -104,16 +104,18 @@ def _finished(folder: Path, listed: list[Any]) -> tuple[tuple[Run, ...], int, tu
         if not isinstance(entry, dict) or not entry.get("folder"):
             unfinished += 1
             continue
-        path = folder / entry["folder"] / "record.json"
+        path = folder / str(entry["folder"]) / "record.json"
+        if not is_file(path):
+            unfinished += 1
+            continue
         try:
-            record = json.loads(path.read_text())
+            record = json_object(path, CURE)
             if record["finished"]:
                 runs.append(_run(path.parent.name, record, (entry.get("objectives") or {}).get(PREDICTED_LUTS)))
             else:
                 unfinished += 1
-        except FileNotFoundError:
-            unfinished += 1
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, QapError):
+        # A record of another form, or with numbers that are none.
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, QapError):
             unreadable.append(path)
     return tuple(runs), unfinished, tuple(unreadable)
 
@@ -170,12 +172,6 @@ def _cap(neural: dict[str, Any]) -> float:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise QapError(f"{path.parent} is not a study: there is no {path.name} in it", CURE) from error
-    except (OSError, ValueError) as error:
-        raise QapError(f"{path} cannot be read: {error}", CURE) from error
-    if not isinstance(content, dict):
-        raise QapError(f"{path} holds a {type(content).__name__}, not a study", CURE)
-    return content
+    if not path.exists():
+        raise QapError(f"{path.parent} is not a study: there is no {path.name} in it", CURE)
+    return json_object(path, CURE)

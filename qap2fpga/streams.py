@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Standard output and error as they are: encodings without our signs, and pipes that nobody reads to their end."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import os
+import select
+import sys
+
+# What stands for our signs where the terminal's encoding has none of them.
+SIGNS = {
+    "✓": "ok", "✗": "x", "–": "-", "—": "-", "…": "...", "→": "->", "≠": "!=", "×": "x", "·": "*", "±": "+-",
+    "ₐ": "a", "⠋": "*",
+}  # fmt: skip
+HANDLER = "qap2fpga.signs"
+
+
+def prepare() -> None:
+    """Let everything be printed, whatever the encoding of standard output and error: decided before any work."""
+    codecs.register_error(HANDLER, _spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=HANDLER)
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    """The ASCII in place of the first character that cannot be encoded; a byte of a file name shows as one."""
+    assert isinstance(error, UnicodeEncodeError)
+    character = error.object[error.start]
+    lone = 0xDC80 <= ord(character) <= 0xDCFF
+    return SIGNS.get(character, f"\\x{ord(character) - 0xDC00:02x}" if lone else "?"), error.start + 1
+
+
+def closed() -> bool:
+    """Return whether nobody can read standard output any more."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def discard() -> None:
+    """Print no more: nobody reads standard output. Without this, the interpreter would say so when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
