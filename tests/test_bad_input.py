@@ -276,6 +276,7 @@ def renamed_output(graph: onnx.GraphProto) -> None:
 
 def two_inputs(graph: onnx.GraphProto) -> None:
     graph.input.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, [1, 5]))
+    node(graph, "fc1").input[2] = "second"
 
 
 def no_shape(graph: onnx.GraphProto) -> None:

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a model to a cleaned QONNX graph, through Brevitas; and QONNX files that others exported."""
+"""From a model to a cleaned QONNX graph, through Brevitas; and all that qonnx does with graphs."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
-from google.protobuf.message import DecodeError
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from qap2fpga.quiet import quiet
 
@@ -22,13 +22,26 @@ with quiet():
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
     from qonnx.transformation.change_batchsize import ChangeBatchSize
+    from qonnx.transformation.fold_constants import FoldConstants
+    from qonnx.transformation.general import (
+        GiveReadableTensorNames,
+        GiveUniqueNodeNames,
+        GiveUniqueParameterTensors,
+        RemoveStaticGraphInputs,
+        RemoveUnusedTensors,
+    )
     from qonnx.transformation.infer_shapes import InferShapes
-    from qonnx.util.cleanup import cleanup_model
 
 from qap2fpga.checkpoint.module import build
 from qap2fpga.checkpoint.spec import Model
 from qap2fpga.errors import QapError
 from qap2fpga.files import write_atomically
+from qap2fpga.lower.external import first_line
+from qap2fpga.lower.operators import QUANTIZERS
+from qap2fpga.lower.uniform import narrow
+
+# qonnx has another name for what Brevitas calls ROUND_TO_ZERO.
+ROUNDING_NAMES = {"ROUND_TO_ZERO": b"DOWN"}
 
 
 def export(model: Model) -> tuple[torch.nn.Sequential, ModelWrapper]:
@@ -37,69 +50,52 @@ def export(model: Model) -> tuple[torch.nn.Sequential, ModelWrapper]:
         module = build(model)
         path = os.path.join(folder, "model.onnx")
         export_qonnx(module, torch.zeros(1, model.inputs), path)
-        graph = cleanup_model(ModelWrapper(path))
-    return module, graph
+        graph = ModelWrapper(path)
+    return module, clean(graph)
 
 
-def load(path: Path) -> ModelWrapper:
-    """Read and clean an `.onnx` file. Raises `QapError` when it is not one."""
-    cure = "it is truncated or of another kind; export it again"
-    try:
-        if path.is_dir():
-            raise QapError(f"{path} is a folder", "give the model file in it")
-        if path.exists() and not path.stat().st_size:
-            raise QapError(f"{path} is empty", "export it again")
-        proto = onnx.load(str(path))
-    except FileNotFoundError as error:
-        raise QapError(f"{path} does not exist", "check the path") from error
-    except onnx.checker.ValidationError as error:
-        raise QapError(f"{path}: {_first_line(error)}", "put the file with the tensors beside it") from error
-    except (DecodeError, OSError, ValueError) as error:
-        raise QapError(f"{path} is not an ONNX file: {_first_line(error)}", cure) from error
-    if not proto.graph.node:
-        raise QapError(f"{path} is not an ONNX file: it has no nodes", cure)
-    for initializer in proto.graph.initializer:
-        try:
-            values = numpy_helper.to_array(initializer)
-        except (ValueError, TypeError) as error:
-            raise QapError(f"{path}: the tensor {initializer.name} is damaged: {error}", cure) from error
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise QapError(
-                f"{path}: the tensor {initializer.name} has NaN or infinite values", "export the model again"
-            )
-    if len(proto.graph.output) != 1:
-        raise QapError(f"{path}: the graph has {len(proto.graph.output)} outputs", "networks with one are supported")
-    try:
-        graph = _clean(ModelWrapper(proto))
-    except Exception as error:  # qonnx and onnx raise what they like when tensors do not fit together
-        raise QapError(f"{path}: the graph does not fit together: {_first_line(error)}", "export it again") from error
-    if 0 in (graph.get_tensor_shape(graph.graph.input[0].name) or [0, 0])[1:]:
-        raise QapError(f"{path}: its input has no fixed shape", "export it with a fixed number of features")
-    used = {graph.graph.output[0].name}.union(*(node.input for node in graph.graph.node))
-    reached = {value.name for value in graph.graph.input}
-    for node in graph.graph.node:
-        if reached.intersection(node.input):
-            reached.update(node.output)
-            if not used.intersection(node.output):
-                raise QapError(f"node {node.name} ({node.op_type}) leads nowhere", "export the network with one output")
-    return graph
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:160]
-
-
-def _clean(graph: ModelWrapper) -> ModelWrapper:
+def clean(graph: ModelWrapper) -> ModelWrapper:
     """The graph, cleaned by qonnx; its nodes keep the names that the user knows them by."""
     names = [node.name for node in graph.graph.node]
     keep = all(names) and len(set(names)) == len(names)
     for node in graph.graph.node:
         node.doc_string = node.name
-    with quiet():
-        graph = cleanup_model(graph)
+        for item in node.attribute:
+            if item.name == "rounding_mode":
+                item.s = ROUNDING_NAMES.get(item.s.decode(errors="replace").upper(), item.s)
+    with _qonnx("the graph does not fit together"):
+        for step in _cleaning():
+            graph = graph.transform(step)
     for node in graph.graph.node:
         node.name, node.doc_string = (node.doc_string or node.name) if keep else node.name, ""
     return graph
+
+
+def _cleaning() -> list[Any]:
+    """The steps of qonnx's `cleanup_model`, but for one: it moves a transpose into a weight's quantizer and forgets a
+    scale of fewer dimensions than the weight, which then belongs to other channels.
+    """
+    return [
+        InferShapes(),
+        GiveUniqueParameterTensors(),
+        FoldConstants(exclude_op_types=list(QUANTIZERS)),
+        RemoveUnusedTensors(),
+        RemoveStaticGraphInputs(),
+        GiveUniqueNodeNames(),
+        GiveReadableTensorNames(),
+    ]
+
+
+@contextlib.contextmanager
+def _qonnx(what: str) -> Iterator[None]:
+    """Everything of qonnx that executes or rewrites a graph runs in here: whatever it, onnx and onnxruntime raise
+    becomes a `QapError`.
+    """
+    try:
+        with quiet():
+            yield
+    except Exception as error:
+        raise QapError(f"{what}: {first_line(error)}", "export the model again") from error
 
 
 def copy(graph: ModelWrapper) -> ModelWrapper:
@@ -133,24 +129,34 @@ def add_input_quantizer(graph: ModelWrapper, bits: int, scale: float, signed: bo
     )
     graph.graph.node.insert(0, node)
     graph.set_tensor_shape(behind, graph.get_tensor_shape(name))
-    return _clean(graph)
+    return clean(graph)
 
 
 def declared_input(graph: ModelWrapper) -> tuple[int, bool] | None:
     """(bits, signed) of the integers that the graph says it is fed, if it says so; BIPOLAR is one bit."""
-    declared = graph.get_tensor_datatype(graph.graph.input[0].name)
+    with _qonnx("the graph declares its input as a type that qonnx does not know"):
+        declared = graph.get_tensor_datatype(graph.graph.input[0].name)
     if declared == DataType["BIPOLAR"]:
         return 1, True
     return (declared.bitwidth(), declared.signed()) if declared.is_integer() else None
 
 
 def execute(graph: ModelWrapper, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Every tensor of the graph executed by qonnx on real `rows` (n, inputs), in one batch."""
+    """Every tensor of the graph executed by qonnx on real `rows` (n, inputs), in one batch.
+
+    Raises `QapError` where qonnx cannot execute it, or where its floats overflow.
+    """
     name = graph.graph.input[0].name
-    shape = [len(rows), *graph.get_tensor_shape(name)[1:]]
-    with quiet():
-        batched = graph.transform(ChangeBatchSize(len(rows))).transform(InferShapes())
+    with _qonnx("qonnx cannot execute the graph"):
+        batched = narrow(graph.transform(ChangeBatchSize(len(rows)))).transform(InferShapes())
+        shape = [len(rows), *graph.get_tensor_shape(name)[1:]]
         context: dict[str, Any] = execute_onnx(batched, {name: rows.reshape(shape).astype(np.float32)}, True)
+    for key, value in context.items():
+        if value is not None and value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise QapError(
+                f"executed by qonnx, the graph's numbers overflow: {key} is not finite",
+                "its parameters are out of range",
+            )
     return {key: value for key, value in context.items() if value is not None}
 
 
@@ -169,5 +175,5 @@ def torch_values(module: torch.nn.Sequential, rows: np.ndarray) -> tuple[list[np
 
 
 def write(graph: ModelWrapper, path: Path) -> None:
-    """Save the graph in one step."""
-    write_atomically(path, graph.model.SerializeToString(deterministic=True))
+    """Save the graph in one step, as it is executed."""
+    write_atomically(path, narrow(copy(graph)).model.SerializeToString(deterministic=True))

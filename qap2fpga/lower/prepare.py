@@ -17,7 +17,7 @@ from qap2fpga.checkpoint.module import build
 from qap2fpga.checkpoint.widths import MAX_BITS, Widths
 from qap2fpga.design import Simulation
 from qap2fpga.errors import CheckFailed, QapError
-from qap2fpga.lower import export, facts, ties
+from qap2fpga.lower import export, facts, onnxfile, ties
 from qap2fpga.lower.compact import compact
 from qap2fpga.lower.graph import input_is_quantized, read
 from qap2fpga.lower.integer import fit_logits, lower, meanings
@@ -111,7 +111,7 @@ def _from_onnx(source: Source, say: Callable[[str], None]) -> Prepared:
     if source.widths.weight or source.widths.activation:
         raise QapError("bit widths were given, but a QONNX file has its own", "leave --bits and the like out")
     say("reading the graph")
-    qonnx = export.load(source.path)
+    qonnx = onnxfile.load(source.path)
     size = int(np.prod(qonnx.get_tensor_shape(qonnx.graph.input[0].name)[1:]))
     rows = data.load(source.data, size, source.classes) if source.data else None
     notes: dict[str, Any] = {}

@@ -30,10 +30,9 @@ class Quantized:
     nonzero_floats: int = 0
 
     @property
-    def value(self) -> list[Fraction]:
-        """Exact real values, flattened."""
-        scale = np.broadcast_to(self.scale, self.integers.shape).reshape(-1)
-        return [int(n) * Fraction(float(s)) for n, s in zip(self.integers.reshape(-1), scale, strict=True)]
+    def exact(self) -> np.ndarray:
+        """Exact real values, as fractions in the shape of the integers."""
+        return rationals(self.integers) * rationals(np.broadcast_to(self.scale, self.integers.shape))
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,16 @@ class Graph:
     input_tensor: str = ""
 
 
+def rationals(values: np.ndarray) -> np.ndarray:
+    """The exact values of an array of numbers, as fractions in its shape."""
+    return np.array([Fraction(value) for value in values.reshape(-1).tolist()], object).reshape(values.shape)
+
+
+def label(node: NodeProto) -> str:
+    """What people know `node` by: its name, else that of what it gives."""
+    return node.name or next(filter(None, node.output), "without a name")
+
+
 def refused(node: NodeProto, why: str) -> QapError:
     """The error for a node that can not be lowered, for the caller to raise."""
-    return QapError(f"node {node.name or node.output[0]} ({node.op_type}) can not be lowered", why)
+    return QapError(f"node {label(node)} ({node.op_type}) can not be lowered", why)
