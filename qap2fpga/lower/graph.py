@@ -18,7 +18,7 @@ import numpy as np
 from onnx import NodeProto, numpy_helper
 
 from qap2fpga.errors import QapError
-from qap2fpga.lower import operators, quantizers
+from qap2fpga.lower import operators, quantizers, shapes
 from qap2fpga.lower.exact import Affine, Levels, inverse_sqrt
 from qap2fpga.lower.operators import DENSE, QUANTIZERS, SUPPORTED
 from qap2fpga.lower.survey import wanted_tensors
@@ -107,11 +107,9 @@ class _Walk:
     def end(self, node: NodeProto) -> None:
         """A node that leaves the class as it is, and stays on the host."""
         signal, shape = self.signal(node), self.shape(node.input[0])
-        axis = int(self.option(node, "axis"))
-        if not -len(shape) <= axis <= len(shape) or axis == 0:
-            raise refused(node, f"its axis is {axis}: it goes over the rows instead of the outputs")
-        if shape[axis if axis < 0 else axis - 1] != signal.affine.channels or signal.affine.channels < 2:
-            raise refused(node, f"along its axis {axis} there are not all of the network's outputs, two at least")
+        fault = shapes.class_axis_fault(int(self.option(node, "axis")), shape, signal.affine.channels)
+        if fault:
+            raise refused(node, fault)
         if node.op_type == "TopK" and set(self.constant(node, 1).reshape(-1).tolist()) != {1}:
             raise refused(node, "it asks for several classes; take them from the logits, on the host")
         self.ended_by, self.ended = node, set(node.output)
@@ -280,40 +278,23 @@ class _Walk:
         """The same values in another shape. Rows of a signal stay rows."""
         value = self.tensors[node.input[0]]
         if isinstance(value, Signal):
-            if self.moves_rows(node, self.shape(node.input[0])):
+            given = node.op_type == "Flatten" or len(node.input) < 2 or not node.input[1]
+            axes = [] if given else self.constant(node, 1).reshape(-1).tolist()
+            if shapes.moves_rows(node, self.shape(node.input[0]), self.option(node, "axis"), axes):
                 raise refused(node, "it does not keep the first dimension, which counts the rows")
             return value
         shape = tuple(self.model.get_tensor_shape(node.output[0]))
-        if isinstance(value, Quantized):
-            scale = np.broadcast_to(value.scale, value.integers.shape)
-            return replace(value, integers=value.integers.reshape(shape), scale=scale.reshape(shape))
-        return value.reshape(shape)
-
-    def moves_rows(self, node: NodeProto, shape: tuple[int, ...]) -> bool:
-        """Whether a shape-only node on rows of `shape` joins or drops the dimension that counts them. Of a Reshape the
-        shape of its output tells.
-        """
-        rank = len(shape) + 1
-        if node.op_type == "Flatten":
-            axis = int(self.option(node, "axis"))
-            axis += rank if axis < 0 else 0
-            return axis == 0 or math.prod(shape[: axis - 1]) > 1
-        if node.op_type in ("Squeeze", "Unsqueeze"):
-            if len(node.input) < 2 or not node.input[1]:
-                return True
-            axes = self.constant(node, 1).reshape(-1)
-            return bool((axes % (rank + (len(axes) if node.op_type == "Unsqueeze" else 0)) == 0).any())
-        return False
+        return value.moved(lambda array: array.reshape(shape)) if isinstance(value, Quantized) else value.reshape(shape)
 
     def transpose(self, node: NodeProto) -> Any:
-        value = self.tensors[node.input[0]]
+        value, order = self.tensors[node.input[0]], self.option(node, "perm")
         if isinstance(value, Signal):
             raise refused(node, SUPPORTED)
-        order = self.option(node, "perm")
-        if isinstance(value, Quantized):
-            scale = np.broadcast_to(value.scale, value.integers.shape)
-            return replace(value, integers=value.integers.transpose(order), scale=scale.transpose(order))
-        return value.transpose(order)
+        return (
+            value.moved(lambda array: array.transpose(order))
+            if isinstance(value, Quantized)
+            else value.transpose(order)
+        )
 
     # ---- quantizers, and the ends of layers
 

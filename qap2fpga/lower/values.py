@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,11 @@ class Quantized:
     def exact(self) -> np.ndarray:
         """Exact real values, as fractions in the shape of the integers."""
         return rationals(self.integers) * rationals(np.broadcast_to(self.scale, self.integers.shape))
+
+    def moved(self, move: Callable[[np.ndarray], np.ndarray]) -> Quantized:
+        """The same values in the places that `move` gives them."""
+        scale = np.broadcast_to(self.scale, self.integers.shape)
+        return replace(self, integers=move(self.integers), scale=move(scale))
 
 
 @dataclass(frozen=True)
