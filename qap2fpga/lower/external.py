@@ -17,12 +17,21 @@ BESIDE = "put the file with the tensors beside the model, or export the model in
 
 
 def files(path: Path) -> tuple[Path, ...]:
-    """The files beside the ONNX file at `path` that hold tensors of it; none if it cannot be read."""
+    """The files beside the ONNX file at `path` that hold tensors of it and are there; none if it cannot be read."""
     try:
         model = onnx.load(str(path), load_external_data=False)
     except (DecodeError, OSError, ValueError):
         return ()
-    return tuple(sorted({path.parent / location for location in map(_location, _outside(model)) if _is_near(location)}))
+    near = {location for location in map(_location, _outside(model)) if _is_near(location)}
+    return tuple(path.parent / location for location in sorted(near) if _is_there(path.parent, location))
+
+
+def _is_there(folder: Path, location: str) -> bool:
+    """Whether `location` is a file of `folder`, and no link out of it."""
+    try:
+        return (folder / location).is_file() and (folder / location).resolve().is_relative_to(folder.resolve())
+    except OSError:  # a name that is too long
+        return False
 
 
 def load(model: ModelProto, path: Path) -> None:

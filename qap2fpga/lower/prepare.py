@@ -17,7 +17,7 @@ from qap2fpga.checkpoint.module import build
 from qap2fpga.checkpoint.widths import MAX_BITS, Widths
 from qap2fpga.design import Simulation
 from qap2fpga.errors import CheckFailed, QapError
-from qap2fpga.lower import export, facts, onnxfile, ties
+from qap2fpga.lower import doubts, export, facts, onnxfile, ties
 from qap2fpga.lower.compact import compact
 from qap2fpga.lower.graph import input_is_quantized, read
 from qap2fpga.lower.integer import fit_logits, lower, meanings
@@ -190,9 +190,11 @@ def _finish(
     say: Callable[[str], None],
 ) -> Prepared:
     _check_widths(graph)
+    graph.notes += doubts.of_weights(graph.layers)
     lowered = lower(graph)
     integers = lowered.input.quantize(float_rows)
     recorded = integers if rows is not None else integers[:0]
+    lowered = lowered.with_notes(*doubts.of_inputs(lowered.input, float_rows[: len(recorded)], recorded))
     random, extreme = random_vectors(lowered, RANDOM_VECTORS, SEED), extremes(lowered)
     vectors = np.concatenate([integers, random, extreme])
     lowered = fit_logits(lowered, graph, vectors)
