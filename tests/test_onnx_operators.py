@@ -218,6 +218,11 @@ def node(operator: str, *more: str, **attributes: Any) -> onnx.NodeProto:
     return helper.make_node(operator, ["h", *more], ["y"], "my_node", **attributes)
 
 
+def quantized(zero: str = "zero", scale: str = "scale", bits: str = "bits", **attributes: Any) -> onnx.NodeProto:
+    options = {"signed": 1, "narrow": 0, "domain": operators.QONNX_DOMAIN} | attributes
+    return node("Quant", scale, zero, bits, **options)
+
+
 INT = np.int64
 REFUSED: dict[str, tuple[Any, str]] = {
     "argmax over rows": (network(node("ArgMax")), "its axis is 0"),
@@ -260,6 +265,34 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "division by the signal": (
         network(helper.make_node("Div", ["c", "h"], ["y"], "my_node"), c=np.float32(1)), "a division by the signal",
     ),
+    "an endless epsilon": (
+        network(
+            node("BatchNormalization", *"abcd", epsilon=float("inf")), **dict.fromkeys("abcd", np.ones(3, np.float32))
+        ),
+        "its attribute epsilon is inf",
+    ),
+    "a variance below 0": (
+        network(node("BatchNormalization", *"abcd"), **{name: -np.ones(3, np.float32) for name in "abcd"}),
+        "a running variance below 0",
+    ),
+    "half a zero point": (network(quantized("half"), half=np.float32(0.5)), "its zero point must be one whole number"),
+    "a zero point far away": (network(quantized("far"), far=np.float32(2.0**40)), "must be one whole number"),
+    "a sign with a zero point": (
+        network(quantized("three", bits="one"), three=np.float32(3), one=np.float32(1)), "has no zero point",
+    ),
+    "33 bits": (network(quantized(bits="wide"), wide=np.float32(33)), "a bit width of 33"),
+    "a negative scale": (network(quantized(scale="minus"), minus=np.float32(-1)), "its scale must be above 0"),
+    "a scale for each of five": (network(quantized(scale="five"), five=np.ones(5, np.float32)), "does not fit rows"),
+    "a rounding rule": (network(quantized(rounding_mode="HALF_UP")), "rounding mode HALF_UP; known: ROUND"),
+    "a bound per output": (network(node("Clip", "low"), low=np.zeros(3, np.float32)), "does not fit rows"),
+    "an end that goes on": (
+        network(helper.make_node("Softmax", ["h"], ["s"], "soft"), helper.make_node("Relu", ["s"], ["y"], "my_node")),
+        "it comes after Softmax",
+    ),
+    "float weights": (
+        network(helper.make_node("MatMul", ["h", "c"], ["y"], "my_node"), c=np.ones((3, 1), np.float32)),
+        "weights are floats",
+    ),
     "transposed inputs of Gemm": (
         network(node("Gemm", "w2", transA=1), w2=np.ones((1, 2), np.float32)), "its attribute transA is 1",
     ),
@@ -273,3 +306,36 @@ def test_what_would_be_another_network_is_refused(name: str, tmp_path: Path) -> 
         lowered(model, tmp_path)
     assert "my_node" in str(caught.value)
     assert re.search(reason, str(caught.value)), caught.value
+
+
+def test_a_scale_that_does_not_fit_the_weights(tmp_path: Path) -> None:
+    model = network(node("Relu"), five=np.ones(5, np.float32))
+    model.graph.node[1].input[1] = "five"
+    with pytest.raises(QapError, match="node weight") as caught:
+        lowered(model, tmp_path)
+    assert caught.value.cure == "a scale of shape (5,) for a tensor of shape (4, 3)"
+
+
+def test_arithmetic_behind_a_weights_quantizer(tmp_path: Path) -> None:
+    model = network(node("Relu"), two=np.float32(2))
+    model.graph.node[2].input[1] = "w2"
+    model.graph.node.insert(2, helper.make_node("Mul", ["w", "two"], ["w2"], "twice"))
+    with pytest.raises(QapError, match="node twice") as caught:
+        lowered(model, tmp_path)
+    assert "it stands between a weight and its quantizer" in caught.value.cure
+
+
+def test_shapes_of_quantized_weights_move_with_their_scales(tmp_path: Path) -> None:
+    """A scale per output, given for (3, 4) weights that are transposed, is the same network."""
+    steps = np.array([0.25, 0.5, 0.125], np.float32)
+    plain = network(node("Identity"), steps=steps)
+    plain.graph.node[1].input[1] = "steps"
+    turned = network(node("Identity"), steps=steps.reshape(3, 1))
+    turned.graph.node[1].input[1] = "steps"
+    weights = next(one for one in turned.graph.initializer if one.name == "weights")
+    weights.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(numpy_helper.to_array(weights).T), "weights"))
+    turned.graph.node[1].output[0] = "upright"
+    turned.graph.node.insert(2, helper.make_node("Transpose", ["upright"], ["w"], "turn", perm=[1, 0]))
+    one, other = (lowered(model, tmp_path).layers[0] for model in (plain, turned))
+    assert (one.weights == other.weights).all()
+    assert one.affine == other.affine

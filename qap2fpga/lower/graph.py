@@ -34,8 +34,6 @@ def read(model: Any, names: tuple[str, ...] = ()) -> Graph:
     Raises `QapError` that names the first node that can not be lowered.
     """
     walk = _Walk(model, names)
-    if not walk.shape(walk.graph.input_tensor):
-        raise QapError("the graph's input has no shape", "export it with a fixed number of features")
     for node in model.graph.node:
         walk.visit(node)
     walk.finish()

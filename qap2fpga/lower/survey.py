@@ -188,8 +188,6 @@ def _check_chain(graph: GraphProto, source: str, wanted: set[str]) -> None:
             raise QapError(
                 f"the graph branches after {origin[tensor]}: {names} both read it", "only chains are supported"
             )
-        if nodes and tensor == graph.output[0].name:
-            raise QapError(f"node {label(nodes[0])} comes after the graph's output", "only chains are supported")
     if join is not None:
         raise refused(join, "it joins two branches; only chains are supported")
 
