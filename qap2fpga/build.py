@@ -12,6 +12,7 @@ from qap2fpga import board as boards
 from qap2fpga.board import ECP5, FAMILIES
 from qap2fpga.errors import CheckFailed, QapError, nearest
 from qap2fpga.files import sha256, write_atomically
+from qap2fpga.modelfiles import model_digest
 from qap2fpga.progress import Progress
 from qap2fpga.report import content
 from qap2fpga.report.content import Results
@@ -30,7 +31,7 @@ def build(request: Request, progress: Progress) -> dict[str, Any]:
     _require(request)
     with BuildFolder(request.output, progress) as folder:
         results = _stages(request, folder)
-        report = content.collect(request, sha256(request.model), results, stages.versions())
+        report = content.collect(request, model_digest(request.model), results, stages.versions())
         write_atomically(request.output / "report.json", content.dump(report))
     return report
 
@@ -103,7 +104,7 @@ def _stages(request: Request, folder: BuildFolder) -> Results:
     key = digest(
         stages.program_digest(),
         stages.versions(),
-        sha256(request.model),
+        model_digest(request.model),
         request.data and sha256(request.data),
         asdict(request.widths),
         request.input_range,

@@ -276,6 +276,7 @@ def renamed_output(graph: onnx.GraphProto) -> None:
 
 def two_inputs(graph: onnx.GraphProto) -> None:
     graph.input.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, [1, 5]))
+    node(graph, "fc1").input[2] = "second"
 
 
 def no_shape(graph: onnx.GraphProto) -> None:
@@ -534,7 +535,7 @@ def test_an_output_that_can_not_be_made(tmp_path: Path, monkeypatch: pytest.Monk
         patched.setattr("pathlib.Path.mkdir", denied)
         assert_refused(build(path, tmp_path / "build"), "cannot write .*Permission denied", tmp_path / "build")
     with monkeypatch.context() as patched:
-        patched.setattr("qap2fpga.build.sha256", denied)  # the model may not be read
+        patched.setattr("qap2fpga.build.model_digest", denied)  # the model may not be read
         assert_refused(build(path, tmp_path / "build"), "Permission denied", tmp_path / "build")
 
 

@@ -262,9 +262,13 @@ CORE = ("network.py", "simulate/reference.py", "lower", "backends/rtl")
 PRODUCTS = {"matmul", "dot", "vdot", "einsum", "tensordot", "prod", "cumprod", "cumsum", "multiply", "left_shift"}
 EXACT = {"exact", "integers", "exact_integers"}  # the names that the module has where it is imported
 # Shapes of tensors and what reads a graph's floats.
-NO_INTEGERS_OF_A_NETWORK = {
-    ("lower/graph.py", "np.prod([extent for extent in shape[1:] if extent > 0])"),
+NO_INTEGERS_OF_A_NETWORK = {  # but extents of shapes, and constants of the graph
+    ("lower/graph.py", "math.prod(self.shape(inputs[0].name))"),
+    ("lower/graph.py", "math.prod(self.shape(node.output[0]))"),
+    ("lower/graph.py", "math.prod(shape[1:])"),
     ("lower/prepare.py", "np.prod(qonnx.get_tensor_shape(qonnx.graph.input[0].name)[1:])"),
+    ("lower/shapes.py", "math.prod(shape[:first - 1])"),
+    ("lower/survey.py", "math.prod(shape[1:])"),
     ("lower/graph.py", "np.multiply"),
 }
 

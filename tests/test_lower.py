@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qap2fpga.checkpoint.spec import Model
-from qap2fpga.errors import QapError
+from qap2fpga.errors import ConstantNetwork, QapError
 from qap2fpga.lower.compact import compact
 from qap2fpga.lower.exact import Affine, Levels, inverse_sqrt, thresholds
 from qap2fpga.lower.graph import read
@@ -76,8 +76,7 @@ def test_network_equals_rational_arithmetic(seed, bits, sparsity, power_of_two, 
     vectors = np.concatenate([extremes(network), random_vectors(network, 200, seed)])
     try:
         small = compact(network)
-    except QapError as error:
-        assert "pruned away" in str(error)
+    except ConstantNetwork:
         return
     assert (small.run(vectors) == network.run(vectors)).all()
     for layer in small.layers[:-1]:
@@ -171,7 +170,7 @@ def test_a_network_is_saved_and_loaded_whole(tmp_path: Path):
     assert (again.run(vectors) == network.run(vectors)).all()
     assert (again.input, again.output_scale, again.notes) == (network.input, network.output_scale, network.notes)
     (tmp_path / "a.npz").write_bytes(b"not a network")
-    with pytest.raises(QapError, match="not an integer network"):
+    with pytest.raises(QapError, match="cannot be read"):
         IntegerNetwork.load(tmp_path / "a.npz")
 
 

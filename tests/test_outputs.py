@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
+from qonnx.transformation.infer_shapes import InferShapes
 
 from qap2fpga.checkpoint.spec import QuantSpec
 from qap2fpga.checkpoint.widths import Widths
@@ -249,6 +250,8 @@ def test_what_follows_the_last_quantizer_is_in_the_output_scale():
     inputs, options = [output, "q_scale", "q_zero", "q_bits"], {"signed": 0, "narrow": 0, "rounding_mode": "ROUND"}
     graph.node.append(helper.make_node("Quant", inputs, ["quantized"], domain="qonnx.custom_op.general", **options))
     graph.node.append(helper.make_node("Mul", ["quantized", "three"], ["tripled"]))
+    graph.output[0].name = "tripled"
+    wrapped = wrapped.transform(InferShapes())
     plain = lower(read(wrapped))
     assert plain.output_scale == Fraction(3, 16)
     assert facts.describe(read(wrapped), plain, compact(plain))["output"] == {

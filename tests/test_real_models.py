@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +226,61 @@ def test_what_is_not_taken_is_refused_by_name(real_data: Path, name: str, what: 
     with pytest.raises(QapError, match=what) as caught:
         lowered(real_data / "models" / f"{name}.onnx", range=(-1.0, 1.0))
     assert cure in caught.value.cure
+
+
+BRANCHES = "only chains are supported"
+WILD: dict[str, tuple[str, str]] = {
+    "al_tfc_step_streamline": ("MultiThreshold", FINN_FORM),
+    "cern_qonnx_model": ("branches after node Quant_19", BRANCHES),
+    "dac2026_cybsec_mlp_ready": ("MultiThreshold", FINN_FORM),
+    "dahami_radioml_small_qonnx": ("Conv", "not supported either: MaxPool"),
+    "espcn_nn_resize_quant": ("Conv", "not supported either: Resize"),
+    "example_branched_ch_last": ("Conv of qonnx.custom_op.channels_last", "LeakyRelu, MaxPool"),
+    "example_dense_big_keras_float": ("MatMul", "its weights are floats"),
+    "example_separable_conv_ch_last": ("Conv of qonnx.custom_op.channels_last", "LeakyRelu"),
+    "finn2020_tfc_w1a1_after_hls": ("MultiThreshold", FINN_FORM),
+    "finndlp_plz_work": ("MultiThreshold", FINN_FORM),
+    "kirthana_lenet_streamlined": ("MultiThreshold", FINN_FORM),
+    "mirigaldi_fmnist": ("MultiThreshold", FINN_FORM),
+    "mirigaldi_fmnist_preproc_only": ("no dense layer", "supported: dense"),
+    "mirigaldi_mnist_brevitas": ("Conv", "not supported either: MaxPool"),
+    "mirigaldi_mnist_v2_brevitas": ("Conv", "not supported either: MaxPool"),
+    "mirigaldi_mnist_v4_finn": ("MultiThreshold", FINN_FORM),
+    "mlperf_alibaba_ic": ("Conv", "GlobalAveragePool"),
+    "qonnx_act_weight_fp8": ("FloatQuant", "supported: dense"),
+    "qonnx_eltwise_chanlast": ("Conv", "supported: dense"),
+    "qonnx_residual_block_clean": ("Conv", "MaxPool"),
+    "radioml_vgg10_w8a8_export": ("Conv", "MaxPool"),
+    "samufrank_finnT_int2_v1": ("branches after node /pos/add/Add", BRANCHES),
+    "suzano_lenet_w8a8": ("MultiThreshold", FINN_FORM),
+    "suzano_simple_cnv": ("MultiThreshold", FINN_FORM),
+    "suzano_simple_fc": ("MultiThreshold", FINN_FORM),
+    "thesis_cnvlight_gtsrb_w1a1": ("Conv", "MaxPool"),
+    "thesis_cnvlight_gtsrb_w4a4": ("Conv", "MaxPool"),
+    "tinyharm_ids_brevitas": ("this is QCDQ", "export_qonnx"),
+    "tinyharm_ids_qonnx": ("Sigmoid", "Tanh"),
+    "tinyharm_subcnn_qonnx": ("Conv", "MaxPool"),
+    "tinyharm_submlp": ("this is QCDQ", "export_qonnx"),
+    "tinyharm_submlp_qonnx": ("Concat", "supported: dense"),
+    "urop_cnn_4b": ("Conv", "MaxPool"),
+    "wildfire_mobilenetv2_nano_bipolar": ("Conv", "AveragePool, Trunc"),
+}
+TAKEN = ("datelbr_wb2_ab4_prune90", "datelbr_wb4_ab4")
+
+
+def test_graphs_from_the_wild_are_refused_for_what_they_are_in_seconds(real_data: Path) -> None:
+    for path in sorted((real_data / "wild").glob("*.onnx")):
+        if path.stem in TAKEN:
+            lowered(path)
+            continue
+        what, cure = WILD[path.stem]
+        start = time.monotonic()
+        with pytest.raises(QapError) as caught:
+            lowered(path, range=(-1.0, 1.0))
+        assert what in caught.value.what, path
+        assert cure in caught.value.cure, path
+        assert caught.value.exit_code == 2
+        assert time.monotonic() - start < 10, path
 
 
 def test_every_model_is_one_of_these(real_data: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from qap2fpga import backends, stages
 from qap2fpga.board import Board
 from qap2fpga.errors import QapError
-from qap2fpga.files import sha256
+from qap2fpga.modelfiles import model_digest
 from qap2fpga.predict.calibration import GENERATORS
 from qap2fpga.report import studies
 from qap2fpga.report.summary import CHECKPOINT, Summary
@@ -94,7 +94,7 @@ def find(places: Sequence[Path]) -> Found:
     networks: dict[str, Network] = {}
     for summary, path in summaries:
         if path.is_file():
-            digest = sha256(path)
+            digest = model_digest(path)
             networks.setdefault(digest, Network(path, digest, summary))
         else:
             left_out.append(f"{summary.name}: there is no {path}")

@@ -100,6 +100,11 @@ def _drop_unread(layers: list[DenseLayer]) -> int:
 
 
 def _keep(layer: DenseLayer, kept: np.ndarray) -> DenseLayer:
+    if not kept.any() and layer.nonzeros > layer.weights.size / 2:
+        raise ConstantNetwork(
+            f"layer {layer.name} is a constant: none of its neurons changes the output, though most weights are not 0",
+            "check its quantizer's scale and its batch norm: its values do not reach a second level",
+        )
     if not kept.any():
         raise ConstantNetwork(
             f"layer {layer.name} is pruned away: none of its neurons changes the output",

@@ -14,21 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-import numpy as np
-
 from qap2fpga.errors import QapError
 
 SQRT_BITS = 1024
 # A quotient closer than this to an integer, but not one, is not settled by SQRT_BITS.
 DOUBT_BITS = 512
-
-
-def fractions(values: np.ndarray, channels: int) -> list[Fraction]:
-    """One exact fraction a channel, of one value or `channels` float32 values."""
-    flat = np.asarray(values, np.float64).reshape(-1)
-    if flat.size not in (1, channels):
-        raise ValueError(f"{flat.size} values for {channels} channels")
-    return [Fraction(float(value)) for value in np.broadcast_to(flat, (channels,))]
 
 
 def inverse_sqrt(value: Fraction) -> Fraction:

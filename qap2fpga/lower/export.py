@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a model to a cleaned QONNX graph, through Brevitas; and QONNX files that others exported."""
+"""From a model to a cleaned QONNX graph, through Brevitas; and all that qonnx does with graphs."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
-from google.protobuf.message import DecodeError
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from qap2fpga.quiet import quiet
 
@@ -22,20 +22,26 @@ with quiet():
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
     from qonnx.transformation.change_batchsize import ChangeBatchSize
+    from qonnx.transformation.fold_constants import FoldConstants
+    from qonnx.transformation.general import (
+        GiveReadableTensorNames,
+        GiveUniqueNodeNames,
+        GiveUniqueParameterTensors,
+        RemoveStaticGraphInputs,
+        RemoveUnusedTensors,
+    )
     from qonnx.transformation.infer_shapes import InferShapes
-    from qonnx.util.cleanup import cleanup_model
 
-from qap2fpga import names
 from qap2fpga.checkpoint.module import build
 from qap2fpga.checkpoint.spec import Model
 from qap2fpga.errors import QapError
 from qap2fpga.files import write_atomically
-from qap2fpga.lower.values import FINN_FORM, label
+from qap2fpga.lower.external import first_line
+from qap2fpga.lower.operators import QUANTIZERS
+from qap2fpga.lower.uniform import narrow
 
-# Of operators: those of ONNX itself, and what qonnx and Brevitas call their own.
-DOMAINS = ("", "ai.onnx", "qonnx.custom_op.general", "qonnx.custom_op.channels_last", "onnx.brevitas")
-# qonnx' annotation of a tensor with its integer type.
-DATATYPE = "finn_datatype"
+# qonnx has another name for what Brevitas calls ROUND_TO_ZERO.
+ROUNDING_NAMES = {"ROUND_TO_ZERO": b"DOWN"}
 
 
 def export(model: Model) -> tuple[torch.nn.Sequential, ModelWrapper]:
@@ -44,93 +50,47 @@ def export(model: Model) -> tuple[torch.nn.Sequential, ModelWrapper]:
         module = build(model)
         path = os.path.join(folder, "model.onnx")
         export_qonnx(module, torch.zeros(1, model.inputs), path)
-        graph = _clean(ModelWrapper(path))
-    return module, graph
+        graph = ModelWrapper(path)
+    return module, clean(graph)
 
 
-def load(path: Path) -> ModelWrapper:
-    """Read and clean an `.onnx` file. Raises `QapError` when it is not one."""
-    cure = "it is truncated or of another kind; export it again"
-    try:
-        if path.is_dir():
-            raise QapError(f"{path} is a folder", "give the model file in it")
-        if path.exists() and not path.stat().st_size:
-            raise QapError(f"{path} is empty", "export it again")
-        proto = onnx.load(str(path))
-    except FileNotFoundError as error:
-        raise QapError(f"{path} does not exist", "check the path") from error
-    except onnx.checker.ValidationError as error:
-        raise QapError(f"{path}: {_first_line(error)}", "put the file with the tensors beside it") from error
-    except (DecodeError, OSError, ValueError) as error:
-        raise QapError(f"{path} is not an ONNX file: {_first_line(error)}", cure) from error
-    if not proto.graph.node:
-        raise QapError(f"{path} is not an ONNX file: it has no nodes", cure)
-    _take_as_data(proto, path)
-    for initializer in proto.graph.initializer:
-        try:
-            values = numpy_helper.to_array(initializer)
-        except (ValueError, TypeError) as error:
-            raise QapError(f"{path}: the tensor {names.shown(initializer.name)} is damaged: {error}", cure) from error
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise QapError(
-                f"{path}: the tensor {names.shown(initializer.name)} has NaN or infinite values",
-                "export the model again",
-            )
-    if len(proto.graph.output) != 1:
-        raise QapError(f"{path}: the graph has {len(proto.graph.output)} outputs", "networks with one are supported")
-    try:
-        graph = _clean(ModelWrapper(proto))
-    except Exception as error:  # qonnx and onnx raise what they like when tensors do not fit together
-        raise QapError(f"{path}: the graph does not fit together: {_first_line(error)}", "export it again") from error
-    if 0 in (graph.get_tensor_shape(graph.graph.input[0].name) or [0, 0])[1:]:
-        raise QapError(f"{path}: its input has no fixed shape", "export it with a fixed number of features")
-    used = {graph.graph.output[0].name}.union(*(node.input for node in graph.graph.node))
-    reached = {value.name for value in graph.graph.input}
+def clean(graph: ModelWrapper) -> ModelWrapper:
+    """The graph, cleaned by qonnx, which gives all names anew; labels stay."""
     for node in graph.graph.node:
-        if reached.intersection(node.input):
-            reached.update(node.output)
-            if not used.intersection(node.output):
-                raise QapError(
-                    f"node {label(node)} ({node.op_type}) leads nowhere", "export the network with one output"
-                )
+        for item in node.attribute:
+            if item.name == "rounding_mode":
+                item.s = ROUNDING_NAMES.get(item.s.decode(errors="replace").upper(), item.s)
+    with _qonnx("the graph does not fit together"):
+        for step in _cleaning():
+            graph = graph.transform(step)
     return graph
 
 
-def _take_as_data(proto: onnx.ModelProto, path: Path) -> None:
-    """Take out of `proto` what qonnx would execute, and keep its names as labels only.
-
-    qonnx imports the Python module that a node's domain names, and evaluates annotations of layout and sparsity.
+def _cleaning() -> list[Any]:
+    """The steps of qonnx's `cleanup_model`, but for one: it moves a transpose into a weight's quantizer and forgets a
+    scale of fewer dimensions than the weight, which then belongs to other channels.
     """
-    for node in proto.graph.node:
-        if node.domain not in DOMAINS:
-            what = f"{path}: node {names.shown(node.name or node.op_type)} ({names.shown(node.op_type)})"
-            if node.domain.startswith("finn"):
-                raise QapError(f"{what} cannot be lowered", FINN_FORM)
-            raise QapError(
-                f"{what} is an operator of the domain {names.shown(node.domain)}",
-                f"known domains: {', '.join(filter(None, DOMAINS))}",
-            )
-    for annotation in proto.graph.quantization_annotation:
-        kept = [entry for entry in annotation.quant_parameter_tensor_names if entry.key == DATATYPE]
-        del annotation.quant_parameter_tensor_names[:]
-        annotation.quant_parameter_tensor_names.extend(kept)
-    del proto.metadata_props[:]
-    given = [node.name for node in proto.graph.node]
-    whole = all(given) and len(set(given)) == len(given)
-    for node, text in zip(proto.graph.node, names.labels(given), strict=True):
-        node.doc_string = text if whole else ""
-        del node.metadata_props[:]
-    proto.doc_string, proto.graph.doc_string, proto.graph.name = "", "", "network"
+    return [
+        InferShapes(),
+        GiveUniqueParameterTensors(),
+        FoldConstants(exclude_op_types=list(QUANTIZERS)),
+        RemoveUnusedTensors(),
+        RemoveStaticGraphInputs(),
+        GiveUniqueNodeNames(),
+        GiveReadableTensorNames(),
+    ]
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:160]
-
-
-def _clean(graph: ModelWrapper) -> ModelWrapper:
-    """The graph, cleaned by qonnx, which gives all names anew; labels stay."""
-    with quiet():
-        return cleanup_model(graph)
+@contextlib.contextmanager
+def _qonnx(what: str) -> Iterator[None]:
+    """Everything of qonnx that executes or rewrites a graph runs in here: whatever it, onnx and onnxruntime raise
+    becomes a `QapError`.
+    """
+    try:
+        with quiet():
+            yield
+    except Exception as error:
+        raise QapError(f"{what}: {first_line(error)}", "export the model again") from error
 
 
 def copy(graph: ModelWrapper) -> ModelWrapper:
@@ -164,24 +124,34 @@ def add_input_quantizer(graph: ModelWrapper, bits: int, scale: float, signed: bo
     )
     graph.graph.node.insert(0, node)
     graph.set_tensor_shape(behind, graph.get_tensor_shape(name))
-    return _clean(graph)
+    return clean(graph)
 
 
 def declared_input(graph: ModelWrapper) -> tuple[int, bool] | None:
     """(bits, signed) of the integers that the graph says it is fed, if it says so; BIPOLAR is one bit."""
-    declared = graph.get_tensor_datatype(graph.graph.input[0].name)
+    with _qonnx("the graph declares its input as a type that qonnx does not know"):
+        declared = graph.get_tensor_datatype(graph.graph.input[0].name)
     if declared == DataType["BIPOLAR"]:
         return 1, True
     return (declared.bitwidth(), declared.signed()) if declared.is_integer() else None
 
 
 def execute(graph: ModelWrapper, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Every tensor of the graph executed by qonnx on real `rows` (n, inputs), in one batch."""
+    """Every tensor of the graph executed by qonnx on real `rows` (n, inputs), in one batch.
+
+    Raises `QapError` where qonnx cannot execute it, or where its floats overflow.
+    """
     name = graph.graph.input[0].name
-    shape = [len(rows), *graph.get_tensor_shape(name)[1:]]
-    with quiet():
-        batched = graph.transform(ChangeBatchSize(len(rows))).transform(InferShapes())
+    with _qonnx("qonnx cannot execute the graph"):
+        batched = narrow(graph.transform(ChangeBatchSize(len(rows)))).transform(InferShapes())
+        shape = [len(rows), *graph.get_tensor_shape(name)[1:]]
         context: dict[str, Any] = execute_onnx(batched, {name: rows.reshape(shape).astype(np.float32)}, True)
+    for key, value in context.items():
+        if value is not None and value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise QapError(
+                f"executed by qonnx, the graph's numbers overflow: {key} is not finite",
+                "its parameters are out of range",
+            )
     return {key: value for key, value in context.items() if value is not None}
 
 
@@ -200,5 +170,5 @@ def torch_values(module: torch.nn.Sequential, rows: np.ndarray) -> tuple[list[np
 
 
 def write(graph: ModelWrapper, path: Path) -> None:
-    """Save the graph in one step."""
-    write_atomically(path, graph.model.SerializeToString(deterministic=True))
+    """Save the graph in one step, as it is executed."""
+    write_atomically(path, narrow(copy(graph)).model.SerializeToString(deterministic=True))

@@ -8,24 +8,25 @@ set of integers (its accumulators), a quantizer another (its activations).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, helper, numpy_helper
+from onnx import NodeProto, numpy_helper
 
 from qap2fpga import names
 from qap2fpga.errors import QapError
-from qap2fpga.lower import quantizers
-from qap2fpga.lower.exact import Affine, Levels, fractions, inverse_sqrt
-from qap2fpga.lower.values import FINN_FORM, Graph, Quantized, RawLayer, Signal, label, refused
+from qap2fpga.lower import operators, quantizers, shapes
+from qap2fpga.lower.exact import Affine, Levels, inverse_sqrt
+from qap2fpga.lower.operators import DENSE, QUANTIZERS, SUPPORTED
+from qap2fpga.lower.survey import wanted_tensors
+from qap2fpga.lower.values import Graph, Quantized, RawLayer, Signal, label, rationals, refused
 
-SHAPE_ONLY = ("Identity", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
+SHAPE_ONLY = ("Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
 AFTER_THE_LOGITS = ("Softmax", "LogSoftmax", "TopK", "ArgMax")
-QCDQ = ("QuantizeLinear", "DequantizeLinear", "QLinearMatMul", "QGemm", "DynamicQuantizeLinear", "MatMulInteger")
-SUPPORTED = "supported: dense (MatMul, Gemm), Add, Sub, Mul, Div, BatchNormalization, Relu, Clip, Quant, BipolarQuant"
 
 
 def read(model: Any, layer_names: tuple[str, ...] = ()) -> Graph:
@@ -45,9 +46,9 @@ def input_is_quantized(model: Any) -> bool:
     reached = {model.graph.input[0].name}
     for node in model.graph.node:
         if reached.intersection(node.input):
-            if node.op_type in ("Quant", "BipolarQuant"):
+            if node.op_type in QUANTIZERS:
                 return True
-            if node.op_type in ("MatMul", "Gemm"):
+            if node.op_type in DENSE:
                 return False
             reached.update(node.output)
     return False
@@ -57,40 +58,61 @@ class _Walk:
     """The state of one walk: what every tensor is, and the layer that is being built."""
 
     def __init__(self, model: Any, layer_names: tuple[str, ...]) -> None:
-        self.layer_names = layer_names
+        self.layer_names, self.model = layer_names, model
+        self.opset = int(model.get_opset_imports()[""])
+        self.wanted = wanted_tensors(model.graph)
         self.graph = Graph()
         self.tensors: dict[str, np.ndarray | Quantized | Signal] = {}
         self.open: RawLayer | None = None
         self.ended_by: NodeProto | None = None
+        self.ended: set[str] = set()  # what the network's end, which stays on the host, makes of the outputs
         for initializer in model.graph.initializer:
             self.tensors[initializer.name] = numpy_helper.to_array(initializer)
         inputs = [value for value in model.graph.input if value.name not in self.tensors]
         if len(inputs) != 1:
             raise QapError(f"the graph has {len(inputs)} inputs", "networks with one input are supported")
-        shape = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim]
-        size = int(np.prod([extent for extent in shape[1:] if extent > 0]))
         self.graph.input_tensor = inputs[0].name
+        size = math.prod(self.shape(inputs[0].name))
         self.tensors[inputs[0].name] = Signal(Affine.scaled([Fraction(1)] * size), 32, quantized=False)
 
+    def shape(self, tensor: str) -> tuple[int, ...]:
+        """The shape of one row of `tensor`: without the batch dimension."""
+        return tuple(self.model.get_tensor_shape(tensor) or ())[1:]
+
+    def option(self, node: NodeProto, name: str) -> Any:
+        return operators.option(node, name, self.opset)
+
     def visit(self, node: NodeProto) -> None:
-        if node.op_type in QCDQ:
-            raise QapError(
-                f"node {label(node)} is {node.op_type}: this is QCDQ, not QONNX",
-                "export it with brevitas.export.export_qonnx",
-            )
-        signals = [name for name in node.input if isinstance(self.tensors.get(name), Signal)]
-        if self.ended_by is not None and set(node.input) & set(self.ended_by.output):
-            raise refused(node, f"it comes after {self.ended_by.op_type}")
-        if node.op_type in AFTER_THE_LOGITS and signals:
-            self.ended_by = node
-            self.graph.notes.append(f"the {node.op_type} at the end stays on the host; it does not change the largest")
-            return
-        if node.op_type in ("MultiThreshold", "StreamingDataflowPartition") or "fpgadataflow" in node.domain:
-            raise refused(node, FINN_FORM)
-        handler = HANDLERS.get(node.op_type)
-        if handler is None:
+        if not operators.is_handled(node):
             raise refused(node, SUPPORTED)
-        self.tensors[node.output[0]] = handler(self, node)
+        operators.check(node, self.opset, self.wanted)
+        if self.ended.intersection(node.input):
+            if node.op_type not in SHAPE_ONLY:
+                assert self.ended_by is not None
+                raise refused(node, f"it comes after {self.ended_by.op_type}")
+            self.ended.update(node.output)
+            return
+        if node.op_type in AFTER_THE_LOGITS:
+            self.end(node)
+            return
+        result = HANDLERS[node.op_type](self, node)
+        if isinstance(result, Signal) and math.prod(self.shape(node.output[0])) != result.affine.channels:
+            shape = self.model.get_tensor_shape(node.output[0])
+            raise refused(
+                node, f"its output has shape {shape}, which is not one row of {result.affine.channels} values"
+            )
+        self.tensors[node.output[0]] = result
+
+    def end(self, node: NodeProto) -> None:
+        """A node that leaves the class as it is, and stays on the host."""
+        signal, shape = self.signal(node), self.shape(node.input[0])
+        fault = shapes.class_axis_fault(int(self.option(node, "axis")), shape, signal.affine.channels)
+        if fault:
+            raise refused(node, fault)
+        if node.op_type == "TopK" and set(self.constant(node, 1).reshape(-1).tolist()) != {1}:
+            raise refused(node, "it asks for several classes; take them from the logits, on the host")
+        self.ended_by, self.ended = node, set(node.output)
+        self.graph.notes.append(f"the {node.op_type} at the end stays on the host; it does not change the largest")
 
     def signal(self, node: NodeProto) -> Signal:
         value = self.tensors.get(node.input[0])
@@ -109,20 +131,17 @@ class _Walk:
             )
         return value
 
-    def factors(self, node: NodeProto, index: int, channels: int) -> list[Fraction]:
-        """One exact value a channel of a constant input."""
-        if index >= len(node.input):
-            raise refused(node, f"it has {len(node.input)} inputs, too few")
+    def factors(self, node: NodeProto, index: int, shape: tuple[int, ...]) -> list[Fraction]:
+        """One exact value per channel of a constant input, broadcast against rows of `shape` as ONNX does it."""
         value = self.tensors.get(node.input[index])
-        if isinstance(value, Quantized):
-            exact = value.value
-            if len(exact) not in (1, channels):
-                raise refused(node, f"{len(exact)} values for {channels} channels")
-            return exact * channels if len(exact) == 1 else exact
+        values = value.exact if isinstance(value, Quantized) else rationals(self.constant(node, index))
+        while values.ndim > len(shape) and values.shape[0] == 1:
+            values = values[0]
         try:
-            return fractions(self.constant(node, index), channels)
+            return list(np.broadcast_to(values, shape).reshape(-1))
         except ValueError as error:
-            raise refused(node, str(error)) from error
+            what = f"its input {index} of shape {values.shape} does not fit rows of shape {shape}"
+            raise refused(node, what) from error
 
     # ---- dense
 
@@ -137,12 +156,9 @@ class _Walk:
         integers, scale = weight.integers, np.broadcast_to(weight.scale, weight.integers.shape)
         factor = Fraction(1)
         if node.op_type == "Gemm":
-            options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-            if options.get("transA", 0):
-                raise refused(node, "transA is not supported")
-            if options.get("transB", 0):
+            if self.option(node, "transB"):
                 integers, scale = integers.T, scale.T
-            factor = Fraction(options.get("alpha", 1.0))
+            factor = self.multiple(node, "alpha")
         if integers.ndim != 2 or integers.shape[0] != signal.affine.channels:
             raise refused(node, f"weights of shape {integers.shape} for {signal.affine.channels} inputs")
         if (scale != scale[:1]).any():
@@ -176,11 +192,17 @@ class _Walk:
         )
         result = Signal(affine, 0, quantized=False)
         if node.op_type == "Gemm" and len(node.input) > 2 and node.input[2]:
-            beta = Fraction(options.get("beta", 1.0))
-            addend = [beta * value for value in self.factors(node, 2, affine.channels)]
+            beta = self.multiple(node, "beta")
+            addend = [beta * value for value in self.factors(node, 2, (affine.channels,))]
             self.count_bias(affine, addend)
             result = Signal(affine.then([Fraction(1)] * affine.channels, addend), 0, quantized=False)
         return result
+
+    def multiple(self, node: NodeProto, name: str) -> Fraction:
+        value = float(self.option(node, name))
+        if not math.isfinite(value):
+            raise refused(node, f"its attribute {name} is {value}")
+        return Fraction(value)
 
     def count_bias(self, affine: Affine, addend: list[Fraction]) -> None:
         """Remember the layer's bias, which is what is added to its accumulators first."""
@@ -190,17 +212,15 @@ class _Walk:
 
     # ---- element-wise
 
-    def arithmetic(self, node: NodeProto) -> Any:
-        values = [self.tensors.get(name) for name in node.input]
-        if not any(isinstance(value, Signal) for value in values):
-            return self.constant_arithmetic(node)
-        if all(isinstance(value, Signal) for value in values):
+    def arithmetic(self, node: NodeProto) -> Signal:
+        first = isinstance(self.tensors.get(node.input[0]), Signal)
+        signal, other = (self.tensors.get(node.input[place]) for place in ((0, 1) if first else (1, 0)))
+        if not isinstance(signal, Signal):
+            raise refused(node, "it stands between a weight and its quantizer, or behind both")
+        if isinstance(other, Signal):
             raise refused(node, "it joins two branches; only chains are supported")
-        first = isinstance(values[0], Signal)
-        signal = values[0] if first else values[1]
-        assert isinstance(signal, Signal)
         channels = signal.affine.channels
-        constant = self.factors(node, 1 if first else 0, channels)
+        constant = self.factors(node, 1 if first else 0, self.shape(node.input[0 if first else 1]))
         one, zero = [Fraction(1)] * channels, [Fraction(0)] * channels
         if node.op_type == "Add":
             self.count_bias(signal.affine, constant)
@@ -214,26 +234,25 @@ class _Walk:
             raise refused(node, "a division by the signal, or by zero")
         return self.then(signal, [1 / value for value in constant], zero)
 
-    def constant_arithmetic(self, node: NodeProto) -> np.ndarray:
-        left, right = self.constant(node, 0), self.constant(node, 1)
-        operation = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}[node.op_type]
-        return np.asarray(operation(left, right))
-
     @staticmethod
     def then(signal: Signal, factor: list[Fraction], addend: list[Fraction]) -> Signal:
-        return Signal(signal.affine.then(factor, addend), signal.bits, signal.quantized, signal.rectified)
+        rectified = signal.rectified and min(*factor, *addend) >= 0
+        return Signal(signal.affine.then(factor, addend), signal.bits, signal.quantized, rectified)
 
     def batch_norm(self, node: NodeProto) -> Signal:
-        signal = self.signal(node)
-        channels = signal.affine.channels
-        gamma, beta, mean, variance = (self.factors(node, index, channels) for index in range(1, 5))
-        options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-        epsilon = Fraction(float(options.get("epsilon", np.float32(1e-5))))
+        signal, shape = self.signal(node), self.shape(node.input[0])
+        gamma, beta, mean, variance = (self.statistics(node, index, shape) for index in range(1, 5))
+        epsilon = self.multiple(node, "epsilon")
         if any(value + epsilon <= 0 for value in variance):
             raise refused(node, "a running variance below 0")
         factor = [g * inverse_sqrt(v + epsilon) for g, v in zip(gamma, variance, strict=True)]
-        centred = signal.affine.then([Fraction(1)] * channels, [-value for value in mean])
+        centred = signal.affine.then([Fraction(1)] * len(mean), [-value for value in mean])
         return Signal(centred.then(factor, beta), signal.bits, signal.quantized)
+
+    def statistics(self, node: NodeProto, index: int, shape: tuple[int, ...]) -> list[Fraction]:
+        """A batch norm's parameter, one per channel: the first dimension of a row, whatever follows it."""
+        values = self.factors(node, index, shape[:1])
+        return [value for value in values for _ in range(math.prod(shape[1:]))]
 
     def relu(self, node: NodeProto) -> Signal:
         signal = self.signal(node)
@@ -244,21 +263,37 @@ class _Walk:
         ends = []
         for index in (1, 2):
             given = index < len(node.input) and node.input[index]
-            ends.append(self.factors(node, index, 1)[0] if given else None)
+            ends.append(self.factors(node, index, ())[0] if given else None)
+        if ends[0] is not None and ends[1] is not None and ends[0] > ends[1]:
+            raise refused(node, "its lower bound is above its upper bound")
         return Signal(signal.affine.clip(ends[0], ends[1]), signal.bits, signal.quantized)
 
-    def same(self, node: NodeProto) -> Any:
+    def dropout(self, node: NodeProto) -> Any:
+        if len(node.input) > 2 and node.input[2] and self.constant(node, 2).any():
+            raise refused(node, operators.TRAINING.why)
         return self.tensors[node.input[0]]
 
-    def transpose(self, node: NodeProto) -> Any:
+    def reshaped(self, node: NodeProto) -> Any:
+        """The same values in another shape. Rows of a signal stay rows."""
         value = self.tensors[node.input[0]]
         if isinstance(value, Signal):
+            given = node.op_type == "Flatten" or len(node.input) < 2 or not node.input[1]
+            axes = [] if given else self.constant(node, 1).reshape(-1).tolist()
+            if shapes.moves_rows(node, self.shape(node.input[0]), self.option(node, "axis"), axes):
+                raise refused(node, "it does not keep the first dimension, which counts the rows")
+            return value
+        shape = tuple(self.model.get_tensor_shape(node.output[0]))
+        return value.moved(lambda array: array.reshape(shape)) if isinstance(value, Quantized) else value.reshape(shape)
+
+    def transpose(self, node: NodeProto) -> Any:
+        value, order = self.tensors[node.input[0]], self.option(node, "perm")
+        if isinstance(value, Signal):
             raise refused(node, SUPPORTED)
-        order = next((list(item.ints) for item in node.attribute if item.name == "perm"), None)
-        if isinstance(value, Quantized):
-            scale = np.broadcast_to(value.scale, value.integers.shape)
-            return replace(value, integers=value.integers.transpose(order), scale=scale.transpose(order))
-        return value.transpose(order)
+        return (
+            value.moved(lambda array: array.transpose(order))
+            if isinstance(value, Quantized)
+            else value.transpose(order)
+        )
 
     # ---- quantizers, and the ends of layers
 
@@ -266,10 +301,12 @@ class _Walk:
         value = self.tensors.get(node.input[0])
         bits, levels, scale = quantizers.parameters(node, self.constant)
         if isinstance(value, np.ndarray):
-            return quantizers.of_constant(self.constant(node, 0), bits, levels, scale)
+            self.constant(node, 0)
+            return quantizers.of_constant(node, value, bits, levels, scale)
         if not isinstance(value, Signal):
             raise refused(node, "it quantizes what is quantized already")
-        levels = quantizers.on_channels(node, value, bits, levels, scale)
+        scales = self.factors(node, 1, self.shape(node.input[0]))
+        levels = quantizers.on_channels(node, value, bits, levels, scales)
         if self.open is not None:
             self.close(value.affine, levels, bits, node.output[0])
         elif self.graph.input is None:
@@ -322,5 +359,6 @@ HANDLERS: dict[str, Callable[[_Walk, NodeProto], Any]] = {
     "Transpose": _Walk.transpose,
     "Quant": _Walk.quant,
     "BipolarQuant": _Walk.quant,
-    **dict.fromkeys(SHAPE_ONLY, _Walk.same),
+    "Dropout": _Walk.dropout,
+    **dict.fromkeys(SHAPE_ONLY, _Walk.reshaped),
 }

@@ -33,6 +33,11 @@ def lower(graph: Graph) -> IntegerNetwork:
     layers: list[DenseLayer] = []
     output_scale = graph.output_scale
     for raw in graph.layers:
+        if not raw.weights.any() and raw.nonzero_floats:
+            raise ConstantNetwork(
+                f"layer {raw.name}: its quantizer makes 0 of each of the {raw.nonzero_floats} weights that are not 0",
+                "the weights are not pruned: their scale is too large, or the quantizer takes no negative ones",
+            )
         if not raw.weights.any():
             raise ConstantNetwork(
                 f"layer {raw.name} is pruned away: every weight is zero",

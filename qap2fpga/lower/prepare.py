@@ -17,7 +17,7 @@ from qap2fpga.checkpoint.module import build
 from qap2fpga.checkpoint.widths import MAX_BITS, Widths
 from qap2fpga.design import Simulation
 from qap2fpga.errors import CheckFailed, QapError
-from qap2fpga.lower import export, facts, floats
+from qap2fpga.lower import doubts, export, facts, floats, onnxfile
 from qap2fpga.lower.compact import compact
 from qap2fpga.lower.floats import QONNX_ROWS
 from qap2fpga.lower.graph import input_is_quantized, read
@@ -114,7 +114,7 @@ def _from_onnx(source: Source, say: Callable[[str], None]) -> Prepared:
     if source.widths.weight or source.widths.activation:
         raise QapError("bit widths were given, but a QONNX file has its own", "leave --bits and the like out")
     say("reading the graph")
-    qonnx = export.load(source.path)
+    qonnx = onnxfile.load(source.path)
     size = int(np.prod(qonnx.get_tensor_shape(qonnx.graph.input[0].name)[1:]))
     rows = data.load(source.data, size, source.classes) if source.data else None
     notes: dict[str, Any] = {}
@@ -194,9 +194,11 @@ def _finish(
 ) -> Prepared:
     _check_widths(graph)
     require_classes(source.output_kind, graph.layers[-1].weights.shape[1])
+    graph.notes += doubts.of_weights(graph.layers)
     lowered = lower(graph)
     integers = lowered.input.quantize(float_rows)
     recorded = integers if rows is not None else integers[:0]
+    lowered = lowered.with_notes(*doubts.of_inputs(lowered.input, float_rows[: len(recorded)], recorded))
     random, extreme = random_vectors(lowered, RANDOM_VECTORS, SEED), extremes(lowered)
     vectors = np.concatenate([integers, random, extreme])
     values = source.output_kind == "values" or (rows is not None and rows.targets is not None)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,6 @@ from qap2fpga.network import InputQuantizer
 
 if TYPE_CHECKING:
     from onnx import NodeProto
-
-
-FINN_FORM = "this is FINN's own form; give the QONNX model that it was made from"
 
 
 @dataclass(frozen=True)
@@ -33,10 +31,14 @@ class Quantized:
     nonzero_floats: int = 0
 
     @property
-    def value(self) -> list[Fraction]:
-        """Exact real values, flattened."""
-        scale = np.broadcast_to(self.scale, self.integers.shape).reshape(-1)
-        return [int(n) * Fraction(float(s)) for n, s in zip(self.integers.reshape(-1), scale, strict=True)]
+    def exact(self) -> np.ndarray:
+        """Exact real values, as fractions in the shape of the integers."""
+        return rationals(self.integers) * rationals(np.broadcast_to(self.scale, self.integers.shape))
+
+    def moved(self, move: Callable[[np.ndarray], np.ndarray]) -> Quantized:
+        """The same values in the places that `move` gives them."""
+        scale = np.broadcast_to(self.scale, self.integers.shape)
+        return replace(self, integers=move(self.integers), scale=move(scale))
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,14 @@ class Graph:
     output_scale: Fraction = Fraction(1)
 
 
+def rationals(values: np.ndarray) -> np.ndarray:
+    """The exact values of an array of numbers, as fractions in its shape."""
+    return np.array([Fraction(value) for value in values.reshape(-1).tolist()], object).reshape(values.shape)
+
+
 def label(node: NodeProto) -> str:
-    """What the node is called in messages: what it is in the model, if it has a name there."""
-    return node.doc_string or node.name or node.output[0]
+    """Return what people know `node` by: its label, which `onnxfile.load` has left, its name, or that of its result."""
+    return node.doc_string or node.name or next(filter(None, node.output), "without a name")
 
 
 def refused(node: NodeProto, why: str) -> QapError:
