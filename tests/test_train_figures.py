@@ -123,7 +123,7 @@ def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(QapError, match=r"is not a study: there is no study.json"):
         records.load(tmp_path / "nowhere")
     (tmp_path / "study.json").write_text("{")
-    with pytest.raises(QapError, match="cannot be read"):
+    with pytest.raises(QapError, match="is no sound JSON"):
         records.load(tmp_path)
     studies.dump(tmp_path / "study.json", [])
     with pytest.raises(QapError, match="holds a list"):

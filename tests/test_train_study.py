@@ -141,7 +141,7 @@ def test_what_a_worker_says_late_changes_nothing(study: plan.Study, tmp_path: Pa
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"runs": [1]}'])
 def test_what_is_no_study_is_not_overwritten(study: plan.Study, tmp_path: Path, content: str) -> None:
     (tmp_path / "study.json").write_text(content)
-    with pytest.raises(QapError, match="is not that of a study"):
+    with pytest.raises(QapError, match=r"is not that of a study|is no sound JSON|holds a list"):
         Manifest(tmp_path, study)
     assert (tmp_path / "study.json").read_text() == content
 

@@ -123,8 +123,8 @@ class Design(TypedDict):
 
 class StandIn(TypedDict):
     backend: str
-    why: str
-    refused: str | None
+    why: NotRequired[str]
+    refused: NotRequired[str | None]
     design: NotRequired[Design]
 
 

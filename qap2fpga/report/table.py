@@ -176,12 +176,12 @@ def _stand_in(report: dict[str, Any]) -> str:
     """Says plainly that what follows is another circuit."""
     other = report["stand_in"]
     text = "\nNo HLS tool has made hardware of this C++."
-    if other["refused"]:
+    if other.get("refused"):
         return f"[bold]{text}[/] No circuit stands in for it: {escape(other['refused'])}"
     return (
         f"[bold]{text}[/] What follows is another circuit of the same integer network, the {escape(other['backend'])} "
         "backend's;\nan HLS tool's would have other LUTs, FFs, DSPs and another latency.\n"
-        f"[dim]{escape(other['why'])}[/]"
+        f"[dim]{escape(other.get('why', ''))}[/]"
     )
 
 

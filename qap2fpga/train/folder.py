@@ -86,7 +86,16 @@ class RunFolder:
         """What `save_state` stored last. A damaged file is as good as none: the run starts again."""
         try:
             state = torch.load(self.path / "state.pt", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
+        except (
+            OSError,
+            RuntimeError,
+            EOFError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            pickle.UnpicklingError,
+        ):
             return None
         return state if isinstance(state, dict) else None
 

@@ -64,7 +64,10 @@ def _damaged(random: Random, name: str, data: bytes) -> tuple[bytes, str]:
         return json.dumps(value).encode(), what
     if suffix == ".yaml":
         value, what = mutate.changed(random, yaml.safe_load(data))
-        return yaml.safe_dump(value, allow_unicode=True).encode(), what
+        try:
+            return yaml.safe_dump(value, allow_unicode=True).encode(), what
+        except RecursionError:  # what is nested too deeply to be written as blocks: JSON is YAML
+            return json.dumps(value).encode(), what
     if suffix == ".npz":
         with np.load(io.BytesIO(data)) as held:
             return mutate.arrays(random, dict(held))
