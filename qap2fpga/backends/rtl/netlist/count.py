@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import pairwise
 
-from qap2fpga.backends.rtl.netlist.bits import Bit, Bits, Carry, Column, adds
+from qap2fpga.backends.rtl.netlist.bits import CONSTANT, Bit, Bits, Carry, adds
 from qap2fpga.backends.rtl.netlist.cells import Compare, Netlist
 
 # Yosys' xilinx_srl makes a shift register of so many registers in a row, and not of fewer.
@@ -52,7 +52,7 @@ def expected(netlist: Netlist) -> Cells:
     flip_flops = shift_registers = 0
     for (driver, _), delays in read.items():
         # The flip-flop behind a choice of a constant takes the constant by its reset, so it can not be shifted in.
-        begin = 1 if any(delays) and driver and module.chooses(driver) else 0
+        begin = 1 if any(delays) and module.chooses(driver) else 0
         flip_flops += begin
         for first, last in pairwise([begin, *sorted(delay for delay in delays if delay > begin)]):
             if last - first >= SHORTEST_SHIFT:
@@ -76,16 +76,14 @@ class _Luts:
             if cell is None:
                 bits.append(bit)
             else:
-                wide = len(module.addends(cell)[0]) if isinstance(cell, Compare) else bit[1] + 1
+                wide = len(module.addends[cell][0]) if isinstance(cell, Compare) else bit[1] + 1
                 chains[cell] = max(chains[cell], wide)
         self.kinds: dict[Bit, str] = {}
         for cell, top in chains.items():
-            places: list[Bit] = [(cell.out.net, place) for place in range(module.passed_by(cell), top)]
+            places: list[Bit] = [(module.number[cell.out.net], place) for place in range(module.passed_by[cell], top)]
             self.kinds |= {bit: self._kind(cell, bit[1]) for bit in places}
         bits += self.kinds
-        self.inputs: dict[Bit, list[tuple[Bit, int]]] = {
-            (driver, place): module.inputs(driver, place) for driver, place in bits if driver
-        }
+        self.inputs = {bit: module.inputs(bit) for bit in bits}
         # A bit with a register behind it, or with two readers, is a LUT's or a chain's output.
         readers = Counter(bit for inputs in self.inputs.values() for bit, _ in set(inputs))
         self.inner = {
@@ -101,16 +99,16 @@ class _Luts:
         total = {one.name: 0 for one in fields(Cells) if one.name not in ("flip_flops", "shift_registers")}
         chains: dict[str, set[tuple[frozenset[tuple[Bit, int]], bool]]] = defaultdict(set)
         for bit, leaves in self.leaves.items():
-            driver = bit[0]
-            cell = self.module.carry(driver)
+            number = bit[0]
+            cell = self.module.carry(number)
             if cell:
                 # Where signs are extended, the same LUT serves several places.
                 chains[self.kinds[bit]].add((frozenset(self.inputs[bit]), adds(cell)))
-            elif driver and bit not in self.absorbed and len(leaves) > 1:
-                if isinstance(driver, Column):
+            elif bit not in self.absorbed and len(leaves) > 1:
+                if self.module.column(number):
                     total["table_luts"] += 1 << max(0, len(leaves) - INPUTS)
                 else:
-                    kind = "choice_luts" if self.module.chooses(driver) else "logic_luts"
+                    kind = "choice_luts" if self.module.chooses(number) else "logic_luts"
                     total[kind] += -(-(len(leaves) - 1) // (INPUTS - 1))
         return total | {kind: len(places) for kind, places in chains.items() if kind in total}
 
@@ -134,8 +132,8 @@ class _Luts:
 
     def _kind(self, cell: Carry, place: int) -> str:
         """Return what bit `place` of a carry chain is, by which of the operands are constant there."""
-        ends = [self.module.source(operand[place])[0] for operand in self.module.addends(cell)]
-        constants = [value for driver, value in ends if driver is None]
+        ends = [self.module.source(operand[place])[0] for operand in self.module.addends[cell]]
+        constants = [value for number, value in ends if number == CONSTANT]
         if not constants:
             return "compared_bits" if isinstance(cell, Compare) else "sum_bits"
         if len(constants) == 2:

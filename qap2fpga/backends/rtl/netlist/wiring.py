@@ -3,6 +3,7 @@
 
 A net is a vector of bits with one driver. A wire is what a net means: an integer in a range, in a pipeline stage.
 Vectors are nets, parts of them and constants put together: integers extended, shifted and cut, which cost nothing.
+All are told apart by identity, which makes looking them up fast.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Net:
     bits: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slice:
     """Bits `first` to `first + bits - 1` of `net`."""
 
@@ -31,7 +32,7 @@ class Slice:
     bits: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Copies:
     """Bit `place` of `net`, `bits` times: what a sign is extended with."""
 
@@ -40,7 +41,7 @@ class Copies:
     bits: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Constant:
     """The pattern `value`, which is not negative, in `bits` bits; `radix` is how it is printed."""
 
@@ -49,7 +50,7 @@ class Constant:
     radix: Literal["b", "d", "h"] = "h"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Concat:
     """`parts` put together, the highest first."""
 
