@@ -120,6 +120,12 @@ def evaluated(one: IntegerNetwork, kind: str = "logits", board: Board = BOARD, *
     return made
 
 
+@pytest.mark.parametrize("bits", [1, 2, 3, 6])
+def test_some_widths(bits):
+    evaluated(network(10 * bits, (5, 6, 3), bits=bits, sparsity=0.7))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("power_of_two", [True, False])
 @pytest.mark.parametrize("bits", range(1, 9))
 def test_every_width_and_sparsity(bits, power_of_two):
@@ -130,12 +136,14 @@ def test_every_width_and_sparsity(bits, power_of_two):
         evaluated(one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["logits", "class", "accumulators"])
 def test_networks_as_calibrations_draw_them(kind):
-    """Layers and small networks, which end in logits or in a quantizer, for the boards' families and many clocks."""
-    for recipe in draw.recipes(14, 31):
-        if recipe.kind != "jet" and np.prod(recipe.widths[:2]) < 400:
-            evaluated(draw.network(recipe), kind, clock=recipe.clock_ns, allow_oversize=True)
+    """Layers and small networks, which end in logits or in a quantizer, for many clocks."""
+    recipes = [one for one in draw.recipes(20, 31) if one.kind != "jet" and np.prod(one.widths[:2]) < 400]
+    assert {one.step_end for one in recipes} == {True, False}
+    for recipe in recipes:
+        evaluated(draw.network(recipe), kind, clock=recipe.clock_ns, allow_oversize=True)
 
 
 @pytest.mark.slow
@@ -165,7 +173,7 @@ def test_the_netlists_of_a_few(tmp_path):
 
 @pytest.mark.parametrize("kind", ["class", "accumulators"])
 def test_output_kinds(kind):
-    evaluated(network(3, bits=3), kind)
+    evaluated(network(3, (5, 6, 4), bits=3), kind)
 
 
 @pytest.mark.slow
@@ -187,16 +195,20 @@ def test_values_with_more_results_than_are_listed(multiplier):
 
 @pytest.mark.parametrize("base, step", [(-4, 3), (-1, 2), (-7, 1), (0, 1), (3, 1)])
 def test_a_network_that_ends_in_a_quantizer(base, step):
-    one = network(4, bits=3, step_end=Step(np.zeros((1, 5), np.int64), base=base, step=step))
+    one = network(4, (5, 4), bits=3, step_end=Step(np.zeros((1, 5), np.int64), base=base, step=step))
     evaluated(one)
     evaluated(one, "class")
 
 
-@pytest.mark.parametrize("board", ["pynq-z2", "zcu104", "ulx3s-85f"])
-@pytest.mark.parametrize("clock", [3.0, 5.0, 40.0])
-def test_the_clock_cuts_the_pipeline(clock, board):
-    """Stages differ with the clock and the family; a register too many or too few would mix vectors."""
-    evaluated(network(6, bits=6), "class", boards.load(board), clock=clock)
+def test_the_clock_and_the_family_cut_the_pipeline():
+    """A register too many or too few would mix vectors."""
+    one = network(6, (5, 6, 4), bits=4)
+    circuits = [
+        evaluated(one, "class", boards.load(board), clock=clock)
+        for board in ("pynq-z2", "zcu104", "ulx3s-85f")
+        for clock in (3.0, 5.0, 40.0)
+    ]
+    assert len({tuple(module.stages for module in made.modules) for made in circuits}) > 4
 
 
 def test_a_faster_clock_takes_more_cycles(tmp_path):
@@ -302,7 +314,7 @@ def test_the_adder_graph_is_proven():
 
 @pytest.mark.parametrize("kind", ["logits", "accumulators"])
 def test_an_output_without_weights_is_a_constant(kind):
-    one = network(15, bits=3)
+    one = network(15, (5, 6, 4), bits=3)
     weights = one.layers[-1].weights.copy()
     weights[:, 1] = 0
     weights[:, 0] = np.where(weights[:, 0] == 0, 1, weights[:, 0])
@@ -312,7 +324,7 @@ def test_an_output_without_weights_is_a_constant(kind):
 @pytest.mark.parametrize("kind", ["logits", "accumulators"])
 def test_factors_shifts_and_signs_that_outputs_share(kind):
     """Outputs that are multiples of one another, some falling, are one node with a factor each."""
-    one = network(15, bits=3)
+    one = network(15, (5, 6, 4), bits=3)
     weights = one.layers[-1].weights.copy()
     weights[:, 1], weights[:, 2], weights[:, 0] = 6 * weights[:, 0], -12 * weights[:, 3], -20 * weights[:, 0]
     evaluated(replace(one, layers=(*one.layers[:-1], replace(one.layers[-1], weights=weights))), kind)

@@ -297,6 +297,11 @@ GIVEN = [Input(X, 0), Wiring(Y, X.net)]
         ([*GIVEN, Choose(Z, Y.net, X.net, Y.net)], "z is chosen by y of 4 bits"),
         ([*GIVEN, Limit(Z, X.net, Y.net, None, literal(1, 4))], "z is chosen by y of 4 bits"),
         ([*GIVEN, Limit(Z, X.net, None, Y.net, literal(1, 4))], "z is chosen by y of 4 bits"),
+        ([*GIVEN, Wiring(Z, Slice(X.net, 0, 3))], "z has 4 bits, its operand 3"),
+        (
+            [*GIVEN, Wiring(BIT, Slice(X.net, 0, 1)), Choose(Z, BIT.net, X.net, Slice(X.net, 0, 3))],
+            "z has 4 bits, its operand 3",
+        ),
         ([*GIVEN, Table(Z, X.net, (1, 2, 3))], "z has 4 bits, its table 3"),
     ],
 )

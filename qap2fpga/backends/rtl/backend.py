@@ -100,7 +100,7 @@ def circuit(
     clock = options.clock or board.clock_ns
     modules = _modules(network, options.output_kind, clock, estimates.load().delays(board.family))
     nodes: list[dict[str, Any]] = []
-    solved = _solved(network, options.output_kind)
+    solved = _solved(network, options.output_kind == "accumulators")
     for one, reach, module, (graph, forms) in zip(network.layers, network.ranges, modules, solved, strict=False):
         nodes.append(_node(one, module, graph, forms, _targets(one, graph, reach) if forms else []))
         progress(f"{one.name}: {len(graph.adders)} adders, {module.stages} stages{_kinds(forms)}")
@@ -115,7 +115,7 @@ def _modules(network: IntegerNetwork, output_kind: str, clock: float, delays: De
     """The modules of the layers, and of what stands behind the last one. Boards may share them."""
     modules: list[Module] = []
     lanes = [(network.input.low, network.input.high)] * network.inputs
-    solved = _solved(network, output_kind)
+    solved = _solved(network, output_kind == "accumulators")
     for index, (one, reach, (graph, forms)) in enumerate(zip(network.layers, network.ranges, solved, strict=True)):
         ends = _lanes(one, reach, levels=forms is not None)
         modules.append(layer.build(names.layer(index), one, graph, forms, lanes, ends, clock, delays))
@@ -125,13 +125,16 @@ def _modules(network: IntegerNetwork, output_kind: str, clock: float, delays: De
 
 
 @lru_cache(maxsize=2)
-def _solved(network: IntegerNetwork, output_kind: str) -> tuple[tuple[adders.AdderGraph, list[Form] | None], ...]:
-    """Adders and requantizers of every layer. They depend on no board: an estimate for all boards needs them once."""
+def _solved(network: IntegerNetwork, bare: bool) -> tuple[tuple[adders.AdderGraph, list[Form] | None], ...]:
+    """Adders and requantizers of every layer; the last has none if it is `bare`.
+
+    They depend on no board: an estimate for all boards needs them once.
+    """
     found = []
     for one, reach in zip(network.layers, network.ranges, strict=True):
         graph = solver.solve(one.weights, *reach.inputs, one.name)
-        bare = one is network.layers[-1] and output_kind == "accumulators"
-        found.append((graph, None if bare else choose(one, graph, reach)))
+        last = one is network.layers[-1]
+        found.append((graph, None if bare and last else choose(one, graph, reach)))
     return tuple(found)
 
 

@@ -22,6 +22,7 @@ from qap2fpga.backends.rtl.netlist.cells import (
     Sum,
     Table,
     Wiring,
+    conditions_of,
 )
 from qap2fpga.backends.rtl.netlist.wiring import Constant, Copies, Net, Slice, Vector
 
@@ -153,10 +154,10 @@ class Bits:
             return [operand[place] for operand in self.addends[cell]]
         if isinstance(cell, AtLeast):
             return [bit for operand in cell.operands for bit in self.of(operand)]
-        if isinstance(cell, (Choose, Limit)):
-            condition, *values = map(self.of, cell.operands)
-            return [*condition, *(bit for one in values for bit in (one if len(one) == 1 else one[place : place + 1]))]
-        return [bit for operand in cell.operands for bit in self.of(operand)[place : place + 1]]
+        # A choice reads its conditions for every bit.
+        vectors = [self.of(operand) for operand in cell.operands]
+        conditions = len(conditions_of(cell))
+        return [*(one[0] for one in vectors[:conditions]), *(one[place] for one in vectors[conditions:])]
 
     def _addends(self, cell: Carry) -> tuple[list[Bit], list[Bit]]:
         if isinstance(cell, Level):
@@ -202,7 +203,7 @@ class Bits:
     def _passed(self, cell: Cell) -> list[Bit]:
         """Return the bits that the lowest bits of the output are, without any logic."""
         if isinstance(cell, Wiring):
-            return self.of(cell.vector) + (cell.out.bits - cell.vector.bits) * [ZERO]
+            return self.of(cell.vector)
         if isinstance(cell, Table):
             return self._table(cell)
         if isinstance(cell, AtLeast):

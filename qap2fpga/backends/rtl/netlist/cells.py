@@ -197,6 +197,13 @@ class Register:
 Cell = Input | Wiring | Complement | Sum | Level | Compare | AtLeast | Table | Choose | Limit | Register
 
 
+def conditions_of(cell: Cell) -> list[Net]:
+    """Return the single bits that a choice is made by; they are its first operands."""
+    if isinstance(cell, Choose):
+        return [cell.condition]
+    return [one for one in (cell.inside, cell.above) if one] if isinstance(cell, Limit) else []
+
+
 @dataclass(frozen=True, eq=False)
 class Netlist:
     """The cells of one module in the order of their making, each behind those that it reads; and its outputs.

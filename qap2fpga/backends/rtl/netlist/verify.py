@@ -5,7 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from qap2fpga.backends.rtl.netlist.cells import Cell, Choose, Compare, Input, Limit, Netlist, Register, Table
+from qap2fpga.backends.rtl.netlist.cells import (
+    Cell,
+    Choose,
+    Compare,
+    Complement,
+    Input,
+    Limit,
+    Netlist,
+    Register,
+    Table,
+    Wiring,
+    conditions_of,
+)
 from qap2fpga.backends.rtl.netlist.wiring import Concat, Copies, Net, Slice, Vector, nets_of
 
 
@@ -47,19 +59,16 @@ def _fault(cell: Cell, stage_of: dict[Net, int]) -> str:
         return f"is an input in stage {out.stage}"
     if isinstance(cell, Compare) and cell.left.bits != cell.right.bits:
         return f"compares {cell.left.bits} with {cell.right.bits} bits"
-    for condition in _conditions(cell):
+    for condition in conditions_of(cell):
         if condition.bits != 1:
             return f"is chosen by {condition.name} of {condition.bits} bits"
+    if isinstance(cell, (Wiring, Complement, Choose, Limit)):
+        for vector in cell.operands[len(conditions_of(cell)) :]:
+            if vector.bits != out.bits:
+                return f"has {out.bits} bits, its operand {vector.bits}"
     if isinstance(cell, Table) and len(cell.columns) != out.bits:
         return f"has {out.bits} bits, its table {len(cell.columns)}"
     return ""
-
-
-def _conditions(cell: Cell) -> list[Net]:
-    """Return the nets that must be single bits."""
-    if isinstance(cell, Choose):
-        return [cell.condition]
-    return [one for one in (cell.inside, cell.above) if one] if isinstance(cell, Limit) else []
 
 
 def _beyond(vector: Vector) -> Iterator[str]:
