@@ -43,8 +43,8 @@ def run(*arguments: str | Path, folder: Path) -> tuple[float, float]:
 
 def reference_seconds(network_file: Path) -> float:
     """Seconds that the integer network takes for 240,000 rows in numpy."""
-    from qap2fpga.network import IntegerNetwork
-    from qap2fpga.simulate.vectors import random_vectors
+    from qap2fpga.ir.network import IntegerNetwork
+    from qap2fpga.ir.vectors import random_vectors
 
     network = IntegerNetwork.load(network_file)
     vectors = random_vectors(network, 240_000, 0)
@@ -60,9 +60,9 @@ def estimate_seconds(backend: str | None) -> float:
         "from pathlib import Path\n"
         "import brevitas.export, torch.onnx._internal.exporter._core, finn, alkaid\n"
         "from qap2fpga import backends, board, checkpoint, lower\n"
-        "from qap2fpga.checkpoint.widths import Widths\n"
+        "from qap2fpga.frontend.checkpoint.widths import Widths\n"
         "from qap2fpga.lower import prepare\n"
-        "from qap2fpga.predict.command import estimate_all\n"
+        "from qap2fpga.estimate.command import estimate_all\n"
         "chosen = sys.argv[2] or None\n"
         "[backends.get(name).load() for name in ([chosen] if chosen else backends.BACKENDS)]\n"
         "begin = time.monotonic()\n"

@@ -23,13 +23,13 @@ import numpy as np
 import yaml
 from scipy.optimize import nnls
 
-from qap2fpga import board as boards
 from qap2fpga.backends.finn import FinnOptions, estimate, generate, plan
 from qap2fpga.backends.finn.folding import Costs, divisors
 from qap2fpga.backends.finn.sources import Sources
 from qap2fpga.backends.finn.tail import tail
-from qap2fpga.design import Design, Stream
-from qap2fpga.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
+from qap2fpga.hw import boards
+from qap2fpga.hw.design import Design, Stream
+from qap2fpga.ir.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
 from qap2fpga.synth import yosys
 
 BOARD = boards.load("pynq-z2")

@@ -19,15 +19,15 @@ import numpy as np
 import yaml
 from scipy.optimize import nnls
 
-from qap2fpga import board as boards
 from qap2fpga.backends.rtl import estimate, layer, requant, solver
 from qap2fpga.backends.rtl.circuit import Circuit
 from qap2fpga.backends.rtl.layer import Module
-from qap2fpga.design import Design, Resources, Stream
-from qap2fpga.lower import formcost
-from qap2fpga.lower.forms import Form, Target
-from qap2fpga.lower.requantize import candidates, cheapest
-from qap2fpga.network import DenseLayer, Step, width
+from qap2fpga.hw import boards
+from qap2fpga.hw.design import Design, Resources, Stream
+from qap2fpga.ir.network import DenseLayer, Step, width
+from qap2fpga.requant import formcost
+from qap2fpga.requant.forms import Form, Target
+from qap2fpga.requant.requantize import candidates, cheapest
 from qap2fpga.synth import yosys
 
 BOARD = boards.load("pynq-z2")

@@ -38,9 +38,9 @@ from vendor_data import (
     tagger_layers,
 )
 
-from qap2fpga.files import write_atomically
-from qap2fpga.predict.features import HLS4ML, KNOTS, hls4ml
-from qap2fpga.predict.vendor import SCHEMA, raw
+from qap2fpga.estimate.features import HLS4ML, KNOTS, hls4ml
+from qap2fpga.estimate.vendor import SCHEMA, raw
+from qap2fpga.system.files import write_atomically
 
 LEAST_DESIGNS = 30
 CLOCK_NS = 5.0
@@ -110,7 +110,7 @@ def text(content: dict[str, Any]) -> str:
     head = (
         "# SPDX-License-Identifier: Apache-2.0\n"
         "# Fitted to published results by benchmarks/fit_vendor.py. A number is predicted as the sum of coefficient\n"
-        "# times feature (qap2fpga/predict/features.py); log((measured + 1) / (predicted + 1)) is expected within\n"
+        "# times feature (qap2fpga/estimate/features.py); log((measured + 1) / (predicted + 1)) is expected within\n"
         "# plus and minus `interval`. Estimates of C synthesis are never Vivado's numbers: see `observed`.\n"
     )
     return head + yaml.safe_dump(content, sort_keys=False, width=110, allow_unicode=True)

@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.predict import campaign, draw, fit
-from qap2fpga.predict.calibration import load
+from qap2fpga.estimate import campaign, draw, fit
+from qap2fpga.estimate.calibration import load
 
 
 def main() -> None:

@@ -24,21 +24,22 @@ from unittest import mock
 
 import numpy as np
 
-from qap2fpga import board as boards
 from qap2fpga.backends import hls4ml, rtl
 from qap2fpga.backends.rtl import adders, solver
 from qap2fpga.backends.rtl.options import RtlOptions
-from qap2fpga.design import Design, Stream
-from qap2fpga.errors import QapError
-from qap2fpga.files import write_atomically
-from qap2fpga.lower import requantize
-from qap2fpga.lower.compact import compact
-from qap2fpga.lower.forms import Target
-from qap2fpga.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
-from qap2fpga.simulate import csim, verilator
-from qap2fpga.simulate.vectors import pack, random_vectors
-from qap2fpga.simulate.verilator import Schedule
+from qap2fpga.hw import boards
+from qap2fpga.hw.beats import pack
+from qap2fpga.hw.design import Design, Stream
+from qap2fpga.ir.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
+from qap2fpga.ir.vectors import random_vectors
+from qap2fpga.passes.compact import compact
+from qap2fpga.requant import requantize
+from qap2fpga.requant.forms import Target
 from qap2fpga.synth import yosys
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import write_atomically
+from qap2fpga.verify import csim, verilator
+from qap2fpga.verify.verilator import Schedule
 
 WIDTHS, BITS = (16, 64, 32, 32, 5), 6
 BOARD = boards.load("vu13p")

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from qap2fpga.lower.bops import equation
-from qap2fpga.predict.features import Hls4mlLayer
+from qap2fpga.estimate.features import Hls4mlLayer
+from qap2fpga.ir.bops import equation
 from qap2fpga.report.imported.checks import ratios
 from qap2fpga.report.imported.designs import ImportedDesign, group
 from qap2fpga.report.imported.folder import read_folder

@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from qap2fpga import backends
-from qap2fpga import board as boards
-from qap2fpga.checkpoint.widths import Widths
-from qap2fpga.network import IntegerNetwork
-from qap2fpga.progress import Progress
-from qap2fpga.request import Request
-from qap2fpga.simulate.vectors import extremes, random_vectors, save_arrays
-from qap2fpga.stages import BuildFolder
-from qap2fpga.work import making
+from qap2fpga.build import making
+from qap2fpga.build.folder import BuildFolder
+from qap2fpga.build.request import Request
+from qap2fpga.frontend.checkpoint.widths import Widths
+from qap2fpga.hw import boards
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.vectors import extremes, random_vectors
+from qap2fpga.system.arrays import save_npz
+from qap2fpga.system.progress import Progress
 
 ROWS, BOARD = 1000, "pynq-z2"
 
@@ -42,7 +43,7 @@ def main(source: Path, jets: Path, folder: Path) -> None:
             "extreme": extremes(network),
             "labels": labels,
         }
-        save_arrays(folder / "vectors.npz", vectors)
+        save_npz(folder / "vectors.npz", vectors)
         key = "the image is built as a whole"
         build.stage("generate", "generate: hls4ml", key, lambda say: making.generate(request, "hls4ml", options, say))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from qap2fpga.checkpoint import save
-from qap2fpga.errors import CheckFailed, QapError
+from qap2fpga.frontend.checkpoint import save
+from qap2fpga.system.errors import CheckFailed, QapError
 
 try:
     __version__ = version("qap2fpga")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.test_tools import program
+from tests.unit.system.test_programs import program
 
 ROOT = Path(__file__).parent.parent
 Make = Callable[..., None]

@@ -15,7 +15,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from qap2fpga.errors import QapError, nearest
+from qap2fpga.system.errors import QapError, nearest
 
 
 @dataclass(frozen=True)

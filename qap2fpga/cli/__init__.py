@@ -12,10 +12,11 @@ from typing import Any, NoReturn
 
 import typer
 
-from qap2fpga import streams, tools
 from qap2fpga.cli import build, exploration, machine, predictions, reports, simulation, training
-from qap2fpga.errors import QapError
-from qap2fpga.names import indented
+from qap2fpga.system import programs as tools
+from qap2fpga.system import stdio as streams
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.names import indented
 
 app = typer.Typer(
     add_completion=False,

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from qap2fpga.errors import CheckFailed, QapError
-from qap2fpga.reading import json_object
+from qap2fpga.system.errors import CheckFailed, QapError
+from qap2fpga.system.reading import json_object
 
 LOG_WIDTH = 150
 Model = Annotated[
@@ -37,7 +37,7 @@ def fail(reports: list[dict[str, Any]]) -> None:
 
 def console() -> Any:
     """Where tables go; wide where nobody sees the edge, as in a file or a log."""
-    from qap2fpga.terminal import Terminal
+    from qap2fpga.system.terminal import Terminal
 
     console = Terminal()
     return console if console.is_terminal else Terminal(width=LOG_WIDTH)

@@ -87,14 +87,14 @@ def build(
     """Build hardware for MODEL and compare it with the network. Synthesise it, and report."""
 
     from qap2fpga import backends
-    from qap2fpga import board as boards
-    from qap2fpga.build import build as run
-    from qap2fpga.build import plan as show_plan
-    from qap2fpga.checkpoint.widths import Widths
-    from qap2fpga.names import printable
-    from qap2fpga.progress import Progress
+    from qap2fpga.build.request import Request, default_output
+    from qap2fpga.build.run import build as run
+    from qap2fpga.build.run import plan as show_plan
+    from qap2fpga.frontend.checkpoint.widths import Widths
+    from qap2fpga.hw import boards
     from qap2fpga.report import table
-    from qap2fpga.request import Request, default_output
+    from qap2fpga.system.names import printable
+    from qap2fpga.system.progress import Progress
 
     check_mode(check)
     target, chosen = boards.load(board), backends.get(backend)

@@ -39,12 +39,12 @@ def explore(
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
     """Build the best networks that meet the limits. All are estimated before. Exit code 1 if none meets them."""
-    from qap2fpga import board as boards
     from qap2fpga.explore import show
     from qap2fpga.explore.limits import Limits
     from qap2fpga.explore.result import Exploration
     from qap2fpga.explore.run import explore as run
-    from qap2fpga.progress import Progress
+    from qap2fpga.hw import boards
+    from qap2fpga.system.progress import Progress
 
     request = Exploration(
         places=tuple(places),

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-from qap2fpga.cli.arguments import (
-    console,
-)
-from qap2fpga.errors import QapError
+from qap2fpga.cli.arguments import console
+from qap2fpga.system.errors import QapError
 
 
 def boards() -> None:
     """List the boards; another one is another YAML file."""
     from rich.table import Table
 
-    from qap2fpga import board
+    from qap2fpga.hw import boards as board
 
     shown = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("name", "part", "clock", "LUT", "FF", "DSP", "BRAM18", "what it is"):
@@ -28,7 +26,7 @@ def doctor() -> None:
     """Say what is installed, and how to get what is missing. Exit code 2 if something needed is missing."""
     from rich.table import Table
 
-    from qap2fpga import doctor as examination
+    from qap2fpga.cli import doctor as examination
 
     findings = examination.examine()
     shown = Table(box=None, pad_edge=False, header_style="dim")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from qap2fpga.cli.arguments import Bits, Model, console, input_interval, numbers
-from qap2fpga.errors import CheckFailed
+from qap2fpga.system.errors import CheckFailed
 
 
 def estimate(
@@ -30,10 +30,10 @@ def estimate(
     as_json: Annotated[bool, typer.Option("--json", help="print the numbers as JSON")] = False,
 ) -> None:
     """Predict size and speed of MODEL from the network alone. Nothing is generated."""
-    from qap2fpga import board as boards
-    from qap2fpga.checkpoint.widths import Widths
-    from qap2fpga.predict import table
-    from qap2fpga.predict.command import estimate_all
+    from qap2fpga.estimate.command import estimate_all
+    from qap2fpga.frontend.checkpoint.widths import Widths
+    from qap2fpga.hw import boards
+    from qap2fpga.report import estimates as table
 
     both = (bits,) if bits is not None else ()
     widths = Widths(
@@ -62,7 +62,7 @@ def calibrate(
     ] = False,
 ) -> None:
     """Measure random designs, and fit the predictions to them. A stopped run resumes."""
-    from qap2fpga.predict import calibrate as calibrations
+    from qap2fpga.estimate import calibrate as calibrations
 
     if confirm:
         if not calibrations.confirm(backend, processes, output and output / "calibration.yaml"):

@@ -9,11 +9,7 @@ from typing import Annotated
 
 import typer
 
-from qap2fpga.cli.arguments import (
-    check_mode,
-    console,
-    fail,
-)
+from qap2fpga.cli.arguments import check_mode, console, fail
 
 
 def report(
@@ -27,9 +23,9 @@ def report(
 ) -> None:
     """Show one build, or several side by side. Of a study: what its checkpoints trade."""
 
-    from qap2fpga.files import write_atomically
-    from qap2fpga.names import indented
     from qap2fpga.report import gather, rows, table
+    from qap2fpga.system.files import write_atomically
+    from qap2fpga.system.names import indented
 
     found = gather.gather(places or [gather.newest(Path("builds"))])
     for message in found.left_out:
@@ -61,10 +57,10 @@ def import_report(
 ) -> None:
     """Read the results of other tools in FOLDER into a report. They are checked against each other."""
 
-    from qap2fpga import board as boards
-    from qap2fpga.names import indented
+    from qap2fpga.hw import boards
     from qap2fpga.report import table
     from qap2fpga.report.imported.run import ImportRequest, import_reports
+    from qap2fpga.system.names import indented
 
     check_mode(check)
     target = None if board is None else boards.load(board)

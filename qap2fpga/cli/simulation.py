@@ -16,8 +16,8 @@ def csim(
 ) -> None:
     """Compare the C++ of an hls4ml BUILD with its network again. With Vitis HLS or g++."""
 
-    from qap2fpga.csim import simulate
-    from qap2fpga.progress import Progress
+    from qap2fpga.build.csim import simulate
+    from qap2fpga.system.progress import Progress
 
     with Progress(quiet=quiet) as progress:
         found = simulate(build, tool, progress)

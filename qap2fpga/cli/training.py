@@ -8,13 +8,9 @@ from typing import Annotated
 
 import typer
 
-from qap2fpga.cli.arguments import (
-    console,
-    numbers,
-    one_or_many,
-)
-from qap2fpga.errors import QapError
-from qap2fpga.names import printable
+from qap2fpga.cli.arguments import console, numbers, one_or_many
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.names import printable
 
 
 def train(

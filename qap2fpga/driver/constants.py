@@ -7,14 +7,14 @@ from dataclasses import asdict
 from typing import Any
 
 from qap2fpga.backends.hls4ml.project import HlsProject
-from qap2fpga.board import Board
-from qap2fpga.design import Design
 from qap2fpga.driver import stream
 from qap2fpga.driver.layout import WORD_BYTES, Layout, layout
-from qap2fpga.errors import QapError
 from qap2fpga.exact.integers import INT64_LIMIT, magnitude
-from qap2fpga.network import IntegerNetwork, Logits
-from qap2fpga.request import IN_SCALE
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import Design
+from qap2fpga.ir.network import IntegerNetwork, Logits
+from qap2fpga.ir.outputs import IN_SCALE
+from qap2fpga.system.errors import QapError
 
 BITSTREAM = "network.bit"
 

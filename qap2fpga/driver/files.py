@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from qap2fpga.backends.hls4ml.project import HlsProject
-from qap2fpga.board import Board
-from qap2fpga.design import Design
 from qap2fpga.driver.constants import constants
 from qap2fpga.driver.header import header
-from qap2fpga.files import shipped, write_atomically
-from qap2fpga.names import identifier
-from qap2fpga.network import IntegerNetwork
-from qap2fpga.simulate import reference
-from qap2fpga.simulate.vectors import save_arrays
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import Design
+from qap2fpga.ir import outputs as reference
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.system.arrays import save_npz
+from qap2fpga.system.files import shipped, write_atomically
+from qap2fpga.system.names import identifier
 
 FOLDER = "driver"
 
@@ -37,7 +37,7 @@ def write(
     write_atomically(folder / "constants.json", json.dumps(found, indent=1) + "\n")
     write_atomically(folder / f"{identifier(name)}.h", header(name, found))
     real = edges(network)
-    save_arrays(
+    save_npz(
         folder / "vectors.npz",
         {
             "inputs": vectors,

@@ -8,8 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from qap2fpga.files import shipped
-from qap2fpga.names import identifier
+from qap2fpga.system.files import shipped
+from qap2fpga.system.names import identifier
 
 TEMPLATE = "network.h.jinja"
 # C's functions for the quantizers' roundings.

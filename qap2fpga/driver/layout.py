@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qap2fpga.design import Stream
+import numpy as np
+
+from qap2fpga.hw.beats import pack
+from qap2fpga.hw.design import Stream
 
 # Width of the DMA's streams: that of a high performance port of a Zynq-7000.
 WORD_BYTES = 8
@@ -55,3 +58,13 @@ def layout(stream: Stream) -> Layout:
 def words(layout: Layout, frames: int) -> int:
     """Words of the DMA's stream that a batch of `frames` takes."""
     return -(-frames * layout.frame_bytes // WORD_BYTES)
+
+
+def in_memory(values: np.ndarray, port: Stream) -> np.ndarray:
+    """The bytes (n * frame_bytes,) of frames `values` (n, elements)."""
+    made = layout(port)
+    beats = pack(values, port).view(np.uint8)
+    slots = np.zeros((len(beats), made.slot_bytes), np.uint8)
+    kept = min(beats.shape[1], made.slot_bytes)
+    slots[:, :kept] = beats[:, :kept]
+    return slots.reshape(-1)

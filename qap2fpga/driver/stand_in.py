@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from qap2fpga.backends.hls4ml.project import HlsProject
-from qap2fpga.design import Design, Stream
 from qap2fpga.driver import stream
-from qap2fpga.driver.layout import LENGTH_BITS, layout
-from qap2fpga.network import IntegerNetwork
-from qap2fpga.simulate import reference
-from qap2fpga.simulate.dma import in_memory
-from qap2fpga.simulate.vectors import unpack, words
+from qap2fpga.driver.layout import LENGTH_BITS, in_memory, layout
+from qap2fpga.hw.beats import unpack, words
+from qap2fpga.hw.design import Design, Stream
+from qap2fpga.ir import outputs as reference
+from qap2fpga.ir.network import IntegerNetwork
 
 
 class Buffer(np.ndarray):

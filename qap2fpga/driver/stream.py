@@ -8,9 +8,9 @@ answer. The modules that it is made of are `flows/vivado/*.v`.
 from __future__ import annotations
 
 from qap2fpga.backends.hls4ml.project import Array, HlsProject
-from qap2fpga.design import Design, Stream
 from qap2fpga.driver.layout import WORD_BYTES, layout
-from qap2fpga.simulate import template
+from qap2fpga.hw import template
+from qap2fpga.hw.design import Design, Stream
 
 TOP = "qap_stream"
 WORD = 8 * WORD_BYTES

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qap2fpga.errors import QapError
+from qap2fpga.system.errors import QapError
 
 # Below these every integer is exact in float64, and fits in int64.
 FLOAT64_EXACT = 1 << 53

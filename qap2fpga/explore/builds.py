@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from qap2fpga.build import build
-from qap2fpga.checkpoint.widths import Widths
-from qap2fpga.errors import QapError
+from qap2fpga.build.request import Request
+from qap2fpga.build.run import build
 from qap2fpga.explore.choose import Point
 from qap2fpga.explore.estimates import DIED
 from qap2fpga.explore.limits import WORDS, Limits, broken
-from qap2fpga.processes import each
-from qap2fpga.progress import Progress
+from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.report import check, compare, content, studies, summary
 from qap2fpga.report.gather import Build
-from qap2fpga.request import Request
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.processes import each
+from qap2fpga.system.progress import Progress
 
 # So many candidates are tried for each build that is wanted, before the search is given up.
 TRIES = 3

@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qap2fpga import backends, stages
-from qap2fpga.board import Board
-from qap2fpga.errors import QapError
-from qap2fpga.modelfiles import model_digest
-from qap2fpga.predict.calibration import GENERATORS
+from qap2fpga import backends
+from qap2fpga.estimate.calibration import GENERATORS
+from qap2fpga.frontend.modelfiles import model_digest
+from qap2fpga.hw.boards import Board
 from qap2fpga.report import studies
 from qap2fpga.report.summary import CHECKPOINT, Summary
+from qap2fpga.system import versions as stamps
+from qap2fpga.system.errors import QapError
 
 CURE = "give a folder that `qap2fpga study` wrote, model files, or the STUDY.yaml to train first"
 LONGEST_NAME = 120
@@ -127,11 +128,11 @@ def targets(chosen: Sequence[str], boards: Sequence[Board], given: Mapping[str, 
 
 def candidates(networks: Sequence[Network], on: Sequence[Target]) -> list[Candidate]:
     """Every network on every target."""
-    program = stages.digest(stages.program_digest(), stages.versions())
+    program = stamps.digest(stamps.program_digest(), stamps.versions())
     slugs = _slugs(networks)
     found = []
     for network, target in itertools.product(networks, on):
-        key = stages.digest(program, network.sha256, target.backend, asdict(target.board), asdict(target.options))
+        key = stamps.digest(program, network.sha256, target.backend, asdict(target.board), asdict(target.options))
         more = [f"{option.replace('_', '-')}-{value:g}" for option, value in target.varied.items()]
         name = "-".join([slugs[network.sha256], target.backend, target.board.name, *more])
         found.append(Candidate(name, key, network, target))

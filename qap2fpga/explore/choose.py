@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qap2fpga import pareto
+from qap2fpga.estimate.calibration import Prediction
+from qap2fpga.estimate.estimate import RESOURCES
 from qap2fpga.explore.candidates import Candidate
 from qap2fpga.explore.limits import Excess, Limits, broken, intervals
-from qap2fpga.predict.calibration import Prediction
-from qap2fpga.predict.estimate import RESOURCES
+from qap2fpga.report import pareto
 from qap2fpga.report.summary import CANDIDATE, Summary, values
 
 # In words, what became of a point before anything was built.

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.errors import QapError
 from qap2fpga.explore.candidates import Candidate, Network
-from qap2fpga.files import append_json, read_json_lines, write_atomically
-from qap2fpga.processes import each
 from qap2fpga.report import show, studies, summary
-from qap2fpga.stages import digest, program_digest
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import append_json, read_json_lines, write_atomically
+from qap2fpga.system.processes import each
+from qap2fpga.system.versions import digest, program_digest
 
 LINES = "estimates.jsonl"
 DIED = "its process ended, perhaps for want of memory"
@@ -88,8 +88,8 @@ def _there(place: Path) -> bool:
 
 def _lower(job: tuple[Path, Path]) -> Line:
     """In a process of its own: lower the model file into the `.npz`, and say what is known of it."""
-    from qap2fpga.checkpoint.widths import Widths
-    from qap2fpga.lower.prepare import Source, prepare
+    from qap2fpga.frontend.checkpoint.widths import Widths
+    from qap2fpga.frontend.prepare import Source, prepare
 
     path, place = job
     try:
@@ -105,8 +105,8 @@ def _lower(job: tuple[Path, Path]) -> Line:
 
 def _recorded_accuracy(path: Path) -> Line:
     """What the training that wrote a `model.pt` found on its test set, which is more than the rows in the file."""
-    from qap2fpga.checkpoint import file
-    from qap2fpga.checkpoint.widths import Widths
+    from qap2fpga.frontend.checkpoint import model_file as file
+    from qap2fpga.frontend.checkpoint.widths import Widths
 
     if path.suffix == ".onnx":
         return {}
@@ -123,9 +123,9 @@ def _recorded_accuracy(path: Path) -> Line:
 
 def _estimate(job: tuple[Candidate, Path]) -> Line:
     """In a process of its own: the line of a candidate whose network lies at the path."""
-    from qap2fpga.network import IntegerNetwork
-    from qap2fpga.predict import table
-    from qap2fpga.predict.estimate import estimate
+    from qap2fpga.estimate.estimate import estimate
+    from qap2fpga.ir.network import IntegerNetwork
+    from qap2fpga.report import estimates as table
 
     candidate, place = job
     try:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from qap2fpga.backends import option
-from qap2fpga.board import Board
-from qap2fpga.errors import QapError
-from qap2fpga.predict.calibration import Prediction
-from qap2fpga.predict.estimate import RESOURCES
+from qap2fpga.estimate.calibration import Prediction
+from qap2fpga.estimate.estimate import RESOURCES
+from qap2fpga.hw.boards import Board
+from qap2fpga.system.errors import QapError
 
 WORDS = {"lut": "LUTs", "ff": "FFs", "dsp": "DSP blocks", "bram18": "BRAM18", "latency_ns": "ns of latency"}
 # Where nothing was calibrated, a backend's own expectation is given this factor either way before it decides.

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.board import Board
-from qap2fpga.errors import CheckFailed
 from qap2fpga.explore import builds
 from qap2fpga.explore.builds import Built
 from qap2fpga.explore.choose import RANKED, Point
 from qap2fpga.explore.limits import Limits
+from qap2fpga.hw.boards import Board
+from qap2fpga.system.errors import CheckFailed
 
 
 @dataclass(frozen=True)

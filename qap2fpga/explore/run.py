@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from qap2fpga.errors import QapError
 from qap2fpga.explore import builds, candidates, choose, estimates, write
 from qap2fpga.explore.choose import DROPPED, FAILED, RANKED, Point
 from qap2fpga.explore.limits import Limits
 from qap2fpga.explore.result import Exploration, Explored
-from qap2fpga.progress import Progress
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.progress import Progress
 from qap2fpga.train.runner import locked
 
 

@@ -16,11 +16,11 @@ from qap2fpga.explore.builds import Built
 from qap2fpga.explore.choose import Point
 from qap2fpga.explore.limits import WORDS
 from qap2fpga.explore.result import Explored
-from qap2fpga.files import write_atomically
-from qap2fpga.names import cell
 from qap2fpga.report import page
 from qap2fpga.report.exploration import Exploration, Row
 from qap2fpga.report.gather import Gathered
+from qap2fpga.system.files import write_atomically
+from qap2fpga.system.names import cell
 
 SCHEMA = 1
 KNOWN = ("accuracy", "accuracy_rows", "accuracy_data", "mean_auc", "weight_bits", "activation_bits", "zeros",

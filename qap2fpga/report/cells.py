@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.markup import escape
 
-from qap2fpga.board import ECP5
+from qap2fpga.hw.boards import ECP5
 from qap2fpga.report import check, csynth, routed
 from qap2fpga.report.headed import headed
 from qap2fpga.report.resources import basis

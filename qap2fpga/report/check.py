@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from qap2fpga import backends
-from qap2fpga.board import ECP5
-from qap2fpga.design import Check, Outcome
+from qap2fpga.hw.boards import ECP5
+from qap2fpga.hw.design import Check, Outcome
 from qap2fpga.report import csynth, resources, routed, show
 
 RESOURCES = ("lut", "ff", "dsp", "bram18")

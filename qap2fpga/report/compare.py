@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qap2fpga import pareto
-from qap2fpga.report import show
+from qap2fpga.report import pareto, show
 from qap2fpga.report.summary import Summary
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from qap2fpga.design import Check
+from qap2fpga.hw.design import Check
 from qap2fpga.report import resources, show
 
 WHAT = "csynth"

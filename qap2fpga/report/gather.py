@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qap2fpga.errors import QapError
 from qap2fpga.report import content, studies, summary
 from qap2fpga.report.studies import Study
 from qap2fpga.report.summary import Report, Summary
+from qap2fpga.system.errors import QapError
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from qap2fpga.backends.hls4ml.project import HlsProject
-from qap2fpga.design import Design, Stream
-from qap2fpga.network import IntegerNetwork
-from qap2fpga.request import IN_SCALE
-from qap2fpga.simulate import reference, template
-from qap2fpga.simulate.vectors import pack
+from qap2fpga.hw import template
+from qap2fpga.hw.beats import pack
+from qap2fpga.hw.design import Design, Stream
+from qap2fpga.ir import outputs as reference
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.outputs import IN_SCALE
 
 
 def describe(

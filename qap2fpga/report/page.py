@@ -20,7 +20,6 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from qap2fpga.names import printable
 from qap2fpga.report import check, compare, exploration, parts, show
 from qap2fpga.report.compare import Line
 from qap2fpga.report.exploration import Exploration
@@ -29,6 +28,7 @@ from qap2fpga.report.plots import Plot, Point, scatter
 from qap2fpga.report.section import Section, section
 from qap2fpga.report.studies import Study
 from qap2fpga.report.summary import CANDIDATE, CHECKPOINT, Summary
+from qap2fpga.system.names import printable
 
 # Up to so many builds have a section of their own, about 50 kB each.
 MOST_SECTIONS = 8

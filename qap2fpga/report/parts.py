@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qap2fpga.design import is_of
+from qap2fpga.hw.design import is_of
 from qap2fpga.report import check, show
 from qap2fpga.report.routed import resource_names
 from qap2fpga.report.show import RESOURCE_NAMES

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from qap2fpga.board import ECP5
-from qap2fpga.design import Check, is_of
+from qap2fpga.hw.boards import ECP5
+from qap2fpga.hw.design import Check, is_of
 from qap2fpga.report import show
 
 CHECKED = ("lut", "ff", "bram18")

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qap2fpga.board import FAMILIES
-from qap2fpga.design import Check
+from qap2fpga.hw.boards import FAMILIES
+from qap2fpga.hw.design import Check
 from qap2fpga.report.show import RESOURCE_NAMES, percent
 
 Routed = Mapping[str, Any]

@@ -8,9 +8,9 @@ import io
 import json
 from typing import Any
 
-from qap2fpga.names import cell
 from qap2fpga.report import summary
 from qap2fpga.report.gather import Gathered
+from qap2fpga.system.names import cell
 
 
 def as_csv(gathered: Gathered) -> str:

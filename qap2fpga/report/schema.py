@@ -10,10 +10,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
-from qap2fpga.errors import QapError
-from qap2fpga.reading import shown
 from qap2fpga.report.show import RESOURCE_NAMES
-from qap2fpga.shapes import Count, Number, Positive, Size, check
+from qap2fpga.system.codec import Count, Number, Positive, Size, check
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.reading import shown
 
 HINT = "build again"
 

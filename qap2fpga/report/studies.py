@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.errors import QapError
-from qap2fpga.files import sha256
-from qap2fpga.reading import is_file, json_object
 from qap2fpga.report import show
 from qap2fpga.report.summary import CHECKPOINT, Summary
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import sha256
+from qap2fpga.system.reading import is_file, json_object
 
 SCHEMA = 1
 CURE = "give the folder that `qap2fpga study` writes: it holds study.json and runs/"

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from qap2fpga.board import ECP5, Board
-from qap2fpga.design import Design, Measurement
+from qap2fpga.hw.boards import ECP5, Board
+from qap2fpga.hw.design import Design, Measurement
 from qap2fpga.synth import yosys
 from qap2fpga.synth.ecp5 import synthesis as ecp5
 from qap2fpga.synth.yosys import Synthesis

@@ -21,12 +21,12 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
-from qap2fpga import tools
-from qap2fpga.board import Board
-from qap2fpga.design import Design, Measurement, Stage
-from qap2fpga.errors import QapError
-from qap2fpga.files import scratch, shipped, write_atomically
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import Design, Measurement, Stage
 from qap2fpga.synth.cells import count, unknown
+from qap2fpga.system import programs as tools
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import scratch, shipped, write_atomically
 
 Progress = Callable[[str], None]
 WORKER = Path(__file__).with_name("worker.py")

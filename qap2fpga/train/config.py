@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.errors import QapError, nearest
-from qap2fpga.reading import shown, yaml_object
-from qap2fpga.shapes import tree
+from qap2fpga.system.codec import tree
+from qap2fpga.system.errors import QapError, nearest
+from qap2fpga.system.reading import shown, yaml_object
 from qap2fpga.train.paper import MISTAKES
 
 LEAST_BITS, MOST_BITS, FLOAT_BITS = 2, 16, 32

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qap2fpga.checkpoint.module import build
-from qap2fpga.checkpoint.spec import Model, Op, QuantSpec, check
-from qap2fpga.errors import CheckFailed
-from qap2fpga.quiet import quiet
+from qap2fpga.frontend.checkpoint.brevitas import build
+from qap2fpga.frontend.checkpoint.spec import Model, Op, QuantSpec, check
+from qap2fpga.system.errors import CheckFailed
+from qap2fpga.system.quiet import quiet
 from qap2fpga.train.network import EPSILON, Layer, Network
 from qap2fpga.train.prune import layers_of
 from qap2fpga.train.quantizers import ActivationQuantizer, PowerOfTwoActivationQuantizer

@@ -17,9 +17,9 @@ from typing import IO, Any
 
 import torch
 
-from qap2fpga.errors import QapError
-from qap2fpga.files import cannot_write, write_atomically
-from qap2fpga.reading import json_object
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import cannot_write, write_atomically
+from qap2fpga.system.reading import json_object
 from qap2fpga.train.config import RunConfig, to_dict
 
 SCHEMA = 1

@@ -33,9 +33,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qap2fpga.errors import QapError
-from qap2fpga.files import write_atomically
-from qap2fpga.processes import each
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import write_atomically
+from qap2fpga.system.processes import each
 from qap2fpga.train.features import FEATURES, FloatArray, jet_features
 
 CLASSES = ("g", "q", "t", "w", "z")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from qap2fpga.errors import QapError
+from qap2fpga.system.errors import QapError
 from qap2fpga.train.adam import Adam
 from qap2fpga.train.loss import Loss
 from qap2fpga.train.network import Network

@@ -10,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from qap2fpga import stages
-from qap2fpga.errors import QapError
-from qap2fpga.files import write_atomically
-from qap2fpga.reading import json_object
+from qap2fpga.system import versions as stamps
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import write_atomically
+from qap2fpga.system.reading import json_object
 from qap2fpga.train import config as configs
 from qap2fpga.train import plan
 from qap2fpga.train.config import RunConfig
@@ -128,7 +128,7 @@ def _failed(path: Path) -> dict[str, str]:
 
 
 def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = dict(stages.versions())
+    found: dict[str, str | None] = dict(stamps.versions())
     for name in PACKAGES:
         try:
             found[name] = version(name)

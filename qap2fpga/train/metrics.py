@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 from sklearn.metrics import auc, roc_curve
 
-from qap2fpga.errors import QapError
+from qap2fpga.system.errors import QapError
 
 SIGNAL_EFFICIENCY = 0.5
 # Points of a ROC curve that a record keeps.

@@ -3,7 +3,8 @@
 
 All parameters lie in one flat vector, and so do their gradients, masks and Adam's moments: a step of training is a
 few operations on whole vectors, a copy of the network is a copy of two tensors. Values and gradients are bit for bit
-those of the same network of Brevitas modules under autograd (`tests/test_train_network.py`), at a quarter of the time.
+those of the same network of Brevitas modules under autograd (`tests/unit/train/test_network.py`), at a quarter of the
+time.
 
 Inputs come quantized: the input quantizer is constant, so the data pass it once, before the training.
 """

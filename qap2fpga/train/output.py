@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.errors import QapError
-from qap2fpga.files import write_atomically
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import write_atomically
 from qap2fpga.train.config import FLOAT_BITS, RunConfig, check
 from qap2fpga.train.data import find
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.errors import QapError, nearest
-from qap2fpga.reading import shown
+from qap2fpga.system.errors import QapError, nearest
+from qap2fpga.system.reading import shown
 from qap2fpga.train import config as configs
 from qap2fpga.train.config import RunConfig
 from qap2fpga.train.data import find

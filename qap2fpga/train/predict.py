@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.errors import ConstantNetwork, QapError
-from qap2fpga.files import write_atomically
+from qap2fpga.system.errors import ConstantNetwork, QapError
+from qap2fpga.system.files import write_atomically
 from qap2fpga.train.runner import Say, train_run
 
 # Its size and its clock do not bind: what is compared is the network.
@@ -22,11 +22,11 @@ def predict_luts(model: Path) -> float:
     scales count too. A network that pruning made a constant takes none. Raises `QapError` for one that cannot be
     lowered or is too large to unroll.
     """
-    from qap2fpga import board as boards
     from qap2fpga.backends.rtl.options import RtlOptions
-    from qap2fpga.checkpoint.widths import Widths
-    from qap2fpga.lower.prepare import Source, prepare
-    from qap2fpga.predict.estimate import estimate
+    from qap2fpga.estimate.estimate import estimate
+    from qap2fpga.frontend.checkpoint.widths import Widths
+    from qap2fpga.frontend.prepare import Source, prepare
+    from qap2fpga.hw import boards
 
     try:
         network = prepare(Source(model, Widths(), compare=False), lambda line: None).network

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qap2fpga.data import power_of_two_scale
-from qap2fpga.errors import QapError
-from qap2fpga.files import write_atomically
+from qap2fpga.frontend.data import power_of_two_scale
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import write_atomically
 from qap2fpga.train.config import RunConfig
 from qap2fpga.train.convert import quantize_inputs
 from qap2fpga.train.data import Dataset, Part, Scaler, Split, load, randomize, split

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qap2fpga.lower import bops
+from qap2fpga.ir import bops
 from qap2fpga.train import metrics
 from qap2fpga.train.config import DataConfig, RunConfig, to_dict
 from qap2fpga.train.convert import zeros
@@ -121,7 +121,7 @@ def over_batches(logits: Tensor, rows: int) -> Tensor:
 
 
 def count_bops(network: Network) -> dict[str, float]:
-    """Bit operations in three variants, see `qap2fpga.lower.bops.Bops`; a float network counts 32 bits."""
+    """Bit operations in three variants, see `qap2fpga.ir.bops.Bops`; a float network counts 32 bits."""
     shape, gone, counts = network.shape, zeros(network), []
     entering = (shape.input_bits or FLOAT_BITS, *(shape.activation_bits or (FLOAT_BITS,) * (shape.layers - 1)))
     for index, (layer, values) in enumerate(zip(network.layers, gone.values(), strict=True)):

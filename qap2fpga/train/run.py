@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qap2fpga.checkpoint import file as checkpoint
+from qap2fpga.frontend.checkpoint import model_file as checkpoint
 from qap2fpga.train import loss, record
 from qap2fpga.train.config import RunConfig, check
 from qap2fpga.train.convert import float_state, to_model

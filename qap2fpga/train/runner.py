@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.errors import QapError
-from qap2fpga.files import cannot_write, write_atomically
-from qap2fpga.reading import json_object
-from qap2fpga.stages import program_digest
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import cannot_write, write_atomically
+from qap2fpga.system.reading import json_object
+from qap2fpga.system.versions import program_digest
 
 Say = Callable[[str], None]
 # A job's work: settings, folder and say in, something small and JSON-like out.

@@ -17,11 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.errors import QapError
-from qap2fpga.files import write_atomically
-from qap2fpga.pareto import front
-from qap2fpga.quiet import quiet
-from qap2fpga.reading import json_object
+from qap2fpga.report.pareto import front
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import write_atomically
+from qap2fpga.system.quiet import quiet
+from qap2fpga.system.reading import json_object
 from qap2fpga.train.manifest import FAILED, FINISHED, RUNNING, WAITING, read_record, run_folder, settings
 from qap2fpga.train.plan import OBJECTIVES, Parameter, Search
 from qap2fpga.train.predict import train_and_predict

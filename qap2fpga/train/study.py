@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from qap2fpga.errors import QapError
+from qap2fpga.system.errors import QapError
 from qap2fpga.train import plan
 from qap2fpga.train.manifest import FAILED, FINISHED, WAITING, Manifest, read_record, run_folder, settings
 from qap2fpga.train.predict import train_and_predict

@@ -10,7 +10,7 @@ import time
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from qap2fpga.terminal import Terminal
+from qap2fpga.system.terminal import Terminal
 
 
 class Watch:

@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NoReturn
 
-from qap2fpga.errors import QapError
+from qap2fpga.system.errors import QapError
 from tests.fuzz.readers import Reader, case, quietly, readers
 
 LIMIT_S = 60

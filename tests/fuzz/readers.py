@@ -82,7 +82,7 @@ def _damaged(random: Random, name: str, data: bytes) -> tuple[bytes, str]:
 
 
 def _board(folder: Path) -> object:
-    from qap2fpga import board
+    from qap2fpga.hw import boards as board
 
     return board.load(str(folder / "mine.yaml"))
 
@@ -124,7 +124,7 @@ def _study(folder: Path) -> object:
 @cache
 def _plan() -> Any:
     from qap2fpga.backends.finn.plan import plan
-    from qap2fpga.network import IntegerNetwork
+    from qap2fpga.ir.network import IntegerNetwork
 
     return plan(IntegerNetwork.load(ROOT / "docker" / "network.npz"), last_thresholds=False)
 
@@ -162,7 +162,7 @@ LABELS = np.arange(12) % 3
 
 
 def _recorded(folder: Path) -> object:
-    from qap2fpga import data
+    from qap2fpga.frontend import data
 
     (path,) = folder.iterdir()
     return data.load(path, 5)
@@ -227,7 +227,7 @@ def _console() -> Any:
 
 @cache
 def _reports() -> list[Files]:
-    from tests.test_report import finished
+    from tests.unit.report.test_report import finished
 
     found = finished()
     more = {
@@ -255,7 +255,7 @@ def _report(folder: Path) -> object:
 def _studies() -> list[Files]:
     import tempfile
 
-    from tests import studies
+    from tests.support import studies
 
     with tempfile.TemporaryDirectory() as place:
         folder = studies.write(Path(place), [studies.configure()], [studies.configure(bits=4)])
@@ -263,8 +263,8 @@ def _studies() -> list[Files]:
 
 
 def _study_report(folder: Path) -> object:
-    from qap2fpga.errors import QapError
     from qap2fpga.report import gather, rows, table
+    from qap2fpga.system.errors import QapError
     from qap2fpga.train.figures import records
 
     with suppress(QapError):  # the other command reads it by itself
@@ -279,9 +279,9 @@ def _study_report(folder: Path) -> object:
 
 @cache
 def _builds() -> list[Files]:
-    from qap2fpga import board as boards
-    from qap2fpga.network import IntegerNetwork
-    from tests.vendor import hls_project
+    from qap2fpga.hw import boards
+    from qap2fpga.ir.network import IntegerNetwork
+    from tests.support.vendor import hls_project
 
     network = (ROOT / "docker" / "network.npz").read_bytes()
     inputs = IntegerNetwork.load(ROOT / "docker" / "network.npz").inputs
@@ -297,9 +297,9 @@ def _builds() -> list[Files]:
 
 
 def _build(folder: Path) -> object:
-    from qap2fpga import csim
-    from qap2fpga.progress import Progress
-    from qap2fpga.stages import BuildFolder
+    from qap2fpga.build import csim
+    from qap2fpga.build.folder import BuildFolder
+    from qap2fpga.system.progress import Progress
 
     BuildFolder(folder, Progress(quiet=True)).result("generate", "k")
     return csim.load(folder)
@@ -310,8 +310,8 @@ def _build(folder: Path) -> object:
 
 @cache
 def _models() -> list[Files]:
-    from tests.command import save
-    from tests.networks import random_model
+    from tests.support.command import save
+    from tests.support.networks import random_model
 
     models = random_model(1), random_model(2, last_batch_norm=True)
     return [{"net.pt": _saved(partial(save, model=model))} for model in models]
@@ -383,8 +383,8 @@ def _tensor(random: Random, tensor: Any) -> tuple[Any, str]:
 
 def _checkpoint(name: str) -> Callable[[Path], object]:
     def read(folder: Path) -> object:
-        from qap2fpga.checkpoint import file as checkpoint
-        from qap2fpga.checkpoint.widths import Widths
+        from qap2fpga.frontend.checkpoint import model_file as checkpoint
+        from qap2fpga.frontend.checkpoint.widths import Widths
 
         return checkpoint.read(folder / name, Widths((4,), (4,), 4) if name.endswith(".pth") else Widths())
 
@@ -393,7 +393,7 @@ def _checkpoint(name: str) -> Callable[[Path], object]:
 
 @cache
 def _graphs() -> list[Files]:
-    from tests.networks import qonnx_graph, random_model
+    from tests.support.networks import qonnx_graph, random_model
 
     return [{"net.onnx": qonnx_graph(random_model(seed)).model.SerializeToString()} for seed in (1, 2)]
 
@@ -437,8 +437,8 @@ def _graph(random: Random, data: bytes) -> tuple[bytes, str]:
 
 
 def _lower(folder: Path) -> object:
-    from qap2fpga.lower import export
-    from qap2fpga.lower.graph import read
+    from qap2fpga.frontend import export
+    from qap2fpga.frontend.graph import read
 
     return read(export.load(folder / "net.onnx"))
 

@@ -19,11 +19,11 @@ from qap2fpga.backends.finn.nodes import nodes
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.plan import deep_pipeline
 from qap2fpga.backends.finn.tail import Tail, tail
-from qap2fpga.board import Board
-from qap2fpga.design import Design, Expectation, Stream
-from qap2fpga.files import write_atomically
-from qap2fpga.network import IntegerNetwork
-from qap2fpga.quiet import quiet
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import Design, Expectation, Stream
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.system.files import write_atomically
+from qap2fpga.system.quiet import quiet
 
 Progress = Callable[[str], None]
 

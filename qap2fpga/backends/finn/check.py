@@ -11,9 +11,9 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.custom_op.registry import getCustomOp
 
-from qap2fpga.errors import CheckFailed
-from qap2fpga.network import IntegerNetwork, Step
-from qap2fpga.quiet import quiet
+from qap2fpga.ir.network import IntegerNetwork, Step
+from qap2fpga.system.errors import CheckFailed
+from qap2fpga.system.quiet import quiet
 
 # Attributes of FINN's nodes that hold a tensor's shape, so also the number of vectors.
 SHAPES = ("inShape", "outShape", "folded_shape", "normal_shape")

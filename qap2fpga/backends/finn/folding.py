@@ -15,10 +15,10 @@ from qap2fpga.backends.finn import estimate
 from qap2fpga.backends.finn.padding import divisors
 from qap2fpga.backends.finn.plan import Plan
 from qap2fpga.backends.finn.tail import tail
-from qap2fpga.board import Board
-from qap2fpga.design import Resources
-from qap2fpga.errors import QapError, nearest
-from qap2fpga.network import IntegerNetwork, width
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import Resources
+from qap2fpga.ir.network import IntegerNetwork, width
+from qap2fpga.system.errors import QapError, nearest
 
 KINDS = ("lut", "ff", "dsp", "bram18")
 # A folding.json may pad a layer to so many times its neurons.

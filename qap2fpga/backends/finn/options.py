@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qap2fpga.errors import QapError
-from qap2fpga.request import check_output_kind
+from qap2fpga.ir.outputs import check_output_kind
+from qap2fpga.system.errors import QapError
 
 
 @dataclass(frozen=True)

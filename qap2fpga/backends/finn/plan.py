@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.backends import BACKENDS
-from qap2fpga.board import Board
-from qap2fpga.errors import QapError
-from qap2fpga.network import DenseLayer, IntegerNetwork, Logits, Step, width
+from qap2fpga.hw.boards import Board
+from qap2fpga.ir.network import DenseLayer, IntegerNetwork, Logits, Step, width
+from qap2fpga.system.errors import QapError
 
 MAX_ACTIVATION_BITS = 8
 # FINN and QONNX carry every integer in a float32 while they transform and execute.

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from qap2fpga.errors import QapError
-from qap2fpga.quiet import quiet
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.quiet import quiet
 
 # The patches of the copied sources, and the reading of FINN's graphs, were tested with exactly these.
 TESTED = ("1.6.1",)

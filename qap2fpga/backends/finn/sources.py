@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qap2fpga.backends.finn.session import TESTED, rtllib
-from qap2fpga.errors import QapError
-from qap2fpga.files import shipped, write_atomically
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import shipped, write_atomically
 
 # The library's files that a node needs, packages and leaves first. Left out: axilite.sv (nothing is written at
 # run time), mvu_vvu_8sx9_dsp58.sv (Versal), fifo_gauge.sv (a model for simulation).

@@ -35,8 +35,8 @@ from qonnx.transformation.infer_shapes import InferShapes
 from qap2fpga.backends.finn import graph
 from qap2fpga.backends.finn.estimate import THRESHOLD_BLOCK_RAM_DEPTH
 from qap2fpga.backends.finn.plan import Plan, deep_pipeline, elsewhere
-from qap2fpga.board import Board
-from qap2fpga.errors import QapError
+from qap2fpga.hw.boards import Board
+from qap2fpga.system.errors import QapError
 
 MVAU = "MVAU_rtl"
 THRESHOLDING = "Thresholding_rtl"

@@ -13,7 +13,7 @@ from qap2fpga.backends.finn.estimate import WEIGHT_BLOCK_RAM_DEPTH
 from qap2fpga.backends.finn.sources import Sources
 from qap2fpga.backends.finn.steps import FIFO, MVAU, THRESHOLDING
 from qap2fpga.backends.finn.tail import Tail
-from qap2fpga.design import Probe
+from qap2fpga.hw.design import Probe
 
 TOP = "finn_design"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qap2fpga.network import IntegerNetwork, Logits, width
+from qap2fpga.ir.network import IntegerNetwork, Logits, width
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from qap2fpga import tools
 from qap2fpga.backends.hls4ml import counts, limits, workarounds
 from qap2fpga.backends.hls4ml.options import UNROLLED, Hls4mlOptions
 from qap2fpga.backends.hls4ml.project import HlsProject
-from qap2fpga.board import Board
-from qap2fpga.design import Expectation
-from qap2fpga.files import write_atomically
-from qap2fpga.lower import formcost
-from qap2fpga.lower import relax as relaxing
-from qap2fpga.lower.relax import Relaxed
-from qap2fpga.network import IntegerNetwork, width
-from qap2fpga.quiet import quiet
-from qap2fpga.simulate import reference
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import Expectation
+from qap2fpga.ir import outputs as reference
+from qap2fpga.ir.network import IntegerNetwork, width
+from qap2fpga.requant import formcost
+from qap2fpga.requant import relax as relaxing
+from qap2fpga.requant.relax import Relaxed
+from qap2fpga.system import programs as tools
+from qap2fpga.system.files import write_atomically
+from qap2fpga.system.quiet import quiet
 
 Progress = Callable[[str], None]
 # Vectors for the project's own testbench, which the HLS tool's simulations run.

@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 
 from qap2fpga.backends.hls4ml import wide
-from qap2fpga.errors import QapError
-from qap2fpga.lower import formcost
-from qap2fpga.lower.forms import Constant, Form, Piecewise, Search, Table, Target
-from qap2fpga.lower.requantize import MANY, cheapest
-from qap2fpga.network import DenseLayer, Logits, Ranges, Step, width
+from qap2fpga.ir.network import DenseLayer, Logits, Ranges, Step, width
+from qap2fpga.requant import formcost
+from qap2fpga.requant.forms import Constant, Form, Piecewise, Search, Table, Target
+from qap2fpga.requant.requantize import MANY, cheapest
+from qap2fpga.system.errors import QapError
 
 HEAD = """struct {name} {{
     template <class data_T, class res_T> static void apply(data_T data[{inputs}], res_T res[{outputs}]) {{

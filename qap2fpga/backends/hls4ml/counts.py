@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qap2fpga.backends.hls4ml.options import DISTRIBUTED, LATENCY, UNROLLED
-from qap2fpga.network import DenseLayer, IntegerNetwork
+from qap2fpga.ir.network import DenseLayer, IntegerNetwork
 
 HOW = {
     LATENCY: "entries other than 0 in the weights header; the HLS tool drops products with the constant 0",

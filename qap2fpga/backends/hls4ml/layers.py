@@ -13,7 +13,7 @@ from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.attributes import Attribute
 from hls4ml.model.layers import Layer, register_layer
 
-from qap2fpga.files import shipped
+from qap2fpga.system.files import shipped
 
 BACKEND = "Vitis"
 HEADER = "qap_requantize.h"

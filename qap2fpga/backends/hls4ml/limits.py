@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from qap2fpga.backends.hls4ml.options import Hls4mlOptions
-from qap2fpga.errors import QapError
-from qap2fpga.network import IntegerNetwork
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.system.errors import QapError
 
 # Multiplications that are there at the same time. The jet network of the paper has 4256 before pruning; HLS tools
 # take hours, or give up, at several times that, and the largest board shipped here is full below this.

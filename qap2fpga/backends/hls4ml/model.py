@@ -13,8 +13,8 @@ import numpy as np
 from qap2fpga.backends.hls4ml import code, layers, workarounds
 from qap2fpga.backends.hls4ml.options import LATENCY, Hls4mlOptions
 from qap2fpga.backends.hls4ml.project import Array, Trace
-from qap2fpga.board import Board
-from qap2fpga.network import IntegerNetwork, Logits, Step, width
+from qap2fpga.hw.boards import Board
+from qap2fpga.ir.network import IntegerNetwork, Logits, Step, width
 
 TOP = "qap2fpga"
 INPUT = "features"

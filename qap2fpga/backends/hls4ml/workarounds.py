@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from qap2fpga.backends.hls4ml.options import DISTRIBUTED, LATENCY, UNROLLED
-from qap2fpga.errors import QapError
+from qap2fpga.system.errors import QapError
 
 TESTED = ("1.3.0",)
 TESTED_DA4ML = ("0.5.2",)

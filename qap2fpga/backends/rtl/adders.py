@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qap2fpga.errors import CheckFailed
 from qap2fpga.exact import integers as exact
+from qap2fpga.system.errors import CheckFailed
 
 # What is named where integers are too wide.
 GRAPH = "an adder graph"

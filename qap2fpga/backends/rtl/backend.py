@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from qap2fpga import names
 from qap2fpga.backends.rtl import adders, layer, solver, tail
 from qap2fpga.backends.rtl import estimate as estimates
 from qap2fpga.backends.rtl.circuit import Delays
@@ -20,15 +19,16 @@ from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.backends.rtl.reading import readings
 from qap2fpga.backends.rtl.top import TOP, probes, top
-from qap2fpga.board import Board
-from qap2fpga.design import Design, Expectation, Stream
-from qap2fpga.files import write_atomically
-from qap2fpga.lower import formcost
-from qap2fpga.lower import relax as relaxing
-from qap2fpga.lower.forms import Form, Target
-from qap2fpga.lower.relax import Relaxed
-from qap2fpga.lower.requantize import cheapest
-from qap2fpga.network import DenseLayer, IntegerNetwork, Ranges, Step, width
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import Design, Expectation, Stream
+from qap2fpga.ir.network import DenseLayer, IntegerNetwork, Ranges, Step, width
+from qap2fpga.requant import formcost
+from qap2fpga.requant import relax as relaxing
+from qap2fpga.requant.forms import Form, Target
+from qap2fpga.requant.relax import Relaxed
+from qap2fpga.requant.requantize import cheapest
+from qap2fpga.system import names
+from qap2fpga.system.files import write_atomically
 
 Progress = Callable[[str], None]
 

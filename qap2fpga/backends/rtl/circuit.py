@@ -12,10 +12,20 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from qap2fpga.backends.rtl.netlist.cells import AtLeast, Cell, Complement, Input, Netlist, Register, Sum, Table, Wiring
+from qap2fpga.backends.rtl.netlist.cells import (
+    AtLeast,
+    Cell,
+    Complement,
+    Input,
+    Netlist,
+    Register,
+    Sum,
+    Table,
+    Wiring,
+)
 from qap2fpga.backends.rtl.netlist.verify import verify
 from qap2fpga.backends.rtl.netlist.wiring import Concat, Net, Vector, Wire, extended, shifted, sliced
-from qap2fpga.network import width
+from qap2fpga.ir.network import width
 
 
 @dataclass(frozen=True)

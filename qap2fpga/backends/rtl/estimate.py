@@ -14,12 +14,12 @@ from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.count import expected
 from qap2fpga.backends.rtl.options import RtlOptions
-from qap2fpga.board import FAMILIES, Board
-from qap2fpga.errors import QapError
-from qap2fpga.files import shipped
-from qap2fpga.lower import formcost
-from qap2fpga.lower.forms import Form, Target
-from qap2fpga.network import IntegerNetwork, width
+from qap2fpga.hw.boards import FAMILIES, Board
+from qap2fpga.ir.network import IntegerNetwork, width
+from qap2fpga.requant import formcost
+from qap2fpga.requant.forms import Form, Target
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import shipped
 
 # Above this many LUTs a design is not unrolled at all: Yosys would take hours.
 MOST_LUTS = 250_000

@@ -13,8 +13,8 @@ from qap2fpga.backends.rtl.circuit import Circuit, Delays
 from qap2fpga.backends.rtl.netlist import verilog
 from qap2fpga.backends.rtl.netlist.cells import Complement, Netlist
 from qap2fpga.backends.rtl.netlist.wiring import Concat, Constant, Wire, extended, sliced, zeros
-from qap2fpga.lower.forms import Form, Target
-from qap2fpga.network import DenseLayer, Logits, Step, width
+from qap2fpga.ir.network import DenseLayer, Logits, Step, width
+from qap2fpga.requant.forms import Form, Target
 
 ZERO = Constant(0, 1, "b")
 # With more results than these the outputs' own line is taken, and no cheaper form of their thresholds looked for.

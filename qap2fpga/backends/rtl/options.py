@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qap2fpga.errors import QapError
-from qap2fpga.request import check_output_kind
+from qap2fpga.ir.outputs import check_output_kind
+from qap2fpga.system.errors import QapError
 
 
 @dataclass(frozen=True)

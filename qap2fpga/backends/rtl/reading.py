@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from qap2fpga.backends.rtl import solver
 from qap2fpga.backends.rtl.layer import falls
-from qap2fpga.lower.relax import Reading
-from qap2fpga.network import DenseLayer, Ranges
+from qap2fpga.ir.network import DenseLayer, Ranges
+from qap2fpga.requant.relax import Reading
 
 
 def readings(layer: DenseLayer, reach: Ranges) -> list[Reading]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A channel's form (`lower/forms.py`) as cells."""
+"""A channel's form (`requant/forms.py`) as cells."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from qap2fpga.backends.rtl.circuit import Circuit
 from qap2fpga.backends.rtl.netlist import wiring
 from qap2fpga.backends.rtl.netlist.cells import Compare, Limit, Sum
 from qap2fpga.backends.rtl.netlist.wiring import Concat, Slice, Wire, literal, shifted, sliced
-from qap2fpga.lower.forms import Constant, Form, Piecewise, Search, Table
-from qap2fpga.network import width
+from qap2fpga.ir.network import width
+from qap2fpga.requant.forms import Constant, Form, Piecewise, Search, Table
 
 
 def build(circuit: Circuit, form: Form, x: Wire) -> Wire:

@@ -17,7 +17,7 @@ import numpy as np
 
 from qap2fpga.backends.rtl import signs
 from qap2fpga.backends.rtl.adders import Adder, AdderGraph, Output, pruned
-from qap2fpga.errors import CheckFailed
+from qap2fpga.system.errors import CheckFailed
 
 # alkaid carries weights in float32.
 LARGEST = 1 << 24

@@ -7,8 +7,8 @@ from qap2fpga.backends.rtl.circuit import Circuit, Delays
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.cells import Choose, Compare, Level, Sum
 from qap2fpga.backends.rtl.netlist.wiring import Constant, Wire, extended, literal
-from qap2fpga.network import IntegerNetwork, Step, width
-from qap2fpga.request import IN_SCALE
+from qap2fpga.ir.network import IntegerNetwork, Step, width
+from qap2fpga.ir.outputs import IN_SCALE
 
 
 def build(

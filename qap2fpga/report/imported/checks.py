@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
-from qap2fpga.board import Board
-from qap2fpga.design import Check, Stage
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import Check, Stage
 from qap2fpga.report import show
 from qap2fpga.report.imported.designs import STAGES, ImportedDesign, same_part
 from qap2fpga.report.imported.folder import Found, Skipped
-from qap2fpga.synth.reports.result import Cells, Parsed, total
+from qap2fpga.reports.result import Cells, Parsed, total
 
 RESOURCES = ("lut", "ff", "dsp", "bram18", "uram", "lutram", "carry")
 TIMES = ("target_ns", "period_ns", "wns_ns")

@@ -7,15 +7,15 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
-from qap2fpga import board as boards
-from qap2fpga.board import Board
-from qap2fpga.design import Check, Stage
+from qap2fpga.hw import boards
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import Check, Stage
 from qap2fpga.report import check, csynth
 from qap2fpga.report.content import SCHEMA, Stored
 from qap2fpga.report.imported import checks
 from qap2fpga.report.imported.designs import ImportedDesign, plain_part, same_part
 from qap2fpga.report.imported.folder import Found, Results, Skipped
-from qap2fpga.synth.vendor.result import CLOCK_TOLERANCE_NS
+from qap2fpga.synth.amd.result import CLOCK_TOLERANCE_NS
 
 BACKEND = "imported"
 # A bare device, as 'u55c' or 'vu9p', says neither package nor speed; with them it is longer than this.

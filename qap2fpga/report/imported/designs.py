@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import PurePosixPath
 
-from qap2fpga.design import Stage
+from qap2fpga.hw.design import Stage
 from qap2fpga.report.imported.folder import Found
 
 STAGES = (Stage.ESTIMATE, Stage.HLS, Stage.SYNTHESIS, Stage.ROUTED)

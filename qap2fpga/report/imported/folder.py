@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from qap2fpga.errors import QapError
-from qap2fpga.synth.reports import Parsed, Refused, read
+from qap2fpga.reports import Parsed, Refused, read
+from qap2fpga.system.errors import QapError
 
 SUFFIXES = (".rpt", ".xml", ".json")
 

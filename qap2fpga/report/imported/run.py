@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.board import Board
-from qap2fpga.errors import QapError
-from qap2fpga.files import sha256, write_atomically
+from qap2fpga.hw.boards import Board
 from qap2fpga.report import content, csynth
 from qap2fpga.report.imported.content import collect
 from qap2fpga.report.imported.designs import group
 from qap2fpga.report.imported.folder import read_folder
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import sha256, write_atomically
 
 Imported = tuple[Path, dict[str, Any]]
 
@@ -76,8 +76,8 @@ def _model(path: Path, say: Callable[[str], None]) -> dict[str, Any]:
     if path.suffix not in (".pt", ".onnx"):
         cure = "run qap2fpga build --until model on it, with the options it needs, and give that build folder"
         raise QapError(f"{path} does not describe its network in full", cure)
-    from qap2fpga.checkpoint.widths import Widths
-    from qap2fpga.lower.prepare import Source, prepare
+    from qap2fpga.frontend.checkpoint.widths import Widths
+    from qap2fpga.frontend.prepare import Source, prepare
 
     prepared = prepare(Source(path, Widths()), say)
     facts = {key: value for key, value in prepared.facts.items() if key != "file"}

@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from qap2fpga import tools
-from qap2fpga.errors import QapError
 from qap2fpga.synth.ecp5 import tool
+from qap2fpga.system import programs as tools
+from qap2fpga.system.errors import QapError
 
 TIME_LIMIT_S = 600.0
 

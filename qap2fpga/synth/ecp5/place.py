@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qap2fpga import tools
-from qap2fpga.board import FAMILIES, Board
-from qap2fpga.design import Measurement, Resources, Stage
-from qap2fpga.errors import QapError
-from qap2fpga.files import write_atomically
+from qap2fpga.hw.boards import FAMILIES, Board
+from qap2fpga.hw.design import Measurement, Resources, Stage
 from qap2fpga.synth.ecp5 import tool
 from qap2fpga.synth.ecp5.tool import PLACER, Tool
-from qap2fpga.tools import Ended
+from qap2fpga.system import programs as tools
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import write_atomically
+from qap2fpga.system.programs import Ended
 
 Progress = Callable[[str], None]
 TIME_LIMIT_S = 3600.0

@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qap2fpga import tools
-from qap2fpga.design import Design, Measurement, Resources, Stage
-from qap2fpga.errors import QapError
-from qap2fpga.files import PACKAGE, scratch, write_atomically
+from qap2fpga.hw.design import Design, Measurement, Resources, Stage
 from qap2fpga.synth import yosys
 from qap2fpga.synth.ecp5 import wrapper
 from qap2fpga.synth.yosys import Synthesis
+from qap2fpga.system import programs as tools
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import PACKAGE, scratch, write_atomically
 
 Progress = Callable[[str], None]
 WORKER = Path(__file__).with_name("worker.py")

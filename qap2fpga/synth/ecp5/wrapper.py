@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.design import Design
-from qap2fpga.errors import QapError
-from qap2fpga.files import shipped
-from qap2fpga.simulate import template
+from qap2fpga.hw import template
+from qap2fpga.hw.design import Design
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import shipped
 
 TOP = "ecp5_board"
 BAUD = 115200

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qap2fpga.errors import QapError
-from qap2fpga.files import PACKAGE
-from qap2fpga.reading import is_file, line
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import PACKAGE
+from qap2fpga.system.reading import is_file, line
 from qap2fpga.train.config import DataConfig
 from qap2fpga.train.data import arrays, openml, tables
 from qap2fpga.train.data.rows import Dataset, Part, select

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qap2fpga import arrays
-from qap2fpga.arrays import Arrays
-from qap2fpga.errors import QapError
-from qap2fpga.files import sha256
-from qap2fpga.reading import line
+from qap2fpga.system import arrays
+from qap2fpga.system.arrays import Arrays
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import sha256
+from qap2fpga.system.reading import line
 from qap2fpga.train.data.rows import Dataset, Part, checked, labels, numbers
 
 LAYOUT = "give an npz with X (rows, features) of floats, y (rows,) of integers, and maybe features and classes"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from qap2fpga.errors import QapError
+from qap2fpga.system.errors import QapError
 from qap2fpga.train.data.rows import Dataset
 from qap2fpga.train.data.tables import from_columns
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qap2fpga.errors import QapError, nearest
+from qap2fpga.system.errors import QapError, nearest
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qap2fpga.errors import QapError
+from qap2fpga.system.errors import QapError
 from qap2fpga.train.data.rows import Dataset, Part
 
 SPLIT_SEED = 2021

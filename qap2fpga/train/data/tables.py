@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qap2fpga import arrays
-from qap2fpga.errors import QapError, nearest
-from qap2fpga.files import sha256
-from qap2fpga.reading import MIB, line, size
+from qap2fpga.system import arrays
+from qap2fpga.system.errors import QapError, nearest
+from qap2fpga.system.files import sha256
+from qap2fpga.system.reading import MIB, line, size
 from qap2fpga.train.data.arrays import from_arrays
 from qap2fpga.train.data.rows import Dataset, Part, checked, numbers
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qap2fpga.files import write_atomically
+from qap2fpga.system.files import write_atomically
 
 if TYPE_CHECKING:
     from qap2fpga.train.figures.records import Study

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from qap2fpga.names import cell
+from qap2fpga.system.names import cell
 from qap2fpga.train.figures.records import Run, Step
 
 COLUMNS = ("panel", "curve", "x_quantity", "x", "y_quantity", "y", "y_error", "sparsity", "runs")

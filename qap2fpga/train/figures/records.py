@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.errors import QapError
-from qap2fpga.reading import is_file, json_object
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.reading import is_file, json_object
 from qap2fpga.train import config as configuration
 from qap2fpga.train.config import RunConfig
 

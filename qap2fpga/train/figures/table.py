@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from statistics import fmean
 
-from qap2fpga.names import cell
+from qap2fpga.system.names import cell
 from qap2fpga.train.config import FLOAT_BITS
 from qap2fpga.train.figures.chart import mean
 from qap2fpga.train.figures.records import Run, Step, Study

@@ -29,7 +29,7 @@ from qap2fpga.backends.rtl.netlist.cells import (
     Wiring,
 )
 from qap2fpga.backends.rtl.netlist.wiring import Concat, Constant, Copies, Net, Slice, Vector, Wire
-from qap2fpga.errors import CheckFailed
+from qap2fpga.system.errors import CheckFailed
 
 # Patterns, and what is added up to them, stay in int64 up to so many bits; wider ones are Python's integers.
 NATIVE = 61

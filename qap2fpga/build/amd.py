@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AMD's tools on what was made."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from qap2fpga import backends
+from qap2fpga.build import stored
+from qap2fpga.build.request import Request
+from qap2fpga.build.stored import Say, Stored
+from qap2fpga.hw.boards import ECP5
+from qap2fpga.synth.amd.steps import Plan
+
+
+def plan(request: Request, made: Stored, *, installed: bool = True) -> Plan | None:
+    """What AMD's tools are to do with the design or project, written to the folder `vendor`; None: nothing.
+
+    Without a wish of the user's these are the usual steps, of tools that are there if `installed`.
+    """
+    from qap2fpga.synth import amd as vendor
+
+    hls, found = backends.get(made["backend"]).stand_in != "", vendor.find()
+    steps = () if request.board.family == ECP5 else request.vendor
+    if steps is None:
+        kinds = {kind for kind in vendor.Kind if found.of(kind) is not None or not installed}
+        steps = vendor.usual_steps(kinds, hls=hls)
+    if not steps:
+        return None
+    design = stored.project(made, request.output) if hls else stored.design(made, request.output)
+    board = replace(request.board, clock_ns=made["design"]["details"].get("clock_ns") or request.board.clock_ns)
+    return vendor.plan(design, board, request.output / "vendor", found, steps=steps)
+
+
+def run(plan: Plan, output: Path, say: Say) -> list[Stored]:
+    """What each step of AMD's tools found. A bitstream goes beside its driver."""
+    from qap2fpga.synth import amd as vendor
+
+    say(vendor.CAVEAT)
+    found = vendor.run(plan, progress=say)
+    for name in overlay(plan):
+        shutil.copyfile(plan.folder / "overlay" / Path(name).name, output / name)
+    return [asdict(one) for one in found]
+
+
+def overlay(plan: Plan) -> tuple[str, ...]:
+    """What the plan's bitstream leaves beside the driver, relative to the build's folder."""
+    made = any(step.name == "bitstream" for step in plan.steps)
+    return ("driver/network.bit", "driver/network.hwh") if made else ()

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C simulation of a finished hls4ml build, again and alone: needs numpy and a compiler, neither torch nor a board.
+
+For another machine than the one that generated the project, above all the container of `docker/csim`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qap2fpga.backends.hls4ml.project import HlsProject
+from qap2fpga.build import folder as stages
+from qap2fpga.build import stored
+from qap2fpga.hw.boards import Board
+from qap2fpga.ir.comparison import Simulation
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.synth import amd as vendor
+from qap2fpga.synth.amd.tool import INSTALLED
+from qap2fpga.system.codec import tree
+from qap2fpga.system.errors import QapError, nearest
+from qap2fpga.system.progress import Progress
+from qap2fpga.system.reading import shown
+from qap2fpga.verify import csim
+
+VITIS, GXX = "vitis", "g++"
+TOOLS = (VITIS, GXX)
+# Inside the build's folder, beside what the build itself left.
+FOLDER = "csim-again"
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a build of the hls4ml backend left of the stage `generate`."""
+
+    folder: Path
+    project: HlsProject
+    board: Board
+    network: IntegerNetwork
+    vectors: np.ndarray
+
+
+def simulate(folder: Path, tool: str | None, progress: Progress) -> Simulation:
+    """Compare the C++ of the build in `folder` with its integer network: with Vitis HLS, else with g++.
+
+    `tool` is one of `TOOLS`; None takes Vitis HLS where it is installed. g++ compares every layer on all vectors of the
+    build; Vitis HLS, with its own types, the outputs on those of the project's testbench. Raises `QapError` for a tool
+    that is absent or fails, `CheckFailed` or `Mismatch` where C++ and network differ.
+    """
+    if tool not in (None, *TOOLS):
+        raise QapError(f"unknown tool '{tool}'", nearest(str(tool), TOOLS))
+    build = load(folder)
+    found = vendor.Tools() if tool == GXX else vendor.find()
+    if tool == VITIS and found.hls is None:
+        raise QapError(
+            vendor.absent(vendor.Kind.HLS).rstrip("."),
+            f"in a container, mount the host's: -v $XILINX:{INSTALLED}:ro; or --tool g++, which needs none",
+        )
+    with stages.BuildFolder(folder, progress):
+        if found.hls is not None:
+            with progress.stage(f"C simulation with {found.hls.title}, {found.hls.path}") as say:
+                planned = vendor.plan(build.project, build.board, folder / FOLDER / VITIS, found, steps=("csim",))
+                (result,) = vendor.run(planned, progress=say)
+            assert result.simulation is not None, "csim gives one"
+            return result.simulation
+        why = "as asked" if tool == GXX else "since Vitis HLS is absent"
+        with progress.stage(f"C simulation with g++ and the open ap_types, {why}") as say:
+            return csim.simulate(build.project, build.network, build.vectors, folder / FOLDER / GXX, progress=say)
+
+
+def load(folder: Path) -> Build:
+    """The build in `folder`. Raises `QapError` if it is not one, or not of the hls4ml backend."""
+    cure = "qap2fpga build MODEL --board BOARD --backend hls4ml --until generate"
+    made = stages.stored(folder, "generate", cure)
+    if not isinstance(made, dict) or made.get("backend") != "hls4ml":
+        by = made.get("backend") if isinstance(made, dict) else None
+        raise QapError(f"{folder} is a build of the backend {shown(by)}, which leaves no C++", cure)
+    project = stored.project(made, folder)
+    name = made.get("network")
+    if name not in ("network.npz", stored.RELAXED):
+        raise QapError(f"{folder}: what stage 'generate' stored names the network {shown(name)}", cure)
+    network = IntegerNetwork.load(folder / name)
+    board: Board = tree(Board, made.get("board"), "board", f"{folder}: generate")
+    return Build(folder, project, board, network, stored.all_vectors(stored.vectors(folder, network)))

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network, and hardware or C++ made of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from qap2fpga import backends
+from qap2fpga.backends.hls4ml.project import HlsProject
+from qap2fpga.build import stored
+from qap2fpga.build.request import Request
+from qap2fpga.build.stored import RELAXED, Say, Stored
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import Design
+from qap2fpga.ir import outputs as reference
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.report import interface
+from qap2fpga.system.arrays import save_npz
+
+MODEL_FILES = ("model.qonnx.onnx", "network.lowered.npz", "network.npz", "vectors.npz")
+
+
+def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
+    """From the model file to the integer network and the vectors, compared with torch and qonnx."""
+    from qap2fpga.frontend import export
+    from qap2fpga.frontend.prepare import Source, prepare
+
+    source = Source(
+        request.model, request.widths, request.data, request.input_range, request.classes,
+        output_kind=request.output_kind,
+    )  # fmt: skip
+    prepared = prepare(source, say)
+    forget("model")
+    export.write(prepared.qonnx, request.output / "model.qonnx.onnx")
+    prepared.lowered.save(request.output / "network.lowered.npz")
+    prepared.network.save(request.output / "network.npz")
+    arrays = {"recorded": prepared.recorded[:1000], "random": prepared.random, "extreme": prepared.extreme}
+    if prepared.labels is not None:
+        arrays["labels"] = prepared.labels[:1000]
+    if prepared.first_input is not None:
+        arrays["first_input"] = prepared.first_input
+    save_npz(request.output / "vectors.npz", arrays)
+    return {"facts": prepared.facts, "simulations": [asdict(one) for one in prepared.simulations]}
+
+
+def relax(request: Request, say: Say) -> Stored:
+    """A network whose requantizers are cheaper and differ by the steps allowed: from here on the reference.
+
+    The exact one stays beside it; what changed, and the accuracy of both, is returned.
+    """
+    network, arrays = stored.exact(request.output)
+    relaxed = backends.get(request.backend).load().relax(network, request.tolerance)
+    relaxed.network.save(request.output / RELAXED)
+    found = relaxed.facts(arrays["recorded"], arrays.get("labels"))
+    changed = sum(layer["changed"] for layer in found["layers"])
+    say(f"{changed} requantizers differ by {request.tolerance} steps at most")
+    return dict(found)
+
+
+def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
+    """What `backend` makes of the network, in the build's folder of that name: a `Design` or an `HlsProject`."""
+    network, arrays = stored.load(request)
+    folder = request.output / backend
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        vectors = np.concatenate([arrays["recorded"], arrays["random"]])
+        made = backends.get(backend).load().generate(network, request.board, folder, options, vectors, say)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    kind = request.output_kind
+    driver = _driver(request, made, network, arrays) if backend == request.backend else None
+    return {
+        "backend": backend,
+        "board": asdict(request.board),
+        "network": stored.network_file(request),
+        "driver": driver,
+        "design": asdict(made) | {"folder": str(made.folder.resolve().relative_to(request.output.resolve()))},
+        "predicted": predicted(made, network, request.board) if isinstance(made, Design) else None,
+        "csynth": _csynth(made, request, network, options) if isinstance(made, HlsProject) else None,
+        "interface": interface.describe(made, network, kind, arrays),
+        "output_kind": kind,
+        "accuracy": _accuracy(network, kind, arrays),
+    }
+
+
+def _driver(
+    request: Request, made: Design | HlsProject, network: IntegerNetwork, arrays: dict[str, np.ndarray]
+) -> list[str] | None:
+    """The files of the folder `driver/`; None, and no folder, for a board without a processor."""
+    from qap2fpga.driver import files
+    from qap2fpga.synth.amd import system
+
+    folder = request.output / files.FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    if not system.has_processor(request.board):
+        return None
+    vectors = arrays["recorded"] if len(arrays["recorded"]) else arrays["random"]
+    files.write(made, network, request.output_kind, request.board, request.model.stem, vectors, folder)
+    return sorted(path.name for path in folder.iterdir())
+
+
+def predicted(design: Design, network: IntegerNetwork, board: Board) -> Stored:
+    """The design's resources by name, whether they are calibrated, and if so, what is predicted of every node."""
+    from qap2fpga.estimate.calibration import layer_sizes
+    from qap2fpga.estimate.estimate import calibrated, predict
+
+    nodes, total = design.details["nodes"], design.details["estimate"]
+    made = predict(design.backend, nodes, total, layer_sizes(network), board.family)
+    known = calibrated(design.backend, board.family)
+    found: Stored = {"calibrated": known is not None, "intervals": {name: asdict(one) for name, one in made.items()}}
+    if known is None:
+        return {**found, "lut_per_bop": None}
+    return {
+        **found,
+        "lut_per_bop": known.values["lut_per_bop"],
+        "total": {**total, **{name: round(one.value) for name, one in made.items()}},
+        "parts": {
+            node["name"]: node["estimate"]
+            | {name: round(known.of_node(name, node)) for name in known.values["resources"]}
+            for node in nodes
+        },
+    }
+
+
+def _csynth(project: HlsProject, request: Request, network: IntegerNetwork, options: Any) -> Stored:
+    """What C synthesis is expected to state of a project, layer by layer, each with the word that its reports name the
+    layer by."""
+    from qap2fpga.estimate import vendor
+
+    expected = backends.get(project.backend).load().expect(network, request.board, options)
+    found = vendor.values(vendor.predict(expected.nodes, request.board.family, project.clock_ns))
+    configs = project.details["configs"]
+    layers = [{**one, "config": config} for one, config in zip(found["layers"], configs, strict=True)]
+    return {**found, "layers": layers, "top": project.top, "part": project.part, "clock_ns": project.clock_ns}
+
+
+def _accuracy(network: IntegerNetwork, kind: str, arrays: dict[str, np.ndarray]) -> Stored | None:
+    """Accuracy on the recorded vectors, from what leaves the chip; the simulation compares that with this."""
+    labels = arrays.get("labels")
+    if labels is None or network.outputs == 1 or kind == "values" or not len(labels):
+        return None
+    found = reference.classes(kind, reference.outputs(network, kind, arrays["recorded"]))
+    return {"output": kind, "rows": len(labels), "value": float((found == labels).mean())}

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Synthesis, and on an ECP5 also place and route, and a bitstream."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from qap2fpga.build import stored
+from qap2fpga.build.request import Request
+from qap2fpga.build.stored import Say, Stored
+from qap2fpga.hw.boards import HOLD_HIGH, Board
+from qap2fpga.hw.design import Design
+
+CONFIG, BITSTREAM = "route/board.config", "route/board.bit"
+
+
+def synthesize(request: Request, made: Stored, say: Say) -> Stored:
+    """The design mapped by Yosys to the board's cells."""
+    from qap2fpga.synth import mapping
+
+    design = stored.design(made, request.output)
+    mapped = mapping.map_design(design, request.board, request.output / "synthesize", threads=2, progress=say)
+    return {
+        "measurement": asdict(mapping.measurement(mapped, request.board)),
+        "cells": mapped.cells,
+        "netlist": [str(path.relative_to(request.output)) for path in mapped.netlist],
+    }
+
+
+def route(request: Request, made: Stored, synthesized: Stored, say: Say) -> Stored:
+    """The netlist that was simulated, behind the board's pins, placed and routed."""
+    design, board, netlist = (
+        stored.design(made, request.output),
+        request.board,
+        request.output / synthesized["netlist"][0],
+    )
+    # The board runs at its oscillator's pace, whatever the pipeline was cut for.
+    return _placed(design, netlist, board, board.clock_ns, request.output / "route", say)
+
+
+def cross_check(request: Request, made: Stored, say: Say) -> Stored:
+    """The design mapped for, placed and routed on another device: an ECP5, for the clock that it was cut for."""
+    from qap2fpga.hw import boards
+    from qap2fpga.synth import mapping
+    from qap2fpga.synth.ecp5.place import CROSS_CHECK
+
+    board, folder = boards.load(CROSS_CHECK), request.output / "cross-check"
+    design = stored.design(made, request.output)
+    mapped = mapping.map_design(design, board, folder, progress=say)
+    target = made["design"]["details"]["clock_ns"]
+    return _placed(design, mapped.netlist[0], board, target, folder, say)
+
+
+def _placed(design: Design, netlist: Path, board: Board, target_ns: float, folder: Path, say: Say) -> Stored:
+    from qap2fpga.synth.ecp5 import place, synthesis, wrapper
+
+    joined = synthesis.join(design, netlist, board.clock_ns, folder, hold_high=HOLD_HIGH in board.pins)
+    placed = place.place(joined, board, target_ns, folder, progress=say)
+    facts = {"board": board.name, "vectors_per_second": wrapper.rate(design)}
+    return {**facts, **asdict(placed), "measurement": asdict(placed.measurement)}
+
+
+def bitstream(request: Request, say: Say) -> Stored:
+    """What was placed and routed as a bitstream."""
+    from qap2fpga.synth.ecp5 import pack
+
+    made = pack.pack(request.output / CONFIG, request.output / BITSTREAM)
+    say(f"{made}: {made.stat().st_size:,} bytes")
+    return {"file": BITSTREAM}

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a build is asked for, as every stage sees it; imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from qap2fpga.frontend.checkpoint.widths import Widths
+from qap2fpga.hw.boards import Board
+
+STAGES = ("model", "generate", "simulate", "synthesize", "route")
+CROSS_CHECKS = ("ecp5",)
+# Bytes; most file systems allow 255, and files that are being written have a longer name.
+LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to build. `options` is the backend's own options object; `until` is one of `STAGES`.
+
+    `vendor` are the steps that AMD's tools are to run; None: those of `VENDOR_STEPS` whose tool is installed.
+    `cross_check` is one of `CROSS_CHECKS`, another device that the design is placed on too; empty: none.
+    """
+
+    model: Path
+    board: Board
+    backend: str
+    options: Any
+    output: Path
+    widths: Widths
+    data: Path | None = None
+    input_range: tuple[float, float] | None = None
+    classes: tuple[str, ...] = ()
+    until: str = STAGES[-1]
+    vendor: tuple[str, ...] | None = None
+    cross_check: str = ""
+
+    @property
+    def output_kind(self) -> str:
+        """What leaves the chip, one of `ir.outputs.OUTPUT_KINDS`."""
+        return str(self.options.output_kind)
+
+    @property
+    def tolerance(self) -> int:
+        """Output steps that a requantizer may differ by; 0 is exact, and so is a backend without that choice."""
+        return int(getattr(self.options, "requant_tolerance", 0))
+
+    def reaches(self, stage: str) -> bool:
+        """Whether `stage` is to run."""
+        return STAGES.index(self.until) >= STAGES.index(stage)
+
+
+def default_output(model: Path, backend: str, board: Board) -> Path:
+    """Where a build goes when the user does not say."""
+    name = f"{model.stem}-{backend}-{board.name}"
+    if len(name.encode(errors="replace")) > LONGEST_NAME:
+        name = f"{sha256(name.encode(errors='replace')).hexdigest()[:16]}-{backend}"
+    return Path("builds") / name

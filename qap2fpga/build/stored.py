@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stages hand to each other: in the build folder, or as JSON-like values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qap2fpga.backends.hls4ml.project import HlsProject
+from qap2fpga.build.folder import BUILD_AGAIN
+from qap2fpga.build.request import Request
+from qap2fpga.hw.design import Design
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.system import codec as shapes
+from qap2fpga.system.arrays import load_npz
+from qap2fpga.system.errors import QapError
+
+Say = Callable[[str], None]
+Stored = dict[str, Any]
+RELAXED = "network.relaxed.npz"
+VECTORS = "vectors.npz"
+# Files that stages leave: below their folder, with names of our own.
+PLACE = re.compile(r"[A-Za-z0-9_][\w.+-]*(/[A-Za-z0-9_][\w.+-]*)*", re.ASCII)
+EVERY = ("recorded", "random", "extreme")
+
+
+def exact(folder: Path) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
+    network = IntegerNetwork.load(folder / "network.npz")
+    return network, vectors(folder, network)
+
+
+def load(request: Request) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
+    """The network that hardware must equal, and the vectors."""
+    network = IntegerNetwork.load(request.output / network_file(request))
+    return network, vectors(request.output, network)
+
+
+def vectors(folder: Path, network: IntegerNetwork) -> dict[str, np.ndarray]:
+    """Return the arrays of the build's vectors. Raises `QapError` where they are none that `network` takes."""
+    path = folder / VECTORS
+    arrays: dict[str, np.ndarray] = dict(load_npz(path, BUILD_AGAIN))
+    low, high = network.input.low, network.input.high
+    for name in EVERY:
+        rows = arrays.get(name)
+        if rows is None or rows.dtype.kind != "i" or rows.ndim != 2 or rows.shape[1] != network.inputs:
+            raise QapError(f"{path}: '{name}' is not rows of {network.inputs} integers", BUILD_AGAIN)
+        if rows.size and not (low <= rows.min() and rows.max() <= high):
+            raise QapError(f"{path}: '{name}' has values outside of {low} to {high}", BUILD_AGAIN)
+    labels, first = arrays.get("labels"), arrays.get("first_input")
+    if labels is not None and (labels.dtype.kind != "i" or labels.shape != (len(arrays["recorded"]),)):
+        raise QapError(f"{path}: 'labels' is not one class number a recorded row", BUILD_AGAIN)
+    if first is not None and (first.dtype.kind != "f" or first.shape != (network.inputs,)):
+        raise QapError(f"{path}: 'first_input' is not {network.inputs} numbers", BUILD_AGAIN)
+    return arrays
+
+
+def all_vectors(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Every input vector (n, inputs) of the build: recorded, random, extreme."""
+    return np.concatenate([arrays[name] for name in EVERY])
+
+
+def network_file(request: Request) -> str:
+    """The file of the network that hardware must equal."""
+    return RELAXED if request.tolerance else "network.npz"
+
+
+def design(made: Stored, output: Path) -> Design:
+    """The `Design` that `generate` stored."""
+    return shapes.tree(Design, _placed(made, output), "design", f"{output}: generate")  # type: ignore[no-any-return]
+
+
+def project(made: Stored, output: Path) -> HlsProject:
+    """The `HlsProject` that `generate` stored."""
+    return shapes.tree(HlsProject, _placed(made, output), "design", f"{output}: generate")  # type: ignore[no-any-return]
+
+
+def _placed(made: Stored, output: Path) -> Stored:
+    """The fields of what was generated, with its folder inside of `output`."""
+    fields = made.get("design")
+    if not isinstance(fields, dict):
+        raise QapError(f"{output}: what stage 'generate' stored has no design", BUILD_AGAIN)
+    listed = [fields.get(key) or [] for key in ("sources", "data")]
+    if not all(isinstance(one, list) for one in listed):
+        raise QapError(f"{output}: what stage 'generate' stored lists no files", BUILD_AGAIN)
+    names = [fields.get("folder"), *chain.from_iterable(listed)]
+    if not all(isinstance(name, str) and PLACE.fullmatch(name) for name in names):
+        raise QapError(f"{output}: what stage 'generate' stored names files outside of the build", BUILD_AGAIN)
+    if not re.fullmatch(r"[A-Za-z_]\w*", str(fields.get("top")), re.ASCII):
+        raise QapError(f"{output}: what stage 'generate' stored names no top module", BUILD_AGAIN)
+    return {**fields, "folder": output / str(fields["folder"])}

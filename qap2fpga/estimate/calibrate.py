@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`qap2fpga calibrate`: measure random designs, fit, write the calibration file and a page of its errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from qap2fpga.estimate import campaign, draw, fit
+from qap2fpga.estimate.calibration import GENERATORS, fingerprint
+from qap2fpga.estimate.fit import Held
+from qap2fpga.system import versions as stamps
+from qap2fpga.system.errors import QapError, nearest
+from qap2fpga.system.files import shipped, write_atomically
+
+
+def calibrate(
+    backend: str, designs: int, jets: int, seed: int, processes: int, folder: Path, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Measure `designs` random designs of `backend` and `jets` more of jet size, as many as are not in `folder` yet.
+
+    Writes there: `designs.jsonl` (a line a design, kept while the generator makes the same hardware),
+    `calibration.yaml`, `BACKEND.md` and `BACKEND.svg`. Returns the content. Raises `QapError` for an unknown
+    backend and for too few designs.
+    """
+    _check(backend)
+    if designs + jets < fit.LEAST_DESIGNS or processes < 1:
+        raise QapError(
+            f"{designs + jets} designs in {processes} processes",
+            f"give {fit.LEAST_DESIGNS} designs and 1 process at least",
+        )
+    specimens = _same_generator(backend, processes, folder, say)
+    lines = campaign.run(backend, draw.recipes(designs, seed, jets), folder / "designs.jsonl", processes, say)
+    say("what is expected of the designs")
+    lines = campaign.with_expectations(lines, processes)
+    command = f"qap2fpga calibrate --backend {backend} --designs {designs} --jets {jets} --seed {seed}"
+    versions = {name: value or "absent" for name, value in stamps.versions().items()}
+    content, held = fit.fit(backend, lines, (specimens, campaign.expectations(backend)), command, versions)
+    _write(content, folder / "calibration.yaml")
+    write_atomically(folder / f"{backend}.md", page(content))
+    _plot(content, held, folder / f"{backend}.svg")
+    say(f"wrote {folder / 'calibration.yaml'}, {backend}.md and {backend}.svg")
+    return content
+
+
+def confirm(backend: str, processes: int, path: Path | None = None) -> bool:
+    """Whether the calibration of `backend` is of the hardware that is made now, and of what is expected of it now.
+
+    It is the one at `path`, else the shipped one. If so it is marked as of this version of the program: after changes
+    that changed neither, that is all it needs.
+    """
+    _check(backend)
+    path = path or shipped("flows") / backend / "calibration.yaml"
+    if not path.is_file():
+        raise QapError(f"there is no {path}", f"qap2fpga calibrate --backend {backend}")
+    content = yaml.safe_load(path.read_text())
+    if content["fingerprint"] == fingerprint(backend):
+        return True
+    if content["expected"] != campaign.expectations(backend):
+        return False
+    if content["specimens"] != campaign.specimens(backend, processes):
+        return False
+    _write(content | {"fingerprint": fingerprint(backend)}, path)
+    return True
+
+
+def _check(backend: str) -> None:
+    if backend not in GENERATORS:
+        raise QapError(f"no designs of backend '{backend}' can be measured here", nearest(backend, GENERATORS))
+
+
+def _write(content: dict[str, Any], path: Path) -> None:
+    head = "# SPDX-License-Identifier: Apache-2.0\n# Written by the command below; qap2fpga/predict says how.\n"
+    write_atomically(path, head + yaml.safe_dump(content, sort_keys=False, width=110))
+
+
+def _same_generator(backend: str, processes: int, folder: Path, say: Callable[[str], None]) -> str:
+    """The digest of the specimens of `folder`'s designs. Designs of another generator must not be mixed up with them:
+    raises `QapError`."""
+    stamp = folder / "generator.json"
+    before = json.loads(stamp.read_text()) if stamp.is_file() else None
+    now = {"backend": backend, "fingerprint": fingerprint(backend)}
+    if before is None or before["fingerprint"] != now["fingerprint"]:
+        say("a few designs tell whether the generator is the same")
+        now["specimens"] = campaign.specimens(backend, processes)
+        if before is not None and (before["backend"], before["specimens"]) != (backend, now["specimens"]):
+            raise QapError(
+                f"{folder} holds designs of another backend, or of an older generator or tool",
+                "choose another folder with --output, or remove this one",
+            )
+        write_atomically(stamp, json.dumps(now))
+        return now["specimens"]
+    return str(before["specimens"])
+
+
+def page(content: dict[str, Any]) -> str:
+    """The calibration as a page: what was measured, how far off predictions are, and on which designs."""
+    designs = content["designs"]
+    tools = ", ".join(f"{name} {value}" for name, value in content["tools"].items())
+    text = [
+        f"# Calibration of the {content['backend']} backend",
+        "",
+        f"{designs['fitted']} random designs were fitted, {designs['held_back']} were held back, "
+        f"{designs['held_back_of_jet_size']} of these with 1,000 non-zero weights and more; {designs['failed']} could "
+        f"not be built. Measured by Yosys after synthesis ({tools}), no placement. Made by",
+        "",
+        f"    {content['command']}",
+        "",
+        f"![predicted against measured]({content['backend']}.svg)",
+        "",
+        "## Errors",
+        "",
+        "| number | designs | size | n | mean error | largest |",
+        "| --- | --- | --- | ---: | ---: | ---: |",
+    ]
+    for resource, part in content["resources"].items():
+        for kind in ("cross_validated", "held_back"):
+            for size, row in part[kind].items():
+                if isinstance(row, dict):
+                    text.append(
+                        f"| {resource.upper()} | {kind.replace('_', ' ')} | {size} | {row['designs']} | "
+                        f"{row['mean_percent']} % | {row['largest_percent']} % |"
+                    )
+    for resource, part in content["resources"].items():
+        outside = part["held_back"]["outside_interval"]
+        text += ["", f"{resource.upper()}: {outside} of {designs['held_back']} held-back designs were outside of the "
+                 "interval that the fitted ones gave; it has been widened to them since."]  # fmt: skip
+    text += [
+        "",
+        "These follow from the structure of a design, and were counted in every design that has the number:",
+        "",
+    ]
+    for name, row in content["counted"].items():
+        ends = f", measured {row['low']:.2g} to {row['high']:.2g} times the prediction" if row["differing"] else ""
+        text.append(f"- {name.replace('_', ' ')}: {row['differing']} of {row['designs']} designs differ{ends}")
+    text += ["", "## Range", "", "| | least | most |", "| --- | ---: | ---: |"]
+    text += [f"| {name.replace('_', ' ')} | {low:g} | {high:g} |" for name, (low, high) in content["range"].items()]
+    text += ["", "Outside of it a prediction says so, and its interval is wider.", ""]
+    return "\n".join(text)
+
+
+def _plot(content: dict[str, Any], held: Sequence[Held], path: Path) -> None:
+    """Predicted against measured of the held-back designs, one panel a resource."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    names = list(content["resources"])
+    with matplotlib.rc_context({"svg.hashsalt": "qap2fpga", "svg.fonttype": "none"}):
+        figure, panels = pyplot.subplots(1, len(names), figsize=(5 * len(names), 4.6), squeeze=False)
+        for panel, name in zip(panels[0], names, strict=True):
+            for kind, mark in (("layer", "o"), ("network", "s"), ("jet", "^")):
+                rows = [row for row in held if row.kind == kind]
+                measured = [row.measured[name] for row in rows]
+                panel.loglog(measured, [row.predicted[name] for row in rows], mark, ms=4, mfc="none", label=kind)
+            ends = panel.get_xlim()
+            panel.loglog(ends, ends, "-", color="0.6", lw=1)
+            panel.set(xlabel=f"{name.upper()} measured by Yosys", ylabel=f"{name.upper()} predicted")
+            panel.legend(title="held back")
+        figure.tight_layout()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Date": None, "Creator": None})
+        pyplot.close(figure)

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a backend's own expectation is worth: factors fitted to measured designs, and how far off they have been.
+
+A calibration is a file under `flows/<backend>`. It predicts `sum(factor * feature)` over the `features` of the nodes
+that the backend expects (`Expectation.nodes`), and gives the interval that measured designs have stayed in. It carries
+a fingerprint of the generator: the numbers of another one are not predictions.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import tokenize
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+from typing import Any
+
+import yaml
+
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import PACKAGE, shipped
+
+# What of the program decides which hardware is generated, how it is mapped and what is expected of it, by backend.
+GENERATORS = {
+    "finn": ("backends/finn", "synth/yosys.py", "synth/worker.py", "synth/cells.py"),
+    "rtl": ("backends/rtl", "requant/forms.py", "requant/formcost.py", "requant/requantize.py", "synth/yosys.py",
+            "synth/worker.py", "synth/cells.py"),
+}  # fmt: skip
+TOOLS = {"finn": ("finn-plus", "pyosys"), "rtl": ("alkaid", "pyosys")}
+# A prediction outside what was fitted is given, with an interval this much wider (in the logarithm).
+OUTSIDE = 3.0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One number, the interval that it is in for nearly all measured designs, and what it rests on.
+
+    `low` and `high` are equal to `value` for what follows exactly, as cycles and DSP blocks. `outside` names what of
+    the network is beyond the designs that were measured; the interval is wider then.
+    """
+
+    value: float
+    low: float
+    high: float
+    outside: tuple[str, ...] = ()
+
+    def holds(self, found: float) -> bool:
+        """Whether `found` is in the interval."""
+        return self.low <= found <= self.high
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The content of a calibration file."""
+
+    values: Mapping[str, Any]
+
+    @property
+    def current(self) -> bool:
+        """Whether the generator, its expectations and the tools are those that were measured and fitted."""
+        backend = str(self.values["backend"])
+        return bool(self.values["fingerprint"] == fingerprint(backend))
+
+    def predict(self, resource: str, nodes: Sequence[Mapping[str, Any]], network: Mapping[str, float]) -> Prediction:
+        """`resource` of a design with these `nodes`; `network` are its sizes, by the names in the file's `range`."""
+        part = self.values["resources"][resource]
+        value = sum(self.of_node(resource, node) for node in nodes)
+        unknown = {kind for node in nodes for kind in node["features"][resource]} - set(part["factors"])
+        beyond = [f"{kind}: not among the measured designs" for kind in sorted(unknown)]
+        for name, (least, most) in self.values["range"].items():
+            if name in network and not least <= network[name] <= most:
+                beyond.append(f"{name} {network[name]:g}, measured {least:g} to {most:g}")
+        low, high = _band(part["interval"], value)
+        if beyond:
+            low, high = low**OUTSIDE, high**OUTSIDE
+        return Prediction(value, value * low, value * high, tuple(beyond))
+
+    def of_node(self, resource: str, node: Mapping[str, Any]) -> float:
+        """What of `resource` one node is predicted to take; a feature that was not measured counts as nothing."""
+        factors = self.values["resources"][resource]["factors"]
+        return float(sum(factors.get(kind, 0.0) * value for kind, value in node["features"][resource].items()))
+
+
+def layer_sizes(network: IntegerNetwork) -> list[dict[str, int]]:
+    """The layers' sizes as they are built, after compaction."""
+    return [
+        {
+            "inputs": layer.inputs, "outputs": layer.outputs, "nonzeros": layer.nonzeros,
+            "weight_bits": layer.weight_width, "input_bits": layer.input_bits,
+            "accumulator_bits": ranges.accumulator_bits,
+        }
+        for layer, ranges in zip(network.layers, network.ranges, strict=True)
+    ]  # fmt: skip
+
+
+def sizes(layers: Sequence[Mapping[str, int]]) -> dict[str, float]:
+    """What the range of a calibration is stated in, from `layer_sizes`."""
+    return {
+        "layers": len(layers),
+        "nonzeros": sum(layer["nonzeros"] for layer in layers),
+        "fan_in": max(layer["inputs"] for layer in layers),
+        "neurons": max(layer["outputs"] for layer in layers),
+        "weight_bits": max(layer["weight_bits"] for layer in layers),
+        "accumulator_bits": max(layer["accumulator_bits"] for layer in layers),
+    }
+
+
+def _band(classes: Sequence[Mapping[str, float]], value: float) -> tuple[float, float]:
+    """(lowest, highest) ratio of measured to predicted, of the size class that `value` is in."""
+    for one in classes[:-1]:
+        if value < one["below"]:
+            return one["low"], one["high"]
+    return classes[-1]["low"], classes[-1]["high"]
+
+
+@lru_cache(maxsize=4)
+def load(backend: str) -> Calibration | None:
+    """The shipped calibration of `backend`, None where there is none."""
+    path = shipped("flows") / backend / "calibration.yaml"
+    if not path.is_file():
+        return None
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict) or content.get("schema") != 1:
+        raise QapError(f"{path} is not a calibration of this version", f"qap2fpga calibrate --backend {backend}")
+    return Calibration(content)
+
+
+@lru_cache(maxsize=4)
+def fingerprint(backend: str) -> str:
+    """A digest of the code (without comments and docstrings) and tools that decide the hardware and expectations."""
+    hasher = hashlib.sha256()
+    for name in GENERATORS[backend]:
+        path = PACKAGE / name
+        for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            # Options are drawn with the designs.
+            if source.name not in ("options.py", "__init__.py"):
+                hasher.update(_code(source.read_text()))
+    folder = shipped("flows") / backend
+    for source in (*sorted(folder.glob("*.sv")), folder / "estimate.yaml"):
+        hasher.update(source.read_bytes())
+    for tool in TOOLS[backend]:
+        hasher.update(f"{tool} {_version(tool)}".encode())
+    return hasher.hexdigest()[:16]
+
+
+def _code(text: str) -> bytes:
+    """The lines of a source without comments and docstrings, the same in every version of Python."""
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            said = node.body[0]
+            lines[said.lineno - 1 : said.end_lineno] = [""] * ((said.end_lineno or said.lineno) - said.lineno + 1)
+    return "\n".join(line.rstrip() for line in lines if line.strip()).encode()
+
+
+def _version(tool: str) -> str:
+    try:
+        return metadata.version(tool)
+    except metadata.PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The measurements that a calibration is fitted to: random designs generated and synthesised, in processes, resumable.
+
+Every finished design is a line of JSON; a stopped campaign goes on with the designs that have none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qap2fpga import backends
+from qap2fpga.estimate import draw
+from qap2fpga.estimate.calibration import layer_sizes
+from qap2fpga.estimate.draw import Recipe
+from qap2fpga.hw import boards
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import Design
+from qap2fpga.system.errors import CheckFailed, QapError
+from qap2fpga.system.files import append_json, read_json_lines
+from qap2fpga.system.processes import each
+
+# A board of each family; its size does not matter, what is too large for it is built all the same.
+BOARDS = {"xc7": "pynq-z2", "xcup": "vu13p"}
+VECTORS = 60
+# Designs that tell whether the generator is still the same.
+SPECIMENS = 8
+TIME_LIMIT_S = 1500.0
+# So many designs are simulated: one of these.
+SIMULATE_EVERY = 5
+
+Line = dict[str, Any]
+# A backend, a design, and whether it is simulated.
+Job = tuple[str, Recipe, bool]
+
+
+def run(
+    backend: str, chosen: Sequence[Recipe], results: Path, processes: int, say: Callable[[str], None]
+) -> list[Line]:
+    """Measure the designs of `chosen` that `results` (JSON lines) has none of, and return all of them.
+
+    Every `SIMULATE_EVERY`-th design is simulated too, for its latency and interval. A design that fails is a line with
+    `failed`; it does not stop the rest.
+    """
+    wanted = {one.seed: json.loads(json.dumps(asdict(one))) for one in chosen}
+    done = {one["seed"]: one for one in read_json_lines(results) if one["recipe"] == wanted.get(one["seed"])}
+    jobs = [(backend, one, number % SIMULATE_EVERY == 0) for number, one in enumerate(chosen) if one.seed not in done]
+    say(f"{backend}: {len(done)} of {len(chosen)} designs are there")
+
+    def ended(job: Job, line: Line | None) -> None:
+        line = line or {"seed": job[1].seed, "recipe": wanted[job[1].seed], "failed": "its process ended"}
+        append_json(results, line)
+        done[line["seed"]] = line
+        say(_describe(line))
+
+    each(_work, jobs, processes, ended)
+    return [done[one.seed] for one in chosen]
+
+
+def specimens(backend: str, processes: int) -> str:
+    """A digest of a few designs, as generated and as measured: the same as long as the hardware is, and its counting.
+
+    It takes a minute or two. Raises `QapError` if one of them can not be built.
+    """
+    jobs = [(backend, recipe, False) for recipe in draw.recipes(SPECIMENS, 0)]
+    lines = _all(_work, jobs, processes)
+    for line in lines:
+        if "failed" in line:
+            raise QapError(f"a specimen of {backend} can not be built: {line['failed']}", "qap2fpga doctor")
+    return _digest([[line["generated"], line["measured"], line["parts"]] for line in lines])
+
+
+def expectations(backend: str) -> str:
+    """A digest of what is expected of the same designs: the same as long as what is fitted is."""
+    found = json.dumps([expected(backend, recipe) for recipe in draw.recipes(SPECIMENS, 0)])
+    # The last digits of a sum are not the same on every machine.
+    return _digest(json.loads(found, parse_float=lambda text: f"{float(text):.6g}"))
+
+
+def measure(backend: str, recipe: Recipe, *, simulate: bool) -> Line:
+    """One design: what was drawn, and what Yosys counts in all and part by part."""
+    begin = time.monotonic()
+    line: Line = {"seed": recipe.seed, "backend": backend, "recipe": asdict(recipe)}
+    scratch = Path(tempfile.mkdtemp(prefix="qap2fpga-"))
+    try:
+        line |= _measured(backend, recipe, scratch, simulate)
+    except CheckFailed:
+        raise
+    except QapError as error:
+        line["failed"] = str(error)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return line | {"seconds": round(time.monotonic() - begin, 1)}
+
+
+def with_expectations(lines: Sequence[Line], processes: int) -> list[Line]:
+    """The lines with what is `expected` of each design that was measured."""
+    return [line | more for line, more in zip(lines, _all(_expect, lines, processes), strict=True)]
+
+
+def _expect(line: Line) -> Line:
+    if "failed" in line:
+        return {}
+    fields: Line = {name: tuple(value) if isinstance(value, list) else value for name, value in line["recipe"].items()}
+    return expected(line["backend"], Recipe(**fields))
+
+
+def expected(backend: str, recipe: Recipe) -> Line:
+    """What `backend` expects of the design: `network` (its sizes), `nodes` and `predicted`."""
+    network, board = draw.network(recipe), _board(recipe)
+    found = backends.get(backend).load().expect(network, board, _options(backend, recipe, board))
+    cycles = {"latency_cycles": found.latency_cycles, "interval_cycles": found.interval_cycles}
+    return {"network": layer_sizes(network), "nodes": found.nodes, "predicted": {**found.total, **cycles}}
+
+
+def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> Line:
+    from qap2fpga.ir import outputs as reference
+    from qap2fpga.ir.vectors import extremes, random_vectors
+    from qap2fpga.synth import yosys
+    from qap2fpga.verify import rtl
+
+    network, board = draw.network(recipe), _board(recipe)
+    options = _options(backend, recipe, board)
+    vectors = random_vectors(network, VECTORS, recipe.seed)
+    design = backends.get(backend).load().generate(network, board, folder / backend, options, vectors[:4])
+    found = yosys.synthesize(design, board, folder / "yosys", time_limit_s=TIME_LIMIT_S, threads=1)
+    line: Line = {
+        "generated": _sources(design), "measured": asdict(found.total),
+        "parts": {name: asdict(part) for name, part in found.parts.items()},
+    }  # fmt: skip
+    if simulate:
+        stimuli = np.concatenate([vectors, extremes(network)[:20]])
+        outputs = reference.outputs(network, options.output_kind, stimuli)
+        latency, interval = rtl.measured(rtl.simulate(design, stimuli, outputs, folder / "verilator", threads=1))
+        line["simulated"] = {"latency_cycles": latency, "interval_cycles": interval}
+    return line
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _sources(design: Design) -> str:
+    hasher = hashlib.sha256()
+    for name in (*design.sources, *design.data):
+        hasher.update((design.folder / name).read_bytes())
+    return hasher.hexdigest()[:16]
+
+
+def _board(recipe: Recipe) -> Board:
+    return replace(boards.load(BOARDS[recipe.family]), clock_ns=recipe.clock_ns)
+
+
+def _options(backend: str, recipe: Recipe, board: Board) -> Any:
+    """A folded design is drawn with an interval, an unrolled one with a clock."""
+    made = backends.get(backend)
+    if backend == "finn":
+        return made.make_options(backend, target_fps=1e9 / (recipe.interval * board.clock_ns), allow_oversize=True)
+    return made.make_options(backend, clock=recipe.clock_ns, allow_oversize=True)
+
+
+def _work(job: Job) -> Line:
+    backend, recipe, simulate = job
+    return measure(backend, recipe, simulate=simulate)
+
+
+def _all(work: Callable[[Any], Line], items: Sequence[Any], processes: int) -> list[Line]:
+    """The results of `work` in the order of `items`."""
+    found: dict[int, Line | None] = {}
+    numbered = list(enumerate(items))
+    each(partial(_numbered, work), numbered, processes, lambda item, line: found.update({item[0]: line}))
+    lines = [line for _, line in sorted(found.items()) if line is not None]
+    if len(lines) < len(items):
+        raise QapError("a process ended before its work, perhaps for want of memory", "give fewer --processes")
+    return lines
+
+
+def _numbered(work: Callable[[Any], Line], item: tuple[int, Any]) -> Line:
+    return work(item[1])
+
+
+def _describe(line: Line) -> str:
+    what = f"{line['recipe']['kind']} {'-'.join(map(str, line['recipe']['widths']))}"
+    if "failed" in line:
+        return f"design {line['seed']}: {what}: {line['failed'].splitlines()[0]}"
+    return f"design {line['seed']}: {what}: {line['measured']['lut']} LUTs, {line['seconds']:.0f} s"

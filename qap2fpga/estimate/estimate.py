@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a network will take on a board, before anything is generated: the backend's expectation, calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qap2fpga import backends
+from qap2fpga.estimate import calibration, vendor
+from qap2fpga.estimate.calibration import Calibration, Prediction
+from qap2fpga.hw.boards import ECP5, FAMILIES, Board
+from qap2fpga.hw.design import Stage
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.system.errors import CheckFailed, QapError
+
+RESOURCES = ("lut", "ff", "dsp", "bram18")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A network on one board by one backend. `refused` is the reason why it can not be built, else empty.
+
+    `predictions` are by resource, and `latency_cycles` and `interval_cycles`; `calibrated` says whether their
+    intervals rest on measured designs of this generator: without that, a number stands alone, as if it were exact.
+    They are about the numbers of stage `of_stage`. Where that is 'hls', `csynth` says what is known layer by layer,
+    resources that nothing predicts are not among the predictions, and `interval_cycles` is what the code asks for.
+    `nodes` are what the backend expects of the design's parts.
+    """
+
+    backend: str
+    board: Board
+    predictions: dict[str, Prediction]
+    calibrated: bool
+    refused: str = ""
+    of_stage: str = Stage.SYNTHESIS
+    csynth: vendor.Csynth | None = None
+    nodes: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether the highest value of every resource is within the board; None if it was refused, and for what C
+        synthesis states: that is several times what synthesis finds."""
+        if self.refused or self.csynth is not None:
+            return None
+        return all(self.predictions[name].high <= getattr(self.board, name) for name in RESOURCES)
+
+
+def estimate(network: IntegerNetwork, backend: str, board: Board, options: Any) -> Estimate:
+    """What `backend` is expected to make of `network`, compacted, on `board`."""
+    if backend not in FAMILIES[board.family].backends:
+        return Estimate(backend, board, {}, False, f"the {backend} backend makes no hardware for {board.family}")
+    try:
+        expected = backends.get(backend).load().expect(network, board, options)
+    except CheckFailed:
+        raise
+    except QapError as error:
+        return Estimate(backend, board, {}, False, str(error))
+    if backend == vendor.BACKEND:
+        clock = options.clock or board.clock_ns
+        found = vendor.predict(expected.nodes, board.family, clock)
+        interval = Prediction(*(float(expected.interval_cycles),) * 3)
+        return Estimate(backend, board, {**found.total, "interval_cycles": interval}, False, "", Stage.HLS, found)
+    cycles = {name: getattr(expected, name) for name in ("latency_cycles", "interval_cycles")}
+    made = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network), board.family)
+    exact = {name: Prediction(value, value, value) for name, value in cycles.items() if value is not None}
+    known = calibrated(backend, board.family) is not None
+    return Estimate(backend, board, {**made, **exact}, known, nodes=tuple(expected.nodes))
+
+
+def predict(
+    backend: str, nodes: Sequence[dict[str, Any]], total: dict[str, Any], layers: Sequence[dict[str, int]], family: str
+) -> dict[str, Prediction]:
+    """Resources of a design by name on a board of `family`, from what its backend expects of it.
+
+    `layers` are the network's `layer_sizes`. What no calibration is there for is the backend's own expectation, without
+    an interval.
+    """
+    known = calibrated(backend, family)
+    made = {}
+    for name in RESOURCES:
+        if known is not None and name in known.values["resources"]:
+            made[name] = known.predict(name, nodes, calibration.sizes(layers))
+        else:
+            value = float(total.get(name) or 0)
+            ratio = known.values["counted"].get(name, {}) if known is not None else {}
+            made[name] = Prediction(value, value * ratio.get("low", 1.0), value * ratio.get("high", 1.0))
+    return made
+
+
+def calibrated(backend: str, family: str) -> Calibration | None:
+    """The calibration of `backend` for boards of `family`, None if there is none or if it is of another generator.
+
+    The designs that were measured are of AMD's families: an ECP5 has other LUTs.
+    """
+    known = calibration.load(backend)
+    return known if known is not None and known.current and family != ECP5 else None

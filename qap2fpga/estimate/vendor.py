@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What C synthesis will state of the dense layers of an hls4ml project, from fits to published runs.
+
+`flows/hls4ml/calibration.yaml` holds the fits (made by `benchmarks/fit_vendor.py`) and, where fewer than 30
+independent designs are known, ratios that were observed: they are told, and nothing is predicted with them. The
+published runs are of single dense layers that are not pruned. So a layer like these has a prediction that a report can
+be held against; any other has a wide one, which says what is unlike; and a whole network, whose requantizers no
+published run has, has the sum of its layers and no more. These are estimates of C synthesis, never Vivado's numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+from qap2fpga.estimate.calibration import OUTSIDE, Prediction
+from qap2fpga.estimate.features import Hls4mlLayer, hls4ml
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import shipped
+
+SCHEMA = "vendor 2"
+BACKEND = "hls4ml"
+# The measured layers have random weights, which nobody stated. One of 2^bits of such weights is 0; a layer with more
+# than so many times that is a pruned one.
+RANDOM_ZEROS = 2
+RESOURCES = ("lut", "ff", "dsp", "bram18")
+
+
+@dataclass(frozen=True)
+class LayerPrediction:
+    """One dense layer, `name` in hls4ml and `layer` in the network: predictions by resource.
+
+    `outside` says what of it is unlike the measured layers; `missing`, by resource, why there is no prediction at all.
+    """
+
+    name: str
+    layer: str
+    predictions: dict[str, Prediction]
+    outside: tuple[str, ...]
+    missing: dict[str, str]
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether a report can be held against it."""
+        return bool(self.predictions) and not self.outside
+
+
+@dataclass(frozen=True)
+class Csynth:
+    """What C synthesis is expected to state of a network: of each dense layer, and in `total` their sums.
+
+    The sum's interval is widened by what whole networks had more than their dense layers; so few of these are known
+    that it is never a gate. `errors` are sentences on how far off the fits are on shapes that were left out of them,
+    `observed` on ratios that are told only.
+    """
+
+    layers: tuple[LayerPrediction, ...]
+    total: dict[str, Prediction]
+    errors: tuple[str, ...]
+    observed: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def load() -> Mapping[str, Any]:
+    """The shipped file's content."""
+    path = shipped("flows") / BACKEND / "calibration.yaml"
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise QapError(f"{path} is not a calibration of this version", "python benchmarks/fit_vendor.py")
+    return content
+
+
+def predict(nodes: Sequence[Mapping[str, Any]], family: str, clock_ns: float) -> Csynth:
+    """Of a project whose dense layers are `nodes`, as in the backend's `Expectation`, for a device of `family`."""
+    content = load()
+    layers = tuple(_layer(content, node, family, clock_ns) for node in nodes)
+    total = {name: found for name in RESOURCES if (found := _total(content, name, layers)) is not None}
+    ways = {(str(node["strategy"]), int(node["reuse_factor"]) > 1) for node in nodes}
+    errors = dict.fromkeys(text for node in nodes for text in _errors(content, _written(node)))
+    return Csynth(layers, total, tuple(errors), _sentences(one for one in content["observed"] if _concerns(one, ways)))
+
+
+def values(found: Csynth) -> dict[str, Any]:
+    """As JSON values, for reports and for people's programs."""
+    layers = [{**asdict(one), "calibrated": one.calibrated} for one in found.layers]
+    total = {name: asdict(made) for name, made in found.total.items()}
+    said = {"errors": list(found.errors), "observed": list(found.observed)}
+    return {"of_stage": "hls", "calibrated": False, "layers": layers, "total": total, **said}
+
+
+def raw(coefficients: Mapping[str, float], layer: Hls4mlLayer) -> float:
+    """The fit's value: the sum of coefficient times feature."""
+    features = hls4ml(layer)
+    return sum(value * features[name] for name, value in coefficients.items())
+
+
+def _layer(content: Mapping[str, Any], node: Mapping[str, Any], family: str, clock_ns: float) -> LayerPrediction:
+    layer = _written(node)
+    predictions, outside, missing = {}, dict[str, None](), {}
+    for name in RESOURCES:
+        fit = _fit(content, name, layer)
+        if fit is None:
+            missing[name] = _known_designs(content, layer)
+            continue
+        beyond = _beyond(fit, node, family, clock_ns)
+        outside.update(dict.fromkeys(beyond))
+        if name not in fit["always"]:
+            predictions[name] = _one(fit["resources"][name], layer, _scale(fit, node), beyond)
+        elif beyond:
+            missing[name] = f"{fit['always'][name]:g} in all measured layers, which this one is unlike"
+        else:
+            predictions[name] = Prediction(*(float(fit["always"][name]),) * 3)
+    return LayerPrediction(node["name"], node["layer"], predictions, tuple(outside), missing)
+
+
+def _written(node: Mapping[str, Any]) -> Hls4mlLayer:
+    return Hls4mlLayer(*(node[name] for name in ("inputs", "outputs", "weight_bits", "reuse_factor", "strategy")))
+
+
+def _errors(content: Mapping[str, Any], layer: Hls4mlLayer) -> Iterator[str]:
+    """How far off each fit for layers written as `layer` is, on runs of the layer's strategy."""
+    for name in RESOURCES:
+        fit = _fit(content, name, layer)
+        if fit is not None and name in fit["resources"]:
+            row = fit["resources"][name]["cross_validation"]["by_strategy"][layer.strategy]
+            yield (
+                f"{name.upper()} of layers of strategy '{layer.strategy}' whose shape was not fitted: mean error "
+                f"{row['mean_error_percent']:g} %, largest {row['largest_error_percent']:g} %, {row['designs']} "
+                f"designs of {row['shapes']} shapes; fitted to {fit['designs']} designs of strategies "
+                f"{' and '.join(fit['strategies'])}"
+            )
+
+
+def _fit(content: Mapping[str, Any], resource: str, layer: Hls4mlLayer) -> Mapping[str, Any] | None:
+    """The fit for layers written as `layer` is."""
+    for fit in content["fits"]:
+        shared = fit["range"]["reuse_factor"][1] > 1
+        knows = resource in fit["resources"] or resource in fit["always"]
+        if knows and layer.strategy in fit["strategies"] and shared == (layer.reuse_factor > 1):
+            return dict(fit)
+    return None
+
+
+def _known_designs(content: Mapping[str, Any], layer: Hls4mlLayer) -> str:
+    """How many there are of layers written as `layer` is, where these are too few."""
+    few = [one["independent_designs"] for one in content["observed"]
+           if (one.get("strategy"), one.get("shared")) == (layer.strategy, layer.reuse_factor > 1)]  # fmt: skip
+    how = f"strategy '{layer.strategy}', reuse factor {'above 1' if layer.reuse_factor > 1 else '1'}"
+    return f"{max(few, default=0)} designs measured with {how}, 30 are needed"
+
+
+def _beyond(fit: Mapping[str, Any], node: Mapping[str, Any], family: str, clock_ns: float) -> list[str]:
+    """What of a layer is unlike the measured ones."""
+    given = {**node, "products": node["inputs"] * node["outputs"], "clock_ns": clock_ns}
+    beyond = []
+    for name, (least, most) in fit["range"].items():
+        if not least <= given[name] <= most:
+            span = f"{least:g}" if least == most else f"{least:g} to {most:g}"
+            beyond.append(f"{name.replace('_', ' ')} {given[name]:g}, measured {span}")
+    if family != fit["family"]:
+        beyond.append(f"device family {family}, measured {fit['family']}")
+    zeros = 1 - node["nonzeros"] / given["products"]
+    if zeros > RANDOM_ZEROS / 2 ** node["weight_bits"]:
+        beyond.append(f"{100 * zeros:.0f} % zeros, pruned layers are not among the measured designs")
+    return beyond
+
+
+def _scale(fit: Mapping[str, Any], node: Mapping[str, Any]) -> float:
+    """Bits in the layer's non-zero products, by those of an unpruned layer with inputs as wide as the measured ones."""
+    density = node["nonzeros"] / (node["inputs"] * node["outputs"])
+    return float(density * node["input_bits"] / fit["range"]["input_bits"][1])
+
+
+def _one(part: Mapping[str, Any], layer: Hls4mlLayer, scale: float, beyond: Sequence[str]) -> Prediction:
+    """A fitted number. Its value is that of an unpruned layer with inputs as wide as the measured ones; outside of what
+    was measured an end also is where cost would go with the bits in the products (`scale`), as nothing shows that it
+    does, nor that it does not."""
+    value = raw(part["coefficients"], layer)
+    # The interval is a multiple of a quantile already; outside it is that of other calibrations.
+    wider = max(1.0, OUTSIDE / part["cross_validation"]["interval_widened_by"]) if beyond else 1.0
+    spread = math.exp(part["interval"] * wider)
+    low, high = max(0.0, (value + 1) / spread - 1), (value + 1) * spread - 1
+    if beyond:
+        low, high = low * min(1.0, scale), high * max(1.0, scale)
+    return Prediction(value, low, high, tuple(beyond))
+
+
+def _total(content: Mapping[str, Any], name: str, layers: Sequence[LayerPrediction]) -> Prediction | None:
+    """The sum of all layers, None where one of them has no prediction."""
+    parts = [one.predictions.get(name) for one in layers]
+    known = [part for part in parts if part is not None]
+    if not known or len(known) < len(parts):
+        return None
+    value, low, high = (sum(getattr(part, end) for part in known) for end in ("value", "low", "high"))
+    beyond = list(dict.fromkeys(text for part in known for text in part.outside))
+    whole = next((one for one in content["observed"] if one.get("network") == name), None)
+    if whole is not None:
+        low, high = low * whole["least"], high * whole["most"]
+    networks = f"whole networks: {whole['independent_designs'] if whole else 0} measured, 30 are needed"
+    return Prediction(value, low, high, (*beyond, networks))
+
+
+def _concerns(one: Mapping[str, Any], ways: set[tuple[str, bool]]) -> bool:
+    """Whether a ratio says something of a project whose layers are written in these `ways`."""
+    if "strategy" in one:
+        return (one["strategy"], one["shared"]) in ways
+    return "network" in one or "sum" in one or (one.get("stages", False) and one["n"] > 1)
+
+
+def _sentences(ratios: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """One sentence on all that was observed of one kind of designs."""
+    said: dict[str, list[str]] = {}
+    for one in ratios:
+        ratio = f"{one['of']} / {one['to']}" if one["to"] else one["of"]
+        span = f"{one['least']:g}" if one["least"] == one["most"] else f"{one['least']:g} to {one['most']:g}"
+        said.setdefault(one["kind"], []).append(f"{ratio} {span} (n = {one['independent_designs']})")
+    return tuple(f"observed only, of {kind}: {', '.join(found)}" for kind, found in said.items())

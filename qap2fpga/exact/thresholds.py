@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exact arithmetic behind the thresholds.
+
+What stands between an accumulator and its quantizer is a chain of affine maps, batch norm and clips, each
+monotone. It folds into `clip(slope * accumulator + intercept, low, high)` with rational numbers, since every
+stored parameter is a float32 and so rational. Only `1 / sqrt(variance + eps)` is not; it is held to 1024 bits,
+and a comparison that even those can not settle is an error, never a guess.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from qap2fpga.system.errors import QapError
+
+SQRT_BITS = 1024
+# A quotient closer than this to an integer, but not one, is not settled by SQRT_BITS.
+DOUBT_BITS = 512
+
+
+def inverse_sqrt(value: Fraction) -> Fraction:
+    """`1 / sqrt(value)`: exact if that is rational, else right to about `SQRT_BITS` bits."""
+    numerator, denominator = value.numerator, value.denominator
+    root = math.isqrt(numerator * denominator)
+    if root * root == numerator * denominator:
+        return Fraction(denominator, root)
+    shift = 2 * (SQRT_BITS + denominator.bit_length())
+    return Fraction(1 << (shift // 2), math.isqrt((numerator << shift) // denominator))
+
+
+@dataclass(frozen=True)
+class Affine:
+    """`clip(slope * n + intercept, low, high)` a channel, as exact fractions.
+
+    `magnitude` bounds the sum of the absolute values that were added up for the intercept and `steps` counts
+    the operations; float32 executions of the same chain are held to an error bound made of the two.
+    """
+
+    slope: tuple[Fraction, ...]
+    intercept: tuple[Fraction, ...]
+    low: tuple[Fraction | None, ...]
+    high: tuple[Fraction | None, ...]
+    magnitude: tuple[Fraction, ...]
+    steps: int = 0
+
+    @staticmethod
+    def scaled(
+        slope: Sequence[Fraction],
+        intercept: Sequence[Fraction] | None = None,
+        magnitude: Sequence[Fraction] | None = None,
+    ) -> Affine:
+        """`slope * n + intercept` without a clip."""
+        nothing = (None,) * len(slope)
+        zero = tuple(intercept) if intercept is not None else (Fraction(0),) * len(slope)
+        return Affine(tuple(slope), zero, nothing, nothing, tuple(magnitude or (abs(value) for value in zero)))
+
+    @property
+    def channels(self) -> int:
+        return len(self.slope)
+
+    @property
+    def clips(self) -> bool:
+        return any(bound is not None for bound in (*self.low, *self.high))
+
+    def then(self, factor: Sequence[Fraction], addend: Sequence[Fraction]) -> Affine:
+        """`factor * this + addend`, a channel. A negative factor swaps the clip's ends; 0 leaves a constant."""
+        slope, intercept, low, high, magnitude = [], [], [], [], []
+        for c, (f, a) in enumerate(zip(factor, addend, strict=True)):
+            slope.append(self.slope[c] * f)
+            intercept.append(self.intercept[c] * f + a)
+            ends = [None if f == 0 or end is None else end * f + a for end in (self.low[c], self.high[c])]
+            low.append(ends[1] if f < 0 else ends[0])
+            high.append(ends[0] if f < 0 else ends[1])
+            magnitude.append(self.magnitude[c] * abs(f) + abs(a))
+        return Affine(tuple(slope), tuple(intercept), tuple(low), tuple(high), tuple(magnitude), self.steps + 2)
+
+    def clip(self, low: Fraction | None, high: Fraction | None) -> Affine:
+        """This, clipped to `low..high` (None: no bound)."""
+
+        new_low: Fraction | None
+        new_high: Fraction | None
+        lows: list[Fraction | None] = []
+        highs: list[Fraction | None] = []
+        for old_low, old_high in zip(self.low, self.high, strict=True):
+            if low is not None and old_high is not None and low > old_high:
+                new_low = new_high = low  # everything lies below the new clip
+            elif high is not None and old_low is not None and high < old_low:
+                new_low = new_high = high
+            else:
+                new_low = max((end for end in (old_low, low) if end is not None), default=None)
+                new_high = min((end for end in (old_high, high) if end is not None), default=None)
+            lows.append(new_low)
+            highs.append(new_high)
+        return replace(self, low=tuple(lows), high=tuple(highs), steps=self.steps + 1)
+
+    def value(self, channel: int, integer: int) -> Fraction:
+        """The exact value of one channel at `integer`."""
+        result = self.slope[channel] * integer + self.intercept[channel]
+        low, high = self.low[channel], self.high[channel]
+        if low is not None and result < low:
+            return low
+        return high if high is not None and result > high else result
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A uniform quantizer's levels `low..high` (zero point included) and when each is reached.
+
+    The integer it gives is `clamp(round(x / scale + zero_point), low, high)`; `scale` is one a channel.
+    """
+
+    low: int
+    high: int
+    scale: tuple[Fraction, ...]
+    zero_point: int = 0
+    rounding: str = "ROUND"
+
+    def boundaries(self) -> list[tuple[int, bool]]:
+        """(bound, strict) of every level above the lowest: reached where `2 x / scale` >= bound, or > if strict."""
+        if self.rounding == "SIGN":
+            return [(0, False)]
+        return [self._boundary(level) for level in range(self.low + 1, self.high + 1)]
+
+    def _boundary(self, level: int) -> tuple[int, bool]:
+        above = level - self.zero_point
+        if self.rounding == "ROUND":  # half to even: a half goes up exactly to an even level
+            return 2 * above - 1, level % 2 == 1
+        if self.rounding == "FLOOR" or (self.rounding == "ROUND_TO_ZERO" and level > 0):
+            return 2 * above, False
+        return 2 * (above - 1), True
+
+
+def thresholds(affine: Affine, channel: int, levels: Levels, low: int, high: int) -> list[int]:
+    """For every level above the lowest the smallest accumulator in `low..high + 1` that reaches it.
+
+    `low` stands for 'always' and `high + 1` for 'never'. The slope must not be negative. As the chain is one
+    clipped affine map, the inverse that a bisection would find is one exact division.
+    """
+    slope, intercept, half = affine.slope[channel], affine.intercept[channel], levels.scale[channel] / 2
+    floor, ceiling = affine.low[channel], affine.high[channel]
+    constant = intercept if slope == 0 else None
+    lowest = -math.inf if floor is None else floor / half
+    highest = math.inf if ceiling is None else ceiling / half
+    if constant is not None:
+        lowest = highest = min(max(constant / half, lowest), highest)
+        factor = shift = Fraction(0)
+    else:
+        factor, shift = half / slope, intercept / slope
+    # accumulator >= bound * factor - shift, over one common denominator
+    denominator = math.lcm(factor.denominator, shift.denominator)
+    multiply = factor.numerator * (denominator // factor.denominator)
+    subtract = shift.numerator * (denominator // shift.denominator)
+    found = []
+    for bound, strict in levels.boundaries():
+        if lowest > bound or (lowest == bound and not strict):
+            found.append(low)
+        elif highest < bound or (highest == bound and strict):
+            found.append(high + 1)
+        else:
+            found.append(min(max(_first_at(bound * multiply - subtract, denominator, strict), low), high + 1))
+    return found
+
+
+def _first_at(numerator: int, denominator: int, strict: bool) -> int:
+    """Smallest integer n with n >= numerator / denominator (> if strict)."""
+    quotient, rest = divmod(numerator, denominator)
+    if rest == 0:
+        return quotient + 1 if strict else quotient
+    if (min(rest, denominator - rest) << DOUBT_BITS) < denominator:
+        raise QapError(
+            "a threshold can not be told from an integer even with 1024 bits",
+            "a batch norm's parameters are out of any usual range; check the model",
+        )
+    return quotient + 1

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trained networks in: `model.pt` written by `save`, and checkpoints that others wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+
+def save(
+    module: torch.nn.Module,
+    example_input: torch.Tensor | np.ndarray,
+    path: str | Path,
+    *,
+    labels: torch.Tensor | np.ndarray | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> None:
+    """Write a user's sequential Brevitas `module` as `model.pt`.
+
+    `example_input` is (rows, inputs) of real inputs, as the network sees them; they are kept and become the
+    recorded vectors that the hardware is tried on. `labels` (rows,) are class numbers; with them the report
+    gives the accuracy. `provenance` is any JSON-like dict. Raises `QapError` with the name of the first layer
+    that can not be lowered; nothing is written then.
+    """
+    from qap2fpga.frontend.checkpoint import brevitas as brevitas_module
+    from qap2fpga.frontend.checkpoint import model_file as file
+
+    file.write(brevitas_module.describe(module, file.as_tensor(example_input)), Path(path), labels, provenance or {})

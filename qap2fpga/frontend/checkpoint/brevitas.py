@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between Brevitas modules and `Model`: read a user's own module, and build one with the same integers.
+
+The built module has constant scales, exactly the stored ones: Brevitas divides a quantizer's threshold by the
+largest integer to get its scale, which in float32 does not always give the scale back, so that divisor is 1.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qap2fpga.system.quiet import quiet
+
+with quiet():
+    import brevitas.nn as qnn
+    from brevitas.core.utils import SingleArgStatelessBuffer
+    from brevitas.core.zero_point import ZeroZeroPoint
+    from brevitas.inject.enum import BitWidthImplType, FloatToIntImplType, QuantType, RestrictValueType, ScalingImplType
+    from brevitas.quant import SignedBinaryActPerTensorConst, SignedBinaryWeightPerTensorConst
+    from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
+
+from qap2fpga.frontend.checkpoint.spec import Model, Op, QuantSpec, check
+from qap2fpga.system import names
+from qap2fpga.system.errors import QapError
+
+LEAVES: dict[type[nn.Module], str] = {
+    qnn.QuantLinear: "dense",
+    qnn.QuantReLU: "relu",
+    qnn.QuantHardTanh: "hard_tanh",
+    qnn.QuantIdentity: "quantize",
+    nn.BatchNorm1d: "batch_norm",
+    nn.ReLU: "relu",
+}
+NOTHING_AT_INFERENCE = (nn.Identity, nn.Dropout, nn.AlphaDropout, nn.Flatten)
+STRESS_ROWS = 64
+SUPPORTED = "supported: QuantIdentity, QuantLinear, BatchNorm1d, ReLU, QuantReLU, QuantHardTanh, Dropout, Flatten"
+
+
+class ConstZeroPoint(nn.Module):
+    """A zero point that does not depend on the data."""
+
+    def __init__(self, value: int) -> None:
+        super().__init__()
+        self.register_buffer("value", torch.tensor(float(value)), persistent=False)
+
+    def forward(self, _x: Tensor, _scale: Tensor, _bit_width: Tensor) -> Tensor:
+        return self.value  # type: ignore[return-value]
+
+
+# ---- a user's module to values
+
+
+def describe(module: nn.Module, example: Tensor) -> Model:
+    """The `Model` of a user's sequential Brevitas module, in the order its layers run on `example`.
+
+    `example` is (rows, ...); the model takes it flattened. Raises `QapError` with the name of the first layer that
+    can not be lowered. The module is run in eval mode and left in the mode it was in.
+    """
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        if not example.ndim or not len(example) or not torch.isfinite(example).all():
+            raise QapError("the example input is empty, or has NaN or infinite values", "give some rows of real inputs")
+        places = {str(tensor.device) for tensor in (*module.parameters(), *module.buffers())} - {"cpu"}
+        if places:  # whose sums round otherwise
+            raise QapError(f"the model is on {', '.join(sorted(places))}", "move it before: save(module.cpu(), ...)")
+        run = _record(module, example)
+        ops: list[Op] = []
+        masks: dict[str, np.ndarray] = {}
+        for call in run.calls:
+            ops += _ops_of(call.name, call.layer, call.bias)
+            if isinstance(call.layer, qnn.QuantLinear):
+                mask = getattr(call.layer, "weight_mask", None)
+                kept = mask if mask is not None else call.layer.weight != 0
+                masks[call.name] = kept.detach().cpu().numpy().astype(bool)
+        rows = example.detach().cpu().numpy().astype(np.float32)
+        model = check(Model(tuple(ops), masks, {}, rows.reshape(len(rows), -1) if rows.ndim > 2 else rows))
+        given = [op.name for op in ops]
+        _compare(model, given, run, example)
+        # The example may never reach where forward() does something else: a clamp, a branch on the values.
+        stress = torch.cat([factor * example[:STRESS_ROWS] for factor in (-1, 8, 0)])
+        _compare(model, given, _record(module, stress), stress)
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+    return model
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One layer's run: its output, and its quantized bias if it has a bias quantizer."""
+
+    name: str
+    layer: nn.Module
+    output: Tensor
+    bias: Tensor | None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The calls of every leaf in order, and what the module returned."""
+
+    calls: tuple[_Call, ...]
+    output: Any
+
+
+def _record(module: nn.Module, example: Tensor) -> _Run:
+    """Run `module` and see what its layers do. Raises `QapError` for a layer that is not known or runs twice."""
+    calls: list[_Call] = []
+    biases: dict[nn.Module, Tensor] = {}
+    hooks = []
+
+    def visit(name: str, part: nn.Module) -> None:
+        known = isinstance(part, (*LEAVES, *NOTHING_AT_INFERENCE))
+        if known or not list(part.children()) or hasattr(part, "weight_quant") or hasattr(part, "act_quant"):
+
+            def record(layer: nn.Module, _inputs: Any, output: Any) -> None:
+                calls.append(_Call(name or LEAVES.get(type(layer), "layer"), layer, _plain(output), biases.get(layer)))
+
+            def record_bias(_proxy: nn.Module, _inputs: Any, output: Any) -> None:
+                biases[part] = _plain(output)
+
+            hooks.append(part.register_forward_hook(record))
+            if isinstance(part, qnn.QuantLinear) and part.bias_quant.is_quant_enabled:
+                hooks.append(part.bias_quant.register_forward_hook(record_bias))
+            return
+        for child, inner in part.named_children():
+            visit(f"{name}.{child}" if name else child, inner)
+
+    visit("", module)
+    try:
+        with torch.no_grad():
+            output = _plain(module(example))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise QapError(f"the model does not run on the example input: {error}", "check the example's shape") from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    seen: set[int] = set()
+    kept = []
+    for call in calls:
+        if isinstance(call.layer, NOTHING_AT_INFERENCE):
+            continue
+        if type(call.layer) not in LEAVES:
+            raise QapError(f"layer {call.name} ({type(call.layer).__name__}) can not be lowered", SUPPORTED)
+        if id(call.layer) in seen:
+            raise QapError(f"layer {call.name} runs more than once", "give every place in the chain its own layer")
+        seen.add(id(call.layer))
+        kept.append(call)
+    return _Run(tuple(kept), output)
+
+
+def _plain(value: Any) -> Tensor:
+    return value.value if hasattr(value, "value") else value  # type: ignore[no-any-return]
+
+
+def _ops_of(name: str, layer: nn.Module, bias: Tensor | None) -> list[Op]:
+    kind = LEAVES[type(layer)]
+    if kind == "dense":
+        before, after = _io_quantizer(name, layer, "input_quant"), _io_quantizer(name, layer, "output_quant")
+        return [*before, _dense(name, layer, bias), *after]
+    if kind == "batch_norm":
+        return [_batch_norm(name, layer)]
+    proxy = getattr(layer, "act_quant", None)
+    quantizer = _activation_quantizer(name, proxy) if proxy is not None and proxy.is_quant_enabled else None
+    if kind == "relu" and quantizer is not None and quantizer.signed:
+        cure = "half of its integers can never occur: use an unsigned quantizer, for example Uint8ActPerTensorFloat"
+        raise QapError(f"layer {name}: a ReLU with a signed quantizer", cure)
+    if kind == "quantize" and quantizer is None:
+        return []
+    return [Op(name, kind, quantizer=quantizer)]
+
+
+def _io_quantizer(name: str, layer: nn.Module, attribute: str) -> list[Op]:
+    proxy = getattr(layer, attribute, None)
+    if proxy is None or not proxy.is_quant_enabled:
+        return []
+    return [Op(f"{name}.{attribute}", "quantize", quantizer=_activation_quantizer(name, proxy))]
+
+
+def _dense(name: str, layer: Any, quantized_bias: Tensor | None) -> Op:
+    if not layer.weight_quant.is_quant_enabled:
+        raise QapError(f"layer {name}: its weights are not quantized", "give it a weight quantizer")
+    with torch.no_grad():
+        quantized = layer.quant_weight()
+    if not hasattr(quantized, "zero_point") or not hasattr(quantized, "bit_width"):
+        raise QapError(f"layer {name}: its weight quantizer is not an integer one", "use an Int or Binary quantizer")
+    if (quantized.zero_point != 0).any():
+        raise QapError(f"layer {name}: its weights have a zero point", "use a symmetric weight quantizer")
+    bits = int(quantized.bit_width.item())
+    if bits == 1 and not torch.isfinite(quantized.value).all():
+        cure = "use a Binary quantizer, for example SignedBinaryWeightPerTensorConst"
+        raise QapError(f"layer {name}: an Int quantizer of 1 bit has no level beside 0", cure)
+    scale = quantized.scale.detach().cpu().numpy().astype(np.float32)
+    quantizer = QuantSpec(
+        bits,
+        bool(quantized.signed),
+        bool(layer.weight_quant.is_narrow_range),
+        _squeeze(name, scale),
+        rounding=_rounding(layer.weight_quant),
+    )
+    # The quantized values: a user's quantizer may do more than round (learned rounding), the integers are what counts.
+    tensors = {"weight": quantized.value.detach().cpu().numpy().astype(np.float32)}
+    if layer.bias is not None:
+        bias = layer.bias if quantized_bias is None else quantized_bias
+        tensors["bias"] = bias.detach().cpu().numpy().astype(np.float32).reshape(-1)
+    return Op(name, "dense", tensors, quantizer)
+
+
+def _batch_norm(name: str, layer: Any) -> Op:
+    if layer.running_mean is None:
+        raise QapError(f"layer {name}: a batch norm without running statistics", "use track_running_stats=True")
+    size = layer.num_features
+    tensors = {
+        "weight": layer.weight if layer.affine else torch.ones(size),
+        "bias": layer.bias if layer.affine else torch.zeros(size),
+        "running_mean": layer.running_mean,
+        "running_var": layer.running_var,
+    }
+    plain = {key: value.detach().cpu().numpy().astype(np.float32) for key, value in tensors.items()}
+    return Op(name, "batch_norm", plain, epsilon=float(layer.eps))
+
+
+def _activation_quantizer(name: str, proxy: Any) -> QuantSpec:
+    try:
+        scale = proxy.scale().detach().cpu().numpy().astype(np.float32)
+        bits, zero_point = int(proxy.bit_width().item()), int(proxy.zero_point().max().item())
+    except (AttributeError, RuntimeError, TypeError) as error:
+        raise QapError(f"layer {name}: its quantizer is not a uniform integer one", SUPPORTED) from error
+    return QuantSpec(
+        bits, bool(proxy.is_signed), bool(proxy.is_narrow_range), _squeeze(name, scale), zero_point, _rounding(proxy)
+    )
+
+
+def _rounding(proxy: Any) -> str:
+    return str(getattr(proxy, "rounding_mode", "ROUND") or "ROUND").upper()
+
+
+def _squeeze(name: str, scale: np.ndarray) -> np.ndarray:
+    if max(scale.shape, default=1) != scale.size:
+        raise QapError(f"layer {name}: a scale of shape {scale.shape}", "scales are per tensor or per output channel")
+    return scale.reshape(()) if scale.size == 1 else scale.reshape(-1)
+
+
+def _compare(model: Model, given: list[str], run: _Run, example: Tensor) -> None:
+    """The built module must give the user's own values after every layer and at the end, bit for bit.
+
+    `given` are the names in the user's module of the model's operations.
+    """
+    built = _record(build(model), example.to("cpu", torch.float32).reshape(len(example), -1))
+    found = {name: call.output for name, call in zip(given, built.calls, strict=True)}
+    quantized_behind = {name for name in given if name.endswith(".output_quant")}
+    for call in run.calls:
+        ours = found.get(call.name)
+        if ours is not None and f"{call.name}.output_quant" not in quantized_behind:
+            difference = _difference(ours, call.output)
+            if difference != 0:
+                cure = f"what stands before it in forward() is not a layer, or its quantizer is unusual; {SUPPORTED}"
+                raise QapError(f"layer {call.name}: it computes something else than its parts ({difference:g})", cure)
+    if not isinstance(run.output, Tensor) or _difference(built.output, run.output) != 0:
+        raise QapError(
+            f"forward() does not return what layer {run.calls[-1].name}, the last one, gives",
+            "return that alone; a Softmax or the like belongs behind the network, on the host",
+        )
+
+
+def _difference(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference of two tensors (rows, ...), infinite where their sizes differ."""
+    theirs = theirs.detach().cpu()
+    if ours.numel() != theirs.numel():
+        return float("inf")
+    return float((ours.reshape(-1) - theirs.reshape(-1)).abs().max())
+
+
+# ---- values to a module
+
+
+def build(model: Model) -> nn.Sequential:
+    """A Brevitas module in eval mode that computes `model`, a layer an operation.
+
+    torch writes the names of layers into source that it executes, so they are our own.
+    """
+    layers = OrderedDict((names.layer(index), _layer(op)) for index, op in enumerate(model.ops))
+    return nn.Sequential(layers).eval()
+
+
+def _layer(op: Op) -> nn.Module:
+    if op.kind == "dense":
+        assert op.quantizer is not None
+        outputs, inputs = op.tensors["weight"].shape
+        layer = qnn.QuantLinear(inputs, outputs, bias="bias" in op.tensors, weight_quant=_weight_injector(op.quantizer))
+        _fill(layer, op.tensors)
+        return layer  # type: ignore[no-any-return]
+    if op.kind == "batch_norm":
+        norm = nn.BatchNorm1d(len(op.tensors["weight"]), eps=op.epsilon)
+        _fill(norm, op.tensors)
+        return norm
+    if op.quantizer is None:
+        return nn.ReLU() if op.kind == "relu" else nn.Hardtanh()
+    if op.kind == "relu":
+        return qnn.QuantReLU(act_quant=_activation_injector(op.quantizer))  # type: ignore[no-any-return]
+    if op.kind == "hard_tanh":
+        return qnn.QuantHardTanh(act_quant=_activation_injector(op.quantizer))  # type: ignore[no-any-return]
+    return qnn.QuantIdentity(act_quant=_activation_injector(op.quantizer))  # type: ignore[no-any-return]
+
+
+def _fill(layer: nn.Module, tensors: dict[str, np.ndarray]) -> None:
+    with torch.no_grad():
+        for key, values in tensors.items():
+            getattr(layer, key).copy_(torch.from_numpy(values))
+
+
+def _injector(base: Any, quantizer: QuantSpec, scale: Tensor, **more: Any) -> Any:
+    zero_point = ZeroZeroPoint() if quantizer.zero_point == 0 else ConstZeroPoint(quantizer.zero_point)
+    return base.let(
+        quant_type=QuantType.INT,
+        bit_width_impl_type=BitWidthImplType.CONST,
+        float_to_int_impl_type=FloatToIntImplType[quantizer.rounding],
+        scaling_impl_type=ScalingImplType.CONST,
+        restrict_scaling_type=RestrictValueType.FP,
+        scaling_per_output_channel=False,
+        int_scaling_impl=SingleArgStatelessBuffer(1.0),
+        zero_point_impl=zero_point,
+        bit_width=quantizer.bits,
+        signed=quantizer.signed,
+        narrow_range=quantizer.narrow,
+        scaling_init=scale,
+        **more,
+    )
+
+
+def _weight_injector(quantizer: QuantSpec) -> Any:
+    scale = torch.from_numpy(quantizer.scale.reshape(-1, 1) if quantizer.scale.ndim else quantizer.scale)
+    if quantizer.bits == 1:
+        return SignedBinaryWeightPerTensorConst.let(scaling_impl_type=ScalingImplType.CONST, scaling_init=scale)
+    return _injector(WeightQuantSolver, quantizer, scale)
+
+
+def _activation_injector(quantizer: QuantSpec) -> Any:
+    scale = torch.from_numpy(np.asarray(quantizer.scale))
+    limit = float(quantizer.scale.max())
+    if quantizer.bits == 1:
+        return SignedBinaryActPerTensorConst.let(
+            scaling_impl_type=ScalingImplType.CONST, scaling_init=scale, min_val=-limit, max_val=limit
+        )
+    # min_val and max_val only serve to initialise scales, which are constant here.
+    return _injector(ActQuantSolver, quantizer, scale, min_val=-limit, max_val=limit)

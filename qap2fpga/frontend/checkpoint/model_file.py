@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading and writing checkpoint files. `docs/formats.md` documents `model.pt`."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from qap2fpga.frontend.checkpoint import state_dict as foreign
+from qap2fpga.frontend.checkpoint import stored
+from qap2fpga.frontend.checkpoint.load import load
+from qap2fpga.frontend.checkpoint.spec import Model, Op, QuantSpec, check
+from qap2fpga.frontend.checkpoint.stored import FORMAT, VERSION
+from qap2fpga.frontend.checkpoint.widths import Widths
+from qap2fpga.frontend.labels import class_numbers
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import write_atomically
+
+
+def as_tensor(values: Any) -> torch.Tensor:
+    """A float32 tensor on the CPU of (rows, inputs)."""
+    tensor = torch.as_tensor(np.asarray(values.detach().cpu()) if isinstance(values, torch.Tensor) else values)
+    return tensor.to("cpu", torch.float32)
+
+
+def write(model: Model, path: Path, labels: Any, provenance: dict[str, Any]) -> None:
+    """Write `model` as a `model.pt`, in one step."""
+    quantizers, state, architecture = {}, {}, []
+    for op in model.ops:
+        entry: dict[str, Any] = {"name": op.name, "kind": op.kind, "tensors": sorted(op.tensors)}
+        if op.kind == "batch_norm":
+            entry["epsilon"] = op.epsilon
+        architecture.append(entry)
+        state.update({f"{op.name}.{key}": torch.from_numpy(value) for key, value in op.tensors.items()})
+        if op.quantizer is not None:
+            fields = {key: getattr(op.quantizer, key) for key in ("bits", "signed", "narrow", "zero_point", "rounding")}
+            quantizers[op.name] = {**fields, "scale": torch.from_numpy(np.asarray(op.quantizer.scale))}
+    example: dict[str, torch.Tensor] = {}
+    if model.example is not None:
+        example["inputs"] = torch.from_numpy(model.example)
+        if labels is not None:
+            example["labels"] = torch.from_numpy(_labels(labels, len(model.example)))
+    elif labels is not None:
+        raise QapError("labels without example inputs", "give the rows that they are of")
+    try:
+        provenance = stored.plain_values(json.loads(json.dumps(provenance)), "provenance")
+    except (TypeError, ValueError, RecursionError, stored.Damaged) as error:
+        raise QapError(f"provenance can not be stored: {error}", "give texts, numbers, lists and dicts") from error
+    versions = {name: version(name) for name in ("torch", "brevitas")} | {"python": platform.python_version()}
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "architecture": architecture,
+        "quantizers": quantizers,
+        "state_dict": state,
+        "masks": {name: torch.from_numpy(mask) for name, mask in model.masks.items()},
+        "example": example,
+        "provenance": {"versions": versions, **provenance},
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def _labels(labels: Any, rows: int) -> np.ndarray:
+    """The class numbers (rows,) of `labels`. Raises `QapError` for anything else."""
+    values = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
+    if values.shape[:1] != (rows,):
+        raise QapError(f"labels of shape {values.shape} for {rows} example inputs", "give one class number a row")
+    numbers = class_numbers(values)
+    if numbers is None:
+        hint = "give one class number a row: 0, 1, 2, ...; leave them out for a regression"
+        raise QapError(f"labels of shape {values.shape} and type {values.dtype} are no class numbers", hint)
+    return numbers
+
+
+def read(path: Path, widths: Widths) -> Model:
+    """The model in a `model.pt`, or in a state dict that somebody else's program wrote.
+
+    Raises `QapError` for what is not a checkpoint, would run code, misses bit widths, or does not fit together.
+    """
+    content = load(path)
+    if not isinstance(content, dict) or not content:
+        raise QapError(f"{path}: holds a {type(content).__name__}, not a checkpoint", "save it with qap2fpga.save")
+    stated = content.get("format")
+    if isinstance(stated, str) and stated == FORMAT:
+        if widths.weight or widths.activation:
+            raise QapError("bit widths were given, but a model.pt has its own", "leave --bits and the like out")
+        model = stored.parse(content, path)
+        if widths.input and model.has_input_quantizer:
+            raise QapError("--input-bits was given, but the model has its own input quantizer", "leave it out")
+        return model
+    if {"architecture", "quantizers"} <= content.keys():
+        raise QapError(f"{path}: damaged: its format is not '{FORMAT}'", stored.AGAIN)
+    state = foreign.unwrap(content, path)
+    return check(foreign.parse(state, path, widths.weight, widths.activation, widths.input))
+
+
+def with_input_quantizer(model: Model, bits: int, scale: float, signed: bool) -> Model:
+    """The same model behind an input quantizer of `bits` and one power-of-two `scale`."""
+    quantizer = QuantSpec(bits, signed, False, np.asarray(scale, np.float32))
+    note = f"the model has no input quantizer: one of {bits} bits with scale {scale:g} was put before it"
+    taken, name = {op.name for op in model.ops}, "input"
+    while name in taken:
+        name += "_quantizer"
+    ops = (Op(name, "quantize", quantizer=quantizer), *model.ops)
+    return check(replace(model, ops=ops, notes=(*model.notes, note)))

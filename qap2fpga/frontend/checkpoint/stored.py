@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The content of a `model.pt`, value by value against its form, as a `Model`.
+
+A form says what each key of a part must hold. A key that is missing, unknown or of another type is refused by
+name, and so is a part that nothing refers to: what is not read could have meant something. Shapes and ranges
+are `spec.check`'s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from qap2fpga.frontend.checkpoint import tensors
+from qap2fpga.frontend.checkpoint.spec import KINDS, Model, Op, QuantSpec, check
+from qap2fpga.system.errors import QapError, nearest
+
+FORMAT, VERSION = "qap2fpga-model", 1
+AGAIN = "save it again with qap2fpga.save"
+# Of the provenance, which is free in form.
+DEEPEST, MOST_VALUES, LARGEST_WHOLE = 32, 100_000, 2**63
+Check = Callable[[Any, str], Any]
+
+
+def parse(content: dict[str, Any], path: Path) -> Model:
+    """Return the model in the `content` of a `model.pt`. Raises `QapError` that names what is wrong with it."""
+    version = content.get("version")
+    if type(version) is not int or version != VERSION:
+        stated = version if type(version) is int and abs(version) < LARGEST_WHOLE else _kind(version)
+        raise QapError(f"{path}: format version {stated}, this program reads {VERSION}", f"{AGAIN} of this version")
+    try:
+        parts = record(content, "", FILE)
+        return check(_model(parts))
+    except Damaged as error:
+        raise QapError(f"{path}: damaged: {error}", error.hint) from error
+
+
+class Damaged(Exception):
+    """A value that is not what the form says."""
+
+    def __init__(self, what: str, hint: str = AGAIN) -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
+def _model(parts: dict[str, Any]) -> Model:
+    state, quantizers = parts["state_dict"], parts["quantizers"]
+    ops = []
+    for entry in parts["architecture"]:
+        name, kind = entry["name"], entry["kind"]
+        arrays = {}
+        for tensor in entry["tensors"]:
+            if f"{name}.{tensor}" not in state:
+                raise Damaged(f"state_dict has no {name}.{tensor}")
+            arrays[tensor] = state.pop(f"{name}.{tensor}")
+        quantizer = quantizers.pop(name, None)
+        epsilon = {"epsilon": entry["epsilon"]} if kind == "batch_norm" else {}
+        ops.append(Op(name, kind, arrays, None if quantizer is None else QuantSpec(**quantizer), **epsilon))
+    for part, unread in (("state_dict", state), ("quantizers", quantizers)):
+        if unread:
+            raise Damaged(f"no operation of the architecture reads '{next(iter(unread))}' in {part}")
+    example = parts["example"]
+    return Model(tuple(ops), parts["masks"], parts["provenance"], example.get("inputs"), example.get("labels"))
+
+
+# ---- forms
+
+
+def record(value: Any, where: str, form: Mapping[str, Check], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the dictionary `value` with each key's value as its check in `form` returns it."""
+    entries = mapping(value, where)
+    for key in entries:
+        if key not in form:
+            raise Damaged(f"unknown key '{key}' in {where or 'the file'}", nearest(key, form))
+    missing = [key for key in form if key not in entries and key not in optional]
+    if missing:
+        raise Damaged(f"'{missing[0]}' is missing in {where or 'the file'}")
+    return {key: form[key](item, f"{where}.{key}" if where else key) for key, item in entries.items()}
+
+
+def each(check_one: Check) -> Check:
+    """Return the check of a dictionary whose values all are what `check_one` wants."""
+    return lambda value, where: {
+        key: check_one(item, f"{where}['{key}']") for key, item in mapping(value, where).items()
+    }
+
+
+def mapping(value: Any, where: str) -> dict[str, Any]:
+    """Return the dictionary `value` (of texts to anything), whatever its class."""
+    if not isinstance(value, dict):
+        raise Damaged(f"{where} is a {_kind(value)}, not a dictionary")
+    return {text(key, f"a key of {where}"): item for key, item in value.items()}
+
+
+def sequence(value: Any, where: str) -> list[Any]:
+    """Return the list `value`."""
+    if not isinstance(value, list):
+        raise Damaged(f"{where} is a {_kind(value)}, not a list")
+    return value
+
+
+def text(value: Any, where: str) -> str:
+    """Return the text `value`; one with half a surrogate pair can not be written anywhere."""
+    if not isinstance(value, str):
+        raise Damaged(f"{where} is a {_kind(value)}, not a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise Damaged(f"{where} has characters that do not exist") from error
+    return value
+
+
+def name_of_layer(value: Any, where: str) -> str:
+    """Return the text `value`, which is not empty."""
+    if not text(value, where):
+        raise Damaged(f"{where} is empty")
+    return str(value)
+
+
+def truth(value: Any, where: str) -> bool:
+    """Return the truth value `value`."""
+    if not isinstance(value, bool):
+        raise Damaged(f"{where} is a {_kind(value)}, not True or False")
+    return value
+
+
+def whole(value: Any, where: str) -> int:
+    """Return the whole number `value`; larger ones can not even be printed."""
+    if type(value) is not int or abs(value) >= LARGEST_WHOLE:
+        raise Damaged(f"{where} is a {_kind(value)}, not a whole number of 64 bits")
+    return value
+
+
+def number(value: Any, where: str) -> float:
+    """Return the finite number `value`."""
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise Damaged(f"{where} is a {_kind(value)}, not a finite number")
+    return value
+
+
+def operation(value: Any, where: str) -> dict[str, Any]:
+    """Return one entry of the architecture; a batch norm says its epsilon, nothing else has one."""
+    kind = mapping(value, where).get("kind")
+    if isinstance(kind, str) and kind not in KINDS:
+        stated = value.get("name")
+        raise QapError(f"layer {text(stated, 'name')}: unknown kind '{text(kind, 'kind')}'", nearest(kind, KINDS))
+    epsilon: dict[str, Check] = {"epsilon": number} if kind == "batch_norm" else {}
+    return record(value, where, OPERATION | epsilon)
+
+
+def operations(value: Any, where: str) -> list[dict[str, Any]]:
+    """Return the entries of the architecture."""
+    entries = [operation(entry, f"{where}[{index}]") for index, entry in enumerate(sequence(value, where))]
+    names: set[str] = set()
+    for entry in entries:
+        if entry["name"] in names:
+            raise Damaged(f"two layers are called {entry['name']}")
+        names.add(entry["name"])
+    return entries
+
+
+def names_of_tensors(value: Any, where: str) -> list[str]:
+    """Return the list of different texts `value`."""
+    names = [text(name, where) for name in sequence(value, where)]
+    if len(set(names)) != len(names):
+        raise Damaged(f"{where} names a tensor twice")
+    return names
+
+
+def quantizer(value: Any, where: str) -> dict[str, Any]:
+    """Return the fields of a `QuantSpec`."""
+    return record(value, where, QUANTIZER)
+
+
+def example(value: Any, where: str) -> dict[str, Any]:
+    """Return the recorded rows, if there are any; labels are of them."""
+    rows = record(value, where, EXAMPLE, optional=("inputs", "labels"))
+    if "labels" in rows and "inputs" not in rows:
+        raise Damaged(f"'inputs' is missing in {where}")
+    return rows
+
+
+def plain_values(value: Any, where: str) -> dict[str, Any]:
+    """Return the dictionary `value` of texts, numbers, lists and dictionaries, if it is not too deep or too large."""
+    level: list[Any] = [mapping(value, where)]
+    count = 0
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                below.extend(mapping(one, where).values())
+            elif isinstance(one, list):
+                below.extend(one)
+            elif isinstance(one, str):
+                text(one, f"a text of {where}")
+            elif isinstance(one, int) and not isinstance(one, bool):
+                whole(one, f"a number of {where}")
+            elif not isinstance(one, float | bool | None):
+                raise Damaged(f"{where} holds a {_kind(one)}", "give texts, numbers, lists and dicts")
+            if count + len(below) > MOST_VALUES:
+                raise Damaged(f"{where} holds more than {MOST_VALUES:,} values", "keep them in a file of their own")
+        if not below:
+            return dict(value)
+        level, count = below, count + len(below)
+    raise Damaged(f"{where} is nested deeper than {DEEPEST}", "keep it in a file of its own")
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
+
+
+OPERATION: dict[str, Check] = {"name": name_of_layer, "kind": text, "tensors": names_of_tensors}
+QUANTIZER: dict[str, Check] = {
+    "bits": whole,
+    "signed": truth,
+    "narrow": truth,
+    "zero_point": whole,
+    "rounding": text,
+    "scale": tensors.floats,
+}
+EXAMPLE: dict[str, Check] = {"inputs": tensors.floats, "labels": tensors.whole}
+FILE: dict[str, Check] = {
+    "format": text,
+    "version": whole,
+    "architecture": operations,
+    "quantizers": each(quantizer),
+    "state_dict": each(tensors.floats),
+    "masks": each(tensors.truths),
+    "example": example,
+    "provenance": plain_values,
+}

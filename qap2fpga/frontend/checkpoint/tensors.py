@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tensors of users' files as plain arrays: only what float32 holds exactly, and no more values than are stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from qap2fpga.system.errors import QapError
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+
+def array(value: Any, where: str) -> np.ndarray:
+    """Return the tensor `value` as an array of its own type; bfloat16, which numpy has not, as float32.
+
+    Raises `QapError` that names `where` for what is no plain tensor on the CPU.
+    """
+    if not isinstance(value, torch.Tensor):
+        raise QapError(f"{where} is a {type(value).__name__}, not a tensor", "save the model again")
+    if value.layout != torch.strided or value.is_complex() or value.is_quantized or value.is_nested:
+        raise QapError(f"{where} is a complex, sparse or quantized tensor", "save plain float tensors")
+    if value.dtype not in (*FLOATS, *INTEGERS, torch.bool):
+        raise QapError(f"{where} is of type {_name(value.dtype)}", "save plain float tensors")
+    if value.device.type != "cpu":
+        raise QapError(f"{where} is on {value.device.type}", "save the model from the CPU")
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise QapError(
+            f"{where} has shape {tuple(value.shape)}, more values than are stored", "save it as a tensor of its own"
+        )
+    plain = value.detach().resolve_conj().resolve_neg()
+    return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+
+
+def floats(value: Any, where: str) -> np.ndarray:
+    """Return the tensor `value` as float32. Raises `QapError` where that would change a value."""
+    plain = array(value, where)
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = plain.astype(np.float32)
+        same = (single.astype(plain.dtype) == plain) | (plain != plain)  # NaN is left to whoever reads the value
+    if not same.all():
+        raise QapError(
+            f"{where} is of type {_name(value.dtype)} and has values that float32 does not hold",
+            "a network that was trained in float32 is expected: save module.float()",
+        )
+    return single
+
+
+def whole(value: Any, where: str) -> np.ndarray:
+    """Return the tensor `value` of whole numbers as int64."""
+    plain = array(value, where)
+    if value.dtype not in INTEGERS:
+        raise QapError(f"{where} is of type {_name(value.dtype)}, not whole numbers", "save them as int64")
+    return plain.astype(np.int64)
+
+
+def truths(value: Any, where: str) -> np.ndarray:
+    """Return the tensor `value` of type bool."""
+    plain = array(value, where)
+    if value.dtype != torch.bool:
+        raise QapError(f"{where} is of type {_name(value.dtype)}, not bool", "save it as bool")
+    return plain
+
+
+def _name(kind: torch.dtype) -> str:
+    return str(kind).removeprefix("torch.")

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a model to a cleaned QONNX graph, through Brevitas; and all that qonnx does with graphs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from onnx import helper
+
+from qap2fpga.system.quiet import quiet
+
+with quiet():
+    from brevitas.export import export_qonnx
+    from qonnx.core.datatype import DataType
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+    from qonnx.transformation.change_batchsize import ChangeBatchSize
+    from qonnx.transformation.fold_constants import FoldConstants
+    from qonnx.transformation.general import (
+        GiveReadableTensorNames,
+        GiveUniqueNodeNames,
+        GiveUniqueParameterTensors,
+        RemoveStaticGraphInputs,
+        RemoveUnusedTensors,
+    )
+    from qonnx.transformation.infer_shapes import InferShapes
+
+from qap2fpga.frontend.checkpoint.brevitas import build
+from qap2fpga.frontend.checkpoint.spec import Model
+from qap2fpga.frontend.external import first_line
+from qap2fpga.frontend.operators import QUANTIZERS
+from qap2fpga.frontend.uniform import narrow
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import write_atomically
+
+# qonnx has another name for what Brevitas calls ROUND_TO_ZERO.
+ROUNDING_NAMES = {"ROUND_TO_ZERO": b"DOWN"}
+
+
+def export(model: Model) -> tuple[torch.nn.Sequential, ModelWrapper]:
+    """The Brevitas module of `model` and its cleaned QONNX graph (batch 1)."""
+    with quiet(), tempfile.TemporaryDirectory() as folder:
+        module = build(model)
+        path = os.path.join(folder, "model.onnx")
+        export_qonnx(module, torch.zeros(1, model.inputs), path)
+        graph = ModelWrapper(path)
+    return module, clean(graph)
+
+
+def clean(graph: ModelWrapper) -> ModelWrapper:
+    """The graph, cleaned by qonnx, which gives all names anew; labels stay."""
+    for node in graph.graph.node:
+        for item in node.attribute:
+            if item.name == "rounding_mode":
+                item.s = ROUNDING_NAMES.get(item.s.decode(errors="replace").upper(), item.s)
+    with _qonnx("the graph does not fit together"):
+        for step in _cleaning():
+            graph = graph.transform(step)
+    return graph
+
+
+def _cleaning() -> list[Any]:
+    """The steps of qonnx's `cleanup_model`, but for one: it moves a transpose into a weight's quantizer and forgets a
+    scale of fewer dimensions than the weight, which then belongs to other channels.
+    """
+    return [
+        InferShapes(),
+        GiveUniqueParameterTensors(),
+        FoldConstants(exclude_op_types=list(QUANTIZERS)),
+        RemoveUnusedTensors(),
+        RemoveStaticGraphInputs(),
+        GiveUniqueNodeNames(),
+        GiveReadableTensorNames(),
+    ]
+
+
+@contextlib.contextmanager
+def _qonnx(what: str) -> Iterator[None]:
+    """Everything of qonnx that executes or rewrites a graph runs in here: whatever it, onnx and onnxruntime raise
+    becomes a `QapError`.
+    """
+    try:
+        with quiet():
+            yield
+    except Exception as error:
+        raise QapError(f"{what}: {first_line(error)}", "export the model again") from error
+
+
+def copy(graph: ModelWrapper) -> ModelWrapper:
+    """A graph of its own with the same content."""
+    return ModelWrapper(graph.model, make_deepcopy=True)
+
+
+def add_input_quantizer(graph: ModelWrapper, bits: int, scale: float, signed: bool) -> ModelWrapper:
+    """The graph with a quantizer of one `scale` on its input; one bit is the sign."""
+    name = graph.graph.input[0].name
+    graph.set_tensor_datatype(name, DataType["FLOAT32"])
+    behind = f"{name}_quantized"
+    for node in graph.graph.node:
+        for index, tensor in enumerate(node.input):
+            if tensor == name:
+                node.input[index] = behind
+    values = {f"{behind}_scale": scale}
+    options: dict[str, Any] = {}
+    if bits > 1:
+        values |= {f"{behind}_zero_point": 0.0, f"{behind}_bits": float(bits)}
+        options = {"signed": int(signed), "narrow": 0, "rounding_mode": "ROUND"}
+    for key, value in values.items():
+        graph.set_initializer(key, np.float32(value).reshape(()))
+    node = helper.make_node(
+        "Quant" if bits > 1 else "BipolarQuant",
+        [name, *values],
+        [behind],
+        "input_quantizer",
+        domain="qonnx.custom_op.general",
+        **options,
+    )
+    graph.graph.node.insert(0, node)
+    graph.set_tensor_shape(behind, graph.get_tensor_shape(name))
+    return clean(graph)
+
+
+def declared_input(graph: ModelWrapper) -> tuple[int, bool] | None:
+    """(bits, signed) of the integers that the graph says it is fed, if it says so; BIPOLAR is one bit."""
+    with _qonnx("the graph declares its input as a type that qonnx does not know"):
+        declared = graph.get_tensor_datatype(graph.graph.input[0].name)
+    if declared == DataType["BIPOLAR"]:
+        return 1, True
+    return (declared.bitwidth(), declared.signed()) if declared.is_integer() else None
+
+
+def execute(graph: ModelWrapper, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Every tensor of the graph executed by qonnx on real `rows` (n, inputs), in one batch.
+
+    Raises `QapError` where qonnx cannot execute it, or where its floats overflow.
+    """
+    name = graph.graph.input[0].name
+    with _qonnx("qonnx cannot execute the graph"):
+        batched = narrow(graph.transform(ChangeBatchSize(len(rows)))).transform(InferShapes())
+        shape = [len(rows), *graph.get_tensor_shape(name)[1:]]
+        context: dict[str, Any] = execute_onnx(batched, {name: rows.reshape(shape).astype(np.float32)}, True)
+    for key, value in context.items():
+        if value is not None and value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise QapError(
+                f"executed by qonnx, the graph's numbers overflow: {key} is not finite",
+                "its parameters are out of range",
+            )
+    return {key: value for key, value in context.items() if value is not None}
+
+
+def torch_values(module: torch.nn.Sequential, rows: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Real values that enter and leave each dense layer (with its activation) of the module, run on `rows`."""
+    entered, left = [], []
+    with torch.no_grad():
+        value = torch.from_numpy(np.ascontiguousarray(rows, np.float32))
+        for layer in module:
+            if hasattr(layer, "quant_weight"):
+                entered.append(value.numpy())
+            value = layer(value)
+            value = value.value if hasattr(value, "value") else value
+        left = [*entered[1:], value.numpy()]
+    return entered, left
+
+
+def write(graph: ModelWrapper, path: Path) -> None:
+    """Save the graph in one step, as it is executed."""
+    write_atomically(path, narrow(copy(graph)).model.SerializeToString(deterministic=True))

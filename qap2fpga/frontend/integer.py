@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the layers of a QONNX graph to the integer network, exactly.
+
+A hidden layer becomes integer weights and, a channel, the sorted accumulator values where its quantizer steps
+up. A channel whose real value falls with the accumulator (a negative batch-norm gamma) has its weights negated,
+so that every step function rises. The last layer becomes integers of one common scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+
+from qap2fpga.exact import integers as exact
+from qap2fpga.exact.thresholds import Affine, thresholds
+from qap2fpga.frontend.values import Graph, RawLayer
+from qap2fpga.ir.network import DenseLayer, IntegerNetwork, Logits, Step
+from qap2fpga.passes import logits
+from qap2fpga.system.errors import ConstantNetwork, QapError
+
+
+def lower(graph: Graph) -> IntegerNetwork:
+    """The integer network of `graph`, layer for layer (nothing is dropped yet); see also `fit_logits`.
+
+    Raises `QapError` that names the layer when it is pruned away whole or has scales that do not fit.
+    """
+    if graph.input is None:
+        raise QapError("the network has no input quantizer", "give --input-data FILE or --input-range LOW,HIGH")
+    low = np.full(graph.layers[0].weights.shape[0], graph.input.low)
+    high = np.full(graph.layers[0].weights.shape[0], graph.input.high)
+    layers: list[DenseLayer] = []
+    output_scale = graph.output_scale
+    for raw in graph.layers:
+        if not raw.weights.any() and raw.nonzero_floats:
+            raise ConstantNetwork(
+                f"layer {raw.name}: its quantizer makes 0 of each of the {raw.nonzero_floats} weights that are not 0",
+                "the weights are not pruned: their scale is too large, or the quantizer takes no negative ones",
+            )
+        if not raw.weights.any():
+            raise ConstantNetwork(
+                f"layer {raw.name} is pruned away: every weight is zero",
+                "prune it less; nothing would reach the output",
+            )
+        if raw.levels is not None:
+            layer = _hidden(raw, low, high)
+        else:
+            # The scale of its outputs is chosen once there are vectors: `fit_logits`.
+            layer, output_scale = _last(raw, low, high)
+        layers.append(layer)
+        low, high = layer.activation.reach(*layer.reach(low, high))
+    return IntegerNetwork(tuple(layers), graph.input, output_scale, tuple(graph.notes))
+
+
+def _dense(raw: RawLayer, weights: np.ndarray, activation: Step | Logits) -> DenseLayer:
+    return DenseLayer(raw.name, weights, activation, raw.weight_bits, raw.input_bits, raw.output_bits)
+
+
+def rising(raw: RawLayer) -> tuple[np.ndarray, Affine]:
+    """The layer's weights and affine map with the sign of falling channels moved into the weights."""
+    signs = np.array([-1 if slope < 0 else 1 for slope in raw.affine.slope])
+    weights = exact.multiply_add(raw.weights, signs, 0, f"layer {raw.name}")
+    return weights, replace(raw.affine, slope=tuple(abs(slope) for slope in raw.affine.slope))
+
+
+def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> DenseLayer:
+    assert raw.levels is not None
+    weights, affine = rising(raw)
+    lowest, highest = DenseLayer(raw.name, weights, Step(np.zeros((1, 1), np.int64)), 0, 0).reach(low, high)
+    rows = [
+        thresholds(affine, channel, raw.levels, int(lowest[channel]), int(highest[channel]))
+        for channel in range(affine.channels)
+    ]
+    sign = raw.levels.rounding == "SIGN"
+    base = raw.levels.low - raw.levels.zero_point
+    return _dense(raw, weights, Step(np.array(rows, np.int64).reshape(affine.channels, -1), base, 2 if sign else 1))
+
+
+def fit_logits(network: IntegerNetwork, graph: Graph, vectors: np.ndarray, *, values: bool = False) -> IntegerNetwork:
+    """`network` with the scale of its outputs chosen for `values`, or for the exact class on `vectors` (n, inputs).
+
+    A network that ends in a quantizer is returned as it is. The outputs are held against their exact values.
+    """
+    last, raw = network.layers[-1], graph.layers[-1]
+    if isinstance(last.activation, Step):
+        return network
+    hidden = network.trace(vectors)[-2] if len(network.layers) > 1 else vectors
+    accumulators, reach = last.accumulate(hidden), logits.Reach(*network.ranges[-1].accumulators)
+    end = logits.choose(raw.affine, accumulators, reach, values=values)
+    logits.check(raw.affine, end, reach, accumulators)
+    layer = replace(last, activation=end.logits)
+    return replace(network, layers=(*network.layers[:-1], layer), output_scale=end.scale).with_notes(*end.notes)
+
+
+def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> tuple[DenseLayer, Fraction]:
+    if raw.affine.clips:
+        raise QapError(f"layer {raw.name}: a Relu or Clip ends the network", "quantize its output, or leave it out")
+    bare = _dense(raw, raw.weights, Step(np.zeros((1, 1), np.int64)))
+    nothing = np.zeros((0, bare.outputs), np.int64)
+    end = logits.choose(raw.affine, nothing, logits.Reach(*bare.reach(low, high)))
+    return _dense(raw, raw.weights, end.logits), end.scale
+
+
+def meanings(graph: Graph) -> list[RawLayer]:
+    """The layers of `graph` with the real meaning that the lowered network's accumulators have, in order."""
+    return [raw if raw.levels is None else replace(raw, affine=rising(raw)[1]) for raw in graph.layers]

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every ONNX and QONNX operator that is handled: what of it is read, what is harmless, what is refused.
+
+The table is the one source. `check` holds to it for each node before anything is made of the node: an attribute, an
+input or an output that is not in the table is refused by name, and so is a value that asks for something else than
+is computed. The tests compare the table with the specifications (`onnx.defs`, and qonnx) at every version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from onnx import AttributeProto, NodeProto, defs, helper
+from onnx.defs import OpSchema
+
+from qap2fpga.frontend.values import refused
+
+QONNX_DOMAIN = "qonnx.custom_op.general"
+# Where the quantizers stood before qonnx gave them a domain: old exporters left it out or used their own.
+QUANT_DOMAINS = ("", QONNX_DOMAIN, "onnx.brevitas", "finn.custom_op.general")
+ONNX_DOMAINS = ("", "ai.onnx")
+NEWEST_OPSET = defs.onnx_opset_version()
+SUPPORTED = "supported: dense (MatMul, Gemm), Add, Sub, Mul, Div, BatchNormalization, Relu, Clip, Quant, BipolarQuant"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What becomes of one attribute, input or output: 'read', 'harmless' or 'refused'.
+
+    `values` of an attribute are those that are taken; none: all are. A harmless output is so while nobody reads it, a
+    refused input or output may be absent. `why` says what the part would ask for.
+    """
+
+    use: str
+    values: tuple[Any, ...] = ()
+    why: str = ""
+
+
+READ = Part("read")
+HARMLESS = Part("harmless")
+SWITCH = Part("read", (0, 1), "it must be 0 or 1")
+IN_PLACE = Part("harmless", (), "a permission to overwrite inputs")
+TRAINING = Part("refused", (), "it is in training mode; export the network for inference, after eval()")
+
+
+def _only(*values: Any, why: str) -> Part:
+    return Part("refused", values, why)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The parts of one operator; inputs and outputs in their order, with the names of the newest version."""
+
+    inputs: Mapping[str, Part]
+    outputs: Mapping[str, Part]
+    attributes: Mapping[str, Part]
+
+
+def _operator(inputs: str | Mapping[str, Part], outputs: str | Mapping[str, Part], **attributes: Part) -> Operator:
+    """An `Operator`; inputs and outputs that are named in one text are read, all of them."""
+    return Operator(_parts(inputs), _parts(outputs), attributes)
+
+
+def _parts(parts: str | Mapping[str, Part]) -> Mapping[str, Part]:
+    return dict.fromkeys(parts.split(), READ) if isinstance(parts, str) else parts
+
+
+_TWO_WAYS = {
+    "axis": Part("refused", (), "the alignment of operators before opset 7"),
+    "broadcast": _only(0, 1, why="only whether shapes may differ"),
+    "consumed_inputs": IN_PLACE,
+}
+_NO_RUNNING = dict.fromkeys(("running_mean", "running_var", "saved_mean", "saved_var"), TRAINING)
+
+OPERATORS: dict[str, Operator] = {
+    "MatMul": _operator("A B", "Y"),
+    "Gemm": _operator(
+        "A B C", "Y", alpha=READ, beta=READ, transB=SWITCH, broadcast=_only(0, 1, why="only whether shapes may differ"),
+        transA=_only(0, why="its first input would be transposed: rows would become features"),
+    ),
+    **{name: _operator("A B", "C", **_TWO_WAYS) for name in ("Add", "Sub", "Mul", "Div")},
+    "BatchNormalization": _operator(
+        "X scale B input_mean input_var", {"Y": READ, **_NO_RUNNING}, epsilon=READ, consumed_inputs=IN_PLACE,
+        momentum=Part("harmless", (), "used in training only"),
+        training_mode=_only(0, why=TRAINING.why), is_test=_only(1, why=TRAINING.why),
+        spatial=_only(1, why="it has statistics per position instead of per channel"),
+    ),
+    "Relu": _operator("X", "Y", consumed_inputs=IN_PLACE),
+    "Clip": _operator("input min max", "output", min=READ, max=READ, consumed_inputs=IN_PLACE),
+    "Transpose": _operator("data", "transposed", perm=READ),
+    "Identity": _operator("input", "output"),
+    "Dropout": _operator(
+        {"data": READ, "ratio": HARMLESS, "training_mode": READ}, {"output": READ, "mask": HARMLESS},
+        ratio=Part("harmless", (), "used in training only"), seed=Part("harmless", (), "used in training only"),
+        is_test=_only(1, why=TRAINING.why), consumed_inputs=IN_PLACE,
+    ),
+    "Flatten": _operator("input", "output", axis=READ),
+    "Reshape": _operator("data shape", "reshaped", shape=READ, allowzero=READ, consumed_inputs=IN_PLACE),
+    "Squeeze": _operator("data axes", "squeezed", axes=READ),
+    "Unsqueeze": _operator("data axes", "expanded", axes=READ),
+    "Softmax": _operator("input", "output", axis=READ),
+    "LogSoftmax": _operator("input", "output", axis=READ),
+    "ArgMax": _operator(
+        "data", "reduced", axis=READ, keepdims=Part("harmless", (), "the shape of the class number"),
+        select_last_index=_only(0, why="of equal outputs it takes the last, the hardware the first"),
+    ),
+    "TopK": _operator(
+        "X K", {"Values": HARMLESS, "Indices": READ}, axis=READ,
+        k=_only(1, why="it asks for several classes; take them from the logits, on the host"),
+        largest=_only(1, why="it asks for the smallest outputs instead of the largest"),
+        sorted=Part("harmless", (), "one class has no order"),
+    ),
+    "Quant": _operator("X scale zeropt bitwidth", "Y", signed=SWITCH, narrow=SWITCH, rounding_mode=READ),
+    "BipolarQuant": _operator("X scale", "Y"),
+}  # fmt: skip
+QUANTIZERS = ("Quant", "BipolarQuant")
+DENSE = ("MatMul", "Gemm")
+
+
+def _qonnx_schema(name: str, *attributes: OpSchema.Attribute) -> OpSchema:
+    """The specification of an operator that onnx does not know, after qonnx's documentation."""
+    tensors = [OpSchema.FormalParameter(part, "tensor(float)") for part in OPERATORS[name].inputs]
+    result = [OpSchema.FormalParameter("Y", "tensor(float)")]
+    return OpSchema(name, QONNX_DOMAIN, 1, inputs=tensors, outputs=result, attributes=list(attributes))
+
+
+_INT = OpSchema.AttrType.INT
+QONNX_SCHEMAS = {
+    "Quant": _qonnx_schema(
+        "Quant",
+        OpSchema.Attribute("signed", _INT, required=True),
+        OpSchema.Attribute("narrow", _INT, required=True),
+        OpSchema.Attribute("rounding_mode", helper.make_attribute("rounding_mode", "ROUND")),
+    ),
+    "BipolarQuant": _qonnx_schema("BipolarQuant"),
+}
+
+
+@cache
+def schema(name: str, opset: int) -> OpSchema:
+    """The specification of a handled operator as it is at `opset`."""
+    known = QONNX_SCHEMAS.get(name)
+    return known if known is not None else defs.get_schema(name, opset, "")
+
+
+def is_handled(node: NodeProto) -> bool:
+    """Whether the table has the operator, of the domain that it means there."""
+    domains = QUANT_DOMAINS if node.op_type in QUANTIZERS else ONNX_DOMAINS
+    return node.op_type in OPERATORS and node.domain in domains
+
+
+def option(node: NodeProto, name: str, opset: int) -> Any:
+    """The value of an attribute, by default the one that the specification gives it; None if it gives none."""
+    for item in node.attribute:
+        if item.name == name:
+            return helper.get_attribute_value(item)
+    known = schema(node.op_type, opset).attributes.get(name)
+    if known is None or known.default_value.type == AttributeProto.UNDEFINED:
+        return None
+    return helper.get_attribute_value(known.default_value)
+
+
+def check(node: NodeProto, opset: int, wanted: Collection[str]) -> None:
+    """Raise `QapError` for what the table refuses of a handled `node`; `wanted` are the tensors that somebody reads."""
+    operator, known = OPERATORS[node.op_type], schema(node.op_type, opset)
+    _check_attributes(node, operator, known, opset)
+    _check_inputs(node, operator, known)
+    for place, tensor in enumerate(node.output):
+        name, part = _part(operator.outputs, place)
+        if tensor and part is None:
+            raise refused(node, f"it has {len(node.output)} outputs; known: {', '.join(operator.outputs)}")
+        if tensor and part is not None and (part.use == "refused" or (part.use == "harmless" and tensor in wanted)):
+            raise refused(node, part.why or f"its output {name} is read, which is not supported")
+
+
+def _check_attributes(node: NodeProto, operator: Operator, known: OpSchema, opset: int) -> None:
+    names = [item.name for item in node.attribute]
+    for item in node.attribute:
+        if names.count(item.name) > 1:
+            raise refused(node, f"it has the attribute {item.name} twice")
+        if item.name not in known.attributes or item.name not in operator.attributes:
+            raise refused(node, f"its attribute {item.name} is not known in opset {opset}")
+        if item.ref_attr_name or item.type != known.attributes[item.name].type.value:
+            raise refused(node, f"its attribute {item.name} is not of type {known.attributes[item.name].type.name}")
+    for name, item in known.attributes.items():
+        if item.required and name not in names:
+            raise refused(node, f"its attribute {name} is missing")
+        part, value = operator.attributes[name], option(node, name, opset)
+        taken = value is None or not part.values or value in part.values
+        if not taken or (part.use == "refused" and not part.values and name in names):
+            raise refused(node, f"its attribute {name} is {value}: {part.why}")
+
+
+def _check_inputs(node: NodeProto, operator: Operator, known: OpSchema) -> None:
+    if len(node.input) > known.max_input:
+        raise refused(node, f"it has {len(node.input)} inputs, at most {known.max_input} are known")
+    if len(node.input) < known.min_input or not all(node.input[: known.min_input]):
+        raise refused(node, f"it has {len(node.input)} inputs, too few")
+    for place, tensor in enumerate(node.input):
+        name, part = _part(operator.inputs, place)
+        if tensor and part is not None and part.use == "refused":
+            raise refused(node, part.why or f"its input {name} is not supported")
+
+
+def _part(parts: Mapping[str, Part], place: int) -> tuple[str, Part | None]:
+    """The name of the part at `place`, and the part; None if there is none."""
+    return list(parts.items())[place] if place < len(parts) else ("", None)

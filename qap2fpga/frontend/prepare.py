@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model file to an integer network: read, export, lower, compact, and compare each with the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qap2fpga.frontend import data, doubts, export, facts, floats, onnxfile
+from qap2fpga.frontend.checkpoint import model_file as checkpoint
+from qap2fpga.frontend.checkpoint.brevitas import build
+from qap2fpga.frontend.checkpoint.widths import MAX_BITS, Widths
+from qap2fpga.frontend.floats import QONNX_ROWS
+from qap2fpga.frontend.graph import input_is_quantized, read
+from qap2fpga.frontend.integer import fit_logits, lower
+from qap2fpga.frontend.trial import trial
+from qap2fpga.frontend.values import Graph
+from qap2fpga.ir.comparison import Simulation
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.outputs import require_classes
+from qap2fpga.ir.vectors import extremes, random_vectors
+from qap2fpga.passes.compact import compact
+from qap2fpga.system.errors import CheckFailed, QapError
+from qap2fpga.system.quiet import quiet
+
+DEFAULT_INPUT_BITS = 8
+RANDOM_VECTORS, RECORDED_VECTORS = 1000, 1000
+SEED = 20210504  # any fixed number: the same input gives the same bytes
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the user gave: the model file and what it does not say itself. `range` is (low, high) of the inputs.
+
+    `compare`: hold torch and QONNX against the integer network; an estimate does without. `output_kind`: what leaves
+    the chip; of 'values' the scale is as fine as the accumulators, not just fine enough for the class.
+    """
+
+    path: Path
+    widths: Widths
+    data: Path | None = None
+    range: tuple[float, float] | None = None
+    classes: tuple[str, ...] = ()
+    compare: bool = True
+    output_kind: str = "logits"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The reference and what was found on the way to it.
+
+    `lowered` is layer for layer the graph's; `network` is compacted. `recorded` (n, inputs) are integers of real
+    inputs with their `labels`; `random` and `extreme` are made. `float_inputs` (n, inputs) are the real inputs.
+    """
+
+    network: IntegerNetwork
+    lowered: IntegerNetwork
+    qonnx: Any
+    recorded: np.ndarray
+    labels: np.ndarray | None
+    random: np.ndarray
+    extreme: np.ndarray
+    first_input: np.ndarray | None
+    simulations: tuple[Simulation, ...]
+    facts: dict[str, Any]
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """All vectors that hardware is tried on: recorded (the first thousand), random, extreme."""
+        return np.concatenate([self.recorded[:RECORDED_VECTORS], self.random, self.extreme])
+
+
+def prepare(source: Source, say: Callable[[str], None]) -> Prepared:
+    """Read and lower `source`. Raises `QapError` for input that can not be used, `CheckFailed` for a disagreement."""
+    if source.path.suffix == ".onnx":
+        return _from_onnx(source, say)
+    return _from_checkpoint(source, say)
+
+
+def _from_checkpoint(source: Source, say: Callable[[str], None]) -> Prepared:
+    say("reading the checkpoint")
+    model = checkpoint.read(source.path, source.widths)
+    rows = data.load(source.data, model.inputs, source.classes) if source.data else None
+    if rows is None and model.example is not None:
+        rows = data.Rows(model.example, model.labels)
+    raw = None
+    if not model.has_input_quantizer:
+        bits, scale, signed = _input_quantizer(source, rows)
+        raw, model = model, checkpoint.with_input_quantizer(model, bits, scale, signed)
+    say("exporting to QONNX")
+    module, qonnx = export.export(model)
+    names = tuple(op.name for op in model.ops if op.kind == "dense")
+    say("lowering to integers")
+    graph = read(qonnx, names)
+    graph.notes[:0] = [*model.notes, *(_unused_range(source) if raw is None else ())]
+    float_rows = rows.values if rows is not None else _real(graph, 1000)
+    notes: dict[str, Any] = {"masked": {name: int((~mask).sum()) for name, mask in model.masks.items()}}
+    if raw is not None and rows is not None:
+        with quiet():
+            plain = export.torch_values(build(raw), float_rows)[1][-1]
+        notes["input_quantizer_cost"] = facts.quantizer_cost(
+            plain, export.torch_values(module, float_rows)[1][-1], rows.labels
+        )
+    return _finish(source, graph, qonnx, module, rows, float_rows, notes, say)
+
+
+def _from_onnx(source: Source, say: Callable[[str], None]) -> Prepared:
+    if source.widths.weight or source.widths.activation:
+        raise QapError("bit widths were given, but a QONNX file has its own", "leave --bits and the like out")
+    say("reading the graph")
+    qonnx = onnxfile.load(source.path)
+    size = int(np.prod(qonnx.get_tensor_shape(qonnx.graph.input[0].name)[1:]))
+    rows = data.load(source.data, size, source.classes) if source.data else None
+    notes: dict[str, Any] = {}
+    remarks = []
+    declared = export.declared_input(qonnx)
+    if declared is not None:  # integers come in: a quantizer of scale 1 changes nothing and says what they are
+        qonnx = export.add_input_quantizer(qonnx, declared[0], 1.0, declared[1])
+    if not input_is_quantized(qonnx):
+        read_error_first(qonnx)
+        bits, scale, signed = _input_quantizer(source, rows)
+        if rows is not None:
+            some = data.Rows(rows.values[:QONNX_ROWS], None if rows.labels is None else rows.labels[:QONNX_ROWS])
+            output = qonnx.graph.output[0].name
+            plain = export.execute(qonnx, some.values)[output]
+            qonnx = export.add_input_quantizer(qonnx, bits, scale, signed)
+            with_it = export.execute(qonnx, some.values)[qonnx.graph.output[0].name]
+            notes["input_quantizer_cost"] = facts.quantizer_cost(plain, with_it, some.labels)
+        else:
+            qonnx = export.add_input_quantizer(qonnx, bits, scale, signed)
+        remarks.append(f"the model has no input quantizer: one of {bits} bits with scale {scale:g} was put before it")
+    else:
+        if source.widths.input:
+            raise QapError("--input-bits was given, but the model has its own input quantizer", "leave it out")
+        remarks += _unused_range(source)
+    say("lowering to integers")
+    graph = read(qonnx)
+    graph.notes[:0] = remarks
+    float_rows = rows.values if rows is not None else _real(graph, 1000)
+    return _finish(source, graph, qonnx, None, rows, float_rows, notes, say)
+
+
+def read_error_first(qonnx: Any) -> None:
+    """An operation that can not be lowered is the user's first concern, before a missing input quantizer."""
+    trial = export.add_input_quantizer(export.copy(qonnx), DEFAULT_INPUT_BITS, 1.0, True)
+    read(trial)
+
+
+def _unused_range(source: Source) -> list[str]:
+    return [] if source.range is None else ["--input-range was not used: the model has its own input quantizer"]
+
+
+def _input_quantizer(source: Source, rows: data.Rows | None) -> tuple[int, float, bool]:
+    bits = source.widths.input or DEFAULT_INPUT_BITS
+    if source.range is not None:
+        signed = source.range[0] < 0
+    elif rows is not None:
+        signed = bool((rows.values < 0).any())
+    else:
+        raise QapError(
+            "the model has no input quantizer", "give --input-data FILE (npz with X) or --input-range LOW,HIGH"
+        )
+    if bits == 1 and not signed:
+        raise QapError("an input quantizer of 1 bit is the sign, but no input is negative", "give --input-bits 2")
+    if source.range is not None:
+        return bits, data.scale_for_range(*source.range, bits), signed
+    assert rows is not None
+    return bits, data.power_of_two_scale(rows.values, bits, signed=signed), signed
+
+
+def _real(graph: Graph, count: int) -> np.ndarray:
+    """Real inputs for comparisons when the user gave none: uniform over what the input quantizer takes."""
+    assert graph.input is not None
+    quantizer, inputs = graph.input, graph.layers[0].weights.shape[0]
+    integers = np.random.default_rng(SEED).integers(quantizer.low, quantizer.high, (count, inputs), endpoint=True)
+    return (integers * np.asarray(quantizer.scale) + np.asarray(quantizer.offset)).astype(np.float32)
+
+
+def _finish(
+    source: Source,
+    graph: Graph,
+    qonnx: Any,
+    module: Any,
+    rows: data.Rows | None,
+    float_rows: np.ndarray,
+    notes: dict[str, Any],
+    say: Callable[[str], None],
+) -> Prepared:
+    _check_widths(graph)
+    require_classes(source.output_kind, graph.layers[-1].weights.shape[1])
+    graph.notes += doubts.of_weights(graph.layers)
+    lowered = lower(graph)
+    integers = lowered.input.quantize(float_rows)
+    recorded = integers if rows is not None else integers[:0]
+    lowered = lowered.with_notes(*doubts.of_inputs(lowered.input, float_rows[: len(recorded)], recorded))
+    random, extreme = random_vectors(lowered, RANDOM_VECTORS, SEED), extremes(lowered)
+    vectors = np.concatenate([integers, random, extreme])
+    values = source.output_kind == "values" or (rows is not None and rows.targets is not None)
+    lowered = fit_logits(lowered, graph, vectors, values=values)
+    network = compact(lowered)
+    simulations = [_same("compacted network (numpy)", "lowered network", lowered, network, vectors)]
+    if source.compare:
+        real = trial(lowered.input, float_rows[: len(recorded)], (("random", random), ("corner", extreme)))
+        simulations += floats.compare(graph, lowered, qonnx, module, real, notes, say, classes=not values)
+    labels = rows.labels if rows is not None and not values else None
+    _check_labels(labels, source.classes, network.outputs)
+    remarks = _check_targets(rows, network.outputs)
+    found = {
+        "file": source.path.name,
+        "data": None if source.data is None else source.data.name,
+        "rows": len(recorded),
+        **facts.describe(graph, lowered, network),
+        **notes,
+        "accuracy": facts.accuracy(network, recorded, labels),
+        "notes": [*network.notes, *remarks],
+    }
+    first = float_rows[0] if len(recorded) else None
+    return Prepared(network, lowered, qonnx, recorded, labels, random, extreme, first, tuple(simulations), found)
+
+
+def _check_widths(graph: Graph) -> None:
+    """An activation has a threshold a level: widths that nobody means would fill the memory."""
+    for layer in graph.layers:
+        widest = max(layer.weight_bits, layer.input_bits, layer.output_bits or 0)
+        if widest > MAX_BITS:
+            raise QapError(f"layer {layer.name}: a bit width of {widest}", f"bit widths are 1 to {MAX_BITS}")
+
+
+def _check_labels(labels: np.ndarray | None, classes: tuple[str, ...], outputs: int) -> None:
+    if outputs == 1:
+        return
+    if classes and len(classes) != outputs:
+        raise QapError(f"--classes names {len(classes)} classes, the network has {outputs} outputs", "name each output")
+    if len(set(classes)) != len(classes):
+        raise QapError("--classes names a class twice", "name each output once")
+    bad = np.zeros(0) if labels is None else labels[(labels < 0) | (labels >= outputs)]
+    if bad.size:
+        cure = "number the classes 0, 1, 2, ..."
+        raise QapError(f"the data has label {bad[0]}, the network has {outputs} outputs", cure)
+
+
+def _check_targets(rows: data.Rows | None, outputs: int) -> list[str]:
+    """What to tell of targets that are no classes, which must be one an output."""
+    if rows is None or rows.targets is None:
+        return []
+    columns = rows.targets.shape[1]
+    if columns != outputs:
+        what = f"the data's y has labels that are not 0, 1, 2, ..., {columns} a row, and the network {outputs} outputs"
+        raise QapError(what, "y holds one class number a row; or, of a regression, one real value an output")
+    return ["y holds real values: the targets of a regression, of which no accuracy is claimed"]
+
+
+def _same(engine: str, compared: str, one: IntegerNetwork, other: IntegerNetwork, vectors: np.ndarray) -> Simulation:
+    wrong = (one.run(vectors) != other.run(vectors)).any(axis=1)
+    if wrong.any():
+        raise CheckFailed(
+            f"{engine} differs from the {compared} on vector {int(wrong.argmax())}", "please report this bug"
+        )
+    return Simulation(engine, version("numpy"), compared, len(vectors), 0)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boards: one YAML file each, shipped under `boards/` or the user's own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from qap2fpga.system.codec import Positive, Size, convert
+from qap2fpga.system.errors import QapError, nearest
+from qap2fpga.system.files import shipped
+from qap2fpga.system.reading import is_file, shown, text, yaml_object
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the parts of a family call their resources, and the backends that can make hardware for them."""
+
+    lut: str = "LUT"
+    ff: str = "FF"
+    dsp: str = "DSP"
+    bram18: str = "BRAM18"
+    dsp_cell: str = ""
+    backends: tuple[str, ...] = ("finn", "hls4ml", "rtl")
+
+    def resource(self, name: str) -> str:
+        """The family's own word for 'lut', 'ff', 'dsp' or 'bram18'."""
+        return str(getattr(self, name))
+
+
+# The first three are Yosys' `synth_xilinx -family` names. The names of ECP5 resources are nextpnr's: a TRELLIS_COMB is
+# a 4-input LUT or one bit of a carry chain, a DP16KD holds 18 kbit (Lattice FPGA-DS-02012, chapter 2).
+ECP5 = "ecp5"
+FAMILIES = {
+    "xc7": Family(dsp_cell="DSP48E1"),
+    "xcu": Family(dsp_cell="DSP48E2"),
+    "xcup": Family(dsp_cell="DSP48E2"),
+    ECP5: Family("TRELLIS_COMB", "TRELLIS_FF", "MULT18X18D", "DP16KD", "MULT18X18D", ("rtl",)),
+}
+# The ports of the module that an ECP5 board is given, and one that some boards want held high.
+PINS = ("clk", "uart_rx", "uart_tx")
+HOLD_HIGH = "hold_high"
+
+# Names as the vendors make them.
+PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+BOARD_PART = re.compile(r"[A-Za-z0-9._:-]*")
+EXAMPLE = "see docs/add-a-board.md for an example"
+# What a value of each type may be.
+RANGES: dict[str, Any] = {"str": str, "int": Size, "float": Positive}
+# Keys that a board file may leave out.
+OPTIONAL = ("board_part",)
+
+
+@dataclass(frozen=True)
+class Board:
+    """One target. `clock_ns` is the period that designs are made for; resources are the whole part's.
+
+    `board_part` names Vivado's board files without their version; empty where there are none, or no need of them.
+    `pins` is the text of the constraints file beside an ECP5 board's YAML file, of the same name with `.lpf`; there
+    `clock_ns` is the oscillator's.
+    """
+
+    name: str
+    title: str
+    part: str
+    family: str
+    clock_ns: float
+    lut: int
+    ff: int
+    dsp: int
+    bram18: int
+    source: str
+    board_part: str = ""
+    pins: str = ""
+
+    @property
+    def dsp_cell(self) -> str:
+        return FAMILIES[self.family].dsp_cell
+
+
+def names() -> list[str]:
+    """Names of the shipped boards."""
+    return sorted(path.stem for path in shipped("boards").glob("*.yaml"))
+
+
+def load(name: str) -> Board:
+    """The shipped board `name`, or the one in the YAML file `name`. Raises `QapError` with what is wrong."""
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = shipped("boards") / f"{name}.yaml"
+        if not is_file(path):
+            raise QapError(
+                f"unknown board {shown(name)}", f"{nearest(name, names())}; or a file: --board my-board.yaml"
+            )
+    return _parse(yaml_object(path, EXAMPLE), path)
+
+
+def _parse(content: dict[str, Any], path: Path) -> Board:
+    kinds = {field.name: str(field.type) for field in fields(Board) if field.name not in ("name", "pins")}
+    for key in content:
+        if key not in kinds:
+            raise QapError(f"{path}: unknown key {shown(key)}", nearest(key, kinds))
+    missing = [key for key in kinds if key not in content and key not in OPTIONAL]
+    if missing:
+        raise QapError(f"{path}: missing {', '.join(missing)}", EXAMPLE)
+    for key, value in content.items():
+        content[key] = convert(RANGES[kinds[key]], value, key, str(path))
+    for key, pattern in (("part", PART), ("board_part", BOARD_PART)):
+        # AMD's tools and nextpnr are told these.
+        if key in content and not pattern.fullmatch(content[key]):
+            raise QapError(f"{path}: {key} is {shown(content[key])}", "it must be the name that the tools know it by")
+    if content["family"] not in FAMILIES:
+        raise QapError(f"{path}: unknown family {shown(content['family'])}", nearest(content["family"], FAMILIES))
+    pins = _pins(path.with_suffix(".lpf")) if content["family"] == ECP5 else ""
+    return Board(name=path.stem, pins=pins, **content)
+
+
+def _pins(path: Path) -> str:
+    """The constraints in `path`, which must place exactly the ports that there are."""
+    constraints = text(path, "an ecp5 board needs its pins: see docs/add-a-board.md for what is in this file")
+    placed = set(re.findall(r'^\s*LOCATE\s+COMP\s+"([^"]*)"', constraints, re.MULTILINE))
+    wrong = sorted(set(PINS) - placed) or sorted(placed - {*PINS, HOLD_HIGH})
+    if wrong:
+        what = "no LOCATE of" if wrong[0] in PINS else "unknown port"
+        raise QapError(
+            f"{path}: {what} {', '.join(wrong)}", f"ports are {', '.join(PINS)}, and {HOLD_HIGH} where needed"
+        )
+    return constraints

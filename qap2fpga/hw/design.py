@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The values handed on behind a backend: a design, what was measured on it, and what was checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class Stage(StrEnum):
+    """How a number was got. Two stages are never compared without saying so."""
+
+    ESTIMATE = "estimate"
+    HLS = "hls"
+    SYNTHESIS = "synthesis"
+    ROUTED = "routed"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One port of a design: a sequence of beats, each `lanes` elements of `bits`, element 0 in the lowest bits.
+
+    `elements` is the number of values of one frame (one input or output vector); the beat is padded with
+    zero bits to `beat_bits`, a multiple of 8. A frame is `elements / lanes` beats.
+    """
+
+    name: str
+    elements: int
+    lanes: int
+    bits: int
+    signed: bool
+
+    @property
+    def beats(self) -> int:
+        return self.elements // self.lanes
+
+    @property
+    def beat_bits(self) -> int:
+        return -(-self.lanes * self.bits // 8) * 8
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A place inside a design where the integers of one layer pass by: what a mismatch is traced with.
+
+    `signal` is the path of a bus below the top module. It carries `stage` of the network's layer number `layer`:
+    'accumulator', or 'activation' (a count of thresholds, or a logit). A beat has `lanes`, the (bits, signed) of its
+    values from the lowest bits up, and a vector is `beats` beats. A beat passes while `valid` and `ready`, paths too,
+    are both high; without them, `cycles` after its input beat was taken, in cycles in which the input is ready.
+    """
+
+    layer: int
+    stage: str
+    signal: str
+    lanes: tuple[tuple[int, bool], ...]
+    beats: int = 1
+    valid: str = ""
+    ready: str = ""
+    cycles: int = 0
+
+
+@dataclass(frozen=True)
+class Design:
+    """Generated hardware on disk: everything that simulation and synthesis need to know.
+
+    `sources` are file names inside `folder`, in compile order; `data` are files that sources read at
+    elaboration (memory contents). `latency_cycles` (first input beat to last output beat of one vector, None
+    where the backend can not predict it) and `interval_cycles` are predictions. Ports: `ap_clk`, `ap_rst_n`
+    (synchronous, active low), and `<stream>_TDATA/_TVALID/_TREADY` for both streams. `probes` are in the order of the
+    data, and lie on ports of the top module's instances, which synthesis keeps.
+    """
+
+    backend: str
+    folder: Path
+    top: str
+    sources: tuple[str, ...]
+    data: tuple[str, ...]
+    input: Stream
+    output: Stream
+    interval_cycles: int
+    latency_cycles: int | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    probes: tuple[Probe, ...] = ()
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Cells of a design or of a part of it. None: this tool does not say."""
+
+    lut: int | None = None
+    ff: int | None = None
+    dsp: int | None = None
+    bram18: int | None = None
+    lutram: int | None = None
+    carry: int | None = None
+    lut_packed: int | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one tool said about one design at one stage.
+
+    `cell_delay_ns` is the longest path of cells from register to register without any routing; no clock follows.
+    """
+
+    tool: str
+    version: str
+    stage: Stage
+    total: Resources
+    parts: dict[str, Resources] = field(default_factory=dict)
+    note: str = ""
+    cell_delay_ns: float | None = None
+
+
+def is_of(part: str, node: str) -> bool:
+    """Whether `part`, an instance that synthesis reports, is the node `node` of a design, or a memory of it."""
+    return part in (node, f"u_{node}") or part.startswith((f"{node}_weights", f"u_{node}_weights"))
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a backend expects of a network before it generates anything.
+
+    `total` are resources by name; `nodes` describe the design's parts, each with its own `estimate`. Cycles are as in
+    `Design`.
+    """
+
+    interval_cycles: int
+    latency_cycles: int | None
+    total: dict[str, int]
+    nodes: list[dict[str, Any]]
+
+
+class Outcome(StrEnum):
+    """What came of a check. One that was not run says nothing, good or bad."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One number compared with what was expected of it. `why` says why it failed, or why it was not run."""
+
+    name: str
+    expected: str
+    found: str | None
+    outcome: Outcome
+    why: str = ""
+
+    @classmethod
+    def of(cls, name: str, expected: str, found: str, passed: bool, why: str = "") -> Check:
+        """A check that was run."""
+        return cls(name, expected, found, Outcome.PASSED if passed else Outcome.FAILED, why)
+
+    @classmethod
+    def not_run(cls, name: str, expected: str, why: str, found: str | None = None) -> Check:
+        """A check that nothing was compared in, because of `why`."""
+        return cls(name, expected, found, Outcome.NOT_RUN, why)
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was run and passed."""
+        return self.outcome is Outcome.PASSED

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What leaves the chip: the kinds of outputs, and their integers from the integer network alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.system.errors import QapError, nearest
+
+OUTPUT_KINDS = ("logits", "values", "class", "accumulators")
+# Those whose integers are worth the network's output scale.
+IN_SCALE = ("logits", "values")
+
+
+def check_output_kind(kind: str) -> None:
+    """Raise `QapError` with the known ones for a `kind` that there is not."""
+    if kind not in OUTPUT_KINDS:
+        raise QapError(f"unknown output kind '{kind}'", nearest(kind, OUTPUT_KINDS))
+
+
+def require_classes(kind: str, outputs: int) -> None:
+    """Raise `QapError` if the number of a class is to leave the chip of a network that has none."""
+    if kind == "class" and outputs == 1:
+        raise QapError(
+            "--output-kind class: the network has one output, so its class would always be 0",
+            "leave --output-kind out: the output's sign is exact, and it decides between two classes",
+        )
+
+
+def outputs(network: IntegerNetwork, kind: str, vectors: np.ndarray) -> np.ndarray:
+    """Integers (n, outputs) that leave the chip for input integers `vectors` (n, inputs).
+
+    `kind`: 'logits' or 'values' (or the levels of a network that ends in a quantizer), 'class' (n, 1) the number of
+    the largest, the first of equals, or 'accumulators' of the last layer.
+    """
+    if kind in IN_SCALE:
+        return network.run(vectors)
+    if kind == "class":
+        return network.run(vectors).argmax(axis=1)[:, None]
+    hidden = network.trace(vectors)[-2] if len(network.layers) > 1 else vectors.astype(np.int64)
+    return network.layers[-1].accumulate(hidden)
+
+
+def classes(kind: str, found: np.ndarray) -> np.ndarray:
+    """The class (n,) that the chip's outputs (n, outputs) say."""
+    return found[:, 0] if kind == "class" else found.argmax(axis=1)

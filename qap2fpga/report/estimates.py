@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Estimates on a terminal, and as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from qap2fpga.estimate import vendor
+from qap2fpga.estimate.calibration import Prediction
+from qap2fpga.estimate.estimate import RESOURCES, Estimate
+from qap2fpga.estimate.features import DenseFeatures
+from qap2fpga.estimate.vendor import Csynth
+from qap2fpga.report import csynth, show
+from qap2fpga.report.show import DASH
+
+CYCLES = ("latency_cycles", "interval_cycles")
+
+
+# Measures of a layer that a table has room for, and what adds up over layers.
+MEASURES = {
+    "nonzeros": "non-zeros", "bops": "BOPs", "nonzero_products": "nnz·bₐ·b_w", "ebops": "EBOPs",
+    "signed_digits": "signed digits", "adders": "adders", "adder_bits": "adder bits",
+}  # fmt: skip
+
+
+def complexity(layers: Mapping[str, DenseFeatures]) -> Group:
+    """What the layers that are built add up to, before any backend."""
+    table = _table("layer", "shape", "w bits", "a bits", *MEASURES.values(), words=(0, 1))
+    for name, one in layers.items():
+        shape = f"{one.inputs} × {one.outputs}"
+        numbers = [show.number(getattr(one, key)) for key in MEASURES]
+        table.add_row(escape(name), shape, str(one.weight_bits), str(one.input_bits), *numbers)
+    totals = [show.number(sum(getattr(one, key) for one in layers.values())) for key in MEASURES]
+    table.add_row("together", "", "", "", *totals)
+    said = (
+        "after compaction; BOPs by the paper's equation 1, EBOPs as HGQ's, adders of signed digits with nothing shared"
+    )
+    return Group(table, f"[dim]{said}[/]\n")
+
+
+def complexity_values(layers: Mapping[str, DenseFeatures]) -> dict[str, Any]:
+    """The same as JSON values, with everything that is measured."""
+    return {name: asdict(one) for name, one in layers.items()}
+
+
+def render(estimates: Sequence[Estimate]) -> Group:
+    """One row a backend and board; a range is what nearly all measured designs stayed in. Below it, where they are
+    estimates of C synthesis, the layers and what else is known."""
+    table = _table("backend", "board", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "", words=(0, 1, 8))
+    for one in estimates:
+        if one.refused:
+            table.add_row(one.backend, escape(one.board.name), *(DASH,) * 6, escape(one.refused.splitlines()[0]))
+            continue
+        told = _number if one.csynth is None else _stated
+        numbers = [told(one.predictions.get(name)) for name in (*RESOURCES, *CYCLES)]
+        table.add_row(one.backend, escape(one.board.name), *numbers, escape(_verdict(one)))
+    known = [one for one in estimates if one.csynth is not None]
+    # Boards of one family and clock have the same.
+    different = [one for index, one in enumerate(known) if all(one.csynth != other.csynth for other in known[:index])]
+    return Group(table, *(_csynth(one.csynth, [other.board.name for other in known if other.csynth == one.csynth])
+                          for one in different if one.csynth is not None))  # fmt: skip
+
+
+def with_nodes(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
+    """The same as JSON values, with what is expected of every node: folding, adders, requantizers, queues."""
+    return [one | {"nodes": list(made.nodes)} for one, made in zip(values(estimates), estimates, strict=True)]
+
+
+def values(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
+    """The same as JSON values, node by node left out."""
+    return [
+        {
+            "backend": one.backend, "board": one.board.name, "stage": "estimate", "of_stage": one.of_stage,
+            "calibrated": one.calibrated, "refused": one.refused or None, "fits": one.fits,
+            "predictions": {name: asdict(made) for name, made in one.predictions.items()},
+            "csynth": one.csynth and vendor.values(one.csynth),
+        }
+        for one in estimates
+    ]  # fmt: skip
+
+
+def _csynth(found: Csynth, boards: Sequence[str]) -> Group:
+    """The dense layers, and what was only observed."""
+    title = (
+        f"\nhls4ml on {escape(', '.join(boards))}: what C synthesis is expected to state; synthesis finds fewer LUTs"
+    )
+    table = _table("layer", "LUT", "FF", "DSP", "BRAM18", "", words=(0, 5))
+    for one in found.layers:
+        numbers = [_stated(one.predictions.get(name)) for name in RESOURCES]
+        table.add_row(escape(one.layer), *numbers, f"outside: {', '.join(one.outside)}" if one.outside else "")
+    return Group(title, table, *(f"[dim]{escape(text)}[/]" for text in csynth.remarks(vendor.values(found))))
+
+
+def _table(*columns: str, words: Sequence[int]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index in words else "right")
+    return table
+
+
+def _number(made: Prediction | None) -> str:
+    if made is None:
+        return DASH
+    if made.low == made.high:
+        return f"{made.value:,.0f}"
+    return f"{made.value:,.0f} ({made.low:,.0f}–{made.high:,.0f})"
+
+
+def _stated(made: Prediction | None) -> str:
+    return csynth.text(None if made is None else asdict(made))
+
+
+def _verdict(one: Estimate) -> str:
+    if one.csynth is not None:
+        return "by C synthesis, sums of layers, not calibrated"
+    said = "fits" if one.fits else "does not fit, or may not"
+    if not one.calibrated:
+        said += "; not calibrated: no interval"
+    outside = {text for made in one.predictions.values() for text in made.outside}
+    return said + (f"; outside the measured range: {', '.join(sorted(outside))}" if outside else "")

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exact restatements of a channel's step function, as hardware computes them, and their proof.
+
+A channel is `Target`: `result = base + #{k : x >= thresholds[k]}` for `low <= x <= high`. Every form has `apply`,
+which is what its Verilog computes, and is proven equal to its target by `prove`: x at each threshold, just below
+it, at both ends, and wherever the form itself changes its rule. Between such points a form is monotone, because
+it is checked to be, so nothing is left to try.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qap2fpga.exact import integers as exact
+from qap2fpga.system.errors import CheckFailed
+
+# What is named where integers are too wide.
+FORM = "the form of a requantizer"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A step function over the integers `low..high`; `thresholds` (n,) are sorted and lie in `low + 1..high`.
+
+    `line` is (multiplier, offset, shift) where the result is known to be `(multiplier * x + offset) >> shift`. With
+    `highest`, the largest result, it is that line alone, of more results than are listed as thresholds.
+    """
+
+    thresholds: np.ndarray
+    low: int
+    high: int
+    base: int = 0
+    line: tuple[int, int, int] | None = None
+    highest: int | None = None
+
+    @property
+    def top(self) -> int:
+        """The largest result."""
+        return self.base + len(self.thresholds) if self.highest is None else self.highest
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Results of integers `values` (n,)."""
+        if self.highest is not None:
+            assert self.line is not None
+            multiplier, offset, shift = self.line
+            return exact.multiply_add(values, multiplier, offset, FORM, shift)
+        return self.base + np.searchsorted(self.thresholds, values, side="right")
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The result never changes."""
+
+    value: int
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Results of integers `values` (n,)."""
+        return np.full(values.shape, self.value, np.int64)
+
+    def corners(self) -> list[int]:
+        """No rule changes anywhere."""
+        return []
+
+
+@dataclass(frozen=True)
+class Table:
+    """Every result is stored: one function of all bits of x for each bit of the result."""
+
+    low: int
+    results: tuple[int, ...]
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Results of integers `values` (n,)."""
+        return np.asarray(self.results, np.int64)[values - self.low]
+
+    def corners(self) -> list[int]:
+        """Every x is a rule of its own."""
+        return list(range(self.low, self.low + len(self.results)))
+
+
+@dataclass(frozen=True)
+class Search:
+    """Binary search: bit after bit of the result, each one comparison whose constant the bits before choose.
+
+    `thresholds` are filled up to 2**bits - 1 with values that are never reached.
+    """
+
+    thresholds: tuple[int, ...]
+    bits: int
+    base: int = 0
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Results of integers `values` (n,)."""
+        found = np.zeros(values.shape, np.int64)
+        table = np.asarray(self.thresholds, np.int64)
+        for bit in reversed(range(self.bits)):
+            tried = found + (1 << bit)
+            found = np.where(values >= table[tried - 1], tried, found)
+        return found + self.base
+
+    def corners(self) -> list[int]:
+        """Comparisons change at thresholds only."""
+        return [value for threshold in self.thresholds for value in (threshold - 1, threshold)]
+
+
+@dataclass(frozen=True)
+class Piecewise:
+    """`(sum of +-(x shifted) + offsets[segment of x]) >> shift` between `below` and `above`; constant outside.
+
+    `terms` are (sign, left shift; negative: right, dropping bits). The segment is `bits` bits of x from bit
+    `bit` on. `below`: x under it gives `base`, `above`: x from it on gives `top`; None: no x is there. No
+    offsets but one and one term is a plain shift; one offset and more terms is `(a * x + b) >> f`.
+    The sum is computed in two's complement modulo `2**(shift + out_bits)`, which is all that is needed.
+    `dropped` low bits of sum and offsets are not needed: all offsets are multiples of `2**dropped`.
+    """
+
+    terms: tuple[tuple[int, int], ...]
+    shift: int
+    bit: int
+    bits: int
+    offsets: tuple[int, ...]
+    below: int | None
+    above: int | None
+    base: int
+    top: int
+    dropped: int = 0
+
+    @property
+    def out_bits(self) -> int:
+        """Bits that tell the results `base..top` apart."""
+        return max(1, (self.top - self.base).bit_length())
+
+    def segment(self, values: np.ndarray) -> np.ndarray:
+        """The number of the offset that `values` (n,) take."""
+        return (values >> self.bit) & ((1 << self.bits) - 1)
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Results of integers `values` (n,)."""
+        result = (self._shifted_sum(values) & ((1 << self.out_bits) - 1)) + self.base
+        if self.below is not None:
+            result = np.where(values < self.below, self.base, result)
+        if self.above is not None:
+            result = np.where(values >= self.above, self.top, result)
+        return result
+
+    def raw(self, values: np.ndarray) -> np.ndarray:
+        """Results without modulo and limits: what must be monotone inside a segment."""
+        return self._shifted_sum(values) + self.base
+
+    def _shifted_sum(self, values: np.ndarray) -> np.ndarray:
+        """The sum with its offsets, shifted, for integers `values` (n,)."""
+        offset: np.ndarray | int = self.offsets[0]
+        if self.bits:
+            offset = exact.array(self.offsets, FORM)[self.segment(values)]
+        return exact.terms(self.terms, values, FORM, offset, self.shift)
+
+    def corners(self) -> list[int]:
+        """Both sides of the limits. Segments are `prove`'s business: it knows the range."""
+        return [value for end in (self.below, self.above) if end is not None for value in (end - 1, end)]
+
+
+Form = Constant | Table | Search | Piecewise
+
+
+def prove(form: Form, target: Target, name: str, tolerance: int = 0) -> None:
+    """Raise `CheckFailed` that names the channel `name` and the value if `form` is not `target` everywhere.
+
+    With a `tolerance` results may differ by so many steps.
+    """
+    if target.highest is not None:
+        _prove_line(form, target, name)
+        return
+    points = [target.low, target.high, *form.corners()]
+    if isinstance(form, Piecewise):
+        points += _segment_ends(form, target, name)
+    around = np.concatenate([target.thresholds, target.thresholds - 1, np.asarray(points, np.int64)])
+    values = np.unique(around[(around >= target.low) & (around <= target.high)])
+    found, expected = form.apply(values), target.apply(values)
+    wrong = np.flatnonzero(np.abs(found - expected) > tolerance)
+    if len(wrong):
+        at = int(wrong[0])
+        raise CheckFailed(
+            f"{name}: the {type(form).__name__.lower()} form gives {found[at]} for accumulator {values[at]}, "
+            f"must be {expected[at]}"
+        )
+    if isinstance(form, Piecewise):
+        _prove_modulo(form, values, name)
+
+
+def _prove_line(form: Form, target: Target, name: str) -> None:
+    """The form computes the target's own formula, in enough bits for both ends of its range: so for all between."""
+    assert target.line is not None
+    multiplier, offset, shift = target.line
+    moved = offset - (target.base << shift)
+    ends = [(multiplier * end + moved) >> shift for end in (target.low, target.high)]
+    same = (
+        isinstance(form, Piecewise)
+        and all(left >= 0 for _, left in form.terms)
+        and sum(sign << left for sign, left in form.terms) == multiplier
+        and (form.offsets, form.shift, form.bits, form.base) == ((moved,), shift, 0, target.base)
+        and (form.below, form.above) == (None, None)
+        and moved % (1 << form.dropped) == 0
+        and 0 <= min(ends) <= max(ends) < 1 << form.out_bits
+    )
+    if not same:
+        raise CheckFailed(f"{name}: the form is not ({multiplier} * x + {offset}) >> {shift}")
+
+
+def _segment_ends(form: Piecewise, target: Target, name: str) -> list[int]:
+    """First and last x of every segment; raises when the terms could fall while x rises."""
+    rising = sum(1 << shift for sign, shift in form.terms if sign > 0 and shift >= 0)
+    falling = sum(1 << max(shift, 0) for sign, shift in form.terms if sign < 0)
+    if rising < falling:
+        raise CheckFailed(f"{name}: the form's sum {form.terms} is not monotone")
+    low = target.low if form.below is None else form.below
+    high = target.high if form.above is None else form.above - 1
+    first = -(-low >> form.bit) if form.bits else 0
+    last = high >> form.bit if form.bits else -1
+    ends = [number << form.bit for number in range(first, last + 1)]
+    return [low, high, *ends, *(end - 1 for end in ends)]
+
+
+def _prove_modulo(form: Piecewise, values: np.ndarray, name: str) -> None:
+    """The result between the limits must not have wrapped around, or a segment's middle could."""
+    inside = np.ones(values.shape, bool)
+    if form.below is not None:
+        inside &= values >= form.below
+    if form.above is not None:
+        inside &= values < form.above
+    raw = form.raw(values[inside])
+    if len(raw) and (raw != form.apply(values[inside])).any():
+        at = int(values[inside][np.flatnonzero(raw != form.apply(values[inside]))[0]])
+        raise CheckFailed(f"{name}: the form's sum leaves its width at accumulator {at}")

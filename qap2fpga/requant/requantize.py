@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cheapest exact form of every channel's step function.
+
+With arbitrary scales the thresholds of a channel are those of `floor(slope * x + intercept)`. Written as one exact
+`(a * x + b) >> f` the multiplier needs five and more signed digits. Cheaper is a coarse multiplier of one to three
+digits and an offset that depends on the top bits of x: within a segment the coarse slope only has to hold for a few
+thresholds. On an FPGA the offset's bit and the adder's bit are one LUT of six inputs, so the segments cost nothing.
+
+For terms and segments given, each segment has an interval of exact offsets (from the thresholds in it and its two
+ends); the form exists when no interval is empty. `forms.prove` then checks the form that was chosen.
+
+With a tolerance the results at both ends of the range stay exact: the form is a step function of the same range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+import numpy as np
+
+from qap2fpga.requant.forms import Constant, Form, Piecewise, Search, Table, Target, prove
+from qap2fpga.requant.segments import Terms, constraints, fit, limits, split
+
+Cost = Callable[[Form, Target], float]
+# A table of more x than this is never the cheapest.
+TABLE_BITS = 8
+# Bits of x that choose the offset: with 5 the table, x's own bit and nothing else fit a 6-input LUT.
+SEGMENT_BITS = 6
+# x that a segment's thresholds may drift from the coarse slope before it is not worth trying.
+DRIFT = 2.0
+MOST_TERMS = 3
+# Coarse multipliers have up to three digits; the last one at most so far below the first.
+REACH = 7
+# Above this many thresholds (logits, wide activations) only the affine form is tried.
+MANY = 512
+AFFINE_SHIFTS = 24
+NEIGHBOURS = 24
+# Hidden channels have cheaper forms than multipliers of more digits.
+HIDDEN_DIGITS = 4
+
+
+def cheapest(target: Target, cost: Cost, name: str, tolerance: int = 0) -> Form:
+    """The form of `target` that `cost` (LUTs) likes best, proven equal (within `tolerance` result steps).
+
+    The results at both ends of the range are exact at any tolerance.
+    Raises `CheckFailed` naming `name` if a form were wrong: a bug of ours.
+    """
+    best: Form | None = None
+    price = float("inf")
+    ends = np.array([target.low, target.high])
+    for form in candidates(target, tolerance):
+        if tolerance and (form.apply(ends) != target.apply(ends)).any():
+            continue
+        found = cost(form, target)
+        if found < price:
+            best, price = form, found
+    assert best is not None  # few thresholds have a binary search, many come from a line
+    prove(best, target, name, tolerance)
+    return best
+
+
+def candidates(target: Target, tolerance: int = 0) -> Iterator[Form]:
+    """Every form that is tried, in a fixed order."""
+    if target.highest is not None:
+        yield from _line(target)
+        return
+    if not len(target.thresholds):
+        yield Constant(target.base)
+        return
+    if target.high - target.low < 1 << TABLE_BITS:
+        yield Table(target.low, tuple(target.apply(np.arange(target.low, target.high + 1)).tolist()))
+    if len(target.thresholds) <= MANY:
+        yield search(target)
+        if len(target.thresholds) > 1:
+            yield from _piecewise(target, tolerance)
+        yield from affine(target, HIDDEN_DIGITS)
+    else:
+        yield from affine(target, AFFINE_SHIFTS)
+    yield from _line(target)
+
+
+def _line(target: Target) -> Iterator[Piecewise]:
+    """The target's own line, if it has one."""
+    if target.line is not None:
+        multiplier, offset, shift = target.line
+        moved = (offset - (target.base << shift),)
+        yield Piecewise(digits(multiplier), shift, 0, 0, moved, None, None, target.base, target.top)
+
+
+def search(target: Target) -> Search:
+    """The binary search over the thresholds of `target`."""
+    bits = len(target.thresholds).bit_length()
+    never = [target.high + 1] * ((1 << bits) - 1 - len(target.thresholds))
+    return Search((*target.thresholds.tolist(), *never), bits, target.base)
+
+
+@lru_cache(maxsize=1)
+def coarse() -> tuple[tuple[Terms, float], ...]:
+    """(terms, slope) of multipliers 1 +- 2**-i +- 2**-j, with all their bits and with low bits dropped.
+
+    Fewest digits first. The first term's left shift is the number of fractional bits that are kept.
+    """
+    found: list[tuple[Terms, float]] = [(((1, 0),), 1.0)]
+    for first in range(1, REACH + 1):
+        for sign in (1, -1):
+            for lift in range(first + 1):
+                found.append((((1, lift), (sign, lift - first)), (1 + sign * 2.0**-first) * 2.0**lift))
+    for first in range(1, REACH):
+        for second in range(first + 2, REACH + 1):
+            for one in (1, -1):
+                for two in (1, -1):
+                    slope = 1 + one * 2.0**-first + two * 2.0**-second
+                    # One step up of x must not lose two steps at once, so at least one bit is kept.
+                    for lift in range(1, second + 1):
+                        terms = ((1, lift), (one, lift - first), (two, lift - second))
+                        found.append((terms, slope * 2.0**lift))
+    return tuple(found)
+
+
+def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
+    thresholds = target.thresholds
+    pitch = (int(thresholds[-1]) - int(thresholds[0])) / (len(thresholds) - 1)
+    if pitch < 1:
+        return
+    for below, above in limits(target, pitch, tolerance):
+        low = target.low if below is None else below
+        high = target.high if above is None else above - 1
+        span_bits = (high - low).bit_length()
+        finest = min(SEGMENT_BITS, span_bits)
+        points = constraints(target, low, high, tolerance)
+        segments = [split(points, max(0, span_bits - bits), bits) for bits in range(finest + 1)]
+        run = min(1 << (span_bits - finest), high - low)
+        enough = MOST_TERMS
+        for terms, slope in coarse():
+            if len(terms) > enough:
+                break
+            for shift in _shifts(slope * pitch):
+                # Over one segment the thresholds may drift by their own rounding, and no more. One term is quickly
+                # tried, and thresholds that a coarse form left need not lie on one line.
+                drift = abs((1 << shift) / (slope * pitch) - 1) * run
+                if len(terms) > 1 and drift > DRIFT + 2 * tolerance * pitch:
+                    continue
+                found = None
+                # A segment is the union of two finer ones: what fails with those can not work with fewer.
+                for bits in reversed(range(finest + 1)):
+                    form = fit(target, terms, shift, segments[bits], below, above, loose=tolerance > 0)
+                    if form is None:
+                        break
+                    found = form
+                    if bits == SEGMENT_BITS - 1:
+                        yield form
+                if found is not None:
+                    yield found
+                    # Wherever a tolerance lets few terms do, more of them only cost more.
+                    enough = len(terms) if tolerance else enough
+
+
+def _shifts(scaled: float) -> tuple[int, ...]:
+    near = round(float(np.log2(max(scaled, 1.0))))
+    return tuple(sorted({max(0, near - 1), near, near + 1}))
+
+
+def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
+    """Exact `(a * x + b) >> f` without segments: for each f the a of fewest signed digits, `most_digits` at most."""
+    if len(target.thresholds) < 2:
+        return
+    pitch = (int(target.thresholds[-1]) - int(target.thresholds[0])) / (len(target.thresholds) - 1)
+    below, above = next(limits(target, max(pitch, 1.0)))
+    low = target.low if below is None else below
+    high = target.high if above is None else above - 1
+    points = split(constraints(target, low, high, 0), 0, 0)
+    least, most = _slopes(target)
+    fewest = most_digits + 1
+    for shift in range(AFFINE_SHIFTS):
+        first, last = int(np.floor(least * 2.0**shift)), int(np.ceil(most * 2.0**shift))
+        if last - first > NEIGHBOURS or last >= 1 << 30:
+            first, last = (first + last - NEIGHBOURS) // 2, (first + last + NEIGHBOURS) // 2
+        if target.line is not None:
+            middle = (target.line[0] << shift) >> target.line[2]
+            first, last = middle - NEIGHBOURS // 2, middle + NEIGHBOURS // 2
+        # More digits than with a smaller shift are never better.
+        tried = [(len(digits(a)), a) for a in range(max(1, first), last + 1)]
+        for count, a in sorted(one for one in tried if one[0] < fewest):
+            form = fit(target, digits(a), shift, points, below, above)
+            if form is not None:
+                fewest = count
+                yield form
+                break
+
+
+def _slopes(target: Target) -> tuple[float, float]:
+    """A little more than the interval of slopes (results per x) that can be exact, in floats."""
+    first, last = int(target.thresholds[0]), int(target.thresholds[-1])
+    steps = len(target.thresholds) - 1
+    if last - first < 2 or not steps:
+        return 1.0, 0.0
+    return steps / (last - first + 1), steps / (last - first - 1)
+
+
+def digits(number: int) -> Terms:
+    """The signed digits of `number` (non-adjacent form) as (sign, shift), the highest first."""
+    found = []
+    shift = 0
+    while number:
+        if number & 1:
+            sign = 2 - (number & 3)
+            found.append((sign, shift))
+            number -= sign
+        number >>= 1
+        shift += 1
+    return tuple(reversed(found))

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The offsets of a piecewise form: where its constant ends begin, its segments, and what each segment's offset may be.
+
+With a tolerance of N result steps every interval of offsets is wider by N steps on either side, and the constant
+results outside may begin N thresholds further in, at rounder numbers. The form must still rise from segment to segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from qap2fpga.exact import integers as exact
+from qap2fpga.requant.forms import FORM, Piecewise, Target
+
+Terms = tuple[tuple[int, int], ...]
+NEVER = 1 << 62
+
+
+def limits(target: Target, pitch: float, tolerance: int = 0) -> Iterator[tuple[int | None, int | None]]:
+    """Where the constant results begin: round numbers near the outer thresholds compare cheaply."""
+    first, last, room = int(target.thresholds[0]), int(target.thresholds[-1]), int(pitch * 0.75)
+    # With few thresholds both limits could meet in the middle.
+    inner = min(tolerance, (len(target.thresholds) - 1) // 2)
+    below = roundest(max(target.low, first - room), int(target.thresholds[inner]))
+    above = roundest(int(target.thresholds[-1 - inner]), min(target.high + 1, last + room))
+    yield (below if below > target.low else None), (above if above <= target.high else None)
+    if (below, above) != (first, last):
+        yield (first if first > target.low else None), (last if last <= target.high else None)
+
+
+def roundest(low: int, high: int) -> int:
+    """The integer in `low..high` with most trailing zero bits."""
+    if low <= 0 <= high:
+        return 0
+    for bit in reversed(range(max(abs(low), abs(high)).bit_length())):
+        value = -((-low) >> bit) << bit
+        if low <= value <= high:
+            return value
+    return low
+
+
+Points = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def constraints(target: Target, low: int, high: int, tolerance: int) -> Points:
+    """(x where a result begins, result there at least, x where it ends, result there at most), inside low..high."""
+    counts = np.arange(1, len(target.thresholds) + 1)
+    inside = (target.thresholds > low) & (target.thresholds <= high)
+    begin, rise = target.thresholds[inside], counts[inside]
+    starts = np.concatenate([[low], begin])
+    least = np.concatenate([target.apply(np.array([low])) - target.base, rise])
+    ends = np.concatenate([begin - 1, [high]])
+    most = np.concatenate([rise - 1, target.apply(np.array([high])) - target.base])
+    top = len(target.thresholds)
+    return starts, np.maximum(least - tolerance, 0), ends, np.minimum(most + tolerance, top)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """`Points` with the segments' ends added, and the segment of each; `bits` bits of x from `bit` choose it."""
+
+    bit: int
+    bits: int
+    starts: np.ndarray
+    least: np.ndarray
+    start_segments: np.ndarray
+    ends: np.ndarray
+    most: np.ndarray
+    end_segments: np.ndarray
+
+
+def split(points: Points, bit: int, bits: int) -> Segments:
+    """The points of a range cut into segments by `bits` bits of x from bit `bit`."""
+    starts, least, ends, most = points
+    low, high = int(starts[0]), int(ends[-1])
+    if bits:
+        edges = np.arange((low >> bit) + 1, (high >> bit) + 1, dtype=np.int64) << bit
+        at = np.searchsorted(starts, edges, side="right") - 1
+        before = np.searchsorted(ends, edges - 1, side="left")
+        starts, least = np.concatenate([starts, edges]), np.concatenate([least, least[at]])
+        ends, most = np.concatenate([ends, edges - 1]), np.concatenate([most, most[before]])
+    mask = (1 << bits) - 1
+    return Segments(bit, bits, starts, least, (starts >> bit) & mask, ends, most, (ends >> bit) & mask)
+
+
+def fit(
+    target: Target, terms: Terms, shift: int, segments: Segments, below: int | None, above: int | None, *,
+    loose: bool = False,
+) -> Piecewise | None:  # fmt: skip
+    """The form with these terms, shift and segments; None when some segment has no offset that will do.
+
+    Where points are `loose`, two neighbouring segments might each be right and fall between them. Offsets are then in
+    the middle of what will do, with as few bits as let the form rise everywhere.
+    """
+    lower = np.full(1 << segments.bits, -NEVER, np.int64)
+    upper = np.full(1 << segments.bits, NEVER, np.int64)
+    falling = tuple((-sign, left) for sign, left in terms)
+    begin = exact.terms(falling, segments.starts, FORM, exact.shifted(segments.least, shift, FORM))
+    end = exact.terms(falling, segments.ends, FORM, exact.shifted(segments.most + 1, shift, FORM)) - 1
+    np.maximum.at(lower, segments.start_segments, begin)
+    np.minimum.at(upper, segments.end_segments, end)
+    if (lower > upper).any():
+        return None
+    used = lower > -NEVER
+    lower, upper = lower[used], upper[used]
+    aim = (lower + upper) // 2 if loose else lower
+    chosen = np.zeros(1 << segments.bits, np.int64)
+    for dropped in reversed(range(shift + 1)):
+        # The nearest multiple to the middle, or the first from the lower end on.
+        offsets = ((aim + (1 << dropped >> 1)) >> dropped if loose else -((-aim) >> dropped)) << dropped
+        chosen[used] = offsets
+        if ((lower <= offsets) & (offsets <= upper)).all() and (not loose or _rises(terms, shift, chosen, segments)):
+            break
+    else:
+        return None
+    return Piecewise(
+        terms, shift, segments.bit, segments.bits, tuple(chosen.tolist()), below, above, target.base, target.top,
+        dropped,
+    )  # fmt: skip
+
+
+def _rises(terms: Terms, shift: int, offsets: np.ndarray, segments: Segments) -> bool:
+    """Whether the results rise from segment to segment; inside a segment they do."""
+    points = np.unique(np.concatenate([segments.starts, segments.ends]))
+    which = (points >> segments.bit) & ((1 << segments.bits) - 1)
+    results = exact.terms(terms, points, FORM, offsets[which], shift)
+    return bool((np.diff(results) >= 0).all())

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plain values, as JSON and YAML give them, checked against types: of a dataclass, a `TypedDict`, a list, a number.
+
+`convert` is for a form that users fill in, a dataclass: a key that it has not is refused by name. `check` is for what a
+program wrote, a `TypedDict`: further keys are let through, and the value stays the dictionary that it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from qap2fpga.system.errors import QapError, nearest
+from qap2fpga.system.reading import line, shown
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """What a number with this in its `Annotated` type may be: `low` to `high`, without `low` where it is `excluded`."""
+
+    low: float
+    high: float
+    excluded: bool = False
+
+    def holds(self, number: float) -> bool:
+        return (self.low < number if self.excluded else self.low <= number) and number <= self.high
+
+    def __str__(self) -> str:
+        low = f"above {self.low:g}" if self.excluded else f"of {self.low:g} or more"
+        return low if self.high >= LARGEST else f"{low}, {self.high:g} at most"
+
+
+# What is shown, summed and divided stays far from the ends of a float.
+LARGEST = 1e30
+Positive = Annotated[float, Range(0, LARGEST, excluded=True)]
+Number = Annotated[float, Range(0, LARGEST)]
+Size = Annotated[int, Range(0, LARGEST, excluded=True)]
+Count = Annotated[int, Range(0, LARGEST)]
+
+
+def tree(kind: type, settings: Any, path: str, where: str) -> Any:
+    """Return an instance of the dataclass `kind` of the mapping `settings`, which stands at `path` in `where`.
+
+    Raises `QapError` for a key that `kind` has not, one that it needs, and a value of another type.
+    """
+    if not isinstance(settings, dict):
+        raise QapError(f"{where}: {path or 'it'} = {shown(settings)}", "it is a section: give it keys and values")
+    hints = _hints(kind)
+    fields = {one.name: one for one in dataclasses.fields(kind)}
+    values = {}
+    for key, value in settings.items():
+        place = f"{path}.{key}" if path else str(key)
+        if key not in fields:
+            raise QapError(f"{where}: unknown key {shown(place)}", nearest(str(key), fields))
+        values[key] = convert(hints[key], value, place, where)
+    for name, one in fields.items():
+        needed = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+        if needed and name not in values:
+            place = f"{path}.{name}" if path else name
+            if not dataclasses.is_dataclass(hints[name]):
+                raise QapError(f"{where}: '{place}' is missing", f"give {words(hints[name])}")
+            values[name] = tree(typing.cast(type, hints[name]), {}, place, where)
+    return kind(**values)
+
+
+def convert(hint: Any, value: Any, place: str, where: str) -> Any:
+    """Return `value` as the type `hint`: a whole number may be meant as a float, a list as a tuple.
+
+    Raises `QapError` that names `place` in `where` and the type that is expected.
+    """
+    for one in typing.get_args(hint) if _is_union(hint) else (hint,):
+        if dataclasses.is_dataclass(one) and (isinstance(value, dict) or one is hint):
+            return tree(typing.cast(type, one), value, place, where)
+        found = _as(one, value, where)
+        if found is not _NO:
+            return found
+    raise QapError(f"{where}: {place or 'it'} = {shown(value)}", f"give {words(hint)}")
+
+
+def check(hint: Any, value: Any, place: str, where: str) -> None:
+    """Raise `QapError` where `value`, which a program wrote, is not of the type `hint`: a text is no number here."""
+    for one in typing.get_args(hint) if _is_union(hint) else (hint,):
+        if typing.is_typeddict(one) and isinstance(value, dict):
+            _check_record(one, value, place, where)
+            return
+        if typing.get_origin(one) is list and isinstance(value, list):
+            for index, item in enumerate(value):
+                check(typing.get_args(one)[0], item, f"{place}[{index}]", where)
+            return
+        if typing.get_origin(one) is dict and isinstance(value, dict):
+            for key, item in value.items():
+                check(typing.get_args(one)[1], item, f"{place}.{key}", where)
+            return
+        if _as(one, value, where) is not _NO and not (isinstance(value, str) and _is_float(one)):
+            return
+    raise QapError(f"{where}: {line(place) or 'it'} = {shown(value)}", f"it must be {words(hint)}")
+
+
+def _check_record(kind: Any, value: dict[str, Any], place: str, where: str) -> None:
+    """Each key that the `TypedDict` has is checked; others may be there."""
+    for key, hint in _hints(kind).items():
+        inside = f"{place}.{key}" if place else key
+        if key in value:
+            check(hint, value[key], inside, where)
+        elif key in _required(kind):
+            raise QapError(f"{where}: '{inside}' is missing", f"it is {words(hint)}")
+
+
+def _is_float(hint: Any) -> bool:
+    return hint is float or (typing.get_origin(hint) is Annotated and typing.get_args(hint)[0] is float)
+
+
+_NO = object()
+
+
+def _as(hint: Any, value: Any, where: str) -> Any:
+    """`value` as the plain type or tuple `hint`, or `_NO`."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin is Annotated:
+        found = _as(args[0], value, where)
+        return _NO if found is _NO or not args[1].holds(found) else found
+    if origin is typing.Literal:
+        return value if type(value) in {type(one) for one in args} and value in args else _NO
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            return _NO
+        kinds = (args[0],) * len(value) if args[-1] is Ellipsis else args
+        if len(kinds) != len(value):
+            return _NO
+        if any(map(dataclasses.is_dataclass, kinds)):
+            return tuple(convert(kind, item, "an item", where) for kind, item in zip(kinds, value, strict=True))
+        items = tuple(_as(kind, item, where) for kind, item in zip(kinds, value, strict=True))
+        return _NO if any(item is _NO for item in items) else items
+    if origin is dict:
+        return value if isinstance(value, dict) and args[1] is Any else _NO
+    if hint is Path:
+        return value if isinstance(value, Path) else _NO
+    if hint is types.NoneType:
+        return None if value is None else _NO
+    if hint is float:
+        return _number(value)
+    # A bool is an int for Python, but `epochs: true` is a mistake.
+    return value if type(value) is hint else _NO
+
+
+def _number(value: Any) -> Any:
+    """A finite float. YAML 1.1 takes 1e-5, without a point, for a text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return _NO
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return _NO
+    return number if math.isfinite(number) else _NO
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """The types by key, without what says that a key may be left out."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return {name: typing.get_args(one)[0] if _may_lack(one) else one for name, one in hints.items()}
+
+
+@cache
+def _required(kind: type) -> frozenset[str]:
+    """The keys that a `TypedDict` must have; its own `__required_keys__` cannot read annotations that are texts."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return frozenset(name for name, one in hints.items() if not _may_lack(one))
+
+
+def _may_lack(hint: Any) -> bool:
+    return typing.get_origin(hint) is typing.NotRequired
+
+
+def words(hint: Any) -> str:
+    """Return what a value of this type looks like, for people."""
+    if _is_union(hint):
+        return " or ".join(words(one) for one in typing.get_args(hint))
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return f"{words(args[0])} {args[1]}"
+    if origin is typing.Literal:
+        return " or ".join(repr(one) for one in args)
+    if origin in (tuple, list):
+        count = "a list" if args[-1] is Ellipsis or origin is list else f"a list of {len(args)}"
+        return f"{count}, each {words(args[0])}"
+    if origin is dict or typing.is_typeddict(hint) or dataclasses.is_dataclass(hint):
+        return "keys and values"
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", types.NoneType: "nothing"}
+    return names.get(hint, "a value")

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C++ of an hls4ml project against the integer network: g++, the ap_types that hls4ml brings, every layer.
+
+What is compiled is what an HLS tool reads: weights and thresholds stand in the headers, not in data files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from qap2fpga.backends.hls4ml.project import HlsProject, Trace
+from qap2fpga.ir import outputs as reference
+from qap2fpga.ir.comparison import Simulation
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.system import programs as tools
+from qap2fpga.system.files import sha256, shipped, write_atomically
+from qap2fpga.verify.compare import compare, require_equal
+
+Progress = Callable[[str], None]
+COMPILE_LIMIT_S = 1800.0
+RUN_LIMIT_S = 3600.0
+# -Og compiles in a third of -O2's time and simulates as fast; C++11 is what hls4ml asks of the HLS tools.
+FLAGS = ("-std=c++11", "-Og", "-w")
+
+
+def program() -> Path:
+    """The C++ compiler. Raises `QapError` when there is none."""
+    return tools.require("g++", "the C simulation of an hls4ml project", "apt install g++")
+
+
+def simulate(
+    project: HlsProject, network: IntegerNetwork, vectors: np.ndarray, folder: Path, *,
+    progress: Progress = lambda text: None,
+) -> Simulation:  # fmt: skip
+    """Feed `vectors` (n, inputs) to the C++ of `project` and compare every layer with `network`, bit for bit.
+
+    The program in `folder` is used again when nothing changed. Raises `Mismatch` that names the first layer, its
+    channel and the vector, and `QapError` for a missing compiler or code that does not compile.
+    """
+    low, high = network.input.low, network.input.high
+    if not len(vectors) or vectors.min() < low or vectors.max() > high:
+        raise ValueError(f"vectors must be some, within {low}..{high}")
+    folder.mkdir(parents=True, exist_ok=True)
+    made = build(project, folder, progress=progress)
+    begin = time.monotonic()
+    outputs, traces = run(made, project, vectors, folder)
+    rate = len(vectors) / max(time.monotonic() - begin, 1e-9)
+    expected = expectations(network, project, vectors)
+    for trace in project.traces:
+        _require_equal(trace, network, traces[trace.name], expected[trace.name])
+    result = require_equal("C simulation, outputs", outputs, reference.outputs(network, project.output_kind, vectors))
+    progress(f"{len(vectors)} vectors exact in {len(project.traces)} places, {rate:.0f} vectors/s")
+    return Simulation(
+        engine="g++", version=version(folder), compared="C++ of hls4ml with the integer network, every layer",
+        vectors=result.vectors, mismatches=result.mismatches, note=f"{rate:.0f} vectors/s",
+    )  # fmt: skip
+
+
+def version(folder: Path) -> str:
+    """The compiler's version; its log is written into `folder`."""
+    text = tools.run([program(), "-dumpfullversion"], log=folder / "version.log", folder=folder, time_limit_s=60)
+    return text.strip()
+
+
+def build(project: HlsProject, folder: Path, *, progress: Progress = lambda text: None) -> Path:
+    """The simulation program of `project`, in `folder`; an equal one is used again."""
+    compiler = program()
+    bench = shipped("flows") / "hls4ml" / "csim.cpp"
+    flags = (*FLAGS, f"-DQAP_INPUTS={project.input.elements}", f"-DQAP_OUTPUTS={project.output.elements}")
+    files = sorted(path for path in (project.folder / "firmware").rglob("*") if path.suffix in (".cpp", ".h"))
+    parts = [bench, *files]
+    digest = {"flags": flags, "version": version(folder), "files": [(path.name, sha256(path)) for path in parts]}
+    key = hashlib.sha256(json.dumps(digest).encode()).hexdigest()
+    made, stamp = folder / "csim", folder / "csim.key"
+    if made.is_file() and stamp.is_file() and stamp.read_text() == f"{key} {sha256(made)}":
+        progress("the simulation program is up to date")
+        return made
+    stamp.unlink(missing_ok=True)
+    progress(f"compiling {project.top} with g++")
+    command: list[str | Path] = [
+        compiler, *flags, f"-I{project.folder.resolve()}", f"-I{(project.folder / 'firmware' / 'ap_types').resolve()}",
+        bench.resolve(), "-o", made.resolve(),
+    ]  # fmt: skip
+    tools.run(command, log=folder / "compile.log", folder=folder, time_limit_s=COMPILE_LIMIT_S)
+    write_atomically(stamp, f"{key} {sha256(made)}")
+    return made
+
+
+def run(made: Path, project: HlsProject, vectors: np.ndarray, folder: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """(outputs (n, outputs), the arrays of every trace) of `vectors`."""
+    source, target = folder.resolve() / "vectors.bin", folder.resolve() / "found.bin"
+    np.ascontiguousarray(vectors, "<i8").tofile(source)
+    names = [f"{trace.name}={trace.elements}" for trace in project.traces]
+    command: list[str | Path] = [made.resolve(), source, target, *names]
+    tools.run(command, log=folder / "csim.log", folder=folder, time_limit_s=RUN_LIMIT_S)
+    sizes = [project.output.elements, *(trace.elements for trace in project.traces)]
+    found = np.fromfile(target, "<i8").reshape(len(vectors), sum(sizes))
+    outputs, *rest = np.split(found, np.cumsum(sizes)[:-1], axis=1)
+    return outputs, {trace.name: values for trace, values in zip(project.traces, rest, strict=True)}
+
+
+def expectations(network: IntegerNetwork, project: HlsProject, vectors: np.ndarray) -> dict[str, np.ndarray]:
+    """What each trace of `project` must show, from `network` alone."""
+    activations = [vectors.astype(np.int64), *network.trace(vectors)]
+    expected = {}
+    for trace in project.traces:
+        layer = network.layers[trace.layer]
+        if trace.stage == "accumulator":
+            expected[trace.name] = layer.accumulate(activations[trace.layer])
+        elif trace.stage == "class":
+            expected[trace.name] = reference.outputs(network, "class", vectors)
+        else:
+            expected[trace.name] = activations[trace.layer + 1]
+    return expected
+
+
+def _require_equal(trace: Trace, network: IntegerNetwork, found: np.ndarray, expected: np.ndarray) -> None:
+    """`require_equal` that names the layer, and the channel by its number in the model too."""
+    layer = network.layers[trace.layer]
+    first = compare(found, expected).first
+    if first is None:
+        return
+    channel = "" if trace.stage == "class" else f" (channel {layer.channel_name(first.channel)} of the model)"
+    require_equal(f"C simulation, layer {layer.name}, {trace.stage}{channel}", found, expected)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""After a mismatch: which layer is wrong first.
+
+The outputs only say that something is. A second program is then compiled in which the testbench's harness writes down
+every beat that passes a design's probes, and the schedule that failed is run again with the same vectors. The first
+probe, in the order of the data, that shows other integers than the network names the layer, its channel and the vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qap2fpga.hw import template
+from qap2fpga.hw.beats import pack, unpack
+from qap2fpga.hw.design import Design, Probe
+from qap2fpga.ir.network import IntegerNetwork, Step
+from qap2fpga.system.errors import QapError
+from qap2fpga.verify import verilator
+from qap2fpga.verify.compare import Mismatch, compare
+from qap2fpga.verify.verilator import RANDOM_X, Schedule
+
+INSTANCE = "network"  # of the design in the harness
+RESET = "reset"
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A design that a mismatch is traced in: what its simulation was made of, and the network that it should be.
+
+    `folder` is where the second program goes; `options` and `optimize` are those of `verilator.build`.
+    """
+
+    design: Design
+    sources: Sequence[Path]
+    network: IntegerNetwork
+    folder: Path
+    threads: int
+    options: Sequence[str] = RANDOM_X
+    optimize: str = "-Og"
+
+    def traced(
+        self, found: Mismatch, vectors: np.ndarray, schedule: Schedule, progress: Callable[[str], None]
+    ) -> Mismatch:
+        """`found`, which `vectors` (n, inputs) showed under `schedule`, with the first wrong layer in its text."""
+        if not self.design.probes:
+            return found
+        try:
+            outputs, passed = self._again(vectors, schedule, progress)
+            first = found.comparison.first
+            shown = first is None or outputs[first.vector, first.channel] != first.expected
+            said = self._first_wrong(passed, vectors) if shown else "it did not show again in a second simulation"
+        except QapError as error:
+            # The mismatch is what the user must hear of, whatever became of looking into it.
+            said = f"its layers could not be looked at ({error.what})"
+        return Mismatch(f"{found.what}; {said}", found.comparison, found.cure)
+
+    def _again(
+        self, vectors: np.ndarray, schedule: Schedule, progress: Callable[[str], None]
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The outputs (n, outputs) of another run of `schedule`, and what passed each probe, (frames, elements)."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        progress(f"a mismatch: looking at the layers of {self.design.top}")
+        files = {f"probe{index}": self.folder / f"probe{index}.txt" for index in range(len(self.design.probes))}
+        made = verilator.build(
+            self.design, self.sources, self.folder, jobs=self.threads, options=self.options, optimize=self.optimize,
+            harness=harness(self.design), progress=progress,
+        )  # fmt: skip
+        beats = self.folder / "input.beats"
+        pack(vectors, self.design.input).tofile(beats)
+        run = verilator.run(made, self.design, beats, len(vectors), self.folder, schedule, files)
+        outputs, _ = unpack(run.beats, self.design.output)
+        return outputs, [recorded(path, probe) for path, probe in zip(files.values(), self.design.probes, strict=True)]
+
+    def _first_wrong(self, passed: Sequence[np.ndarray], vectors: np.ndarray) -> str:
+        for probe, values in zip(self.design.probes, passed, strict=True):
+            layer = self.network.layers[probe.layer]
+            # Lanes beyond the network's outputs are dummy neurons, which show 0.
+            wanted = expected(self.network, probe, vectors)
+            wanted = np.pad(wanted, ((0, 0), (0, values.shape[1] - wanted.shape[1])))
+            if len(values) < len(wanted):
+                return f"layer {layer.name} let only {len(values)} of {len(wanted)} vectors pass"
+            first = compare(values[: len(wanted)], wanted).first
+            if first is not None:
+                number = layer.channel_name(first.channel) if first.channel < layer.outputs else "none"
+                return (
+                    f"layer {layer.name} is wrong first: its {probe.stage} in {first} (channel {number} of the model)"
+                )
+        return "every layer is right, so the fault is behind the last one"
+
+
+def expected(network: IntegerNetwork, probe: Probe, vectors: np.ndarray) -> np.ndarray:
+    """What `probe` must show of `vectors` (n, inputs): (n, outputs of its layer)."""
+    layer, activations = network.layers[probe.layer], [vectors.astype(np.int64), *network.trace(vectors)]
+    if probe.stage == "accumulator":
+        return layer.accumulate(activations[probe.layer])
+    values, step = activations[probe.layer + 1], layer.activation
+    return (values - step.base) // step.step if isinstance(step, Step) else values
+
+
+def harness(design: Design) -> str:
+    """The testbench's harness, which also writes what passes each of the design's probes.
+
+    Where to, the program is told when it runs: `+probe0=FILE`.
+    """
+    text = template.harness(design, INSTANCE)
+    assert text.endswith("endmodule\n")
+    taps = [_tap(f"probe{index}", probe) for index, probe in enumerate(design.probes)]
+    return "".join([text.removesuffix("endmodule\n"), *taps, "endmodule\n"])
+
+
+def _tap(name: str, probe: Probe) -> str:
+    passes = f"{INSTANCE}.{probe.valid} && {INSTANCE}.{probe.ready}"
+    lines = [
+        f"integer {name};",
+        f"string {name}_file;",
+        f'initial if ($value$plusargs("{name}=%s", {name}_file)) {name} = $fopen({name}_file);',
+    ]
+    if not probe.valid:
+        shifted = f"{{{name}_on_its_way[{probe.cycles - 2}:0], in_valid}}" if probe.cycles > 1 else "in_valid"
+        passes = f"in_ready && {name}_on_its_way[{probe.cycles - 1}]"
+        lines += [
+            f"reg [{probe.cycles - 1}:0] {name}_on_its_way = 0;",
+            "always @(posedge clock)",
+            f"    if (!reset_n) {name}_on_its_way <= 0; else if (in_ready) {name}_on_its_way <= {shifted};",
+        ]
+    lines += [
+        "always @(posedge clock)",
+        f'    if (!reset_n) $fwrite({name}, "{RESET}\\n");',
+        f'    else if ({passes}) $fwrite({name}, "%h\\n", {INSTANCE}.{probe.signal});',
+    ]
+    return "".join(f"    {line}\n" for line in lines)
+
+
+def recorded(path: Path, probe: Probe) -> np.ndarray:
+    """The values (frames, elements) that were written to `path` since the last reset."""
+    lines = path.read_text().split()
+    last = max((at for at, line in enumerate(lines) if line == RESET), default=-1)
+    words = [int(line, 16) for line in lines[last + 1 :]]
+    values = np.zeros((len(words), len(probe.lanes)), np.int64)
+    at = 0
+    for lane, (bits, signed) in enumerate(probe.lanes):
+        column = np.array([word >> at & (1 << bits) - 1 for word in words], np.int64)
+        values[:, lane] = column - ((column >> bits - 1) << bits) if signed else column
+        at += bits
+    whole = len(words) // probe.beats
+    return values[: whole * probe.beats].reshape(whole, probe.beats * len(probe.lanes))

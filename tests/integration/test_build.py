@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole builds: from a model file to a checked report, and what must end one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qap2fpga.backends import finn
+from qap2fpga.backends.finn.options import FinnOptions
+from qap2fpga.build import making
+from qap2fpga.build.request import Request
+from qap2fpga.build.run import build
+from qap2fpga.frontend.checkpoint import model_file as file
+from qap2fpga.frontend.checkpoint.widths import Widths
+from qap2fpga.frontend.prepare import Prepared, Source, prepare
+from qap2fpga.hw import boards
+from qap2fpga.ir import outputs as reference
+from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.report import check, content
+from qap2fpga.system.errors import CheckFailed, QapError
+from qap2fpga.system.progress import Progress
+from qap2fpga.verify import rtl
+from tests.support.networks import random_model
+
+
+def request(model: Path, output: Path, **changes) -> Request:
+    board = boards.load(changes.pop("board", "pynq-z2"))
+    return Request(model, board, "finn", changes.pop("options", FinnOptions()), output, Widths(), **changes)
+
+
+def run(wanted: Request) -> dict:
+    with Progress(quiet=True) as progress:
+        return build(wanted, progress)
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "small.pt"
+    model = random_model(21, widths=(6, 12, 8, 4), bits=4, sparsity=0.5, rows=300)
+    file.write(model, path, model.labels, {})
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_build(small_model, tmp_path_factory) -> Path:
+    """One small build with everything: RTL, synthesis, netlist."""
+    output = tmp_path_factory.mktemp("build") / "small"
+    run(request(small_model, output))
+    return output
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("small")
+def test_a_build_proves_every_stage_equal(small_build):
+    report = content.load(small_build)
+    engines = {one["compared"]: one for one in report["simulations"]}
+    assert sum(one["mismatches"] for one in report["simulations"]) == 0
+    for name in ("one frame at a time", "full speed", "random gaps", "bursts", "netlist"):
+        assert any(name in compared for compared in engines), name
+    netlist = next(one for one in report["simulations"] if "netlist" in one["compared"])
+    assert netlist["vectors"] >= 200
+    timing = report["timing"]
+    assert timing["interval_cycles"]["measured"] == timing["interval_cycles"]["predicted"]
+    assert report["fits"]["verdict"] == "fits"
+    assert not check.failed(report)
+    dsp = report["measurements"][-1]["total"]["dsp"]
+    assert dsp == report["predictions"][-1]["total"]["dsp"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("small")
+def test_the_interface_holds_one_worked_vector(small_build):
+    report = content.load(small_build)
+    interface, network = report["interface"], IntegerNetwork.load(small_build / "network.npz")
+    example = interface["example"]
+    integers = np.array([example["integers"]])
+    assert network.input.quantize(np.array([example["real"]], np.float32)).tolist() == integers.tolist()
+    assert network.run(integers)[0].tolist() == example["output_integers"]
+    stream, beats = interface["input"], example["input_bytes"]
+    assert len(beats) == stream["beats"]
+    mask = (1 << stream["bits"]) - 1
+    for beat, text in enumerate(beats):
+        for lane in range(stream["lanes"]):
+            value = int(text, 16) >> lane * stream["bits"] & mask
+            assert value == example["integers"][beat * stream["lanes"] + lane] & mask
+    assert report["design"]["top"] in interface["verilog"]
+    assert report["design"]["top"] in interface["vhdl"]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("small")
+def test_a_second_build_reuses_and_a_killed_one_resumes(small_build, small_model, tmp_path, monkeypatch):
+    again = tmp_path / "again"
+    shutil.copytree(small_build, again)
+    before = (again / "report.json").read_bytes()
+
+    def never(*_: object) -> None:
+        raise AssertionError("a stage ran again")
+
+    for stage in ("model", "generate"):
+        monkeypatch.setattr(making, stage, never)
+    monkeypatch.setattr(rtl, "simulate", never)
+    run(request(small_model, again))
+    assert (again / "report.json").read_bytes() == before
+    # As if killed in the middle of the simulation: only that stage runs again.
+    (again / ".qap2fpga" / "simulate.json").unlink()
+    (again / "report.json").unlink()
+    calls = []
+    stored = json.loads((small_build / ".qap2fpga" / "simulate.json").read_text())["result"]
+
+    def once(*arguments: object, **_: object) -> list:
+        calls.append(arguments)
+        return [building_simulation(one) for one in stored]
+
+    monkeypatch.setattr(rtl, "simulate", once)
+    run(request(small_model, again))
+    assert len(calls) == 1
+    assert (again / "report.json").read_bytes() == before
+
+
+def building_simulation(stored: dict):
+    from qap2fpga.ir.comparison import Simulation
+
+    return Simulation(**stored)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("small")
+def test_other_options_do_not_reuse(small_build, small_model, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(small_build, other)
+    report = run(request(small_model, other, options=FinnOptions(output_kind="class"), until="simulate"))
+    assert report["design"]["output_kind"] == "class"
+    assert report["interface"]["output"]["elements"] == 1
+    assert sum(one["mismatches"] for one in report["simulations"]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("small")
+@pytest.mark.parametrize("pattern", ["*weights*.dat", "*thresh*.dat"])
+def test_one_flipped_bit_in_the_hardware_is_found(small_build, small_model, tmp_path, pattern):
+    """A weight or a threshold of the RTL, changed behind the program's back."""
+    broken = tmp_path / "broken"
+    shutil.copytree(small_build, broken)
+    for stale in ("simulate", "synthesize", "netlist"):
+        (broken / ".qap2fpga" / f"{stale}.json").unlink()
+    memory = sorted((broken / "finn" / "rtl").glob(pattern))[0]
+    lines = memory.read_text().split("\n")
+    # The second lowest bit of the first word; a threshold's lowest may stand where no accumulator comes by.
+    lines[0] = lines[0][:-1] + f"{int(lines[0][-1], 16) ^ 2:x}"
+    memory.write_text("\n".join(lines))
+    with pytest.raises(CheckFailed, match="vectors differ; first vector"):
+        run(request(small_model, broken, until="simulate"))
+
+
+def test_predicted_not_to_fit_ends_before_generation(small_model, tmp_path):
+    tiny = tmp_path / "tiny.yaml"
+    tiny.write_text((Path(__file__).parents[2] / "boards" / "pynq-z2.yaml").read_text().replace("dsp: 220", "dsp: 1"))
+    with pytest.raises(QapError, match="fit") as caught:
+        run(request(small_model, tmp_path / "out", board=str(tiny)))
+    assert caught.value.exit_code == 2
+    assert not (tmp_path / "out" / "finn").exists()
+    report = run(
+        request(
+            small_model, tmp_path / "out", board=str(tiny), options=FinnOptions(allow_oversize=True), until="generate"
+        )
+    )
+    assert report["design"]["folding"]
+
+
+def test_same_input_same_bytes(small_model, tmp_path):
+    for name in ("a", "b"):
+        run(request(small_model, tmp_path / name, until="generate"))
+    files = [path.relative_to(tmp_path / "a") for path in sorted((tmp_path / "a").rglob("*")) if path.is_file()]
+    assert len(files) > 20
+    different = [
+        str(path) for path in files if (tmp_path / "a" / path).read_bytes() != (tmp_path / "b" / path).read_bytes()
+    ]
+    assert different == []
+
+
+WIDTHS, SPARSITIES = (1, 2, 3, 4, 6, 8), (0.0, 0.5, 0.8, 0.95)
+MATRIX = [
+    pytest.param(bits, sparsity, power_of_two, id=f"{bits}b-{sparsity}-{'pow2' if power_of_two else 'float'}")
+    for bits in WIDTHS
+    for sparsity in SPARSITIES
+    for power_of_two in (True, False)
+]
+
+
+def living(bits: int, sparsity: float, *, power_of_two: bool, folder: Path) -> Prepared:
+    """A random network of the matrix. Pruning so small a one may leave a constant: then the next seed is taken."""
+    for seed in range(100):
+        model = random_model(
+            seed,
+            widths=(8, 16, 12, 4),
+            bits=bits,
+            sparsity=sparsity,
+            power_of_two=power_of_two,
+            rows=100,
+            per_channel=bits % 2 == 0,
+            last_batch_norm=bits % 3 == 0,
+        )
+        file.write(model, folder / "model.pt", model.labels, {})
+        try:
+            return prepare(Source(folder / "model.pt", Widths()), lambda _: None)
+        except QapError as error:
+            if "pruned away" not in str(error):
+                raise
+    raise AssertionError("no seed gives a network that is not a constant")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("bits", "sparsity", "power_of_two"), MATRIX)
+def test_every_width_sparsity_and_kind_of_scale(bits, sparsity, power_of_two, tmp_path):
+    """From checkpoint to RTL, exact, on layers of at most 16 neurons.
+
+    FINN's graph is compared after every step in all cases; the RTL runs in half of them, each pair of width and
+    sparsity once and each kind of scale with every width and every sparsity, since a Verilator build takes seconds.
+    """
+    prepared = living(bits, sparsity, power_of_two=power_of_two, folder=tmp_path)
+    options = FinnOptions(target_fps=5e6)
+    design = finn.generate(prepared.network, boards.load("pynq-z2"), tmp_path / "finn", options, prepared.random[:20])
+    if (WIDTHS.index(bits) + SPARSITIES.index(sparsity)) % 2 == power_of_two:
+        return
+    vectors = np.concatenate([prepared.recorded, prepared.random[:100], prepared.extreme])
+    expected = reference.outputs(prepared.network, "logits", vectors)
+    found = rtl.simulate(design, vectors, expected, tmp_path / "simulate", threads=1)
+    assert sum(one.mismatches for one in found) == 0
+    assert rtl.measured(found)[1] == design.interval_cycles
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("full")
+def test_the_example_in_full(example, tmp_path):
+    """What `make demo` builds: the full size, RTL and netlist, on a board with DSP48E1."""
+    report = run(request(example, tmp_path / "jets"))
+    assert not check.failed(report)
+    assert report["fits"]["verdict"] == "fits"
+    assert sum(one["mismatches"] for one in report["simulations"]) == 0
+    rows = {one["compared"]: one["vectors"] for one in report["simulations"] if one["engine"] == "verilator"}
+    assert max(rows.values()) >= 2000
+    assert report["model"]["accuracy"] > 0.6
+    zeros = sum(layer["zeros"] for layer in report["model"]["layers"])
+    assert zeros / sum(layer["weights"] for layer in report["model"]["layers"]) >= 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ultrascale")
+def test_an_ultrascale_netlist_runs_on_our_own_dsp_model(small_model, tmp_path):
+    report = run(request(small_model, tmp_path / "us", board="ultra96-v2"))
+    netlist = next(one for one in report["simulations"] if "netlist" in one["compared"])
+    assert (netlist["vectors"] >= 200 and netlist["mismatches"] == 0) or "not simulated" in netlist["note"]
+    assert not check.failed(report)

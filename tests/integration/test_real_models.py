@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models that others trained and published, and the data they are for; run where QAP2FPGA_REAL_DATA says they are."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qap2fpga.backends import hls4ml, rtl
+from qap2fpga.backends.hls4ml import Hls4mlOptions
+from qap2fpga.backends.rtl.options import RtlOptions
+from qap2fpga.frontend import export
+from qap2fpga.frontend.checkpoint import model_file as checkpoint
+from qap2fpga.frontend.checkpoint.widths import Widths
+from qap2fpga.frontend.prepare import Prepared, Source, prepare
+from qap2fpga.hw import boards
+from qap2fpga.hw.beats import unpack, words
+from qap2fpga.hw.design import Design
+from qap2fpga.synth import yosys
+from qap2fpga.system.errors import QapError
+from qap2fpga.verify import csim, netlist
+from qap2fpga.verify import rtl as simulation
+
+VU13P = boards.load("vu13p")
+JETS = ("g", "q", "w", "z", "t")  # the order of FPGA4HEP's outputs
+
+
+def lowered(path: Path, widths: Widths | None = None, **options: object) -> Prepared:
+    """Prepared, with what must hold for every model that is taken."""
+    prepared = prepare(Source(path, widths or Widths(), **options), lambda text: None)  # type: ignore[arg-type]
+    assert all(one.mismatches == 0 and one.vectors > 0 for one in prepared.simulations)
+    assert (prepared.network.run(prepared.vectors) == prepared.lowered.run(prepared.vectors)).all()
+    for layer in prepared.facts["layers"]:
+        assert layer["hardware"]["nonzeros"] <= layer["weights"] - layer["zeros"]
+    return prepared
+
+
+@pytest.fixture(scope="module")
+def jets(real_data: Path) -> Path:
+    return real_data / "jets" / "jets_real_dev.npz"
+
+
+@pytest.fixture(scope="module")
+def mnist(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The test images, 0 to 1, and their labels."""
+    with gzip.open(real_data / "mnist" / "mnist_t10k-images-idx3-ubyte.gz") as stream:
+        images = np.frombuffer(stream.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
+    with gzip.open(real_data / "mnist" / "mnist_t10k-labels-idx1-ubyte.gz") as stream:
+        labels = np.frombuffer(stream.read(), np.uint8, offset=8)
+    path = tmp_path_factory.mktemp("mnist") / "mnist.npz"
+    np.savez(path, X=images / np.float32(255), y=labels)
+    return path
+
+
+def test_the_papers_own_checkpoint(real_data: Path, jets: Path) -> None:
+    """Hawks et al. 2021: their figure, and the one with what rounds to 0 counted as pruned.
+
+    It was trained on labels of which 90 % were drawn at random, which is why it finds half of the jets only.
+    """
+    path = real_data / "models" / "qap_6b_90rand_80pruned_noL1.pth"
+    prepared = lowered(path, Widths((6,), (6,), 8), data=jets, classes=JETS)
+    facts = prepared.facts
+    assert round(facts["bops"]["paper_code"]) == 203_761
+    assert facts["bops"]["paper_code_rounded"] == 193_648
+    assert [(layer["inputs"], layer["outputs"]) for layer in facts["layers"]] == [(16, 64), (64, 32), (32, 32), (32, 5)]
+    assert [layer["weight_bits"] for layer in facts["layers"]] == [6] * 4
+    assert facts["layers"][0]["zeros"] == 618
+    cost = facts["input_quantizer_cost"]  # of the torch model, on the same jets
+    assert facts["rows"] == cost["rows"] == 499
+    assert facts["accuracy"] == cost["accuracy"] > 0.5
+    assert cost["same_class"] > 0.95
+    assert {one.engine.split()[0] for one in prepared.simulations} >= {"compacted", "torch", "qonnx"}
+
+
+@pytest.mark.parametrize(("bits", "accuracy"), [(1, 0.5), (8, 0.75)])
+def test_fpga4hep(real_data: Path, jets: Path, bits: int, accuracy: float) -> None:
+    path = real_data / "models" / f"FPGA4HEP_W{bits}_A{bits}_I{bits}.pth"
+    prepared = lowered(path, Widths((bits,), (bits,)), data=jets, classes=JETS)
+    assert prepared.facts["accuracy"] > accuracy
+    assert prepared.facts["input"]["bits"] == bits
+    assert prepared.facts["input"]["signed"]
+    assert [layer["output_bits"] for layer in prepared.facts["layers"]] == [bits, bits, bits, None]
+    assert prepared.lowered.input.rounding == ("SIGN" if bits == 1 else "ROUND")
+
+
+PAPER = "qap_6b_90rand_80pruned_noL1"
+
+
+def published(real_data: Path, jets: Path, name: str) -> Prepared:
+    """One of the jet networks; FPGA4HEP's names say the bits."""
+    bits = 6 if name == PAPER else int(name.rsplit("I", 1)[1])
+    widths = Widths((bits,), (bits,), 8 if name == PAPER else None)
+    return lowered(real_data / "models" / f"{name}.pth", widths, data=jets, classes=JETS)
+
+
+def c_simulated(prepared: Prepared, folder: Path) -> Path:
+    """The project's folder, its C++ proven on every vector in every layer."""
+    network, vectors = prepared.network, prepared.vectors
+    project = hls4ml.generate(
+        network, VU13P, folder / "hls4ml", Hls4mlOptions(), vectors[:5]
+    )  # fmt: skip
+    result = csim.simulate(project, network, vectors, folder / "csim")
+    assert (result.mismatches, result.vectors) == (0, len(vectors))
+    return project.folder
+
+
+def delivered(design: Design, folder: Path) -> np.ndarray:
+    """The integers (n, outputs) that came out of the RTL at full speed, as the testbench stored them."""
+    beats = np.fromfile(folder / "full_speed.beats", "<u4").reshape(-1, words(design.output))
+    return unpack(beats, design.output)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "accuracy", "mapped"),
+    [
+        ("FPGA4HEP_W1_A1_I1", 0.5, True),
+        (PAPER, 0.5, True),
+        # Mapping its 90,000 LUTs takes Yosys longer than all other tests together.
+        ("FPGA4HEP_W8_A8_I8", 0.75, False),
+    ],
+)
+def test_numpy_cpp_rtl_and_netlist_give_the_same(
+    real_data: Path, jets: Path, name: str, accuracy: float, mapped: bool, tmp_path: Path
+) -> None:
+    """Full size. The accuracy is that of the integers which the simulated chip delivered."""
+    prepared = published(real_data, jets, name)
+    network, vectors = prepared.network, prepared.vectors
+    c_simulated(prepared, tmp_path)
+    expected = network.run(vectors)
+    design = rtl.generate(network, VU13P, tmp_path / "rtl", RtlOptions(), vectors)
+    runs = simulation.simulate(design, vectors, expected, tmp_path / "simulate", network=network)
+    assert sum(one.mismatches for one in runs) == 0
+    assert simulation.measured(runs) == (design.latency_cycles, 1.0)
+    found = delivered(design, tmp_path / "simulate")
+    assert np.array_equal(found, expected)
+    assert prepared.labels is not None
+    right = found[: len(prepared.labels)].argmax(axis=1) == prepared.labels
+    assert len(right) == 499 and right.mean() == prepared.facts["accuracy"] > accuracy
+    if mapped:
+        synthesis = yosys.map_design(design, VU13P, tmp_path / "yosys")
+        used = yosys.measurement(synthesis).total
+        assert used.lut is not None and used.dsp == 0
+        assert abs(design.details["estimate"]["lut"] / used.lut - 1) < 0.35
+        result = netlist.simulate_netlist(
+            design, VU13P, vectors[:300], expected[:300], tmp_path / "netlist", network=network, mapped=synthesis
+        )
+        assert (result.mismatches, result.vectors, result.note) == (0, 300, "")
+
+
+@pytest.mark.slow
+def test_16_bits_are_exact_in_cpp_and_too_large_to_unroll(real_data: Path, jets: Path, tmp_path: Path) -> None:
+    """65,535 thresholds a channel: no table, but one exact multiplication each; torch's accuracy is kept."""
+    name = "FPGA4HEP_W16_A16_I16"
+    prepared = published(real_data, jets, name)
+    network, labels = prepared.network, prepared.labels
+    assert labels is not None
+    module, _ = export.export(checkpoint.read(real_data / "models" / f"{name}.pth", Widths((16,), (16,))))
+    with np.load(jets) as data:
+        logits = export.torch_values(module, data["X"])[1][-1]
+    assert prepared.facts["accuracy"] == (logits.argmax(axis=1) == labels).mean() > 0.75
+    code = (c_simulated(prepared, tmp_path) / "firmware" / "parameters.h").read_text()
+    hidden = sum(layer.outputs for layer in network.layers[:-1])
+    assert code.count("qap::clamp(qap::affine<") == hidden and "thresholds" not in code
+    with pytest.raises(QapError, match=r"take about [\d,]+ LUTs; more than [\d,]+ are not unrolled") as caught:
+        rtl.generate(network, VU13P, tmp_path / "rtl", RtlOptions(), prepared.vectors)
+    assert caught.value.exit_code == 2 and "--backend finn" in caught.value.cure
+    assert not (tmp_path / "rtl").exists()
+
+
+def test_jets_of_qkeras(real_data: Path, jets: Path) -> None:
+    prepared = lowered(real_data / "models" / "jet_qkeras_3layer.onnx", data=jets)
+    facts = prepared.facts
+    assert facts["accuracy"] > 0.72
+    assert abs(facts["input_quantizer_cost"]["accuracy"] - facts["input_quantizer_cost"]["accuracy_raw"]) < 0.03
+    assert any("Softmax" in note for note in facts["notes"])
+
+
+@pytest.mark.parametrize(("name", "bits"), [("tfc_1w1a_zoo", 1), ("tfc_1w2a_zoo", 2)])
+def test_mnist_of_finn(real_data: Path, mnist: Path, name: str, bits: int) -> None:
+    prepared = lowered(real_data / "models" / f"{name}.onnx", data=mnist)
+    facts = prepared.facts
+    assert facts["rows"] == 10_000
+    assert facts["accuracy"] > 0.9
+    assert (facts["inputs"], facts["outputs"]) == (784, 10)
+    assert {layer["weight_bits"] for layer in facts["layers"]} == {1}
+    assert {layer["input_bits"] for layer in facts["layers"]} == {bits}
+    assert sum(layer["zeros"] for layer in facts["layers"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "outputs", "kind"),
+    [
+        ("kwsmlp_w3a3_zoo", 490, 12, "logits"),
+        ("unsw_nb15_mlp_w2a2", 600, 1, "levels"),
+        ("bnn_fc_1layer", 3, 4, "levels"),
+    ],
+)
+def test_other_dense_networks(real_data: Path, name: str, inputs: int, outputs: int, kind: str) -> None:
+    facts = lowered(real_data / "models" / f"{name}.onnx").facts
+    assert (facts["inputs"], facts["outputs"], facts["output"]["kind"]) == (inputs, outputs, kind)
+
+
+FINN_FORM = "FINN's own form; give the QONNX model that it was made from"
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "cure"),
+    [
+        ("al_tfc_w1a1", r"node \w+ \(MultiThreshold\)", FINN_FORM),
+        ("al_tfc_w1a1_flat", r"node \w+ \(MultiThreshold\)", FINN_FORM),
+        ("al_tfc_w2a2", r"node \w+ \(MultiThreshold\)", FINN_FORM),
+        ("finn_build_dataflow_tfc_w1a1", r"node \w+ \(MultiThreshold\)", FINN_FORM),
+        ("finn_cybsec_PE_SIMD", r"node \w+ \(MVAU_hls\)", FINN_FORM),
+        ("lenet_clean", r"node \w+ \(Conv\)", "supported: dense"),
+        ("espcn_subpixel_quant", r"node \w+ \(Conv\)", "supported: dense"),
+        ("three_layer_bn_keras_float", r"node \w+ \(Gemm\)", "its weights are floats"),
+        ("three_layer_bn_pytorch_float", "the graph has 5 inputs", "one input"),
+    ],
+)
+def test_what_is_not_taken_is_refused_by_name(real_data: Path, name: str, what: str, cure: str) -> None:
+    with pytest.raises(QapError, match=what) as caught:
+        lowered(real_data / "models" / f"{name}.onnx", range=(-1.0, 1.0))
+    assert cure in caught.value.cure
+
+
+BRANCHES = "only chains are supported"
+WILD: dict[str, tuple[str, str]] = {
+    "al_tfc_step_streamline": ("MultiThreshold", FINN_FORM),
+    "cern_qonnx_model": ("branches after node Quant_19", BRANCHES),
+    "dac2026_cybsec_mlp_ready": ("MultiThreshold", FINN_FORM),
+    "dahami_radioml_small_qonnx": ("Conv", "not supported either: MaxPool"),
+    "espcn_nn_resize_quant": ("Conv", "not supported either: Resize"),
+    "example_branched_ch_last": ("Conv of qonnx.custom_op.channels_last", "LeakyRelu, MaxPool"),
+    "example_dense_big_keras_float": ("MatMul", "its weights are floats"),
+    "example_separable_conv_ch_last": ("Conv of qonnx.custom_op.channels_last", "LeakyRelu"),
+    "finn2020_tfc_w1a1_after_hls": ("MultiThreshold", FINN_FORM),
+    "finndlp_plz_work": ("MultiThreshold", FINN_FORM),
+    "kirthana_lenet_streamlined": ("MultiThreshold", FINN_FORM),
+    "mirigaldi_fmnist": ("MultiThreshold", FINN_FORM),
+    "mirigaldi_fmnist_preproc_only": ("no dense layer", "supported: dense"),
+    "mirigaldi_mnist_brevitas": ("Conv", "not supported either: MaxPool"),
+    "mirigaldi_mnist_v2_brevitas": ("Conv", "not supported either: MaxPool"),
+    "mirigaldi_mnist_v4_finn": ("MultiThreshold", FINN_FORM),
+    "mlperf_alibaba_ic": ("Conv", "GlobalAveragePool"),
+    "qonnx_act_weight_fp8": ("FloatQuant", "supported: dense"),
+    "qonnx_eltwise_chanlast": ("Conv", "supported: dense"),
+    "qonnx_residual_block_clean": ("Conv", "MaxPool"),
+    "radioml_vgg10_w8a8_export": ("Conv", "MaxPool"),
+    "samufrank_finnT_int2_v1": ("branches after node /pos/add/Add", BRANCHES),
+    "suzano_lenet_w8a8": ("MultiThreshold", FINN_FORM),
+    "suzano_simple_cnv": ("MultiThreshold", FINN_FORM),
+    "suzano_simple_fc": ("MultiThreshold", FINN_FORM),
+    "thesis_cnvlight_gtsrb_w1a1": ("Conv", "MaxPool"),
+    "thesis_cnvlight_gtsrb_w4a4": ("Conv", "MaxPool"),
+    "tinyharm_ids_brevitas": ("this is QCDQ", "export_qonnx"),
+    "tinyharm_ids_qonnx": ("Sigmoid", "Tanh"),
+    "tinyharm_subcnn_qonnx": ("Conv", "MaxPool"),
+    "tinyharm_submlp": ("this is QCDQ", "export_qonnx"),
+    "tinyharm_submlp_qonnx": ("Concat", "supported: dense"),
+    "urop_cnn_4b": ("Conv", "MaxPool"),
+    "wildfire_mobilenetv2_nano_bipolar": ("Conv", "AveragePool, Trunc"),
+}
+TAKEN = ("datelbr_wb2_ab4_prune90", "datelbr_wb4_ab4")
+
+
+def test_graphs_from_the_wild_are_refused_for_what_they_are_in_seconds(real_data: Path) -> None:
+    for path in sorted((real_data / "wild").glob("*.onnx")):
+        if path.stem in TAKEN:
+            lowered(path)
+            continue
+        what, cure = WILD[path.stem]
+        start = time.monotonic()
+        with pytest.raises(QapError) as caught:
+            lowered(path, range=(-1.0, 1.0))
+        assert what in caught.value.what, path
+        assert cure in caught.value.cure, path
+        assert caught.value.exit_code == 2
+        assert time.monotonic() - start < 10, path
+
+
+def test_every_model_is_one_of_these(real_data: Path) -> None:
+    """A model that is added there and tried nowhere would look like one that works."""
+    text = Path(__file__).read_text()
+    for path in (real_data / "models").iterdir():
+        if path.suffix in (".onnx", ".pth"):
+            stem = "FPGA4HEP_W{bits}_A{bits}_I{bits}" if path.stem.startswith("FPGA4HEP") else path.stem
+            assert stem in text, path.name

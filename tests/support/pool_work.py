@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work for processes of a pool: light to import, and told by its item how to behave."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+from qap2fpga.system import programs as tools
+
+
+def square(number: int) -> int:
+    """The square; 13 ends the process."""
+    if number == 13:
+        os._exit(9)
+    return number * number
+
+
+def sleep(folder: Path) -> None:
+    """Run a program for long, and say so before."""
+    (folder / f"begun-{os.getpid()}").touch()
+    tools.run(["sleep", "600"], log=folder / f"log-{os.getpid()}", folder=folder, time_limit_s=700)
+
+
+def hold(folder: Path) -> None:
+    """Sleep in foreign code without giving up Python's lock, and say so before."""
+    (folder / f"begun-{os.getpid()}").touch()
+    ctypes.PyDLL(None).sleep(600)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many small networks on one sheet: one design to simulate or to map, in little more time than one of them takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from qap2fpga.backends import rtl
+from qap2fpga.backends.rtl.options import RtlOptions
+from qap2fpga.hw import boards
+from qap2fpga.hw.design import Design, Stream
+from qap2fpga.ir.network import IntegerNetwork
+
+BOARD = boards.load("pynq-z2")
+
+
+def sheet(networks: Sequence[IntegerNetwork], folder: Path) -> Design:
+    """All `networks`, of equal inputs, side by side: each gets every input vector, outputs stand one behind the other.
+
+    An instance `n<number>` each. A vector enters when all are ready and leaves when all are done, so the latency is
+    the longest one; the sheet is slower than its networks, whose pipelines wait for each other.
+    """
+    parts = []
+    for number, network in enumerate(networks):
+        named = (replace(layer, name=f"n{number}_{layer.name}") for layer in network.layers)
+        one = replace(network, layers=tuple(named))
+        parts.append(rtl.generate(one, BOARD, folder / str(number), RtlOptions(), np.zeros((0, one.inputs), np.int64)))
+        top = parts[-1].folder / f"{parts[-1].top}.v"
+        top.write_text(top.read_text().replace(f"module {parts[-1].top} (", f"module net{number} ("))
+    source = parts[0].input
+    bits = max(part.output.bits + (not part.output.signed) for part in parts)
+    lanes = sum(part.output.lanes for part in parts)
+    sink = Stream("out0", lanes, lanes, bits, signed=True)
+    (folder / "sheet.v").write_text(_top(parts, source, sink))
+    sources = [f"{number}/{name}" for number, part in enumerate(parts) for name in part.sources]
+    longest = max(part.latency_cycles or 0 for part in parts)
+    return Design("rtl", folder, "sheet", (*sources, "sheet.v"), (), source, sink, longest, longest)
+
+
+def outputs(networks: Sequence[IntegerNetwork], vectors: np.ndarray) -> np.ndarray:
+    """What the sheet must give."""
+    return np.concatenate([network.run(vectors) for network in networks], axis=1)
+
+
+def _top(parts: Sequence[Design], source: Stream, sink: Stream) -> str:
+    body = [
+        f"module sheet (input ap_clk, input ap_rst_n, input [{source.beat_bits - 1}:0] in0_TDATA, input in0_TVALID,",
+        f"  output in0_TREADY, output [{sink.beat_bits - 1}:0] out0_TDATA, output out0_TVALID, input out0_TREADY);",
+        f"  wire [{len(parts) - 1}:0] ready, valid;",
+        "  assign in0_TREADY = &ready;",
+        "  assign out0_TVALID = &valid;",
+    ]
+    lanes = []
+    for number, part in enumerate(parts):
+        out = part.output
+        body.append(f"  wire [{out.beat_bits - 1}:0] y{number};")
+        body.append(
+            f"  net{number} n{number} (.ap_clk(ap_clk), .ap_rst_n(ap_rst_n), .in0_TDATA(in0_TDATA), "
+            f".in0_TVALID(in0_TVALID && in0_TREADY), .in0_TREADY(ready[{number}]), .out0_TDATA(y{number}), "
+            f".out0_TVALID(valid[{number}]), .out0_TREADY(out0_TVALID && out0_TREADY));"
+        )
+        for lane in range(out.lanes):
+            name = f"y{number}[{(lane + 1) * out.bits - 1}:{lane * out.bits}]"
+            spare = sink.bits - out.bits
+            fill = f"{{{spare}{{y{number}[{(lane + 1) * out.bits - 1}]}}}}" if out.signed else f"{spare}'d0"
+            lanes.append(f"{{{fill}, {name}}}" if spare else name)
+    padding = sink.beat_bits - sink.lanes * sink.bits
+    joined = ", ".join([f"{padding}'d0"] * bool(padding) + list(reversed(lanes)))
+    return "\n".join([*body, f"  assign out0_TDATA = {{{joined}}};", "endmodule", ""])

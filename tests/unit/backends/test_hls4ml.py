@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hls4ml backend: what is generated computes the network's integers, and says how many products are left."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import asdict, replace
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qap2fpga.backends.hls4ml import (
+    Hls4mlOptions,
+    HlsProject,
+    backend,
+    code,
+    counts,
+    generate,
+    limits,
+    wide,
+    workarounds,
+)
+from qap2fpga.hw import boards
+from qap2fpga.ir.comparison import Simulation
+from qap2fpga.ir.network import DenseLayer, IntegerNetwork, Step
+from qap2fpga.ir.vectors import extremes, random_vectors
+from qap2fpga.passes.compact import compact
+from qap2fpga.system.codec import tree
+from qap2fpga.system.errors import QapError
+from qap2fpga.verify import csim
+from qap2fpga.verify.compare import Mismatch
+from tests.support.networks import random_model
+from tests.unit.frontend.test_lower import lowered
+
+PYNQ = boards.load("pynq-z2")
+
+
+def small(bits: int, sparsity: float, *, power_of_two: bool = False, widths=(8, 12, 10, 4)) -> tuple:
+    """(lowered, compacted) random network; the first seed of which no layer is pruned away."""
+    for seed in range(100):
+        try:
+            whole = lowered(random_model(seed, widths=widths, bits=bits, sparsity=sparsity, power_of_two=power_of_two))
+            return whole, compact(whole)
+        except QapError:
+            continue
+    raise AssertionError("every seed is pruned away")
+
+
+def stimuli(network: IntegerNetwork, count: int = 400) -> np.ndarray:
+    return np.concatenate([random_vectors(network, count, 1), extremes(network)])
+
+
+def made(network: IntegerNetwork, folder: Path, **options) -> HlsProject:
+    options = Hls4mlOptions(**options)
+    return generate(network, PYNQ, folder / "hls4ml", options, random_vectors(network, 5, 2))
+
+
+def run(network: IntegerNetwork, folder: Path, **options) -> Simulation:
+    project = made(network, folder, **options)
+    return csim.simulate(project, network, stimuli(network), folder / "csim")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("power_of_two", [True, False], ids=["po2", "arbitrary"])
+@pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 6, 8])
+def test_c_simulation_is_exact(bits, sparsity, power_of_two, tmp_path):
+    _, network = small(bits, sparsity, power_of_two=power_of_two)
+    result = run(network, tmp_path)
+    assert result.mismatches == 0
+    assert result.vectors == len(stimuli(network))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits, factor", [(1, 2), (3, 4), (6, 3), (6, 24), (8, 2)])
+def test_resource_unrolled_is_exact_and_its_products_are_counted(bits, factor, tmp_path):
+    _, network = small(bits, 0.5, widths=(8, 12, 12, 4))
+    project = made(network, tmp_path, strategy="resource_unrolled", reuse_factor=factor)
+    for layer, entry in zip(network.layers, project.details["layers"], strict=True):
+        assert entry["in_source"] == entry["after_compaction"] == layer.nonzeros
+    assert project.interval_cycles == max(entry["reuse_factor"] for entry in project.details["layers"])
+    assert csim.simulate(project, network, stimuli(network), tmp_path / "csim").mismatches == 0
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("da4ml")  # it compiles itself, once a process
+@pytest.mark.parametrize("bits", [1, 2, 4, 6])
+def test_distributed_arithmetic_is_exact_without_products(bits, tmp_path):
+    pytest.importorskip("da4ml")
+    _, network = small(bits, 0.5)
+    project = made(network, tmp_path, strategy="distributed_arithmetic")
+    assert all(entry["in_source"] == 0 and entry["additions"] > 0 for entry in project.details["layers"])
+    assert csim.simulate(project, network, stimuli(network), tmp_path / "csim").mismatches == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["class", "accumulators"])
+def test_output_kinds(kind, tmp_path):
+    _, network = small(4, 0.5)
+    assert run(network, tmp_path, output_kind=kind).mismatches == 0
+
+
+def _shifted(match: re.Match) -> str:
+    """A table of offsets, each a quarter of what its bits hold higher."""
+    size = 1 << int(match[2])
+    values = ", ".join(str((int(value) + size // 4) % size) for value in match[4].split(", "))
+    return f"{match[1]}{match[2]}{match[3]}{values}}}"
+
+
+@pytest.mark.slow
+def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_layer(tmp_path):
+    """Edited in the generated files, as an HLS tool would read them."""
+    _, network = small(4, 0.5)
+    project = made(network, tmp_path)
+    vectors, firmware = stimuli(network), project.folder / "firmware"
+    shutil.copytree(firmware, tmp_path / "whole")
+
+    def fails(path: Path, pattern: str, change) -> str:
+        text = path.read_text()
+        edited, times = re.subn(pattern, change, text, count=1, flags=re.DOTALL)
+        assert times == 1 and edited != text
+        path.write_text(edited)
+        with pytest.raises(Mismatch) as caught:
+            csim.simulate(project, network, vectors, tmp_path / "csim")
+        path.write_text(text)
+        return str(caught.value)
+
+    weights = sorted((firmware / "weights").glob("w*.h"), key=lambda path: int(path.stem[1:]))
+    said = fails(weights[1], r"(= \{(?:0, )*)(-?)([1-9])", lambda m: m[1] + ("" if m[2] else "-") + m[3])
+    assert f"layer {network.layers[1].name}, accumulator" in said and "vector" in said
+    parameters = firmware / "parameters.h"
+    first = f"layer {network.layers[0].name}, activation (channel"
+    # A threshold, the offsets b of one channel, and its shift f.
+    assert first in fails(parameters, r"(thresholds\[\d+\] = {)(\d+)", lambda m: f"{m[1]}{int(m[2]) * 3 // 4}")
+    assert first in fails(parameters, r"(static const ap_uint<)(\d+)(> offsets\[\d+\] = {)(.*?)}", _shifted)
+    assert first in fails(parameters, r"\(sum >> (\d+)\)", lambda m: f"(sum >> {int(m[1]) + 1})")
+    last = network.layers[-1].activation
+    said = fails(
+        parameters,
+        r"(qap::affine<\d+, \d+>\(x, -?\d+L*, )(-?\d+)",
+        lambda m: f"{m[1]}{int(m[2]) + (2 << last.shift)}",
+    )
+    assert f"layer {network.layers[-1].name}, logit" in said
+    assert csim.simulate(project, network, vectors, tmp_path / "csim").mismatches == 0
+
+
+def test_zeros_are_counted_in_the_source_and_not_from_the_weights(tmp_path):
+    whole, network = small(6, 0.8)
+    project = made(network, tmp_path)
+    for layer, dense, entry in zip(network.layers, whole.layers, project.details["layers"], strict=True):
+        assert entry["after_compaction"] == entry["in_source"] == layer.nonzeros < dense.weights.size
+    header = project.folder / "firmware" / "weights" / "w2.h"
+    header.write_text(re.sub(r"= \{", "= {0, ", header.read_text()).replace("0, 0, ", "0, 7, ", 1))
+    first = counts.count(project.folder, network, [2, 4, 6], [("latency", 1)] * 3)[0]
+    assert first.in_source == network.layers[0].nonzeros + 1
+
+
+def test_zeros_that_are_not_dropped_are_warned_of(tmp_path):
+    random = np.random.default_rng(3)
+    values = np.where(random.random((16, 16)) < 0.2, random.integers(1, 8, (16, 16)), 0)
+    layer = DenseLayer("fc7", values, Step(np.tile([[10, 20, 30]], (16, 1))), 4, 4)
+    _, network = small(2, 0.0)
+    network = replace(network, layers=(layer,), input=replace(network.input, low=-8, high=7))
+    project = made(network, tmp_path, strategy="resource_unrolled", reuse_factor=4)
+    assert any("fc7" in text and "are not dropped at reuse factor 4" in text for text in project.warnings)
+    assert not made(network, tmp_path).warnings
+
+
+def test_weights_of_two_bits_that_reach_minus_two_get_a_third(tmp_path):
+    """hls4ml takes `int<2>` for ternary and computes -2 as +1."""
+    assert workarounds.weight_bits(-2, 1, 2) == 3
+    assert workarounds.weight_bits(-1, 1, 2) == 2
+    layer = DenseLayer("fc", np.array([[-2, 1], [1, -2]]), Step(np.array([[-4, 0, 5], [-3, 1, 2]])), 2, 4)
+    _, network = small(2, 0.0)
+    network = replace(network, layers=(layer,), input=replace(network.input, low=-8, high=7))
+    assert run(network, tmp_path).mismatches == 0
+
+
+def test_channels_that_never_or_always_pass_a_threshold_and_an_output_that_is_a_sign(tmp_path):
+    rows = np.array([[-500, -400, 600], [-500, 700, 800], [0, 0, 3], [900, 900, 900]])
+    layer = DenseLayer("fc", np.array([[1, 2, -3, 0], [0, -2, 1, 0]]), Step(rows, -3, 2), 4, 4)
+    _, network = small(2, 0.0)
+    network = replace(network, layers=(layer,), input=replace(network.input, low=-8, high=7))
+    assert "res[1] = -1 + 2 * ap_int<1>(0);" in code.requantize("name", layer, network.ranges[0])
+    assert run(network, tmp_path).mismatches == 0
+
+
+def test_a_project_is_stored_and_restored_whole(tmp_path):
+    _, network = small(3, 0.5)
+    project = made(network, tmp_path)
+    stored = json.loads(json.dumps(asdict(project), default=str))
+    assert tree(HlsProject, {**stored, "folder": project.folder}, "", "a project") == project
+
+
+@pytest.mark.parametrize("pitch, offset", [(1.0, -7.0), (3.7, -2000.2), (9.1e5, 3e8), (523456.789, -1.7e10)])
+def test_thousands_of_thresholds_become_one_exact_multiplication(pitch, offset):
+    thresholds = np.ceil((np.arange(1, 4096) - 0.5) * pitch + offset).astype(np.int64)
+    form = wide.affine(thresholds)
+    assert form is not None and form.levels == 4095
+    around = [int(value) + step for value in thresholds for step in (-2, -1, 0, 1)]
+    found = [min(max((form.multiplier * x + form.offset) >> form.shift, 0), form.levels) for x in around]
+    assert found == np.searchsorted(thresholds, around, side="right").tolist()
+
+
+def test_thresholds_that_are_on_no_line_are_refused_by_name():
+    assert wide.affine(np.array([0, 1, 5, 6, 20])) is None
+    assert wide.affine(np.array([4, 4])) is None
+    row = np.sort(np.random.default_rng(0).integers(-9000, 9000, (1, 2000)))
+    layer = DenseLayer("fc3", np.array([[127], [127]]), Step(row), 8, 8)
+    _, network = small(2, 0.0)
+    network = replace(network, layers=(layer,), input=replace(network.input, low=-128, high=127))
+    with pytest.raises(QapError, match=r"layer fc3, channel 0: .* do not lie on one line"):
+        code.requantize("name", layer, network.ranges[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [10, 12])
+def test_wide_activations_are_exact(bits, tmp_path):
+    _, network = small(bits, 0.5)
+    assert run(network, tmp_path).mismatches == 0
+
+
+def test_the_same_network_gives_the_same_bytes_and_no_path_of_this_machine(tmp_path):
+    _, network = small(4, 0.8)
+    one, two = made(network, tmp_path / "a"), made(network, tmp_path / "b")
+    files = sorted(path.relative_to(one.folder) for path in one.folder.rglob("*") if path.is_file())
+    assert files
+    for name in files:
+        content = (one.folder / name).read_bytes()
+        assert content == (two.folder / name).read_bytes(), name
+        assert str(tmp_path).encode() not in content, name
+
+
+def test_a_network_too_large_to_unroll_is_refused_with_its_size_and_a_cure(tmp_path, monkeypatch):
+    _, network = small(4, 0.0)
+    monkeypatch.setattr(limits, "MAX_PRODUCTS", 50)
+    with pytest.raises(QapError, match=r"multiplications at the same time.*LUTs") as caught:
+        made(network, tmp_path)
+    assert "--backend finn" in caught.value.cure and "--reuse-factor" in caught.value.cure
+    assert not (tmp_path / "hls4ml").exists()
+    assert made(network, tmp_path, allow_oversize=True).details["products"] > 50
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        ({"strategy": "latencyy"}, "unknown strategy"),
+        ({"output_kind": "probabilities"}, "unknown output kind"),
+        ({"reuse_factor": 0}, "reuse factor 0"),
+        ({"strategy": "resource_unrolled"}, "nothing to share"),
+        ({"strategy": "distributed_arithmetic", "reuse_factor": 2}, "no multiplier to use again"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options, said):
+    with pytest.raises(QapError, match=said):
+        Hls4mlOptions(**options)
+
+
+def test_other_versions_and_missing_programs_are_said_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(metadata, "version", lambda name: "1.2.0")
+    with pytest.raises(QapError, match=r"hls4ml 1\.2\.0 was not tested.*1\.3\.0"):
+        backend.require(None, Hls4mlOptions())
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(QapError, match=r"'g\+\+' was not found"):
+        backend.require(None, Hls4mlOptions())

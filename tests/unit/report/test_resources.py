@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measured resources against their prediction: what passes, what fails, and what is named as the cause."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+
+from qap2fpga.hw.design import Outcome
+from qap2fpga.report import resources
+
+PREDICTED = {
+    "calibrated": True,
+    "of_stage": "synthesis",
+    "intervals": {
+        "lut": {"value": 1000.0, "low": 900.0, "high": 1100.0},
+        "ff": {"value": 500.0, "low": 450.0, "high": 550.0},
+    },
+    "parts": {
+        "u_layer0_fc1": {"lut": 400, "ff": 200},
+        "u_layer1_fc2": {"lut": 500, "ff": 250},
+        "MVAU_rtl_2": {"lut": 100, "ff": 50},
+    },
+}
+MEASURED = {
+    "tool": "yosys",
+    "stage": "synthesis",
+    "total": {"lut": 1010, "ff": 490},
+    "parts": {
+        "u_layer0_fc1": {"lut": 410, "ff": 190},
+        "u_layer1_fc2": {"lut": 500, "ff": 250},
+        "u_MVAU_rtl_2": {"lut": 80, "ff": 40},
+        "u_MVAU_rtl_2_weights": {"lut": 20, "ff": 10},
+        "": {"lut": 0, "ff": 0},
+    },
+}
+
+
+def found(changes: dict[str, dict[str, int]]) -> dict:
+    """A measurement with other parts, and their totals."""
+    measured = deepcopy(MEASURED)
+    for part, values in changes.items():
+        measured["parts"][part].update(values)
+    measured["total"] = {name: sum(part[name] for part in measured["parts"].values()) for name in ("lut", "ff")}
+    return measured
+
+
+def test_inside_the_interval_passes():
+    checks = resources.checks(PREDICTED, MEASURED)
+    assert [(one.name, one.passed, one.why) for one in checks] == [
+        ("LUT as predicted", True, ""),
+        ("FF as predicted", True, ""),
+    ]
+    assert checks[0].expected == "1,000 (900 to 1,100)" and checks[0].found == "1,010"
+
+
+@pytest.mark.parametrize("lut, passed", [(899, False), (900, True), (1100, True), (1101, False)])
+def test_the_ends_of_the_interval(lut, passed):
+    measured = deepcopy(MEASURED) | {"total": {"lut": lut, "ff": 500}}
+    assert resources.checks(PREDICTED, measured)[0].passed is passed
+
+
+def test_a_layer_synthesised_dense_is_named():
+    first = resources.checks(PREDICTED, found({"u_layer1_fc2": {"lut": 2400}}))[0]
+    assert not first.passed
+    assert "u_layer1_fc2: 2,400 where about 500 were expected" in first.why
+    assert "u_layer0_fc1" not in first.why and "one layer was synthesised dense" in first.why
+
+
+def test_a_mask_that_was_ignored_is_off_everywhere():
+    everywhere = {"u_layer0_fc1": {"lut": 1900}, "u_layer1_fc2": {"lut": 2100}}
+    first = resources.checks(PREDICTED, found(everywhere))[0]
+    assert "u_layer0_fc1" in first.why and "u_layer1_fc2" in first.why
+    assert "pruned weights came back, or bits are wider" in first.why
+
+
+def test_wider_weights_are_off_by_a_little_and_found():
+    wider = {name: {"lut": round(1.17 * MEASURED["parts"][name]["lut"])} for name in ("u_layer0_fc1", "u_layer1_fc2")}
+    assert "bits are wider" in resources.checks(PREDICTED, found(wider))[0].why
+
+
+def test_a_doubled_pipeline_shows_in_the_registers_alone():
+    lut, ff = resources.checks(PREDICTED, found({"u_layer0_fc1": {"ff": 400}, "u_layer1_fc2": {"ff": 500}}))
+    assert lut.passed and not ff.passed and "more pipeline stages" in ff.why
+
+
+def test_a_part_and_its_memory_are_one_node():
+    first = resources.checks(PREDICTED, found({"u_MVAU_rtl_2_weights": {"lut": 700}}))[0]
+    assert "MVAU_rtl_2: 780 where about 100 were expected" in first.why
+
+
+def test_a_smaller_design_than_predicted_fails_too():
+    first = resources.checks(PREDICTED, found({"u_layer1_fc2": {"lut": 20}}))[0]
+    assert not first.passed and "optimised away, or the report is of another design" in first.why
+
+
+def test_numbers_of_another_stage_are_refused_and_not_compared():
+    """csynth numbers handed over as what synthesis found; even where they happen to be in the interval."""
+    checks = resources.checks(PREDICTED, {**MEASURED, "stage": "hls"})
+    assert [(one.passed, one.expected, one.found) for one in checks] == [(False, "after synthesis", "hls")]
+    assert "never held against these" in checks[0].why
+
+
+def test_without_a_calibration_of_this_generator_nothing_is_gated():
+    (one,) = resources.checks({**PREDICTED, "calibrated": False}, found({"u_layer1_fc2": {"lut": 9000}}))
+    assert (one.outcome, one.found) == (Outcome.NOT_RUN, None) and "not calibrated" in one.why
+
+
+def test_what_was_not_synthesised_or_not_counted_is_not_run():
+    (one,) = resources.checks(PREDICTED, None)
+    assert (one.outcome, one.expected, one.why) == (Outcome.NOT_RUN, "after synthesis", "not synthesised")
+    measured = deepcopy(MEASURED) | {"total": {"lut": 1000, "ff": None}}
+    lut, ff = resources.checks(PREDICTED, measured)
+    assert lut.passed and (ff.outcome, ff.found) == (Outcome.NOT_RUN, None) and ff.why.endswith("does not count it")

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every form of a step function against the thresholds, by enumeration, and `prove` against planted faults."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qap2fpga.requant import formcost, requantize
+from qap2fpga.requant.forms import Constant, Piecewise, Search, Table, Target, prove
+from qap2fpga.system.errors import CheckFailed
+
+COST = formcost.load().luts
+
+
+def target(low: int, high: int, slope: float, intercept: float, levels: int) -> Target:
+    """Thresholds of `floor(slope * x + intercept)` limited to 0..levels, as lowering leaves them."""
+    exact = [int(np.ceil((level - intercept) / slope)) for level in range(1, levels + 1)]
+    inside = [value for value in exact if low < value <= high]
+    base = sum(value <= low for value in exact)
+    return Target(np.array(inside, np.int64), low, high, base)
+
+
+def enumerated(wanted: Target) -> np.ndarray:
+    return np.arange(wanted.low, wanted.high + 1)
+
+
+def brute(wanted: Target, values: np.ndarray) -> np.ndarray:
+    """The definition, one comparison a threshold."""
+    return wanted.base + (values[:, None] >= wanted.thresholds[None, :]).sum(axis=1)
+
+
+STEPS = st.builds(
+    lambda low, reach, bits, pitch, start: target(low, low + reach, 1 / pitch, -start / pitch, (1 << bits) - 1),
+    st.integers(-20000, 20000),
+    st.integers(0, 40000),
+    st.integers(1, 8),
+    st.floats(0.3, 400),
+    st.floats(-20000, 20000),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_every_form_equals_the_thresholds_everywhere(wanted):
+    values = enumerated(wanted)
+    expected = brute(wanted, values)
+    seen = 0
+    for form in requantize.candidates(wanted):
+        found = form.apply(values)
+        assert (found == expected).all(), form
+        prove(form, wanted, "channel 0")
+        seen += 1
+    assert seen
+    assert (requantize.cheapest(wanted, COST, "channel 0").apply(values) == expected).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(-3000, 3000), min_size=1, max_size=63), st.integers(1, 30))
+def test_thresholds_of_no_pattern_at_all(thresholds, room):
+    ordered = np.sort(np.array(thresholds, np.int64))
+    wanted = Target(ordered, int(ordered[0]) - room, int(ordered[-1]) + room)
+    form = requantize.cheapest(wanted, COST, "channel 0")
+    values = enumerated(wanted)
+    assert (form.apply(values) == brute(wanted, values)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(STEPS, st.integers(1, 2))
+def test_a_tolerance_is_kept_everywhere(wanted, tolerance):
+    form = requantize.cheapest(wanted, COST, "channel 0", tolerance)
+    values = enumerated(wanted)
+    assert np.abs(form.apply(values) - brute(wanted, values)).max() <= tolerance
+
+
+def test_a_power_of_two_is_a_plain_shift():
+    form = requantize.cheapest(target(-4000, 4000, 1 / 16, 0.0, 63), COST, "channel 0")
+    assert isinstance(form, Piecewise) and form.terms == ((1, 0),) and not any(form.offsets)
+
+
+def test_a_constant_and_a_small_range():
+    assert requantize.cheapest(Target(np.array([], np.int64), -5, 9, 3), COST, "c") == Constant(3)
+    wanted = target(0, 15, 1 / 1.7, 0.2, 7)
+    assert isinstance(requantize.cheapest(wanted, COST, "c"), Table)
+
+
+ARBITRARY = target(-9000, 9000, 1 / 19.37, -0.71, 63)
+
+
+def test_arbitrary_scales_need_no_binary_search():
+    exact = requantize.cheapest(ARBITRARY, COST, "c")
+    assert isinstance(exact, Piecewise)
+    assert COST(exact, ARBITRARY) < 0.8 * COST(requantize.search(ARBITRARY), ARBITRARY)
+    loose = requantize.cheapest(ARBITRARY, COST, "c", 1)
+    assert COST(loose, ARBITRARY) <= COST(exact, ARBITRARY)
+
+
+def planted() -> list:
+    """One wrong form of each kind: an offset, a shift, a limit, a threshold, a table entry, a constant."""
+    good = next(form for form in requantize.candidates(ARBITRARY) if isinstance(form, Piecewise) and form.bits >= 4)
+    offsets = list(good.offsets)
+    used = int(good.segment(ARBITRARY.thresholds[30:31])[0])
+    offsets[used] += 1 << good.shift - 1
+    search = requantize.search(ARBITRARY)
+    moved = tuple(value + (place == 17) for place, value in enumerate(search.thresholds))
+    small = target(0, 15, 1 / 1.7, 0.2, 7)
+    table = next(form for form in requantize.candidates(small) if isinstance(form, Table))
+    wrong = (*table.results[:9], table.results[9] + 1, *table.results[10:])
+    assert good.below is not None
+    return [
+        pytest.param(replace(good, offsets=tuple(offsets)), ARBITRARY, id="offset"),
+        pytest.param(replace(good, shift=good.shift + 1), ARBITRARY, id="shift"),
+        pytest.param(replace(good, below=int(ARBITRARY.thresholds[0]) + 1), ARBITRARY, id="limit"),
+        pytest.param(replace(good, above=None), ARBITRARY, id="no limit"),
+        pytest.param(Search(moved, search.bits), ARBITRARY, id="threshold"),
+        pytest.param(replace(table, results=wrong), small, id="table"),
+        pytest.param(Constant(1), Target(np.array([], np.int64), 0, 9, 2), id="constant"),
+    ]
+
+
+@pytest.mark.parametrize(("form", "wanted"), planted())
+def test_prove_names_channel_and_value(form, wanted):
+    with pytest.raises(CheckFailed, match=r"layer fc1, channel 7: .*accumulator -?\d+"):
+        prove(form, wanted, "layer fc1, channel 7")
+
+
+def test_a_threshold_off_by_one_is_found_at_any_place():
+    form = requantize.cheapest(ARBITRARY, COST, "c")
+    for place in range(len(ARBITRARY.thresholds)):
+        for step in (-1, 1):
+            moved = ARBITRARY.thresholds.copy()
+            moved[place] += step
+            with pytest.raises(CheckFailed):
+                prove(form, replace(ARBITRARY, thresholds=np.sort(moved)), "c")
+
+
+def test_logits_take_an_affine_form():
+    slope = 14527 / 2**15
+    levels = 7600
+    thresholds = np.array([int(np.ceil(level / slope)) for level in range(1, levels)], np.int64)
+    wanted = Target(thresholds, 0, int(thresholds[-1]) + 1)
+    form = requantize.cheapest(wanted, COST, "c")
+    assert isinstance(form, Piecewise) and form.bits == 0
+    assert (form.apply(enumerated(wanted)) == brute_sorted(wanted)).all()
+
+
+def brute_sorted(wanted: Target) -> np.ndarray:
+    return np.searchsorted(wanted.thresholds, enumerated(wanted), side="right")
+
+
+@pytest.mark.parametrize("multiplier", [1, 3, 14527, 123457])
+def test_what_is_known_to_be_a_line_always_has_a_form(multiplier):
+    """Slopes below and above one; many results a step of x repeat thresholds."""
+    shift, offset, low, high = 15, -257387, -700, 900
+    first, last = ((multiplier * end + offset) >> shift for end in (low, high))
+    edges = [-((offset - (level << shift)) // multiplier) for level in range(first + 1, last + 1)]
+    wanted = Target(np.array(edges, np.int64), low, high, first, (multiplier, offset, shift))
+    form = requantize.cheapest(wanted, COST, "c")
+    values = enumerated(wanted)
+    assert (form.apply(values) == (multiplier * values + offset) >> shift).all()

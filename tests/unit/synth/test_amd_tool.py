@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AMD's tools: found where they may be, asked for their version once, and described where they are absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qap2fpga.cli import doctor
+from qap2fpga.synth.amd import Kind, Tool, Tools, absent, find
+from qap2fpga.synth.amd import tool as module
+from tests.unit.system.test_programs import program
+
+VARIABLES = ("XILINX_HLS", "XILINX_VITIS", "XILINX_VIVADO")
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without any of them."""
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.setattr(module, "INSTALLED", tmp_path / "opt")
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+
+def install(folder: Path, *programs: str, text: str = "exit 1") -> Path:
+    """An installation with `programs`; its `bin` folder."""
+    place = folder / "bin"
+    place.mkdir(parents=True, exist_ok=True)
+    for name in programs:
+        program(place / name, text)
+    return place
+
+
+def test_nothing_is_found_where_nothing_is() -> None:
+    assert find() == Tools(None, None)
+
+
+@pytest.mark.parametrize("name", ["vitis-run", "vitis_hls", "vivado_hls"])
+def test_every_name_of_the_hls_tool_is_found_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    place = install(tmp_path / "Vitis" / "2023.2", name)
+    monkeypatch.setenv("PATH", str(place))
+    assert find() == Tools(Tool(name, place / name, "2023.2", Kind.HLS), None)
+
+
+def test_the_newest_name_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = install(tmp_path / "2024.1", "vivado_hls", "vitis_hls", "vitis-run", "vivado")
+    monkeypatch.setenv("PATH", str(place))
+    found = find()
+    assert found.hls is not None and found.hls.program == "vitis-run"
+    assert found.vivado == found.of(Kind.VIVADO) == Tool("vivado", place / "vivado", "2024.1", Kind.VIVADO)
+
+
+def test_a_vitis_run_that_is_too_old_for_hls_is_passed_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(install(tmp_path / "2022.2", "vitis_hls", "vitis-run")))
+    found = find().hls
+    assert found is not None and (found.program, found.version) == ("vitis_hls", "2022.2")
+    monkeypatch.setenv("PATH", str(install(tmp_path / "2023.1", "vitis-run")))
+    assert find().hls is None
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_installations_that_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    place = install(tmp_path / "Xilinx" / "2025.1" / "Vitis", "vitis-run", "vivado")
+    monkeypatch.setenv(variable, str(place.parent))
+    found = find()
+    assert found.hls is not None and (found.hls.path, found.hls.version) == (place / "vitis-run", "2025.1")
+    assert found.vivado is not None and found.vivado.path == place / "vivado"
+
+
+def test_the_path_comes_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_path = install(tmp_path / "2019.2", "vivado_hls")
+    monkeypatch.setenv("PATH", str(on_path))
+    monkeypatch.setenv("XILINX_HLS", str(install(tmp_path / "2024.1", "vitis-run").parent))
+    found = find().hls
+    assert found is not None and found.path == on_path / "vivado_hls"
+
+
+@pytest.mark.parametrize("newest, older", [
+    ("Vitis_HLS/2023.1", "Vitis_HLS/2020.2"), ("2025.1/Vitis", "Vitis/2024.2"), ("Vitis/2024.1", "Vitis_HLS/2023.1"),
+])  # fmt: skip
+def test_the_newest_installation_is_found_where_a_container_has_it(tmp_path: Path, newest: str, older: str) -> None:
+    install(tmp_path / "opt" / older, "vitis_hls")
+    place = install(tmp_path / "opt" / newest, "vitis_hls", "vivado")
+    found = find()
+    assert found.hls is not None and found.hls.path == place / "vitis_hls" and found.hls.version in newest
+    assert found.vivado is not None and found.vivado.path == place / "vivado"
+
+
+def test_one_release_may_be_mounted_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    place = install(tmp_path / "opt", "vitis_hls", text="echo 'Vitis HLS v2022.1 (64-bit)'")
+    found = find().hls
+    assert found is not None and (found.path, found.version) == (place / "vitis_hls", "2022.1")
+
+
+def test_what_is_named_comes_before_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path / "opt" / "Vitis" / "2025.2", "vitis-run")
+    named = install(tmp_path / "mine" / "2024.1", "vitis-run")
+    monkeypatch.setenv("XILINX_VITIS", str(named.parent))
+    found = find().hls
+    assert found is not None and found.path == named / "vitis-run"
+
+
+def test_an_empty_file_in_its_place_is_no_installation(tmp_path: Path) -> None:
+    (tmp_path / "opt").write_text("")
+    assert find() == Tools()
+
+
+def test_an_empty_or_a_wrong_variable_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XILINX_HLS", "")
+    monkeypatch.setenv("XILINX_VITIS", str(tmp_path / "gone"))
+    assert find() == Tools()
+
+
+def test_the_version_is_asked_for_where_no_folder_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'echo x >> "$0.asked"; [ "$1" = -version ] && echo "Vivado v2022.2.1 (64-bit)"'
+    place = install(tmp_path / "amd", "vivado", text=text)
+    monkeypatch.setenv("PATH", str(place))
+    for _ in range(2):
+        found = find().vivado
+        assert found is not None and (found.version, found.title) == ("2022.2.1", "Vivado 2022.2.1")
+    assert (place / "vivado.asked").read_text() == "x\n", "a slow program is asked once"
+
+
+@pytest.mark.parametrize("text", ["exit 1", "echo version unknown", "exec sleep 60"])
+def test_a_tool_that_does_not_say_its_version_is_found_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(module, "VERSION_LIMIT_S", 0.3)
+    monkeypatch.setenv("XILINX_VIVADO", str(install(tmp_path / "amd", "vivado", text=text).parent))
+    # The fakes are scripts of a shell with programs of its own.
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    found = find().vivado
+    assert found is not None and (found.version, found.title) == ("", "Vivado")
+
+
+def test_the_version_is_that_of_the_installation_behind_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = install(tmp_path / "Vivado" / "2021.1", "vivado")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "vivado").symlink_to(place / "vivado")
+    monkeypatch.setenv("PATH", str(tmp_path / "links"))
+    found = find().vivado
+    assert found is not None and (found.path, found.version) == (tmp_path / "links" / "vivado", "2021.1")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "arguments"),
+    [
+        ("vitis-run", Kind.HLS, ("--mode", "hls", "--tcl", "a.tcl")),
+        ("vitis_hls", Kind.HLS, ("-f", "a.tcl")),
+        ("vivado_hls", Kind.HLS, ("-f", "a.tcl")),
+        ("vivado", Kind.VIVADO, ("-mode", "batch", "-nojournal", "-nolog", "-notrace", "-source", "a.tcl")),
+    ],
+)
+def test_command_lines(name: str, kind: Kind, arguments: tuple[str, ...]) -> None:
+    assert Tool(name, Path("/opt") / name, "", kind).command("a.tcl") == (f"/opt/{name}", *arguments)
+
+
+def test_what_is_absent_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XILINX_VITIS", str(tmp_path))
+    said = absent(Kind.HLS)
+    for part in ("Vitis HLS is absent", "no vitis-run, vitis_hls or vivado_hls on PATH", "XILINX_HLS (not set)",
+                 f"XILINX_VITIS ({tmp_path / 'bin'})", f", {tmp_path / 'opt'}.", "install AMD Vitis",
+                 "co-simulation"):  # fmt: skip
+        assert part in said
+    assert said.endswith(".") and "\n" not in said
+    assert absent(Kind.VIVADO).startswith("Vivado is absent") and "no vivado on PATH" in absent(Kind.VIVADO)
+
+
+def test_doctor_lists_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = {one.name: one for one in doctor.examine()}
+    for name in ("vitis_hls", "vivado"):
+        assert not listed[name].found and not listed[name].needed and "settings64.sh" in listed[name].cure
+    monkeypatch.setenv("PATH", str(install(tmp_path / "2024.2", "vitis-run", "vivado")))
+    listed = {one.name: one for one in doctor.examine()}
+    for name in ("vitis-run", "vivado"):
+        assert listed[name].found and listed[name].version == "2024.2"
+    assert "co-simulation" in listed["vitis-run"].purpose and "timing" in listed["vivado"].purpose

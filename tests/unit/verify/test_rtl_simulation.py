@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RTL simulation of a small design: exact, measured, and every planted fault is found."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qap2fpga.ir.comparison import Simulation
+from qap2fpga.system.errors import CheckFailed
+from qap2fpga.verify import rtl
+from qap2fpga.verify.compare import Mismatch
+from tests.support.streaming import frames, sums
+
+pytestmark = pytest.mark.slow
+COUNT = 300
+
+
+@pytest.fixture(scope="session")
+def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Simulation]]:
+    place = tmp_path_factory.mktemp("sums")
+    return place, rtl.simulate(sums(place / "design"), *frames(COUNT), place)
+
+
+def test_a_good_design_passes_and_is_measured_exactly(good: tuple[Path, list[Simulation]]) -> None:
+    _, found = good
+    assert [one.mismatches for one in found] == [0] * 5
+    assert rtl.measured(found) == (7, 4.0)
+    assert all(one.vectors == COUNT and one.engine == "verilator" and one.version for one in found)
+
+
+def test_an_equal_build_is_used_again(good: tuple[Path, list[Simulation]]) -> None:
+    place, found = good
+    said: list[str] = []
+    before = (place / "obj" / "simulate").stat().st_mtime_ns
+    assert rtl.simulate(sums(place / "design"), *frames(COUNT), place, progress=said.append) == found
+    assert (place / "obj" / "simulate").stat().st_mtime_ns == before and "up to date" in said[0]
+
+
+def test_a_wrong_expectation_names_vector_and_channel(good: tuple[Path, list[Simulation]]) -> None:
+    place, _ = good
+    vectors, expected = frames(COUNT)
+    expected[17, 0] ^= 1
+    with pytest.raises(Mismatch, match="1 of 300 vectors differ; first vector 17, channel 0"):
+        rtl.simulate(sums(place / "design"), vectors, expected, place)
+
+
+def test_few_vectors_measure_no_interval(good: tuple[Path, list[Simulation]]) -> None:
+    place, _ = good
+    vectors, expected = frames(COUNT)
+    found = rtl.simulate(sums(place / "design"), vectors[:5], expected[:5], place)
+    assert rtl.measured(found) == (7, None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("wrong bit", "vectors differ; first vector 2, channel 0"),
+        ("dropped frame", "hung; 40 of 300 frames"),
+        ("hang", "hung; "),
+        ("TVALID dropped", "TVALID was dropped"),
+        ("TDATA changed", "TDATA changed"),
+        ("TVALID waits", "TVALID depends on TREADY|hung"),
+        ("extra beat", "output beats came that no input asked for"),
+        ("bad padding", "padding bits of vector"),
+        ("no reset", "reset while busy|one frame at a time|full speed"),
+        ("uninitialised", "vectors differ"),
+    ],
+)
+def test_a_planted_fault_is_found(fault: str, message: str, tmp_path: Path) -> None:
+    count = 200 if fault == "extra beat" else COUNT
+    with pytest.raises(CheckFailed, match=message):
+        rtl.simulate(sums(tmp_path / "design", fault), *frames(count), tmp_path)
+
+
+def test_the_vectors_must_match_the_outputs(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected outputs"):
+        rtl.exercise(
+            Path("none"), sums(tmp_path), np.zeros((2, 8), int), np.zeros((1, 1), int), tmp_path, (), what="RTL",
+            threads=1, progress=lambda text: None,
+        )  # fmt: skip
+
+
+def test_a_design_that_does_not_compile_says_so(tmp_path: Path) -> None:
+    design = sums(tmp_path / "design")
+    (design.folder / "sums.v").write_text("module sums(input a); nonsense endmodule")
+    with pytest.raises(Exception, match="verilator") as caught:
+        rtl.simulate(design, *frames(10), tmp_path / "build")
+    assert not isinstance(caught.value, subprocess.SubprocessError)
