@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test fuzz coverage lint docs bench clean
+.PHONY: setup demo test fuzz mutants coverage lint docs bench clean
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
@@ -24,6 +24,10 @@ test: setup
 # Damaged inputs for every reader of users' files; a failure says how to repeat it.
 fuzz: setup
 	$(BIN)/python -m tests.fuzz --cases 20000
+
+# Single faults planted in the core, and whether the fast tests beside it notice; survivors are printed.
+mutants: setup
+	$(BIN)/python benchmarks/mutants.py
 
 # All tests once more, and which lines of the program they have run; no vendor tool is needed. Below 90 % it fails.
 coverage: setup

@@ -43,10 +43,10 @@ def run(*arguments: str | Path, folder: Path) -> tuple[float, float]:
 
 def reference_seconds(network_file: Path) -> float:
     """Seconds that the integer network takes for 240,000 rows in numpy."""
-    from qap2fpga.ir.network import IntegerNetwork
+    from qap2fpga.ir import storage
     from qap2fpga.ir.vectors import random_vectors
 
-    network = IntegerNetwork.load(network_file)
+    network = storage.load(network_file)
     vectors = random_vectors(network, 240_000, 0)
     begin = time.monotonic()
     network.run(vectors)
@@ -59,14 +59,15 @@ def estimate_seconds(backend: str | None) -> float:
         "import sys, time\n"
         "from pathlib import Path\n"
         "import brevitas.export, torch.onnx._internal.exporter._core, finn, alkaid\n"
-        "from qap2fpga import backends, board, checkpoint, lower\n"
-        "from qap2fpga.frontend.checkpoint.widths import Widths\n"
-        "from qap2fpga.lower import prepare\n"
+        "from qap2fpga import backends\n"
         "from qap2fpga.estimate.command import estimate_all\n"
+        "from qap2fpga.frontend import prepare\n"
+        "from qap2fpga.frontend.checkpoint.widths import Widths\n"
+        "from qap2fpga.hw import boards\n"
         "chosen = sys.argv[2] or None\n"
         "[backends.get(name).load() for name in ([chosen] if chosen else backends.BACKENDS)]\n"
         "begin = time.monotonic()\n"
-        "estimate_all(Path(sys.argv[1]), Widths(), None, None, chosen, [board.load('pynq-z2')], {})\n"
+        "estimate_all(Path(sys.argv[1]), Widths(), None, None, chosen, [boards.load('pynq-z2')], {})\n"
         "print(time.monotonic() - begin)\n"
     )
     done = subprocess.run(

@@ -9,7 +9,6 @@ same runs. A network takes Yosys ten seconds to a minute.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import itertools
 import sys
 import tempfile
@@ -29,7 +28,10 @@ from qap2fpga.backends.finn.sources import Sources
 from qap2fpga.backends.finn.tail import tail
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Design, Stream
-from qap2fpga.ir.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.units import Unit, dense
 from qap2fpga.synth import yosys
 
 BOARD = boards.load("pynq-z2")
@@ -193,11 +195,11 @@ def measured(design: Design, folder: Path) -> dict[str, Any]:
     return yosys.measurement(yosys.map_design(design, BOARD, folder / "synthesize", threads=1)).parts
 
 
-def random_network(rng: np.random.Generator, products: int) -> tuple[IntegerNetwork, list[tuple[int, int]]]:
+def random_network(rng: np.random.Generator, products: int) -> tuple[Graph, list[tuple[int, int]]]:
     """Two layers of 2 to 8 bits, thresholds spread over the accumulators; a folding of `products` a cycle at most."""
     bits = int(rng.integers(2, 9))
     sizes = [int(rng.choice((8, 12, 16, 24, 30))), int(rng.choice((8, 15, 16, 20, 32))), 5]
-    layers: list[DenseLayer] = []
+    layers: list[Unit] = []
     reach = np.full(sizes[0], -128), np.full(sizes[0], 127)
     foldings = []
     for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
@@ -207,16 +209,16 @@ def random_network(rng: np.random.Generator, products: int) -> tuple[IntegerNetw
         )
         weights[rng.integers(inputs, size=outputs), np.arange(outputs)] = 1
         last = Logits(rng.integers(900, 9000, outputs), rng.integers(-50000, 50000, outputs), 6, 8)
-        layer = DenseLayer(f"fc{index}", weights, last, bits, 8 if index == 0 else bits, bits)
+        layer = dense(f"fc{index}", weights, last, bits, 8 if index == 0 else bits, bits)
         low, high = layer.reach(*reach)
         if index == 0:
             cuts = rng.integers(low[:, None], high[:, None] + 1, (outputs, (1 << bits) - 1))
-            layer = dataclasses.replace(layer, activation=Step(np.sort(cuts, axis=1)))
+            layer = layer.changed(activation=Step(np.sort(cuts, axis=1)))
         layers.append(layer)
         reach = layer.activation.reach(low, high)
         legal = [(s, p) for s in divisors(inputs) for p in divisors(outputs) if s * p <= products]
         foldings.append(legal[rng.integers(len(legal))])
-    return IntegerNetwork(tuple(layers), InputQuantizer(-128, 127, (1.0,)), Fraction(1)), foldings
+    return chain(tuple(layers), InputQuantizer(-128, 127, (1.0,)), Fraction(1)), foldings
 
 
 if __name__ == "__main__":

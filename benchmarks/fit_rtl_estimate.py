@@ -22,9 +22,11 @@ from scipy.optimize import nnls
 from qap2fpga.backends.rtl import estimate, layer, requant, solver
 from qap2fpga.backends.rtl.circuit import Circuit
 from qap2fpga.backends.rtl.layer import Module
+from qap2fpga.exact.integers import width
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Design, Resources, Stream
-from qap2fpga.ir.network import DenseLayer, Step, width
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.units import dense
 from qap2fpga.requant import formcost
 from qap2fpga.requant.forms import Form, Target
 from qap2fpga.requant.requantize import candidates, cheapest
@@ -139,7 +141,7 @@ def layer_runs(folder: Path, rng: np.random.Generator, layers: int) -> dict[str,
         shape = tuple(int(size) for size in rng.choice((8, 16, 24), 2))
         weights = rng.integers(-31, 32, shape) * (rng.random(shape) < rng.choice((0.2, 0.5, 1.0)))
         weights[0] = np.where(weights.any(axis=0), weights[0], 1)
-        one = DenseLayer(f"fc{number}", weights, Step(np.zeros((shape[1], 1), np.int64)), 6, 6)
+        one = dense(f"fc{number}", weights, Step(np.zeros((shape[1], 1), np.int64)), 6, 6)
         low, high = np.zeros(shape[0], np.int64), np.full(shape[0], 63)
         graph = solver.solve(weights, low, high, one.name)
         ends = [(int(least), int(most)) for least, most in zip(*one.reach(low, high), strict=True)]

@@ -30,9 +30,12 @@ from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.hw import boards
 from qap2fpga.hw.beats import pack
 from qap2fpga.hw.design import Design, Stream
-from qap2fpga.ir.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import random_vectors
-from qap2fpga.passes.compact import compact
+from qap2fpga.passes.compaction import compact
 from qap2fpga.requant import requantize
 from qap2fpga.requant.forms import Target
 from qap2fpga.synth import yosys
@@ -46,7 +49,7 @@ BOARD = boards.load("vu13p")
 LIMIT_S = 7200.0
 
 
-def network(sparsity: float, *, power_of_two: bool, seed: int = 1) -> IntegerNetwork:
+def network(sparsity: float, *, power_of_two: bool, seed: int = 1) -> Graph:
     """Normal weights of 6 bits with the smallest ones pruned; activations that use their range as trained ones do."""
     random = np.random.default_rng(seed)
     values = random.integers(-32, 32, (4000, WIDTHS[0]))
@@ -58,17 +61,17 @@ def network(sparsity: float, *, power_of_two: bool, seed: int = 1) -> IntegerNet
         sums = values @ weights
         if index == len(WIDTHS) - 2:
             end = Logits(np.full(outputs, 1), np.zeros(outputs, np.int64), 0, 0)
-            layers.append(DenseLayer(f"fc{index + 1}", weights, end, BITS, BITS))
+            layers.append(dense(f"fc{index + 1}", weights, end, BITS, BITS))
             break
         pitch = np.maximum(1.0, 1.5 * sums.std(axis=0) / 64 * random.uniform(0.8, 1.25, outputs))
         if power_of_two:
             pitch = 2.0 ** np.rint(np.log2(pitch))
         start = np.rint(random.normal(0, sums.std(axis=0) / 8))
         steps = np.ceil(start[:, None] + pitch[:, None] * (np.arange(63)[None, :] + 0.5)).astype(np.int64)
-        layer = DenseLayer(f"fc{index + 1}", weights, Step(steps), BITS, BITS)
+        layer = dense(f"fc{index + 1}", weights, Step(steps), BITS, BITS)
         layers.append(layer)
         values = layer.activation.apply(sums)
-    return compact(IntegerNetwork(tuple(layers), InputQuantizer(-32, 31, (1.0,)), Fraction(1)))
+    return compact(chain(tuple(layers), InputQuantizer(-32, 31, (1.0,)), Fraction(1)))
 
 
 def measured(design: Design, folder: Path) -> dict[str, float]:
@@ -78,12 +81,12 @@ def measured(design: Design, folder: Path) -> dict[str, float]:
     return {"lut": total.lut, "lut_packed": total.lut_packed or 0, "ff": total.ff, "dsp": total.dsp or 0}
 
 
-def by_us(one: IntegerNetwork, folder: Path) -> Design:
+def by_us(one: Graph, folder: Path) -> Design:
     """The rtl backend's design."""
     return rtl.generate(one, BOARD, folder, RtlOptions(), np.zeros((0, one.inputs), np.int64))
 
 
-def by_trees(one: IntegerNetwork, folder: Path) -> Design:
+def by_trees(one: Graph, folder: Path) -> Design:
     """The rtl backend's design with a tree of adders an output, none shared: what alkaid's solver saves."""
     with mock.patch.object(solver, "solve", tree):
         return by_us(one, folder)
@@ -113,7 +116,7 @@ def tree(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str) -> a
     return graph
 
 
-def by_alkaid(one: IntegerNetwork, folder: Path) -> Design:
+def by_alkaid(one: Graph, folder: Path) -> Design:
     """The same integers through alkaid's tracer and Verilog writer, checked on random vectors."""
     from alkaid.codegen import RTLModel
     from alkaid.trace import FVArray, HWConfig, trace
@@ -149,7 +152,7 @@ def by_alkaid(one: IntegerNetwork, folder: Path) -> Design:
     return Design("alkaid", folder, "alkaid_top", sources, (), nothing, nothing, 1)
 
 
-def rates(one: IntegerNetwork, folder: Path) -> dict[str, float]:
+def rates(one: Graph, folder: Path) -> dict[str, float]:
     """Vectors a second of the RTL in Verilator at full speed, and of the hls4ml project's C++ with all its traces."""
     design = by_us(one, folder / "rtl")
     vectors = random_vectors(one, 20_000, 1)

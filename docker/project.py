@@ -20,7 +20,7 @@ from qap2fpga.build.folder import BuildFolder
 from qap2fpga.build.request import Request
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir import storage
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.system.arrays import save_npz
 from qap2fpga.system.progress import Progress
@@ -32,11 +32,11 @@ def main(source: Path, jets: Path, folder: Path) -> None:
     """Write the build folder."""
     options = backends.get("hls4ml").options_class()()
     request = Request(Path("jets-6b-80pruned.pt"), boards.load(BOARD), "hls4ml", options, folder, Widths())
-    network = IntegerNetwork.load(source)
+    network = storage.load(source)
     with np.load(jets) as data:
         rows, labels = data["X"][:ROWS], data["y"][:ROWS]
     with Progress(quiet=False) as progress, BuildFolder(folder, progress) as build:
-        network.save(folder / "network.npz")
+        storage.save(network, folder / "network.npz")
         vectors = {
             "recorded": network.input.quantize(rows),
             "random": random_vectors(network, ROWS, seed=0),

@@ -3,7 +3,7 @@
 //
 // Arguments are key=value; see `Options`. The input file holds frames * in_beats beats, the output file gets
 // one beat for each that the design delivered after the last reset; a beat is TDATA in whole 32-bit words,
-// lowest first. Standard output is `key value` lines; what they mean is documented in simulate/rtl.py.
+// lowest first. Standard output is `key value` lines; what they mean is documented in qap2fpga/verify/rtl.py.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Backends: each turns a compacted `IntegerNetwork` into hardware, or into C++ that an HLS tool makes hardware of.
+"""Backends: each turns a compacted `Graph` into hardware, or into C++ that an HLS tool makes hardware of.
 
 A backend is a module with `generate(network, board, folder, options, vectors, progress)`, which returns a `Design` (or
 an `HlsProject`, for C++), `expect(network, board, options)`, which says what a `Design` will cost, and an options

@@ -15,8 +15,9 @@ from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.build import folder as stages
 from qap2fpga.build import stored
 from qap2fpga.hw.boards import Board
+from qap2fpga.ir import storage
 from qap2fpga.ir.comparison import Simulation
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 from qap2fpga.synth import amd as vendor
 from qap2fpga.synth.amd.tool import INSTALLED
 from qap2fpga.system.codec import tree
@@ -38,7 +39,7 @@ class Build:
     folder: Path
     project: HlsProject
     board: Board
-    network: IntegerNetwork
+    network: Graph
     vectors: np.ndarray
 
 
@@ -81,6 +82,6 @@ def load(folder: Path) -> Build:
     name = made.get("network")
     if name not in ("network.npz", stored.RELAXED):
         raise QapError(f"{folder}: what stage 'generate' stored names the network {shown(name)}", cure)
-    network = IntegerNetwork.load(folder / name)
+    network = storage.load(folder / name)
     board: Board = tree(Board, made.get("board"), "board", f"{folder}: generate")
     return Build(folder, project, board, network, stored.all_vectors(stored.vectors(folder, network)))

@@ -18,7 +18,8 @@ from qap2fpga.build.stored import RELAXED, Say, Stored
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design
 from qap2fpga.ir import outputs as reference
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir import storage
+from qap2fpga.ir.graph import Graph
 from qap2fpga.report import interface
 from qap2fpga.system.arrays import save_npz
 
@@ -37,8 +38,8 @@ def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
     prepared = prepare(source, say)
     forget("model")
     export.write(prepared.qonnx, request.output / "model.qonnx.onnx")
-    prepared.lowered.save(request.output / "network.lowered.npz")
-    prepared.network.save(request.output / "network.npz")
+    storage.save(prepared.lowered, request.output / "network.lowered.npz")
+    storage.save(prepared.network, request.output / "network.npz")
     arrays = {"recorded": prepared.recorded[:1000], "random": prepared.random, "extreme": prepared.extreme}
     if prepared.labels is not None:
         arrays["labels"] = prepared.labels[:1000]
@@ -90,7 +91,7 @@ def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
 
 
 def _driver(
-    request: Request, made: Design | HlsProject, network: IntegerNetwork, arrays: dict[str, np.ndarray]
+    request: Request, made: Design | HlsProject, network: Graph, arrays: dict[str, np.ndarray]
 ) -> list[str] | None:
     """The files of the folder `driver/`; None, and no folder, for a board without a processor."""
     from qap2fpga.driver import files
@@ -105,7 +106,7 @@ def _driver(
     return sorted(path.name for path in folder.iterdir())
 
 
-def predicted(design: Design, network: IntegerNetwork, board: Board) -> Stored:
+def predicted(design: Design, network: Graph, board: Board) -> Stored:
     """The design's resources by name, whether they are calibrated, and if so, what is predicted of every node."""
     from qap2fpga.estimate.calibration import layer_sizes
     from qap2fpga.estimate.estimate import calibrated, predict
@@ -128,7 +129,7 @@ def predicted(design: Design, network: IntegerNetwork, board: Board) -> Stored:
     }
 
 
-def _csynth(project: HlsProject, request: Request, network: IntegerNetwork, options: Any) -> Stored:
+def _csynth(project: HlsProject, request: Request, network: Graph, options: Any) -> Stored:
     """What C synthesis is expected to state of a project, layer by layer, each with the word that its reports name the
     layer by."""
     from qap2fpga.estimate import vendor
@@ -140,7 +141,7 @@ def _csynth(project: HlsProject, request: Request, network: IntegerNetwork, opti
     return {**found, "layers": layers, "top": project.top, "part": project.part, "clock_ns": project.clock_ns}
 
 
-def _accuracy(network: IntegerNetwork, kind: str, arrays: dict[str, np.ndarray]) -> Stored | None:
+def _accuracy(network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> Stored | None:
     """Accuracy on the recorded vectors, from what leaves the chip; the simulation compares that with this."""
     labels = arrays.get("labels")
     if labels is None or network.outputs == 1 or kind == "values" or not len(labels):

@@ -15,7 +15,8 @@ from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.build.folder import BUILD_AGAIN
 from qap2fpga.build.request import Request
 from qap2fpga.hw.design import Design
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir import storage
+from qap2fpga.ir.graph import Graph
 from qap2fpga.system import codec as shapes
 from qap2fpga.system.arrays import load_npz
 from qap2fpga.system.errors import QapError
@@ -29,18 +30,18 @@ PLACE = re.compile(r"[A-Za-z0-9_][\w.+-]*(/[A-Za-z0-9_][\w.+-]*)*", re.ASCII)
 EVERY = ("recorded", "random", "extreme")
 
 
-def exact(folder: Path) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
-    network = IntegerNetwork.load(folder / "network.npz")
+def exact(folder: Path) -> tuple[Graph, dict[str, np.ndarray]]:
+    network = storage.load(folder / "network.npz")
     return network, vectors(folder, network)
 
 
-def load(request: Request) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
+def load(request: Request) -> tuple[Graph, dict[str, np.ndarray]]:
     """The network that hardware must equal, and the vectors."""
-    network = IntegerNetwork.load(request.output / network_file(request))
+    network = storage.load(request.output / network_file(request))
     return network, vectors(request.output, network)
 
 
-def vectors(folder: Path, network: IntegerNetwork) -> dict[str, np.ndarray]:
+def vectors(folder: Path, network: Graph) -> dict[str, np.ndarray]:
     """Return the arrays of the build's vectors. Raises `QapError` where they are none that `network` takes."""
     path = folder / VECTORS
     arrays: dict[str, np.ndarray] = dict(load_npz(path, BUILD_AGAIN))

@@ -26,8 +26,10 @@ app = typer.Typer(
     help="A pruned, quantized network in; hardware out that computes the same integers, compared bit for bit.",
 )
 
-# Any file that a library writes may meet a full disk; that is no bug of ours.
-MACHINE_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+# Any file that a library writes may meet a full disk, or a folder in its place; that is no bug of ours.
+MACHINE_REFUSES = (
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR,
+)  # fmt: skip
 
 Command = Callable[..., None]
 

@@ -9,6 +9,7 @@ from qap2fpga.system.errors import QapError
 
 def boards() -> None:
     """List the boards; another one is another YAML file."""
+    from rich.markup import escape
     from rich.table import Table
 
     from qap2fpga.hw import boards as board
@@ -18,12 +19,13 @@ def boards() -> None:
         shown.add_column(column, justify="right" if column in ("clock", "LUT", "FF", "DSP", "BRAM18") else "left")
     for one in map(board.load, board.names()):
         numbers = (f"{value:,}" for value in (one.lut, one.ff, one.dsp, one.bram18))
-        shown.add_row(one.name, one.part, f"{one.clock_ns:g} ns", *numbers, one.title)
+        shown.add_row(one.name, escape(one.part), f"{one.clock_ns:g} ns", *numbers, escape(one.title))
     console().print(shown)
 
 
 def doctor() -> None:
     """Say what is installed, and how to get what is missing. Exit code 2 if something needed is missing."""
+    from rich.markup import escape
     from rich.table import Table
 
     from qap2fpga.cli import doctor as examination
@@ -39,7 +41,7 @@ def doctor() -> None:
             one.name,
             one.version or ("found" if one.found else "not found"),
             one.purpose,
-            "" if one.found else one.cure,
+            "" if one.found else escape(one.cure),
         )
     console().print(shown)
     missing = [one.name for one in findings if one.needed and not one.found]

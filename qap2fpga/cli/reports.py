@@ -24,7 +24,7 @@ def report(
     """Show one build, or several side by side. Of a study: what its checkpoints trade."""
 
     from qap2fpga.report import gather, rows, table
-    from qap2fpga.system.files import write_atomically
+    from qap2fpga.system.files import write_where_asked
     from qap2fpga.system.names import indented
 
     found = gather.gather(places or [gather.newest(Path("builds"))])
@@ -33,9 +33,9 @@ def report(
     if html is not None:
         from qap2fpga.report import page
 
-        write_atomically(html, page.render(found, html.parent))
+        write_where_asked(html, page.render(found, html.parent))
     if csv is not None:
-        write_atomically(csv, rows.as_csv(found))
+        write_where_asked(csv, rows.as_csv(found))
     if as_json:
         print(rows.as_json(found))
     elif html is None and csv is None:

@@ -12,14 +12,15 @@ from qap2fpga.driver.layout import WORD_BYTES, Layout, layout
 from qap2fpga.exact.integers import INT64_LIMIT, magnitude
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design
-from qap2fpga.ir.network import IntegerNetwork, Logits
+from qap2fpga.ir.functions import Logits
+from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import IN_SCALE
 from qap2fpga.system.errors import QapError
 
 BITSTREAM = "network.bit"
 
 
-def constants(made: Design | HlsProject, network: IntegerNetwork, kind: str, board: Board) -> dict[str, Any]:
+def constants(made: Design | HlsProject, network: Graph, kind: str, board: Board) -> dict[str, Any]:
     """Formats, the input quantizer and the end of `network`, whose output of `kind` leaves the chip.
 
     `expected_per_second` is what the interval and the DMA's words allow at the design's clock, before any software.
@@ -45,7 +46,7 @@ def _layout(one: Layout) -> dict[str, Any]:
     return {**asdict(one), "frame_bytes": one.frame_bytes}
 
 
-def _require_int64(network: IntegerNetwork, last: Logits) -> None:
+def _require_int64(network: Graph, last: Logits) -> None:
     """The software multiplies in int64, which must not wrap."""
     reach = max(magnitude(ends) for ends in network.ranges[-1].accumulators)
     if reach * magnitude(last.multiplier) + magnitude(last.offset) >= INT64_LIMIT:
@@ -54,7 +55,7 @@ def _require_int64(network: IntegerNetwork, last: Logits) -> None:
         )
 
 
-def _end(network: IntegerNetwork) -> dict[str, Any]:
+def _end(network: Graph) -> dict[str, Any]:
     """The last activation, which is then left to the software."""
     last = network.layers[-1].activation
     if isinstance(last, Logits):

@@ -15,7 +15,7 @@ from qap2fpga.driver.header import header
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design
 from qap2fpga.ir import outputs as reference
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 from qap2fpga.system.arrays import save_npz
 from qap2fpga.system.files import shipped, write_atomically
 from qap2fpga.system.names import identifier
@@ -24,7 +24,7 @@ FOLDER = "driver"
 
 
 def write(
-    made: Design | HlsProject, network: IntegerNetwork, kind: str, board: Board, name: str, vectors: np.ndarray,
+    made: Design | HlsProject, network: Graph, kind: str, board: Board, name: str, vectors: np.ndarray,
     folder: Path,
 ) -> None:  # fmt: skip
     """Write `folder` anew: driver.py, constants.json, vectors.npz and `<name>.h`.
@@ -48,7 +48,7 @@ def write(
     )
 
 
-def edges(network: IntegerNetwork) -> np.ndarray:
+def edges(network: Graph) -> np.ndarray:
     """Real inputs (n, inputs) float32 around every rounding of the quantizer: ties, steps, their neighbours, extremes.
 
     Wide quantizers are sampled.

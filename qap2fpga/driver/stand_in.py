@@ -19,7 +19,7 @@ from qap2fpga.driver.layout import LENGTH_BITS, in_memory, layout
 from qap2fpga.hw.beats import unpack, words
 from qap2fpga.hw.design import Design, Stream
 from qap2fpga.ir import outputs as reference
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 
 
 class Buffer(np.ndarray):
@@ -84,7 +84,7 @@ class Dma:
 class StandIn:
     """Stands in for the module `pynq`: `Overlay` and `allocate`."""
 
-    def __init__(self, network: IntegerNetwork, made: Design | HlsProject, kind: str) -> None:
+    def __init__(self, network: Graph, made: Design | HlsProject, kind: str) -> None:
         self.network, self.kind = network, kind
         self.source, self.sink = stream.streams(made)
         self.dma = Dma(self.core)

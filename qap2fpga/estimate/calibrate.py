@@ -74,7 +74,7 @@ def _check(backend: str) -> None:
 
 
 def _write(content: dict[str, Any], path: Path) -> None:
-    head = "# SPDX-License-Identifier: Apache-2.0\n# Written by the command below; qap2fpga/predict says how.\n"
+    head = "# SPDX-License-Identifier: Apache-2.0\n# Written by the command below; qap2fpga/estimate says how.\n"
     write_atomically(path, head + yaml.safe_dump(content, sort_keys=False, width=110))
 
 

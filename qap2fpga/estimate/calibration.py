@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PACKAGE, shipped
 
@@ -85,7 +85,7 @@ class Calibration:
         return float(sum(factors.get(kind, 0.0) * value for kind, value in node["features"][resource].items()))
 
 
-def layer_sizes(network: IntegerNetwork) -> list[dict[str, int]]:
+def layer_sizes(network: Graph) -> list[dict[str, int]]:
     """The layers' sizes as they are built, after compaction."""
     return [
         {

@@ -14,8 +14,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from qap2fpga.ir.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
-from qap2fpga.passes.compact import compact
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.units import Unit, dense
+from qap2fpga.passes.compaction import compact
 from qap2fpga.system.errors import ConstantNetwork, QapError
 
 JET_SIZE = 1000
@@ -64,7 +67,7 @@ def recipes(count: int, seed: int, jets: int = 0) -> list[Recipe]:
     ]
 
 
-def network(recipe: Recipe) -> IntegerNetwork:
+def network(recipe: Recipe) -> Graph:
     """The compacted network of `recipe`. Raises `QapError` if no attempt leaves anything but a constant."""
     for attempt in range(ATTEMPTS):
         try:
@@ -102,10 +105,10 @@ def _recipe(kind: str, random: np.random.Generator, seed: int) -> Recipe:
     )  # fmt: skip
 
 
-def _network(recipe: Recipe, random: np.random.Generator) -> IntegerNetwork:
+def _network(recipe: Recipe, random: np.random.Generator) -> Graph:
     low = -(1 << recipe.input_bits - 1)
     values = random.integers(low, -low, (SAMPLE, recipe.widths[0]))
-    layers: list[DenseLayer] = []
+    layers: list[Unit] = []
     input_bits = recipe.input_bits
     for index, (inputs, outputs) in enumerate(pairwise(recipe.widths)):
         bits, last = recipe.weight_bits[index], index == len(recipe.widths) - 2
@@ -116,12 +119,12 @@ def _network(recipe: Recipe, random: np.random.Generator) -> IntegerNetwork:
             multiplier = random.integers(1, 2 if recipe.power_of_two else 64, outputs)
             spread = int(np.abs(sums).max()) + 1
             end: Step | Logits = Logits(multiplier, random.integers(-spread, spread, outputs), 6, 4)
-            layers.append(DenseLayer(f"fc{index + 1}", weights, end, bits, input_bits))
+            layers.append(dense(f"fc{index + 1}", weights, end, bits, input_bits))
             break
         step = _step(random, sums, recipe.activation_bits[index], power_of_two=recipe.power_of_two)
-        layers.append(DenseLayer(f"fc{index + 1}", weights, step, bits, input_bits))
+        layers.append(dense(f"fc{index + 1}", weights, step, bits, input_bits))
         values, input_bits = step.apply(sums), recipe.activation_bits[index]
-    return IntegerNetwork(tuple(layers), InputQuantizer(low, -low - 1, (1.0,)), Fraction(1))
+    return chain(tuple(layers), InputQuantizer(low, -low - 1, (1.0,)), Fraction(1))
 
 
 def _weights(random: np.random.Generator, inputs: int, outputs: int, bits: int, density: float) -> np.ndarray:

@@ -12,7 +12,7 @@ from qap2fpga.estimate import calibration, vendor
 from qap2fpga.estimate.calibration import Calibration, Prediction
 from qap2fpga.hw.boards import ECP5, FAMILIES, Board
 from qap2fpga.hw.design import Stage
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import CheckFailed, QapError
 
 RESOURCES = ("lut", "ff", "dsp", "bram18")
@@ -47,7 +47,7 @@ class Estimate:
         return all(self.predictions[name].high <= getattr(self.board, name) for name in RESOURCES)
 
 
-def estimate(network: IntegerNetwork, backend: str, board: Board, options: Any) -> Estimate:
+def estimate(network: Graph, backend: str, board: Board, options: Any) -> Estimate:
     """What `backend` is expected to make of `network`, compacted, on `board`."""
     if backend not in FAMILIES[board.family].backends:
         return Estimate(backend, board, {}, False, f"the {backend} backend makes no hardware for {board.family}")

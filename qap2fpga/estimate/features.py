@@ -14,8 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.backends.rtl.estimate import signed_digits
+from qap2fpga.exact.integers import width
 from qap2fpga.ir import bops
-from qap2fpga.ir.network import DenseLayer, IntegerNetwork, Ranges, width
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.units import Ranges, Unit
 
 # From here on Vitis and Vivado HLS give a product with a weight of so many bits to a DSP block.
 DSP_WEIGHT_BITS = 5
@@ -56,7 +58,7 @@ class DenseFeatures:
     adder_bits: int
 
 
-def of_layer(layer: DenseLayer, ranges: Ranges) -> DenseFeatures:
+def of_layer(layer: Unit, ranges: Ranges) -> DenseFeatures:
     """The measures of `layer`, whose inputs and accumulators reach `ranges`."""
     weights = layer.weights
     used = weights != 0
@@ -84,7 +86,7 @@ def of_layer(layer: DenseLayer, ranges: Ranges) -> DenseFeatures:
     )
 
 
-def of_network(network: IntegerNetwork) -> dict[str, DenseFeatures]:
+def of_network(network: Graph) -> dict[str, DenseFeatures]:
     """The measures of every layer by name, as it is built: after compaction."""
     return {layer.name: of_layer(layer, ranges) for layer, ranges in zip(network.layers, network.ranges, strict=True)}
 

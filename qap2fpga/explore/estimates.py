@@ -90,11 +90,12 @@ def _lower(job: tuple[Path, Path]) -> Line:
     """In a process of its own: lower the model file into the `.npz`, and say what is known of it."""
     from qap2fpga.frontend.checkpoint.widths import Widths
     from qap2fpga.frontend.prepare import Source, prepare
+    from qap2fpga.ir import storage
 
     path, place = job
     try:
         prepared = prepare(Source(path, Widths(), compare=False), lambda line: None)
-        prepared.network.save(place)
+        storage.save(prepared.network, place)
         report = {"model": {**prepared.facts, "file": path.name}, "measurements": [], "predictions": []}
         model = summary.values(summary.of_build(path.stem, path.parent, report))
         known = {name: value for name, value in model.items() if value is not None}
@@ -124,13 +125,13 @@ def _recorded_accuracy(path: Path) -> Line:
 def _estimate(job: tuple[Candidate, Path]) -> Line:
     """In a process of its own: the line of a candidate whose network lies at the path."""
     from qap2fpga.estimate.estimate import estimate
-    from qap2fpga.ir.network import IntegerNetwork
+    from qap2fpga.ir import storage
     from qap2fpga.report import estimates as table
 
     candidate, place = job
     try:
         found = estimate(
-            IntegerNetwork.load(place), candidate.target.backend, candidate.target.board, candidate.target.options
+            storage.load(place), candidate.target.backend, candidate.target.board, candidate.target.options
         )
     except Exception as error:  # one candidate must not stop the others
         return _line(candidate, **_reason(error))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from qap2fpga.frontend.values import RawLayer
-from qap2fpga.ir.network import InputQuantizer
+from qap2fpga.ir.quantizer import InputQuantizer
 
 MANY = 0.1  # of all values: a quantizer that was fitted to them clips far fewer
 MOST = 0.5  # of a layer's weights that are not 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 from onnx.external_data_helper import load_external_data_for_tensor
 
@@ -21,6 +21,8 @@ def files(path: Path) -> tuple[Path, ...]:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except (DecodeError, OSError, ValueError):
+        return ()
+    if not is_text(model):
         return ()
     near = {location for location in map(_location, _outside(model)) if _is_near(location)}
     return tuple(path.parent / location for location in sorted(near) if _is_there(path.parent, location))
@@ -50,6 +52,17 @@ def load(model: ModelProto, path: Path) -> None:
             raise QapError(f"{what}: {first_line(error)}", BESIDE) from error
         tensor.data_location = TensorProto.DEFAULT
         del tensor.external_data[:]
+
+
+def is_text(message: Message) -> bool:
+    """Whether all that is text in `message` is; protobuf hands over the bytes of what is not."""
+    for field, value in message.ListFields():
+        values = (value,) if isinstance(value, str | bytes | Message) else value
+        if field.type == field.TYPE_MESSAGE and not all(map(is_text, values)):
+            return False
+        if field.type == field.TYPE_STRING and not all(isinstance(one, str) for one in values):
+            return False
+    return True
 
 
 def first_line(error: Exception) -> str:

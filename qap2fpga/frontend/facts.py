@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from qap2fpga.frontend.values import Graph, RawLayer
+from qap2fpga.frontend.values import RawGraph, RawLayer
 from qap2fpga.ir import bops
-from qap2fpga.ir.network import DenseLayer, IntegerNetwork, Step
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.units import Unit
 from qap2fpga.passes import logits
 from qap2fpga.passes.logits import Reach
 
 
-def describe(graph: Graph, lowered: IntegerNetwork, network: IntegerNetwork) -> dict[str, Any]:
+def describe(graph: RawGraph, lowered: Graph, network: Graph) -> dict[str, Any]:
     """The network as the graph has it (`lowered`) and as the hardware has it (`network`)."""
     per_layer = bops_of_layers(graph.layers)
     layers = [
@@ -34,7 +36,7 @@ def describe(graph: Graph, lowered: IntegerNetwork, network: IntegerNetwork) -> 
     }
 
 
-def _output(graph: Graph, lowered: IntegerNetwork) -> dict[str, Any]:
+def _output(graph: RawGraph, lowered: Graph) -> dict[str, Any]:
     """What one unit of an output is worth, and how far a value can be from the exact one, for all inputs."""
     last, scale = lowered.layers[-1].activation, lowered.output_scale
     if isinstance(last, Step):
@@ -69,7 +71,7 @@ def bops_of_layers(layers: Sequence[RawLayer]) -> list[bops.Bops]:
     return [bops_of_layer(layer, first=index == 0) for index, layer in enumerate(layers)]
 
 
-def _layer(raw: RawLayer, count: bops.Bops, compacted: DenseLayer, accumulator_bits: int) -> dict[str, Any]:
+def _layer(raw: RawLayer, count: bops.Bops, compacted: Unit, accumulator_bits: int) -> dict[str, Any]:
     zeros = int(raw.weights.size - np.count_nonzero(raw.weights))
     return {
         "name": raw.name,
@@ -92,7 +94,7 @@ def _layer(raw: RawLayer, count: bops.Bops, compacted: DenseLayer, accumulator_b
     }
 
 
-def accuracy(network: IntegerNetwork, recorded: np.ndarray, labels: np.ndarray | None) -> float | None:
+def accuracy(network: Graph, recorded: np.ndarray, labels: np.ndarray | None) -> float | None:
     """Part of the rows whose largest output is the labelled one; None without labels."""
     if labels is None or network.outputs == 1 or not len(recorded):
         return None

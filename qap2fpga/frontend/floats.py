@@ -12,17 +12,17 @@ import numpy as np
 from qap2fpga.frontend import export, facts, ties
 from qap2fpga.frontend.integer import meanings
 from qap2fpga.frontend.trial import Trial
-from qap2fpga.frontend.values import Graph
+from qap2fpga.frontend.values import RawGraph
 from qap2fpga.ir.comparison import Simulation
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 
 # Recorded vectors that an engine runs; of random and corner vectors it runs all.
 TORCH_ROWS, QONNX_ROWS = 20000, 256
 
 
 def compare(
-    graph: Graph,
-    lowered: IntegerNetwork,
+    graph: RawGraph,
+    lowered: Graph,
     qonnx: Any,
     module: Any,
     trial: Trial,
@@ -62,7 +62,7 @@ def compare(
     return simulations
 
 
-def _qonnx(graph: Graph, qonnx: Any, trial: Trial) -> ties.Execution:
+def _qonnx(graph: RawGraph, qonnx: Any, trial: Trial) -> ties.Execution:
     context = export.execute(qonnx, trial.rows)
 
     def values(name: str) -> np.ndarray:

@@ -21,7 +21,7 @@ from qap2fpga.exact.thresholds import Affine, Levels, inverse_sqrt
 from qap2fpga.frontend import operators, quantizers, shapes
 from qap2fpga.frontend.operators import DENSE, QUANTIZERS, SUPPORTED
 from qap2fpga.frontend.survey import wanted_tensors
-from qap2fpga.frontend.values import Graph, Quantized, RawLayer, Signal, label, rationals, refused
+from qap2fpga.frontend.values import Quantized, RawGraph, RawLayer, Signal, label, rationals, refused
 from qap2fpga.system import names
 from qap2fpga.system.errors import QapError
 
@@ -29,7 +29,7 @@ SHAPE_ONLY = ("Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
 AFTER_THE_LOGITS = ("Softmax", "LogSoftmax", "TopK", "ArgMax")
 
 
-def read(model: Any, layer_names: tuple[str, ...] = ()) -> Graph:
+def read(model: Any, layer_names: tuple[str, ...] = ()) -> RawGraph:
     """Read a cleaned QONNX `ModelWrapper`. `layer_names` are the dense layers', else the nodes' are taken.
 
     Raises `QapError` that names the first node that can not be lowered.
@@ -61,7 +61,7 @@ class _Walk:
         self.layer_names, self.model = layer_names, model
         self.opset = int(model.get_opset_imports()[""])
         self.wanted = wanted_tensors(model.graph)
-        self.graph = Graph()
+        self.graph = RawGraph()
         self.tensors: dict[str, np.ndarray | Quantized | Signal] = {}
         self.open: RawLayer | None = None
         self.ended_by: NodeProto | None = None
@@ -109,7 +109,7 @@ class _Walk:
         fault = shapes.class_axis_fault(int(self.option(node, "axis")), shape, signal.affine.channels)
         if fault:
             raise refused(node, fault)
-        if node.op_type == "TopK" and set(self.constant(node, 1).reshape(-1).tolist()) != {1}:
+        if node.op_type == "TopK" and self.whole(node, 1) != [1]:
             raise refused(node, "it asks for several classes; take them from the logits, on the host")
         self.ended_by, self.ended = node, set(node.output)
         self.graph.notes.append(f"the {node.op_type} at the end stays on the host; it does not change the largest")
@@ -130,6 +130,14 @@ class _Walk:
                 "train or export the model again",
             )
         return value
+
+    def whole(self, node: NodeProto, index: int) -> list[int]:
+        """The integers of a constant input that is a list of them: axes, a shape, a count."""
+        values = self.constant(node, index)
+        if values.dtype != np.int64 or values.ndim != 1:
+            what = f"shape {list(values.shape)} of {values.dtype}"
+            raise refused(node, f"its input {index} has {what}; it must be a list of int64")
+        return [int(value) for value in values]
 
     def factors(self, node: NodeProto, index: int, shape: tuple[int, ...]) -> list[Fraction]:
         """One exact value per channel of a constant input, broadcast against rows of `shape` as ONNX does it."""
@@ -276,9 +284,8 @@ class _Walk:
     def reshaped(self, node: NodeProto) -> Any:
         """The same values in another shape. Rows of a signal stay rows."""
         value = self.tensors[node.input[0]]
+        axes = self.whole(node, 1) if len(node.input) > 1 and node.input[1] else []
         if isinstance(value, Signal):
-            given = node.op_type == "Flatten" or len(node.input) < 2 or not node.input[1]
-            axes = [] if given else self.constant(node, 1).reshape(-1).tolist()
             if shapes.moves_rows(node, self.shape(node.input[0]), self.option(node, "axis"), axes):
                 raise refused(node, "it does not keep the first dimension, which counts the rows")
             return value

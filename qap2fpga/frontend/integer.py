@@ -15,13 +15,15 @@ import numpy as np
 
 from qap2fpga.exact import integers as exact
 from qap2fpga.exact.thresholds import Affine, thresholds
-from qap2fpga.frontend.values import Graph, RawLayer
-from qap2fpga.ir.network import DenseLayer, IntegerNetwork, Logits, Step
+from qap2fpga.frontend.values import RawGraph, RawLayer
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.units import Unit, dense
 from qap2fpga.passes import logits
 from qap2fpga.system.errors import ConstantNetwork, QapError
 
 
-def lower(graph: Graph) -> IntegerNetwork:
+def lower(graph: RawGraph) -> Graph:
     """The integer network of `graph`, layer for layer (nothing is dropped yet); see also `fit_logits`.
 
     Raises `QapError` that names the layer when it is pruned away whole or has scales that do not fit.
@@ -30,7 +32,7 @@ def lower(graph: Graph) -> IntegerNetwork:
         raise QapError("the network has no input quantizer", "give --input-data FILE or --input-range LOW,HIGH")
     low = np.full(graph.layers[0].weights.shape[0], graph.input.low)
     high = np.full(graph.layers[0].weights.shape[0], graph.input.high)
-    layers: list[DenseLayer] = []
+    layers: list[Unit] = []
     output_scale = graph.output_scale
     for raw in graph.layers:
         if not raw.weights.any() and raw.nonzero_floats:
@@ -50,11 +52,11 @@ def lower(graph: Graph) -> IntegerNetwork:
             layer, output_scale = _last(raw, low, high)
         layers.append(layer)
         low, high = layer.activation.reach(*layer.reach(low, high))
-    return IntegerNetwork(tuple(layers), graph.input, output_scale, tuple(graph.notes))
+    return chain(tuple(layers), graph.input, output_scale, tuple(graph.notes))
 
 
-def _dense(raw: RawLayer, weights: np.ndarray, activation: Step | Logits) -> DenseLayer:
-    return DenseLayer(raw.name, weights, activation, raw.weight_bits, raw.input_bits, raw.output_bits)
+def _dense(raw: RawLayer, weights: np.ndarray, activation: Step | Logits) -> Unit:
+    return dense(raw.name, weights, activation, raw.weight_bits, raw.input_bits, raw.output_bits)
 
 
 def rising(raw: RawLayer) -> tuple[np.ndarray, Affine]:
@@ -64,10 +66,10 @@ def rising(raw: RawLayer) -> tuple[np.ndarray, Affine]:
     return weights, replace(raw.affine, slope=tuple(abs(slope) for slope in raw.affine.slope))
 
 
-def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> DenseLayer:
+def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> Unit:
     assert raw.levels is not None
     weights, affine = rising(raw)
-    lowest, highest = DenseLayer(raw.name, weights, Step(np.zeros((1, 1), np.int64)), 0, 0).reach(low, high)
+    lowest, highest = dense(raw.name, weights, Step(np.zeros((1, 1), np.int64)), 0, 0).reach(low, high)
     rows = [
         thresholds(affine, channel, raw.levels, int(lowest[channel]), int(highest[channel]))
         for channel in range(affine.channels)
@@ -77,7 +79,7 @@ def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> DenseLayer:
     return _dense(raw, weights, Step(np.array(rows, np.int64).reshape(affine.channels, -1), base, 2 if sign else 1))
 
 
-def fit_logits(network: IntegerNetwork, graph: Graph, vectors: np.ndarray, *, values: bool = False) -> IntegerNetwork:
+def fit_logits(network: Graph, graph: RawGraph, vectors: np.ndarray, *, values: bool = False) -> Graph:
     """`network` with the scale of its outputs chosen for `values`, or for the exact class on `vectors` (n, inputs).
 
     A network that ends in a quantizer is returned as it is. The outputs are held against their exact values.
@@ -85,15 +87,14 @@ def fit_logits(network: IntegerNetwork, graph: Graph, vectors: np.ndarray, *, va
     last, raw = network.layers[-1], graph.layers[-1]
     if isinstance(last.activation, Step):
         return network
-    hidden = network.trace(vectors)[-2] if len(network.layers) > 1 else vectors
-    accumulators, reach = last.accumulate(hidden), logits.Reach(*network.ranges[-1].accumulators)
+    accumulators, reach = network.trace(vectors)[last.name], logits.Reach(*network.ranges[-1].accumulators)
     end = logits.choose(raw.affine, accumulators, reach, values=values)
     logits.check(raw.affine, end, reach, accumulators)
-    layer = replace(last, activation=end.logits)
-    return replace(network, layers=(*network.layers[:-1], layer), output_scale=end.scale).with_notes(*end.notes)
+    ended = network.with_nodes(last.changed(activation=end.logits).requantizer)
+    return replace(ended, output_scale=end.scale).with_notes(*end.notes)
 
 
-def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> tuple[DenseLayer, Fraction]:
+def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> tuple[Unit, Fraction]:
     if raw.affine.clips:
         raise QapError(f"layer {raw.name}: a Relu or Clip ends the network", "quantize its output, or leave it out")
     bare = _dense(raw, raw.weights, Step(np.zeros((1, 1), np.int64)))
@@ -102,6 +103,6 @@ def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> tuple[DenseLayer,
     return _dense(raw, raw.weights, end.logits), end.scale
 
 
-def meanings(graph: Graph) -> list[RawLayer]:
+def meanings(graph: RawGraph) -> list[RawLayer]:
     """The layers of `graph` with the real meaning that the lowered network's accumulators have, in order."""
     return [raw if raw.levels is None else replace(raw, affine=rising(raw)[1]) for raw in graph.layers]

@@ -71,6 +71,8 @@ def _parse(path: Path) -> ModelProto:
         raise QapError(f"{path} does not exist", "check the path") from error
     except (DecodeError, OSError, ValueError) as error:
         raise QapError(f"{path} is not an ONNX file: {first_line(error)}", ANOTHER_KIND) from error
+    if not external.is_text(model):
+        raise QapError(f"{path} is not an ONNX file: it has names that are no UTF-8", ANOTHER_KIND)
     if not model.graph.node:
         raise QapError(f"{path} is not an ONNX file: it has no nodes", ANOTHER_KIND)
     return model

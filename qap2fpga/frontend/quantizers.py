@@ -16,7 +16,7 @@ from onnx import NodeProto, helper
 from qap2fpga.exact.thresholds import Levels
 from qap2fpga.frontend.checkpoint.widths import MAX_BITS
 from qap2fpga.frontend.values import Quantized, Signal, label, refused
-from qap2fpga.ir.network import ROUNDINGS, InputQuantizer
+from qap2fpga.ir.quantizer import ROUNDINGS, InputQuantizer
 from qap2fpga.system.errors import QapError
 
 MOST = 1 << 24  # of a zero point: further whole numbers are not exact in float32

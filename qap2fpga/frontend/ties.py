@@ -25,7 +25,10 @@ from qap2fpga.exact import integers as exact_integers
 from qap2fpga.exact.thresholds import Affine
 from qap2fpga.frontend.trial import Trial
 from qap2fpga.frontend.values import RawLayer
-from qap2fpga.ir.network import ROUNDINGS, DenseLayer, IntegerNetwork, Step
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.quantizer import ROUNDINGS
+from qap2fpga.ir.units import Unit
 from qap2fpga.system.errors import CheckFailed, QapError
 
 UNIT, SMALLEST = 2.0**-24, 2.0**-149
@@ -69,7 +72,7 @@ class Sums:
 
 
 def compare(
-    network: IntegerNetwork, meanings: Sequence[RawLayer], output: Affine, run: Execution, *, classes: bool = True
+    network: Graph, meanings: Sequence[RawLayer], output: Affine, run: Execution, *, classes: bool = True
 ) -> Agreement:
     """Return how far a float execution agrees with `network`, whose outputs' real meaning is `output`.
 
@@ -104,7 +107,7 @@ def _check_finite(run: Execution, meanings: Sequence[RawLayer]) -> None:
             )
 
 
-def _compare_inputs(run: Execution, network: IntegerNetwork, first: RawLayer) -> tuple[np.ndarray, np.ndarray]:
+def _compare_inputs(run: Execution, network: Graph, first: RawLayer) -> tuple[np.ndarray, np.ndarray]:
     """The integers that the input quantizer gave, and which of them are ties: x / scale in float32 may land on a half
 
     that it does not reach exactly.
@@ -132,7 +135,7 @@ def _compare_inputs(run: Execution, network: IntegerNetwork, first: RawLayer) ->
 
 
 def _compare_entering(
-    run: Execution, layer: DenseLayer, meaning: RawLayer, integers: np.ndarray, entered: np.ndarray
+    run: Execution, layer: Unit, meaning: RawLayer, integers: np.ndarray, entered: np.ndarray
 ) -> None:
     """What enters a layer is the value of the integers that left the quantizer before it, channel by channel."""
     slope, intercept = _line(meaning.entering, meaning)
@@ -146,7 +149,7 @@ def _compare_entering(
         _differ(run, f"what enters layer {layer.name}", str(channel), vector, entered[vector, channel], value)
 
 
-def _exact_values(layer: DenseLayer, meaning: RawLayer, sums: Sums) -> tuple[np.ndarray, np.ndarray]:
+def _exact_values(layer: Unit, meaning: RawLayer, sums: Sums) -> tuple[np.ndarray, np.ndarray]:
     """The real value before the layer's quantizer, and how far a float32 execution may be from it."""
     slope, intercept = _line(meaning.affine, meaning)
     value = sums.accumulators * slope + intercept
@@ -157,7 +160,7 @@ def _exact_values(layer: DenseLayer, meaning: RawLayer, sums: Sums) -> tuple[np.
 
 
 def _compare_levels(
-    run: Execution, layer: DenseLayer, meaning: RawLayer, sums: Sums, left: np.ndarray
+    run: Execution, layer: Unit, meaning: RawLayer, sums: Sums, left: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The integers that left the layer, and which of them are ties: levels of values within the bound of the exact
 
@@ -189,7 +192,7 @@ def _compare_levels(
 
 
 def _compare_outputs(
-    run: Execution, network: IntegerNetwork, meaning: RawLayer, sums: Sums, whole: np.ndarray, *, classes: bool
+    run: Execution, network: Graph, meaning: RawLayer, sums: Sums, whole: np.ndarray, *, classes: bool
 ) -> None:
     """What left the last layer against its exact value; and on the `whole` vectors, from real inputs on, the
 
@@ -239,7 +242,7 @@ def _place(bad: np.ndarray) -> tuple[int, int]:
 
 
 def _refuse(
-    run: Execution, layer: DenseLayer, bad: np.ndarray, found: np.ndarray, expected: np.ndarray, where: str = "in"
+    run: Execution, layer: Unit, bad: np.ndarray, found: np.ndarray, expected: np.ndarray, where: str = "in"
 ) -> None:
     if bad.any():
         vector, channel = _place(bad)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qap2fpga.ir.network import InputQuantizer
+from qap2fpga.ir.quantizer import InputQuantizer
 
 
 @dataclass(frozen=True)

@@ -109,10 +109,10 @@ def widen(graph: ModelWrapper) -> ModelWrapper:
 
 
 def narrow(graph: ModelWrapper) -> ModelWrapper:
-    """A graph of `widen`, changed in place so that it can be executed: float64 is left only where quantizers read it,
-    since qonnx divides in float64 there and gives float32.
+    """A graph of `widen`, changed in place so that it can be executed: float64 is left only where a Quant reads it,
+    since qonnx divides in float64 there and gives float32. Of a BipolarQuant it would give float64.
     """
-    read = {name for node in graph.graph.node if node.op_type not in QUANTIZERS for name in node.input}
+    read = {name for node in graph.graph.node if node.op_type != "Quant" for name in node.input}
     for tensor in graph.graph.initializer:
         if tensor.data_type == TensorProto.DOUBLE and tensor.name in read:
             _to_float32(tensor)

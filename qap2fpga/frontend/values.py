@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qap2fpga.exact.thresholds import Affine, Levels
-from qap2fpga.ir.network import InputQuantizer
+from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.system.errors import QapError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class RawLayer:
 
 
 @dataclass
-class Graph:
+class RawGraph:
     """What `read` found: the input's quantizer, the layers in order, the outputs' real value, remarks for people.
 
     `output_scale` is the value of one level of the last quantizer behind all that follows it, if the graph ends in one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError, nearest
 
 OUTPUT_KINDS = ("logits", "values", "class", "accumulators")
@@ -28,7 +28,7 @@ def require_classes(kind: str, outputs: int) -> None:
         )
 
 
-def outputs(network: IntegerNetwork, kind: str, vectors: np.ndarray) -> np.ndarray:
+def outputs(network: Graph, kind: str, vectors: np.ndarray) -> np.ndarray:
     """Integers (n, outputs) that leave the chip for input integers `vectors` (n, inputs).
 
     `kind`: 'logits' or 'values' (or the levels of a network that ends in a quantizer), 'class' (n, 1) the number of
@@ -38,8 +38,7 @@ def outputs(network: IntegerNetwork, kind: str, vectors: np.ndarray) -> np.ndarr
         return network.run(vectors)
     if kind == "class":
         return network.run(vectors).argmax(axis=1)[:, None]
-    hidden = network.trace(vectors)[-2] if len(network.layers) > 1 else vectors.astype(np.int64)
-    return network.layers[-1].accumulate(hidden)
+    return network.trace(vectors)[network.layers[-1].name]
 
 
 def classes(kind: str, found: np.ndarray) -> np.ndarray:

@@ -1,88 +1,91 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stored `IntegerNetwork` read back: every part of the file is checked before a network is made of it."""
+"""A graph in one `.npz` file: a JSON head with a format number, and the arrays of every node.
+
+Nothing in the file is trusted: every field is checked against its type, and the graph is verified.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
+import typing
 from fractions import Fraction
-from itertools import pairwise
+from functools import cache
 from pathlib import Path
-from typing import Annotated, NotRequired, TypedDict
+from typing import Any, TypeVar
 
 import numpy as np
 
-from qap2fpga.ir.network import FORMAT, ROUNDINGS, DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
-from qap2fpga.system.arrays import Arrays, load_npz
-from qap2fpga.system.codec import Count, Positive, Range, Size, check
-from qap2fpga.system.errors import QapError
+from qap2fpga.ir.functions import Function, Logits, Step
+from qap2fpga.ir.graph import Graph, verify
+from qap2fpga.ir.nodes import Input, Linear, Node, Requantizer
+from qap2fpga.ir.quantizer import ROUNDINGS, SIGN
+from qap2fpga.system.arrays import Arrays, load_npz, save_npz
+from qap2fpga.system.codec import convert
+from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.reading import line, parse_json
 
+T = TypeVar("T")
+FORMAT = 2
+KINDS: dict[str, type[Node]] = {one.kind: one for one in (Input, Linear, Requantizer)}
+FUNCTIONS: dict[str, type[Function]] = {"step": Step, "logits": Logits}
 HINT = "build the model again"
 # Digits of the numerator and of the denominator of a scale; those of any two float64 values are fewer.
-SCALE = re.compile(r"-?\d{1,1500}(/\d{1,1500})?")
-SIGN = "SIGN"
-MOST_SHIFT = 1024
+SCALE = re.compile(r"-?\d{1,1500}(/0*[1-9]\d{0,1499})?")
 
 
-class _Quantizer(TypedDict):
-    low: int
-    high: int
-    scale: list[Positive]
-    offset: list[float]
-    zero_point: int
-    rounding: str
+def save(graph: Graph, path: Path) -> None:
+    """Write `graph` to `path` in one step; the same graph gives the same bytes."""
+    arrays: dict[str, np.ndarray] = {}
+    nodes = [{"kind": node.kind, **_plain(node, f"{number}", arrays)} for number, node in enumerate(graph.nodes)]
+    head = {
+        "format": FORMAT, "nodes": nodes, "output": graph.output, "output_scale": str(graph.output_scale),
+        "notes": graph.notes,
+    }  # fmt: skip
+    save_npz(path, {"head": np.frombuffer(json.dumps(head).encode(), np.uint8), **arrays})
 
 
-class _Step(TypedDict):
-    base: int
-    step: Size
-
-
-class _Logits(TypedDict):
-    shift: Annotated[int, Range(0, MOST_SHIFT)]
-    fraction: int | None
-
-
-class _Layer(TypedDict):
-    name: str
-    weight_bits: Size
-    input_bits: Size
-    output_bits: int | None
-    channels: list[Count] | None
-    step: NotRequired[_Step]
-    logits: NotRequired[_Logits]
-
-
-class _Head(TypedDict):
-    input: _Quantizer
-    layers: list[_Layer]
-    notes: list[str]
-    output_scale: str
-
-
-def load(path: Path) -> IntegerNetwork:
-    """Return the network that `IntegerNetwork.save` wrote. Raises `QapError` for anything else."""
+def load(path: Path) -> Graph:
+    """Return the graph that `save` wrote to `path`. Raises `QapError` for anything else."""
     arrays = load_npz(path, HINT)
     head = _head(arrays, path)
-    quantizer = head["input"]
-    if quantizer["low"] > quantizer["high"] or quantizer["rounding"] not in (*ROUNDINGS, SIGN):
-        raise _refused(path, "its input quantizer")
-    layers = tuple(_layer(entry, index, arrays, path) for index, entry in enumerate(head["layers"]))
-    if not layers or any(one.outputs != other.inputs for one, other in pairwise(layers)):
-        raise _refused(path, "the shapes of its layers")
-    if any(isinstance(layer.activation, Logits) for layer in layers[:-1]):
-        raise _refused(path, "the order of its layers")
-    scale, offset = (tuple(map(float, values)) for values in (quantizer["scale"], quantizer["offset"]))
-    if any(len(values) not in (1, layers[0].inputs) for values in (scale, offset)):
-        raise _refused(path, "its input quantizer")
-    if not SCALE.fullmatch(head["output_scale"]) or head["output_scale"].rpartition("/")[2].strip("0-") == "":
+    nodes = head.get("nodes")
+    if not isinstance(nodes, list) or not nodes or not isinstance(nodes[0], dict) or nodes[0].get("kind") != Input.kind:
+        raise _refused(path, "its nodes")
+    scale = head.get("output_scale")
+    if not isinstance(scale, str) or not SCALE.fullmatch(scale):
         raise _refused(path, "its output scale")
-    reads = InputQuantizer(quantizer["low"], quantizer["high"], scale, offset, quantizer["zero_point"],
-                           quantizer["rounding"])  # fmt: skip
-    return IntegerNetwork(layers, reads, Fraction(head["output_scale"]), tuple(head["notes"]))
+    graph = Graph(
+        tuple(_node(entry, number, arrays, path) for number, entry in enumerate(nodes)),
+        convert(str, head.get("output"), "output", str(path)),
+        Fraction(scale),
+        convert(tuple[str, ...], head.get("notes"), "notes", str(path)),
+    )
+    try:
+        verify(graph, str(path))
+    except CheckFailed as error:
+        raise QapError(error.what, HINT) from error
+    _check_quantizer(graph, path)
+    return graph
 
 
-def _head(arrays: Arrays, path: Path) -> _Head:
+def _plain(value: Any, place: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The fields of a node or a function as plain values; what are arrays goes into `arrays`, by field and place."""
+    entry: dict[str, Any] = {}
+    for field in dataclasses.fields(value):
+        one = getattr(value, field.name)
+        if isinstance(one, np.ndarray):
+            arrays[field.name + place] = one
+        elif isinstance(one, Step | Logits):
+            (kind,) = (name for name, known in FUNCTIONS.items() if isinstance(one, known))
+            entry[field.name] = {"kind": kind, **_plain(one, place, arrays)}
+        else:
+            entry[field.name] = dataclasses.asdict(one) if dataclasses.is_dataclass(one) else one  # type: ignore[arg-type]
+    return entry
+
+
+def _head(arrays: Arrays, path: Path) -> dict[str, Any]:
     if "head" not in arrays or arrays["head"].dtype != np.uint8:
         raise _refused(path, "its head")
     try:
@@ -93,40 +96,56 @@ def _head(arrays: Arrays, path: Path) -> _Head:
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         stated = head.get("format") if isinstance(head, dict) else None
         raise QapError(f"{path}: format {line(repr(stated))}, this program reads {FORMAT}", HINT)
-    check(_Head, head, "", str(path))
-    return head  # type: ignore[return-value]
+    return head
 
 
-def _layer(entry: _Layer, index: int, arrays: Arrays, path: Path) -> DenseLayer:
-    weights = _integers(arrays, f"weights{index}", 2, path)
-    if 0 in weights.shape:
-        raise _refused(path, f"the weights of layer {index}")
-    outputs = weights.shape[1]
-    activation: Step | Logits
-    if "step" in entry:
-        thresholds = _integers(arrays, f"thresholds{index}", 2, path)
-        if len(thresholds) != outputs or (thresholds[:, 1:] < thresholds[:, :-1]).any():
-            raise _refused(path, f"the thresholds of layer {index}")
-        activation = Step(thresholds, entry["step"]["base"], entry["step"]["step"])
-    elif "logits" in entry:
-        multiplier, offset = (_integers(arrays, f"{name}{index}", 1, path) for name in ("multiplier", "offset"))
-        if not len(multiplier) == len(offset) == outputs:
-            raise _refused(path, f"the logits of layer {index}")
-        activation = Logits(multiplier, offset, entry["logits"]["shift"], entry["logits"]["fraction"])  # type: ignore[arg-type]
-    else:
-        raise _refused(path, f"the activation of layer {index}")
-    channels = entry["channels"]
-    if channels is not None and len(channels) != outputs:
-        raise _refused(path, f"the channels of layer {index}")
-    return DenseLayer(entry["name"], weights, activation, entry["weight_bits"], entry["input_bits"],
-                      entry["output_bits"], None if channels is None else tuple(channels))  # fmt: skip
+def _node(entry: Any, number: int, arrays: Arrays, path: Path) -> Node:
+    """The node that one entry of the head and the arrays of its number describe."""
+    kind = _known(KINDS, entry)
+    if kind is None:
+        raise _refused(path, f"the kind of node {number}")
+    return kind(**_fields(kind, entry, number, arrays, path))
 
 
-def _integers(arrays: Arrays, name: str, dimensions: int, path: Path) -> np.ndarray:
-    array = arrays.get(name)
-    if array is None or array.dtype.kind != "i" or array.ndim != dimensions:
-        raise _refused(path, f"the array '{name}'")
-    return array
+def _known(kinds: dict[str, type[T]], entry: Any) -> type[T] | None:
+    return kinds.get(entry["kind"]) if isinstance(entry, dict) and isinstance(entry.get("kind"), str) else None
+
+
+def _fields(kind: type, entry: dict[str, Any], number: int, arrays: Arrays, path: Path) -> dict[str, Any]:
+    """The fields of a node or a function, each checked against its type."""
+    where = f"node {number}"
+    values: dict[str, Any] = {}
+    for name, hint in _hints(kind).items():
+        if hint is np.ndarray:
+            array = arrays.get(f"{name}{number}")
+            if array is None or array.dtype != np.int64:
+                raise _refused(path, f"the {name} of {where}")
+            values[name] = array
+        elif name not in entry:
+            raise _refused(path, f"the {name} of {where}")
+        elif hint == Function:
+            function = _known(FUNCTIONS, entry[name])
+            if function is None:
+                raise _refused(path, f"the {name} of {where}")
+            values[name] = function(**_fields(function, entry[name], number, arrays, path))
+        else:
+            values[name] = convert(hint, entry[name], f"{where}.{name}", str(path))
+    return values
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """The types of a kind's fields by name."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _check_quantizer(graph: Graph, path: Path) -> None:
+    quantizer, channels = graph.input, graph.inputs
+    known = quantizer.rounding in (*ROUNDINGS, SIGN)
+    sizes = {len(quantizer.scale), len(quantizer.offset)} <= {1, channels}
+    if not known or not sizes or quantizer.low > quantizer.high or min(quantizer.scale) <= 0:
+        raise _refused(path, "its input quantizer")
 
 
 def _refused(path: Path, what: str) -> QapError:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 
 # Of all extreme vectors together: 64 MiB.
 MOST_VALUES = 1 << 23
 
 
-def extremes(network: IntegerNetwork) -> np.ndarray:
+def extremes(network: Graph) -> np.ndarray:
     """The corners of the input range, (n, inputs) int64, without repetitions:
 
     all inputs at their minimum, maximum and zero (the value nearest to it in range), alternating between
@@ -45,7 +45,7 @@ def _spread(count: int, most: int) -> np.ndarray:
     return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(np.int64)
 
 
-def random_vectors(network: IntegerNetwork, count: int, seed: int) -> np.ndarray:
+def random_vectors(network: Graph, count: int, seed: int) -> np.ndarray:
     """`count` vectors (count, inputs) int64, uniform over the input's integers; the same for the same `seed`."""
     generator = np.random.default_rng(seed)
     return generator.integers(network.input.low, network.input.high, (count, network.inputs), endpoint=True)

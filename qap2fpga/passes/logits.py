@@ -25,7 +25,7 @@ import numpy as np
 
 from qap2fpga.exact import integers
 from qap2fpga.exact.thresholds import Affine
-from qap2fpga.ir.network import Logits
+from qap2fpga.ir.functions import Logits
 from qap2fpga.system.errors import CheckFailed, QapError
 
 # Classes: bits kept below the coarsest scale that has every argmax right, for inputs that were not among the vectors.

@@ -14,13 +14,11 @@ from qap2fpga.hw import template
 from qap2fpga.hw.beats import pack
 from qap2fpga.hw.design import Design, Stream
 from qap2fpga.ir import outputs as reference
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import IN_SCALE
 
 
-def describe(
-    made: Design | HlsProject, network: IntegerNetwork, kind: str, arrays: dict[str, np.ndarray]
-) -> dict[str, Any]:
+def describe(made: Design | HlsProject, network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """The interface of `made`, whose output is of `kind`, with the first of the build's vectors as an example."""
     vector = (arrays["recorded"] if len(arrays["recorded"]) else arrays["random"])[:1]
     output = reference.outputs(network, kind, vector)
@@ -43,7 +41,7 @@ def describe(
     }
 
 
-def _quantizer(network: IntegerNetwork) -> dict[str, Any]:
+def _quantizer(network: Graph) -> dict[str, Any]:
     """How a real input becomes the integer that the design takes."""
     return {
         "scale": list(network.input.scale),

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import yaml
 
-from qap2fpga.ir.network import width
+from qap2fpga.exact.integers import width
 from qap2fpga.requant.forms import Constant, Form, Piecewise, Search, Table, Target
 from qap2fpga.system.files import shipped
 

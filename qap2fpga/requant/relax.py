@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from qap2fpga.exact import integers
-from qap2fpga.ir.network import DenseLayer, IntegerNetwork, Ranges, Step
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.units import Ranges, Unit
 from qap2fpga.requant.forms import Form, Target
 from qap2fpga.requant.requantize import MANY, Cost, cheapest
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -40,10 +42,10 @@ class Reading:
         return Target(raw[(raw > first) & (raw <= last)].astype(np.int64), first, last, int((raw <= first).sum()))
 
 
-Read = Callable[[DenseLayer, Ranges], Sequence[Reading]]
+Read = Callable[[Unit, Ranges], Sequence[Reading]]
 
 
-def accumulators(layer: DenseLayer, reach: Ranges) -> list[Reading]:
+def accumulators(layer: Unit, reach: Ranges) -> list[Reading]:
     """Requantizers that get the accumulators themselves."""
     return [Reading()] * layer.outputs
 
@@ -69,8 +71,8 @@ class Change:
 class Relaxed:
     """`network` is what hardware must equal, `exact` what it was made from; `layers` are those with requantizers."""
 
-    network: IntegerNetwork
-    exact: IntegerNetwork
+    network: Graph
+    exact: Graph
     tolerance: int
     layers: tuple[Change, ...]
 
@@ -87,7 +89,7 @@ class Relaxed:
         }
 
 
-def relax(network: IntegerNetwork, tolerance: int, price: Cost, read: Read = accumulators) -> Relaxed:
+def relax(network: Graph, tolerance: int, price: Cost, read: Read = accumulators) -> Relaxed:
     """`network`, compacted, with every step function within `tolerance` steps and cheaper by `price` (LUTs).
 
     `read` says what the backend's requantizers get, since a form is cheap for that. A channel for which nothing
@@ -104,7 +106,7 @@ def relax(network: IntegerNetwork, tolerance: int, price: Cost, read: Read = acc
         layers.append(layer)
     if not any(change.changed for change in changes):
         return Relaxed(network, network, tolerance, tuple(changes))
-    result = replace(network, layers=tuple(layers)).with_notes(_note(changes, tolerance))
+    result = network.with_layers(layers).with_notes(_note(changes, tolerance))
     for layer, before, after in zip(network.layers, network.ranges, result.ranges, strict=True):
         if any((one != other).any() for one, other in zip(before.outputs, after.outputs, strict=True)):
             raise CheckFailed(f"layer {layer.name}: relaxed requantizers reach other outputs")
@@ -112,8 +114,8 @@ def relax(network: IntegerNetwork, tolerance: int, price: Cost, read: Read = acc
 
 
 def _relaxed(
-    layer: DenseLayer, step: Step, reach: Ranges, tolerance: int, price: Cost, readings: Sequence[Reading]
-) -> tuple[DenseLayer, Change]:
+    layer: Unit, step: Step, reach: Ranges, tolerance: int, price: Cost, readings: Sequence[Reading]
+) -> tuple[Unit, Change]:
     thresholds = step.thresholds.copy()
     before = after = total = 0.0
     changed, largest = 0, 0
@@ -132,7 +134,7 @@ def _relaxed(
     change = Change(
         layer.name, layer.outputs, changed, largest, total / layer.outputs, round(before, 1), round(after, 1)
     )
-    return replace(layer, activation=replace(step, thresholds=thresholds)), change
+    return layer.changed(activation=replace(step, thresholds=thresholds)), change
 
 
 def _cheaper(

@@ -31,9 +31,12 @@ def shipped(folder: str) -> Path:
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write `path` in one step: a reader, or a run after a kill, sees the old file or the new one."""
-    # A path may hold bytes that are no UTF-8, and stand in a page.
-    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+    """Write `path` in one step: a reader, or a run after a kill, sees the old file or the new one.
+
+    Raises `QapError` for a device or a pipe, which must not be replaced by a file.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise QapError(f"{path} is a device or a pipe", "name a file to write")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -41,7 +44,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise cannot_write(path, error) from error
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            stream.write(_encoded(content))
         os.chmod(name, 0o644)
         os.replace(name, path)
     except OSError as error:
@@ -50,6 +53,23 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_where_asked(path: Path, content: bytes | str) -> None:
+    """Write a file that the user named: in one step, but through a link, and into a device or a pipe, never over it."""
+    if not path.is_symlink() and (path.is_file() or not path.exists()):
+        write_atomically(path, content)
+        return
+    try:
+        with path.open("wb") as stream:
+            stream.write(_encoded(content))
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _encoded(content: bytes | str) -> bytes:
+    """The bytes of `content`. A path may hold bytes that are no UTF-8, and stand in a page."""
+    return content.encode(errors="backslashreplace") if isinstance(content, str) else content
 
 
 def append_json(path: Path, value: Any) -> None:

@@ -20,10 +20,23 @@ HANDLER = "qap2fpga.signs"
 
 def prepare() -> None:
     """Let everything be printed, whatever the encoding of standard output and error: decided before any work."""
+    _open_missing()
     codecs.register_error(HANDLER, _spelled)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=HANDLER)
+
+
+def _open_missing() -> None:
+    """Open what a caller closed, as `>&-` does: else the next file gets its number, and tools print into that file."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+            os.set_inheritable(number, True)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _spelled(error: UnicodeError) -> tuple[str, int]:

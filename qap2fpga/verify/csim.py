@@ -17,7 +17,7 @@ import numpy as np
 from qap2fpga.backends.hls4ml.project import HlsProject, Trace
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.comparison import Simulation
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 from qap2fpga.system import programs as tools
 from qap2fpga.system.files import sha256, shipped, write_atomically
 from qap2fpga.verify.compare import compare, require_equal
@@ -35,7 +35,7 @@ def program() -> Path:
 
 
 def simulate(
-    project: HlsProject, network: IntegerNetwork, vectors: np.ndarray, folder: Path, *,
+    project: HlsProject, network: Graph, vectors: np.ndarray, folder: Path, *,
     progress: Progress = lambda text: None,
 ) -> Simulation:  # fmt: skip
     """Feed `vectors` (n, inputs) to the C++ of `project` and compare every layer with `network`, bit for bit.
@@ -105,22 +105,21 @@ def run(made: Path, project: HlsProject, vectors: np.ndarray, folder: Path) -> t
     return outputs, {trace.name: values for trace, values in zip(project.traces, rest, strict=True)}
 
 
-def expectations(network: IntegerNetwork, project: HlsProject, vectors: np.ndarray) -> dict[str, np.ndarray]:
+def expectations(network: Graph, project: HlsProject, vectors: np.ndarray) -> dict[str, np.ndarray]:
     """What each trace of `project` must show, from `network` alone."""
-    activations = [vectors.astype(np.int64), *network.trace(vectors)]
-    expected = {}
+    results, expected = network.trace(vectors), {}
     for trace in project.traces:
         layer = network.layers[trace.layer]
         if trace.stage == "accumulator":
-            expected[trace.name] = layer.accumulate(activations[trace.layer])
+            expected[trace.name] = results[layer.name]
         elif trace.stage == "class":
             expected[trace.name] = reference.outputs(network, "class", vectors)
         else:
-            expected[trace.name] = activations[trace.layer + 1]
+            expected[trace.name] = results[layer.requantizer.name]
     return expected
 
 
-def _require_equal(trace: Trace, network: IntegerNetwork, found: np.ndarray, expected: np.ndarray) -> None:
+def _require_equal(trace: Trace, network: Graph, found: np.ndarray, expected: np.ndarray) -> None:
     """`require_equal` that names the layer, and the channel by its number in the model too."""
     layer = network.layers[trace.layer]
     first = compare(found, expected).first

@@ -17,7 +17,7 @@ import numpy as np
 from qap2fpga.hw import template
 from qap2fpga.hw.beats import pack, unpack
 from qap2fpga.hw.design import Design, Probe
-from qap2fpga.ir.network import IntegerNetwork, Step
+from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 from qap2fpga.verify import verilator
 from qap2fpga.verify.compare import Mismatch, compare
@@ -36,7 +36,7 @@ class Suspect:
 
     design: Design
     sources: Sequence[Path]
-    network: IntegerNetwork
+    network: Graph
     folder: Path
     threads: int
     options: Sequence[str] = RANDOM_X
@@ -92,13 +92,10 @@ class Suspect:
         return "every layer is right, so the fault is behind the last one"
 
 
-def expected(network: IntegerNetwork, probe: Probe, vectors: np.ndarray) -> np.ndarray:
+def expected(network: Graph, probe: Probe, vectors: np.ndarray) -> np.ndarray:
     """What `probe` must show of `vectors` (n, inputs): (n, outputs of its layer)."""
-    layer, activations = network.layers[probe.layer], [vectors.astype(np.int64), *network.trace(vectors)]
-    if probe.stage == "accumulator":
-        return layer.accumulate(activations[probe.layer])
-    values, step = activations[probe.layer + 1], layer.activation
-    return (values - step.base) // step.step if isinstance(step, Step) else values
+    layer, results = network.layers[probe.layer], network.trace(vectors)
+    return results[layer.name] if probe.stage == "accumulator" else layer.counted(results[layer.requantizer.name])
 
 
 def harness(design: Design) -> str:

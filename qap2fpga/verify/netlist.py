@@ -16,7 +16,7 @@ import numpy as np
 from qap2fpga.hw.boards import ECP5, Board
 from qap2fpga.hw.design import Design
 from qap2fpga.ir.comparison import Simulation
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 from qap2fpga.synth import mapping, yosys
 from qap2fpga.synth.ecp5 import synthesis as ecp5
 from qap2fpga.synth.yosys import Synthesis
@@ -43,7 +43,7 @@ def simulate_netlist(
     expected: np.ndarray,
     folder: Path,
     *,
-    network: IntegerNetwork | None = None,
+    network: Graph | None = None,
     mapped: Synthesis | None = None,
     time_limit_s: float = yosys.TIME_LIMIT_S,
     threads: int = 2,
@@ -80,7 +80,7 @@ def exercise_netlist(
     expected: np.ndarray,
     folder: Path,
     *,
-    network: IntegerNetwork | None = None,
+    network: Graph | None = None,
     threads: int = 2,
     progress: Progress = lambda text: None,
 ) -> Simulation:

@@ -20,7 +20,7 @@ import numpy as np
 from qap2fpga.hw.beats import pack, unpack
 from qap2fpga.hw.design import Design
 from qap2fpga.ir.comparison import Simulation
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import CheckFailed
 from qap2fpga.verify import verilator
 from qap2fpga.verify.compare import Mismatch, require_equal
@@ -46,7 +46,7 @@ def schedules(design: Design) -> tuple[Schedule, ...]:
 
 
 def simulate(
-    design: Design, vectors: np.ndarray, expected: np.ndarray, folder: Path, *, network: IntegerNetwork | None = None,
+    design: Design, vectors: np.ndarray, expected: np.ndarray, folder: Path, *, network: Graph | None = None,
     threads: int = 2, progress: Progress = lambda text: None,
 ) -> list[Simulation]:  # fmt: skip
     """Feed `vectors` (n, inputs) to the RTL of `design` and hold its outputs against `expected` (n, outputs).

@@ -169,6 +169,22 @@ def test_a_scale_that_is_missing(tmp_path: Path) -> None:
     refused(path, "damaged.*scale")
 
 
+def test_a_quantize_without_a_quantizer(tmp_path: Path) -> None:
+    """Whatever else is odd about it: a batch norm whose kind was changed still has its epsilon."""
+    path = save(tmp_path / "net.pt")
+    content = torch.load(path, weights_only=True)
+    entry = next(entry for entry in content["architecture"] if entry["name"] == "bn1")
+    del entry["epsilon"]
+    for name in entry["tensors"]:
+        del content["state_dict"][f"bn1.{name}"]
+    entry |= {"kind": "quantize", "tensors": []}
+    torch.save(content, path)
+    refused(path, "layer bn1: a quantize without a quantizer")
+    entry["epsilon"] = 1e-5
+    torch.save(content, path)
+    refused(path, "layer bn1: a quantize has no 'epsilon'")
+
+
 def state_dict() -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     return {
@@ -546,6 +562,19 @@ def test_two_builds_into_one_folder(tmp_path: Path) -> None:
         assert_refused(build(path, output), f"another build is writing {output}")
         assert not (output / "network.npz").exists()
     assert build(path, output).code == 0
+
+
+@pytest.mark.parametrize("name", ["report.json", ".qap2fpga/model.json", "network.npz"])
+def test_a_folder_where_a_build_left_a_file(tmp_path: Path, name: str) -> None:
+    model, output = save(tmp_path / "net.pt"), tmp_path / "out"
+    place = output / name
+    assert build(model, output).code == 0
+    place.unlink()
+    place.mkdir()
+    done = build(model, output)
+    assert done.code == 2 and f"{name}: Is a directory" in done.err
+    place.rmdir()
+    assert build(model, output).code == 0
 
 
 def test_an_output_with_other_things_in_it(tmp_path: Path) -> None:

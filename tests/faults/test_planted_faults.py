@@ -15,7 +15,8 @@ from qap2fpga.build import making
 from qap2fpga.estimate import draw
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Check, Design, Stage
-from qap2fpga.ir.network import DenseLayer, IntegerNetwork
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.units import Unit
 from qap2fpga.report import check
 from qap2fpga.synth import yosys
 
@@ -28,7 +29,7 @@ RECIPE = draw.Recipe(
 )  # fmt: skip
 
 
-def generated(network: IntegerNetwork, folder: Path, backend: str = "rtl", clock: float = 10.0) -> Design:
+def generated(network: Graph, folder: Path, backend: str = "rtl", clock: float = 10.0) -> Design:
     made = backends.get(backend)
     options = {"clock": clock} if backend == "rtl" else {"target_fps": 1e9 / (16 * 10)}
     options = made.make_options(backend, allow_oversize=True, **options)
@@ -51,7 +52,7 @@ class Right(NamedTuple):
     """A network, its design, and what is predicted of it."""
 
     backend: str
-    network: IntegerNetwork
+    network: Graph
     design: Design
     prediction: dict[str, Any]
 
@@ -85,16 +86,16 @@ def test_the_right_hardware_passes(right, tmp_path):
     assert [one for one in found.values() if not one.passed] == []
 
 
-def changed(network: IntegerNetwork, chosen: set[int], change) -> IntegerNetwork:
+def changed(network: Graph, chosen: set[int], change) -> Graph:
     """`network` with other weights in the layers `chosen`; thresholds stay, so ranges do not matter here."""
     layers = [
-        replace(one, weights=change(one, np.random.default_rng(number))) if number in chosen else one
+        one.changed(weights=change(one, np.random.default_rng(number))) if number in chosen else one
         for number, one in enumerate(network.layers)
     ]
-    return replace(network, layers=tuple(layers))
+    return network.with_layers(tuple(layers))
 
 
-def dense(layer: DenseLayer, random: np.random.Generator) -> np.ndarray:
+def dense(layer: Unit, random: np.random.Generator) -> np.ndarray:
     """The weights as they are where the mask is not applied."""
     kept = layer.weights[layer.weights != 0]
     return np.where(layer.weights != 0, layer.weights, random.choice(kept, layer.weights.shape))
@@ -116,7 +117,7 @@ def test_one_layer_is_dense(unrolled, tmp_path):
 def test_wider_weights(unrolled, tmp_path):
     """Weights of 8 bits where the network says 5."""
 
-    def wider(layer: DenseLayer, random: np.random.Generator) -> np.ndarray:
+    def wider(layer: Unit, random: np.random.Generator) -> np.ndarray:
         return np.where(layer.weights != 0, 8 * layer.weights + random.choice([-3, -1, 1, 3], layer.weights.shape), 0)
 
     faulty = generated(changed(unrolled.network, {0, 1, 2}, wider), tmp_path / "design")

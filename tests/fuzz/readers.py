@@ -124,9 +124,9 @@ def _study(folder: Path) -> object:
 @cache
 def _plan() -> Any:
     from qap2fpga.backends.finn.plan import plan
-    from qap2fpga.ir.network import IntegerNetwork
+    from qap2fpga.ir import storage
 
-    return plan(IntegerNetwork.load(ROOT / "docker" / "network.npz"), last_thresholds=False)
+    return plan(storage.load(ROOT / "docker" / "network.npz"), last_thresholds=False)
 
 
 def _folding(folder: Path) -> object:
@@ -280,11 +280,11 @@ def _study_report(folder: Path) -> object:
 @cache
 def _builds() -> list[Files]:
     from qap2fpga.hw import boards
-    from qap2fpga.ir.network import IntegerNetwork
+    from qap2fpga.ir import storage
     from tests.support.vendor import hls_project
 
     network = (ROOT / "docker" / "network.npz").read_bytes()
-    inputs = IntegerNetwork.load(ROOT / "docker" / "network.npz").inputs
+    inputs = storage.load(ROOT / "docker" / "network.npz").inputs
     rows = np.zeros((3, inputs), np.int64)
     vectors = _npz(recorded=rows, random=rows, extreme=rows, labels=np.arange(3), first_input=np.zeros(inputs))
     import tempfile
@@ -437,10 +437,10 @@ def _graph(random: Random, data: bytes) -> tuple[bytes, str]:
 
 
 def _lower(folder: Path) -> object:
-    from qap2fpga.frontend import export
+    from qap2fpga.frontend import onnxfile
     from qap2fpga.frontend.graph import read
 
-    return read(export.load(folder / "net.onnx"))
+    return read(onnxfile.load(folder / "net.onnx"))
 
 
 def readers() -> Iterator[Reader]:

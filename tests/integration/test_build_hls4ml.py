@@ -25,7 +25,7 @@ from qap2fpga.build.stored import project as project_of
 from qap2fpga.frontend.checkpoint import model_file as file
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir import storage
 from qap2fpga.report import check, content, table
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.progress import Progress
@@ -248,7 +248,7 @@ def test_a_tolerance_makes_another_reference_that_hardware_equals(model, tmp_pat
     assert relaxed["tolerance"] == 1 and sum(one["changed"] for one in relaxed["layers"]) > 0
     assert all(one["largest"] <= 1 and one["cost_after"] <= one["cost_before"] for one in relaxed["layers"])
     assert {relaxed["accuracy"], relaxed["accuracy_exact"]} <= {value / 300 for value in range(301)}
-    exact, other = (IntegerNetwork.load(tmp_path / "hls" / name) for name in ("network.npz", RELAXED))
+    exact, other = (storage.load(tmp_path / "hls" / name) for name in ("network.npz", RELAXED))
     vectors = np.random.default_rng(0).integers(exact.input.low, exact.input.high, (200, exact.inputs))
     assert (exact.run(vectors) != other.run(vectors)).any()
     assert (

@@ -20,7 +20,7 @@ from qap2fpga.driver.stand_in import StandIn
 from qap2fpga.frontend.checkpoint import model_file as file
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir import storage
 from qap2fpga.report import content
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
@@ -62,7 +62,7 @@ def test_a_driver_is_written_and_computes_what_the_network_computes(model, tmp_p
     report = run(request(model, tmp_path / "b", backend=backend, kind=kind))
     folder = tmp_path / "b" / "driver"
     assert report["driver"] == sorted(path.name for path in folder.iterdir()) == FILES
-    one = IntegerNetwork.load(tmp_path / "b" / "network.npz")
+    one = storage.load(tmp_path / "b" / "network.npz")
     found = load(folder / "driver.py").Network(folder, platform=StandIn(one, made(tmp_path / "b"), kind))
     with np.load(folder / "vectors.npz") as vectors:
         assert found.self_test() == len(vectors["inputs"]) == 60

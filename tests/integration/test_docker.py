@@ -16,6 +16,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from qap2fpga.ir import storage
 from qap2fpga.synth.amd.tool import INSTALLED
 from tests.unit.build.test_csim import NETWORK
 from tests.unit.system.test_programs import program
@@ -194,7 +195,8 @@ def test_the_images_network_is_the_shipped_model(example: Path, tmp_path: Path) 
     from qap2fpga.frontend.checkpoint.widths import Widths
     from qap2fpga.frontend.prepare import Source, prepare
 
-    prepare(Source(example, Widths(), compare=False), print).network.save(tmp_path / "network.npz")
+    prepared = prepare(Source(example, Widths(), compare=False), print)
+    storage.save(prepared.network, tmp_path / "network.npz")
     with np.load(tmp_path / "network.npz") as fresh, np.load(NETWORK) as shipped:
         assert sorted(fresh) == sorted(shipped)
         assert all(np.array_equal(fresh[name], shipped[name]) for name in fresh)

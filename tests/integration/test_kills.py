@@ -31,11 +31,11 @@ from tests.unit.system.test_programs import program
 # What a tool may start: a child, one in a session of its own, and a daemon whose parent has ended.
 FAMILY = "sleep 600 & setsid sleep 600 & (setsid sleep 600 &) \ntouch begun\nexec sleep 600"
 RUNS = (
-    "import sys; from pathlib import Path; from qap2fpga import tools; place = Path(sys.argv[1])\n"
+    "import sys; from pathlib import Path; from qap2fpga.system import programs as tools; place = Path(sys.argv[1])\n"
     "tools.run([place / 'tool'], log=place / 'log', folder=place, time_limit_s=600)"
 )
 BUILDS = (
-    "import sys; from pathlib import Path; from qap2fpga import tools\n"
+    "import sys; from pathlib import Path; from qap2fpga.system import programs as tools\n"
     "from qap2fpga.system.progress import Progress; from qap2fpga.build.folder import BuildFolder\n"
     "place = Path(sys.argv[1])\n"
     "def work(say): tools.run([place / 'tool'], log=place / 'log', folder=place, time_limit_s=600)\n"

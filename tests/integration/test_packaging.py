@@ -28,10 +28,11 @@ place, packages = sys.argv.pop(1), sys.argv.pop(1)
 site.addsitedir(place)
 sys.path.append(packages)
 import hashlib, json
-from qap2fpga import board, files
+from qap2fpga.hw import boards
+from qap2fpga.system import files
 found = {
     "package": str(files.PACKAGE),
-    "boards": [board.load(name).name for name in board.names()],
+    "boards": [boards.load(name).name for name in boards.names()],
     "flows": {
         str(path.relative_to(files.shipped("flows"))): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files.shipped("flows").rglob("*") if path.is_file()

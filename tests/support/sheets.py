@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,13 @@ from qap2fpga.backends import rtl
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Design, Stream
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.units import dense
 
 BOARD = boards.load("pynq-z2")
 
 
-def sheet(networks: Sequence[IntegerNetwork], folder: Path) -> Design:
+def sheet(networks: Sequence[Graph], folder: Path) -> Design:
     """All `networks`, of equal inputs, side by side: each gets every input vector, outputs stand one behind the other.
 
     An instance `n<number>` each. A vector enters when all are ready and leaves when all are done, so the latency is
@@ -26,8 +26,13 @@ def sheet(networks: Sequence[IntegerNetwork], folder: Path) -> Design:
     """
     parts = []
     for number, network in enumerate(networks):
-        named = (replace(layer, name=f"n{number}_{layer.name}") for layer in network.layers)
-        one = replace(network, layers=tuple(named))
+        named = [
+            dense(
+                f"n{number}_{one.name}", one.weights, one.activation, one.weight_bits, one.input_bits, one.output_bits
+            )
+            for one in network.layers
+        ]
+        one = network.with_layers(named)
         parts.append(rtl.generate(one, BOARD, folder / str(number), RtlOptions(), np.zeros((0, one.inputs), np.int64)))
         top = parts[-1].folder / f"{parts[-1].top}.v"
         top.write_text(top.read_text().replace(f"module {parts[-1].top} (", f"module net{number} ("))
@@ -41,7 +46,7 @@ def sheet(networks: Sequence[IntegerNetwork], folder: Path) -> Design:
     return Design("rtl", folder, "sheet", (*sources, "sheet.v"), (), source, sink, longest, longest)
 
 
-def outputs(networks: Sequence[IntegerNetwork], vectors: np.ndarray) -> np.ndarray:
+def outputs(networks: Sequence[Graph], vectors: np.ndarray) -> np.ndarray:
     """What the sheet must give."""
     return np.concatenate([network.run(vectors) for network in networks], axis=1)
 

@@ -21,7 +21,7 @@ from qap2fpga.backends.finn.plan import deep_pipeline
 from qap2fpga.backends.finn.tail import Tail, tail
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design, Expectation, Stream
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 from qap2fpga.system.files import write_atomically
 from qap2fpga.system.quiet import quiet
 
@@ -29,7 +29,7 @@ Progress = Callable[[str], None]
 
 
 def generate(
-    network: IntegerNetwork,
+    network: Graph,
     board: Board,
     folder: Path,
     options: FinnOptions,
@@ -89,7 +89,7 @@ def generate(
     )
 
 
-def expect(network: IntegerNetwork, board: Board, options: FinnOptions) -> Expectation:
+def expect(network: Graph, board: Board, options: FinnOptions) -> Expectation:
     """What `generate` would make of `network`: its folding, cycles and resources, without FINN, in a moment.
 
     Raises `QapError` for what FINN's RTL can not do and for what does not fit.
@@ -97,16 +97,14 @@ def expect(network: IntegerNetwork, board: Board, options: FinnOptions) -> Expec
     return _expect(network, board, options, *_choose(network, board, options))
 
 
-def _choose(
-    network: IntegerNetwork, board: Board, options: FinnOptions
-) -> tuple[planning.Plan, folding.Costs, folding.Folding]:
+def _choose(network: Graph, board: Board, options: FinnOptions) -> tuple[planning.Plan, folding.Costs, folding.Folding]:
     plan = planning.plan(network, last_thresholds=options.output_kind != "accumulators")
     costs = folding.Costs(plan, network, board, options.output_kind)
     return plan, costs, search.choose(costs, options)
 
 
 def _expect(
-    network: IntegerNetwork, board: Board, options: FinnOptions, plan: planning.Plan, costs: folding.Costs,
+    network: Graph, board: Board, options: FinnOptions, plan: planning.Plan, costs: folding.Costs,
     chosen: folding.Folding,
 ) -> Expectation:  # fmt: skip
     grown = padding.padded(plan, chosen.outputs)
@@ -119,12 +117,12 @@ def _expect(
     )
 
 
-def _tail(network: IntegerNetwork, options: FinnOptions, plan: planning.Plan, chosen: folding.Folding) -> Tail:
+def _tail(network: Graph, options: FinnOptions, plan: planning.Plan, chosen: folding.Folding) -> Tail:
     return tail(network, options.output_kind, chosen.layers[-1][1], _last_bits(plan))
 
 
 def _transform(
-    network: IntegerNetwork, plan: planning.Plan, board: Board, names: dict[str, dict[str, int]],
+    network: Graph, plan: planning.Plan, board: Board, names: dict[str, dict[str, int]],
     chosen: folding.Folding, folder: Path, scratch: Path, vectors: np.ndarray, progress: Progress,
 ) -> Any:  # fmt: skip
     """Run the recipe, each step's graph saved and compared with `network`."""

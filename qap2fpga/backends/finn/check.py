@@ -11,7 +11,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.custom_op.registry import getCustomOp
 
-from qap2fpga.ir.network import IntegerNetwork, Step
+from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import CheckFailed
 from qap2fpga.system.quiet import quiet
 
@@ -19,7 +19,7 @@ from qap2fpga.system.quiet import quiet
 SHAPES = ("inShape", "outShape", "folded_shape", "normal_shape")
 
 
-def stimuli(network: IntegerNetwork, vectors: np.ndarray, count: int = 32) -> np.ndarray:
+def stimuli(network: Graph, vectors: np.ndarray, count: int = 32) -> np.ndarray:
     """Input integers (n, inputs): all at the minimum, all at the maximum, alternating, then `count` vectors."""
     low, high = network.input.low, network.input.high
     odd = np.arange(network.inputs) % 2
@@ -34,19 +34,15 @@ class Reference:
     `outputs` is how many neurons a layer has in FINN's graph: those beyond the network's must show 0.
     """
 
-    def __init__(self, network: IntegerNetwork, inputs: np.ndarray, outputs: Sequence[int]) -> None:
+    def __init__(self, network: Graph, inputs: np.ndarray, outputs: Sequence[int]) -> None:
         self.inputs = inputs
         self.names = [layer.name for layer in network.layers]
         self.accumulators, self.counts = [], []
-        values = inputs
+        results = network.trace(inputs)
         for layer, wanted in zip(network.layers, outputs, strict=True):
-            sums = layer.accumulate(values)
-            values = layer.activation.apply(sums)
-            step = layer.activation
-            counts = (values - step.base) // step.step if isinstance(step, Step) else values
             dummies = (0, 0), (0, wanted - layer.outputs)
-            self.accumulators.append(np.pad(sums, dummies))
-            self.counts.append(np.pad(counts, dummies))
+            self.accumulators.append(np.pad(results[layer.name], dummies))
+            self.counts.append(np.pad(layer.counted(results[layer.requantizer.name]), dummies))
 
     def compare(self, step: str, model: ModelWrapper) -> None:
         """Execute `model` and compare. Raises `CheckFailed` naming step, layer, channel and vector."""

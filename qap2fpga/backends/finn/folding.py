@@ -15,9 +15,10 @@ from qap2fpga.backends.finn import estimate
 from qap2fpga.backends.finn.padding import divisors
 from qap2fpga.backends.finn.plan import Plan
 from qap2fpga.backends.finn.tail import tail
+from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Resources
-from qap2fpga.ir.network import IntegerNetwork, width
+from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError, nearest
 
 KINDS = ("lut", "ff", "dsp", "bram18")
@@ -50,7 +51,7 @@ class Folding:
 class Costs:
     """Estimates of the parts of one network, for any number of inputs `mw` and outputs `mh` of a layer."""
 
-    def __init__(self, plan: Plan, network: IntegerNetwork, board: Board, output_kind: str) -> None:
+    def __init__(self, plan: Plan, network: Graph, board: Board, output_kind: str) -> None:
         self.plan, self.network, self.board, self.output_kind = plan, network, board, output_kind
         self.parts_of_tail: dict[int, list[tuple[str, Resources, dict[str, float]]]] = {}
         self._weights = [int((layer.weights != 0).sum()) for layer in plan.layers]

@@ -13,7 +13,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import qonnx_make_model
 
 from qap2fpga.backends.finn.plan import LayerPlan, Plan
-from qap2fpga.ir.network import width
+from qap2fpga.exact.integers import width
 
 INPUT = "in0"
 OUTPUT = "out0"

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.backends import BACKENDS
+from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
-from qap2fpga.ir.network import DenseLayer, IntegerNetwork, Logits, Step, width
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.units import Unit
 from qap2fpga.system.errors import QapError
 
 MAX_ACTIVATION_BITS = 8
@@ -61,7 +64,7 @@ def deep_pipeline(board: Board) -> bool:
     return board.clock_ns <= 5
 
 
-def plan(network: IntegerNetwork, *, last_thresholds: bool) -> Plan:
+def plan(network: Graph, *, last_thresholds: bool) -> Plan:
     """Choose the widths of `network` for FINN; `last_thresholds`: build the last layer's `Step`, if it has one.
 
     Raises `QapError` for what FINN's RTL can not compute: activations over 8 bits, accumulators over 24.
@@ -99,7 +102,7 @@ def elsewhere(cure: str) -> str:
     return f"{cure}, or use --backend {' or '.join(others)}" if others else cure
 
 
-def _check_input(network: IntegerNetwork) -> None:
+def _check_input(network: Graph) -> None:
     bits = network.input.bits
     if bits > MAX_ACTIVATION_BITS:
         raise QapError(
@@ -108,7 +111,7 @@ def _check_input(network: IntegerNetwork) -> None:
         )
 
 
-def _weight_bits(layer: DenseLayer, widened: list[str]) -> int:
+def _weight_bits(layer: Unit, widened: list[str]) -> int:
     """Bits of the narrowest signed type of 2 bits or more whose lowest value no weight uses."""
     largest = int(np.abs(layer.weights).max(initial=0))
     bits = max(2, largest.bit_length() + 1)
@@ -133,7 +136,7 @@ def _check_accumulator(name: str, low: int, high: int) -> None:
         )
 
 
-def _thresholds(layer: DenseLayer, step: Step, high: int, final: bool, widened: list[str]) -> np.ndarray:
+def _thresholds(layer: Unit, step: Step, high: int, final: bool, widened: list[str]) -> np.ndarray:
     """Thresholds (MH, 2**bits - 1): filled up with thresholds that no accumulator reaches."""
     if not final and (step.base, step.step) != (0, 1):
         what = f"layer {layer.name}: a hidden activation of base {step.base}, step {step.step}"

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qap2fpga.ir.network import IntegerNetwork, Logits, width
+from qap2fpga.exact.integers import width
+from qap2fpga.ir.functions import Logits
+from qap2fpga.ir.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Tail:
     modules: tuple[Module, ...]
 
 
-def tail(network: IntegerNetwork, output_kind: str, pe: int, in_bits: int) -> Tail:
+def tail(network: Graph, output_kind: str, pe: int, in_bits: int) -> Tail:
     """The tail for `output_kind` behind a node of `pe` lanes of `in_bits` bits.
 
     A network that ends in a quantizer has FINN's thresholds in front: `base + step * count` is then a product
@@ -64,7 +66,7 @@ def tail(network: IntegerNetwork, output_kind: str, pe: int, in_bits: int) -> Ta
     return Tail(tuple(modules))
 
 
-def _range(network: IntegerNetwork) -> tuple[int, int]:
+def _range(network: Graph) -> tuple[int, int]:
     low, high = network.ranges[-1].outputs
     return int(low.min()), int(high.max())
 

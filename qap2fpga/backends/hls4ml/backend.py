@@ -14,10 +14,11 @@ import numpy as np
 from qap2fpga.backends.hls4ml import counts, limits, workarounds
 from qap2fpga.backends.hls4ml.options import UNROLLED, Hls4mlOptions
 from qap2fpga.backends.hls4ml.project import HlsProject
+from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Expectation
 from qap2fpga.ir import outputs as reference
-from qap2fpga.ir.network import IntegerNetwork, width
+from qap2fpga.ir.graph import Graph
 from qap2fpga.requant import formcost
 from qap2fpga.requant import relax as relaxing
 from qap2fpga.requant.relax import Relaxed
@@ -30,7 +31,7 @@ Progress = Callable[[str], None]
 TESTBENCH_VECTORS = 100
 
 
-def require(network: IntegerNetwork | None, options: Hls4mlOptions, *, simulate: bool = True) -> None:
+def require(network: Graph | None, options: Hls4mlOptions, *, simulate: bool = True) -> None:
     """Everything that `generate` and the C simulation need. Raises `QapError` before any work starts.
 
     `network` is None where it is not known yet; its size is asked again by `generate`.
@@ -42,10 +43,10 @@ def require(network: IntegerNetwork | None, options: Hls4mlOptions, *, simulate:
         limits.require_unrollable(network, options)
 
 
-def expect(network: IntegerNetwork, board: Board, options: Hls4mlOptions) -> Expectation:
+def expect(network: Graph, board: Board, options: Hls4mlOptions) -> Expectation:
     """How `generate` would write each dense layer, and the interval that the code would ask for.
 
-    What an HLS tool makes of it is not known here: no resources, no latency. `predict/vendor.py` predicts from `nodes`
+    What an HLS tool makes of it is not known here: no resources, no latency. `estimate/vendor.py` predicts from `nodes`
     what C synthesis will state. Raises `QapError` for what is too large to unroll.
     """
     limits.require_unrollable(network, options)
@@ -76,7 +77,7 @@ def expect(network: IntegerNetwork, board: Board, options: Hls4mlOptions) -> Exp
 
 
 def generate(
-    network: IntegerNetwork,
+    network: Graph,
     board: Board,
     folder: Path,
     options: Hls4mlOptions,
@@ -132,12 +133,12 @@ def generate(
     )
 
 
-def relax(network: IntegerNetwork, tolerance: int) -> Relaxed:
+def relax(network: Graph, tolerance: int) -> Relaxed:
     """`network` with requantizers within `tolerance` steps that are cheaper, as far as is known before HLS."""
     return relaxing.relax(network, tolerance, formcost.load().luts)
 
 
-def _other_factors(network: IntegerNetwork, options: Hls4mlOptions, reuse: list[tuple[str, int]]) -> list[str]:
+def _other_factors(network: Graph, options: Hls4mlOptions, reuse: list[tuple[str, int]]) -> list[str]:
     """One sentence for each layer that hls4ml can not do at the reuse factor that was asked for."""
     found = []
     for layer, (strategy, factor) in zip(network.layers, reuse, strict=True):
@@ -149,7 +150,7 @@ def _other_factors(network: IntegerNetwork, options: Hls4mlOptions, reuse: list[
     return found
 
 
-def _testbench(folder: Path, network: IntegerNetwork, kind: str, vectors: np.ndarray) -> None:
+def _testbench(folder: Path, network: Graph, kind: str, vectors: np.ndarray) -> None:
     """The files that the project's own testbench reads, one vector a line."""
     expected = reference.outputs(network, kind, vectors)
     for name, rows in (("tb_input_features", vectors), ("tb_output_predictions", expected)):

@@ -11,9 +11,12 @@ from __future__ import annotations
 import numpy as np
 
 from qap2fpga.backends.hls4ml import wide
-from qap2fpga.ir.network import DenseLayer, Logits, Ranges, Step, width
+from qap2fpga.exact.integers import width
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.units import Ranges, Unit
 from qap2fpga.requant import formcost
 from qap2fpga.requant.forms import Constant, Form, Piecewise, Search, Table, Target
+from qap2fpga.requant.meaning import prove_meaning
 from qap2fpga.requant.requantize import MANY, cheapest
 from qap2fpga.system.errors import QapError
 
@@ -24,7 +27,7 @@ HEAD = """struct {name} {{
 TAIL = "    }\n};\n"
 
 
-def requantize(name: str, layer: DenseLayer, ranges: Ranges) -> str:
+def requantize(name: str, layer: Unit, ranges: Ranges) -> str:
     """The struct `name` whose `apply` computes the activation of `layer`, exact on all of `ranges`.
 
     Raises `QapError` for a step function with too many levels for a table and no exact straight line.
@@ -48,7 +51,7 @@ def first_largest(name: str, inputs: int) -> str:
     )
 
 
-def _step(layer: DenseLayer, channel: int, low: int, high: int) -> list[str]:
+def _step(layer: Unit, channel: int, low: int, high: int) -> list[str]:
     """Thresholds out of the channel's reach are taken out: those below only count, those above never do."""
     activation = layer.activation
     assert isinstance(activation, Step)
@@ -57,6 +60,8 @@ def _step(layer: DenseLayer, channel: int, low: int, high: int) -> list[str]:
     plain = activation.step == 1
     target = Target(row[(row > low) & (row <= high)].astype(np.int64), low, high, base if plain else 0)
     name = f"layer {layer.name}, channel {layer.channel_name(channel)}"
+    worth = (0, 1) if plain else (base, activation.step)
+    prove_meaning(target, activation, channel, (low, high), name, base=worth[0], step=worth[1])
     wanted = _wide if len(target.thresholds) > MANY else _cheapest
     *before, count = wanted(target, name)
     if plain:
@@ -121,7 +126,7 @@ def _wide(target: Target, name: str) -> list[str]:
     return [found if not target.base else f"{literal(target.base)} + {found}"]
 
 
-def _logits(layer: DenseLayer, channel: int, low: int, high: int) -> list[str]:
+def _logits(layer: Unit, channel: int, low: int, high: int) -> list[str]:
     activation = layer.activation
     assert isinstance(activation, Logits)
     multiplier, offset = int(activation.multiplier[channel]), int(activation.offset[channel])

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qap2fpga.backends.hls4ml.options import DISTRIBUTED, LATENCY, UNROLLED
-from qap2fpga.ir.network import DenseLayer, IntegerNetwork
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.units import Unit
 
 HOW = {
     LATENCY: "entries other than 0 in the weights header; the HLS tool drops products with the constant 0",
@@ -43,9 +44,7 @@ class Count:
     additions: int | None = None
 
 
-def count(
-    folder: Path, network: IntegerNetwork, numbers: Sequence[int], reuse: Sequence[tuple[str, int]]
-) -> tuple[Count, ...]:
+def count(folder: Path, network: Graph, numbers: Sequence[int], reuse: Sequence[tuple[str, int]]) -> tuple[Count, ...]:
     """One `Count` a dense layer of the project in `folder`; `numbers` are hls4ml's numbers of these layers."""
     generated = (folder / "firmware" / "nnet_utils" / "nnet_code_gen.h").read_text()
     result = []
@@ -73,7 +72,7 @@ def weights(folder: Path, number: int) -> list[int]:
     return [int(value) for value in _match(r"= \{([^}]*)\}", text).split(",")]
 
 
-def warnings(layers: Sequence[DenseLayer], counts: Sequence[Count]) -> tuple[str, ...]:
+def warnings(layers: Sequence[Unit], counts: Sequence[Count]) -> tuple[str, ...]:
     """One sentence for each sparse layer whose zeros keep multipliers busy."""
     found = []
     for layer, one in zip(layers, counts, strict=True):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from qap2fpga.backends.hls4ml.options import Hls4mlOptions
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 
 # Multiplications that are there at the same time. The jet network of the paper has 4256 before pruning; HLS tools
@@ -15,18 +15,18 @@ MAX_PRODUCTS = 20_000
 LUTS_PER_BIT = 0.4
 
 
-def products(network: IntegerNetwork) -> int:
+def products(network: Graph) -> int:
     """Multiplications with a weight other than 0."""
     return sum(layer.nonzeros for layer in network.layers)
 
 
-def estimated_luts(network: IntegerNetwork) -> int:
+def estimated_luts(network: Graph) -> int:
     """A rough size of the network unrolled, from its bit operations."""
     bits = sum(layer.nonzeros * layer.weight_bits * layer.input_bits for layer in network.layers)
     return round(LUTS_PER_BIT * bits)
 
 
-def require_unrollable(network: IntegerNetwork, options: Hls4mlOptions) -> None:
+def require_unrollable(network: Graph, options: Hls4mlOptions) -> None:
     """Raise `QapError` when more products than `MAX_PRODUCTS` would have to be there at once."""
     together = -(-products(network) // options.reuse_factor)
     if together <= MAX_PRODUCTS or options.allow_oversize:

@@ -13,8 +13,10 @@ import numpy as np
 from qap2fpga.backends.hls4ml import code, layers, workarounds
 from qap2fpga.backends.hls4ml.options import LATENCY, Hls4mlOptions
 from qap2fpga.backends.hls4ml.project import Array, Trace
+from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
-from qap2fpga.ir.network import IntegerNetwork, Logits, Step, width
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.graph import Graph
 
 TOP = "qap2fpga"
 INPUT = "features"
@@ -34,7 +36,7 @@ class Plan:
     output: Array | None = None
 
 
-def plan(network: IntegerNetwork, options: Hls4mlOptions) -> Plan:
+def plan(network: Graph, options: Hls4mlOptions) -> Plan:
     """The layers `dense<n>` and `step<n>` of `network`, and `class` behind them where the user wants only that."""
     backend = hls4ml.backends.get_backend(layers.BACKEND)
     source = network.input

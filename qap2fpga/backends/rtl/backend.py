@@ -19,12 +19,16 @@ from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.backends.rtl.reading import readings
 from qap2fpga.backends.rtl.top import TOP, probes, top
+from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design, Expectation, Stream
-from qap2fpga.ir.network import DenseLayer, IntegerNetwork, Ranges, Step, width
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.units import Ranges, Unit
 from qap2fpga.requant import formcost
 from qap2fpga.requant import relax as relaxing
 from qap2fpga.requant.forms import Form, Target
+from qap2fpga.requant.meaning import prove_meaning
 from qap2fpga.requant.relax import Relaxed
 from qap2fpga.requant.requantize import cheapest
 from qap2fpga.system import names
@@ -50,7 +54,7 @@ class Circuit:
 
 
 def generate(
-    network: IntegerNetwork,
+    network: Graph,
     board: Board,
     folder: Path,
     options: RtlOptions,
@@ -82,19 +86,17 @@ def generate(
     )  # fmt: skip
 
 
-def expect(network: IntegerNetwork, board: Board, options: RtlOptions) -> Expectation:
+def expect(network: Graph, board: Board, options: RtlOptions) -> Expectation:
     """What `generate` would make of `network`: the same circuit, not written. Raises what `generate` raises."""
     return circuit(network, board, options).expected
 
 
-def relax(network: IntegerNetwork, tolerance: int) -> Relaxed:
+def relax(network: Graph, tolerance: int) -> Relaxed:
     """`network` with requantizers that are cheaper in this backend and within `tolerance` steps."""
     return relaxing.relax(network, tolerance, formcost.load().luts, readings)
 
 
-def circuit(
-    network: IntegerNetwork, board: Board, options: RtlOptions, progress: Progress = lambda line: None
-) -> Circuit:
+def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progress = lambda line: None) -> Circuit:
     """The modules of `network`, cut into stages for the clock."""
     estimates.gate(network, board, options)
     clock = options.clock or board.clock_ns
@@ -111,7 +113,7 @@ def circuit(
 
 
 @lru_cache(maxsize=4)
-def _modules(network: IntegerNetwork, output_kind: str, clock: float, delays: Delays) -> tuple[Module, ...]:
+def _modules(network: Graph, output_kind: str, clock: float, delays: Delays) -> tuple[Module, ...]:
     """The modules of the layers, and of what stands behind the last one. Boards may share them."""
     modules: list[Module] = []
     lanes = [(network.input.low, network.input.high)] * network.inputs
@@ -125,7 +127,7 @@ def _modules(network: IntegerNetwork, output_kind: str, clock: float, delays: De
 
 
 @lru_cache(maxsize=2)
-def _solved(network: IntegerNetwork, bare: bool) -> tuple[tuple[adders.AdderGraph, list[Form] | None], ...]:
+def _solved(network: Graph, bare: bool) -> tuple[tuple[adders.AdderGraph, list[Form] | None], ...]:
     """Adders and requantizers of every layer; the last has none if it is `bare`.
 
     They depend on no board: an estimate for all boards needs them once.
@@ -138,16 +140,22 @@ def _solved(network: IntegerNetwork, bare: bool) -> tuple[tuple[adders.AdderGrap
     return tuple(found)
 
 
-def choose(one: DenseLayer, graph: adders.AdderGraph, reach: Ranges) -> list[Form]:
-    """The cheapest proven form of each channel."""
+def choose(one: Unit, graph: adders.AdderGraph, reach: Ranges) -> list[Form]:
+    """The cheapest form of each channel, proven to be its target, which is proven to be the layer's activation."""
     price = formcost.load().luts
-    return [
-        cheapest(wanted, price, f"layer {one.name}, channel {one.channel_name(channel)}")
-        for channel, wanted in enumerate(_targets(one, graph, reach))
-    ]
+    # Counts leave a layer; what they are worth went into the next one.
+    counted = Step(one.activation.thresholds) if isinstance(one.activation, Step) else one.activation
+    forms = []
+    for channel, wanted in enumerate(_targets(one, graph, reach)):
+        name = f"layer {one.name}, channel {one.channel_name(channel)}"
+        low, high = (int(ends[channel]) for ends in reach.accumulators)
+        scale, start = layer.stands_for(one, channel, graph.outputs[channel])
+        prove_meaning(wanted, counted, channel, (low, high), name, scale=scale, start=start)
+        forms.append(cheapest(wanted, price, name))
+    return forms
 
 
-def _targets(one: DenseLayer, graph: adders.AdderGraph, reach: Ranges) -> list[Target]:
+def _targets(one: Unit, graph: adders.AdderGraph, reach: Ranges) -> list[Target]:
     low, high = reach.accumulators
     return [
         layer.target(one, channel, output, int(low[channel]), int(high[channel]))
@@ -155,7 +163,7 @@ def _targets(one: DenseLayer, graph: adders.AdderGraph, reach: Ranges) -> list[T
     ]
 
 
-def _lanes(one: DenseLayer, reach: Ranges, *, levels: bool) -> list[tuple[int, int]]:
+def _lanes(one: Unit, reach: Ranges, *, levels: bool) -> list[tuple[int, int]]:
     """(low, high) of what leaves the layer's module: counts of a step function, logits, or accumulators."""
     ends = reach.outputs if levels else reach.accumulators
     if levels and isinstance(one.activation, Step):
@@ -164,7 +172,7 @@ def _lanes(one: DenseLayer, reach: Ranges, *, levels: bool) -> list[tuple[int, i
 
 
 def _node(
-    one: DenseLayer, module: Module, graph: adders.AdderGraph, forms: list[Form] | None, targets: list[Target]
+    one: Unit, module: Module, graph: adders.AdderGraph, forms: list[Form] | None, targets: list[Target]
 ) -> dict[str, Any]:
     kinds = Counter(type(form).__name__.lower() for form in forms or [])
     return {

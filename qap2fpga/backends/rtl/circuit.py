@@ -25,7 +25,7 @@ from qap2fpga.backends.rtl.netlist.cells import (
 )
 from qap2fpga.backends.rtl.netlist.verify import verify
 from qap2fpga.backends.rtl.netlist.wiring import Concat, Net, Vector, Wire, extended, shifted, sliced
-from qap2fpga.ir.network import width
+from qap2fpga.exact.integers import width
 
 
 @dataclass(frozen=True)

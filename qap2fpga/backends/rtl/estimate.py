@@ -14,8 +14,9 @@ from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.count import expected
 from qap2fpga.backends.rtl.options import RtlOptions
+from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import FAMILIES, Board
-from qap2fpga.ir.network import IntegerNetwork, width
+from qap2fpga.ir.graph import Graph
 from qap2fpga.requant import formcost
 from qap2fpga.requant.forms import Form, Target
 from qap2fpga.system.errors import QapError
@@ -77,7 +78,7 @@ def handshake(stages: int) -> dict[str, Any]:
     }
 
 
-def before(network: IntegerNetwork) -> int:
+def before(network: Graph) -> int:
     """LUTs expected of `network` from its weights' signed digits alone, in a moment."""
     total = 0.0
     for layer, reach in zip(network.layers, network.ranges, strict=True):
@@ -96,7 +97,7 @@ def signed_digits(weights: np.ndarray) -> np.ndarray:
     return np.bitwise_count(magnitude ^ (3 * magnitude)).astype(np.int64)
 
 
-def gate(network: IntegerNetwork, board: Board, options: RtlOptions) -> int:
+def gate(network: Graph, board: Board, options: RtlOptions) -> int:
     """The LUTs expected; raises `QapError` when the network is too large to unroll, or for the board."""
     expected = before(network)
     weights = sum(layer.nonzeros for layer in network.layers)

@@ -13,7 +13,9 @@ from qap2fpga.backends.rtl.circuit import Circuit, Delays
 from qap2fpga.backends.rtl.netlist import verilog
 from qap2fpga.backends.rtl.netlist.cells import Complement, Netlist
 from qap2fpga.backends.rtl.netlist.wiring import Concat, Constant, Wire, extended, sliced, zeros
-from qap2fpga.ir.network import DenseLayer, Logits, Step, width
+from qap2fpga.exact.integers import width
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.units import Unit
 from qap2fpga.requant.forms import Form, Target
 
 ZERO = Constant(0, 1, "b")
@@ -44,14 +46,14 @@ class Module:
         return verilog.module(self.name, self.netlist)
 
 
-def falls(layer: DenseLayer, channel: int, output: Output) -> bool:
+def falls(layer: Unit, channel: int, output: Output) -> bool:
     """Whether the channel's result falls while its node rises; its form then reads the node's complement."""
     activation = layer.activation
     falling = isinstance(activation, Logits) and int(activation.multiplier[channel]) < 0
     return (output.sign < 0) != falling
 
 
-def target(layer: DenseLayer, channel: int, output: Output, low: int, high: int) -> Target:
+def target(layer: Unit, channel: int, output: Output, low: int, high: int) -> Target:
     """The channel's rising step function of x, which is its node, or the node's complement if it `falls`.
 
     `low..high` is the accumulator's reachable range, `accumulator = sign * unit * node`, and `node = -1 - ~node`.
@@ -78,7 +80,13 @@ def target(layer: DenseLayer, channel: int, output: Output, low: int, high: int)
     return Target(np.array(thresholds, np.int64), *ends, first, line)
 
 
-def _of_zero(layer: DenseLayer, channel: int) -> int:
+def stands_for(layer: Unit, channel: int, output: Output) -> tuple[int, int]:
+    """(scale, start): the accumulator is `scale * x + start`, x being what the channel's `target` is a function of."""
+    scale = output.sign * (output.factor << max(output.shift, 0))
+    return (-scale, -scale) if output.factor and falls(layer, channel, output) else (scale, 0)
+
+
+def _of_zero(layer: Unit, channel: int) -> int:
     """The channel's count or logit for accumulator 0."""
     activation = layer.activation
     if isinstance(activation, Step):
@@ -87,7 +95,7 @@ def _of_zero(layer: DenseLayer, channel: int) -> int:
 
 
 def build(
-    name: str, layer: DenseLayer, graph: AdderGraph, forms: list[Form] | None,
+    name: str, layer: Unit, graph: AdderGraph, forms: list[Form] | None,
     lanes: list[tuple[int, int]], results_in: list[tuple[int, int]], clock_ns: float, delays: Delays,
 ) -> Module:  # fmt: skip
     """The module `name`; `lanes` and `results_in` are the (low, high) of its inputs and outputs.
@@ -175,4 +183,4 @@ def describe(form: Form) -> str:
     return f"({slope.removeprefix('+ ')}) >> {form.shift}{segments}"  # type: ignore[union-attr]
 
 
-__all__ = ["Module", "build", "complement", "describe", "falls", "target"]
+__all__ = ["Module", "build", "complement", "describe", "falls", "stands_for", "target"]

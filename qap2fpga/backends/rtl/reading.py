@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from qap2fpga.backends.rtl import solver
 from qap2fpga.backends.rtl.layer import falls
-from qap2fpga.ir.network import DenseLayer, Ranges
+from qap2fpga.ir.units import Ranges, Unit
 from qap2fpga.requant.relax import Reading
 
 
-def readings(layer: DenseLayer, reach: Ranges) -> list[Reading]:
+def readings(layer: Unit, reach: Ranges) -> list[Reading]:
     """One a channel. A factor that all weights share is not in the node; a negative node is read as its complement."""
     graph = solver.solve(layer.weights, *reach.inputs, layer.name)
     return [

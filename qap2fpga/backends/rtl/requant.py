@@ -7,7 +7,7 @@ from qap2fpga.backends.rtl.circuit import Circuit
 from qap2fpga.backends.rtl.netlist import wiring
 from qap2fpga.backends.rtl.netlist.cells import Compare, Limit, Sum
 from qap2fpga.backends.rtl.netlist.wiring import Concat, Slice, Wire, literal, shifted, sliced
-from qap2fpga.ir.network import width
+from qap2fpga.exact.integers import width
 from qap2fpga.requant.forms import Constant, Form, Piecewise, Search, Table
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from qap2fpga.backends.rtl.adders import Adder, AdderGraph
-from qap2fpga.ir.network import width
+from qap2fpga.exact.integers import width
 
 # LUTs that a requantizer takes more for the complement of its input: its adders want both.
 COMPLEMENT = 8

@@ -7,13 +7,13 @@ from qap2fpga.backends.rtl.circuit import Circuit, Delays
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.cells import Choose, Compare, Level, Sum
 from qap2fpga.backends.rtl.netlist.wiring import Constant, Wire, extended, literal
-from qap2fpga.ir.network import IntegerNetwork, Step, width
+from qap2fpga.exact.integers import width
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import IN_SCALE
 
 
-def build(
-    network: IntegerNetwork, kind: str, lanes: list[tuple[int, int]], clock_ns: float, delays: Delays
-) -> Module | None:
+def build(network: Graph, kind: str, lanes: list[tuple[int, int]], clock_ns: float, delays: Delays) -> Module | None:
     """The module for outputs of `kind` behind lanes of (low, high); None if they leave the chip as they are."""
     activation = network.layers[-1].activation
     levels = isinstance(activation, Step) and (activation.base, activation.step) != (0, 1) and kind in IN_SCALE

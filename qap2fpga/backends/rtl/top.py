@@ -10,8 +10,8 @@ from __future__ import annotations
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.verilog import vector
 from qap2fpga.backends.rtl.netlist.wiring import Net, Wire, extended
+from qap2fpga.exact.integers import width
 from qap2fpga.hw.design import Probe, Stream
-from qap2fpga.ir.network import width
 
 TOP = "rtl_design"
 

@@ -54,6 +54,7 @@ def unwrap(content: dict[Any, Any], path: Path) -> dict[str, np.ndarray]:
     if not any(isinstance(value, torch.Tensor) for value in state.values()):
         some = ", ".join(f"'{key}'" for key in list(state)[:8])
         raise QapError(f"{path}: has no tensors{f' under {place[:-1]}' if place else ''}, but the keys {some}", HINT)
+    _check_weights(state, path)
     _check_scales(getattr(state, "_metadata", {}), path)
     return {
         key: tensors.floats(value, f"{path}: {place}{key}") for key, value in state.items() if not key.endswith(COUNTER)
@@ -67,6 +68,14 @@ def _holds_tensors(value: Any, depth: int) -> bool:
     if any(isinstance(item, torch.Tensor) for item in value.values()):
         return True
     return depth > 1 and any(_holds_tensors(value.get(key), depth - 1) for key in WRAPPERS)
+
+
+def _check_weights(state: dict[str, Any], path: Path) -> None:
+    """Refuse a network with convolutions for these, whatever else could not be read of it."""
+    for key, value in state.items():
+        if key.endswith((".weight", ".weight_orig")) and isinstance(value, torch.Tensor) and value.dim() > 2:
+            what = f"layer {key.rpartition('.')[0]} has a weight of shape {tuple(value.shape)}, as a convolution has"
+            raise QapError(f"{path}: {what}", "qap2fpga takes chains of dense layers, with batch norm")
 
 
 def _check_scales(modules: Any, path: Path) -> None:

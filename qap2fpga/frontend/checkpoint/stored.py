@@ -146,6 +146,8 @@ def operation(value: Any, where: str) -> dict[str, Any]:
     if isinstance(kind, str) and kind not in KINDS:
         stated = value.get("name")
         raise QapError(f"layer {text(stated, 'name')}: unknown kind '{text(kind, 'kind')}'", nearest(kind, KINDS))
+    if "epsilon" in value and kind != "batch_norm":
+        raise Damaged(f"layer {text(value.get('name'), 'name')}: a {text(kind, 'kind')} has no 'epsilon'")
     epsilon: dict[str, Check] = {"epsilon": number} if kind == "batch_norm" else {}
     return record(value, where, OPERATION | epsilon)
 

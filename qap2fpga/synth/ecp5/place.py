@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """nextpnr-ecp5: a netlist to places and wires of a part; what it uses and which clock it reaches are in its report.
 
-https://github.com/YosysHQ/nextpnr (docs/report.md has the report's format). It uses one core.
+https://github.com/YosysHQ/nextpnr/blob/master/docs/report.md has the report's format. It uses one core.
 """
 
 from __future__ import annotations

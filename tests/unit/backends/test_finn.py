@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
+from qonnx.core.modelwrapper import ModelWrapper
 
 from qap2fpga.backends import BACKENDS
-from qap2fpga.backends.finn import FinnOptions, generate
+from qap2fpga.backends.finn import FinnOptions, check, generate
 from qap2fpga.backends.finn import plan as planning
 from qap2fpga.backends.finn.estimate import Mvau
 from qap2fpga.backends.finn.folding import Costs
@@ -27,7 +29,10 @@ from qap2fpga.backends.finn.sources import PATCHES, patched
 from qap2fpga.hw import boards
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design
-from qap2fpga.ir.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.units import Unit, dense
 from qap2fpga.system.errors import CheckFailed, QapError
 
 BOARD = boards.load("pynq-z2")
@@ -36,19 +41,19 @@ BOARD = boards.load("pynq-z2")
 def random_network(
     sizes: list[int], bits: int, sparsity: float, *, seed: int = 0, input_bits: int = 8, signed: bool = True,
     ends_in_step: bool = False,
-) -> IntegerNetwork:  # fmt: skip
+) -> Graph:  # fmt: skip
     """A random network of dense layers with thresholds spread over each accumulator's range."""
     rng = np.random.default_rng(seed)
     low, high = (-(1 << (input_bits - 1)), (1 << (input_bits - 1)) - 1) if signed else (0, (1 << input_bits) - 1)
     reach = np.full(sizes[0], low), np.full(sizes[0], high)
-    layers: list[DenseLayer] = []
+    layers: list[Unit] = []
     for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         largest = max(1, (1 << (bits - 1)) - 1)
         legal = np.arange(-largest, largest + 1) if bits > 1 else np.array([-1, 1])
         weights = rng.choice(legal, (inputs, outputs))
         weights = np.where(rng.random((inputs, outputs)) < sparsity, 0, weights)
         weights[rng.integers(inputs, size=outputs), np.arange(outputs)] = 1  # no dead neuron
-        layer = DenseLayer(f"fc{index + 1}", weights, Logits(np.ones(1), np.ones(1), 0, 0), bits, input_bits, bits)
+        layer = dense(f"fc{index + 1}", weights, Logits(np.ones(1), np.ones(1), 0, 0), bits, input_bits, bits)
         bottom, top = layer.reach(*reach)
         activation: Step | Logits
         if index == len(sizes) - 2 and not ends_in_step:
@@ -57,24 +62,24 @@ def random_network(
             spread = rng.normal(size=(outputs, (1 << bits) - 1)) * ((top - bottom) / 6)[:, None]
             cuts = np.sort(((bottom + top) / 2)[:, None] + spread, axis=1).astype(np.int64)
             activation = Step(np.clip(cuts, bottom[:, None], top[:, None] + 1))
-        layers.append(dataclasses.replace(layer, activation=activation))
+        layers.append(layer.changed(activation=activation))
         reach = activation.reach(bottom, top)
-    return IntegerNetwork(tuple(layers), InputQuantizer(low, high, (1.0,)), Fraction(1, 256))
+    return chain(tuple(layers), InputQuantizer(low, high, (1.0,)), Fraction(1, 256))
 
 
-def random_vectors(network: IntegerNetwork, count: int = 24) -> np.ndarray:
+def random_vectors(network: Graph, count: int = 24) -> np.ndarray:
     rng = np.random.default_rng(1)
     return rng.integers(network.input.low, network.input.high + 1, (count, network.inputs))
 
 
-def build(network: IntegerNetwork, folder: Path, **options: Any) -> Design:
+def build(network: Graph, folder: Path, **options: Any) -> Design:
     return generate(network, BOARD, folder, FinnOptions(**options), random_vectors(network))
 
 
-def with_layer(network: IntegerNetwork, index: int, **changes: Any) -> IntegerNetwork:
+def with_layer(network: Graph, index: int, **changes: Any) -> Graph:
     layers = list(network.layers)
-    layers[index] = dataclasses.replace(layers[index], **changes)
-    return dataclasses.replace(network, layers=tuple(layers))
+    layers[index] = layers[index].changed(**changes)
+    return network.with_layers(tuple(layers))
 
 
 @pytest.mark.parametrize("sparsity", [0, 0.5, 0.8, 0.95])
@@ -252,7 +257,7 @@ def test_plan_keeps_products_in_the_accumulator() -> None:
         assert layer.accumulator_bits >= layer.weight_bits + layer.input_bits - layer.input_signed
 
 
-def expected_output(network: IntegerNetwork, vectors: np.ndarray, kind: str) -> np.ndarray:
+def expected_output(network: Graph, vectors: np.ndarray, kind: str) -> np.ndarray:
     if kind == "logits":
         return network.run(vectors)
     if kind == "class":
@@ -358,7 +363,7 @@ def test_padded_widths() -> None:
         assert all(neurons < width <= neurons + max(2, neurons / 8) for width in found[1:])
 
 
-def costs_of(network: IntegerNetwork, board: Board = BOARD) -> Costs:
+def costs_of(network: Graph, board: Board = BOARD) -> Costs:
     return Costs(planning.plan(network, last_thresholds=True), network, board, "logits")
 
 
@@ -436,3 +441,34 @@ def test_dsp_estimate_is_what_yosys_counts(board: str, bits: int, tmp_path: Path
     assert measured.total.dsp == design.details["estimate"]["dsp"]
     parts = {f"u_{node['name']}": node["estimate"]["dsp"] for node in design.details["nodes"] if "MW" in node}
     assert {name: measured.parts[name].dsp for name in parts} == parts
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        ([("sums", np.zeros((2, 9)))], r"FINN step 'widths': layer fc1 has shape \(2, 9\)"),
+        ([("sums", np.zeros((2, 1))), ("activations", np.zeros((2, 1)))], "FINN step 'widths' left 1 of 2 layers"),
+    ],
+)
+def test_a_step_that_takes_a_layer_out_is_named(
+    results: list[tuple[str, np.ndarray]], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = [dense(name, np.ones((1, 1), np.int64), Step(np.full((1, 1), 5)), 2, 2) for name in ("fc1", "fc2")]
+    network = chain(tuple(layers), InputQuantizer(0, 3, (1.0,)), Fraction(1))
+    reference = check.Reference(network, np.zeros((2, 1), np.int64), (1, 1))
+    monkeypatch.setattr(check, "execute", lambda model, inputs: results)
+    with pytest.raises(CheckFailed, match=message):
+        reference.compare("widths", None)
+
+
+def test_a_graph_whose_last_node_is_not_its_output_is_refused() -> None:
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1]) for name in ("x", "y", "z")]
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"]), helper.make_node("Identity", ["x"], ["z"])]
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [1, 1], [2.0])
+    graph = helper.make_graph(nodes, "finn", value[:1], value[1:2], [weight], value_info=value[2:])
+    model = ModelWrapper(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]))
+    with pytest.raises(CheckFailed, match="the last node of FINN's graph is not its output"):
+        check.execute(model, np.array([[3]]))
+    del model.graph.node[1]
+    ((kind, sums),) = check.execute(model, np.array([[3]]))
+    assert (kind, sums.tolist()) == ("sums", [[6.0]])

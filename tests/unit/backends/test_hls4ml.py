@@ -26,9 +26,11 @@ from qap2fpga.backends.hls4ml import (
 )
 from qap2fpga.hw import boards
 from qap2fpga.ir.comparison import Simulation
-from qap2fpga.ir.network import DenseLayer, IntegerNetwork, Step
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import extremes, random_vectors
-from qap2fpga.passes.compact import compact
+from qap2fpga.passes.compaction import compact
 from qap2fpga.system.codec import tree
 from qap2fpga.system.errors import QapError
 from qap2fpga.verify import csim
@@ -50,16 +52,16 @@ def small(bits: int, sparsity: float, *, power_of_two: bool = False, widths=(8, 
     raise AssertionError("every seed is pruned away")
 
 
-def stimuli(network: IntegerNetwork, count: int = 400) -> np.ndarray:
+def stimuli(network: Graph, count: int = 400) -> np.ndarray:
     return np.concatenate([random_vectors(network, count, 1), extremes(network)])
 
 
-def made(network: IntegerNetwork, folder: Path, **options) -> HlsProject:
+def made(network: Graph, folder: Path, **options) -> HlsProject:
     options = Hls4mlOptions(**options)
     return generate(network, PYNQ, folder / "hls4ml", options, random_vectors(network, 5, 2))
 
 
-def run(network: IntegerNetwork, folder: Path, **options) -> Simulation:
+def run(network: Graph, folder: Path, **options) -> Simulation:
     project = made(network, folder, **options)
     return csim.simulate(project, network, stimuli(network), folder / "csim")
 
@@ -151,8 +153,8 @@ def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_la
 def test_zeros_are_counted_in_the_source_and_not_from_the_weights(tmp_path):
     whole, network = small(6, 0.8)
     project = made(network, tmp_path)
-    for layer, dense, entry in zip(network.layers, whole.layers, project.details["layers"], strict=True):
-        assert entry["after_compaction"] == entry["in_source"] == layer.nonzeros < dense.weights.size
+    for layer, whole_layer, entry in zip(network.layers, whole.layers, project.details["layers"], strict=True):
+        assert entry["after_compaction"] == entry["in_source"] == layer.nonzeros < whole_layer.weights.size
     header = project.folder / "firmware" / "weights" / "w2.h"
     header.write_text(re.sub(r"= \{", "= {0, ", header.read_text()).replace("0, 0, ", "0, 7, ", 1))
     first = counts.count(project.folder, network, [2, 4, 6], [("latency", 1)] * 3)[0]
@@ -162,9 +164,9 @@ def test_zeros_are_counted_in_the_source_and_not_from_the_weights(tmp_path):
 def test_zeros_that_are_not_dropped_are_warned_of(tmp_path):
     random = np.random.default_rng(3)
     values = np.where(random.random((16, 16)) < 0.2, random.integers(1, 8, (16, 16)), 0)
-    layer = DenseLayer("fc7", values, Step(np.tile([[10, 20, 30]], (16, 1))), 4, 4)
+    layer = dense("fc7", values, Step(np.tile([[10, 20, 30]], (16, 1))), 4, 4)
     _, network = small(2, 0.0)
-    network = replace(network, layers=(layer,), input=replace(network.input, low=-8, high=7))
+    network = chain((layer,), replace(network.input, low=-8, high=7), network.output_scale)
     project = made(network, tmp_path, strategy="resource_unrolled", reuse_factor=4)
     assert any("fc7" in text and "are not dropped at reuse factor 4" in text for text in project.warnings)
     assert not made(network, tmp_path).warnings
@@ -174,17 +176,17 @@ def test_weights_of_two_bits_that_reach_minus_two_get_a_third(tmp_path):
     """hls4ml takes `int<2>` for ternary and computes -2 as +1."""
     assert workarounds.weight_bits(-2, 1, 2) == 3
     assert workarounds.weight_bits(-1, 1, 2) == 2
-    layer = DenseLayer("fc", np.array([[-2, 1], [1, -2]]), Step(np.array([[-4, 0, 5], [-3, 1, 2]])), 2, 4)
+    layer = dense("fc", np.array([[-2, 1], [1, -2]]), Step(np.array([[-4, 0, 5], [-3, 1, 2]])), 2, 4)
     _, network = small(2, 0.0)
-    network = replace(network, layers=(layer,), input=replace(network.input, low=-8, high=7))
+    network = chain((layer,), replace(network.input, low=-8, high=7), network.output_scale)
     assert run(network, tmp_path).mismatches == 0
 
 
 def test_channels_that_never_or_always_pass_a_threshold_and_an_output_that_is_a_sign(tmp_path):
     rows = np.array([[-500, -400, 600], [-500, 700, 800], [0, 0, 3], [900, 900, 900]])
-    layer = DenseLayer("fc", np.array([[1, 2, -3, 0], [0, -2, 1, 0]]), Step(rows, -3, 2), 4, 4)
+    layer = dense("fc", np.array([[1, 2, -3, 0], [0, -2, 1, 0]]), Step(rows, -3, 2), 4, 4)
     _, network = small(2, 0.0)
-    network = replace(network, layers=(layer,), input=replace(network.input, low=-8, high=7))
+    network = chain((layer,), replace(network.input, low=-8, high=7), network.output_scale)
     assert "res[1] = -1 + 2 * ap_int<1>(0);" in code.requantize("name", layer, network.ranges[0])
     assert run(network, tmp_path).mismatches == 0
 
@@ -210,9 +212,9 @@ def test_thresholds_that_are_on_no_line_are_refused_by_name():
     assert wide.affine(np.array([0, 1, 5, 6, 20])) is None
     assert wide.affine(np.array([4, 4])) is None
     row = np.sort(np.random.default_rng(0).integers(-9000, 9000, (1, 2000)))
-    layer = DenseLayer("fc3", np.array([[127], [127]]), Step(row), 8, 8)
+    layer = dense("fc3", np.array([[127], [127]]), Step(row), 8, 8)
     _, network = small(2, 0.0)
-    network = replace(network, layers=(layer,), input=replace(network.input, low=-128, high=127))
+    network = chain((layer,), replace(network.input, low=-128, high=127), network.output_scale)
     with pytest.raises(QapError, match=r"layer fc3, channel 0: .* do not lie on one line"):
         code.requantize("name", layer, network.ranges[0])
 

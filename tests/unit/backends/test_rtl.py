@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,23 +15,29 @@ import pytest
 from qap2fpga import backends
 from qap2fpga.backends import rtl as backend
 from qap2fpga.backends.rtl import backend as backend_module
-from qap2fpga.backends.rtl import estimate, solver
+from qap2fpga.backends.rtl import circuit, estimate, requant, solver
 from qap2fpga.backends.rtl import layer as layer_module
+from qap2fpga.backends.rtl.adders import Output
 from qap2fpga.backends.rtl.netlist.cells import Cell, Netlist, Sum, Table, Wiring
 from qap2fpga.backends.rtl.netlist.evaluate import run
 from qap2fpga.backends.rtl.netlist.wiring import Slice
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.estimate import draw
+from qap2fpga.exact.integers import width
 from qap2fpga.hw import boards
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design
 from qap2fpga.ir import outputs as reference
-from qap2fpga.ir.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step, width
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import extremes, random_vectors
-from qap2fpga.passes.compact import compact
-from qap2fpga.requant.forms import Piecewise, prove
+from qap2fpga.passes.compaction import compact
+from qap2fpga.requant.forms import Piecewise, Search, Target, prove
+from qap2fpga.requant.requantize import candidates
 from qap2fpga.synth import yosys
-from qap2fpga.system.errors import CheckFailed, QapError
+from qap2fpga.system.errors import CheckFailed, ConstantNetwork, QapError
 from qap2fpga.verify import netlist, rtl
 from tests.support import sheets
 
@@ -40,18 +47,18 @@ BOARD = boards.load("pynq-z2")
 def network(
     seed: int, widths: tuple[int, ...] = (6, 10, 8, 4), bits: int = 4, sparsity: float = 0.5, *,
     power_of_two: bool = False, step_end: Step | None = None,
-) -> IntegerNetwork:  # fmt: skip
+) -> Graph:  # fmt: skip
     """A random compacted network; scales as a batch norm would leave them, a channel each."""
     for attempt in range(100):
         random = np.random.default_rng([seed, attempt])
         try:
             return compact(_random(random, widths, bits, sparsity, power_of_two, step_end))
-        except QapError as error:
-            assert "pruned away" in str(error)
+        except ConstantNetwork:
+            continue
     raise AssertionError("no seed gives a network that is not a constant")
 
 
-def _random(random, widths, bits, sparsity, power_of_two, step_end) -> IntegerNetwork:
+def _random(random, widths, bits, sparsity, power_of_two, step_end) -> Graph:
     layers = []
     low, high = np.full(widths[0], -8), np.full(widths[0], 7)
     largest = max(1, 2 ** (bits - 1) - 1)
@@ -64,23 +71,23 @@ def _random(random, widths, bits, sparsity, power_of_two, step_end) -> IntegerNe
         weights[0, :] = np.where(weights.any(axis=0), weights[0, :], 1)
         if not final and sparsity:
             weights[:, 0] = 0  # a dead neuron
-        layer = DenseLayer(f"fc{index + 1}", weights, Step(np.zeros((outputs, 1), np.int64)), bits, bits)
+        layer = dense(f"fc{index + 1}", weights, Step(np.zeros((outputs, 1), np.int64)), bits, bits)
         reach = layer.reach(low, high)
         if not final:
-            layer = replace(layer, activation=_step(random, reach, bits, power_of_two))
+            layer = layer.changed(activation=_step(random, reach, bits, power_of_two))
         elif step_end is not None:
             edges = np.stack([np.sort(random.integers(a, b + 2, step_end.thresholds.shape[1]))
                               for a, b in zip(*reach, strict=True)])  # fmt: skip
-            layer = replace(layer, activation=replace(step_end, thresholds=edges))
+            layer = layer.changed(activation=replace(step_end, thresholds=edges))
         else:
             multiplier = np.array([16] * outputs) if power_of_two else random.integers(5, 3000, outputs)
             if not power_of_two:
                 multiplier[0] = -multiplier[0]
             offset = random.integers(-9000, 9000, outputs)
-            layer = replace(layer, activation=Logits(multiplier, offset, 8, 4))
+            layer = layer.changed(activation=Logits(multiplier, offset, 8, 4))
         layers.append(layer)
         low, high = layer.activation.reach(*reach)
-    return IntegerNetwork(tuple(layers), InputQuantizer(-8, 7, (0.1,)), Fraction(1, 16))
+    return chain(tuple(layers), InputQuantizer(-8, 7, (0.1,)), Fraction(1, 16))
 
 
 def _step(random, reach, bits: int, power_of_two: bool) -> Step:
@@ -95,11 +102,11 @@ def _step(random, reach, bits: int, power_of_two: bool) -> Step:
     return Step(np.array(rows, np.int64))
 
 
-def generated(one: IntegerNetwork, folder, **options) -> Design:
+def generated(one: Graph, folder, **options) -> Design:
     return backend.generate(one, BOARD, folder / "rtl", RtlOptions(**options), np.zeros((0, one.inputs), np.int64))
 
 
-def simulated(one: IntegerNetwork, folder, kind: str = "logits", **options) -> Design:
+def simulated(one: Graph, folder, kind: str = "logits", **options) -> Design:
     design = generated(one, folder, output_kind=kind, **options)
     vectors = np.concatenate([random_vectors(one, 300, 5), extremes(one)])
     found = rtl.simulate(design, vectors, reference.outputs(one, kind, vectors), folder / "simulate", threads=1)
@@ -108,11 +115,11 @@ def simulated(one: IntegerNetwork, folder, kind: str = "logits", **options) -> D
     return design
 
 
-def stimuli(one: IntegerNetwork) -> np.ndarray:
+def stimuli(one: Graph) -> np.ndarray:
     return np.concatenate([random_vectors(one, 300, 5), extremes(one)])
 
 
-def evaluated(one: IntegerNetwork, kind: str = "logits", board: Board = BOARD, **options) -> backend_module.Circuit:
+def evaluated(one: Graph, kind: str = "logits", board: Board = BOARD, **options) -> backend_module.Circuit:
     """The circuit, which gives the network's integers for all of many vectors."""
     made = backend_module.circuit(one, board, RtlOptions(output_kind=kind, **options))
     vectors = stimuli(one)
@@ -187,8 +194,8 @@ def test_values_with_more_results_than_are_listed(multiplier):
     """One output, whose values are its accumulators with two bits more, or any other line of 21 bits."""
     random = np.random.default_rng(multiplier + 9)
     end = Logits(np.array([multiplier]), np.array([-12345]), 0 if multiplier % 2 == 0 else 3, None)
-    layer = DenseLayer("fc1", random.integers(-8000, 8000, (6, 1)), end, 14, 4)
-    one = IntegerNetwork((layer,), InputQuantizer(-8, 7, (0.1,)), Fraction(1, 3))
+    layer = dense("fc1", random.integers(-8000, 8000, (6, 1)), end, 14, 4)
+    one = chain((layer,), InputQuantizer(-8, 7, (0.1,)), Fraction(1, 3))
     low, high = one.ranges[-1].outputs
     assert high[0] - low[0] > layer_module.LISTED
     evaluated(one, "values")
@@ -313,13 +320,102 @@ def test_the_adder_graph_is_proven():
         replace(graph, adders=(*graph.adders[:5], broken, *graph.adders[6:])).prove(weights, "fc")
 
 
+def test_weights_that_the_solver_would_round_are_refused():
+    for largest, refused in ((2**24 - 1, False), (2**24, True), (-(2**24) - 1, True), (3 * (2**24 - 1), False)):
+        weights = np.array([[largest], [largest % 2 + (largest % 3 == 0) * 2]])
+        if refused:
+            with pytest.raises(CheckFailed, match="layer fc1: weights of more than 24 bits"):
+                solver.solve(weights, np.zeros(2, int), np.ones(2, int), "fc1")
+        else:
+            solver.solve(weights, np.zeros(2, int), np.ones(2, int), "fc1").prove(weights, "fc1")
+
+
+def test_what_the_search_makes_of_a_graph_is_proven(monkeypatch):
+    settled = solver.signs.settled
+
+    def wrong(*given):
+        graph = settled(*given)
+        first = graph.adders[0]
+        return replace(graph, adders=(replace(first, shift=first.shift + 1), *graph.adders[1:]))
+
+    monkeypatch.setattr(solver.signs, "settled", wrong)
+    with pytest.raises(CheckFailed, match=r"layer fc1, channel \d: the adder graph computes other weights"):
+        solver.solve(np.array([[3, 5], [7, -3]]), np.zeros(2, int), np.ones(2, int), "fc1")
+
+
+@pytest.mark.parametrize("nonzeros, tries", [(0, 16), (300, 16), (1000, 6), (5000, 1), (9000, 1)])
+def test_a_large_layer_is_solved_fewer_times(nonzeros, tries):
+    weights = (np.arange(10000) < nonzeros).astype(np.int64).reshape(100, 100)
+    methods = [method for method, _ in solver._tries(weights)]
+    assert methods == (["wmc", "mc"] * 8)[:tries]
+
+
+def test_no_flipped_sign_would_save_a_lut():
+    random = np.random.default_rng(6)
+    for seed in range(6):
+        weights = random.integers(-31, 32, (8, 6))
+        low, high = np.full(8, -8 if seed % 2 else 0), np.full(8, 7)
+        bare = solver.pruned(solver._graph(weights, np.ones(6, int), low, high, "wmc", np.arange(8), np.arange(6)))
+        graph = solver.signs.settled(bare, low, high)
+        graph.prove(weights, "fc1")
+        assert solver.signs.luts(graph, low, high) < solver.signs.luts(bare, low, high)
+        search = solver.signs._Search(graph, low, high)
+        assert not any(search.try_flip(node) for node in range(8, 8 + len(graph.adders)))
+
+
+RIGHT = [
+    Target(np.array([-3, 4, 16, 20, 21]), -10, 31, 1), Target(np.array([2, 5, 9, 13, 14, 15]), 0, 15),
+    Target(np.arange(-60, 61, 8), -64, 63, 0), Target(np.arange(-115, 120, 15), -128, 127, 3),
+    Target(np.array([1, 2, 2, 2, 7]), 0, 8, -2), Target(np.array([0]), -1, 0), Target(np.zeros(0, np.int64), -5, 9, -3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("clock", [1.5, 100.0])
+@pytest.mark.parametrize("target", RIGHT)
+def test_every_form_in_cells_gives_its_targets_results(target, clock):
+    """For all x of the range, at a clock that cuts it into stages and at one that does not."""
+    values = np.arange(target.low, target.high + 1)
+    seen = set()
+    for form in islice(candidates(target), 60):
+        made = circuit.Circuit(clock, circuit.Delays(0.5, 0.5, 0.05, 0.2))
+        result = requant.build(made, form, made.inputs([(target.low, target.high)])[0])
+        found = run([made.netlist([result])], values[:, None])[:, 0]
+        assert (found == target.apply(values)).all(), form
+        seen.add(type(form))
+    assert seen
+
+
+def test_when_the_bits_of_a_binary_search_are_ready():
+    """A comparison of five bits is a LUT; behind it are a table of constants, a LUT, and a carry chain."""
+    made = circuit.Circuit(100.0, circuit.Delays(1.0, 2.0, 0.25, 0.5))
+    result = requant.build(made, Search((3, 7, 12), 2), made.inputs([(-8, 12)])[0])
+    assert (result.stage, result.ready) == (0, 1.0 + (2.0 + 5 * 0.25 + 1.0))
+
+
+def test_an_operation_that_is_no_adder_is_refused():
+    stage = SimpleNamespace(ops=[SimpleNamespace(opcode=7)])
+    with pytest.raises(CheckFailed, match="alkaid's graph has an operation 7 that is neither sum nor difference"):
+        solver.Builder(2).stage(stage, [])
+
+
+def test_a_wire_has_the_bits_of_what_is_known_to_be_on_it():
+    made = circuit.Circuit(10.0, circuit.Delays(1.0, 1.0, 0.1, 0.5))
+    (node,) = made.inputs([(-8, 12)])
+    whole = layer_module._whole(made, node, Output(0, -2, 1))
+    assert (whole.low, whole.high, whole.bits) == (-2, 3, 3)
+    assert layer_module._whole(made, node, Output(0, 2, 1)) is node
+    assert layer_module.narrowed(node, (-2, 1)).bits == 2
+    with pytest.raises(AssertionError, match=r"can not hold \(-8, 16\)"):
+        layer_module.narrowed(node, (-8, 16))
+
+
 @pytest.mark.parametrize("kind", ["logits", "accumulators"])
 def test_an_output_without_weights_is_a_constant(kind):
     one = network(15, (5, 6, 4), bits=3)
     weights = one.layers[-1].weights.copy()
     weights[:, 1] = 0
     weights[:, 0] = np.where(weights[:, 0] == 0, 1, weights[:, 0])
-    evaluated(replace(one, layers=(*one.layers[:-1], replace(one.layers[-1], weights=weights))), kind)
+    evaluated(one.with_layers((*one.layers[:-1], one.layers[-1].changed(weights=weights))), kind)
 
 
 @pytest.mark.parametrize("kind", ["logits", "accumulators"])
@@ -328,18 +424,14 @@ def test_factors_shifts_and_signs_that_outputs_share(kind):
     one = network(15, (5, 6, 4), bits=3)
     weights = one.layers[-1].weights.copy()
     weights[:, 1], weights[:, 2], weights[:, 0] = 6 * weights[:, 0], -12 * weights[:, 3], -20 * weights[:, 0]
-    evaluated(replace(one, layers=(*one.layers[:-1], replace(one.layers[-1], weights=weights))), kind)
+    evaluated(one.with_layers((*one.layers[:-1], one.layers[-1].changed(weights=weights))), kind)
 
 
 @pytest.mark.slow
 def test_a_layer_of_zeros_costs_nothing(tmp_path):
     """What is left are the handshake and the chain of valid bits."""
-    one = IntegerNetwork(
-        (
-            DenseLayer(
-                "fc1", np.zeros((6, 3), np.int64), Logits(np.array([3, 5, 7]), np.array([9, -9, 100]), 1, 4), 4, 4
-            ),
-        ),
+    one = chain(
+        (dense("fc1", np.zeros((6, 3), np.int64), Logits(np.array([3, 5, 7]), np.array([9, -9, 100]), 1, 4), 4, 4),),
         InputQuantizer(-8, 7, (1.0,)),
         Fraction(1),
     )
@@ -349,9 +441,9 @@ def test_a_layer_of_zeros_costs_nothing(tmp_path):
 
 def test_a_hidden_layer_of_zeros_makes_a_constant_which_is_refused():
     one = network(3, bits=4)
-    zero = replace(one.layers[1], weights=np.zeros_like(one.layers[1].weights))
+    zero = one.layers[1].changed(weights=np.zeros_like(one.layers[1].weights))
     with pytest.raises(QapError, match="layer fc2 is pruned away"):
-        compact(replace(one, layers=(one.layers[0], zero, one.layers[2])))
+        compact(one.with_layers((one.layers[0], zero, one.layers[2])))
 
 
 def test_same_input_same_bytes(tmp_path):
@@ -396,8 +488,8 @@ def test_one_more_zero_never_costs_more_than_the_noise(tmp_path):
             layer = one.layers[index]
             weights = layer.weights.copy()
             weights[tuple(random.choice(np.argwhere(weights)))] = 0
-            layers = (*one.layers[:index], replace(layer, weights=weights), *one.layers[index + 1 :])
-            sequences[-1].append(compact(replace(one, layers=layers)))
+            layers = (*one.layers[:index], layer.changed(weights=weights), *one.layers[index + 1 :])
+            sequences[-1].append(compact(one.with_layers(layers)))
     design = sheets.sheet([one for sequence in sequences for one in sequence], tmp_path / "sheet")
     mapped = yosys.map_design(design, BOARD, tmp_path / "yosys", timed=False)
     parts = yosys.measurement(mapped).parts
@@ -413,8 +505,8 @@ def test_too_large_is_refused_before_any_work(shape, tmp_path):
     random = np.random.default_rng(1)
     bits = 8 if shape[0] > 100 else 16
     weights = random.integers(1 - 2 ** (bits - 1), 2 ** (bits - 1), shape)
-    layer = DenseLayer("fc1", weights, Logits(np.ones(shape[1], np.int64), np.zeros(shape[1], np.int64), 0, 0), bits, 8)
-    one = IntegerNetwork((layer,), InputQuantizer(0, 255, (1.0,)), Fraction(1))
+    layer = dense("fc1", weights, Logits(np.ones(shape[1], np.int64), np.zeros(shape[1], np.int64), 0, 0), bits, 8)
+    one = chain((layer,), InputQuantizer(0, 255, (1.0,)), Fraction(1))
     with pytest.raises(QapError, match=r"take about [\d,]+ LUTs") as caught:
         generated(one, tmp_path)
     assert caught.value.exit_code == 2 and "--backend finn" in caught.value.cure

@@ -117,6 +117,12 @@ def behind_a_choice(draft: Draft) -> None:
     draft.outputs.append(draft.held(choice(draft), 3)[-1])
 
 
+def behind_a_choice_and_beside(draft: Draft) -> None:
+    """As above, where the choice itself is read too."""
+    one = choice(draft)
+    draft.outputs += [one, draft.held(one, 3)[-1]]
+
+
 # 64 entries; only the last is constant over half its index, the upper one.
 TABLES = (0x1234567887654321, 0x123456780F0F0F0F, 0xFFFFFFFF01234567)
 
@@ -153,6 +159,7 @@ def passed_by(draft: Draft) -> None:
         (three_in_a_row, (0, 5)),
         (three_with_a_reader_between, (3, 4)),
         (behind_a_choice, (15, 0)),
+        (behind_a_choice_and_beside, (15, 0)),
         (equal_columns, (2, 0)),
         # A table that is constant over half its index is a choice, and a constant bit of the index leaves half.
         (looked_up(Wiring, x(0, 6)), (3, 2)),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -43,8 +44,8 @@ from qap2fpga.backends.rtl.netlist.wiring import (
     zeros,
 )
 from qap2fpga.backends.rtl.top import TOP, top
+from qap2fpga.exact.integers import width
 from qap2fpga.hw.design import Design, Stream
-from qap2fpga.ir.network import width
 from qap2fpga.system.errors import CheckFailed
 from qap2fpga.verify import rtl
 
@@ -378,3 +379,17 @@ def test_verilator_reads_every_kind_as_it_is_evaluated(tmp_path):
     outcome = rtl.simulate(design, packed[:, None], run([netlist], integers), tmp_path / "simulate", threads=1)
     assert sum(one.mismatches for one in outcome) == 0
     assert rtl.measured(outcome) == (design.latency_cycles, 1.0)
+
+
+def test_limits_and_constant_tables_are_printed():
+    made = circuit()
+    (a,) = made.inputs([(0, 7)])
+    inside, above = made.at_least(a, 1, 1), made.at_least(a, 6, 1)
+    for below, over in ((inside.net, above.net), (inside.net, None), (None, above.net)):
+        made.put(Limit(made.new(0, 7, 0, 0.0), a.net, below, over, literal(5, 3)))
+    last = made.table([2, 3] * 4, a.net, 2, 3, 0, 0.0)
+    text = verilog.module("limits", made.netlist([last]))
+    assert [line.split(" = ")[1] for line in text.splitlines() if re.match(r"  wire .* n[2-5] =", line)] == [
+        "(n0 ? (n1 ? 3'h5 : i0) : 3'h0);", "(n0 ? i0 : 3'h0);", "(n1 ? 3'h5 : i0);", "{1'b1, t0[i0]};",
+    ]  # fmt: skip
+    assert text.count("localparam") == 1

@@ -15,8 +15,8 @@ import pytest
 
 from qap2fpga.build import csim
 from qap2fpga.hw import boards
+from qap2fpga.ir import storage
 from qap2fpga.ir.comparison import Simulation
-from qap2fpga.ir.network import IntegerNetwork
 from qap2fpga.synth.amd import tool as tools
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
@@ -42,7 +42,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A build's folder, as far as the choice of the tool goes; g++ is not run."""
     folder = tmp_path / "build"
     (folder / ".qap2fpga").mkdir(parents=True)
-    network = IntegerNetwork.load(NETWORK)
+    network = storage.load(NETWORK)
     made = csim.Build(folder, hls_project(folder / "hls4ml"), boards.load("pynq-z2"), network, np.zeros((1, 2)))
     monkeypatch.setattr(csim, "load", lambda _: made)
     monkeypatch.setattr(csim.csim, "simulate", lambda *_, **__: BY_GXX)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qap2fpga.build.folder import BuildFolder
+from qap2fpga.build.folder import BuildFolder, stored
 from qap2fpga.system import files
 from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import QapError
@@ -153,7 +153,7 @@ def test_a_disk_that_is_full_at_the_start_leaves_nothing(tmp_path: Path, monkeyp
 
 
 def test_a_file_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "new" / "file"
+    path = tmp_path / "new" / "er" / "file"
     files.write_atomically(path, "old")
     assert path.stat().st_mode & 0o777 == 0o644
 
@@ -194,7 +194,7 @@ def test_a_changed_program_does_not_reuse(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(stamps, "shipped", lambda _name: flows)
     before = stamps.program_digest()
     assert before == stamps.program_digest()
-    (copy / "ir" / "network.py").write_text((copy / "ir" / "network.py").read_text() + "\n")
+    (copy / "ir" / "graph.py").write_text((copy / "ir" / "graph.py").read_text() + "\n")
     changed = stamps.program_digest()
     assert changed != before
     source = next(flows.rglob("*.v"))
@@ -275,3 +275,26 @@ def test_a_scratch_folder_is_nobody_elses_and_leaves_only_what_is_moved_out(tmp_
     with pytest.raises(ZeroDivisionError), files.scratch(tmp_path):
         raise ZeroDivisionError
     assert [path.name for path in tmp_path.iterdir()] == ["netlist.v"]
+
+
+def test_lines_are_added_to_a_file_that_a_kill_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "er" / "lines"
+    assert files.read_json_lines(path) == []
+    for value in ({"a": 1}, [2]):
+        files.append_json(path, value)
+    path.write_bytes(path.read_bytes() + b'{"cut": ')
+    files.append_json(path, 3)
+    assert files.read_json_lines(path) == [{"a": 1}, [2], 3]
+    with pytest.raises(QapError, match="cannot write"):
+        files.append_json(path / "below", 4)
+
+
+def test_a_record_without_a_result_is_refused(tmp_path: Path) -> None:
+    record = tmp_path / ".qap2fpga" / "one.json"
+    record.parent.mkdir()
+    for content, message in (("{}", "is no record of a stage"), ("[]", "one.json"), ("", "one.json")):
+        record.write_text(content)
+        with pytest.raises(QapError, match=message):
+            stored(tmp_path, "one", "hint")
+    record.write_text('{"result": 5}')
+    assert stored(tmp_path, "one", "hint") == 5

@@ -20,11 +20,11 @@ import onnx
 import pytest
 
 from qap2fpga import backends
+from qap2fpga.frontend import facts
 from qap2fpga.frontend.graph import read
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Check
-from qap2fpga.ir import bops
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir import storage
 from qap2fpga.report import check, content
 from qap2fpga.system import versions as stamps
 from tests.support.command import build, run, save
@@ -150,6 +150,14 @@ def test_doctor_names_what_is_missing_and_how_to_get_it(
     assert f"apt install {missing}" in line
 
 
+def test_doctor_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in brackets is no markup."""
+    monkeypatch.setattr(
+        "qap2fpga.cli.doctor.EXTRAS", {"no-such-package": ("a test", "pip install 'qap2fpga[simulate]'")}
+    )
+    assert "pip install 'qap2fpga[simulate]'" in run("doctor").out
+
+
 # ---- build
 
 
@@ -172,7 +180,7 @@ def test_a_build_leaves_a_report_and_every_model(folder: Path) -> None:
     entry = described["input"]
     assert (entry["bits"], entry["signed"], entry["low"], entry["high"]) == (4, True, -8, 7)
     assert entry["scale"] == [float(model.ops[0].quantizer.scale)]
-    network = IntegerNetwork.load(made / "network.npz")
+    network = storage.load(made / "network.npz")
     vectors = np.load(made / "vectors.npz")
     assert np.array_equal(vectors["recorded"], network.input.quantize(model.example))
     assert described["accuracy"] == (network.run(vectors["recorded"]).argmax(axis=1) == model.labels).mean()
@@ -181,7 +189,7 @@ def test_a_build_leaves_a_report_and_every_model(folder: Path) -> None:
 
 def test_the_reports_layers_and_bops_are_those_of_the_graph(folder: Path) -> None:
     report, raw = report_of(folder / "one"), read(qonnx_graph(random_model(3))).layers
-    counts = bops.of_layers(raw)
+    counts = facts.bops_of_layers(raw)
     for layer, one, count in zip(report["model"]["layers"], raw, counts, strict=True):
         assert (layer["inputs"], layer["outputs"]) == one.weights.shape
         assert (layer["weight_bits"], layer["input_bits"]) == (4, 4)
@@ -303,14 +311,14 @@ def test_a_qonnx_file_gives_the_same_integers(folder: Path) -> None:
     ]
     assert report["model"]["accuracy"] == other["model"]["accuracy"]
     vectors = np.load(folder / "one" / "vectors.npz")["random"]
-    networks = [IntegerNetwork.load(folder / name / "network.npz") for name in ("one", "onnx")]
+    networks = [storage.load(folder / name / "network.npz") for name in ("one", "onnx")]
     assert np.array_equal(networks[0].run(vectors), networks[1].run(vectors))
 
 
 def test_classes_put_the_datas_labels_in_the_networks_order(folder: Path) -> None:
     """Labels are numbered by the data's own list; --classes says which output each is."""
     model = random_model(3)
-    network = IntegerNetwork.load(folder / "one" / "network.npz")
+    network = storage.load(folder / "one" / "network.npz")
     outputs = network.run(network.input.quantize(model.example)).argmax(axis=1)
     np.savez(folder / "perfect.npz", X=model.example, y=(outputs + 1) % 3, classes=np.array(["c", "a", "b"]))
     for classes, wanted in (("a,b,c", 1.0), ("b,c,a", 0.0)):

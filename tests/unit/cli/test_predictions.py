@@ -55,3 +55,11 @@ def test_a_calibration_that_can_not_be_made(tmp_path: Path) -> None:
     assert not (tmp_path / "here").exists()
     done = run("calibrate", "--backend", "rtl", "--confirm", "--output", tmp_path / "none")
     assert done.code == 2 and "qap2fpga calibrate --backend rtl" in done.err
+
+
+def test_a_calibration_of_other_hardware_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    for same, code in ((True, 0), (False, 1)):
+        monkeypatch.setattr("qap2fpga.estimate.calibrate.confirm", lambda *given, same=same: same)
+        done = run("calibrate", "--backend", "rtl", "--confirm")
+        assert done.code == code
+        assert ("the calibration of rtl is of other hardware: calibrate again" in done.err) is not same

@@ -24,7 +24,9 @@ from qap2fpga.driver.stand_in import StandIn
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Design, Stream
 from qap2fpga.ir import outputs as reference
-from qap2fpga.ir.network import InputQuantizer, IntegerNetwork, Step
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.system.names import identifier
 from qap2fpga.verify import dma
@@ -46,7 +48,7 @@ def load(path: Path) -> ModuleType:
 DRIVER = load(ROOT / "flows" / "driver" / "driver.py")
 
 
-def design(one: IntegerNetwork, folder, kind: str = "logits", lanes: tuple[int, int] = (2, 1)) -> Design:
+def design(one: Graph, folder, kind: str = "logits", lanes: tuple[int, int] = (2, 1)) -> Design:
     """As the finn backend would fold it; there are no sources, as nobody reads them here."""
     answers = reference.outputs(one, kind, random_vectors(one, 500, 1))
     bits = max(int(np.abs(answers).max()).bit_length() + 2, 2)
@@ -55,7 +57,7 @@ def design(one: IntegerNetwork, folder, kind: str = "logits", lanes: tuple[int, 
     return Design("finn", folder, "top", (), (), into, out, 3, details={})
 
 
-def driver(one: IntegerNetwork, folder, kind: str = "logits", vectors: int = 40, **options):
+def driver(one: Graph, folder, kind: str = "logits", vectors: int = 40, **options):
     """A driver of the written folder, and the stand-in that it speaks with."""
     made = design(one, folder, kind, **options)
     files.write(made, one, kind, BOARD, "Jets 6b", random_vectors(one, vectors, 2), folder / "driver")
@@ -64,7 +66,7 @@ def driver(one: IntegerNetwork, folder, kind: str = "logits", vectors: int = 40,
     return module.Network(folder / "driver", platform=stand_in), stand_in
 
 
-def real(one: IntegerNetwork, rows: int) -> np.ndarray:
+def real(one: Graph, rows: int) -> np.ndarray:
     return np.random.default_rng(3).normal(0, 1, (rows, one.inputs)).astype(np.float32)
 
 
@@ -136,7 +138,7 @@ QUANTIZERS = [
 
 @pytest.mark.parametrize("quantizer", QUANTIZERS, ids=lambda one: f"{one.rounding}-{one.bits}")
 def test_the_quantizer_at_ties_and_extremes(quantizer):
-    one = replace(network(3), input=quantizer)
+    one = network(3).with_input(quantizer)
     values = files.edges(one)
     assert len(values) > 40 and np.isinf(values).any()
     written = json.loads(json.dumps(asdict(quantizer)))
@@ -278,7 +280,7 @@ def pointer(array: np.ndarray) -> ctypes.c_void_p:
 @pytest.mark.parametrize("quantizer", QUANTIZERS, ids=lambda one: f"{one.rounding}-{one.bits}")
 @pytest.mark.parametrize("kind", ["logits", "class"])
 def test_c_computes_what_the_reference_computes(tmp_path, quantizer, kind):
-    one = replace(network(3), input=quantizer)
+    one = network(3).with_input(quantizer)
     made = design(one, tmp_path, kind)
     files.write(made, one, kind, BOARD, "6b jets-80", random_vectors(one, 8, 1), tmp_path / "driver")
     text = (tmp_path / "driver" / "net_6b_jets_80.h").read_text()
@@ -321,9 +323,9 @@ def test_c_unpacks_every_width(tmp_path, bits, signed):
 
 
 def test_the_fixed_point_formats_are_stated(tmp_path):
-    one = replace(network(3), input=InputQuantizer(-8, 7, (0.25,)))
+    one = network(3).with_input(InputQuantizer(-8, 7, (0.25,)))
     text = header.header("n", files.constants(design(one, tmp_path), one, "logits", BOARD))
     assert "ap_fixed<4, 2>, that is 2 bits behind the binary point" in text
     assert f"ap_fixed<{design(one, tmp_path).output.bits}, {design(one, tmp_path).output.bits - 4}>" in text
-    other = header.header("n", files.constants(design(one, tmp_path), replace(one, input=ODD), "logits", BOARD))
+    other = header.header("n", files.constants(design(one, tmp_path), one.with_input(ODD), "logits", BOARD))
     assert "no fixed-point format: the scale is not one power of two" in other

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qap2fpga.estimate.features import HLS4ML, Hls4mlLayer, ebops, hls4ml, of_layer
-from qap2fpga.ir.network import DenseLayer, Ranges, Step
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.units import Ranges, Unit, dense
 
 
-def layer_of(weights: list[list[int]], input_range: tuple[int, int]) -> tuple[DenseLayer, Ranges]:
+def layer_of(weights: list[list[int]], input_range: tuple[int, int]) -> tuple[Unit, Ranges]:
     matrix = np.array(weights)
     step = Step(np.zeros((matrix.shape[1], 1), np.int64))
-    layer = DenseLayer("l", matrix, step, weight_bits=4, input_bits=3)
+    layer = dense("l", matrix, step, weight_bits=4, input_bits=3)
     inputs = tuple(np.full(len(matrix), end) for end in input_range)
     accumulators = layer.reach(*inputs)
     return layer, Ranges(inputs, accumulators, step.reach(*accumulators))

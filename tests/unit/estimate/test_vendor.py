@@ -25,7 +25,10 @@ from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.prepare import Source, prepare
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Stage
-from qap2fpga.ir.network import DenseLayer, InputQuantizer, IntegerNetwork, Step
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.units import dense
 from qap2fpga.report import estimates as table
 from qap2fpga.report import show
 from qap2fpga.system.errors import QapError
@@ -172,13 +175,13 @@ def test_one_layer_without_a_prediction_leaves_the_sum_without_one():
     assert found.total == {} and found.layers[0].calibrated
 
 
-def network(input_bits: int = 16, zeros: int = 0) -> IntegerNetwork:
+def network(input_bits: int = 16, zeros: int = 0) -> Graph:
     """One layer of 32 x 32 weights of 4 bits, `zeros` of them pruned."""
     weights = np.resize(np.array([-7, 7, 5, -3, 1]), (32, 32))
     weights.flat[:zeros] = 0
     step = Step(np.tile(np.array([-5, 5]), (32, 1)))
-    first = DenseLayer("fc1", weights, step, weight_bits=4, input_bits=input_bits)
-    return IntegerNetwork((first,), signed(input_bits), Fraction(1))
+    first = dense("fc1", weights, step, weight_bits=4, input_bits=input_bits)
+    return chain((first,), signed(input_bits), Fraction(1))
 
 
 def signed(bits: int) -> InputQuantizer:
@@ -189,9 +192,9 @@ def test_what_the_backend_expects_of_a_network():
     found = backend.expect(network(zeros=3), U250, Hls4mlOptions())
     assert (found.interval_cycles, found.latency_cycles, found.total) == (1, None, {})
     assert found.nodes == [{**NODE, "nonzeros": 1021, "op_type": "Dense", "estimate": {}}]
-    big = DenseLayer("big", np.ones((300, 100), np.int64), Step(np.zeros((100, 1), np.int64)), 2, 4)
+    big = dense("big", np.ones((300, 100), np.int64), Step(np.zeros((100, 1), np.int64)), 2, 4)
     with pytest.raises(QapError, match="too many to unroll"):
-        backend.expect(IntegerNetwork((big,), signed(4), Fraction(1)), U250, Hls4mlOptions())
+        backend.expect(chain((big,), signed(4), Fraction(1)), U250, Hls4mlOptions())
 
 
 def test_an_unpruned_layer_has_a_shipped_prediction_and_a_board_no_verdict():

@@ -18,9 +18,12 @@ from qap2fpga.backends.rtl.adders import Adder, AdderGraph, Output
 from qap2fpga.driver.constants import _end
 from qap2fpga.exact import integers as exact
 from qap2fpga.exact.thresholds import Affine, Levels, thresholds
-from qap2fpga.ir.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import random_vectors
-from qap2fpga.passes.compact import compact
+from qap2fpga.passes.compaction import compact
 from qap2fpga.requant.forms import Piecewise, Target, prove
 from qap2fpga.requant.requantize import cheapest
 from qap2fpga.requant.segments import constraints, fit, split
@@ -116,7 +119,7 @@ def test_width(low, high):
 )
 def test_products_at_the_borders(left, right, wanted):
     assert exact.matmul(np.array([left]), np.array(right)[:, None], "layer fc7").tolist() == [[wanted]]
-    layer = DenseLayer("fc7", np.array(right)[:, None], Step(np.zeros((1, 1), np.int64)), 8, 8)
+    layer = dense("fc7", np.array(right)[:, None], Step(np.zeros((1, 1), np.int64)), 8, 8)
     assert layer.accumulate(np.array([left])).tolist() == [[wanted]]
 
 
@@ -131,13 +134,13 @@ def test_nothing_is_an_array_too():
 
 
 def test_accumulators_that_are_too_wide_are_refused_by_name():
-    layer = DenseLayer("fc7", np.full((2, 1), 2**31), Step(np.zeros((1, 1), np.int64)), 32, 32)
+    layer = dense("fc7", np.full((2, 1), 2**31), Step(np.zeros((1, 1), np.int64)), 32, 32)
     with pytest.raises(QapError, match="the accumulators of layer fc7"):
         layer.accumulate(np.full((1, 2), 2**31))
     ends = np.full(2, -(2**31)), np.full(2, 2**31)
     with pytest.raises(QapError, match="the accumulators of layer fc7"):
         layer.reach(*ends)
-    assert replace(layer, weights=np.array([[2**31], [-(2**31) + 1]])).reach(*(end // 2 for end in ends)) == (
+    assert layer.changed(weights=np.array([[2**31], [-(2**31) + 1]])).reach(*(end // 2 for end in ends)) == (
         [-(2**62) + 2**30],
         [2**62 - 2**30],
     )
@@ -167,16 +170,17 @@ def test_logits_do_not_wrap():
 
 def test_levels_of_a_step():
     step = Step(np.array([[0, 5], [9, 10]]), -3, 2)
+    assert (step.low, step.high) == (-3, 1)
     assert [ends.tolist() for ends in step.reach(np.array([-1, 9]), np.array([4, 20]))] == [[-3, -1], [-1, 1]]
     with pytest.raises(QapError, match="the levels of an activation"):
         replace(step, base=0, step=2**62).apply(np.array([[7, 12]]))
 
 
 def test_the_software_behind_bare_accumulators_may_not_wrap():
-    def network(multiplier: int) -> IntegerNetwork:
+    def network(multiplier: int) -> Graph:
         end = Logits(np.array([multiplier, 1]), np.zeros(2, np.int64), 4, 0)
-        layer = DenseLayer("fc1", np.ones((1, 2), np.int64), end, 8, 8)
-        return IntegerNetwork((layer,), InputQuantizer(-(2**7), 2**7 - 1, (1.0,)), Fraction(1))
+        layer = dense("fc1", np.ones((1, 2), np.int64), end, 8, 8)
+        return chain((layer,), InputQuantizer(-(2**7), 2**7 - 1, (1.0,)), Fraction(1))
 
     assert _end(network(2**55))["multiplier"] == [2**55, 1]
     with pytest.raises(QapError, match="would not fit 64 bits"):
@@ -315,9 +319,9 @@ def test_integers_are_multiplied_in_one_module():
         return random.integers(-reach, reach, shape).view(Watched)
 
     hidden = Step(np.sort(watched(3, 3, reach=60), axis=1), -7, 1)
-    first = DenseLayer("fc1", watched(4, 3), hidden, 4, 4)
-    last = DenseLayer("fc2", watched(3, 3), Logits(watched(3, reach=900), watched(3, reach=99), 3, 3), 4, 4)
-    network = IntegerNetwork((first, last), InputQuantizer(-8, 7, (1.0,)), Fraction(1))
+    first = dense("fc1", watched(4, 3), hidden, 4, 4)
+    last = dense("fc2", watched(3, 3), Logits(watched(3, reach=900), watched(3, reach=99), 3, 3), 4, 4)
+    network = chain((first, last), InputQuantizer(-8, 7, (1.0,)), Fraction(1))
     Watched.seen.clear()
     vectors = random_vectors(network, 50, 0).view(Watched)
     wanted = network.run(vectors)

@@ -33,7 +33,8 @@ from qap2fpga.frontend.checkpoint import model_file as file
 from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import lower
 from qap2fpga.hw import boards
-from qap2fpga.passes.compact import compact
+from qap2fpga.ir import storage
+from qap2fpga.passes.compaction import compact
 from qap2fpga.report import content
 from qap2fpga.report.summary import CHECKPOINT, Summary
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -226,7 +227,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
         if path.stem == "constant":
             return {"refused": "nothing is left"}
         network = compact(lower(read(qonnx_graph(random_model(3, (4, 5, 3), rows=8)))))
-        network.save(place)
+        storage.save(network, place)
         return {"model": {"bops_paper": 7.0}}
 
     def estimate(job: tuple[candidates.Candidate, Path]) -> dict[str, Any]:

@@ -21,9 +21,12 @@ from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import fit_logits, lower, meanings
 from qap2fpga.frontend.prepare import Source, prepare
 from qap2fpga.frontend.trial import Trial, real_inputs, trial
-from qap2fpga.frontend.values import Graph, RawLayer
+from qap2fpga.frontend.values import RawGraph, RawLayer
 from qap2fpga.ir.comparison import Simulation
-from qap2fpga.ir.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits, Step
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.system.errors import CheckFailed, QapError
 from tests.support.networks import qonnx_graph, random_model
@@ -34,8 +37,8 @@ class Subject:
     """A graph, the integer network that it is, and what both are tried on."""
 
     qonnx: Any
-    graph: Graph
-    network: IntegerNetwork
+    graph: RawGraph
+    network: Graph
     trial: Trial
 
     def compared(self, change: Callable[[Any], None] = lambda model: None, **options: Any) -> Simulation:
@@ -230,7 +233,7 @@ def test_outputs_of_the_network_from_end_to_end() -> None:
     last = CHAIN.network.layers[-1]
     assert isinstance(last.activation, Logits)
     turned = replace(last.activation, offset=last.activation.offset[[1, 0, 2, 3]])
-    wrong = replace(CHAIN.network, layers=(*CHAIN.network.layers[:-1], replace(last, activation=turned)))
+    wrong = CHAIN.network.with_layers((*CHAIN.network.layers[:-1], last.changed(activation=turned)))
     with pytest.raises(CheckFailed, match=r"from end to end layer fc3, channel [01], recorded vector 0: "):
         replace(CHAIN, network=wrong).compared()
 
@@ -242,8 +245,7 @@ def test_the_class_where_it_is_no_tie() -> None:
     logits = last.activation
     coarse = replace(logits, shift=logits.shift + 8, fraction=logits.fraction - 8)
     network = replace(
-        CHAIN.network,
-        layers=(*CHAIN.network.layers[:-1], replace(last, activation=coarse)),
+        CHAIN.network.with_layers((*CHAIN.network.layers[:-1], last.changed(activation=coarse))),
         output_scale=CHAIN.network.output_scale * 256,
     )
     one = replace(CHAIN, network=network)
@@ -276,14 +278,14 @@ def test_scales_that_no_float_holds() -> None:
 ONE = Affine.scaled([Fraction(1)])
 
 
-def neuron(intercept: Fraction, *, quantized: bool = True) -> tuple[IntegerNetwork, RawLayer]:
+def neuron(intercept: Fraction, *, quantized: bool = True) -> tuple[Graph, RawLayer]:
     """One input of scale 1, one weight of 1, then `intercept`; its levels 0 to 7 are the rounded sum."""
     levels, weights = Levels(0, 7, (Fraction(1),)), np.ones((1, 1), np.int64)
     affine = Affine.scaled([Fraction(1)], [intercept])
     raw = RawLayer("fc", weights, 2, 4, affine, levels if quantized else None, entering=ONE)
     logits = Logits(np.array([1 << 20]), np.array([int(intercept * 2**20)]), 20, 0)
-    layer = DenseLayer("fc", weights, Step(np.array([steps(intercept)])) if quantized else logits, 2, 4)
-    return IntegerNetwork((layer,), InputQuantizer(-8, 7, (1.0,)), Fraction(1)), raw
+    layer = dense("fc", weights, Step(np.array([steps(intercept)])) if quantized else logits, 2, 4)
+    return chain((layer,), InputQuantizer(-8, 7, (1.0,)), Fraction(1)), raw
 
 
 def steps(intercept: Fraction) -> list[int]:
@@ -337,12 +339,12 @@ def test_an_output_is_within_the_bound_and_not_beyond(times: float, *, right: bo
 @pytest.mark.parametrize("side", [-1, 1])
 def test_a_tie_of_the_input_is_within_eight_roundings_and_not_beyond(times: float, side: int, *, tie: bool) -> None:
     network, raw = neuron(Fraction(1, 4), quantized=False)
-    network = replace(network, input=InputQuantizer(-8, 7, (2.0**20,)))
+    (layer,) = network.layers
     raw = replace(
         raw, entering=Affine.scaled([Fraction(2**20)]), affine=Affine.scaled([Fraction(2**20)], [Fraction(0)])
     )
     logits = Logits(np.array([1]), np.array([0]), 0, -20)
-    network = replace(network, layers=(replace(network.layers[0], activation=logits),), output_scale=Fraction(2**20))
+    network = chain((layer.changed(activation=logits),), InputQuantizer(-8, 7, (2.0**20,)), Fraction(2**20))
     row = 2.0**20 * (4.5 + side * times * 8 * 2.0**-24 * 4.5)
     wrong = 2.0**20 * (4 if side > 0 else 5)
     assert network.input.quantize(np.array([[row]]))[0, 0] == (5 if side > 0 else 4)

@@ -16,27 +16,32 @@ from qap2fpga.exact.thresholds import Affine, Levels, inverse_sqrt, thresholds
 from qap2fpga.frontend.checkpoint.spec import Model
 from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import fit_logits, lower
-from qap2fpga.ir.network import IntegerNetwork, Logits, Step
+from qap2fpga.ir import storage
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import extremes, random_vectors
-from qap2fpga.passes.compact import compact
+from qap2fpga.passes.compaction import compact
 from qap2fpga.passes.logits import exact_argmax
 from qap2fpga.system.errors import ConstantNetwork, QapError
+from tests.support.graphs import layer_results
 from tests.support.networks import exact_outputs, qonnx_graph, random_model
 
 
-def lowered(model: Model) -> IntegerNetwork:
+def lowered(model: Model) -> Graph:
     graph = read(qonnx_graph(model))
     network = lower(graph)
     assert model.example is not None
     return fit_logits(network, graph, network.input.quantize(model.example))
 
 
-def assert_exact(model: Model, rows: int = 12) -> IntegerNetwork:
+def assert_exact(model: Model, rows: int = 12) -> Graph:
     """Every activation and the order of the outputs equal those of plain rational arithmetic."""
     network = lowered(model)
     assert model.example is not None
     integers = network.input.quantize(model.example[:rows])
-    trace = network.trace(integers)
+    trace = layer_results(network, integers)
     quantizers = [op.quantizer for op in model.ops if op.quantizer is not None and op.kind != "dense"]
     last = network.layers[-1].activation
     for index, row in enumerate(model.example[:rows]):
@@ -114,7 +119,8 @@ def test_thresholds_equal_bisection_on_a_wide_range():
 
 
 def test_inverse_sqrt_is_exact_for_squares_and_close_otherwise():
-    assert inverse_sqrt(Fraction(9, 4)) == Fraction(2, 3)
+    for square, wanted in ((Fraction(9, 4), Fraction(2, 3)), (Fraction(4, 9), Fraction(3, 2))):
+        assert inverse_sqrt(square) == wanted
     found = inverse_sqrt(Fraction(2))
     assert abs(found * found * 2 - 1) < Fraction(1, 2**1000)
 
@@ -155,23 +161,23 @@ def test_a_planted_fault_changes_the_output(what):
         weights[row, column] ^= 1
     else:
         rows[column] += 3
-    mutated = replace(layer, weights=weights, activation=replace(activation, thresholds=rows))
-    broken = replace(network, layers=(mutated, *network.layers[1:]))
+    mutated = layer.changed(weights=weights, activation=replace(activation, thresholds=rows))
+    broken = network.with_layers((mutated, *network.layers[1:]))
     assert (broken.run(vectors) != network.run(vectors)).any()
 
 
 def test_a_network_is_saved_and_loaded_whole(tmp_path: Path):
     network = compact(lowered(random_model(5)))
-    network.save(tmp_path / "a.npz")
-    network.save(tmp_path / "b.npz")
+    storage.save(network, tmp_path / "a.npz")
+    storage.save(network, tmp_path / "b.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    again = IntegerNetwork.load(tmp_path / "a.npz")
+    again = storage.load(tmp_path / "a.npz")
     vectors = random_vectors(network, 100, 0)
     assert (again.run(vectors) == network.run(vectors)).all()
     assert (again.input, again.output_scale, again.notes) == (network.input, network.output_scale, network.notes)
     (tmp_path / "a.npz").write_bytes(b"not a network")
     with pytest.raises(QapError, match="cannot be read"):
-        IntegerNetwork.load(tmp_path / "a.npz")
+        storage.load(tmp_path / "a.npz")
 
 
 def test_logits_have_the_exact_argmax_where_accumulators_have_not():
@@ -181,7 +187,7 @@ def test_logits_have_the_exact_argmax_where_accumulators_have_not():
     assert model.example is not None
     integers = network.input.quantize(model.example)
     last = network.layers[-1]
-    accumulators = last.accumulate(network.trace(integers)[-2])
+    accumulators = network.trace(integers)[last.name]
     exact = exact_argmax(graph.layers[-1].affine, accumulators)
     assert (network.run(integers).argmax(axis=1) == exact).all()
     assert (accumulators.argmax(axis=1) != exact).any()
@@ -195,6 +201,45 @@ def test_a_layer_that_is_pruned_away_is_named():
     ]
     with pytest.raises(QapError, match="layer fc2 is pruned away"):
         lowered(replace(model, ops=tuple(ops)))
+
+
+@pytest.mark.parametrize(
+    ("dead", "threshold", "read", "message"),
+    [
+        ((0, 0), 1, (1, 1), "layer fc1 is pruned away: every weight"),
+        ((1, 1), 999, (1, 1), "layer fc1 is a constant: none of its neurons reaches a second level"),
+        ((0, 1), 1, (1, 0), "layer fc2 reads nothing of layer fc1: every weight"),
+    ],
+)
+def test_a_network_that_is_a_constant_says_why(dead, threshold, read, message):
+    """Weights of 0, values that reach no second level, or a neuron of 0 that alone is read."""
+    first = dense("fc1", np.array([dead]), Step(np.full((2, 1), threshold)), 4, 4)
+    last = dense("fc2", np.array([read]).T, Logits(np.array([1]), np.array([0]), 0, 0), 4, 4)
+    with pytest.raises(ConstantNetwork, match=message):
+        compact(chain((first, last), InputQuantizer(-8, 7, (1.0,)), Fraction(1)))
+
+
+def test_a_graph_without_an_input_quantizer_is_refused():
+    graph = read(qonnx_graph(random_model(1)))
+    graph.input = None
+    with pytest.raises(QapError, match="the network has no input quantizer") as caught:
+        lower(graph)
+    assert "--input-range" in caught.value.cure
+
+
+def test_weights_that_are_zero_by_their_quantizer_alone_are_not_said_to_be_pruned():
+    graph = read(qonnx_graph(random_model(1)))
+    graph.layers[1] = replace(graph.layers[1], weights=graph.layers[1].weights * 0, nonzero_floats=7)
+    with pytest.raises(ConstantNetwork, match="layer fc2: its quantizer makes 0 of each of the 7 weights"):
+        lower(graph)
+
+
+def test_a_clip_behind_the_last_layer_is_refused():
+    graph = read(qonnx_graph(random_model(1)))
+    last = graph.layers[-1]
+    graph.layers[-1] = replace(last, affine=last.affine.clip(Fraction(0), None))
+    with pytest.raises(QapError, match="layer fc3: a Relu or Clip ends the network"):
+        lower(graph)
 
 
 def test_range_of_240000_rows():

@@ -102,6 +102,20 @@ def test_float64_weights_are_divided_in_float64(tmp_path: Path) -> None:
     assert layer.weights[0, 0] == 3
 
 
+@pytest.mark.parametrize("operator", ["Quant", "BipolarQuant"])
+@pytest.mark.parametrize("stored", ["weights", "scale"])
+def test_signs_of_float64_are_executed(operator: str, stored: str, tmp_path: Path) -> None:
+    """qonnx gives what it was given, and onnxruntime multiplies no float32 by a float64."""
+    model = network(node("Identity"), bits=np.float32(1))
+    tensor = next(one for one in model.graph.initializer if one.name == stored)
+    tensor.CopyFrom(numpy_helper.from_array(np.asarray(numpy_helper.to_array(tensor), np.float64), stored))
+    for quantizer in model.graph.node[:2] if operator == "BipolarQuant" else ():
+        del quantizer.input[2:], quantizer.attribute[:]
+        quantizer.op_type = operator
+    result = prepared(model, tmp_path)
+    assert set(result.lowered.layers[0].weights.reshape(-1).tolist()) == {-1, 1}
+
+
 def _loaded(model: Any, folder: Path) -> Any:
     (folder / "net.onnx").write_bytes(model.SerializeToString())
     return onnxfile.load(folder / "net.onnx")
@@ -122,7 +136,8 @@ def test_a_signed_quantizer_of_one_bit_is_a_sign(tmp_path: Path) -> None:
     """As qonnx executes it; two levels at 0 and -1 are what its bounds would say."""
     model = network(node("Identity"), bits=np.float32(1))
     result = prepared(model, tmp_path)
-    assert result.network.input.rounding == "SIGN"
+    assert (result.network.input.rounding, result.network.input.low, result.network.input.high) == ("SIGN", -1, 1)
+    assert (result.lowered.layers[0].input_bits, result.lowered.layers[0].weight_bits) == (1, 1)
     assert set(result.lowered.layers[0].weights.reshape(-1).tolist()) == {-1, 1}
 
 
@@ -339,6 +354,25 @@ def test_an_unknown_declared_type_of_the_input(tmp_path: Path) -> None:
     model.graph.quantization_annotation.append(note)
     with pytest.raises(QapError, match=r"qonnx does not know|cannot execute|does not fit"):
         prepared(model, tmp_path)
+
+
+@pytest.mark.parametrize("place", ["domain", "tensor", "file"])
+def test_a_name_that_is_no_text(place: str, tmp_path: Path) -> None:
+    """protobuf hands over such names as bytes, which no later step would expect."""
+    model = network(node("Relu"))
+    if place == "domain":
+        model.graph.node[0].domain = "NAME"
+    if place == "tensor":
+        model.graph.initializer[0].name = "NAME"
+    if place == "file":
+        tensor = model.graph.initializer[0]
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="NAME")
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model.SerializeToString().replace(b"NAME", b"N\xff\xfeE"))
+    assert model_digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(QapError, match="no UTF-8"):
+        onnxfile.load(path)
 
 
 def test_a_tensor_of_an_unknown_type(tmp_path: Path) -> None:

@@ -256,6 +256,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         network(node("Clip", "low", "high"), low=np.float32(1), high=np.float32(-1)), "lower bound is above",
     ),
     "rows flattened away": (network(node("Flatten", axis=0)), "does not keep the first dimension"),
+    "a shape that is one float": (
+        network(node("Reshape", "shape"), shape=np.float32(3)),
+        r"its input 1 has shape \[\] of float32; it must be a list of int64",
+    ),
     "rows squeezed away": (network(node("Squeeze")), "does not keep the first dimension"),
     "a dimension before the rows": (network(node("Unsqueeze", "axes"), axes=np.array([0], INT)), "first dimension"),
     "rows reshaped away": (network(node("Reshape", "shape"), shape=np.array([3, 1], INT)), "not one row of 3 values"),

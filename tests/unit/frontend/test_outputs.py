@@ -22,10 +22,11 @@ from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import fit_logits, lower
 from qap2fpga.frontend.prepare import Source, prepare
+from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import check_output_kind, require_classes
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.passes import logits
-from qap2fpga.passes.compact import compact
+from qap2fpga.passes.compaction import compact
 from qap2fpga.passes.logits import Reach, choose, error, exact_argmax, is_largest
 from qap2fpga.report import show
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -223,7 +224,7 @@ def test_a_network_of_values_is_as_fine_as_its_accumulators(outputs, last_batch_
     )
     fine = fit_logits(network, graph, vectors, values=True)
     affine, last = graph.layers[-1].affine, fine.layers[-1]
-    accumulators = last.accumulate(fine.trace(vectors)[-2])
+    accumulators = fine.trace(vectors)[last.name]
     found = compact(fine).run(vectors)
     told = facts.describe(graph, fine, compact(fine))["output"]
     assert told["scale"] == str(fine.output_scale) and 0 < told["error"] < 1
@@ -293,3 +294,20 @@ def test_a_classifier_is_as_coarse_as_its_classes_allow():
     coarser = logits._of_fraction(affine, end.logits.fraction - logits.GUARD_BITS - 1, reach, together=False)
     assert coarser is not None and (coarser.apply(accumulators).argmax(axis=1) != exact).any()
     assert math.isclose(float(error(affine, end, reach)), float(end.scale), rel_tol=0.6)
+
+
+def test_a_compacted_network_that_computes_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(qonnx_graph(random_model(3)).model.SerializeToString())
+
+    def wrong(network: Graph) -> Graph:
+        small = compact(network)
+        first = small.layers[0]
+        turned = replace(first, weights=first.weights[:, ::-1])
+        return replace(small, layers=(turned, *small.layers[1:]))
+
+    monkeypatch.setattr("qap2fpga.frontend.prepare.compact", wrong)
+    with pytest.raises(
+        CheckFailed, match=r"compacted network \(numpy\) differs from the lowered network on vector \d+"
+    ):
+        prepare(Source(path, Widths(), compare=False), lambda _: None)

@@ -231,6 +231,16 @@ def test_scales_of_todays_brevitas_are_refused(tmp_path: Path, quant: Any) -> No
         file.read(tmp_path / "model.pth", Widths((4,), (4,)))
 
 
+def test_a_convolution_is_named_before_a_scale(tmp_path: Path) -> None:
+    """Saving the module would not help its user."""
+    module = trained(nn.Sequential(OrderedDict(fc1=dense(5, 7), act1=relu(quant=Uint8ActPerTensorFloat))))
+    state = module.state_dict()
+    state["conv.weight"] = ONES(4, 1, 3, 3)
+    torch.save(state, tmp_path / "model.pth")
+    with pytest.raises(QapError, match=r"layer conv has a weight of shape .*, as a convolution has"):
+        file.read(tmp_path / "model.pth", Widths((4,), (4,)))
+
+
 def changed(**changes: Tensor | None) -> OrderedDict[str, Tensor]:
     """A state dict with entries replaced, or removed where None; `__` stands for a dot."""
     state = state_dict()

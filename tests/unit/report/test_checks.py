@@ -123,6 +123,7 @@ def outcome(name: str, *changes: Change) -> tuple[str, Report]:
 def test_a_check_passes_and_fails(name: str, good: Change, bad: Change) -> None:
     found, report = outcome(name, good)
     assert found == Outcome.PASSED
+    assert [one["why"] for one in report["checks"] if one["name"] == name] == [""]
     fail([report])
     found, report = outcome(name, good, bad)
     assert found == Outcome.FAILED

@@ -22,7 +22,7 @@ from qap2fpga.hw.beats import unpack
 from qap2fpga.hw.design import Check, Design, Measurement, Resources, Stage, Stream
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.vectors import extremes
-from qap2fpga.passes.compact import compact
+from qap2fpga.passes.compaction import compact
 from qap2fpga.report import check, content, interface, table
 from qap2fpga.system.errors import QapError
 from tests.support.networks import qonnx_graph, random_model

@@ -68,6 +68,27 @@ def test_a_layer_synthesised_dense_is_named():
     assert "u_layer0_fc1" not in first.why and "one layer was synthesised dense" in first.why
 
 
+@pytest.mark.parametrize("lut, dense", [(990, False), (1500, True)])
+def test_a_layer_of_more_than_twice_its_size_is_dense(lut, dense):
+    first = resources.checks(PREDICTED, found({"u_layer1_fc2": {"lut": lut}}))[0]
+    assert ("one layer was synthesised dense" in first.why) is dense
+
+
+def test_the_part_that_is_off_most_is_named_first():
+    grown = {"u_layer0_fc1": {"lut": 1900}, "u_layer1_fc2": {"lut": 2500}}
+    why = resources.checks(PREDICTED, found(grown))[0].why
+    assert why.index("u_layer1_fc2") < why.index("u_layer0_fc1")
+
+
+def test_what_a_prediction_rests_on():
+    assert resources.basis({"tool": "hls4ml"}, None) == "estimated by hls4ml, so LUTs and FFs are not checked"
+    assert "no measured designs of this generator" in resources.basis({"calibrated": False}, "xc7")
+    assert "no measured designs for ecp5" in resources.basis({"calibrated": False}, "ecp5")
+    ends = {"lut": {"outside": ["784 inputs"]}, "ff": {"outside": []}}
+    said = resources.basis({"calibrated": True, "intervals": ends, "lut_per_bop": {"low": 0.1, "high": 0.25}}, "xc7")
+    assert "LUT per BOP was 0.100 to 0.250" in said and said.endswith("outside of what was measured: 784 inputs")
+
+
 def test_a_mask_that_was_ignored_is_off_everywhere():
     everywhere = {"u_layer0_fc1": {"lut": 1900}, "u_layer1_fc2": {"lut": 2100}}
     first = resources.checks(PREDICTED, found(everywhere))[0]

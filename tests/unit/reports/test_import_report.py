@@ -18,6 +18,7 @@ from qap2fpga.report.imported.run import ImportRequest, import_reports
 from qap2fpga.system.errors import QapError
 from tests.support import result_folders as make
 from tests.support.command import build, run, save
+from tests.unit.reports.test_readers import GOLDEN
 
 
 def grouped(folder: Path) -> dict[str, ImportedDesign]:
@@ -201,6 +202,18 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(path.name for path in (tmp_path / "several").iterdir()) == ["one", "two"]
     assert run("import-report", "prj", "--check", "warn", "--quiet").code == 0
     assert run("report", "several/one", "several/two").code == 0
+
+
+def test_an_estimate_of_finn_alone_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a prediction without intervals, and without a board: neither has something to check."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "finn").mkdir()
+    shutil.copy(GOLDEN / "estimate_layer_resources.json", tmp_path / "finn")
+    done = run("import-report", "finn")
+    assert (done.code, done.err) == (0, "")
+    assert "395" in done.out and "none was run, 4 not run" in done.out
+    assert run("report", "builds/finn-imported", "--html", "page.html").code == 0
+    assert "395" in (tmp_path / "page.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from qap2fpga.backends.rtl.reading import readings
 from qap2fpga.ir import outputs as reference
-from qap2fpga.ir.network import IntegerNetwork, Step
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.requant import formcost, requantize
 from qap2fpga.requant import relax as module
-from qap2fpga.requant.forms import Table, Target
+from qap2fpga.requant.forms import Search, Table, Target
 from qap2fpga.requant.relax import Reading, accumulators, difference, relax, thresholds_of
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.verify import rtl
@@ -26,7 +27,7 @@ COST = formcost.load().luts
 BACKENDS = [pytest.param(COST, readings, id="rtl"), pytest.param(COST, accumulators, id="hls4ml")]
 
 
-def differences(exact: IntegerNetwork, other: IntegerNetwork) -> list[list[np.ndarray]]:
+def differences(exact: Graph, other: Graph) -> list[list[np.ndarray]]:
     """Steps between the two in every channel of every hidden layer, for every accumulator that can occur there."""
     found = []
     for layer, changed, reach in zip(exact.layers, other.layers, exact.ranges, strict=True):
@@ -60,7 +61,7 @@ def test_what_is_said_of_a_relaxed_network_is_true_of_every_accumulator(price, r
         assert np.array_equal(before.outputs, after.outputs) and np.array_equal(before.accumulators, after.accumulators)
         if isinstance(layer.activation, Step):
             assert (np.diff(layer.activation.thresholds, axis=1) >= 0).all()
-    assert relaxed.network.layers[-1] is exact.layers[-1]
+    assert relaxed.network.layers[-1].activation is exact.layers[-1].activation
     assert f"may differ by {tolerance} output steps" in relaxed.network.notes[-1]
 
 
@@ -70,9 +71,11 @@ def test_without_tolerance_it_is_the_same_network():
     assert relaxed.network is exact and relaxed.layers == ()
 
 
-def test_where_nothing_is_cheaper_it_is_the_same_network():
-    exact = network(7, bits=6)
-    relaxed = relax(exact, 1, lambda form, target: 1.0)
+@pytest.mark.parametrize("dear", [(), (Table, Search)])
+def test_where_nothing_is_cheaper_it_is_the_same_network(dear):
+    """The forms within the tolerance are others, but cost the same."""
+    exact = network(7, (5, 6, 4), bits=6)
+    relaxed = relax(exact, 1, lambda form, target: 2.0 if isinstance(form, dear) else 1.0)
     assert relaxed.network is exact and not any(change.changed for change in relaxed.layers)
 
 
@@ -110,6 +113,7 @@ def test_a_reading_is_the_same_function(wanted, unit, offset):
     row = np.concatenate([np.full(wanted.base, wanted.low), wanted.thresholds]) * unit - np.arange(unit)[-1]
     low, high = wanted.low * unit, wanted.high * unit
     read = Reading(unit, offset).target(row, low, high)
+    assert (read.low, read.high) == (wanted.low + offset, wanted.high + offset)
     values = np.arange(wanted.low, wanted.high + 1)
     assert (read.apply(values + offset) == (values[:, None] * unit >= row[None, :]).sum(axis=1)).all()
 
@@ -158,3 +162,16 @@ def test_levels_of_an_output_are_relaxed_in_steps():
     assert found.layers[-1].largest <= 1 and found.layers[-1].layer == one.layers[-1].name
     last = found.network.layers[-1].activation
     assert isinstance(last, Step) and (last.base, last.step) == (-4, 3)
+
+
+def test_a_form_that_reaches_other_outputs_is_found(monkeypatch):
+    """Within the tolerance, but the highest level is not reached any more: the layer behind would see another range."""
+
+    def lower(row, low, high, *others):
+        found = row.copy()
+        found[np.searchsorted(row, high, side="right") - 1] = high + 1
+        return found, 2.0, 1.0
+
+    monkeypatch.setattr(module, "_cheaper", lower)
+    with pytest.raises(CheckFailed, match="layer fc1: relaxed requantizers reach other outputs"):
+        relax(network(7, (5, 6, 4), bits=3), 1, COST)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from qap2fpga.requant import formcost, requantize
 from qap2fpga.requant.forms import Constant, Piecewise, Search, Table, Target, prove
+from qap2fpga.requant.segments import roundest
 from qap2fpga.system.errors import CheckFailed
 
 COST = formcost.load().luts
@@ -77,6 +78,15 @@ def test_a_tolerance_is_kept_everywhere(wanted, tolerance):
     assert np.abs(form.apply(values) - brute(wanted, values)).max() <= tolerance
 
 
+def test_the_roundest_integer_of_a_range():
+    for low in range(-40, 41):
+        for high in range(low, 41):
+            zeros = {n: (n & -n).bit_length() if n else 99 for n in range(low, high + 1)}
+            found = roundest(low, high)
+            assert low <= found <= high
+            assert zeros[found] == max(zeros.values())
+
+
 def test_a_power_of_two_is_a_plain_shift():
     form = requantize.cheapest(target(-4000, 4000, 1 / 16, 0.0, 63), COST, "channel 0")
     assert isinstance(form, Piecewise) and form.terms == ((1, 0),) and not any(form.offsets)
@@ -126,6 +136,15 @@ def planted() -> list:
 def test_prove_names_channel_and_value(form, wanted):
     with pytest.raises(CheckFailed, match=r"layer fc1, channel 7: .*accumulator -?\d+"):
         prove(form, wanted, "layer fc1, channel 7")
+
+
+def test_a_segment_that_is_wrong_far_from_any_threshold():
+    """Its sum reaches the right result before it ends, so only its first x tells."""
+    wanted = Target(np.array([4]), 0, 15)
+    form = Piecewise(((1, 0),), 3, 3, 1, (4, 0), None, None, 0, 1)
+    prove(form, wanted, "c")
+    with pytest.raises(CheckFailed, match="gives 0 for accumulator 8, must be 1"):
+        prove(replace(form, offsets=(4, -4)), wanted, "c")
 
 
 def test_a_threshold_off_by_one_is_found_at_any_place():

@@ -17,7 +17,7 @@ from qap2fpga.hw.design import Stage
 from qap2fpga.reports import Cells, Refused
 from qap2fpga.synth import amd as vendor
 from qap2fpga.synth.amd.outcome import judge
-from qap2fpga.synth.amd.result import same_part
+from qap2fpga.synth.amd.result import read, same_part
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.programs import Ended
 from tests.support.vendor import FAKES, TOOLS, VIVADO, hls_project, needs_tclsh, rtl_design, write
@@ -446,3 +446,13 @@ def test_the_testbench_in_the_hls_flow_compares_every_output(tmp_path: Path, mon
             vendor.run(plan)
         assert caught.value.what.endswith(said)
         assert isinstance(caught.value, CheckFailed) == ("expected" in said)
+
+
+def test_a_report_without_resources_is_a_failed_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(path: Path):
+        found = read(path)
+        return replace(found, resources=None) if path.name == "synth_utilization.rpt" else found
+
+    monkeypatch.setattr("qap2fpga.synth.amd.result.read", without)
+    with pytest.raises(CheckFailed, match=r"synth_utilization\.rpt states no resources"):
+        vendor.run(design_plan(tmp_path))

@@ -31,7 +31,7 @@ from qap2fpga.frontend.integer import lower
 from qap2fpga.frontend.prepare import Source, prepare
 from qap2fpga.hw import boards
 from qap2fpga.ir.vectors import random_vectors
-from qap2fpga.passes.compact import compact
+from qap2fpga.passes.compaction import compact
 from qap2fpga.system import names
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.terminal import Terminal

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from qap2fpga.system import files
+from qap2fpga.system.errors import QapError
 from tests.unit.report.test_report import content, finished
 
 ROOT = Path(__file__).parents[3]
@@ -62,6 +64,47 @@ def test_a_closed_pipe_is_no_error(build: Path) -> None:
         said = process.stderr.read()
         assert (process.wait(60), said) == (0, b"")
         process.stderr.close()
+
+
+def test_output_that_the_caller_closed(build: Path) -> None:
+    """Nothing is printed, and no file takes the number of standard output, into which a tool would print."""
+    report = f"{sys.executable} -m qap2fpga report {build}"
+    script = f"{report} && {report} --html {build}/page"
+    for closed in (">&-", "<&- >&- 2>&-"):
+        done = subprocess.run(
+            ["bash", "-c", f"({script}) {closed}"], env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert (build / "page").read_text().endswith("</html>")
+        (build / "page").unlink()
+
+
+def test_reports_go_into_pipes_and_through_links_and_never_over_them(build: Path) -> None:
+    """A user may name standard output; whoever is root would lose the device."""
+    kept = build / "kept.csv"
+    assert command("report", build, "--csv", kept).returncode == 0
+    output = build / "output"
+    output.symlink_to("/dev/stdout")
+    assert command("report", build, "--csv", output).stdout == kept.read_bytes()
+    link = build / "link.csv"
+    link.symlink_to("target.csv")
+    assert command("report", build, "--csv", link).returncode == 0
+    assert link.is_symlink()
+    assert link.read_bytes() == kept.read_bytes()
+    pipe = build / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    done = command("report", build, "--html", pipe)
+    assert done.returncode == 0 and os.read(reader, 15) == b"<!doctype html>"
+    os.close(reader)
+    assert pipe.is_fifo()
+    with pytest.raises(QapError, match="is a device or a pipe"):
+        files.write_atomically(pipe, "content")
+    full = build / "full"
+    full.symlink_to("/dev/full")
+    done = command("report", build, "--csv", full)
+    assert done.returncode == 2 and b"No space left" in done.stderr
 
 
 @pytest.mark.slow

@@ -179,6 +179,11 @@ def test_ranges_of_numbers_and_choices() -> None:
         ("experiments/0/vary/model.bits", 6, "model.bits = 6\n  give a list of values: model.bits: \\[...\\]"),
         ("experiments/0/vary/model.wights", [6], "experiment 'bits': there is no setting 'model.wights'"),
         ("experiments/0/vary/model.bits", [1], "experiment 'bits': model.weight_bits = 1 is out of range"),
+        (
+            "experiments/0/vary/seed",
+            list(range(10_000)),
+            r"'bits' has [1-9]\d,000 runs\n  vary less: 10,000 runs at most",
+        ),
         ("experiments/1/name", "bits", "'bits' and 'bits' have one name"),
         ("experiments/0/predict_luts", 1, "experiment 'bits': predict_luts = 1"),
         ("experiments/1/name", "bi/ts", None),

@@ -13,12 +13,13 @@ import pytest
 from qap2fpga.hw.beats import pack
 from qap2fpga.hw.design import Design, Probe
 from qap2fpga.ir import outputs as reference
-from qap2fpga.ir.network import IntegerNetwork
+from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.synth import yosys
 from qap2fpga.verify import layers, netlist, rtl
 from qap2fpga.verify.compare import Mismatch
 from qap2fpga.verify.verilator import Run
+from tests.support.graphs import layer_results
 from tests.unit.backends import test_finn
 from tests.unit.backends.test_rtl import BOARD, generated, network
 
@@ -27,9 +28,11 @@ NAMED = re.compile(
 )
 
 
-def first_difference(exact: IntegerNetwork, wrong: IntegerNetwork, vectors: np.ndarray) -> tuple[str, ...]:
+def first_difference(exact: Graph, wrong: Graph, vectors: np.ndarray) -> tuple[str, ...]:
     """What must be named, when hardware computes `wrong`: the same six facts, from the two networks."""
-    for layer, one, other in zip(exact.layers, exact.trace(vectors), wrong.trace(vectors), strict=True):
+    for layer, one, other in zip(
+        exact.layers, layer_results(exact, vectors), layer_results(wrong, vectors), strict=True
+    ):
         if (one != other).any():
             vector, channel = np.argwhere(one != other)[0]
             numbers = (vector, channel, other[vector, channel], one[vector, channel])
@@ -37,19 +40,19 @@ def first_difference(exact: IntegerNetwork, wrong: IntegerNetwork, vectors: np.n
     raise AssertionError("the fault does not show")
 
 
-def with_flipped_weight(one: IntegerNetwork, index: int) -> IntegerNetwork:
+def with_flipped_weight(one: Graph, index: int) -> Graph:
     weights = one.layers[index].weights.copy()
     weights[tuple(np.argwhere(weights)[0])] *= -1
     changed = list(one.layers)
-    changed[index] = replace(one.layers[index], weights=weights)
-    return replace(one, layers=tuple(changed))
+    changed[index] = one.layers[index].changed(weights=weights)
+    return one.with_layers(tuple(changed))
 
 
-def stimuli(one: IntegerNetwork) -> np.ndarray:
+def stimuli(one: Graph) -> np.ndarray:
     return np.concatenate([random_vectors(one, 300, 5), extremes(one)])
 
 
-def traced(design: Design, one: IntegerNetwork, folder: Path, kind: str = "logits") -> str:
+def traced(design: Design, one: Graph, folder: Path, kind: str = "logits") -> str:
     """What the simulation says of a design with a fault, which must be the same under every schedule."""
     vectors = stimuli(one)
     with pytest.raises(Mismatch) as caught:
@@ -101,8 +104,8 @@ def test_one_flipped_bit_of_a_memory_names_its_layer(tmp_path):
     said = traced(design, one, tmp_path / "simulate")
     layer, stage, vector, channel, found, wanted = NAMED.search(said).groups()
     assert (layer, stage) == ("fc2", "accumulator"), said
-    before = one.trace(stimuli(one))[0]
-    right = one.layers[1].accumulate(before)[int(vector), int(channel)]
+    before = layer_results(one, stimuli(one))[0]
+    right = one.trace(stimuli(one))["fc2"][int(vector), int(channel)]
     assert int(wanted) == right and abs(int(found) - right) in before[int(vector)]
 
 

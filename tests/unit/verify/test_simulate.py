@@ -12,15 +12,21 @@ import pytest
 from qap2fpga.hw import template
 from qap2fpga.hw.beats import pack, unpack
 from qap2fpga.hw.design import Design, Stream
-from qap2fpga.ir.network import DenseLayer, InputQuantizer, IntegerNetwork, Logits
+from qap2fpga.ir.functions import Logits
+from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import extremes, random_vectors
+from qap2fpga.system.errors import CheckFailed
+from qap2fpga.verify import verilator
 from qap2fpga.verify.compare import Mismatch, compare, require_equal
+from tests.support.streaming import sums
 
 
-def network(low: int, high: int) -> IntegerNetwork:
+def network(low: int, high: int) -> Graph:
     weights = np.array([[3, 0], [-2, 5], [0, -1]])
     end = Logits(np.ones(2, int), np.zeros(2, int), 0, 0)
-    return IntegerNetwork((DenseLayer("fc1", weights, end, 4, 3),), InputQuantizer(low, high, (1.0,)), Fraction(1))
+    return chain((dense("fc1", weights, end, 4, 3),), InputQuantizer(low, high, (1.0,)), Fraction(1))
 
 
 def test_extremes_are_the_corners() -> None:
@@ -104,3 +110,28 @@ def test_templates_have_every_port_and_width(tmp_path: Path) -> None:
     assert "in0_TDATA : in  std_logic_vector(7 downto 0)" in vhdl
     assert "out0_TDATA : out std_logic_vector(111 downto 0)" in vhdl
     assert "in0: a frame is 8 values in 4 beats of 2" in verilog and "bits 7..6 are padding" in verilog
+
+
+GOOD = {"finished_early": 0, "broken": 0, "broken_beat": 3, "broken_cycle": 9, "valid_in_reset": 0, "got": 2, "sent": 8,
+        "extra": 0}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"finished_early": 1}, "sums, full speed: the design called \\$finish"),
+        ({"broken": 1}, r"TVALID was dropped before the beat was taken \(output beat 3, cycle 9\)"),
+        ({"broken": 2}, "TDATA changed before the beat was taken"),
+        ({"broken": 3}, "TVALID depends on TREADY of the same cycle"),
+        ({"valid_in_reset": 1}, "out0_TVALID is high in reset"),
+        ({"got": 1}, "hung; 1 of 2 frames came out, 2 went in"),
+        ({"extra": 1}, "1 output beats came that no input asked for"),
+    ],
+)
+def test_what_a_harness_counted_is_judged(change: dict[str, int], message: str, tmp_path: Path) -> None:
+    def judged(counters: dict[str, int]) -> None:
+        verilator._judge(counters, sums(tmp_path), 2, verilator.Schedule("full speed"), 99, tmp_path / "log")
+
+    judged(GOOD)
+    with pytest.raises(CheckFailed, match=message):
+        judged(GOOD | change)

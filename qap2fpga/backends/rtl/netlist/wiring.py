@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from qap2fpga.ir.network import width
+from qap2fpga.exact.integers import width
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The graph that every backend must equal, bit for bit, and that every complexity figure is counted from.
+
+Nothing in here is a float except the scales that give the integers their meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+
+from qap2fpga.ir.nodes import Input, Node
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.tensors import Range, Shape
+from qap2fpga.ir.units import Ranges, Unit, joined, of_chain, ranges_of
+from qap2fpga.system.errors import CheckFailed
+
+T = TypeVar("T")
+# The identity of the input; a layer of a model that has the same name gets another.
+INPUT = "input/"
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes in an order in which every source comes before its readers; the first is the `Input`.
+
+    The result of the node `output` leaves the network, and `output_scale` is what one unit of it is worth. `notes` say
+    what lowering and passes did, for people.
+    """
+
+    nodes: tuple[Node, ...]
+    output: str
+    output_scale: Fraction
+    notes: tuple[str, ...] = field(default=())
+
+    def __getitem__(self, name: str) -> Node:
+        """Return the node `name`."""
+        return self._named[name]
+
+    @cached_property
+    def _named(self) -> Mapping[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @property
+    def input(self) -> InputQuantizer:
+        """What the integers that come in mean."""
+        return self.source.quantizer
+
+    @property
+    def source(self) -> Input:
+        """The node where frames come in."""
+        first = self.nodes[0]
+        assert isinstance(first, Input)
+        return first
+
+    @property
+    def inputs(self) -> int:
+        """Integers of a frame that comes in."""
+        return self.source.size.size
+
+    @property
+    def outputs(self) -> int:
+        """Integers of a frame that goes out."""
+        return self.shapes[self.output].size
+
+    def readers(self, name: str) -> tuple[Node, ...]:
+        """Return the nodes that take the result of `name`; several are a fork."""
+        return tuple(node for node in self.nodes if name in node.sources)
+
+    @cached_property
+    def shapes(self) -> Mapping[str, Shape]:
+        """The shape of every node's result."""
+        return self._through(lambda node, sources: node.shape(sources))
+
+    @cached_property
+    def reach(self) -> Mapping[str, Range]:
+        """The range of every node's result."""
+        return self._through(lambda node, sources: node.reach(sources))
+
+    @cached_property
+    def layers(self) -> tuple[Unit, ...]:
+        """The units of a chain. Raises `QapError` for a graph that is none."""
+        return of_chain(self.nodes)
+
+    @cached_property
+    def ranges(self) -> tuple[Ranges, ...]:
+        """What can be reached in each of the `layers`."""
+        return tuple(ranges_of(unit, self.reach) for unit in self.layers)
+
+    def _through(self, of: Callable[[Node, Sequence[T]], T]) -> dict[str, T]:
+        results: dict[str, T] = {}
+        for node in self.nodes:
+            results[node.name] = of(node, [results[source] for source in node.sources])
+        return results
+
+    def run(self, frames: np.ndarray) -> np.ndarray:
+        """Return the output integers (n, outputs) of input integers (n, inputs)."""
+        return self.trace(frames)[self.output]
+
+    def trace(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the result (n, size) of every node for input integers (n, inputs)."""
+        first = frames.astype(np.int64)
+        return self._through(lambda node, sources: node.evaluate(sources or [first]))
+
+    def with_notes(self, *notes: str) -> Graph:
+        """Return the same graph with `notes` added."""
+        return replace(self, notes=self.notes + notes)
+
+    def with_input(self, quantizer: InputQuantizer) -> Graph:
+        """Return the graph whose inputs `quantizer` gives."""
+        return self.with_nodes(replace(self.source, quantizer=quantizer))
+
+    def with_layers(self, layers: Sequence[Unit]) -> Graph:
+        """Return the chain of `layers` after the same input."""
+        nodes = (self.source, *joined(layers, self.source.name))
+        return replace(self, nodes=nodes, output=nodes[-1].name)
+
+    def with_nodes(self, *changed: Node) -> Graph:
+        """Return the graph in which `changed` stand for the nodes of their names."""
+        by_name = {node.name: node for node in changed}
+        return replace(self, nodes=tuple(by_name.get(node.name, node) for node in self.nodes))
+
+
+def chain(
+    layers: Sequence[Unit], quantizer: InputQuantizer, output_scale: Fraction, notes: tuple[str, ...] = ()
+) -> Graph:
+    """Return the graph of `layers` one after the other, whose inputs `quantizer` gives."""
+    source = Input(name=INPUT, size=Shape(layers[0].inputs), quantizer=quantizer)
+    return Graph((source,), INPUT, output_scale, notes).with_layers(layers)
+
+
+def verify(graph: Graph, where: str) -> Graph:
+    """Return `graph` if it is well formed; else raise `CheckFailed`, a bug in `where`, that names the node."""
+
+    def refuse(name: str, why: str) -> CheckFailed:
+        return CheckFailed(f"{where}: node {name}: {why}", "please report this bug with the model")
+
+    known: dict[str, Shape] = {}
+    for place, node in enumerate(graph.nodes):
+        if node.name in known:
+            raise refuse(node.name, "two nodes have this name")
+        if isinstance(node, Input) != (place == 0):
+            raise refuse(node.name, "a graph has one input, its first node")
+        missing = [source for source in node.sources if source not in known]
+        if missing or bool(node.sources) != (place > 0):
+            raise refuse(node.name, f"its sources {missing or 'are none, or it'} do not come before it")
+        try:
+            node.check()
+            known[node.name] = node.shape([known[source] for source in node.sources])
+        except ValueError as error:
+            raise refuse(node.name, str(error)) from error
+        if node.channels is not None and len(node.channels) != known[node.name].channels:
+            raise refuse(node.name, f"{len(node.channels)} numbers for {known[node.name].channels} channels")
+    if graph.output not in known:
+        raise refuse(graph.output, "the output is no node")
+    unread = [node.name for node in graph.nodes if node.name != graph.output and not graph.readers(node.name)]
+    if unread:
+        raise refuse(unread[0], "no node takes its result")
+    return graph

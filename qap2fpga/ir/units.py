@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A chain as matrix hardware takes it: each linear node together with the requantizer after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from qap2fpga.exact.integers import width
+from qap2fpga.ir.functions import Function, Step
+from qap2fpga.ir.nodes import Linear, Node, Requantizer
+from qap2fpga.ir.tensors import Range
+from qap2fpga.system.errors import QapError
+
+Ends = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Ranges:
+    """What can be reached in one unit: per-channel (low, high) of inputs, accumulators and outputs."""
+
+    inputs: Ends
+    accumulators: Ends
+    outputs: Ends
+
+    @property
+    def accumulator_bits(self) -> int:
+        """Bits of a signed type that holds every accumulator."""
+        low, high = self.accumulators
+        return width(min(int(low.min()), -1), int(high.max()))
+
+    @property
+    def output_bits(self) -> int:
+        """Bits of the smallest type that holds every output."""
+        low, high = self.outputs
+        return width(int(low.min()), int(high.max()))
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """A `linear` node and the `requantizer` that alone takes its sums: `inputs @ weights`, then a function.
+
+    It is known by the linear node's name, and its channels by their numbers in the model.
+    """
+
+    linear: Linear
+    requantizer: Requantizer
+
+    kind = "dense"
+
+    @property
+    def name(self) -> str:
+        return self.linear.name
+
+    @property
+    def weights(self) -> np.ndarray:
+        return self.linear.weights
+
+    @property
+    def activation(self) -> Function:
+        return self.requantizer.function
+
+    @property
+    def weight_bits(self) -> int:
+        return self.linear.weight_bits
+
+    @property
+    def input_bits(self) -> int:
+        return self.linear.input_bits
+
+    @property
+    def output_bits(self) -> int | None:
+        return self.requantizer.bits
+
+    @property
+    def channels(self) -> tuple[int, ...] | None:
+        return self.linear.channels
+
+    @property
+    def inputs(self) -> int:
+        return self.linear.inputs
+
+    @property
+    def outputs(self) -> int:
+        return self.linear.outputs
+
+    @property
+    def nonzeros(self) -> int:
+        return self.linear.nonzeros
+
+    @property
+    def weight_width(self) -> int:
+        return self.linear.weight_width
+
+    def channel_name(self, output: int) -> str:
+        """Return the output's number in the model, for messages."""
+        return self.linear.channel_name(output)
+
+    def accumulate(self, activations: np.ndarray) -> np.ndarray:
+        """Return the accumulators (n, outputs) of integer `activations` (n, inputs), exactly."""
+        return self.linear.evaluate([activations])
+
+    def reach(self, low: np.ndarray, high: np.ndarray) -> Ends:
+        """Return the smallest and largest accumulator per channel when input i lies in `low[i]..high[i]`."""
+        ends = self.linear.reach([Range(low, high)])
+        return ends.low, ends.high
+
+    def counted(self, results: np.ndarray) -> np.ndarray:
+        """Return how many thresholds `results` (n, outputs) of a step function stand for; logits are what they are."""
+        step = self.activation
+        return (results - step.base) // step.step if isinstance(step, Step) else results
+
+    def changed(self, *, weights: np.ndarray | None = None, activation: Function | None = None) -> Unit:
+        """Return the unit with other weights or another function, of as many channels."""
+        linear = self.linear if weights is None else replace(self.linear, weights=weights)
+        end = self.requantizer if activation is None else replace(self.requantizer, function=activation)
+        return Unit(linear, end)
+
+
+def dense(
+    name: str, weights: np.ndarray, activation: Function, weight_bits: int, input_bits: int,
+    output_bits: int | None = None,
+) -> Unit:  # fmt: skip
+    """Return a unit that stands alone; `chain` gives it its sources."""
+    linear = Linear(name=name, weights=weights, weight_bits=weight_bits, input_bits=input_bits)
+    return Unit(linear, Requantizer(name=end_name(name), sources=(name,), function=activation, bits=output_bits))
+
+
+def end_name(name: str) -> str:
+    """Return the identity of the requantizer after the linear node `name`."""
+    return f"{name}/requantize"
+
+
+def joined(units: Sequence[Unit], source: str) -> list[Node]:
+    """Return the nodes of `units`, each after the one before it and the first after the node `source`."""
+    nodes: list[Node] = []
+    for unit in units:
+        nodes += [replace(unit.linear, sources=(source,)), replace(unit.requantizer, sources=(unit.name,))]
+        source = unit.requantizer.name
+    return nodes
+
+
+def of_chain(nodes: Sequence[Node]) -> tuple[Unit, ...]:
+    """Return the units of a chain whose first node is its input. Raises `QapError` naming the first other node."""
+    units: list[Unit] = []
+    before, *rest = nodes
+    for linear, end in zip(rest[::2], [*rest[1::2], None], strict=False):
+        if not isinstance(linear, Linear) or linear.sources != (before.name,):
+            raise _refused(linear, f"a linear node of {before.name}")
+        if not isinstance(end, Requantizer) or end.sources != (linear.name,):
+            raise _refused(linear if end is None else end, f"a requantizer of {linear.name}")
+        units.append(Unit(linear, end))
+        before = end
+    return tuple(units)
+
+
+def ranges_of(unit: Unit, reach: Mapping[str, Range]) -> Ranges:
+    """Return what can be reached in `unit`, from the range of every node."""
+    names = (unit.linear.sources[0], unit.name, unit.requantizer.name)
+    return Ranges(*((reach[name].low, reach[name].high) for name in names))
+
+
+def _refused(node: Node, wanted: str) -> QapError:
+    what: Any = f"node {node.name} ({node.kind}) does not fit a chain: there must be {wanted}"
+    return QapError(what, "chains of linear layers, each with a requantizer, are supported")

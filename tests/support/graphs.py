@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small integer graphs for the tests."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.units import dense
+
+
+def small_chain(
+    weights: list[list[list[int]]], thresholds: list[list[list[int]]], *, base: int = 0, step: int = 1,
+    low: int = -4, high: int = 3,
+) -> Graph:  # fmt: skip
+    """Return a chain of layers `fc1`, `fc2`, ... that ends in logits which are the last sums."""
+    layers = []
+    for number, matrix in enumerate(weights, start=1):
+        array, end = np.array(matrix, np.int64), None
+        if number <= len(thresholds):
+            end = Step(np.array(thresholds[number - 1], np.int64).reshape(array.shape[1], -1), base, step)
+        else:
+            ones = np.ones(array.shape[1], np.int64)
+            end = Logits(ones, 0 * ones, 0, 0)
+        layers.append(dense(f"fc{number}", array, end, 4, 4, 4))
+    return chain(layers, InputQuantizer(low, high, (1.0,)), Fraction(1))
+
+
+def layer_results(graph: Graph, frames: np.ndarray) -> list[np.ndarray]:
+    """Return what leaves each layer of a chain, in order, for input integers `frames` (n, inputs)."""
+    results = graph.trace(frames)
+    return [results[layer.requantizer.name] for layer in graph.layers]
+
+
+def random_graph(seed: int, *, dead: bool = False) -> Graph:
+    """Return a chain of two or three layers with drawn sizes, weights and thresholds; `dead`: some channels are."""
+    drawn = (_drawn(np.random.default_rng([seed, attempt]), dead=dead) for attempt in itertools.count())
+    return next(graph for graph in drawn if _alive(graph))
+
+
+def _alive(graph: Graph) -> bool:
+    """Whether no layer is constant as a whole."""
+    return not any(graph.reach[node.name].constant.all() for node in graph.nodes)
+
+
+def _drawn(random: np.random.Generator, *, dead: bool) -> Graph:
+    sizes = [int(one) for one in random.integers(2, 7, random.integers(3, 5))]
+    signs = bool(random.integers(2))
+    weights, thresholds = [], []
+    for inputs, outputs in itertools.pairwise(sizes):
+        matrix = random.integers(-3, 4, (inputs, outputs))
+        matrix[0, matrix.any(axis=0) == 0] = 1
+        if dead and len(weights) < len(sizes) - 2:
+            matrix[:, 0] = 0
+        weights.append(matrix.tolist())
+        thresholds.append(np.sort(random.integers(-5, 6, (outputs, 1 if signs else 3)), axis=1).tolist())
+    return small_chain(weights, thresholds[:-1], base=-1 if signs else 0, step=2 if signs else 1)
+
+
+def all_frames(graph: Graph, count: int, seed: int) -> np.ndarray:
+    """Return `count` drawn frames; every frame there is if `count` is 0."""
+    quantizer = graph.input
+    if not count:
+        values = range(quantizer.low, quantizer.high + 1)
+        return np.array(list(itertools.product(values, repeat=graph.inputs)), np.int64)
+    return np.random.default_rng(seed).integers(quantizer.low, quantizer.high, (count, graph.inputs), endpoint=True)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of the stages' results in the report: nothing that did not run, and nothing that is only for us."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qap2fpga.backends.rtl.options import RtlOptions
+from qap2fpga.build.collect import Results, collect
+from qap2fpga.build.request import Request
+from qap2fpga.frontend.checkpoint.widths import Widths
+from qap2fpga.hw import boards
+
+BOARD = boards.load("pynq-z2")
+MODEL = {
+    "facts": {"file": "of another place", "outputs": 3},
+    "simulations": [{"engine": "torch", "compared": "layers", "vectors": 9, "mismatches": 0, "note": ""}],
+}  # fmt: skip
+NODE = {"name": "u_l0", "layer": "fc1", "estimate": {"lut": 7, "ff": 5}, "features": [1, 2]}
+DESIGN = {
+    "backend": "rtl", "folder": "rtl", "top": "qap2fpga", "latency_cycles": 6, "interval_cycles": 2, "input": "hidden",
+    "details": {
+        "clock_ns": 8.0, "nodes": [NODE, {"name": "top", "estimate": {"lut": 1, "ff": 1}}], "estimate": {"lut": 8},
+    },
+}  # fmt: skip
+MADE = {
+    "design": DESIGN, "backend": "rtl", "interface": "streams", "driver": None, "output_kind": "logits",
+    "accuracy": 0.9, "predicted": {"calibrated": False},
+}  # fmt: skip
+STEP = {
+    "step": "synth", "tool": "vivado", "wns_ns": None, "interval_max": None, "simulation": None,
+    "measurement": {"tool": "vivado", "stage": "synthesis", "total": {"lut": 9, "ff": 9, "dsp": 0, "bram18": 0}},
+}  # fmt: skip
+SIMULATED = {
+    "engine": "Verilator", "compared": "RTL", "vectors": 9, "mismatches": 0, "note": "", "latency_cycles": None,
+    "interval_cycles": None,
+}  # fmt: skip
+
+
+def report(**results: Any) -> dict[str, Any]:
+    request = Request(Path("net.pt"), BOARD, "rtl", RtlOptions(), Path("out"), Widths())
+    return collect(request, "f00d", Results(MODEL, **results), {"qap2fpga": "1"})
+
+
+def test_what_did_not_run_is_none_or_nothing() -> None:
+    found = report()
+    absent = ("relaxed", "design", "interface", "driver", "stand_in", "timing", "vendor", "routed", "cross_check")
+    assert [found[name] for name in absent] == [None] * len(absent)
+    assert (found["measurements"], found["predictions"]) == ([], [])
+    assert found["simulations"] == [{"circuit": None, **MODEL["simulations"][0]}]
+    assert found["model"] == {"file": "net.pt", "sha256": "f00d", "outputs": 3}
+    assert "pins" not in found["board"]
+
+
+def test_a_design_stands_without_what_only_this_program_reads() -> None:
+    found = report(made=MADE)
+    assert found["design"]["nodes"][0] == {key: NODE[key] for key in ("name", "layer", "estimate")}
+    assert not {"backend", "details", "input"} & set(found["design"])
+    assert (found["design"]["output_kind"], found["design"]["accuracy"], found["interface"]) == (
+        "logits",
+        0.9,
+        "streams",
+    )
+    cycles, resources = found["predictions"]
+    assert (cycles["circuit"], cycles["latency_cycles"], cycles["interval_cycles"]) == ("rtl", 6, 2)
+    assert resources["parts"] == {"u_l0": {"lut": 7, "ff": 5}, "top": {"lut": 1, "ff": 1}}
+    assert (resources["total"], resources["layer_of"]) == ({"lut": 8}, {"u_l0": "fc1"})
+
+
+@pytest.mark.parametrize(
+    ("measured", "latency", "interval"),
+    [((None, None), 6, 2), ((9, None), 9, 2), ((9, 4.0), 9, 4)],
+)
+def test_times_are_of_measured_cycles_where_there_are_any(
+    measured: tuple[Any, Any], latency: int, interval: int
+) -> None:
+    one = SIMULATED | {"latency_cycles": measured[0], "interval_cycles": measured[1]}
+    timing = report(made=MADE, simulated=[SIMULATED, one])["timing"]
+    assert timing["latency_cycles"] == {"predicted": 6, "measured": measured[0]}
+    assert timing["interval_cycles"] == {"predicted": 2, "measured": measured[1]}
+    assert (timing["clock_ns"], timing["latency_ns"]) == (8.0, latency * 8.0)
+    assert timing["frames_per_second"] == pytest.approx(1e9 / (interval * 8))
+    assert timing["clock_note"] == "the clock asked for, which no place-and-route has confirmed"
+
+
+def test_steps_of_vendor_tools_are_told_apart_from_what_they_measured() -> None:
+    found = report(made=MADE, vendor=[STEP])
+    assert found["vendor"] == [{key: STEP[key] for key in STEP if key not in ("measurement", "simulation")}]
+    assert found["measurements"] == [{"circuit": "rtl", **STEP["measurement"]}]
+    assert report(made=MADE, vendor=[])["vendor"] == []
+
+
+def test_a_stand_in_that_was_refused_leaves_no_hardware() -> None:
+    refused = {"backend": "rtl", "why": "no tool", "refused": "too large"}
+    found = report(made=MADE, stand_in=refused)
+    assert found["stand_in"] == refused
+    assert (found["timing"], found["predictions"]) == (None, [])
