@@ -556,7 +556,7 @@ MISTYPED: list[tuple[Callable[[Any], Any], str]] = [
     (put("architecture", 1, "kind", b"dense"), r"architecture\[1\].kind is a bytes, not a text"),
     (put("architecture", 1, "kind", "dens"), "unknown kind 'dens'\n  did you mean 'dense'"),
     (dropped("architecture", 1, "kind"), r"damaged: 'kind' is missing in architecture\[1\]"),
-    (put("architecture", 1, EPS, 1e-5), r"damaged: unknown key 'epsilon' in architecture\[1\]"),
+    (put("architecture", 1, EPS, 1e-5), r"damaged: layer \S+: a dense has no 'epsilon'"),
     (dropped("architecture", 2, EPS), r"damaged: 'epsilon' is missing in architecture\[2\]"),
     (put("architecture", 2, EPS, "1e-5"), r"architecture\[2\].epsilon is a str, not a finite number"),
     (put("architecture", 2, EPS, float("nan")), r"architecture\[2\].epsilon is a float, not a finite number"),

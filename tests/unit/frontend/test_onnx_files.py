@@ -330,10 +330,16 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
 # ---- what the libraries raise, and what nobody can have meant
 
 
-def test_whatever_qonnx_raises_is_one_message(tmp_path: Path) -> None:
-    model = network(node("Reshape", "shape"), shape=np.array(3, np.int64))
-    with pytest.raises(QapError, match=r"qonnx cannot execute the graph|does not fit together|not one row"):
-        prepared(model, tmp_path)
+@pytest.mark.parametrize("error", [IndexError("too many indices"), AssertionError(), RuntimeError("line 1\nline 2")])
+def test_whatever_qonnx_raises_is_one_message(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(export, "execute_onnx", fail)
+    with pytest.raises(QapError, match=r"qonnx cannot execute the graph: [^\n]+\n  export the model again$"):
+        prepared(network(node("Identity")), tmp_path)
 
 
 def test_an_execution_that_overflows_is_named(tmp_path: Path) -> None:

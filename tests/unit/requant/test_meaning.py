@@ -110,7 +110,7 @@ def off_by_one(target: Target) -> Target:
 @pytest.mark.parametrize("activation", [LAYER.activation, Logits(np.array([5, -3]), np.array([7, 9]), 2, 0)])
 def test_the_rtl_backend_proves_its_targets(monkeypatch: pytest.MonkeyPatch, activation: Step | Logits) -> None:
     """Outputs with common factors and shifts, one of which falls."""
-    one = replace(LAYER, activation=activation)
+    one = LAYER.changed(activation=activation)
     graph = solver.solve(one.weights, *ENDS, "fc1")
     assert {output.factor for output in graph.outputs} == {1, 3}
     assert len(backend.choose(one, graph, RANGES)) == 2
@@ -125,4 +125,4 @@ def test_the_hls4ml_backend_proves_its_targets(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(code, "Target", lambda row, *others: off_by_one(Target(row, *others)))
     for step in (1, 2):
         with pytest.raises(CheckFailed, match="layer fc1, channel 0: its requantizer is to give"):
-            code.requantize("requantize", replace(LAYER, activation=replace(LAYER.activation, step=step)), RANGES)
+            code.requantize("requantize", LAYER.changed(activation=replace(LAYER.activation, step=step)), RANGES)

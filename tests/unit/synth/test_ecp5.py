@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from qap2fpga import backends
+from qap2fpga.build import collect
 from qap2fpga.cli import doctor
 from qap2fpga.estimate.estimate import estimate
 from qap2fpga.hw import boards
@@ -400,7 +401,7 @@ def report(achieved: float | None = 24.0, used: int = 1085, available: int = 836
         "measurement": asdict(made.measurement),
     }
     bitstream = {"file": "route/board.bit"} if achieved is not None and achieved <= 40 else None
-    found["routed"] = json.loads(json.dumps(content._routed(stored, bitstream)))
+    found["routed"] = json.loads(json.dumps(collect._routed(stored, bitstream)))
     found["cross_check"] = None
     return closed(found)
 
