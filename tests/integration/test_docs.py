@@ -116,7 +116,8 @@ PROVEN = {
     "docs/limits.md": (2, "the same two, and that the Verilog has no formal proof"),
     "qap2fpga/requant/requantize.py": (4, "`forms.prove`"),
     "qap2fpga/requant/forms.py": (5, "`forms.prove`"),
-    "qap2fpga/backends/rtl/backend.py": (2, "adders and requantizers"),
+    "qap2fpga/backends/rtl/backend.py": (3, "adders, requantizers, and their targets"),
+    "qap2fpga/requant/meaning.py": (2, "targets of requantizers against the layer's function"),
     "qap2fpga/backends/rtl/adders.py": (2, "`AdderGraph.prove`"),
     "qap2fpga/backends/rtl/solver.py": (3, "`AdderGraph.prove`"),
 }
