@@ -13,7 +13,6 @@ from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Design, Stream
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.units import dense
 
 BOARD = boards.load("pynq-z2")
 
@@ -26,16 +25,9 @@ def sheet(networks: Sequence[Graph], folder: Path) -> Design:
     """
     parts = []
     for number, network in enumerate(networks):
-        named = [
-            dense(
-                f"n{number}_{one.name}", one.weights, one.activation, one.weight_bits, one.input_bits, one.output_bits
-            )
-            for one in network.layers
-        ]
-        one = network.with_layers(named)
-        parts.append(rtl.generate(one, BOARD, folder / str(number), RtlOptions(), np.zeros((0, one.inputs), np.int64)))
-        top = parts[-1].folder / f"{parts[-1].top}.v"
-        top.write_text(top.read_text().replace(f"module {parts[-1].top} (", f"module net{number} ("))
+        none = np.zeros((0, network.inputs), np.int64)
+        parts.append(rtl.generate(network, BOARD, folder / str(number), RtlOptions(), none))
+        _rename(parts[-1], number)
     source = parts[0].input
     bits = max(part.output.bits + (not part.output.signed) for part in parts)
     lanes = sum(part.output.lanes for part in parts)
@@ -44,6 +36,20 @@ def sheet(networks: Sequence[Graph], folder: Path) -> Design:
     sources = [f"{number}/{name}" for number, part in enumerate(parts) for name in part.sources]
     longest = max(part.latency_cycles or 0 for part in parts)
     return Design("rtl", folder, "sheet", (*sources, "sheet.v"), (), source, sink, longest, longest)
+
+
+def _rename(part: Design, number: int) -> None:
+    """Give the modules of one network names of their own: those of all networks stand in one design."""
+    names = {Path(source).stem for source in part.sources}
+    for source in part.sources:
+        path = part.folder / source
+        text = path.read_text()
+        for name in names:
+            own = f"net{number}" if name == part.top else f"net{number}_{name}"
+            text = text.replace(f"module {name} (", f"module {own} (").replace(
+                f"  {name} u_{name} (", f"  {own} u_{name} ("
+            )
+        path.write_text(text)
 
 
 def outputs(networks: Sequence[Graph], vectors: np.ndarray) -> np.ndarray:
