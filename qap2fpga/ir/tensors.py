@@ -67,10 +67,6 @@ class Range:
         """Which channels hold one value only, (channels,) bool."""
         return np.asarray(self.low == self.high)
 
-    def equals(self, other: Range) -> bool:
-        """Whether both say the same of every channel."""
-        return np.array_equal(self.low, other.low) and np.array_equal(self.high, other.high)
-
     def contains(self, values: np.ndarray) -> np.ndarray:
         """Which of `values` (n, size) lie within, element by element; channels vary fastest."""
         channels = values.reshape(len(values), -1, len(self.low))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -164,5 +163,5 @@ def ranges_of(unit: Unit, reach: Mapping[str, Range]) -> Ranges:
 
 
 def _refused(node: Node, wanted: str) -> QapError:
-    what: Any = f"node {node.name} ({node.kind}) does not fit a chain: there must be {wanted}"
+    what = f"node {node.name} ({node.kind}) does not fit a chain: there must be {wanted}"
     return QapError(what, "chains of linear layers, each with a requantizer, are supported")
