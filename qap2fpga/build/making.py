@@ -56,7 +56,7 @@ def relax(request: Request, say: Say) -> Stored:
     """
     network, arrays = stored.exact(request.output)
     relaxed = backends.get(request.backend).load().relax(network, request.tolerance)
-    relaxed.network.save(request.output / RELAXED)
+    storage.save(relaxed.network, request.output / RELAXED)
     found = relaxed.facts(arrays["recorded"], arrays.get("labels"))
     changed = sum(layer["changed"] for layer in found["layers"])
     say(f"{changed} requantizers differ by {request.tolerance} steps at most")

@@ -121,6 +121,8 @@ def build(
         return made
     stamp.unlink(missing_ok=True)
     work = folder / "obj"
+    # What another design left there, compiled headers too, would be taken for this one's.
+    shutil.rmtree(work, ignore_errors=True)
     write_atomically(work / "harness.v", text)
     progress(f"compiling the simulation of {design.top} with Verilator {version()}")
     copies = _copies((*sources, bench), work)
@@ -148,7 +150,6 @@ def _copies(paths: Sequence[Path], work: Path) -> list[str]:
 
     What the folders around are called is the user's.
     """
-    shutil.rmtree(work / INPUTS, ignore_errors=True)
     copies = []
     for index, path in enumerate(paths):
         copies.append(f"{INPUTS}/{index}/{path.name}")

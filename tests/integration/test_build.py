@@ -29,6 +29,7 @@ from qap2fpga.system.errors import CheckFailed, ConstantNetwork, QapError
 from qap2fpga.system.progress import Progress
 from qap2fpga.verify import rtl
 from tests.support.networks import random_model
+from tests.support.spoiled import spoil_what_is_generated
 
 
 def request(model: Path, output: Path, **changes) -> Request:
@@ -146,17 +147,21 @@ def test_other_options_do_not_reuse(small_build, small_model, tmp_path):
 @pytest.mark.slow
 @pytest.mark.xdist_group("small")
 @pytest.mark.parametrize("pattern", ["*weights*.dat", "*thresh*.dat"])
-def test_one_flipped_bit_in_the_hardware_is_found(small_build, small_model, tmp_path, pattern):
-    """A weight or a threshold of the RTL, changed behind the program's back."""
+def test_one_flipped_bit_in_the_hardware_is_found(small_build, small_model, tmp_path, monkeypatch, pattern):
+    """A weight or a threshold of the RTL, changed before the stage that makes it ends."""
+
+    def flip(folder: Path) -> None:
+        memory = sorted((folder / "finn" / "rtl").glob(pattern))[0]
+        lines = memory.read_text().split("\n")
+        # The second lowest bit of the first word; a threshold's lowest may stand where no accumulator comes by.
+        lines[0] = lines[0][:-1] + f"{int(lines[0][-1], 16) ^ 2:x}"
+        memory.write_text("\n".join(lines))
+
     broken = tmp_path / "broken"
     shutil.copytree(small_build, broken)
-    for stale in ("simulate", "synthesize", "netlist"):
+    for stale in ("generate", "simulate", "synthesize", "netlist"):
         (broken / ".qap2fpga" / f"{stale}.json").unlink()
-    memory = sorted((broken / "finn" / "rtl").glob(pattern))[0]
-    lines = memory.read_text().split("\n")
-    # The second lowest bit of the first word; a threshold's lowest may stand where no accumulator comes by.
-    lines[0] = lines[0][:-1] + f"{int(lines[0][-1], 16) ^ 2:x}"
-    memory.write_text("\n".join(lines))
+    spoil_what_is_generated(monkeypatch, flip)
     with pytest.raises(CheckFailed, match="vectors differ; first vector"):
         run(request(small_model, broken, until="simulate"))
 

@@ -20,6 +20,7 @@ from qap2fpga.frontend import export, onnxfile, uniform
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.modelfiles import model_digest
+from qap2fpga.frontend.operators import NEWEST_OPSET
 from qap2fpga.frontend.prepare import Prepared, Source, prepare
 from qap2fpga.frontend.survey import survey
 from qap2fpga.system.errors import ConstantNetwork, QapError
@@ -243,11 +244,29 @@ SURVEYED: dict[str, tuple[Any, str]] = {
         changed(lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.INT8)),
         "not a tensor of floats",
     ),
+    "no fixed shape at all": (
+        changed(lambda m: m.graph.input[0].type.tensor_type.ClearField("shape")), "no fixed shape",
+    ),
+    "two outputs": (
+        changed(lambda m: m.graph.output.append(helper.make_tensor_value_info("h", TensorProto.FLOAT, None))),
+        "the graph has 2 outputs",
+    ),
+    "a strange node on the way": (network(node("Tanh")), "my_node.*supported: dense"),
+    "a strange node on no way": (
+        network(helper.make_node("Tanh", ["weights0"], ["weights"]), node("Relu"), weights0=np.ones((4, 3), np.float32)),
+        "it computes a constant",
+    ),
     "an opset of the future": (network(node("Relu"), opset=999), "opset 999"),
     "no opset": (changed(lambda m: m.opset_import.pop(0)), "0 versions of ONNX's operators"),
     "an operator of its own": (changed(lambda m: m.functions.append(FUNCTION)), "an operator Relu of its own"),
     "behind the output": (changed(lambda m: setattr(m.graph.output[0], "name", "h")), "my_node .Relu. leads nowhere"),
 }  # fmt: skip
+
+
+def test_the_newest_opset_is_known_and_no_newer_one() -> None:
+    assert survey(network(node("Relu"), opset=NEWEST_OPSET)) == NEWEST_OPSET
+    with pytest.raises(QapError, match=f"opset {NEWEST_OPSET + 1}; 1 to {NEWEST_OPSET} are known"):
+        survey(network(node("Relu"), opset=NEWEST_OPSET + 1))
 
 
 @pytest.mark.parametrize("name", SURVEYED)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.defs import OpSchema, get_all_schemas_with_history
+from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.general.bipolar_quant import BipolarQuant
 from qonnx.custom_op.general.quant import Quant
+from qonnx.transformation.infer_shapes import InferShapes
 
 from qap2fpga.frontend import onnxfile, operators
 from qap2fpga.frontend.graph import AFTER_THE_LOGITS, HANDLERS, read
@@ -209,9 +211,13 @@ def network(*nodes: onnx.NodeProto, opset: int = 13, rows: tuple[int, ...] = (1,
     return helper.make_model(graph, opset_imports=imports, ir_version=8)
 
 
-def lowered(model: Any, folder: Path) -> Any:
+def _saved(model: Any, folder: Path) -> Path:
     (folder / "net.onnx").write_bytes(model.SerializeToString())
-    return read(onnxfile.load(folder / "net.onnx"))
+    return folder / "net.onnx"
+
+
+def lowered(model: Any, folder: Path) -> Any:
+    return read(onnxfile.load(_saved(model, folder)))
 
 
 def node(operator: str, *more: str, **attributes: Any) -> onnx.NodeProto:
@@ -221,6 +227,20 @@ def node(operator: str, *more: str, **attributes: Any) -> onnx.NodeProto:
 def quantized(zero: str = "zero", scale: str = "scale", bits: str = "bits", **attributes: Any) -> onnx.NodeProto:
     options = {"signed": 1, "narrow": 0, "domain": operators.QONNX_DOMAIN} | attributes
     return node("Quant", scale, zero, bits, **options)
+
+
+def to(operator: str, *names: str) -> onnx.NodeProto:
+    """A node from all but the last of `names` to that."""
+    quantizer = {"signed": 1, "narrow": 0, "domain": operators.QONNX_DOMAIN} if operator == "Quant" else {}
+    inputs = [*names[:-1], *(("scale", "zero", "bits") if quantizer else ())]
+    return helper.make_node(operator, inputs, [names[-1]], names[-1], **quantizer)
+
+
+def second(*between: onnx.NodeProto) -> Any:
+    """A network whose second dense layer reads 'b', which `between` makes of the quantized 'a'."""
+    dense = helper.make_node("MatMul", ["b", "w2"], ["y"], "my_node")
+    constants = {"weights2": np.ones((3, 2), np.float32), "c": np.array([1, 2, 3], np.float32)}
+    return network(to("Quant", "h", "a"), to("Quant", "weights2", "w2"), *between, dense, **constants)
 
 
 INT = np.int64
@@ -297,6 +317,21 @@ REFUSED: dict[str, tuple[Any, str]] = {
         network(helper.make_node("MatMul", ["h", "c"], ["y"], "my_node"), c=np.ones((3, 1), np.float32)),
         "weights are floats",
     ),
+    "a signed quantizer behind a Relu": (
+        network(to("Relu", "h", "r"), helper.make_node("Quant", ["r", "scale", "zero", "bits"], ["y"], "my_node",
+                                                       signed=1, narrow=0, domain=operators.QONNX_DOMAIN)),
+        "a signed quantizer after a Relu",
+    ),
+    "a Relu before a dense layer": (second(to("Relu", "a", "b")), "a Relu or Clip stands between the quantizer and it"),
+    "a scale a channel before a dense layer": (second(to("Mul", "a", "c", "b")), "its input has a scale a channel"),
+    "a dense layer on another": (network(helper.make_node("MatMul", ["h", "w"], ["y"], "my_node")), "is not quantized"),
+    "two branches": (network(node("Add", "h")), "it joins two branches"),
+    "a quantizer behind a quantizer": (
+        network(to("Quant", "h", "a"), helper.make_node("Quant", ["a", "scale", "zero", "bits"], ["y"], "my_node",
+                                                        signed=1, narrow=0, domain=operators.QONNX_DOMAIN)),
+        "it quantizes what is quantized already",
+    ),
+    "another operator": (network(node("Tanh")), "supported: dense"),
     "transposed inputs of Gemm": (
         network(node("Gemm", "w2", transA=1), w2=np.ones((1, 2), np.float32)), "its attribute transA is 1",
     ),
@@ -310,6 +345,89 @@ def test_what_would_be_another_network_is_refused(name: str, tmp_path: Path) -> 
         lowered(model, tmp_path)
     assert "my_node" in str(caught.value)
     assert re.search(reason, str(caught.value)), caught.value
+
+
+@pytest.mark.parametrize("before", [("Relu",), ("Mul", "minus")])
+def test_what_may_not_stand_before_the_inputs_quantizer(before: tuple[str, ...], tmp_path: Path) -> None:
+    model = network(node("Relu"), minus=np.float32(-1))
+    model.graph.node.insert(0, to(before[0], "x", *before[1:], "x2"))
+    model.graph.node[1].input[0] = "x2"
+    next(one for one in model.graph.node[1].attribute if one.name == "signed").i = 0
+    with pytest.raises(QapError, match="node input") as caught:
+        lowered(model, tmp_path)
+    assert caught.value.cure == "only scaling and shifting may stand before the input's quantizer"
+
+
+def walked(model: Any) -> Any:
+    """What is read of a graph that was not looked over first, as `lowered` does."""
+    return read(ModelWrapper(model).transform(InferShapes()))
+
+
+def two_inputs() -> Any:
+    model = network(node("Relu"))
+    model.graph.input.append(helper.make_tensor_value_info("x2", TensorProto.FLOAT, [1, 4]))
+    return model
+
+
+def dense(*names: str) -> onnx.NodeProto:
+    return helper.make_node("MatMul", names[:2], names[2:], "my_node")
+
+
+# The walk itself refuses what the first look would have named before.
+WALKED: dict[str, tuple[Callable[[], Any], str]] = {
+    "no operator of ours": (lambda: network(node("Tanh")), "my_node.*\n.*supported: dense"),
+    "two inputs": (two_inputs, "the graph has 2 inputs"),
+    "no dense layer": (lambda: without_dense(), "the graph has no dense layer"),
+    "a Relu of a constant": (
+        lambda: network(helper.make_node("Relu", ["c"], ["y"], "my_node"), c=np.ones((1, 3), np.float32)),
+        "my_node.*\n.*its first input is not a tensor that depends on the network's input",
+    ),
+    "a batch norm of the signal": (
+        lambda: network(node("BatchNormalization", *"abc", "h"), **dict.fromkeys("abc", np.ones(3, np.float32))),
+        "my_node.*\n.*its input 4 is not a constant",
+    ),
+    "not finite": (
+        lambda: network(node("Add", "c"), c=np.array([1, np.nan, 3], np.float32)),
+        "my_node.*c has NaN or infinite values",
+    ),
+    "a join": (lambda: network(node("Add", "h")), "my_node.*\n.*it joins two branches"),
+    "weights quantized twice": (
+        lambda: network(to("Quant", "w", "ww"), node("Relu")), "node ww.*\n.*it quantizes what is quantized already",
+    ),
+    "floats into a dense layer": (
+        lambda: network(to("Quant", "weights2", "w2"), dense("h", "w2", "y"), weights2=np.ones((3, 2), np.float32)),
+        "my_node.*\n.*its input is not quantized",
+    ),
+    "two dense layers on one quantizer": (
+        lambda: network(dense("q", "w", "y")), "my_node.*\n.*no quantizer stands between",
+    ),
+    "what follows the last quantizer": (
+        lambda: network(to("Quant", "h", "a"), helper.make_node("Relu", ["a"], ["y"], "my_node")),
+        "what follows the last quantizer can not be lowered",
+    ),
+}  # fmt: skip
+
+
+def without_dense() -> Any:
+    model = network(helper.make_node("Relu", ["q"], ["y"], "my_node"))
+    del model.graph.node[1:3]
+    return model
+
+
+@pytest.mark.parametrize("name", WALKED)
+def test_what_the_walk_itself_refuses(name: str) -> None:
+    make, reason = WALKED[name]
+    with pytest.raises(QapError) as caught:
+        walked(make())
+    assert re.search(reason, str(caught.value)), caught.value
+
+
+def test_weights_that_do_not_fit_the_inputs() -> None:
+    graph = ModelWrapper(network(node("Relu"))).transform(InferShapes())
+    graph.set_initializer("weights", np.ones((5, 3), np.float32))
+    with pytest.raises(QapError, match="node dense") as caught:
+        read(graph)
+    assert caught.value.cure == "weights of shape (5, 3) for 4 inputs"
 
 
 def test_a_scale_that_does_not_fit_the_weights(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_flipped_bit_in_a_netlist_names_its_layer(tmp_path):
     one = network(8, widths=(4, 5, 3), bits=3)
     design = generated(one, tmp_path / "right")
     mapped = yosys.map_design(design, BOARD, tmp_path / "yosys")
-    part = next(path for path in mapped.netlist if "layer1" in path.name)
+    part = next(path for path in mapped.netlist if path.name == "u_l1.v")
     text = part.read_text()
     tables = list(re.finditer(r"LUT(\d) #\(\s*\.INIT\(\d+'h([0-9a-f]+)\)", text))
     largest = max(tables, key=lambda found: int(found[1]))
