@@ -73,15 +73,15 @@ def simulate(folder: Path, tool: str | None, progress: Progress) -> Simulation:
 
 def load(folder: Path) -> Build:
     """The build in `folder`. Raises `QapError` if it is not one, or not of the hls4ml backend."""
-    cure = "qap2fpga build MODEL --board BOARD --backend hls4ml --until generate"
-    made = stages.stored(folder, "generate", cure)
+    hint = "qap2fpga build MODEL --board BOARD --backend hls4ml --until generate"
+    made = stages.stored(folder, "generate", hint)
     if not isinstance(made, dict) or made.get("backend") != "hls4ml":
         by = made.get("backend") if isinstance(made, dict) else None
-        raise QapError(f"{folder} is a build of the backend {shown(by)}, which leaves no C++", cure)
+        raise QapError(f"{folder} is a build of the backend {shown(by)}, which leaves no C++", hint)
     project = stored.project(made, folder)
     name = made.get("network")
     if name not in ("network.npz", stored.RELAXED):
-        raise QapError(f"{folder}: what stage 'generate' stored names the network {shown(name)}", cure)
+        raise QapError(f"{folder}: what stage 'generate' stored names the network {shown(name)}", hint)
     network = storage.load(folder / name)
     board: Board = tree(Board, made.get("board"), "board", f"{folder}: generate")
     return Build(folder, project, board, network, stored.all_vectors(stored.vectors(folder, network)))

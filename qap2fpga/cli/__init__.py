@@ -101,6 +101,6 @@ def _run() -> None:
     except OSError as error:
         if error.errno not in MACHINE_REFUSES:
             raise
-        cure = "make room, look at the permissions, or choose another folder with --output"
-        print(indented(f"qap2fpga: {error.filename or 'a file'}: {error.strerror}\n  {cure}"), file=sys.stderr)
+        hint = "make room, look at the permissions, or choose another folder with --output"
+        print(indented(f"qap2fpga: {error.filename or 'a file'}: {error.strerror}\n  {hint}"), file=sys.stderr)
         sys.exit(QapError.exit_code)

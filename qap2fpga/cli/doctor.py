@@ -46,7 +46,7 @@ class Finding:
     version: str
     place: str
     purpose: str
-    cure: str
+    hint: str
     needed: bool
 
 
@@ -55,13 +55,13 @@ def examine() -> list[Finding]:
     findings = []
     for name, purpose in PACKAGES.items():
         findings.append(_package(name, purpose, f"pip install {name}, or install qap2fpga again"))
-    for name, (option, purpose, cure) in PROGRAMS.items():
+    for name, (option, purpose, hint) in PROGRAMS.items():
         place = shutil.which(name)
         said = _ask(place, option) if place else ""
-        findings.append(Finding(name, place is not None, said, place or "", purpose, cure, name not in OPTIONAL))
+        findings.append(Finding(name, place is not None, said, place or "", purpose, hint, name not in OPTIONAL))
     findings += [*_vendor(), *_open_route()]
-    for name, (purpose, cure) in EXTRAS.items():
-        findings.append(_package(name, purpose, cure))
+    for name, (purpose, hint) in EXTRAS.items():
+        findings.append(_package(name, purpose, hint))
     return findings
 
 
@@ -88,11 +88,11 @@ def _open_route() -> list[Finding]:
     return findings
 
 
-def _package(name: str, purpose: str, cure: str) -> Finding:
+def _package(name: str, purpose: str, hint: str) -> Finding:
     try:
-        return Finding(name, True, version(name), "Python package", purpose, cure, name not in OPTIONAL)
+        return Finding(name, True, version(name), "Python package", purpose, hint, name not in OPTIONAL)
     except PackageNotFoundError:
-        return Finding(name, False, "", "", purpose, cure, name not in OPTIONAL)
+        return Finding(name, False, "", "", purpose, hint, name not in OPTIONAL)
 
 
 def _ask(place: str, option: str) -> str:

@@ -41,7 +41,7 @@ def doctor() -> None:
             one.name,
             one.version or ("found" if one.found else "not found"),
             one.purpose,
-            "" if one.found else escape(one.cure),
+            "" if one.found else escape(one.hint),
         )
     console().print(shown)
     missing = [one.name for one in findings if one.needed and not one.found]

@@ -70,13 +70,13 @@ def run(
 def specimens(backend: str, processes: int) -> str:
     """A digest of a few designs, as generated and as measured: the same as long as the hardware is, and its counting.
 
-    It takes a minute or two. Raises `QapError` if one of them can not be built.
+    It takes a minute or two. Raises `QapError` if one of them cannot be built.
     """
     jobs = [(backend, recipe, False) for recipe in draw.recipes(SPECIMENS, 0)]
     lines = _all(_work, jobs, processes)
     for line in lines:
         if "failed" in line:
-            raise QapError(f"a specimen of {backend} can not be built: {line['failed']}", "qap2fpga doctor")
+            raise QapError(f"a specimen of {backend} cannot be built: {line['failed']}", "qap2fpga doctor")
     return _digest([[line["generated"], line["measured"], line["parts"]] for line in lines])
 
 

@@ -20,7 +20,7 @@ RESOURCES = ("lut", "ff", "dsp", "bram18")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A network on one board by one backend. `refused` is the reason why it can not be built, else empty.
+    """A network on one board by one backend. `refused` is the reason why it cannot be built, else empty.
 
     `predictions` are by resource, and `latency_cycles` and `interval_cycles`; `calibrated` says whether their
     intervals rest on measured designs of this generator: without that, a number stands alone, as if it were exact.

@@ -4,7 +4,7 @@
 What stands between an accumulator and its quantizer is a chain of affine maps, batch norm and clips, each
 monotone. It folds into `clip(slope * accumulator + intercept, low, high)` with rational numbers, since every
 stored parameter is a float32 and so rational. Only `1 / sqrt(variance + eps)` is not; it is held to 1024 bits,
-and a comparison that even those can not settle is an error, never a guess.
+and a comparison that even those cannot settle is an error, never a guess.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _first_at(numerator: int, denominator: int, strict: bool) -> int:
         return quotient + 1 if strict else quotient
     if (min(rest, denominator - rest) << DOUBT_BITS) < denominator:
         raise QapError(
-            "a threshold can not be told from an integer even with 1024 bits",
+            "a threshold cannot be told from an integer even with 1024 bits",
             "a batch norm's parameters are out of any usual range; check the model",
         )
     return quotient + 1

@@ -148,5 +148,5 @@ def _line(candidate: Candidate, **found: Any) -> Line:
 def _reason(error: Exception) -> Line:
     """Input that cannot be used stays so however often it is tried; anything else may have been an accident."""
     if isinstance(error, QapError) and error.exit_code == QapError.exit_code:
-        return {"refused": error.what}
-    return {"failed": error.what if isinstance(error, QapError) else f"{type(error).__name__}: {error}"}
+        return {"refused": error.message}
+    return {"failed": error.message if isinstance(error, QapError) else f"{type(error).__name__}: {error}"}

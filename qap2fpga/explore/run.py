@@ -18,7 +18,7 @@ from qap2fpga.train.runner import locked
 def explore(request: Exploration, progress: Progress) -> Explored:
     """Do all of it, as far as it is not done, and write the result.
 
-    Raises `QapError` for input that can not be used; one candidate that fails is a point with a reason.
+    Raises `QapError` for input that cannot be used; one candidate that fails is a point with a reason.
     """
     if request.build < 0 or request.processes < 1:
         raise QapError("--build is below 0, or --jobs below 1", "give whole numbers; --build 0 only estimates")
@@ -71,8 +71,8 @@ def _require_accuracy(points: Sequence[Point], limits: Limits) -> None:
     unknown = [one for one in points if not one.failed and one.summary.accuracy is None]
     if limits.min_accuracy is not None and unknown:
         name = unknown[0].candidate.network.path
-        cure = "leave --min-accuracy out, or give a study, or a model.pt with its test accuracy or labelled examples"
-        raise QapError(f"--min-accuracy is given, but the accuracy of {name} is not known", cure)
+        hint = "leave --min-accuracy out, or give a study, or a model.pt with its test accuracy or labelled examples"
+        raise QapError(f"--min-accuracy is given, but the accuracy of {name} is not known", hint)
 
 
 def _counts(points: Sequence[Point]) -> str:

@@ -75,7 +75,7 @@ def _renumber(labels: np.ndarray, given: list[str], wanted: tuple[str, ...]) -> 
     if not wanted:
         return labels
     if not given:
-        raise QapError("the data names no classes, so --classes can not be matched", "add an array 'classes'")
+        raise QapError("the data names no classes, so --classes cannot be matched", "add an array 'classes'")
     for name in given:
         if name not in wanted:
             raise QapError(f"the data has class '{name}', --classes has not", nearest(name, wanted))

@@ -32,7 +32,7 @@ AFTER_THE_LOGITS = ("Softmax", "LogSoftmax", "TopK", "ArgMax")
 def read(model: Any, layer_names: tuple[str, ...] = ()) -> RawGraph:
     """Read a cleaned QONNX `ModelWrapper`. `layer_names` are the dense layers', else the nodes' are taken.
 
-    Raises `QapError` that names the first node that can not be lowered.
+    Raises `QapError` that names the first node that cannot be lowered.
     """
     walk = _Walk(model, layer_names)
     for node in model.graph.node:
@@ -348,7 +348,7 @@ class _Walk:
             or signal.affine.clips
             or signal.affine.slope[0] <= 0
         ):
-            raise QapError("what follows the last quantizer can not be lowered", "end the network in the quantizer")
+            raise QapError("what follows the last quantizer cannot be lowered", "end the network in the quantizer")
         if end is not None:
             self.graph.output_scale = signal.affine.slope[0]
 

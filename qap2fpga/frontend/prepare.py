@@ -76,7 +76,7 @@ class Prepared:
 
 
 def prepare(source: Source, say: Callable[[str], None]) -> Prepared:
-    """Read and lower `source`. Raises `QapError` for input that can not be used, `CheckFailed` for a disagreement."""
+    """Read and lower `source`. Raises `QapError` for input that cannot be used, `CheckFailed` for a disagreement."""
     if source.path.suffix == ".onnx":
         return _from_onnx(source, say)
     return _from_checkpoint(source, say)
@@ -146,7 +146,7 @@ def _from_onnx(source: Source, say: Callable[[str], None]) -> Prepared:
 
 
 def read_error_first(qonnx: Any) -> None:
-    """An operation that can not be lowered is the user's first concern, before a missing input quantizer."""
+    """An operation that cannot be lowered is the user's first concern, before a missing input quantizer."""
     trial = export.add_input_quantizer(export.copy(qonnx), DEFAULT_INPUT_BITS, 1.0, True)
     read(trial)
 
@@ -242,8 +242,8 @@ def _check_labels(labels: np.ndarray | None, classes: tuple[str, ...], outputs: 
         raise QapError("--classes names a class twice", "name each output once")
     bad = np.zeros(0) if labels is None else labels[(labels < 0) | (labels >= outputs)]
     if bad.size:
-        cure = "number the classes 0, 1, 2, ..."
-        raise QapError(f"the data has label {bad[0]}, the network has {outputs} outputs", cure)
+        hint = "number the classes 0, 1, 2, ..."
+        raise QapError(f"the data has label {bad[0]}, the network has {outputs} outputs", hint)
 
 
 def _check_targets(rows: data.Rows | None, outputs: int) -> list[str]:

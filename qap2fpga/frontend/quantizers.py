@@ -27,7 +27,7 @@ ALIASES = {"HALF_EVEN": "ROUND", "DOWN": "ROUND_TO_ZERO"}
 def parameters(node: NodeProto, constant: Callable[[NodeProto, int], np.ndarray]) -> tuple[int, Levels, np.ndarray]:
     """(bits, levels without scale, scale array) of `node`; `constant` gives the value of its input of a number.
 
-    Raises `QapError` that names the node for what can not be lowered.
+    Raises `QapError` that names the node for what cannot be lowered.
     """
     scale = constant(node, 1)
     if (scale <= 0).any():

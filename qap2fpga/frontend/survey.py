@@ -144,7 +144,7 @@ def _check_operators(graph: GraphProto, carriers: list[NodeProto]) -> None:
         return
     first, kinds = strange[0], list(dict.fromkeys(_kind(node) for node in strange))
     more = f"; not supported either: {', '.join(kinds[1:])}" if kinds[1:] else ""
-    what = f"node {label(first)} ({kinds[0]}) can not be lowered"
+    what = f"node {label(first)} ({kinds[0]}) cannot be lowered"
     if id(first) in must_be_handled:
         raise QapError(what, SUPPORTED + more)
     raise QapError(what, f"it computes a constant: let the exporter fold constants{more}")

@@ -104,5 +104,5 @@ def label(node: NodeProto) -> str:
 
 
 def refused(node: NodeProto, why: str) -> QapError:
-    """The error for a node that can not be lowered, for the caller to raise."""
-    return QapError(f"node {label(node)} ({node.op_type}) can not be lowered", why)
+    """The error for a node that cannot be lowered, for the caller to raise."""
+    return QapError(f"node {label(node)} ({node.op_type}) cannot be lowered", why)

@@ -67,7 +67,7 @@ class Design:
 
     `sources` are file names inside `folder`, in compile order; `data` are files that sources read at
     elaboration (memory contents). `latency_cycles` (first input beat to last output beat of one vector, None
-    where the backend can not predict it) and `interval_cycles` are predictions. Ports: `ap_clk`, `ap_rst_n`
+    where the backend cannot predict it) and `interval_cycles` are predictions. Ports: `ap_clk`, `ap_rst_n`
     (synchronous, active low), and `<stream>_TDATA/_TVALID/_TREADY` for both streams. `probes` are in the order of the
     data, and lie on ports of the top module's instances, which synthesis keeps.
     """

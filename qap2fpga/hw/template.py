@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instantiation templates of a design, for people who put it into larger firmware.
 
-The Verilog one is what the simulation itself instantiates (`harness`), so it can not go stale.
+The Verilog one is what the simulation itself instantiates (`harness`), so it cannot go stale.
 """
 
 from __future__ import annotations

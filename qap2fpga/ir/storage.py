@@ -65,7 +65,7 @@ def load(path: Path) -> Graph:
     try:
         verify(graph, str(path))
     except CheckFailed as error:
-        raise QapError(error.what, HINT) from error
+        raise QapError(error.message, HINT) from error
     _check_quantizer(graph, path)
     return graph
 

@@ -68,7 +68,7 @@ def gather(paths: Sequence[Path]) -> Gathered:
                 errors.append(error)
     if errors and not builds and not found:
         raise errors[0]
-    return _joined(builds, found, tuple(error.what for error in errors))
+    return _joined(builds, found, tuple(error.message for error in errors))
 
 
 def _builds(path: Path) -> list[Path]:

@@ -39,7 +39,7 @@ def read(path: Path) -> Parsed:
     try:
         return _read(path.name, text)
     except Refused as error:
-        raise Refused(error.kind, f"{path}: {error.what}", whole=error.whole) from error
+        raise Refused(error.kind, f"{path}: {error.message}", whole=error.whole) from error
 
 
 def _read(name: str, text: str) -> Parsed:

@@ -45,7 +45,7 @@ class Header:
         return STATES.get((self.state or "").lower(), (None, ""))[1]
 
     def need_stage(self, kind: str) -> Stage:
-        """The stage. Raises `Refused` when there is none: numbers without a stage can not be compared."""
+        """The stage. Raises `Refused` when there is none: numbers without a stage cannot be compared."""
         if self.stage is None:
             why = f"the design state '{self.state}' is none of {', '.join(STATES)}" if self.state else "no design state"
             raise Refused(kind, f"the stage is not known: {why}")

@@ -61,7 +61,7 @@ def _table(title: str, block: list[str]) -> Table:
     rows = [_cells(one) for one in block[second:] if one.startswith("|")]
     heads = [_cells(one) for one in block[1:second] if one.startswith("|")]
     width = max((len(row) for row in (*rows, *heads)), default=0)
-    # Lines with cells that span several columns can not be joined; the last line has all columns.
+    # Lines with cells that span several columns cannot be joined; the last line has all columns.
     full = [head for head in heads if len(head) == width]
     header = tuple(" ".join(" ".join(one.strip() for one in names).split()) for names in zip(*full, strict=True))
     return Table(title, header, tuple(rows))

@@ -142,7 +142,7 @@ def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
                 if len(terms) > 1 and drift > DRIFT + 2 * tolerance * pitch:
                     continue
                 found = None
-                # A segment is the union of two finer ones: what fails with those can not work with fewer.
+                # A segment is the union of two finer ones: what fails with those cannot work with fewer.
                 for bits in reversed(range(finest + 1)):
                     form = fit(target, terms, shift, segments[bits], below, above, loose=tolerance > 0)
                     if form is None:

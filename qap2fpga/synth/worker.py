@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Yosys in a process of its own: it prints, and a fault of it can not take the program along.
+"""Yosys in a process of its own: it prints, and a fault of it cannot take the program along.
 
 Run as a file with a JSON job as its argument, and without importing qap2fpga: the job says everything.
 `elaborate` reads the sources once and lists the parts (the instances of the top module); `synthesize` maps

@@ -231,7 +231,7 @@ def _longest_path(design: Design, netlist: tuple[Path, ...], folder: Path, place
     try:
         found = _work(job, "time", "the longest path", folder / "time.log", place, place, PATH_LIMIT_S)
     except QapError as error:
-        return LongestPath(None, why=error.what)
+        return LongestPath(None, why=error.message)
     if found["untimed"]:
         return LongestPath(None, why=f"Yosys has no delays of {', '.join(found['untimed'])}")
     if found["ps"] is None:
@@ -251,9 +251,9 @@ def _work(job: dict[str, Any], name: str, what: str, log: Path, place: Path, fol
         tools.run([sys.executable, "-P", WORKER, job_file], log=log, folder=folder, time_limit_s=limit_s)
     except QapError as error:
         if time.monotonic() - begin >= limit_s:
-            cure = f"fewer bits, more zeros, or a backend that folds its layers; its log: {log}"
-            raise QapError(f"Yosys took more than {limit_s:g} s for {what} of {job['top']}", cure) from error
-        raise QapError(f"Yosys ({what} of {job['top']}): {error.what}", error.cure) from error
+            hint = f"fewer bits, more zeros, or a backend that folds its layers; its log: {log}"
+            raise QapError(f"Yosys took more than {limit_s:g} s for {what} of {job['top']}", hint) from error
+        raise QapError(f"Yosys ({what} of {job['top']}): {error.message}", error.hint) from error
     return json.loads(result.read_text())
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from qap2fpga.system.names import message
+from qap2fpga.system import names
 
 
 class QapError(Exception):
@@ -18,13 +18,13 @@ class QapError(Exception):
 
     exit_code = 2
 
-    def __init__(self, what: str, cure: str = "") -> None:
-        super().__init__(what)
-        self.what = message(what)
-        self.cure = message(cure)
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = names.message(message)
+        self.hint = names.message(hint)
 
     def __str__(self) -> str:
-        return f"{self.what}\n  {self.cure}" if self.cure else self.what
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
 
 
 class ConstantNetwork(QapError):
@@ -39,7 +39,7 @@ class CheckFailed(QapError):
 
 def nearest(name: str, legal: Iterable[str]) -> str:
     """A half-sentence that lists the legal names, the nearest one first if there is one."""
-    names = sorted(legal)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    choices = sorted(legal)
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"{hint}known: {', '.join(names)}"
+    return f"{hint}known: {', '.join(choices)}"

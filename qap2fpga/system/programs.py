@@ -29,11 +29,11 @@ MARKED = re.compile(r"%(Error|Fatal)(-\w+)?:|\b(ERROR|error):")
 AFTERMATH = re.compile(r"Command Failed|Exiting due to|Verilog \$stop|make(\[\d+\])?: \*\*\*|Error \d+$")
 
 
-def require(program: str, what_for: str, cure: str) -> Path:
+def require(program: str, what_for: str, hint: str) -> Path:
     """The path of `program`. Raises `QapError` that says what it is needed for and how to get it."""
     found = shutil.which(program)
     if found is None:
-        raise QapError(f"'{program}' was not found on PATH; it is needed for {what_for}", cure)
+        raise QapError(f"'{program}' was not found on PATH; it is needed for {what_for}", hint)
     return Path(found)
 
 

@@ -282,16 +282,16 @@ def _check_training(config: RunConfig) -> None:
 
 def _check_pruning(pruning: PruningConfig) -> None:
     if not 0 <= pruning.sparsity < 1:
-        cure = "choose a share of the weights from 0 up to, but not including, 1: 0.8 prunes 80 %"
-        _refuse("pruning.sparsity", pruning.sparsity, cure)
+        hint = "choose a share of the weights from 0 up to, but not including, 1: 0.8 prunes 80 %"
+        _refuse("pruning.sparsity", pruning.sparsity, hint)
     if isinstance(pruning.sparsities, tuple):
         rising = all(a < b for a, b in zip((0.0, *pruning.sparsities), pruning.sparsities, strict=False))
         if not rising or not all(sparsity < 1 for sparsity in pruning.sparsities):
             _refuse("pruning.sparsities", list(pruning.sparsities), "give rising shares above 0 and below 1")
 
 
-def _refuse(name: str, value: Any, cure: str) -> typing.NoReturn:
-    raise QapError(f"{name} = {shown(value)} is out of range", cure)
+def _refuse(name: str, value: Any, hint: str) -> typing.NoReturn:
+    raise QapError(f"{name} = {shown(value)} is out of range", hint)
 
 
 def _get(config: RunConfig, path: str) -> Any:

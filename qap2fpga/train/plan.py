@@ -230,8 +230,8 @@ def _parameter(path: str, index: int | None, ends: Any, place: str) -> Parameter
         low, high = ends if all(type(end) is int for end in ends) else map(float, ends)
         if low < high:
             return Parameter(path, index, low, high)
-    cure = "give [lowest, highest], a list of such pairs, or {choices: [two or more of one kind]}"
-    raise QapError(f"{place}: {path} = {shown(ends)} is no range", cure)
+    hint = "give [lowest, highest], a list of such pairs, or {choices: [two or more of one kind]}"
+    raise QapError(f"{place}: {path} = {shown(ends)} is no range", hint)
 
 
 def _ends(parameter: Parameter) -> tuple[Any, ...]:
@@ -245,7 +245,7 @@ def _changed(config: RunConfig, settings: dict[str, Any], place: str) -> RunConf
             config = configs.replace(config, str(path), value)
         configs.check(config)
     except QapError as error:
-        raise QapError(f"{place}: {error.what}", error.cure) from error
+        raise QapError(f"{place}: {error.message}", error.hint) from error
     return config
 
 
@@ -331,7 +331,7 @@ def _check_data(config: RunConfig, where: str) -> None:
     try:
         find(config.data.source)
     except QapError as error:
-        raise QapError(f"{where}: {error.what}", error.cure) from error
+        raise QapError(f"{where}: {error.message}", error.hint) from error
     if "shared_checkpoint" in config.paper_code:
         what = f"{where}: runs side by side that share a checkpoint would take each other's networks"
         raise QapError(what, "train with paper_code: [shared_checkpoint] alone: qap2fpga train")

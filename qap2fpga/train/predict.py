@@ -53,7 +53,7 @@ def train_and_predict(config: dict[str, Any], folder: Path, say: Say) -> None:
         try:
             lut, message = predict_luts(folder / step["checkpoint"]), None
         except QapError as error:
-            lut, message = None, error.what
+            lut, message = None, error.message
         step["estimate"] = {"lut": lut, "backend": "rtl", "message": message}
     write_atomically(path, json.dumps(record, indent=1) + "\n")
 

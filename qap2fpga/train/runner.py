@@ -151,8 +151,8 @@ def open_runner(
         try:
             client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
-            cure = "give --scheduler tcp://HOST:PORT as dask-scheduler prints it"
-            raise QapError(f"there is no Dask scheduler at {scheduler}: {error}", cure) from error
+            hint = "give --scheduler tcp://HOST:PORT as dask-scheduler prints it"
+            raise QapError(f"there is no Dask scheduler at {scheduler}: {error}", hint) from error
         with client:
             _check_workers(client, marker.absolute(), scheduler)
             yield Runner(client, marker, heard, mend)
@@ -194,17 +194,17 @@ def _check_workers(client: Any, marker: Path, scheduler: str | None) -> None:
     try:
         client.wait_for_workers(1, timeout=CONNECT_SECONDS)
     except TimeoutError as error:
-        cure = "start some: dask worker --nthreads 1 ADDRESS"
-        raise QapError(f"the scheduler at {scheduler} has no workers", cure) from error
+        hint = "start some: dask worker --nthreads 1 ADDRESS"
+        raise QapError(f"the scheduler at {scheduler} has no workers", hint) from error
     try:
         found = client.run(_unfit, marker, program_digest())
     except Exception as error:  # whatever unpickling raises where the package is missing or another one
-        cure = "install the same version of qap2fpga where the workers run"
-        raise QapError(f"a worker cannot run qap2fpga: {type(error).__name__}: {error}", cure) from error
+        hint = "install the same version of qap2fpga where the workers run"
+        raise QapError(f"a worker cannot run qap2fpga: {type(error).__name__}: {error}", hint) from error
     for worker, reason in found.items():
         if reason is not None:
-            cure = "workers need the same qap2fpga, and the study's folder under the same path"
-            raise QapError(f"worker {worker}: {reason}", cure)
+            hint = "workers need the same qap2fpga, and the study's folder under the same path"
+            raise QapError(f"worker {worker}: {reason}", hint)
 
 
 def _unfit(marker: Path, program: str) -> str | None:

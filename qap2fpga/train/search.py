@@ -133,16 +133,16 @@ class Trials:
     def _read(self) -> list[Trial]:
         if not self.path.exists():
             return []
-        cure = "choose another folder with --output, or take search.json and its trials' folders away"
+        hint = "choose another folder with --output, or take search.json and its trials' folders away"
         try:
-            content = json_object(self.path, cure)
+            content = json_object(self.path, hint)
             described = {one.pop("name"): one for one in content["searches"]}
             trials = [Trial(**{key: one[key] for key in Trial.__dataclass_fields__}) for one in content["trials"]]
         except (KeyError, TypeError, AttributeError) as error:
-            raise QapError(f"{self.path} is not that of a search: {error}", cure) from error
+            raise QapError(f"{self.path} is not that of a search: {error}", hint) from error
         for name, before in described.items():
             if name in self.described and before != self.described[name]:
-                raise QapError(f"{self.path} holds a search '{name}' with other settings", cure)
+                raise QapError(f"{self.path} holds a search '{name}' with other settings", hint)
         return [trial for trial in trials if trial.search in self.described]
 
 

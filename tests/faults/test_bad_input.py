@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever is wrong with the input: one clear message with a cure, exit code 2, and nothing half-written."""
+"""Whatever is wrong with the input: one clear message with a hint, exit code 2, and nothing half-written."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ SCALE = "act{}.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl.
 
 
 def assert_refused(result: Result, message: str, *outputs: Path) -> str:
-    """One message for people with a cure below it, and no trace of the build. Gives the message."""
+    """One message for people with a hint below it, and no trace of the build. Gives the message."""
     assert result.code == 2, result
     assert "Traceback" not in result.err
     lines = [line for line in result.err.splitlines() if not line.startswith("✗ ")]  # the stage that ended
     assert lines[0].startswith("qap2fpga: "), result.err
     assert re.search(message, result.err), result.err
-    assert len(lines) >= 2, "no cure"
-    assert lines[1].startswith("  "), "no cure"
+    assert len(lines) >= 2, "no hint"
+    assert lines[1].startswith("  "), "no hint"
     assert lines[1].strip()
     assert not any(line.startswith("qap2fpga: ") for line in lines[1:]), "two messages"
     for output in outputs:
@@ -106,7 +106,7 @@ def test_files_that_are_cut_off_or_something_else(tmp_path: Path, suffix: str) -
     refused(path, f"net{suffix} is empty")
     for content in (whole[:1], whole[:100], whole[: len(whole) // 2], whole[:-20], b"hello\n", bytes(999)):
         path.write_bytes(content)
-        refused(path, "can not be read|is not an ONNX file")
+        refused(path, "cannot be read|is not an ONNX file")
     path.unlink()
     refused(path, f"net{suffix} does not exist")
     path.mkdir()
@@ -314,8 +314,8 @@ BAD_GRAPHS: dict[str, tuple[Callable[[onnx.GraphProto], Any], str]] = {
     "no bits": (lambda g: put(g, "act1.bits", lambda s: 0), r"node act1 \(Quant\).*\n.*one whole number"),
     "40 bits": (lambda g: put(g, "act1.bits", lambda s: 40), "a bit width of 40"),
     "signed ReLU": (signed, "node act1: a signed quantizer after a Relu"),
-    "sigmoid": (insert("Sigmoid"), r"node my_node \(Sigmoid\) can not be lowered"),
-    "unknown operation": (insert("Nonsense"), r"node my_node \(Nonsense\) can not be lowered"),
+    "sigmoid": (insert("Sigmoid"), r"node my_node \(Sigmoid\) cannot be lowered"),
+    "unknown operation": (insert("Nonsense"), r"node my_node \(Nonsense\) cannot be lowered"),
     "unknown domain": (insert("Nonsense", domain="my.own"), "my_node.*my.own"),
     "FINN form": (insert("MultiThreshold", domain="qonnx.custom_op.general"), "node my_node .*\n.*FINN's own form"),
     "float weights": (float_weight, r"node fc2 \(Gemm\).*\n.*weights are floats"),
@@ -352,7 +352,7 @@ def chain(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], inputs:
 def test_a_convolution_is_named(tmp_path: Path) -> None:
     made = helper.make_node("Conv", ["x", "w"], ["y"], "my_conv")
     model = chain([made], {"w": np.ones((2, 3, 3, 3), np.float32)}, [1, 3, 8, 8], [1, 2, 6, 6])
-    text = refused(write(tmp_path / "net.onnx", model), r"node my_conv \(Conv\) can not be lowered")
+    text = refused(write(tmp_path / "net.onnx", model), r"node my_conv \(Conv\) cannot be lowered")
     assert "supported: dense (MatMul, Gemm)" in text
 
 

@@ -64,7 +64,7 @@ def test_what_is_not_damaged_is_read(reader: Reader, tmp_path: Path) -> None:
         except QapError as error:
             # Two of the reports are whole, but measure something else.
             assert reader.name == "tool-report", error
-            assert "no report in" in error.what
+            assert "no report in" in error.message
     assert read >= len(reader.samples()) - 2
 
 

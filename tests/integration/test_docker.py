@@ -106,7 +106,7 @@ def test_docker_comes_before_podman_and_one_of_them_is_enough(engine: Path, tmp_
         assert csim(PATH=place).stdout.split() == [name]
 
 
-@pytest.mark.parametrize("arguments, environment, what, cure", [
+@pytest.mark.parametrize("arguments, environment, what, hint", [
     (("--tool", "vitis"), {}, "XILINX does not say where it is", "XILINX=/tools/Xilinx docker/csim"),
     ((), {"XILINX": "/gone/Xilinx"}, "XILINX is '/gone/Xilinx', which is no folder", "--tool g++"),
     ((), {"XILINX": "/", "XILINXD_LICENSE_FILE": "1@a:/gone.lic"}, "the licence /gone.lic is missing", "XILINXD_"),
@@ -118,12 +118,12 @@ def test_docker_comes_before_podman_and_one_of_them_is_enough(engine: Path, tmp_
     ((), {"FAIL": "run", "CODE": 125}, "could not run the image qap2fpga-csim (125)", "stands above"),
 ])  # fmt: skip
 def test_what_can_not_be_is_one_message(
-    engine: Path, arguments: tuple[str, ...], environment: dict[str, object], what: str, cure: str
+    engine: Path, arguments: tuple[str, ...], environment: dict[str, object], what: str, hint: str
 ) -> None:
     found = csim(*arguments, engine=engine, **environment)
     assert (found.returncode, found.stdout) == (2, "")
     first, second = found.stderr.splitlines()
-    assert first.startswith("docker/csim: ") and what in first and cure in second
+    assert first.startswith("docker/csim: ") and what in first and hint in second
     assert not [call for call in calls(engine) if call[0] == "run"] or "FAIL" in environment
 
 

@@ -40,7 +40,7 @@ def generate(
 
     `vectors` (n, inputs) are input integers that each step's graph is executed with, besides the extreme ones.
     `folder` then has `rtl/` (the design), `NN_step.onnx` (the graph after each step) and `folding.json`.
-    Raises `QapError` for what FINN's RTL can not do and for what does not fit, `CheckFailed` for a step of FINN
+    Raises `QapError` for what FINN's RTL cannot do and for what does not fit, `CheckFailed` for a step of FINN
     that changed the network.
     """
     version = session.version()
@@ -92,7 +92,7 @@ def generate(
 def expect(network: Graph, board: Board, options: FinnOptions) -> Expectation:
     """What `generate` would make of `network`: its folding, cycles and resources, without FINN, in a moment.
 
-    Raises `QapError` for what FINN's RTL can not do and for what does not fit.
+    Raises `QapError` for what FINN's RTL cannot do and for what does not fit.
     """
     return _expect(network, board, options, *_choose(network, board, options))
 

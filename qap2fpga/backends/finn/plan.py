@@ -67,7 +67,7 @@ def deep_pipeline(board: Board) -> bool:
 def plan(network: Graph, *, last_thresholds: bool) -> Plan:
     """Choose the widths of `network` for FINN; `last_thresholds`: build the last layer's `Step`, if it has one.
 
-    Raises `QapError` for what FINN's RTL can not compute: activations over 8 bits, accumulators over 24.
+    Raises `QapError` for what FINN's RTL cannot compute: activations over 8 bits, accumulators over 24.
     """
     _check_input(network)
     widened: list[str] = []
@@ -96,10 +96,10 @@ def plan(network: Graph, *, last_thresholds: bool) -> Plan:
     return Plan(tuple(layers), tuple(widened))
 
 
-def elsewhere(cure: str) -> str:
-    """`cure`, and the other backends there are."""
+def elsewhere(hint: str) -> str:
+    """`hint`, and the other backends there are."""
     others = [name for name in BACKENDS if name != "finn"]
-    return f"{cure}, or use --backend {' or '.join(others)}" if others else cure
+    return f"{hint}, or use --backend {' or '.join(others)}" if others else hint
 
 
 def _check_input(network: Graph) -> None:

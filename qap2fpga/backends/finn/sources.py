@@ -87,7 +87,7 @@ PATCHES = (
           "(* rom_style = RAM_STYLE *)",
           "it is a ROM, and Yosys wants the attribute in small letters"),
     Patch("fifo.sv", "	function abits_t INIT_ABITS();", "ABITS      = INIT_ABITS();\n", _ABITS,
-          "Verilator 5.48 can not fold a function that returns a struct"),
+          "Verilator 5.48 cannot fold a function that returns a struct"),
     Patch("fifo.sv", '		DEPTH <= 33?                      "shift" :\n', "",
           '		(DEPTH <= 33) && (RAM_STYLE != "distributed")? "shift" :\n',
           "Yosys makes flip-flops of a shift register that is read at a variable place, LUT RAM of this"),

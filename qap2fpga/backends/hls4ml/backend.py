@@ -139,12 +139,12 @@ def relax(network: Graph, tolerance: int) -> Relaxed:
 
 
 def _other_factors(network: Graph, options: Hls4mlOptions, reuse: list[tuple[str, int]]) -> list[str]:
-    """One sentence for each layer that hls4ml can not do at the reuse factor that was asked for."""
+    """One sentence for each layer that hls4ml cannot do at the reuse factor that was asked for."""
     found = []
     for layer, (strategy, factor) in zip(network.layers, reuse, strict=True):
         if (strategy, factor) != (options.strategy, options.reuse_factor):
             found.append(
-                f"layer {layer.name}: hls4ml can not share its {layer.inputs} x {layer.outputs} products at reuse "
+                f"layer {layer.name}: hls4ml cannot share its {layer.inputs} x {layer.outputs} products at reuse "
                 f"factor {options.reuse_factor}; it is written as '{strategy}' at {factor}"
             )
     return found

@@ -38,14 +38,14 @@ def require(strategy: str) -> None:
 
 
 def _tested(package: str, versions: tuple[str, ...], why: str = "") -> str:
-    cure = f"pip install {package}=={versions[-1]}"
+    hint = f"pip install {package}=={versions[-1]}"
     try:
         found = metadata.version(package)
     except metadata.PackageNotFoundError as error:
-        raise QapError(f"{package} is not installed; it is needed{why or ' for backend hls4ml'}", cure) from error
+        raise QapError(f"{package} is not installed; it is needed{why or ' for backend hls4ml'}", hint) from error
     if found not in versions:
         wanted = versions[0] if len(versions) == 1 else f"{versions[0]} to {versions[-1]}"
-        raise QapError(f"{package} {found} was not tested with this program (tested: {wanted})", cure)
+        raise QapError(f"{package} {found} was not tested with this program (tested: {wanted})", hint)
     return found
 
 

@@ -102,11 +102,11 @@ def gate(network: Graph, board: Board, options: RtlOptions) -> int:
     expected = before(network)
     weights = sum(layer.nonzeros for layer in network.layers)
     what = f"unrolled, the network's {weights:,} weights take about {expected:,} LUTs"
-    cure = "prune it, or use fewer bits"
+    hint = "prune it, or use fewer bits"
     if "finn" in FAMILIES[board.family].backends:
-        cure = f"use --backend finn, which folds layers in time, or {cure}"
+        hint = f"use --backend finn, which folds layers in time, or {hint}"
     if expected > MOST_LUTS:
-        raise QapError(f"{what}; more than {MOST_LUTS:,} are not unrolled", cure)
+        raise QapError(f"{what}; more than {MOST_LUTS:,} are not unrolled", hint)
     if expected > board.lut and not options.allow_oversize:
-        raise QapError(f"{what}; {board.name} has {board.lut:,}", f"{cure}, or a larger board, or --allow-oversize")
+        raise QapError(f"{what}; {board.name} has {board.lut:,}", f"{hint}, or a larger board, or --allow-oversize")
     return expected

@@ -140,7 +140,7 @@ def narrowed(wire: Wire, reach: tuple[int, int]) -> Wire:
     """`wire`, known to lie in `reach`: fewer of its bits if that takes fewer."""
     known = Wire(wire.net, *reach, wire.stage, wire.ready)
     if known.bits > wire.bits:
-        raise AssertionError(f"{wire} can not hold {reach}")
+        raise AssertionError(f"{wire} cannot hold {reach}")
     return known
 
 

@@ -32,7 +32,7 @@ def levels(inputs: int) -> int:
 def _table(circuit: Circuit, form: Table, x: Wire) -> Wire:
     low, high = min(form.results), max(form.results)
     size = 1 << x.bits
-    # The table is addressed by x as it lies on the wire; x that can not occur take the nearest entry.
+    # The table is addressed by x as it lies on the wire; x that cannot occur take the nearest entry.
     entries = []
     for pattern in range(size):
         value = pattern - size if x.signed and pattern >= size >> 1 else pattern

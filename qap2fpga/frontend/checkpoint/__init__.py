@@ -24,7 +24,7 @@ def save(
     `example_input` is (rows, inputs) of real inputs, as the network sees them; they are kept and become the
     recorded vectors that the hardware is tried on. `labels` (rows,) are class numbers; with them the report
     gives the accuracy. `provenance` is any JSON-like dict. Raises `QapError` with the name of the first layer
-    that can not be lowered; nothing is written then.
+    that cannot be lowered; nothing is written then.
     """
     from qap2fpga.frontend.checkpoint import brevitas as brevitas_module
     from qap2fpga.frontend.checkpoint import model_file as file

@@ -60,7 +60,7 @@ def describe(module: nn.Module, example: Tensor) -> Model:
     """The `Model` of a user's sequential Brevitas module, in the order its layers run on `example`.
 
     `example` is (rows, ...); the model takes it flattened. Raises `QapError` with the name of the first layer that
-    can not be lowered. The module is run in eval mode and left in the mode it was in.
+    cannot be lowered. The module is run in eval mode and left in the mode it was in.
     """
     modes = {part: part.training for part in module.modules()}
     module.eval()
@@ -148,7 +148,7 @@ def _record(module: nn.Module, example: Tensor) -> _Run:
         if isinstance(call.layer, NOTHING_AT_INFERENCE):
             continue
         if type(call.layer) not in LEAVES:
-            raise QapError(f"layer {call.name} ({type(call.layer).__name__}) can not be lowered", SUPPORTED)
+            raise QapError(f"layer {call.name} ({type(call.layer).__name__}) cannot be lowered", SUPPORTED)
         if id(call.layer) in seen:
             raise QapError(f"layer {call.name} runs more than once", "give every place in the chain its own layer")
         seen.add(id(call.layer))
@@ -170,8 +170,8 @@ def _ops_of(name: str, layer: nn.Module, bias: Tensor | None) -> list[Op]:
     proxy = getattr(layer, "act_quant", None)
     quantizer = _activation_quantizer(name, proxy) if proxy is not None and proxy.is_quant_enabled else None
     if kind == "relu" and quantizer is not None and quantizer.signed:
-        cure = "half of its integers can never occur: use an unsigned quantizer, for example Uint8ActPerTensorFloat"
-        raise QapError(f"layer {name}: a ReLU with a signed quantizer", cure)
+        hint = "half of its integers can never occur: use an unsigned quantizer, for example Uint8ActPerTensorFloat"
+        raise QapError(f"layer {name}: a ReLU with a signed quantizer", hint)
     if kind == "quantize" and quantizer is None:
         return []
     return [Op(name, kind, quantizer=quantizer)]
@@ -195,8 +195,8 @@ def _dense(name: str, layer: Any, quantized_bias: Tensor | None) -> Op:
         raise QapError(f"layer {name}: its weights have a zero point", "use a symmetric weight quantizer")
     bits = int(quantized.bit_width.item())
     if bits == 1 and not torch.isfinite(quantized.value).all():
-        cure = "use a Binary quantizer, for example SignedBinaryWeightPerTensorConst"
-        raise QapError(f"layer {name}: an Int quantizer of 1 bit has no level beside 0", cure)
+        hint = "use a Binary quantizer, for example SignedBinaryWeightPerTensorConst"
+        raise QapError(f"layer {name}: an Int quantizer of 1 bit has no level beside 0", hint)
     scale = quantized.scale.detach().cpu().numpy().astype(np.float32)
     quantizer = QuantSpec(
         bits,
@@ -261,8 +261,8 @@ def _compare(model: Model, given: list[str], run: _Run, example: Tensor) -> None
         if ours is not None and f"{call.name}.output_quant" not in quantized_behind:
             difference = _difference(ours, call.output)
             if difference != 0:
-                cure = f"what stands before it in forward() is not a layer, or its quantizer is unusual; {SUPPORTED}"
-                raise QapError(f"layer {call.name}: it computes something else than its parts ({difference:g})", cure)
+                hint = f"what stands before it in forward() is not a layer, or its quantizer is unusual; {SUPPORTED}"
+                raise QapError(f"layer {call.name}: it computes something else than its parts ({difference:g})", hint)
     if not isinstance(run.output, Tensor) or _difference(built.output, run.output) != 0:
         raise QapError(
             f"forward() does not return what layer {run.calls[-1].name}, the last one, gives",

@@ -39,14 +39,14 @@ def load(path: Path) -> Any:
             raise QapError(
                 f"{path}: a pickle that is not plain tensors and could run code when loaded", hint
             ) from error
-        raise QapError(f"{path} can not be read: it is not a PyTorch file", AGAIN) from error
+        raise QapError(f"{path} cannot be read: it is not a PyTorch file", AGAIN) from error
     except Exception as error:  # torch and the pickle machine raise whatever the garbage leads them to
         if "TorchScript" in str(error):
             hint = "save a state_dict, or the module with qap2fpga.save"
             raise QapError(f"{path} is a TorchScript archive, which could run code when loaded", hint) from error
         first = (str(error).splitlines() or [""])[0].split(". ")[0] if isinstance(error, OSError | RuntimeError) else ""
         why = first[:160] or "it is not a PyTorch file, or not a whole one"
-        raise QapError(f"{path} can not be read: {why}", AGAIN) from error
+        raise QapError(f"{path} cannot be read: {why}", AGAIN) from error
 
 
 def _check_size(path: Path) -> None:
@@ -64,7 +64,7 @@ def _check_size(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             declared = sum(part.file_size for part in archive.infolist())
     except Exception as error:  # zipfile raises what it likes for a damaged directory
-        raise QapError(f"{path} can not be read: it is not a whole archive", AGAIN) from error
+        raise QapError(f"{path} cannot be read: it is not a whole archive", AGAIN) from error
     if declared > size:  # torch.save does not compress
         raise QapError(f"{path} has {size:,} bytes, but its parts unpack to {declared:,}", "save it with torch.save")
 

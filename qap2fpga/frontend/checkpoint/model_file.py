@@ -53,7 +53,7 @@ def write(model: Model, path: Path, labels: Any, provenance: dict[str, Any]) -> 
     try:
         provenance = stored.plain_values(json.loads(json.dumps(provenance)), "provenance")
     except (TypeError, ValueError, RecursionError, stored.Damaged) as error:
-        raise QapError(f"provenance can not be stored: {error}", "give texts, numbers, lists and dicts") from error
+        raise QapError(f"provenance cannot be stored: {error}", "give texts, numbers, lists and dicts") from error
     versions = {name: version(name) for name in ("torch", "brevitas")} | {"python": platform.python_version()}
     content = {
         "format": FORMAT,

@@ -38,7 +38,7 @@ def unwrap(content: dict[Any, Any], path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of the state dict that `content` is, or wraps as training checkpoints do.
 
     Raises `QapError` that names the keys where there is none, or more than one, and the first entry that is
-    no tensor, or one that can not be read exactly.
+    no tensor, or one that cannot be read exactly.
     """
     state, place = content, ""
     for _ in range(DEEPEST):
@@ -133,8 +133,8 @@ def parse(
     acts = _in_order(list(scales))
     hidden = len(dense) - 1
     if len(acts) not in (hidden, hidden + 1):
-        cure = f"{hidden} hidden activations need keys like 'act1.act_quant...{NEW_SCALE}'; save it with qap2fpga.save"
-        raise QapError(f"{path}: {len(acts)} activation scales for {len(dense)} dense layers", cure)
+        hint = f"{hidden} hidden activations need keys like 'act1.act_quant...{NEW_SCALE}'; save it with qap2fpga.save"
+        raise QapError(f"{path}: {len(acts)} activation scales for {len(dense)} dense layers", hint)
     weights = _one_each(weight_bits, len(dense), "--weight-bits")
     activations = _one_each(activation_bits, hidden, "--activation-bits")
     ops: list[Op] = []

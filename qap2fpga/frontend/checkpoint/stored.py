@@ -102,7 +102,7 @@ def sequence(value: Any, where: str) -> list[Any]:
 
 
 def text(value: Any, where: str) -> str:
-    """Return the text `value`; one with half a surrogate pair can not be written anywhere."""
+    """Return the text `value`; one with half a surrogate pair cannot be written anywhere."""
     if not isinstance(value, str):
         raise Damaged(f"{where} is a {_kind(value)}, not a text")
     try:
@@ -127,7 +127,7 @@ def truth(value: Any, where: str) -> bool:
 
 
 def whole(value: Any, where: str) -> int:
-    """Return the whole number `value`; larger ones can not even be printed."""
+    """Return the whole number `value`; larger ones cannot even be printed."""
     if type(value) is not int or abs(value) >= LARGEST_WHOLE:
         raise Damaged(f"{where} is a {_kind(value)}, not a whole number of 64 bits")
     return value

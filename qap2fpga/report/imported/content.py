@@ -130,7 +130,7 @@ def _over(report: Stored) -> str:
 
 
 def _fits_board(report: Stored) -> list[Check]:
-    """Whether the part is large enough. C synthesis can not tell: it states several times what synthesis finds."""
+    """Whether the part is large enough. C synthesis cannot tell: it states several times what synthesis finds."""
     use, over = report["fits"], _over(report)
     name = f"fits {report['board']['name']}"
     if use is None:

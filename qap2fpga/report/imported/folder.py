@@ -24,7 +24,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file without numbers to take. `broken`: it is a report, or looks like one, but can not be read."""
+    """A file without numbers to take. `broken`: it is a report, or looks like one, but cannot be read."""
 
     path: PurePosixPath
     kind: str
@@ -51,7 +51,7 @@ def read_folder(folder: Path) -> Results:
         try:
             reports.append(Found(place, read(path)))
         except Refused as refusal:
-            reason = refusal.what.removeprefix(f"{path}: ")
+            reason = refusal.message.removeprefix(f"{path}: ")
             broken = not refusal.whole and (refusal.kind != "unknown" or path.suffix == ".rpt")
             skipped.append(Skipped(place, refusal.kind, reason, broken))
     if not reports:

@@ -74,8 +74,8 @@ def _model(path: Path, say: Callable[[str], None]) -> dict[str, Any]:
     if not path.is_file():
         raise QapError(f"{path} does not exist", "give a model.pt, a QONNX file or a build folder")
     if path.suffix not in (".pt", ".onnx"):
-        cure = "run qap2fpga build --until model on it, with the options it needs, and give that build folder"
-        raise QapError(f"{path} does not describe its network in full", cure)
+        hint = "run qap2fpga build --until model on it, with the options it needs, and give that build folder"
+        raise QapError(f"{path} does not describe its network in full", hint)
     from qap2fpga.frontend.checkpoint.widths import Widths
     from qap2fpga.frontend.prepare import Source, prepare
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a run of a vendor's tool ended: nothing to say, or one error with cause, the log's telling line and a cure.
+"""How a run of a vendor's tool ended: nothing to say, or one error with cause, the log's telling line and a hint.
 
 Exit codes alone do not tell: some versions of the HLS tools end with 0 after an error. A step is done only when its
 script came to its last line, which says so, and all that it must leave is there.
@@ -59,8 +59,8 @@ def judge(plan: Plan, step: Step, tool: Tool, ended: Ended, log: Path) -> None:
     if ended.code == 0 and finished_line(step.name) in (line.strip() for line in ended.output.splitlines()):
         _need_outputs(plan, step, where, log)
         return
-    what, line, cure = _cause(plan, step, tool, ended)
-    raise QapError(f"{where}: {what}: {line}", f"{cure}; its log: {log}" if cure else f"its log: {log}")
+    what, line, hint = _cause(plan, step, tool, ended)
+    raise QapError(f"{where}: {what}: {line}", f"{hint}; its log: {log}" if hint else f"its log: {log}")
 
 
 def _need_outputs(plan: Plan, step: Step, where: str, log: Path) -> None:
@@ -79,16 +79,16 @@ def _cause(plan: Plan, step: Step, tool: Tool, ended: Ended) -> tuple[str, str, 
     if line := _line(DISK, output):
         return "the disk is full", line, f"make room where {plan.folder} is, and build again: it goes on at this step"
     if line := _line(LICENCE, output):
-        cure = "set XILINXD_LICENSE_FILE to the licence's file or server, or choose a board whose part needs none"
-        return "no licence", line, cure
+        hint = "set XILINXD_LICENSE_FILE to the licence's file or server, or choose a board whose part needs none"
+        return "no licence", line, hint
     if line := _line(PART, output):
-        cure = "add the device family with the installer ('Add Design Tools or Devices'), or choose another board"
-        return f"the part {plan.part} is not installed", line, cure
+        hint = "add the device family with the installer ('Add Design Tools or Devices'), or choose another board"
+        return f"the part {plan.part} is not installed", line, hint
     if line := _line(MEMORY, output):
         return "a memory's content was not found", line, ""
     if ended.code is None:
-        cure = f"allow '{step.name}' more time, or make the design smaller"
-        return f"it took more than {step.time_limit_s:.0f} s and was stopped; it last said", last_line(output), cure
+        hint = f"allow '{step.name}' more time, or make the design smaller"
+        return f"it took more than {step.time_limit_s:.0f} s and was stopped; it last said", last_line(output), hint
     crash = _line(CRASH, output)
     # A shell around the program ends with 128 and the signal.
     signal = -ended.code if ended.code < 0 else ended.code - 128 if 128 < ended.code < 160 else None

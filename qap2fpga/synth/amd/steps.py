@@ -101,7 +101,7 @@ def plan(
 
     `steps` are names of `HLS_STEPS` (an HLS project only), `VIVADO_STEPS`, `SYSTEM_STEPS` and `SHELL_STEP`; by
     default all but `UNUSUAL`. The clock is the project's own, else the board's. Raises `QapError` for steps that can
-    not be done, or a folder that can not be written. A tool that is absent is no error here: see `Plan.missing`.
+    not be done, or a folder that cannot be written. A tool that is absent is no error here: see `Plan.missing`.
     """
     hls = isinstance(made, HlsProject)
     chosen = _choose(steps, hls)

@@ -98,7 +98,7 @@ def _work(job: dict[str, Any], folder: Path, place: Path, limit_s: float) -> Any
             command, log=log, folder=folder, time_limit_s=limit_s, environment={"PYTHONPATH": str(PACKAGE.parent)}
         )
     except QapError as error:
-        raise QapError(f"Yosys ({verb} of {job['top']}): {error.what}", error.cure) from error
+        raise QapError(f"Yosys ({verb} of {job['top']}): {error.message}", error.hint) from error
     return json.loads(result.read_text())
 
 

@@ -34,10 +34,10 @@ def find(source: str) -> Path | None:
             raise QapError(f"{path} is of an unknown kind", f"known: {', '.join(SUFFIXES)}")
         return path
     if source == "simulated":
-        cure = "make some with 'qap2fpga simulate-jets jets.npz', and give that file as data.source"
-        raise QapError("the simulated jets are part of a checkout, and this is none", cure)
-    cure = f"{arrays.LAYOUT}; or a table with data.label; or 'openml', or 'simulated'"
-    raise QapError(f"there is no data file {line(path)}", cure)
+        hint = "make some with 'qap2fpga simulate-jets jets.npz', and give that file as data.source"
+        raise QapError("the simulated jets are part of a checkout, and this is none", hint)
+    hint = f"{arrays.LAYOUT}; or a table with data.label; or 'openml', or 'simulated'"
+    raise QapError(f"there is no data file {line(path)}", hint)
 
 
 def load(config: DataConfig) -> Dataset:

@@ -20,11 +20,11 @@ def load(features: tuple[str, ...] | None) -> Dataset:
     try:
         fetched = fetch_openml(NAME, version=VERSION, as_frame=True)
     except (OSError, ValueError) as error:
-        cure = (
+        hint = (
             f"get '{NAME}' on a machine with network, save it as .csv, .parquet or .npz, and give that file as "
             f"data.source (with data.label: {LABEL} for a table); or copy that machine's ~/scikit_learn_data"
         )
-        raise QapError(f"openml.org gives no {NAME}: {error}", cure) from error
+        raise QapError(f"openml.org gives no {NAME}: {error}", hint) from error
     frame = fetched.data
     columns = {str(name): frame[name].to_numpy() for name in frame.columns}
     return from_columns(NAME, columns | {LABEL: fetched.target.astype(str).to_numpy()}, LABEL, features)

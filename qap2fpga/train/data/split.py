@@ -79,8 +79,8 @@ def _ends(data: Dataset, parts: tuple[float, ...]) -> list[int]:
     if max(parts) >= 1:
         ends = np.cumsum([int(part) for part in parts]).tolist()
         if ends[-1] > rows:
-            cure = f"{data.name} has {rows}: ask for no more, or give shares as 0.7, 0.15, 0.15"
-            raise QapError(f"data.split asks for {ends[-1]} rows", cure)
+            hint = f"{data.name} has {rows}: ask for no more, or give shares as 0.7, 0.15, 0.15"
+            raise QapError(f"data.split asks for {ends[-1]} rows", hint)
         return ends
     whole = abs(sum(parts) - 1) < 1e-9
     return [round(rows * parts[0]), round(rows * (parts[0] + parts[1])), rows if whole else round(rows * sum(parts))]

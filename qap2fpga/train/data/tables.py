@@ -51,8 +51,8 @@ def from_columns(name: str, columns: Columns, label: str | None, features: tuple
         raise QapError(f"{name} has no column beside the label '{label}'", LAYOUT)
     for column in chosen:
         if columns[column].dtype.kind not in "fiub":
-            cure = "leave it out with data.features, or make it numbers"
-            raise QapError(f"{name}: column '{column}' is no column of numbers", cure)
+            hint = "leave it out with data.features, or make it numbers"
+            raise QapError(f"{name}: column '{column}' is no column of numbers", hint)
     y, classes = _classes(name, label, columns[label])
     if not len(y):
         raise QapError(f"{name} has no rows", LAYOUT)

@@ -411,12 +411,12 @@ def test_refusals_name_a_cure_that_exists() -> None:
     huge = with_layer(network, 1, weights=network.layers[1].weights * (1 << 18))
     with pytest.raises(QapError, match=r"layer fc2: accumulators reach .* float32, exact to 24 bits") as caught:
         planning.plan(huge, last_thresholds=True)
-    assert "fewer weight or activation bits" in caught.value.cure
-    for name in re.findall(r"--backend (\w+)", caught.value.cure):
+    assert "fewer weight or activation bits" in caught.value.hint
+    for name in re.findall(r"--backend (\w+)", caught.value.hint):
         assert name in BACKENDS
     with pytest.raises(QapError, match="the input has 16 bits") as caught:
         planning.plan(random_network([6, 8, 5], 4, 0, input_bits=16), last_thresholds=True)
-    assert "--until model" in caught.value.cure
+    assert "--until model" in caught.value.hint
 
 
 @pytest.mark.slow

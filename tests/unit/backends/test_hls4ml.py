@@ -242,7 +242,7 @@ def test_a_network_too_large_to_unroll_is_refused_with_its_size_and_a_cure(tmp_p
     monkeypatch.setattr(limits, "MAX_PRODUCTS", 50)
     with pytest.raises(QapError, match=r"multiplications at the same time.*LUTs") as caught:
         made(network, tmp_path)
-    assert "--backend finn" in caught.value.cure and "--reuse-factor" in caught.value.cure
+    assert "--backend finn" in caught.value.hint and "--reuse-factor" in caught.value.hint
     assert not (tmp_path / "hls4ml").exists()
     assert made(network, tmp_path, allow_oversize=True).details["products"] > 50
 

@@ -405,7 +405,7 @@ def test_a_wire_has_the_bits_of_what_is_known_to_be_on_it():
     assert (whole.low, whole.high, whole.bits) == (-2, 3, 3)
     assert layer_module._whole(made, node, Output(0, 2, 1)) is node
     assert layer_module.narrowed(node, (-2, 1)).bits == 2
-    with pytest.raises(AssertionError, match=r"can not hold \(-8, 16\)"):
+    with pytest.raises(AssertionError, match=r"cannot hold \(-8, 16\)"):
         layer_module.narrowed(node, (-8, 16))
 
 
@@ -509,7 +509,7 @@ def test_too_large_is_refused_before_any_work(shape, tmp_path):
     one = chain((layer,), InputQuantizer(0, 255, (1.0,)), Fraction(1))
     with pytest.raises(QapError, match=r"take about [\d,]+ LUTs") as caught:
         generated(one, tmp_path)
-    assert caught.value.exit_code == 2 and "--backend finn" in caught.value.cure
+    assert caught.value.exit_code == 2 and "--backend finn" in caught.value.hint
     assert not (tmp_path / "rtl").exists()
 
 

@@ -34,7 +34,7 @@ def test_the_table_and_the_json_say_the_same(model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "what", "cure"),
+    ("arguments", "what", "hint"),
     [
         (("--backend", "rlt"), "unknown backend 'rlt'", "did you mean 'rtl'?"),
         (("--board", "pynq-z3"), "pynq-z3", "did you mean 'pynq-z2'?"),
@@ -42,10 +42,10 @@ def test_the_table_and_the_json_say_the_same(model: Path) -> None:
         (("--input-range", "4"), "--input-range is '4'", "give LOW,HIGH"),
     ],
 )
-def test_an_estimate_that_can_not_be_made(model: Path, arguments: tuple[str, ...], what: str, cure: str) -> None:
+def test_an_estimate_that_can_not_be_made(model: Path, arguments: tuple[str, ...], what: str, hint: str) -> None:
     done = run("estimate", model, *arguments)
     assert (done.code, done.out) == (2, "")
-    assert what in done.err and cure in done.err
+    assert what in done.err and hint in done.err
 
 
 def test_a_calibration_that_can_not_be_made(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trained networks in: what `save` keeps gives the user's own values bit for bit; what can not be kept is named."""
+"""Trained networks in: what `save` keeps gives the user's own values bit for bit; what cannot be kept is named."""
 
 from __future__ import annotations
 
@@ -354,12 +354,12 @@ WEIGHTS_OF_ONE_BIT = {"weight_quant": Int8WeightPerTensorFloat, "weight_bit_widt
 REFUSED = {
     "float layer": (
         lambda: nn.Sequential(entry(), nn.Linear(5, 7), relu(), dense(7, 3)),
-        r"layer 1 \(Linear\) can not be lowered",
+        r"layer 1 \(Linear\) cannot be lowered",
     ),
     "unquantized weights": (lambda: nn.Sequential(entry(), dense(5, 3, weight_quant=None)), "layer 1: its weights"),
     "convolution": (
         lambda: nn.Sequential(qnn.QuantConv1d(5, 4, 1, weight_bit_width=4), nn.Flatten()),
-        r"layer 0 \(QuantConv1d\) can not be lowered",
+        r"layer 0 \(QuantConv1d\) cannot be lowered",
     ),
     "other activation": (lambda: nn.Sequential(entry(), dense(5, 7), nn.Sigmoid()), r"layer 2 \(Sigmoid\)"),
     "subclass": (lambda: nn.Sequential(entry(), Subclass(5, 3, bias=True)), r"layer 1 \(Subclass\)"),
@@ -417,7 +417,7 @@ def test_what_can_not_be_lowered_is_named(tmp_path: Path, name: str) -> None:
     torch.manual_seed(3)
     with pytest.raises(QapError, match=message) as caught:
         qap2fpga.save(module, torch.randn(20, *inputs), tmp_path / "model.pt")
-    assert caught.value.cure
+    assert caught.value.hint
     assert not list(tmp_path.iterdir())
 
 
@@ -425,7 +425,7 @@ def test_a_module_on_another_device_is_told_to_move(tmp_path: Path) -> None:
     """Its sums round otherwise, so nothing would compare equal. ('meta' is the device that every machine has.)"""
     with pytest.raises(QapError, match="the model is on meta") as caught:
         qap2fpga.save(nn.Sequential(entry(), dense(5, 3)).to("meta"), torch.ones(3, 5), tmp_path / "model.pt")
-    assert "module.cpu()" in caught.value.cure
+    assert "module.cpu()" in caught.value.hint
 
 
 @pytest.mark.parametrize("where", ["weight", "bias", "running_var", "NaN statistics"])
@@ -462,10 +462,10 @@ def nested(depth: int) -> dict[str, Any]:
         (torch.randn(9, 5), {"labels": np.zeros((9, 3))}, r"labels of shape \(9, 3\) and type float64 are no class"),
         (torch.randn(9, 5), {"labels": np.full(9, 0.5)}, "are no class numbers"),
         (torch.randn(9, 5), {"labels": [-1] * 9}, "are no class numbers"),
-        (torch.randn(9, 5), {"provenance": {"x": [[]] * 200_000}}, "provenance can not be stored: .*100,000 values"),
-        (torch.randn(9, 5), {"provenance": nested(40)}, "provenance can not be stored: .*deeper than 32"),
-        (torch.randn(9, 5), {"provenance": nested(10**5)}, "provenance can not be stored"),
-        (torch.randn(9, 5), {"provenance": {"where": Path("x")}}, "provenance can not be stored"),
+        (torch.randn(9, 5), {"provenance": {"x": [[]] * 200_000}}, "provenance cannot be stored: .*100,000 values"),
+        (torch.randn(9, 5), {"provenance": nested(40)}, "provenance cannot be stored: .*deeper than 32"),
+        (torch.randn(9, 5), {"provenance": nested(10**5)}, "provenance cannot be stored"),
+        (torch.randn(9, 5), {"provenance": {"where": Path("x")}}, "provenance cannot be stored"),
     ],
 )
 def test_what_goes_with_the_module_is_checked(tmp_path: Path, example: Tensor, options: Any, message: str) -> None:
@@ -679,7 +679,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
 def test_whatever_torch_raises_is_a_message(tmp_path: Path) -> None:
     path, _ = saved(tmp_path)
     for error in (MemoryError(), AssertionError("x"), UnicodeDecodeError("utf-8", b"x", 0, 1, "y"), RecursionError()):
-        with mock.patch.object(torch, "load", side_effect=error), pytest.raises(QapError, match="can not be read"):
+        with mock.patch.object(torch, "load", side_effect=error), pytest.raises(QapError, match="cannot be read"):
             file.read(path, Widths())
 
 

@@ -111,7 +111,7 @@ def test_data_that_does_not_fit_is_refused(tmp_path: Path, arrays: Any, classes:
         pytest.raises(QapError, match=what) as caught,
     ):
         data.load(write(tmp_path / "a.npz", **arrays), 3, classes)
-    assert caught.value.cure
+    assert caught.value.hint
 
 
 def test_files_that_are_no_data_are_refused(tmp_path: Path) -> None:

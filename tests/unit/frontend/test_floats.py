@@ -53,7 +53,7 @@ class Subject:
 
 
 def subject(model: Model, insert: Callable[[Any], None] = lambda model: None) -> Subject:
-    """`model` as a graph, to which `insert` adds what a model file can not say."""
+    """`model` as a graph, to which `insert` adds what a model file cannot say."""
     qonnx = qonnx_graph(model)
     insert(qonnx)
     graph = read(qonnx)

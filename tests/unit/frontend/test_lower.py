@@ -224,7 +224,7 @@ def test_a_graph_without_an_input_quantizer_is_refused():
     graph.input = None
     with pytest.raises(QapError, match="the network has no input quantizer") as caught:
         lower(graph)
-    assert "--input-range" in caught.value.cure
+    assert "--input-range" in caught.value.hint
 
 
 def test_weights_that_are_zero_by_their_quantizer_alone_are_not_said_to_be_pruned():

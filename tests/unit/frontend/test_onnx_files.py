@@ -151,7 +151,7 @@ def test_a_scale_stays_with_its_channels_through_a_transpose(tmp_path: Path) -> 
     nodes.insert(2, helper.make_node("Transpose", ["upright"], ["w"], "turn"))
     with pytest.raises(QapError, match="node dense") as caught:
         read(_loaded(model, tmp_path))
-    assert "its weight scale varies over the inputs" in caught.value.cure
+    assert "its weight scale varies over the inputs" in caught.value.hint
 
 
 def test_a_conversion_that_would_change_a_quantizer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

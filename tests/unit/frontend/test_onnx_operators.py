@@ -115,8 +115,8 @@ def test_a_refused_attribute_is_named(schema: OpSchema, name: str) -> None:
     attributes = plain_attributes(schema) | {name: STRANGE[schema.attributes[name].type]}
     with pytest.raises(QapError, match=r"node my_node") as caught:
         survey(made(schema, attributes))
-    assert f"its attribute {name} is" in caught.value.cure
-    assert OPERATORS[schema.name].attributes[name].why in caught.value.cure
+    assert f"its attribute {name} is" in caught.value.hint
+    assert OPERATORS[schema.name].attributes[name].why in caught.value.hint
 
 
 @pytest.mark.parametrize("schema", ALL, ids=lambda one: f"{one.name}-{one.since_version}")
@@ -131,11 +131,11 @@ def test_what_is_in_no_specification_is_named(schema: OpSchema) -> None:
     for attributes, inputs, reason in faults:
         with pytest.raises(QapError, match=r"node my_node") as caught:
             survey(made(schema, attributes, inputs))
-        assert reason in caught.value.cure
+        assert reason in caught.value.hint
     outputs = len(OPERATORS[schema.name].outputs)
     with pytest.raises(QapError) as caught:
         survey(made(schema, plain, outputs=(1 if schema.name == "TopK" else 0, outputs)))
-    assert f"it has {outputs + 1} outputs" in caught.value.cure
+    assert f"it has {outputs + 1} outputs" in caught.value.hint
 
 
 @pytest.mark.parametrize("schema", ALL, ids=lambda one: f"{one.name}-{one.since_version}")
@@ -144,7 +144,7 @@ def test_an_attribute_of_another_type_is_named(schema: OpSchema) -> None:
         wrong = 1.5 if attribute.type != Types.FLOAT else "text"
         with pytest.raises(QapError) as caught:
             survey(made(schema, plain_attributes(schema) | {name: wrong}))
-        assert f"its attribute {name} is not of type {attribute.type.name}" in caught.value.cure
+        assert f"its attribute {name} is not of type {attribute.type.name}" in caught.value.hint
 
 
 def refused_outputs() -> Iterator[Any]:
@@ -158,7 +158,7 @@ def refused_outputs() -> Iterator[Any]:
 def test_an_output_that_is_not_computed_is_refused_where_it_is_read(schema: OpSchema, place: int) -> None:
     with pytest.raises(QapError, match="node my_node") as caught:
         survey(made(schema, plain_attributes(schema), outputs=tuple({0, place})))
-    assert "training mode" in caught.value.cure or "is read, which is not supported" in caught.value.cure
+    assert "training mode" in caught.value.hint or "is read, which is not supported" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["signed", "narrow"])
@@ -167,7 +167,7 @@ def test_what_a_quantizer_must_say(name: str) -> None:
     attributes = {key: value for key, value in plain_attributes(schema).items() if key != name}
     with pytest.raises(QapError) as caught:
         survey(made(schema, attributes))
-    assert caught.value.cure == f"its attribute {name} is missing"
+    assert caught.value.hint == f"its attribute {name} is missing"
 
 
 def test_an_attribute_that_stands_twice() -> None:
@@ -175,14 +175,14 @@ def test_an_attribute_that_stands_twice() -> None:
     model.graph.node[0].attribute.append(helper.make_attribute("axis", 0))
     with pytest.raises(QapError) as caught:
         survey(model)
-    assert "the attribute axis twice" in caught.value.cure
+    assert "the attribute axis twice" in caught.value.hint
 
 
 def test_training_by_default_before_opset_7() -> None:
     """A batch norm of opset 6 that does not say `is_test` is in training mode."""
     with pytest.raises(QapError) as caught:
         survey(made(onnx.defs.get_schema("BatchNormalization", 6), {}, 5))
-    assert "its attribute is_test is 0: it is in training mode" in caught.value.cure
+    assert "its attribute is_test is 0: it is in training mode" in caught.value.hint
 
 
 # ---- values that only the walk knows: axes, shapes, constant inputs
@@ -355,7 +355,7 @@ def test_what_may_not_stand_before_the_inputs_quantizer(before: tuple[str, ...],
     next(one for one in model.graph.node[1].attribute if one.name == "signed").i = 0
     with pytest.raises(QapError, match="node input") as caught:
         lowered(model, tmp_path)
-    assert caught.value.cure == "only scaling and shifting may stand before the input's quantizer"
+    assert caught.value.hint == "only scaling and shifting may stand before the input's quantizer"
 
 
 def walked(model: Any) -> Any:
@@ -403,7 +403,7 @@ WALKED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "what follows the last quantizer": (
         lambda: network(to("Quant", "h", "a"), helper.make_node("Relu", ["a"], ["y"], "my_node")),
-        "what follows the last quantizer can not be lowered",
+        "what follows the last quantizer cannot be lowered",
     ),
 }  # fmt: skip
 
@@ -427,7 +427,7 @@ def test_weights_that_do_not_fit_the_inputs() -> None:
     graph.set_initializer("weights", np.ones((5, 3), np.float32))
     with pytest.raises(QapError, match="node dense") as caught:
         read(graph)
-    assert caught.value.cure == "weights of shape (5, 3) for 4 inputs"
+    assert caught.value.hint == "weights of shape (5, 3) for 4 inputs"
 
 
 def test_a_scale_that_does_not_fit_the_weights(tmp_path: Path) -> None:
@@ -435,7 +435,7 @@ def test_a_scale_that_does_not_fit_the_weights(tmp_path: Path) -> None:
     model.graph.node[1].input[1] = "five"
     with pytest.raises(QapError, match="node weight") as caught:
         lowered(model, tmp_path)
-    assert caught.value.cure == "a scale of shape (5,) for a tensor of shape (4, 3)"
+    assert caught.value.hint == "a scale of shape (5,) for a tensor of shape (4, 3)"
 
 
 def test_arithmetic_behind_a_weights_quantizer(tmp_path: Path) -> None:
@@ -444,7 +444,7 @@ def test_arithmetic_behind_a_weights_quantizer(tmp_path: Path) -> None:
     model.graph.node.insert(2, helper.make_node("Mul", ["w", "two"], ["w2"], "twice"))
     with pytest.raises(QapError, match="node twice") as caught:
         lowered(model, tmp_path)
-    assert "it stands between a weight and its quantizer" in caught.value.cure
+    assert "it stands between a weight and its quantizer" in caught.value.hint
 
 
 def test_shapes_of_quantized_weights_move_with_their_scales(tmp_path: Path) -> None:

@@ -386,7 +386,7 @@ def test_what_a_state_dict_does_not_say_is_asked_for(tmp_path: Path, name: str) 
     torch.save(make(), tmp_path / "model.pth")
     with pytest.raises(QapError, match=message) as caught:
         file.read(tmp_path / "model.pth", widths)
-    assert caught.value.cure or "has shape" in caught.value.what
+    assert caught.value.hint or "has shape" in caught.value.message
 
 
 @pytest.mark.parametrize("bits", [0, -1, 17, 10**6])

@@ -74,12 +74,12 @@ def test_a_users_board_is_one_file(tmp_path: Path, suffix: str) -> None:
 def test_an_unknown_board_gets_the_nearest(name: str, hint: str) -> None:
     with pytest.raises(QapError, match=f"unknown board '{name}'") as caught:
         board.load(name)
-    assert caught.value.cure.startswith(f"did you mean '{hint}")
-    assert all(known in caught.value.cure for known in PROMISED)
+    assert caught.value.hint.startswith(f"did you mean '{hint}")
+    assert all(known in caught.value.hint for known in PROMISED)
 
 
 @pytest.mark.parametrize(
-    ("changes", "what", "cure"),
+    ("changes", "what", "hint"),
     [
         ({"luts": 3}, "unknown key 'luts'", "did you mean 'lut'?"),
         ({"name": "x"}, "unknown key 'name'", "known: board_part"),
@@ -97,12 +97,12 @@ def test_an_unknown_board_gets_the_nearest(name: str, hint: str) -> None:
         ({"family": ["xc7"]}, "family = ['xc7']", "a text"),
     ],
 )
-def test_a_mistake_in_a_board_is_named(tmp_path: Path, changes: dict[str, object], what: str, cure: str) -> None:
+def test_a_mistake_in_a_board_is_named(tmp_path: Path, changes: dict[str, object], what: str, hint: str) -> None:
     path = write(tmp_path / "mine.yaml", **changes)
     with pytest.raises(QapError) as caught:
         board.load(str(path))
-    assert caught.value.what == f"{path}: {what}"
-    assert cure in caught.value.cure
+    assert caught.value.message == f"{path}: {what}"
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -249,7 +249,7 @@ def test_a_damaged_report_raises_nothing_but_a_refusal(tmp_path: Path, name: str
         try:
             assert isinstance(read(place), Parsed)
         except Refused as error:
-            assert error.what and error.kind
+            assert error.message and error.kind
 
 
 @pytest.mark.parametrize(

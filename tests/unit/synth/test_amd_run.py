@@ -93,7 +93,7 @@ def test_the_older_hls_tools(tmp_path: Path, name: str) -> None:
     assert found[0].simulation is not None and found[0].simulation.engine.endswith("HLS C simulation")
 
 
-# mode, message, cure, in one step of each tool.
+# mode, message, hint, in one step of each tool.
 FAILURES = [
     ("fail", "failed (1): ERROR: [HLS 214-157] Top function not found: there is no function named 'qap'", ""),
     ("fail0", "failed (0): ERROR: [HLS 214-157] Top function not found", ""),
@@ -115,9 +115,9 @@ FAILURES = [
 
 
 @pytest.mark.parametrize("step", ["csynth", "synth"])
-@pytest.mark.parametrize(("mode", "what", "cure"), FAILURES, ids=[mode for mode, *_ in FAILURES])
+@pytest.mark.parametrize(("mode", "what", "hint"), FAILURES, ids=[mode for mode, *_ in FAILURES])
 def test_every_failure_is_one_message_and_the_next_run_resumes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, what: str, cure: str, step: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, what: str, hint: str, step: str
 ) -> None:
     plan = hls_plan(tmp_path, ["csim", "csynth", "synth"])
     monkeypatch.setenv("FAKE_MODE", f"{step}:{mode}")
@@ -127,9 +127,9 @@ def test_every_failure_is_one_message_and_the_next_run_resumes(
         error = caught.value
         assert error.exit_code == 2 and not isinstance(error, Refused)
         tool = "Vivado" if step == "synth" else "Vitis HLS"
-        assert error.what.startswith(f"{tool} 2023.2, {step}: {what}")
-        assert cure in error.cure and str(plan.folder / "logs" / f"{step}.log") in error.cure
-        assert "\n" not in error.what
+        assert error.message.startswith(f"{tool} 2023.2, {step}: {what}")
+        assert hint in error.hint and str(plan.folder / "logs" / f"{step}.log") in error.hint
+        assert "\n" not in error.message
     monkeypatch.delenv("FAKE_MODE")
     assert ran(plan) == {"csynth": ["csynth", "synth"], "synth": ["synth"]}[step]
     assert ran(plan) == []
@@ -148,7 +148,7 @@ def test_what_a_line_means(tmp_path: Path, line: str, what: str) -> None:
     plan = design_plan(tmp_path)
     with pytest.raises(QapError) as caught:
         judge(plan, plan.steps[0], VIVADO, Ended(f"{line}\n", 1), tmp_path / "log")
-    assert what in caught.value.what and line in caught.value.what
+    assert what in caught.value.message and line in caught.value.message
 
 
 @pytest.mark.parametrize("code, what", [(139, "it crashed (signal 11)"), (-6, "it crashed (signal 6)"),
@@ -157,7 +157,7 @@ def test_what_an_exit_code_means(tmp_path: Path, code: int, what: str) -> None:
     plan = design_plan(tmp_path)
     with pytest.raises(QapError) as caught:
         judge(plan, plan.steps[0], VIVADO, Ended("begun\n", code), tmp_path / "log")
-    assert caught.value.what.startswith(f"Vivado 2023.2, synth: {what}") and caught.value.what.endswith(": begun")
+    assert caught.value.message.startswith(f"Vivado 2023.2, synth: {what}") and caught.value.message.endswith(": begun")
 
 
 def test_a_tool_that_fails_behind_the_last_line_failed(tmp_path: Path) -> None:
@@ -174,8 +174,8 @@ def test_a_tool_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(QapError) as caught:
         vendor.run(plan)
     assert time.monotonic() - begin < 60
-    assert "it took more than 1 s and was stopped; it last said: INFO: Phase 2 Global Placement" in caught.value.what
-    assert f"allow '{step}' more time" in caught.value.cure
+    assert "it took more than 1 s and was stopped; it last said: INFO: Phase 2 Global Placement" in caught.value.message
+    assert f"allow '{step}' more time" in caught.value.hint
 
 
 @pytest.mark.parametrize("step, mode", [("csim", "mismatch"), ("cosim", "mismatch"), ("cosim", "rtlfail"),
@@ -192,7 +192,7 @@ def test_a_simulation_that_differs_is_a_failed_check(
         "rtlfail": "the RTL does not do what the C++ does (status Fail)",
         "fewer": "3 equal vectors were expected, the testbench says 2 vectors and 0 differences",
     }
-    assert said[mode] in caught.value.what and caught.value.exit_code == 1
+    assert said[mode] in caught.value.message and caught.value.exit_code == 1
     monkeypatch.delenv("FAKE_MODE")
     assert step in ran(plan), "a failed check is made again"
 
@@ -209,7 +209,7 @@ def test_a_report_of_something_else_is_a_failed_check(
     plan = hls_plan(tmp_path, ["csynth", "synth", "route"])
     with pytest.raises(CheckFailed) as caught:
         vendor.run(plan)
-    assert what in caught.value.what and "reports/" in caught.value.what
+    assert what in caught.value.message and "reports/" in caught.value.message
     monkeypatch.delenv("FAKE_MODE")
     assert step in ran(plan)
 
@@ -376,7 +376,7 @@ def test_a_real_report_of_another_design_is_a_failed_check(
     with pytest.raises(CheckFailed) as caught:
         replay(tmp_path, monkeypatch, place, "qap2fpga", "xc7z020clg400-1", 10.0)
     for part in ("of 'myproject', not of 'qap2fpga'", "xc7z007s-clg225-2", "3.33 ns, not 10 ns"):
-        assert part in caught.value.what
+        assert part in caught.value.message
 
 
 @pytest.mark.parametrize("step, reports, top, clock_ns, expected", [
@@ -444,7 +444,7 @@ def test_the_testbench_in_the_hls_flow_compares_every_output(tmp_path: Path, mon
         plan = vendor.plan(project, PYNQ, tmp_path / "work", TOOLS, steps=["csim"])
         with pytest.raises(QapError) as caught:
             vendor.run(plan)
-        assert caught.value.what.endswith(said)
+        assert caught.value.message.endswith(said)
         assert isinstance(caught.value, CheckFailed) == ("expected" in said)
 
 

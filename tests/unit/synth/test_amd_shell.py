@@ -75,7 +75,7 @@ def test_finns_own_package_takes_the_configuration(tmp_path: Path, name: str) ->
 
 
 def test_finns_own_package_has_the_steps_and_the_options() -> None:
-    """The steps can not be imported without Vivado; their names stand in the source."""
+    """The steps cannot be imported without Vivado; their names stand in the source."""
     place = Path(find_spec("finn").submodule_search_locations[0])
     text = (place / "builder" / "build_dataflow_steps.py").read_text()
     known = set(re.findall(r"^@register_build_dataflow_step\(\)\ndef (step_\w+)\(", text, re.MULTILINE))

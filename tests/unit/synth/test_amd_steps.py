@@ -148,7 +148,7 @@ def test_a_plan_without_tools_says_what_is_absent(tmp_path: Path, monkeypatch: p
     assert plan.missing == (vendor.absent(vendor.Kind.HLS), vendor.absent(vendor.Kind.VIVADO))
     with pytest.raises(QapError, match="Vitis HLS is absent") as caught:
         vendor.run(plan)
-    assert "settings64.sh" in caught.value.cure and caught.value.exit_code == 2
+    assert "settings64.sh" in caught.value.hint and caught.value.exit_code == 2
     only = vendor.plan(rtl_design(tmp_path / "rtl"), PYNQ, tmp_path / "other", vendor.Tools())
     assert only.missing == (vendor.absent(vendor.Kind.VIVADO),)
 
@@ -220,7 +220,7 @@ def test_steps_that_can_not_be_done_are_refused(tmp_path: Path, steps: list[str]
 def test_a_design_has_no_hls_steps(tmp_path: Path) -> None:
     with pytest.raises(QapError, match="unknown step 'csynth'") as caught:
         vendor.plan(rtl_design(tmp_path / "rtl"), PYNQ, tmp_path / "work", TOOLS, steps=["csynth", "synth"])
-    assert "synth" in caught.value.cure
+    assert "synth" in caught.value.hint
 
 
 def test_a_board_without_a_part_of_amd_is_refused(tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ def test_which_boards_have_a_processor(tmp_path: Path, name: str) -> None:
     with pytest.raises(QapError) as caught:
         vendor.plan(rtl_design(tmp_path / "rtl"), board, tmp_path / "work", TOOLS, steps=STEPS)
     if board.part.startswith("xc"):
-        assert f"{name} has no processor beside its logic" in caught.value.what
-        assert "kv260, pynq-z1, pynq-z2" in caught.value.cure and not (tmp_path / "work").exists()
+        assert f"{name} has no processor beside its logic" in caught.value.message
+        assert "kv260, pynq-z1, pynq-z2" in caught.value.hint and not (tmp_path / "work").exists()
 
 
 @needs_tclsh
@@ -240,8 +240,8 @@ def test_every_failure_is_one_message_and_the_next_run_resumes(
     monkeypatch.setenv("FAKE_MODE", f"{step}:{mode}")
     with pytest.raises(QapError) as caught:
         vendor.run(plan)
-    assert caught.value.what.startswith(f"Vivado 2023.2, {step}: {what}") and "\n" not in caught.value.what
-    assert str(plan.folder / "logs" / f"{step}.log") in caught.value.cure
+    assert caught.value.message.startswith(f"Vivado 2023.2, {step}: {what}") and "\n" not in caught.value.message
+    assert str(plan.folder / "logs" / f"{step}.log") in caught.value.hint
     monkeypatch.delenv("FAKE_MODE")
     assert ran(plan) == STEPS[STEPS.index(step) :]
     assert ran(plan) == []

@@ -176,7 +176,7 @@ def test_what_is_absent_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pyt
 def test_doctor_lists_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = {one.name: one for one in doctor.examine()}
     for name in ("vitis_hls", "vivado"):
-        assert not listed[name].found and not listed[name].needed and "settings64.sh" in listed[name].cure
+        assert not listed[name].found and not listed[name].needed and "settings64.sh" in listed[name].hint
     monkeypatch.setenv("PATH", str(install(tmp_path / "2024.2", "vitis-run", "vivado")))
     listed = {one.name: one for one in doctor.examine()}
     for name in ("vitis-run", "vivado"):

@@ -324,7 +324,7 @@ def test_what_is_absent_is_named_with_its_cure(absent: None) -> None:
     assert tool.find("nextpnr-ecp5") is None
     with pytest.raises(QapError, match="nextpnr-ecp5 is not installed") as caught:
         tool.require("nextpnr-ecp5")
-    assert caught.value.cure == "pip install 'qap2fpga[ecp5]'"
+    assert caught.value.hint == "pip install 'qap2fpga[ecp5]'"
     listed = {one.name: one for one in doctor._open_route()}
     assert set(listed) == {"nextpnr-ecp5", "ecppack"}
     assert not any(one.found or one.needed for one in listed.values())

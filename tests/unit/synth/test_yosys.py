@@ -151,4 +151,4 @@ def test_the_part_that_takes_too_long_is_named(tmp_path: Path, monkeypatch: pyte
     plan = yosys._elaborate(known, tmp_path, tmp_path, 600.0)
     with pytest.raises(QapError, match=r"more than 0.05 s for part_a of known") as caught:
         yosys._map(known, XC7, tmp_path, tmp_path, plan["parts"], 0.05, 1)
-    assert "fewer bits" in caught.value.cure
+    assert "fewer bits" in caught.value.hint

@@ -219,7 +219,7 @@ def test_a_domain_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     onnx.save(
         helper.make_model(helper.make_graph([node], "g", shape[:1], shape[1:]), opset_imports=opsets), "model.onnx"
     )
-    with pytest.raises(QapError, match=r"node \\x1b\[31m \(Own of evil\) can not be lowered"):
+    with pytest.raises(QapError, match=r"node \\x1b\[31m \(Own of evil\) cannot be lowered"):
         onnxfile.load(tmp_path / "model.onnx")
     without_effect(tmp_path)
 

@@ -41,8 +41,8 @@ def test_a_missing_program_is_named_with_what_it_is_for(monkeypatch: pytest.Monk
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(QapError) as caught:
         tools.require("g++", "simulating hardware", "apt install g++")
-    assert "'g++' was not found on PATH; it is needed for simulating hardware" in caught.value.what
-    assert caught.value.cure == "apt install g++"
+    assert "'g++' was not found on PATH; it is needed for simulating hardware" in caught.value.message
+    assert caught.value.hint == "apt install g++"
     assert caught.value.exit_code == 2
 
 
@@ -76,8 +76,8 @@ def test_a_failure_shows_the_telling_line_and_the_log(tmp_path: Path) -> None:
     text = 'echo "starting"; echo "%Error: top.v:3: syntax"; echo "make: leaving"; exit 3'
     with pytest.raises(QapError) as caught:
         start(tmp_path, text)
-    assert caught.value.what == "'fake' failed (3): %Error: top.v:3: syntax"
-    assert str(tmp_path / "logs" / "fake.log") in caught.value.cure
+    assert caught.value.message == "'fake' failed (3): %Error: top.v:3: syntax"
+    assert str(tmp_path / "logs" / "fake.log") in caught.value.hint
     assert "make: leaving" in (tmp_path / "logs" / "fake.log").read_text()
 
 

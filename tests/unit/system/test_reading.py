@@ -27,7 +27,7 @@ HINT = "do this"
 def refused(work: Callable[[], object], message: str) -> None:
     with pytest.raises(QapError, match=message) as caught:
         work()
-    assert caught.value.cure
+    assert caught.value.hint
 
 
 def write(path: Path, content: bytes | str) -> Path:

@@ -63,7 +63,7 @@ def test_a_setting_is_replaced_by_its_path() -> None:
     for path in ("model.bit", "model", "models.widths", "seed.widths", "data.label.x"):
         with pytest.raises(QapError, match="there is no setting") as caught:
             settings.replace(config, path, 1)
-        assert "model.bits" in caught.value.cure
+        assert "model.bits" in caught.value.hint
 
 
 @given(st.sampled_from(settings.names()), st.data())
@@ -78,7 +78,7 @@ def test_replacing_a_setting_by_itself_changes_nothing(path: str, data: st.DataO
 
 
 @pytest.mark.parametrize(
-    ("change", "message", "cure"),
+    ("change", "message", "hint"),
     [
         ({"model": {"witdhs": 6}}, "unknown key 'model.witdhs'", "did you mean 'widths'"),
         ({"modle": {}}, "unknown key 'modle'", "did you mean 'model'"),
@@ -94,11 +94,11 @@ def test_replacing_a_setting_by_itself_changes_nothing(path: str, data: st.DataO
         ({"pruning": {"sparsities": "papers"}}, "'papers'", "'paper'"),
     ],
 )
-def test_a_wrong_type_or_key_is_named(change: dict[str, Any], message: str, cure: str) -> None:
+def test_a_wrong_type_or_key_is_named(change: dict[str, Any], message: str, hint: str) -> None:
     with pytest.raises(QapError) as caught:
         settings.from_dict({**LEAST, **change})
-    assert message in caught.value.what
-    assert cure in caught.value.cure
+    assert message in caught.value.message
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_value_out_of_range_is_named(path: str, value: Any) -> None:
     config = settings.from_dict(LEAST)
     with pytest.raises(QapError, match=path.split(".")[-1] if path != "paper_code" else "no mistake") as caught:
         settings.check(settings.replace(config, path, value))
-    assert caught.value.cure
+    assert caught.value.hint
 
 
 def test_what_does_not_go_together_is_refused() -> None:

@@ -177,7 +177,7 @@ def test_an_h5_file_may_hold_records_or_our_arrays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "config", "message", "cure"),
+    ("change", "config", "message", "hint"),
     [
         ({}, {"label": "kin"}, "has no column 'kin'", "did you mean 'kind'"),
         ({}, {}, "which column is the label", "kind"),
@@ -191,13 +191,13 @@ def test_an_h5_file_may_hold_records_or_our_arrays(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_table_is_refused(
-    tmp_path: Path, change: dict[str, Any], config: dict[str, Any], message: str, cure: str
+    tmp_path: Path, change: dict[str, Any], config: dict[str, Any], message: str, hint: str
 ) -> None:
     path = write(tmp_path / "bad.parquet", table() | change)
     with pytest.raises(QapError) as caught:
         load_source(DataConfig(str(path), **config))
-    assert message in caught.value.what
-    assert cure in caught.value.cure
+    assert message in caught.value.message
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".h5"])
@@ -213,7 +213,7 @@ def test_a_missing_reader_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(QapError, match="needs h5py") as caught:
         load_source(DataConfig(str(path), label="kind"))
-    assert "qap2fpga[train]" in caught.value.cure
+    assert "qap2fpga[train]" in caught.value.hint
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_openml_without_network_says_how_to_use_a_file(monkeypatch: pytest.Monke
     monkeypatch.setattr(sklearn.datasets, "fetch_openml", fetch)
     with pytest.raises(QapError, match=r"openml\.org gives no hls4ml_lhc_jets_hlf") as caught:
         load_source(DataConfig("openml"))
-    assert "data.label: class" in caught.value.cure
+    assert "data.label: class" in caught.value.hint
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(QapError, match="scikit-learn"):
         load_source(DataConfig("openml"))

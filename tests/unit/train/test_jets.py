@@ -131,7 +131,7 @@ def test_a_missing_extra_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(importlib.metadata, "version", absent)
     with pytest.raises(QapError) as caught:
         generate(JetConfig(tmp_path / "jets.npz", tmp_path / "chunks"), silent)
-    assert caught.value.cure == "pip install 'qap2fpga[simulate]'"
+    assert caught.value.hint == "pip install 'qap2fpga[simulate]'"
     assert not list(tmp_path.iterdir())
 
 

@@ -180,7 +180,7 @@ class Bits:
         return next((place for place, bit in enumerate(bits) if self.source(bit)[0] != ZERO), len(bits))
 
     def _reached(self, driver: Column) -> tuple[int, int]:
-        """Return (entries, column) without what the index can not reach."""
+        """Return (entries, column) without what the index cannot reach."""
         entries, column = driver.entries, driver.column
         # Constant upper bits of an index leave a part of the table.
         cell = self.cells[self.number[driver.index]]

@@ -51,7 +51,7 @@ def expected(netlist: Netlist) -> Cells:
         read[source].add(delay)
     flip_flops = shift_registers = 0
     for (driver, _), delays in read.items():
-        # The flip-flop behind a choice of a constant takes the constant by its reset, so it can not be shifted in.
+        # The flip-flop behind a choice of a constant takes the constant by its reset, so it cannot be shifted in.
         begin = 1 if any(delays) and module.chooses(driver) else 0
         flip_flops += begin
         for first, last in pairwise([begin, *sorted(delay for delay in delays if delay > begin)]):
