@@ -99,4 +99,4 @@ def damaged(change: str, folder: Path) -> Path:
 def test_what_is_damaged_is_refused(change: str, tmp_path: Path) -> None:
     with pytest.raises(QapError) as refusal:
         storage.load(damaged(change, tmp_path))
-    assert "network.npz" in refusal.value.what
+    assert "network.npz" in refusal.value.message
