@@ -14,6 +14,7 @@ from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph, verify
 from qap2fpga.ir.nodes import Linear, Node, Requantizer
 from qap2fpga.ir.tensors import Shape
+from qap2fpga.ir.units import Ranges
 from qap2fpga.system.errors import CheckFailed, QapError
 from tests.support.graphs import random_graph, small_chain
 
@@ -61,6 +62,9 @@ def broken(change: str) -> Graph:
         nodes[1] = replace(linear, channels=(1,))
     elif change == "inputs":
         nodes.insert(1, replace(graph.source, name="second"))
+    elif change == "input between":
+        nodes[1:1] = [replace(graph.source, name="second", sources=(graph.source.name,))]
+        nodes[2] = replace(linear, sources=("second",))
     elif change == "no source":
         nodes[1] = replace(linear, sources=())
     elif change == "unread":
@@ -75,7 +79,9 @@ def broken(change: str) -> Graph:
     [("name", "two nodes"), ("order", "do not come before"), ("shape", "node fc1: it takes"),
      ("parameters", "its thresholds do not rise"),
 
-     ("channels", "1 numbers"), ("inputs", "second"), ("no source", "fc1"), ("unread", "spare"), ("output", "nothing")],
+     ("channels", "1 numbers"), ("inputs", "second"),
+     ("input between", "second: a graph has one input"), ("no source", "fc1"),
+     ("unread", "spare"), ("output", "nothing")],
 )  # fmt: skip
 def test_what_is_not_well_formed_is_named(change: str, told: str) -> None:
     with pytest.raises(CheckFailed, match=told):
@@ -95,6 +101,16 @@ def test_a_chain_as_units() -> None:
         assert all(map(np.array_equal, before.outputs, after.inputs))
     again = graph.with_layers(graph.layers)
     assert [node.sources for node in again.nodes] == [node.sources for node in graph.nodes]
+
+
+def test_widths_hold_both_ends() -> None:
+    ends = np.array([-5, -1]), np.array([1, 8])
+    rising = np.array([1, 2]), np.array([3, 8])
+    assert Ranges(ends, ends, ends).accumulator_bits == Ranges(ends, ends, ends).output_bits == 5
+    # Accumulators are signed whatever they hold; outputs of one sign need no bit for it.
+    assert (Ranges(rising, rising, rising).accumulator_bits, Ranges(rising, rising, rising).output_bits) == (5, 4)
+    falling = np.array([-9, -5]), np.array([0, -3])
+    assert Ranges(falling, falling, falling).accumulator_bits == Ranges(falling, falling, falling).output_bits == 5
 
 
 def test_what_is_no_chain_is_refused_by_name() -> None:

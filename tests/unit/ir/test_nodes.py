@@ -125,6 +125,10 @@ def test_channels_keep_their_numbers() -> None:
     assert (node.channel_name(0), node.weights.tolist()) == ("2", [[3]])
 
 
+def test_the_type_of_the_weights_is_signed() -> None:
+    assert [linear(weights).weight_width for weights in ([[1, 3]], [[-4, 3]], [[-5]], [[0]])] == [3, 3, 4, 1]
+
+
 def test_which_inputs_are_read() -> None:
     assert linear([[0, 0], [0, 1]]).reads("x").tolist() == [False, True]
 

@@ -57,6 +57,10 @@ def damaged(change: str, folder: Path) -> Path:
         nodes[1]["kind"] = ["linear"]
     elif change == "no nodes":
         head["nodes"] = []
+    elif change == "nodes of another type":
+        head["nodes"] = 3
+    elif change == "node of another type":
+        head["nodes"] = ["input", *nodes[1:]]
     elif change == "first":
         head["nodes"] = nodes[1:]
     elif change == "function":
@@ -93,7 +97,8 @@ def damaged(change: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     "change",
     ["format", "kind", "function", "no function", "step",
-     "kind of another type", "no nodes", "first", "missing", "type", "array", "array type", "shape",
+     "kind of another type", "no nodes", "nodes of another type",
+     "node of another type", "first", "missing", "type", "array", "array type", "shape",
      "scale", "quantizer", "rounding", "head", "no head"],
 )  # fmt: skip
 def test_what_is_damaged_is_refused(change: str, tmp_path: Path) -> None:
