@@ -42,13 +42,9 @@ def drop_dead(graph: Graph) -> Graph:
     Raises `ConstantNetwork` if a layer has no other.
     """
     before = sum(step.channels for _, step in _hidden(graph))
-    constant = unread = 0
-    while True:
-        graph, folded = _fold_constants(graph)
-        graph, dropped = _drop_unread(graph)
-        constant, unread = constant + folded, unread + dropped
-        if not folded and not dropped:
-            break
+    # Folding a channel leaves all ranges as they were, and dropping one too: once through, each way, is all.
+    graph, constant = _fold_constants(graph)
+    graph, unread = _drop_unread(graph)
     if not constant and not unread:
         return graph
     return graph.with_notes(

@@ -392,6 +392,14 @@ def test_when_the_bits_of_a_binary_search_are_ready():
     assert (result.stage, result.ready) == (0, 1.0 + (2.0 + 5 * 0.25 + 1.0))
 
 
+def test_an_adder_has_the_bits_of_its_sum():
+    """x + (x >> 1) of 0..15 is 22 at most."""
+    made = circuit.Circuit(100.0, circuit.Delays(1.0, 2.0, 0.25, 0.5))
+    form = Piecewise(((1, 0), (1, -1)), 2, 0, 0, (0,), None, None, 0, 5)
+    requant.build(made, form, made.inputs([(0, 15)])[0])
+    assert made.adder_bits == 5
+
+
 def test_an_operation_that_is_no_adder_is_refused():
     stage = SimpleNamespace(ops=[SimpleNamespace(opcode=7)])
     with pytest.raises(CheckFailed, match="alkaid's graph has an operation 7 that is neither sum nor difference"):

@@ -81,6 +81,26 @@ def test_a_pass_that_changes_the_network_is_named() -> None:
         pipeline.run(graph, [Pass("wrong", wrong)], all_frames(graph, 300, 1))
 
 
+def test_the_first_difference_is_the_one_that_is_named() -> None:
+    graph = random_graph(1)
+    frames = all_frames(graph, 10, 1)
+    wanted = graph.run(frames)
+    assert wanted.shape[1] > 2
+    other = wanted.copy()
+    other[3, 2] += 5
+    other[7, 0] += 1
+    said = rf"output 2, vector 3: {wanted[3, 2]} instead of {other[3, 2]}"
+    with pytest.raises(CheckFailed, match=said):
+        pipeline.require_equal("odd", graph, frames, other)
+
+
+def test_a_constant_before_what_cannot_absorb_it_is_a_bug() -> None:
+    graph = small_chain([[[1, -1], [2, 0]], [[1], [3]]], [[[0, 2], [-1, 1]]], base=-1)  # fc2 sums counts from -1
+    spare = Linear(name="spare", sources=("fc2",), weights=np.ones((1, 1), np.int64), weight_bits=1, input_bits=1)
+    with pytest.raises(CheckFailed, match=r"node spare \(linear\) cannot absorb a constant"):
+        count_from_zero(replace(graph, nodes=(*graph.nodes, spare)))
+
+
 def test_a_pass_that_leaves_no_graph_is_named() -> None:
     def wrong(graph: Graph) -> Graph:
         return replace(graph, nodes=graph.nodes[:1] + graph.nodes[2:])
