@@ -400,6 +400,15 @@ def test_an_adder_has_the_bits_of_its_sum():
     assert made.adder_bits == 5
 
 
+def test_a_cycle_a_stage_and_one_to_leave():
+    """At a clock this slow every module is one stage; the Verilog's own latency is compared in the slow tests."""
+    one = network(15, (5, 6, 4), bits=3)
+    made = backend_module.circuit(one, BOARD, RtlOptions(output_kind="class", clock=200.0), lambda line: None)
+    assert [module.stages for module in made.modules] == [1, 1, 1]
+    assert (made.expected.latency_cycles, made.expected.interval_cycles) == (4, 1)
+    assert [node["layer"] for node in made.expected.nodes] == ["fc1", "fc2", "fc2", ""]
+
+
 def test_an_operation_that_is_no_adder_is_refused():
     stage = SimpleNamespace(ops=[SimpleNamespace(opcode=7)])
     with pytest.raises(CheckFailed, match="alkaid's graph has an operation 7 that is neither sum nor difference"):
