@@ -51,6 +51,8 @@ class Signal:
     rectified: bool = False
 
 
+# What a tensor of the graph is: a constant, a quantized constant, or what depends on the input.
+Tensor = np.ndarray | Quantized | Signal
 NOTHING = Affine((), (), (), (), ())
 
 
