@@ -14,9 +14,10 @@ from qap2fpga.frontend.values import RawGraph, RawLayer
 from qap2fpga.ir import bops
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.tensors import Range
 from qap2fpga.ir.units import Unit
-from qap2fpga.passes import logits
-from qap2fpga.passes.logits import Reach
+from qap2fpga.passes import exactness
+from qap2fpga.passes.scales import End
 
 
 def describe(graph: RawGraph, lowered: Graph, network: Graph) -> dict[str, Any]:
@@ -41,13 +42,13 @@ def _output(graph: RawGraph, lowered: Graph) -> dict[str, Any]:
     last, scale = lowered.layers[-1].activation, lowered.output_scale
     if isinstance(last, Step):
         return {"kind": "levels", "scale": str(scale), "error": 0.0, "sign": True}
-    affine, reach = graph.layers[-1].affine, Reach(*lowered.ranges[-1].accumulators)
-    bound = logits.error(affine, logits.End(last, scale), reach)
+    affine, span = graph.layers[-1].affine, Range(*lowered.ranges[-1].accumulators)
+    bound = exactness.error(affine, End(last, scale), span)
     return {
         "kind": "logits",
         "scale": str(scale),
         "error": math.nextafter(float(bound), math.inf) if bound else 0.0,
-        "sign": logits.signs_are_exact(affine, last, reach),
+        "sign": exactness.signs_are_exact(affine, last, span),
     }
 
 

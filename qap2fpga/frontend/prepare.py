@@ -13,7 +13,7 @@ import numpy as np
 
 from qap2fpga.frontend import data, doubts, export, facts, floats, onnxfile
 from qap2fpga.frontend.checkpoint import model_file as checkpoint
-from qap2fpga.frontend.checkpoint.brevitas import build
+from qap2fpga.frontend.checkpoint.modules import build
 from qap2fpga.frontend.checkpoint.widths import MAX_BITS, Widths
 from qap2fpga.frontend.floats import QONNX_ROWS
 from qap2fpga.frontend.graph import input_is_quantized, read
