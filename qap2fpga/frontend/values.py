@@ -77,6 +77,11 @@ class RawLayer:
     biases: int = 0
     nonzero_biases: int = 0
 
+    @property
+    def stored_density(self) -> float:
+        """The share of the stored floats, weights and biases together, that are not 0."""
+        return (self.nonzero_floats + self.nonzero_biases) / (self.weights.size + self.biases)
+
 
 @dataclass
 class RawGraph:

@@ -232,18 +232,18 @@ def test_a_network_of_values_is_as_fine_as_its_accumulators(outputs, last_batch_
     affine, last = graph.layers[-1].affine, fine.layers[-1]
     accumulators = fine.trace(vectors)[last.name]
     found = compact(fine).run(vectors)
-    told = facts.describe(graph, fine, compact(fine))["output"]
-    assert told["scale"] == str(fine.output_scale) and 0 < told["error"] < 1
+    output = facts.describe(graph, fine, compact(fine)).output
+    assert output.scale == str(fine.output_scale) and 0 < output.error < 1
     for row, integer in zip(accumulators.tolist(), found.tolist(), strict=True):
         for channel, n in enumerate(row):
             value = affine.value(channel, n)
-            assert abs(integer[channel] * fine.output_scale - value) <= Fraction(told["error"])
+            assert abs(integer[channel] * fine.output_scale - value) <= Fraction(output.error)
             if outputs == 1:
                 assert sign(integer[channel]) == sign(value)
     for channel in range(outputs):
         if affine.slope[channel]:
             assert len(np.unique(found[:, channel])) == len(np.unique(accumulators[:, channel]))
-    assert told["sign"] or outputs > 1
+    assert output.sign or outputs > 1
 
 
 def test_what_follows_the_last_quantizer_is_in_the_output_scale():
@@ -262,9 +262,7 @@ def test_what_follows_the_last_quantizer_is_in_the_output_scale():
     wrapped = wrapped.transform(InferShapes())
     plain = lower(read(wrapped))
     assert plain.output_scale == Fraction(3, 16)
-    assert facts.describe(read(wrapped), plain, compact(plain))["output"] == {
-        "kind": "levels", "scale": "3/16", "error": 0.0, "sign": True,
-    }  # fmt: skip
+    assert facts.describe(read(wrapped), plain, compact(plain)).output == facts.Output("levels", "3/16", 0.0, sign=True)
 
 
 def test_the_class_of_one_output_is_refused(tmp_path: Path):
