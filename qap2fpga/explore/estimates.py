@@ -96,7 +96,7 @@ def _lower(job: tuple[Path, Path]) -> Line:
     try:
         prepared = prepare(Source(path, Widths(), compare=False), lambda line: None)
         storage.save(prepared.network, place)
-        report = {"model": {**prepared.facts, "file": path.name}, "measurements": [], "predictions": []}
+        report = {"model": {**prepared.facts.record(), "file": path.name}, "measurements": [], "predictions": []}
         model = summary.values(summary.of_build(path.stem, path.parent, report))
         known = {name: value for name, value in model.items() if value is not None}
         return {"model": {**known, **_recorded_accuracy(path)}}

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.nodes import Input, Node
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.tensors import Range, Shape
@@ -91,6 +92,18 @@ class Graph:
     def ranges(self) -> tuple[Ranges, ...]:
         """What can be reached in each of the `layers`."""
         return tuple(ranges_of(unit, self.reach) for unit in self.layers)
+
+    def bops(self, stored_densities: Mapping[str, float] | None = None) -> dict[str, Bops]:
+        """Return the bit operations of every node for one frame; `total` adds them up.
+
+        `stored_densities`: per node, the share of what the model's file stores for it that is not 0.
+        """
+        densities = stored_densities or {}
+        first = self.source.name
+        return {
+            node.name: node.bops(first=first in node.sources, stored_density=densities.get(node.name))
+            for node in self.nodes
+        }
 
     def _through(self, of: Callable[[Node, Sequence[T]], T]) -> dict[str, T]:
         results: dict[str, T] = {}

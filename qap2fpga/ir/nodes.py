@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of nodes: each knows how to compute itself, its range, what it reads, and what changes around it.
+"""The kinds of nodes: each knows how to compute itself, its range, its bit operations, and what it reads.
 
 A node's identity is its `name`, unique in its graph. `channels` are the numbers that its channels have in the model,
 once a pass has dropped some; they are only shown. Values are rows of integers, one per frame, see `tensors.Shape`.
@@ -18,6 +18,7 @@ import numpy as np
 
 from qap2fpga.exact import integers as exact
 from qap2fpga.exact.integers import width
+from qap2fpga.ir.bops import Bops, of_counts
 from qap2fpga.ir.functions import Function
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.tensors import Range, Shape
@@ -43,6 +44,14 @@ class Node(ABC):
     @abstractmethod
     def reach(self, sources: Sequence[Range]) -> Range:
         """Return the range of each channel of the result, by interval arithmetic over the actual parameters."""
+
+    def bops(self, *, first: bool = False, stored_density: float | None = None) -> Bops:
+        """Return the bit operations of one frame, see `Bops`; none for a kind that multiplies by no constants.
+
+        `first`: whether it takes the network's inputs. `stored_density`: the share of what the model's file stores for
+        the node that is not 0; None: that of its integers.
+        """
+        return Bops()
 
     def reads(self, source: str) -> np.ndarray | None:
         """Return which channels of `source` can change the result, (channels,) bool; None: all of them."""
@@ -135,6 +144,13 @@ class Linear(Node):
         """Return the accumulators' range."""
         (source,) = sources
         return Range(*exact.reach(source.low, source.high, self.weights, f"the accumulators of layer {self.name}"))
+
+    def bops(self, *, first: bool = False, stored_density: float | None = None) -> Bops:
+        """Return the bit operations of the products and sums."""
+        return of_counts(
+            self.inputs, self.outputs, self.nonzeros, stored_density,
+            weight_bits=self.weight_bits, input_bits=self.input_bits, first=first,
+        )  # fmt: skip
 
     def reads(self, source: str) -> np.ndarray:
         """Return which inputs have a weight that is not zero."""

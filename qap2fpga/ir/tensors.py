@@ -53,6 +53,11 @@ class Range:
         return int(self.high.max())
 
     @property
+    def ends(self) -> list[tuple[int, int]]:
+        """(low, high) of every channel, as Python integers."""
+        return list(zip(self.low.tolist(), self.high.tolist(), strict=True))
+
+    @property
     def bits(self) -> int:
         """Bits of the smallest type that holds every channel."""
         return width(self.lowest, self.highest)

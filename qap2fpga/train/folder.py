@@ -20,7 +20,8 @@ import torch
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import cannot_write, write_atomically
 from qap2fpga.system.reading import json_object
-from qap2fpga.train.config import RunConfig, to_dict
+from qap2fpga.train.config import to_dict
+from qap2fpga.train.settings import RunConfig
 
 SCHEMA = 1
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
-from qap2fpga.train.config import FLOAT_BITS, RunConfig, check
+from qap2fpga.train.config import check
 from qap2fpga.train.data import find
+from qap2fpga.train.settings import FLOAT_BITS, RunConfig
 
 Say = Callable[[str], None]
 

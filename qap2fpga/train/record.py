@@ -13,7 +13,7 @@ from torch import Tensor
 
 from qap2fpga.ir import bops
 from qap2fpga.train import metrics
-from qap2fpga.train.config import DataConfig, RunConfig, to_dict
+from qap2fpga.train.config import to_dict
 from qap2fpga.train.convert import zeros
 from qap2fpga.train.data.split import SPLIT_SEED
 from qap2fpga.train.loop import Progress, Score
@@ -21,6 +21,7 @@ from qap2fpga.train.network import Network
 from qap2fpga.train.prepare import Prepared, inputs
 from qap2fpga.train.prune import mask_sparsity
 from qap2fpga.train.schedule import Step
+from qap2fpga.train.settings import DataConfig, RunConfig
 
 FLOAT_BITS = 32
 # Settings that a model's provenance always names; the others only where they are not the defaults.

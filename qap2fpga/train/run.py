@@ -18,7 +18,7 @@ from torch import Tensor
 
 from qap2fpga.frontend.checkpoint import model_file as checkpoint
 from qap2fpga.train import loss, record
-from qap2fpga.train.config import RunConfig, check
+from qap2fpga.train.config import check
 from qap2fpga.train.convert import float_state, to_model
 from qap2fpga.train.folder import RunFolder, write_tensors
 from qap2fpga.train.loop import Keeper, Progress, Recipe, Score, evaluate, fit
@@ -27,6 +27,7 @@ from qap2fpga.train.prepare import Prepared, device_of, prepare, rows, shape_of,
 from qap2fpga.train.prune import mask_sparsity, prune_to
 from qap2fpga.train.requantize import merged, quantized
 from qap2fpga.train.schedule import Step, steps
+from qap2fpga.train.settings import RunConfig
 
 Say = Callable[[str], None]
 # Test rows that a model itself carries.

@@ -23,9 +23,9 @@ from qap2fpga.system.files import write_atomically
 from qap2fpga.system.quiet import quiet
 from qap2fpga.system.reading import json_object
 from qap2fpga.train.manifest import FAILED, FINISHED, RUNNING, WAITING, read_record, run_folder, settings
-from qap2fpga.train.plan import OBJECTIVES, Parameter, Search
 from qap2fpga.train.predict import train_and_predict
 from qap2fpga.train.runner import Job, Runner, Say, train_run
+from qap2fpga.train.space import OBJECTIVES, Parameter, Search
 from qap2fpga.train.watch import Watch
 
 SCHEMA = 1

@@ -80,7 +80,7 @@ def _model(path: Path, say: Callable[[str], None]) -> dict[str, Any]:
     from qap2fpga.frontend.prepare import Source, prepare
 
     prepared = prepare(Source(path, Widths()), say)
-    facts = {key: value for key, value in prepared.facts.items() if key != "file"}
+    facts = {key: value for key, value in prepared.facts.record().items() if key != "file"}
     # As a report holds it, whichever way it came.
     return json.loads(json.dumps({"file": path.name, "sha256": sha256(path), **facts}))
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from qap2fpga.train import config as configuration
-from qap2fpga.train.config import FLOAT_BITS, RunConfig
 from qap2fpga.train.figures.records import Run
+from qap2fpga.train.settings import FLOAT_BITS, RunConfig
 
 FINE_TUNING = "fine_tuning"
 SCHEDULES = {
