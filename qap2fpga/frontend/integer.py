@@ -70,7 +70,7 @@ def rising(raw: RawLayer) -> tuple[np.ndarray, Affine]:
 def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> Unit:
     assert raw.levels is not None
     weights, affine = rising(raw)
-    lowest, highest = dense(raw.name, weights, Step(np.zeros((1, 1), np.int64)), 0, 0).reach(low, high)
+    lowest, highest = exact.reach(low, high, weights, f"the accumulators of layer {raw.name}")
     rows = [
         thresholds(affine, channel, raw.levels, int(lowest[channel]), int(highest[channel]))
         for channel in range(affine.channels)
@@ -98,9 +98,8 @@ def fit_logits(network: Graph, graph: RawGraph, vectors: np.ndarray, *, values: 
 def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> tuple[Unit, Fraction]:
     if raw.affine.clips:
         raise QapError(f"layer {raw.name}: a Relu or Clip ends the network", "quantize its output, or leave it out")
-    bare = _dense(raw, raw.weights, Step(np.zeros((1, 1), np.int64)))
-    nothing = np.zeros((0, bare.outputs), np.int64)
-    end = logits.choose(raw.affine, nothing, Range(*bare.reach(low, high)))
+    span = Range(*exact.reach(low, high, raw.weights, f"the accumulators of layer {raw.name}"))
+    end = logits.choose(raw.affine, np.zeros((0, len(span.low)), np.int64), span)
     return _dense(raw, raw.weights, end.logits), end.scale
 
 
