@@ -92,7 +92,8 @@ def reshaped(walk: Walk, node: NodeProto) -> Tensor:
     value = walk.tensors[node.input[0]]
     axes = walk.whole(node, 1) if len(node.input) > 1 and node.input[1] else []
     if isinstance(value, Signal):
-        if shapes.moves_rows(node, walk.shape(node.input[0]), walk.option(node, "axis"), axes):
+        axis = walk.option(node, "axis", int) if node.op_type == "Flatten" else None
+        if shapes.moves_rows(node, walk.shape(node.input[0]), axis, axes):
             raise refused(node, "it does not keep the first dimension, which counts the rows")
         return value
     shape = tuple(walk.model.get_tensor_shape(node.output[0]))
@@ -101,7 +102,7 @@ def reshaped(walk: Walk, node: NodeProto) -> Tensor:
 
 def transpose(walk: Walk, node: NodeProto) -> Tensor:
     """Return a constant with its axes in another order."""
-    value, order = walk.tensors[node.input[0]], walk.option(node, "perm")
+    value, order = walk.tensors[node.input[0]], walk.option(node, "perm", list)
     if isinstance(value, Signal):
         raise refused(node, SUPPORTED)
     return value.moved(lambda array: array.transpose(order)) if isinstance(value, Quantized) else value.transpose(order)

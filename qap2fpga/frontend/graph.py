@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from onnx import NodeProto
 
@@ -14,11 +14,14 @@ from qap2fpga.frontend.operators import DENSE, QUANTIZERS, SUPPORTED
 from qap2fpga.frontend.values import RawGraph, Signal, Tensor, refused
 from qap2fpga.frontend.walk import Walk
 
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
 SHAPE_ONLY = ("Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
 AFTER_THE_LOGITS = ("Softmax", "LogSoftmax", "TopK", "ArgMax")
 
 
-def read(model: Any, layer_names: tuple[str, ...] = ()) -> RawGraph:
+def read(model: ModelWrapper, layer_names: tuple[str, ...] = ()) -> RawGraph:
     """Read a cleaned QONNX `ModelWrapper`. `layer_names` are the dense layers', else the nodes' are taken.
 
     Raises `QapError` that names the first node that cannot be lowered.
@@ -30,7 +33,7 @@ def read(model: Any, layer_names: tuple[str, ...] = ()) -> RawGraph:
     return walk.graph
 
 
-def input_is_quantized(model: Any) -> bool:
+def input_is_quantized(model: ModelWrapper) -> bool:
     """Whether a quantizer stands between the graph's input and its first dense layer."""
     reached = {model.graph.input[0].name}
     for node in model.graph.node:
@@ -66,7 +69,7 @@ def _visit(walk: Walk, node: NodeProto) -> None:
 def _end(walk: Walk, node: NodeProto) -> None:
     """A node that leaves the class as it is, and stays on the host."""
     signal, shape = walk.signal(node), walk.shape(node.input[0])
-    fault = shapes.class_axis_fault(int(walk.option(node, "axis")), shape, signal.affine.channels)
+    fault = shapes.class_axis_fault(walk.option(node, "axis", int), shape, signal.affine.channels)
     if fault:
         raise refused(node, fault)
     if node.op_type == "TopK" and walk.whole(node, 1) != [1]:

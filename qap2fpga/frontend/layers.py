@@ -33,7 +33,7 @@ def dense(walk: Walk, node: NodeProto) -> Signal:
     integers, scale = weight.integers, np.broadcast_to(weight.scale, weight.integers.shape)
     factor = Fraction(1)
     if node.op_type == "Gemm":
-        if walk.option(node, "transB"):
+        if walk.option(node, "transB", int):
             integers, scale = integers.T, scale.T
         factor = walk.multiple(node, "alpha")
     if integers.ndim != 2 or integers.shape[0] != signal.affine.channels:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 from onnx import NodeProto, numpy_helper
@@ -21,11 +21,16 @@ from qap2fpga.frontend.survey import wanted_tensors
 from qap2fpga.frontend.values import Quantized, RawGraph, RawLayer, Signal, Tensor, label, rationals, refused
 from qap2fpga.system.errors import QapError
 
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+T = TypeVar("T")
+
 
 class Walk:
     """The state of one walk over `model`, a cleaned qonnx `ModelWrapper`: its `graph` is what was read so far."""
 
-    def __init__(self, model: Any, layer_names: tuple[str, ...]) -> None:
+    def __init__(self, model: ModelWrapper, layer_names: tuple[str, ...]) -> None:
         self.layer_names, self.model = layer_names, model
         self.opset = int(model.get_opset_imports()[""])
         self.wanted = wanted_tensors(model.graph)
@@ -47,9 +52,9 @@ class Walk:
         """Return the shape of one row of `tensor`: without the batch dimension."""
         return tuple(self.model.get_tensor_shape(tensor) or ())[1:]
 
-    def option(self, node: NodeProto, name: str) -> Any:
-        """Return the value of an attribute of `node`, or the default that its opset gives it."""
-        return operators.option(node, name, self.opset)
+    def option(self, node: NodeProto, name: str, kind: type[T]) -> T:
+        """Return the value of an attribute of `node`, or its default; `operators.check` has looked at its type."""
+        return cast(T, operators.option(node, name, self.opset))
 
     def signal(self, node: NodeProto) -> Signal:
         """Return the first input of `node`. Raises `QapError` if it is a constant."""
@@ -92,7 +97,7 @@ class Walk:
 
     def multiple(self, node: NodeProto, name: str) -> Fraction:
         """Return an attribute that is a finite number, exactly."""
-        value = float(self.option(node, name))
+        value = float(self.option(node, name, float))
         if not math.isfinite(value):
             raise refused(node, f"its attribute {name} is {value}")
         return Fraction(value)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +18,10 @@ with quiet():
 from qap2fpga.frontend.checkpoint.modules import build
 from qap2fpga.frontend.checkpoint.spec import Model, Op, QuantSpec, check
 from qap2fpga.system.errors import QapError
+
+if TYPE_CHECKING:
+    from brevitas.proxy.quant_proxy import QuantProxyFromInjector
+    from brevitas.proxy.runtime_quant import ActQuantProxyFromInjector
 
 LEAVES: dict[type[nn.Module], str] = {
     qnn.QuantLinear: "dense",
@@ -74,7 +78,7 @@ class _Call:
 
     name: str
     layer: nn.Module
-    output: Tensor
+    output: object
     bias: Tensor | None
 
 
@@ -83,7 +87,7 @@ class _Run:
     """The calls of every leaf in order, and what the module returned."""
 
     calls: tuple[_Call, ...]
-    output: Any
+    output: object
 
 
 def _record(module: nn.Module, example: Tensor) -> _Run:
@@ -96,11 +100,13 @@ def _record(module: nn.Module, example: Tensor) -> _Run:
         known = isinstance(part, (*LEAVES, *NOTHING_AT_INFERENCE))
         if known or not list(part.children()) or hasattr(part, "weight_quant") or hasattr(part, "act_quant"):
 
-            def record(layer: nn.Module, _inputs: Any, output: Any) -> None:
+            def record(layer: nn.Module, _inputs: object, output: object) -> None:
                 calls.append(_Call(name or LEAVES.get(type(layer), "layer"), layer, _plain(output), biases.get(layer)))
 
-            def record_bias(_proxy: nn.Module, _inputs: Any, output: Any) -> None:
-                biases[part] = _plain(output)
+            def record_bias(_proxy: nn.Module, _inputs: object, output: object) -> None:
+                bias = _plain(output)
+                assert isinstance(bias, Tensor)
+                biases[part] = bias
 
             hooks.append(part.register_forward_hook(record))
             if isinstance(part, qnn.QuantLinear) and part.bias_quant.is_quant_enabled:
@@ -132,8 +138,9 @@ def _record(module: nn.Module, example: Tensor) -> _Run:
     return _Run(tuple(kept), output)
 
 
-def _plain(value: Any) -> Tensor:
-    return value.value if hasattr(value, "value") else value  # type: ignore[no-any-return]
+def _plain(value: object) -> object:
+    """The plain tensor of a quantized tensor; anything else, which a module may return, as it is."""
+    return getattr(value, "value", value)
 
 
 def _ops_of(name: str, layer: nn.Module, bias: Tensor | None) -> list[Op]:
@@ -141,7 +148,7 @@ def _ops_of(name: str, layer: nn.Module, bias: Tensor | None) -> list[Op]:
     if kind == "dense":
         before, after = _io_quantizer(name, layer, "input_quant"), _io_quantizer(name, layer, "output_quant")
         return [*before, _dense(name, layer, bias), *after]
-    if kind == "batch_norm":
+    if isinstance(layer, nn.BatchNorm1d):
         return [_batch_norm(name, layer)]
     proxy = getattr(layer, "act_quant", None)
     quantizer = _activation_quantizer(name, proxy) if proxy is not None and proxy.is_quant_enabled else None
@@ -160,7 +167,7 @@ def _io_quantizer(name: str, layer: nn.Module, attribute: str) -> list[Op]:
     return [Op(f"{name}.{attribute}", "quantize", quantizer=_activation_quantizer(name, proxy))]
 
 
-def _dense(name: str, layer: Any, quantized_bias: Tensor | None) -> Op:
+def _dense(name: str, layer: qnn.QuantLinear, quantized_bias: Tensor | None) -> Op:
     if not layer.weight_quant.is_quant_enabled:
         raise QapError(f"layer {name}: its weights are not quantized", "give it a weight quantizer")
     with torch.no_grad():
@@ -189,8 +196,8 @@ def _dense(name: str, layer: Any, quantized_bias: Tensor | None) -> Op:
     return Op(name, "dense", tensors, quantizer)
 
 
-def _batch_norm(name: str, layer: Any) -> Op:
-    if layer.running_mean is None:
+def _batch_norm(name: str, layer: nn.BatchNorm1d) -> Op:
+    if layer.running_mean is None or layer.running_var is None:
         raise QapError(f"layer {name}: a batch norm without running statistics", "use track_running_stats=True")
     size = layer.num_features
     tensors = {
@@ -203,7 +210,7 @@ def _batch_norm(name: str, layer: Any) -> Op:
     return Op(name, "batch_norm", plain, epsilon=float(layer.eps))
 
 
-def _activation_quantizer(name: str, proxy: Any) -> QuantSpec:
+def _activation_quantizer(name: str, proxy: ActQuantProxyFromInjector) -> QuantSpec:
     try:
         scale = proxy.scale().detach().cpu().numpy().astype(np.float32)
         bits, zero_point = int(proxy.bit_width().item()), int(proxy.zero_point().max().item())
@@ -214,7 +221,7 @@ def _activation_quantizer(name: str, proxy: Any) -> QuantSpec:
     )
 
 
-def _rounding(proxy: Any) -> str:
+def _rounding(proxy: QuantProxyFromInjector) -> str:
     return str(getattr(proxy, "rounding_mode", "ROUND") or "ROUND").upper()
 
 
@@ -230,25 +237,24 @@ def _compare(model: Model, given: list[str], run: _Run, example: Tensor) -> None
     `given` are the names in the user's module of the model's operations.
     """
     built = _record(build(model), example.to("cpu", torch.float32).reshape(len(example), -1))
-    found = {name: call.output for name, call in zip(given, built.calls, strict=True)}
+    outputs = {name: call.output for name, call in zip(given, built.calls, strict=True)}
     quantized_behind = {name for name in given if name.endswith(".output_quant")}
     for call in run.calls:
-        ours = found.get(call.name)
+        ours = outputs.get(call.name)
         if ours is not None and f"{call.name}.output_quant" not in quantized_behind:
             difference = _difference(ours, call.output)
             if difference != 0:
                 hint = f"what stands before it in forward() is not a layer, or its quantizer is unusual; {SUPPORTED}"
                 raise QapError(f"layer {call.name}: it computes something else than its parts ({difference:g})", hint)
-    if not isinstance(run.output, Tensor) or _difference(built.output, run.output) != 0:
+    if _difference(built.output, run.output) != 0:
         raise QapError(
             f"forward() does not return what layer {run.calls[-1].name}, the last one, gives",
-            "return that alone; a Softmax or the like belongs behind the network, on the host",
+            "return that alone; a Softmax or the like belongs after the network, on the host",
         )
 
 
-def _difference(ours: Tensor, theirs: Tensor) -> float:
-    """The largest difference of two tensors (rows, ...), infinite where their sizes differ."""
-    theirs = theirs.detach().cpu()
-    if ours.numel() != theirs.numel():
+def _difference(ours: object, theirs: object) -> float:
+    """The largest difference of two tensors (rows, ...), infinite where they are none or their sizes differ."""
+    if not isinstance(ours, Tensor) or not isinstance(theirs, Tensor) or ours.numel() != theirs.numel():
         return float("inf")
-    return float((ours.reshape(-1) - theirs.reshape(-1)).abs().max())
+    return float((ours.reshape(-1) - theirs.detach().cpu().reshape(-1)).abs().max())

@@ -8,7 +8,7 @@ its scale, which in float32 does not always give the scale back, so that divisor
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,20 +27,26 @@ with quiet():
 from qap2fpga.frontend.checkpoint.spec import Model, Op, QuantSpec
 from qap2fpga.system import names
 
+if TYPE_CHECKING:
+    from brevitas.inject import ExtendedInjector
+
 
 class ConstZeroPoint(nn.Module):
     """A zero point that does not depend on the data."""
+
+    value: Tensor
 
     def __init__(self, value: int) -> None:
         super().__init__()
         self.register_buffer("value", torch.tensor(float(value)), persistent=False)
 
     def forward(self, _x: Tensor, _scale: Tensor, _bit_width: Tensor) -> Tensor:
-        return self.value  # type: ignore[return-value]
+        """Return the zero point."""
+        return self.value
 
 
 def build(model: Model) -> nn.Sequential:
-    """A Brevitas module in eval mode that computes `model`, a layer an operation.
+    """Return a Brevitas module in eval mode that computes `model`, a layer an operation.
 
     torch writes the names of layers into source that it executes, so they are our own.
     """
@@ -52,20 +58,20 @@ def _layer(op: Op) -> nn.Module:
     if op.kind == "dense":
         assert op.quantizer is not None
         outputs, inputs = op.tensors["weight"].shape
-        layer = qnn.QuantLinear(inputs, outputs, bias="bias" in op.tensors, weight_quant=_weight_injector(op.quantizer))
+        layer: nn.Module = qnn.QuantLinear(
+            inputs, outputs, bias="bias" in op.tensors, weight_quant=_weight_injector(op.quantizer)
+        )
         _fill(layer, op.tensors)
-        return layer  # type: ignore[no-any-return]
+        return layer
     if op.kind == "batch_norm":
         norm = nn.BatchNorm1d(len(op.tensors["weight"]), eps=op.epsilon)
         _fill(norm, op.tensors)
         return norm
     if op.quantizer is None:
         return nn.ReLU() if op.kind == "relu" else nn.Hardtanh()
-    if op.kind == "relu":
-        return qnn.QuantReLU(act_quant=_activation_injector(op.quantizer))  # type: ignore[no-any-return]
-    if op.kind == "hard_tanh":
-        return qnn.QuantHardTanh(act_quant=_activation_injector(op.quantizer))  # type: ignore[no-any-return]
-    return qnn.QuantIdentity(act_quant=_activation_injector(op.quantizer))  # type: ignore[no-any-return]
+    kind = {"relu": qnn.QuantReLU, "hard_tanh": qnn.QuantHardTanh}.get(op.kind, qnn.QuantIdentity)
+    activation: nn.Module = kind(act_quant=_activation_injector(op.quantizer))
+    return activation
 
 
 def _fill(layer: nn.Module, tensors: dict[str, np.ndarray]) -> None:
@@ -74,7 +80,9 @@ def _fill(layer: nn.Module, tensors: dict[str, np.ndarray]) -> None:
             getattr(layer, key).copy_(torch.from_numpy(values))
 
 
-def _injector(base: Any, quantizer: QuantSpec, scale: Tensor, **more: Any) -> Any:
+def _injector(
+    base: type[ExtendedInjector], quantizer: QuantSpec, scale: Tensor, **more: float
+) -> type[ExtendedInjector]:
     zero_point = ZeroZeroPoint() if quantizer.zero_point == 0 else ConstZeroPoint(quantizer.zero_point)
     return base.let(
         quant_type=QuantType.INT,
@@ -93,14 +101,14 @@ def _injector(base: Any, quantizer: QuantSpec, scale: Tensor, **more: Any) -> An
     )
 
 
-def _weight_injector(quantizer: QuantSpec) -> Any:
+def _weight_injector(quantizer: QuantSpec) -> type[ExtendedInjector]:
     scale = torch.from_numpy(quantizer.scale.reshape(-1, 1) if quantizer.scale.ndim else quantizer.scale)
     if quantizer.bits == 1:
         return SignedBinaryWeightPerTensorConst.let(scaling_impl_type=ScalingImplType.CONST, scaling_init=scale)
     return _injector(WeightQuantSolver, quantizer, scale)
 
 
-def _activation_injector(quantizer: QuantSpec) -> Any:
+def _activation_injector(quantizer: QuantSpec) -> type[ExtendedInjector]:
     scale = torch.from_numpy(np.asarray(quantizer.scale))
     limit = float(quantizer.scale.max())
     if quantizer.bits == 1:
