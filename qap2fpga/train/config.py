@@ -44,12 +44,12 @@ def of_source(source: str) -> RunConfig:
     return RunConfig(DataConfig(source))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, object]:
     """The mapping in a YAML file. Raises `QapError` if there is none."""
     return yaml_object(path, "docs/training.md has an example")
 
 
-def from_dict(settings: dict[str, Any], where: str = "the configuration") -> RunConfig:
+def from_dict(settings: dict[str, object], where: str = "the configuration") -> RunConfig:
     """The checked configuration of plain values. Raises `QapError` that names the setting that is wrong."""
     settings = dict(settings)
     if settings.get("paper_code") == "all":
@@ -59,13 +59,13 @@ def from_dict(settings: dict[str, Any], where: str = "the configuration") -> Run
     return config
 
 
-def to_dict(config: RunConfig) -> dict[str, Any]:
+def to_dict(config: RunConfig) -> dict[str, object]:
     """The configuration as plain JSON values; `from_dict` gives it back."""
     plain = json.loads(json.dumps(dataclasses.asdict(config)))
-    return typing.cast(dict[str, Any], plain)
+    return typing.cast(dict[str, object], plain)
 
 
-def replace(config: RunConfig, path: str, value: Any) -> RunConfig:
+def replace(config: RunConfig, path: str, value: object) -> RunConfig:
     """The configuration with the setting at the dotted `path` (as 'model.weight_bits', or 'model.bits') changed.
 
     It is checked only when it is used, so that several settings can be changed one after the other.
@@ -177,12 +177,12 @@ def _check_pruning(pruning: PruningConfig) -> None:
             _refuse("pruning.sparsities", list(pruning.sparsities), "give rising shares above 0 and below 1")
 
 
-def _refuse(name: str, value: Any, hint: str) -> typing.NoReturn:
+def _refuse(name: str, value: object, hint: str) -> typing.NoReturn:
     raise QapError(f"{name} = {shown(value)} is out of range", hint)
 
 
-def _get(config: RunConfig, path: str) -> Any:
-    value: Any = config
+def _get(config: RunConfig, path: str) -> object:
+    value: object = config
     for name in path.split("."):
         value = getattr(value, name)
     return value

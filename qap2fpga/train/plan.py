@@ -14,7 +14,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.reading import shown
@@ -43,7 +42,7 @@ class Run:
     name: str
     point: str
     experiment: str
-    varied: dict[str, Any]
+    varied: dict[str, object]
     config: RunConfig
     predict_luts: bool = False
 
@@ -52,12 +51,12 @@ class Run:
 class Study:
     """A checked study; `tree` is the content of its file."""
 
-    tree: dict[str, Any]
+    tree: dict[str, object]
     runs: tuple[Run, ...]
     searches: tuple[Search, ...]
 
     def only(self, name: str | None) -> Study:
-        """The part with this name of an experiment or search; all of it for None."""
+        """Return the part with this name of an experiment or search; all of it for None."""
         if name is None:
             return self
         known = {run.experiment for run in self.runs} | {search.name for search in self.searches}
@@ -72,14 +71,16 @@ def load(path: Path) -> Study:
     return from_dict(configs.read_yaml(path), str(path))
 
 
-def from_dict(tree: dict[str, Any], where: str = "the study") -> Study:
-    """The study of plain values; every run's configuration is checked, and that its data is there."""
+def from_dict(tree: dict[str, object], where: str = "the study") -> Study:
+    """Return the study of plain values; every run's configuration is checked, and that its data is there."""
     check_keys(tree, KEYS, where)
-    if not isinstance(tree.get("base"), dict):
+    settings = tree.get("base")
+    if not isinstance(settings, dict):
         raise QapError(f"{where}: 'base' is missing", f"give the settings that all runs share; {HINT}")
-    base = configs.from_dict(tree["base"], f"{where}: base")
+    base = configs.from_dict(settings, f"{where}: base")
     folds = whole(tree.get("folds", 1), f"{where}: folds", least=1)
-    experiments = [*listed(tree, "experiments", where)]
+    place = f"{where}: an experiment"
+    experiments = [check_keys(one, EXPERIMENT_KEYS, place) for one in listed(tree, "experiments", where)]
     if "vary" in tree:
         experiments.insert(0, {"name": "grid", "vary": tree["vary"]})
     runs = tuple(run for one in experiments for run in _runs(one, base, folds, where))
@@ -93,9 +94,8 @@ def from_dict(tree: dict[str, Any], where: str = "the study") -> Study:
     return Study(tree, runs, searches)
 
 
-def _runs(experiment: dict[str, Any], base: RunConfig, folds: int, where: str) -> Iterator[Run]:
+def _runs(experiment: dict[str, object], base: RunConfig, folds: int, where: str) -> Iterator[Run]:
     """Every combination of the varied values, and of each every fold."""
-    check_keys(experiment, EXPERIMENT_KEYS, f"{where}: an experiment")
     name = name_of(experiment, f"{where}: an experiment")
     place = f"{where}: experiment '{name}'"
     vary = experiment.get("vary", {})
@@ -122,7 +122,7 @@ def _runs(experiment: dict[str, Any], base: RunConfig, folds: int, where: str) -
             yield Run(f"{called}-fold{fold}", called, name, varied, config, luts and not config.model.is_float)
 
 
-def _token(path: str, value: Any) -> str:
+def _token(path: str, value: object) -> str:
     """How a run's name tells a value: `6b`, `lottery_ticket`, `no_batch_norm`, `l1_0`, `widths_64x32x32`."""
     last = path.rsplit(".", 1)[-1]
     if isinstance(value, bool):
@@ -140,10 +140,10 @@ def _joined(parts: list[str]) -> str:
     return f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _check_names(experiments: list[dict[str, Any]], searches: tuple[Search, ...], where: str) -> None:
+def _check_names(experiments: list[dict[str, object]], searches: tuple[Search, ...], where: str) -> None:
     """Experiments and searches share the names of folders and `--only`."""
     taken: dict[str, str] = {}
-    for name in (*(one["name"] for one in experiments), *(one.name for one in searches)):
+    for name in (*(str(one["name"]) for one in experiments), *(one.name for one in searches)):
         if slug(name) in taken:
             raise QapError(f"{where}: '{taken[slug(name)]}' and '{name}' have one name", "choose another")
         taken[slug(name)] = name

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.reading import shown
@@ -15,6 +15,10 @@ from qap2fpga.train.values import HINT, changed, check_keys, name_of, slug, whol
 KEYS = ("name", "set", "parameters", "objectives", "trials", "parallel", "seed")
 # What a search may look at, and whether less of it is better. All on validation data: the test set chooses nothing.
 OBJECTIVES = {"validation_loss": True, "validation_accuracy": False, "predicted_luts": True, "bops": True}
+
+
+# What a parameter can be.
+Choice = int | float | str | bool
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,19 @@ class Parameter:
     index: int | None
     low: float | None = None
     high: float | None = None
-    choices: tuple[Any, ...] = ()
+    choices: tuple[Choice, ...] = ()
 
     @property
     def name(self) -> str:
         """`model.widths.0`: the path, and the place in the list."""
         return self.path if self.index is None else f"{self.path}.{self.index}"
+
+    @property
+    def ends(self) -> tuple[Choice, ...]:
+        """The lowest and the highest number, or all choices."""
+        if self.low is None or self.high is None:
+            return self.choices
+        return self.low, self.high
 
     @property
     def values(self) -> float:
@@ -60,10 +71,10 @@ class Search:
         """The name as part of a file's name."""
         return slug(self.name)
 
-    def config(self, values: dict[str, Any]) -> RunConfig:
-        """The configuration of the trial with these values of the parameters. Raises `QapError` if it is refused."""
-        lists: dict[str, dict[int, Any]] = {}
-        settings: dict[str, Any] = {}
+    def config(self, values: Mapping[str, Choice]) -> RunConfig:
+        """Return the configuration of a trial with these values of parameters. Raises `QapError` if it is refused."""
+        lists: dict[str, dict[int, Choice]] = {}
+        settings: dict[str, object] = {}
         for parameter in self.parameters:
             if parameter.index is None:
                 settings[parameter.path] = values[parameter.name]
@@ -73,8 +84,9 @@ class Search:
         return changed(self.base, settings, f"search '{self.name}'")
 
 
-def read(tree: dict[str, Any], base: RunConfig, where: str) -> Search:
-    check_keys(tree, KEYS, f"{where}: a search")
+def read(entry: object, base: RunConfig, where: str) -> Search:
+    """Return the search that `entry` describes. Raises `QapError` also where an end of its space is refused."""
+    tree = check_keys(entry, KEYS, f"{where}: a search")
     name = name_of(tree, f"{where}: a search")
     place = f"{where}: search '{name}'"
     settings, parameters = tree.get("set", {}), tree.get("parameters")
@@ -88,7 +100,7 @@ def read(tree: dict[str, Any], base: RunConfig, where: str) -> Search:
     for objective in objectives:
         if not isinstance(objective, str) or objective not in OBJECTIVES:
             raise QapError(f"{place}: there is no objective {shown(objective)}", nearest(str(objective), OBJECTIVES))
-    found = Search(
+    search = Search(
         name,
         changed(base, settings, place),
         tuple(one for path, ranges in parameters.items() for one in _parameters(path, ranges, place)),
@@ -97,22 +109,22 @@ def read(tree: dict[str, Any], base: RunConfig, where: str) -> Search:
         whole(tree.get("parallel", 3), f"{place}: parallel", least=1),
         whole(tree.get("seed", 1), f"{place}: seed", least=0),
     )
-    if "predicted_luts" in objectives and found.base.model.is_float:
+    if "predicted_luts" in objectives and search.base.model.is_float:
         raise QapError(f"{place}: a float network has no LUTs to predict", "set model.bits to 16 or fewer")
     # The corners of the space are refused now, not after hours.
     for end in (0, -1):
-        found.config({one.name: _ends(one)[end] for one in found.parameters})
-    return found
+        search.config({one.name: one.ends[end] for one in search.parameters})
+    return search
 
 
-def _parameters(path: str, ranges: Any, place: str) -> list[Parameter]:
+def _parameters(path: str, ranges: object, place: str) -> list[Parameter]:
     """`[8, 64]` is one range; `[[8, 64], [4, 32]]` one for each element of a list; `{choices: [...]}` a choice."""
     if isinstance(ranges, list) and ranges and all(isinstance(one, list | dict) for one in ranges):
         return [_parameter(path, index, one, place) for index, one in enumerate(ranges)]
     return [_parameter(path, None, ranges, place)]
 
 
-def _parameter(path: str, index: int | None, ends: Any, place: str) -> Parameter:
+def _parameter(path: str, index: int | None, ends: object, place: str) -> Parameter:
     if isinstance(ends, dict) and list(ends) == ["choices"]:
         choices = ends["choices"]
         kinds = {type(choice) for choice in choices} if isinstance(choices, list) else set()
@@ -124,7 +136,3 @@ def _parameter(path: str, index: int | None, ends: Any, place: str) -> Parameter
             return Parameter(path, index, low, high)
     hint = "give [lowest, highest], a list of such pairs, or {choices: [two or more of one kind]}"
     raise QapError(f"{place}: {path} = {shown(ends)} is no range", hint)
-
-
-def _ends(parameter: Parameter) -> tuple[Any, ...]:
-    return parameter.choices or (parameter.low, parameter.high)

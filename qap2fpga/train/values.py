@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.reading import shown
@@ -15,8 +14,8 @@ LONGEST_NAME = 100
 HINT = "docs/studies.md has the layout of a study"
 
 
-def changed(config: RunConfig, settings: dict[str, Any], place: str) -> RunConfig:
-    """The configuration with other settings, checked; an error says where in the study it comes from."""
+def changed(config: RunConfig, settings: dict[str, object], place: str) -> RunConfig:
+    """Return the configuration with other settings, checked; an error says where in the study it comes from."""
     try:
         for path, value in settings.items():
             config = configs.replace(config, str(path), value)
@@ -27,26 +26,30 @@ def changed(config: RunConfig, settings: dict[str, Any], place: str) -> RunConfi
 
 
 def slug(text: str) -> str:
-    """`text` as part of a file's name; '-' stands between the parts."""
+    """Return `text` as part of a file's name; '-' stands between the parts."""
     return re.sub(r"[^A-Za-z0-9.+]+", "_", text).strip("_.") or "_"
 
 
-def check_keys(tree: Any, legal: tuple[str, ...], where: str) -> None:
+def check_keys(tree: object, legal: tuple[str, ...], where: str) -> dict[str, object]:
+    """Return `tree`, which must be a mapping with none but `legal` keys."""
     if not isinstance(tree, dict):
         raise QapError(f"{where} is {shown(tree)}", f"give keys and values: {', '.join(legal)}")
     for key in tree:
         if key not in legal:
             raise QapError(f"{where}: unknown key {shown(key)}", nearest(str(key), legal))
+    return tree
 
 
-def listed(tree: dict[str, Any], key: str, where: str) -> list[Any]:
-    found = tree.get(key, [])
-    if not isinstance(found, list):
-        raise QapError(f"{where}: {key} = {shown(found)}", f"give a list; {HINT}")
-    return found
+def listed(tree: dict[str, object], key: str, where: str) -> list[object]:
+    """Return the list at `key`, which is empty where there is none."""
+    items = tree.get(key, [])
+    if not isinstance(items, list):
+        raise QapError(f"{where}: {key} = {shown(items)}", f"give a list; {HINT}")
+    return items
 
 
-def name_of(tree: dict[str, Any], place: str) -> str:
+def name_of(tree: dict[str, object], place: str) -> str:
+    """Return the name in `tree`."""
     name = tree.get("name")
     if not isinstance(name, str) or not name.strip():
         raise QapError(f"{place} has the name {shown(name)}", "give each a name that tells what it is about")
@@ -55,7 +58,8 @@ def name_of(tree: dict[str, Any], place: str) -> str:
     return name
 
 
-def whole(value: Any, place: str, least: int) -> int:
+def whole(value: object, place: str, least: int) -> int:
+    """Return the whole number `value`, of `least` or more."""
     if type(value) is not int or value < least:
         raise QapError(f"{place} = {shown(value)}", f"give a whole number of {least} or more")
     return value
