@@ -24,7 +24,16 @@ class Shape:
     @property
     def size(self) -> int:
         """Integers of one frame."""
-        return self.height * self.width * self.channels
+        return self.positions * self.channels
+
+    @property
+    def positions(self) -> int:
+        """Rows times columns."""
+        return self.height * self.width
+
+    def tensor(self, rows: np.ndarray) -> np.ndarray:
+        """Return frames (n, size) as (n, height, width, channels)."""
+        return rows.reshape(len(rows), self.height, self.width, self.channels)
 
     def __str__(self) -> str:
         return str(self.channels) if self.size == self.channels else f"{self.height}x{self.width}x{self.channels}"

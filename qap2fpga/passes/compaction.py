@@ -17,7 +17,8 @@ import numpy as np
 
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.nodes import Linear, Requantizer
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.ir.tensors import Range
 from qap2fpga.passes.pipeline import Pass, run
 from qap2fpga.system.errors import CheckFailed, ConstantNetwork

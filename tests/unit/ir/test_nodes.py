@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qap2fpga.ir.functions import Logits, Step
-from qap2fpga.ir.nodes import Input, Linear, Requantizer
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Input, Requantizer
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.tensors import Range, Shape
 from qap2fpga.system.errors import QapError
@@ -40,7 +41,7 @@ def logits(multiplier: list[int], offset: list[int], shift: int) -> Requantizer:
 @settings(max_examples=60, deadline=None)
 def test_sums_are_those_of_python(weights: list[list[int]], row: list[int]) -> None:
     wanted = [sum(value * weights[i][j] for i, value in enumerate(row)) for j in range(3)]
-    assert linear(weights).evaluate([np.array([row], np.int64)]).tolist() == [wanted]
+    assert linear(weights).evaluate([np.array([[[row]]], np.int64)]).tolist() == [[[wanted]]]
 
 
 @given(st.lists(st.lists(SMALL, min_size=2, max_size=2), min_size=2, max_size=2))
@@ -49,16 +50,16 @@ def test_the_range_of_sums_is_what_can_be_reached(weights: list[list[int]]) -> N
     node = linear(weights)
     ends = Range(np.array([-2, 0], np.int64), np.array([1, 3], np.int64))
     rows = np.array(list(itertools.product(range(-2, 2), range(4))), np.int64)
-    sums = node.evaluate([rows])
-    found = node.reach([ends])
-    assert found.low.tolist() == sums.min(axis=0).tolist()
-    assert found.high.tolist() == sums.max(axis=0).tolist()
+    sums = node.evaluate([rows[:, None, None]])
+    reached = node.reach([ends])
+    assert reached.low.tolist() == sums.min(axis=(0, 1, 2)).tolist()
+    assert reached.high.tolist() == sums.max(axis=(0, 1, 2)).tolist()
 
 
 def test_sums_beyond_64_bits_are_refused_by_name() -> None:
     node = linear([[1 << 62], [1 << 62]], "wide")
     with pytest.raises(QapError, match="layer wide"):
-        node.evaluate([np.array([[1, 1]], np.int64)])
+        node.evaluate([np.ones((1, 1, 1, 2), np.int64)])
 
 
 @given(

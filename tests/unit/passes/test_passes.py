@@ -10,7 +10,8 @@ import pytest
 
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.nodes import Linear, Requantizer
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.passes import pipeline
 from qap2fpga.passes.compaction import COMPACTION, count_from_zero, drop_dead, trim_thresholds
 from qap2fpga.passes.pipeline import Pass
