@@ -13,7 +13,7 @@ from qap2fpga.exact import integers as exact
 from qap2fpga.ir.bops import Bops, of_counts
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.nodes import Node
-from qap2fpga.ir.tensors import Range, Shape
+from qap2fpga.ir.tensors import Code, Range, Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,6 +28,11 @@ class Depthwise(Node):
     weight_bits: int
     input_bits: int
     geometry: Geometry
+
+    @property
+    def padded_with(self) -> set[int]:
+        """The pad, where there is one."""
+        return self.geometry.padded_with
 
     def check(self) -> None:
         """Raise `ValueError` with the reason for weights that do not fit the kernel."""
@@ -67,6 +72,13 @@ class Depthwise(Node):
             weight_bits=self.weight_bits, input_bits=self.input_bits, first=first,
         )  # fmt: skip
 
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node over codes: the weights are what they were."""
+        (code,) = codes
+        name = f"layer {self.name}"
+        base = exact.multiply_add(code.base, exact.column_sums(self.weights, name), 0, name)
+        return replace(self, geometry=self.geometry.recoded(code)), Code(code.step, base)
+
     def select(self, kept: np.ndarray) -> Self:
         """Return the node without the channels that are not `kept` (channels,) bool."""
         return replace(self, weights=self.weights[:, kept], channels=self._selected(kept))
@@ -77,7 +89,13 @@ class Max(Node):
     """The largest value that a kernel sees, per channel."""
 
     kind = "max"
+    hands_on = True
     geometry: Geometry
+
+    @property
+    def padded_with(self) -> set[int]:
+        """The pad, where there is one."""
+        return self.geometry.padded_with
 
     def check(self) -> None:
         """Raise `ValueError` with the reason if there is no such kernel."""
@@ -97,12 +115,18 @@ class Max(Node):
         (source,) = sources
         return Range(source.low, self.geometry.seen(source).high)
 
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node over codes: the largest value has the largest code."""
+        (code,) = codes
+        return replace(self, geometry=self.geometry.recoded(code)), code
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Repeat(Node):
     """Every row `rows` times and every column `columns` times: upsampling by the nearest neighbour."""
 
     kind = "repeat"
+    hands_on = True
     rows: int
     columns: int
 
@@ -123,3 +147,7 @@ class Repeat(Node):
     def reach(self, sources: Sequence[Range]) -> Range:
         """Return the source's range."""
         return sources[0]
+
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node: codes are repeated as values are."""
+        return self, codes[0]

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qap2fpga.ir.tensors import Range, Shape
+from qap2fpga.ir.tensors import Code, Range, Shape
 
 Pair = tuple[int, int]
 
@@ -35,6 +35,11 @@ class Geometry:
     def is_padded(self) -> bool:
         """Whether anything stands beyond the borders."""
         return any(self.pads)
+
+    @property
+    def padded_with(self) -> set[int]:
+        """The pad, where anything stands beyond the borders."""
+        return {self.pad} if self.is_padded else set()
 
     @property
     def taps(self) -> int:
@@ -85,6 +90,10 @@ class Geometry:
         seen = np.lib.stride_tricks.sliding_window_view(values, self.reach, axis=(1, 2))
         (rows, columns), (down, across) = self.stride, self.dilation
         return np.moveaxis(seen[:, ::rows, ::columns, :, ::down, ::across], 3, -1)
+
+    def recoded(self, code: Code) -> Geometry:
+        """Return the kernel over codes. Raises `ValueError` where the pad has none."""
+        return replace(self, pad=code.of(self.pad)) if self.is_padded else self
 
     def seen(self, source: Range) -> Range:
         """Return the range of what a tap may see of a tensor whose range is `source`: its values, or the pad."""

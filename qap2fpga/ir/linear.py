@@ -14,7 +14,7 @@ from qap2fpga.exact.integers import width
 from qap2fpga.ir.bops import Bops, of_counts
 from qap2fpga.ir.geometry import POINT, Geometry
 from qap2fpga.ir.nodes import Node
-from qap2fpga.ir.tensors import Range, Shape
+from qap2fpga.ir.tensors import Code, Range, Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -33,6 +33,11 @@ class Linear(Node):
     weight_bits: int
     input_bits: int
     geometry: Geometry = POINT
+
+    @property
+    def padded_with(self) -> set[int]:
+        """The pad, where there is one."""
+        return self.geometry.padded_with
 
     @property
     def inputs(self) -> int:
@@ -89,32 +94,39 @@ class Linear(Node):
             weight_bits=self.weight_bits, input_bits=self.input_bits, first=first,
         )  # fmt: skip
 
-    def reads(self, source: str) -> np.ndarray:
-        """Return which channels have a weight that is not zero at some tap."""
-        return np.asarray(self._by_tap().any(axis=(0, 2)))
-
     def _by_tap(self) -> np.ndarray:
         """The weights as (taps, channels, outputs)."""
         return self.weights.reshape(self.geometry.taps, -1, self.outputs)
 
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node over codes: weights take up steps that differ, the sums' code what is common to them."""
+        (code,) = codes
+        name = f"layer {self.name}"
+        step = int(np.gcd.reduce(code.step))
+        rows = np.tile(code.step // step, self.geometry.taps)[:, None]
+        weights = exact.multiply_add(self.weights, rows, 0, name)
+        base = exact.matmul(np.tile(code.base, self.geometry.taps), self.weights, name)
+        changed = replace(self, weights=weights, geometry=self.geometry.recoded(code))
+        return changed, Code(np.full(self.outputs, step), base)
+
+    def wants(self, kept: np.ndarray, constant: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Return the channels with a weight that is not zero at some tap, but for constants that can be folded."""
+        return [self._by_tap()[:, :, kept].any(axis=(0, 2)) & ~constant[0]]
+
+    def tied(self, kept: Sequence[np.ndarray], constant: Sequence[np.ndarray]) -> None:
+        """Return None: any output may go."""
+
+    def narrowed(
+        self, kept: np.ndarray, taken: Sequence[np.ndarray], values: Sequence[np.ndarray]
+    ) -> tuple[Self, np.ndarray | None]:
+        """Return the node without what is not `kept` or `taken`; constants that it read are missing in its sums."""
+        (channels,), (constant,) = taken, values
+        node = self.select(kept)
+        weights, name = node._by_tap(), f"layer {self.name}"
+        dropped = exact.column_sums(weights[:, ~channels].reshape(self.geometry.taps, -1), name)
+        missing = exact.matmul(constant[~channels], dropped.reshape(-1, node.outputs), name)
+        return replace(node, weights=weights[:, channels].reshape(-1, node.outputs)), missing
+
     def select(self, kept: np.ndarray) -> Self:
         """Return the node without the outputs that are not `kept` (outputs,) bool."""
         return replace(self, weights=self.weights[:, kept], channels=self._selected(kept))
-
-    def without_inputs(self, kept: np.ndarray, constant: np.ndarray) -> tuple[Self, np.ndarray]:
-        """Return the node without the channels that are not `kept` (channels,) bool, and what its sums (outputs,) miss.
-
-        `constant` (channels,) are the values that those channels had, at every position. Where the kernel is padded,
-        that must be the pad, or sums at the border would miss something else: `ValueError`.
-        """
-        if self.geometry.is_padded and (constant[~kept] != self.geometry.pad).any():
-            raise ValueError(f"a channel of node {self.name} holds another constant than its pad")
-        name = f"layer {self.name}"
-        dropped = exact.column_sums(self._by_tap()[:, ~kept].reshape(self.geometry.taps, -1), name)
-        missing = exact.matmul(constant[~kept], dropped.reshape(-1, self.outputs), name)
-        return replace(self, weights=self._by_tap()[:, kept].reshape(-1, self.outputs)), missing
-
-    def of(self, value: int) -> np.ndarray:
-        """Return the accumulators (outputs,) where every input is `value`."""
-        name = f"layer {self.name}"
-        return exact.multiply_add(exact.column_sums(self.weights, name), value, 0, name)

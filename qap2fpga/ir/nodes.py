@@ -20,7 +20,7 @@ import numpy as np
 from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.functions import Function
 from qap2fpga.ir.quantizer import InputQuantizer
-from qap2fpga.ir.tensors import Range, Shape
+from qap2fpga.ir.tensors import Code, Range, Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,9 +28,18 @@ class Node(ABC):
     """What every kind has. `sources` are the names of the nodes whose results it takes, in order."""
 
     kind: ClassVar[str]
+    # Whether what comes may be any code of its values, while what leaves stays as it is.
+    absorbs: ClassVar[bool] = False
+    # Whether its values are some of its sources' values, or repeat them.
+    hands_on: ClassVar[bool] = False
     name: str
     sources: tuple[str, ...] = ()
     channels: tuple[int, ...] | None = None
+
+    @property
+    def padded_with(self) -> set[int]:
+        """The values that it puts beyond the borders of its sources."""
+        return set()
 
     @abstractmethod
     def shape(self, sources: Sequence[Shape]) -> Shape:
@@ -53,9 +62,37 @@ class Node(ABC):
         """
         return Bops()
 
-    def reads(self, source: str) -> np.ndarray | None:
-        """Return which channels of `source` can change the result, (channels,) bool; None: all of them."""
-        return None
+    @abstractmethod
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node that takes `codes` of its sources' values, and what code of its own values then leaves it.
+
+        Raises `ValueError` with the reason where there is no such node.
+        """
+
+    def wants(self, kept: np.ndarray, constant: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Return which channels of each source it takes when it keeps the channels `kept` of its result.
+
+        All are bool arrays; `constant` says which channels of each source hold one value that the node may fold.
+        """
+        return [kept] * len(constant)
+
+    def tied(self, kept: Sequence[np.ndarray], constant: Sequence[np.ndarray]) -> np.ndarray | None:
+        """Return which channels of its result stand since its sources keep theirs; None for a kind that may choose."""
+        return np.asarray(np.logical_or.reduce(list(kept)))
+
+    def narrowed(
+        self, kept: np.ndarray, taken: Sequence[np.ndarray], values: Sequence[np.ndarray]
+    ) -> tuple[Self, np.ndarray | None]:
+        """Return the node with the channels `kept` that takes those `taken` of each source, and what it then misses.
+
+        `values` (channels,) are what each source's constant channels hold. What is missing is per kept channel, None
+        where there is nothing.
+        """
+        return self.select(kept), None
+
+    def select(self, kept: np.ndarray) -> Self:
+        """Return the node without the channels that are not `kept` (channels,) bool."""
+        return replace(self, channels=self._selected(kept))
 
     def check(self) -> None:  # noqa: B027 - a kind without parameters has nothing to check
         """Raise `ValueError` with the reason if the node's own parameters are not valid."""
@@ -64,8 +101,10 @@ class Node(ABC):
         """Return the channel's number in the model, for messages."""
         return str(channel if self.channels is None else self.channels[channel])
 
-    def _selected(self, kept: np.ndarray) -> tuple[int, ...]:
-        """The numbers in the model of the channels that are `kept` (channels,) bool."""
+    def _selected(self, kept: np.ndarray) -> tuple[int, ...] | None:
+        """The numbers in the model of the channels that are `kept` (channels,) bool; None: those of their places."""
+        if kept.all():
+            return self.channels
         numbers = range(len(kept)) if self.channels is None else self.channels
         return tuple(number for number, keep in zip(numbers, kept, strict=True) if keep)
 
@@ -90,6 +129,20 @@ class Input(Node):
         """Return the quantizer's range, for every channel."""
         return Range.uniform(self.quantizer.low, self.quantizer.high, self.size.channels)
 
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node: frames come as they are."""
+        return self, Code.plain(self.size.channels)
+
+    def tied(self, kept: Sequence[np.ndarray], constant: Sequence[np.ndarray]) -> np.ndarray:
+        """Return all channels: frames come whole."""
+        return np.ones(self.size.channels, bool)
+
+    def narrowed(
+        self, kept: np.ndarray, taken: Sequence[np.ndarray], values: Sequence[np.ndarray]
+    ) -> tuple[Self, np.ndarray | None]:
+        """Return the node."""
+        return self, None
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Requantizer(Node):
@@ -99,6 +152,7 @@ class Requantizer(Node):
     """
 
     kind = "requantizer"
+    absorbs = True
     function: Function
     bits: int | None = None
 
@@ -127,6 +181,8 @@ class Requantizer(Node):
         """Return the node without the channels that are not `kept` (channels,) bool."""
         return replace(self, function=self.function.select(kept), channels=self._selected(kept))
 
-    def fed(self, step: int, constant: np.ndarray) -> Self:
-        """Return the node that does the same when x comes instead of `step * x + constant` (channels,)."""
-        return replace(self, function=self.function.fed(step, constant, f"what leaves {self.name}"))
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node whose function does the same to codes."""
+        (code,) = codes
+        function = self.function.fed(code.step, code.base, f"what leaves {self.name}")
+        return replace(self, function=function), Code.plain(self.function.channels)

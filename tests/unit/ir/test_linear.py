@@ -14,7 +14,7 @@ from qap2fpga.ir import bops
 from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.linear import Linear
-from qap2fpga.ir.tensors import Range, Shape
+from qap2fpga.ir.tensors import Code, Range, Shape
 
 GEOMETRIES = [
     Geometry(),
@@ -92,14 +92,39 @@ def test_a_channel_that_no_tap_reads_and_one_that_is_constant_go() -> None:
     weights = node.weights.reshape(4, 3, 4).copy()
     weights[:, 1] = 0
     node = replace(node, weights=weights.reshape(12, 4))
-    assert node.reads("x").tolist() == [True, False, True]
     values = frames(SOURCE)
     values[..., 2] = 2
-    kept = np.array([True, False, False])
-    fewer, missing = node.without_inputs(kept, np.array([0, 2, 2]))
-    assert np.array_equal(fewer.evaluate([values[..., :1]]) + missing, node.evaluate([values]))
-    with pytest.raises(ValueError, match="holds another constant than its pad"):
-        node.without_inputs(kept, np.array([0, 2, 1]))
+    kept, fixed = np.array([True, True, False, True]), np.array([False, False, True])
+    (taken,) = node.wants(kept, [fixed])
+    assert taken.tolist() == [True, False, False]
+    assert [one.tolist() for one in node.wants(kept, [~fixed])] == [[False, False, True]]
+    assert node.tied([taken], [fixed]) is None
+    fewer, missing = node.narrowed(kept, [taken], [np.array([-4, -4, 2])])
+    assert missing is not None
+    assert fewer.channels == (0, 1, 3)
+    assert np.array_equal(fewer.evaluate([values[..., :1]]) + missing, node.evaluate([values])[..., kept])
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize("make", [convolution, depthwise])
+def test_sums_of_codes(make: type, geometry: Geometry) -> None:
+    """Codes of one step that have the pad, and where nothing is padded any."""
+    if geometry.is_padded:
+        code = Code(np.full(3, 2), np.full(3, geometry.pad - 4))
+    else:
+        code = Code(np.array([2, 6, 4]), np.array([1, -3, 0]))
+    codes, node = frames(SOURCE), make(geometry)
+    over, after = node.recoded([code])
+    assert np.array_equal(
+        after.step * over.evaluate([codes]) + after.base, node.evaluate([code.step * codes + code.base])
+    )
+
+
+def test_a_pad_without_a_code() -> None:
+    node = convolution(Geometry((2, 2), pads=(1, 0, 0, 0)))
+    for code in (Code(np.full(3, 2), np.full(3, 1)), Code(np.full(3, 1), np.array([0, 1, 0]))):
+        with pytest.raises(ValueError, match="the value 0, its pad, has no code"):
+            node.recoded([code])
 
 
 def test_outputs_are_selected() -> None:
