@@ -39,6 +39,15 @@ class Bops:
             self.nonzero_products + other.nonzero_products,
         )
 
+    def __rmul__(self, positions: int) -> Bops:
+        """Return those of as many positions."""
+        return Bops(
+            positions * self.paper,
+            positions * self.paper_code,
+            positions * self.paper_code_rounded,
+            positions * self.nonzero_products,
+        )
+
 
 def equation(inputs: int, outputs: int, density: float, input_bits: int, weight_bits: int) -> float:
     """Return equation 1 with `density` = 1 - f_p."""

@@ -101,7 +101,11 @@ class Graph:
         densities = stored_densities or {}
         first = self.source.name
         return {
-            node.name: node.bops(first=first in node.sources, stored_density=densities.get(node.name))
+            node.name: node.bops(
+                self.shapes[node.name].positions,
+                first=first in node.sources,
+                stored_density=densities.get(node.name),
+            )
             for node in self.nodes
         }
 
@@ -117,8 +121,9 @@ class Graph:
 
     def trace(self, frames: np.ndarray) -> dict[str, np.ndarray]:
         """Return the result (n, size) of every node for input integers (n, inputs)."""
-        first = frames.astype(np.int64)
-        return self._through(lambda node, sources: node.evaluate(sources or [first]))
+        first = self.source.size.tensor(frames.astype(np.int64))
+        results = self._through(lambda node, sources: node.evaluate(sources or [first]))
+        return {name: values.reshape(len(frames), self.shapes[name].size) for name, values in results.items()}
 
     def with_notes(self, *notes: str) -> Graph:
         """Return the same graph with `notes` added."""

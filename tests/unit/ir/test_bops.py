@@ -82,9 +82,11 @@ def test_pruned_is_counted_after_rounding_but_as_stored_for_the_papers_code() ->
     assert count.paper_code == bops.equation(8, 10, (70 + 7) / (80 + 10), 32, 4)
     assert count.nonzero_products == 60 * 4 * 4
     node = lower(graph)["fc1"]
-    assert node.bops(first=True, stored_density=graph.layers[0].stored_density) == count
-    assert node.bops(first=True).paper_code == node.bops(first=True).paper_code_rounded == count.paper_code_rounded
-    inner = node.bops()
+    assert node.bops(1, first=True, stored_density=graph.layers[0].stored_density) == count
+    assert (
+        node.bops(1, first=True).paper_code == node.bops(1, first=True).paper_code_rounded == count.paper_code_rounded
+    )
+    inner = node.bops(1)
     assert inner.paper == inner.paper_code_rounded == count.paper
 
 

@@ -10,13 +10,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.functions import Step
+from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph, verify
-from qap2fpga.ir.nodes import Linear, Node, Requantizer
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Node, Requantizer
 from qap2fpga.ir.tensors import Shape
 from qap2fpga.ir.units import Ranges
 from qap2fpga.system.errors import CheckFailed, QapError
-from tests.support.graphs import random_graph, small_chain
+from tests.support.graphs import random_graph, residual, small_chain
 
 
 def test_every_node_is_evaluated_in_order() -> None:
@@ -35,6 +38,25 @@ def test_results_lie_in_their_ranges(seed: int) -> None:
     frames = np.random.default_rng(seed).integers(low, high, (200, graph.inputs), endpoint=True)
     for name, values in graph.trace(frames).items():
         assert graph.reach[name].contains(values).all(), name
+
+
+def test_a_graph_with_branches() -> None:
+    graph = residual()
+    assert (graph.inputs, graph.outputs) == (40, 3)
+    assert str(graph.shapes["large"]) == "2x6x4"
+    frames = np.random.default_rng(1).integers(-2, 2, (50, 40))
+    results = graph.trace(frames)
+    for name, values in results.items():
+        assert graph.reach[name].contains(values).all(), name
+    image = frames.reshape(-1, 4, 5, 2)
+    shown = results["a"].reshape(image.shape)
+    assert np.array_equal(results["add"].reshape(image.shape), 3 * shown - 2 * image)
+    pooled = results["b"].reshape(image.shape)[:, :4, :4].reshape(-1, 2, 2, 2, 2, 2).max(axis=(2, 4))
+    assert np.array_equal(results["both"].reshape(-1, 2, 2, 4)[..., :2], pooled)
+    assert graph.bops()["conv"].nonzero_products == 20 * 9 * np.count_nonzero(graph["conv"].weights)  # type: ignore[attr-defined]
+    assert graph.bops()["pool"] == Bops()
+    with pytest.raises(QapError, match="does not fit a chain"):
+        _ = graph.layers
 
 
 def test_shapes_and_readers() -> None:
@@ -119,8 +141,11 @@ def test_what_is_no_chain_is_refused_by_name() -> None:
     with pytest.raises(QapError, match=r"node fc\d \(linear\) does not fit a chain: there must be a requantizer of fc"):
         _ = without_end.layers
     twice = replace(graph, nodes=(graph.nodes[0], *graph.nodes[2:]))
-    with pytest.raises(QapError, match="there must be a linear node of input/"):
+    with pytest.raises(QapError, match="there must be a dense linear node of input/"):
         _ = twice.layers
+    kernel = replace(graph["fc1"], geometry=Geometry(stride=(2, 2)))  # type: ignore[call-arg]
+    with pytest.raises(QapError, match="there must be a dense linear node of input/"):
+        _ = graph.with_nodes(kernel).layers
     odd = replace(graph, nodes=(*graph.nodes[:-1], replace(graph.nodes[-1], sources=("fc1/requantize",))))
     with pytest.raises(QapError, match="there must be a requantizer of"):
         _ = odd.layers
