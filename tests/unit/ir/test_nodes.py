@@ -140,6 +140,12 @@ def test_which_inputs_are_read() -> None:
     ("node", "why"),
     [
         (step([[3, 2]]), "do not rise"),
+        (
+            Requantizer(name="act1", sources=("fc1",), function=Step(np.zeros(3, np.int64))),
+            r"thresholds have shape \(3,\)",
+        ),
+        (Requantizer(name="act1", sources=("fc1",), function=Step(np.zeros((1, 2)))), "float64"),
+        (Requantizer(name="out", sources=("fc1",), function=Logits(np.ones(1), np.zeros(1), 0, 0)), "no integers"),
         (step([[1]], step=0), "step is 0"),
         (logits([1], [1, 2], 0), "multipliers"),
         (logits([1], [1], -1), "negative"),
@@ -168,3 +174,9 @@ def test_an_input_gives_its_frames_and_its_quantizers_range() -> None:
 def test_roundings(rounding: str, wanted: list[int]) -> None:
     quantizer = InputQuantizer(-4, 3, (2.0,), rounding=rounding)
     assert quantizer.quantize(np.array([[-3.0], [-1.0], [1.0], [3.0], [100.0]]))[:, 0].tolist() == wanted
+
+
+def test_a_requantizer_and_its_source_have_as_many_channels() -> None:
+    with pytest.raises(ValueError, match="it has 2 channels, its source gives 3"):
+        step([[1], [2]]).shape([Shape(3)])
+    assert step([[1], [2]]).shape([Shape(2, 4, 5)]) == Shape(2, 4, 5)
