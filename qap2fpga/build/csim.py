@@ -83,5 +83,5 @@ def load(folder: Path) -> Build:
     if name not in ("network.npz", stored.RELAXED):
         raise QapError(f"{folder}: what stage 'generate' stored names the network {shown(name)}", hint)
     network = storage.load(folder / name)
-    board: Board = tree(Board, made.get("board"), "board", f"{folder}: generate")
+    board = tree(Board, made.get("board"), "board", f"{folder}: generate")
     return Build(folder, project, board, network, stored.all_vectors(stored.vectors(folder, network)))

@@ -72,12 +72,12 @@ def network_file(request: Request) -> str:
 
 def design(made: Stored, output: Path) -> Design:
     """The `Design` that `generate` stored."""
-    return shapes.tree(Design, _placed(made, output), "design", f"{output}: generate")  # type: ignore[no-any-return]
+    return shapes.tree(Design, _placed(made, output), "design", f"{output}: generate")
 
 
 def project(made: Stored, output: Path) -> HlsProject:
     """The `HlsProject` that `generate` stored."""
-    return shapes.tree(HlsProject, _placed(made, output), "design", f"{output}: generate")  # type: ignore[no-any-return]
+    return shapes.tree(HlsProject, _placed(made, output), "design", f"{output}: generate")
 
 
 def _placed(made: Stored, output: Path) -> Stored:

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.reading import json_object
+
+if TYPE_CHECKING:
+    from qap2fpga.system.terminal import Terminal
 
 LOG_WIDTH = 150
 Model = Annotated[
@@ -20,6 +23,7 @@ Bits = Annotated[str | None, typer.Option(help="one number, or one a layer: 6 or
 
 
 def check_mode(check: str) -> None:
+    """Raise `QapError` for a value of --check that is not known."""
     if check not in ("fail", "warn"):
         raise QapError(f"unknown --check '{check}'", "known: fail, warn")
 
@@ -31,19 +35,20 @@ def fail(reports: list[dict[str, Any]]) -> None:
     failed = [one for report in reports for one in check.failed(report)]
     if failed:
         first, every = failed[0], sum(len(check.run(report)) for report in reports)
-        found = f"{first['name']}: expected {first['expected']}, found {first['found']}"
-        raise CheckFailed(f"{len(failed)} of {every} checks failed; {found}", first["why"])
+        what = f"{first['name']}: expected {first['expected']}, found {first['found']}"
+        raise CheckFailed(f"{len(failed)} of {every} checks failed; {what}", first["why"])
 
 
-def console() -> Any:
-    """Where tables go; wide where nobody sees the edge, as in a file or a log."""
+def console() -> Terminal:
+    """Return where tables go; wide where nobody sees the edge, as in a file or a log."""
     from qap2fpga.system.terminal import Terminal
 
-    console = Terminal()
-    return console if console.is_terminal else Terminal(width=LOG_WIDTH)
+    terminal = Terminal()
+    return terminal if terminal.is_terminal else Terminal(width=LOG_WIDTH)
 
 
 def numbers(text: str | None, option: str) -> tuple[int, ...]:
+    """Return the whole numbers of a comma-separated `text`. Raises `QapError` that names `option`."""
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError as error:
@@ -51,10 +56,12 @@ def numbers(text: str | None, option: str) -> tuple[int, ...]:
 
 
 def one_or_many(numbers: tuple[int, ...]) -> int | tuple[int, ...] | None:
+    """Return the single number of `numbers`, all of several, or None if there is none."""
     return numbers[0] if len(numbers) == 1 else numbers or None
 
 
 def input_interval(text: str | None) -> tuple[float, float] | None:
+    """Return (low, high) of --input-range. Raises `QapError` for what is no interval with positive numbers."""
     if text is None:
         return None
     try:
@@ -66,7 +73,8 @@ def input_interval(text: str | None) -> tuple[float, float] | None:
     return low, high
 
 
-def json_file(path: Path | None) -> Any:
+def json_file(path: Path | None) -> dict[str, object] | None:
+    """Return the object in a JSON file; None for no file."""
     if path is None:
         return None
     return json_object(path, "take the folding.json of a build as a start")

@@ -13,10 +13,16 @@ import types
 import typing
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, overload
 
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.reading import line, shown
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T")
+D = TypeVar("D", bound="DataclassInstance")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +34,7 @@ class Range:
     excluded: bool = False
 
     def holds(self, number: float) -> bool:
+        """Return whether `number` is in the range."""
         return (self.low < number if self.excluded else self.low <= number) and number <= self.high
 
     def __str__(self) -> str:
@@ -43,7 +50,7 @@ Size = Annotated[int, Range(0, LARGEST, excluded=True)]
 Count = Annotated[int, Range(0, LARGEST)]
 
 
-def tree(kind: type, settings: Any, path: str, where: str) -> Any:
+def tree(kind: type[D], settings: object, path: str, where: str) -> D:
     """Return an instance of the dataclass `kind` of the mapping `settings`, which stands at `path` in `where`.
 
     Raises `QapError` for a key that `kind` has not, one that it needs, and a value of another type.
@@ -68,25 +75,29 @@ def tree(kind: type, settings: Any, path: str, where: str) -> Any:
     return kind(**values)
 
 
-def convert(hint: Any, value: Any, place: str, where: str) -> Any:
+@overload
+def convert(hint: type[T], value: object, place: str, where: str) -> T: ...
+@overload
+def convert(hint: object, value: object, place: str, where: str) -> object: ...
+def convert(hint: object, value: object, place: str, where: str) -> object:
     """Return `value` as the type `hint`: a whole number may be meant as a float, a list as a tuple.
 
     Raises `QapError` that names `place` in `where` and the type that is expected.
     """
     for one in typing.get_args(hint) if _is_union(hint) else (hint,):
-        if dataclasses.is_dataclass(one) and (isinstance(value, dict) or one is hint):
-            return tree(typing.cast(type, one), value, place, where)
-        found = _as(one, value, where)
-        if found is not _NO:
-            return found
+        if isinstance(one, type) and dataclasses.is_dataclass(one) and (isinstance(value, dict) or one is hint):
+            return tree(one, value, place, where)
+        converted = _as(one, value, where)
+        if converted is not _NO:
+            return converted
     raise QapError(f"{where}: {place or 'it'} = {shown(value)}", f"give {words(hint)}")
 
 
-def check(hint: Any, value: Any, place: str, where: str) -> None:
+def check(hint: object, value: object, place: str, where: str) -> None:
     """Raise `QapError` where `value`, which a program wrote, is not of the type `hint`: a text is no number here."""
     for one in typing.get_args(hint) if _is_union(hint) else (hint,):
         if typing.is_typeddict(one) and isinstance(value, dict):
-            _check_record(one, value, place, where)
+            _check_record(typing.cast(type, one), value, place, where)
             return
         if typing.get_origin(one) is list and isinstance(value, list):
             for index, item in enumerate(value):
@@ -101,7 +112,7 @@ def check(hint: Any, value: Any, place: str, where: str) -> None:
     raise QapError(f"{where}: {line(place) or 'it'} = {shown(value)}", f"it must be {words(hint)}")
 
 
-def _check_record(kind: Any, value: dict[str, Any], place: str, where: str) -> None:
+def _check_record(kind: type, value: dict[str, object], place: str, where: str) -> None:
     """Each key that the `TypedDict` has is checked; others may be there."""
     for key, hint in _hints(kind).items():
         inside = f"{place}.{key}" if place else key
@@ -111,21 +122,21 @@ def _check_record(kind: Any, value: dict[str, Any], place: str, where: str) -> N
             raise QapError(f"{where}: '{inside}' is missing", f"it is {words(hint)}")
 
 
-def _is_float(hint: Any) -> bool:
+def _is_float(hint: object) -> bool:
     return hint is float or (typing.get_origin(hint) is Annotated and typing.get_args(hint)[0] is float)
 
 
 _NO = object()
 
 
-def _as(hint: Any, value: Any, where: str) -> Any:
+def _as(hint: object, value: object, where: str) -> object:
     """`value` as the plain type or tuple `hint`, or `_NO`."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
     if origin is Annotated:
-        found = _as(args[0], value, where)
-        return _NO if found is _NO or not args[1].holds(found) else found
+        converted = _as(args[0], value, where)
+        return _NO if converted is _NO or not args[1].holds(converted) else converted
     if origin is typing.Literal:
         return value if type(value) in {type(one) for one in args} and value in args else _NO
     if origin is tuple:
@@ -150,7 +161,7 @@ def _as(hint: Any, value: Any, where: str) -> Any:
     return value if type(value) is hint else _NO
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> object:
     """A finite float. YAML 1.1 takes 1e-5, without a point, for a text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return _NO
@@ -161,12 +172,12 @@ def _number(value: Any) -> Any:
     return number if math.isfinite(number) else _NO
 
 
-def _is_union(hint: Any) -> bool:
+def _is_union(hint: object) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: type) -> dict[str, object]:
     """The types by key, without what says that a key may be left out."""
     hints = typing.get_type_hints(kind, include_extras=True)
     return {name: typing.get_args(one)[0] if _may_lack(one) else one for name, one in hints.items()}
@@ -179,11 +190,11 @@ def _required(kind: type) -> frozenset[str]:
     return frozenset(name for name, one in hints.items() if not _may_lack(one))
 
 
-def _may_lack(hint: Any) -> bool:
+def _may_lack(hint: object) -> bool:
     return typing.get_origin(hint) is typing.NotRequired
 
 
-def words(hint: Any) -> str:
+def words(hint: object) -> str:
     """Return what a value of this type looks like, for people."""
     if _is_union(hint):
         return " or ".join(words(one) for one in typing.get_args(hint))
@@ -198,4 +209,4 @@ def words(hint: Any) -> str:
     if origin is dict or typing.is_typeddict(hint) or dataclasses.is_dataclass(hint):
         return "keys and values"
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", types.NoneType: "nothing"}
-    return names.get(hint, "a value")
+    return names.get(hint, "a value") if isinstance(hint, type) else "a value"
