@@ -11,7 +11,6 @@ from qap2fpga import backends
 from qap2fpga.build import stored
 from qap2fpga.build.request import Request
 from qap2fpga.build.stored import Say, Stored
-from qap2fpga.hw.boards import ECP5
 from qap2fpga.synth.amd.steps import Plan
 
 
@@ -23,7 +22,7 @@ def plan(request: Request, made: Stored, *, installed: bool = True) -> Plan | No
     from qap2fpga.synth import amd as vendor
 
     hls, found = backends.get(made["backend"]).stand_in != "", vendor.find()
-    steps = () if request.board.family == ECP5 else request.vendor
+    steps = request.vendor if request.board.device_family.amd else ()
     if steps is None:
         kinds = {kind for kind in vendor.Kind if found.of(kind) is not None or not installed}
         steps = vendor.usual_steps(kinds, hls=hls)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from qap2fpga.build.request import Request
-from qap2fpga.hw.boards import ECP5, Board
+from qap2fpga.hw.boards import Board
 from qap2fpga.report import check, csynth
 from qap2fpga.report.content import SCHEMA, Stored
 from qap2fpga.report.routed import met
@@ -153,8 +153,9 @@ def _timing(design: Stored, simulated: list[Stored] | None, board: Board, routed
     latency, interval = (
         found[key]["measured"] or found[key]["predicted"] for key in ("latency_cycles", "interval_cycles")
     )
-    # An ECP5 board runs at its oscillator's pace, whatever the pipeline was cut for.
-    clock = board.clock_ns if board.family == ECP5 else design["details"].get("clock_ns") or board.clock_ns
+    # A board with an open route runs at its oscillator's pace, whatever the pipeline was cut for.
+    asked = None if board.device_family.open_route else design["details"].get("clock_ns")
+    clock = asked or board.clock_ns
     return {
         **found,
         "clock_ns": clock,

@@ -15,7 +15,6 @@ from qap2fpga.build.folder import BuildFolder
 from qap2fpga.build.request import CROSS_CHECKS, STAGES, Request
 from qap2fpga.frontend.modelfiles import model_digest
 from qap2fpga.hw import boards
-from qap2fpga.hw.boards import ECP5, FAMILIES
 from qap2fpga.ir.outputs import require_classes
 from qap2fpga.report import content
 from qap2fpga.report.routed import met
@@ -42,7 +41,7 @@ def build(request: Request, progress: Progress) -> dict[str, Any]:
 
 def plan(request: Request, progress: Progress) -> str:
     """Generate, and say what AMD's tools would be asked to do then, installed or not."""
-    if request.board.family == ECP5:
+    if not request.board.device_family.amd:
         raise QapError(f"{request.board.name} is no board of AMD's tools", "build without --plan")
     build(replace(request, until="generate"), progress)
     made = amd.plan(request, stages.stored(request.output, "generate"), installed=False)
@@ -78,28 +77,28 @@ def _require(request: Request) -> None:
 
 def _require_family(request: Request) -> None:
     """What the board's family, or another device that is asked for, needs."""
-    board = request.board
-    if request.backend not in FAMILIES[board.family].backends:
+    board, family = request.board, request.board.device_family
+    if request.backend not in family.backends:
         raise QapError(
             f"the {request.backend} backend makes no hardware for {board.name} ({board.family})",
-            f"use --backend {' or '.join(FAMILIES[board.family].backends)}, or another board",
+            f"use --backend {' or '.join(family.backends)}, or another board",
         )
     if request.cross_check and request.cross_check not in CROSS_CHECKS:
         raise QapError(f"unknown --cross-check '{request.cross_check}'", nearest(request.cross_check, CROSS_CHECKS))
-    if request.cross_check and (request.backend != "rtl" or board.family == ECP5):
+    if request.cross_check and (request.backend != "rtl" or family.open_route):
         raise QapError("--cross-check ecp5 places designs of the rtl backend for other families", "leave it out")
-    if board.family != ECP5 and not request.cross_check:
+    if not family.open_route and not request.cross_check:
         return
     from qap2fpga.synth.ecp5 import place, tool, wrapper
 
-    if board.family == ECP5:
+    if family.open_route:
         if request.vendor is not None:
             raise QapError(f"AMD's tools know no {board.family}", "leave --vendor out")
         place.device(board.part)
         wrapper.divider(board.clock_ns)
     if request.reaches("route"):
         tool.require(tool.PLACER)
-        if board.family == ECP5:
+        if family.open_route:
             tool.require(tool.PACKER)
 
 
@@ -165,15 +164,15 @@ def _vendor(request: Request, folder: BuildFolder, key: str, results: Results) -
 
 
 def _routed(request: Request, folder: BuildFolder, key: str, results: Results) -> Results:
-    """On an ECP5 board: the pins simulated, the netlist placed and routed, the bitstream. And the other device."""
+    """With an open route: the pins simulated, the netlist placed and routed, the bitstream. And the other device."""
     made, mapped = results.made, results.synthesized
     assert made is not None
-    ecp5 = request.board.family == ECP5
-    if ecp5:
+    open_route = request.board.device_family.open_route
+    if open_route:
         title = "simulate: pins, a UART on both ends"
         pins = folder.stage("pins", title, key, lambda say: simulating.simulate_pins(request, made, say))
         results = replace(results, pins=pins)
-    if mapped is None or not request.reaches("route") or not (ecp5 or request.cross_check):
+    if mapped is None or not request.reaches("route") or not (open_route or request.cross_check):
         return results
     from qap2fpga.synth.ecp5 import place, tool
 

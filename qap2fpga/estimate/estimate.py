@@ -10,7 +10,8 @@ from typing import Any
 from qap2fpga import backends
 from qap2fpga.estimate import calibration, vendor
 from qap2fpga.estimate.calibration import Calibration, Prediction
-from qap2fpga.hw.boards import ECP5, FAMILIES, Board
+from qap2fpga.hw import families
+from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Stage
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -49,7 +50,7 @@ class Estimate:
 
 def estimate(network: Graph, backend: str, board: Board, options: Any) -> Estimate:
     """What `backend` is expected to make of `network`, compacted, on `board`."""
-    if backend not in FAMILIES[board.family].backends:
+    if backend not in board.device_family.backends:
         return Estimate(backend, board, {}, False, f"the {backend} backend makes no hardware for {board.family}")
     try:
         expected = backends.get(backend).load().expect(network, board, options)
@@ -92,7 +93,7 @@ def predict(
 def calibrated(backend: str, family: str) -> Calibration | None:
     """The calibration of `backend` for boards of `family`, None if there is none or if it is of another generator.
 
-    The designs that were measured are of AMD's families: an ECP5 has other LUTs.
+    The designs that were measured are of families with 6-input LUTs; others are not `estimated`.
     """
     known = calibration.load(backend)
-    return known if known is not None and known.current and family != ECP5 else None
+    return known if known is not None and known.current and families.of(family).estimated else None

@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from qap2fpga.hw.resources import Resources
+
 
 class Stage(StrEnum):
     """How a number was got. Two stages are never compared without saying so."""
@@ -82,19 +84,6 @@ class Design:
     latency_cycles: int | None = None
     details: dict[str, Any] = field(default_factory=dict)
     probes: tuple[Probe, ...] = ()
-
-
-@dataclass(frozen=True)
-class Resources:
-    """Cells of a design or of a part of it. None: this tool does not say."""
-
-    lut: int | None = None
-    ff: int | None = None
-    dsp: int | None = None
-    bram18: int | None = None
-    lutram: int | None = None
-    carry: int | None = None
-    lut_packed: int | None = None
 
 
 @dataclass(frozen=True)

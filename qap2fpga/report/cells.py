@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.markup import escape
 
-from qap2fpga.hw.boards import ECP5
+from qap2fpga.hw import families
 from qap2fpga.report import check, csynth, routed
 from qap2fpga.report.headed import headed
 from qap2fpga.report.resources import basis
@@ -39,10 +39,9 @@ def resources(report: dict[str, Any]) -> Group:
             f"{use['percent']:.1f} %" if use else DASH,
         )
     lines: list[RenderableType] = [table]
-    ecp5 = report["board"].get("family") == ECP5
     if measured:
         total = measured["total"]
-        if not ecp5:
+        if "lutram" in families.of(report["board"].get("family")).counted:
             lines.append(
                 f"[dim]of the LUTs {_number(total.get('lutram'))} hold memory; packed two to a LUT6 about "
                 f"{_number(total.get('lut_packed'))}; {_number(total.get('carry'))} carry cells[/]"

@@ -17,7 +17,7 @@ from qap2fpga.backends.finn.plan import Plan
 from qap2fpga.backends.finn.tail import tail
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.design import Resources
+from qap2fpga.hw.resources import Resources
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError, nearest
 

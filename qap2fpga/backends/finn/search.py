@@ -17,7 +17,7 @@ from qap2fpga.backends.finn import estimate, padding
 from qap2fpga.backends.finn.folding import KINDS, Costs, Folding, given
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.padding import divisors
-from qap2fpga.hw.design import Resources
+from qap2fpga.hw.resources import Resources
 from qap2fpga.system.errors import QapError
 
 # How often the search weighs what does not fit heavier and tries the interval again.

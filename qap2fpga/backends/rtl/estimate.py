@@ -15,7 +15,7 @@ from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.count import expected
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.exact.integers import width
-from qap2fpga.hw.boards import FAMILIES, Board
+from qap2fpga.hw.boards import Board
 from qap2fpga.ir.graph import Graph
 from qap2fpga.requant import formcost
 from qap2fpga.requant.forms import Form, Target
@@ -103,7 +103,7 @@ def gate(network: Graph, board: Board, options: RtlOptions) -> int:
     weights = sum(layer.nonzeros for layer in network.layers)
     what = f"unrolled, the network's {weights:,} weights take about {expected:,} LUTs"
     hint = "prune it, or use fewer bits"
-    if "finn" in FAMILIES[board.family].backends:
+    if "finn" in board.device_family.backends:
         hint = f"use --backend finn, which folds layers in time, or {hint}"
     if expected > MOST_LUTS:
         raise QapError(f"{what}; more than {MOST_LUTS:,} are not unrolled", hint)
