@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from qap2fpga import backends
+from qap2fpga.backends.api import require_possible
 from qap2fpga.build import amd, making, mapping, simulating, stored
 from qap2fpga.build import folder as stages
 from qap2fpga.build.collect import Results, collect
@@ -62,9 +63,9 @@ def _require(request: Request) -> None:
     if "finn" in (request.vendor or ()):
         shell.require(request.backend, request.board)
     backend = backends.get(request.backend)
-    if backend.stand_in and request.reaches("generate"):
-        backend.load().require(None, request.options, simulate=request.reaches("simulate"))
-    if request.reaches("synthesize" if backend.stand_in else "simulate"):
+    if request.reaches("generate"):
+        backend.require(request.options, simulate=request.reaches("simulate"))
+    if request.reaches("synthesize" if backend.substitute else "simulate"):
         from qap2fpga.verify import verilator
 
         verilator.program()
@@ -78,11 +79,7 @@ def _require(request: Request) -> None:
 def _require_family(request: Request) -> None:
     """What the board's family, or another device that is asked for, needs."""
     board, family = request.board, request.board.device_family
-    if request.backend not in family.backends:
-        raise QapError(
-            f"the {request.backend} backend makes no hardware for {board.name} ({board.family})",
-            f"use --backend {' or '.join(family.backends)}, or another board",
-        )
+    require_possible(backends.get(request.backend).unserved(board))
     if request.cross_check and request.cross_check not in CROSS_CHECKS:
         raise QapError(f"unknown --cross-check '{request.cross_check}'", nearest(request.cross_check, CROSS_CHECKS))
     if request.cross_check and (request.backend != "rtl" or family.open_route):
@@ -137,7 +134,7 @@ def _stages(request: Request, folder: BuildFolder) -> Results:
         "generate", f"generate: {name}", key, lambda say: making.generate(request, name, request.options, say), files
     )
     results = replace(results, made=made)
-    if backends.get(name).stand_in:
+    if backends.get(name).substitute:
         return _c_and_stand_in(request, folder, key, results)
     if request.reaches("simulate"):
         results = _synthesize_and_compare(request, folder, key, results)
@@ -207,7 +204,8 @@ def _c_and_stand_in(request: Request, folder: BuildFolder, key: str, results: Re
         return results
     from qap2fpga.synth import amd as vendor
 
-    other, options = backend.stand_in, backend.stand_in_options(request.options)
+    other = backend.substitute
+    options = backends.get(other).options_like(request.options)
 
     def generate(say: stored.Say) -> dict[str, Any]:
         why = {"why": vendor.absent(vendor.Kind.HLS)}

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.driver.constants import constants
 from qap2fpga.driver.header import header
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.design import Design
+from qap2fpga.hw.design import Artifact
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.arrays import save_npz
@@ -24,7 +23,7 @@ FOLDER = "driver"
 
 
 def write(
-    made: Design | HlsProject, network: Graph, kind: str, board: Board, name: str, vectors: np.ndarray,
+    made: Artifact, network: Graph, kind: str, board: Board, name: str, vectors: np.ndarray,
     folder: Path,
 ) -> None:  # fmt: skip
     """Write `folder` anew: driver.py, constants.json, vectors.npz and `<name>.h`.

@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject
-from qap2fpga.driver import stream
 from qap2fpga.driver.layout import LENGTH_BITS, in_memory, layout
 from qap2fpga.hw.beats import unpack, words
-from qap2fpga.hw.design import Design, Stream
+from qap2fpga.hw.design import Artifact, Stream
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.graph import Graph
 
@@ -84,9 +82,9 @@ class Dma:
 class StandIn:
     """Stands in for the module `pynq`: `Overlay` and `allocate`."""
 
-    def __init__(self, network: Graph, made: Design | HlsProject, kind: str) -> None:
+    def __init__(self, network: Graph, made: Artifact, kind: str) -> None:
         self.network, self.kind = network, kind
-        self.source, self.sink = stream.streams(made)
+        self.source, self.sink = made.streams
         self.dma = Dma(self.core)
         self.bitstream = ""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject, Trace
+from qap2fpga.hw.design import HlsProject, Trace
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph

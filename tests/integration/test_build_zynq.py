@@ -42,7 +42,7 @@ def model(tmp_path_factory) -> Path:
 
 
 def request(model: Path, output: Path, board: str = "pynq-z2", backend: str = "rtl", **given) -> Request:
-    options = backends.get(backend).make_options(backend, output_kind=given.pop("kind", "logits"))
+    options = backends.get(backend).make_options(output_kind=given.pop("kind", "logits"))
     return Request(model, boards.load(board), backend, options, output, Widths(), **{"until": "generate", **given})
 
 
@@ -54,7 +54,7 @@ def run(wanted: Request) -> dict:
 def made(output: Path, board: str = "pynq-z2"):
     """The design or project that the build's stage left."""
     stored = stages.stored(output, "generate")
-    return restored.project(stored, output) if stored["backend"] == "hls4ml" else restored.design(stored, output)
+    return restored.artifact(stored, output)
 
 
 @pytest.mark.parametrize("backend, kind", [("rtl", "logits"), ("rtl", "class"), ("hls4ml", "accumulators")])

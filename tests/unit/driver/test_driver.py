@@ -54,7 +54,7 @@ def design(one: Graph, folder, kind: str = "logits", lanes: tuple[int, int] = (2
     bits = max(int(np.abs(answers).max()).bit_length() + 2, 2)
     into = Stream("in0", one.inputs, lanes[0], one.input.bits, one.input.signed)
     out = Stream("out0", answers.shape[1], lanes[1], bits, kind != "class")
-    return Design("finn", folder, "top", (), (), into, out, 3, details={})
+    return Design("finn", folder, "top", (), (), into, out, 3)
 
 
 def driver(one: Graph, folder, kind: str = "logits", vectors: int = 40, **options):
