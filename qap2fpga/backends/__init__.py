@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from qap2fpga.backends.api import Advice, Backend, Options, option
 from qap2fpga.system.errors import QapError, nearest
 
-__all__ = ["BACKENDS", "Advice", "Backend", "Options", "get", "option"]
+if TYPE_CHECKING:  # numpy comes with it, which a table of reports does not need
+    from qap2fpga.backends.api import Advice, Backend
+
+    __all__ = ["BACKENDS", "Advice", "Backend", "get", "option"]
 
 BACKENDS = {
     "finn": "qap2fpga.backends.finn.backend:FinnBackend",
@@ -29,6 +31,9 @@ def get(name: str) -> Backend[Any]:
     if name not in BACKENDS:
         raise QapError(f"unknown backend '{name}'", nearest(name, BACKENDS))
     module, kind = BACKENDS[name].split(":")
-    backend = getattr(import_module(module), kind)()
-    assert isinstance(backend, Backend) and backend.name == name
-    return backend
+    return cast("Backend[Any]", getattr(import_module(module), kind)())
+
+
+def option(name: str) -> str:
+    """Return an argument's name as it is written on the command line."""
+    return f"--{name.replace('_', '-')}"

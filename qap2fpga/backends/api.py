@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
+from qap2fpga.backends import option
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Artifact, Expectation
 from qap2fpga.ir.graph import Graph
@@ -171,11 +172,6 @@ class Backend(ABC, Generic[O]):
         Raises `QapError` where the backend has no cheaper ones.
         """
         raise QapError(f"the {self.name} backend has no option {option('requant_tolerance')}", "leave it out")
-
-
-def option(name: str) -> str:
-    """Return an argument's name as it is written on the command line."""
-    return f"--{name.replace('_', '-')}"
 
 
 def require_possible(reasons: Sequence[QapError]) -> None:

@@ -43,5 +43,5 @@ def run(plan: Plan, output: Path, say: Say) -> list[Stored]:
 
 def overlay(plan: Plan) -> tuple[str, ...]:
     """What the plan's bitstream leaves beside the driver, relative to the build's folder."""
-    made = any(step.name == "bitstream" for step in plan.steps)
-    return ("driver/network.bit", "driver/network.hwh") if made else ()
+    packed = any(step.name == "bitstream" for step in plan.steps)
+    return ("driver/network.bit", "driver/network.hwh") if packed else ()

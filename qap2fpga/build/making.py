@@ -69,27 +69,27 @@ def generate(request: Request, backend: str, options: Options, say: Say) -> Stor
     shutil.rmtree(folder, ignore_errors=True)
     try:
         vectors = np.concatenate([arrays["recorded"], arrays["random"]])
-        made = backends.get(backend).generate(network, request.board, folder, options, vectors, say)
+        artifact = backends.get(backend).generate(network, request.board, folder, options, vectors, say)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    kind, circuit = request.output_kind, made.circuit
-    driver = _driver(request, made, network, arrays) if backend == request.backend else None
+    kind, circuit = request.output_kind, artifact.circuit
+    driver = _driver(request, artifact, network, arrays) if backend == request.backend else None
     return {
         "backend": backend,
         "board": asdict(request.board),
         "network": stored.network_file(request),
         "driver": driver,
-        "design": asdict(made) | {"folder": str(made.folder.resolve().relative_to(request.output.resolve()))},
+        "design": asdict(artifact) | {"folder": str(artifact.folder.resolve().relative_to(request.output.resolve()))},
         "predicted": None if circuit is None else predicted(circuit, network, request.board),
-        "csynth": _csynth(made, request, network, options) if circuit is None else None,
-        "interface": interface.describe(made, network, kind, arrays),
+        "csynth": _csynth(artifact, request, network, options) if circuit is None else None,
+        "interface": interface.describe(artifact, network, kind, arrays),
         "output_kind": kind,
         "accuracy": _accuracy(network, kind, arrays),
     }
 
 
-def _driver(request: Request, made: Artifact, network: Graph, arrays: dict[str, np.ndarray]) -> list[str] | None:
+def _driver(request: Request, artifact: Artifact, network: Graph, arrays: dict[str, np.ndarray]) -> list[str] | None:
     """The files of the folder `driver/`; None, and no folder, for a board without a processor."""
     from qap2fpga.driver import files
     from qap2fpga.synth.amd import system
@@ -99,7 +99,7 @@ def _driver(request: Request, made: Artifact, network: Graph, arrays: dict[str, 
     if not system.has_processor(request.board):
         return None
     vectors = arrays["recorded"] if len(arrays["recorded"]) else arrays["random"]
-    files.write(made, network, request.output_kind, request.board, request.model.stem, vectors, folder)
+    files.write(artifact, network, request.output_kind, request.board, request.model.stem, vectors, folder)
     return sorted(path.name for path in folder.iterdir())
 
 

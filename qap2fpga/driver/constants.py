@@ -18,14 +18,14 @@ from qap2fpga.system.errors import QapError
 BITSTREAM = "network.bit"
 
 
-def constants(made: Artifact, network: Graph, kind: str, board: Board) -> dict[str, Any]:
+def constants(artifact: Artifact, network: Graph, kind: str, board: Board) -> dict[str, Any]:
     """Formats, the input quantizer and the end of `network`, whose output of `kind` leaves the chip.
 
     `expected_per_second` is what the interval and the DMA's words allow at the design's clock, before any software.
     """
-    into, out = (layout(one) for one in made.streams)
-    clock_ns = made.clock(board)
-    busiest = max(made.interval_cycles, *(one.frame_bytes / WORD_BYTES for one in (into, out)))
+    into, out = (layout(one) for one in artifact.streams)
+    clock_ns = artifact.clock(board)
+    busiest = max(artifact.interval_cycles, *(one.frame_bytes / WORD_BYTES for one in (into, out)))
     return {
         "bitstream": BITSTREAM,
         "board": board.name,

@@ -23,7 +23,7 @@ FOLDER = "driver"
 
 
 def write(
-    made: Artifact, network: Graph, kind: str, board: Board, name: str, vectors: np.ndarray,
+    artifact: Artifact, network: Graph, kind: str, board: Board, name: str, vectors: np.ndarray,
     folder: Path,
 ) -> None:  # fmt: skip
     """Write `folder` anew: driver.py, constants.json, vectors.npz and `<name>.h`.
@@ -31,7 +31,7 @@ def write(
     `vectors` (n, inputs) are the recorded input integers of the self-test.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    found = constants(made, network, kind, board)
+    found = constants(artifact, network, kind, board)
     write_atomically(folder / "driver.py", (shipped("flows") / "driver" / "driver.py").read_text())
     write_atomically(folder / "constants.json", json.dumps(found, indent=1) + "\n")
     write_atomically(folder / f"{identifier(name)}.h", header(name, found))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What PYNQ would be to `driver.py`, without a board: an overlay whose DMA reaches the integer network.
 
-    Network(folder, platform=StandIn(network, made, kind))
+    Network(folder, platform=StandIn(network, artifact, kind))
 
 Bytes become integers and back by the simulations' own packing, which shares nothing with the driver's.
 """
@@ -82,9 +82,9 @@ class Dma:
 class StandIn:
     """Stands in for the module `pynq`: `Overlay` and `allocate`."""
 
-    def __init__(self, network: Graph, made: Artifact, kind: str) -> None:
+    def __init__(self, network: Graph, artifact: Artifact, kind: str) -> None:
         self.network, self.kind = network, kind
-        self.source, self.sink = made.streams
+        self.source, self.sink = artifact.streams
         self.dma = Dma(self.core)
         self.bitstream = ""
 

@@ -17,18 +17,18 @@ WORD = 8 * WORD_BYTES
 LOG_DEPTH = 5
 
 
-def modules(made: Artifact) -> tuple[str, ...]:
-    """Files of `flows/vivado` that `verilog(made)` instantiates."""
-    return ("qap_dma.v",) if made.circuit else ("qap_dma.v", "qap_hls.v")
+def modules(artifact: Artifact) -> tuple[str, ...]:
+    """Files of `flows/vivado` that `verilog(artifact)` instantiates."""
+    return ("qap_dma.v",) if artifact.circuit else ("qap_dma.v", "qap_hls.v")
 
 
-def verilog(made: Artifact) -> str:
+def verilog(artifact: Artifact) -> str:
     """The text of `qap_stream`.
 
     Around a design it is whole. An HLS tool's block stands beside it: the ports `core_...` are for that one's.
     """
-    source, sink = made.streams
-    core_ports, core = ([], template.verilog(made.circuit, "core")) if made.circuit else _hls(source, sink)
+    source, sink = artifact.streams
+    core_ports, core = ([], template.verilog(artifact.circuit, "core")) if artifact.circuit else _hls(source, sink)
     ports = ",\n".join(f"  {port}" for port in (*PORTS, *core_ports))
     into, out = (f"#(.WORD({WORD}), .BEAT({one.beat_bits}), .SLOT({8 * layout(one).slot_bytes}))"
                  for one in (source, sink))  # fmt: skip

@@ -183,8 +183,8 @@ class Measurement:
 
 
 def is_of(part: str, node: str) -> bool:
-    """Whether `part`, an instance that synthesis reports, is the node `node` of a design, or a memory of it."""
-    return part in (node, f"u_{node}") or part.startswith((f"{node}_weights", f"u_{node}_weights"))
+    """Whether `part`, an instance that synthesis reports, is the node `node` of a design, or its memory of weights."""
+    return part in (node, f"u_{node}", f"{node}_weights", f"u_{node}_weights")
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import IN_SCALE
 
 
-def describe(made: Artifact, network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The interface of `made`, whose output is of `kind`, with the first of the build's vectors as an example."""
+def describe(artifact: Artifact, network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The interface of `artifact`, whose output is of `kind`, with the first of the build's vectors as an example."""
     vector = (arrays["recorded"] if len(arrays["recorded"]) else arrays["random"])[:1]
     output = reference.outputs(network, kind, vector)
     real = arrays.get("first_input")
     scale = network.output_scale if kind in IN_SCALE else Fraction(1)
-    circuit = made.circuit
-    ports = _function(made) if circuit is None else _streams(circuit)
+    circuit = artifact.circuit
+    ports = _function(artifact) if circuit is None else _streams(circuit)
     example = {
         "real": None if real is None else [float(value) for value in real],
         "integers": vector[0].tolist(),
@@ -32,7 +32,7 @@ def describe(made: Artifact, network: Graph, kind: str, arrays: dict[str, np.nda
         "output_values": [value * float(scale) for value in output[0].tolist()],
     }
     if circuit is not None:
-        example |= {"input_bytes": _bytes(vector, made.input), "output_bytes": _bytes(output, made.output)}
+        example |= {"input_bytes": _bytes(vector, artifact.input), "output_bytes": _bytes(output, artifact.output)}
     return {
         **ports,
         "input": {**ports["input"], "quantizer": _quantizer(network)},

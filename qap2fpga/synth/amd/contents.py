@@ -20,14 +20,14 @@ FIRMWARE, VECTORS, ANSWERS = "firmware", "tb_data/tb_input_features.dat", "tb_da
 Value = str | float | tuple[str, ...]
 
 
-def take(made: Artifact, folder: Path) -> tuple[str, ...]:
+def take(artifact: Artifact, folder: Path) -> tuple[str, ...]:
     """Copy what the tools read into `folder`, and name it, relative to there."""
-    return _take_project(made, folder) if made.circuit is None else _take_design(made, folder)
+    return _take_project(artifact, folder) if artifact.circuit is None else _take_design(artifact, folder)
 
 
-def settings(made: Artifact) -> dict[str, Value]:
+def settings(artifact: Artifact) -> dict[str, Value]:
     """What the scripts must know of it, beside top, part and clock."""
-    return _project_settings(made) if made.circuit is None else _design_settings(made)
+    return _project_settings(artifact) if artifact.circuit is None else _design_settings(artifact)
 
 
 def _take_project(project: Artifact, folder: Path) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ class Plan:
 
 
 def plan(
-    made: Artifact,
+    artifact: Artifact,
     board: Board,
     folder: Path,
     tools: Tools,
@@ -102,24 +102,24 @@ def plan(
     default all but `UNUSUAL`. Clock and part are the artifact's own, else the board's. Raises `QapError` for steps that
     cannot be done, or a folder that cannot be written. A tool that is absent is no error here: see `Plan.missing`.
     """
-    circuit = made.circuit
+    circuit = artifact.circuit
     hls = circuit is None
     chosen = _choose(steps, hls)
     limits = {**TIME_LIMITS_S, **(time_limits_s or {})}
     folder = folder.resolve()
-    part, clock_ns = made.part or board.part, made.clock(board)
+    part, clock_ns = artifact.part or board.part, artifact.clock(board)
     if not part.lower().startswith("xc"):
         raise QapError(f"{board.name} has the part {part}, which is not AMD's", "choose a board with a part of AMD")
     whole = any(name in SYSTEM_STEPS for name in chosen)
     processor = system.processor(board) if whole else ""
     if SHELL_STEP in chosen:
-        shell.require(made.backend, board)
+        shell.require(artifact.backend, board)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = contents.take(made, folder)
-        values: dict[str, Value] = {"top": made.top, "part": part, "clock_ns": clock_ns, "clock": "ap_clk"}
-        values |= contents.settings(made)
-        around = system.write(made, board, processor, clock_ns, folder) if whole else ()
+        files = contents.take(artifact, folder)
+        values: dict[str, Value] = {"top": artifact.top, "part": part, "clock_ns": clock_ns, "clock": "ap_clk"}
+        values |= contents.settings(artifact)
+        around = system.write(artifact, board, processor, clock_ns, folder) if whole else ()
         for_finn: tuple[str, ...] = ()
         if SHELL_STEP in chosen and circuit is not None:
             for_finn = shell.write(circuit, board, clock_ns, folder)
@@ -131,11 +131,11 @@ def plan(
         raise cannot_write(folder, error) from error
     made_steps = tuple(
         _shell_step(for_finn, limits[name]) if name == SHELL_STEP
-        else _step(name, made.top, files, around, tools, limits[name], hls)
+        else _step(name, artifact.top, files, around, tools, limits[name], hls)
         for name in chosen
     )  # fmt: skip
     vectors = len((folder / VECTORS).read_text().splitlines()) if hls else 0
-    return Plan(folder, made.top, part, clock_ns, made_steps, tools, vectors)
+    return Plan(folder, artifact.top, part, clock_ns, made_steps, tools, vectors)
 
 
 def usual_steps(kinds: Collection[Kind], *, hls: bool) -> tuple[str, ...]:
