@@ -45,16 +45,15 @@ class Stream:
 
 @dataclass(frozen=True)
 class Probe:
-    """A place inside a design where the integers of one layer pass by: what a mismatch is traced with.
+    """A place inside a design where the result of one node passes by: what a mismatch is traced with.
 
-    `signal` is the path of a bus below the top module. It carries `stage` of the network's layer number `layer`:
-    'accumulator', or 'activation' (a count of thresholds, or a logit). A beat has `lanes`, the (bits, signed) of its
-    values from the lowest bits up, and a vector is `beats` beats. A beat passes while `valid` and `ready`, paths too,
-    are both high; without them, `cycles` after its input beat was taken, in cycles in which the input is ready.
+    `signal` is the path of a bus below the top module. It carries the result of the graph's node `node`; of a step
+    function, how many thresholds it stands for. A beat has `lanes`, the (bits, signed) of its values from the lowest
+    bits up, and a vector is `beats` beats. A beat passes while `valid` and `ready`, paths too, are both high; without
+    them, `cycles` after its input beat was taken, in cycles in which the input is ready.
     """
 
-    layer: int
-    stage: str
+    node: str
     signal: str
     lanes: tuple[tuple[int, bool], ...]
     beats: int = 1

@@ -51,9 +51,9 @@ def simulate(
     begin = time.monotonic()
     outputs, traces = run(made, project, vectors, folder)
     rate = len(vectors) / max(time.monotonic() - begin, 1e-9)
-    expected = expectations(network, project, vectors)
+    expected = network.trace(vectors)
     for trace in project.traces:
-        _require_equal(trace, network, traces[trace.name], expected[trace.name])
+        _require_equal(trace, network, traces[trace.name], expected[trace.node])
     result = require_equal("C simulation, outputs", outputs, reference.outputs(network, project.output_kind, vectors))
     progress(f"{len(vectors)} vectors exact in {len(project.traces)} places, {rate:.0f} vectors/s")
     return Simulation(
@@ -105,25 +105,11 @@ def run(made: Path, project: HlsProject, vectors: np.ndarray, folder: Path) -> t
     return outputs, {trace.name: values for trace, values in zip(project.traces, rest, strict=True)}
 
 
-def expectations(network: Graph, project: HlsProject, vectors: np.ndarray) -> dict[str, np.ndarray]:
-    """What each trace of `project` must show, from `network` alone."""
-    results, expected = network.trace(vectors), {}
-    for trace in project.traces:
-        layer = network.layers[trace.layer]
-        if trace.stage == "accumulator":
-            expected[trace.name] = results[layer.name]
-        elif trace.stage == "class":
-            expected[trace.name] = reference.outputs(network, "class", vectors)
-        else:
-            expected[trace.name] = results[layer.requantizer.name]
-    return expected
-
-
 def _require_equal(trace: Trace, network: Graph, found: np.ndarray, expected: np.ndarray) -> None:
     """`require_equal` that names the layer, and the channel by its number in the model too."""
-    layer = network.layers[trace.layer]
     first = compare(found, expected).first
     if first is None:
         return
-    channel = "" if trace.stage == "class" else f" (channel {layer.channel_name(first.channel)} of the model)"
-    require_equal(f"C simulation, layer {layer.name}, {trace.stage}{channel}", found, expected)
+    layer = network.unit(trace.node)
+    channel = f"channel {layer.channel_name(first.channel)} of the model"
+    require_equal(f"C simulation, layer {layer.name}, {layer.word(trace.node)} ({channel})", found, expected)

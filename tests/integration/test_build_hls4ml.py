@@ -190,7 +190,8 @@ def test_a_project_is_read_back_as_it_was(model, tmp_path):
     stored = json.loads((tmp_path / "hls" / stages.MARK / "generate.json").read_text())["result"]
     project = project_of(stored, tmp_path / "hls")
     assert (project.folder / project.sources[0]).is_file()
-    assert [trace.layer for trace in project.traces] == [0, 0, 1, 1, 2, 2]
+    names = [layer.name for layer in storage.load(tmp_path / "hls" / "network.npz").layers]
+    assert [trace.node for trace in project.traces] == [f"{name}{end}" for name in names for end in ("", "/requantize")]
     assert project.interval_cycles == 1
 
 

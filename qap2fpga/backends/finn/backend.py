@@ -63,7 +63,7 @@ def generate(
         from qap2fpga.backends.finn.stitch import TOP, probes, stitch
 
         sources = stitch(model, end, rtl)
-        watched = probes(model)
+        watched = probes(model, network.layers)
     progress(f"{len(sources.verilog)} sources and {len(sources.data)} memory contents in {rtl}")
     first, last = plan.layers[0], plan.layers[-1]
     return Design(

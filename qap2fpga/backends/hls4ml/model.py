@@ -15,7 +15,7 @@ from qap2fpga.backends.hls4ml.options import LATENCY, Hls4mlOptions
 from qap2fpga.backends.hls4ml.project import Array, Trace
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
-from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
 
 TOP = "qap2fpga"
@@ -60,7 +60,7 @@ def plan(network: Graph, options: Hls4mlOptions) -> Plan:
         names["Precision"]["weight"] = workarounds.precision(weight, True, options.strategy)
         names["Precision"]["accum"] = workarounds.precision(bits, True, options.strategy)
         names.update(Strategy=strategy, ReuseFactor=factor)
-        _trace(result, Trace(sums, number, "accumulator", layer.outputs))
+        _trace(result, Trace(sums, layer.name, layer.outputs))
         last = number == len(network.layers) - 1
         if last and options.output_kind == "accumulators":
             break
@@ -71,14 +71,12 @@ def plan(network: Graph, options: Hls4mlOptions) -> Plan:
         step = {"name": name, "class_name": "QapStep", "n_out": layer.outputs,
                 "code": code.requantize(f"qap_{name}", layer, ranges)}  # fmt: skip
         _add(result, options, step, layer.outputs, width(low, high), low < 0)
-        stage = "logit" if isinstance(layer.activation, Logits) else "activation"
-        _trace(result, Trace(name, number, stage, layer.outputs))
+        _trace(result, Trace(name, layer.requantizer.name, layer.outputs))
     if options.output_kind == "class":
         bits = width(0, network.outputs - 1)
         largest = {"name": "largest", "class_name": "QapStep", "n_out": 1,
                    "code": code.first_largest("qap_largest", network.outputs)}  # fmt: skip
         _add(result, options, largest, 1, bits, False)
-        _trace(result, Trace("largest", len(network.layers) - 1, "class", 1))
     return result
 
 

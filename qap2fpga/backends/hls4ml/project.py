@@ -23,14 +23,13 @@ class Array:
 
 @dataclass(frozen=True)
 class Trace:
-    """An array of the top function that the C simulation shows: `stage` of the network's layer `layer`.
+    """An array of the top function that the C simulation shows: the result of the graph's node `node`.
 
-    `stage` is 'accumulator', 'activation', 'logit' or 'class'; `name` is hls4ml's for the layer that writes it.
+    `name` is hls4ml's for the layer that writes it.
     """
 
     name: str
-    layer: int
-    stage: str
+    node: str
     elements: int
 
 
