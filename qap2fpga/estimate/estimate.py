@@ -14,10 +14,9 @@ from qap2fpga.estimate.calibration import Calibration, Prediction
 from qap2fpga.hw import families
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Stage
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import CheckFailed, QapError
-
-RESOURCES = ("lut", "ff", "dsp", "bram18")
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Estimate:
         synthesis states: that is several times what synthesis finds."""
         if self.refused or self.csynth is not None:
             return None
-        return all(self.predictions[name].high <= getattr(self.board, name) for name in RESOURCES)
+        return all(self.predictions[name].high <= self.board.available(name) for name in NAMES)
 
 
 def estimate(network: Graph, backend: str, board: Board, options: Options) -> Estimate:
@@ -78,7 +77,7 @@ def predict(
     """
     known = calibrated(backend, family)
     made = {}
-    for name in RESOURCES:
+    for name in NAMES:
         if known is not None and name in known.values["resources"]:
             made[name] = known.predict(name, nodes, calibration.sizes(layers))
         else:

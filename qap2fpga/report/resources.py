@@ -10,9 +10,11 @@ from typing import Any
 from qap2fpga.hw import families
 from qap2fpga.hw.design import Check, is_of
 from qap2fpga.hw.families import ESTIMATED_LUT_INPUTS
+from qap2fpga.hw.resources import EXACT, NAMES
 from qap2fpga.report import show
 
-CHECKED = ("lut", "ff", "bram18")
+# What is exact has a check of its own.
+CHECKED = tuple(name for name in NAMES if name not in EXACT)
 NOT_SYNTHESISED = "not synthesised"
 # A node is named as the likely cause when it is off by so much of what the whole design is off by.
 SHARE = 0.25

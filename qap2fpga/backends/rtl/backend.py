@@ -22,6 +22,7 @@ from qap2fpga.backends.rtl.top import TOP, probes, top
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design, Expectation, Stream
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.units import Ranges, Unit
@@ -48,7 +49,7 @@ class Circuit:
     @property
     def expected(self) -> Expectation:
         """A vector a cycle, a cycle a stage and one to leave."""
-        total = {name: sum(node["estimate"][name] for node in self.nodes) for name in ("lut", "ff", "dsp", "bram18")}
+        total = {name: sum(node["estimate"][name] for node in self.nodes) for name in NAMES}
         return Expectation(1, sum(module.stages for module in self.modules) + 1, total, self.nodes)
 
 

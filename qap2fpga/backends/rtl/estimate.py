@@ -16,6 +16,7 @@ from qap2fpga.backends.rtl.netlist.count import expected
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir.graph import Graph
 from qap2fpga.requant import formcost
 from qap2fpga.requant.forms import Form, Target
@@ -65,7 +66,7 @@ def module(made: Module, forms: list[Form] | None, targets: list[Target]) -> dic
     requantizers = sum(price(form, wanted) for form, wanted in zip(forms or [], targets, strict=True))
     luts = round(coefficients.adder_bit * made.adder_bits + requantizers) + held["shift_registers"]
     return {
-        "estimate": {"lut": luts, "ff": registers, "dsp": 0, "bram18": 0},
+        "estimate": _cells(luts, registers),
         "features": {"lut": held, "ff": {"flip_flops": registers}},
     }
 
@@ -73,9 +74,14 @@ def module(made: Module, forms: list[Form] | None, targets: list[Target]) -> dic
 def handshake(stages: int) -> dict[str, Any]:
     """The same of the top module: a valid bit a stage."""
     return {
-        "estimate": {"lut": HANDSHAKE_LUTS, "ff": stages, "dsp": 0, "bram18": 0},
+        "estimate": _cells(HANDSHAKE_LUTS, stages),
         "features": {"lut": {"handshake": 1}, "ff": {"valid_bits": stages}},
     }
+
+
+def _cells(luts: int, registers: int) -> dict[str, int]:
+    """Resources by name; an unrolled network has neither multipliers nor memories."""
+    return dict.fromkeys(NAMES, 0) | {"lut": luts, "ff": registers}
 
 
 def before(network: Graph) -> int:

@@ -25,6 +25,7 @@ from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.prepare import Source, prepare
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Stage
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph, chain
 from qap2fpga.ir.quantizer import InputQuantizer
@@ -145,7 +146,7 @@ def test_another_clock_or_device_is_another_measurement():
 def test_what_was_not_measured_is_not_predicted(strategy, factor, why):
     found = vendor.predict([{**NODE, "strategy": strategy, "reuse_factor": factor}], "xcup", 5.0)
     assert found.total == {} and found.layers[0].predictions == {} and found.errors == ()
-    assert found.layers[0].missing == dict.fromkeys(vendor.RESOURCES, why)
+    assert found.layers[0].missing == dict.fromkeys(NAMES, why)
     assert not found.layers[0].calibrated
 
 

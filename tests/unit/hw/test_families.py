@@ -8,7 +8,7 @@ import pytest
 from qap2fpga.backends import BACKENDS
 from qap2fpga.hw import families
 from qap2fpga.hw.families import FAMILIES, Family
-from qap2fpga.hw.resources import NAMES, PLURALS
+from qap2fpga.hw.resources import EVERY, NAMES
 from qap2fpga.synth import yosys
 from qap2fpga.synth.mapping import MAPPERS
 from qap2fpga.system.files import shipped
@@ -20,7 +20,7 @@ def test_a_family_is_complete(family: Family) -> None:
     assert family.cells in MAPPERS
     assert set(family.backends) <= set(BACKENDS)
     assert tuple(family.labels) == NAMES
-    assert set(NAMES) <= set(family.counted) <= set(PLURALS)
+    assert set(NAMES) <= set(family.counted) <= {one.name for one in EVERY}
     assert all((shipped("flows") / name).is_file() for name in family.models)
     assert all(yosys.library(name).is_file() for name in family.library)
     assert family.amd != family.open_route, "each has one way to a bitstream"
