@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +51,7 @@ def simulate(
     begin = time.monotonic()
     outputs, traces = run(made, project, vectors, folder)
     rate = len(vectors) / max(time.monotonic() - begin, 1e-9)
-    expected = network.trace(vectors)
-    for trace in project.traces:
-        _require_equal(trace, network, traces[trace.name], expected[trace.node])
+    require_layers(project.traces, traces, network, vectors)
     result = require_equal("C simulation, outputs", outputs, reference.outputs(network, project.output_kind, vectors))
     progress(f"{len(vectors)} vectors exact in {len(project.traces)} places, {rate:.0f} vectors/s")
     return Simulation(
@@ -105,11 +103,18 @@ def run(made: Path, project: HlsProject, vectors: np.ndarray, folder: Path) -> t
     return outputs, {trace.name: values for trace, values in zip(project.traces, rest, strict=True)}
 
 
-def _require_equal(trace: Trace, network: Graph, found: np.ndarray, expected: np.ndarray) -> None:
-    """`require_equal` that names the layer, and the channel by its number in the model too."""
-    first = compare(found, expected).first
-    if first is None:
-        return
-    layer = network.unit(trace.node)
-    channel = f"channel {layer.channel_name(first.channel)} of the model"
-    require_equal(f"C simulation, layer {layer.name}, {layer.word(trace.node)} ({channel})", found, expected)
+def require_layers(
+    traces: Sequence[Trace], arrays: Mapping[str, np.ndarray], network: Graph, vectors: np.ndarray
+) -> None:
+    """Compare what each of `traces` showed of `vectors`, `arrays` by its name, with the node that it is of.
+
+    Raises `Mismatch` for the first that differs, which names layer, channel and vector.
+    """
+    expected = network.trace(vectors)
+    for trace in traces:
+        layer = network.unit(trace.node)
+        first = compare(arrays[trace.name], expected[trace.node]).first
+        if first is not None:
+            channel = f"channel {layer.channel_name(first.channel)} of the model"
+            what = f"C simulation, layer {layer.name}, {layer.word(trace.node)} ({channel})"
+            require_equal(what, arrays[trace.name], expected[trace.node])
