@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What PYNQ would be to `driver.py`, without a board: an overlay whose DMA reaches the integer network.
 
-    Network(folder, platform=StandIn(network, artifact, kind))
+    Network(folder, platform=MockPynq(network, artifact, kind))
 
 Bytes become integers and back by the simulations' own packing, which shares nothing with the driver's.
 """
@@ -79,8 +79,8 @@ class Dma:
             channel.transferred, channel.memory, channel.idle = size, None, True
 
 
-class StandIn:
-    """Stands in for the module `pynq`: `Overlay` and `allocate`."""
+class MockPynq:
+    """A mock of the module `pynq`: `Overlay` and `allocate`."""
 
     def __init__(self, network: Graph, artifact: Artifact, kind: str) -> None:
         self.network, self.kind = network, kind
