@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qap2fpga.estimate.calibration import Prediction
-from qap2fpga.estimate.estimate import RESOURCES
 from qap2fpga.explore.candidates import Candidate
 from qap2fpga.explore.limits import Excess, Limits, broken, intervals
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.report import pareto
 from qap2fpga.report.summary import CANDIDATE, Summary, values
 
@@ -105,11 +105,11 @@ def _cost(one: Point) -> tuple[float, ...]:
 def _numbers(estimate: Mapping[str, Any], candidate: Candidate) -> dict[str, Any]:
     """The predicted values, as a build's summary has the measured ones."""
     predictions, board, clock = estimate["predictions"], candidate.target.board, candidate.target.clock_ns
-    counts = {name: round(predictions[name]["value"]) for name in RESOURCES}
+    counts = {name: round(predictions[name]["value"]) for name in NAMES}
     latency, interval = (predictions.get(name, {}).get("value") for name in ("latency_cycles", "interval_cycles"))
     return {
         **counts,
-        **{f"board_{name}": count / getattr(board, name) for name, count in counts.items()},
+        **{f"board_{name}": count / board.available(name) for name, count in counts.items()},
         "tool": "qap2fpga", "stage": "estimate", "latency_cycles": latency, "interval_cycles": interval,
         "cycles_from": "predicted", "latency_ns": None if latency is None else latency * clock,
         "frames_per_second": None if not interval else 1e9 / (interval * clock),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qap2fpga.exact.integers import width
-from qap2fpga.ir.functions import Function, Step
+from qap2fpga.ir.functions import Function, Logits, Step
 from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Node, Requantizer
 from qap2fpga.ir.tensors import Range, Shape
@@ -109,6 +109,12 @@ class Unit:
     def channel_name(self, output: int) -> str:
         """Return the output's number in the model, for messages."""
         return self.linear.channel_name(output)
+
+    def word(self, node: str) -> str:
+        """Return what messages call the result of `node`, one of the unit's two."""
+        if node == self.name:
+            return "accumulator"
+        return "logit" if isinstance(self.activation, Logits) else "activation"
 
     def accumulate(self, activations: np.ndarray) -> np.ndarray:
         """Return the accumulators (n, outputs) of integer `activations` (n, inputs), exactly."""

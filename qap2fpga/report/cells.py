@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.markup import escape
 
-from qap2fpga.hw.boards import ECP5
+from qap2fpga.hw import families
+from qap2fpga.hw.resources import LABELS
 from qap2fpga.report import check, csynth, routed
 from qap2fpga.report.headed import headed
 from qap2fpga.report.resources import basis
@@ -39,10 +40,9 @@ def resources(report: dict[str, Any]) -> Group:
             f"{use['percent']:.1f} %" if use else DASH,
         )
     lines: list[RenderableType] = [table]
-    ecp5 = report["board"].get("family") == ECP5
     if measured:
         total = measured["total"]
-        if not ecp5:
+        if "lutram" in families.of(report["board"].get("family")).counted:
             lines.append(
                 f"[dim]of the LUTs {_number(total.get('lutram'))} hold memory; packed two to a LUT6 about "
                 f"{_number(total.get('lut_packed'))}; {_number(total.get('carry'))} carry cells[/]"
@@ -75,13 +75,13 @@ def _estimated(name: str, estimate: dict[str, Any] | None) -> str:
 
 def vendor(report: dict[str, Any]) -> Group:
     """What AMD's tools found, step by step; a stage's numbers are never those of another."""
-    table = headed("\nAMD's tools", "step", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "period", "slack")
+    table = headed("\nAMD's tools", "step", *LABELS.values(), "latency", "interval", "period", "slack")
     theirs = iter([one["total"] for one in report["measurements"] if one["tool"] != "yosys"])
     for one in report["vendor"]:
         total: dict[str, Any] = next(theirs, {}) if one["step"] in MEASURING else {}
         table.add_row(
             escape(f"{one['step']}, {one['tool']}"),
-            *(_number(total.get(name)) for name in ("lut", "ff", "dsp", "bram18")),
+            *(_number(total.get(name)) for name in LABELS),
             _number(one["latency_max"]), _number(one["interval_max"]),
             *(DASH if one[name] is None else f"{one[name]:.2f} ns" for name in ("period_ns", "wns_ns")),
         )  # fmt: skip

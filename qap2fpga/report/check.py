@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from qap2fpga import backends
-from qap2fpga.hw.boards import ECP5
+from qap2fpga.hw import families
 from qap2fpga.hw.design import Check, Outcome
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.report import csynth, resources, routed, show
 
-RESOURCES = ("lut", "ff", "dsp", "bram18")
 NOT_SIMULATED = "not simulated"
 
 
@@ -34,7 +34,7 @@ def fits(report: dict[str, Any]) -> dict[str, Any] | None:
     if measured is None:
         return None
     board, use = report["board"], {}
-    for name in RESOURCES:
+    for name in NAMES:
         found = measured["total"].get(name)
         if found is not None and board[name] is not None:
             use[name] = {"used": found, "available": board[name], "percent": round(100 * found / board[name], 2)}
@@ -120,7 +120,7 @@ def _predicted(report: dict[str, Any]) -> dict[str, Any] | None:
 
 def _interval_of_hls(report: dict[str, Any]) -> list[Check]:
     """Whether the HLS tool reached the interval that its source asks for."""
-    if not report["design"] or not backends.get(report["backend"]).stand_in:
+    if not report["design"] or not backends.get(report["backend"]).substitute:
         return []
     asked, checks = report["design"]["interval_cycles"], []
     for one in report["vendor"] or []:
@@ -181,7 +181,8 @@ def _board(report: dict[str, Any], *, allow_oversize: bool) -> list[Check]:
         for name, one in use["use"].items()
         if one["used"] > one["available"]
     )
-    why = (routed.SIZE if report["board"].get("family") == ECP5 else _advice(use).size) if over else ""
+    too_small = families.of(report["board"].get("family")).too_small
+    why = (too_small or _advice(use).size) if over else ""
     if over and allow_oversize:
         return [Check.not_run(name, expected, f"a larger design is allowed; {why}", over)]
     return [Check.of(name, expected, over or "fits", not over, why)]

@@ -20,6 +20,7 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
+from qap2fpga.hw.resources import DETAILS
 from qap2fpga.report import check, compare, exploration, parts, show
 from qap2fpga.report.compare import Line
 from qap2fpga.report.exploration import Exploration
@@ -33,7 +34,6 @@ from qap2fpga.system.names import printable
 # Up to so many builds have a section of their own, about 50 kB each.
 MOST_SECTIONS = 8
 TEMPLATES = Path(__file__).parent / "templates"
-KINDS_OF_CELLS = {"lutram": "LUTs that hold memory", "lut_packed": "LUTs, packed two to a LUT6", "carry": "carry cells"}
 AXES = (
     ("Accuracy against LUTs", "LUTs", "lut", "cells"),
     ("Accuracy against BOPs", "BOPs", "bops_paper", ""),
@@ -224,7 +224,7 @@ def _filled(**content: Any) -> str:
     )
     style, script = (_text(name) for name in ("style.css", "page.js"))
     own = {"style": style, "style_hash": _hash(style), "script": script, "script_hash": _hash(script)}
-    words = {"resources": show.RESOURCE_NAMES, "kinds": KINDS_OF_CELLS, "deviation": parts.deviation, "show": show}
+    words = {"resources": show.RESOURCE_NAMES, "kinds": DETAILS, "deviation": parts.deviation, "show": show}
     words |= {"columns": exploration.COLUMNS, "cells": exploration.cells, "place": exploration.place}
     words |= {"most_rows": exploration.MOST_ROWS}
     return environment.get_template("page.html.jinja").render(version=_version(), **own, **words, **content)

@@ -6,13 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qap2fpga.hw.boards import FAMILIES
+from qap2fpga.hw import families
 from qap2fpga.hw.design import Check
-from qap2fpga.report.show import RESOURCE_NAMES, percent
+from qap2fpga.report.show import percent
 
 Routed = Mapping[str, Any]
-# What helps where an ECP5 is too small; no backend folds layers in time there.
-SIZE = "choose a larger part (ulx3s-85f has the largest), prune further, or use fewer bits"
 
 
 def met(routed: Routed) -> bool:
@@ -52,8 +50,7 @@ def clock(period_ns: float) -> str:
 
 def resource_names(board: Mapping[str, Any]) -> dict[str, str]:
     """What the board's family calls the resources."""
-    family = FAMILIES.get(str(board.get("family")))
-    return RESOURCE_NAMES if family is None else {name: family.resource(name) for name in RESOURCE_NAMES}
+    return dict(families.of(board.get("family")).labels)
 
 
 def _said(routed: Routed) -> str:
@@ -66,7 +63,7 @@ def _said(routed: Routed) -> str:
 
 
 def _cells(routed: Routed, *, over: bool = False) -> str:
-    names = [FAMILIES["ecp5"].resource(name) for name in RESOURCE_NAMES]
+    names = {label for one in families.FAMILIES.values() if one.open_route for label in one.labels.values()}
     pairs = {name: routed["used"][name] for name in routed["used"] if name in names or over}
     shown = {name: pair for name, pair in pairs.items() if (pair[0] > pair[1] if over else pair[0])}
     return ", ".join(

@@ -9,8 +9,10 @@ from decimal import ROUND_CEILING, Context
 from fractions import Fraction
 from typing import Any
 
+from qap2fpga.hw.resources import LABELS
+
 DASH = "–"
-RESOURCE_NAMES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram18": "BRAM18"}
+RESOURCE_NAMES = LABELS
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 

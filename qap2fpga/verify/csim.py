@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject, Trace
+from qap2fpga.hw.design import HlsProject, Trace
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
@@ -51,9 +51,7 @@ def simulate(
     begin = time.monotonic()
     outputs, traces = run(made, project, vectors, folder)
     rate = len(vectors) / max(time.monotonic() - begin, 1e-9)
-    expected = expectations(network, project, vectors)
-    for trace in project.traces:
-        _require_equal(trace, network, traces[trace.name], expected[trace.name])
+    require_layers(project.traces, traces, network, vectors)
     result = require_equal("C simulation, outputs", outputs, reference.outputs(network, project.output_kind, vectors))
     progress(f"{len(vectors)} vectors exact in {len(project.traces)} places, {rate:.0f} vectors/s")
     return Simulation(
@@ -105,25 +103,18 @@ def run(made: Path, project: HlsProject, vectors: np.ndarray, folder: Path) -> t
     return outputs, {trace.name: values for trace, values in zip(project.traces, rest, strict=True)}
 
 
-def expectations(network: Graph, project: HlsProject, vectors: np.ndarray) -> dict[str, np.ndarray]:
-    """What each trace of `project` must show, from `network` alone."""
-    results, expected = network.trace(vectors), {}
-    for trace in project.traces:
-        layer = network.layers[trace.layer]
-        if trace.stage == "accumulator":
-            expected[trace.name] = results[layer.name]
-        elif trace.stage == "class":
-            expected[trace.name] = reference.outputs(network, "class", vectors)
-        else:
-            expected[trace.name] = results[layer.requantizer.name]
-    return expected
+def require_layers(
+    traces: Sequence[Trace], arrays: Mapping[str, np.ndarray], network: Graph, vectors: np.ndarray
+) -> None:
+    """Compare what each of `traces` showed of `vectors`, `arrays` by its name, with the node that it is of.
 
-
-def _require_equal(trace: Trace, network: Graph, found: np.ndarray, expected: np.ndarray) -> None:
-    """`require_equal` that names the layer, and the channel by its number in the model too."""
-    layer = network.layers[trace.layer]
-    first = compare(found, expected).first
-    if first is None:
-        return
-    channel = "" if trace.stage == "class" else f" (channel {layer.channel_name(first.channel)} of the model)"
-    require_equal(f"C simulation, layer {layer.name}, {trace.stage}{channel}", found, expected)
+    Raises `Mismatch` for the first that differs, which names layer, channel and vector.
+    """
+    expected = network.trace(vectors)
+    for trace in traces:
+        layer = network.unit(trace.node)
+        first = compare(arrays[trace.name], expected[trace.node]).first
+        if first is not None:
+            channel = f"channel {layer.channel_name(first.channel)} of the model"
+            what = f"C simulation, layer {layer.name}, {layer.word(trace.node)} ({channel})"
+            require_equal(what, arrays[trace.name], expected[trace.node])

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.driver import stream
 from qap2fpga.driver.layout import WORD_BYTES, Layout, in_memory, layout, words
-from qap2fpga.hw.design import Design, Stream
+from qap2fpga.hw.design import Artifact, Design, Stream
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.system.errors import CheckFailed
 from qap2fpga.system.files import shipped, write_atomically
@@ -38,7 +37,7 @@ def on_stream(memory: np.ndarray) -> np.ndarray:
 
 
 def simulate(
-    made: Design | HlsProject, vectors: np.ndarray, expected: np.ndarray, folder: Path, *, batch: int,
+    artifact: Artifact, vectors: np.ndarray, expected: np.ndarray, folder: Path, *, batch: int,
     core: Design | None = None, extra: Sequence[Path] = (), harness: str | None = None, threads: int = 1,
     progress: verilator.Progress = lambda text: None,
 ) -> list[Simulation]:  # fmt: skip
@@ -47,14 +46,14 @@ def simulate(
     n is a multiple of `batch`. Hardware of an HLS tool comes with `core`, whose sources it is, further sources
     `extra`, and a `harness` that connects it. One `Simulation` a schedule, as `rtl.simulate`. Raises `CheckFailed`.
     """
-    design = made if isinstance(made, Design) else core
+    design = artifact.circuit or core
     if design is None or len(vectors) % batch or len(vectors) != len(expected):
         raise ValueError(f"{len(vectors)} vectors in batches of {batch}, {len(expected)} answers")
     top = folder / f"{stream.TOP}.v"
-    write_atomically(top, stream.verilog(made))
+    write_atomically(top, stream.verilog(artifact))
     sources = [design.folder / name for name in design.sources]
-    sources += [*extra, *(shipped("flows") / "vivado" / name for name in stream.modules(made)), top]
-    into, out = stream.streams(made)
+    sources += [*extra, *(shipped("flows") / "vivado" / name for name in stream.modules(artifact)), top]
+    into, out = artifact.streams
     ports = [_port(name, layout(one), batch) for name, one in (("s_axis", into), ("m_axis", out))]
     interval = max(design.interval_cycles, ports[0].elements // batch + 1, ports[1].elements // batch + 1)
     whole = replace(design, top=stream.TOP, input=ports[0], output=ports[1], interval_cycles=interval * batch)

@@ -77,7 +77,7 @@ class Suspect:
 
     def _first_wrong(self, passed: Sequence[np.ndarray], vectors: np.ndarray) -> str:
         for probe, values in zip(self.design.probes, passed, strict=True):
-            layer = self.network.layers[probe.layer]
+            layer = self.network.unit(probe.node)
             # Lanes beyond the network's outputs are dummy neurons, which show 0.
             wanted = expected(self.network, probe, vectors)
             wanted = np.pad(wanted, ((0, 0), (0, values.shape[1] - wanted.shape[1])))
@@ -86,16 +86,15 @@ class Suspect:
             first = compare(values[: len(wanted)], wanted).first
             if first is not None:
                 number = layer.channel_name(first.channel) if first.channel < layer.outputs else "none"
-                return (
-                    f"layer {layer.name} is wrong first: its {probe.stage} in {first} (channel {number} of the model)"
-                )
+                word = layer.word(probe.node)
+                return f"layer {layer.name} is wrong first: its {word} in {first} (channel {number} of the model)"
         return "every layer is right, so the fault is behind the last one"
 
 
 def expected(network: Graph, probe: Probe, vectors: np.ndarray) -> np.ndarray:
     """What `probe` must show of `vectors` (n, inputs): (n, outputs of its layer)."""
-    layer, results = network.layers[probe.layer], network.trace(vectors)
-    return results[layer.name] if probe.stage == "accumulator" else layer.counted(results[layer.requantizer.name])
+    layer, values = network.unit(probe.node), network.trace(vectors)[probe.node]
+    return values if probe.node == layer.name else layer.counted(values)
 
 
 def harness(design: Design) -> str:

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.hw.boards import ECP5, Board
+from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design
+from qap2fpga.hw.families import Family
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
 from qap2fpga.synth import mapping, yosys
-from qap2fpga.synth.ecp5 import synthesis as ecp5
 from qap2fpga.synth.yosys import Synthesis
-from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import shipped, write_atomically
 from qap2fpga.verify import verilator
 from qap2fpga.verify.layers import Suspect
@@ -30,10 +29,6 @@ from qap2fpga.verify.verilator import Progress, Schedule
 # Hardly more time than full speed alone, and the stalls are what synthesis can get wrong.
 PLAN = (Schedule(FULL_SPEED, seed=11), Schedule("random gaps", in_go=128, out_go=128, shy=True, seed=12))
 LEAST_VECTORS = 200
-BLOCK_RAM = re.compile(r"RAMB(18|36)E[12]$")
-# The cells that files of ours model, whatever the library says of them.
-OURS = re.compile(r"(LUT([1-6]|6_2)|DSP48E2|RAMB(18|36)E[12])$")
-OURS_ECP5 = re.compile(r"LUT[24]$")
 
 
 def simulate_netlist(
@@ -62,7 +57,7 @@ def simulate_netlist(
     if mapped is None:
         place = folder / "yosys"
         mapped = mapping.map_design(design, board, place, time_limit_s=time_limit_s, threads=threads, progress=progress)
-    missing = without_model(mapped.total, board.family)
+    missing = without_model(mapped.total, board.device_family)
     if missing:
         return _not_simulated(f"no simulation model of {', '.join(missing)}", board)
     return exercise_netlist(
@@ -86,7 +81,7 @@ def exercise_netlist(
 ) -> Simulation:
     """Simulate the Verilog files `netlist`, whose cells by type are `cells`."""
     folder.mkdir(parents=True, exist_ok=True)
-    sources = [*netlist, *models(cells, folder, board.family)]
+    sources = [*netlist, *models(cells, folder, board.device_family)]
     # Every cell has a defined start, so there is no X to make random. It
     # is much C++ that runs for few cycles: compiling is all the time there is.
     made = verilator.build(design, sources, folder, jobs=threads, options=(), optimize="-O0", progress=progress)
@@ -105,34 +100,30 @@ def exercise_netlist(
     )
 
 
-def models(cells: Mapping[str, int], folder: Path, family: str) -> list[Path]:
+def models(cells: Mapping[str, int], folder: Path, family: Family) -> list[Path]:
     """The simulation models that a netlist of `cells` needs; Yosys' ones are copied to `folder`, as far as used."""
-    library, ours = _library(family)
-    if family == ECP5:
-        found = [shipped("flows") / "ecp5" / "luts.v"]
-    else:
-        found = [shipped("flows") / "open" / "luts.v"]
-        if "DSP48E2" in cells:
-            found.append(shipped("flows") / "open" / "dsp48e2.v")
-        if any(BLOCK_RAM.match(kind) for kind in cells):
-            found.append(shipped("flows") / "open" / "blockram.v")
-    used = [model for kind in sorted(cells) if not ours.match(kind) and (model := _model(kind, library)) is not None]
+    library = _library(family)
+    ours = [name for name, kinds in family.models.items() if any(kinds.fullmatch(kind) for kind in cells)]
+    used = [model for kind in sorted(cells) if not _ours(kind, family) and (model := _model(kind, library)) is not None]
     chosen = folder / "cells.v"
     write_atomically(chosen, "".join(f"{model}\n" for model in used))
-    return [*found, chosen]
+    return [*(shipped("flows") / name for name in ours), chosen]
 
 
-def without_model(cells: Mapping[str, int], family: str) -> list[str]:
+def without_model(cells: Mapping[str, int], family: Family) -> list[str]:
     """The types among `cells` that have no simulation model, sorted."""
-    library, ours = _library(family)
-    return [kind for kind in sorted(cells) if not ours.match(kind) and _model(kind, library) is None]
+    library = _library(family)
+    return [kind for kind in sorted(cells) if not _ours(kind, family) and _model(kind, library) is None]
 
 
-def _library(family: str) -> tuple[str, re.Pattern[str]]:
-    """Yosys' models of the family's cells, and the names of those that are ours."""
-    if family == ECP5:
-        return ecp5.library(), OURS_ECP5
-    return yosys.library("cells_sim.v").read_text(), OURS
+def _ours(kind: str, family: Family) -> bool:
+    """Whether a file of ours models this kind of cell, whatever the library says of it."""
+    return any(kinds.fullmatch(kind) for kinds in family.models.values())
+
+
+def _library(family: Family) -> str:
+    """Yosys' models of the family's cells."""
+    return "\n".join(yosys.library(name).read_text() for name in family.library)
 
 
 def _model(kind: str, library: str) -> str | None:
@@ -149,12 +140,3 @@ def _not_simulated(why: str, board: Board) -> Simulation:
         mismatches=None,
         note=f"netlist not simulated: {why}",
     )
-
-
-def require() -> None:
-    """Raise `QapError` when a tool that netlist simulation needs is missing."""
-    verilator.program()
-    try:
-        yosys.library("cells_sim.v")
-    except QapError as error:
-        raise QapError(f"a netlist cannot be simulated: {error.message}", error.hint) from error

@@ -190,7 +190,8 @@ def test_a_project_is_read_back_as_it_was(model, tmp_path):
     stored = json.loads((tmp_path / "hls" / stages.MARK / "generate.json").read_text())["result"]
     project = project_of(stored, tmp_path / "hls")
     assert (project.folder / project.sources[0]).is_file()
-    assert [trace.layer for trace in project.traces] == [0, 0, 1, 1, 2, 2]
+    names = [layer.name for layer in storage.load(tmp_path / "hls" / "network.npz").layers]
+    assert [trace.node for trace in project.traces] == [f"{name}{end}" for name in names for end in ("", "/requantize")]
     assert project.interval_cycles == 1
 
 
@@ -262,11 +263,11 @@ def test_a_tolerance_makes_another_reference_that_hardware_equals(model, tmp_pat
     # Nothing of an exact build is used again, and the other way round.
     again = run(model, tmp_path / "hls", until="generate")
     assert again["relaxed"] is None
-    assert backends.get("hls4ml").stand_in_options(Hls4mlOptions(requant_tolerance=1)).requant_tolerance == 0
+    assert backends.get("rtl").options_like(Hls4mlOptions(requant_tolerance=1)).requant_tolerance == 0
 
 
 def test_finn_has_no_tolerance():
     with pytest.raises(QapError, match="the finn backend has no option --requant-tolerance"):
-        backends.get("finn").make_options("finn", requant_tolerance=1)
+        backends.get("finn").make_options(requant_tolerance=1)
     with pytest.raises(QapError, match="--requant-tolerance is -1"):
-        backends.get("rtl").make_options("rtl", requant_tolerance=-1)
+        backends.get("rtl").make_options(requant_tolerance=-1)

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The packages import in one direction, and a build imports nothing that trains, simulates data or fits models."""
+"""Imports run in one direction, a build imports nothing that trains or fits, families are known in one package."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+from qap2fpga.hw.families import FAMILIES
 
 PACKAGE = Path(__file__).parents[2] / "qap2fpga"
 # A package knows only those before it; docs/architecture.md says what each is for.
@@ -135,3 +140,72 @@ def test_what_runs_when_a_build_is_imported() -> None:
     modules = {name.removeprefix("qap2fpga.") for name in done.stdout.split()}
     assert "build.run" in modules
     assert not not_of_a_build(modules)
+
+
+# A constant that stands for a family, as `ECP5` or `TIMED_FAMILY`.
+FAMILY_CONSTANT = re.compile(rf"(.*_)?({'|'.join(FAMILIES)}|family)(_.*)?", re.IGNORECASE)
+
+
+def is_family(node: ast.expr) -> bool:
+    """Return whether `node` looks like a device family: `family`, `board.family`, `x["family"]`, `x.get("family")`."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name in ("family", "device_family")
+        case ast.Subscript(slice=ast.Constant(value=key)):
+            return key == "family"
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=key), *_]):
+            return key == "family"
+        case ast.Call(args=[inner]):
+            return is_family(inner)
+    return False
+
+
+def special_cases(source: str) -> list[int]:
+    """Return the lines of `source` that treat one device family unlike another by its name."""
+    lines = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Compare(left=left, comparators=others):
+                sides = [is_family(one) for one in (left, *others)]
+                named = any(isinstance(one, ast.Constant) and one.value in FAMILIES for one in (left, *others))
+                # Two families of two things may be compared: whether something was measured on such a part.
+                wrong = named or (any(sides) and not all(sides))
+            case ast.Match(subject=subject):
+                wrong = is_family(subject)
+            case ast.Name(id=name) | ast.alias(name=name) | ast.Attribute(attr=name):
+                wrong = name.isupper() and FAMILY_CONSTANT.fullmatch(name) is not None
+            case _:
+                continue
+        if wrong:
+            lines.append(node.lineno)
+    return sorted(set(lines))
+
+
+def test_no_family_is_asked_for_by_name() -> None:
+    found = {
+        name: lines
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if not (name := str(path.relative_to(PACKAGE))).startswith("hw/") and (lines := special_cases(path.read_text()))
+    }
+    assert not found, "give the family a property in hw/families.py"
+
+
+@pytest.mark.parametrize("source", [
+    "if board.family == 'ecp5': pass",
+    "if family != other: pass",
+    "x = report['board'].get('family') in ('xc7', 'xcu')",
+    "x = str(board['family']) == name",
+    "x = 'ecp5' == kind",
+    "match board.family:\n    case 'xc7': pass",
+    "from qap2fpga.hw.boards import ECP5",
+    "x = families.ECP5",
+    "TIMED_FAMILY = 1",
+    "x = board.device_family is XC7",
+])  # fmt: skip
+def test_a_family_that_is_asked_for_by_name_is_seen(source: str) -> None:
+    assert special_cases(source) == [1]
+
+
+def test_a_property_of_a_family_is_no_special_case() -> None:
+    source = "if board.device_family.open_route and backend in board.device_family.backends: pass\n"
+    assert special_cases(source + "x = families.FAMILIES[board.family]\ny = family != fit['family']\n") == []

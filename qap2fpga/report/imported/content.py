@@ -10,6 +10,7 @@ from typing import Any
 from qap2fpga.hw import boards
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Check, Stage
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.report import check, csynth
 from qap2fpga.report.content import SCHEMA, Stored
 from qap2fpga.report.imported import checks
@@ -107,7 +108,7 @@ def _device(design: ImportedDesign) -> Stored:
     if design.part is not None and len(plain_part(design.part)) > SHORTEST_PART:
         known = next((one for one in map(boards.load, boards.names()) if same_part(one.part, design.part)), None)
     found = {}
-    for name in check.RESOURCES:
+    for name in NAMES:
         sizes = [getattr(one.parsed.available, name) for one in stated if getattr(one.parsed.available, name)]
         found[name] = sizes[-1] if sizes else getattr(known, name, None)
     sources = [str(stated[-1].path)] if stated else [f"boards/{known.name}.yaml"] if known else []

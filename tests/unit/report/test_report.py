@@ -19,7 +19,8 @@ from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import lower
 from qap2fpga.hw import boards
 from qap2fpga.hw.beats import unpack
-from qap2fpga.hw.design import Check, Design, Measurement, Resources, Stage, Stream
+from qap2fpga.hw.design import Check, Design, Measurement, Stage, Stream
+from qap2fpga.hw.resources import Resources
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.vectors import extremes
 from qap2fpga.passes.compaction import compact

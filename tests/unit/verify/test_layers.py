@@ -36,7 +36,7 @@ def first_difference(exact: Graph, wrong: Graph, vectors: np.ndarray) -> tuple[s
         if (one != other).any():
             vector, channel = np.argwhere(one != other)[0]
             numbers = (vector, channel, other[vector, channel], one[vector, channel])
-            return (layer.name, "activation", *(str(number) for number in numbers))
+            return (layer.name, layer.word(layer.requantizer.name), *(str(number) for number in numbers))
     raise AssertionError("the fault does not show")
 
 
@@ -130,7 +130,7 @@ def test_what_was_written_down_is_read_back(tmp_path):
     """Two lanes of 3 signed and 2 unsigned bits, two beats a vector; what came before the last reset is forgotten."""
     path = tmp_path / "probe.txt"
     path.write_text("1f\nreset\n03\nreset\n0d\n1c\n07\n00\n1f\n")
-    probe = Probe(0, "activation", "u_a.y", ((3, True), (2, False)), beats=2)
+    probe = Probe("fc1", "u_a.y", ((3, True), (2, False)), beats=2)
     assert layers.recorded(path, probe).tolist() == [[-3, 1, -4, 3], [-1, 0, 0, 0]]
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from qap2fpga.hw import boards as board
 from qap2fpga.hw.design import Design, Stream
+from qap2fpga.hw.families import FAMILIES
 from qap2fpga.synth import yosys
 from qap2fpga.system import programs as tools
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -67,9 +68,9 @@ def test_a_cell_without_a_model_is_not_simulated(
 
 def test_which_cells_have_a_model() -> None:
     cells = ("RAMB18E1", "RAMB36E1", "RAMB18E2", "RAMB36E2", "LUT6", "FDRE", "DSP48E1", "DSP48E2", "URAM288")
-    assert netlist.without_model(dict.fromkeys(cells, 1), "xc7") == ["URAM288"]
+    assert netlist.without_model(dict.fromkeys(cells, 1), FAMILIES["xc7"]) == ["URAM288"]
     cells = ("LUT4", "CCU2C", "PFUMX", "L6MUX21", "TRELLIS_FF", "MULT18X18D")
-    assert netlist.without_model(dict.fromkeys(cells, 1), "ecp5") == ["MULT18X18D"]
+    assert netlist.without_model(dict.fromkeys(cells, 1), FAMILIES["ecp5"]) == ["MULT18X18D"]
 
 
 # Name, kind, width, depth. Kinds: a ROM, a ROM without enable; RAMs that read the old word, the new one, the old one of
@@ -198,7 +199,7 @@ def test_too_few_vectors_are_refused(tmp_path: Path) -> None:
 
 def test_our_luts_are_those_of_yosys(tmp_path: Path) -> None:
     """Every bit of INIT alone, and one random INIT, over all inputs, proven equal by Yosys' SAT solver."""
-    library = yosys.library("cells_sim.v").read_text()
+    library = yosys.library("xilinx/cells_sim.v").read_text()
     modules = []
     for inputs in range(1, 7):
         theirs = re.search(rf"^module LUT{inputs}\(.*?^endmodule", library, re.MULTILINE | re.DOTALL)
