@@ -142,7 +142,8 @@ def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> Lin
     if simulate:
         stimuli = np.concatenate([vectors, extremes(network)[:20]])
         outputs = reference.outputs(network, options.output_kind, stimuli)
-        latency, interval = rtl.measured(rtl.simulate(design, stimuli, outputs, folder / "verilator", threads=1))
+        engine = rtl.Rtl(design, folder / "verilator", threads=1)
+        latency, interval = rtl.measured(engine.simulate(stimuli, outputs))
         line["simulated"] = {"latency_cycles": latency, "interval_cycles": interval}
     return line
 

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,15 +139,16 @@ def test_one_flipped_bit_of_a_lut_is_found(tmp_path: Path) -> None:
     mapped = synthesis.map_design(made, tmp_path / "synthesize")
     vectors = np.random.default_rng(2).integers(0, 256, (256, 2))
     expected = vectors @ [[1], [2]]
-    found = netlist.simulate_netlist(made, ULX3S, vectors, expected, tmp_path / "sim", mapped=mapped)
+    (found,) = netlist.Netlist(made, ULX3S, mapped, tmp_path / "sim").simulate(vectors, expected)
     assert (found.vectors, found.mismatches) == (256, 0) and "netlist (ecp5" in found.compared
     text = mapped.netlist[0].read_text()
     # The carry chain adds; without its second input it does not.
     changed = tmp_path / "netlist.v"
     changed.write_text(re.sub(r"\.INIT0\(16'h\w+\)", ".INIT0(16'hAAAA)", text))
     assert changed.read_text() != text
+    engine = netlist.Netlist(made, ULX3S, replace(mapped, netlist=(changed,)), tmp_path / "changed")
     with pytest.raises(CheckFailed):
-        netlist.exercise_netlist(made, ULX3S, (changed,), mapped.total, vectors, expected, tmp_path / "changed")
+        engine.simulate(vectors, expected)
 
 
 def test_our_luts_are_those_of_yosys(tmp_path: Path) -> None:

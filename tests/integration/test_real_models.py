@@ -24,6 +24,7 @@ from qap2fpga.synth import yosys
 from qap2fpga.system.errors import QapError
 from qap2fpga.verify import csim, netlist
 from qap2fpga.verify import rtl as simulation
+from qap2fpga.verify.engine import Reference
 
 VU13P = boards.load("vu13p")
 JETS = ("g", "q", "w", "z", "t")  # the order of FPGA4HEP's outputs
@@ -103,7 +104,8 @@ def c_simulated(prepared: Prepared, folder: Path) -> Path:
     project = backends.get("hls4ml").generate(
         network, VU13P, folder / "hls4ml", Hls4mlOptions(), vectors[:5]
     )  # fmt: skip
-    result = csim.simulate(project, network, vectors, folder / "csim")
+    expected = Reference(network, project.output_kind).outputs(vectors)
+    (result,) = csim.CSimulation(project, network, folder / "csim").simulate(vectors, expected)
     assert (result.mismatches, result.vectors) == (0, len(vectors))
     return project.folder
 
@@ -133,7 +135,7 @@ def test_numpy_cpp_rtl_and_netlist_give_the_same(
     c_simulated(prepared, tmp_path)
     expected = network.run(vectors)
     design = backends.get("rtl").generate(network, VU13P, tmp_path / "rtl", RtlOptions(), vectors)
-    runs = simulation.simulate(design, vectors, expected, tmp_path / "simulate", network=network)
+    runs = simulation.Rtl(design, tmp_path / "simulate", network=network).simulate(vectors, expected)
     assert sum(one.mismatches for one in runs) == 0
     assert simulation.measured(runs) == (design.latency_cycles, 1.0)
     found = delivered(design, tmp_path / "simulate")
@@ -146,9 +148,8 @@ def test_numpy_cpp_rtl_and_netlist_give_the_same(
         used = yosys.measurement(synthesis).total
         assert used.lut is not None and used.dsp == 0
         assert abs(design.estimate["lut"] / used.lut - 1) < 0.35
-        result = netlist.simulate_netlist(
-            design, VU13P, vectors[:300], expected[:300], tmp_path / "netlist", network=network, mapped=synthesis
-        )
+        engine = netlist.Netlist(design, VU13P, synthesis, tmp_path / "netlist", network=network)
+        (result,) = engine.simulate(vectors[:300], expected[:300])
         assert (result.mismatches, result.vectors, result.note) == (0, 300, "")
 
 

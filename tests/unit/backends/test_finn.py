@@ -287,7 +287,7 @@ SIMULATED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("case", SIMULATED)
 def test_rtl_is_exact(case: str, tmp_path: Path) -> None:
-    from qap2fpga.verify.rtl import simulate
+    from qap2fpga.verify.rtl import Rtl
 
     sizes, bits, ends_in_step, kind, given = SIMULATED[case]
     network = random_network(sizes, bits, 0.4, seed=len(sizes) + bits, ends_in_step=ends_in_step)
@@ -299,7 +299,7 @@ def test_rtl_is_exact(case: str, tmp_path: Path) -> None:
     vectors = random_vectors(network, 100)
     design = build(network, tmp_path, output_kind=kind, folding=folding)
     assert bool(design.details["padded"]) == (case == "padded")
-    runs = simulate(design, vectors, expected_output(network, vectors, kind), tmp_path / "simulation")
+    runs = Rtl(design, tmp_path / "simulation").simulate(vectors, expected_output(network, vectors, kind))
     assert all(run.mismatches == 0 for run in runs)
     assert {run.latency_cycles for run in runs} - {None} == {design.latency_cycles}
     assert {run.interval_cycles for run in runs} - {None} == {design.interval_cycles}
@@ -428,7 +428,7 @@ def test_refusals_name_a_cure_that_exists() -> None:
 def test_dsp_estimate_is_what_yosys_counts(board: str, bits: int, tmp_path: Path) -> None:
     """On DSP48E1 and DSP48E2, whose multiplier takes two bits more; the RTL is exact on both."""
     from qap2fpga.synth import yosys
-    from qap2fpga.verify.rtl import simulate
+    from qap2fpga.verify.rtl import Rtl
 
     network = random_network([8, 7, 12, 4], bits, 0.5, seed=bits)
     target = boards.load(board)
@@ -436,7 +436,7 @@ def test_dsp_estimate_is_what_yosys_counts(board: str, bits: int, tmp_path: Path
                "MVAU_rtl_2": {"SIMD": 6, "PE": 4}}  # fmt: skip
     vectors = random_vectors(network, 50)
     design = FinnBackend().generate(network, target, tmp_path, FinnOptions(folding=folding), vectors)
-    runs = simulate(design, vectors, expected_output(network, vectors, "logits"), tmp_path / "simulation")
+    runs = Rtl(design, tmp_path / "simulation").simulate(vectors, expected_output(network, vectors, "logits"))
     assert all(run.mismatches == 0 for run in runs)
     assert {run.latency_cycles for run in runs} - {None} == {design.latency_cycles}
     measured = yosys.measurement(yosys.map_design(design, target, tmp_path / "synthesis", threads=1))

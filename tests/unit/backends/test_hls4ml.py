@@ -28,6 +28,7 @@ from qap2fpga.system.codec import tree
 from qap2fpga.system.errors import QapError
 from qap2fpga.verify import csim
 from qap2fpga.verify.compare import Mismatch
+from qap2fpga.verify.engine import Reference
 from tests.support.networks import random_model
 from tests.unit.frontend.test_lower import lowered
 
@@ -54,9 +55,17 @@ def made(network: Graph, folder: Path, **options) -> HlsProject:
     return Hls4mlBackend().generate(network, PYNQ, folder / "hls4ml", options, random_vectors(network, 5, 2))
 
 
+def compared(project: HlsProject, network: Graph, folder: Path) -> Simulation:
+    """The one C simulation of `project`, on all stimuli."""
+    vectors = stimuli(network)
+    expected = Reference(network, project.output_kind).outputs(vectors)
+    (found,) = csim.CSimulation(project, network, folder / "csim").simulate(vectors, expected)
+    return found
+
+
 def run(network: Graph, folder: Path, **options) -> Simulation:
     project = made(network, folder, **options)
-    return csim.simulate(project, network, stimuli(network), folder / "csim")
+    return compared(project, network, folder)
 
 
 @pytest.mark.slow
@@ -78,7 +87,7 @@ def test_resource_unrolled_is_exact_and_its_products_are_counted(bits, factor, t
     for layer, entry in zip(network.layers, project.details["layers"], strict=True):
         assert entry["in_source"] == entry["after_compaction"] == layer.nonzeros
     assert project.interval_cycles == max(entry["reuse_factor"] for entry in project.details["layers"])
-    assert csim.simulate(project, network, stimuli(network), tmp_path / "csim").mismatches == 0
+    assert compared(project, network, tmp_path).mismatches == 0
 
 
 @pytest.mark.slow
@@ -89,7 +98,7 @@ def test_distributed_arithmetic_is_exact_without_products(bits, tmp_path):
     _, network = small(bits, 0.5)
     project = made(network, tmp_path, strategy="distributed_arithmetic")
     assert all(entry["in_source"] == 0 and entry["additions"] > 0 for entry in project.details["layers"])
-    assert csim.simulate(project, network, stimuli(network), tmp_path / "csim").mismatches == 0
+    assert compared(project, network, tmp_path).mismatches == 0
 
 
 @pytest.mark.slow
@@ -111,7 +120,7 @@ def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_la
     """Edited in the generated files, as an HLS tool would read them."""
     _, network = small(4, 0.5)
     project = made(network, tmp_path)
-    vectors, firmware = stimuli(network), project.folder / "firmware"
+    firmware = project.folder / "firmware"
     shutil.copytree(firmware, tmp_path / "whole")
 
     def fails(path: Path, pattern: str, change) -> str:
@@ -120,15 +129,15 @@ def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_la
         assert times == 1 and edited != text
         path.write_text(edited)
         with pytest.raises(Mismatch) as caught:
-            csim.simulate(project, network, vectors, tmp_path / "csim")
+            compared(project, network, tmp_path)
         path.write_text(text)
         return str(caught.value)
 
     weights = sorted((firmware / "weights").glob("w*.h"), key=lambda path: int(path.stem[1:]))
     said = fails(weights[1], r"(= \{(?:0, )*)(-?)([1-9])", lambda m: m[1] + ("" if m[2] else "-") + m[3])
-    assert f"layer {network.layers[1].name}, accumulator" in said and "vector" in said
+    assert f"layer {network.layers[1].name} is wrong first: its accumulator in vector" in said
     parameters = firmware / "parameters.h"
-    first = f"layer {network.layers[0].name}, activation (channel"
+    first = f"layer {network.layers[0].name} is wrong first: its activation in vector"
     # A threshold, the offsets b of one channel, and its shift f.
     assert first in fails(parameters, r"(thresholds\[\d+\] = {)(\d+)", lambda m: f"{m[1]}{int(m[2]) * 3 // 4}")
     assert first in fails(parameters, r"(static const ap_uint<)(\d+)(> offsets\[\d+\] = {)(.*?)}", _shifted)
@@ -139,8 +148,8 @@ def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_la
         r"(qap::affine<\d+, \d+>\(x, -?\d+L*, )(-?\d+)",
         lambda m: f"{m[1]}{int(m[2]) + (2 << last.shift)}",
     )
-    assert f"layer {network.layers[-1].name}, logit" in said
-    assert csim.simulate(project, network, vectors, tmp_path / "csim").mismatches == 0
+    assert f"layer {network.layers[-1].name} is wrong first: its logit in" in said
+    assert compared(project, network, tmp_path).mismatches == 0
 
 
 def test_zeros_are_counted_in_the_source_and_not_from_the_weights(tmp_path):

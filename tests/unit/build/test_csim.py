@@ -43,9 +43,10 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "build"
     (folder / ".qap2fpga").mkdir(parents=True)
     network = storage.load(NETWORK)
-    made = csim.Build(folder, hls_project(folder / "hls4ml"), boards.load("pynq-z2"), network, np.zeros((1, 2)))
+    vectors = np.zeros((1, network.inputs), int)
+    made = csim.Build(folder, hls_project(folder / "hls4ml"), boards.load("pynq-z2"), network, vectors)
     monkeypatch.setattr(csim, "load", lambda _: made)
-    monkeypatch.setattr(csim.csim, "simulate", lambda *_, **__: BY_GXX)
+    monkeypatch.setattr(csim.CSimulation, "simulate", lambda *_: [BY_GXX])
     return folder
 
 

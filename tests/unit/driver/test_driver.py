@@ -243,7 +243,7 @@ def test_the_drivers_words_through_the_hardware(tmp_path, monkeypatch):
     packed = DRIVER.pack(integers, found.constants["input"])
     assert (packed == in_memory(integers, made.input)).all()
     answers = found.run(values)
-    dma.simulate(made, integers, answers, tmp_path / "work", batch=15)
+    dma.Dma(made, tmp_path / "work", batch=15).simulate(integers, answers)
 
 
 # ---- C

@@ -186,7 +186,7 @@ def test_from_pin_to_pin(
     expected = vectors @ [[1], [2]]
 
     def simulated() -> Any:
-        return pins.simulate(design(tmp_path / "adder"), ULX3S, vectors, expected, tmp_path / "pins")
+        return pins.Pins(design(tmp_path / "adder"), ULX3S, tmp_path / "pins").simulate(vectors, expected)[0]
 
     if fault != "none":
         with pytest.raises(QapError) as caught:

@@ -9,8 +9,7 @@ import pytest
 from qap2fpga.hw.design import Trace
 from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.system.errors import QapError
-from qap2fpga.verify import csim
-from qap2fpga.verify.compare import Mismatch
+from qap2fpga.verify.engine import Shown, first_wrong
 from tests.support.graphs import random_graph
 
 GRAPH = random_graph(3)
@@ -24,20 +23,25 @@ def arrays() -> dict[str, np.ndarray]:
     return {trace.name: results[trace.node].copy() for trace in TRACES}
 
 
+def shown(values: dict[str, np.ndarray]) -> list[Shown]:
+    return [Shown(trace.node, values[trace.name]) for trace in TRACES]
+
+
 def test_equal_arrays_pass_in_any_order() -> None:
-    csim.require_layers(TRACES, arrays(), GRAPH, VECTORS)
+    assert first_wrong(GRAPH, shown(arrays()), VECTORS) is None
 
 
 @pytest.mark.parametrize("trace", TRACES, ids=lambda trace: trace.node)
 def test_an_array_that_differs_names_its_layer_and_what_it_holds(trace: Trace) -> None:
-    found = arrays()
-    found[trace.name][7, 1] += 1
+    values = arrays()
+    values[trace.name][7, 1] += 1
     layer = GRAPH.unit(trace.node)
-    what = f"layer {layer.name}, {layer.word(trace.node)} \\(channel {layer.channel_name(1)} of the model\\)"
-    with pytest.raises(Mismatch, match=f"{what}: 1 of 20 vectors differ; first vector 7, channel 1"):
-        csim.require_layers(TRACES, found, GRAPH, VECTORS)
+    said = first_wrong(GRAPH, shown(values), VECTORS)
+    assert said is not None
+    assert f"layer {layer.name} is wrong first: its {layer.word(trace.node)} in vector 7, channel 1" in said
+    assert f"(channel {layer.channel_name(1)} of the model)" in said
 
 
 def test_a_node_that_the_network_has_not_is_refused() -> None:
     with pytest.raises(QapError, match="the network has no layer with a node 'fc9'"):
-        csim.require_layers([Trace("array", "fc9", 1)], {}, GRAPH, VECTORS)
+        first_wrong(GRAPH, [Shown("fc9", VECTORS)], VECTORS)

@@ -37,7 +37,7 @@ def mapped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Design, yosy
 
 def test_a_netlist_computes_the_same(mapped: tuple[Path, Design, yosys.Synthesis]) -> None:
     place, design, done = mapped
-    found = netlist.simulate_netlist(design, XC7, *frames(250), place / "sim", mapped=done)
+    (found,) = netlist.Netlist(design, XC7, done, place / "sim").simulate(*frames(250))
     assert (found.vectors, found.mismatches, found.interval_cycles, found.note) == (250, 0, 4.0, "")
     assert "netlist (xc7" in found.compared
 
@@ -53,7 +53,7 @@ def test_one_flipped_bit_of_a_lut_is_found(mapped: tuple[Path, Design, yosys.Syn
     changed = tmp_path / source.name
     changed.write_text(text[:digit] + f"{int(text[digit], 16) ^ 8:x}" + text[digit + 1 :])
     with pytest.raises(CheckFailed):
-        netlist.exercise_netlist(design, XC7, (changed,), done.total, *frames(250), tmp_path / "sim")
+        netlist.Netlist(design, XC7, replace(done, netlist=(changed,)), tmp_path / "sim").simulate(*frames(250))
 
 
 def test_a_cell_without_a_model_is_not_simulated(
@@ -61,7 +61,7 @@ def test_a_cell_without_a_model_is_not_simulated(
 ) -> None:
     place, design, done = mapped
     strange = yosys.Synthesis({"": {**done.total, "GTXE2_CHANNEL": 1}}, done.netlist)
-    found = netlist.simulate_netlist(design, XC7, *frames(250), place / "strange", mapped=strange)
+    (found,) = netlist.Netlist(design, XC7, strange, place / "strange").simulate(*frames(250))
     assert (found.vectors, found.mismatches) == (0, None)
     assert found.note == "netlist not simulated: no simulation model of GTXE2_CHANNEL"
 
@@ -164,21 +164,24 @@ def answer(kind: str, width: int, content: list[int], vectors: np.ndarray) -> li
     return found
 
 
+class Memories(rtl.Rtl):
+    """RTL under the schedules of a netlist: a reset in between does not bring the first content back."""
+
+    def plan(self) -> tuple[verilator.Schedule, ...]:
+        return netlist.PLAN
+
+
 @pytest.mark.parametrize(("target", "cells"), [(XC7, ("RAMB18E1", "RAMB36E1")), (XCUP, ("RAMB18E2", "RAMB36E2"))])
 def test_block_ram_models_against_the_rtl(target: board.Board, cells: tuple[str, ...], tmp_path: Path) -> None:
     """Every memory is right in RTL and netlist; a flipped bit of its content is found, another mode stops."""
     design, vectors, expected = memories(tmp_path / "design")
     if target is XC7:
-        sources = [design.folder / "memories.sv"]
-        made = verilator.build(design, sources, tmp_path, jobs=2)
-        rtl.exercise(
-            made, design, vectors, expected, tmp_path, netlist.PLAN, what="RTL", threads=2, progress=lambda text: None
-        )
+        Memories(design, tmp_path).simulate(vectors, expected)
     done = yosys.map_design(design, target, tmp_path / "yosys")
     assert all(done.total[kind] for kind in cells)
     for name, *_ in MEMORIES:
         assert any(kind in cells for kind in done.cells[f"u_{name}"]), name
-    found = netlist.simulate_netlist(design, target, vectors, expected, tmp_path / "sim", mapped=done)
+    (found,) = netlist.Netlist(design, target, done, tmp_path / "sim").simulate(vectors, expected)
     assert (found.vectors, found.mismatches, found.note) == (400, 0, "")
     (part,) = (path for path in done.netlist if path.name == "u_half.v")
     text = part.read_text()
@@ -189,12 +192,12 @@ def test_block_ram_models_against_the_rtl(target: board.Board, cells: tuple[str,
     for changed, message in ((flipped, "first vector 0"), (registered, "a configuration of block RAM")):
         part.write_text(changed)
         with pytest.raises(QapError, match=message):
-            netlist.exercise_netlist(design, target, done.netlist, done.total, vectors, expected, tmp_path / "changed")
+            netlist.Netlist(design, target, done, tmp_path / "changed").simulate(vectors, expected)
 
 
 def test_too_few_vectors_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="200"):
-        netlist.simulate_netlist(sums(tmp_path), XC7, *frames(10), tmp_path)
+        netlist.Netlist(sums(tmp_path), XC7, yosys.Synthesis({}, ()), tmp_path).simulate(*frames(10))
 
 
 def test_our_luts_are_those_of_yosys(tmp_path: Path) -> None:
@@ -285,11 +288,11 @@ def test_dsp_models_against_the_rtl(target: board.Board, version: int, cells: di
     vectors = np.random.default_rng(0).integers(-8, 8, (2000, 8))
     vectors[0], vectors[1] = -8, 7
     expected = vectors @ weights
-    rtl.simulate(design, vectors, expected, tmp_path / "rtl")
+    rtl.Rtl(design, tmp_path / "rtl").simulate(vectors, expected)
     done = yosys.map_design(design, target, tmp_path / "yosys")
     # Products of 4 x 4 bits: three to a DSP48E1 of 25 bits, four to a DSP48E2 of 27.
     assert {kind: number for kind, number in done.total.items() if kind.startswith("DSP")} == cells
-    found = netlist.simulate_netlist(design, target, vectors, expected, tmp_path / "sim", mapped=done)
+    (found,) = netlist.Netlist(design, target, done, tmp_path / "sim").simulate(vectors, expected)
     assert (found.vectors, found.mismatches, found.interval_cycles) == (2000, 0, 4.0)
 
 
@@ -339,10 +342,10 @@ def run_wrapper(text: str, message: str | None, place: Path) -> None:
     design = Design("t", folder, "boxed", ("boxed.v", "dsp48e2.v"), (), stream, replace(stream, name="out0"), 1)
     values = np.arange(50)[:, None]
     if message is None:
-        assert rtl.measured(rtl.simulate(design, values, values, place / "sim")) == (1, 1.0)
+        assert rtl.measured(rtl.Rtl(design, place / "sim").simulate(values, values)) == (1, 1.0)
         return
     with pytest.raises(QapError):
-        rtl.simulate(design, values, values, place / "sim")
+        rtl.Rtl(design, place / "sim").simulate(values, values)
     logs = "".join(path.read_text() for path in (place / "sim").glob("*.log"))
     assert message in logs
 
