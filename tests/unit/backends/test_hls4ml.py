@@ -95,7 +95,6 @@ def test_resource_unrolled_is_exact_and_its_products_are_counted(bits, factor, t
 @pytest.mark.xdist_group("da4ml")  # it compiles itself, once a process
 @pytest.mark.parametrize("bits", [1, 2, 4, 6])
 def test_distributed_arithmetic_is_exact_without_products(bits, tmp_path):
-    pytest.importorskip("da4ml")
     _, network = small(bits, 0.5, widths=NARROW)
     project = made(network, tmp_path, strategy="distributed_arithmetic")
     assert all(entry["in_source"] == 0 and entry["additions"] > 0 for entry in project.details["layers"])
