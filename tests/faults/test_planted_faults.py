@@ -49,12 +49,13 @@ def verdicts(prediction: dict[str, Any], measurement: dict[str, Any], backend: s
 
 
 class Right(NamedTuple):
-    """A network, its design, and what is predicted of it."""
+    """A network, its design, what is predicted of it, and what Yosys makes of it."""
 
     backend: str
     network: Graph
     design: Design
     prediction: dict[str, Any]
+    measurement: dict[str, Any]
 
 
 def predicted(backend: str, folder: Path) -> Right:
@@ -62,7 +63,8 @@ def predicted(backend: str, folder: Path) -> Right:
     design = generated(network, folder / "design", backend)
     stored = making.predicted(design, network, BOARD)
     assert stored["calibrated"], f"qap2fpga calibrate --backend {backend} --confirm, or afresh"
-    return Right(backend, network, design, {"circuit": backend, "what": "resources", "of_stage": "synthesis", **stored})
+    prediction = {"circuit": backend, "what": "resources", "of_stage": "synthesis", **stored}
+    return Right(backend, network, design, prediction, measured(design, folder / "yosys"))
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +82,8 @@ def right(request) -> Right:
     return request.getfixturevalue(request.param)
 
 
-def test_the_right_hardware_passes(right, tmp_path):
-    found = verdicts(right.prediction, measured(right.design, tmp_path), right.backend)
+def test_the_right_hardware_passes(right):
+    found = verdicts(right.prediction, right.measurement, right.backend)
     assert set(found) == {"LUT as predicted", "FF as predicted", "BRAM18 as predicted", "DSP blocks"}
     assert [one for one in found.values() if not one.passed] == []
 
@@ -157,7 +159,7 @@ def test_a_report_of_another_design(right, tmp_path):
     assert not one.passed and "report is of another design" in one.why
 
 
-def test_numbers_of_c_synthesis_are_not_passed_as_synthesis(right, tmp_path):
-    claimed = measured(right.design, tmp_path) | {"stage": str(Stage.HLS)}
+def test_numbers_of_c_synthesis_are_not_passed_as_synthesis(right):
+    claimed = right.measurement | {"stage": str(Stage.HLS)}
     one = verdicts(right.prediction, claimed, right.backend)["LUT, FF as predicted"]
     assert not one.passed and "never held against" in one.why

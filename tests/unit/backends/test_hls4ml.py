@@ -33,6 +33,8 @@ from tests.support.networks import random_model
 from tests.unit.frontend.test_lower import lowered
 
 PYNQ = boards.load("pynq-z2")
+# Wide enough where half of the weights or more are there.
+NARROW = (8, 8, 6, 4)
 
 
 def small(bits: int, sparsity: float, *, power_of_two: bool = False, widths=(8, 12, 10, 4)) -> tuple:
@@ -73,7 +75,8 @@ def run(network: Graph, folder: Path, **options) -> Simulation:
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.8, 0.95])
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 6, 8])
 def test_c_simulation_is_exact(bits, sparsity, power_of_two, tmp_path):
-    _, network = small(bits, sparsity, power_of_two=power_of_two)
+    widths = NARROW if sparsity <= 0.5 else (8, 12, 10, 4)
+    _, network = small(bits, sparsity, power_of_two=power_of_two, widths=widths)
     result = run(network, tmp_path)
     assert result.mismatches == 0
     assert result.vectors == len(stimuli(network))
@@ -94,8 +97,7 @@ def test_resource_unrolled_is_exact_and_its_products_are_counted(bits, factor, t
 @pytest.mark.xdist_group("da4ml")  # it compiles itself, once a process
 @pytest.mark.parametrize("bits", [1, 2, 4, 6])
 def test_distributed_arithmetic_is_exact_without_products(bits, tmp_path):
-    pytest.importorskip("da4ml")
-    _, network = small(bits, 0.5)
+    _, network = small(bits, 0.5, widths=NARROW)
     project = made(network, tmp_path, strategy="distributed_arithmetic")
     assert all(entry["in_source"] == 0 and entry["additions"] > 0 for entry in project.details["layers"])
     assert compared(project, network, tmp_path).mismatches == 0
@@ -104,7 +106,7 @@ def test_distributed_arithmetic_is_exact_without_products(bits, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["class", "accumulators"])
 def test_output_kinds(kind, tmp_path):
-    _, network = small(4, 0.5)
+    _, network = small(4, 0.5, widths=NARROW)
     assert run(network, tmp_path, output_kind=kind).mismatches == 0
 
 
@@ -166,7 +168,7 @@ def test_zeros_are_counted_in_the_source_and_not_from_the_weights(tmp_path):
 def test_zeros_that_are_not_dropped_are_warned_of(tmp_path):
     random = np.random.default_rng(3)
     values = np.where(random.random((16, 16)) < 0.2, random.integers(1, 8, (16, 16)), 0)
-    layer = dense("fc7", values, Step(np.tile([[10, 20, 30]], (16, 1))), 4, 4)
+    layer = dense("fc7", values, Step(np.full((16, 1), 20)), 4, 4)
     _, network = small(2, 0.0)
     network = chain((layer,), replace(network.input, low=-8, high=7), network.output_scale)
     project = made(network, tmp_path, strategy="resource_unrolled", reuse_factor=4)
@@ -194,7 +196,7 @@ def test_channels_that_never_or_always_pass_a_threshold_and_an_output_that_is_a_
 
 
 def test_a_project_is_stored_and_restored_whole(tmp_path):
-    _, network = small(3, 0.5)
+    _, network = small(3, 0.5, widths=(4, 4, 3))
     project = made(network, tmp_path)
     stored = json.loads(json.dumps(asdict(project), default=str))
     assert tree(HlsProject, {**stored, "folder": project.folder}, "", "a project") == project
@@ -229,7 +231,7 @@ def test_wide_activations_are_exact(bits, tmp_path):
 
 
 def test_the_same_network_gives_the_same_bytes_and_no_path_of_this_machine(tmp_path):
-    _, network = small(4, 0.8)
+    _, network = small(4, 0.5, widths=(6, 5, 4, 3))
     one, two = made(network, tmp_path / "a"), made(network, tmp_path / "b")
     files = sorted(path.relative_to(one.folder) for path in one.folder.rglob("*") if path.is_file())
     assert files
@@ -240,13 +242,13 @@ def test_the_same_network_gives_the_same_bytes_and_no_path_of_this_machine(tmp_p
 
 
 def test_a_network_too_large_to_unroll_is_refused_with_its_size_and_a_cure(tmp_path, monkeypatch):
-    _, network = small(4, 0.0)
-    monkeypatch.setattr(limits, "MAX_PRODUCTS", 50)
+    _, network = small(4, 0.0, widths=(6, 5, 4, 3))
+    monkeypatch.setattr(limits, "MAX_PRODUCTS", 20)
     with pytest.raises(QapError, match=r"multiplications at the same time.*LUTs") as caught:
         made(network, tmp_path)
     assert "--backend finn" in caught.value.hint and "--reuse-factor" in caught.value.hint
     assert not (tmp_path / "hls4ml").exists()
-    assert made(network, tmp_path, allow_oversize=True).details["products"] > 50
+    assert made(network, tmp_path, allow_oversize=True).details["products"] > 20
 
 
 @pytest.mark.parametrize(

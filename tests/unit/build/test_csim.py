@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -125,7 +124,6 @@ def test_a_folder_that_holds_no_project_is_refused(tmp_path: Path, stored: objec
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("csim")
-@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 def test_project_and_simulation_need_no_torch_and_a_changed_weight_is_found(tmp_path: Path) -> None:
     """What the small image does when it is built and run, where its packages are all that can be imported."""
     blocked = tmp_path / "blocked"

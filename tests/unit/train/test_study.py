@@ -23,8 +23,6 @@ from qap2fpga.train.runner import IN_USE, Job, Outcome, Say, Work, locked
 from qap2fpga.train.watch import Watch
 from tests.support.command import run as command
 
-pytest.importorskip("distributed")
-
 TINY: dict[str, Any] = {
     "base": {
         "data": {"source": "simulated", "split": [2000, 500, 500]},

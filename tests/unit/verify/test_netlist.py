@@ -24,6 +24,7 @@ from qap2fpga.verify import netlist, rtl, verilator
 from tests.support.streaming import frames, sums
 
 pytestmark = pytest.mark.slow
+of_one_synthesis = pytest.mark.xdist_group("mapped")
 XC7 = board.load("pynq-z2")
 XCUP = replace(XC7, name="up", family="xcup")
 
@@ -35,6 +36,7 @@ def mapped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Design, yosy
     return place, design, yosys.map_design(design, XC7, place / "yosys")
 
 
+@of_one_synthesis
 def test_a_netlist_computes_the_same(mapped: tuple[Path, Design, yosys.Synthesis]) -> None:
     place, design, done = mapped
     (found,) = netlist.Netlist(design, XC7, done, place / "sim").simulate(*frames(250))
@@ -42,6 +44,7 @@ def test_a_netlist_computes_the_same(mapped: tuple[Path, Design, yosys.Synthesis
     assert "netlist (xc7" in found.compared
 
 
+@of_one_synthesis
 def test_one_flipped_bit_of_a_lut_is_found(mapped: tuple[Path, Design, yosys.Synthesis], tmp_path: Path) -> None:
     _, design, done = mapped
     (source,) = done.netlist
@@ -56,6 +59,7 @@ def test_one_flipped_bit_of_a_lut_is_found(mapped: tuple[Path, Design, yosys.Syn
         netlist.Netlist(design, XC7, replace(done, netlist=(changed,)), tmp_path / "sim").simulate(*frames(250))
 
 
+@of_one_synthesis
 def test_a_cell_without_a_model_is_not_simulated(
     mapped: tuple[Path, Design, yosys.Synthesis], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,8 +243,7 @@ def test_our_luts_are_those_of_yosys(tmp_path: Path) -> None:
 def mvu(folder: Path, version: int) -> tuple[Design, np.ndarray]:
     """FINN's matrix-vector unit, 8 inputs and 4 outputs at PE 4 and SIMD 2, with its weights (8, 4) beside it."""
     spec = util.find_spec("finn")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("finn is not installed")
+    assert spec is not None and spec.submodule_search_locations
     library = Path(next(iter(spec.submodule_search_locations))) / "finn-rtllib" / "mvu"
     folder.mkdir(parents=True, exist_ok=True)
     names = ("mvu_pkg.sv", "add_multi.sv", "replay_buffer.sv", "mvu.sv", "mvu_vvu_8sx9_dsp58.sv", "mvu_vvu_axi.sv")
@@ -350,6 +353,7 @@ def run_wrapper(text: str, message: str | None, place: Path) -> None:
     assert message in logs
 
 
+@of_one_synthesis
 def test_a_run_leaves_its_netlist_and_its_logs_and_nothing_that_another_could_take(
     mapped: tuple[Path, Design, yosys.Synthesis],
 ) -> None:

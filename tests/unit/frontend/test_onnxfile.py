@@ -25,7 +25,7 @@ from qap2fpga.frontend.prepare import Prepared, Source, prepare
 from qap2fpga.frontend.survey import survey
 from qap2fpga.system.errors import ConstantNetwork, QapError
 from tests.support.networks import qonnx_graph, random_model
-from tests.unit.frontend.test_onnx_operators import network, node
+from tests.unit.frontend.test_operators import network, node
 
 
 def prepared(model: Any, folder: Path, **source: Any) -> Prepared:

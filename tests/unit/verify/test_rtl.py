@@ -16,6 +16,7 @@ from qap2fpga.verify.compare import Mismatch
 from tests.support.streaming import frames, sums
 
 pytestmark = pytest.mark.slow
+of_one_build = pytest.mark.xdist_group("sums")
 COUNT = 300
 
 
@@ -25,6 +26,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Simulatio
     return place, rtl.Rtl(sums(place / "design"), place).simulate(*frames(COUNT))
 
 
+@of_one_build
 def test_a_good_design_passes_and_is_measured_exactly(good: tuple[Path, list[Simulation]]) -> None:
     _, found = good
     assert [one.mismatches for one in found] == [0] * 5
@@ -32,6 +34,7 @@ def test_a_good_design_passes_and_is_measured_exactly(good: tuple[Path, list[Sim
     assert all(one.vectors == COUNT and one.engine == "verilator" and one.version for one in found)
 
 
+@of_one_build
 def test_an_equal_build_is_used_again(good: tuple[Path, list[Simulation]]) -> None:
     place, found = good
     said: list[str] = []
@@ -40,6 +43,7 @@ def test_an_equal_build_is_used_again(good: tuple[Path, list[Simulation]]) -> No
     assert (place / "obj" / "simulate").stat().st_mtime_ns == before and "up to date" in said[0]
 
 
+@of_one_build
 def test_a_wrong_expectation_names_vector_and_channel(good: tuple[Path, list[Simulation]]) -> None:
     place, _ = good
     vectors, expected = frames(COUNT)
@@ -48,6 +52,7 @@ def test_a_wrong_expectation_names_vector_and_channel(good: tuple[Path, list[Sim
         rtl.Rtl(sums(place / "design"), place).simulate(vectors, expected)
 
 
+@of_one_build
 def test_few_vectors_measure_no_interval(good: tuple[Path, list[Simulation]]) -> None:
     place, _ = good
     vectors, expected = frames(COUNT)
