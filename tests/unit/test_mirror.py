@@ -10,6 +10,7 @@ PACKAGE = UNIT.parents[1] / "qap2fpga"
 # What is of several modules, none of them alone, has a name of its own.
 OF_SEVERAL = {
     "estimate/test_fit_vendor.py",  # a script of the benchmarks, and the file that it wrote
+    "passes/test_branches.py",  # all of compaction, on graphs with branches
     "frontend/test_lower.py",  # from the graph that was read to integers
     "frontend/test_outputs.py",  # logits, from the model's file to the report
     "reports/test_readers.py",  # every reader, through the one function that chooses among them
