@@ -52,7 +52,7 @@ def matmul(left: np.ndarray, right: np.ndarray, name: str) -> np.ndarray:
     return _narrow(left.astype(object) @ right.astype(object), name)
 
 
-def reach(low: np.ndarray, high: np.ndarray, weights: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+def matmul_range(low: np.ndarray, high: np.ndarray, weights: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest sum (outputs,) of `x @ weights` (inputs, outputs) when x[i] lies in `low[i]..high[i]`."""
     signed = np.concatenate([np.maximum(weights, 0), np.minimum(weights, 0)])
     return (

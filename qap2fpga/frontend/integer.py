@@ -52,7 +52,7 @@ def lower(graph: RawGraph) -> Graph:
             # The scale of its outputs is chosen once there are vectors: `fit_logits`.
             layer, output_scale = _last(raw, low, high)
         layers.append(layer)
-        low, high = layer.activation.reach(*layer.reach(low, high))
+        low, high = layer.activation.range(*layer.range(low, high))
     return chain(tuple(layers), graph.input, output_scale, tuple(graph.notes))
 
 
@@ -70,7 +70,7 @@ def rising(raw: RawLayer) -> tuple[np.ndarray, Affine]:
 def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> Unit:
     assert raw.levels is not None
     weights, affine = rising(raw)
-    lowest, highest = dense(raw.name, weights, Step(np.zeros((1, 1), np.int64)), 0, 0).reach(low, high)
+    lowest, highest = dense(raw.name, weights, Step(np.zeros((1, 1), np.int64)), 0, 0).range(low, high)
     rows = [
         thresholds(affine, channel, raw.levels, int(lowest[channel]), int(highest[channel]))
         for channel in range(affine.channels)
@@ -100,7 +100,7 @@ def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> tuple[Unit, Fract
         raise QapError(f"layer {raw.name}: a Relu or Clip ends the network", "quantize its output, or leave it out")
     bare = _dense(raw, raw.weights, Step(np.zeros((1, 1), np.int64)))
     nothing = np.zeros((0, bare.outputs), np.int64)
-    end = logits.choose(raw.affine, nothing, Range(*bare.reach(low, high)))
+    end = logits.choose(raw.affine, nothing, Range(*bare.range(low, high)))
     return _dense(raw, raw.weights, end.logits), end.scale
 
 

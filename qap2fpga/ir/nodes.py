@@ -42,7 +42,7 @@ class Node(ABC):
         """Return the result (frames, size) for the sources' integers (frames, size), exactly."""
 
     @abstractmethod
-    def reach(self, sources: Sequence[Range]) -> Range:
+    def range(self, sources: Sequence[Range]) -> Range:
         """Return the range of each channel of the result, by interval arithmetic over the actual parameters."""
 
     def bops(self, *, first: bool = False, stored_density: float | None = None) -> Bops:
@@ -86,7 +86,7 @@ class Input(Node):
         """Return the one source, the frames themselves."""
         return sources[0]
 
-    def reach(self, sources: Sequence[Range]) -> Range:
+    def range(self, sources: Sequence[Range]) -> Range:
         """Return the quantizer's range, for every channel."""
         return Range.uniform(self.quantizer.low, self.quantizer.high, self.size.channels)
 
@@ -140,10 +140,12 @@ class Linear(Node):
         """Return the accumulators."""
         return exact.matmul(sources[0], self.weights, f"the accumulators of layer {self.name}")
 
-    def reach(self, sources: Sequence[Range]) -> Range:
+    def range(self, sources: Sequence[Range]) -> Range:
         """Return the accumulators' range."""
         (source,) = sources
-        return Range(*exact.reach(source.low, source.high, self.weights, f"the accumulators of layer {self.name}"))
+        return Range(
+            *exact.matmul_range(source.low, source.high, self.weights, f"the accumulators of layer {self.name}")
+        )
 
     def bops(self, *, first: bool = False, stored_density: float | None = None) -> Bops:
         """Return the bit operations of the products and sums."""
@@ -201,10 +203,10 @@ class Requantizer(Node):
         (values,) = sources
         return self.function.apply(values.reshape(-1, self.function.channels)).reshape(values.shape)
 
-    def reach(self, sources: Sequence[Range]) -> Range:
+    def range(self, sources: Sequence[Range]) -> Range:
         """Return the function at both ends of the source's range, in order."""
         (source,) = sources
-        return Range(*self.function.reach(source.low, source.high))
+        return Range(*self.function.range(source.low, source.high))
 
     def select(self, kept: np.ndarray) -> Self:
         """Return the node without the channels that are not `kept` (channels,) bool."""

@@ -61,7 +61,7 @@ def _fold_constants(graph: Graph) -> tuple[Graph, int]:
     """The graph without hidden channels of one reachable value, and how many there were."""
     folded = 0
     for name in [node.name for node, _ in _hidden(graph)]:
-        ends = graph.reach[name]
+        ends = graph.node_ranges[name]
         if ends.constant.all():
             before = graph[graph[name].sources[0]]
             assert isinstance(before, Linear)
@@ -96,7 +96,7 @@ def _drop_unread(graph: Graph) -> tuple[Graph, int]:
 def trim_thresholds(graph: Graph) -> Graph:
     """Return the graph whose thresholds can all be reached, or stand just above the range."""
     steps = [
-        replace(node, function=_trimmed(node.function, graph.reach[node.sources[0]]))
+        replace(node, function=_trimmed(node.function, graph.node_ranges[node.sources[0]]))
         for node in graph.nodes
         if isinstance(node, Requantizer) and isinstance(node.function, Step)
     ]

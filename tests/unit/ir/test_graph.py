@@ -33,7 +33,7 @@ def test_results_lie_in_their_ranges(seed: int) -> None:
     low, high = graph.input.low, graph.input.high
     frames = np.random.default_rng(seed).integers(low, high, (200, graph.inputs), endpoint=True)
     for name, values in graph.trace(frames).items():
-        assert graph.reach[name].contains(values).all(), name
+        assert graph.node_ranges[name].contains(values).all(), name
 
 
 def test_shapes_and_readers() -> None:
