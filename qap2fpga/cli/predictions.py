@@ -43,11 +43,13 @@ def estimate(
     )
     chosen = [boards.load(name) for name in ([board] if board else boards.names())]
     given = {"clock": clock, "target_fps": target_fps, "strategy": strategy, "reuse_factor": reuse_factor}
-    layers, found = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, given)
+    layers, estimated = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, given)
     if as_json:
-        print(json.dumps({"layers": table.complexity_values(layers), "estimates": table.with_nodes(found)}, indent=2))
+        print(
+            json.dumps({"layers": table.complexity_values(layers), "estimates": table.with_nodes(estimated)}, indent=2)
+        )
     else:
-        console().print(table.complexity(layers), table.render(found))
+        console().print(table.complexity(layers), table.render(estimated))
 
 
 def calibrate(

@@ -155,15 +155,15 @@ def thresholds(affine: Affine, channel: int, levels: Levels, low: int, high: int
     denominator = math.lcm(factor.denominator, shift.denominator)
     multiply = factor.numerator * (denominator // factor.denominator)
     subtract = shift.numerator * (denominator // shift.denominator)
-    found = []
+    starts = []
     for bound, strict in levels.boundaries():
         if lowest > bound or (lowest == bound and not strict):
-            found.append(low)
+            starts.append(low)
         elif highest < bound or (highest == bound and strict):
-            found.append(high + 1)
+            starts.append(high + 1)
         else:
-            found.append(min(max(_first_at(bound * multiply - subtract, denominator, strict), low), high + 1))
-    return found
+            starts.append(min(max(_first_at(bound * multiply - subtract, denominator, strict), low), high + 1))
+    return starts
 
 
 def _first_at(numerator: int, denominator: int, strict: bool) -> int:

@@ -31,10 +31,10 @@ AFTERMATH = re.compile(r"Command Failed|Exiting due to|Verilog \$stop|make(\[\d+
 
 def require(program: str, what_for: str, hint: str) -> Path:
     """The path of `program`. Raises `QapError` that says what it is needed for and how to get it."""
-    found = shutil.which(program)
-    if found is None:
+    place = shutil.which(program)
+    if place is None:
         raise QapError(f"'{program}' was not found on PATH; it is needed for {what_for}", hint)
-    return Path(found)
+    return Path(place)
 
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")

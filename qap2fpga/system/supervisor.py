@@ -99,7 +99,7 @@ def end_all(process: int) -> int | None:
 
 def children() -> list[int]:
     """The processes whose parent is this one."""
-    found = []
+    numbers = []
     for name in os.listdir("/proc"):
         with contextlib.suppress(OSError):
             if name.isdigit():
@@ -107,8 +107,8 @@ def children() -> list[int]:
                     # The program's name stands in brackets and may hold any character.
                     parent = stream.read().rpartition(b")")[2].split()[1]
                 if int(parent) == os.getpid():
-                    found.append(int(name))
-    return found
+                    numbers.append(int(name))
+    return numbers
 
 
 def main() -> NoReturn:

@@ -87,11 +87,11 @@ def replace(config: RunConfig, path: str, value: object) -> RunConfig:
 def names() -> list[str]:
     """The dotted path of every setting, and the shorthands."""
     hints = typing.get_type_hints(RunConfig)
-    found = [name for name, hint in hints.items() if not dataclasses.is_dataclass(hint)]
+    paths = [name for name, hint in hints.items() if not dataclasses.is_dataclass(hint)]
     for name, hint in hints.items():
         if dataclasses.is_dataclass(hint):
-            found += [f"{name}.{one.name}" for one in dataclasses.fields(hint)]
-    return [*found, *SHORTHANDS]
+            paths += [f"{name}.{one.name}" for one in dataclasses.fields(hint)]
+    return [*paths, *SHORTHANDS]
 
 
 def check(config: RunConfig) -> None:

@@ -22,12 +22,12 @@ from qap2fpga.train.quantizers import ActivationQuantizer, PowerOfTwoActivationQ
 def integer_weights(network: Network) -> dict[str, NDArray[np.int64]]:
     """The integers, (outputs, inputs) by layer, that a quantized network really multiplies with."""
     network.apply_mask()
-    found = {}
+    weights = {}
     for number, layer in enumerate(network.layers, 1):
         assert layer.quantizer is not None
         values = layer.quantizer.forward(layer.weight)
-        found[f"fc{number}"] = torch.round(values / layer.quantizer.scale).cpu().numpy().astype(np.int64)
-    return found
+        weights[f"fc{number}"] = torch.round(values / layer.quantizer.scale).cpu().numpy().astype(np.int64)
+    return weights
 
 
 def zeros(network: Network) -> dict[str, NDArray[np.bool_]]:

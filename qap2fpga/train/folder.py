@@ -14,7 +14,7 @@ import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import torch
 
@@ -85,7 +85,7 @@ class RunFolder:
         """Replace `record.json`."""
         write_atomically(self.path / "record.json", json.dumps(record, indent=1) + "\n")
 
-    def state(self) -> dict[str, Any] | None:
+    def state(self) -> dict[str, object] | None:
         """Return what `save_state` stored last. A damaged file is as good as none: the run starts again."""
         try:
             state = torch.load(self.path / "state.pt", weights_only=True)

@@ -259,12 +259,12 @@ class Network:
     def states(self, x: Tensor) -> dict[str, Tensor]:
         """Which neurons are on, (rows, neurons) booleans by layer: what enters the activation, or the logit, is > 0."""
         names = [*(f"act{number}" for number in range(1, len(self.layers))), f"fc{len(self.layers)}"]
-        found: dict[str, list[Tensor]] = {name: [] for name in names}
+        batches: dict[str, list[Tensor]] = {name: [] for name in names}
         for part in torch.split(x, EVALUATION_BATCH):
             self.forward(part, training=False)
             for name, layer in zip(names, self.layers, strict=True):
-                found[name].append(layer.kept["state"] > 0)
-        return {name: torch.cat(parts) for name, parts in found.items()}
+                batches[name].append(layer.kept["state"] > 0)
+        return {name: torch.cat(parts) for name, parts in batches.items()}
 
     def on_cpu(self) -> Network:
         """This network if it is on the CPU, else a copy there."""

@@ -200,11 +200,11 @@ def _check_workers(client: Client, marker: Path, scheduler: str | None) -> None:
         hint = "start some: dask worker --nthreads 1 ADDRESS"
         raise QapError(f"the scheduler at {scheduler} has no workers", hint) from error
     try:
-        found = client.run(_unfit, marker, program_digest())
+        reasons = client.run(_unfit, marker, program_digest())
     except Exception as error:  # whatever unpickling raises where the package is missing or another one
         hint = "install the same version of qap2fpga where the workers run"
         raise QapError(f"a worker cannot run qap2fpga: {type(error).__name__}: {error}", hint) from error
-    for worker, reason in found.items():
+    for worker, reason in reasons.items():
         if reason is not None:
             hint = "workers need the same qap2fpga, and the study's folder under the same path"
             raise QapError(f"worker {worker}: {reason}", hint)

@@ -93,8 +93,8 @@ def _check_scales(modules: object, path: Path) -> None:
     parts: dict[str, set[str]] = {}
     for match in filter(None, map(stored.fullmatch, modules)):
         parts.setdefault(match[1], set()).add(match[2].removeprefix("."))
-    for scale, found in parts.items():
-        if "power_of_two" not in found or "float_to_int_impl" in found or f"{scale}.restrict_threshold" in modules:
+    for scale, kinds in parts.items():
+        if "power_of_two" not in kinds or "float_to_int_impl" in kinds or f"{scale}.restrict_threshold" in modules:
             raise QapError(
                 f"{path}: {scale.split('.act_quant')[0]} has a scale of a kind that a state dict does not describe",
                 "save the module itself with qap2fpga.save",
@@ -258,12 +258,12 @@ def _match_norms(dense: list[str], norms: list[str]) -> list[str | None]:
 
     by_number = {number(name): name for name in norms}
     if norms and len(by_number) == len(norms) and set(by_number) <= {number(name) for name in dense}:
-        found = [by_number.get(number(name)) for name in dense]
+        matches = [by_number.get(number(name)) for name in dense]
     else:
-        found = [*norms, *[None] * len(dense)][: len(dense)] if len(norms) <= len(dense) else []
-        if not found:
+        matches = [*norms, *[None] * len(dense)][: len(dense)] if len(norms) <= len(dense) else []
+        if not matches:
             raise QapError(f"{len(norms)} batch norms for {len(dense)} dense layers", "save it with qap2fpga.save")
-    return found
+    return matches
 
 
 def _norm(name: str, arrays: dict[str, np.ndarray]) -> Op:

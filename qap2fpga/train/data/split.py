@@ -65,12 +65,12 @@ def split(data: Dataset, parts: tuple[float, ...] = DEFAULT, fold: tuple[int, in
         pieces = np.array_split(order[: ends[1]], fold[1])
         validation = pieces.pop(fold[0] - 1)
         training = np.concatenate(pieces)
-    found = Split(*(Part(data.rows.x[rows], data.rows.y[rows]) for rows in (training, validation, test)))
-    absent = set(np.unique(data.rows.y)) - set(np.unique(found.training.y))
+    whole = Split(*(Part(data.rows.x[rows], data.rows.y[rows]) for rows in (training, validation, test)))
+    absent = set(np.unique(data.rows.y)) - set(np.unique(whole.training.y))
     if absent or min(len(training), len(validation), len(test)) < 2:
         what = f"{data.name} has only {len(order)} rows, too few to train on"
         raise QapError(what, "give more rows of each class")
-    return found
+    return whole
 
 
 def _ends(data: Dataset, parts: tuple[float, ...]) -> list[int]:
