@@ -31,14 +31,14 @@ def width(low: int, high: int) -> int:
 
 
 def magnitude(values: np.ndarray) -> int:
-    """The largest absolute value of integer `values`; 0 where there are none."""
+    """Return the largest absolute value of integer `values`; 0 where there are none."""
     if values.size == 0:
         return 0
     return max(abs(int(values.min())), abs(int(values.max())))
 
 
 def array(values: Sequence[int], name: str) -> np.ndarray:
-    """The Python integers `values` as an int64 array."""
+    """Return the Python integers `values` as an int64 array."""
     return _narrow(np.array(values, object), name)
 
 
@@ -98,7 +98,7 @@ def terms(parts: Terms, values: np.ndarray, name: str, addend: np.ndarray | int 
 
 
 def column_sums(values: np.ndarray, name: str) -> np.ndarray:
-    """The sum (columns,) of each column of `values` (rows, columns)."""
+    """Return the sum (columns,) of each column of `values` (rows, columns)."""
     if len(values) * magnitude(values) < INT64_LIMIT:
         return np.asarray(values.sum(axis=0, dtype=np.int64))
     return _narrow(values.astype(object).sum(axis=0), name)

@@ -99,7 +99,7 @@ class Affine:
         return replace(self, low=tuple(lows), high=tuple(highs), steps=self.steps + 1)
 
     def value(self, channel: int, integer: int) -> Fraction:
-        """The exact value of one channel at `integer`."""
+        """Return the exact value of one channel at `integer`."""
         result = self.slope[channel] * integer + self.intercept[channel]
         low, high = self.low[channel], self.high[channel]
         if low is not None and result < low:

@@ -25,7 +25,7 @@ from qap2fpga.system.errors import ConstantNetwork, QapError
 
 
 def lower(graph: RawGraph) -> Graph:
-    """The integer network of `graph`, layer for layer (nothing is dropped yet); see also `fit_logits`.
+    """Return the integer network of `graph`, layer for layer (nothing is dropped yet); see also `fit_logits`.
 
     Raises `QapError` that names the layer when it is pruned away whole or has scales that do not fit.
     """
@@ -61,7 +61,7 @@ def _dense(raw: RawLayer, weights: np.ndarray, activation: Step | Logits) -> Uni
 
 
 def rising(raw: RawLayer) -> tuple[np.ndarray, Affine]:
-    """The layer's weights and affine map with the sign of falling channels moved into the weights."""
+    """Return the layer's weights and affine map with the sign of falling channels moved into the weights."""
     signs = np.array([-1 if slope < 0 else 1 for slope in raw.affine.slope])
     weights = exact.multiply_add(raw.weights, signs, 0, f"layer {raw.name}")
     return weights, replace(raw.affine, slope=tuple(abs(slope) for slope in raw.affine.slope))
@@ -105,5 +105,5 @@ def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> tuple[Unit, Fract
 
 
 def meanings(graph: RawGraph) -> list[RawLayer]:
-    """The layers of `graph` with the real meaning that the lowered network's accumulators have, in order."""
+    """Return the layers of `graph` with the real meaning that the lowered network's accumulators have, in order."""
     return [raw if raw.levels is None else replace(raw, affine=rising(raw)[1]) for raw in graph.layers]

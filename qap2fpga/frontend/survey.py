@@ -57,14 +57,14 @@ def survey(model: ModelProto) -> int:
 
 
 def read_inputs(graph: GraphProto) -> list[ValueInfoProto]:
-    """The graph's inputs that some node reads and that have no stored value."""
+    """Return the graph's inputs that some node reads and that have no stored value."""
     stored = {tensor.name for tensor in graph.initializer}
     read = {name for node in graph.node for name in node.input}
     return [value for value in graph.input if value.name in read and value.name not in stored]
 
 
 def wanted_tensors(graph: GraphProto) -> set[str]:
-    """The names of all tensors that some node reads or that leave the graph."""
+    """Return the names of all tensors that some node reads or that leave the graph."""
     return {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
 
 

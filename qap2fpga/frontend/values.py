@@ -36,7 +36,7 @@ class Quantized:
         return rationals(self.integers) * rationals(np.broadcast_to(self.scale, self.integers.shape))
 
     def moved(self, move: Callable[[np.ndarray], np.ndarray]) -> Quantized:
-        """The same values in the places that `move` gives them."""
+        """Return the same values in the places that `move` gives them."""
         scale = np.broadcast_to(self.scale, self.integers.shape)
         return replace(self, integers=move(self.integers), scale=move(scale))
 
@@ -101,7 +101,7 @@ class RawGraph:
 
 
 def rationals(values: np.ndarray) -> np.ndarray:
-    """The exact values of an array of numbers, as fractions in its shape."""
+    """Return the exact values of an array of numbers, as fractions in its shape."""
     return np.array([Fraction(value) for value in values.reshape(-1).tolist()], object).reshape(values.shape)
 
 
@@ -111,5 +111,5 @@ def label(node: NodeProto) -> str:
 
 
 def refused(node: NodeProto, why: str) -> QapError:
-    """The error for a node that cannot be lowered, for the caller to raise."""
+    """Return the error for a node that cannot be lowered, for the caller to raise."""
     return QapError(f"node {label(node)} ({node.op_type}) cannot be lowered", why)

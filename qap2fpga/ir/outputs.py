@@ -42,5 +42,5 @@ def outputs(network: Graph, kind: str, vectors: np.ndarray) -> np.ndarray:
 
 
 def classes(kind: str, results: np.ndarray) -> np.ndarray:
-    """The class (n,) that the chip's outputs (n, outputs) say."""
+    """Return the class (n,) that the chip's outputs (n, outputs) say."""
     return results[:, 0] if kind == "class" else results.argmax(axis=1)

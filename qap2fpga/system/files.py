@@ -20,7 +20,7 @@ SCRATCH = ".scratch-"
 
 
 def shipped(folder: str) -> Path:
-    """The shipped `folder` ('boards', 'flows'): inside the installed package, or beside it in a checkout.
+    """Return the shipped `folder` ('boards', 'flows'): inside the installed package, or beside it in a checkout.
 
     Raises `QapError` when neither is there, that is when the installation is broken.
     """

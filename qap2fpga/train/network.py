@@ -99,7 +99,7 @@ class Layer:
         return weight, self.bias if self.bias_quantizer is None else self.bias_quantizer.forward(self.bias)
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
-        """What leaves the layer for inputs (rows, inputs)."""
+        """Return what leaves the layer for inputs (rows, inputs)."""
         weight, bias = self.values()
         dense = normed = torch.addmm(bias, x, weight.t())
         self.kept = {"x": x, "weight": weight, "dense": dense}
@@ -276,7 +276,7 @@ class Network:
         return copy
 
     def save(self) -> dict[str, Tensor]:
-        """A true copy of all that is learned and counted."""
+        """Return a true copy of all that is learned and counted."""
         return {"parameters": self.parameters.clone(), "statistics": self.statistics.clone()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -293,7 +293,7 @@ class _Cutter:
         self.at = 0
 
     def cut(self, *sizes: int) -> tuple[Tensor, ...]:
-        """The next view of that shape of each tensor."""
+        """Return the next view of that shape of each tensor."""
         start = self.at
         self.at += torch.Size(sizes).numel()
         return tuple(one[start : self.at].view(sizes) for one in self.flat)

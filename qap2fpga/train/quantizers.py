@@ -168,7 +168,7 @@ class PowerOfTwoActivationQuantizer:
         return self.ratio.floor().clamp_(0, self.limit) * self.scale
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """The gradient of x: straight through where x is in range."""
+        """Return the gradient of x: straight through where x is in range."""
         return gradient.masked_fill_((self.ratio < 0) | (self.ratio >= self.limit + 1), 0.0)
 
 
@@ -181,5 +181,5 @@ class Relu:
         return self.rectified
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """The gradient of x."""
+        """Return the gradient of x."""
         return torch.ops.aten.threshold_backward(gradient, self.rectified, 0)

@@ -29,7 +29,7 @@ class Step:
 
 
 def steps(config: RunConfig) -> tuple[Step, ...]:
-    """The steps of a run; the first one, number 0, is the dense training."""
+    """Return the steps of a run; the first one, number 0, is the dense training."""
     pruning, full = config.pruning, config.training.epochs
     targets = sparsities(pruning)
     plan = [Step(0, 0.0, full, rewind=False)]

@@ -98,7 +98,7 @@ class Model:
 
 
 def check(model: Model) -> Model:
-    """The same model, its names as labels, if every operation has its parts, shapes fit and numbers are finite;
+    """Return the same model, its names as labels, if every operation has its parts, shapes fit and numbers are finite;
 
     else a `QapError` that names the layer.
     """

@@ -108,7 +108,7 @@ def parse(
     activation_bits: tuple[int, ...],
     input_bits: int | None,
 ) -> Model:
-    """The model behind a state dict. Raises `QapError` when bits or scales are missing or parts do not fit."""
+    """Return the model behind a state dict. Raises `QapError` when bits or scales are missing or parts do not fit."""
     for key, value in arrays.items():
         if not value.size:
             raise QapError(f"{path}: {key} has shape {value.shape}, no values", "save the trained model again")

@@ -24,7 +24,7 @@ def load(path: Path) -> Dataset:
 
 
 def from_arrays(path: Path, fields: Arrays) -> Dataset:
-    """The data in the arrays `X`, `y` and maybe `features` and `classes`, which came from `path`."""
+    """Return the data in the arrays `X`, `y` and maybe `features` and `classes`, which came from `path`."""
     for name in ("X", "y"):
         if name not in fields:
             present = line(", ".join(sorted(fields)) or "nothing")

@@ -52,7 +52,7 @@ class Scaler:
 
 
 def split(data: Dataset, parts: tuple[float, ...] = DEFAULT, fold: tuple[int, int] | None = None) -> Split:
-    """The three parts, by the rule above.
+    """Return the three parts, by the rule above.
 
     `parts` are shares of the rows, or numbers of rows. With a `fold` (k, n) training and validation rows together
     are cut into n pieces of which the k-th, from 1, validates; the test rows stay. Raises `QapError` if there are
@@ -87,7 +87,7 @@ def _ends(data: Dataset, parts: tuple[float, ...]) -> list[int]:
 
 
 def randomize(part: Part, share: float, classes: int, seed: int) -> Part:
-    """The part with `share` of its labels replaced by classes drawn at random, all equally likely."""
+    """Return the part with `share` of its labels replaced by classes drawn at random, all equally likely."""
     if share == 0:
         return part
     random = np.random.RandomState(seed % 2**32)

@@ -43,7 +43,7 @@ def load(path: Path, label: str | None, features: tuple[str, ...] | None) -> Dat
 
 
 def from_columns(name: str, columns: Columns, label: str | None, features: tuple[str, ...] | None) -> Dataset:
-    """The data in named columns, each (rows,). `sha256` is that of the values."""
+    """Return the data in named columns, each (rows,). `sha256` is that of the values."""
     if label is None:
         raise QapError(f"{name}: which column is the label?", f"set data.label; columns: {', '.join(columns)}")
     chosen = tuple(column for column in columns if column != label) if features is None else features

@@ -123,7 +123,7 @@ def points(runs: Sequence[Run], x: Axis, y: Axis) -> tuple[Point, ...]:
 
 
 def to_csv(chart: Chart) -> str:
-    """Every point of a chart, a row each; an empty field is an unknown value."""
+    """Return every point of a chart, a row each; an empty field is an unknown value."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

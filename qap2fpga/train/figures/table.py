@@ -72,7 +72,7 @@ def rows(study: Study) -> list[Row]:
 
 
 def to_csv(table: Sequence[Row]) -> str:
-    """The table in full precision; an empty field is an unknown value."""
+    """Return the table in full precision; an empty field is an unknown value."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in fields(Row)])
@@ -81,7 +81,7 @@ def to_csv(table: Sequence[Row]) -> str:
 
 
 def to_markdown(table: Sequence[Row]) -> str:
-    """The table as people read it, shares in per cent."""
+    """Return the table as people read it, shares in per cent."""
     head = ("model", "bits", "scales", "trained with", "schedule", "pruned [%]", "BOPs", "accuracy [%]")
     tail = ("mean background efficiency [%]", "mean AUC [%]", "neural efficiency [%]", "LUT", "runs")
     lines = [" | ".join(head + tail), " | ".join(["---"] * 5 + ["---:"] * 8)]
