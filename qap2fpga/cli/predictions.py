@@ -24,7 +24,7 @@ def estimate(
     input_data: Annotated[Path | None, typer.Option(help="as for build")] = None,
     input_range: Annotated[str | None, typer.Option(help="LOW,HIGH of the inputs, where there are no data")] = None,
     clock: Annotated[float | None, typer.Option(help="rtl, hls4ml: ns to aim at [the board's]")] = None,
-    target_fps: Annotated[float | None, typer.Option(help="finn: vectors a second to reach")] = None,
+    target_fps: Annotated[float | None, typer.Option(help="finn: vectors per second to reach")] = None,
     strategy: Annotated[str | None, typer.Option(help="hls4ml: as for build [latency]")] = None,
     reuse_factor: Annotated[int | None, typer.Option(help="hls4ml: as for build [1]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the numbers as JSON")] = False,

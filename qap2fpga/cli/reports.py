@@ -45,7 +45,7 @@ def report(
 def import_report(
     folder: Annotated[Path, typer.Argument(help="results of Vivado, Vitis HLS, Vivado HLS, hls4ml or FINN")],
     name: Annotated[str | None, typer.Option(help="what to call it [the folder's name]")] = None,
-    board: Annotated[str | None, typer.Option(help="hold it against this board [the part in the reports]")] = None,
+    board: Annotated[str | None, typer.Option(help="compare with this board [the part in the reports]")] = None,
     model: Annotated[
         Path | None, typer.Option(help="the network: model.pt, QONNX, or a build, whose predictions are checked")
     ] = None,

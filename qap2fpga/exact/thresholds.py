@@ -111,7 +111,7 @@ class Affine:
 class Levels:
     """A uniform quantizer's levels `low..high` (zero point included) and when each is reached.
 
-    The integer it gives is `clamp(round(x / scale + zero_point), low, high)`; `scale` is one a channel.
+    The integer it gives is `clamp(round(x / scale + zero_point), low, high)`; `scale` is one per channel.
     """
 
     low: int

@@ -53,13 +53,13 @@ def load(path: Path, inputs: int, classes: tuple[str, ...] = ()) -> Rows:
         return Rows(values)
     if labels.shape[:1] != (len(values),) or labels.ndim > 2 or labels.dtype.kind not in "biuf":
         what = f"shape {labels.shape} and type {labels.dtype}"
-        raise QapError(f"{path}: y has {what} for {len(values)} rows", "y holds one class number a row")
+        raise QapError(f"{path}: y has {what} for {len(values)} rows", "y holds one class number per row")
     if not labels.size or not np.isfinite(labels).all():
         raise QapError(f"{path}: y is empty, or has NaN or infinite values", "clean the data")
     numbers = class_numbers(labels)
     if numbers is None:
         if "classes" in fields:
-            hint = "y holds one class number a row: 0, 1, 2, ...; a regression has no classes"
+            hint = "y holds one class number per row: 0, 1, 2, ...; a regression has no classes"
             raise QapError(f"{path}: y has labels that are not 0, 1, 2, ..., and classes have names", hint)
         return Rows(values, targets=labels.reshape(len(labels), -1).astype(np.float64))
     return Rows(values, _renumber(numbers, _classes(fields, path), classes))

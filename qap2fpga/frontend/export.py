@@ -102,28 +102,28 @@ def add_input_quantizer(graph: ModelWrapper, bits: int, scale: float, signed: bo
     """Return the graph with a quantizer of one `scale` on its input; one bit is the sign."""
     name = graph.graph.input[0].name
     graph.set_tensor_datatype(name, DataType["FLOAT32"])
-    behind = f"{name}_quantized"
+    quantized = f"{name}_quantized"
     for node in graph.graph.node:
         for index, tensor in enumerate(node.input):
             if tensor == name:
-                node.input[index] = behind
-    values = {f"{behind}_scale": scale}
+                node.input[index] = quantized
+    values = {f"{quantized}_scale": scale}
     options: dict[str, Any] = {}
     if bits > 1:
-        values |= {f"{behind}_zero_point": 0.0, f"{behind}_bits": float(bits)}
+        values |= {f"{quantized}_zero_point": 0.0, f"{quantized}_bits": float(bits)}
         options = {"signed": int(signed), "narrow": 0, "rounding_mode": "ROUND"}
     for key, value in values.items():
         graph.set_initializer(key, np.float32(value).reshape(()))
     node = helper.make_node(
         "Quant" if bits > 1 else "BipolarQuant",
         [name, *values],
-        [behind],
+        [quantized],
         "input_quantizer",
         domain="qonnx.custom_op.general",
         **options,
     )
     graph.graph.node.insert(0, node)
-    graph.set_tensor_shape(behind, graph.get_tensor_shape(name))
+    graph.set_tensor_shape(quantized, graph.get_tensor_shape(name))
     return clean(graph)
 
 

@@ -35,7 +35,7 @@ UNIT, SMALLEST = 2.0**-24, 2.0**-149
 # Roundings beside the sum's own: two scaled factors and their product, the quantizer's division, batch norm's
 # folded form, and a little for the float64 arithmetic here.
 OTHER_ROUNDINGS = 12
-# Roundings of what a quantizer gives beside those of the steps behind it: zero point, scale, and float64 here.
+# Roundings of what a quantizer gives beside those of the steps after it: zero point, scale, and float64 here.
 LEVEL_ROUNDINGS = 4
 # Units in the last place of x / scale that a float32 quantizer of the input may be off.
 INPUT_ROUNDINGS = 8

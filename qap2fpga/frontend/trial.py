@@ -13,7 +13,7 @@ from qap2fpga.ir.quantizer import InputQuantizer
 
 @dataclass(frozen=True)
 class Trial:
-    """Real `rows` (n, inputs) float32, in groups one behind the other: (name, number of rows) each."""
+    """Real `rows` (n, inputs) float32, in groups one after the other: (name, number of rows) each."""
 
     rows: np.ndarray
     groups: tuple[tuple[str, int], ...]

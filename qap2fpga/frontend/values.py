@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quantized:
-    """A constant behind a quantizer: `integers * scale`. Scale broadcasts against the integers.
+    """A constant after a quantizer: `integers * scale`. Scale broadcasts against the integers.
 
     `nonzero_floats` is how many of the stored floats are not 0, before rounding.
     """
@@ -87,7 +87,7 @@ class RawLayer:
 class RawGraph:
     """What `read` found: the input's quantizer, the layers in order, the outputs' real value, remarks for people.
 
-    `output_scale` is the value of one level of the last quantizer behind all that follows it, if the graph ends in one.
+    `output_scale` is the value of one level of the last quantizer, with all that follows it, if the graph ends in one.
     """
 
     input: InputQuantizer | None = None

@@ -81,7 +81,7 @@ class Step:
         return self._levels(result)
 
     def range(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest activation a channel over the accumulators `low..high` (channels,)."""
+        """Smallest and largest activation per channel over the accumulators `low..high` (channels,)."""
         first, last = ((self.thresholds <= bound[:, None]).sum(axis=1) for bound in (low, high))
         return self._levels(first), self._levels(last)
 
@@ -135,7 +135,7 @@ class Logits:
         return exact.multiply_add(accumulators, self.multiplier, self.offset, "the network's outputs", self.shift)
 
     def range(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest logit a channel over the accumulators `low..high` (channels,)."""
+        """Smallest and largest logit per channel over the accumulators `low..high` (channels,)."""
         ends = np.stack([self.apply(low[None])[0], self.apply(high[None])[0]])
         return ends.min(axis=0), ends.max(axis=0)
 

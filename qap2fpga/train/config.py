@@ -131,7 +131,7 @@ def _check_model(model: ModelConfig) -> None:
         for name, count in layers.items():
             bits = getattr(model, name)
             if isinstance(bits, tuple) and len(bits) != count:
-                _refuse(f"model.{name}", list(bits), f"give one number, or {count}: one a layer")
+                _refuse(f"model.{name}", list(bits), f"give one number, or {count}: one per layer")
             for one in bits if isinstance(bits, tuple) else (bits,):
                 _check_bits(f"model.{name}", one)
         _check_bits("model.input_bits", model.input_bits)

@@ -82,7 +82,7 @@ class JetConfig:
     jets_a_class: int = 4800
     chunk: int = 200
     seed: int = 1
-    processes: int | None = None  # None: one a core
+    processes: int | None = None  # None: one per core
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class Score:
 class Progress:
     """Where a training stands after an epoch: what a resumed one needs, as plain values and tensors.
 
-    epochs: one entry an epoch: learning rate, training loss, validation loss and accuracy.
+    epochs: one entry per epoch: learning rate, training loss, validation loss and accuracy.
     best: the network's state at the lowest validation loss; best_epoch counts from 0.
     """
 

@@ -40,7 +40,7 @@ class Shape:
     """What a network is made of; nothing of it is learned.
 
     sizes: (inputs, hidden..., outputs).
-    weight_bits, activation_bits: one a layer; None in a float network.
+    weight_bits, activation_bits: one per layer; None in a float network.
     bias_bits: None leaves biases floats, or, with power-of-two scales, on the accumulators' grid.
     input_bits, input_scale: of the signed input integers; None in a float network.
     activation_scales: the constant power-of-two scale of each activation; empty: scales are learned. With them
@@ -72,7 +72,7 @@ class Layer:
     """One dense layer with what follows it. Tensors are views of the network's flat ones; `d_` are gradients.
 
     gamma, beta, mean, variance: of batch norm, None without.
-    activation: None behind the last layer.
+    activation: None after the last layer.
     """
 
     weight: Tensor
@@ -286,7 +286,7 @@ class Network:
 
 
 class _Cutter:
-    """Hands out views of flat tensors of one layout, one behind the other."""
+    """Hands out views of flat tensors of one layout, one after the other."""
 
     def __init__(self, *flat: Tensor) -> None:
         self.flat = flat

@@ -3,7 +3,7 @@
 
 `WeightQuantizer` and `ActivationQuantizer` are those of Hawks et al. 2021, section 3. Their values and gradients
 are, bit for bit, those of Brevitas' `Int8WeightPerTensorFloat` and `Uint8ActPerTensorFloat` with a range that is
-learned in the log domain (the tests hold them against each other): the same float32 operations in the same order,
+learned in the log domain (the tests compare them): the same float32 operations in the same order,
 without the hundred small modules around them. Rounding passes gradients straight through.
 
 The `PowerOfTwo` ones are for hardware: scales are powers of two and activations round down, so that what stands

@@ -74,7 +74,7 @@ class _State:
     """Where a run stands; `save` and `load` turn it to plain values.
 
     step: number of the step that is being learned; tuning: whether its training is done and its product learns.
-    trunk: the network before the step, or while tuning, behind its training.
+    trunk: the network before the step, or while tuning, after its training.
     """
 
     record: Record

@@ -2,7 +2,7 @@
 """State dicts that other programs wrote: the architecture is worked out from the tensors.
 
 Two generations of Brevitas checkpoints are known. In the older one (2019, as in FPGA4HEP) scales sit under
-`act_quant_proxy...learned_value`, weights have one scale an output channel and the inputs a signed quantizer;
+`act_quant_proxy...learned_value`, weights have one scale per output channel and the inputs a signed quantizer;
 in the newer one (2020 on, as in "Ps and Qs") under `act_quant...scaling_impl.value`, with one weight scale a
 layer. Both store log2 of the activation's largest value. Bit widths are in neither. Later Brevitas stores the
 value itself under the same key; only the list of modules that PyTorch keeps beside a state dict tells.
@@ -108,7 +108,7 @@ def parse(
     activation_bits: tuple[int, ...],
     input_bits: int | None,
 ) -> Model:
-    """Return the model behind a state dict. Raises `QapError` when bits or scales are missing or parts do not fit."""
+    """Return the model of a state dict. Raises `QapError` when bits or scales are missing or parts do not fit."""
     for key, value in arrays.items():
         if not value.size:
             raise QapError(f"{path}: {key} has shape {value.shape}, no values", "save the trained model again")
@@ -251,7 +251,7 @@ def _one_each(bits: tuple[int, ...], count: int, option: str) -> tuple[int, ...]
 
 
 def _match_norms(dense: list[str], norms: list[str]) -> list[str | None]:
-    """The batch norm behind each dense layer: by their numbers (fc2, bn2), else in order."""
+    """The batch norm after each dense layer: by their numbers (fc2, bn2), else in order."""
 
     def number(name: str) -> str:
         return (re.findall(r"\d+", name) or [""])[-1]

@@ -33,7 +33,7 @@ def from_arrays(path: Path, fields: Arrays) -> Dataset:
     x = numbers(str(path), fields["X"], given if fields["X"].shape[1:] == (len(given),) else (), LAYOUT)
     y = labels(str(path), fields["y"], LAYOUT)
     if len(x) != len(y):
-        raise QapError(f"{path}: X has {len(x)} rows, y has {len(y)}", "give one label a row")
+        raise QapError(f"{path}: X has {len(x)} rows, y has {len(y)}", "give one label per row")
     if given and len(given) != x.shape[1]:
         raise QapError(f"{path}: {len(given)} names in 'features' for {x.shape[1]} columns of X", LAYOUT)
     features = given or tuple(f"f{i}" for i in range(x.shape[1]))

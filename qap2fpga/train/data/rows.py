@@ -64,7 +64,7 @@ def checked(data: Dataset) -> Dataset:
     """Return the same data if rows, labels and classes fit together."""
     rows, classes = data.rows, data.classes
     if len(rows.x) != len(rows.y):
-        raise QapError(f"{data.name}: X has {len(rows.x)} rows, y has {len(rows.y)}", "give one label a row")
+        raise QapError(f"{data.name}: X has {len(rows.x)} rows, y has {len(rows.y)}", "give one label per row")
     if rows.y.min() < 0 or rows.y.max() >= len(classes):
         wrong = rows.y[(rows.y < 0) | (rows.y >= len(classes))][0]
         raise QapError(f"{data.name}: label {wrong} is not one of 0 to {len(classes) - 1}", "count labels from 0")

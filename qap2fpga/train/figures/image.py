@@ -69,7 +69,7 @@ class Drawn:
 
 
 def render(chart: Chart) -> tuple[bytes, bytes]:
-    """Return the chart as PNG of 200 dots an inch, and as SVG with its text as paths."""
+    """Return the chart as PNG of 200 dots per inch, and as SVG with its text as paths."""
     png, svg = io.BytesIO(), io.BytesIO()
     with _style():
         figure = _figure(chart)

@@ -48,7 +48,7 @@ REGULARIZATIONS = ("L1 and batch norm", "no L1", "no batch norm", "no L1, no bat
 
 
 def bops(study: Study) -> Chart | Missing:
-    """Accuracy and background efficiency against BOPs of every width, one column a pruning schedule (Fig. 4)."""
+    """Accuracy and background efficiency against BOPs of every width, one column per pruning schedule (Fig. 4)."""
     groups = regularized(true_labels(_pruned(study)))
     columns = [(name, _by_bits(having(groups, schedule=schedule))) for schedule, name in SCHEDULES.items()]
     if not groups:
