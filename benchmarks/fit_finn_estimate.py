@@ -210,12 +210,12 @@ def random_network(rng: np.random.Generator, products: int) -> tuple[Graph, list
         weights[rng.integers(inputs, size=outputs), np.arange(outputs)] = 1
         last = Logits(rng.integers(900, 9000, outputs), rng.integers(-50000, 50000, outputs), 6, 8)
         layer = dense(f"fc{index}", weights, last, bits, 8 if index == 0 else bits, bits)
-        low, high = layer.reach(*reach)
+        low, high = layer.range(*reach)
         if index == 0:
             cuts = rng.integers(low[:, None], high[:, None] + 1, (outputs, (1 << bits) - 1))
             layer = layer.changed(activation=Step(np.sort(cuts, axis=1)))
         layers.append(layer)
-        reach = layer.activation.reach(low, high)
+        reach = layer.activation.range(low, high)
         legal = [(s, p) for s in divisors(inputs) for p in divisors(outputs) if s * p <= products]
         foldings.append(legal[rng.integers(len(legal))])
     return chain(tuple(layers), InputQuantizer(-128, 127, (1.0,)), Fraction(1)), foldings

@@ -145,7 +145,7 @@ def layer_runs(folder: Path, rng: np.random.Generator, layers: int) -> dict[str,
         one = dense(f"fc{number}", weights, Step(np.zeros((shape[1], 1), np.int64)), 6, 6)
         low, high = np.zeros(shape[0], np.int64), np.full(shape[0], 63)
         graph = solver.solve(weights, low, high, one.name)
-        ends = [(int(least), int(most)) for least, most in zip(*one.reach(low, high), strict=True)]
+        ends = [(int(least), int(most)) for least, most in zip(*one.range(low, high), strict=True)]
         modules.append(layer.build(f"sums{number}", one, graph, None, [(0, 63)] * shape[0], ends, 1000.0, delays))
         inputs.append(6 * shape[0])
     parts = measured(modules, inputs, folder)

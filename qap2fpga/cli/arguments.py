@@ -19,7 +19,7 @@ Model = Annotated[
     Path, typer.Argument(help="model.pt of qap2fpga.save, a Brevitas state dict (.pth), or QONNX (.onnx)")
 ]
 BoardName = Annotated[str, typer.Option("--board", help="a name that `qap2fpga boards` lists, or a YAML file")]
-Bits = Annotated[str | None, typer.Option(help="one number, or one a layer: 6 or 6,6,4,6")]
+Bits = Annotated[str | None, typer.Option(help="one number, or one per layer: 6 or 6,6,4,6")]
 
 
 def check_mode(check: str) -> None:
@@ -52,7 +52,7 @@ def numbers(text: str | None, option: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError as error:
-        raise QapError(f"{option} is '{text}'", "give whole numbers: 6, or one a layer as 6,6,4,6") from error
+        raise QapError(f"{option} is '{text}'", "give whole numbers: 6, or one per layer as 6,6,4,6") from error
 
 
 def one_or_many(numbers: tuple[int, ...]) -> int | tuple[int, ...] | None:

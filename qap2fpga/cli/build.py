@@ -25,7 +25,7 @@ def build(
     model: Model,
     board: BoardName,
     backend: Annotated[
-        str, typer.Option(help="finn; hls4ml: C++ for an HLS tool; rtl: fully unrolled, a vector a cycle")
+        str, typer.Option(help="finn; hls4ml: C++ for an HLS tool; rtl: fully unrolled, a vector per cycle")
     ] = "finn",
     output: Annotated[Path | None, typer.Option(help="build folder [builds/<model>-<backend>-<board>]")] = None,
     bits: Annotated[int | None, typer.Option(help="weight and activation bits, where the file does not say")] = None,
@@ -46,7 +46,7 @@ def build(
         typer.Option(help="what leaves the chip: logits (exact class), values (regression), class or accumulators"),
     ] = "logits",
     target_fps: Annotated[
-        float | None, typer.Option(help="finn: the cheapest design that reaches so many vectors a second")
+        float | None, typer.Option(help="finn: the cheapest design that reaches so many vectors per second")
     ] = None,
     max_utilization: Annotated[
         float | None, typer.Option(help="finn: part of the board that the estimate may use [0.7]")

@@ -57,8 +57,8 @@ def examine() -> list[Finding]:
         findings.append(_package(name, purpose, f"pip install {name}, or install qap2fpga again"))
     for name, (option, purpose, hint) in PROGRAMS.items():
         place = shutil.which(name)
-        said = _ask(place, option) if place else ""
-        findings.append(Finding(name, place is not None, said, place or "", purpose, hint, name not in OPTIONAL))
+        stated = _ask(place, option) if place else ""
+        findings.append(Finding(name, place is not None, stated, place or "", purpose, hint, name not in OPTIONAL))
     findings += [*_vendor(), *_open_route()]
     for name, (purpose, hint) in EXTRAS.items():
         findings.append(_package(name, purpose, hint))
@@ -67,10 +67,10 @@ def examine() -> list[Finding]:
 
 def _vendor() -> list[Finding]:
     """AMD's tools, under the name that was found, else under the one that most releases have."""
-    found = vendor.find()
+    installed = vendor.find()
     findings = []
     for kind, name in ((vendor.Kind.HLS, "vitis_hls"), (vendor.Kind.VIVADO, "vivado")):
-        tool, purpose = found.of(kind), f"optional, licensed by AMD: {GIVES[kind]}"
+        tool, purpose = installed.of(kind), f"optional, licensed by AMD: {GIVES[kind]}"
         if tool is None:
             findings.append(Finding(name, False, "", "", purpose, GET[kind], False))
         else:
@@ -83,8 +83,8 @@ def _open_route() -> list[Finding]:
     findings = []
     for name in (ecp5.PLACER, ecp5.PACKER):
         tool, purpose = ecp5.find(name), f"optional: {ecp5.GIVES}"
-        said, place = (tool.version, str(tool.path)) if tool else ("", "")
-        findings.append(Finding(name, tool is not None, said, place, purpose, ecp5.GET, False))
+        stated, place = (tool.version, str(tool.path)) if tool else ("", "")
+        findings.append(Finding(name, tool is not None, stated, place, purpose, ecp5.GET, False))
     return findings
 
 
@@ -97,5 +97,5 @@ def _package(name: str, purpose: str, hint: str) -> Finding:
 
 def _ask(place: str, option: str) -> str:
     """The version number in what a program says of itself; empty when it says none in time."""
-    found = re.search(r"\d+(\.\d+)+", tools.ask([Path(place), option], TIME_LIMIT_S))
-    return found.group(0) if found else ""
+    match = re.search(r"\d+(\.\d+)+", tools.ask([Path(place), option], TIME_LIMIT_S))
+    return match.group(0) if match else ""

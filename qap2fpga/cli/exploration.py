@@ -22,7 +22,7 @@ def explore(
     ],
     backend: Annotated[list[str] | None, typer.Option(help="finn or rtl [both]")] = None,
     target_fps: Annotated[
-        list[float] | None, typer.Option(help="finn: a folding that reaches so many vectors a second [the fastest]")
+        list[float] | None, typer.Option(help="finn: a folding that reaches so many vectors per second [the fastest]")
     ] = None,
     clock: Annotated[
         list[float] | None, typer.Option(help="rtl: ns that the pipeline is cut for [the board's]")

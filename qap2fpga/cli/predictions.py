@@ -24,7 +24,7 @@ def estimate(
     input_data: Annotated[Path | None, typer.Option(help="as for build")] = None,
     input_range: Annotated[str | None, typer.Option(help="LOW,HIGH of the inputs, where there are no data")] = None,
     clock: Annotated[float | None, typer.Option(help="rtl, hls4ml: ns to aim at [the board's]")] = None,
-    target_fps: Annotated[float | None, typer.Option(help="finn: vectors a second to reach")] = None,
+    target_fps: Annotated[float | None, typer.Option(help="finn: vectors per second to reach")] = None,
     strategy: Annotated[str | None, typer.Option(help="hls4ml: as for build [latency]")] = None,
     reuse_factor: Annotated[int | None, typer.Option(help="hls4ml: as for build [1]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the numbers as JSON")] = False,
@@ -43,11 +43,13 @@ def estimate(
     )
     chosen = [boards.load(name) for name in ([board] if board else boards.names())]
     given = {"clock": clock, "target_fps": target_fps, "strategy": strategy, "reuse_factor": reuse_factor}
-    layers, found = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, given)
+    layers, estimated = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, given)
     if as_json:
-        print(json.dumps({"layers": table.complexity_values(layers), "estimates": table.with_nodes(found)}, indent=2))
+        print(
+            json.dumps({"layers": table.complexity_values(layers), "estimates": table.with_nodes(estimated)}, indent=2)
+        )
     else:
-        console().print(table.complexity(layers), table.render(found))
+        console().print(table.complexity(layers), table.render(estimated))
 
 
 def calibrate(

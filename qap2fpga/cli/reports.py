@@ -27,25 +27,25 @@ def report(
     from qap2fpga.system.files import write_where_asked
     from qap2fpga.system.names import indented
 
-    found = gather.gather(places or [gather.newest(Path("builds"))])
-    for message in found.left_out:
+    results = gather.gather(places or [gather.newest(Path("builds"))])
+    for message in results.left_out:
         print(indented(f"qap2fpga: left out: {message}"), file=sys.stderr)
     if html is not None:
         from qap2fpga.report import page
 
-        write_where_asked(html, page.render(found, html.parent))
+        write_where_asked(html, page.render(results, html.parent))
     if csv is not None:
-        write_where_asked(csv, rows.as_csv(found))
+        write_where_asked(csv, rows.as_csv(results))
     if as_json:
-        print(rows.as_json(found))
+        print(rows.as_json(results))
     elif html is None and csv is None:
-        table.render_all(found, console())
+        table.render_all(results, console())
 
 
 def import_report(
     folder: Annotated[Path, typer.Argument(help="results of Vivado, Vitis HLS, Vivado HLS, hls4ml or FINN")],
     name: Annotated[str | None, typer.Option(help="what to call it [the folder's name]")] = None,
-    board: Annotated[str | None, typer.Option(help="hold it against this board [the part in the reports]")] = None,
+    board: Annotated[str | None, typer.Option(help="compare with this board [the part in the reports]")] = None,
     model: Annotated[
         Path | None, typer.Option(help="the network: model.pt, QONNX, or a build, whose predictions are checked")
     ] = None,
@@ -65,8 +65,8 @@ def import_report(
     check_mode(check)
     target = None if board is None else boards.load(board)
     say = (lambda text: None) if quiet else (lambda text: print(indented(text), file=sys.stderr))
-    found = import_reports(ImportRequest(folder, name, target, model, output), say)
+    reports = import_reports(ImportRequest(folder, name, target, model, output), say)
     if not quiet:
-        table.render([(str(place), report) for place, report in found], console())
+        table.render([(str(place), report) for place, report in reports], console())
     if check == "fail":
-        fail([report for _, report in found])
+        fail([report for _, report in reports])

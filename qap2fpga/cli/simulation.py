@@ -20,7 +20,7 @@ def csim(
     from qap2fpga.system.progress import Progress
 
     with Progress(quiet=quiet) as progress:
-        found = simulate(build, tool, progress)
+        run = simulate(build, tool, progress)
     if not quiet:
-        title = f"{found.engine} {found.version}".rstrip()
-        print(f"{title}: {found.compared}: {found.vectors} vectors, {found.mismatches} mismatches. {found.note}")
+        title = f"{run.engine} {run.version}".rstrip()
+        print(f"{title}: {run.compared}: {run.vectors} vectors, {run.mismatches} mismatches. {run.note}")

@@ -20,12 +20,12 @@ def train(
     vectors: Annotated[Path | None, typer.Option(help="also write standardised test rows here, for build")] = None,
     folder: Annotated[Path | None, typer.Option(help="keep record and checkpoints here; a stopped run resumes")] = None,
     widths: Annotated[str | None, typer.Option(help="neurons of the hidden layers [64,32,32]")] = None,
-    weight_bits: Annotated[str | None, typer.Option(help="2 to 16, one or one a layer; 32: float [6]")] = None,
-    activation_bits: Annotated[str | None, typer.Option(help="2 to 16, one or one a layer [6]")] = None,
+    weight_bits: Annotated[str | None, typer.Option(help="2 to 16, one or one per layer; 32: float [6]")] = None,
+    activation_bits: Annotated[str | None, typer.Option(help="2 to 16, one or one per layer [6]")] = None,
     input_bits: Annotated[int | None, typer.Option(help="2 to 16 [8]")] = None,
     sparsity: Annotated[float | None, typer.Option(help="part of the weights to prune [0.8]")] = None,
     l1: Annotated[float | None, typer.Option(help="strength of the L1 term on the weights [1e-5]")] = None,
-    batch_norm: Annotated[bool | None, typer.Option(help="batch norm behind every hidden layer [yes]")] = None,
+    batch_norm: Annotated[bool | None, typer.Option(help="batch norm after every hidden layer [yes]")] = None,
     epochs: Annotated[int | None, typer.Option(help="most epochs of the dense training [60]")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="of Adam [3e-3]")] = None,
     seed: Annotated[int | None, typer.Option(help="the same seed and versions give the same bytes [1]")] = None,
@@ -66,7 +66,9 @@ def study(
     scheduler: Annotated[
         str | None, typer.Option(help="tcp://HOST:PORT of a Dask cluster that sees this folder [this machine]")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="trainings at a time on this machine [one a core]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="trainings at a time on this machine [one per core]")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="do just this experiment or search")] = None,
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
@@ -94,7 +96,7 @@ def simulate_jets(
     output: Annotated[Path, typer.Argument(help="the .npz to write")],
     jets_a_class: Annotated[int, typer.Option(help="jets of each of the five classes")] = 4800,
     seed: Annotated[int, typer.Option(help="the same seed gives the same jets")] = 1,
-    processes: Annotated[int | None, typer.Option(help="one a core, if not given")] = None,
+    processes: Annotated[int | None, typer.Option(help="one per core, if not given")] = None,
 ) -> None:
     """Simulate jets with Pythia and FastJet. Needs the extra 'simulate'. A stopped run resumes."""
     from qap2fpga.train.jets import JetConfig, generate

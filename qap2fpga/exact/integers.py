@@ -31,14 +31,14 @@ def width(low: int, high: int) -> int:
 
 
 def magnitude(values: np.ndarray) -> int:
-    """The largest absolute value of integer `values`; 0 where there are none."""
+    """Return the largest absolute value of integer `values`; 0 where there are none."""
     if values.size == 0:
         return 0
     return max(abs(int(values.min())), abs(int(values.max())))
 
 
 def array(values: Sequence[int], name: str) -> np.ndarray:
-    """The Python integers `values` as an int64 array."""
+    """Return the Python integers `values` as an int64 array."""
     return _narrow(np.array(values, object), name)
 
 
@@ -52,7 +52,7 @@ def matmul(left: np.ndarray, right: np.ndarray, name: str) -> np.ndarray:
     return _narrow(left.astype(object) @ right.astype(object), name)
 
 
-def reach(low: np.ndarray, high: np.ndarray, weights: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+def matmul_range(low: np.ndarray, high: np.ndarray, weights: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest sum (outputs,) of `x @ weights` (inputs, outputs) when x[i] lies in `low[i]..high[i]`."""
     signed = np.concatenate([np.maximum(weights, 0), np.minimum(weights, 0)])
     return (
@@ -108,7 +108,7 @@ def terms(parts: Terms, values: np.ndarray, name: str, addend: np.ndarray | int 
 
 
 def column_sums(values: np.ndarray, name: str) -> np.ndarray:
-    """The sum (columns,) of each column of `values` (rows, columns)."""
+    """Return the sum (columns,) of each column of `values` (rows, columns)."""
     if len(values) * magnitude(values) < INT64_LIMIT:
         return np.asarray(values.sum(axis=0, dtype=np.int64))
     return _narrow(values.astype(object).sum(axis=0), name)

@@ -99,7 +99,7 @@ class Affine:
         return replace(self, low=tuple(lows), high=tuple(highs), steps=self.steps + 1)
 
     def value(self, channel: int, integer: int) -> Fraction:
-        """The exact value of one channel at `integer`."""
+        """Return the exact value of one channel at `integer`."""
         result = self.slope[channel] * integer + self.intercept[channel]
         low, high = self.low[channel], self.high[channel]
         if low is not None and result < low:
@@ -111,7 +111,7 @@ class Affine:
 class Levels:
     """A uniform quantizer's levels `low..high` (zero point included) and when each is reached.
 
-    The integer it gives is `clamp(round(x / scale + zero_point), low, high)`; `scale` is one a channel.
+    The integer it gives is `clamp(round(x / scale + zero_point), low, high)`; `scale` is one per channel.
     """
 
     low: int
@@ -155,15 +155,15 @@ def thresholds(affine: Affine, channel: int, levels: Levels, low: int, high: int
     denominator = math.lcm(factor.denominator, shift.denominator)
     multiply = factor.numerator * (denominator // factor.denominator)
     subtract = shift.numerator * (denominator // shift.denominator)
-    found = []
+    starts = []
     for bound, strict in levels.boundaries():
         if lowest > bound or (lowest == bound and not strict):
-            found.append(low)
+            starts.append(low)
         elif highest < bound or (highest == bound and strict):
-            found.append(high + 1)
+            starts.append(high + 1)
         else:
-            found.append(min(max(_first_at(bound * multiply - subtract, denominator, strict), low), high + 1))
-    return found
+            starts.append(min(max(_first_at(bound * multiply - subtract, denominator, strict), low), high + 1))
+    return starts
 
 
 def _first_at(numerator: int, denominator: int, strict: bool) -> int:

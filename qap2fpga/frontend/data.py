@@ -39,34 +39,34 @@ def load(path: Path, inputs: int, classes: tuple[str, ...] = ()) -> Rows:
     content = arrays.load(path, LAYOUT, KEYS)
     if isinstance(content, dict) and "X" not in content:
         raise QapError(f"{path} has no array 'X'", LAYOUT)
-    found = content if isinstance(content, dict) else {"X": content}
-    values = found["X"]
+    fields = content if isinstance(content, dict) else {"X": content}
+    values = fields["X"]
     if values.ndim > 2:
         values = values.reshape(len(values), math.prod(values.shape[1:]))
     if values.ndim != 2 or values.shape[1] != inputs or values.dtype.kind not in "fiu":
-        raise QapError(f"{path}: X has shape {found['X'].shape}", f"the network takes rows of {inputs} numbers")
+        raise QapError(f"{path}: X has shape {fields['X'].shape}", f"the network takes rows of {inputs} numbers")
     values = values.astype(np.float32)
     if not len(values) or not np.isfinite(values).all():
         raise QapError(f"{path}: X is empty, or has NaN or infinite values", "clean the data")
-    labels = found.get("y")
+    labels = fields.get("y")
     if labels is None:
         return Rows(values)
     if labels.shape[:1] != (len(values),) or labels.ndim > 2 or labels.dtype.kind not in "biuf":
         what = f"shape {labels.shape} and type {labels.dtype}"
-        raise QapError(f"{path}: y has {what} for {len(values)} rows", "y holds one class number a row")
+        raise QapError(f"{path}: y has {what} for {len(values)} rows", "y holds one class number per row")
     if not labels.size or not np.isfinite(labels).all():
         raise QapError(f"{path}: y is empty, or has NaN or infinite values", "clean the data")
     numbers = class_numbers(labels)
     if numbers is None:
-        if "classes" in found:
-            hint = "y holds one class number a row: 0, 1, 2, ...; a regression has no classes"
+        if "classes" in fields:
+            hint = "y holds one class number per row: 0, 1, 2, ...; a regression has no classes"
             raise QapError(f"{path}: y has labels that are not 0, 1, 2, ..., and classes have names", hint)
         return Rows(values, targets=labels.reshape(len(labels), -1).astype(np.float64))
-    return Rows(values, _renumber(numbers, _classes(found, path), classes))
+    return Rows(values, _renumber(numbers, _classes(fields, path), classes))
 
 
-def _classes(found: arrays.Arrays, path: Path) -> list[str]:
-    return list(arrays.texts(found["classes"], f"{path}: classes", LAYOUT)) if "classes" in found else []
+def _classes(fields: arrays.Arrays, path: Path) -> list[str]:
+    return list(arrays.texts(fields["classes"], f"{path}: classes", LAYOUT)) if "classes" in fields else []
 
 
 def _renumber(labels: np.ndarray, given: list[str], wanted: tuple[str, ...]) -> np.ndarray:

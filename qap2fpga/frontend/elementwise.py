@@ -20,7 +20,7 @@ def arithmetic(walk: Walk, node: NodeProto) -> Signal:
     first = isinstance(walk.tensors.get(node.input[0]), Signal)
     signal, other = (walk.tensors.get(node.input[place]) for place in ((0, 1) if first else (1, 0)))
     if not isinstance(signal, Signal):
-        raise refused(node, "it stands between a weight and its quantizer, or behind both")
+        raise refused(node, "it stands between a weight and its quantizer, or after both")
     if isinstance(other, Signal):
         raise refused(node, "it joins two branches; only chains are supported")
     channels = signal.affine.channels

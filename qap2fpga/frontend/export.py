@@ -45,7 +45,7 @@ ROUNDING_NAMES = {"ROUND_TO_ZERO": b"DOWN"}
 
 
 def export(model: Model) -> tuple[torch.nn.Sequential, ModelWrapper]:
-    """The Brevitas module of `model` and its cleaned QONNX graph (batch 1)."""
+    """Return the Brevitas module of `model` and its cleaned QONNX graph (batch 1)."""
     with quiet(), tempfile.TemporaryDirectory() as folder:
         module = build(model)
         path = os.path.join(folder, "model.onnx")
@@ -55,7 +55,7 @@ def export(model: Model) -> tuple[torch.nn.Sequential, ModelWrapper]:
 
 
 def clean(graph: ModelWrapper) -> ModelWrapper:
-    """The graph, cleaned by qonnx, which gives all names anew; labels stay."""
+    """Return the graph, cleaned by qonnx, which gives all names anew; labels stay."""
     for node in graph.graph.node:
         for item in node.attribute:
             if item.name == "rounding_mode":
@@ -94,36 +94,36 @@ def _qonnx(what: str) -> Iterator[None]:
 
 
 def copy(graph: ModelWrapper) -> ModelWrapper:
-    """A graph of its own with the same content."""
+    """Return a graph of its own with the same content."""
     return ModelWrapper(graph.model, make_deepcopy=True)
 
 
 def add_input_quantizer(graph: ModelWrapper, bits: int, scale: float, signed: bool) -> ModelWrapper:
-    """The graph with a quantizer of one `scale` on its input; one bit is the sign."""
+    """Return the graph with a quantizer of one `scale` on its input; one bit is the sign."""
     name = graph.graph.input[0].name
     graph.set_tensor_datatype(name, DataType["FLOAT32"])
-    behind = f"{name}_quantized"
+    quantized = f"{name}_quantized"
     for node in graph.graph.node:
         for index, tensor in enumerate(node.input):
             if tensor == name:
-                node.input[index] = behind
-    values = {f"{behind}_scale": scale}
+                node.input[index] = quantized
+    values = {f"{quantized}_scale": scale}
     options: dict[str, Any] = {}
     if bits > 1:
-        values |= {f"{behind}_zero_point": 0.0, f"{behind}_bits": float(bits)}
+        values |= {f"{quantized}_zero_point": 0.0, f"{quantized}_bits": float(bits)}
         options = {"signed": int(signed), "narrow": 0, "rounding_mode": "ROUND"}
     for key, value in values.items():
         graph.set_initializer(key, np.float32(value).reshape(()))
     node = helper.make_node(
         "Quant" if bits > 1 else "BipolarQuant",
         [name, *values],
-        [behind],
+        [quantized],
         "input_quantizer",
         domain="qonnx.custom_op.general",
         **options,
     )
     graph.graph.node.insert(0, node)
-    graph.set_tensor_shape(behind, graph.get_tensor_shape(name))
+    graph.set_tensor_shape(quantized, graph.get_tensor_shape(name))
     return clean(graph)
 
 
@@ -137,7 +137,7 @@ def declared_input(graph: ModelWrapper) -> tuple[int, bool] | None:
 
 
 def execute(graph: ModelWrapper, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Every tensor of the graph executed by qonnx on real `rows` (n, inputs), in one batch.
+    """Return every tensor of the graph executed by qonnx on real `rows` (n, inputs), in one batch.
 
     Raises `QapError` where qonnx cannot execute it, or where its floats overflow.
     """

@@ -55,7 +55,7 @@ def load(model: ModelProto, path: Path) -> None:
 
 
 def is_text(message: Message) -> bool:
-    """Whether all that is text in `message` is; protobuf hands over the bytes of what is not."""
+    """Return whether all that is text in `message` is; protobuf hands over the bytes of what is not."""
     for field, value in message.ListFields():
         values = (value,) if isinstance(value, str | bytes | Message) else value
         if field.type == field.TYPE_MESSAGE and not all(map(is_text, values)):
@@ -66,7 +66,7 @@ def is_text(message: Message) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """What a library's exception says, short."""
+    """Return what a library's exception says, short."""
     return (str(error) or type(error).__name__).splitlines()[0][:160]
 
 

@@ -34,7 +34,7 @@ def read(model: ModelWrapper, layer_names: tuple[str, ...] = ()) -> RawGraph:
 
 
 def input_is_quantized(model: ModelWrapper) -> bool:
-    """Whether a quantizer stands between the graph's input and its first dense layer."""
+    """Return whether a quantizer stands between the graph's input and its first dense layer."""
     reached = {model.graph.input[0].name}
     for node in model.graph.node:
         if reached.intersection(node.input):

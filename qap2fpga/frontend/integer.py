@@ -25,7 +25,7 @@ from qap2fpga.system.errors import ConstantNetwork, QapError
 
 
 def lower(graph: RawGraph) -> Graph:
-    """The integer network of `graph`, layer for layer (nothing is dropped yet); see also `fit_logits`.
+    """Return the integer network of `graph`, layer for layer (nothing is dropped yet); see also `fit_logits`.
 
     Raises `QapError` that names the layer when it is pruned away whole or has scales that do not fit.
     """
@@ -52,7 +52,7 @@ def lower(graph: RawGraph) -> Graph:
             # The scale of its outputs is chosen once there are vectors: `fit_logits`.
             layer, output_scale = _last(raw, low, high)
         layers.append(layer)
-        low, high = layer.activation.reach(*layer.reach(low, high))
+        low, high = layer.activation.range(*layer.range(low, high))
     return chain(tuple(layers), graph.input, output_scale, tuple(graph.notes))
 
 
@@ -61,7 +61,7 @@ def _dense(raw: RawLayer, weights: np.ndarray, activation: Step | Logits) -> Uni
 
 
 def rising(raw: RawLayer) -> tuple[np.ndarray, Affine]:
-    """The layer's weights and affine map with the sign of falling channels moved into the weights."""
+    """Return the layer's weights and affine map with the sign of falling channels moved into the weights."""
     signs = np.array([-1 if slope < 0 else 1 for slope in raw.affine.slope])
     weights = exact.multiply_add(raw.weights, signs, 0, f"layer {raw.name}")
     return weights, replace(raw.affine, slope=tuple(abs(slope) for slope in raw.affine.slope))
@@ -70,7 +70,7 @@ def rising(raw: RawLayer) -> tuple[np.ndarray, Affine]:
 def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> Unit:
     assert raw.levels is not None
     weights, affine = rising(raw)
-    lowest, highest = exact.reach(low, high, weights, f"the accumulators of layer {raw.name}")
+    lowest, highest = exact.matmul_range(low, high, weights, f"the accumulators of layer {raw.name}")
     rows = [
         thresholds(affine, channel, raw.levels, int(lowest[channel]), int(highest[channel]))
         for channel in range(affine.channels)
@@ -98,11 +98,11 @@ def fit_logits(network: Graph, graph: RawGraph, vectors: np.ndarray, *, values: 
 def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> tuple[Unit, Fraction]:
     if raw.affine.clips:
         raise QapError(f"layer {raw.name}: a Relu or Clip ends the network", "quantize its output, or leave it out")
-    span = Range(*exact.reach(low, high, raw.weights, f"the accumulators of layer {raw.name}"))
+    span = Range(*exact.matmul_range(low, high, raw.weights, f"the accumulators of layer {raw.name}"))
     end = logits.choose(raw.affine, np.zeros((0, len(span.low)), np.int64), span)
     return _dense(raw, raw.weights, end.logits), end.scale
 
 
 def meanings(graph: RawGraph) -> list[RawLayer]:
-    """The layers of `graph` with the real meaning that the lowered network's accumulators have, in order."""
+    """Return the layers of `graph` with the real meaning that the lowered network's accumulators have, in order."""
     return [raw if raw.levels is None else replace(raw, affine=rising(raw)[1]) for raw in graph.layers]

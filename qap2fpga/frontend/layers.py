@@ -29,7 +29,7 @@ def dense(walk: Walk, node: NodeProto) -> Signal:
     if not signal.quantized:
         raise refused(node, "its input is not quantized: put a quantizer before it")
     if signal.affine.clips:
-        raise refused(node, "a Relu or Clip stands between the quantizer and it: put the quantizer behind")
+        raise refused(node, "a Relu or Clip stands between the quantizer and it: put the quantizer after them")
     integers, scale = weight.integers, np.broadcast_to(weight.scale, weight.integers.shape)
     factor = Fraction(1)
     if node.op_type == "Gemm":
@@ -39,9 +39,9 @@ def dense(walk: Walk, node: NodeProto) -> Signal:
     if integers.ndim != 2 or integers.shape[0] != signal.affine.channels:
         raise refused(node, f"weights of shape {integers.shape} for {signal.affine.channels} inputs")
     if (scale != scale[:1]).any():
-        raise refused(node, "its weight scale varies over the inputs; one scale an output is supported")
+        raise refused(node, "its weight scale varies over the inputs; one scale per output is supported")
     if len(set(signal.affine.slope)) != 1:
-        raise refused(node, "its input has a scale a channel; the quantizer before it must be per tensor")
+        raise refused(node, "its input has a scale per channel; the quantizer before it must be per tensor")
     if walk.open is not None:
         raise refused(node, "no quantizer stands between it and the dense layer before it")
     step = signal.affine.slope[0]

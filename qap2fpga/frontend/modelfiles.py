@@ -10,7 +10,7 @@ from qap2fpga.system.files import sha256
 
 
 def model_digest(path: Path) -> str:
-    """A digest of everything that is read of the model at `path`: of a model in one file its SHA-256."""
+    """Return a digest of everything that is read of the model at `path`: of a model in one file its SHA-256."""
     alone = sha256(path)
     if path.suffix != ".onnx":
         return alone

@@ -140,13 +140,13 @@ QONNX_SCHEMAS = {
 
 @cache
 def schema(name: str, opset: int) -> OpSchema:
-    """The specification of a handled operator as it is at `opset`."""
+    """Return the specification of a handled operator as it is at `opset`."""
     known = QONNX_SCHEMAS.get(name)
     return known if known is not None else defs.get_schema(name, opset, "")
 
 
 def is_handled(node: NodeProto) -> bool:
-    """Whether the table has the operator, of the domain that it means there."""
+    """Return whether the table has the operator, of the domain that it means there."""
     domains = QUANT_DOMAINS if node.op_type in QUANTIZERS else ONNX_DOMAINS
     return node.op_type in OPERATORS and node.domain in domains
 

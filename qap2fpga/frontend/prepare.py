@@ -266,11 +266,11 @@ def _check_labels(labels: np.ndarray | None, classes: tuple[str, ...], outputs: 
 
 
 def _check_targets(rows: data.Rows | None, outputs: int) -> list[str]:
-    """What to tell of targets that are no classes, which must be one an output."""
+    """What to tell of targets that are no classes, which must be one per output."""
     if rows is None or rows.targets is None:
         return []
     columns = rows.targets.shape[1]
     if columns != outputs:
         what = f"the data's y has labels that are not 0, 1, 2, ..., {columns} a row, and the network {outputs} outputs"
-        raise QapError(what, "y holds one class number a row; or, of a regression, one real value an output")
+        raise QapError(what, "y holds one class number per row; or, of a regression, one real value per output")
     return ["y holds real values: the targets of a regression, of which no accuracy is claimed"]

@@ -92,7 +92,7 @@ def of_constant(node: NodeProto, value: np.ndarray, bits: int, levels: Levels, s
 
 
 def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
-    """What the host does to the network's input, when `node` is the quantizer that `signal` meets first."""
+    """Return what the host does to the network's input, when `node` is the quantizer that `signal` meets first."""
     affine = signal.affine
     if affine.clips or any(slope <= 0 for slope in affine.slope):
         raise refused(node, "only scaling and shifting may stand before the input's quantizer")

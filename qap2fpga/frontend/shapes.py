@@ -10,7 +10,7 @@ from onnx import NodeProto
 
 
 def moves_rows(node: NodeProto, shape: tuple[int, ...], axis: int | None, axes: Sequence[int]) -> bool:
-    """Whether `node`, on rows of `shape`, joins or drops the dimension that counts the rows.
+    """Return whether `node`, on rows of `shape`, joins or drops the dimension that counts the rows.
 
     `axis` is a Flatten's, `axes` those of a Squeeze or Unsqueeze. Of a Reshape the shape of its output tells.
     """

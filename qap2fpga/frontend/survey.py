@@ -3,7 +3,7 @@
 
 It takes milliseconds and says what decides whether the graph can be lowered at all: whose form it is in, which
 operators are not supported, where it branches, what is missing. Only nodes that depend on the network's input, or that
-stand behind a weight's quantizer, have to be supported; what computes constants is folded later, if it is harmless.
+stand after a weight's quantizer, have to be supported; what computes constants is folded later, if it is harmless.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ def survey(model: ModelProto) -> int:
 
 
 def read_inputs(graph: GraphProto) -> list[ValueInfoProto]:
-    """The graph's inputs that some node reads and that have no stored value."""
+    """Return the graph's inputs that some node reads and that have no stored value."""
     stored = {tensor.name for tensor in graph.initializer}
     read = {name for node in graph.node for name in node.input}
     return [value for value in graph.input if value.name in read and value.name not in stored]
 
 
 def wanted_tensors(graph: GraphProto) -> set[str]:
-    """The names of all tensors that some node reads or that leave the graph."""
+    """Return the names of all tensors that some node reads or that leave the graph."""
     return {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
 
 
@@ -90,7 +90,7 @@ def _check_links(graph: GraphProto) -> None:
 
 
 def _carriers(graph: GraphProto, sources: set[str]) -> list[NodeProto]:
-    """The nodes that depend on the graph's input or stand at or behind a quantizer; the others compute constants."""
+    """The nodes that depend on the graph's input or stand at or after a quantizer; the others compute constants."""
     reached, carriers = set(sources), []
     for node in graph.node:
         if (reached.intersection(node.input) and node.op_type != "Shape") or node.op_type in QUANTIZERS:

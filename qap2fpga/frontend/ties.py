@@ -35,7 +35,7 @@ UNIT, SMALLEST = 2.0**-24, 2.0**-149
 # Roundings beside the sum's own: two scaled factors and their product, the quantizer's division, batch norm's
 # folded form, and a little for the float64 arithmetic here.
 OTHER_ROUNDINGS = 12
-# Roundings of what a quantizer gives beside those of the steps behind it: zero point, scale, and float64 here.
+# Roundings of what a quantizer gives beside those of the steps after it: zero point, scale, and float64 here.
 LEVEL_ROUNDINGS = 4
 # Units in the last place of x / scale that a float32 quantizer of the input may be off.
 INPUT_ROUNDINGS = 8
@@ -113,25 +113,25 @@ def _compare_inputs(run: Execution, network: Graph, first: RawLayer) -> tuple[np
     that it does not reach exactly.
     """
     step, zero = _line(first.entering, first)
-    found = np.rint((run.entered[0] - zero) / step)
+    results = np.rint((run.entered[0] - zero) / step)
     quantizer, rows = network.input, run.trial.rows
     expected = quantizer.quantize(rows)
-    different = found != expected
+    different = results != expected
     vectors, channels = np.nonzero(different)
     scale, offset = (np.broadcast_to(part, rows.shape[1:])[channels] for part in (quantizer.scale, quantizer.offset))
     scaled, shift = (rows[vectors, channels] - offset) / scale, np.abs(offset / scale)
     slack = INPUT_ROUNDINGS * UNIT * (np.abs(scaled) + shift)
     nearby = replace(quantizer, scale=(1.0,), offset=(0.0,))
-    given = found[vectors, channels]
+    given = results[vectors, channels]
     bad = (given < nearby.quantize(scaled - slack)) | (given > nearby.quantize(scaled + slack))
     if bad.any():
         vector, channel = int(vectors[bad][0]), int(channels[bad][0])
         raise CheckFailed(
-            f"{run.engine} quantizes input {channel} of {run.trial.name(vector)} to {found[vector, channel]:g}, "
+            f"{run.engine} quantizes input {channel} of {run.trial.name(vector)} to {results[vector, channel]:g}, "
             f"exactly it is {expected[vector, channel]}",
             "please report this bug with the model",
         )
-    return found.astype(np.int64), different
+    return results.astype(np.int64), different
 
 
 def _compare_entering(
@@ -170,9 +170,9 @@ def _compare_levels(
     assert levels is not None
     assert isinstance(activation, Step)
     scale = _floats(levels.scale, meaning)
-    found = np.rint(left / scale)
+    results = np.rint(left / scale)
     expected = activation.apply(sums.accumulators)
-    different = found != expected
+    different = results != expected
     rows = np.flatnonzero(different.any(axis=1))
     value, bound = _exact_values(layer, meaning, Sums(sums.integers[rows], sums.accumulators[rows]))
     low = np.array([-np.inf if end is None else float(end) for end in affine.low])
@@ -186,9 +186,9 @@ def _compare_levels(
             rounded = ROUNDINGS[levels.rounding](clipped / scale + levels.zero_point)
             reachable.append(np.clip(rounded, levels.low, levels.high) - levels.zero_point)
     bad = np.zeros_like(different)
-    bad[rows] = different[rows] & ((found[rows] < reachable[0]) | (found[rows] > reachable[1]))
-    _refuse(run, layer, bad, found, expected)
-    return found.astype(np.int64), different
+    bad[rows] = different[rows] & ((results[rows] < reachable[0]) | (results[rows] > reachable[1]))
+    _refuse(run, layer, bad, results, expected)
+    return results.astype(np.int64), different
 
 
 def _compare_outputs(
@@ -242,17 +242,17 @@ def _place(bad: np.ndarray) -> tuple[int, int]:
 
 
 def _refuse(
-    run: Execution, layer: Unit, bad: np.ndarray, found: np.ndarray, expected: np.ndarray, where: str = "in"
+    run: Execution, layer: Unit, bad: np.ndarray, actual: np.ndarray, expected: np.ndarray, where: str = "in"
 ) -> None:
     if bad.any():
         vector, channel = _place(bad)
-        values = found[vector, channel], expected[vector, channel]
+        values = actual[vector, channel], expected[vector, channel]
         _differ(run, f"{where} layer {layer.name}", layer.channel_name(channel), vector, *values)
 
 
-def _differ(run: Execution, where: str, channel: str, vector: int, found: float, expected: float) -> NoReturn:
+def _differ(run: Execution, where: str, channel: str, vector: int, actual: float, expected: float) -> NoReturn:
     raise CheckFailed(
         f"{run.engine} and the integer network differ beyond float rounding {where}, channel {channel}, "
-        f"{run.trial.name(vector)}: {found:g} instead of {expected:g}",
+        f"{run.trial.name(vector)}: {actual:g} instead of {expected:g}",
         "this is a bug of qap2fpga or of the export; please report it with the model",
     )

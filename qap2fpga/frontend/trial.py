@@ -13,7 +13,7 @@ from qap2fpga.ir.quantizer import InputQuantizer
 
 @dataclass(frozen=True)
 class Trial:
-    """Real `rows` (n, inputs) float32, in groups one behind the other: (name, number of rows) each."""
+    """Real `rows` (n, inputs) float32, in groups one after the other: (name, number of rows) each."""
 
     rows: np.ndarray
     groups: tuple[tuple[str, int], ...]
@@ -52,13 +52,13 @@ class Trial:
         return f"{' and '.join(filter(None, [', '.join(parts[:-1]), parts[-1]]))} vectors"
 
 
-def trial(quantizer: InputQuantizer, recorded: np.ndarray, made: Sequence[tuple[str, np.ndarray]]) -> Trial:
-    """Return the `recorded` real rows, and real inputs for the integers of each group of `made`.
+def trial(quantizer: InputQuantizer, recorded: np.ndarray, drawn: Sequence[tuple[str, np.ndarray]]) -> Trial:
+    """Return the `recorded` real rows, and real inputs for the integers of each group of `drawn`.
 
     Integers that no float32 quantizes to (an offset may leave it too few bits) are left out; a sign is never 0.
     """
     rows, groups = [recorded.astype(np.float32)], [("recorded", len(recorded))]
-    for name, vectors in made:
+    for name, vectors in drawn:
         integers = np.where(vectors >= 0, 1, -1) if quantizer.rounding == "SIGN" else vectors
         reals = real_inputs(quantizer, integers)
         with np.errstate(invalid="ignore"):

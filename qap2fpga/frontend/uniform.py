@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Graphs of any opset and float type in one form, so that everything behind reads one: opset 13 or later.
+"""Graphs of any opset and float type in one form, so that everything later reads one: opset 13 or later.
 
 Domains that mean the same get one name. Parameters keep their exact values as they are read: float16 and bfloat16 widen
 to float32, and float64 stays. Only what is executed for comparison is rounded to float32, as everything else in there.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quantized:
-    """A constant behind a quantizer: `integers * scale`. Scale broadcasts against the integers.
+    """A constant after a quantizer: `integers * scale`. Scale broadcasts against the integers.
 
     `nonzero_floats` is how many of the stored floats are not 0, before rounding.
     """
@@ -36,7 +36,7 @@ class Quantized:
         return rationals(self.integers) * rationals(np.broadcast_to(self.scale, self.integers.shape))
 
     def moved(self, move: Callable[[np.ndarray], np.ndarray]) -> Quantized:
-        """The same values in the places that `move` gives them."""
+        """Return the same values in the places that `move` gives them."""
         scale = np.broadcast_to(self.scale, self.integers.shape)
         return replace(self, integers=move(self.integers), scale=move(scale))
 
@@ -87,7 +87,7 @@ class RawLayer:
 class RawGraph:
     """What `read` found: the input's quantizer, the layers in order, the outputs' real value, remarks for people.
 
-    `output_scale` is the value of one level of the last quantizer behind all that follows it, if the graph ends in one.
+    `output_scale` is the value of one level of the last quantizer, with all that follows it, if the graph ends in one.
     """
 
     input: InputQuantizer | None = None
@@ -101,7 +101,7 @@ class RawGraph:
 
 
 def rationals(values: np.ndarray) -> np.ndarray:
-    """The exact values of an array of numbers, as fractions in its shape."""
+    """Return the exact values of an array of numbers, as fractions in its shape."""
     return np.array([Fraction(value) for value in values.reshape(-1).tolist()], object).reshape(values.shape)
 
 
@@ -111,5 +111,5 @@ def label(node: NodeProto) -> str:
 
 
 def refused(node: NodeProto, why: str) -> QapError:
-    """The error for a node that cannot be lowered, for the caller to raise."""
+    """Return the error for a node that cannot be lowered, for the caller to raise."""
     return QapError(f"node {label(node)} ({node.op_type}) cannot be lowered", why)

@@ -56,7 +56,7 @@ class Depthwise(Node):
         sums = exact.weighted_sums(columns, self.weights, f"the accumulators of layer {self.name}")
         return sums.reshape(*windows.shape[:3], -1)
 
-    def reach(self, sources: Sequence[Range]) -> Range:
+    def range(self, sources: Sequence[Range]) -> Range:
         """Return the range of the sums; each tap may see any value of its channel, or the pad."""
         seen = self.geometry.seen(sources[0])
         name = f"the accumulators of layer {self.name}"
@@ -110,7 +110,7 @@ class Max(Node):
         """Return the largest of each window."""
         return np.asarray(self.geometry.windows(sources[0]).max(axis=(3, 4)))
 
-    def reach(self, sources: Sequence[Range]) -> Range:
+    def range(self, sources: Sequence[Range]) -> Range:
         """Return the source's range, up to the pad where that is larger: every window sees a value beside pads."""
         (source,) = sources
         return Range(source.low, self.geometry.seen(source).high)
@@ -144,7 +144,7 @@ class Repeat(Node):
         """Return the repeated values."""
         return sources[0].repeat(self.rows, axis=1).repeat(self.columns, axis=2)
 
-    def reach(self, sources: Sequence[Range]) -> Range:
+    def range(self, sources: Sequence[Range]) -> Range:
         """Return the source's range."""
         return sources[0]
 

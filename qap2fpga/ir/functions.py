@@ -80,8 +80,8 @@ class Step:
             result[:, channel] = counts
         return self._levels(result)
 
-    def reach(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest activation a channel over the accumulators `low..high` (channels,)."""
+    def range(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest activation per channel over the accumulators `low..high` (channels,)."""
         first, last = ((self.thresholds <= bound[:, None]).sum(axis=1) for bound in (low, high))
         return self._levels(first), self._levels(last)
 
@@ -134,8 +134,8 @@ class Logits:
         """Logit integers (n, channels) of `accumulators` (n, channels)."""
         return exact.multiply_add(accumulators, self.multiplier, self.offset, "the network's outputs", self.shift)
 
-    def reach(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest logit a channel over the accumulators `low..high` (channels,)."""
+    def range(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest logit per channel over the accumulators `low..high` (channels,)."""
         ends = np.stack([self.apply(low[None])[0], self.apply(high[None])[0]])
         return ends.min(axis=0), ends.max(axis=0)
 

@@ -47,11 +47,11 @@ class Geometry:
         return self.kernel[0] * self.kernel[1]
 
     @property
-    def reach(self) -> Pair:
+    def extent(self) -> Pair:
         """Rows and columns from the first tap to the last, both included."""
-        return self._reach(0), self._reach(1)
+        return self._extent(0), self._extent(1)
 
-    def _reach(self, axis: int) -> int:
+    def _extent(self, axis: int) -> int:
         return (self.kernel[axis] - 1) * self.dilation[axis] + 1
 
     def check(self) -> None:
@@ -62,7 +62,7 @@ class Geometry:
         if min(self.pads) < 0:
             raise ValueError(f"its pads are {', '.join(map(str, self.pads))}: none may be negative")
         for axis, side in ((0, "top or bottom"), (1, "left or right")):
-            if max(self.pads[axis], self.pads[axis + 2]) >= self._reach(axis):
+            if max(self.pads[axis], self.pads[axis + 2]) >= self._extent(axis):
                 raise ValueError(f"its pad at the {side} is as large as its kernel, which then sees nothing but pads")
 
     def output(self, source: Shape, channels: int) -> Shape:
@@ -70,13 +70,13 @@ class Geometry:
 
         Raises `ValueError` with the reason if the kernel does not fit into `source`.
         """
-        rows, columns = (self._positions(axis, extent) for axis, extent in enumerate((source.height, source.width)))
+        rows, columns = (self._positions(axis, size) for axis, size in enumerate((source.height, source.width)))
         if rows < 1 or columns < 1:
             raise ValueError(f"its kernel of {self.kernel[0]}x{self.kernel[1]} does not fit into {source}")
         return Shape(channels, rows, columns)
 
-    def _positions(self, axis: int, extent: int) -> int:
-        room = extent + self.pads[axis] + self.pads[axis + 2] - self._reach(axis)
+    def _positions(self, axis: int, size: int) -> int:
+        room = size + self.pads[axis] + self.pads[axis + 2] - self._extent(axis)
         return room // self.stride[axis] + 1
 
     def windows(self, values: np.ndarray) -> np.ndarray:
@@ -87,7 +87,7 @@ class Geometry:
         if self.is_padded:
             top, left, bottom, right = self.pads
             values = np.pad(values, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=self.pad)
-        seen = np.lib.stride_tricks.sliding_window_view(values, self.reach, axis=(1, 2))
+        seen = np.lib.stride_tricks.sliding_window_view(values, self.extent, axis=(1, 2))
         (rows, columns), (down, across) = self.stride, self.dilation
         return np.moveaxis(seen[:, ::rows, ::columns, :, ::down, ::across], 3, -1)
 

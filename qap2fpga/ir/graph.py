@@ -79,9 +79,9 @@ class Graph:
         return self._through(lambda node, sources: node.shape(sources))
 
     @cached_property
-    def reach(self) -> Mapping[str, Range]:
+    def node_ranges(self) -> Mapping[str, Range]:
         """The range of every node's result."""
-        return self._through(lambda node, sources: node.reach(sources))
+        return self._through(lambda node, sources: node.range(sources))
 
     @cached_property
     def layers(self) -> tuple[Unit, ...]:
@@ -91,7 +91,7 @@ class Graph:
     @cached_property
     def ranges(self) -> tuple[Ranges, ...]:
         """What can be reached in each of the `layers`."""
-        return tuple(ranges_of(unit, self.reach) for unit in self.layers)
+        return tuple(ranges_of(unit, self.node_ranges) for unit in self.layers)
 
     def bops(self, stored_densities: Mapping[str, float] | None = None) -> dict[str, Bops]:
         """Return the bit operations of every node for one frame; `total` adds them up.

@@ -38,7 +38,7 @@ class Sum(Node):
         """Return the sums."""
         return self._sum(sources)
 
-    def reach(self, sources: Sequence[Range]) -> Range:
+    def range(self, sources: Sequence[Range]) -> Range:
         """Return the range of the sums where every source may have any value of its range."""
         turned = [
             source if multiplier > 0 else Range(source.high, source.low)
@@ -101,7 +101,7 @@ class Concat(Node):
         """Return the values side by side."""
         return np.concatenate(list(sources), axis=-1)
 
-    def reach(self, sources: Sequence[Range]) -> Range:
+    def range(self, sources: Sequence[Range]) -> Range:
         """Return the sources' ranges, one after the other."""
         return Range(np.concatenate([one.low for one in sources]), np.concatenate([one.high for one in sources]))
 

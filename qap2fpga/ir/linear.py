@@ -81,11 +81,11 @@ class Linear(Node):
         sums = exact.matmul(windows.reshape(-1, self.inputs), self.weights, f"the accumulators of layer {self.name}")
         return sums.reshape(*windows.shape[:3], self.outputs)
 
-    def reach(self, sources: Sequence[Range]) -> Range:
+    def range(self, sources: Sequence[Range]) -> Range:
         """Return the accumulators' range; every tap may see any value of its channel, or the pad."""
         seen, taps = self.geometry.seen(sources[0]), self.geometry.taps
         low, high = np.tile(seen.low, taps), np.tile(seen.high, taps)
-        return Range(*exact.reach(low, high, self.weights, f"the accumulators of layer {self.name}"))
+        return Range(*exact.matmul_range(low, high, self.weights, f"the accumulators of layer {self.name}"))
 
     def bops(self, positions: int, *, first: bool = False, stored_density: float | None = None) -> Bops:
         """Return the bit operations of the products and sums."""

@@ -50,7 +50,7 @@ class Node(ABC):
         """Return the result for the sources' integers, all (frames, height, width, channels), exactly."""
 
     @abstractmethod
-    def reach(self, sources: Sequence[Range]) -> Range:
+    def range(self, sources: Sequence[Range]) -> Range:
         """Return the range of each channel of the result, by interval arithmetic over the actual parameters."""
 
     def bops(self, positions: int, *, first: bool = False, stored_density: float | None = None) -> Bops:
@@ -125,7 +125,7 @@ class Input(Node):
         """Return the one source, the frames themselves."""
         return sources[0]
 
-    def reach(self, sources: Sequence[Range]) -> Range:
+    def range(self, sources: Sequence[Range]) -> Range:
         """Return the quantizer's range, for every channel."""
         return Range.uniform(self.quantizer.low, self.quantizer.high, self.size.channels)
 
@@ -172,10 +172,10 @@ class Requantizer(Node):
         (values,) = sources
         return self.function.apply(values.reshape(-1, self.function.channels)).reshape(values.shape)
 
-    def reach(self, sources: Sequence[Range]) -> Range:
+    def range(self, sources: Sequence[Range]) -> Range:
         """Return the function at both ends of the source's range, in order."""
         (source,) = sources
-        return Range(*self.function.reach(source.low, source.high))
+        return Range(*self.function.range(source.low, source.high))
 
     def select(self, kept: np.ndarray) -> Self:
         """Return the node without the channels that are not `kept` (channels,) bool."""

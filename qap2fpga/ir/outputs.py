@@ -41,6 +41,6 @@ def outputs(network: Graph, kind: str, vectors: np.ndarray) -> np.ndarray:
     return network.trace(vectors)[network.layers[-1].name]
 
 
-def classes(kind: str, found: np.ndarray) -> np.ndarray:
-    """The class (n,) that the chip's outputs (n, outputs) say."""
-    return found[:, 0] if kind == "class" else found.argmax(axis=1)
+def classes(kind: str, results: np.ndarray) -> np.ndarray:
+    """Return the class (n,) that the chip's outputs (n, outputs) say."""
+    return results[:, 0] if kind == "class" else results.argmax(axis=1)

@@ -13,7 +13,7 @@ from qap2fpga.exact.integers import width
 ROUNDINGS = {"ROUND": np.rint, "FLOOR": np.floor, "CEIL": np.ceil, "ROUND_TO_ZERO": np.trunc}
 # Not a rounding: the sign of the input, with sign(0) = +1.
 SIGN = "SIGN"
-# Halvings of the scale, beside one a bit, that are tried for data with long tails.
+# Halvings of the scale, beside one per bit, that are tried for data with long tails.
 TAILS = 8
 
 

@@ -48,7 +48,7 @@ class Range:
 
     @staticmethod
     def uniform(low: int, high: int, channels: int) -> Range:
-        """The same range for each of `channels`."""
+        """Return the same range for each of `channels`."""
         return Range(np.full(channels, low, np.int64), np.full(channels, high, np.int64))
 
     @property
@@ -82,7 +82,7 @@ class Range:
         return np.asarray(self.low == self.high)
 
     def contains(self, values: np.ndarray) -> np.ndarray:
-        """Which of `values` (n, size) lie within, element by element; channels vary fastest."""
+        """Return which of `values` (n, size) lie within, element by element; channels vary fastest."""
         channels = values.reshape(len(values), -1, len(self.low))
         return np.asarray((channels >= self.low) & (channels <= self.high)).reshape(values.shape)
 

@@ -120,9 +120,9 @@ class Unit:
         """Return the accumulators (n, outputs) of integer `activations` (n, inputs), exactly."""
         return self.linear.evaluate([Shape(self.inputs).tensor(activations)]).reshape(len(activations), self.outputs)
 
-    def reach(self, low: np.ndarray, high: np.ndarray) -> Ends:
+    def range(self, low: np.ndarray, high: np.ndarray) -> Ends:
         """Return the smallest and largest accumulator per channel when input i lies in `low[i]..high[i]`."""
-        ends = self.linear.reach([Range(low, high)])
+        ends = self.linear.range([Range(low, high)])
         return ends.low, ends.high
 
     def counted(self, results: np.ndarray) -> np.ndarray:
@@ -174,10 +174,10 @@ def of_chain(nodes: Sequence[Node]) -> tuple[Unit, ...]:
     return tuple(units)
 
 
-def ranges_of(unit: Unit, reach: Mapping[str, Range]) -> Ranges:
+def ranges_of(unit: Unit, node_ranges: Mapping[str, Range]) -> Ranges:
     """Return what can be reached in `unit`, from the range of every node."""
     names = (unit.linear.sources[0], unit.name, unit.requantizer.name)
-    return Ranges(*((reach[name].low, reach[name].high) for name in names))
+    return Ranges(*((node_ranges[name].low, node_ranges[name].high) for name in names))
 
 
 def _refused(node: Node, wanted: str) -> QapError:

@@ -12,7 +12,7 @@ MOST_VALUES = 1 << 23
 
 
 def extremes(network: Graph) -> np.ndarray:
-    """The corners of the input range, (n, inputs) int64, without repetitions:
+    """Return the corners of the input range, (n, inputs) int64, without repetitions:
 
     all inputs at their minimum, maximum and zero (the value nearest to it in range), alternating between
     minimum and maximum both ways, each input alone at its maximum and at its minimum with the others at

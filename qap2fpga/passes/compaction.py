@@ -25,7 +25,7 @@ def trim_thresholds(graph: Graph) -> Graph:
     changed = []
     for node in graph.nodes:
         if isinstance(node, Requantizer) and isinstance(node.function, Step):
-            source, is_output = graph.reach[node.sources[0]], node.name == graph.output
+            source, is_output = graph.node_ranges[node.sources[0]], node.name == graph.output
             changed.append(replace(node, function=_trimmed(node.function, source, all_levels=is_output)))
     return graph.with_nodes(*changed)
 

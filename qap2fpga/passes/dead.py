@@ -39,7 +39,7 @@ def drop_dead(graph: Graph) -> Graph:
     channels = _Channels(graph)
     kept = channels.kept()
     _require_some(graph, kept)
-    steps = [(kept[node.name], graph.reach[node.name].constant) for node, _ in hidden(graph)]
+    steps = [(kept[node.name], graph.node_ranges[node.name].constant) for node, _ in hidden(graph)]
     constant = sum(int((~kept & fixed).sum()) for kept, fixed in steps)
     unread = sum(int((~kept & ~fixed).sum()) for kept, fixed in steps)
     if all(mask.all() for mask in kept.values()):
@@ -80,7 +80,7 @@ class _Channels:
 
         Beyond the borders stands the pad, so that a constant must be that to be folded.
         """
-        ranges = [self.graph.reach[source] for source in node.sources]
+        ranges = [self.graph.node_ranges[source] for source in node.sources]
         readers = self.graph.readers(node.name)
         if not readers or not all(reader.absorbs for reader in readers):
             return [np.zeros(len(one.low), bool) for one in ranges]
@@ -95,7 +95,7 @@ def _without(graph: Graph, kept: Masks) -> Graph:
     for node in graph.nodes:
         if not kept[node.name].any():
             continue
-        values = [graph.reach[source].low for source in node.sources]
+        values = [graph.node_ranges[source].low for source in node.sources]
         fewer, less = node.narrowed(kept[node.name], [kept[source] for source in node.sources], values)
         absent = [missing[source] for source in fewer.sources if source in missing]
         if absent:
@@ -109,10 +109,10 @@ def _without(graph: Graph, kept: Masks) -> Graph:
 def _require_some(graph: Graph, kept: Masks) -> None:
     """Raise `ConstantNetwork` that names the layer by which the network became a constant."""
     names = [node.name for node, _ in hidden(graph)]
-    if not graph.reach[graph.output].constant.all() or not names:
+    if not graph.node_ranges[graph.output].constant.all() or not names:
         return
     for name in names:
-        if graph.reach[name].constant.all():
+        if graph.node_ranges[name].constant.all():
             raise _constant(graph, graph[name].sources[0])
     for name in reversed(names):
         if not kept[name].any():

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The end of the network: integers of one common scale, as fine as what the outputs are for.
 
-The exact value of channel c is `slope[c] * accumulator + intercept[c]`, with another slope a channel where the
-weights have a scale a channel or a batch norm follows. Here it becomes `(multiplier * accumulator + offset) >> shift`,
-in units of one scale.
+The exact value of channel c is `slope[c] * accumulator + intercept[c]`, with another slope per channel where the
+weights have a scale per channel or a batch norm follows. Here it becomes
+`(multiplier * accumulator + offset) >> shift`, in units of one scale.
 
 - Classes: the argmax of raw accumulators is another class on many inputs. The scale is the coarsest power of two whose
   largest integer is the exact class on all vectors, and two bits more.

@@ -53,10 +53,10 @@ def load(path: Path, hint: str, only: Collection[str] = ()) -> Arrays | NDArray[
 
 def load_npz(path: Path, hint: str) -> Arrays:
     """Return the arrays of an `.npz` by name."""
-    found = load(path, hint)
-    if not isinstance(found, dict):
+    content = load(path, hint)
+    if not isinstance(content, dict):
         raise QapError(f"{path} holds a single array", hint)
-    return found
+    return content
 
 
 def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

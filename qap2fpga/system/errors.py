@@ -38,7 +38,7 @@ class CheckFailed(QapError):
 
 
 def nearest(name: str, legal: Iterable[str]) -> str:
-    """A half-sentence that lists the legal names, the nearest one first if there is one."""
+    """Return a half-sentence that lists the legal names, the nearest one first if there is one."""
     choices = sorted(legal)
     close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""

@@ -20,7 +20,7 @@ SCRATCH = ".scratch-"
 
 
 def shipped(folder: str) -> Path:
-    """The shipped `folder` ('boards', 'flows'): inside the installed package, or beside it in a checkout.
+    """Return the shipped `folder` ('boards', 'flows'): inside the installed package, or beside it in a checkout.
 
     Raises `QapError` when neither is there, that is when the installation is broken.
     """
@@ -88,13 +88,13 @@ def append_json(path: Path, value: object) -> None:
 
 def read_json_lines(path: Path) -> list[Any]:
     """Return the values of the JSON lines in `path`, none if it is not there, without a line that a kill cut off."""
-    found = []
+    records = []
     for line in path.read_text(errors="replace").splitlines() if path.is_file() else []:
         try:
-            found.append(json.loads(line))
+            records.append(json.loads(line))
         except ValueError:
             continue
-    return found
+    return records
 
 
 def cannot_write(path: Path, error: OSError) -> QapError:

@@ -25,7 +25,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def layer(index: int) -> str:
-    """The identifier of the layer or operation number `index` in everything that is generated."""
+    """Return the identifier of the layer or operation number `index` in everything that is generated."""
     return f"l{index}"
 
 
@@ -36,7 +36,7 @@ def identifier(text: str) -> str:
 
 
 def labels(names: Iterable[str]) -> tuple[str, ...]:
-    """The names as short text to show, each unlike the others."""
+    """Return the names as short text to show, each unlike the others."""
     taken: dict[str, None] = {}
     for name in names:
         label, number = shown(name), 1
@@ -48,7 +48,7 @@ def labels(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def shown(name: str) -> str:
-    """One name as short text on one line; a shown name stays as it is."""
+    """Return one name as short text on one line; a shown name stays as it is."""
     text = printable(name).replace("\n", "\\n")
     if len(text) > LONGEST:
         text = f"{text[:HEAD]}…{text[-TAIL:]} ({len(name):,} characters)"

@@ -30,11 +30,11 @@ AFTERMATH = re.compile(r"Command Failed|Exiting due to|Verilog \$stop|make(\[\d+
 
 
 def require(program: str, what_for: str, hint: str) -> Path:
-    """The path of `program`. Raises `QapError` that says what it is needed for and how to get it."""
-    found = shutil.which(program)
-    if found is None:
+    """Return the path of `program`. Raises `QapError` that says what it is needed for and how to get it."""
+    place = shutil.which(program)
+    if place is None:
         raise QapError(f"'{program}' was not found on PATH; it is needed for {what_for}", hint)
-    return Path(found)
+    return Path(place)
 
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -183,7 +183,7 @@ def _stop(line: socket.socket) -> None:
 
 
 def telling_line(output: str) -> str:
-    """The line of a log that looks like the cause: the first marked as an error, else the last suspicious one.
+    """Return the line of a log that looks like the cause: the first marked as an error, else the last suspicious one.
 
     What `make` and Verilator say in the end only repeats that something failed before.
     """

@@ -62,17 +62,17 @@ def shown(value: object) -> str:
 def size(path: Path, limit: int, hint: str) -> int:
     """Return the bytes of the regular file `path`. Raises `QapError` where it is none, or larger than `limit`."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError as error:
         raise QapError(f"{line(path)} does not exist", hint) from error
     except (OSError, ValueError) as error:
         raise QapError(f"{line(path)} cannot be read: {_reason(error)}", hint) from error
-    if not stat.S_ISREG(found.st_mode):
-        what = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
+    if not stat.S_ISREG(status.st_mode):
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
         raise QapError(f"{path} is {what}", hint)
-    if found.st_size > limit:
-        raise QapError(f"{path} has {found.st_size:,} bytes, more than the {limit:,} that are read", hint)
-    return found.st_size
+    if status.st_size > limit:
+        raise QapError(f"{path} has {status.st_size:,} bytes, more than the {limit:,} that are read", hint)
+    return status.st_size
 
 
 def content(path: Path, limit: int, hint: str) -> bytes:

@@ -42,7 +42,7 @@ def die_with(parent: int) -> None:
 
 
 def start(command: list[str]) -> int:
-    """The process of `command`, in a group of its own. Raises `OSError` where it cannot be started."""
+    """Return the process of `command`, in a group of its own. Raises `OSError` where it cannot be started."""
     reading, writing = os.pipe()
     before = {number: signal.signal(number, signal.SIG_IGN) for number in OUTLIVED}
     supervisor, process = os.getpid(), os.fork()
@@ -98,8 +98,8 @@ def end_all(process: int) -> int | None:
 
 
 def children() -> list[int]:
-    """The processes whose parent is this one."""
-    found = []
+    """Return the processes whose parent is this one."""
+    numbers = []
     for name in os.listdir("/proc"):
         with contextlib.suppress(OSError):
             if name.isdigit():
@@ -107,8 +107,8 @@ def children() -> list[int]:
                     # The program's name stands in brackets and may hold any character.
                     parent = stream.read().rpartition(b")")[2].split()[1]
                 if int(parent) == os.getpid():
-                    found.append(int(name))
-    return found
+                    numbers.append(int(name))
+    return numbers
 
 
 def main() -> NoReturn:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training: data in, a quantized and pruned network out, one checkpoint a step of pruning.
+"""Training: data in, a quantized and pruned network out, one checkpoint per step of pruning.
 
     from qap2fpga.train import config
     from qap2fpga.train.run import run

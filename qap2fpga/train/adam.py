@@ -32,7 +32,7 @@ class Adam:
         self.parameters.addcdiv_(self.mean, scale, value=-size)
 
     def save(self) -> dict[str, Tensor]:
-        """A copy of the moments and the number of steps."""
+        """Return a copy of the moments and the number of steps."""
         return {"mean": self.mean.clone(), "square": self.square.clone(), "steps": torch.tensor(self.steps)}
 
     def restore(self, state: dict[str, Tensor]) -> None:

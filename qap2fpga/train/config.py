@@ -40,17 +40,17 @@ def load(path: Path, source: str | None = None) -> RunConfig:
 
 
 def of_source(source: str) -> RunConfig:
-    """The default configuration on that data."""
+    """Return the default configuration on that data."""
     return RunConfig(DataConfig(source))
 
 
 def read_yaml(path: Path) -> dict[str, object]:
-    """The mapping in a YAML file. Raises `QapError` if there is none."""
+    """Return the mapping in a YAML file. Raises `QapError` if there is none."""
     return yaml_object(path, "docs/training.md has an example")
 
 
 def from_dict(settings: dict[str, object], where: str = "the configuration") -> RunConfig:
-    """The checked configuration of plain values. Raises `QapError` that names the setting that is wrong."""
+    """Return the checked configuration of plain values. Raises `QapError` that names the setting that is wrong."""
     settings = dict(settings)
     if settings.get("paper_code") == "all":
         settings["paper_code"] = list(MISTAKES)
@@ -60,13 +60,13 @@ def from_dict(settings: dict[str, object], where: str = "the configuration") -> 
 
 
 def to_dict(config: RunConfig) -> dict[str, object]:
-    """The configuration as plain JSON values; `from_dict` gives it back."""
+    """Return the configuration as plain JSON values; `from_dict` gives it back."""
     plain = json.loads(json.dumps(dataclasses.asdict(config)))
     return typing.cast(dict[str, object], plain)
 
 
 def replace(config: RunConfig, path: str, value: object) -> RunConfig:
-    """The configuration with the setting at the dotted `path` (as 'model.weight_bits', or 'model.bits') changed.
+    """Return the configuration with the setting at the dotted `path` (as 'model.weight_bits', or 'model.bits') changed.
 
     It is checked only when it is used, so that several settings can be changed one after the other.
     """
@@ -85,13 +85,13 @@ def replace(config: RunConfig, path: str, value: object) -> RunConfig:
 
 
 def names() -> list[str]:
-    """The dotted path of every setting, and the shorthands."""
+    """Return the dotted path of every setting, and the shorthands."""
     hints = typing.get_type_hints(RunConfig)
-    found = [name for name, hint in hints.items() if not dataclasses.is_dataclass(hint)]
+    paths = [name for name, hint in hints.items() if not dataclasses.is_dataclass(hint)]
     for name, hint in hints.items():
         if dataclasses.is_dataclass(hint):
-            found += [f"{name}.{one.name}" for one in dataclasses.fields(hint)]
-    return [*found, *SHORTHANDS]
+            paths += [f"{name}.{one.name}" for one in dataclasses.fields(hint)]
+    return [*paths, *SHORTHANDS]
 
 
 def check(config: RunConfig) -> None:
@@ -131,7 +131,7 @@ def _check_model(model: ModelConfig) -> None:
         for name, count in layers.items():
             bits = getattr(model, name)
             if isinstance(bits, tuple) and len(bits) != count:
-                _refuse(f"model.{name}", list(bits), f"give one number, or {count}: one a layer")
+                _refuse(f"model.{name}", list(bits), f"give one number, or {count}: one per layer")
             for one in bits if isinstance(bits, tuple) else (bits,):
                 _check_bits(f"model.{name}", one)
         _check_bits("model.input_bits", model.input_bits)

@@ -20,14 +20,14 @@ from qap2fpga.train.quantizers import ActivationQuantizer, PowerOfTwoActivationQ
 
 
 def integer_weights(network: Network) -> dict[str, NDArray[np.int64]]:
-    """The integers, (outputs, inputs) by layer, that a quantized network really multiplies with."""
+    """Return the integers, (outputs, inputs) by layer, that a quantized network really multiplies with."""
     network.apply_mask()
-    found = {}
+    weights = {}
     for number, layer in enumerate(network.layers, 1):
         assert layer.quantizer is not None
         values = layer.quantizer.forward(layer.weight)
-        found[f"fc{number}"] = torch.round(values / layer.quantizer.scale).cpu().numpy().astype(np.int64)
-    return found
+        weights[f"fc{number}"] = torch.round(values / layer.quantizer.scale).cpu().numpy().astype(np.int64)
+    return weights
 
 
 def zeros(network: Network) -> dict[str, NDArray[np.bool_]]:
@@ -39,7 +39,7 @@ def zeros(network: Network) -> dict[str, NDArray[np.bool_]]:
 
 
 def to_model(network: Network, example: NDArray[np.float32], labels: NDArray[np.int64]) -> Model:
-    """The values of a quantized network on the CPU; `example` (rows, inputs) are real, standardised inputs.
+    """Return the values of a quantized network on the CPU; `example` (rows, inputs) are real, standardised inputs.
 
     Raises `CheckFailed` if the Brevitas module that these values make gives other logits for the example: a bug.
     """
@@ -70,7 +70,7 @@ def quantize_inputs(x: Tensor, bits: int, scale: float) -> Tensor:
 
 
 def float_state(network: Network) -> dict[str, Tensor]:
-    """The state dict of the same network as a `torch.nn.Sequential` of fc1, bn1, act1, ..."""
+    """Return the state dict of the same network as a `torch.nn.Sequential` of fc1, bn1, act1, ..."""
     network.apply_mask()
     state: dict[str, Tensor] = {}
     for number, layer in enumerate(network.layers, 1):

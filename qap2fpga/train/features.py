@@ -97,7 +97,7 @@ def energy_correlations(constituents: FloatArray) -> Correlations:
 
 
 def jet_features(constituents: FloatArray, groomed: FloatArray, groomed_mass: float) -> FloatArray:
-    """The 16 values, in the order of `FEATURES`, of one jet.
+    """Return the 16 values, in the order of `FEATURES`, of one jet.
 
     Args:
         constituents: (n, 3) pT in GeV, rapidity, azimuth of everything in the jet, n >= 1.

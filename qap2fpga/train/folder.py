@@ -7,25 +7,27 @@ run; `record.json` is for readers, and the truth of a finished one.
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import pickle
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, cast
+from typing import cast
 
 import torch
 
 from qap2fpga.system.errors import QapError
-from qap2fpga.system.files import cannot_write, write_atomically
+from qap2fpga.system.files import write_atomically
+from qap2fpga.system.locks import locked
 from qap2fpga.system.reading import json_object
 from qap2fpga.train.config import to_dict
 from qap2fpga.train.form import Record
 from qap2fpga.train.settings import RunConfig
 
 SCHEMA = 1
+LOCK = ".lock"
 
 
 class RunFolder:
@@ -33,33 +35,21 @@ class RunFolder:
 
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path, self.config = path, to_dict(config)
-        self.lock: IO[str] | None = None
+        self.held = ExitStack()
 
     def __enter__(self) -> RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise QapError(f"{self.path} is a file", "choose another folder")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self.lock = (self.path / ".lock").open("w")
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with ExitStack() as stack:
+            stack.enter_context(locked(self.path, file=LOCK, other="another run"))
             self._check()
-        except BaseException as error:
-            self.lock.close()
-            if isinstance(error, OSError):
-                raise QapError(
-                    f"another run is writing {self.path}", "wait for it, or choose another folder"
-                ) from error
-            raise
+            self.held = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self.lock is not None
-        self.lock.close()
+        self.held.close()
 
     def _check(self) -> None:
         stored = self.record()
@@ -85,7 +75,7 @@ class RunFolder:
         """Replace `record.json`."""
         write_atomically(self.path / "record.json", json.dumps(record, indent=1) + "\n")
 
-    def state(self) -> dict[str, Any] | None:
+    def state(self) -> dict[str, object] | None:
         """Return what `save_state` stored last. A damaged file is as good as none: the run starts again."""
         try:
             state = torch.load(self.path / "state.pt", weights_only=True)

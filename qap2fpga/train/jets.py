@@ -82,7 +82,7 @@ class JetConfig:
     jets_a_class: int = 4800
     chunk: int = 200
     seed: int = 1
-    processes: int | None = None  # None: one a core
+    processes: int | None = None  # None: one per core
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Chunk:
         }
 
     def path(self, folder: Path) -> Path:
-        """The file of this chunk; another recipe gives another name."""
+        """Return the file of this chunk; another recipe gives another name."""
         digest = hashlib.sha256(json.dumps(self.recipe()).encode()).hexdigest()[:12]
         return folder / f"{self.name}-{self.number:05d}-{digest}.npy"
 

@@ -43,7 +43,7 @@ class Recipe:
     keep_best: Keeper | None = None
 
     def rate(self, epoch: int) -> float:
-        """The learning rate of the `epoch`-th epoch, from 0."""
+        """Return the learning rate of the `epoch`-th epoch, from 0."""
         if self.schedule == "constant":
             return self.learning_rate
         progress = epoch / max(1, self.epochs - 1)
@@ -79,7 +79,7 @@ class Score:
 class Progress:
     """Where a training stands after an epoch: what a resumed one needs, as plain values and tensors.
 
-    epochs: one entry an epoch: learning rate, training loss, validation loss and accuracy.
+    epochs: one entry per epoch: learning rate, training loss, validation loss and accuracy.
     best: the network's state at the lowest validation loss; best_epoch counts from 0.
     """
 
@@ -92,7 +92,7 @@ class Progress:
     generator: Tensor | None = None
 
     def done(self, recipe: Recipe) -> bool:
-        """Whether there is nothing left to learn."""
+        """Return whether there is nothing left to learn."""
         waited = len(self.epochs) - 1 - self.best_epoch
         return len(self.epochs) >= recipe.epochs or (bool(self.epochs) and waited > recipe.patience)
 

@@ -15,7 +15,7 @@ Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def choose(name: str, softmax_over_batch: bool) -> Loss:
-    """The loss of that name: a function of logits (rows, classes) and labels (rows,) to (loss (), its gradient).
+    """Return the loss of that name: a function of logits (rows, classes) and labels (rows,) to (loss (), its gradient).
 
     'cross_entropy' is the mean over rows, in nats. 'binary_cross_entropy' is that of every output of the softmax
     with its one or zero, the mean over rows and classes, as in the paper's code. `softmax_over_batch` normalises over

@@ -94,7 +94,7 @@ class Manifest:
 
 
 def run_folder(folder: Path, name: str) -> Path:
-    """A run's folder in the study's, as every worker sees it."""
+    """Return a run's folder in the study's, as every worker sees it."""
     return folder.absolute() / "runs" / name
 
 

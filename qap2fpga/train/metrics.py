@@ -158,7 +158,7 @@ def _checked(
     if outputs.shape != (len(truth), len(classes)) or len(classes) < 2:
         raise QapError(
             f"outputs of shape {outputs.shape} for {len(truth)} labels of {len(classes)} classes",
-            "give one output a class, for two classes or more",
+            "give one output per class, for two classes or more",
         )
     if not np.isfinite(outputs).all():
         raise QapError("the network's outputs are not all numbers", "it diverged: take a lower learning rate")

@@ -40,7 +40,7 @@ class Shape:
     """What a network is made of; nothing of it is learned.
 
     sizes: (inputs, hidden..., outputs).
-    weight_bits, activation_bits: one a layer; None in a float network.
+    weight_bits, activation_bits: one per layer; None in a float network.
     bias_bits: None leaves biases floats, or, with power-of-two scales, on the accumulators' grid.
     input_bits, input_scale: of the signed input integers; None in a float network.
     activation_scales: the constant power-of-two scale of each activation; empty: scales are learned. With them
@@ -72,7 +72,7 @@ class Layer:
     """One dense layer with what follows it. Tensors are views of the network's flat ones; `d_` are gradients.
 
     gamma, beta, mean, variance: of batch norm, None without.
-    activation: None behind the last layer.
+    activation: None after the last layer.
     """
 
     weight: Tensor
@@ -99,7 +99,7 @@ class Layer:
         return weight, self.bias if self.bias_quantizer is None else self.bias_quantizer.forward(self.bias)
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
-        """What leaves the layer for inputs (rows, inputs)."""
+        """Return what leaves the layer for inputs (rows, inputs)."""
         weight, bias = self.values()
         dense = normed = torch.addmm(bias, x, weight.t())
         self.kept = {"x": x, "weight": weight, "dense": dense}
@@ -259,12 +259,12 @@ class Network:
     def states(self, x: Tensor) -> dict[str, Tensor]:
         """Which neurons are on, (rows, neurons) booleans by layer: what enters the activation, or the logit, is > 0."""
         names = [*(f"act{number}" for number in range(1, len(self.layers))), f"fc{len(self.layers)}"]
-        found: dict[str, list[Tensor]] = {name: [] for name in names}
+        batches: dict[str, list[Tensor]] = {name: [] for name in names}
         for part in torch.split(x, EVALUATION_BATCH):
             self.forward(part, training=False)
             for name, layer in zip(names, self.layers, strict=True):
-                found[name].append(layer.kept["state"] > 0)
-        return {name: torch.cat(parts) for name, parts in found.items()}
+                batches[name].append(layer.kept["state"] > 0)
+        return {name: torch.cat(parts) for name, parts in batches.items()}
 
     def on_cpu(self) -> Network:
         """This network if it is on the CPU, else a copy there."""
@@ -276,7 +276,7 @@ class Network:
         return copy
 
     def save(self) -> dict[str, Tensor]:
-        """A true copy of all that is learned and counted."""
+        """Return a true copy of all that is learned and counted."""
         return {"parameters": self.parameters.clone(), "statistics": self.statistics.clone()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -286,14 +286,14 @@ class Network:
 
 
 class _Cutter:
-    """Hands out views of flat tensors of one layout, one behind the other."""
+    """Hands out views of flat tensors of one layout, one after the other."""
 
     def __init__(self, *flat: Tensor) -> None:
         self.flat = flat
         self.at = 0
 
     def cut(self, *sizes: int) -> tuple[Tensor, ...]:
-        """The next view of that shape of each tensor."""
+        """Return the next view of that shape of each tensor."""
         start = self.at
         self.at += torch.Size(sizes).numel()
         return tuple(one[start : self.at].view(sizes) for one in self.flat)

@@ -58,7 +58,7 @@ def prepare(config: RunConfig) -> Prepared:
 
 
 def shape_of(config: RunConfig, prepared: Prepared, *, is_float: bool) -> Shape:
-    """The shape of the network that is trained; a float one if `is_float`."""
+    """Return the shape of the network that is trained; a float one if `is_float`."""
     model = config.model
     sizes = (len(prepared.data.features), *model.widths, len(prepared.data.classes))
     if is_float:
@@ -76,12 +76,12 @@ def shape_of(config: RunConfig, prepared: Prepared, *, is_float: bool) -> Shape:
 
 
 def rows(part: Part, shape: Shape, device: str) -> Rows:
-    """The rows as a network of `shape` takes them."""
+    """Return the rows as a network of `shape` takes them."""
     return Rows(inputs(part, shape).to(device), torch.from_numpy(part.y).to(device))
 
 
 def inputs(part: Part, shape: Shape) -> Tensor:
-    """The inputs of a network of `shape`: quantized, but for a float one."""
+    """Return the inputs of a network of `shape`: quantized, but for a float one."""
     x = torch.from_numpy(part.x)
     if shape.input_bits is None:
         return x
@@ -90,7 +90,7 @@ def inputs(part: Part, shape: Shape) -> Tensor:
 
 
 def device_of(name: str) -> str:
-    """The device to train on. Raises `QapError` if CUDA is asked for and not there."""
+    """Return the device to train on. Raises `QapError` if CUDA is asked for and not there."""
     if name == "cuda" and not torch.cuda.is_available():
         raise QapError("training.device: cuda, but torch finds no CUDA device", "choose auto, or cpu")
     return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"

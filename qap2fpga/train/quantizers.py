@@ -3,7 +3,7 @@
 
 `WeightQuantizer` and `ActivationQuantizer` are those of Hawks et al. 2021, section 3. Their values and gradients
 are, bit for bit, those of Brevitas' `Int8WeightPerTensorFloat` and `Uint8ActPerTensorFloat` with a range that is
-learned in the log domain (the tests hold them against each other): the same float32 operations in the same order,
+learned in the log domain (the tests compare them): the same float32 operations in the same order,
 without the hundred small modules around them. Rounding passes gradients straight through.
 
 The `PowerOfTwo` ones are for hardware: scales are powers of two and activations round down, so that what stands
@@ -168,7 +168,7 @@ class PowerOfTwoActivationQuantizer:
         return self.ratio.floor().clamp_(0, self.limit) * self.scale
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """The gradient of x: straight through where x is in range."""
+        """Return the gradient of x: straight through where x is in range."""
         return gradient.masked_fill_((self.ratio < 0) | (self.ratio >= self.limit + 1), 0.0)
 
 
@@ -181,5 +181,5 @@ class Relu:
         return self.rectified
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """The gradient of x."""
+        """Return the gradient of x."""
         return torch.ops.aten.threshold_backward(gradient, self.rectified, 0)

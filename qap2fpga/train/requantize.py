@@ -20,7 +20,7 @@ RANGES = 24
 
 
 def merged(network: Network, x: Tensor, bias_bits: int | None) -> Network:
-    """The network with batch norm merged into weights and biases, and powers of two for scales.
+    """Return the network with batch norm merged into weights and biases, and powers of two for scales.
 
     The scale of each activation is the power of two that loses least on the quantized training rows `x`, with all
     layers before it in their new form. Activations round down there, so half a step is added to the biases.
@@ -60,7 +60,7 @@ def _without_norm(layer: Layer) -> tuple[Tensor, Tensor]:
 
 
 def quantized(network: Network, shape: Shape, x: Tensor) -> Network:
-    """The float `network` with the quantizers of `shape`, nothing learned: post-training quantization.
+    """Return the float `network` with the quantizers of `shape`, nothing learned: post-training quantization.
 
     The range of each activation is the one of least mean square error on the quantized training rows `x`, with all
     layers before it quantized.

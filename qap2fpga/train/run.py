@@ -7,7 +7,7 @@ import dataclasses
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,7 +74,7 @@ class _State:
     """Where a run stands; `save` and `load` turn it to plain values.
 
     step: number of the step that is being learned; tuning: whether its training is done and its product learns.
-    trunk: the network before the step, or while tuning, behind its training.
+    trunk: the network before the step, or while tuning, after its training.
     """
 
     record: Record
@@ -95,8 +95,9 @@ class _State:
         return plain | fits | {"record": json.dumps(self.record)}
 
     @classmethod
-    def load(cls, plain: dict[str, Any]) -> _State:
+    def load(cls, stored: Mapping[str, object]) -> _State:
         """Return the state of what `save` gave."""
+        plain: dict[str, Any] = dict(stored)
         fits = {name: Progress(**plain[name]) for name in ("progress", "product")}
         return cls(**(plain | fits | {"record": json.loads(plain["record"])}))
 

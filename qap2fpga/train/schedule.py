@@ -29,15 +29,15 @@ class Step:
 
 
 def steps(config: RunConfig) -> tuple[Step, ...]:
-    """The steps of a run; the first one, number 0, is the dense training."""
+    """Return the steps of a run; the first one, number 0, is the dense training."""
     pruning, full = config.pruning, config.training.epochs
     targets = sparsities(pruning)
-    found = [Step(0, 0.0, full, rewind=False)]
+    plan = [Step(0, 0.0, full, rewind=False)]
     for number, target in enumerate(targets, 1):
         short = pruning.schedule == "fine_tuning" and number < len(targets)
         rewind = pruning.schedule == "lottery_ticket"
-        found.append(Step(number, target, pruning.epochs if short else full, rewind))
-    return tuple(found)
+        plan.append(Step(number, target, pruning.epochs if short else full, rewind))
+    return tuple(plan)
 
 
 def sparsities(pruning: PruningConfig) -> tuple[float, ...]:

@@ -72,7 +72,7 @@ class Trials:
         self.trials = self._read()
 
     def of(self, search: Search) -> list[Trial]:
-        """The trials of one search, in the order in which they were thought of."""
+        """Return the trials of one search, in the order in which they were thought of."""
         return [trial for trial in self.trials if trial.search == search.name]
 
     def run(self, search: Search, runner: Runner, watch: Watch) -> dict[str, str]:

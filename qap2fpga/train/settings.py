@@ -35,7 +35,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The network. Bits are one number, or one a layer; 32 weight bits make the whole network a float one.
+    """The network. Bits are one number, or one per layer; 32 weight bits make the whole network a float one.
 
     widths: neurons of the hidden layers.
     bias_bits: None: biases stay floats, and the lowering rounds them to the accumulators' own grid.

@@ -31,7 +31,7 @@ class TrialRecord(TypedDict):
 
 @dataclass(frozen=True)
 class Point:
-    """The finished records of one combination of values, one a fold."""
+    """The finished records of one combination of values, one per fold."""
 
     name: str
     records: tuple[Record, ...]

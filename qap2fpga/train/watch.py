@@ -53,7 +53,7 @@ class Watch:
     def heard(self, name: str, message: str) -> None:
         """The training `name` is at `message`."""
         with self.lock:
-            # The last message may come behind the outcome.
+            # The last message may come after the outcome.
             if name in self.over:
                 return
             if name not in self.running:

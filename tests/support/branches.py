@@ -25,7 +25,7 @@ def branching(seed: int, *, nodes: int = 6) -> Graph:
     dead. The network itself is no constant.
     """
     drawn = (_Drawing(np.random.default_rng([seed, attempt])).graph(nodes) for attempt in itertools.count())
-    return next(graph for graph in drawn if not graph.reach[graph.output].constant.all())
+    return next(graph for graph in drawn if not graph.node_ranges[graph.output].constant.all())
 
 
 class _Drawing:

@@ -82,7 +82,7 @@ def random_graph(seed: int, *, dead: bool = False) -> Graph:
 
 def _alive(graph: Graph) -> bool:
     """Whether no layer is constant as a whole."""
-    return not any(graph.reach[node.name].constant.all() for node in graph.nodes)
+    return not any(graph.node_ranges[node.name].constant.all() for node in graph.nodes)
 
 
 def _drawn(random: np.random.Generator, *, dead: bool) -> Graph:

@@ -113,7 +113,7 @@ def _layer(
     input_bits, signed = entering
     weight_bits = _weight_bits(layer, widened)
     low, high = (np.minimum(ranges.inputs[0], 0), np.maximum(ranges.inputs[1], 0))
-    low, high = layer.reach(low, high)  # with the zeros, so that partial sums fit too
+    low, high = layer.range(low, high)  # with the zeros, so that partial sums fit too
     _check_accumulator(layer.name, int(low.min()), int(high.max()))
     accumulator = max(width(min(int(low.min()), -1), int(high.max())), weight_bits + input_bits - signed)
     rows, bits = None, 0

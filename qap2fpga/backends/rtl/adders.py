@@ -59,7 +59,7 @@ class AdderGraph:
 
     def ranges(self, low: np.ndarray, high: np.ndarray) -> list[tuple[int, int]]:
         """Reachable (low, high) of every node when input i lies in `low[i]..high[i]`."""
-        lows, highs = exact.reach(low, high, np.stack(self.coefficients(), axis=1), GRAPH)
+        lows, highs = exact.matmul_range(low, high, np.stack(self.coefficients(), axis=1), GRAPH)
         return list(zip(lows.tolist(), highs.tolist(), strict=True))
 
     def prove(self, weights: np.ndarray, name: str) -> None:

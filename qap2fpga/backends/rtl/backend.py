@@ -176,7 +176,7 @@ def _lanes(one: Unit, reach: Ranges, *, levels: bool) -> list[tuple[int, int]]:
     """(low, high) of what leaves the layer's module: counts of a step function, logits, or accumulators."""
     ends = reach.outputs if levels else reach.accumulators
     if levels and isinstance(one.activation, Step):
-        ends = Step(one.activation.thresholds).reach(*reach.accumulators)
+        ends = Step(one.activation.thresholds).range(*reach.accumulators)
     return [(int(low), int(high)) for low, high in zip(*ends, strict=True)]
 
 

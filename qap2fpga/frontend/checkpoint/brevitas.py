@@ -37,7 +37,7 @@ SUPPORTED = "supported: QuantIdentity, QuantLinear, BatchNorm1d, ReLU, QuantReLU
 
 
 def describe(module: nn.Module, example: Tensor) -> Model:
-    """The `Model` of a user's sequential Brevitas module, in the order its layers run on `example`.
+    """Return the `Model` of a user's sequential Brevitas module, in the order its layers run on `example`.
 
     `example` is (rows, ...); the model takes it flattened. Raises `QapError` with the name of the first layer that
     cannot be lowered. The module is run in eval mode and left in the mode it was in.

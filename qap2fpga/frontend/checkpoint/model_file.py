@@ -75,10 +75,10 @@ def _labels(labels: torch.Tensor | ArrayLike, rows: int) -> np.ndarray:
     """The class numbers (rows,) of `labels`. Raises `QapError` for anything else."""
     values = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
     if values.shape[:1] != (rows,):
-        raise QapError(f"labels of shape {values.shape} for {rows} example inputs", "give one class number a row")
+        raise QapError(f"labels of shape {values.shape} for {rows} example inputs", "give one class number per row")
     numbers = class_numbers(values)
     if numbers is None:
-        hint = "give one class number a row: 0, 1, 2, ...; leave them out for a regression"
+        hint = "give one class number per row: 0, 1, 2, ...; leave them out for a regression"
         raise QapError(f"labels of shape {values.shape} and type {values.dtype} are no class numbers", hint)
     return numbers
 
@@ -106,7 +106,7 @@ def read(path: Path, widths: Widths) -> Model:
 
 
 def with_input_quantizer(model: Model, bits: int, scale: float, signed: bool) -> Model:
-    """Return the same model behind an input quantizer of `bits` and one power-of-two `scale`."""
+    """Return the same model after an input quantizer of `bits` and one power-of-two `scale`."""
     quantizer = QuantSpec(bits, signed, False, np.asarray(scale, np.float32))
     note = f"the model has no input quantizer: one of {bits} bits with scale {scale:g} was put before it"
     taken, name = {op.name for op in model.ops}, "input"

@@ -41,7 +41,7 @@ LARGEST = float(np.finfo(np.float32).max)
 class QuantSpec:
     """A uniform quantizer: the integer `clamp(round(x / scale + zero_point), min, max)`.
 
-    `scale` is float32, () or one a channel. One bit is the sign of x, with sign(0) = +1, worth +-scale.
+    `scale` is float32, () or one per channel. One bit is the sign of x, with sign(0) = +1, worth +-scale.
     """
 
     bits: int
@@ -98,7 +98,7 @@ class Model:
 
 
 def check(model: Model) -> Model:
-    """The same model, its names as labels, if every operation has its parts, shapes fit and numbers are finite;
+    """Return the same model, its names as labels, if every operation has its parts, shapes fit and numbers are finite;
 
     else a `QapError` that names the layer.
     """
@@ -149,7 +149,7 @@ def _check_parts(op: Op) -> None:
         if not np.isfinite(values).all():
             raise QapError(f"layer {op.name}: {key} has NaN or infinite values", "train or export it again")
     if kind.quantizer is False and op.quantizer is not None:
-        raise QapError(f"layer {op.name}: a {op.kind} has no quantizer", "put an operation of kind quantize behind it")
+        raise QapError(f"layer {op.name}: a {op.kind} has no quantizer", "put an operation of kind quantize after it")
     if kind.quantizer and op.quantizer is None:
         if op.kind == "dense":
             raise QapError(f"layer {op.name}: its weights are not quantized", "give it a weight quantizer")
@@ -228,4 +228,4 @@ def _check_example(model: Model) -> None:
         raise QapError("the example input has NaN or infinite values", "give rows of real inputs")
     if model.labels is not None and (model.labels.shape != shape[:1] or (model.labels < 0).any()):
         what = f"labels of shape {model.labels.shape} for {shape[0]} example inputs, or below 0"
-        raise QapError(what, "give one class number a row: 0, 1, 2, ...")
+        raise QapError(what, "give one class number per row: 0, 1, 2, ...")

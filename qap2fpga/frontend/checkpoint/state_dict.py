@@ -2,7 +2,7 @@
 """State dicts that other programs wrote: the architecture is worked out from the tensors.
 
 Two generations of Brevitas checkpoints are known. In the older one (2019, as in FPGA4HEP) scales sit under
-`act_quant_proxy...learned_value`, weights have one scale an output channel and the inputs a signed quantizer;
+`act_quant_proxy...learned_value`, weights have one scale per output channel and the inputs a signed quantizer;
 in the newer one (2020 on, as in "Ps and Qs") under `act_quant...scaling_impl.value`, with one weight scale a
 layer. Both store log2 of the activation's largest value. Bit widths are in neither. Later Brevitas stores the
 value itself under the same key; only the list of modules that PyTorch keeps beside a state dict tells.
@@ -93,8 +93,8 @@ def _check_scales(modules: object, path: Path) -> None:
     parts: dict[str, set[str]] = {}
     for match in filter(None, map(stored.fullmatch, modules)):
         parts.setdefault(match[1], set()).add(match[2].removeprefix("."))
-    for scale, found in parts.items():
-        if "power_of_two" not in found or "float_to_int_impl" in found or f"{scale}.restrict_threshold" in modules:
+    for scale, kinds in parts.items():
+        if "power_of_two" not in kinds or "float_to_int_impl" in kinds or f"{scale}.restrict_threshold" in modules:
             raise QapError(
                 f"{path}: {scale.split('.act_quant')[0]} has a scale of a kind that a state dict does not describe",
                 "save the module itself with qap2fpga.save",
@@ -108,7 +108,7 @@ def parse(
     activation_bits: tuple[int, ...],
     input_bits: int | None,
 ) -> Model:
-    """The model behind a state dict. Raises `QapError` when bits or scales are missing or parts do not fit."""
+    """Return the model of a state dict. Raises `QapError` when bits or scales are missing or parts do not fit."""
     for key, value in arrays.items():
         if not value.size:
             raise QapError(f"{path}: {key} has shape {value.shape}, no values", "save the trained model again")
@@ -251,19 +251,19 @@ def _one_each(bits: tuple[int, ...], count: int, option: str) -> tuple[int, ...]
 
 
 def _match_norms(dense: list[str], norms: list[str]) -> list[str | None]:
-    """The batch norm behind each dense layer: by their numbers (fc2, bn2), else in order."""
+    """The batch norm after each dense layer: by their numbers (fc2, bn2), else in order."""
 
     def number(name: str) -> str:
         return (re.findall(r"\d+", name) or [""])[-1]
 
     by_number = {number(name): name for name in norms}
     if norms and len(by_number) == len(norms) and set(by_number) <= {number(name) for name in dense}:
-        found = [by_number.get(number(name)) for name in dense]
+        matches = [by_number.get(number(name)) for name in dense]
     else:
-        found = [*norms, *[None] * len(dense)][: len(dense)] if len(norms) <= len(dense) else []
-        if not found:
+        matches = [*norms, *[None] * len(dense)][: len(dense)] if len(norms) <= len(dense) else []
+        if not matches:
             raise QapError(f"{len(norms)} batch norms for {len(dense)} dense layers", "save it with qap2fpga.save")
-    return found
+    return matches
 
 
 def _norm(name: str, arrays: dict[str, np.ndarray]) -> Op:

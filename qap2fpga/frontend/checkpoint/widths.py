@@ -12,7 +12,7 @@ MAX_BITS = 16
 
 @dataclass(frozen=True)
 class Widths:
-    """`weight` and `activation`: one number, or one a layer; empty when not given. `input`: the input quantizer's."""
+    """`weight` and `activation`: one number, or one per layer; empty when not given. `input`: the input quantizer's."""
 
     weight: tuple[int, ...] = ()
     activation: tuple[int, ...] = ()

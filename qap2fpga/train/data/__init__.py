@@ -25,7 +25,7 @@ SIMULATED = PACKAGE.parent / "examples" / "jets.npz"
 
 
 def find(source: str) -> Path | None:
-    """The file of a source; None where there is none to look for. Raises `QapError` if it is not there."""
+    """Return the file of a source; None where there is none to look for. Raises `QapError` if it is not there."""
     if source == "openml":
         return None
     path = SIMULATED if source == "simulated" else Path(source)

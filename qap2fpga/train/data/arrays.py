@@ -23,21 +23,21 @@ def load(path: Path) -> Dataset:
     return from_arrays(path, arrays.load_npz(path, LAYOUT))
 
 
-def from_arrays(path: Path, found: Arrays) -> Dataset:
-    """The data in the arrays `X`, `y` and maybe `features` and `classes`, which came from `path`."""
+def from_arrays(path: Path, fields: Arrays) -> Dataset:
+    """Return the data in the arrays `X`, `y` and maybe `features` and `classes`, which came from `path`."""
     for name in ("X", "y"):
-        if name not in found:
-            present = line(", ".join(sorted(found)) or "nothing")
+        if name not in fields:
+            present = line(", ".join(sorted(fields)) or "nothing")
             raise QapError(f"{path} has no array '{name}', it has {present}", LAYOUT)
-    given = arrays.texts(found["features"], f"{path}: features", LAYOUT) if "features" in found else ()
-    x = numbers(str(path), found["X"], given if found["X"].shape[1:] == (len(given),) else (), LAYOUT)
-    y = labels(str(path), found["y"], LAYOUT)
+    given = arrays.texts(fields["features"], f"{path}: features", LAYOUT) if "features" in fields else ()
+    x = numbers(str(path), fields["X"], given if fields["X"].shape[1:] == (len(given),) else (), LAYOUT)
+    y = labels(str(path), fields["y"], LAYOUT)
     if len(x) != len(y):
-        raise QapError(f"{path}: X has {len(x)} rows, y has {len(y)}", "give one label a row")
+        raise QapError(f"{path}: X has {len(x)} rows, y has {len(y)}", "give one label per row")
     if given and len(given) != x.shape[1]:
         raise QapError(f"{path}: {len(given)} names in 'features' for {x.shape[1]} columns of X", LAYOUT)
     features = given or tuple(f"f{i}" for i in range(x.shape[1]))
-    classes = arrays.texts(found["classes"], f"{path}: classes", LAYOUT) if "classes" in found else _counted(path, y)
+    classes = arrays.texts(fields["classes"], f"{path}: classes", LAYOUT) if "classes" in fields else _counted(path, y)
     data = checked(Dataset(Part(x, y), features, classes, str(path), ""))
     return Dataset(data.rows, features, classes, path.name, sha256(path))
 

@@ -61,10 +61,10 @@ def labels(name: str, y: NDArray[np.generic], layout: str) -> NDArray[np.int64]:
 
 
 def checked(data: Dataset) -> Dataset:
-    """The same data if rows, labels and classes fit together."""
+    """Return the same data if rows, labels and classes fit together."""
     rows, classes = data.rows, data.classes
     if len(rows.x) != len(rows.y):
-        raise QapError(f"{data.name}: X has {len(rows.x)} rows, y has {len(rows.y)}", "give one label a row")
+        raise QapError(f"{data.name}: X has {len(rows.x)} rows, y has {len(rows.y)}", "give one label per row")
     if rows.y.min() < 0 or rows.y.max() >= len(classes):
         wrong = rows.y[(rows.y < 0) | (rows.y >= len(classes))][0]
         raise QapError(f"{data.name}: label {wrong} is not one of 0 to {len(classes) - 1}", "count labels from 0")
@@ -75,7 +75,7 @@ def checked(data: Dataset) -> Dataset:
 
 
 def select(data: Dataset, features: Sequence[str]) -> Dataset:
-    """The data with these columns alone, in this order."""
+    """Return the data with these columns alone, in this order."""
     for feature in features:
         if feature not in data.features:
             raise QapError(f"{data.name} has no column '{feature}'", nearest(feature, data.features))

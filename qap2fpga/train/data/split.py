@@ -52,7 +52,7 @@ class Scaler:
 
 
 def split(data: Dataset, parts: tuple[float, ...] = DEFAULT, fold: tuple[int, int] | None = None) -> Split:
-    """The three parts, by the rule above.
+    """Return the three parts, by the rule above.
 
     `parts` are shares of the rows, or numbers of rows. With a `fold` (k, n) training and validation rows together
     are cut into n pieces of which the k-th, from 1, validates; the test rows stay. Raises `QapError` if there are
@@ -65,12 +65,12 @@ def split(data: Dataset, parts: tuple[float, ...] = DEFAULT, fold: tuple[int, in
         pieces = np.array_split(order[: ends[1]], fold[1])
         validation = pieces.pop(fold[0] - 1)
         training = np.concatenate(pieces)
-    found = Split(*(Part(data.rows.x[rows], data.rows.y[rows]) for rows in (training, validation, test)))
-    absent = set(np.unique(data.rows.y)) - set(np.unique(found.training.y))
+    whole = Split(*(Part(data.rows.x[rows], data.rows.y[rows]) for rows in (training, validation, test)))
+    absent = set(np.unique(data.rows.y)) - set(np.unique(whole.training.y))
     if absent or min(len(training), len(validation), len(test)) < 2:
         what = f"{data.name} has only {len(order)} rows, too few to train on"
         raise QapError(what, "give more rows of each class")
-    return found
+    return whole
 
 
 def _ends(data: Dataset, parts: tuple[float, ...]) -> list[int]:
@@ -87,7 +87,7 @@ def _ends(data: Dataset, parts: tuple[float, ...]) -> list[int]:
 
 
 def randomize(part: Part, share: float, classes: int, seed: int) -> Part:
-    """The part with `share` of its labels replaced by classes drawn at random, all equally likely."""
+    """Return the part with `share` of its labels replaced by classes drawn at random, all equally likely."""
     if share == 0:
         return part
     random = np.random.RandomState(seed % 2**32)

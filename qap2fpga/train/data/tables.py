@@ -38,12 +38,12 @@ def load(path: Path, label: str | None, features: tuple[str, ...] | None) -> Dat
     columns = {".csv": _csv, ".parquet": _parquet, ".h5": _h5}[path.suffix](path)
     if label is None and {"X", "y"} <= columns.keys():
         return from_arrays(path, dict(columns))
-    found = from_columns(str(path), columns, label, features)
-    return Dataset(found.rows, found.features, found.classes, path.name, sha256(path))
+    dataset = from_columns(str(path), columns, label, features)
+    return Dataset(dataset.rows, dataset.features, dataset.classes, path.name, sha256(path))
 
 
 def from_columns(name: str, columns: Columns, label: str | None, features: tuple[str, ...] | None) -> Dataset:
-    """The data in named columns, each (rows,). `sha256` is that of the values."""
+    """Return the data in named columns, each (rows,). `sha256` is that of the values."""
     if label is None:
         raise QapError(f"{name}: which column is the label?", f"set data.label; columns: {', '.join(columns)}")
     chosen = tuple(column for column in columns if column != label) if features is None else features
@@ -79,8 +79,8 @@ def _classes(name: str, label: str, values: NDArray[Any]) -> tuple[NDArray[np.in
         if missing:
             raise QapError(f"{name}: row {missing[0]} has no label in column '{label}'", "remove such rows")
         values = np.array([_label(name, row, value) for row, value in enumerate(values)])
-    found, numbered = np.unique(values, return_inverse=True)
-    names = arrays.texts(found, f"{name}: column '{label}'", LAYOUT)
+    distinct, numbered = np.unique(values, return_inverse=True)
+    names = arrays.texts(distinct, f"{name}: column '{label}'", LAYOUT)
     return numbered.astype(np.int64), names
 
 

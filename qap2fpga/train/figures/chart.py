@@ -110,7 +110,7 @@ def mean(values: Sequence[float]) -> tuple[float, float | None]:
 
 def points(runs: Sequence[Run], x: Axis, y: Axis) -> tuple[Point, ...]:
     """A point for every pruning step, averaged over the runs that have it; steps without the quantity are left out."""
-    found = []
+    means = []
     for index in range(max(len(run.steps) for run in runs)):
         steps = [run.steps[index] for run in runs if index < len(run.steps)]
         pairs = [(READERS[x](step), READERS[y](step), step.sparsity) for step in steps]
@@ -118,12 +118,12 @@ def points(runs: Sequence[Run], x: Axis, y: Axis) -> tuple[Point, ...]:
         if known:
             value, error = mean([up for _, up, _ in known])
             across = fmean(one for one, _, _ in known)
-            found.append(Point(across, value, error, fmean(one for _, _, one in known), len(known)))
-    return tuple(found)
+            means.append(Point(across, value, error, fmean(one for _, _, one in known), len(known)))
+    return tuple(means)
 
 
 def to_csv(chart: Chart) -> str:
-    """Every point of a chart, a row each; an empty field is an unknown value."""
+    """Return every point of a chart, a row each; an empty field is an unknown value."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -69,7 +69,7 @@ class Drawn:
 
 
 def render(chart: Chart) -> tuple[bytes, bytes]:
-    """The chart as PNG of 200 dots an inch, and as SVG with its text as paths."""
+    """Return the chart as PNG of 200 dots per inch, and as SVG with its text as paths."""
     png, svg = io.BytesIO(), io.BytesIO()
     with _style():
         figure = _figure(chart)
@@ -104,8 +104,8 @@ def _legend(figure: Figure, panels: Iterable[Drawn], names: list[str], columns: 
     """One legend for all panels, at the top."""
     handles: dict[str, Any] = {}
     for one in panels:
-        found, labels = one.axes.get_legend_handles_labels()
-        handles |= dict(zip(labels, found, strict=True))
+        artists, labels = one.axes.get_legend_handles_labels()
+        handles |= dict(zip(labels, artists, strict=True))
     figure.legend([handles[name] for name in names], names, loc="upper center", ncols=columns, frameon=False)
 
 

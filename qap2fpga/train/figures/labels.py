@@ -75,17 +75,17 @@ class Space:
     def _samples(self, curve: Curve) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
         """Pixels along the curve, and at the ends of its error bars; of points without a line, the points."""
         corners = [self._pixel(one.x, one.y) for one in curve.points]
-        found = corners + [
+        samples = corners + [
             self._pixel(one.x, one.y + sign * one.error) for one in curve.points if one.error for sign in (-1, 1)
         ]
         for start, end in itertools.pairwise(corners) if curve.line else ():
             length = math.dist(start, end)
             if math.isfinite(length):
                 parts = np.linspace(0, 1, int(length / STEP) + 2)
-                found += [
+                samples += [
                     (start[0] + part * (end[0] - start[0]), start[1] + part * (end[1] - start[1])) for part in parts
                 ]
-        return np.array([one for one in found if math.isfinite(one[0] + one[1])]).reshape(-1, 2)
+        return np.array([one for one in samples if math.isfinite(one[0] + one[1])]).reshape(-1, 2)
 
     def _pixel(self, x: float, y: float) -> tuple[float, float]:
         """Where a value is drawn; not finite where a logarithmic axis cannot show it."""

@@ -50,7 +50,7 @@ Groups = dict[Setting, list[Run]]
 
 
 def setting_of(config: RunConfig) -> Setting:
-    """The `Setting` of a run."""
+    """Return the `Setting` of a run."""
     model = config.model
     widths = {*model.layer_weight_bits, *model.layer_activation_bits}
     rest: dict[str, Any] = configuration.to_dict(config)
@@ -89,17 +89,17 @@ def group(runs: Iterable[Run]) -> Groups:
 
 
 def where(groups: Groups, accept: Callable[[Setting], bool]) -> Groups:
-    """The groups whose setting is accepted."""
+    """Return the groups whose setting is accepted."""
     return {setting: runs for setting, runs in groups.items() if accept(setting)}
 
 
 def having(groups: Groups, **values: object) -> Groups:
-    """The groups whose setting has these values in the fields of these names."""
+    """Return the groups whose setting has these values in the fields of these names."""
     return where(groups, lambda one: all(getattr(one, name) == value for name, value in values.items()))
 
 
 def with_usual(groups: Groups, read: Callable[[Setting], Hashable]) -> Groups:
-    """The groups with the value that most runs have, the earlier one of equals; None is no value, and stays."""
+    """Return the groups with the value that most runs have, the earlier one of equals; None is no value, and stays."""
     counts: Counter[Hashable] = Counter()
     for setting, runs in groups.items():
         if read(setting) is not None:
@@ -146,16 +146,16 @@ def one_schedule(groups: Groups) -> Groups:
 
 
 def regularization(setting: Setting) -> str:
-    """Which of batch norm and L1 the network was trained with, or rather without."""
+    """Return which of batch norm and L1 the network was trained with, or rather without."""
     missing = [name for name, there in (("L1", setting.l1 > 0), ("batch norm", setting.batch_norm)) if not there]
     return "no " + ", no ".join(missing) if missing else "L1 and batch norm"
 
 
 def focus(bits: Sequence[int]) -> int:
-    """The width to show where only one is shown: 6, else the one next to it."""
+    """Return the width to show where only one is shown: 6, else the one next to it."""
     return min(bits, key=lambda one: (abs(one - FOCUS_BITS), one))
 
 
 def widths(groups: Groups) -> list[int]:
-    """The bit widths of the groups, widest first."""
+    """Return the bit widths of the groups, widest first."""
     return sorted({setting.bits for setting in groups if setting.bits is not None}, reverse=True)

@@ -59,20 +59,20 @@ class Row:
 def rows(study: Study) -> list[Row]:
     """Every kind of network before pruning and as far pruned as the tolerance allows; then the best of the search."""
     groups = true_labels(usual_l1(comparable(group(study.runs))))
-    found: list[Row] = []
+    lines: list[Row] = []
     for kind in sorted(groups, key=_order):
         runs = groups[kind]
         dense, pruned = FLOAT_NAMES if kind.bits == FLOAT_BITS else NAMES[kind.quantization]
         if kind == _first_of_kind(groups, kind):
-            found.append(_row(dense, kind, "", [run.steps[0] for run in runs]))
+            lines.append(_row(dense, kind, "", [run.steps[0] for run in runs]))
         chosen = _sparsest(runs)
         if chosen:
-            found.append(_row(pruned, kind, SCHEDULES[kind.schedule], [run.steps[chosen] for run in runs]))
-    return found + _searched(study)
+            lines.append(_row(pruned, kind, SCHEDULES[kind.schedule], [run.steps[chosen] for run in runs]))
+    return lines + _searched(study)
 
 
 def to_csv(table: Sequence[Row]) -> str:
-    """The table in full precision; an empty field is an unknown value."""
+    """Return the table in full precision; an empty field is an unknown value."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in fields(Row)])
@@ -81,7 +81,7 @@ def to_csv(table: Sequence[Row]) -> str:
 
 
 def to_markdown(table: Sequence[Row]) -> str:
-    """The table as people read it, shares in per cent."""
+    """Return the table as people read it, shares in per cent."""
     head = ("model", "bits", "scales", "trained with", "schedule", "pruned [%]", "BOPs", "accuracy [%]")
     tail = ("mean background efficiency [%]", "mean AUC [%]", "neural efficiency [%]", "LUT", "runs")
     lines = [" | ".join(head + tail), " | ".join(["---"] * 5 + ["---:"] * 8)]
@@ -122,11 +122,11 @@ def _searched(study: Study) -> list[Row]:
         bits = setting_of(run.config).bits
         if bits not in best or run.steps[-1].validation_loss < best[bits].steps[-1].validation_loss:
             best[bits] = run
-    found = []
+    lines = []
     for bits in sorted(best, key=lambda one: -(one or 0)):
         kind, step = setting_of(best[bits].config), best[bits].steps[-1]
-        found.append(_row("BO", kind, SCHEDULES.get(kind.schedule, "") if step.sparsity else "", [step]))
-    return found
+        lines.append(_row("BO", kind, SCHEDULES.get(kind.schedule, "") if step.sparsity else "", [step]))
+    return lines
 
 
 def _row(model: str, kind: Setting, schedule: str, steps: Sequence[Step]) -> Row:

@@ -48,7 +48,7 @@ REGULARIZATIONS = ("L1 and batch norm", "no L1", "no batch norm", "no L1, no bat
 
 
 def bops(study: Study) -> Chart | Missing:
-    """Accuracy and background efficiency against BOPs of every width, one column a pruning schedule (Fig. 4)."""
+    """Accuracy and background efficiency against BOPs of every width, one column per pruning schedule (Fig. 4)."""
     groups = regularized(true_labels(_pruned(study)))
     columns = [(name, _by_bits(having(groups, schedule=schedule))) for schedule, name in SCHEDULES.items()]
     if not groups:
@@ -166,8 +166,10 @@ def _panel(title: str, curves: Sequence[Unread], axis: Axis) -> Panel:
     drawn = tuple(Curve(label, points(runs, BOPS, axis), colour) for label, runs, colour in curves)
     caps: tuple[tuple[float, str], ...] = ()
     if axis is EFFICIENCY:
-        found = {step.efficiency_cap for _, runs, _ in curves for run in runs for step in run.steps}
-        caps = tuple((cap, "most that the sample allows") for cap in sorted(cap for cap in found if cap is not None))
+        known_caps = {step.efficiency_cap for _, runs, _ in curves for run in runs for step in run.steps}
+        caps = tuple(
+            (cap, "most that the sample allows") for cap in sorted(cap for cap in known_caps if cap is not None)
+        )
     return Panel(title, BOPS, axis, drawn, caps=caps)
 
 
@@ -181,8 +183,8 @@ def _bits(groups: Groups) -> list[tuple[int, list[Run]]]:
 
 def _curves(groups: Groups, label: Callable[[Setting], str], order: Sequence[str]) -> list[Unread]:
     """A curve for every group, coloured and ordered by the place of its label in `order`."""
-    found = [(label(setting), runs, order.index(label(setting))) for setting, runs in groups.items()]
-    return sorted(found, key=lambda one: one[2])
+    curves = [(label(setting), runs, order.index(label(setting))) for setting, runs in groups.items()]
+    return sorted(curves, key=lambda one: one[2])
 
 
 def _trials(label: str, runs: Sequence[Run], axes: tuple[Axis, Axis], bits: int | None, *, best: bool) -> Curve:

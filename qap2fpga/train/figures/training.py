@@ -34,7 +34,7 @@ ROC_FLOOR = 1e-4
 
 
 def loss(study: Study) -> Chart | Missing:
-    """Training and validation loss over all epochs, one panel a pruning schedule, of the first fold and seed."""
+    """Training and validation loss over all epochs, one panel per pruning schedule, of the first fold and seed."""
     groups = _nominal(study)
     if not groups:
         return Missing("loss", "model.bits: [6], pruning.schedule: [fine_tuning, lottery_ticket]")

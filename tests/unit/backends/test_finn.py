@@ -56,7 +56,7 @@ def random_network(
         weights = np.where(rng.random((inputs, outputs)) < sparsity, 0, weights)
         weights[rng.integers(inputs, size=outputs), np.arange(outputs)] = 1  # no dead neuron
         layer = dense(f"fc{index + 1}", weights, Logits(np.ones(1), np.ones(1), 0, 0), bits, input_bits, bits)
-        bottom, top = layer.reach(*reach)
+        bottom, top = layer.range(*reach)
         activation: Step | Logits
         if index == len(sizes) - 2 and not ends_in_step:
             activation = Logits(rng.integers(900, 9000, outputs), rng.integers(-50000, 50000, outputs), 6, 8)
@@ -65,7 +65,7 @@ def random_network(
             cuts = np.sort(((bottom + top) / 2)[:, None] + spread, axis=1).astype(np.int64)
             activation = Step(np.clip(cuts, bottom[:, None], top[:, None] + 1))
         layers.append(layer.changed(activation=activation))
-        reach = activation.reach(bottom, top)
+        reach = activation.range(bottom, top)
     return chain(tuple(layers), InputQuantizer(low, high, (1.0,)), Fraction(1, 256))
 
 

@@ -72,7 +72,7 @@ def _random(random, widths, bits, sparsity, power_of_two, step_end) -> Graph:
         if not final and sparsity:
             weights[:, 0] = 0  # a dead neuron
         layer = dense(f"fc{index + 1}", weights, Step(np.zeros((outputs, 1), np.int64)), bits, bits)
-        reach = layer.reach(low, high)
+        reach = layer.range(low, high)
         if not final:
             layer = layer.changed(activation=_step(random, reach, bits, power_of_two))
         elif step_end is not None:
@@ -86,7 +86,7 @@ def _random(random, widths, bits, sparsity, power_of_two, step_end) -> Graph:
             offset = random.integers(-9000, 9000, outputs)
             layer = layer.changed(activation=Logits(multiplier, offset, 8, 4))
         layers.append(layer)
-        low, high = layer.activation.reach(*reach)
+        low, high = layer.activation.range(*reach)
     return chain(tuple(layers), InputQuantizer(-8, 7, (0.1,)), Fraction(1, 16))
 
 

@@ -18,8 +18,8 @@ def layer_of(weights: list[list[int]], input_range: tuple[int, int]) -> tuple[Un
     step = Step(np.zeros((matrix.shape[1], 1), np.int64))
     layer = dense("l", matrix, step, weight_bits=4, input_bits=3)
     inputs = tuple(np.full(len(matrix), end) for end in input_range)
-    accumulators = layer.reach(*inputs)
-    return layer, Ranges(inputs, accumulators, step.reach(*accumulators))
+    accumulators = layer.range(*inputs)
+    return layer, Ranges(inputs, accumulators, step.range(*accumulators))
 
 
 def test_a_layer_counted_by_hand() -> None:

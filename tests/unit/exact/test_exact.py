@@ -90,7 +90,7 @@ def test_the_range_of_a_sum_and_the_sum_of_a_column(rows):
     weights = np.array([[weight] for *_, weight in rows], np.int64)
     products = [sorted((min(a, b) * w, max(a, b) * w)) for a, b, w in rows]
     wanted = [sum(ends[0] for ends in products), sum(ends[1] for ends in products)]
-    same_or_refused(lambda: np.concatenate(exact.reach(low, high, weights, "layer fc7")), wanted)
+    same_or_refused(lambda: np.concatenate(exact.matmul_range(low, high, weights, "layer fc7")), wanted)
     same_or_refused(lambda: exact.column_sums(weights, "layer fc7"), [sum(w for *_, w in rows)])
 
 
@@ -139,8 +139,8 @@ def test_accumulators_that_are_too_wide_are_refused_by_name():
         layer.accumulate(np.full((1, 2), 2**31))
     ends = np.full(2, -(2**31)), np.full(2, 2**31)
     with pytest.raises(QapError, match="the accumulators of layer fc7"):
-        layer.reach(*ends)
-    assert layer.changed(weights=np.array([[2**31], [-(2**31) + 1]])).reach(*(end // 2 for end in ends)) == (
+        layer.range(*ends)
+    assert layer.changed(weights=np.array([[2**31], [-(2**31) + 1]])).range(*(end // 2 for end in ends)) == (
         [-(2**62) + 2**30],
         [2**62 - 2**30],
     )
@@ -148,7 +148,7 @@ def test_accumulators_that_are_too_wide_are_refused_by_name():
 
 def test_the_ends_of_logits_are_in_order_where_the_multiplier_falls():
     logits = Logits(np.array([-3, 5]), np.array([1, 2**62]), 1, 0)
-    low, high = logits.reach(np.array([-10, -10]), np.array([20, 20]))
+    low, high = logits.range(np.array([-10, -10]), np.array([20, 20]))
     assert (low.tolist(), high.tolist()) == ([-30, 2**61 - 25], [15, 2**61 + 50])
 
 
@@ -162,7 +162,7 @@ def test_logits_do_not_wrap():
         for row in accumulators.tolist()
     ]
     assert logits.apply(accumulators).tolist() == wanted
-    low, high = logits.reach(np.full(4, -(2**42)), np.full(4, 2**42))
+    low, high = logits.range(np.full(4, -(2**42)), np.full(4, 2**42))
     assert (low <= np.array(wanted).min(axis=0)).all() and (np.array(wanted).max(axis=0) <= high).all()
     with pytest.raises(QapError, match="the network's outputs: integers of"):
         replace(logits, shift=0).apply(accumulators)
@@ -171,7 +171,7 @@ def test_logits_do_not_wrap():
 def test_levels_of_a_step():
     step = Step(np.array([[0, 5], [9, 10]]), -3, 2)
     assert (step.low, step.high) == (-3, 1)
-    assert [ends.tolist() for ends in step.reach(np.array([-1, 9]), np.array([4, 20]))] == [[-3, -1], [-1, 1]]
+    assert [ends.tolist() for ends in step.range(np.array([-1, 9]), np.array([4, 20]))] == [[-3, -1], [-1, 1]]
     with pytest.raises(QapError, match="the levels of an activation"):
         replace(step, base=0, step=2**62).apply(np.array([[7, 12]]))
 

@@ -323,7 +323,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "a signed quantizer after a Relu",
     ),
     "a Relu before a dense layer": (second(to("Relu", "a", "b")), "a Relu or Clip stands between the quantizer and it"),
-    "a scale a channel before a dense layer": (second(to("Mul", "a", "c", "b")), "its input has a scale a channel"),
+    "a scale per channel before a dense layer": (second(to("Mul", "a", "c", "b")), "its input has a scale per channel"),
     "a dense layer on another": (network(helper.make_node("MatMul", ["h", "w"], ["y"], "my_node")), "is not quantized"),
     "two branches": (network(node("Add", "h")), "it joins two branches"),
     "a quantizer behind a quantizer": (

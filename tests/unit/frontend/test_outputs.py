@@ -55,7 +55,7 @@ def integers(end: End, accumulators: list[int]) -> list[int]:
 
 
 def bits(end: End, span: Range) -> int:
-    low, high = end.logits.reach(span.low, span.high)
+    low, high = end.logits.range(span.low, span.high)
     return width(min(int(low.min()), -1), int(high.max()))
 
 

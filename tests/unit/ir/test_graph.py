@@ -37,7 +37,7 @@ def test_results_lie_in_their_ranges(seed: int) -> None:
     low, high = graph.input.low, graph.input.high
     frames = np.random.default_rng(seed).integers(low, high, (200, graph.inputs), endpoint=True)
     for name, values in graph.trace(frames).items():
-        assert graph.reach[name].contains(values).all(), name
+        assert graph.node_ranges[name].contains(values).all(), name
 
 
 def test_a_graph_with_branches() -> None:
@@ -47,7 +47,7 @@ def test_a_graph_with_branches() -> None:
     frames = np.random.default_rng(1).integers(-2, 2, (50, 40))
     results = graph.trace(frames)
     for name, values in results.items():
-        assert graph.reach[name].contains(values).all(), name
+        assert graph.node_ranges[name].contains(values).all(), name
     image = frames.reshape(-1, 4, 5, 2)
     shown = results["a"].reshape(image.shape)
     assert np.array_equal(results["add"].reshape(image.shape), 3 * shown - 2 * image)

@@ -29,7 +29,7 @@ def test_sums_of_branches() -> None:
 def test_the_range_of_a_sum_is_what_can_be_reached() -> None:
     one, other = Range(np.array([-1]), np.array([2])), Range(np.array([0]), np.array([3]))
     reached = [3 * a - 2 * b for a, b in itertools.product(range(-1, 3), range(4))]
-    ends = total(3, -2).reach([one, other])
+    ends = total(3, -2).range([one, other])
     assert (ends.low.tolist(), ends.high.tolist()) == ([min(reached)], [max(reached)])
 
 
@@ -37,7 +37,7 @@ def test_channels_side_by_side() -> None:
     node = Concat(name="cat", sources=("a", "b"))
     assert np.array_equal(node.evaluate([A, B]), np.concatenate([A, B], axis=3))
     assert node.shape([Shape(2, 2, 3), Shape(5, 2, 3)]) == Shape(7, 2, 3)
-    ends = node.reach([Range(np.array([1]), np.array([2])), Range(np.array([-3]), np.array([4]))])
+    ends = node.range([Range(np.array([1]), np.array([2])), Range(np.array([-3]), np.array([4]))])
     assert (ends.low.tolist(), ends.high.tolist()) == ([1, -3], [2, 4])
 
 
@@ -48,7 +48,7 @@ def test_rows_and_columns_are_repeated() -> None:
     for row, column in itertools.product(range(4), range(9)):
         assert np.array_equal(result[0, row, column], A[0, row // 2, column // 3])
     ends = Range(np.array([0]), np.array([3]))
-    assert node.reach([ends]) is ends
+    assert node.range([ends]) is ends
 
 
 @pytest.mark.parametrize("pad", [-100, 100])
@@ -58,7 +58,7 @@ def test_the_largest_of_a_window(pad: int) -> None:
     corner = np.maximum(A[0, :, 0].max(axis=0), pad)
     rest = A[0, :, 1:].max(axis=(0, 1))
     assert np.array_equal(node.evaluate([A])[0, 0], [corner, rest])
-    ends = node.reach([Range(np.array([0, 1]), np.array([10, 11]))])
+    ends = node.range([Range(np.array([0, 1]), np.array([10, 11]))])
     assert (ends.low.tolist(), ends.high.tolist()) == ([0, 1], [max(10, pad), max(11, pad)])
 
 

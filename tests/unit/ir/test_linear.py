@@ -79,7 +79,7 @@ def test_the_range_of_sums_is_reached_and_never_left(kind: type, pad: int) -> No
     node = kind(geometry, channels=1)
     every = np.array(list(itertools.product(range(-1, 2), repeat=2))).reshape(-1, 1, 2, 1)
     sums = node.evaluate([every])
-    ends = node.reach([Range(np.array([-1]), np.array([1]))])
+    ends = node.range([Range(np.array([-1]), np.array([1]))])
     assert (ends.low <= sums).all()
     assert (sums <= ends.high).all()
     if pad == -1:  # the pad is a value like others, so the interval is tight

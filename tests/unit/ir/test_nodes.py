@@ -51,7 +51,7 @@ def test_the_range_of_sums_is_what_can_be_reached(weights: list[list[int]]) -> N
     ends = Range(np.array([-2, 0], np.int64), np.array([1, 3], np.int64))
     rows = np.array(list(itertools.product(range(-2, 2), range(4))), np.int64)
     sums = node.evaluate([rows[:, None, None]])
-    reached = node.reach([ends])
+    reached = node.range([ends])
     assert reached.low.tolist() == sums.min(axis=(0, 1, 2)).tolist()
     assert reached.high.tolist() == sums.max(axis=(0, 1, 2)).tolist()
 
@@ -87,7 +87,7 @@ def test_a_step_of_many_values_is_the_same_by_table_and_by_search(spread: int) -
 
 def test_the_range_of_a_step_are_its_levels_at_both_ends() -> None:
     node = step([[0, 5], [-5, 100]], base=-1, step=2)
-    found = node.reach([Range(np.array([0, -6]), np.array([4, 99]))])
+    found = node.range([Range(np.array([0, -6]), np.array([4, 99]))])
     assert (found.low.tolist(), found.high.tolist()) == ([1, -1], [1, 1])
 
 
@@ -109,7 +109,7 @@ def test_logits_that_are_fed_less_do_the_same(factor: int, offset: int, shift: i
 
 
 def test_the_range_of_logits_is_in_order_where_they_fall() -> None:
-    found = logits([2, -3], [1, 0], 1).reach([Range(np.array([-4, -4]), np.array([5, 5]))])
+    found = logits([2, -3], [1, 0], 1).range([Range(np.array([-4, -4]), np.array([5, 5]))])
     assert (found.low.tolist(), found.high.tolist()) == ([-4, -8], [5, 6])
 
 
@@ -160,7 +160,7 @@ def test_parameters_that_are_not_valid(node: Linear | Requantizer, why: str) -> 
 
 def test_an_input_gives_its_frames_and_its_quantizers_range() -> None:
     node = Input(name="in", size=Shape(2), quantizer=InputQuantizer(-4, 3, (0.5,)))
-    ends = node.reach([])
+    ends = node.range([])
     assert (ends.low.tolist(), ends.high.tolist(), ends.bits, ends.signed_bits) == ([-4, -4], [3, 3], 3, 3)
     frames = np.array([[1, 2]])
     assert node.evaluate([frames]) is frames

@@ -32,7 +32,7 @@ def test_compaction_changes_no_output(seed: int) -> None:
         return
     assert np.array_equal(small.run(frames), graph.run(frames))
     for name, values in small.trace(frames).items():
-        assert small.reach[name].contains(values).all(), name
+        assert small.node_ranges[name].contains(values).all(), name
 
 
 def test_every_kind_is_drawn() -> None:

@@ -73,7 +73,7 @@ def test_nothing_to_compact_leaves_no_note_and_the_last_layers_levels(base: int,
     last = LAST.changed(weights=LAST.weights[[0, 4]], activation=Step(np.array([[0, 1, 900], [2, 2, 901]]), base, step))
     small = same(network(first, last))
     assert small.notes == ()
-    assert small.layers[1].activation.reach(*small.ranges[1].accumulators)[1].max() == base + 2 * step
+    assert small.layers[1].activation.range(*small.ranges[1].accumulators)[1].max() == base + 2 * step
     assert isinstance(small.layers[1].activation, Step)
     assert small.layers[1].activation.thresholds.shape == (2, 3)
     assert (small.layers[1].activation.base, small.layers[1].activation.step) == (base, step)

@@ -37,7 +37,7 @@ def test_compaction_changes_no_output(seed: int) -> None:
     for node in compact.nodes:
         if isinstance(node, Requantizer) and node.name != compact.output:
             assert isinstance(node.function, Step) and node.function.counts
-            assert not compact.reach[node.name].constant.any()
+            assert not compact.node_ranges[node.name].constant.any()
             (reader,) = compact.readers(node.name)
             assert isinstance(reader, Linear) and reader.weights.any(axis=1).all()
 

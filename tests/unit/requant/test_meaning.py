@@ -100,7 +100,7 @@ def test_a_line_is_no_step_function() -> None:
 
 LAYER = dense("fc1", np.array([[3, -4], [6, 8]]), Step(np.array([[-9, 0, 12], [-20, 4, 40]])), 5, 4)
 ENDS = np.full(2, -8), np.full(2, 7)
-RANGES = Ranges(ENDS, LAYER.reach(*ENDS), LAYER.activation.reach(*LAYER.reach(*ENDS)))
+RANGES = Ranges(ENDS, LAYER.range(*ENDS), LAYER.activation.range(*LAYER.range(*ENDS)))
 
 
 def off_by_one(target: Target) -> Target:

@@ -181,7 +181,7 @@ def test_the_kept_roc_of_few_rows_is_the_whole_curve() -> None:
     ("logits", "labels", "classes", "complaint"),
     [
         (np.zeros((3, 2)), np.array([0, 1]), TWO, r"shape \(3, 2\) for 2 labels of 2 classes"),
-        (np.zeros((2, 3)), np.array([0, 1]), TWO, "give one output a class"),
+        (np.zeros((2, 3)), np.array([0, 1]), TWO, "give one output per class"),
         (np.zeros((2, 1)), np.array([0, 0]), ("a",), "two classes or more"),
         (np.array([[0, np.nan], [0, 0]]), np.array([0, 1]), TWO, "not all numbers"),
         (np.array([[0, np.inf], [0, 0]]), np.array([0, 1]), TWO, "lower learning rate"),
