@@ -39,7 +39,7 @@ UNROLLED_ADVICE = Advice(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What the user may choose for every backend.
 
@@ -62,7 +62,7 @@ class Options:
         return board.clock_ns
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UnrolledOptions(Options):
     """What the user may choose where every layer is unrolled.
 

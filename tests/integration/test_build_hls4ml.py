@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from qap2fpga import backends
 from qap2fpga.backends.hls4ml.options import Hls4mlOptions
 from qap2fpga.backends.rtl import estimate
 from qap2fpga.build import amd, making, mapping, simulating
@@ -272,11 +271,3 @@ def test_a_tolerance_makes_another_reference_that_hardware_equals(model, tmp_pat
     # Nothing of an exact build is used again, and the other way round.
     again = run(model, tmp_path / "hls", until="generate")
     assert again["relaxed"] is None
-    assert backends.get("rtl").options_like(Hls4mlOptions(requant_tolerance=1)).requant_tolerance == 0
-
-
-def test_finn_has_no_tolerance():
-    with pytest.raises(QapError, match="the finn backend has no option --requant-tolerance"):
-        backends.get("finn").make_options(requant_tolerance=1)
-    with pytest.raises(QapError, match="--requant-tolerance is -1"):
-        backends.get("rtl").make_options(requant_tolerance=-1)

@@ -58,12 +58,26 @@ def test_options_of_all_backends_and_of_the_unrolled_ones() -> None:
     for kind in (RtlOptions, Hls4mlOptions):
         assert (kind(requant_tolerance=2).tolerance, kind(clock=3.0).clock_ns(PYNQ)) == (2, 3.0)
         assert kind().clock_ns(PYNQ) == PYNQ.clock_ns
-        with pytest.raises(QapError, match=r"--clock is 0\.5 ns"):
-            kind(clock=0.5)
+        assert (kind(clock=1.0).clock, kind(clock=1000.0).clock) == (1.0, 1000.0)
+        for clock in (0.9, 1000.1):
+            with pytest.raises(QapError, match=f"--clock is {clock} ns"):
+                kind(clock=clock)
         with pytest.raises(QapError, match="--requant-tolerance is -1"):
             kind(requant_tolerance=-1)
+    assert not Options().allow_oversize
     with pytest.raises(QapError, match="output kind"):
         Options(output_kind="nothing")
+
+
+def test_options_from_the_command_line() -> None:
+    rtl = backends.get("rtl")
+    assert rtl.knows("clock") and not rtl.knows("target_fps")
+    assert rtl.make_options(clock=5.0, target_fps=None, allow_oversize=False) == RtlOptions(clock=5.0)
+    with pytest.raises(QapError, match="the rtl backend has no option --target-fps") as caught:
+        rtl.make_options(clock=None, target_fps=5.0, requant_tolerance=None)
+    assert caught.value.hint == "it takes --clock, --requant-tolerance"
+    with pytest.raises(QapError, match="the finn backend has no option --requant-tolerance"):
+        backends.get("finn").make_options(requant_tolerance=1)
 
 
 def test_a_substitute_has_the_options_of_what_it_stands_for() -> None:

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from qap2fpga import backends
 from qap2fpga.backends.rtl import backend as backend_module
 from qap2fpga.backends.rtl import circuit, estimate, requant, solver
 from qap2fpga.backends.rtl import layer as layer_module
@@ -538,14 +537,6 @@ def test_too_large_is_refused_before_any_work(shape, tmp_path):
 def test_the_estimate_is_made_of_digits():
     assert estimate.signed_digits(np.array([[0, 1, -7, 5, 31, 21]])).tolist() == [[0, 1, 2, 2, 2, 3]]
     assert width(0, 1) == 1
-
-
-def test_options_of_another_backend_are_refused_by_name():
-    with pytest.raises(QapError, match="rtl backend has no option --target-fps"):
-        backends.get("rtl").make_options(target_fps=5.0, clock=None)
-    with pytest.raises(QapError, match="finn backend has no option --clock"):
-        backends.get("finn").make_options(clock=5.0)
-    assert backends.get("rtl").make_options(clock=5.0, target_fps=None) == RtlOptions(clock=5.0)
 
 
 @pytest.mark.parametrize("options", [{"clock": 0.0}, {"output_kind": "nonsense"}])

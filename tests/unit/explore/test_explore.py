@@ -248,7 +248,7 @@ ESTIMATE = estimates._estimate
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, here: dict[str, list[str]]) -> None:
     one, other = candidate("one"), candidate("other")
     chosen = [
-        replace(one, name=f"one-{clock}", key=f"k{clock}", target=replace(one.target, options=RtlOptions(clock)))
+        replace(one, name=f"one-{clock}", key=f"k{clock}", target=replace(one.target, options=RtlOptions(clock=clock)))
         for clock in (2, 5, 9)
     ]
     first = estimates.estimate_all([*chosen, other], tmp_path, 2, lambda text: None)
