@@ -108,9 +108,9 @@ def _predictions(circuit: Stored, versions: dict[str, Any]) -> list[Stored]:
     by = {"tool": "qap2fpga", "version": versions["qap2fpga"], "stage": "estimate"}
     cycles = {key: design[key] for key in ("interval_cycles", "latency_cycles")}
     found: list[Stored] = [{"what": "cycles", **cycles, **by}]
-    estimate = design["details"].get("estimate")
+    estimate = design["estimate"]
     if estimate:
-        nodes = design["details"].get("nodes", [])
+        nodes = design["nodes"]
         parts = {node["name"]: node["estimate"] for node in nodes if "estimate" in node}
         layers = {node["name"]: node["layer"] for node in nodes if node.get("layer")}
         found.append({"what": "resources", **by, "of_stage": "synthesis", "total": estimate, "parts": parts,
@@ -120,12 +120,16 @@ def _predictions(circuit: Stored, versions: dict[str, Any]) -> list[Stored]:
 
 def _design(made: Stored) -> Stored:
     """A design without what only this program needs to read it back."""
+    design = made["design"]
     hidden = ("backend", "details", "traces", "input", "output", "output_kind")
-    kept = {key: value for key, value in made["design"].items() if key not in hidden}
-    details = dict(made["design"]["details"])
-    if "nodes" in details:
-        details["nodes"] = [{key: one[key] for key in one if key != "features"} for one in details["nodes"]]
-    return {**kept, "output_kind": made["output_kind"], "accuracy": made["accuracy"], **details}
+    optional = ("clock_ns", "part", "nodes", "estimate", "configs", "folding")
+    kept = {key: value for key, value in design.items() if key not in hidden and (value or key not in optional)}
+    if "nodes" in kept:
+        kept["nodes"] = [{key: one[key] for key in one if key != "features"} for one in kept["nodes"]]
+    if "latency_cycles" not in kept:
+        # C++ has no memory contents.
+        kept.pop("data")
+    return {**kept, "output_kind": made["output_kind"], "accuracy": made["accuracy"], **design["details"]}
 
 
 def _stand_in(stored: Stored) -> Stored:
@@ -154,7 +158,7 @@ def _timing(design: Stored, simulated: list[Stored] | None, board: Board, routed
         found[key]["measured"] or found[key]["predicted"] for key in ("latency_cycles", "interval_cycles")
     )
     # A board with an open route runs at its oscillator's pace, whatever the pipeline was cut for.
-    asked = None if board.device_family.open_route else design["details"].get("clock_ns")
+    asked = None if board.device_family.open_route else design["clock_ns"]
     clock = asked or board.clock_ns
     return {
         **found,

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.build import folder as stages
 from qap2fpga.build import stored
 from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import HlsProject
 from qap2fpga.ir import storage
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph

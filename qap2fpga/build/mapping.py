@@ -48,8 +48,7 @@ def cross_check(request: Request, made: Stored, say: Say) -> Stored:
     board, folder = boards.load(CROSS_CHECK), request.output / "cross-check"
     design = stored.design(made, request.output)
     mapped = mapping.map_design(design, board, folder, progress=say)
-    target = made["design"]["details"]["clock_ns"]
-    return _placed(design, mapped.netlist[0], board, target, folder, say)
+    return _placed(design, mapped.netlist[0], board, design.clock(request.board), folder, say)
 
 
 def _placed(design: Design, netlist: Path, board: Board, target_ns: float, folder: Path, say: Say) -> Stored:

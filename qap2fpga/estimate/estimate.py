@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qap2fpga import backends
+from qap2fpga.backends.api import Options
 from qap2fpga.estimate import calibration, vendor
 from qap2fpga.estimate.calibration import Calibration, Prediction
 from qap2fpga.hw import families
@@ -47,19 +48,16 @@ class Estimate:
         return all(self.predictions[name].high <= self.board.available(name) for name in NAMES)
 
 
-def estimate(network: Graph, backend: str, board: Board, options: Any) -> Estimate:
+def estimate(network: Graph, backend: str, board: Board, options: Options) -> Estimate:
     """What `backend` is expected to make of `network`, compacted, on `board`."""
-    if backend not in board.device_family.backends:
-        return Estimate(backend, board, {}, False, f"the {backend} backend makes no hardware for {board.family}")
     try:
-        expected = backends.get(backend).load().expect(network, board, options)
+        expected = backends.get(backend).expect(network, board, options)
     except CheckFailed:
         raise
     except QapError as error:
         return Estimate(backend, board, {}, False, str(error))
     if backend == vendor.BACKEND:
-        clock = options.clock or board.clock_ns
-        found = vendor.predict(expected.nodes, board.family, clock)
+        found = vendor.predict(expected.nodes, board.family, options.clock_ns(board))
         interval = Prediction(*(float(expected.interval_cycles),) * 3)
         return Estimate(backend, board, {**found.total, "interval_cycles": interval}, False, "", Stage.HLS, found)
     cycles = {name: getattr(expected, name) for name in ("latency_cycles", "interval_cycles")}

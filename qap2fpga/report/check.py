@@ -120,7 +120,7 @@ def _predicted(report: dict[str, Any]) -> dict[str, Any] | None:
 
 def _interval_of_hls(report: dict[str, Any]) -> list[Check]:
     """Whether the HLS tool reached the interval that its source asks for."""
-    if not report["design"] or not backends.get(report["backend"]).stand_in:
+    if not report["design"] or not backends.get(report["backend"]).substitute:
         return []
     asked, checks = report["design"]["interval_cycles"], []
     for one in report["vendor"] or []:

@@ -9,30 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.hw import template
 from qap2fpga.hw.beats import pack
-from qap2fpga.hw.design import Design, Stream
+from qap2fpga.hw.design import Artifact, Design, Stream
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import IN_SCALE
 
 
-def describe(made: Design | HlsProject, network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The interface of `made`, whose output is of `kind`, with the first of the build's vectors as an example."""
+def describe(artifact: Artifact, network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The interface of `artifact`, whose output is of `kind`, with the first of the build's vectors as an example."""
     vector = (arrays["recorded"] if len(arrays["recorded"]) else arrays["random"])[:1]
     output = reference.outputs(network, kind, vector)
     real = arrays.get("first_input")
     scale = network.output_scale if kind in IN_SCALE else Fraction(1)
-    ports = _function(made) if isinstance(made, HlsProject) else _streams(made)
+    circuit = artifact.circuit
+    ports = _function(artifact) if circuit is None else _streams(circuit)
     example = {
         "real": None if real is None else [float(value) for value in real],
         "integers": vector[0].tolist(),
         "output_integers": output[0].tolist(),
         "output_values": [value * float(scale) for value in output[0].tolist()],
     }
-    if isinstance(made, Design):
-        example |= {"input_bytes": _bytes(vector, made.input), "output_bytes": _bytes(output, made.output)}
+    if circuit is not None:
+        example |= {"input_bytes": _bytes(vector, artifact.input), "output_bytes": _bytes(output, artifact.output)}
     return {
         **ports,
         "input": {**ports["input"], "quantizer": _quantizer(network)},
@@ -65,14 +65,19 @@ def _streams(design: Design) -> dict[str, Any]:
     }
 
 
-def _function(project: HlsProject) -> dict[str, Any]:
+def _function(project: Artifact) -> dict[str, Any]:
     return {
         "function": project.top,
         "header": f"firmware/{project.top}.h",
         "ports": "chosen by the HLS tool, after the pragmas in the source: one vector at a time",
-        "input": asdict(project.input),
-        "output": asdict(project.output),
+        "input": _array(project.input),
+        "output": _array(project.output),
     }
+
+
+def _array(port: Stream) -> dict[str, Any]:
+    """An argument of a function: how many integers of which width; how they are handed over is the HLS tool's."""
+    return {"name": port.name, "elements": port.elements, "bits": port.bits, "signed": port.signed}
 
 
 def _stream(stream: Stream) -> dict[str, Any]:

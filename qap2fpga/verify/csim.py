@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject
+from qap2fpga.hw.design import HlsProject
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system import programs as tools
 from qap2fpga.system.files import sha256, shipped, write_atomically

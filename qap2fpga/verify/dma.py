@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.driver import stream
 from qap2fpga.driver.layout import WORD_BYTES, Layout, in_memory, layout, words
 from qap2fpga.hw import beats
-from qap2fpga.hw.design import Design, Stream
+from qap2fpga.hw.design import Artifact, Design, Stream
 from qap2fpga.system.errors import CheckFailed
 from qap2fpga.system.files import shipped, write_atomically
 from qap2fpga.verify import rtl
@@ -61,15 +60,15 @@ class Dma(Verilated):
     what = "DMA words"
 
     def __init__(
-        self, made: Design | HlsProject, folder: Path, *, batch: int, core: Design | None = None,
+        self, artifact: Artifact, folder: Path, *, batch: int, core: Design | None = None,
         extra: Sequence[Path] = (), harness: str | None = None, threads: int = 1,
     ) -> None:  # fmt: skip
-        core = made if isinstance(made, Design) else core
+        core = artifact.circuit or core
         if core is None:
             raise ValueError("a project of an HLS tool has no hardware without its core")
-        self.made, self.batch, self.core, self.extra = made, batch, core, extra
+        self.artifact, self.batch, self.core, self.extra = artifact, batch, core, extra
         self.around = harness or harness_of()
-        self.into, self.out = stream.streams(made)
+        self.into, self.out = artifact.streams
         ports = [_port(name, layout(one), batch) for name, one in (("s_axis", self.into), ("m_axis", self.out))]
         interval = max(core.interval_cycles, ports[0].elements // batch + 1, ports[1].elements // batch + 1)
         whole = replace(core, top=stream.TOP, input=ports[0], output=ports[1], interval_cycles=interval * batch)
@@ -77,8 +76,8 @@ class Dma(Verilated):
 
     def sources(self) -> list[Path]:
         top = self.folder / f"{stream.TOP}.v"
-        write_atomically(top, stream.verilog(self.made))
-        modules = (shipped("flows") / "vivado" / name for name in stream.modules(self.made))
+        write_atomically(top, stream.verilog(self.artifact))
+        modules = (shipped("flows") / "vivado" / name for name in stream.modules(self.artifact))
         return [*(self.core.folder / name for name in self.core.sources), *self.extra, *modules, top]
 
     def plan(self) -> tuple[Schedule, ...]:

@@ -263,11 +263,11 @@ def test_a_tolerance_makes_another_reference_that_hardware_equals(model, tmp_pat
     # Nothing of an exact build is used again, and the other way round.
     again = run(model, tmp_path / "hls", until="generate")
     assert again["relaxed"] is None
-    assert backends.get("hls4ml").stand_in_options(Hls4mlOptions(requant_tolerance=1)).requant_tolerance == 0
+    assert backends.get("rtl").options_like(Hls4mlOptions(requant_tolerance=1)).requant_tolerance == 0
 
 
 def test_finn_has_no_tolerance():
     with pytest.raises(QapError, match="the finn backend has no option --requant-tolerance"):
-        backends.get("finn").make_options("finn", requant_tolerance=1)
+        backends.get("finn").make_options(requant_tolerance=1)
     with pytest.raises(QapError, match="--requant-tolerance is -1"):
-        backends.get("rtl").make_options("rtl", requant_tolerance=-1)
+        backends.get("rtl").make_options(requant_tolerance=-1)

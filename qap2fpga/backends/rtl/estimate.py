@@ -103,16 +103,16 @@ def signed_digits(weights: np.ndarray) -> np.ndarray:
     return np.bitwise_count(magnitude ^ (3 * magnitude)).astype(np.int64)
 
 
-def gate(network: Graph, board: Board, options: RtlOptions) -> int:
-    """The LUTs expected; raises `QapError` when the network is too large to unroll, or for the board."""
-    expected = before(network)
+def refusals(network: Graph, board: Board, options: RtlOptions) -> tuple[QapError, ...]:
+    """Return the reason why `network` is too large to unroll, or for the board, if it is."""
+    luts = before(network)
     weights = sum(layer.nonzeros for layer in network.layers)
-    what = f"unrolled, the network's {weights:,} weights take about {expected:,} LUTs"
+    what = f"unrolled, the network's {weights:,} weights take about {luts:,} LUTs"
     hint = "prune it, or use fewer bits"
     if "finn" in board.device_family.backends:
         hint = f"use --backend finn, which folds layers in time, or {hint}"
-    if expected > MOST_LUTS:
-        raise QapError(f"{what}; more than {MOST_LUTS:,} are not unrolled", hint)
-    if expected > board.lut and not options.allow_oversize:
-        raise QapError(f"{what}; {board.name} has {board.lut:,}", f"{hint}, or a larger board, or --allow-oversize")
-    return expected
+    if luts > MOST_LUTS:
+        return (QapError(f"{what}; more than {MOST_LUTS:,} are not unrolled", hint),)
+    if luts > board.lut and not options.allow_oversize:
+        return (QapError(f"{what}; {board.name} has {board.lut:,}", f"{hint}, or a larger board, or --allow-oversize"),)
+    return ()

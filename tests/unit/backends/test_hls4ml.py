@@ -13,18 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qap2fpga.backends.hls4ml import (
-    Hls4mlOptions,
-    HlsProject,
-    backend,
-    code,
-    counts,
-    generate,
-    limits,
-    wide,
-    workarounds,
-)
+from qap2fpga.backends.hls4ml import code, counts, limits, wide, workarounds
+from qap2fpga.backends.hls4ml.backend import Hls4mlBackend
+from qap2fpga.backends.hls4ml.options import Hls4mlOptions
 from qap2fpga.hw import boards
+from qap2fpga.hw.design import HlsProject
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph, chain
@@ -59,7 +52,7 @@ def stimuli(network: Graph, count: int = 400) -> np.ndarray:
 
 def made(network: Graph, folder: Path, **options) -> HlsProject:
     options = Hls4mlOptions(**options)
-    return generate(network, PYNQ, folder / "hls4ml", options, random_vectors(network, 5, 2))
+    return Hls4mlBackend().generate(network, PYNQ, folder / "hls4ml", options, random_vectors(network, 5, 2))
 
 
 def compared(project: HlsProject, network: Graph, folder: Path) -> Simulation:
@@ -274,8 +267,8 @@ def test_options_that_do_not_go_together_are_refused(options, said):
 def test_other_versions_and_missing_programs_are_said_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr(metadata, "version", lambda name: "1.2.0")
     with pytest.raises(QapError, match=r"hls4ml 1\.2\.0 was not tested.*1\.3\.0"):
-        backend.require(None, Hls4mlOptions())
+        Hls4mlBackend().require(Hls4mlOptions(), simulate=True)
     monkeypatch.undo()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(QapError, match=r"'g\+\+' was not found"):
-        backend.require(None, Hls4mlOptions())
+        Hls4mlBackend().require(Hls4mlOptions(), simulate=True)

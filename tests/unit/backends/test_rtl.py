@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from qap2fpga import backends
-from qap2fpga.backends import rtl as backend
 from qap2fpga.backends.rtl import backend as backend_module
 from qap2fpga.backends.rtl import circuit, estimate, requant, solver
 from qap2fpga.backends.rtl import layer as layer_module
 from qap2fpga.backends.rtl.adders import Output
+from qap2fpga.backends.rtl.backend import RtlBackend
 from qap2fpga.backends.rtl.netlist.cells import Cell, Netlist, Sum, Table, Wiring
 from qap2fpga.backends.rtl.netlist.evaluate import run
 from qap2fpga.backends.rtl.netlist.wiring import Slice
@@ -103,7 +103,7 @@ def _step(random, reach, bits: int, power_of_two: bool) -> Step:
 
 
 def generated(one: Graph, folder, **options) -> Design:
-    return backend.generate(one, BOARD, folder / "rtl", RtlOptions(**options), np.zeros((0, one.inputs), np.int64))
+    return RtlBackend().generate(one, BOARD, folder / "rtl", RtlOptions(**options), np.zeros((0, one.inputs), np.int64))
 
 
 def simulated(one: Graph, folder, kind: str = "logits", **options) -> Design:
@@ -521,10 +521,10 @@ def test_the_estimate_is_made_of_digits():
 
 def test_options_of_another_backend_are_refused_by_name():
     with pytest.raises(QapError, match="rtl backend has no option --target-fps"):
-        backends.get("rtl").make_options("rtl", target_fps=5.0, clock=None)
+        backends.get("rtl").make_options(target_fps=5.0, clock=None)
     with pytest.raises(QapError, match="finn backend has no option --clock"):
-        backends.get("finn").make_options("finn", clock=5.0)
-    assert backends.get("rtl").make_options("rtl", clock=5.0, target_fps=None) == RtlOptions(clock=5.0)
+        backends.get("finn").make_options(clock=5.0)
+    assert backends.get("rtl").make_options(clock=5.0, target_fps=None) == RtlOptions(clock=5.0)
 
 
 @pytest.mark.parametrize("options", [{"clock": 0.0}, {"output_kind": "nonsense"}])

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from qap2fpga.backends.hls4ml import Hls4mlOptions, backend
-from qap2fpga.backends.hls4ml.options import UNROLLED
+from qap2fpga.backends.hls4ml.backend import Hls4mlBackend
+from qap2fpga.backends.hls4ml.options import UNROLLED, Hls4mlOptions
 from qap2fpga.estimate import vendor
 from qap2fpga.estimate.calibration import Prediction
 from qap2fpga.estimate.estimate import estimate
@@ -190,12 +190,12 @@ def signed(bits: int) -> InputQuantizer:
 
 
 def test_what_the_backend_expects_of_a_network():
-    found = backend.expect(network(zeros=3), U250, Hls4mlOptions())
+    found = Hls4mlBackend().expect(network(zeros=3), U250, Hls4mlOptions())
     assert (found.interval_cycles, found.latency_cycles, found.total) == (1, None, {})
     assert found.nodes == [{**NODE, "nonzeros": 1021, "op_type": "Dense", "estimate": {}}]
     big = dense("big", np.ones((300, 100), np.int64), Step(np.zeros((100, 1), np.int64)), 2, 4)
     with pytest.raises(QapError, match="too many to unroll"):
-        backend.expect(chain((big,), signed(4), Fraction(1)), U250, Hls4mlOptions())
+        Hls4mlBackend().expect(chain((big,), signed(4), Fraction(1)), U250, Hls4mlOptions())
 
 
 def test_an_unpruned_layer_has_a_shipped_prediction_and_a_board_no_verdict():

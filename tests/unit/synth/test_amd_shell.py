@@ -43,7 +43,7 @@ json.dump({
 def finn_design(folder: Path) -> Design:
     design = rtl_design(folder / "finn" / "rtl")
     (folder / "finn" / shell.GRAPH).write_bytes(b"a folded graph")
-    return replace(design, details={"folding": FOLDING})
+    return replace(design, folding=FOLDING)
 
 
 def shell_plan(folder: Path, board: boards.Board = PYNQ, tools: vendor.Tools = TOOLS) -> vendor.Plan:

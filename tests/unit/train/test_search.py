@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qap2fpga.backends import rtl
+from qap2fpga import backends
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.prepare import Source, prepare
@@ -217,6 +217,6 @@ def test_what_waits_or_runs_counts_for_the_next_suggestion(whole: Path) -> None:
 @pytest.mark.slow
 def test_predicted_luts_are_those_of_a_build(example: Path) -> None:
     network = prepare(Source(example, Widths()), lambda text: None).network
-    expected = rtl.expect(network, boards.load("vu13p"), RtlOptions(allow_oversize=True))
+    expected = backends.get("rtl").expect(network, boards.load("vu13p"), RtlOptions(allow_oversize=True))
     assert predict_luts(example) == pytest.approx(expected.total["lut"], rel=0.2)
     assert expected.total["lut"] > 1000

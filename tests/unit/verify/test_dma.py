@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from qap2fpga.backends.hls4ml.project import Array, HlsProject
 from qap2fpga.driver import stream
 from qap2fpga.driver.layout import in_memory, layout
-from qap2fpga.hw.design import Design, Stream
+from qap2fpga.hw.design import Design, HlsProject, Stream
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.system.errors import CheckFailed
@@ -106,8 +106,8 @@ def test_a_block_of_an_hls_tool_from_dma_word_to_dma_word(tmp_path):
     """Results that nobody waits for, in different cycles, stay in order and are not lost."""
     one = network(11, (6, 8, 4), bits=3)
     core = generated(one, tmp_path)
-    ports = (Array(name, p.elements, p.bits, p.signed) for name, p in (("x", core.input), ("y", core.output)))
-    project = HlsProject(tmp_path, "top", (), "", 5.0, "latency", "logits", 1, *ports, ())
+    ports = (replace(core.input, name="x"), replace(core.output, name="y"))
+    project = HlsProject("hls4ml", tmp_path, "top", (), (), *ports, 1, strategy="latency", traces=())
     bits = core.output.bits
     connected = ", .core_start(start), .core_ready(ready), .core_in(values)"
     for index in range(core.output.elements):
