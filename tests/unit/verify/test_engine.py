@@ -11,9 +11,9 @@ import pytest
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import outputs
 from qap2fpga.ir.vectors import random_vectors
-from qap2fpga.system.errors import CheckFailed
+from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.verify.compare import Mismatch
-from qap2fpga.verify.engine import Engine, Execution, Progress, Reference, Shown
+from qap2fpga.verify.engine import Engine, Execution, Progress, Reference, Shown, first_wrong
 from tests.unit.backends.test_rtl import network
 
 ONE = network(8, bits=4)
@@ -93,6 +93,23 @@ def test_the_first_wrong_node_is_named_with_right_and_with_wrong_outputs() -> No
     with pytest.raises(Mismatch, match=f"first vector 0, channel 0.*; {named}"):
         Stored(Execution("a", "", wrong(EXPECTED, 0, 0), shown=places), of=ONE).simulate(VECTORS, EXPECTED)
     Stored(Execution("a", "", EXPECTED, shown=(shown(first.name),)), of=ONE).simulate(VECTORS, EXPECTED)
+
+
+@pytest.mark.parametrize("node", [node.name for node in ONE.nodes[1:]])
+def test_every_node_is_named_by_its_layer_and_what_it_holds(node: str) -> None:
+    layer = ONE.unit(node)
+    places = [shown(one.name) for one in reversed(ONE.nodes[1:]) if one.name != node]
+    assert first_wrong(ONE, places, VECTORS) is None, "in any order"
+    named = f"layer {layer.name} is wrong first: its {layer.word(node)} in vector 7, channel 1: "
+    changed = shown(node, wrong(ONE.trace(VECTORS)[node], 7, 1))
+    said = first_wrong(ONE, [*places, changed], VECTORS)
+    assert said is not None and said.startswith(named)
+    assert said.endswith(f"(channel {layer.channel_name(1)} of the model)")
+
+
+def test_a_node_that_the_network_has_not_is_refused() -> None:
+    with pytest.raises(QapError, match="the network has no layer with a node 'fc9'"):
+        first_wrong(ONE, [Shown("fc9", VECTORS)], VECTORS)
 
 
 def test_counts_of_a_step_function_and_dummy_lanes() -> None:
