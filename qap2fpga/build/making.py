@@ -22,6 +22,7 @@ from qap2fpga.ir import storage
 from qap2fpga.ir.graph import Graph
 from qap2fpga.report import interface
 from qap2fpga.system.arrays import save_npz
+from qap2fpga.system.codec import encode
 
 MODEL_FILES = ("model.qonnx.onnx", "network.lowered.npz", "network.npz", "vectors.npz")
 
@@ -84,7 +85,7 @@ def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
         "design": asdict(made) | {"folder": str(made.folder.resolve().relative_to(request.output.resolve()))},
         "predicted": predicted(made, network, request.board) if isinstance(made, Design) else None,
         "csynth": _csynth(made, request, network, options) if isinstance(made, HlsProject) else None,
-        "interface": interface.describe(made, network, kind, arrays),
+        "interface": encode(interface.describe(made, network, kind, arrays)),
         "output_kind": kind,
         "accuracy": _accuracy(network, kind, arrays),
     }
@@ -114,7 +115,7 @@ def predicted(design: Design, network: Graph, board: Board) -> Stored:
     nodes, total = design.details["nodes"], design.details["estimate"]
     made = predict(design.backend, nodes, total, layer_sizes(network), board.family)
     known = calibrated(design.backend, board.family)
-    found: Stored = {"calibrated": known is not None, "intervals": {name: asdict(one) for name, one in made.items()}}
+    found: Stored = {"calibrated": known is not None, "intervals": encode(made)}
     if known is None:
         return {**found, "lut_per_bop": None}
     return {
@@ -135,7 +136,7 @@ def _csynth(project: HlsProject, request: Request, network: Graph, options: Any)
     from qap2fpga.estimate import vendor
 
     expected = backends.get(project.backend).load().expect(network, request.board, options)
-    found = vendor.values(vendor.predict(expected.nodes, request.board.family, project.clock_ns))
+    found = encode(vendor.predict(expected.nodes, request.board.family, project.clock_ns))
     configs = project.details["configs"]
     layers = [{**one, "config": config} for one, config in zip(found["layers"], configs, strict=True)]
     return {**found, "layers": layers, "top": project.top, "part": project.part, "clock_ns": project.clock_ns}

@@ -19,6 +19,7 @@ from qap2fpga.hw.boards import ECP5, FAMILIES
 from qap2fpga.ir.outputs import require_classes
 from qap2fpga.report import content
 from qap2fpga.report.routed import met
+from qap2fpga.report.schema import Report
 from qap2fpga.synth.amd import CAVEAT, shell, system
 from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import CheckFailed, QapError, nearest
@@ -27,7 +28,7 @@ from qap2fpga.system.progress import Progress
 from qap2fpga.system.versions import digest
 
 
-def build(request: Request, progress: Progress) -> dict[str, Any]:
+def build(request: Request, progress: Progress) -> Report:
     """Run every stage that has not run, and write and return the report.
 
     Raises `QapError` before any work when something is missing, `CheckFailed` when hardware and network differ.
@@ -187,7 +188,7 @@ def _routed(request: Request, folder: BuildFolder, key: str, results: Results) -
     work = ("route", title, key, lambda say: mapping.route(request, made, mapped, say))
     placed = folder.stage(*work, lambda result: (mapping.CONFIG,) if result["achieved_ns"] is not None else ())
     results = replace(results, routed=placed)
-    if not met(placed):
+    if not met(placed["achieved_ns"], placed["target_ns"]):
         return results
     title = f"bitstream: {tool.PACKER}"
     packed = folder.stage("bitstream", title, key, lambda say: mapping.bitstream(request, say), (mapping.BITSTREAM,))

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.reading import json_object
+
+if TYPE_CHECKING:
+    from qap2fpga.report.schema import Report
 
 LOG_WIDTH = 150
 Model = Annotated[
@@ -24,15 +27,15 @@ def check_mode(check: str) -> None:
         raise QapError(f"unknown --check '{check}'", "known: fail, warn")
 
 
-def fail(reports: list[dict[str, Any]]) -> None:
+def fail(reports: list[Report]) -> None:
     """Raise `CheckFailed` with the first check that failed, if there is one."""
     from qap2fpga.report import check
 
     failed = [one for report in reports for one in check.failed(report)]
     if failed:
         first, every = failed[0], sum(len(check.run(report)) for report in reports)
-        found = f"{first['name']}: expected {first['expected']}, found {first['found']}"
-        raise CheckFailed(f"{len(failed)} of {every} checks failed; {found}", first["why"])
+        text = f"{first.name}: expected {first.expected}, found {first.found}"
+        raise CheckFailed(f"{len(failed)} of {every} checks failed; {text}", first.why)
 
 
 def console() -> Any:

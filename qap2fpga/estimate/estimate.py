@@ -9,7 +9,8 @@ from typing import Any
 
 from qap2fpga import backends
 from qap2fpga.estimate import calibration, vendor
-from qap2fpga.estimate.calibration import Calibration, Prediction
+from qap2fpga.estimate.calibration import Calibration
+from qap2fpga.estimate.prediction import Csynth, Interval
 from qap2fpga.hw.boards import ECP5, FAMILIES, Board
 from qap2fpga.hw.design import Stage
 from qap2fpga.ir.graph import Graph
@@ -31,11 +32,11 @@ class Estimate:
 
     backend: str
     board: Board
-    predictions: dict[str, Prediction]
+    predictions: dict[str, Interval]
     calibrated: bool
     refused: str = ""
     of_stage: str = Stage.SYNTHESIS
-    csynth: vendor.Csynth | None = None
+    csynth: Csynth | None = None
     nodes: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -60,18 +61,18 @@ def estimate(network: Graph, backend: str, board: Board, options: Any) -> Estima
     if backend == vendor.BACKEND:
         clock = options.clock or board.clock_ns
         found = vendor.predict(expected.nodes, board.family, clock)
-        interval = Prediction(*(float(expected.interval_cycles),) * 3)
+        interval = Interval.exact(float(expected.interval_cycles))
         return Estimate(backend, board, {**found.total, "interval_cycles": interval}, False, "", Stage.HLS, found)
     cycles = {name: getattr(expected, name) for name in ("latency_cycles", "interval_cycles")}
     made = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network), board.family)
-    exact = {name: Prediction(value, value, value) for name, value in cycles.items() if value is not None}
+    exact = {name: Interval.exact(value) for name, value in cycles.items() if value is not None}
     known = calibrated(backend, board.family) is not None
     return Estimate(backend, board, {**made, **exact}, known, nodes=tuple(expected.nodes))
 
 
 def predict(
     backend: str, nodes: Sequence[dict[str, Any]], total: dict[str, Any], layers: Sequence[dict[str, int]], family: str
-) -> dict[str, Prediction]:
+) -> dict[str, Interval]:
     """Resources of a design by name on a board of `family`, from what its backend expects of it.
 
     `layers` are the network's `layer_sizes`. What no calibration is there for is the backend's own expectation, without
@@ -85,7 +86,7 @@ def predict(
         else:
             value = float(total.get(name) or 0)
             ratio = known.values["counted"].get(name, {}) if known is not None else {}
-            made[name] = Prediction(value, value * ratio.get("low", 1.0), value * ratio.get("high", 1.0))
+            made[name] = Interval(value, value * ratio.get("low", 1.0), value * ratio.get("high", 1.0))
     return made
 
 

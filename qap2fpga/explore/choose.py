@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qap2fpga.estimate.calibration import Prediction
 from qap2fpga.estimate.estimate import RESOURCES
+from qap2fpga.estimate.prediction import Interval
 from qap2fpga.explore.candidates import Candidate
 from qap2fpga.explore.limits import Excess, Limits, broken, intervals
 from qap2fpga.report import pareto
@@ -30,7 +30,7 @@ class Point:
 
     candidate: Candidate
     summary: Summary
-    predicted: dict[str, Prediction]
+    predicted: dict[str, Interval]
     calibrated: bool = False
     failed: str = ""
     certain: tuple[Excess, ...] = ()

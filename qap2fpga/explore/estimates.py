@@ -15,6 +15,8 @@ from typing import Any
 
 from qap2fpga.explore.candidates import Candidate, Network
 from qap2fpga.report import show, studies, summary
+from qap2fpga.report.schema.network import Model
+from qap2fpga.system.codec import decode
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import append_json, read_json_lines, write_atomically
 from qap2fpga.system.processes import each
@@ -96,8 +98,8 @@ def _lower(job: tuple[Path, Path]) -> Line:
     try:
         prepared = prepare(Source(path, Widths(), compare=False), lambda line: None)
         storage.save(prepared.network, place)
-        report = {"model": {**prepared.facts, "file": path.name}, "measurements": [], "predictions": []}
-        model = summary.values(summary.of_build(path.stem, path.parent, report))
+        facts = decode(Model, {**prepared.facts, "file": path.name}, "model", str(path))
+        model = summary.values(summary.of_model(path.stem, path.parent, facts))
         known = {name: value for name, value in model.items() if value is not None}
         return {"model": {**known, **_recorded_accuracy(path)}}
     except Exception as error:  # one network must not stop the others

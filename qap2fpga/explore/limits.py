@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from qap2fpga.backends import option
-from qap2fpga.estimate.calibration import Prediction
 from qap2fpga.estimate.estimate import RESOURCES
+from qap2fpga.estimate.prediction import Interval
 from qap2fpga.hw.boards import Board
 from qap2fpga.system.errors import QapError
 
@@ -80,17 +80,17 @@ def broken(
     return sorted(found, key=lambda one: -one.ratio)
 
 
-def intervals(estimate: Mapping[str, Any], clock_ns: float) -> dict[str, Prediction]:
+def intervals(estimate: Mapping[str, Any], clock_ns: float) -> dict[str, Interval]:
     """By quantity what an estimate (`predict.table.values`) says, with an interval also where none was calibrated."""
     found = {}
     for name, one in estimate["predictions"].items():
-        found[name] = Prediction(one["value"], one["low"], one["high"])
+        found[name] = Interval(one["value"], one["low"], one["high"])
     if "latency_cycles" in found:
-        found["latency_ns"] = Prediction(*(clock_ns * found["latency_cycles"].value,) * 3)
+        found["latency_ns"] = Interval.exact(clock_ns * found["latency_cycles"].value)
     known = {name: found[name] for name in WORDS if name in found}
     if estimate["calibrated"]:
         return known
     return {
-        name: one if name in EXACT else Prediction(one.value, one.value / UNCALIBRATED, one.value * UNCALIBRATED)
+        name: one if name in EXACT else Interval(one.value, one.value / UNCALIBRATED, one.value * UNCALIBRATED)
         for name, one in known.items()
     }

@@ -11,13 +11,12 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from qap2fpga.estimate import vendor
-from qap2fpga.estimate.calibration import Prediction
 from qap2fpga.estimate.estimate import RESOURCES, Estimate
 from qap2fpga.estimate.features import DenseFeatures
-from qap2fpga.estimate.vendor import Csynth
+from qap2fpga.estimate.prediction import Csynth, Interval
 from qap2fpga.report import csynth, show
 from qap2fpga.report.show import DASH
+from qap2fpga.system.codec import encode
 
 CYCLES = ("latency_cycles", "interval_cycles")
 
@@ -78,8 +77,7 @@ def values(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
         {
             "backend": one.backend, "board": one.board.name, "stage": "estimate", "of_stage": one.of_stage,
             "calibrated": one.calibrated, "refused": one.refused or None, "fits": one.fits,
-            "predictions": {name: asdict(made) for name, made in one.predictions.items()},
-            "csynth": one.csynth and vendor.values(one.csynth),
+            "predictions": encode(one.predictions), "csynth": encode(one.csynth),
         }
         for one in estimates
     ]  # fmt: skip
@@ -94,7 +92,7 @@ def _csynth(found: Csynth, boards: Sequence[str]) -> Group:
     for one in found.layers:
         numbers = [_stated(one.predictions.get(name)) for name in RESOURCES]
         table.add_row(escape(one.layer), *numbers, f"outside: {', '.join(one.outside)}" if one.outside else "")
-    return Group(title, table, *(f"[dim]{escape(text)}[/]" for text in csynth.remarks(vendor.values(found))))
+    return Group(title, table, *(f"[dim]{escape(text)}[/]" for text in csynth.remarks(found)))
 
 
 def _table(*columns: str, words: Sequence[int]) -> Table:
@@ -104,7 +102,7 @@ def _table(*columns: str, words: Sequence[int]) -> Table:
     return table
 
 
-def _number(made: Prediction | None) -> str:
+def _number(made: Interval | None) -> str:
     if made is None:
         return DASH
     if made.low == made.high:
@@ -112,8 +110,8 @@ def _number(made: Prediction | None) -> str:
     return f"{made.value:,.0f} ({made.low:,.0f}–{made.high:,.0f})"
 
 
-def _stated(made: Prediction | None) -> str:
-    return csynth.text(None if made is None else asdict(made))
+def _stated(made: Interval | None) -> str:
+    return csynth.text(made)
 
 
 def _verdict(one: Estimate) -> str:

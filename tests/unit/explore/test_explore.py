@@ -24,7 +24,7 @@ from rich.console import Console
 
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.build.folder import MARK
-from qap2fpga.estimate.calibration import Prediction
+from qap2fpga.estimate.prediction import Interval
 from qap2fpga.explore import builds, candidates, choose, estimates, show, write
 from qap2fpga.explore.choose import DROPPED, FAILED, RANKED, Point
 from qap2fpga.explore.limits import Limits, broken, intervals
@@ -44,7 +44,7 @@ from qap2fpga.train.study import Result
 from tests.conftest import ROOT
 from tests.support.command import run, save
 from tests.support.networks import qonnx_graph, random_model
-from tests.unit.report.test_report import finished
+from tests.support.reports import finished
 from tests.unit.report.test_studies import step, write_run
 
 PYNQ, LARGE = boards.load("pynq-z2"), boards.load("vu13p")
@@ -153,8 +153,8 @@ def test_a_limit_that_means_nothing_is_refused(wrong: dict[str, float]) -> None:
 
 def test_what_is_not_calibrated_is_not_certain() -> None:
     found = intervals(estimated(1000, 12, calibrated=False)["estimate"], 5.0)
-    assert found["lut"] == Prediction(1000, 500, 2000)
-    assert found["latency_ns"] == Prediction(60, 60, 60) and found["dsp"] == Prediction(0, 0, 0)
+    assert found["lut"] == Interval(1000, 500, 2000)
+    assert found["latency_ns"] == Interval(60, 60, 60) and found["dsp"] == Interval(0, 0, 0)
     limits = Limits(max_lut=600)
     assert point("one", 1000, limits=limits, calibrated=False).status == RANKED
     assert point("one", 1300, limits=limits, calibrated=False).status == DROPPED
