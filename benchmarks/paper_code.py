@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from qap2fpga.train import config as settings
-from qap2fpga.train.config import RunConfig
 from qap2fpga.train.paper import MISTAKES
 from qap2fpga.train.run import run
+from qap2fpga.train.settings import RunConfig
 
 # The paper's loss, L1 and batch; its learning rate and epochs were chosen for forty times the rows.
 BASE = {

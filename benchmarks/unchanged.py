@@ -164,7 +164,7 @@ def main() -> None:
     else:
         root = given.root.resolve()
         models = [(path, ()) for path in sorted((root / "examples").glob("*.pt"))]
-        models += [(path.resolve(), ()) for path in sorted(given.folder.glob("*.pt"))]
+        models += [(path.resolve(), ()) for kind in ("*.pt", "*.pth") for path in sorted(given.folder.glob(kind))]
         models += [(path.resolve(), ("--input-range=-4,4",)) for path in sorted(given.folder.glob("*.onnx"))]
         results = record(models, root, given.backends.split(","), "synthesize" if given.full else "generate")
         given.output.write_text(json.dumps(results, indent=1))

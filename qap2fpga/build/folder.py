@@ -96,7 +96,7 @@ class BuildFolder:
     def result(self, name: str, key: str) -> Any | None:
         """The stored result of stage `name` if it was made under `key`, and it and its files are as they were left."""
         try:
-            record = json_object(self.path / MARK / f"{name}.json", BUILD_AGAIN)
+            record: dict[str, Any] = json_object(self.path / MARK / f"{name}.json", BUILD_AGAIN)
             kept, result, files = (record[part] for part in ("key", "result", "files"))
             whole = kept == key and record["digest"] == digest(kept, result, files)
             whole = whole and all(sha256(self.path / file) == one for file, one in files.items())

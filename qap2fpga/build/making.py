@@ -47,7 +47,7 @@ def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
     if prepared.first_input is not None:
         arrays["first_input"] = prepared.first_input
     save_npz(request.output / "vectors.npz", arrays)
-    return {"facts": prepared.facts, "simulations": [asdict(one) for one in prepared.simulations]}
+    return {"facts": prepared.facts.record(), "simulations": [asdict(one) for one in prepared.simulations]}
 
 
 def relax(request: Request, say: Say) -> Stored:

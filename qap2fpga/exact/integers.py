@@ -61,6 +61,14 @@ def reach(low: np.ndarray, high: np.ndarray, weights: np.ndarray, name: str) -> 
     )
 
 
+def weighted_sums(values: np.ndarray, weights: np.ndarray, name: str) -> np.ndarray:
+    """The sums (n, channels) over `values` (n, taps, channels) times `weights` (taps, channels), channel by channel."""
+    bound = magnitude(values) * _largest_column(weights)
+    if max(bound, magnitude(values), magnitude(weights)) < INT64_LIMIT:
+        return np.einsum("ntc,tc->nc", values.astype(np.int64), weights.astype(np.int64))
+    return _narrow((values.astype(object) * weights.astype(object)).sum(axis=1), name)
+
+
 def multiply_add(
     values: np.ndarray, factor: np.ndarray | int, addend: np.ndarray | int, name: str, shift: int = 0
 ) -> np.ndarray:

@@ -98,7 +98,7 @@ def _lower(job: tuple[Path, Path]) -> Line:
     try:
         prepared = prepare(Source(path, Widths(), compare=False), lambda line: None)
         storage.save(prepared.network, place)
-        facts = decode(Model, {**prepared.facts, "file": path.name}, "model", str(path))
+        facts = decode(Model, {**prepared.facts.record(), "file": path.name}, "model", str(path))
         model = summary.values(summary.of_model(path.stem, path.parent, facts))
         known = {name: value for name, value in model.items() if value is not None}
         return {"model": {**known, **_recorded_accuracy(path)}}

@@ -32,7 +32,7 @@ with quiet():
     )
     from qonnx.transformation.infer_shapes import InferShapes
 
-from qap2fpga.frontend.checkpoint.brevitas import build
+from qap2fpga.frontend.checkpoint.modules import build
 from qap2fpga.frontend.checkpoint.spec import Model
 from qap2fpga.frontend.external import first_line
 from qap2fpga.frontend.operators import QUANTIZERS

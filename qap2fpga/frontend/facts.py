@@ -4,116 +4,210 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from qap2fpga.frontend.values import RawGraph, RawLayer
 from qap2fpga.ir import bops
+from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.units import Unit
-from qap2fpga.passes import logits
-from qap2fpga.passes.logits import Reach
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.tensors import Range
+from qap2fpga.ir.units import Ranges, Unit
+from qap2fpga.passes import exactness
+from qap2fpga.passes.scales import End
 
 
-def describe(graph: RawGraph, lowered: Graph, network: Graph) -> dict[str, Any]:
-    """The network as the graph has it (`lowered`) and as the hardware has it (`network`)."""
-    per_layer = bops_of_layers(graph.layers)
+@dataclass(frozen=True)
+class Output:
+    """What leaves the network: 'levels' of a quantizer, or 'logits'.
+
+    One unit is worth `scale`, an exact fraction. `error` is the most that a value can be off its exact one, for all
+    inputs; `sign`: whether every sign is exact.
+    """
+
+    kind: str
+    scale: str
+    error: float
+    sign: bool
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The extents of a layer after compaction, and the widths of its integers in bits."""
+
+    inputs: int
+    outputs: int
+    nonzeros: int
+    weight_bits: int
+    accumulator_bits: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer as the model has it: extents, the quantizers' widths in bits, how many of its weights are zero."""
+
+    name: str
+    kind: str
+    inputs: int
+    outputs: int
+    weight_bits: int
+    input_bits: int
+    output_bits: int | None
+    weights: int
+    zeros: int
+    bops: Bops
+    hardware: Hardware
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network: integers of a frame that come in (of `input_bits`) and go out, its layers, and their sum of BOPs."""
+
+    inputs: int
+    outputs: int
+    input: InputQuantizer
+    input_bits: int
+    output: Output
+    layers: tuple[Layer, ...]
+    bops: Bops
+
+    def record(self) -> dict[str, object]:
+        """Return the plain values that a report keeps."""
+        return {
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+            "input": {**asdict(self.input), "bits": self.input_bits, "signed": self.input.signed},
+            "output": asdict(self.output),
+            "layers": [asdict(layer) for layer in self.layers],
+            "bops": asdict(self.bops),
+        }
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two float executions are apart on `rows`: the fraction of one class, and the largest difference."""
+
+    rows: int
+    same_class: float
+    largest_difference: float
+
+
+@dataclass(frozen=True)
+class QuantizerCost(Difference):
+    """What an added input quantizer does; the accuracies without (`raw`) and with it, None without labels."""
+
+    accuracy_raw: float | None = None
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a model file's network.
+
+    `rows` of `data` were recorded vectors; `masked` counts pruned weights per layer. `input_quantizer_cost` is None
+    where none was added, `export` where torch and QONNX were not compared, `accuracy` without labels.
+    """
+
+    file: str
+    data: str | None
+    rows: int
+    network: Network
+    masked: dict[str, int] | None
+    input_quantizer_cost: QuantizerCost | None
+    export: Difference | None
+    accuracy: float | None
+    notes: tuple[str, ...]
+
+    def record(self) -> dict[str, object]:
+        """Return the plain values that a report keeps, without what there is none of."""
+        extra = {"masked": self.masked, "input_quantizer_cost": self.input_quantizer_cost, "export": self.export}
+        return {
+            "file": self.file,
+            "data": self.data,
+            "rows": self.rows,
+            **self.network.record(),
+            **{name: _without_none(value) for name, value in extra.items() if value is not None},
+            "accuracy": self.accuracy,
+            "notes": list(self.notes),
+        }
+
+
+def _without_none(value: dict[str, int] | Difference) -> dict[str, object]:
+    plain = value if isinstance(value, dict) else asdict(value)
+    return {name: one for name, one in plain.items() if one is not None}
+
+
+def describe(graph: RawGraph, lowered: Graph, network: Graph) -> Network:
+    """Return the network as the model has it (`lowered`, read as `graph`) and as the hardware has it (`network`)."""
+    counts = count(graph, lowered)
     layers = [
-        _layer(raw, count, layer, network.ranges[index].accumulator_bits)
-        for index, (raw, count, layer) in enumerate(zip(graph.layers, per_layer, network.layers, strict=True))
+        _layer(unit, counts[unit.name], compacted, ranges)
+        for unit, compacted, ranges in zip(lowered.layers, network.layers, network.ranges, strict=True)
     ]
-    return {
-        "inputs": lowered.inputs,
-        "outputs": lowered.outputs,
-        "input": {**asdict(lowered.input), "bits": graph.input_bits, "signed": lowered.input.signed},
-        "output": _output(graph, lowered),
-        "layers": layers,
-        "bops": asdict(bops.total(per_layer)),
-    }
-
-
-def _output(graph: RawGraph, lowered: Graph) -> dict[str, Any]:
-    """What one unit of an output is worth, and how far a value can be from the exact one, for all inputs."""
-    last, scale = lowered.layers[-1].activation, lowered.output_scale
-    if isinstance(last, Step):
-        return {"kind": "levels", "scale": str(scale), "error": 0.0, "sign": True}
-    affine, reach = graph.layers[-1].affine, Reach(*lowered.ranges[-1].accumulators)
-    bound = logits.error(affine, logits.End(last, scale), reach)
-    return {
-        "kind": "logits",
-        "scale": str(scale),
-        "error": math.nextafter(float(bound), math.inf) if bound else 0.0,
-        "sign": logits.signs_are_exact(affine, last, reach),
-    }
-
-
-def bops_of_layer(layer: RawLayer, *, first: bool) -> bops.Bops:
-    """BOPs of one layer as the graph has it, before compaction."""
-    inputs, outputs = layer.weights.shape
-    as_stored = (layer.nonzero_floats + layer.nonzero_biases) / (layer.weights.size + layer.biases)
-    return bops.of_counts(
-        inputs,
-        outputs,
-        int(np.count_nonzero(layer.weights)),
-        as_stored,
-        weight_bits=layer.weight_bits,
-        input_bits=layer.input_bits,
-        first=first,
+    return Network(
+        lowered.inputs,
+        lowered.outputs,
+        lowered.input,
+        graph.input_bits,
+        _output(graph.layers[-1], lowered),
+        tuple(layers),
+        bops.total(counts.values()),
     )
 
 
-def bops_of_layers(layers: Sequence[RawLayer]) -> list[bops.Bops]:
-    """BOPs of every layer, in order."""
-    return [bops_of_layer(layer, first=index == 0) for index, layer in enumerate(layers)]
+def count(graph: RawGraph, lowered: Graph) -> dict[str, Bops]:
+    """Return the BOPs of every node of `lowered`, which was read as `graph`."""
+    return lowered.bops({layer.name: layer.stored_density for layer in graph.layers})
 
 
-def _layer(raw: RawLayer, count: bops.Bops, compacted: Unit, accumulator_bits: int) -> dict[str, Any]:
-    zeros = int(raw.weights.size - np.count_nonzero(raw.weights))
-    return {
-        "name": raw.name,
-        "kind": compacted.kind,
-        "inputs": raw.weights.shape[0],
-        "outputs": raw.weights.shape[1],
-        "weight_bits": raw.weight_bits,
-        "input_bits": raw.input_bits,
-        "output_bits": raw.output_bits,
-        "weights": raw.weights.size,
-        "zeros": zeros,
-        "bops": asdict(count),
-        "hardware": {
-            "inputs": compacted.inputs,
-            "outputs": compacted.outputs,
-            "nonzeros": compacted.nonzeros,
-            "weight_bits": compacted.weight_width,
-            "accumulator_bits": accumulator_bits,
-        },
-    }
+def _output(last: RawLayer, lowered: Graph) -> Output:
+    """What one unit of an output is worth, and how far a value can be from the exact one, for all inputs."""
+    function, scale = lowered.layers[-1].activation, lowered.output_scale
+    if isinstance(function, Step):
+        return Output("levels", str(scale), 0.0, sign=True)
+    span = Range(*lowered.ranges[-1].accumulators)
+    bound = exactness.error(last.affine, End(function, scale), span)
+    rounded_up = math.nextafter(float(bound), math.inf) if bound else 0.0
+    return Output("logits", str(scale), rounded_up, sign=exactness.signs_are_exact(last.affine, function, span))
+
+
+def _layer(unit: Unit, counted: Bops, compacted: Unit, ranges: Ranges) -> Layer:
+    return Layer(
+        unit.name,
+        compacted.kind,
+        unit.inputs,
+        unit.outputs,
+        unit.weight_bits,
+        unit.input_bits,
+        unit.output_bits,
+        unit.weights.size,
+        unit.weights.size - unit.nonzeros,
+        counted,
+        Hardware(
+            compacted.inputs, compacted.outputs, compacted.nonzeros, compacted.weight_width, ranges.accumulator_bits
+        ),
+    )
 
 
 def accuracy(network: Graph, recorded: np.ndarray, labels: np.ndarray | None) -> float | None:
-    """Part of the rows whose largest output is the labelled one; None without labels."""
+    """Return the fraction of the rows whose largest output is the labelled one; None without labels."""
     if labels is None or network.outputs == 1 or not len(recorded):
         return None
     return float((network.run(recorded).argmax(axis=1) == labels).mean())
 
 
-def quantizer_cost(plain: np.ndarray, quantized: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
-    """What the added input quantizer does to the float model's outputs (n, outputs)."""
-    before, after = plain.argmax(axis=1), quantized.argmax(axis=1)
-    cost = difference(plain, quantized)
+def quantizer_cost(plain: np.ndarray, quantized: np.ndarray, labels: np.ndarray | None) -> QuantizerCost:
+    """Return what the added input quantizer does to the float model's outputs (n, outputs)."""
+    accuracies: list[float | None] = [None, None]
     if labels is not None and plain.shape[1] > 1:
-        cost |= {"accuracy_raw": float((before == labels).mean()), "accuracy": float((after == labels).mean())}
-    return cost
+        accuracies = [float((outputs.argmax(axis=1) == labels).mean()) for outputs in (plain, quantized)]
+    return QuantizerCost(**asdict(difference(plain, quantized)), accuracy_raw=accuracies[0], accuracy=accuracies[1])
 
 
-def difference(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
-    """How far two float executions' outputs (n, outputs) are apart."""
-    return {
-        "rows": len(one),
-        "same_class": float((one.argmax(axis=1) == other.argmax(axis=1)).mean()),
-        "largest_difference": float(np.abs(one - other).max()),
-    }
+def difference(one: np.ndarray, other: np.ndarray) -> Difference:
+    """Return how far two float executions' outputs (n, outputs) are apart."""
+    same = float((one.argmax(axis=1) == other.argmax(axis=1)).mean())
+    return Difference(len(one), same, float(np.abs(one - other).max()))

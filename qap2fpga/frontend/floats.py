@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,22 +17,33 @@ from qap2fpga.frontend.values import RawGraph
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
 
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+    from torch.nn import Sequential
+
 # Recorded vectors that an engine runs; of random and corner vectors it runs all.
 TORCH_ROWS, QONNX_ROWS = 20000, 256
+
+
+@dataclass(frozen=True)
+class Executions:
+    """The comparisons of float executions with the integer network, and the `difference` of torch and QONNX."""
+
+    simulations: tuple[Simulation, ...]
+    difference: facts.Difference | None = None
 
 
 def compare(
     graph: RawGraph,
     lowered: Graph,
-    qonnx: Any,
-    module: Any,
+    qonnx: ModelWrapper,
+    module: Sequential | None,
     trial: Trial,
-    notes: dict[str, Any],
     say: Callable[[str], None],
     *,
     classes: bool = True,
-) -> list[Simulation]:
-    """Return what torch (if there is a `module`) and QONNX found; their difference goes into `notes`.
+) -> Executions:
+    """Return what the executions by torch (if there is a `module`) and QONNX gave.
 
     Raises `CheckFailed` where one of them differs from the integer network by more than float rounding.
     """
@@ -58,11 +70,11 @@ def compare(
     if module is not None:
         left_out = len(trial) - len(trial.first("recorded", TORCH_ROWS))
         positions = np.where(positions >= TORCH_ROWS, positions - left_out, positions)
-        notes["export"] = facts.difference(outputs[0][positions], outputs[1])
-    return simulations
+        return Executions(tuple(simulations), facts.difference(outputs[0][positions], outputs[1]))
+    return Executions(tuple(simulations))
 
 
-def _qonnx(graph: RawGraph, qonnx: Any, trial: Trial) -> ties.Execution:
+def _qonnx(graph: RawGraph, qonnx: ModelWrapper, trial: Trial) -> ties.Execution:
     context = export.execute(qonnx, trial.rows)
 
     def values(name: str) -> np.ndarray:

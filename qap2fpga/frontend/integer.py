@@ -18,8 +18,9 @@ from qap2fpga.exact.thresholds import Affine, thresholds
 from qap2fpga.frontend.values import RawGraph, RawLayer
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.tensors import Range
 from qap2fpga.ir.units import Unit, dense
-from qap2fpga.passes import logits
+from qap2fpga.passes import exactness, logits
 from qap2fpga.system.errors import ConstantNetwork, QapError
 
 
@@ -69,7 +70,7 @@ def rising(raw: RawLayer) -> tuple[np.ndarray, Affine]:
 def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> Unit:
     assert raw.levels is not None
     weights, affine = rising(raw)
-    lowest, highest = dense(raw.name, weights, Step(np.zeros((1, 1), np.int64)), 0, 0).reach(low, high)
+    lowest, highest = exact.reach(low, high, weights, f"the accumulators of layer {raw.name}")
     rows = [
         thresholds(affine, channel, raw.levels, int(lowest[channel]), int(highest[channel]))
         for channel in range(affine.channels)
@@ -82,14 +83,14 @@ def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> Unit:
 def fit_logits(network: Graph, graph: RawGraph, vectors: np.ndarray, *, values: bool = False) -> Graph:
     """`network` with the scale of its outputs chosen for `values`, or for the exact class on `vectors` (n, inputs).
 
-    A network that ends in a quantizer is returned as it is. The outputs are held against their exact values.
+    A network that ends in a quantizer is returned as it is. The outputs are compared with their exact values.
     """
     last, raw = network.layers[-1], graph.layers[-1]
     if isinstance(last.activation, Step):
         return network
-    accumulators, reach = network.trace(vectors)[last.name], logits.Reach(*network.ranges[-1].accumulators)
-    end = logits.choose(raw.affine, accumulators, reach, values=values)
-    logits.check(raw.affine, end, reach, accumulators)
+    accumulators, span = network.trace(vectors)[last.name], Range(*network.ranges[-1].accumulators)
+    end = logits.choose(raw.affine, accumulators, span, values=values)
+    exactness.check(raw.affine, end, span, accumulators)
     ended = network.with_nodes(last.changed(activation=end.logits).requantizer)
     return replace(ended, output_scale=end.scale).with_notes(*end.notes)
 
@@ -97,9 +98,8 @@ def fit_logits(network: Graph, graph: RawGraph, vectors: np.ndarray, *, values: 
 def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> tuple[Unit, Fraction]:
     if raw.affine.clips:
         raise QapError(f"layer {raw.name}: a Relu or Clip ends the network", "quantize its output, or leave it out")
-    bare = _dense(raw, raw.weights, Step(np.zeros((1, 1), np.int64)))
-    nothing = np.zeros((0, bare.outputs), np.int64)
-    end = logits.choose(raw.affine, nothing, logits.Reach(*bare.reach(low, high)))
+    span = Range(*exact.reach(low, high, raw.weights, f"the accumulators of layer {raw.name}"))
+    end = logits.choose(raw.affine, np.zeros((0, len(span.low)), np.int64), span)
     return _dense(raw, raw.weights, end.logits), end.scale
 
 

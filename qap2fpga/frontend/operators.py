@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from onnx import AttributeProto, NodeProto, defs, helper
 from onnx.defs import OpSchema
@@ -35,7 +34,7 @@ class Part:
     """
 
     use: str
-    values: tuple[Any, ...] = ()
+    values: tuple[object, ...] = ()
     why: str = ""
 
 
@@ -46,7 +45,7 @@ IN_PLACE = Part("harmless", (), "a permission to overwrite inputs")
 TRAINING = Part("refused", (), "it is in training mode; export the network for inference, after eval()")
 
 
-def _only(*values: Any, why: str) -> Part:
+def _only(*values: object, why: str) -> Part:
     return Part("refused", values, why)
 
 
@@ -152,8 +151,8 @@ def is_handled(node: NodeProto) -> bool:
     return node.op_type in OPERATORS and node.domain in domains
 
 
-def option(node: NodeProto, name: str, opset: int) -> Any:
-    """The value of an attribute, by default the one that the specification gives it; None if it gives none."""
+def option(node: NodeProto, name: str, opset: int) -> object:
+    """Return the value of an attribute, by default the one that the specification gives it; None if it gives none."""
     for item in node.attribute:
         if item.name == name:
             return helper.get_attribute_value(item)

@@ -5,17 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qap2fpga.frontend import data, doubts, export, facts, floats, onnxfile
 from qap2fpga.frontend.checkpoint import model_file as checkpoint
-from qap2fpga.frontend.checkpoint.brevitas import build
+from qap2fpga.frontend.checkpoint.modules import build
 from qap2fpga.frontend.checkpoint.widths import MAX_BITS, Widths
-from qap2fpga.frontend.floats import QONNX_ROWS
+from qap2fpga.frontend.facts import Facts, QuantizerCost
+from qap2fpga.frontend.floats import QONNX_ROWS, Executions
 from qap2fpga.frontend.graph import input_is_quantized, read
 from qap2fpga.frontend.integer import fit_logits, lower
 from qap2fpga.frontend.trial import trial
@@ -28,8 +30,13 @@ from qap2fpga.passes.compaction import compact
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.quiet import quiet
 
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+    from torch.nn import Sequential
+
 DEFAULT_INPUT_BITS = 8
 RANDOM_VECTORS, RECORDED_VECTORS = 1000, 1000
+DRAWN = 1000  # real inputs where the user gave none
 SEED = 20210504  # any fixed number: the same input gives the same bytes
 
 
@@ -37,7 +44,7 @@ SEED = 20210504  # any fixed number: the same input gives the same bytes
 class Source:
     """What the user gave: the model file and what it does not say itself. `range` is (low, high) of the inputs.
 
-    `compare`: hold torch and QONNX against the integer network; an estimate does without. `output_kind`: what leaves
+    `compare`: compare torch and QONNX with the integer network; an estimate does without. `output_kind`: what leaves
     the chip; of 'values' the scale is as fine as the accumulators, not just fine enough for the class.
     """
 
@@ -52,7 +59,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The reference and what was found on the way to it.
+    """The reference and what is known of it.
 
     `lowered` is layer for layer the graph's; `network` is compacted. `recorded` (n, inputs) are integers of real
     inputs with their `labels`; `random` and `extreme` are made. `float_inputs` (n, inputs) are the real inputs.
@@ -60,14 +67,14 @@ class Prepared:
 
     network: Graph
     lowered: Graph
-    qonnx: Any
+    qonnx: ModelWrapper
     recorded: np.ndarray
     labels: np.ndarray | None
     random: np.ndarray
     extreme: np.ndarray
     first_input: np.ndarray | None
     simulations: tuple[Simulation, ...]
-    facts: dict[str, Any]
+    facts: Facts
 
     @property
     def vectors(self) -> np.ndarray:
@@ -75,14 +82,32 @@ class Prepared:
         return np.concatenate([self.recorded[:RECORDED_VECTORS], self.random, self.extreme])
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """A model file read: its graph in three forms (no `module` of an ONNX file), and real inputs.
+
+    `rows` are the user's, or the file's own; `values` (n, inputs) are these, or drawn where there are none.
+    """
+
+    graph: RawGraph
+    qonnx: ModelWrapper
+    module: Sequential | None
+    rows: data.Rows | None
+    masked: dict[str, int] | None = None
+    cost: QuantizerCost | None = None
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        return self.rows.values if self.rows is not None else _real(self.graph, DRAWN)
+
+
 def prepare(source: Source, say: Callable[[str], None]) -> Prepared:
     """Read and lower `source`. Raises `QapError` for input that cannot be used, `CheckFailed` for a disagreement."""
-    if source.path.suffix == ".onnx":
-        return _from_onnx(source, say)
-    return _from_checkpoint(source, say)
+    read_file = _from_onnx if source.path.suffix == ".onnx" else _from_checkpoint
+    return _finish(source, read_file(source, say), say)
 
 
-def _from_checkpoint(source: Source, say: Callable[[str], None]) -> Prepared:
+def _from_checkpoint(source: Source, say: Callable[[str], None]) -> _Reading:
     say("reading the checkpoint")
     model = checkpoint.read(source.path, source.widths)
     rows = data.load(source.data, model.inputs, source.classes) if source.data else None
@@ -98,26 +123,23 @@ def _from_checkpoint(source: Source, say: Callable[[str], None]) -> Prepared:
     say("lowering to integers")
     graph = read(qonnx, names)
     graph.notes[:0] = [*model.notes, *(_unused_range(source) if raw is None else ())]
-    float_rows = rows.values if rows is not None else _real(graph, 1000)
-    notes: dict[str, Any] = {"masked": {name: int((~mask).sum()) for name, mask in model.masks.items()}}
+    cost = None
     if raw is not None and rows is not None:
         with quiet():
-            plain = export.torch_values(build(raw), float_rows)[1][-1]
-        notes["input_quantizer_cost"] = facts.quantizer_cost(
-            plain, export.torch_values(module, float_rows)[1][-1], rows.labels
-        )
-    return _finish(source, graph, qonnx, module, rows, float_rows, notes, say)
+            plain = export.torch_values(build(raw), rows.values)[1][-1]
+        cost = facts.quantizer_cost(plain, export.torch_values(module, rows.values)[1][-1], rows.labels)
+    masked = {name: int((~mask).sum()) for name, mask in model.masks.items()}
+    return _Reading(graph, qonnx, module, rows, masked, cost)
 
 
-def _from_onnx(source: Source, say: Callable[[str], None]) -> Prepared:
+def _from_onnx(source: Source, say: Callable[[str], None]) -> _Reading:
     if source.widths.weight or source.widths.activation:
         raise QapError("bit widths were given, but a QONNX file has its own", "leave --bits and the like out")
     say("reading the graph")
     qonnx = onnxfile.load(source.path)
     size = int(np.prod(qonnx.get_tensor_shape(qonnx.graph.input[0].name)[1:]))
     rows = data.load(source.data, size, source.classes) if source.data else None
-    notes: dict[str, Any] = {}
-    remarks = []
+    cost, remarks = None, []
     declared = export.declared_input(qonnx)
     if declared is not None:  # integers come in: a quantizer of scale 1 changes nothing and says what they are
         qonnx = export.add_input_quantizer(qonnx, declared[0], 1.0, declared[1])
@@ -130,7 +152,7 @@ def _from_onnx(source: Source, say: Callable[[str], None]) -> Prepared:
             plain = export.execute(qonnx, some.values)[output]
             qonnx = export.add_input_quantizer(qonnx, bits, scale, signed)
             with_it = export.execute(qonnx, some.values)[qonnx.graph.output[0].name]
-            notes["input_quantizer_cost"] = facts.quantizer_cost(plain, with_it, some.labels)
+            cost = facts.quantizer_cost(plain, with_it, some.labels)
         else:
             qonnx = export.add_input_quantizer(qonnx, bits, scale, signed)
         remarks.append(f"the model has no input quantizer: one of {bits} bits with scale {scale:g} was put before it")
@@ -141,11 +163,10 @@ def _from_onnx(source: Source, say: Callable[[str], None]) -> Prepared:
     say("lowering to integers")
     graph = read(qonnx)
     graph.notes[:0] = remarks
-    float_rows = rows.values if rows is not None else _real(graph, 1000)
-    return _finish(source, graph, qonnx, None, rows, float_rows, notes, say)
+    return _Reading(graph, qonnx, None, rows, cost=cost)
 
 
-def read_error_first(qonnx: Any) -> None:
+def read_error_first(qonnx: ModelWrapper) -> None:
     """An operation that cannot be lowered is the user's first concern, before a missing input quantizer."""
     trial = export.add_input_quantizer(export.copy(qonnx), DEFAULT_INPUT_BITS, 1.0, True)
     read(trial)
@@ -181,23 +202,16 @@ def _real(graph: RawGraph, count: int) -> np.ndarray:
     return (integers * np.asarray(quantizer.scale) + np.asarray(quantizer.offset)).astype(np.float32)
 
 
-def _finish(
-    source: Source,
-    graph: RawGraph,
-    qonnx: Any,
-    module: Any,
-    rows: data.Rows | None,
-    float_rows: np.ndarray,
-    notes: dict[str, Any],
-    say: Callable[[str], None],
-) -> Prepared:
+def _finish(source: Source, reading: _Reading, say: Callable[[str], None]) -> Prepared:
+    """Lower what was read, compare it, and describe it."""
+    graph, rows = reading.graph, reading.rows
     _check_widths(graph)
     require_classes(source.output_kind, graph.layers[-1].weights.shape[1])
     graph.notes += doubts.of_weights(graph.layers)
     lowered = lower(graph)
-    integers = lowered.input.quantize(float_rows)
+    integers = lowered.input.quantize(reading.values)
     recorded = integers if rows is not None else integers[:0]
-    lowered = lowered.with_notes(*doubts.of_inputs(lowered.input, float_rows[: len(recorded)], recorded))
+    lowered = lowered.with_notes(*doubts.of_inputs(lowered.input, reading.values[: len(recorded)], recorded))
     random, extreme = random_vectors(lowered, RANDOM_VECTORS, SEED), extremes(lowered)
     vectors = np.concatenate([integers, random, extreme])
     values = source.output_kind == "values" or (rows is not None and rows.targets is not None)
@@ -205,24 +219,28 @@ def _finish(
     network = compact(lowered, vectors)
     # `compact` has compared them: a difference would have ended it.
     compared = "lowered network, after each pass"
-    simulations = [Simulation("compacted network (numpy)", version("numpy"), compared, len(vectors), 0)]
+    equal = Simulation("compacted network (numpy)", version("numpy"), compared, len(vectors), 0)
+    executions = Executions(())
     if source.compare:
-        real = trial(lowered.input, float_rows[: len(recorded)], (("random", random), ("corner", extreme)))
-        simulations += floats.compare(graph, lowered, qonnx, module, real, notes, say, classes=not values)
+        real = trial(lowered.input, reading.values[: len(recorded)], (("random", random), ("corner", extreme)))
+        executions = floats.compare(graph, lowered, reading.qonnx, reading.module, real, say, classes=not values)
     labels = rows.labels if rows is not None and not values else None
     _check_labels(labels, source.classes, network.outputs)
     remarks = _check_targets(rows, network.outputs)
-    found = {
-        "file": source.path.name,
-        "data": None if source.data is None else source.data.name,
-        "rows": len(recorded),
-        **facts.describe(graph, lowered, network),
-        **notes,
-        "accuracy": facts.accuracy(network, recorded, labels),
-        "notes": [*network.notes, *remarks],
-    }
-    first = float_rows[0] if len(recorded) else None
-    return Prepared(network, lowered, qonnx, recorded, labels, random, extreme, first, tuple(simulations), found)
+    known = Facts(
+        source.path.name,
+        None if source.data is None else source.data.name,
+        len(recorded),
+        facts.describe(graph, lowered, network),
+        reading.masked,
+        reading.cost,
+        executions.difference,
+        facts.accuracy(network, recorded, labels),
+        (*network.notes, *remarks),
+    )
+    first = reading.values[0] if len(recorded) else None
+    simulations = (equal, *executions.simulations)
+    return Prepared(network, lowered, reading.qonnx, recorded, labels, random, extreme, first, simulations, known)
 
 
 def _check_widths(graph: RawGraph) -> None:

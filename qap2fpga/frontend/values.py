@@ -51,6 +51,8 @@ class Signal:
     rectified: bool = False
 
 
+# What a tensor of the graph is: a constant, a quantized constant, or what depends on the input.
+Tensor = np.ndarray | Quantized | Signal
 NOTHING = Affine((), (), (), (), ())
 
 
@@ -74,6 +76,11 @@ class RawLayer:
     nonzero_floats: int = 0
     biases: int = 0
     nonzero_biases: int = 0
+
+    @property
+    def stored_density(self) -> float:
+        """The share of the stored floats, weights and biases together, that are not 0."""
+        return (self.nonzero_floats + self.nonzero_biases) / (self.weights.size + self.biases)
 
 
 @dataclass

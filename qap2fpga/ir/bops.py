@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bit operations (BOPs) of a network, per layer, in the variants that are in use.
+"""Bit operations (BOPs) of one frame, per node or summed, in the variants that are in use.
 
 For a dense layer of n inputs, m outputs, weights of b_w and inputs of b_a bits, Hawks et al. 2021, "Ps and Qs",
 equation 1 (after Baskin et al. 2018): `m n ((1 - f_p) b_a b_w + b_a + b_w + log2 n)`, f_p the fraction pruned.
@@ -8,7 +8,7 @@ equation 1 (after Baskin et al. 2018): `m n ((1 - f_p) b_a b_w + b_a + b_w + log
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 PAPER_CODE_INPUT_BITS = 32
@@ -16,7 +16,7 @@ PAPER_CODE_INPUT_BITS = 32
 
 @dataclass(frozen=True)
 class Bops:
-    """BOPs of one layer, or summed.
+    """BOPs of one node, or summed.
 
     - `paper`: equation 1, pruned weights counted after integer rounding, the real input width.
     - `paper_code`: what the paper's own code computes: 32-bit inputs to the first layer, and the fraction
@@ -26,10 +26,10 @@ class Bops:
       with `discount_sparsity=True`.
     """
 
-    paper: float
-    paper_code: float
-    paper_code_rounded: float
-    nonzero_products: int
+    paper: float = 0.0
+    paper_code: float = 0.0
+    paper_code_rounded: float = 0.0
+    nonzero_products: int = 0
 
     def __add__(self, other: Bops) -> Bops:
         return Bops(
@@ -39,9 +39,18 @@ class Bops:
             self.nonzero_products + other.nonzero_products,
         )
 
+    def __rmul__(self, positions: int) -> Bops:
+        """Return those of as many positions."""
+        return Bops(
+            positions * self.paper,
+            positions * self.paper_code,
+            positions * self.paper_code_rounded,
+            positions * self.nonzero_products,
+        )
+
 
 def equation(inputs: int, outputs: int, density: float, input_bits: int, weight_bits: int) -> float:
-    """Equation 1 with `density` = 1 - f_p."""
+    """Return equation 1 with `density` = 1 - f_p."""
     per_weight = density * input_bits * weight_bits + input_bits + weight_bits + math.log2(inputs)
     return outputs * inputs * per_weight
 
@@ -50,27 +59,28 @@ def of_counts(
     inputs: int,
     outputs: int,
     nonzero: int,
-    stored_density: float,
+    stored_density: float | None,
     *,
     weight_bits: int,
     input_bits: int,
     first: bool,
 ) -> Bops:
-    """BOPs of a dense layer of which `nonzero` integer weights are not 0.
+    """Return the BOPs of a dense layer of which `nonzero` integer weights are not 0.
 
-    `stored_density` is the share of the stored floats, weights and biases together, that are not 0; `first` says
-    whether it is the network's first layer.
+    `stored_density` is the share of the stored floats, weights and biases together, that are not 0, and None where
+    it is that of the integers; `first` says whether it is the network's first layer.
     """
     code_bits = PAPER_CODE_INPUT_BITS if first else input_bits
     density = nonzero / (inputs * outputs)
+    stored = density if stored_density is None else stored_density
     return Bops(
         paper=equation(inputs, outputs, density, input_bits, weight_bits),
-        paper_code=equation(inputs, outputs, stored_density, code_bits, weight_bits),
+        paper_code=equation(inputs, outputs, stored, code_bits, weight_bits),
         paper_code_rounded=equation(inputs, outputs, density, code_bits, weight_bits),
         nonzero_products=nonzero * input_bits * weight_bits,
     )
 
 
-def total(layers: Sequence[Bops]) -> Bops:
-    """The sum over layers."""
-    return sum(layers[1:], start=layers[0])
+def total(nodes: Iterable[Bops]) -> Bops:
+    """Return the sum over nodes."""
+    return sum(nodes, start=Bops())

@@ -54,10 +54,10 @@ class Step:
         if self.step < 1:
             raise ValueError(f"its step is {self.step}")
 
-    def fed(self, step: int, constant: np.ndarray, name: str) -> Step:
-        """Return the function that does the same when x comes instead of `step * x + constant` (channels,)."""
+    def fed(self, step: np.ndarray, constant: np.ndarray, name: str) -> Step:
+        """Return the function that does the same when x comes instead of `step * x + constant`, both (channels,)."""
         less = exact.multiply_add(constant[:, None], 1, -self.thresholds, name)
-        return replace(self, thresholds=-(less // step))
+        return replace(self, thresholds=-(less // step[:, None]))
 
     def select(self, kept: np.ndarray) -> Step:
         """Return the function without the channels that are not `kept` (channels,) bool."""
@@ -114,8 +114,8 @@ class Logits:
         if self.multiplier.dtype != np.int64 or self.offset.dtype != np.int64 or self.shift < 0:
             raise ValueError("its parameters are no integers, or its shift is negative")
 
-    def fed(self, step: int, constant: np.ndarray, name: str) -> Logits:
-        """Return the function that does the same when x comes instead of `step * x + constant` (channels,)."""
+    def fed(self, step: np.ndarray, constant: np.ndarray, name: str) -> Logits:
+        """Return the function that does the same when x comes instead of `step * x + constant`, both (channels,)."""
         return replace(
             self,
             multiplier=exact.multiply_add(self.multiplier, step, 0, name),

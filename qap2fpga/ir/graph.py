@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.nodes import Input, Node
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.tensors import Range, Shape
@@ -92,6 +93,22 @@ class Graph:
         """What can be reached in each of the `layers`."""
         return tuple(ranges_of(unit, self.reach) for unit in self.layers)
 
+    def bops(self, stored_densities: Mapping[str, float] | None = None) -> dict[str, Bops]:
+        """Return the bit operations of every node for one frame; `total` adds them up.
+
+        `stored_densities`: per node, the share of what the model's file stores for it that is not 0.
+        """
+        densities = stored_densities or {}
+        first = self.source.name
+        return {
+            node.name: node.bops(
+                self.shapes[node.name].positions,
+                first=first in node.sources,
+                stored_density=densities.get(node.name),
+            )
+            for node in self.nodes
+        }
+
     def _through(self, of: Callable[[Node, Sequence[T]], T]) -> dict[str, T]:
         results: dict[str, T] = {}
         for node in self.nodes:
@@ -104,8 +121,9 @@ class Graph:
 
     def trace(self, frames: np.ndarray) -> dict[str, np.ndarray]:
         """Return the result (n, size) of every node for input integers (n, inputs)."""
-        first = frames.astype(np.int64)
-        return self._through(lambda node, sources: node.evaluate(sources or [first]))
+        first = self.source.size.tensor(frames.astype(np.int64))
+        results = self._through(lambda node, sources: node.evaluate(sources or [first]))
+        return {name: values.reshape(len(frames), self.shapes[name].size) for name, values in results.items()}
 
     def with_notes(self, *notes: str) -> Graph:
         """Return the same graph with `notes` added."""

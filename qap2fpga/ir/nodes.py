@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of nodes: each knows how to compute itself, its range, what it reads, and what changes around it.
+"""The kinds of nodes: each knows how to compute itself, its range, its bit operations, and what it reads.
 
 A node's identity is its `name`, unique in its graph. `channels` are the numbers that its channels have in the model,
-once a pass has dropped some; they are only shown. Values are rows of integers, one per frame, see `tensors.Shape`.
+once a pass has dropped some; they are only shown. Values between nodes are tensors (frames, height, width, channels).
 
-A new kind is one class here, one entry in `storage.KINDS`, and one handler in each backend that can do it.
+Linear nodes are in `linear.py`, kinds that take each channel by itself in `channelwise.py`, those that join branches in
+`joins.py`. A new kind is one class, one entry in `storage.KINDS`, and one handler in each backend that can do it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from qap2fpga.exact import integers as exact
-from qap2fpga.exact.integers import width
+from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.functions import Function
 from qap2fpga.ir.quantizer import InputQuantizer
-from qap2fpga.ir.tensors import Range, Shape
+from qap2fpga.ir.tensors import Code, Range, Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,9 +28,18 @@ class Node(ABC):
     """What every kind has. `sources` are the names of the nodes whose results it takes, in order."""
 
     kind: ClassVar[str]
+    # Whether what comes may be any code of its values, while what leaves stays as it is.
+    absorbs: ClassVar[bool] = False
+    # Whether its values are some of its sources' values, or repeat them.
+    hands_on: ClassVar[bool] = False
     name: str
     sources: tuple[str, ...] = ()
     channels: tuple[int, ...] | None = None
+
+    @property
+    def padded_with(self) -> set[int]:
+        """The values that it puts beyond the borders of its sources."""
+        return set()
 
     @abstractmethod
     def shape(self, sources: Sequence[Shape]) -> Shape:
@@ -38,15 +47,52 @@ class Node(ABC):
 
     @abstractmethod
     def evaluate(self, sources: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the result (frames, size) for the sources' integers (frames, size), exactly."""
+        """Return the result for the sources' integers, all (frames, height, width, channels), exactly."""
 
     @abstractmethod
     def reach(self, sources: Sequence[Range]) -> Range:
         """Return the range of each channel of the result, by interval arithmetic over the actual parameters."""
 
-    def reads(self, source: str) -> np.ndarray | None:
-        """Return which channels of `source` can change the result, (channels,) bool; None: all of them."""
-        return None
+    def bops(self, positions: int, *, first: bool = False, stored_density: float | None = None) -> Bops:
+        """Return the bit operations of one frame, see `Bops`; none for a kind that multiplies by no constants.
+
+        `positions`: rows times columns of the result. `first`: whether it takes the network's inputs.
+        `stored_density`: the share of what the model's file stores for the node that is not 0; None: that of its
+        integers.
+        """
+        return Bops()
+
+    @abstractmethod
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node that takes `codes` of its sources' values, and what code of its own values then leaves it.
+
+        Raises `ValueError` with the reason where there is no such node.
+        """
+
+    def wants(self, kept: np.ndarray, constant: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Return which channels of each source it takes when it keeps the channels `kept` of its result.
+
+        All are bool arrays; `constant` says which channels of each source hold one value that the node may fold.
+        """
+        return [kept] * len(constant)
+
+    def tied(self, kept: Sequence[np.ndarray], constant: Sequence[np.ndarray]) -> np.ndarray | None:
+        """Return which channels of its result stand since its sources keep theirs; None for a kind that may choose."""
+        return np.asarray(np.logical_or.reduce(list(kept)))
+
+    def narrowed(
+        self, kept: np.ndarray, taken: Sequence[np.ndarray], values: Sequence[np.ndarray]
+    ) -> tuple[Self, np.ndarray | None]:
+        """Return the node with the channels `kept` that takes those `taken` of each source, and what it then misses.
+
+        `values` (channels,) are what each source's constant channels hold. What is missing is per kept channel, None
+        where there is nothing.
+        """
+        return self.select(kept), None
+
+    def select(self, kept: np.ndarray) -> Self:
+        """Return the node without the channels that are not `kept` (channels,) bool."""
+        return replace(self, channels=self._selected(kept))
 
     def check(self) -> None:  # noqa: B027 - a kind without parameters has nothing to check
         """Raise `ValueError` with the reason if the node's own parameters are not valid."""
@@ -55,8 +101,10 @@ class Node(ABC):
         """Return the channel's number in the model, for messages."""
         return str(channel if self.channels is None else self.channels[channel])
 
-    def _selected(self, kept: np.ndarray) -> tuple[int, ...]:
-        """The numbers in the model of the channels that are `kept` (channels,) bool."""
+    def _selected(self, kept: np.ndarray) -> tuple[int, ...] | None:
+        """The numbers in the model of the channels that are `kept` (channels,) bool; None: those of their places."""
+        if kept.all():
+            return self.channels
         numbers = range(len(kept)) if self.channels is None else self.channels
         return tuple(number for number, keep in zip(numbers, kept, strict=True) if keep)
 
@@ -81,81 +129,19 @@ class Input(Node):
         """Return the quantizer's range, for every channel."""
         return Range.uniform(self.quantizer.low, self.quantizer.high, self.size.channels)
 
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node: frames come as they are."""
+        return self, Code.plain(self.size.channels)
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Linear(Node):
-    """Sums of products with constants: `source @ weights`, `weights` (inputs, outputs); a zero is a pruned weight.
+    def tied(self, kept: Sequence[np.ndarray], constant: Sequence[np.ndarray]) -> np.ndarray:
+        """Return all channels: frames come whole."""
+        return np.ones(self.size.channels, bool)
 
-    `weight_bits` and `input_bits` are the quantizers' widths, by which bit operations are counted. The integers
-    themselves may need fewer bits or, after a sign was moved into them, one more: hardware asks `weight_width`.
-    """
-
-    kind = "linear"
-    weights: np.ndarray
-    weight_bits: int
-    input_bits: int
-
-    @property
-    def inputs(self) -> int:
-        """Channels that come in."""
-        return int(self.weights.shape[0])
-
-    @property
-    def outputs(self) -> int:
-        """Channels that go out."""
-        return int(self.weights.shape[1])
-
-    @property
-    def nonzeros(self) -> int:
-        """Weights that are not zero."""
-        return int(np.count_nonzero(self.weights))
-
-    @property
-    def weight_width(self) -> int:
-        """Bits of a signed type that holds every weight."""
-        return width(min(int(self.weights.min()), -1), int(self.weights.max()))
-
-    def check(self) -> None:
-        """Raise `ValueError` for weights that are no matrix of integers."""
-        if self.weights.ndim != 2 or 0 in self.weights.shape or self.weights.dtype != np.int64:
-            raise ValueError(f"its weights have shape {self.weights.shape} and type {self.weights.dtype}")
-
-    def shape(self, sources: Sequence[Shape]) -> Shape:
-        """Return a vector of `outputs`."""
-        (source,) = sources
-        if source != Shape(self.inputs):
-            raise ValueError(f"it takes {self.inputs} channels, its source gives {source}")
-        return Shape(self.outputs)
-
-    def evaluate(self, sources: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the accumulators."""
-        return exact.matmul(sources[0], self.weights, f"the accumulators of layer {self.name}")
-
-    def reach(self, sources: Sequence[Range]) -> Range:
-        """Return the accumulators' range."""
-        (source,) = sources
-        return Range(*exact.reach(source.low, source.high, self.weights, f"the accumulators of layer {self.name}"))
-
-    def reads(self, source: str) -> np.ndarray:
-        """Return which inputs have a weight that is not zero."""
-        return np.asarray(self.weights.any(axis=1))
-
-    def select(self, kept: np.ndarray) -> Self:
-        """Return the node without the outputs that are not `kept` (outputs,) bool."""
-        return replace(self, weights=self.weights[:, kept], channels=self._selected(kept))
-
-    def without_inputs(self, kept: np.ndarray, constant: np.ndarray) -> tuple[Self, np.ndarray]:
-        """Return the node without the inputs that are not `kept` (inputs,) bool, and what is then missing (outputs,).
-
-        `constant` (inputs,) are the values that those inputs had.
-        """
-        missing = exact.matmul(constant[~kept], self.weights[~kept], f"layer {self.name}")
-        return replace(self, weights=self.weights[kept]), missing
-
-    def of(self, value: int) -> np.ndarray:
-        """Return the accumulators (outputs,) where every input is `value`."""
-        name = f"layer {self.name}"
-        return exact.multiply_add(exact.column_sums(self.weights, name), value, 0, name)
+    def narrowed(
+        self, kept: np.ndarray, taken: Sequence[np.ndarray], values: Sequence[np.ndarray]
+    ) -> tuple[Self, np.ndarray | None]:
+        """Return the node."""
+        return self, None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -166,6 +152,7 @@ class Requantizer(Node):
     """
 
     kind = "requantizer"
+    absorbs = True
     function: Function
     bits: int | None = None
 
@@ -194,6 +181,8 @@ class Requantizer(Node):
         """Return the node without the channels that are not `kept` (channels,) bool."""
         return replace(self, function=self.function.select(kept), channels=self._selected(kept))
 
-    def fed(self, step: int, constant: np.ndarray) -> Self:
-        """Return the node that does the same when x comes instead of `step * x + constant` (channels,)."""
-        return replace(self, function=self.function.fed(step, constant, f"what leaves {self.name}"))
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node whose function does the same to codes."""
+        (code,) = codes
+        function = self.function.fed(code.step, code.base, f"what leaves {self.name}")
+        return replace(self, function=function), Code.plain(self.function.channels)

@@ -17,9 +17,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.functions import Function, Logits, Step
 from qap2fpga.ir.graph import Graph, verify
-from qap2fpga.ir.nodes import Input, Linear, Node, Requantizer
+from qap2fpga.ir.joins import Concat, Sum
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Input, Node, Requantizer
 from qap2fpga.ir.quantizer import ROUNDINGS, SIGN
 from qap2fpga.system.arrays import Arrays, load_npz, save_npz
 from qap2fpga.system.codec import convert
@@ -27,8 +30,10 @@ from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.reading import line, parse_json
 
 T = TypeVar("T")
-FORMAT = 2
-KINDS: dict[str, type[Node]] = {one.kind: one for one in (Input, Linear, Requantizer)}
+FORMAT = 3
+KINDS: dict[str, type[Node]] = {
+    one.kind: one for one in (Input, Linear, Depthwise, Requantizer, Max, Sum, Concat, Repeat)
+}
 FUNCTIONS: dict[str, type[Function]] = {"step": Step, "logits": Logits}
 HINT = "build the model again"
 # Digits of the numerator and of the denominator of a scale; those of any two float64 values are fewer.

@@ -24,7 +24,16 @@ class Shape:
     @property
     def size(self) -> int:
         """Integers of one frame."""
-        return self.height * self.width * self.channels
+        return self.positions * self.channels
+
+    @property
+    def positions(self) -> int:
+        """Rows times columns."""
+        return self.height * self.width
+
+    def tensor(self, rows: np.ndarray) -> np.ndarray:
+        """Return frames (n, size) as (n, height, width, channels)."""
+        return rows.reshape(len(rows), self.height, self.width, self.channels)
 
     def __str__(self) -> str:
         return str(self.channels) if self.size == self.channels else f"{self.height}x{self.width}x{self.channels}"
@@ -53,6 +62,11 @@ class Range:
         return int(self.high.max())
 
     @property
+    def ends(self) -> list[tuple[int, int]]:
+        """(low, high) of every channel, as Python integers."""
+        return list(zip(self.low.tolist(), self.high.tolist(), strict=True))
+
+    @property
     def bits(self) -> int:
         """Bits of the smallest type that holds every channel."""
         return width(self.lowest, self.highest)
@@ -71,3 +85,35 @@ class Range:
         """Which of `values` (n, size) lie within, element by element; channels vary fastest."""
         channels = values.reshape(len(values), -1, len(self.low))
         return np.asarray((channels >= self.low) & (channels <= self.high)).reshape(values.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Code:
+    """What stands for a tensor's values: `value = step * code + base`, int64 (channels,), steps above 0."""
+
+    step: np.ndarray
+    base: np.ndarray
+
+    @staticmethod
+    def plain(channels: int) -> Code:
+        """The values themselves."""
+        return Code(np.ones(channels, np.int64), np.zeros(channels, np.int64))
+
+    @staticmethod
+    def shifted(base: np.ndarray) -> Code:
+        """The values less `base` (channels,)."""
+        return Code(np.ones_like(base), base)
+
+    @property
+    def common_step(self) -> int:
+        """The step of all channels. Raises `ValueError` where they differ."""
+        if (self.step != self.step[0]).any():
+            raise ValueError("the channels of its source have different steps")
+        return int(self.step[0])
+
+    def of(self, value: int) -> int:
+        """Return the one code of `value`. Raises `ValueError` where a channel has none, or another."""
+        codes, rest = np.divmod(value - self.base, self.step)
+        if rest.any() or (codes != codes[0]).any():
+            raise ValueError(f"the value {value}, its pad, has no code that is the same in all channels")
+        return int(codes[0])

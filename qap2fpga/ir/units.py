@@ -10,8 +10,9 @@ import numpy as np
 
 from qap2fpga.exact.integers import width
 from qap2fpga.ir.functions import Function, Step
-from qap2fpga.ir.nodes import Linear, Node, Requantizer
-from qap2fpga.ir.tensors import Range
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Node, Requantizer
+from qap2fpga.ir.tensors import Range, Shape
 from qap2fpga.system.errors import QapError
 
 Ends = tuple[np.ndarray, np.ndarray]
@@ -100,7 +101,7 @@ class Unit:
 
     def accumulate(self, activations: np.ndarray) -> np.ndarray:
         """Return the accumulators (n, outputs) of integer `activations` (n, inputs), exactly."""
-        return self.linear.evaluate([activations])
+        return self.linear.evaluate([Shape(self.inputs).tensor(activations)]).reshape(len(activations), self.outputs)
 
     def reach(self, low: np.ndarray, high: np.ndarray) -> Ends:
         """Return the smallest and largest accumulator per channel when input i lies in `low[i]..high[i]`."""
@@ -147,8 +148,8 @@ def of_chain(nodes: Sequence[Node]) -> tuple[Unit, ...]:
     units: list[Unit] = []
     before, *rest = nodes
     for linear, end in zip(rest[::2], [*rest[1::2], None], strict=False):
-        if not isinstance(linear, Linear) or linear.sources != (before.name,):
-            raise _refused(linear, f"a linear node of {before.name}")
+        if not isinstance(linear, Linear) or linear.sources != (before.name,) or not linear.geometry.is_point:
+            raise _refused(linear, f"a dense linear node of {before.name}")
         if not isinstance(end, Requantizer) or end.sources != (linear.name,):
             raise _refused(linear if end is None else end, f"a requantizer of {linear.name}")
         units.append(Unit(linear, end))

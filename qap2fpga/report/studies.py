@@ -102,7 +102,7 @@ def built(checkpoint: Summary, build: Summary) -> Summary:
 
 
 def _listed(path: Path, key: str) -> list[dict[str, Any]]:
-    content = json_object(path, CURE)
+    content: dict[str, Any] = json_object(path, CURE)
     if not isinstance(content.get(key), list):
         raise QapError(f"{path} lists no {key}", CURE)
     if content.get("schema", SCHEMA) != SCHEMA:

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import IO
+from typing import cast
 
 import numpy as np
 from numpy.lib import format as npy
@@ -62,11 +62,11 @@ def load_npz(path: Path, hint: str) -> Arrays:
 def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write an `.npz` in one step."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_atomically(path, buffer.getvalue())
 
 
-def _members(stream: IO[bytes], only: Collection[str]) -> Arrays:
+def _members(stream: io.BufferedIOBase, only: Collection[str]) -> Arrays:
     arrays: Arrays = {}
     room = LARGEST
     with zipfile.ZipFile(stream) as archive:
@@ -81,14 +81,14 @@ def _members(stream: IO[bytes], only: Collection[str]) -> Arrays:
                 continue
             with archive.open(member) as inside:
                 try:
-                    arrays[name] = _array(inside, member.file_size, room)
+                    arrays[name] = _array(cast(io.BufferedIOBase, inside), member.file_size, room)
                 except DAMAGED as error:
                     raise ValueError(f"{line(repr(name))}: {line(error) or type(error).__name__}") from error
             room -= arrays[name].nbytes
     return arrays
 
 
-def _array(stream: IO[bytes], held: int, room: int) -> NDArray[np.generic]:
+def _array(stream: io.BufferedIOBase, held: int, room: int) -> NDArray[np.generic]:
     """The array in a stream of `held` bytes, of which `room` may be used. Raises `ValueError` for another size."""
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
@@ -103,9 +103,10 @@ def _array(stream: IO[bytes], held: int, room: int) -> NDArray[np.generic]:
     left = held - stream.tell()
     if needed != left:
         raise ValueError(f"shape {line(shape)} of {kind} takes {needed:,} bytes, {left:,} are there")
-    data = np.empty(needed, np.uint8)
-    if stream.readinto(memoryview(data)) != needed:  # type: ignore[attr-defined, arg-type]
+    storage = bytearray(needed)
+    if stream.readinto(storage) != needed:
         raise ValueError(f"fewer bytes than the {needed:,} that are declared")
+    data = np.frombuffer(storage, np.uint8)
     if kind.kind == "U":
         _check_texts(data.view(np.uint32), swapped=not kind.isnative)
     array = data.view(kind)

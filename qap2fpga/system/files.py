@@ -72,7 +72,7 @@ def _encoded(content: bytes | str) -> bytes:
     return content.encode(errors="backslashreplace") if isinstance(content, str) else content
 
 
-def append_json(path: Path, value: Any) -> None:
+def append_json(path: Path, value: object) -> None:
     """Add `value` to the JSON lines of `path`; a line that a kill cut off does not take this one with it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def append_json(path: Path, value: Any) -> None:
 
 
 def read_json_lines(path: Path) -> list[Any]:
-    """The values of the JSON lines in `path`, none if it is not there; a line that a kill cut off is left out."""
+    """Return the values of the JSON lines in `path`, none if it is not there, without a line that a kill cut off."""
     found = []
     for line in path.read_text(errors="replace").splitlines() if path.is_file() else []:
         try:
@@ -98,12 +98,12 @@ def read_json_lines(path: Path) -> list[Any]:
 
 
 def cannot_write(path: Path, error: OSError) -> QapError:
-    """The `QapError` for a full disk, a read-only folder or the like."""
+    """Return the `QapError` for a full disk, a read-only folder or the like."""
     return QapError(f"cannot write {path}: {error.strerror}", "make room, or choose another folder with --output")
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
+    """Return the hex digest of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

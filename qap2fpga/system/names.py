@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Any
 
 # A longer name is shown by its ends.
 LONGEST, HEAD, TAIL = 80, 40, 16
@@ -75,8 +74,8 @@ def indented(text: str) -> str:
     return "\n".join([first, *(f"  {line.removeprefix('  ')}" for line in more)])
 
 
-def cell(value: Any) -> Any:
-    """`value` as a cell of CSV, which no spreadsheet takes for a formula; numbers stay what they are."""
+def cell(value: object) -> object:
+    """Return `value` as a cell of CSV, which no spreadsheet takes for a formula; numbers stay what they are."""
     if not isinstance(value, str):
         return value
     text = printable(value)

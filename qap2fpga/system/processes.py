@@ -11,7 +11,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection, get_context
-from typing import Any, NoReturn, TypeVar
+from multiprocessing.connection import Connection
+from typing import NoReturn, TypeVar
 
 from qap2fpga.system import programs as tools
 from qap2fpga.system.supervisor import die_with
@@ -69,7 +70,7 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
             executor.shutdown(cancel_futures=True)
 
 
-def _begin(watched: Any, command: int) -> None:
+def _begin(watched: Connection, command: int) -> None:
     """In a new process: end when `watched` or the process `command` does, or when the pool says so.
 
     Ctrl-C is for the command alone.
@@ -82,7 +83,7 @@ def _begin(watched: Any, command: int) -> None:
     threading.Thread(target=_watch, args=(watched,), daemon=True).start()
 
 
-def _watch(watched: Any) -> None:
+def _watch(watched: Connection) -> None:
     connection.wait([watched])
     _end()
 

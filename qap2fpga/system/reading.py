@@ -11,11 +11,15 @@ import json
 import math
 import stat
 from collections import Counter
+from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qap2fpga.system.errors import QapError
+
+if TYPE_CHECKING:
+    import yaml
 
 MIB = 1 << 20
 LARGEST_TEXT = 64 * MIB
@@ -93,20 +97,20 @@ def text(path: Path, hint: str, limit: int = LARGEST_TEXT) -> str:
         raise QapError(f"{path} is no UTF-8 text: byte {error.start} is {data[error.start]:#04x}", hint) from error
 
 
-def json_value(path: Path, hint: str, limit: int = LARGEST_JSON) -> Any:
+def json_value(path: Path, hint: str, limit: int = LARGEST_JSON) -> object:
     """Return the value in a JSON file."""
     return parse_json(text(path, hint, limit), str(path), hint)
 
 
-def json_object(path: Path, hint: str, limit: int = LARGEST_JSON) -> dict[str, Any]:
+def json_object(path: Path, hint: str, limit: int = LARGEST_JSON) -> dict[str, object]:
     """Return the object in a JSON file."""
-    found = json_value(path, hint, limit)
-    if not isinstance(found, dict):
-        raise QapError(f"{path} holds {_kind(found)}, not an object of keys and values", hint)
-    return found
+    value = json_value(path, hint, limit)
+    if not isinstance(value, dict):
+        raise QapError(f"{path} holds {_kind(value)}, not an object of keys and values", hint)
+    return value
 
 
-def parse_json(text: str, where: str, hint: str) -> Any:
+def parse_json(text: str, where: str, hint: str) -> object:
     """Return the value that a JSON text holds; NaN and infinities, which Python writes, are let through.
 
     Raises `QapError` for what is no JSON, is nested too deeply, repeats a key, or has a number of too many digits.
@@ -118,7 +122,7 @@ def parse_json(text: str, where: str, hint: str) -> Any:
         raise QapError(f"{where} is no sound JSON: {reason}", hint) from error
 
 
-def yaml_value(path: Path, hint: str, limit: int = LARGEST_YAML) -> Any:
+def yaml_value(path: Path, hint: str, limit: int = LARGEST_YAML) -> object:
     """Return the value in a YAML file of plain values.
 
     Raises `QapError` for what is no YAML, is nested too deeply, repeats a key, is larger once its aliases are
@@ -139,22 +143,22 @@ def yaml_value(path: Path, hint: str, limit: int = LARGEST_YAML) -> Any:
         raise QapError(f"{path} is no sound YAML: {reason}", hint) from error
 
 
-def yaml_object(path: Path, hint: str, limit: int = LARGEST_YAML) -> dict[str, Any]:
+def yaml_object(path: Path, hint: str, limit: int = LARGEST_YAML) -> dict[str, object]:
     """Return the mapping in a YAML file; its keys are texts."""
-    found = yaml_value(path, hint, limit)
-    if not isinstance(found, dict):
-        raise QapError(f"{path} holds {_kind(found)}, not keys and values", hint)
-    for key in found:
+    value = yaml_value(path, hint, limit)
+    if not isinstance(value, dict):
+        raise QapError(f"{path} holds {_kind(value)}, not keys and values", hint)
+    for key in value:
         if not isinstance(key, str):
             raise QapError(f"{path}: the key {shown(key)} is {_kind(key)}, not a text", hint)
-    return found
+    return value
 
 
-def _limited(value: Any, most_values: float = math.inf) -> Any:
+def _limited(value: object, most_values: float = math.inf) -> object:
     """Return `value`. Raises `ValueError` if it is nested too deeply, too large, or has a number of too many digits."""
     level, count = [value], 1
     for _ in range(DEEPEST):
-        below: list[Any] = []
+        below: list[object] = []
         for one in level:
             if isinstance(one, int) and one.bit_length() > MOST_DIGITS * math.log2(10):
                 raise ValueError(f"a number of more than {MOST_DIGITS} digits")
@@ -167,13 +171,13 @@ def _limited(value: Any, most_values: float = math.inf) -> Any:
     raise ValueError(f"more than {DEEPEST} values are nested in each other")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in found if names.count(name) > 1)
+        twice = next(name for name in entries if names.count(name) > 1)
         raise ValueError(f"the key {shown(twice)} is there twice")
-    return found
+    return entries
 
 
 def _whole(digits: str) -> int:
@@ -183,13 +187,13 @@ def _whole(digits: str) -> int:
 
 
 @cache
-def _loader() -> Any:
+def _loader() -> type[yaml.SafeLoader]:
     """PyYAML's loader of plain values, but for a key that is there twice, of which it takes the last."""
     import yaml
 
     class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            # Keys that '<<' merges in stand in front of the node's own, which may replace them.
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+            # Keys that '<<' merges in come before the node's own, which may replace them.
             names = [key.value for key, _ in node.value if key.tag == "tag:yaml.org,2002:str"]
             twice = next((name for name, count in Counter(names).items() if count > 1), None)
             if twice is not None:

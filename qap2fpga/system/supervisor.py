@@ -112,6 +112,7 @@ def children() -> list[int]:
 
 
 def main() -> NoReturn:
+    """Run the command of the arguments, end all that it started, and write how it ended to the inherited pipe."""
     line, locks, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     for number in (line, *map(int, filter(None, locks.split(",")))):
         os.set_inheritable(number, False)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Literal, TypedDict, Unpack
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -12,10 +12,20 @@ from rich.segment import Segment
 from qap2fpga.system.names import printable
 
 
+class Options(TypedDict, total=False):
+    """What of a rich console is chosen; it finds out the rest."""
+
+    file: IO[str]
+    quiet: bool
+    width: int
+    force_terminal: bool
+    color_system: Literal["auto", "standard", "256", "truecolor", "windows"]
+
+
 class Terminal(Console):
     """A console that shows hidden characters of texts as escapes; what it writes itself, colours say, stays."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[Options]) -> None:
         super().__init__(emoji=False, **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:

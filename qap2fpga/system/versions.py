@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from qap2fpga.system.files import PACKAGE, shipped
 
@@ -17,23 +16,23 @@ SOURCES = (".py", ".v", ".sv", ".cpp", ".h", ".tcl", ".yaml")
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of the packages that results depend on; None for one that is not installed."""
-    found: dict[str, str | None] = {}
+    """Return the versions of the packages that results depend on; None for one that is not installed."""
+    installed: dict[str, str | None] = {}
     for name in ("qap2fpga", *TOOLS):
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
-    return found
+            installed[name] = None
+    return installed
 
 
-def digest(*parts: Any) -> str:
-    """A short digest of JSON-like values."""
+def digest(*parts: object) -> str:
+    """Return a short digest of JSON-like values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def program_digest() -> str:
-    """A digest of the program's own sources, so that a changed program does not reuse old results."""
+    """Return a digest of the program's own sources, so that a changed program does not reuse old results."""
     hasher = hashlib.sha256()
     for root in (PACKAGE, shipped("flows")):
         for path in sorted(path for path in root.rglob("*") if path.suffix in SOURCES):

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one training run is: a tree of settings, read from YAML; imports nothing heavy.
-
-The shape and the pruning are those of Hawks et al. 2021 ("Ps and Qs", arXiv:2102.11289). `docs/training.md` has
-every setting with its meaning.
-"""
+"""The settings of one training run, read from YAML and checked; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ import dataclasses
 import json
 import math
 import typing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +14,9 @@ from qap2fpga.system.codec import tree
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.reading import shown, yaml_object
 from qap2fpga.train.paper import MISTAKES
+from qap2fpga.train.settings import FLOAT_BITS, DataConfig, ModelConfig, PruningConfig, RunConfig
 
-LEAST_BITS, MOST_BITS, FLOAT_BITS = 2, 16, 32
-# Fractions of the weights that are left, as the paper's code prunes them step by step.
-PAPER_FRACTIONS = (0.10, 0.111, 0.125, 0.143, 0.166, 0.20, 0.25, 0.333, 0.50, 0.666, 0.666)
+LEAST_BITS, MOST_BITS = 2, 16
 # Names that stand for several settings.
 SHORTHANDS = {"model.bits": ("model.weight_bits", "model.activation_bits")}
 CHOICES = {
@@ -34,113 +28,6 @@ CHOICES = {
     "pruning.schedule": ("fine_tuning", "lottery_ticket", "learning_rate_rewinding", "none"),
     "pruning.scope": ("global", "layer", "neuron"),
 }
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Where the rows come from and how they are parted.
-
-    source: a file (.npz, .csv, .parquet, .h5), 'openml' or 'simulated'.
-    label: name of the column that holds the class, for files with named columns.
-    features: names of the columns to train on; None: all but the label.
-    split: shares, or numbers of rows, of training, validation and test.
-    randomize: share of the training labels that are replaced by random ones.
-    """
-
-    source: str
-    label: str | None = None
-    features: tuple[str, ...] | None = None
-    split: tuple[float, ...] = (0.70, 0.15, 0.15)
-    randomize: float = 0.0
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The network. Bits are one number, or one a layer; 32 weight bits make the whole network a float one.
-
-    widths: neurons of the hidden layers.
-    bias_bits: None: biases stay floats, and the lowering rounds them to the accumulators' own grid.
-    scales: 'arbitrary', as the paper; 'power_of_two': every scale is one, and batch norm is merged into the weights.
-    """
-
-    widths: tuple[int, ...] = (64, 32, 32)
-    weight_bits: int | tuple[int, ...] = 6
-    activation_bits: int | tuple[int, ...] = 6
-    input_bits: int = 8
-    bias_bits: int | None = None
-    batch_norm: bool = True
-    scales: str = "arbitrary"
-
-    @property
-    def is_float(self) -> bool:
-        """Whether nothing is quantized: the 32-bit baseline."""
-        return self.weight_bits == FLOAT_BITS
-
-    @property
-    def layer_weight_bits(self) -> tuple[int, ...]:
-        """Weight bits of every dense layer."""
-        bits = self.weight_bits
-        return bits if isinstance(bits, tuple) else (bits,) * (len(self.widths) + 1)
-
-    @property
-    def layer_activation_bits(self) -> tuple[int, ...]:
-        """Bits of every hidden activation."""
-        bits = self.activation_bits
-        return bits if isinstance(bits, tuple) else (bits,) * len(self.widths)
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How to learn: Adam, at most `epochs` epochs, fewer when `patience` of them bring no lower validation loss.
-
-    schedule: of the learning rate: 'cosine' falls to a hundredth of it at the last epoch.
-    l1: strength of the L1 term on the dense weights.
-    quantization: 'aware': the network learns quantized; 'after': it learns as floats, and is quantized at the end.
-    """
-
-    epochs: int = 60
-    patience: int = 15
-    batch: int = 256
-    learning_rate: float = 3e-3
-    schedule: str = "cosine"
-    l1: float = 1e-5
-    loss: str = "cross_entropy"
-    quantization: str = "aware"
-    device: str = "auto"
-
-
-@dataclass(frozen=True)
-class PruningConfig:
-    """What is pruned and when; see `qap2fpga.train.schedule`.
-
-    sparsities: pruned share of the weights after each step; None: `steps` steps up to `sparsity`; 'paper': the paper's.
-    epochs: most epochs between two steps.
-    """
-
-    schedule: str = "fine_tuning"
-    sparsities: tuple[float, ...] | typing.Literal["paper"] | None = None
-    sparsity: float = 0.8
-    steps: int = 8
-    scope: str = "global"
-    epochs: int = 10
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """One training run.
-
-    fold: (k, n): the k-th of n folds of cross-validation, k from 1: that n-th part of training and validation rows
-        validates, the others train; the test rows are the same in all folds.
-    paper_code: names of mistakes of the paper's own code to repeat, see `qap2fpga.train.paper`.
-    """
-
-    data: DataConfig
-    model: ModelConfig = field(default_factory=ModelConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    pruning: PruningConfig = field(default_factory=PruningConfig)
-    fold: tuple[int, int] | None = None
-    seed: int = 1
-    paper_code: tuple[str, ...] = ()
 
 
 def load(path: Path, source: str | None = None) -> RunConfig:
@@ -157,12 +44,12 @@ def of_source(source: str) -> RunConfig:
     return RunConfig(DataConfig(source))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, object]:
     """The mapping in a YAML file. Raises `QapError` if there is none."""
     return yaml_object(path, "docs/training.md has an example")
 
 
-def from_dict(settings: dict[str, Any], where: str = "the configuration") -> RunConfig:
+def from_dict(settings: dict[str, object], where: str = "the configuration") -> RunConfig:
     """The checked configuration of plain values. Raises `QapError` that names the setting that is wrong."""
     settings = dict(settings)
     if settings.get("paper_code") == "all":
@@ -172,13 +59,13 @@ def from_dict(settings: dict[str, Any], where: str = "the configuration") -> Run
     return config
 
 
-def to_dict(config: RunConfig) -> dict[str, Any]:
+def to_dict(config: RunConfig) -> dict[str, object]:
     """The configuration as plain JSON values; `from_dict` gives it back."""
     plain = json.loads(json.dumps(dataclasses.asdict(config)))
-    return typing.cast(dict[str, Any], plain)
+    return typing.cast(dict[str, object], plain)
 
 
-def replace(config: RunConfig, path: str, value: Any) -> RunConfig:
+def replace(config: RunConfig, path: str, value: object) -> RunConfig:
     """The configuration with the setting at the dotted `path` (as 'model.weight_bits', or 'model.bits') changed.
 
     It is checked only when it is used, so that several settings can be changed one after the other.
@@ -290,12 +177,12 @@ def _check_pruning(pruning: PruningConfig) -> None:
             _refuse("pruning.sparsities", list(pruning.sparsities), "give rising shares above 0 and below 1")
 
 
-def _refuse(name: str, value: Any, hint: str) -> typing.NoReturn:
+def _refuse(name: str, value: object, hint: str) -> typing.NoReturn:
     raise QapError(f"{name} = {shown(value)} is out of range", hint)
 
 
-def _get(config: RunConfig, path: str) -> Any:
-    value: Any = config
+def _get(config: RunConfig, path: str) -> object:
+    value: object = config
     for name in path.split("."):
         value = getattr(value, name)
     return value

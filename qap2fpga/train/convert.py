@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qap2fpga.frontend.checkpoint.brevitas import build
+from qap2fpga.frontend.checkpoint.modules import build
 from qap2fpga.frontend.checkpoint.spec import Model, Op, QuantSpec, check
 from qap2fpga.system.errors import CheckFailed
 from qap2fpga.system.quiet import quiet

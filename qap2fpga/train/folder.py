@@ -11,16 +11,19 @@ import fcntl
 import io
 import json
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import torch
 
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import cannot_write, write_atomically
 from qap2fpga.system.reading import json_object
-from qap2fpga.train.config import RunConfig, to_dict
+from qap2fpga.train.config import to_dict
+from qap2fpga.train.form import Record
+from qap2fpga.train.settings import RunConfig
 
 SCHEMA = 1
 
@@ -68,22 +71,22 @@ class RunFolder:
             changed = _first_difference(stored.get("config"), self.config)
             raise QapError(f"{self.path} holds a run with another {changed}", "choose another folder, or delete it")
 
-    def record(self) -> dict[str, Any] | None:
-        """What `record.json` holds, if it is there."""
+    def record(self) -> Record | None:
+        """Return what `record.json` holds, if it is there."""
         path = self.path / "record.json"
         if not path.exists():
             return None
         stored = json_object(path, "delete the folder, and run again")
         if stored.get("schema") != SCHEMA:
             raise QapError(f"{path} is no record of this version", "choose another folder")
-        return stored
+        return cast(Record, stored)
 
-    def write_record(self, record: dict[str, Any]) -> None:
+    def write_record(self, record: Record) -> None:
         """Replace `record.json`."""
         write_atomically(self.path / "record.json", json.dumps(record, indent=1) + "\n")
 
     def state(self) -> dict[str, Any] | None:
-        """What `save_state` stored last. A damaged file is as good as none: the run starts again."""
+        """Return what `save_state` stored last. A damaged file is as good as none: the run starts again."""
         try:
             state = torch.load(self.path / "state.pt", weights_only=True)
         except (
@@ -99,28 +102,28 @@ class RunFolder:
             return None
         return state if isinstance(state, dict) else None
 
-    def save_state(self, state: dict[str, Any]) -> None:
+    def save_state(self, state: dict[str, object]) -> None:
         """Store tensors and plain values, in one step."""
         write_atomically(self.path / "state.pt", _bytes(state))
 
-    def finish(self, record: dict[str, Any]) -> None:
+    def finish(self, record: Record) -> None:
         """Write the last record, and take the state away."""
         self.write_record(record)
         (self.path / "state.pt").unlink(missing_ok=True)
 
 
-def write_tensors(path: Path, content: dict[str, Any]) -> None:
-    """`torch.save` in one step."""
+def write_tensors(path: Path, content: Mapping[str, object]) -> None:
+    """Write what `torch.save` makes of `content` in one step."""
     write_atomically(path, _bytes(content))
 
 
-def _bytes(content: Any) -> bytes:
+def _bytes(content: Mapping[str, object]) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
 
 
-def _first_difference(one: Any, other: Any, path: str = "") -> str:
+def _first_difference(one: object, other: object, path: str = "") -> str:
     """The dotted path of the first setting that differs."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in other:

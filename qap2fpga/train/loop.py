@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from qap2fpga.system.errors import QapError
 from qap2fpga.train.adam import Adam
+from qap2fpga.train.form import Epoch
 from qap2fpga.train.loss import Loss
 from qap2fpga.train.network import Network
 
@@ -82,7 +83,7 @@ class Progress:
     best: the network's state at the lowest validation loss; best_epoch counts from 0.
     """
 
-    epochs: list[dict[str, float]] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_loss: float = math.inf
     best_epoch: int = 0

@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import QapError
@@ -16,8 +16,9 @@ from qap2fpga.system.files import write_atomically
 from qap2fpga.system.reading import json_object
 from qap2fpga.train import config as configs
 from qap2fpga.train import plan
-from qap2fpga.train.config import RunConfig
+from qap2fpga.train.form import Record
 from qap2fpga.train.predict import predicted
+from qap2fpga.train.settings import RunConfig
 
 SCHEMA = 1
 WAITING, RUNNING, FINISHED, FAILED = "waiting", "running", "finished", "failed"
@@ -59,8 +60,8 @@ class Manifest:
     def stopped(self) -> None:
         """Note that nothing runs any more."""
         with self.lock:
-            for name, found in self.statuses.items():
-                if found.status == RUNNING:
+            for name, known in self.statuses.items():
+                if known.status == RUNNING:
                     self.statuses[name] = Status(WAITING)
             self.write()
 
@@ -97,23 +98,23 @@ def run_folder(folder: Path, name: str) -> Path:
     return folder.absolute() / "runs" / name
 
 
-def settings(config: RunConfig) -> dict[str, Any]:
-    """A run's configuration as plain values, with the data where every worker finds it."""
+def settings(config: RunConfig) -> dict[str, object]:
+    """Return a run's configuration as plain values, with the data where every worker finds it."""
     if config.data.source not in plan.NAMED_SOURCES:
         data = replace(config.data, source=str(Path(config.data.source).absolute()))
         config = replace(config, data=data)
     return configs.to_dict(config)
 
 
-def read_record(folder: Path) -> dict[str, Any] | None:
-    """A run's record; None when it has none yet. Raises `QapError` for a file that is something else."""
+def read_record(folder: Path) -> Record | None:
+    """Return a run's record; None when it has none yet. Raises `QapError` for a file that is something else."""
     path = folder / "record.json"
     if not path.exists():
         return None
-    found = json_object(path, "take that run's folder away")
-    if not {"finished", "config", "steps"} <= set(found) or not isinstance(found["steps"], list):
+    record = json_object(path, "take that run's folder away")
+    if not {"finished", "config", "steps"} <= set(record) or not isinstance(record["steps"], list):
         raise QapError(f"{path} is not the record of a run", "take that run's folder away")
-    return found
+    return cast(Record, record)
 
 
 def _failed(path: Path) -> dict[str, str]:
@@ -121,17 +122,17 @@ def _failed(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        runs = json_object(path, "choose another folder with --output")["runs"]
-        return {run["name"]: run["message"] for run in runs if run["status"] == FAILED}
+        content: dict[str, Any] = json_object(path, "choose another folder with --output")
+        return {run["name"]: run["message"] for run in content["runs"] if run["status"] == FAILED}
     except (KeyError, TypeError) as error:
         raise QapError(f"{path} is not that of a study: {error}", "choose another folder with --output") from error
 
 
 def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = dict(stamps.versions())
+    installed: dict[str, str | None] = dict(stamps.versions())
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
-    return found
+            installed[name] = None
+    return installed

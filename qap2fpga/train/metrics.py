@@ -2,8 +2,8 @@
 """How well a classifier does, and how much of its neurons' state space it uses.
 
     metrics = evaluate(logits, labels, classes)
-    metrics["neural_efficiency"] = neural_efficiency({"act1": hidden1 > 0, "act2": hidden2 > 0})
-    metrics["aiq"] = aiq(metrics["neural_efficiency"]["network"], metrics["accuracy"])
+    efficiency = neural_efficiency({"act1": hidden1 > 0, "act2": hidden2 > 0})
+    quotient = aiq(efficiency["network"], metrics["accuracy"])
 
 Every result is a tree of plain JSON values. ROC, AUC and background efficiency are one class against the rest, by
 the class's softmax probability. Neural efficiency and aIQ are those of Schaub and Hotaling 2020, "Assessing
@@ -22,6 +22,7 @@ from scipy.special import log_softmax, logsumexp
 from sklearn.metrics import auc, roc_curve
 
 from qap2fpga.system.errors import QapError
+from qap2fpga.train.form import BackgroundEfficiency, ClassifierMetrics, Curve, LayerEfficiency, NeuralEfficiency
 
 SIGNAL_EFFICIENCY = 0.5
 # Points of a ROC curve that a record keeps.
@@ -30,8 +31,8 @@ ROC_POINTS = 200
 AIQ_BETA = 2
 
 
-def evaluate(logits: NDArray[Any], labels: NDArray[Any], classes: Sequence[str]) -> dict[str, Any]:
-    """Loss, accuracy, AUC, ROC and background efficiency of a classifier.
+def evaluate(logits: NDArray[Any], labels: NDArray[Any], classes: Sequence[str]) -> ClassifierMetrics:
+    """Return loss, accuracy, AUC, ROC and background efficiency of a classifier.
 
     `logits` (N, classes) are the network's outputs before the softmax, `labels` (N,) integers 0 to classes - 1.
 
@@ -50,7 +51,9 @@ def evaluate(logits: NDArray[Any], labels: NDArray[Any], classes: Sequence[str])
     outputs, truth = _checked(logits, labels, classes)
     rows = len(truth)
     accuracy = float(np.mean(outputs.argmax(axis=1) == truth))
-    areas, curves, backgrounds = {}, {}, {}
+    areas: dict[str, float] = {}
+    curves: dict[str, Curve] = {}
+    backgrounds: dict[str, BackgroundEfficiency] = {}
     for index, name in enumerate(classes):
         signal = truth == index
         background, efficiency, _ = roc_curve(signal, one_against_rest(outputs, index), drop_intermediate=False)
@@ -79,7 +82,7 @@ def evaluate(logits: NDArray[Any], labels: NDArray[Any], classes: Sequence[str])
 
 
 def one_against_rest(logits: NDArray[Any], index: int) -> NDArray[np.float64]:
-    """The log-odds of the softmax probability of class `index` (N,): the same order, without its saturation at 1.
+    """Return the log-odds of the softmax probability of class `index` (N,): its order, without its saturation at 1.
 
     Where logits lie on a common binary grid, rows whose differences are the same get the very same score.
     """
@@ -88,7 +91,7 @@ def one_against_rest(logits: NDArray[Any], index: int) -> NDArray[np.float64]:
 
 
 def background_efficiency_at(signal_efficiency: float, background: NDArray[Any], efficiency: NDArray[Any]) -> float:
-    """The background efficiency at `signal_efficiency`, 0 < `signal_efficiency` <= 1, of a full ROC curve.
+    """Return the background efficiency at `signal_efficiency`, 0 < `signal_efficiency` <= 1, of a full ROC curve.
 
     Between two neighbouring points it is interpolated linearly, which is a cut at random among rows of equal score;
     of several points with that very signal efficiency it is the lowest.
@@ -100,12 +103,12 @@ def background_efficiency_at(signal_efficiency: float, background: NDArray[Any],
 
 
 def binomial_error(share: float, rows: int) -> float:
-    """The standard error of a share counted in `rows` rows; 0 at the shares 0 and 1, where it says nothing."""
+    """Return the standard error of a share counted in `rows` rows; 0 at the shares 0 and 1, where it says nothing."""
     return math.sqrt(share * (1.0 - share) / rows)
 
 
-def neural_efficiency(states: Mapping[str, NDArray[np.bool_]]) -> dict[str, Any]:
-    """How much of their state space the layers use, from which neurons are on in which row.
+def neural_efficiency(states: Mapping[str, NDArray[np.bool_]]) -> NeuralEfficiency:
+    """Return how much of their state space the layers use, from which neurons are on in which row.
 
     `states`: layer name to a boolean array (N, neurons), true where the neuron's output is above 0. The code of
     Hawks et al. takes the outputs of batch norm (without it, of the dense layers) and the logits.
@@ -121,7 +124,7 @@ def neural_efficiency(states: Mapping[str, NDArray[np.bool_]]) -> dict[str, Any]
     rows = {len(layer) for layer in states.values()}
     if len(rows) != 1 or any(layer.ndim != 2 or layer.dtype != bool or not layer.size for layer in states.values()):
         raise ValueError("states must be boolean arrays (rows, neurons) of as many rows, and none may be empty")
-    layers = {}
+    layers: dict[str, LayerEfficiency] = {}
     for name, layer in states.items():
         entropy = entropy_bits(layer)
         neurons = layer.shape[1]
@@ -132,7 +135,7 @@ def neural_efficiency(states: Mapping[str, NDArray[np.bool_]]) -> dict[str, Any]
 
 
 def entropy_bits(states: NDArray[np.bool_]) -> float:
-    """Shannon entropy, in bits, of the rows of a boolean array (N, neurons)."""
+    """Return the Shannon entropy, in bits, of the rows of a boolean array (N, neurons)."""
     packed = np.ascontiguousarray(np.packbits(states, axis=1))
     # A row as one opaque value sorts ten times faster than as a vector.
     values = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
@@ -141,7 +144,7 @@ def entropy_bits(states: NDArray[np.bool_]) -> float:
 
 
 def aiq(efficiency: float, performance: float, beta: int = AIQ_BETA) -> float:
-    """The artificial intelligence quotient `(efficiency performance^beta)^(1 / (beta + 1))`, all between 0 and 1.
+    """Return the artificial intelligence quotient `(efficiency performance^beta)^(1 / (beta + 1))`, all from 0 to 1.
 
     Schaub and Hotaling take the accuracy for `performance`, and so do we; the code of Hawks et al. takes the mean AUC.
     """
@@ -172,7 +175,7 @@ def _checked(
     return outputs, truth.astype(np.int64)
 
 
-def _thinned(background: NDArray[Any], efficiency: NDArray[Any], rows: int) -> dict[str, list[float]]:
+def _thinned(background: NDArray[Any], efficiency: NDArray[Any], rows: int) -> Curve:
     """At most `ROC_POINTS` points of the curve, its ends among them."""
     half = ROC_POINTS // 2
     even = np.searchsorted(efficiency, np.linspace(0.0, 1.0, half))

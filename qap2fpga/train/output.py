@@ -9,12 +9,14 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
-from qap2fpga.train.config import FLOAT_BITS, RunConfig, check
+from qap2fpga.train.config import check
 from qap2fpga.train.data import find
+from qap2fpga.train.form import StepRecord
+from qap2fpga.train.settings import FLOAT_BITS, RunConfig
 
 Say = Callable[[str], None]
 
@@ -91,7 +93,7 @@ def _float(config: RunConfig) -> RunConfig:
     )
 
 
-def _write(checkpoint: Path, output: Path, last: dict[str, Any], reference: dict[str, Any] | None) -> None:
+def _write(checkpoint: Path, output: Path, last: StepRecord, reference: StepRecord | None) -> None:
     """The checkpoint as the model file; with a float `reference`, its accuracies stand in the provenance."""
     if reference is None:
         write_atomically(output, checkpoint.read_bytes())
@@ -101,10 +103,11 @@ def _write(checkpoint: Path, output: Path, last: dict[str, Any], reference: dict
     from qap2fpga.train.folder import write_tensors
 
     content = torch.load(checkpoint, weights_only=True)
-    metrics: dict[str, Any] = {}
-    for part in ("test", "validation"):
-        for prefix, found in (("", last["metrics"]), ("float_", reference["metrics"])):
-            metrics[f"{prefix}{part}_accuracy"] = found[part]["accuracy"]
+    metrics: dict[str, object] = {}
+    parts: tuple[Literal["test", "validation"], ...] = ("test", "validation")
+    for part in parts:
+        for prefix, step in (("", last), ("float_", reference)):
+            metrics[f"{prefix}{part}_accuracy"] = step["metrics"][part]["accuracy"]
     metrics |= {"sparsity": last["integer_sparsity"], "layer_sparsity": last["layer_sparsity"]}
     content["provenance"]["metrics"] = metrics
     write_tensors(output, content)

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from qap2fpga.system.errors import ConstantNetwork, QapError
 from qap2fpga.system.files import write_atomically
+from qap2fpga.train.form import Record
 from qap2fpga.train.runner import Say, train_run
 
 # Its size and its clock do not bind: what is compared is the network.
@@ -16,7 +16,7 @@ LARGE = "vu13p"
 
 
 def predict_luts(model: Path) -> float:
-    """LUTs expected of the network in the `model.pt` at `model`, unrolled by the rtl backend.
+    """Return the LUTs expected of the network in the `model.pt` at `model`, unrolled by the rtl backend.
 
     As `qap2fpga estimate` gives them: from the adder graphs and the requantizers that a build would make, so that
     scales count too. A network that pruning made a constant takes none. Raises `QapError` for one that cannot be
@@ -32,13 +32,13 @@ def predict_luts(model: Path) -> float:
         network = prepare(Source(model, Widths(), compare=False), lambda line: None).network
     except ConstantNetwork:
         return 0.0
-    found = estimate(network, "rtl", boards.load(LARGE), RtlOptions(allow_oversize=True))
-    if found.refused:
-        raise QapError(found.refused)
-    return found.predictions["lut"].value
+    estimated = estimate(network, "rtl", boards.load(LARGE), RtlOptions(allow_oversize=True))
+    if estimated.refused:
+        raise QapError(estimated.refused)
+    return estimated.predictions["lut"].value
 
 
-def train_and_predict(config: dict[str, Any], folder: Path, say: Say) -> None:
+def train_and_predict(config: dict[str, object], folder: Path, say: Say) -> None:
     """The work of a job whose record is to have LUTs: `estimate` in every step, `{"lut", "backend", "message"}`.
 
     A network that cannot be lowered, as one with a layer without weights, has no `lut` and the reason as `message`.
@@ -58,6 +58,6 @@ def train_and_predict(config: dict[str, Any], folder: Path, say: Say) -> None:
     write_atomically(path, json.dumps(record, indent=1) + "\n")
 
 
-def predicted(record: dict[str, Any]) -> bool:
-    """Whether the record has its LUTs."""
+def predicted(record: Record) -> bool:
+    """Return whether the record has its LUTs."""
     return all("estimate" in step for step in record["steps"])

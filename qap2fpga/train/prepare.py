@@ -14,11 +14,11 @@ from torch import Tensor
 from qap2fpga.frontend.data import power_of_two_scale
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
-from qap2fpga.train.config import RunConfig
 from qap2fpga.train.convert import quantize_inputs
 from qap2fpga.train.data import Dataset, Part, Scaler, Split, load, randomize, split
 from qap2fpga.train.loop import Rows
 from qap2fpga.train.network import Shape
+from qap2fpga.train.settings import RunConfig
 
 # Rows of the test part that go into the file of test vectors.
 VECTORS = 2000

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,14 +13,16 @@ from torch import Tensor
 
 from qap2fpga.ir import bops
 from qap2fpga.train import metrics
-from qap2fpga.train.config import DataConfig, RunConfig, to_dict
+from qap2fpga.train.config import to_dict
 from qap2fpga.train.convert import zeros
 from qap2fpga.train.data.split import SPLIT_SEED
+from qap2fpga.train.form import BopsCounts, FurtherRecord, Record, StepRecord, TestMetrics
 from qap2fpga.train.loop import Progress, Score
 from qap2fpga.train.network import Network
 from qap2fpga.train.prepare import Prepared, inputs
 from qap2fpga.train.prune import mask_sparsity
 from qap2fpga.train.schedule import Step
+from qap2fpga.train.settings import DataConfig, RunConfig
 
 FLOAT_BITS = 32
 # Settings that a model's provenance always names; the others only where they are not the defaults.
@@ -43,8 +45,18 @@ PLAIN = {
 NEVER = ("data.source", "training.device")
 
 
-def of_run(config: RunConfig, prepared: Prepared) -> dict[str, Any]:
-    """The record of a run before its first step."""
+@dataclass(frozen=True)
+class Learned:
+    """How a step learned: its `progress`, that of its product where this was tuned, and how good it is."""
+
+    progress: Progress
+    tuning: Progress | None
+    validation: Score
+    messages: list[str]
+
+
+def of_run(config: RunConfig, prepared: Prepared) -> Record:
+    """Return the record of a run before its first step."""
     parts = prepared.parts
     return {
         "schema": 1,
@@ -66,62 +78,57 @@ def of_run(config: RunConfig, prepared: Prepared) -> dict[str, Any]:
 
 
 def of_step(
-    network: Network,
-    step: Step,
-    progress: Progress,
-    tuning: Progress | None,
-    validation: Score,
-    prepared: Prepared,
-    messages: list[str],
-    softmax_over: int,
-) -> dict[str, Any]:
-    """The record of one step, whose outcome is `network`, on the CPU.
+    network: Network, step: Step, learned: Learned, prepared: Prepared, checkpoint: str, softmax_over: int
+) -> StepRecord:
+    """Return the record of one step, whose outcome is `network`, on the CPU, stored as the file `checkpoint`.
 
     softmax_over: 0, or rows of a batch over which the paper's code would have taken the softmax.
     """
     gone = zeros(network)
     count = sum(values.size for values in gone.values())
-    entry = {
+    tuned = learned.tuning
+    further: FurtherRecord = {}
+    if tuned is not None:
+        further = {"tuning_epochs": tuned.epochs, "best_tuning_epoch": tuned.best_epoch}
+    return {
         "step": step.number,
         "target_sparsity": step.sparsity,
         "mask_sparsity": mask_sparsity(network),
         "integer_sparsity": sum(int(values.sum()) for values in gone.values()) / count,
         "layer_sparsity": {name: int(values.sum()) / values.size for name, values in gone.items()},
         "nonzeros": {name: int((~values).sum()) for name, values in gone.items()},
-        "epochs": progress.epochs,
-        "best_epoch": progress.best_epoch,
+        "epochs": learned.progress.epochs,
+        "best_epoch": learned.progress.best_epoch,
         "metrics": {
-            "validation": {"loss": validation.loss, "accuracy": validation.accuracy},
+            "validation": {"loss": learned.validation.loss, "accuracy": learned.validation.accuracy},
             "test": test_metrics(network, prepared, softmax_over),
         },
         "bops": count_bops(network),
-        "messages": messages,
+        "messages": learned.messages,
+        **further,
+        "checkpoint": checkpoint,
     }
-    if tuning is not None:
-        entry |= {"tuning_epochs": tuning.epochs, "best_tuning_epoch": tuning.best_epoch}
-    return entry
 
 
-def test_metrics(network: Network, prepared: Prepared, softmax_over: int) -> dict[str, Any]:
-    """All metrics on the test part; see `qap2fpga.train.metrics`."""
+def test_metrics(network: Network, prepared: Prepared, softmax_over: int) -> TestMetrics:
+    """Return all metrics on the test part; see `qap2fpga.train.metrics`."""
     x = inputs(prepared.parts.test, network.shape)
     logits = over_batches(network.logits(x), softmax_over)
-    found = metrics.evaluate(logits.numpy(), prepared.parts.test.y, prepared.data.classes)
-    states = {name: values.numpy() for name, values in network.states(x).items()}
-    found["neural_efficiency"] = metrics.neural_efficiency(states)
-    found["aiq"] = metrics.aiq(found["neural_efficiency"]["network"], found["accuracy"])
-    return found
+    quality = metrics.evaluate(logits.numpy(), prepared.parts.test.y, prepared.data.classes)
+    efficiency = metrics.neural_efficiency({name: values.numpy() for name, values in network.states(x).items()})
+    aiq = metrics.aiq(efficiency["network"], quality["accuracy"])
+    return {**quality, "neural_efficiency": efficiency, "aiq": aiq}
 
 
 def over_batches(logits: Tensor, rows: int) -> Tensor:
-    """The logarithm of the softmax over the rows of each batch of `rows`; the logits themselves for 0 rows."""
+    """Return the logarithm of the softmax over the rows of each batch of `rows`; the logits themselves for 0 rows."""
     if not rows:
         return logits
     return torch.cat([torch.log_softmax(part, dim=0) for part in torch.split(logits, rows)])
 
 
-def count_bops(network: Network) -> dict[str, float]:
-    """Bit operations in three variants, see `qap2fpga.ir.bops.Bops`; a float network counts 32 bits."""
+def count_bops(network: Network) -> BopsCounts:
+    """Return bit operations in three variants, see `qap2fpga.ir.bops.Bops`; a float network counts 32 bits."""
     shape, gone, counts = network.shape, zeros(network), []
     entering = (shape.input_bits or FLOAT_BITS, *(shape.activation_bits or (FLOAT_BITS,) * (shape.layers - 1)))
     for index, (layer, values) in enumerate(zip(network.layers, gone.values(), strict=True)):
@@ -141,13 +148,20 @@ def count_bops(network: Network) -> dict[str, float]:
     return {"paper": total.paper, "paper_code": total.paper_code, "nonzero": total.nonzero_products}
 
 
-def provenance(config: RunConfig, prepared: Prepared, entry: dict[str, Any]) -> dict[str, Any]:
-    """Where the model of a step comes from.
+def provenance(config: RunConfig, prepared: Prepared, entry: StepRecord) -> dict[str, object]:
+    """Return where the model of a step comes from.
 
     No times and no folders: the same data and configuration give the same bytes anywhere.
     """
     parts, (training, validation, _) = prepared.parts, config.data.split
-    found: dict[str, Any] = {
+    stated = {
+        "test_accuracy": entry["metrics"]["test"]["accuracy"],
+        "validation_accuracy": entry["metrics"]["validation"]["accuracy"],
+        "sparsity": entry["integer_sparsity"],
+        "layer_sparsity": entry["layer_sparsity"],
+        **({"step": entry["step"]} if entry["step"] else {}),
+    }
+    return {
         "made_by": "qap2fpga train",
         "config": settings(config),
         "data": {
@@ -162,39 +176,31 @@ def provenance(config: RunConfig, prepared: Prepared, entry: dict[str, Any]) -> 
         "classes": list(prepared.data.classes),
         "scaler": {"mean": prepared.scaler.mean.tolist(), "std": prepared.scaler.std.tolist()},
         "input": {"scale": prepared.scale, "clipped": prepared.clipped},
-        "metrics": {
-            "test_accuracy": entry["metrics"]["test"]["accuracy"],
-            "validation_accuracy": entry["metrics"]["validation"]["accuracy"],
-            "sparsity": entry["integer_sparsity"],
-            "layer_sparsity": entry["layer_sparsity"],
-        },
+        "metrics": stated,
         "versions": {"python": platform.python_version(), **versions("torch", "brevitas", "numpy")},
     }
-    if entry["step"]:
-        found["metrics"]["step"] = entry["step"]
-    return found
 
 
-def settings(config: RunConfig) -> dict[str, Any]:
-    """The settings of a run on one level: the common ones, and what is not as by default under its dotted path."""
+def settings(config: RunConfig) -> dict[str, object]:
+    """Return the settings of a run on one level: the common ones, and by dotted path those that are no defaults."""
     values = _flat(to_dict(config))
-    found = {name: values[path] for name, path in PLAIN.items()}
+    common = {name: values[path] for name, path in PLAIN.items()}
     usual = _flat(to_dict(RunConfig(DataConfig(""))))
     others = {path: value for path, value in values.items() if path not in (*PLAIN.values(), *NEVER)}
-    return found | {path: value for path, value in others.items() if value != usual[path]}
+    return common | {path: value for path, value in others.items() if value != usual[path]}
 
 
-def _flat(tree: dict[str, Any]) -> dict[str, Any]:
+def _flat(tree: dict[str, object]) -> dict[str, object]:
     """Dotted paths instead of a tree of two levels."""
-    found = {}
+    flat = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            found.update({f"{key}.{inner}": one for inner, one in value.items()})
+            flat.update({f"{key}.{inner}": one for inner, one in value.items()})
         else:
-            found[key] = value
-    return found
+            flat[key] = value
+    return flat
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Installed versions by package."""
+    """Return installed versions by package."""
     return {name: importlib.metadata.version(name) for name in names}

@@ -18,15 +18,17 @@ from torch import Tensor
 
 from qap2fpga.frontend.checkpoint import model_file as checkpoint
 from qap2fpga.train import loss, record
-from qap2fpga.train.config import RunConfig, check
+from qap2fpga.train.config import check
 from qap2fpga.train.convert import float_state, to_model
 from qap2fpga.train.folder import RunFolder, write_tensors
+from qap2fpga.train.form import Record
 from qap2fpga.train.loop import Keeper, Progress, Recipe, Score, evaluate, fit
 from qap2fpga.train.network import Network
 from qap2fpga.train.prepare import Prepared, device_of, prepare, rows, shape_of, write_vectors
 from qap2fpga.train.prune import mask_sparsity, prune_to
 from qap2fpga.train.requantize import merged, quantized
 from qap2fpga.train.schedule import Step, steps
+from qap2fpga.train.settings import RunConfig
 
 Say = Callable[[str], None]
 # Test rows that a model itself carries.
@@ -37,7 +39,7 @@ SAVE_SECONDS = 5.0
 SHARED_CHECKPOINT = Path("checkpoint.pt")
 
 
-def run(config: RunConfig, folder: Path, say: Say) -> dict[str, Any]:
+def run(config: RunConfig, folder: Path, say: Say) -> Record:
     """Train what `config` says, in `folder`, and return the record; `say` gets a line at every step.
 
     Called again on the folder of an interrupted run it goes on, and gives, on a CPU, bit for bit what an
@@ -75,7 +77,7 @@ class _State:
     trunk: the network before the step, or while tuning, behind its training.
     """
 
-    record: dict[str, Any]
+    record: Record
     initial: dict[str, Tensor]
     trunk: dict[str, Tensor]
     generator: Tensor
@@ -86,13 +88,15 @@ class _State:
     progress: Progress = dataclasses.field(default_factory=Progress)
     product: Progress = dataclasses.field(default_factory=Progress)
 
-    def save(self) -> dict[str, Any]:
+    def save(self) -> dict[str, object]:
+        """Return plain values and tensors."""
         plain = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
         fits = {name: dict(vars(plain[name])) for name in ("progress", "product")}
         return plain | fits | {"record": json.dumps(self.record)}
 
     @classmethod
     def load(cls, plain: dict[str, Any]) -> _State:
+        """Return the state of what `save` gave."""
         fits = {name: Progress(**plain[name]) for name in ("progress", "product")}
         return cls(**(plain | fits | {"record": json.loads(plain["record"])}))
 
@@ -142,13 +146,13 @@ class _Run:
         """The weights that a 32-bit run of the same configuration leaves, which the paper's code begins with."""
         model = replace(self.config.model, weight_bits=32, scales="arbitrary")
         training = replace(self.config.training, quantization="aware")
-        found = run(replace(self.config, model=model, training=training), self.place.path / "shared_masks", self.say)
-        state = torch.load(self.place.path / "shared_masks" / found["steps"][-1]["checkpoint"], weights_only=True)
+        taken = run(replace(self.config, model=model, training=training), self.place.path / "shared_masks", self.say)
+        state = torch.load(self.place.path / "shared_masks" / taken["steps"][-1]["checkpoint"], weights_only=True)
         weights = [state[f"fc{number}.weight"].flatten() for number in range(1, len(self.network.layers) + 1)]
         return (torch.cat(weights) != 0).to(torch.float32).to(self.device)
 
-    def all_steps(self) -> dict[str, Any]:
-        """Take every step that is left; the finished record."""
+    def all_steps(self) -> Record:
+        """Take every step that is left, and return the finished record."""
         plan, state = steps(self.config), self.state
         for step in plan[state.step :]:
             self._take(step)
@@ -231,9 +235,10 @@ class _Run:
         """The checkpoint and the record of a step."""
         state, prepared, network = self.state, self.prepared, product.on_cpu()
         softmax_over = self.config.training.batch if "softmax_over_batch" in self.config.paper_code else 0
-        entry = record.of_step(network, step, state.progress, tuned, score, prepared, state.messages, softmax_over)
-        entry["checkpoint"] = f"step-{step.number:02d}.pt"
-        path = self.place.path / entry["checkpoint"]
+        name = f"step-{step.number:02d}.pt"
+        learned = record.Learned(state.progress, tuned, score, state.messages)
+        entry = record.of_step(network, step, learned, prepared, name, softmax_over)
+        path = self.place.path / name
         if network.shape.weight_bits is None:
             write_tensors(path, float_state(network))
         else:

@@ -20,16 +20,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import cannot_write, write_atomically
 from qap2fpga.system.reading import json_object
 from qap2fpga.system.versions import program_digest
 
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
 Say = Callable[[str], None]
 # A job's work: settings, folder and say in, something small and JSON-like out.
-Work = Callable[[dict[str, Any], Path, Say], Any]
+Work = Callable[[dict[str, object], Path, Say], object]
 
 TOPIC = "qap2fpga"
 # How often a job is tried again when the machine, not the training, went wrong (`OSError`).
@@ -61,7 +64,7 @@ class Job:
     """One training to do: its name, its settings as plain values, and its folder as an absolute path."""
 
     name: str
-    config: dict[str, Any]
+    config: dict[str, object]
     folder: Path
 
 
@@ -70,11 +73,11 @@ class Outcome:
     """What came of a job: its `result`, or the `error` that ended it."""
 
     job: Job
-    result: Any = None
+    result: object = None
     error: str | None = None
 
 
-def train_run(config: dict[str, Any], folder: Path, say: Say) -> None:
+def train_run(config: dict[str, object], folder: Path, say: Say) -> None:
     """The work of a plain job."""
     from qap2fpga.train.config import from_dict
     from qap2fpga.train.run import run
@@ -86,14 +89,14 @@ class Runner:
     """Jobs go in, outcomes come out in the order in which they end; both at the same time, if wanted."""
 
     def __init__(
-        self, client: Any, marker: Path, heard: Callable[[str, str], None], mend: Callable[[], None] = lambda: None
+        self, client: Client, marker: Path, heard: Callable[[str, str], None], mend: Callable[[], None] = lambda: None
     ) -> None:
         """`client`: Dask's. `marker`: a file that every worker must see. `heard` takes a job's name and message.
 
         `mend` is called from time to time while nothing ends, to look after the workers.
         """
         self.client, self.marker, self.program, self.mend = client, marker.absolute(), program_digest(), mend
-        self.ended: queue.Queue[Any] = queue.Queue()
+        self.ended: queue.Queue[Future] = queue.Queue()
         self.jobs: dict[str, tuple[Job, Work]] = {}
         client.subscribe_topic(TOPIC, lambda event: heard(*event[1]))
 
@@ -190,7 +193,7 @@ def _cluster(scheduler: str | None, workers: int | None) -> Iterator[tuple[str, 
         yield cluster.scheduler_address, mend
 
 
-def _check_workers(client: Any, marker: Path, scheduler: str | None) -> None:
+def _check_workers(client: Client, marker: Path, scheduler: str | None) -> None:
     try:
         client.wait_for_workers(1, timeout=CONNECT_SECONDS)
     except TimeoutError as error:
@@ -216,7 +219,7 @@ def _unfit(marker: Path, program: str) -> str | None:
     return None
 
 
-def _do(work: Work, job: Job, marker: Path, program: str) -> tuple[Any, str | None]:
+def _do(work: Work, job: Job, marker: Path, program: str) -> tuple[object, str | None]:
     """On a worker: the job's result and None, or None and what ended it. An `OSError` is raised, for another try."""
     from distributed import get_worker
 
@@ -251,7 +254,7 @@ def _deaths(folder: Path) -> int:
     """How often a worker began with this step before and did not come to an end; notes that one more begins."""
     path, steps = folder / TRIES, _steps(folder)
     try:
-        known = json_object(path, "")
+        known: dict[str, Any] = json_object(path, "")
         deaths = known["deaths"] + 1 if known["steps"] == steps else 0
     except (QapError, KeyError, TypeError):
         deaths = 0
@@ -284,12 +287,13 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
 def _steps(folder: Path) -> int:
     """Steps that are finished in a run's folder."""
     try:
-        return len(json_object(folder / "record.json", "")["steps"])
+        record: dict[str, Any] = json_object(folder / "record.json", "")
+        return len(record["steps"])
     except (QapError, KeyError, TypeError):
         return 0
 
 
-def _exception(future: Any) -> BaseException:
+def _exception(future: Future) -> BaseException:
     """What a future that has not finished ended with."""
     try:
         return future.exception() or RuntimeError(f"Dask says '{future.status}'")

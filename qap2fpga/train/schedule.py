@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 
-from qap2fpga.train.config import PAPER_FRACTIONS, PruningConfig, RunConfig
+from qap2fpga.train.settings import PAPER_FRACTIONS, PruningConfig, RunConfig
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+import numpy as np
 
 from qap2fpga.report.pareto import front
 from qap2fpga.system.errors import QapError
@@ -23,14 +26,26 @@ from qap2fpga.system.files import write_atomically
 from qap2fpga.system.quiet import quiet
 from qap2fpga.system.reading import json_object
 from qap2fpga.train.manifest import FAILED, FINISHED, RUNNING, WAITING, read_record, run_folder, settings
-from qap2fpga.train.plan import OBJECTIVES, Parameter, Search
 from qap2fpga.train.predict import train_and_predict
 from qap2fpga.train.runner import Job, Runner, Say, train_run
+from qap2fpga.train.space import OBJECTIVES, Choice, Parameter, Search
 from qap2fpga.train.watch import Watch
+
+if TYPE_CHECKING:
+    from ax.api.client import Client
+    from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
+    from ax.generation_strategy.generation_strategy import GenerationStrategy
 
 SCHEMA = 1
 # Trials before the first model of the space, as Ax has it for the paper's 20 trials of three widths.
 INITIAL = 5
+
+
+class Result(TypedDict):
+    """What a trial came to: its `objectives` by name, and its last `checkpoint` in its folder."""
+
+    objectives: dict[str, float]
+    checkpoint: str
 
 
 @dataclass(frozen=True)
@@ -39,7 +54,7 @@ class Trial:
 
     search: str
     name: str
-    parameters: dict[str, Any]
+    parameters: dict[str, Choice]
     status: str = WAITING
     objectives: dict[str, float] | None = None
     checkpoint: str | None = None
@@ -52,6 +67,7 @@ class Trials:
     def __init__(self, folder: Path, searches: tuple[Search, ...]) -> None:
         """Goes on with what is in `folder`. Raises `QapError` if a search was another one then."""
         self.folder, self.path = folder, folder / "search.json"
+        self.searches = {one.name: one for one in searches}
         self.described = {one.name: _describe(one) for one in searches}
         self.trials = self._read()
 
@@ -84,10 +100,11 @@ class Trials:
         for outcome in runner.outcomes():
             trial = next(one for one in self.trials if one.name == outcome.job.name)
             if outcome.error is None:
-                checkpoint = f"runs/{trial.name}/{outcome.result['checkpoint']}"
-                found = outcome.result["objectives"]
-                self._put(replace(trial, status=FINISHED, objectives=found, checkpoint=checkpoint))
-                watch.ended(trial.name, ", ".join(f"{name} {value:.5g}" for name, value in found.items()))
+                result = cast(Result, outcome.result)
+                checkpoint = f"runs/{trial.name}/{result['checkpoint']}"
+                values = result["objectives"]
+                self._put(replace(trial, status=FINISHED, objectives=values, checkpoint=checkpoint))
+                watch.ended(trial.name, ", ".join(f"{name} {value:.5g}" for name, value in values.items()))
             else:
                 self._put(replace(trial, status=FAILED, message=outcome.error))
                 watch.ended(trial.name, outcome.error, failed=True)
@@ -104,7 +121,7 @@ class Trials:
         parameters = suggest(search, trials)
         return None if parameters is None else self._add(search, parameters)
 
-    def _add(self, search: Search, parameters: dict[str, Any]) -> Trial:
+    def _add(self, search: Search, parameters: dict[str, Choice]) -> Trial:
         number = len(self.of(search))
         trial = Trial(search.name, f"{search.slug}-trial{number:02d}", parameters)
         self.trials.append(trial)
@@ -119,9 +136,9 @@ class Trials:
 
     def _write(self) -> None:
         best = []
-        for name, described in self.described.items():
+        for name, search in self.searches.items():
             finished = [one for one in self.trials if one.search == name and one.status == FINISHED]
-            best += [asdict(one) for one in pareto(finished, described["objectives"])]
+            best += [asdict(one) for one in pareto(finished, search.objectives)]
         content = {
             "schema": SCHEMA,
             "searches": [{"name": name, **described} for name, described in self.described.items()],
@@ -135,7 +152,7 @@ class Trials:
             return []
         hint = "choose another folder with --output, or take search.json and its trials' folders away"
         try:
-            content = json_object(self.path, hint)
+            content: dict[str, Any] = json_object(self.path, hint)
             described = {one.pop("name"): one for one in content["searches"]}
             trials = [Trial(**{key: one[key] for key in Trial.__dataclass_fields__}) for one in content["trials"]]
         except (KeyError, TypeError, AttributeError) as error:
@@ -146,8 +163,8 @@ class Trials:
         return [trial for trial in trials if trial.search in self.described]
 
 
-def train_trial(config: dict[str, Any], folder: Path, say: Say, objectives: tuple[str, ...]) -> dict[str, Any]:
-    """On a worker: train, and say how good the network of the last step is. Raises `QapError` if it is no number."""
+def train_trial(config: dict[str, object], folder: Path, say: Say, objectives: tuple[str, ...]) -> Result:
+    """Train on a worker, and return how good the network of the last step is. Raises `QapError` if it is no number."""
     wanted = "predicted_luts" in objectives
     (train_and_predict if wanted else train_run)(config, folder, say)
     record = read_record(folder)
@@ -160,29 +177,30 @@ def train_trial(config: dict[str, Any], folder: Path, say: Say, objectives: tupl
         "bops": last["bops"]["paper"],
     }
     if wanted:
-        if last["estimate"]["lut"] is None:
-            raise QapError(f"no LUTs can be predicted: {last['estimate']['message']}", "narrow the space of the search")
-        values["predicted_luts"] = last["estimate"]["lut"]
-    found = {name: float(values[name]) for name in objectives}
-    for name, value in found.items():
+        estimate = last["estimate"]
+        if estimate["lut"] is None:
+            raise QapError(f"no LUTs can be predicted: {estimate['message']}", "narrow the space of the search")
+        values["predicted_luts"] = estimate["lut"]
+    chosen = {name: float(values[name]) for name in objectives}
+    for name, value in chosen.items():
         if not math.isfinite(value):
             raise QapError(f"{name} is {value}", "the training diverged: lower the learning rate")
-    return {"objectives": found, "checkpoint": last["checkpoint"]}
+    return {"objectives": chosen, "checkpoint": last["checkpoint"]}
 
 
-def initial(search: Search) -> list[dict[str, Any]]:
-    """The first points: the centre of the space, then a scrambled Sobol sequence of the search's seed."""
+def initial(search: Search) -> list[dict[str, Choice]]:
+    """Return the first points: the centre of the space, then a scrambled Sobol sequence of the search's seed."""
     count = int(min(search.trials, max(INITIAL, search.parallel), _points(search)))
     with quiet():
         client = _client(search)
         client.configure_generation_strategy(
             method="random_search", initialization_random_seed=search.seed, initialize_with_center=True
         )
-        return _plain(client, client.get_next_trials(count))
+        return _plain(client.get_next_trials(count))
 
 
-def suggest(search: Search, trials: list[Trial]) -> dict[str, Any] | None:
-    """The point to try next, given `trials`, one of them finished at least; None if every point was tried."""
+def suggest(search: Search, trials: list[Trial]) -> dict[str, Choice] | None:
+    """Return the point to try next, given `trials`, one of them finished at least; None if every point was tried."""
     with quiet():
         from ax.exceptions.core import SearchSpaceExhausted
         from ax.exceptions.generation_strategy import GenerationStrategyRepeatedPoints
@@ -196,14 +214,14 @@ def suggest(search: Search, trials: list[Trial]) -> dict[str, Any] | None:
             elif trial.status == FAILED:
                 client.mark_trial_failed(number)
         try:
-            found = _plain(client, client.get_next_trials(1))
+            points = _plain(client.get_next_trials(1))
         except (SearchSpaceExhausted, GenerationStrategyRepeatedPoints):
             return None
-    return found[0] if found else None
+    return points[0] if points else None
 
 
-def pareto(trials: list[Trial], objectives: list[str]) -> list[Trial]:
-    """Those of the finished `trials` than which no other is better in one objective and as good in all others."""
+def pareto(trials: list[Trial], objectives: Sequence[str]) -> list[Trial]:
+    """Return the finished `trials` than which no other is better in one objective and as good in all others."""
 
     def costs(trial: Trial) -> tuple[float, ...]:
         assert trial.objectives is not None
@@ -217,7 +235,7 @@ def _points(search: Search) -> float:
     return math.prod(one.values for one in search.parameters)
 
 
-def _client(search: Search) -> Any:
+def _client(search: Search) -> Client:
     """Ax's client with the space and the objectives of `search`."""
     from ax.api.client import Client
 
@@ -229,7 +247,7 @@ def _client(search: Search) -> Any:
     return client
 
 
-def _strategy(search: Search) -> Any:
+def _strategy(search: Search) -> GenerationStrategy:
     """A Gaussian process from the first suggestion on: the initial points are there already."""
     from ax.api.utils.generation_strategy_dispatch import choose_generation_strategy
     from ax.api.utils.structs import GenerationStrategyDispatchStruct
@@ -241,7 +259,7 @@ def _strategy(search: Search) -> Any:
     return choose_generation_strategy(struct, botorch_acqf_class=qLogExpectedImprovement if one else None)
 
 
-def _ax_parameter(parameter: Parameter) -> Any:
+def _ax_parameter(parameter: Parameter) -> RangeParameterConfig | ChoiceParameterConfig:
     from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
 
     if parameter.choices:
@@ -253,15 +271,15 @@ def _ax_parameter(parameter: Parameter) -> Any:
     return RangeParameterConfig(parameter.name, (parameter.low, parameter.high), kind)
 
 
-def _plain(client: Any, trials: dict[int, Any]) -> list[dict[str, Any]]:
+def _plain(trials: Mapping[int, Mapping[str, Choice | np.generic]]) -> list[dict[str, Choice]]:
     """Parameters as JSON has them; numpy's numbers are Python's."""
-    return [{name: getattr(value, "item", lambda value=value: value)() for name, value in one.items()}
+    return [{name: value.item() if isinstance(value, np.generic) else value for name, value in one.items()}
             for _, one in sorted(trials.items())]  # fmt: skip
 
 
-def _describe(search: Search) -> dict[str, Any]:
+def _describe(search: Search) -> dict[str, object]:
     """What may not change between two calls; more trials, and more at a time, are no other search."""
-    parameters = {one.name: list(one.choices) or [one.low, one.high] for one in search.parameters}
+    parameters = {one.name: list(one.ends) for one in search.parameters}
     return {
         "objectives": list(search.objectives),
         "parameters": parameters,

@@ -7,16 +7,26 @@ import json
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from qap2fpga.train import plan
+from qap2fpga.train.form import Record
 from qap2fpga.train.manifest import read_record, run_folder
 
 COLUMNS = ("training", "folds", "zeros", "accuracy dense", "accuracy", "BOPs dense", "BOPs", "LUTs")
+
+
+class TrialRecord(TypedDict):
+    """What of a finished trial in `search.json` is shown."""
+
+    search: str
+    name: str
+    objectives: dict[str, float]
+    checkpoint: str
 
 
 @dataclass(frozen=True)
@@ -24,11 +34,11 @@ class Point:
     """The finished records of one combination of values, one a fold."""
 
     name: str
-    records: tuple[dict[str, Any], ...]
+    records: tuple[Record, ...]
     folds: int
 
     def cells(self) -> tuple[str, ...]:
-        """One row of the table, by `COLUMNS`."""
+        """Return one row of the table, by `COLUMNS`."""
         if not self.records:
             return (self.name, f"0 of {self.folds}", *["–"] * (len(COLUMNS) - 2))
         folds = str(self.folds) if len(self.records) == self.folds else f"{len(self.records)} of {self.folds}"
@@ -37,8 +47,8 @@ class Point:
             [record["steps"][step]["metrics"]["test"]["accuracy"] for record in self.records] for step in (0, -1)
         ]
         bops = [[record["steps"][step]["bops"]["paper"] for record in self.records] for step in (0, -1)]
-        estimates = [record["steps"][-1].get("estimate", {}) for record in self.records]
-        luts = [one["lut"] for one in estimates if one.get("lut") is not None]
+        estimates = [record["steps"][-1].get("estimate") for record in self.records]
+        luts = [lut for one in estimates if one is not None and (lut := one["lut"]) is not None]
         return (
             self.name,
             folds,
@@ -49,24 +59,24 @@ class Point:
         )
 
 
-def points(folder: Path, runs: tuple[plan.Run, ...]) -> list[Point]:
-    """The study's runs with their folds put together, in the order of its file."""
+def points_of(folder: Path, runs: tuple[plan.Run, ...]) -> list[Point]:
+    """Return the study's runs with their folds put together, in the order of its file."""
     together: dict[str, list[plan.Run]] = {}
     for run in runs:
         together.setdefault(run.point, []).append(run)
-    found = []
+    points = []
     for name, folds in together.items():
         records = [read_record(run_folder(folder, run.name)) for run in folds]
         finished = tuple(record for record in records if record is not None and record["finished"])
-        found.append(Point(name, finished, len(folds)))
-    return found
+        points.append(Point(name, finished, len(folds)))
+    return points
 
 
 def render(folder: Path, study: plan.Study, console: Console) -> None:
     """Show what the runs came to, and the best trials of the searches."""
     if study.runs:
         table = _table(COLUMNS, text=1)
-        for point in points(folder, study.runs):
+        for point in points_of(folder, study.runs):
             table.add_row(*map(escape, point.cells()))
         console.print(table)
     for search in study.searches:
@@ -78,7 +88,7 @@ def render(folder: Path, study: plan.Study, console: Console) -> None:
         console.print(table)
 
 
-def _pareto(folder: Path, search: str) -> list[dict[str, Any]]:
+def _pareto(folder: Path, search: str) -> list[TrialRecord]:
     content = json.loads((folder / "search.json").read_text())
     return [one for one in content["pareto"] if one["search"] == search]
 

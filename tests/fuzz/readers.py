@@ -195,7 +195,7 @@ def _tables() -> list[Files]:
 
 def _table(folder: Path) -> object:
     from qap2fpga.train import data
-    from qap2fpga.train.config import DataConfig
+    from qap2fpga.train.settings import DataConfig
 
     (path,) = folder.iterdir()
     named = path.suffix in (".csv", ".parquet")

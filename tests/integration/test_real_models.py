@@ -34,7 +34,7 @@ def lowered(path: Path, widths: Widths | None = None, **options: object) -> Prep
     prepared = prepare(Source(path, widths or Widths(), **options), lambda text: None)  # type: ignore[arg-type]
     assert all(one.mismatches == 0 and one.vectors > 0 for one in prepared.simulations)
     assert (prepared.network.run(prepared.vectors) == prepared.lowered.run(prepared.vectors)).all()
-    for layer in prepared.facts["layers"]:
+    for layer in prepared.facts.record()["layers"]:
         assert layer["hardware"]["nonzeros"] <= layer["weights"] - layer["zeros"]
     return prepared
 
@@ -63,7 +63,7 @@ def test_the_papers_own_checkpoint(real_data: Path, jets: Path) -> None:
     """
     path = real_data / "models" / "qap_6b_90rand_80pruned_noL1.pth"
     prepared = lowered(path, Widths((6,), (6,), 8), data=jets, classes=JETS)
-    facts = prepared.facts
+    facts = prepared.facts.record()
     assert round(facts["bops"]["paper_code"]) == 203_761
     assert facts["bops"]["paper_code_rounded"] == 193_648
     assert [(layer["inputs"], layer["outputs"]) for layer in facts["layers"]] == [(16, 64), (64, 32), (32, 32), (32, 5)]
@@ -80,10 +80,10 @@ def test_the_papers_own_checkpoint(real_data: Path, jets: Path) -> None:
 def test_fpga4hep(real_data: Path, jets: Path, bits: int, accuracy: float) -> None:
     path = real_data / "models" / f"FPGA4HEP_W{bits}_A{bits}_I{bits}.pth"
     prepared = lowered(path, Widths((bits,), (bits,)), data=jets, classes=JETS)
-    assert prepared.facts["accuracy"] > accuracy
-    assert prepared.facts["input"]["bits"] == bits
-    assert prepared.facts["input"]["signed"]
-    assert [layer["output_bits"] for layer in prepared.facts["layers"]] == [bits, bits, bits, None]
+    assert prepared.facts.record()["accuracy"] > accuracy
+    assert prepared.facts.record()["input"]["bits"] == bits
+    assert prepared.facts.record()["input"]["signed"]
+    assert [layer["output_bits"] for layer in prepared.facts.record()["layers"]] == [bits, bits, bits, None]
     assert prepared.lowered.input.rounding == ("SIGN" if bits == 1 else "ROUND")
 
 
@@ -140,7 +140,7 @@ def test_numpy_cpp_rtl_and_netlist_give_the_same(
     assert np.array_equal(found, expected)
     assert prepared.labels is not None
     right = found[: len(prepared.labels)].argmax(axis=1) == prepared.labels
-    assert len(right) == 499 and right.mean() == prepared.facts["accuracy"] > accuracy
+    assert len(right) == 499 and right.mean() == prepared.facts.record()["accuracy"] > accuracy
     if mapped:
         synthesis = yosys.map_design(design, VU13P, tmp_path / "yosys")
         used = yosys.measurement(synthesis).total
@@ -162,7 +162,7 @@ def test_16_bits_are_exact_in_cpp_and_too_large_to_unroll(real_data: Path, jets:
     module, _ = export.export(checkpoint.read(real_data / "models" / f"{name}.pth", Widths((16,), (16,))))
     with np.load(jets) as data:
         logits = export.torch_values(module, data["X"])[1][-1]
-    assert prepared.facts["accuracy"] == (logits.argmax(axis=1) == labels).mean() > 0.75
+    assert prepared.facts.record()["accuracy"] == (logits.argmax(axis=1) == labels).mean() > 0.75
     code = (c_simulated(prepared, tmp_path) / "firmware" / "parameters.h").read_text()
     hidden = sum(layer.outputs for layer in network.layers[:-1])
     assert code.count("qap::clamp(qap::affine<") == hidden and "thresholds" not in code
@@ -174,7 +174,7 @@ def test_16_bits_are_exact_in_cpp_and_too_large_to_unroll(real_data: Path, jets:
 
 def test_jets_of_qkeras(real_data: Path, jets: Path) -> None:
     prepared = lowered(real_data / "models" / "jet_qkeras_3layer.onnx", data=jets)
-    facts = prepared.facts
+    facts = prepared.facts.record()
     assert facts["accuracy"] > 0.72
     assert abs(facts["input_quantizer_cost"]["accuracy"] - facts["input_quantizer_cost"]["accuracy_raw"]) < 0.03
     assert any("Softmax" in note for note in facts["notes"])
@@ -183,7 +183,7 @@ def test_jets_of_qkeras(real_data: Path, jets: Path) -> None:
 @pytest.mark.parametrize(("name", "bits"), [("tfc_1w1a_zoo", 1), ("tfc_1w2a_zoo", 2)])
 def test_mnist_of_finn(real_data: Path, mnist: Path, name: str, bits: int) -> None:
     prepared = lowered(real_data / "models" / f"{name}.onnx", data=mnist)
-    facts = prepared.facts
+    facts = prepared.facts.record()
     assert facts["rows"] == 10_000
     assert facts["accuracy"] > 0.9
     assert (facts["inputs"], facts["outputs"]) == (784, 10)
@@ -201,7 +201,7 @@ def test_mnist_of_finn(real_data: Path, mnist: Path, name: str, bits: int) -> No
     ],
 )
 def test_other_dense_networks(real_data: Path, name: str, inputs: int, outputs: int, kind: str) -> None:
-    facts = lowered(real_data / "models" / f"{name}.onnx").facts
+    facts = lowered(real_data / "models" / f"{name}.onnx").facts.record()
     assert (facts["inputs"], facts["outputs"], facts["output"]["kind"]) == (inputs, outputs, kind)
 
 

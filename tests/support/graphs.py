@@ -8,9 +8,15 @@ from fractions import Fraction
 
 import numpy as np
 
+from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.functions import Logits, Step
-from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.geometry import Geometry
+from qap2fpga.ir.graph import Graph, chain, verify
+from qap2fpga.ir.joins import Concat, Sum
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Input, Node, Requantizer
 from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.tensors import Shape
 from qap2fpga.ir.units import dense
 
 
@@ -29,6 +35,37 @@ def small_chain(
             end = Logits(ones, 0 * ones, 0, 0)
         layers.append(dense(f"fc{number}", array, end, 4, 4, 4))
     return chain(layers, InputQuantizer(low, high, (1.0,)), Fraction(1))
+
+
+def residual() -> Graph:
+    """A frame of 4x5 with 2 channels: a convolution, its skip, pools of both, enlarged, and a dense end."""
+    random = np.random.default_rng(5)
+
+    def linear(name: str, source: str, inputs: int, outputs: int, geometry: Geometry) -> Linear:
+        weights = random.integers(-2, 3, (inputs, outputs))
+        return Linear(name=name, sources=(source,), weights=weights, weight_bits=3, input_bits=3, geometry=geometry)
+
+    def step(name: str, source: str) -> Requantizer:
+        rows = np.sort(random.integers(-9, 10, (2, 3)), axis=1)
+        return Requantizer(name=name, sources=(source,), function=Step(rows), bits=2)
+
+    window = Geometry((2, 2), (2, 2))
+    quantizer = InputQuantizer(-2, 1, (1.0,))
+    nodes: tuple[Node, ...] = (
+        Input(name="in", size=Shape(2, 4, 5), quantizer=quantizer),
+        linear("conv", "in", 18, 2, Geometry((3, 3), pads=(1, 1, 1, 1))),
+        step("a", "conv"),
+        Sum(name="add", sources=("a", "in"), multipliers=(3, -2)),
+        step("b", "add"),
+        Max(name="pool", sources=("b",), geometry=window),
+        Depthwise(
+            name="mean", sources=("a",), weights=np.ones((4, 2), np.int64), weight_bits=1, input_bits=2, geometry=window
+        ),
+        Concat(name="both", sources=("pool", "mean")),
+        Repeat(name="large", sources=("both",), rows=1, columns=3),
+        linear("dense", "large", 48, 3, Geometry((2, 6))),
+    )
+    return verify(Graph(nodes, "dense", Fraction(1)), "a test")
 
 
 def layer_results(graph: Graph, frames: np.ndarray) -> list[np.ndarray]:

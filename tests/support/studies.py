@@ -14,7 +14,7 @@ import numpy as np
 
 from qap2fpga.ir.bops import equation
 from qap2fpga.train import config as configuration
-from qap2fpga.train.config import RunConfig
+from qap2fpga.train.settings import RunConfig
 
 CLASSES = ("g", "q", "w", "z", "t")
 SPARSITIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.966, 0.988)

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +18,7 @@ def save(
     path: str | Path,
     *,
     labels: torch.Tensor | np.ndarray | None = None,
-    provenance: dict[str, Any] | None = None,
+    provenance: Mapping[str, object] | None = None,
 ) -> None:
     """Write a user's sequential Brevitas `module` as `model.pt`.
 

@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between Brevitas modules and `Model`: read a user's own module, and build one with the same integers.
-
-The built module has constant scales, exactly the stored ones: Brevitas divides a quantizer's threshold by the
-largest integer to get its scale, which in float32 does not always give the scale back, so that divisor is 1.
-"""
+"""A user's own Brevitas module to `Model`: its layers, as they run, and the integers that they compute with."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,15 +14,14 @@ from qap2fpga.system.quiet import quiet
 
 with quiet():
     import brevitas.nn as qnn
-    from brevitas.core.utils import SingleArgStatelessBuffer
-    from brevitas.core.zero_point import ZeroZeroPoint
-    from brevitas.inject.enum import BitWidthImplType, FloatToIntImplType, QuantType, RestrictValueType, ScalingImplType
-    from brevitas.quant import SignedBinaryActPerTensorConst, SignedBinaryWeightPerTensorConst
-    from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
 
+from qap2fpga.frontend.checkpoint.modules import build
 from qap2fpga.frontend.checkpoint.spec import Model, Op, QuantSpec, check
-from qap2fpga.system import names
 from qap2fpga.system.errors import QapError
+
+if TYPE_CHECKING:
+    from brevitas.proxy.quant_proxy import QuantProxyFromInjector
+    from brevitas.proxy.runtime_quant import ActQuantProxyFromInjector
 
 LEAVES: dict[type[nn.Module], str] = {
     qnn.QuantLinear: "dense",
@@ -40,20 +34,6 @@ LEAVES: dict[type[nn.Module], str] = {
 NOTHING_AT_INFERENCE = (nn.Identity, nn.Dropout, nn.AlphaDropout, nn.Flatten)
 STRESS_ROWS = 64
 SUPPORTED = "supported: QuantIdentity, QuantLinear, BatchNorm1d, ReLU, QuantReLU, QuantHardTanh, Dropout, Flatten"
-
-
-class ConstZeroPoint(nn.Module):
-    """A zero point that does not depend on the data."""
-
-    def __init__(self, value: int) -> None:
-        super().__init__()
-        self.register_buffer("value", torch.tensor(float(value)), persistent=False)
-
-    def forward(self, _x: Tensor, _scale: Tensor, _bit_width: Tensor) -> Tensor:
-        return self.value  # type: ignore[return-value]
-
-
-# ---- a user's module to values
 
 
 def describe(module: nn.Module, example: Tensor) -> Model:
@@ -98,7 +78,7 @@ class _Call:
 
     name: str
     layer: nn.Module
-    output: Tensor
+    output: object
     bias: Tensor | None
 
 
@@ -107,7 +87,7 @@ class _Run:
     """The calls of every leaf in order, and what the module returned."""
 
     calls: tuple[_Call, ...]
-    output: Any
+    output: object
 
 
 def _record(module: nn.Module, example: Tensor) -> _Run:
@@ -120,11 +100,13 @@ def _record(module: nn.Module, example: Tensor) -> _Run:
         known = isinstance(part, (*LEAVES, *NOTHING_AT_INFERENCE))
         if known or not list(part.children()) or hasattr(part, "weight_quant") or hasattr(part, "act_quant"):
 
-            def record(layer: nn.Module, _inputs: Any, output: Any) -> None:
+            def record(layer: nn.Module, _inputs: object, output: object) -> None:
                 calls.append(_Call(name or LEAVES.get(type(layer), "layer"), layer, _plain(output), biases.get(layer)))
 
-            def record_bias(_proxy: nn.Module, _inputs: Any, output: Any) -> None:
-                biases[part] = _plain(output)
+            def record_bias(_proxy: nn.Module, _inputs: object, output: object) -> None:
+                bias = _plain(output)
+                assert isinstance(bias, Tensor)
+                biases[part] = bias
 
             hooks.append(part.register_forward_hook(record))
             if isinstance(part, qnn.QuantLinear) and part.bias_quant.is_quant_enabled:
@@ -156,8 +138,9 @@ def _record(module: nn.Module, example: Tensor) -> _Run:
     return _Run(tuple(kept), output)
 
 
-def _plain(value: Any) -> Tensor:
-    return value.value if hasattr(value, "value") else value  # type: ignore[no-any-return]
+def _plain(value: object) -> object:
+    """The plain tensor of a quantized tensor; anything else, which a module may return, as it is."""
+    return getattr(value, "value", value)
 
 
 def _ops_of(name: str, layer: nn.Module, bias: Tensor | None) -> list[Op]:
@@ -165,7 +148,7 @@ def _ops_of(name: str, layer: nn.Module, bias: Tensor | None) -> list[Op]:
     if kind == "dense":
         before, after = _io_quantizer(name, layer, "input_quant"), _io_quantizer(name, layer, "output_quant")
         return [*before, _dense(name, layer, bias), *after]
-    if kind == "batch_norm":
+    if isinstance(layer, nn.BatchNorm1d):
         return [_batch_norm(name, layer)]
     proxy = getattr(layer, "act_quant", None)
     quantizer = _activation_quantizer(name, proxy) if proxy is not None and proxy.is_quant_enabled else None
@@ -184,7 +167,7 @@ def _io_quantizer(name: str, layer: nn.Module, attribute: str) -> list[Op]:
     return [Op(f"{name}.{attribute}", "quantize", quantizer=_activation_quantizer(name, proxy))]
 
 
-def _dense(name: str, layer: Any, quantized_bias: Tensor | None) -> Op:
+def _dense(name: str, layer: qnn.QuantLinear, quantized_bias: Tensor | None) -> Op:
     if not layer.weight_quant.is_quant_enabled:
         raise QapError(f"layer {name}: its weights are not quantized", "give it a weight quantizer")
     with torch.no_grad():
@@ -213,8 +196,8 @@ def _dense(name: str, layer: Any, quantized_bias: Tensor | None) -> Op:
     return Op(name, "dense", tensors, quantizer)
 
 
-def _batch_norm(name: str, layer: Any) -> Op:
-    if layer.running_mean is None:
+def _batch_norm(name: str, layer: nn.BatchNorm1d) -> Op:
+    if layer.running_mean is None or layer.running_var is None:
         raise QapError(f"layer {name}: a batch norm without running statistics", "use track_running_stats=True")
     size = layer.num_features
     tensors = {
@@ -227,7 +210,7 @@ def _batch_norm(name: str, layer: Any) -> Op:
     return Op(name, "batch_norm", plain, epsilon=float(layer.eps))
 
 
-def _activation_quantizer(name: str, proxy: Any) -> QuantSpec:
+def _activation_quantizer(name: str, proxy: ActQuantProxyFromInjector) -> QuantSpec:
     try:
         scale = proxy.scale().detach().cpu().numpy().astype(np.float32)
         bits, zero_point = int(proxy.bit_width().item()), int(proxy.zero_point().max().item())
@@ -238,7 +221,7 @@ def _activation_quantizer(name: str, proxy: Any) -> QuantSpec:
     )
 
 
-def _rounding(proxy: Any) -> str:
+def _rounding(proxy: QuantProxyFromInjector) -> str:
     return str(getattr(proxy, "rounding_mode", "ROUND") or "ROUND").upper()
 
 
@@ -254,100 +237,24 @@ def _compare(model: Model, given: list[str], run: _Run, example: Tensor) -> None
     `given` are the names in the user's module of the model's operations.
     """
     built = _record(build(model), example.to("cpu", torch.float32).reshape(len(example), -1))
-    found = {name: call.output for name, call in zip(given, built.calls, strict=True)}
+    outputs = {name: call.output for name, call in zip(given, built.calls, strict=True)}
     quantized_behind = {name for name in given if name.endswith(".output_quant")}
     for call in run.calls:
-        ours = found.get(call.name)
+        ours = outputs.get(call.name)
         if ours is not None and f"{call.name}.output_quant" not in quantized_behind:
             difference = _difference(ours, call.output)
             if difference != 0:
                 hint = f"what stands before it in forward() is not a layer, or its quantizer is unusual; {SUPPORTED}"
                 raise QapError(f"layer {call.name}: it computes something else than its parts ({difference:g})", hint)
-    if not isinstance(run.output, Tensor) or _difference(built.output, run.output) != 0:
+    if _difference(built.output, run.output) != 0:
         raise QapError(
             f"forward() does not return what layer {run.calls[-1].name}, the last one, gives",
-            "return that alone; a Softmax or the like belongs behind the network, on the host",
+            "return that alone; a Softmax or the like belongs after the network, on the host",
         )
 
 
-def _difference(ours: Tensor, theirs: Tensor) -> float:
-    """The largest difference of two tensors (rows, ...), infinite where their sizes differ."""
-    theirs = theirs.detach().cpu()
-    if ours.numel() != theirs.numel():
+def _difference(ours: object, theirs: object) -> float:
+    """The largest difference of two tensors (rows, ...), infinite where they are none or their sizes differ."""
+    if not isinstance(ours, Tensor) or not isinstance(theirs, Tensor) or ours.numel() != theirs.numel():
         return float("inf")
-    return float((ours.reshape(-1) - theirs.reshape(-1)).abs().max())
-
-
-# ---- values to a module
-
-
-def build(model: Model) -> nn.Sequential:
-    """A Brevitas module in eval mode that computes `model`, a layer an operation.
-
-    torch writes the names of layers into source that it executes, so they are our own.
-    """
-    layers = OrderedDict((names.layer(index), _layer(op)) for index, op in enumerate(model.ops))
-    return nn.Sequential(layers).eval()
-
-
-def _layer(op: Op) -> nn.Module:
-    if op.kind == "dense":
-        assert op.quantizer is not None
-        outputs, inputs = op.tensors["weight"].shape
-        layer = qnn.QuantLinear(inputs, outputs, bias="bias" in op.tensors, weight_quant=_weight_injector(op.quantizer))
-        _fill(layer, op.tensors)
-        return layer  # type: ignore[no-any-return]
-    if op.kind == "batch_norm":
-        norm = nn.BatchNorm1d(len(op.tensors["weight"]), eps=op.epsilon)
-        _fill(norm, op.tensors)
-        return norm
-    if op.quantizer is None:
-        return nn.ReLU() if op.kind == "relu" else nn.Hardtanh()
-    if op.kind == "relu":
-        return qnn.QuantReLU(act_quant=_activation_injector(op.quantizer))  # type: ignore[no-any-return]
-    if op.kind == "hard_tanh":
-        return qnn.QuantHardTanh(act_quant=_activation_injector(op.quantizer))  # type: ignore[no-any-return]
-    return qnn.QuantIdentity(act_quant=_activation_injector(op.quantizer))  # type: ignore[no-any-return]
-
-
-def _fill(layer: nn.Module, tensors: dict[str, np.ndarray]) -> None:
-    with torch.no_grad():
-        for key, values in tensors.items():
-            getattr(layer, key).copy_(torch.from_numpy(values))
-
-
-def _injector(base: Any, quantizer: QuantSpec, scale: Tensor, **more: Any) -> Any:
-    zero_point = ZeroZeroPoint() if quantizer.zero_point == 0 else ConstZeroPoint(quantizer.zero_point)
-    return base.let(
-        quant_type=QuantType.INT,
-        bit_width_impl_type=BitWidthImplType.CONST,
-        float_to_int_impl_type=FloatToIntImplType[quantizer.rounding],
-        scaling_impl_type=ScalingImplType.CONST,
-        restrict_scaling_type=RestrictValueType.FP,
-        scaling_per_output_channel=False,
-        int_scaling_impl=SingleArgStatelessBuffer(1.0),
-        zero_point_impl=zero_point,
-        bit_width=quantizer.bits,
-        signed=quantizer.signed,
-        narrow_range=quantizer.narrow,
-        scaling_init=scale,
-        **more,
-    )
-
-
-def _weight_injector(quantizer: QuantSpec) -> Any:
-    scale = torch.from_numpy(quantizer.scale.reshape(-1, 1) if quantizer.scale.ndim else quantizer.scale)
-    if quantizer.bits == 1:
-        return SignedBinaryWeightPerTensorConst.let(scaling_impl_type=ScalingImplType.CONST, scaling_init=scale)
-    return _injector(WeightQuantSolver, quantizer, scale)
-
-
-def _activation_injector(quantizer: QuantSpec) -> Any:
-    scale = torch.from_numpy(np.asarray(quantizer.scale))
-    limit = float(quantizer.scale.max())
-    if quantizer.bits == 1:
-        return SignedBinaryActPerTensorConst.let(
-            scaling_impl_type=ScalingImplType.CONST, scaling_init=scale, min_val=-limit, max_val=limit
-        )
-    # min_val and max_val only serve to initialise scales, which are constant here.
-    return _injector(ActQuantSolver, quantizer, scale, min_val=-limit, max_val=limit)
+    return float((ours.reshape(-1) - theirs.detach().cpu().reshape(-1)).abs().max())

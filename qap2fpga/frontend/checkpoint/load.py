@@ -7,7 +7,6 @@ import pickle
 import pickletools
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -19,7 +18,7 @@ LARGEST = 1 << 30
 AGAIN = "it is truncated or not a PyTorch file; save it again"
 
 
-def load(path: Path) -> Any:
+def load(path: Path) -> object:
     """Return what `torch.save` wrote to `path`: plain values and tensors on the CPU.
 
     Raises `QapError` for a file that is none, is larger than is read, unpacks to more than it holds, or would

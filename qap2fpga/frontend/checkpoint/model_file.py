@@ -6,13 +6,14 @@ from __future__ import annotations
 import io
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from qap2fpga.frontend.checkpoint import state_dict as foreign
 from qap2fpga.frontend.checkpoint import stored
@@ -25,17 +26,17 @@ from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
 
 
-def as_tensor(values: Any) -> torch.Tensor:
-    """A float32 tensor on the CPU of (rows, inputs)."""
+def as_tensor(values: torch.Tensor | ArrayLike) -> torch.Tensor:
+    """Return a float32 tensor on the CPU of (rows, inputs)."""
     tensor = torch.as_tensor(np.asarray(values.detach().cpu()) if isinstance(values, torch.Tensor) else values)
     return tensor.to("cpu", torch.float32)
 
 
-def write(model: Model, path: Path, labels: Any, provenance: dict[str, Any]) -> None:
-    """Write `model` as a `model.pt`, in one step."""
+def write(model: Model, path: Path, labels: torch.Tensor | ArrayLike | None, provenance: Mapping[str, object]) -> None:
+    """Write `model` as a `model.pt`, in one step; `labels` (rows,) are class numbers."""
     quantizers, state, architecture = {}, {}, []
     for op in model.ops:
-        entry: dict[str, Any] = {"name": op.name, "kind": op.kind, "tensors": sorted(op.tensors)}
+        entry: stored.Entry = {"name": op.name, "kind": op.kind, "tensors": sorted(op.tensors)}
         if op.kind == "batch_norm":
             entry["epsilon"] = op.epsilon
         architecture.append(entry)
@@ -51,7 +52,7 @@ def write(model: Model, path: Path, labels: Any, provenance: dict[str, Any]) -> 
     elif labels is not None:
         raise QapError("labels without example inputs", "give the rows that they are of")
     try:
-        provenance = stored.plain_values(json.loads(json.dumps(provenance)), "provenance")
+        free = stored.plain_values(json.loads(json.dumps(provenance)), "provenance")
     except (TypeError, ValueError, RecursionError, stored.Damaged) as error:
         raise QapError(f"provenance cannot be stored: {error}", "give texts, numbers, lists and dicts") from error
     versions = {name: version(name) for name in ("torch", "brevitas")} | {"python": platform.python_version()}
@@ -63,14 +64,14 @@ def write(model: Model, path: Path, labels: Any, provenance: dict[str, Any]) -> 
         "state_dict": state,
         "masks": {name: torch.from_numpy(mask) for name, mask in model.masks.items()},
         "example": example,
-        "provenance": {"versions": versions, **provenance},
+        "provenance": {"versions": versions, **free},
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_atomically(path, buffer.getvalue())
 
 
-def _labels(labels: Any, rows: int) -> np.ndarray:
+def _labels(labels: torch.Tensor | ArrayLike, rows: int) -> np.ndarray:
     """The class numbers (rows,) of `labels`. Raises `QapError` for anything else."""
     values = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
     if values.shape[:1] != (rows,):
@@ -83,7 +84,7 @@ def _labels(labels: Any, rows: int) -> np.ndarray:
 
 
 def read(path: Path, widths: Widths) -> Model:
-    """The model in a `model.pt`, or in a state dict that somebody else's program wrote.
+    """Return the model in a `model.pt`, or in a state dict that somebody else's program wrote.
 
     Raises `QapError` for what is not a checkpoint, would run code, misses bit widths, or does not fit together.
     """
@@ -105,7 +106,7 @@ def read(path: Path, widths: Widths) -> Model:
 
 
 def with_input_quantizer(model: Model, bits: int, scale: float, signed: bool) -> Model:
-    """The same model behind an input quantizer of `bits` and one power-of-two `scale`."""
+    """Return the same model behind an input quantizer of `bits` and one power-of-two `scale`."""
     quantizer = QuantSpec(bits, signed, False, np.asarray(scale, np.float32))
     note = f"the model has no input quantizer: one of {bits} bits with scale {scale:g} was put before it"
     taken, name = {op.name for op in model.ops}, "input"

@@ -8,7 +8,6 @@ the integers that follow from them are the ones the network was trained with.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -77,7 +76,7 @@ class Model:
 
     ops: tuple[Op, ...]
     masks: dict[str, np.ndarray]
-    provenance: dict[str, Any]
+    provenance: dict[str, object]
     example: np.ndarray | None = None
     labels: np.ndarray | None = None
     notes: tuple[str, ...] = ()

@@ -11,9 +11,10 @@ value itself under the same key; only the list of modules that PyTorch keeps bes
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ COUNTER = ".num_batches_tracked"
 HINT = "save it with qap2fpga.save, or give model.state_dict() alone: torch.save(model.state_dict(), path)"
 
 
-def unwrap(content: dict[Any, Any], path: Path) -> dict[str, np.ndarray]:
+def unwrap(content: Mapping[object, object], path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of the state dict that `content` is, or wraps as training checkpoints do.
 
     Raises `QapError` that names the keys where there is none, or more than one, and the first entry that is
@@ -42,26 +43,27 @@ def unwrap(content: dict[Any, Any], path: Path) -> dict[str, np.ndarray]:
     """
     state, place = content, ""
     for _ in range(DEEPEST):
-        inner = [key for key in WRAPPERS if _holds_tensors(state.get(key), DEEPEST)]
+        inner = {key: value for key in WRAPPERS if _holds_tensors(value := state.get(key), DEEPEST)}
         if not inner:
             break
         if len(inner) > 1:
             raise QapError(f"{path}: each of {', '.join(place + key for key in inner)} may be the state dict", HINT)
-        state, place = state[inner[0]], f"{place}{inner[0]}."
-    for key in state:
-        if not isinstance(key, str):
-            raise QapError(f"{path}: a key of the state dict is a {type(key).__name__}, not a text", HINT)
-    if not any(isinstance(value, torch.Tensor) for value in state.values()):
-        some = ", ".join(f"'{key}'" for key in list(state)[:8])
+        ((key, state),) = inner.items()
+        place = f"{place}{key}."
+    named = {key: value for key, value in state.items() if isinstance(key, str)}
+    for other in state.keys() - named.keys():
+        raise QapError(f"{path}: a key of the state dict is a {type(other).__name__}, not a text", HINT)
+    if not any(isinstance(value, torch.Tensor) for value in named.values()):
+        some = ", ".join(f"'{key}'" for key in list(named)[:8])
         raise QapError(f"{path}: has no tensors{f' under {place[:-1]}' if place else ''}, but the keys {some}", HINT)
-    _check_weights(state, path)
+    _check_weights(named, path)
     _check_scales(getattr(state, "_metadata", {}), path)
     return {
-        key: tensors.floats(value, f"{path}: {place}{key}") for key, value in state.items() if not key.endswith(COUNTER)
+        key: tensors.floats(value, f"{path}: {place}{key}") for key, value in named.items() if not key.endswith(COUNTER)
     }
 
 
-def _holds_tensors(value: Any, depth: int) -> bool:
+def _holds_tensors(value: object, depth: int) -> TypeGuard[dict[object, object]]:
     """Whether `value` is a dictionary with tensors in it, or in what it wraps."""
     if not isinstance(value, dict):
         return False
@@ -70,7 +72,7 @@ def _holds_tensors(value: Any, depth: int) -> bool:
     return depth > 1 and any(_holds_tensors(value.get(key), depth - 1) for key in WRAPPERS)
 
 
-def _check_weights(state: dict[str, Any], path: Path) -> None:
+def _check_weights(state: Mapping[str, object], path: Path) -> None:
     """Refuse a network with convolutions for these, whatever else could not be read of it."""
     for key, value in state.items():
         if key.endswith((".weight", ".weight_orig")) and isinstance(value, torch.Tensor) and value.dim() > 2:
@@ -78,7 +80,7 @@ def _check_weights(state: dict[str, Any], path: Path) -> None:
             raise QapError(f"{path}: {what}", "qap2fpga takes chains of dense layers, with batch norm")
 
 
-def _check_scales(modules: Any, path: Path) -> None:
+def _check_scales(modules: object, path: Path) -> None:
     """Refuse a state dict whose activation scales are not stored as log2, or with another arithmetic around it.
 
     `modules` has the names of the modules that wrote it (`state_dict._metadata`); it is empty when they were not

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, TypeVar, cast
+
+import numpy as np
 
 from qap2fpga.frontend.checkpoint import tensors
 from qap2fpga.frontend.checkpoint.spec import KINDS, Model, Op, QuantSpec, check
@@ -21,18 +24,58 @@ FORMAT, VERSION = "qap2fpga-model", 1
 AGAIN = "save it again with qap2fpga.save"
 # Of the provenance, which is free in form.
 DEEPEST, MOST_VALUES, LARGEST_WHOLE = 32, 100_000, 2**63
-Check = Callable[[Any, str], Any]
+T = TypeVar("T")
+Check = Callable[[object, str], object]
 
 
-def parse(content: dict[str, Any], path: Path) -> Model:
+class Entry(TypedDict):
+    """An operation of the architecture: what `tensors` it has, by name; `epsilon` is a batch norm's."""
+
+    name: str
+    kind: str
+    tensors: list[str]
+    epsilon: NotRequired[float]
+
+
+class Quantizer(TypedDict):
+    """The fields of a `QuantSpec`."""
+
+    bits: int
+    signed: bool
+    narrow: bool
+    zero_point: int
+    rounding: str
+    scale: np.ndarray
+
+
+class Example(TypedDict):
+    """Recorded rows (rows, inputs), and their labels (rows,)."""
+
+    inputs: NotRequired[np.ndarray]
+    labels: NotRequired[np.ndarray]
+
+
+class File(TypedDict):
+    """The whole content."""
+
+    format: str
+    version: int
+    architecture: list[Entry]
+    quantizers: dict[str, Quantizer]
+    state_dict: dict[str, np.ndarray]
+    masks: dict[str, np.ndarray]
+    example: Example
+    provenance: dict[str, object]
+
+
+def parse(content: Mapping[object, object], path: Path) -> Model:
     """Return the model in the `content` of a `model.pt`. Raises `QapError` that names what is wrong with it."""
     version = content.get("version")
     if type(version) is not int or version != VERSION:
         stated = version if type(version) is int and abs(version) < LARGEST_WHOLE else _kind(version)
         raise QapError(f"{path}: format version {stated}, this program reads {VERSION}", f"{AGAIN} of this version")
     try:
-        parts = record(content, "", FILE)
-        return check(_model(parts))
+        return check(_model(cast(File, record(content, "", FILE))))
     except Damaged as error:
         raise QapError(f"{path}: damaged: {error}", error.hint) from error
 
@@ -45,7 +88,7 @@ class Damaged(Exception):
         self.hint = hint
 
 
-def _model(parts: dict[str, Any]) -> Model:
+def _model(parts: File) -> Model:
     state, quantizers = parts["state_dict"], parts["quantizers"]
     ops = []
     for entry in parts["architecture"]:
@@ -56,9 +99,10 @@ def _model(parts: dict[str, Any]) -> Model:
                 raise Damaged(f"state_dict has no {name}.{tensor}")
             arrays[tensor] = state.pop(f"{name}.{tensor}")
         quantizer = quantizers.pop(name, None)
-        epsilon = {"epsilon": entry["epsilon"]} if kind == "batch_norm" else {}
-        ops.append(Op(name, kind, arrays, None if quantizer is None else QuantSpec(**quantizer), **epsilon))
-    for part, unread in (("state_dict", state), ("quantizers", quantizers)):
+        op = Op(name, kind, arrays, None if quantizer is None else QuantSpec(**quantizer))
+        ops.append(replace(op, epsilon=entry["epsilon"]) if "epsilon" in entry else op)
+    left: tuple[tuple[str, Mapping[str, object]], ...] = (("state_dict", state), ("quantizers", quantizers))
+    for part, unread in left:
         if unread:
             raise Damaged(f"no operation of the architecture reads '{next(iter(unread))}' in {part}")
     example = parts["example"]
@@ -68,7 +112,7 @@ def _model(parts: dict[str, Any]) -> Model:
 # ---- forms
 
 
-def record(value: Any, where: str, form: Mapping[str, Check], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+def record(value: object, where: str, form: Mapping[str, Check], optional: tuple[str, ...] = ()) -> dict[str, object]:
     """Return the dictionary `value` with each key's value as its check in `form` returns it."""
     entries = mapping(value, where)
     for key in entries:
@@ -80,28 +124,28 @@ def record(value: Any, where: str, form: Mapping[str, Check], optional: tuple[st
     return {key: form[key](item, f"{where}.{key}" if where else key) for key, item in entries.items()}
 
 
-def each(check_one: Check) -> Check:
+def each(check_one: Callable[[object, str], T]) -> Callable[[object, str], dict[str, T]]:
     """Return the check of a dictionary whose values all are what `check_one` wants."""
     return lambda value, where: {
         key: check_one(item, f"{where}['{key}']") for key, item in mapping(value, where).items()
     }
 
 
-def mapping(value: Any, where: str) -> dict[str, Any]:
+def mapping(value: object, where: str) -> dict[str, object]:
     """Return the dictionary `value` (of texts to anything), whatever its class."""
     if not isinstance(value, dict):
         raise Damaged(f"{where} is a {_kind(value)}, not a dictionary")
     return {text(key, f"a key of {where}"): item for key, item in value.items()}
 
 
-def sequence(value: Any, where: str) -> list[Any]:
+def sequence(value: object, where: str) -> list[object]:
     """Return the list `value`."""
     if not isinstance(value, list):
         raise Damaged(f"{where} is a {_kind(value)}, not a list")
     return value
 
 
-def text(value: Any, where: str) -> str:
+def text(value: object, where: str) -> str:
     """Return the text `value`; one with half a surrogate pair cannot be written anywhere."""
     if not isinstance(value, str):
         raise Damaged(f"{where} is a {_kind(value)}, not a text")
@@ -112,47 +156,48 @@ def text(value: Any, where: str) -> str:
     return value
 
 
-def name_of_layer(value: Any, where: str) -> str:
+def name_of_layer(value: object, where: str) -> str:
     """Return the text `value`, which is not empty."""
     if not text(value, where):
         raise Damaged(f"{where} is empty")
     return str(value)
 
 
-def truth(value: Any, where: str) -> bool:
+def truth(value: object, where: str) -> bool:
     """Return the truth value `value`."""
     if not isinstance(value, bool):
         raise Damaged(f"{where} is a {_kind(value)}, not True or False")
     return value
 
 
-def whole(value: Any, where: str) -> int:
+def whole(value: object, where: str) -> int:
     """Return the whole number `value`; larger ones cannot even be printed."""
     if type(value) is not int or abs(value) >= LARGEST_WHOLE:
         raise Damaged(f"{where} is a {_kind(value)}, not a whole number of 64 bits")
     return value
 
 
-def number(value: Any, where: str) -> float:
+def number(value: object, where: str) -> float:
     """Return the finite number `value`."""
     if not isinstance(value, float) or not math.isfinite(value):
         raise Damaged(f"{where} is a {_kind(value)}, not a finite number")
     return value
 
 
-def operation(value: Any, where: str) -> dict[str, Any]:
+def operation(value: object, where: str) -> Entry:
     """Return one entry of the architecture; a batch norm says its epsilon, nothing else has one."""
-    kind = mapping(value, where).get("kind")
+    entries = mapping(value, where)
+    kind = entries.get("kind")
     if isinstance(kind, str) and kind not in KINDS:
-        stated = value.get("name")
+        stated = entries.get("name")
         raise QapError(f"layer {text(stated, 'name')}: unknown kind '{text(kind, 'kind')}'", nearest(kind, KINDS))
-    if "epsilon" in value and kind != "batch_norm":
-        raise Damaged(f"layer {text(value.get('name'), 'name')}: a {text(kind, 'kind')} has no 'epsilon'")
+    if "epsilon" in entries and kind != "batch_norm":
+        raise Damaged(f"layer {text(entries.get('name'), 'name')}: a {text(kind, 'kind')} has no 'epsilon'")
     epsilon: dict[str, Check] = {"epsilon": number} if kind == "batch_norm" else {}
-    return record(value, where, OPERATION | epsilon)
+    return cast(Entry, record(value, where, OPERATION | epsilon))
 
 
-def operations(value: Any, where: str) -> list[dict[str, Any]]:
+def operations(value: object, where: str) -> list[Entry]:
     """Return the entries of the architecture."""
     entries = [operation(entry, f"{where}[{index}]") for index, entry in enumerate(sequence(value, where))]
     names: set[str] = set()
@@ -163,7 +208,7 @@ def operations(value: Any, where: str) -> list[dict[str, Any]]:
     return entries
 
 
-def names_of_tensors(value: Any, where: str) -> list[str]:
+def names_of_tensors(value: object, where: str) -> list[str]:
     """Return the list of different texts `value`."""
     names = [text(name, where) for name in sequence(value, where)]
     if len(set(names)) != len(names):
@@ -171,25 +216,26 @@ def names_of_tensors(value: Any, where: str) -> list[str]:
     return names
 
 
-def quantizer(value: Any, where: str) -> dict[str, Any]:
+def quantizer(value: object, where: str) -> Quantizer:
     """Return the fields of a `QuantSpec`."""
-    return record(value, where, QUANTIZER)
+    return cast(Quantizer, record(value, where, QUANTIZER))
 
 
-def example(value: Any, where: str) -> dict[str, Any]:
+def example(value: object, where: str) -> Example:
     """Return the recorded rows, if there are any; labels are of them."""
     rows = record(value, where, EXAMPLE, optional=("inputs", "labels"))
     if "labels" in rows and "inputs" not in rows:
         raise Damaged(f"'inputs' is missing in {where}")
-    return rows
+    return cast(Example, rows)
 
 
-def plain_values(value: Any, where: str) -> dict[str, Any]:
+def plain_values(value: object, where: str) -> dict[str, object]:
     """Return the dictionary `value` of texts, numbers, lists and dictionaries, if it is not too deep or too large."""
-    level: list[Any] = [mapping(value, where)]
+    plain = mapping(value, where)
+    level: list[object] = [plain]
     count = 0
     for _ in range(DEEPEST):
-        below: list[Any] = []
+        below: list[object] = []
         for one in level:
             if isinstance(one, dict):
                 below.extend(mapping(one, where).values())
@@ -204,12 +250,12 @@ def plain_values(value: Any, where: str) -> dict[str, Any]:
             if count + len(below) > MOST_VALUES:
                 raise Damaged(f"{where} holds more than {MOST_VALUES:,} values", "keep them in a file of their own")
         if not below:
-            return dict(value)
+            return plain
         level, count = below, count + len(below)
     raise Damaged(f"{where} is nested deeper than {DEEPEST}", "keep it in a file of its own")
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     return type(value).__name__
 
 

@@ -83,7 +83,7 @@ def _model(path: Path, say: Callable[[str], None]) -> Model:
     from qap2fpga.frontend.prepare import Source, prepare
 
     prepared = prepare(Source(path, Widths()), say)
-    facts = {key: value for key, value in prepared.facts.items() if key != "file"}
+    facts = {key: value for key, value in prepared.facts.record().items() if key != "file"}
     tree = {"file": path.name, "sha256": sha256(path), **facts}
     described: Model = decode(Model, json.loads(json.dumps(tree)), "model", str(path))
     return described

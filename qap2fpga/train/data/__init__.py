@@ -13,10 +13,10 @@ from pathlib import Path
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PACKAGE
 from qap2fpga.system.reading import is_file, line
-from qap2fpga.train.config import DataConfig
 from qap2fpga.train.data import arrays, openml, tables
 from qap2fpga.train.data.rows import Dataset, Part, select
 from qap2fpga.train.data.split import Scaler, Split, randomize, split
+from qap2fpga.train.settings import DataConfig
 
 __all__ = ["Dataset", "Part", "Scaler", "Split", "find", "load", "randomize", "split"]
 

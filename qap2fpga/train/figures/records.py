@@ -11,7 +11,7 @@ from typing import Any
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.reading import is_file, json_object
 from qap2fpga.train import config as configuration
-from qap2fpga.train.config import RunConfig
+from qap2fpga.train.settings import RunConfig
 
 SCHEMA = 1
 # The objective of a search that is an estimate of its trial's last network.

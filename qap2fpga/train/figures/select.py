@@ -11,10 +11,11 @@ import json
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from qap2fpga.train import config as configuration
-from qap2fpga.train.config import FLOAT_BITS, RunConfig
 from qap2fpga.train.figures.records import Run
+from qap2fpga.train.settings import FLOAT_BITS, RunConfig
 
 FINE_TUNING = "fine_tuning"
 SCHEDULES = {
@@ -52,7 +53,7 @@ def setting_of(config: RunConfig) -> Setting:
     """The `Setting` of a run."""
     model = config.model
     widths = {*model.layer_weight_bits, *model.layer_activation_bits}
-    rest = configuration.to_dict(config)
+    rest: dict[str, Any] = configuration.to_dict(config)
     del rest["fold"], rest["seed"], rest["data"]["randomize"]
     for name in ("l1", "quantization", "device"):
         del rest["training"][name]

@@ -10,7 +10,6 @@ from dataclasses import astuple, dataclass, fields
 from statistics import fmean
 
 from qap2fpga.system.names import cell
-from qap2fpga.train.config import FLOAT_BITS
 from qap2fpga.train.figures.chart import mean
 from qap2fpga.train.figures.records import Run, Step, Study
 from qap2fpga.train.figures.select import (
@@ -24,6 +23,7 @@ from qap2fpga.train.figures.select import (
     true_labels,
     usual_l1,
 )
+from qap2fpga.train.settings import FLOAT_BITS
 
 # A pruned network's row is the sparsest step that loses at most this much accuracy against the network before pruning.
 TOLERANCE = 0.01

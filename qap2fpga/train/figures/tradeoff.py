@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from qap2fpga.train.config import FLOAT_BITS
 from qap2fpga.train.figures.chart import (
     ACCURACY,
     BACKGROUND,
@@ -41,6 +40,7 @@ from qap2fpga.train.figures.select import (
     where,
     widths,
 )
+from qap2fpga.train.settings import FLOAT_BITS
 
 # A width has the same colour in all figures; the paper's widths, and then the likely ones, have the first colours.
 COLOURS = (FLOAT_BITS, 12, 6, 4, 8, 2, None, 3, 16, 5, 10, 14, 7, 9, 11, 13, 15)

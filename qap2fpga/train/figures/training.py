@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qap2fpga.train.config import FLOAT_BITS
 from qap2fpga.train.figures.chart import Axis, Chart, Curve, Missing, Panel, Point
 from qap2fpga.train.figures.records import Epoch, Run, Step, Study
 from qap2fpga.train.figures.select import (
@@ -22,6 +21,7 @@ from qap2fpga.train.figures.select import (
     usual_scales,
     widths,
 )
+from qap2fpga.train.settings import FLOAT_BITS
 
 EPOCH = Axis("epoch, over all pruning steps")
 LOSS = Axis("loss [nats]")

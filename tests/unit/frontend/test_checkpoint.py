@@ -41,7 +41,7 @@ from torch.nn.utils import prune
 import qap2fpga
 from qap2fpga.frontend.checkpoint import load
 from qap2fpga.frontend.checkpoint import model_file as file
-from qap2fpga.frontend.checkpoint.brevitas import build
+from qap2fpga.frontend.checkpoint.modules import build
 from qap2fpga.frontend.checkpoint.spec import Model
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.system.errors import QapError

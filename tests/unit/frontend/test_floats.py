@@ -46,7 +46,7 @@ class Subject:
         changed = export.copy(self.qonnx)
         change(changed)
         trial = options.pop("trial", self.trial)
-        return floats.compare(self.graph, self.network, changed, None, trial, {}, lambda _: None, **options)[0]
+        return floats.compare(self.graph, self.network, changed, None, trial, lambda _: None, **options).simulations[0]
 
     def executed(self) -> ties.Execution:
         return floats._qonnx(self.graph, self.qonnx, self.trial)
@@ -119,15 +119,15 @@ def test_torch_and_qonnx_are_compared_on_the_same_vectors() -> None:
     """torch runs more recorded vectors; their difference is of the rows that both ran."""
     module, qonnx = export.export(MODEL)
     graph = read(qonnx, ("fc1", "fc2", "fc3"))
-    notes: dict[str, Any] = {}
-    done = floats.compare(graph, CHAIN.network, qonnx, module, CHAIN.trial, notes, lambda _: None)
-    assert [(one.engine, one.vectors) for one in done] == [
+    done = floats.compare(graph, CHAIN.network, qonnx, module, CHAIN.trial, lambda _: None)
+    assert [(one.engine, one.vectors) for one in done.simulations] == [
         ("torch", len(CHAIN.trial)),
         ("qonnx", len(CHAIN.trial) - 400 + 256),
     ]
-    assert notes["export"]["rows"] == done[1].vectors
-    assert notes["export"]["same_class"] == 1
-    assert notes["export"]["largest_difference"] < 1e-4
+    difference = done.difference
+    assert difference is not None
+    assert (difference.rows, difference.same_class) == (done.simulations[1].vectors, 1)
+    assert difference.largest_difference < 1e-4
 
 
 @pytest.mark.parametrize("share", [0.3, 1.0, -4.0])
@@ -432,8 +432,8 @@ def accuracy(folder: Path, **arrays: Any) -> tuple[float | None, str]:
     path.write_bytes(qonnx_graph(MODEL).model.SerializeToString())
     np.savez(folder / "data.npz", X=MODEL.example, **arrays)
     source = Source(path, Widths(), data=folder / "data.npz", compare=False)
-    found = prepare(source, lambda _: None).facts
-    return found["accuracy"], " ".join(found["notes"])
+    facts = prepare(source, lambda _: None).facts
+    return facts.accuracy, " ".join(facts.notes)
 
 
 def test_labels_count_the_same_flat_in_a_column_and_one_hot(tmp_path: Path) -> None:

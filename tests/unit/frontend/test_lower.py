@@ -23,7 +23,7 @@ from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.passes.compaction import compact
-from qap2fpga.passes.logits import exact_argmax
+from qap2fpga.passes.exactness import exact_argmax
 from qap2fpga.system.errors import ConstantNetwork, QapError
 from tests.support.graphs import layer_results
 from tests.support.networks import exact_outputs, qonnx_graph, random_model

@@ -415,7 +415,7 @@ def test_weights_that_their_own_quantizer_makes_0(tmp_path: Path) -> None:
         prepared(model, tmp_path)
     model.graph.node[1].input[1] = "coarse"
     model.graph.initializer.append(numpy_helper.from_array(np.float32(1.1), "coarse"))
-    assert any("makes 0 of 8 of 10 weights" in note for note in prepared(model, tmp_path).facts["notes"])
+    assert any("makes 0 of 8 of 10 weights" in note for note in prepared(model, tmp_path).facts.notes)
 
 
 def test_data_that_the_input_quantizer_hardly_tells_apart(tmp_path: Path) -> None:
@@ -427,7 +427,5 @@ def test_data_that_the_input_quantizer_hardly_tells_apart(tmp_path: Path) -> Non
         (random.uniform(-2, 2, (50, 4)), ""),
     ]:
         np.savez(tmp_path / "data.npz", X=rows.astype(np.float32))
-        notes = [
-            note for note in prepared(model, tmp_path, data=tmp_path / "data.npz").facts["notes"] if "input" in note
-        ]
+        notes = [note for note in prepared(model, tmp_path, data=tmp_path / "data.npz").facts.notes if "input" in note]
         assert any(words in note for note in notes) if words else not notes

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from qonnx.transformation.infer_shapes import InferShapes
 
+from qap2fpga.exact.integers import width
 from qap2fpga.exact.thresholds import Affine, inverse_sqrt
 from qap2fpga.frontend import facts
 from qap2fpga.frontend.checkpoint.spec import QuantSpec
@@ -22,13 +23,17 @@ from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import fit_logits, lower
 from qap2fpga.frontend.prepare import Source, prepare
+from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import check_output_kind, require_classes
+from qap2fpga.ir.tensors import Range
 from qap2fpga.ir.vectors import extremes, random_vectors
-from qap2fpga.passes import compaction, logits
+from qap2fpga.passes import compaction, exactness, logits
 from qap2fpga.passes.compaction import compact
-from qap2fpga.passes.logits import Reach, choose, error, exact_argmax, is_largest
+from qap2fpga.passes.exactness import error, exact_argmax, is_largest
+from qap2fpga.passes.logits import choose
 from qap2fpga.passes.pipeline import Pass
+from qap2fpga.passes.scales import End
 from qap2fpga.report import show
 from qap2fpga.report.schema.network import Output
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -38,21 +43,21 @@ FLOATS = st.floats(-(2.0**40), 2.0**40, width=32).map(lambda value: Fraction(flo
 SLOPES = FLOATS.filter(lambda value: abs(value) > 2.0**-60)
 
 
-def reach_of(channels: int, low: int, high: int) -> Reach:
-    return Reach(np.full(channels, low), np.full(channels, high))
+def span_of(channels: int, low: int, high: int) -> Range:
+    return Range(np.full(channels, low), np.full(channels, high))
 
 
 def sign(value: Fraction | int) -> int:
     return (value > 0) - (value < 0)
 
 
-def integers(end: logits.End, accumulators: list[int]) -> list[int]:
+def integers(end: End, accumulators: list[int]) -> list[int]:
     return end.logits.apply(np.array(accumulators)[:, None])[:, 0].tolist()
 
 
-def bits(end: logits.End, reach: Reach) -> int:
-    low, high = end.logits.reach(reach.low, reach.high)
-    return logits.integers.width(min(int(low.min()), -1), int(high.max()))
+def bits(end: End, span: Range) -> int:
+    low, high = end.logits.reach(span.low, span.high)
+    return width(min(int(low.min()), -1), int(high.max()))
 
 
 @settings(max_examples=200, deadline=None)
@@ -67,10 +72,10 @@ def bits(end: logits.End, reach: Reach) -> int:
 )
 def test_one_output_has_the_exact_sign_and_the_step_of_its_accumulator(slope, steps):
     """For every accumulator; the intercept lies on a step, or anywhere between, or just beside one."""
-    affine, reach = Affine.scaled([slope], [slope * steps]), reach_of(1, -64, 64)
-    end = choose(affine, np.zeros((0, 1), np.int64), reach)
+    affine, span = Affine.scaled([slope], [slope * steps]), span_of(1, -64, 64)
+    end = choose(affine, np.zeros((0, 1), np.int64), span)
     found = integers(end, list(range(-64, 65)))
-    bound = error(affine, end, reach)
+    bound = error(affine, end, span)
     assert bound <= abs(slope) / 4 and end.logits.shift == 0
     assert abs(int(end.logits.multiplier[0])) == (1 if steps.denominator == 1 else 4)
     for n, integer in zip(range(-64, 65), found, strict=True):
@@ -90,11 +95,11 @@ def test_values_of_several_outputs_are_within_the_stated_error(data):
     affine = Affine.scaled(slope, [data.draw(small) for _ in range(channels)])
     low, high = sorted(data.draw(st.tuples(st.integers(-500, 500), st.integers(-500, 500))))
     assume(low < high)
-    reach = reach_of(channels, low, high)
-    end = choose(affine, np.zeros((0, channels), np.int64), reach, values=True)
-    bound = error(affine, end, reach)
+    span = span_of(channels, low, high)
+    end = choose(affine, np.zeros((0, channels), np.int64), span, values=True)
+    bound = error(affine, end, span)
     assert bound <= min(map(abs, slope)) / 4
-    assert bits(end, reach) <= logits.VALUE_BITS
+    assert bits(end, span) <= logits.VALUE_BITS
     accumulators = np.arange(low, high + 1)
     found = end.logits.apply(np.repeat(accumulators[:, None], channels, axis=1))
     worst = max(
@@ -103,29 +108,29 @@ def test_values_of_several_outputs_are_within_the_stated_error(data):
         for row, n in enumerate(accumulators.tolist())
     )
     assert worst <= bound
-    logits.check(affine, end, reach, np.repeat(accumulators[:, None], channels, axis=1))
+    exactness.check(affine, end, span, np.repeat(accumulators[:, None], channels, axis=1))
 
 
 def test_a_nearly_dead_output_does_not_make_the_others_wide():
-    affine, reach = Affine.scaled([Fraction(1), Fraction(1, 2**60)]), reach_of(2, -500, 500)
-    end = choose(affine, np.zeros((0, 2), np.int64), reach, values=True)
-    assert bits(end, reach) <= logits.VALUE_BITS and error(affine, end, reach) < Fraction(1, 2**20)
+    affine, span = Affine.scaled([Fraction(1), Fraction(1, 2**60)]), span_of(2, -500, 500)
+    end = choose(affine, np.zeros((0, 2), np.int64), span, values=True)
+    assert bits(end, span) <= logits.VALUE_BITS and error(affine, end, span) < Fraction(1, 2**20)
 
 
 def test_an_output_that_is_off_by_more_than_its_error_is_a_bug():
-    affine, reach = Affine.scaled([Fraction(1, 3), Fraction(2, 7)], [Fraction(1, 5), Fraction(0)]), reach_of(2, -99, 99)
+    affine, span = Affine.scaled([Fraction(1, 3), Fraction(2, 7)], [Fraction(1, 5), Fraction(0)]), span_of(2, -99, 99)
     accumulators = np.random.default_rng(0).integers(-99, 100, (300, 2))
-    end = choose(affine, accumulators, reach)
-    logits.check(affine, end, reach, accumulators)
+    end = choose(affine, accumulators, span)
+    exactness.check(affine, end, span, accumulators)
 
-    class Broken(logits.Logits):
+    class Broken(Logits):
         def apply(self, values: np.ndarray) -> np.ndarray:
             return super().apply(values) + (values == 17)
 
     one = end.logits
     broken = replace(end, logits=Broken(one.multiplier, one.offset, one.shift, one.fraction))
     with pytest.raises(CheckFailed, match=r"output 0 is .* for accumulator 17, which is off its exact value"):
-        logits.check(affine, broken, reach, np.concatenate([accumulators, [[17, 0]]]))
+        exactness.check(affine, broken, span, np.concatenate([accumulators, [[17, 0]]]))
 
 
 def test_a_last_layer_of_16_bits_with_784_inputs():
@@ -135,8 +140,8 @@ def test_a_last_layer_of_16_bits_with_784_inputs():
     affine = Affine.scaled(slope, [Fraction(float(np.float32(value))) for value in random.normal(0, 0.01, 4)])
     base = random.integers(-(2**41), 2**41, (3000, 1))
     accumulators = base + random.integers(-(2**19), 2**19, (3000, 4))
-    reach = reach_of(4, -(2**42), 2**42)
-    end = choose(affine, accumulators, reach)
+    span = span_of(4, -(2**42), 2**42)
+    end = choose(affine, accumulators, span)
     values = [[affine.value(c, n) for c, n in enumerate(row)] for row in accumulators.tolist()]
     wanted = [max(range(4), key=row.__getitem__) for row in values]
     assert exact_argmax(affine, accumulators).tolist() == wanted
@@ -151,10 +156,10 @@ def test_scales_too_far_apart_are_refused_with_the_outputs_named():
     accumulators = random.integers(-50, 50, (500, 3))
     named = r"on vector \d+ the class is output 2 \(a step of 3e-20\), .* it is output [01] \(a step of 1"
     with pytest.raises(QapError, match=f"too far apart: {named}"):
-        choose(affine, accumulators, reach_of(3, -50, 50))
+        choose(affine, accumulators, span_of(3, -50, 50))
     # As far apart, and with one sign each: there a scale has them all.
     one_sign = np.abs(accumulators) + 1
-    end = choose(affine, one_sign, reach_of(3, 1, 51))
+    end = choose(affine, one_sign, span_of(3, 1, 51))
     assert (end.logits.apply(one_sign).argmax(axis=1) == 0).all()
 
 
@@ -162,11 +167,11 @@ def test_scales_too_far_apart_are_refused_with_the_outputs_named():
 def test_ties_by_integer_biases_cost_no_bits(step):
     random = np.random.default_rng(3)
     biases = [0, 3, -2, 5]
-    affine, reach = Affine.scaled([step] * 4, [step * bias for bias in biases]), reach_of(4, -40, 40)
+    affine, span = Affine.scaled([step] * 4, [step * bias for bias in biases]), span_of(4, -40, 40)
     accumulators = random.integers(-40, 41, (3000, 4))
     assert (is_largest(affine, accumulators).sum(axis=1) > 1).any()
-    end = choose(affine, accumulators, reach)
-    assert bits(end, reach) <= 10 and not end.notes
+    end = choose(affine, accumulators, span)
+    assert bits(end, span) <= 10 and not end.notes
     wanted = (accumulators + np.array(biases)).argmax(axis=1)
     assert (end.logits.apply(accumulators).argmax(axis=1) == wanted).all()
 
@@ -174,9 +179,9 @@ def test_ties_by_integer_biases_cost_no_bits(step):
 def test_ties_of_unlike_scales_give_one_of_the_equals_and_say_so():
     """3 n = 2 m in a unit that no power of two knows: no two multipliers keep that."""
     unit = Fraction(float(np.float32(0.0137)))
-    affine, reach = Affine.scaled([2 * unit, 3 * unit, unit], [Fraction(0)] * 2 + [-1000 * unit]), reach_of(3, -90, 90)
+    affine, span = Affine.scaled([2 * unit, 3 * unit, unit], [Fraction(0)] * 2 + [-1000 * unit]), span_of(3, -90, 90)
     pairs = np.array([[3 * n, 2 * n, 0] for n in range(-30, 31)])
-    end = choose(affine, pairs, reach)
+    end = choose(affine, pairs, span)
     found = end.logits.apply(pairs).argmax(axis=1)
     assert is_largest(affine, pairs)[np.arange(len(pairs)), found].all()
     assert bool(end.notes) == bool((found != 0).any())
@@ -199,11 +204,11 @@ def test_exact_values_are_compared_as_rationals_however_small():
 
 def test_what_no_integers_can_hold_is_refused():
     with pytest.raises(QapError, match="every output of the network is a constant"):
-        choose(Affine.scaled([Fraction(0)] * 2), np.zeros((0, 2), np.int64), reach_of(2, 0, 1))
+        choose(Affine.scaled([Fraction(0)] * 2), np.zeros((0, 2), np.int64), span_of(2, 0, 1))
     with pytest.raises(QapError, match="does not fit 63 bits"):
-        choose(Affine.scaled([Fraction(1)], [Fraction(1, 3)]), np.zeros((0, 1), np.int64), reach_of(1, -(2**62), 2**62))
-    end = choose(Affine.scaled([Fraction(10**21)]), np.zeros((0, 1), np.int64), reach_of(1, -(2**40), 2**40))
-    assert end.scale == 10**21 and error(Affine.scaled([Fraction(10**21)]), end, reach_of(1, -9, 9)) == 0
+        choose(Affine.scaled([Fraction(1)], [Fraction(1, 3)]), np.zeros((0, 1), np.int64), span_of(1, -(2**62), 2**62))
+    end = choose(Affine.scaled([Fraction(10**21)]), np.zeros((0, 1), np.int64), span_of(1, -(2**40), 2**40))
+    assert end.scale == 10**21 and error(Affine.scaled([Fraction(10**21)]), end, span_of(1, -9, 9)) == 0
 
 
 # ---- whole networks
@@ -228,18 +233,18 @@ def test_a_network_of_values_is_as_fine_as_its_accumulators(outputs, last_batch_
     affine, last = graph.layers[-1].affine, fine.layers[-1]
     accumulators = fine.trace(vectors)[last.name]
     found = compact(fine).run(vectors)
-    told = facts.describe(graph, fine, compact(fine))["output"]
-    assert told["scale"] == str(fine.output_scale) and 0 < told["error"] < 1
+    output = facts.describe(graph, fine, compact(fine)).output
+    assert output.scale == str(fine.output_scale) and 0 < output.error < 1
     for row, integer in zip(accumulators.tolist(), found.tolist(), strict=True):
         for channel, n in enumerate(row):
             value = affine.value(channel, n)
-            assert abs(integer[channel] * fine.output_scale - value) <= Fraction(told["error"])
+            assert abs(integer[channel] * fine.output_scale - value) <= Fraction(output.error)
             if outputs == 1:
                 assert sign(integer[channel]) == sign(value)
     for channel in range(outputs):
         if affine.slope[channel]:
             assert len(np.unique(found[:, channel])) == len(np.unique(accumulators[:, channel]))
-    assert told["sign"] or outputs > 1
+    assert output.sign or outputs > 1
 
 
 def test_what_follows_the_last_quantizer_is_in_the_output_scale():
@@ -258,9 +263,7 @@ def test_what_follows_the_last_quantizer_is_in_the_output_scale():
     wrapped = wrapped.transform(InferShapes())
     plain = lower(read(wrapped))
     assert plain.output_scale == Fraction(3, 16)
-    assert facts.describe(read(wrapped), plain, compact(plain))["output"] == {
-        "kind": "levels", "scale": "3/16", "error": 0.0, "sign": True,
-    }  # fmt: skip
+    assert facts.describe(read(wrapped), plain, compact(plain)).output == facts.Output("levels", "3/16", 0.0, sign=True)
 
 
 def test_the_class_of_one_output_is_refused(tmp_path: Path):
@@ -285,17 +288,17 @@ def test_a_classifier_is_as_coarse_as_its_classes_allow():
     """One bit less, guard bits taken off, and a class is wrong."""
     random = np.random.default_rng(4)
     slope = [Fraction(float(value)) for value in random.uniform(0.5, 1.5, 5).astype(np.float32)]
-    affine, reach = (
+    affine, span = (
         Affine.scaled(slope, [Fraction(float(v)) for v in random.normal(0, 9, 5).astype(np.float32)]),
-        reach_of(5, -99, 99),
+        span_of(5, -99, 99),
     )
     accumulators = random.integers(-99, 100, (2000, 5))
-    end = choose(affine, accumulators, reach)
+    end = choose(affine, accumulators, span)
     exact = exact_argmax(affine, accumulators)
     assert end.logits.fraction is not None and end.scale == Fraction(2) ** -end.logits.fraction
-    coarser = logits._of_fraction(affine, end.logits.fraction - logits.GUARD_BITS - 1, reach, together=False)
+    coarser = logits._of_fraction(affine, end.logits.fraction - logits.GUARD_BITS - 1, span, together=False)
     assert coarser is not None and (coarser.apply(accumulators).argmax(axis=1) != exact).any()
-    assert math.isclose(float(error(affine, end, reach)), float(end.scale), rel_tol=0.6)
+    assert math.isclose(float(error(affine, end, span)), float(end.scale), rel_tol=0.6)
 
 
 def test_a_compacted_network_that_computes_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from brevitas.quant import Uint8ActPerTensorFixedPoint, Uint8ActPerTensorFloat
 from torch import Tensor, nn
 
 from qap2fpga.frontend.checkpoint import model_file as file
-from qap2fpga.frontend.checkpoint.brevitas import build
+from qap2fpga.frontend.checkpoint.modules import build
 from qap2fpga.frontend.checkpoint.state_dict import COUNTER
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.system.errors import QapError

@@ -10,12 +10,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.functions import Step
+from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph, verify
-from qap2fpga.ir.nodes import Linear, Node, Requantizer
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Node, Requantizer
 from qap2fpga.ir.tensors import Shape
+from qap2fpga.ir.units import Ranges
 from qap2fpga.system.errors import CheckFailed, QapError
-from tests.support.graphs import random_graph, small_chain
+from tests.support.graphs import random_graph, residual, small_chain
 
 
 def test_every_node_is_evaluated_in_order() -> None:
@@ -34,6 +38,25 @@ def test_results_lie_in_their_ranges(seed: int) -> None:
     frames = np.random.default_rng(seed).integers(low, high, (200, graph.inputs), endpoint=True)
     for name, values in graph.trace(frames).items():
         assert graph.reach[name].contains(values).all(), name
+
+
+def test_a_graph_with_branches() -> None:
+    graph = residual()
+    assert (graph.inputs, graph.outputs) == (40, 3)
+    assert str(graph.shapes["large"]) == "2x6x4"
+    frames = np.random.default_rng(1).integers(-2, 2, (50, 40))
+    results = graph.trace(frames)
+    for name, values in results.items():
+        assert graph.reach[name].contains(values).all(), name
+    image = frames.reshape(-1, 4, 5, 2)
+    shown = results["a"].reshape(image.shape)
+    assert np.array_equal(results["add"].reshape(image.shape), 3 * shown - 2 * image)
+    pooled = results["b"].reshape(image.shape)[:, :4, :4].reshape(-1, 2, 2, 2, 2, 2).max(axis=(2, 4))
+    assert np.array_equal(results["both"].reshape(-1, 2, 2, 4)[..., :2], pooled)
+    assert graph.bops()["conv"].nonzero_products == 20 * 9 * np.count_nonzero(graph["conv"].weights)  # type: ignore[attr-defined]
+    assert graph.bops()["pool"] == Bops()
+    with pytest.raises(QapError, match="does not fit a chain"):
+        _ = graph.layers
 
 
 def test_shapes_and_readers() -> None:
@@ -61,6 +84,9 @@ def broken(change: str) -> Graph:
         nodes[1] = replace(linear, channels=(1,))
     elif change == "inputs":
         nodes.insert(1, replace(graph.source, name="second"))
+    elif change == "input between":
+        nodes[1:1] = [replace(graph.source, name="second", sources=(graph.source.name,))]
+        nodes[2] = replace(linear, sources=("second",))
     elif change == "no source":
         nodes[1] = replace(linear, sources=())
     elif change == "unread":
@@ -75,7 +101,9 @@ def broken(change: str) -> Graph:
     [("name", "two nodes"), ("order", "do not come before"), ("shape", "node fc1: it takes"),
      ("parameters", "its thresholds do not rise"),
 
-     ("channels", "1 numbers"), ("inputs", "second"), ("no source", "fc1"), ("unread", "spare"), ("output", "nothing")],
+     ("channels", "1 numbers"), ("inputs", "second"),
+     ("input between", "second: a graph has one input"), ("no source", "fc1"),
+     ("unread", "spare"), ("output", "nothing")],
 )  # fmt: skip
 def test_what_is_not_well_formed_is_named(change: str, told: str) -> None:
     with pytest.raises(CheckFailed, match=told):
@@ -97,14 +125,27 @@ def test_a_chain_as_units() -> None:
     assert [node.sources for node in again.nodes] == [node.sources for node in graph.nodes]
 
 
+def test_widths_hold_both_ends() -> None:
+    ends = np.array([-5, -1]), np.array([1, 8])
+    rising = np.array([1, 2]), np.array([3, 8])
+    assert Ranges(ends, ends, ends).accumulator_bits == Ranges(ends, ends, ends).output_bits == 5
+    # Accumulators are signed whatever they hold; outputs of one sign need no bit for it.
+    assert (Ranges(rising, rising, rising).accumulator_bits, Ranges(rising, rising, rising).output_bits) == (5, 4)
+    falling = np.array([-9, -5]), np.array([0, -3])
+    assert Ranges(falling, falling, falling).accumulator_bits == Ranges(falling, falling, falling).output_bits == 5
+
+
 def test_what_is_no_chain_is_refused_by_name() -> None:
     graph = random_graph(4)
     without_end = replace(graph, nodes=graph.nodes[:-1])
     with pytest.raises(QapError, match=r"node fc\d \(linear\) does not fit a chain: there must be a requantizer of fc"):
         _ = without_end.layers
     twice = replace(graph, nodes=(graph.nodes[0], *graph.nodes[2:]))
-    with pytest.raises(QapError, match="there must be a linear node of input/"):
+    with pytest.raises(QapError, match="there must be a dense linear node of input/"):
         _ = twice.layers
+    kernel = replace(graph["fc1"], geometry=Geometry(stride=(2, 2)))  # type: ignore[call-arg]
+    with pytest.raises(QapError, match="there must be a dense linear node of input/"):
+        _ = graph.with_nodes(kernel).layers
     odd = replace(graph, nodes=(*graph.nodes[:-1], replace(graph.nodes[-1], sources=("fc1/requantize",))))
     with pytest.raises(QapError, match="there must be a requantizer of"):
         _ = odd.layers

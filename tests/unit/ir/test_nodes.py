@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qap2fpga.ir.functions import Logits, Step
-from qap2fpga.ir.nodes import Input, Linear, Requantizer
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Input, Requantizer
 from qap2fpga.ir.quantizer import InputQuantizer
-from qap2fpga.ir.tensors import Range, Shape
+from qap2fpga.ir.tensors import Code, Range, Shape
 from qap2fpga.system.errors import QapError
 
 SMALL = st.integers(-4, 4)
@@ -40,7 +41,7 @@ def logits(multiplier: list[int], offset: list[int], shift: int) -> Requantizer:
 @settings(max_examples=60, deadline=None)
 def test_sums_are_those_of_python(weights: list[list[int]], row: list[int]) -> None:
     wanted = [sum(value * weights[i][j] for i, value in enumerate(row)) for j in range(3)]
-    assert linear(weights).evaluate([np.array([row], np.int64)]).tolist() == [wanted]
+    assert linear(weights).evaluate([np.array([[[row]]], np.int64)]).tolist() == [[[wanted]]]
 
 
 @given(st.lists(st.lists(SMALL, min_size=2, max_size=2), min_size=2, max_size=2))
@@ -49,16 +50,16 @@ def test_the_range_of_sums_is_what_can_be_reached(weights: list[list[int]]) -> N
     node = linear(weights)
     ends = Range(np.array([-2, 0], np.int64), np.array([1, 3], np.int64))
     rows = np.array(list(itertools.product(range(-2, 2), range(4))), np.int64)
-    sums = node.evaluate([rows])
-    found = node.reach([ends])
-    assert found.low.tolist() == sums.min(axis=0).tolist()
-    assert found.high.tolist() == sums.max(axis=0).tolist()
+    sums = node.evaluate([rows[:, None, None]])
+    reached = node.reach([ends])
+    assert reached.low.tolist() == sums.min(axis=(0, 1, 2)).tolist()
+    assert reached.high.tolist() == sums.max(axis=(0, 1, 2)).tolist()
 
 
 def test_sums_beyond_64_bits_are_refused_by_name() -> None:
     node = linear([[1 << 62], [1 << 62]], "wide")
     with pytest.raises(QapError, match="layer wide"):
-        node.evaluate([np.array([[1, 1]], np.int64)])
+        node.evaluate([np.ones((1, 1, 1, 2), np.int64)])
 
 
 @given(
@@ -93,7 +94,7 @@ def test_the_range_of_a_step_are_its_levels_at_both_ends() -> None:
 @given(st.lists(st.integers(-20, 20), min_size=1, max_size=4).map(sorted), st.integers(1, 3), st.integers(-5, 5))
 @settings(max_examples=60, deadline=None)
 def test_a_step_that_is_fed_less_does_the_same(row: list[int], size: int, constant: int) -> None:
-    node, other = step([row]), step([row]).fed(size, np.array([constant], np.int64))
+    node, other = step([row]), step([row]).recoded([Code(np.array([size]), np.array([constant]))])[0]
     values = np.arange(-30, 31, dtype=np.int64)[:, None]
     assert np.array_equal(node.evaluate([size * values + constant]), other.evaluate([values]))
 
@@ -103,7 +104,7 @@ def test_a_step_that_is_fed_less_does_the_same(row: list[int], size: int, consta
 def test_logits_that_are_fed_less_do_the_same(factor: int, offset: int, shift: int, size: int, constant: int) -> None:
     node = logits([factor], [offset], shift)
     values = np.arange(-30, 31, dtype=np.int64)[:, None]
-    other = node.fed(size, np.array([constant], np.int64))
+    other = node.recoded([Code(np.array([size]), np.array([constant]))])[0]
     assert np.array_equal(node.evaluate([size * values + constant]), other.evaluate([values]))
 
 
@@ -115,8 +116,9 @@ def test_the_range_of_logits_is_in_order_where_they_fall() -> None:
 def test_dropped_inputs_come_back_as_what_is_missing() -> None:
     node = linear([[1, 2], [3, -4], [0, 5]])
     kept = np.array([True, False, False])
-    fewer, missing = node.without_inputs(kept, np.array([0, 2, 3]))
+    fewer, missing = node.narrowed(np.ones(2, bool), [kept], [np.array([0, 2, 3])])
     assert fewer.weights.tolist() == [[1, 2]]
+    assert missing is not None
     assert missing.tolist() == [6, 7]
 
 
@@ -125,14 +127,25 @@ def test_channels_keep_their_numbers() -> None:
     assert (node.channel_name(0), node.weights.tolist()) == ("2", [[3]])
 
 
+def test_the_type_of_the_weights_is_signed() -> None:
+    assert [linear(weights).weight_width for weights in ([[1, 3]], [[-4, 3]], [[-5]], [[0]])] == [3, 3, 4, 1]
+
+
 def test_which_inputs_are_read() -> None:
-    assert linear([[0, 0], [0, 1]]).reads("x").tolist() == [False, True]
+    (wanted,) = linear([[0, 0], [0, 1]]).wants(np.ones(2, bool), [np.zeros(2, bool)])
+    assert wanted.tolist() == [False, True]
 
 
 @pytest.mark.parametrize(
     ("node", "why"),
     [
         (step([[3, 2]]), "do not rise"),
+        (
+            Requantizer(name="act1", sources=("fc1",), function=Step(np.zeros(3, np.int64))),
+            r"thresholds have shape \(3,\)",
+        ),
+        (Requantizer(name="act1", sources=("fc1",), function=Step(np.zeros((1, 2)))), "float64"),
+        (Requantizer(name="out", sources=("fc1",), function=Logits(np.ones(1), np.zeros(1), 0, 0)), "no integers"),
         (step([[1]], step=0), "step is 0"),
         (logits([1], [1, 2], 0), "multipliers"),
         (logits([1], [1], -1), "negative"),
@@ -161,3 +174,9 @@ def test_an_input_gives_its_frames_and_its_quantizers_range() -> None:
 def test_roundings(rounding: str, wanted: list[int]) -> None:
     quantizer = InputQuantizer(-4, 3, (2.0,), rounding=rounding)
     assert quantizer.quantize(np.array([[-3.0], [-1.0], [1.0], [3.0], [100.0]]))[:, 0].tolist() == wanted
+
+
+def test_a_requantizer_and_its_source_have_as_many_channels() -> None:
+    with pytest.raises(ValueError, match="it has 2 channels, its source gives 3"):
+        step([[1], [2]]).shape([Shape(3)])
+    assert step([[1], [2]]).shape([Shape(2, 4, 5)]) == Shape(2, 4, 5)

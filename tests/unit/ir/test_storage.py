@@ -14,7 +14,7 @@ import pytest
 
 from qap2fpga.ir import storage
 from qap2fpga.system.errors import QapError
-from tests.support.graphs import random_graph
+from tests.support.graphs import random_graph, residual
 
 
 def same(one: Any, other: Any) -> bool:
@@ -32,6 +32,13 @@ def same(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_read_is_what_was_written(seed: int, tmp_path: Path) -> None:
     graph = dataclasses.replace(random_graph(seed), output_scale=Fraction(3, 16), notes=("a note",))
+    storage.save(graph, tmp_path / "network.npz")
+    assert same(storage.load(tmp_path / "network.npz"), graph)
+
+
+def test_every_kind_of_node_is_read_back(tmp_path: Path) -> None:
+    graph = residual()
+    assert {type(node) for node in graph.nodes} == set(storage.KINDS.values())
     storage.save(graph, tmp_path / "network.npz")
     assert same(storage.load(tmp_path / "network.npz"), graph)
 
@@ -57,6 +64,10 @@ def damaged(change: str, folder: Path) -> Path:
         nodes[1]["kind"] = ["linear"]
     elif change == "no nodes":
         head["nodes"] = []
+    elif change == "nodes of another type":
+        head["nodes"] = 3
+    elif change == "node of another type":
+        head["nodes"] = ["input", *nodes[1:]]
     elif change == "first":
         head["nodes"] = nodes[1:]
     elif change == "function":
@@ -93,7 +104,8 @@ def damaged(change: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     "change",
     ["format", "kind", "function", "no function", "step",
-     "kind of another type", "no nodes", "first", "missing", "type", "array", "array type", "shape",
+     "kind of another type", "no nodes", "nodes of another type",
+     "node of another type", "first", "missing", "type", "array", "array type", "shape",
      "scale", "quantizer", "rounding", "head", "no head"],
 )  # fmt: skip
 def test_what_is_damaged_is_refused(change: str, tmp_path: Path) -> None:

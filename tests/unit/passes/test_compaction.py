@@ -91,3 +91,8 @@ def test_a_layer_that_vanishes_is_refused(weights: np.ndarray, thresholds: list[
     first = HIDDEN.changed(weights=weights, activation=Step(np.array(thresholds)))
     with pytest.raises(ConstantNetwork, match=message):
         compact(network(first, LAST.changed(weights=np.array([[1, 2], [3, 4]]))))
+
+
+def test_one_layer_without_weights_is_left_as_it_is() -> None:
+    one = network(LAST.changed(weights=np.zeros((2, 2), int)))
+    assert same(one).layers[0].weights.shape == (2, 2)

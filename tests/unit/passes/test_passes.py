@@ -10,9 +10,12 @@ import pytest
 
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.nodes import Linear, Requantizer
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.passes import pipeline
-from qap2fpga.passes.compaction import COMPACTION, count_from_zero, drop_dead, trim_thresholds
+from qap2fpga.passes.codes import count_from_zero
+from qap2fpga.passes.compaction import COMPACTION, trim_thresholds
+from qap2fpga.passes.dead import drop_dead
 from qap2fpga.passes.pipeline import Pass
 from qap2fpga.system.errors import CheckFailed, ConstantNetwork
 from tests.support.graphs import all_frames, random_graph, small_chain
@@ -36,7 +39,7 @@ def test_compaction_changes_no_output(seed: int) -> None:
             assert isinstance(node.function, Step) and node.function.counts
             assert not compact.reach[node.name].constant.any()
             (reader,) = compact.readers(node.name)
-            assert isinstance(reader, Linear) and reader.reads(node.name).all()
+            assert isinstance(reader, Linear) and reader.weights.any(axis=1).all()
 
 
 def test_signs_become_counts() -> None:
@@ -79,6 +82,19 @@ def test_a_pass_that_changes_the_network_is_named() -> None:
     graph = random_graph(1)
     with pytest.raises(CheckFailed, match=r"pass 'wrong' changed the network: node .*, output \d+, vector \d+"):
         pipeline.run(graph, [Pass("wrong", wrong)], all_frames(graph, 300, 1))
+
+
+def test_the_first_difference_is_the_one_that_is_named() -> None:
+    graph = random_graph(1)
+    frames = all_frames(graph, 10, 1)
+    wanted = graph.run(frames)
+    assert wanted.shape[1] > 2
+    other = wanted.copy()
+    other[3, 2] += 5
+    other[7, 0] += 1
+    said = rf"output 2, vector 3: {wanted[3, 2]} instead of {other[3, 2]}"
+    with pytest.raises(CheckFailed, match=said):
+        pipeline.require_equal("odd", graph, frames, other)
 
 
 def test_a_pass_that_leaves_no_graph_is_named() -> None:

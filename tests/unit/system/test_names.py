@@ -23,7 +23,7 @@ import qap2fpga
 from qap2fpga import backends
 from qap2fpga.frontend import export, onnxfile
 from qap2fpga.frontend.checkpoint import model_file as file
-from qap2fpga.frontend.checkpoint.brevitas import build as module_of
+from qap2fpga.frontend.checkpoint.modules import build as module_of
 from qap2fpga.frontend.checkpoint.spec import Model, check
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.graph import read

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from qap2fpga.system.errors import QapError
 from qap2fpga.train import config as settings
 from qap2fpga.train.paper import MISTAKES
+from qap2fpga.train.settings import ModelConfig
 
 LEAST = {"data": {"source": "jets.npz"}}
 
@@ -44,7 +45,7 @@ fold: [2, 4]
 
 def test_the_defaults_are_the_example() -> None:
     config = settings.from_dict(LEAST)
-    assert config.model == settings.ModelConfig()
+    assert config.model == ModelConfig()
     assert config.model.widths == (64, 32, 32)
     assert (config.model.weight_bits, config.model.activation_bits, config.model.input_bits) == (6, 6, 8)
     assert (config.pruning.sparsity, config.pruning.steps, config.seed) == (0.8, 8, 1)

@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qap2fpga.system.errors import QapError
-from qap2fpga.train.config import DataConfig
 from qap2fpga.train.data import Dataset, Part, Scaler, find, randomize, split
 from qap2fpga.train.data import load as load_source
 from qap2fpga.train.data.arrays import load
+from qap2fpga.train.settings import DataConfig
 from tests.support.training import toy
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")

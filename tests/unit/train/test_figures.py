@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from qap2fpga.system.errors import QapError
-from qap2fpga.train.config import RunConfig
 from qap2fpga.train.figures import chart, draw, records, table, tradeoff, training
 from qap2fpga.train.figures.chart import ACCURACY, BOPS, EFFICIENCY, LUT, Chart, Missing
 from qap2fpga.train.figures.records import Study
@@ -32,6 +31,7 @@ from qap2fpga.train.figures.select import (
     usual_scales,
     widths,
 )
+from qap2fpga.train.settings import RunConfig
 from tests.support import studies
 from tests.support.command import run
 from tests.support.studies import CLASSES, SPARSITIES, configure, folded, write

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import prune
 
-from qap2fpga.frontend.checkpoint.brevitas import build
+from qap2fpga.frontend.checkpoint.modules import build
 from qap2fpga.system.errors import CheckFailed
 from qap2fpga.train import loss
 from qap2fpga.train.adam import Adam

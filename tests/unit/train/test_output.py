@@ -17,6 +17,7 @@ from qap2fpga.train import config as settings
 from qap2fpga.train.data import Scaler, split
 from qap2fpga.train.data.arrays import load
 from qap2fpga.train.output import train
+from qap2fpga.train.settings import RunConfig
 from tests.support.command import run as command
 from tests.support.reports import failed, stored
 from tests.support.training import toy
@@ -33,7 +34,7 @@ def toy_file(tmp_path: Path) -> Path:
     return tmp_path / "toy.npz"
 
 
-def small(data: Path) -> settings.RunConfig:
+def small(data: Path) -> RunConfig:
     return settings.from_dict({"data": {"source": str(data)}, **SMALL})
 
 

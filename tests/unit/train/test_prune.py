@@ -16,6 +16,7 @@ from qap2fpga.train.convert import integer_weights, zeros
 from qap2fpga.train.network import Network, Shape
 from qap2fpga.train.prune import layers_of, mask_sparsity, prune_to
 from qap2fpga.train.schedule import sparsities, steps
+from qap2fpga.train.settings import RunConfig
 
 SIZES = (6, 12, 8, 3)
 
@@ -103,7 +104,7 @@ def test_zeros_are_counted_after_rounding() -> None:
 # ---- schedules
 
 
-def plan(**pruning: object) -> config.RunConfig:
+def plan(**pruning: object) -> RunConfig:
     return config.from_dict({"data": {"source": "x"}, "pruning": pruning})
 
 

@@ -25,10 +25,10 @@ from qap2fpga.requant.segments import split as split_segments
 from qap2fpga.system.errors import QapError
 from qap2fpga.train import config as settings
 from qap2fpga.train import run as running
-from qap2fpga.train.config import RunConfig
 from qap2fpga.train.loop import Progress
 from qap2fpga.train.network import Network
 from qap2fpga.train.run import run
+from qap2fpga.train.settings import RunConfig
 from tests.support.training import toy
 
 SMALL = {

@@ -24,6 +24,7 @@ from qap2fpga.train.manifest import FAILED, FINISHED, RUNNING, WAITING
 from qap2fpga.train.predict import predict_luts
 from qap2fpga.train.runner import Job, Outcome, Work
 from qap2fpga.train.search import Trial, Trials
+from qap2fpga.train.space import Search
 from qap2fpga.train.watch import Watch
 
 pytest.importorskip("ax")
@@ -37,7 +38,7 @@ TREE: dict[str, Any] = {
 }
 
 
-def spec(**changes: Any) -> plan.Search:
+def spec(**changes: Any) -> Search:
     """`TREE` with changes."""
     study = {"base": {"data": {"source": "simulated"}, "model": {"widths": [8, 8]}}, "searches": [TREE | changes]}
     return plan.from_dict(study).searches[0]
@@ -78,7 +79,7 @@ class Here:
             yield Outcome(job, {"objectives": found, "checkpoint": "step-00.pt"})
 
 
-def do(folder: Path, one: plan.Search, runner: Here) -> dict[str, str]:
+def do(folder: Path, one: Search, runner: Here) -> dict[str, str]:
     return Trials(folder, (one,)).run(one, runner, Watch(quiet=True))  # type: ignore[arg-type]
 
 

@@ -156,11 +156,11 @@ def test_workers_find_the_data_from_any_folder(study: plan.Study, tmp_path: Path
 
 def test_the_table_puts_folds_together(study: plan.Study, tmp_path: Path) -> None:
     do(Manifest(tmp_path, study), study.runs[:3])
-    one, other = summary.points(tmp_path, study.runs)
+    one, other = summary.points_of(tmp_path, study.runs)
     accuracy = "0.5150 ± 0.0071"
     assert one.cells() == ("grid-batch_norm", "2", "50.0%", accuracy, accuracy, "1,000", "1,000", "–")
     assert other.cells()[:4] == ("grid-no_batch_norm", "1 of 2", "50.0%", "0.5100")
-    (empty,) = summary.points(tmp_path / "none", study.runs[:1])
+    (empty,) = summary.points_of(tmp_path / "none", study.runs[:1])
     assert empty.cells()[1:3] == ("0 of 1", "–")
 
 

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes that take each channel by itself: products with a kernel per channel, the largest of a window, repetition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from qap2fpga.exact import integers as exact
+from qap2fpga.ir.bops import Bops, of_counts
+from qap2fpga.ir.geometry import Geometry
+from qap2fpga.ir.nodes import Node
+from qap2fpga.ir.tensors import Code, Range, Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Depthwise(Node):
+    """Sums of products of each channel with its own kernel: `weights` (taps, channels), rows before columns.
+
+    Weights of one are a sum over the window: the average before its division.
+    """
+
+    kind = "depthwise"
+    weights: np.ndarray
+    weight_bits: int
+    input_bits: int
+    geometry: Geometry
+
+    @property
+    def padded_with(self) -> set[int]:
+        """The pad, where there is one."""
+        return self.geometry.padded_with
+
+    def check(self) -> None:
+        """Raise `ValueError` with the reason for weights that do not fit the kernel."""
+        self.geometry.check()
+        if self.weights.ndim != 2 or 0 in self.weights.shape or self.weights.dtype != np.int64:
+            raise ValueError(f"its weights have shape {self.weights.shape} and type {self.weights.dtype}")
+        if len(self.weights) != self.geometry.taps:
+            raise ValueError(f"it has {len(self.weights)} weights per channel for a kernel of {self.geometry.taps}")
+
+    def shape(self, sources: Sequence[Shape]) -> Shape:
+        """Return a value per position of the kernel and channel."""
+        (source,) = sources
+        if source.channels != self.weights.shape[1]:
+            raise ValueError(f"it takes {self.weights.shape[1]} channels, its source gives {source}")
+        return self.geometry.output(source, source.channels)
+
+    def evaluate(self, sources: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the sums, tap by tap."""
+        windows = self.geometry.windows(sources[0])
+        columns = windows.reshape(-1, self.geometry.taps, windows.shape[-1])
+        sums = exact.weighted_sums(columns, self.weights, f"the accumulators of layer {self.name}")
+        return sums.reshape(*windows.shape[:3], -1)
+
+    def reach(self, sources: Sequence[Range]) -> Range:
+        """Return the range of the sums; each tap may see any value of its channel, or the pad."""
+        seen = self.geometry.seen(sources[0])
+        name = f"the accumulators of layer {self.name}"
+        by_sign = np.stack([exact.column_sums(side(self.weights, 0), name) for side in (np.maximum, np.minimum)])
+        low, high = exact.weighted_sums(np.array([[seen.low, seen.high], [seen.high, seen.low]]), by_sign, name)
+        return Range(low, high)
+
+    def bops(self, positions: int, *, first: bool = False, stored_density: float | None = None) -> Bops:
+        """Return the bit operations: each channel is a layer of `taps` inputs and one output."""
+        taps, channels = self.weights.shape
+        return positions * of_counts(
+            taps, channels, int(np.count_nonzero(self.weights)), stored_density,
+            weight_bits=self.weight_bits, input_bits=self.input_bits, first=first,
+        )  # fmt: skip
+
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node over codes: the weights are what they were."""
+        (code,) = codes
+        name = f"layer {self.name}"
+        base = exact.multiply_add(code.base, exact.column_sums(self.weights, name), 0, name)
+        return replace(self, geometry=self.geometry.recoded(code)), Code(code.step, base)
+
+    def select(self, kept: np.ndarray) -> Self:
+        """Return the node without the channels that are not `kept` (channels,) bool."""
+        return replace(self, weights=self.weights[:, kept], channels=self._selected(kept))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Max(Node):
+    """The largest value that a kernel sees, per channel."""
+
+    kind = "max"
+    hands_on = True
+    geometry: Geometry
+
+    @property
+    def padded_with(self) -> set[int]:
+        """The pad, where there is one."""
+        return self.geometry.padded_with
+
+    def check(self) -> None:
+        """Raise `ValueError` with the reason if there is no such kernel."""
+        self.geometry.check()
+
+    def shape(self, sources: Sequence[Shape]) -> Shape:
+        """Return a value per position of the kernel and channel."""
+        (source,) = sources
+        return self.geometry.output(source, source.channels)
+
+    def evaluate(self, sources: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the largest of each window."""
+        return np.asarray(self.geometry.windows(sources[0]).max(axis=(3, 4)))
+
+    def reach(self, sources: Sequence[Range]) -> Range:
+        """Return the source's range, up to the pad where that is larger: every window sees a value beside pads."""
+        (source,) = sources
+        return Range(source.low, self.geometry.seen(source).high)
+
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node over codes: the largest value has the largest code."""
+        (code,) = codes
+        return replace(self, geometry=self.geometry.recoded(code)), code
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Repeat(Node):
+    """Every row `rows` times and every column `columns` times: upsampling by the nearest neighbour."""
+
+    kind = "repeat"
+    hands_on = True
+    rows: int
+    columns: int
+
+    def check(self) -> None:
+        """Raise `ValueError` if a factor is not positive."""
+        if min(self.rows, self.columns) < 1:
+            raise ValueError(f"it repeats rows {self.rows} times and columns {self.columns} times")
+
+    def shape(self, sources: Sequence[Shape]) -> Shape:
+        """Return the source's shape, as many times as large."""
+        (source,) = sources
+        return Shape(source.channels, source.height * self.rows, source.width * self.columns)
+
+    def evaluate(self, sources: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the repeated values."""
+        return sources[0].repeat(self.rows, axis=1).repeat(self.columns, axis=2)
+
+    def reach(self, sources: Sequence[Range]) -> Range:
+        """Return the source's range."""
+        return sources[0]
+
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node: codes are repeated as values are."""
+        return self, codes[0]

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linear nodes: sums of products with constants, over channels and what a kernel sees of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from qap2fpga.exact import integers as exact
+from qap2fpga.exact.integers import width
+from qap2fpga.ir.bops import Bops, of_counts
+from qap2fpga.ir.geometry import POINT, Geometry
+from qap2fpga.ir.nodes import Node
+from qap2fpga.ir.tensors import Code, Range, Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Linear(Node):
+    """Sums of products with constants: `window @ weights` at every position; a zero is a pruned weight.
+
+    `weights` are (inputs, outputs), where the inputs are what the kernel of `geometry` sees: its rows, their columns,
+    their channels. A dense layer's kernel is the whole frame.
+
+    `weight_bits` and `input_bits` are the quantizers' widths, by which bit operations are counted. The integers
+    themselves may need fewer bits or, after a sign was moved into them, one more: hardware asks `weight_width`.
+    """
+
+    kind = "linear"
+    weights: np.ndarray
+    weight_bits: int
+    input_bits: int
+    geometry: Geometry = POINT
+
+    @property
+    def padded_with(self) -> set[int]:
+        """The pad, where there is one."""
+        return self.geometry.padded_with
+
+    @property
+    def inputs(self) -> int:
+        """Values that one position sees."""
+        return int(self.weights.shape[0])
+
+    @property
+    def outputs(self) -> int:
+        """Channels that go out."""
+        return int(self.weights.shape[1])
+
+    @property
+    def nonzeros(self) -> int:
+        """Weights that are not zero."""
+        return int(np.count_nonzero(self.weights))
+
+    @property
+    def weight_width(self) -> int:
+        """Bits of a signed type that holds every weight."""
+        return width(min(int(self.weights.min()), -1), int(self.weights.max()))
+
+    def check(self) -> None:
+        """Raise `ValueError` for weights that are no matrix of integers, or do not fit the kernel."""
+        self.geometry.check()
+        if self.weights.ndim != 2 or 0 in self.weights.shape or self.weights.dtype != np.int64:
+            raise ValueError(f"its weights have shape {self.weights.shape} and type {self.weights.dtype}")
+        if self.inputs % self.geometry.taps:
+            raise ValueError(f"its {self.inputs} inputs are no whole number of channels per tap of its kernel")
+
+    def shape(self, sources: Sequence[Shape]) -> Shape:
+        """Return `outputs` channels per position of the kernel."""
+        (source,) = sources
+        if source.channels * self.geometry.taps != self.inputs:
+            taken = self.inputs // self.geometry.taps
+            raise ValueError(f"it takes {taken} channels, its source gives {source}")
+        return self.geometry.output(source, self.outputs)
+
+    def evaluate(self, sources: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the accumulators."""
+        windows = self.geometry.windows(sources[0])
+        sums = exact.matmul(windows.reshape(-1, self.inputs), self.weights, f"the accumulators of layer {self.name}")
+        return sums.reshape(*windows.shape[:3], self.outputs)
+
+    def reach(self, sources: Sequence[Range]) -> Range:
+        """Return the accumulators' range; every tap may see any value of its channel, or the pad."""
+        seen, taps = self.geometry.seen(sources[0]), self.geometry.taps
+        low, high = np.tile(seen.low, taps), np.tile(seen.high, taps)
+        return Range(*exact.reach(low, high, self.weights, f"the accumulators of layer {self.name}"))
+
+    def bops(self, positions: int, *, first: bool = False, stored_density: float | None = None) -> Bops:
+        """Return the bit operations of the products and sums."""
+        return positions * of_counts(
+            self.inputs, self.outputs, self.nonzeros, stored_density,
+            weight_bits=self.weight_bits, input_bits=self.input_bits, first=first,
+        )  # fmt: skip
+
+    def _by_tap(self) -> np.ndarray:
+        """The weights as (taps, channels, outputs)."""
+        return self.weights.reshape(self.geometry.taps, -1, self.outputs)
+
+    def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
+        """Return the node over codes: weights take up steps that differ, the sums' code what is common to them."""
+        (code,) = codes
+        name = f"layer {self.name}"
+        step = int(np.gcd.reduce(code.step))
+        rows = np.tile(code.step // step, self.geometry.taps)[:, None]
+        weights = exact.multiply_add(self.weights, rows, 0, name)
+        base = exact.matmul(np.tile(code.base, self.geometry.taps), self.weights, name)
+        changed = replace(self, weights=weights, geometry=self.geometry.recoded(code))
+        return changed, Code(np.full(self.outputs, step), base)
+
+    def wants(self, kept: np.ndarray, constant: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Return the channels with a weight that is not zero at some tap, but for constants that can be folded."""
+        return [self._by_tap()[:, :, kept].any(axis=(0, 2)) & ~constant[0]]
+
+    def tied(self, kept: Sequence[np.ndarray], constant: Sequence[np.ndarray]) -> None:
+        """Return None: any output may go."""
+
+    def narrowed(
+        self, kept: np.ndarray, taken: Sequence[np.ndarray], values: Sequence[np.ndarray]
+    ) -> tuple[Self, np.ndarray | None]:
+        """Return the node without what is not `kept` or `taken`; constants that it read are missing in its sums."""
+        (channels,), (constant,) = taken, values
+        node = self.select(kept)
+        weights, name = node._by_tap(), f"layer {self.name}"
+        dropped = exact.column_sums(weights[:, ~channels].reshape(self.geometry.taps, -1), name)
+        missing = exact.matmul(constant[~channels], dropped.reshape(-1, node.outputs), name)
+        return replace(node, weights=weights[:, channels].reshape(-1, node.outputs)), missing
+
+    def select(self, kept: np.ndarray) -> Self:
+        """Return the node without the outputs that are not `kept` (outputs,) bool."""
+        return replace(self, weights=self.weights[:, kept], channels=self._selected(kept))
