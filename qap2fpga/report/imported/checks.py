@@ -11,9 +11,9 @@ from itertools import combinations, pairwise
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Stage
 from qap2fpga.report import show
-from qap2fpga.report.imported.designs import STAGES, ImportedDesign, same_part
-from qap2fpga.report.imported.folder import Found, Skipped
 from qap2fpga.report.schema.results import Check
+from qap2fpga.reports.designs import STAGES, ImportedDesign, same_part
+from qap2fpga.reports.folder import Found, Skipped
 from qap2fpga.reports.result import Cells, Parsed, total
 
 RESOURCES = ("lut", "ff", "dsp", "bram18", "uram", "lutram", "carry")

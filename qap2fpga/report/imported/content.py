@@ -13,8 +13,6 @@ from qap2fpga.hw.design import Stage
 from qap2fpga.report import check, csynth, schema
 from qap2fpga.report.content import SCHEMA
 from qap2fpga.report.imported import checks
-from qap2fpga.report.imported.designs import ImportedDesign, plain_part, same_part
-from qap2fpga.report.imported.folder import Found, Results, Skipped
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.network import Model
 from qap2fpga.report.schema.results import (
@@ -29,6 +27,8 @@ from qap2fpga.report.schema.results import (
     Timing,
 )
 from qap2fpga.reports import Parsed
+from qap2fpga.reports.designs import ImportedDesign, plain_part, same_part
+from qap2fpga.reports.folder import Found, Results, Skipped
 from qap2fpga.synth.amd.result import CLOCK_TOLERANCE_NS
 from qap2fpga.system.codec import encode
 

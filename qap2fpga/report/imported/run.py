@@ -12,11 +12,11 @@ from pathlib import Path
 from qap2fpga.hw.boards import Board
 from qap2fpga.report import content
 from qap2fpga.report.imported.content import collect
-from qap2fpga.report.imported.designs import group
-from qap2fpga.report.imported.folder import read_folder
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.network import Model
 from qap2fpga.report.schema.results import CsynthPrediction
+from qap2fpga.reports.designs import group
+from qap2fpga.reports.folder import read_folder
 from qap2fpga.system.codec import decode
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import sha256, write_atomically
