@@ -10,12 +10,12 @@ from rich.markup import escape
 
 from qap2fpga.hw.boards import ECP5
 from qap2fpga.report import csynth, routed
-from qap2fpga.report.headed import headed
 from qap2fpga.report.resources import basis
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.results import RESOURCE_NAMES, CsynthPrediction, Measurement, ResourcePrediction
 from qap2fpga.report.show import DASH, ends, ratio
 from qap2fpga.report.show import number as _number
+from qap2fpga.system.tables import headed
 
 # Steps of AMD's tools that leave a measurement; in the report both are in the order of the steps.
 MEASURING = ("csynth", "synth", "route", "bitstream", "finn")
@@ -28,7 +28,7 @@ def resources(report: Report) -> Group:
     counted = escape(f"{measured.tool} {measured.version}, {measured.stage}") if measured else "not synthesised"
     later = [last] if report.routed and last is not None and last is not measured else []
     columns = [counted, *(escape(f"{one.tool} {one.version}, {one.stage}") for one in later)]
-    table = headed("\nResources", "", "estimated", *columns, "available", "of the board")
+    table = headed("", "estimated", *columns, "available", "of the board", title="\nResources")
     names = routed.resource_names(report.board)
     for name, label in names.items():
         use = report.fits.use.get(name) if report.fits else None
@@ -78,7 +78,9 @@ def _estimated(name: str, estimate: ResourcePrediction | None) -> str:
 
 def vendor(report: Report) -> Group:
     """Return what AMD's tools found, step by step; a stage's numbers are never those of another."""
-    table = headed("\nAMD's tools", "step", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "period", "slack")
+    table = headed(
+        "step", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "period", "slack", title="\nAMD's tools"
+    )
     theirs = iter([one.total for one in report.measurements if one.tool != "yosys"])
     for one in report.vendor or ():
         total: Mapping[str, int | None] = next(theirs, {}) if one.step in MEASURING else {}
@@ -94,7 +96,7 @@ def vendor(report: Report) -> Group:
 def c_synthesis(report: Report, predicted: CsynthPrediction) -> Group:
     """Return what C synthesis is expected to state, beside what it stated."""
     columns = [word for label in RESOURCE_NAMES.values() for word in (f"{label} predicted", "stated")]
-    table = headed("\nC synthesis, layer by layer", "", *columns, "BOPs", "LUT per BOP")
+    table = headed("", *columns, "BOPs", "LUT per BOP", title="\nC synthesis, layer by layer")
     for row in csynth.rows(report):
         cells = [text for pair in row.cells for text in pair]
         table.add_row(escape(row.layer), *cells, _number(row.bops), ratio(row.lut_per_bop))

@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.console import Group
 from rich.markup import escape
-from rich.table import Table
 
 from qap2fpga.estimate.estimate import RESOURCES, Estimate
 from qap2fpga.estimate.features import DenseFeatures
@@ -17,6 +16,7 @@ from qap2fpga.estimate.prediction import Csynth, Interval
 from qap2fpga.report import csynth, show
 from qap2fpga.report.show import DASH
 from qap2fpga.system.codec import encode
+from qap2fpga.system.tables import headed
 
 CYCLES = ("latency_cycles", "interval_cycles")
 
@@ -30,7 +30,7 @@ MEASURES = {
 
 def complexity(layers: Mapping[str, DenseFeatures]) -> Group:
     """What the layers that are built add up to, before any backend."""
-    table = _table("layer", "shape", "w bits", "a bits", *MEASURES.values(), words=(0, 1))
+    table = headed("layer", "shape", "w bits", "a bits", *MEASURES.values(), words=(0, 1))
     for name, one in layers.items():
         shape = f"{one.inputs} × {one.outputs}"
         numbers = [show.number(getattr(one, key)) for key in MEASURES]
@@ -51,7 +51,7 @@ def complexity_values(layers: Mapping[str, DenseFeatures]) -> dict[str, Any]:
 def render(estimates: Sequence[Estimate]) -> Group:
     """One row a backend and board; a range is what nearly all measured designs stayed in. Below it, where they are
     estimates of C synthesis, the layers and what else is known."""
-    table = _table("backend", "board", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "", words=(0, 1, 8))
+    table = headed("backend", "board", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "", words=(0, 1, 8))
     for one in estimates:
         if one.refused:
             table.add_row(one.backend, escape(one.board.name), *(DASH,) * 6, escape(one.refused.splitlines()[0]))
@@ -88,18 +88,11 @@ def _csynth(found: Csynth, boards: Sequence[str]) -> Group:
     title = (
         f"\nhls4ml on {escape(', '.join(boards))}: what C synthesis is expected to state; synthesis finds fewer LUTs"
     )
-    table = _table("layer", "LUT", "FF", "DSP", "BRAM18", "", words=(0, 5))
+    table = headed("layer", "LUT", "FF", "DSP", "BRAM18", "", words=(0, 5))
     for one in found.layers:
         numbers = [_stated(one.predictions.get(name)) for name in RESOURCES]
         table.add_row(escape(one.layer), *numbers, f"outside: {', '.join(one.outside)}" if one.outside else "")
     return Group(title, table, *(f"[dim]{escape(text)}[/]" for text in csynth.remarks(found)))
-
-
-def _table(*columns: str, words: Sequence[int]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index in words else "right")
-    return table
 
 
 def _number(made: Interval | None) -> str:

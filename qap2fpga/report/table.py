@@ -12,13 +12,13 @@ from rich.table import Table
 
 from qap2fpga.report import cells, check, routed, show, side_by_side, summary
 from qap2fpga.report.gather import Gathered
-from qap2fpga.report.headed import headed
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.hardware import Design, DesignLayer, StandIn
 from qap2fpga.report.schema.network import Model, Relaxed
 from qap2fpga.report.schema.results import Simulation, Timing
 from qap2fpga.report.show import DASH, not_used, output
 from qap2fpga.report.show import number as _number
+from qap2fpga.system.tables import headed
 
 
 def render(reports: list[tuple[str, Report]], console: Console) -> None:
@@ -119,7 +119,7 @@ def _accuracy(model: Model, design: Design | None, relaxed: Relaxed | None) -> I
 
 def _layers(model: Model) -> Table:
     table = headed(
-        "\nLayers", "layer", "shape", "in hardware", "w bits", "a bits", "acc bits", "zeros", "BOPs", "nnz·bₐ·b_w"
+        "layer", "shape", "in hardware", "w bits", "a bits", "acc bits", "zeros", "BOPs", "nnz·bₐ·b_w", title="\nLayers"
     )
     for layer in model.layers:
         hardware = layer.hardware
@@ -150,8 +150,8 @@ def _backend(name: str, design: Design | None) -> str:
 
 def _multiplications(model: Model, written: tuple[DesignLayer, ...]) -> Group:
     """Where the zeros went: products of each layer, from the dense network to the generated source."""
-    table = headed("\nMultiplications", "layer", "before pruning", "not pruned", "after compaction", "in the source",
-                   "multipliers asked for")  # fmt: skip
+    table = headed("layer", "before pruning", "not pruned", "after compaction", "in the source",
+                   "multipliers asked for", title="\nMultiplications")  # fmt: skip
     for layer, one in zip(model.layers, written, strict=True):
         numbers = (layer.weights, layer.weights - layer.zeros, one.after_compaction, one.in_source, one.multipliers)
         table.add_row(escape(layer.name), *map(_number, numbers))
@@ -180,7 +180,7 @@ def _bops(model: Model) -> str:
 
 
 def _timing(timing: Timing) -> Group:
-    table = headed("\nCycles", "", "predicted", "measured", "at the board's clock")
+    table = headed("", "predicted", "measured", "at the board's clock", title="\nCycles")
     latency, interval = timing.latency_cycles, timing.interval_cycles
     time, rate = show.nanoseconds(timing.latency_ns or None), show.rate(timing.frames_per_second or None)
     table.add_row("latency", _number(latency.predicted), _number(latency.measured), time)
@@ -190,8 +190,7 @@ def _timing(timing: Timing) -> Group:
 
 def _simulations(report: Report) -> Table:
     title = "\nSimulated by the tools" if report.imported else "\nCompared with the integer network"
-    table = headed(title, "engine", "what", "vectors", "mismatches", "rounding ties")
-    table.columns[1].justify = "left"
+    table = headed("engine", "what", "vectors", "mismatches", "rounding ties", title=title, words=(0, 1))
     for one in report.simulations:
         table.add_row(
             escape(f"{one.engine} {one.version}"),
