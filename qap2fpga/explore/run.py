@@ -11,8 +11,8 @@ from qap2fpga.explore.choose import DROPPED, FAILED, RANKED, Point
 from qap2fpga.explore.limits import Limits
 from qap2fpga.explore.result import Exploration, Explored
 from qap2fpga.system.errors import QapError
+from qap2fpga.system.locks import locked
 from qap2fpga.system.progress import Progress
-from qap2fpga.train.runner import locked
 
 
 def explore(request: Exploration, progress: Progress) -> Explored:

@@ -7,7 +7,6 @@ run; `record.json` is for readers, and the truth of a finished one.
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import pickle
@@ -18,6 +17,7 @@ from typing import IO, Any, cast
 
 import torch
 
+from qap2fpga.system import locks
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import cannot_write, write_atomically
 from qap2fpga.system.reading import json_object
@@ -39,19 +39,15 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise QapError(f"{self.path} is a file", "choose another folder")
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self.lock = (self.path / ".lock").open("w")
+            self.lock = locks.acquire(self.path / ".lock")
+        except BlockingIOError as error:
+            raise QapError(f"another run is writing {self.path}", "wait for it, or choose another folder") from error
         except OSError as error:
             raise cannot_write(self.path, error) from error
         try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._check()
-        except BaseException as error:
+        except BaseException:
             self.lock.close()
-            if isinstance(error, OSError):
-                raise QapError(
-                    f"another run is writing {self.path}", "wait for it, or choose another folder"
-                ) from error
             raise
         return self
 

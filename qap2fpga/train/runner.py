@@ -10,7 +10,6 @@ Messages come back as Dask events while a job runs; what it returns must be smal
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import queue
@@ -23,7 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qap2fpga.system.errors import QapError
-from qap2fpga.system.files import cannot_write, write_atomically
+from qap2fpga.system.files import write_atomically
+from qap2fpga.system.locks import locked
 from qap2fpga.system.reading import json_object
 from qap2fpga.system.versions import program_digest
 
@@ -40,7 +40,6 @@ RETRIES = 2
 # What tells a worker, in a job's folder, that others died there.
 TRIES = ".tries"
 # The lock of a job's, or a study's, folder; it holds the number of the process that wrote there last.
-IN_USE = ".in-use"
 # Workers that may die under a job which finishes no step meanwhile. Dask would also count those under which the job
 # only waited, so its own number is set high, or passed over by submitting again.
 DEATHS = 3
@@ -260,28 +259,6 @@ def _deaths(folder: Path) -> int:
         deaths = 0
     write_atomically(path, json.dumps({"steps": steps, "deaths": deaths}))
     return deaths
-
-
-@contextmanager
-def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Keep other processes out of `folder`, which is made if need be, for the block; the system ends it with a process.
-
-    `wait`: for a worker that Dask believed dead and that is still at it. Else a locked folder is a `QapError`.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / IN_USE).open("a")
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            raise QapError(f"another process is writing {folder}", "wait for it, or choose another folder") from error
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield
 
 
 def _steps(folder: Path) -> int:

@@ -17,10 +17,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from qap2fpga.system.errors import QapError
+from qap2fpga.system.locks import locked
 from qap2fpga.train import plan
 from qap2fpga.train.manifest import FAILED, FINISHED, WAITING, Manifest, read_record, run_folder, settings
 from qap2fpga.train.predict import train_and_predict
-from qap2fpga.train.runner import Job, Runner, Work, locked, open_runner, train_run
+from qap2fpga.train.runner import Job, Runner, Work, open_runner, train_run
 from qap2fpga.train.watch import Watch
 
 EXTRA = "pip install 'qap2fpga[train]'"

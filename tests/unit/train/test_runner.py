@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs through Dask: outcomes, errors, locks, and workers that die or cannot do the work."""
+"""Jobs through Dask: outcomes, errors, and workers that die or cannot do the work."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 
 from qap2fpga.system.errors import QapError
 from qap2fpga.train import runner as runners
-from qap2fpga.train.runner import Job, Outcome, Runner, locked, open_runner
+from qap2fpga.train.runner import Job, Outcome, Runner, open_runner
 from tests.support import study_work
 
 pytest.importorskip("distributed")
@@ -147,27 +145,6 @@ def test_a_cluster_without_workers(marker: Path, monkeypatch: pytest.MonkeyPatch
         pytest.raises(QapError, match=r"has no workers\n  start some"),
         open_runner(marker, lambda *_: None, scheduler=cluster.scheduler_address),
     ):
-        pass
-
-
-def test_a_locked_folder(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from qap2fpga.train.runner import locked\n"
-    hold = code + "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", hold, tmp_path / "f"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-    with pytest.raises(QapError, match="another process is writing"), locked(tmp_path / "f"):
-        pass
-    holder.kill()
-    holder.wait()
-    with locked(tmp_path / "f", wait=True), pytest.raises(QapError, match="another"), locked(tmp_path / "f"):
-        pass
-
-
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(QapError, match="cannot write"), locked(tmp_path / "file" / "f"):
         pass
 
 

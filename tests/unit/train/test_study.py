@@ -16,10 +16,11 @@ import pytest
 import yaml
 
 from qap2fpga.system.errors import QapError
+from qap2fpga.system.locks import IN_USE, locked
 from qap2fpga.train import plan, summary
 from qap2fpga.train import study as studies
 from qap2fpga.train.manifest import FAILED, FINISHED, RUNNING, WAITING, Manifest, settings
-from qap2fpga.train.runner import IN_USE, Job, Outcome, Say, Work, locked
+from qap2fpga.train.runner import Job, Outcome, Say, Work
 from qap2fpga.train.watch import Watch
 from tests.support.command import run as command
 

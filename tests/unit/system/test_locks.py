@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One process at a time writes a folder, and a lock ends with its process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qap2fpga.system import locks
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.locks import locked
+
+
+def test_a_locked_folder(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from qap2fpga.system.locks import locked\n"
+    hold = code + "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold, tmp_path / "f"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    with pytest.raises(QapError, match="another process is writing"), locked(tmp_path / "f"):
+        pass
+    holder.kill()
+    holder.wait()
+    with locked(tmp_path / "f", wait=True), pytest.raises(QapError, match="another"), locked(tmp_path / "f"):
+        pass
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(QapError, match="cannot write"), locked(tmp_path / "file" / "f"):
+        pass
+
+
+def test_a_lock_names_its_process_and_that_of_a_dead_one_is_waited_for_only_so_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "ENDING_S", 0.2)
+    path = tmp_path / "made" / "lock"
+    with locks.acquire(path) as held:
+        assert path.read_text() == f"{os.getpid()}\n"
+        with pytest.raises(BlockingIOError):
+            locks.acquire(path)
+        # As of a process that was killed, whose programs still have its lock.
+        held.truncate(0)
+        with pytest.raises(BlockingIOError):
+            locks.acquire(path)
+    with locks.acquire(path):
+        assert path.read_text() == f"{os.getpid()}\n"
