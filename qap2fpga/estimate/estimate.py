@@ -10,7 +10,7 @@ from typing import Any
 from qap2fpga import backends
 from qap2fpga.estimate import calibration, vendor
 from qap2fpga.estimate.calibration import Calibration
-from qap2fpga.estimate.prediction import Csynth, Interval
+from qap2fpga.estimate.prediction import Csynth, Estimated, Interval
 from qap2fpga.hw.boards import ECP5, FAMILIES, Board
 from qap2fpga.hw.design import Stage
 from qap2fpga.ir.graph import Graph
@@ -46,6 +46,14 @@ class Estimate:
         if self.refused or self.csynth is not None:
             return None
         return all(self.predictions[name].high <= getattr(self.board, name) for name in RESOURCES)
+
+    @property
+    def record(self) -> Estimated:
+        """The estimate as it is shown and kept, node by node left out."""
+        return Estimated(
+            backend=self.backend, board=self.board.name, of_stage=self.of_stage, calibrated=self.calibrated,
+            refused=self.refused or None, fits=self.fits, predictions=self.predictions, csynth=self.csynth,
+        )  # fmt: skip
 
 
 def estimate(network: Graph, backend: str, board: Board, options: Any) -> Estimate:

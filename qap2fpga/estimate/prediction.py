@@ -63,3 +63,21 @@ class Csynth(Record):
     total: Mapping[str, Interval]
     errors: tuple[str, ...]
     observed: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimated(Record):
+    """What is expected of a network on one board by one backend, as it is shown and kept.
+
+    `refused` says why it cannot be built; `fits` and the rest are as in `estimate.Estimate`.
+    """
+
+    backend: str = ""
+    board: str = ""
+    stage: str = "estimate"
+    of_stage: str = ""
+    calibrated: bool
+    refused: str | None = None
+    fits: bool | None = None
+    predictions: Mapping[str, Interval]
+    csynth: Csynth | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from rich.console import Group
 from rich.markup import escape
@@ -43,7 +42,7 @@ def complexity(layers: Mapping[str, DenseFeatures]) -> Group:
     return Group(table, f"[dim]{said}[/]\n")
 
 
-def complexity_values(layers: Mapping[str, DenseFeatures]) -> dict[str, Any]:
+def complexity_values(layers: Mapping[str, DenseFeatures]) -> dict[str, object]:
     """The same as JSON values, with everything that is measured."""
     return {name: asdict(one) for name, one in layers.items()}
 
@@ -66,21 +65,9 @@ def render(estimates: Sequence[Estimate]) -> Group:
                           for one in different if one.csynth is not None))  # fmt: skip
 
 
-def with_nodes(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
-    """The same as JSON values, with what is expected of every node: folding, adders, requantizers, queues."""
-    return [one | {"nodes": list(made.nodes)} for one, made in zip(values(estimates), estimates, strict=True)]
-
-
-def values(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
-    """The same as JSON values, node by node left out."""
-    return [
-        {
-            "backend": one.backend, "board": one.board.name, "stage": "estimate", "of_stage": one.of_stage,
-            "calibrated": one.calibrated, "refused": one.refused or None, "fits": one.fits,
-            "predictions": encode(one.predictions), "csynth": encode(one.csynth),
-        }
-        for one in estimates
-    ]  # fmt: skip
+def with_nodes(estimates: Sequence[Estimate]) -> list[dict[str, object]]:
+    """Return the same as JSON values, with what is expected of every node: folding, adders, requantizers, queues."""
+    return [encode(one.record) | {"nodes": list(one.nodes)} for one in estimates]
 
 
 def _csynth(found: Csynth, boards: Sequence[str]) -> Group:

@@ -7,9 +7,10 @@ kind of board that one tool counted at one stage, times at one clock. `Summary.b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from qap2fpga.report import check
 from qap2fpga.report.schema import Report
@@ -115,6 +116,12 @@ def columns() -> tuple[str, ...]:
 def values(summary: Summary) -> dict[str, Value]:
     """Return the fields by name."""
     return asdict(summary)
+
+
+def from_values(known: Mapping[str, Value]) -> Summary:
+    """Return the summary of fields by name, as `values` gives them."""
+    given: dict[str, Any] = dict(known)
+    return Summary(**given)
 
 
 def of_model(name: str, folder: Path, model: Model) -> Summary:

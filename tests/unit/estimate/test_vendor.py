@@ -31,6 +31,7 @@ from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.units import dense
 from qap2fpga.report import estimates as table
 from qap2fpga.report import show
+from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import QapError
 from tests.support.command import run, save
 
@@ -204,7 +205,7 @@ def test_an_unpruned_layer_has_a_shipped_prediction_and_a_board_no_verdict():
     lut = found.predictions["lut"]
     assert 0.3 < lut.low / lut.value < 1 < lut.high / lut.value < 3
     assert found.predictions["interval_cycles"].value == 1 and "ff" not in found.predictions
-    stored = table.values([found])[0]
+    stored = encode(found.record)
     assert stored["of_stage"] == "hls" and stored["csynth"]["layers"][0]["calibrated"]
     pruned = estimate(network(zeros=900), "hls4ml", U250, Hls4mlOptions()).predictions["lut"]
     assert pruned.value == lut.value and pruned.low < lut.low / 4 and pruned.high > lut.high
