@@ -65,7 +65,7 @@ def estimate_seconds(backend: str | None) -> float:
         "from qap2fpga.frontend.checkpoint.widths import Widths\n"
         "from qap2fpga.hw import boards\n"
         "chosen = sys.argv[2] or None\n"
-        "[backends.get(name).load() for name in ([chosen] if chosen else backends.BACKENDS)]\n"
+        "[backends.get(name) for name in ([chosen] if chosen else backends.BACKENDS)]\n"
         "begin = time.monotonic()\n"
         "estimate_all(Path(sys.argv[1]), Widths(), None, None, chosen, [boards.load('pynq-z2')], {})\n"
         "print(time.monotonic() - begin)\n"

@@ -24,7 +24,8 @@ from qap2fpga.backends.rtl.circuit import Circuit
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.exact.integers import width
 from qap2fpga.hw import boards
-from qap2fpga.hw.design import Design, Resources, Stream
+from qap2fpga.hw.design import Design, Stream
+from qap2fpga.hw.resources import Resources
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.units import dense
 from qap2fpga.requant import formcost

@@ -24,7 +24,8 @@ from unittest import mock
 
 import numpy as np
 
-from qap2fpga.backends import hls4ml, rtl
+from qap2fpga import backends
+from qap2fpga.backends.hls4ml.options import Hls4mlOptions
 from qap2fpga.backends.rtl import adders, solver
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.hw import boards
@@ -83,7 +84,7 @@ def measured(design: Design, folder: Path) -> dict[str, float]:
 
 def by_us(one: Graph, folder: Path) -> Design:
     """The rtl backend's design."""
-    return rtl.generate(one, BOARD, folder, RtlOptions(), np.zeros((0, one.inputs), np.int64))
+    return backends.get("rtl").generate(one, BOARD, folder, RtlOptions(), np.zeros((0, one.inputs), np.int64))
 
 
 def by_trees(one: Graph, folder: Path) -> Design:
@@ -162,7 +163,7 @@ def rates(one: Graph, folder: Path) -> dict[str, float]:
     begin = time.monotonic()
     verilator.run(made, design, beats, len(vectors), folder, Schedule("full speed"))
     found = {"rtl": len(vectors) / (time.monotonic() - begin)}
-    project = hls4ml.generate(one, BOARD, folder / "hls4ml", hls4ml.Hls4mlOptions(), vectors[:5])
+    project = backends.get("hls4ml").generate(one, BOARD, folder / "hls4ml", Hls4mlOptions(), vectors[:5])
     program = csim.build(project, folder)
     begin = time.monotonic()
     csim.run(program, project, vectors, folder)

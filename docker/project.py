@@ -30,7 +30,7 @@ ROWS, BOARD = 1000, "pynq-z2"
 
 def main(source: Path, jets: Path, folder: Path) -> None:
     """Write the build folder."""
-    options = backends.get("hls4ml").options_class()()
+    options = backends.get("hls4ml").make_options()
     request = Request(Path("jets-6b-80pruned.pt"), boards.load(BOARD), "hls4ml", options, folder, Widths())
     network = storage.load(source)
     with np.load(jets) as data:

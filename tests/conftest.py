@@ -4,16 +4,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.support import compiler
 from tests.unit.system.test_programs import program
 
 ROOT = Path(__file__).parent.parent
 Make = Callable[..., None]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Verilator's runtime is compiled once, by whichever worker is first."""
+    base = tmp_path_factory.getbasetemp()
+    store = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "objects"
+    folder = compiler.install(tmp_path_factory.mktemp("compiler"), store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from qap2fpga import backends
 from qap2fpga.build import stored
 from qap2fpga.build.request import Request
 from qap2fpga.build.stored import Say, Stored
-from qap2fpga.hw.boards import ECP5
 from qap2fpga.synth.amd.steps import Plan
 
 
@@ -22,16 +20,14 @@ def plan(request: Request, made: Stored, *, installed: bool = True) -> Plan | No
     """
     from qap2fpga.synth import amd as vendor
 
-    hls, found = backends.get(made["backend"]).stand_in != "", vendor.find()
-    steps = () if request.board.family == ECP5 else request.vendor
+    found, artifact = vendor.find(), stored.artifact(made, request.output)
+    steps = request.vendor if request.board.device_family.amd else ()
     if steps is None:
         kinds = {kind for kind in vendor.Kind if found.of(kind) is not None or not installed}
-        steps = vendor.usual_steps(kinds, hls=hls)
+        steps = vendor.usual_steps(kinds, hls=artifact.circuit is None)
     if not steps:
         return None
-    design = stored.project(made, request.output) if hls else stored.design(made, request.output)
-    board = replace(request.board, clock_ns=made["design"]["details"].get("clock_ns") or request.board.clock_ns)
-    return vendor.plan(design, board, request.output / "vendor", found, steps=steps)
+    return vendor.plan(artifact, request.board, request.output / "vendor", found, steps=steps)
 
 
 def run(plan: Plan, output: Path, say: Say) -> list[Stored]:
@@ -47,5 +43,5 @@ def run(plan: Plan, output: Path, say: Say) -> list[Stored]:
 
 def overlay(plan: Plan) -> tuple[str, ...]:
     """What the plan's bitstream leaves beside the driver, relative to the build's folder."""
-    made = any(step.name == "bitstream" for step in plan.steps)
-    return ("driver/network.bit", "driver/network.hwh") if made else ()
+    packed = any(step.name == "bitstream" for step in plan.steps)
+    return ("driver/network.bit", "driver/network.hwh") if packed else ()

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 from qap2fpga.build.request import Request
 from qap2fpga.build.stored import Stored
-from qap2fpga.hw.boards import ECP5, Board
+from qap2fpga.hw.boards import Board
 from qap2fpga.report import check, schema
 from qap2fpga.report.content import SCHEMA
 from qap2fpga.report.routed import met
@@ -129,9 +129,9 @@ def _of_circuit(circuit: Stored, by: Stored) -> list[Stored]:
     design, backend = circuit["design"], circuit["backend"]
     cycles = {key: design[key] for key in ("interval_cycles", "latency_cycles")}
     predictions: list[Stored] = [{"circuit": backend, "what": "cycles", **cycles, **by}]
-    estimate = design["details"].get("estimate")
+    estimate = design["estimate"]
     if estimate:
-        nodes = design["details"].get("nodes", [])
+        nodes = design["nodes"]
         parts = {node["name"]: node["estimate"] for node in nodes if "estimate" in node}
         layers = {node["name"]: node["layer"] for node in nodes if node.get("layer")}
         predictions.append({"circuit": backend, "what": RESOURCES, **by, "of_stage": "synthesis", "total": estimate,
@@ -141,12 +141,16 @@ def _of_circuit(circuit: Stored, by: Stored) -> list[Stored]:
 
 def _design(made: Stored) -> Stored:
     """A design without what only this program needs to read it back."""
+    design = made["design"]
     hidden = ("backend", "details", "traces", "input", "output", "output_kind")
-    kept = {key: value for key, value in made["design"].items() if key not in hidden}
-    details = dict(made["design"]["details"])
-    if "nodes" in details:
-        details["nodes"] = [{key: one[key] for key in one if key != "features"} for one in details["nodes"]]
-    return {**kept, "output_kind": made["output_kind"], "accuracy": made["accuracy"], **details}
+    optional = ("clock_ns", "part", "nodes", "estimate", "configs", "folding")
+    kept = {key: value for key, value in design.items() if key not in hidden and (value or key not in optional)}
+    if "nodes" in kept:
+        kept["nodes"] = [{key: one[key] for key in one if key != "features"} for one in kept["nodes"]]
+    if "latency_cycles" not in kept:
+        # C++ has no memory contents.
+        kept.pop("data")
+    return {**kept, "output_kind": made["output_kind"], "accuracy": made["accuracy"], **design["details"]}
 
 
 def _stand_in(stored: Stored) -> Stored:
@@ -168,8 +172,9 @@ def _routed(placed: Stored, bitstream: Stored | None) -> Stored:
 def _timing(design: Stored, simulated: list[Stored] | None, board: Board, routed: Stored | None) -> Timing:
     """Cycles predicted and measured, and what they are in time at the board's clock, and who has confirmed that."""
     latency, interval = (_cycles(design, simulated or [], key) for key in ("latency_cycles", "interval_cycles"))
-    # An ECP5 board runs at its oscillator's pace, whatever the pipeline was cut for.
-    clock = board.clock_ns if board.family == ECP5 else design["details"].get("clock_ns") or board.clock_ns
+    # A board with an open route runs at its oscillator's pace, whatever the pipeline was cut for.
+    asked = None if board.device_family.open_route else design["clock_ns"]
+    clock = asked or board.clock_ns
     whose = "the clock asked for" if clock != board.clock_ns else "the board file's clock"
     return Timing(
         latency_cycles=latency,

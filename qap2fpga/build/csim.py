@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.build import folder as stages
 from qap2fpga.build import stored
 from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import HlsProject
 from qap2fpga.ir import storage
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
@@ -24,7 +24,8 @@ from qap2fpga.system.codec import tree
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.progress import Progress
 from qap2fpga.system.reading import shown
-from qap2fpga.verify import csim
+from qap2fpga.verify.csim import CSimulation
+from qap2fpga.verify.engine import Reference
 
 VITIS, GXX = "vitis", "g++"
 TOOLS = (VITIS, GXX)
@@ -68,7 +69,9 @@ def simulate(folder: Path, tool: str | None, progress: Progress) -> Simulation:
             return result.simulation
         why = "as asked" if tool == GXX else "since Vitis HLS is absent"
         with progress.stage(f"C simulation with g++ and the open ap_types, {why}") as say:
-            return csim.simulate(build.project, build.network, build.vectors, folder / FOLDER / GXX, progress=say)
+            engine = CSimulation(build.project, build.network, folder / FOLDER / GXX)
+            expected = Reference(build.network, build.project.output_kind).outputs(build.vectors)
+            return engine.simulate(build.vectors, expected, say)[0]
 
 
 def load(folder: Path) -> Build:
@@ -83,5 +86,5 @@ def load(folder: Path) -> Build:
     if name not in ("network.npz", stored.RELAXED):
         raise QapError(f"{folder}: what stage 'generate' stored names the network {shown(name)}", hint)
     network = storage.load(folder / name)
-    board: Board = tree(Board, made.get("board"), "board", f"{folder}: generate")
+    board = tree(Board, made.get("board"), "board", f"{folder}: generate")
     return Build(folder, project, board, network, stored.all_vectors(stored.vectors(folder, network)))

@@ -6,17 +6,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
 from qap2fpga import backends
-from qap2fpga.backends.hls4ml.project import HlsProject
+from qap2fpga.backends.api import Options
 from qap2fpga.build import stored
 from qap2fpga.build.request import Request
 from qap2fpga.build.stored import RELAXED, Say, Stored
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.design import Design
+from qap2fpga.hw.design import Artifact, Design
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir import storage
 from qap2fpga.ir.graph import Graph
@@ -56,7 +55,7 @@ def relax(request: Request, say: Say) -> Stored:
     The exact one stays beside it; what changed, and the accuracy of both, is returned.
     """
     network, arrays = stored.exact(request.output)
-    relaxed = backends.get(request.backend).load().relax(network, request.tolerance)
+    relaxed = backends.get(request.backend).relax(network, request.tolerance)
     storage.save(relaxed.network, request.output / RELAXED)
     found = relaxed.facts(arrays["recorded"], arrays.get("labels"))
     changed = sum(layer["changed"] for layer in found["layers"])
@@ -64,36 +63,34 @@ def relax(request: Request, say: Say) -> Stored:
     return dict(found)
 
 
-def generate(request: Request, backend: str, options: Any, say: Say) -> Stored:
-    """What `backend` makes of the network, in the build's folder of that name: a `Design` or an `HlsProject`."""
+def generate(request: Request, backend: str, options: Options, say: Say) -> Stored:
+    """What `backend` makes of the network, in the build's folder of that name."""
     network, arrays = stored.load(request)
     folder = request.output / backend
     shutil.rmtree(folder, ignore_errors=True)
     try:
         vectors = np.concatenate([arrays["recorded"], arrays["random"]])
-        made = backends.get(backend).load().generate(network, request.board, folder, options, vectors, say)
+        artifact = backends.get(backend).generate(network, request.board, folder, options, vectors, say)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    kind = request.output_kind
-    driver = _driver(request, made, network, arrays) if backend == request.backend else None
+    kind, circuit = request.output_kind, artifact.circuit
+    driver = _driver(request, artifact, network, arrays) if backend == request.backend else None
     return {
         "backend": backend,
         "board": asdict(request.board),
         "network": stored.network_file(request),
         "driver": driver,
-        "design": asdict(made) | {"folder": str(made.folder.resolve().relative_to(request.output.resolve()))},
-        "predicted": predicted(made, network, request.board) if isinstance(made, Design) else None,
-        "csynth": _csynth(made, request, network, options) if isinstance(made, HlsProject) else None,
-        "interface": encode(interface.describe(made, network, kind, arrays)),
+        "design": asdict(artifact) | {"folder": str(artifact.folder.resolve().relative_to(request.output.resolve()))},
+        "predicted": None if circuit is None else predicted(circuit, network, request.board),
+        "csynth": _csynth(artifact, request, network, options) if circuit is None else None,
+        "interface": encode(interface.describe(artifact, network, kind, arrays)),
         "output_kind": kind,
         "accuracy": _accuracy(network, kind, arrays),
     }
 
 
-def _driver(
-    request: Request, made: Design | HlsProject, network: Graph, arrays: dict[str, np.ndarray]
-) -> list[str] | None:
+def _driver(request: Request, artifact: Artifact, network: Graph, arrays: dict[str, np.ndarray]) -> list[str] | None:
     """The files of the folder `driver/`; None, and no folder, for a board without a processor."""
     from qap2fpga.driver import files
     from qap2fpga.synth.amd import system
@@ -103,7 +100,7 @@ def _driver(
     if not system.has_processor(request.board):
         return None
     vectors = arrays["recorded"] if len(arrays["recorded"]) else arrays["random"]
-    files.write(made, network, request.output_kind, request.board, request.model.stem, vectors, folder)
+    files.write(artifact, network, request.output_kind, request.board, request.model.stem, vectors, folder)
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -112,7 +109,7 @@ def predicted(design: Design, network: Graph, board: Board) -> Stored:
     from qap2fpga.estimate.calibration import layer_sizes
     from qap2fpga.estimate.estimate import calibrated, predict
 
-    nodes, total = design.details["nodes"], design.details["estimate"]
+    nodes, total = design.nodes, design.estimate
     made = predict(design.backend, nodes, total, layer_sizes(network), board.family)
     known = calibrated(design.backend, board.family)
     found: Stored = {"calibrated": known is not None, "intervals": encode(made)}
@@ -130,16 +127,16 @@ def predicted(design: Design, network: Graph, board: Board) -> Stored:
     }
 
 
-def _csynth(project: HlsProject, request: Request, network: Graph, options: Any) -> Stored:
+def _csynth(project: Artifact, request: Request, network: Graph, options: Options) -> Stored:
     """What C synthesis is expected to state of a project, layer by layer, each with the word that its reports name the
     layer by."""
     from qap2fpga.estimate import vendor
 
-    expected = backends.get(project.backend).load().expect(network, request.board, options)
-    found = encode(vendor.predict(expected.nodes, request.board.family, project.clock_ns))
-    configs = project.details["configs"]
-    layers = [{**one, "config": config} for one, config in zip(found["layers"], configs, strict=True)]
-    return {**found, "layers": layers, "top": project.top, "part": project.part, "clock_ns": project.clock_ns}
+    expected = backends.get(project.backend).expect(network, request.board, options)
+    clock_ns = project.clock(request.board)
+    found = encode(vendor.predict(expected.nodes, request.board.family, clock_ns))
+    layers = [{**one, "config": config} for one, config in zip(found["layers"], project.configs, strict=True)]
+    return {**found, "layers": layers, "top": project.top, "part": project.part, "clock_ns": clock_ns}
 
 
 def _accuracy(network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> Stored | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Synthesis, and on an ECP5 also place and route, and a bitstream."""
+"""Synthesis, and where a family has an open route also place and route, and a bitstream."""
 
 from __future__ import annotations
 
@@ -48,8 +48,7 @@ def cross_check(request: Request, made: Stored, say: Say) -> Stored:
     board, folder = boards.load(CROSS_CHECK), request.output / "cross-check"
     design = stored.design(made, request.output)
     mapped = mapping.map_design(design, board, folder, progress=say)
-    target = made["design"]["details"]["clock_ns"]
-    return _placed(design, mapped.netlist[0], board, target, folder, say)
+    return _placed(design, mapped.netlist[0], board, design.clock(request.board), folder, say)
 
 
 def _placed(design: Design, netlist: Path, board: Board, target_ns: float, folder: Path, say: Say) -> Stored:
@@ -58,7 +57,7 @@ def _placed(design: Design, netlist: Path, board: Board, target_ns: float, folde
     joined = synthesis.join(design, netlist, board.clock_ns, folder, hold_high=HOLD_HIGH in board.pins)
     placed = place.place(joined, board, target_ns, folder, progress=say)
     facts = {"board": board.name, "vectors_per_second": wrapper.rate(design)}
-    return {**facts, **asdict(placed), "measurement": asdict(placed.measurement)}
+    return {**facts, **asdict(placed), "measurement": asdict(placed.measurement(board.device_family.labels))}
 
 
 def bitstream(request: Request, say: Say) -> Stored:

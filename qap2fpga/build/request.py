@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
+from qap2fpga.backends.api import Options
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw.boards import Board
 
@@ -28,7 +28,7 @@ class Request:
     model: Path
     board: Board
     backend: str
-    options: Any
+    options: Options
     output: Path
     widths: Widths
     data: Path | None = None
@@ -41,12 +41,12 @@ class Request:
     @property
     def output_kind(self) -> str:
         """What leaves the chip, one of `ir.outputs.OUTPUT_KINDS`."""
-        return str(self.options.output_kind)
+        return self.options.output_kind
 
     @property
     def tolerance(self) -> int:
-        """Output steps that a requantizer may differ by; 0 is exact, and so is a backend without that choice."""
-        return int(getattr(self.options, "requant_tolerance", 0))
+        """Output steps that a requantizer may differ by; 0 is exact."""
+        return self.options.tolerance
 
     def reaches(self, stage: str) -> bool:
         """Whether `stage` is to run."""

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qap2fpga.build import stored
 from qap2fpga.build.request import Request
 from qap2fpga.build.stored import Say, Stored
-from qap2fpga.ir import outputs as reference
+from qap2fpga.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from qap2fpga.verify.engine import Engine
 
 NETLIST_VECTORS = 256
 # Vectors of a DMA's transfer, of which there are several.
@@ -19,69 +23,60 @@ DMA_BATCH = 13
 
 def simulate_c(request: Request, made: Stored, say: Say) -> list[Stored]:
     """The C++ of an hls4ml project, every layer, on all vectors."""
-    from qap2fpga.verify import csim
+    from qap2fpga.verify.csim import CSimulation
 
     network, arrays = stored.load(request)
-    project = stored.project(made, request.output)
-    result = csim.simulate(project, network, stored.all_vectors(arrays), request.output / "csim", progress=say)
-    return [asdict(result)]
+    engine = CSimulation(stored.project(made, request.output), network, request.output / "csim")
+    return _simulate(engine, request, network, stored.all_vectors(arrays), say)
 
 
 def simulate_rtl(request: Request, made: Stored, say: Say) -> list[Stored]:
     """The design's RTL in Verilator, every schedule, on all vectors."""
-    from qap2fpga.verify import rtl
+    from qap2fpga.verify.rtl import Rtl
 
     network, arrays = stored.load(request)
-    vectors = stored.all_vectors(arrays)
-    expected = reference.outputs(network, request.output_kind, vectors)
-    folder = request.output / "simulate"
     design = stored.design(made, request.output)
-    result = rtl.simulate(design, vectors, expected, folder, network=network, threads=1, progress=say)
-    return [asdict(one) for one in result]
+    engine = Rtl(design, request.output / "simulate", network=network, threads=1)
+    return _simulate(engine, request, network, stored.all_vectors(arrays), say)
 
 
 def simulate_netlist(request: Request, made: Stored, synthesized: Stored, say: Say) -> Stored:
     """The mapped netlist in Verilator, on some of the vectors."""
     from qap2fpga.synth.yosys import Synthesis
-    from qap2fpga.verify import netlist
+    from qap2fpga.verify.netlist import Netlist
 
     network, arrays = stored.load(request)
-    files = tuple(request.output / name for name in synthesized["netlist"])
-    chosen = _spread(arrays, NETLIST_VECTORS)
-    result = netlist.simulate_netlist(
-        stored.design(made, request.output),
-        request.board,
-        chosen,
-        reference.outputs(network, request.output_kind, chosen),
-        request.output / "netlist",
-        network=network,
-        mapped=Synthesis(synthesized["cells"], files),
-        progress=say,
-    )
-    return asdict(result)
+    mapped = Synthesis(synthesized["cells"], tuple(request.output / name for name in synthesized["netlist"]))
+    design, folder = stored.design(made, request.output), request.output / "netlist"
+    engine = Netlist(design, request.board, mapped, folder, network=network)
+    return _simulate(engine, request, network, _spread(arrays, NETLIST_VECTORS), say)[0]
 
 
 def simulate_pins(request: Request, made: Stored, say: Say) -> Stored:
-    """The board's serial port and the network behind it in Verilator, from pin to pin."""
+    """The board's serial port and the network after it in Verilator, from pin to pin."""
     from qap2fpga.verify import pins
 
     network, arrays = stored.load(request)
-    chosen = _spread(arrays, pins.MOST)
-    expected = reference.outputs(network, request.output_kind, chosen)
-    design = stored.design(made, request.output)
-    return asdict(pins.simulate(design, request.board, chosen, expected, request.output / "pins", progress=say))
+    engine = pins.Pins(stored.design(made, request.output), request.board, request.output / "pins")
+    return _simulate(engine, request, network, _spread(arrays, pins.MOST), say)[0]
 
 
 def simulate_dma(request: Request, made: Stored, say: Say) -> list[Stored]:
     """The design with the stream around it, from the words of the DMA to its words, on some of the vectors."""
-    from qap2fpga.verify import dma
+    from qap2fpga.verify.dma import Dma
 
     network, arrays = stored.load(request)
     vectors = _spread(arrays, NETLIST_VECTORS)
-    vectors = vectors[: len(vectors) // DMA_BATCH * DMA_BATCH]
-    expected = reference.outputs(network, request.output_kind, vectors)
-    design, folder = stored.design(made, request.output), request.output / "dma"
-    return [asdict(one) for one in dma.simulate(design, vectors, expected, folder, batch=DMA_BATCH, progress=say)]
+    engine = Dma(stored.design(made, request.output), request.output / "dma", batch=DMA_BATCH)
+    return _simulate(engine, request, network, vectors[: len(vectors) // DMA_BATCH * DMA_BATCH], say)
+
+
+def _simulate(engine: Engine, request: Request, network: Graph, vectors: np.ndarray, say: Say) -> list[Stored]:
+    """What came of comparing `engine` with the network."""
+    from qap2fpga.verify.engine import Reference
+
+    expected = Reference(network, request.output_kind).outputs(vectors)
+    return [asdict(one) for one in engine.simulate(vectors, expected, say)]
 
 
 def _spread(arrays: dict[str, np.ndarray], count: int) -> np.ndarray:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject
+from qap2fpga import backends
 from qap2fpga.build.folder import BUILD_AGAIN
 from qap2fpga.build.request import Request
-from qap2fpga.hw.design import Design
+from qap2fpga.hw.design import Artifact, Design, HlsProject
 from qap2fpga.ir import storage
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system import codec as shapes
@@ -70,14 +70,23 @@ def network_file(request: Request) -> str:
     return RELAXED if request.tolerance else "network.npz"
 
 
+def artifact(made: Stored, output: Path) -> Artifact:
+    """What `generate` stored, of the type that its backend leaves."""
+    kind = backends.get(str(made.get("backend"))).artifact
+    return shapes.tree(kind, _placed(made, output), "design", f"{output}: generate")  # type: ignore[no-any-return]
+
+
 def design(made: Stored, output: Path) -> Design:
-    """The `Design` that `generate` stored."""
-    return shapes.tree(Design, _placed(made, output), "design", f"{output}: generate")  # type: ignore[no-any-return]
+    """The hardware that `generate` stored. Raises `QapError` where it left C++."""
+    circuit = artifact(made, output).circuit
+    if circuit is None:
+        raise QapError(f"{output}: what stage 'generate' stored is no hardware", BUILD_AGAIN)
+    return circuit
 
 
 def project(made: Stored, output: Path) -> HlsProject:
     """The `HlsProject` that `generate` stored."""
-    return shapes.tree(HlsProject, _placed(made, output), "design", f"{output}: generate")  # type: ignore[no-any-return]
+    return shapes.tree(HlsProject, _placed(made, output), "design", f"{output}: generate")
 
 
 def _placed(made: Stored, output: Path) -> Stored:

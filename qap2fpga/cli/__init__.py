@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NoReturn
+from typing import NoReturn, ParamSpec
 
 import typer
 
@@ -31,14 +31,14 @@ MACHINE_REFUSES = (
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR,
 )  # fmt: skip
 
-Command = Callable[..., None]
+P = ParamSpec("P")
 
 
-def _piped(command: Command) -> Command:
+def _piped(command: Callable[P, None]) -> Callable[P, None]:
     """`command`, which ends quietly when nobody reads its output any more; click would end it with 1."""
 
     @wraps(command)
-    def run(*arguments: Any, **options: Any) -> None:
+    def run(*arguments: P.args, **options: P.kwargs) -> None:
         try:
             command(*arguments, **options)
             sys.stdout.flush()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from qap2fpga.system.reading import json_object
 
 if TYPE_CHECKING:
     from qap2fpga.report.schema import Report
+    from qap2fpga.system.terminal import Terminal
 
 LOG_WIDTH = 150
 Model = Annotated[
@@ -23,6 +24,7 @@ Bits = Annotated[str | None, typer.Option(help="one number, or one a layer: 6 or
 
 
 def check_mode(check: str) -> None:
+    """Raise `QapError` for a value of --check that is not known."""
     if check not in ("fail", "warn"):
         raise QapError(f"unknown --check '{check}'", "known: fail, warn")
 
@@ -38,15 +40,16 @@ def fail(reports: list[Report]) -> None:
         raise CheckFailed(f"{len(failed)} of {every} checks failed; {text}", first.why)
 
 
-def console() -> Any:
-    """Where tables go; wide where nobody sees the edge, as in a file or a log."""
+def console() -> Terminal:
+    """Return where tables go; wide where nobody sees the edge, as in a file or a log."""
     from qap2fpga.system.terminal import Terminal
 
-    console = Terminal()
-    return console if console.is_terminal else Terminal(width=LOG_WIDTH)
+    terminal = Terminal()
+    return terminal if terminal.is_terminal else Terminal(width=LOG_WIDTH)
 
 
 def numbers(text: str | None, option: str) -> tuple[int, ...]:
+    """Return the whole numbers of a comma-separated `text`. Raises `QapError` that names `option`."""
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError as error:
@@ -54,10 +57,12 @@ def numbers(text: str | None, option: str) -> tuple[int, ...]:
 
 
 def one_or_many(numbers: tuple[int, ...]) -> int | tuple[int, ...] | None:
+    """Return the single number of `numbers`, all of several, or None if there is none."""
     return numbers[0] if len(numbers) == 1 else numbers or None
 
 
 def input_interval(text: str | None) -> tuple[float, float] | None:
+    """Return (low, high) of --input-range. Raises `QapError` for what is no interval with positive numbers."""
     if text is None:
         return None
     try:
@@ -69,7 +74,8 @@ def input_interval(text: str | None) -> tuple[float, float] | None:
     return low, high
 
 
-def json_file(path: Path | None) -> Any:
+def json_file(path: Path | None) -> dict[str, object] | None:
+    """Return the object in a JSON file; None for no file."""
     if path is None:
         return None
     return json_object(path, "take the folding.json of a build as a start")

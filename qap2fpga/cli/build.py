@@ -99,7 +99,6 @@ def build(
     check_mode(check)
     target, chosen = boards.load(board), backends.get(backend)
     options = chosen.make_options(
-        backend,
         target_fps=target_fps,
         max_utilization=max_utilization,
         folding=json_file(folding),

@@ -6,12 +6,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from qap2fpga.backends.hls4ml.project import HlsProject
-from qap2fpga.driver import stream
 from qap2fpga.driver.layout import WORD_BYTES, Layout, layout
 from qap2fpga.exact.integers import INT64_LIMIT, magnitude
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.design import Design
+from qap2fpga.hw.design import Artifact
 from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import IN_SCALE
@@ -20,14 +18,14 @@ from qap2fpga.system.errors import QapError
 BITSTREAM = "network.bit"
 
 
-def constants(made: Design | HlsProject, network: Graph, kind: str, board: Board) -> dict[str, Any]:
+def constants(artifact: Artifact, network: Graph, kind: str, board: Board) -> dict[str, Any]:
     """Formats, the input quantizer and the end of `network`, whose output of `kind` leaves the chip.
 
     `expected_per_second` is what the interval and the DMA's words allow at the design's clock, before any software.
     """
-    into, out = (layout(one) for one in stream.streams(made))
-    clock_ns = made.clock_ns if isinstance(made, HlsProject) else made.details.get("clock_ns") or board.clock_ns
-    busiest = max(made.interval_cycles, *(one.frame_bytes / WORD_BYTES for one in (into, out)))
+    into, out = (layout(one) for one in artifact.streams)
+    clock_ns = artifact.clock(board)
+    busiest = max(artifact.interval_cycles, *(one.frame_bytes / WORD_BYTES for one in (into, out)))
     return {
         "bitstream": BITSTREAM,
         "board": board.name,

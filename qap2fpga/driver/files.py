@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.driver.constants import constants
 from qap2fpga.driver.header import header
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.design import Design
+from qap2fpga.hw.design import Artifact
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.arrays import save_npz
@@ -24,7 +23,7 @@ FOLDER = "driver"
 
 
 def write(
-    made: Design | HlsProject, network: Graph, kind: str, board: Board, name: str, vectors: np.ndarray,
+    artifact: Artifact, network: Graph, kind: str, board: Board, name: str, vectors: np.ndarray,
     folder: Path,
 ) -> None:  # fmt: skip
     """Write `folder` anew: driver.py, constants.json, vectors.npz and `<name>.h`.
@@ -32,7 +31,7 @@ def write(
     `vectors` (n, inputs) are the recorded input integers of the self-test.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    found = constants(made, network, kind, board)
+    found = constants(artifact, network, kind, board)
     write_atomically(folder / "driver.py", (shipped("flows") / "driver" / "driver.py").read_text())
     write_atomically(folder / "constants.json", json.dumps(found, indent=1) + "\n")
     write_atomically(folder / f"{identifier(name)}.h", header(name, found))

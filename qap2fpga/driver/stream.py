@@ -7,10 +7,9 @@ answer. The modules that it is made of are `flows/vivado/*.v`.
 
 from __future__ import annotations
 
-from qap2fpga.backends.hls4ml.project import Array, HlsProject
 from qap2fpga.driver.layout import WORD_BYTES, layout
 from qap2fpga.hw import template
-from qap2fpga.hw.design import Design, Stream
+from qap2fpga.hw.design import Artifact, Stream
 
 TOP = "qap_stream"
 WORD = 8 * WORD_BYTES
@@ -18,29 +17,18 @@ WORD = 8 * WORD_BYTES
 LOG_DEPTH = 5
 
 
-def modules(made: Design | HlsProject) -> tuple[str, ...]:
-    """Files of `flows/vivado` that `verilog(made)` instantiates."""
-    return ("qap_dma.v", *(["qap_hls.v"] if isinstance(made, HlsProject) else []))
+def modules(artifact: Artifact) -> tuple[str, ...]:
+    """Files of `flows/vivado` that `verilog(artifact)` instantiates."""
+    return ("qap_dma.v",) if artifact.circuit else ("qap_dma.v", "qap_hls.v")
 
 
-def streams(made: Design | HlsProject) -> tuple[Stream, Stream]:
-    """Input and output of the core; an HLS tool's block takes and gives a frame in one beat."""
-    if isinstance(made, HlsProject):
-        return _beat("in0", made.input), _beat("out0", made.output)
-    return made.input, made.output
-
-
-def _beat(name: str, array: Array) -> Stream:
-    return Stream(name, array.elements, array.elements, array.bits, array.signed)
-
-
-def verilog(made: Design | HlsProject) -> str:
+def verilog(artifact: Artifact) -> str:
     """The text of `qap_stream`.
 
     Around a design it is whole. An HLS tool's block stands beside it: the ports `core_...` are for that one's.
     """
-    source, sink = streams(made)
-    core_ports, core = _hls(made) if isinstance(made, HlsProject) else ([], template.verilog(made, "core"))
+    source, sink = artifact.streams
+    core_ports, core = ([], template.verilog(artifact.circuit, "core")) if artifact.circuit else _hls(source, sink)
     ports = ",\n".join(f"  {port}" for port in (*PORTS, *core_ports))
     into, out = (f"#(.WORD({WORD}), .BEAT({one.beat_bits}), .SLOT({8 * layout(one).slot_bytes}))"
                  for one in (source, sink))  # fmt: skip
@@ -89,9 +77,8 @@ PORTS = (
 )  # fmt: skip
 
 
-def _hls(project: HlsProject) -> tuple[list[str], str]:
+def _hls(source: Stream, sink: Stream) -> tuple[list[str], str]:
     """The ports for the HLS tool's block, and the instance of `qap_hls` that drives them."""
-    source, sink = streams(project)
     used = source.elements * source.bits
     numbers = range(sink.elements)
     ports = ["output wire  core_start", "input  wire  core_ready", f"output wire [{used - 1}:0]  core_in"]

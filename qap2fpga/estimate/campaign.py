@@ -118,7 +118,7 @@ def _expect(line: Line) -> Line:
 def expected(backend: str, recipe: Recipe) -> Line:
     """What `backend` expects of the design: `network` (its sizes), `nodes` and `predicted`."""
     network, board = draw.network(recipe), _board(recipe)
-    found = backends.get(backend).load().expect(network, board, _options(backend, recipe, board))
+    found = backends.get(backend).expect(network, board, _options(backend, recipe, board))
     cycles = {"latency_cycles": found.latency_cycles, "interval_cycles": found.interval_cycles}
     return {"network": layer_sizes(network), "nodes": found.nodes, "predicted": {**found.total, **cycles}}
 
@@ -132,7 +132,8 @@ def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> Lin
     network, board = draw.network(recipe), _board(recipe)
     options = _options(backend, recipe, board)
     vectors = random_vectors(network, VECTORS, recipe.seed)
-    design = backends.get(backend).load().generate(network, board, folder / backend, options, vectors[:4])
+    design = backends.get(backend).generate(network, board, folder / backend, options, vectors[:4]).circuit
+    assert design is not None, "what an HLS tool makes of C++ is not measured here"
     found = yosys.synthesize(design, board, folder / "yosys", time_limit_s=TIME_LIMIT_S, threads=1)
     line: Line = {
         "generated": _sources(design), "measured": asdict(found.total),
@@ -141,7 +142,8 @@ def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> Lin
     if simulate:
         stimuli = np.concatenate([vectors, extremes(network)[:20]])
         outputs = reference.outputs(network, options.output_kind, stimuli)
-        latency, interval = rtl.measured(rtl.simulate(design, stimuli, outputs, folder / "verilator", threads=1))
+        engine = rtl.Rtl(design, folder / "verilator", threads=1)
+        latency, interval = rtl.measured(engine.simulate(stimuli, outputs))
         line["simulated"] = {"latency_cycles": latency, "interval_cycles": interval}
     return line
 
@@ -164,9 +166,9 @@ def _board(recipe: Recipe) -> Board:
 def _options(backend: str, recipe: Recipe, board: Board) -> Any:
     """A folded design is drawn with an interval, an unrolled one with a clock."""
     made = backends.get(backend)
-    if backend == "finn":
-        return made.make_options(backend, target_fps=1e9 / (recipe.interval * board.clock_ns), allow_oversize=True)
-    return made.make_options(backend, clock=recipe.clock_ns, allow_oversize=True)
+    if made.knows("target_fps"):
+        return made.make_options(target_fps=1e9 / (recipe.interval * board.clock_ns), allow_oversize=True)
+    return made.make_options(clock=recipe.clock_ns, allow_oversize=True)
 
 
 def _work(job: Job) -> Line:

@@ -43,4 +43,4 @@ def estimate_all(
 def _options(name: str, given: Mapping[str, Any], *, alone: bool) -> Any:
     backend = backends.get(name)
     known = given if alone else {key: value for key, value in given.items() if backend.knows(key)}
-    return backend.make_options(name, **known)
+    return backend.make_options(**known)

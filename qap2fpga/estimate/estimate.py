@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from qap2fpga import backends
+from qap2fpga.backends.api import Options
 from qap2fpga.estimate import calibration, vendor
 from qap2fpga.estimate.calibration import Calibration
 from qap2fpga.estimate.prediction import Csynth, Estimated, Interval
-from qap2fpga.hw.boards import ECP5, FAMILIES, Board
+from qap2fpga.hw import families
+from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Stage
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import CheckFailed, QapError
-
-RESOURCES = ("lut", "ff", "dsp", "bram18")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Estimate:
         synthesis states: that is several times what synthesis finds."""
         if self.refused or self.csynth is not None:
             return None
-        return all(self.predictions[name].high <= getattr(self.board, name) for name in RESOURCES)
+        return all(self.predictions[name].high <= self.board.available(name) for name in NAMES)
 
     @property
     def record(self) -> Estimated:
@@ -56,19 +57,16 @@ class Estimate:
         )  # fmt: skip
 
 
-def estimate(network: Graph, backend: str, board: Board, options: Any) -> Estimate:
+def estimate(network: Graph, backend: str, board: Board, options: Options) -> Estimate:
     """What `backend` is expected to make of `network`, compacted, on `board`."""
-    if backend not in FAMILIES[board.family].backends:
-        return Estimate(backend, board, {}, False, f"the {backend} backend makes no hardware for {board.family}")
     try:
-        expected = backends.get(backend).load().expect(network, board, options)
+        expected = backends.get(backend).expect(network, board, options)
     except CheckFailed:
         raise
     except QapError as error:
         return Estimate(backend, board, {}, False, str(error))
     if backend == vendor.BACKEND:
-        clock = options.clock or board.clock_ns
-        found = vendor.predict(expected.nodes, board.family, clock)
+        found = vendor.predict(expected.nodes, board.family, options.clock_ns(board))
         interval = Interval.exact(float(expected.interval_cycles))
         return Estimate(backend, board, {**found.total, "interval_cycles": interval}, False, "", Stage.HLS, found)
     cycles = {name: getattr(expected, name) for name in ("latency_cycles", "interval_cycles")}
@@ -88,7 +86,7 @@ def predict(
     """
     known = calibrated(backend, family)
     made = {}
-    for name in RESOURCES:
+    for name in NAMES:
         if known is not None and name in known.values["resources"]:
             made[name] = known.predict(name, nodes, calibration.sizes(layers))
         else:
@@ -101,7 +99,7 @@ def predict(
 def calibrated(backend: str, family: str) -> Calibration | None:
     """The calibration of `backend` for boards of `family`, None if there is none or if it is of another generator.
 
-    The designs that were measured are of AMD's families: an ECP5 has other LUTs.
+    The designs that were measured are of families with 6-input LUTs; others are not `estimated`.
     """
     known = calibration.load(backend)
-    return known if known is not None and known.current and family != ECP5 else None
+    return known if known is not None and known.current and families.of(family).estimated else None

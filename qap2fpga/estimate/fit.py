@@ -19,6 +19,7 @@ from scipy.optimize import nnls  # type: ignore[import-untyped]
 from qap2fpga.estimate.calibration import TOOLS, Calibration, fingerprint, sizes
 from qap2fpga.estimate.draw import JET_SIZE
 from qap2fpga.hw.design import is_of
+from qap2fpga.hw.resources import FITTED, NAMES
 from qap2fpga.ir.bops import equation
 from qap2fpga.system.errors import QapError
 
@@ -32,8 +33,7 @@ MARGIN = 0.01
 LEAST_DESIGNS = 30
 LEAST_IN_CLASS = 20
 # What follows from the structure of a design.
-COUNTED = ("dsp", "bram18", "latency_cycles", "interval_cycles")
-FITTED = ("lut", "ff")
+COUNTED = (*(name for name in NAMES if name not in FITTED), "latency_cycles", "interval_cycles")
 
 Line = dict[str, Any]
 

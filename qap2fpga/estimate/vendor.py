@@ -20,6 +20,7 @@ import yaml
 from qap2fpga.estimate.calibration import OUTSIDE
 from qap2fpga.estimate.features import Hls4mlLayer, hls4ml
 from qap2fpga.estimate.prediction import Csynth, Interval, LayerPrediction
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import shipped
 
@@ -28,7 +29,6 @@ BACKEND = "hls4ml"
 # The measured layers have random weights, which nobody stated. One of 2^bits of such weights is 0; a layer with more
 # than so many times that is a pruned one.
 RANDOM_ZEROS = 2
-RESOURCES = ("lut", "ff", "dsp", "bram18")
 
 
 @lru_cache(maxsize=1)
@@ -45,7 +45,7 @@ def predict(nodes: Sequence[Mapping[str, Any]], family: str, clock_ns: float) ->
     """Of a project whose dense layers are `nodes`, as in the backend's `Expectation`, for a device of `family`."""
     content = load()
     layers = tuple(_layer(content, node, family, clock_ns) for node in nodes)
-    total = {name: found for name in RESOURCES if (found := _total(content, name, layers)) is not None}
+    total = {name: found for name in NAMES if (found := _total(content, name, layers)) is not None}
     ways = {(str(node["strategy"]), int(node["reuse_factor"]) > 1) for node in nodes}
     errors = dict.fromkeys(text for node in nodes for text in _errors(content, _written(node)))
     observed = _sentences(one for one in content["observed"] if _concerns(one, ways))
@@ -61,7 +61,7 @@ def raw(coefficients: Mapping[str, float], layer: Hls4mlLayer) -> float:
 def _layer(content: Mapping[str, Any], node: Mapping[str, Any], family: str, clock_ns: float) -> LayerPrediction:
     layer = _written(node)
     predictions, outside, missing = {}, dict[str, None](), {}
-    for name in RESOURCES:
+    for name in NAMES:
         fit = _fit(content, name, layer)
         if fit is None:
             missing[name] = _known_designs(content, layer)
@@ -86,7 +86,7 @@ def _written(node: Mapping[str, Any]) -> Hls4mlLayer:
 
 def _errors(content: Mapping[str, Any], layer: Hls4mlLayer) -> Iterator[str]:
     """How far off each fit for layers written as `layer` is, on runs of the layer's strategy."""
-    for name in RESOURCES:
+    for name in NAMES:
         fit = _fit(content, name, layer)
         if fit is not None and name in fit["resources"]:
             row = fit["resources"][name]["cross_validation"]["by_strategy"][layer.strategy]

@@ -84,6 +84,8 @@ def multiply_add(
 
 def shifted(values: np.ndarray, shift: int, name: str) -> np.ndarray:
     """`values << shift`; to the right, dropping bits, where `shift` is negative."""
+    if 0 <= shift < LONGEST_SHIFT and magnitude(values) << shift < INT64_LIMIT:
+        return np.asarray(values.astype(np.int64, copy=False) << shift)
     return multiply_add(values, 1 << max(shift, 0), 0, name, max(-shift, 0))
 
 

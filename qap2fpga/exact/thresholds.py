@@ -59,10 +59,12 @@ class Affine:
 
     @property
     def channels(self) -> int:
+        """How many channels it has."""
         return len(self.slope)
 
     @property
     def clips(self) -> bool:
+        """Whether any channel is bounded."""
         return any(bound is not None for bound in (*self.low, *self.high))
 
     def then(self, factor: Sequence[Fraction], addend: Sequence[Fraction]) -> Affine:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qap2fpga import backends
+from qap2fpga.backends.api import Options
 from qap2fpga.estimate.calibration import GENERATORS
 from qap2fpga.frontend.modelfiles import model_digest
 from qap2fpga.hw.boards import Board
@@ -46,13 +47,13 @@ class Target:
 
     backend: str
     board: Board
-    options: Any
+    options: Options
     varied: dict[str, Any] = field(default_factory=dict)
 
     @property
     def clock_ns(self) -> float:
         """The clock that hardware is made for."""
-        return float(getattr(self.options, "clock", None) or self.board.clock_ns)
+        return self.options.clock_ns(self.board)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def targets(chosen: Sequence[str], boards: Sequence[Board], given: Mapping[str, 
             raise QapError(what, f"known: {', '.join(GENERATORS)}")
     for key, values in given.items():
         if values and not any(backends.get(name).knows(key) for name in names):
-            backends.get(names[0]).make_options(names[0], **{**dict.fromkeys(given), key: values[0]})
+            backends.get(names[0]).make_options(**{**dict.fromkeys(given), key: values[0]})
     return [
         Target(name, board, options, varied)
         for name in names
@@ -144,7 +145,7 @@ def _variants(name: str, given: Mapping[str, Sequence[Any]]) -> list[tuple[dict[
     backend = backends.get(name)
     known = {key: list(dict.fromkeys(values)) for key, values in given.items() if values and backend.knows(key)}
     combined = (dict(zip(known, values, strict=True)) for values in itertools.product(*known.values()))
-    return [(varied, backend.make_options(name, **varied)) for varied in combined]
+    return [(varied, backend.make_options(**varied)) for varied in combined]
 
 
 def _slugs(networks: Sequence[Network]) -> dict[str, str]:

@@ -7,11 +7,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from qap2fpga.estimate.estimate import RESOURCES
 from qap2fpga.estimate.prediction import Estimated, Interval
 from qap2fpga.explore.candidates import Candidate
 from qap2fpga.explore.estimates import Known, Line
 from qap2fpga.explore.limits import Excess, Limits, broken, intervals
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.report import pareto
 from qap2fpga.report.summary import CANDIDATE, Summary, Value, from_values, values
 
@@ -103,12 +103,12 @@ def _cost(one: Point) -> tuple[float, ...]:
 def _numbers(estimate: Estimated, candidate: Candidate) -> dict[str, Value]:
     """The predicted values, as a build's summary has the measured ones."""
     predictions, board, clock = estimate.predictions, candidate.target.board, candidate.target.clock_ns
-    counts = {name: round(predictions[name].value) for name in RESOURCES}
+    counts = {name: round(predictions[name].value) for name in NAMES}
     cycles = (predictions.get(name) for name in ("latency_cycles", "interval_cycles"))
     latency, interval = (None if one is None else one.value for one in cycles)
     return {
         **counts,
-        **{f"board_{name}": count / getattr(board, name) for name, count in counts.items()},
+        **{f"board_{name}": count / board.available(name) for name, count in counts.items()},
         "tool": "qap2fpga", "stage": "estimate", "latency_cycles": latency, "interval_cycles": interval,
         "cycles_from": "predicted", "latency_ns": None if latency is None else latency * clock,
         "frames_per_second": None if not interval else 1e9 / (interval * clock),

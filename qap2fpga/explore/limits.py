@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from qap2fpga.backends import option
-from qap2fpga.estimate.estimate import RESOURCES
 from qap2fpga.estimate.prediction import Estimated, Interval
+from qap2fpga.hw import resources
 from qap2fpga.hw.boards import Board
+from qap2fpga.hw.resources import NAMES, PLURALS
 from qap2fpga.system.errors import QapError
 
-WORDS = {"lut": "LUTs", "ff": "FFs", "dsp": "DSP blocks", "bram18": "BRAM18", "latency_ns": "ns of latency"}
+WORDS = {**PLURALS, "latency_ns": "ns of latency"}
 # Where nothing was calibrated, a backend's own expectation is given this factor either way before it decides.
 UNCALIBRATED = 2.0
 # What follows exactly, calibrated or not.
-EXACT = ("dsp", "latency_ns")
+EXACT = (*resources.EXACT, "latency_ns")
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Limits:
         found = {}
         for name in WORDS:
             wanted = getattr(self, f"max_{name}")
-            if name in RESOURCES and (wanted is None or wanted > getattr(board, name)):
-                found[name] = (float(getattr(board, name)), board.name)
+            if name in NAMES and (wanted is None or wanted > board.available(name)):
+                found[name] = (float(board.available(name)), board.name)
             elif wanted is not None:
                 found[name] = (wanted, option(f"max_{name}"))
         return found

@@ -15,8 +15,6 @@ from qap2fpga.system.errors import QapError, nearest
 
 KEYS = ("X", "y", "classes")
 LAYOUT = "give an .npz with X (rows, inputs) and y, or an .npy; numbers as numbers, classes as texts, not as objects"
-# Halvings of the scale, beside one a bit, that are tried for data with long tails.
-TAILS = 8
 
 
 @dataclass(frozen=True)
@@ -82,32 +80,3 @@ def _renumber(labels: np.ndarray, given: list[str], wanted: tuple[str, ...]) -> 
     if labels.max() >= len(given):
         raise QapError(f"the data has label {labels.max()} and names {len(given)} classes", "name all of them")
     return np.array([wanted.index(name) for name in given])[labels]
-
-
-def power_of_two_scale(values: np.ndarray, bits: int, *, signed: bool) -> float:
-    """The power of two that loses least of real `values` (any shape) as integers of `bits`.
-
-    Loss is the mean absolute error of `scale * clamp(round(x / scale), low, high)`. Values beyond the range are
-    clipped: a range that held the long tails of jet features would leave few steps for everything else. The
-    absolute error gives the tails less of a say than the squared one, which on the example's data chooses twice
-    the scale: a higher validation loss in all of four pairs of runs.
-    """
-    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-    exact = values.astype(np.float64)
-
-    def error(exponent: int) -> float:
-        scale = 2.0**exponent
-        integers = np.where(exact >= 0, 1, -1) if sign else np.clip(np.rint(exact / scale), low, high)
-        return float(np.mean(np.abs(integers * scale - exact)))
-
-    sign = signed and bits == 1
-    top = math.ceil(math.log2(scale_for_range(-1.0 if signed else 0.0, 1.0, bits) * (np.abs(exact).max() or 1.0)))
-    return 2.0 ** min(range(top - bits - TAILS, top + 1), key=error)
-
-
-def scale_for_range(low: float, high: float, bits: int) -> float:
-    """The smallest power of two with which integers of `bits` reach from `low` to `high`; one signed bit is -1, +1."""
-    largest = max(1, 2 ** (bits - 1) - 1)
-    ends = (-low / 2 ** (bits - 1), high / largest) if low < 0 else (high / (2**bits - 1),)
-    needed = max(ends)
-    return 2.0 ** math.ceil(math.log2(needed))

@@ -166,7 +166,7 @@ def check(node: NodeProto, opset: int, wanted: Collection[str]) -> None:
     """Raise `QapError` for what the table refuses of a handled `node`; `wanted` are the tensors that somebody reads."""
     operator, known = OPERATORS[node.op_type], schema(node.op_type, opset)
     _check_attributes(node, operator, known, opset)
-    _check_inputs(node, operator, known)
+    _check_inputs(node, known)
     for place, tensor in enumerate(node.output):
         name, part = _part(operator.outputs, place)
         if tensor and part is None:
@@ -193,15 +193,11 @@ def _check_attributes(node: NodeProto, operator: Operator, known: OpSchema, opse
             raise refused(node, f"its attribute {name} is {value}: {part.why}")
 
 
-def _check_inputs(node: NodeProto, operator: Operator, known: OpSchema) -> None:
+def _check_inputs(node: NodeProto, known: OpSchema) -> None:
     if len(node.input) > known.max_input:
         raise refused(node, f"it has {len(node.input)} inputs, at most {known.max_input} are known")
     if len(node.input) < known.min_input or not all(node.input[: known.min_input]):
         raise refused(node, f"it has {len(node.input)} inputs, too few")
-    for place, tensor in enumerate(node.input):
-        name, part = _part(operator.inputs, place)
-        if tensor and part is not None and part.use == "refused":
-            raise refused(node, part.why or f"its input {name} is not supported")
 
 
 def _part(parts: Mapping[str, Part], place: int) -> tuple[str, Part | None]:

@@ -25,6 +25,7 @@ from qap2fpga.frontend.values import RawGraph
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import require_classes
+from qap2fpga.ir.quantizer import power_of_two_scale, scale_for_range
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.passes.compaction import compact
 from qap2fpga.system.errors import QapError
@@ -189,9 +190,9 @@ def _input_quantizer(source: Source, rows: data.Rows | None) -> tuple[int, float
     if bits == 1 and not signed:
         raise QapError("an input quantizer of 1 bit is the sign, but no input is negative", "give --input-bits 2")
     if source.range is not None:
-        return bits, data.scale_for_range(*source.range, bits), signed
+        return bits, scale_for_range(*source.range, bits), signed
     assert rows is not None
-    return bits, data.power_of_two_scale(rows.values, bits, signed=signed), signed
+    return bits, power_of_two_scale(rows.values, bits, signed=signed), signed
 
 
 def _real(graph: RawGraph, count: int) -> np.ndarray:

@@ -8,38 +8,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from qap2fpga.hw.families import FAMILIES, Family
 from qap2fpga.system.codec import Positive, Size, convert
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.files import shipped
 from qap2fpga.system.reading import is_file, shown, text, yaml_object
 
-
-@dataclass(frozen=True)
-class Family:
-    """What the parts of a family call their resources, and the backends that can make hardware for them."""
-
-    lut: str = "LUT"
-    ff: str = "FF"
-    dsp: str = "DSP"
-    bram18: str = "BRAM18"
-    dsp_cell: str = ""
-    backends: tuple[str, ...] = ("finn", "hls4ml", "rtl")
-
-    def resource(self, name: str) -> str:
-        """The family's own word for 'lut', 'ff', 'dsp' or 'bram18'."""
-        return str(getattr(self, name))
-
-
-# The first three are Yosys' `synth_xilinx -family` names. The names of ECP5 resources are nextpnr's: a TRELLIS_COMB is
-# a 4-input LUT or one bit of a carry chain, a DP16KD holds 18 kbit (Lattice FPGA-DS-02012, chapter 2).
-ECP5 = "ecp5"
-FAMILIES = {
-    "xc7": Family(dsp_cell="DSP48E1"),
-    "xcu": Family(dsp_cell="DSP48E2"),
-    "xcup": Family(dsp_cell="DSP48E2"),
-    ECP5: Family("TRELLIS_COMB", "TRELLIS_FF", "MULT18X18D", "DP16KD", "MULT18X18D", ("rtl",)),
-}
-# The ports of the module that an ECP5 board is given, and one that some boards want held high.
+# The ports of the module that a board with pins is given, and one that some boards want held high.
 PINS = ("clk", "uart_rx", "uart_tx")
 HOLD_HIGH = "hold_high"
 
@@ -58,8 +33,8 @@ class Board:
     """One target. `clock_ns` is the period that designs are made for; resources are the whole part's.
 
     `board_part` names Vivado's board files without their version; empty where there are none, or no need of them.
-    `pins` is the text of the constraints file beside an ECP5 board's YAML file, of the same name with `.lpf`; there
-    `clock_ns` is the oscillator's.
+    `pins` is the text of the constraints file beside the board's YAML file, of the same name with `.lpf`, if the family
+    has an open route to a bitstream; there `clock_ns` is the oscillator's.
     """
 
     name: str
@@ -76,8 +51,16 @@ class Board:
     pins: str = ""
 
     @property
+    def device_family(self) -> Family:
+        return FAMILIES[self.family]
+
+    @property
     def dsp_cell(self) -> str:
-        return FAMILIES[self.family].dsp_cell
+        return self.device_family.dsp_cell
+
+    def available(self, resource: str) -> int:
+        """Return how many cells of the kind `resource`, one of `resources.NAMES`, the part has."""
+        return int(getattr(self, resource))
 
 
 def names() -> list[str]:
@@ -113,13 +96,14 @@ def _parse(content: dict[str, Any], path: Path) -> Board:
             raise QapError(f"{path}: {key} is {shown(content[key])}", "it must be the name that the tools know it by")
     if content["family"] not in FAMILIES:
         raise QapError(f"{path}: unknown family {shown(content['family'])}", nearest(content["family"], FAMILIES))
-    pins = _pins(path.with_suffix(".lpf")) if content["family"] == ECP5 else ""
+    family = FAMILIES[content["family"]]
+    pins = _pins(path.with_suffix(".lpf"), family) if family.open_route else ""
     return Board(name=path.stem, pins=pins, **content)
 
 
-def _pins(path: Path) -> str:
+def _pins(path: Path, family: Family) -> str:
     """The constraints in `path`, which must place exactly the ports that there are."""
-    constraints = text(path, "an ecp5 board needs its pins: see docs/add-a-board.md for what is in this file")
+    constraints = text(path, f"an {family.name} board needs its pins: see docs/add-a-board.md for what is in this file")
     placed = set(re.findall(r'^\s*LOCATE\s+COMP\s+"([^"]*)"', constraints, re.MULTILINE))
     wrong = sorted(set(PINS) - placed) or sorted(placed - {*PINS, HOLD_HIGH})
     if wrong:

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The values handed on behind a backend: a design, what was measured on it, and what was checked."""
+"""The values handed on after a backend: its artifact, what was measured on it, and what was checked."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.resources import Resources
 
 
 class Stage(StrEnum):
@@ -43,16 +47,15 @@ class Stream:
 
 @dataclass(frozen=True)
 class Probe:
-    """A place inside a design where the integers of one layer pass by: what a mismatch is traced with.
+    """A place inside a design where the result of one node passes by: what a mismatch is traced with.
 
-    `signal` is the path of a bus below the top module. It carries `stage` of the network's layer number `layer`:
-    'accumulator', or 'activation' (a count of thresholds, or a logit). A beat has `lanes`, the (bits, signed) of its
-    values from the lowest bits up, and a vector is `beats` beats. A beat passes while `valid` and `ready`, paths too,
-    are both high; without them, `cycles` after its input beat was taken, in cycles in which the input is ready.
+    `signal` is the path of a bus below the top module. It carries the result of the graph's node `node`; of a step
+    function, how many thresholds it stands for. A beat has `lanes`, the (bits, signed) of its values from the lowest
+    bits up, and a vector is `beats` beats. A beat passes while `valid` and `ready`, paths too, are both high; without
+    them, `cycles` after its input beat was taken, in cycles in which the input is ready.
     """
 
-    layer: int
-    stage: str
+    node: str
     signal: str
     lanes: tuple[tuple[int, bool], ...]
     beats: int = 1
@@ -62,14 +65,26 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Design:
-    """Generated hardware on disk: everything that simulation and synthesis need to know.
+class Trace:
+    """An array of a C++ function that the C simulation shows: the result of the graph's node `node`.
 
-    `sources` are file names inside `folder`, in compile order; `data` are files that sources read at
-    elaboration (memory contents). `latency_cycles` (first input beat to last output beat of one vector, None
-    where the backend cannot predict it) and `interval_cycles` are predictions. Ports: `ap_clk`, `ap_rst_n`
-    (synchronous, active low), and `<stream>_TDATA/_TVALID/_TREADY` for both streams. `probes` are in the order of the
-    data, and lie on ports of the top module's instances, which synthesis keeps.
+    `name` is the HLS backend's for the layer that writes it.
+    """
+
+    name: str
+    node: str
+    elements: int
+
+
+@dataclass(frozen=True)
+class Artifact(ABC):
+    """What a backend leaves on disk, and all that simulation and synthesis need to know of it.
+
+    `sources` are file names inside `folder`, in compile order; `data` are files that sources read at elaboration.
+    `input` and `output` are the ports of `top`, `output_kind` what leaves there. `interval_cycles` is a prediction, or
+    what an HLS tool is asked for. `clock_ns` and `part` are what it was made for; None and empty where any will do.
+    `nodes` describe its parts, each with its own `estimate`, and `estimate` is their sum by resource. `configs` are the
+    words by which an HLS tool's reports name the layers' functions. `details` are further facts for the report.
     """
 
     backend: str
@@ -80,22 +95,75 @@ class Design:
     input: Stream
     output: Stream
     interval_cycles: int
-    latency_cycles: int | None = None
-    details: dict[str, Any] = field(default_factory=dict)
-    probes: tuple[Probe, ...] = ()
+    output_kind: str = field(default="logits", kw_only=True)
+    clock_ns: float | None = field(default=None, kw_only=True)
+    part: str = field(default="", kw_only=True)
+    nodes: tuple[dict[str, Any], ...] = field(default=(), kw_only=True)
+    estimate: dict[str, Any] = field(default_factory=dict, kw_only=True)
+    configs: tuple[str, ...] = field(default=(), kw_only=True)
+    details: dict[str, Any] = field(default_factory=dict, kw_only=True)
+
+    @property
+    @abstractmethod
+    def circuit(self) -> Design | None:
+        """The hardware that it is; None where an HLS tool has yet to make some."""
+
+    @property
+    @abstractmethod
+    def streams(self) -> tuple[Stream, Stream]:
+        """Input and output of the hardware, as streams."""
+
+    def clock(self, board: Board) -> float:
+        """Return the period that it runs at on `board`, nanoseconds."""
+        return self.clock_ns or board.clock_ns
 
 
 @dataclass(frozen=True)
-class Resources:
-    """Cells of a design or of a part of it. None: this tool does not say."""
+class Design(Artifact):
+    """Generated hardware: Verilog.
 
-    lut: int | None = None
-    ff: int | None = None
-    dsp: int | None = None
-    bram18: int | None = None
-    lutram: int | None = None
-    carry: int | None = None
-    lut_packed: int | None = None
+    `latency_cycles` (first input beat to last output beat of one vector, None where the backend cannot predict it) is a
+    prediction. Ports: `ap_clk`, `ap_rst_n` (synchronous, active low), and `<stream>_TDATA/_TVALID/_TREADY` for both
+    streams. `probes` are in the order of the data, and lie on ports of the top module's instances, which synthesis
+    keeps. `folding` is SIMD and PE by node, where nodes are folded.
+    """
+
+    latency_cycles: int | None = None
+    probes: tuple[Probe, ...] = field(default=(), kw_only=True)
+    folding: dict[str, Any] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def circuit(self) -> Design:
+        """The design itself."""
+        return self
+
+    @property
+    def streams(self) -> tuple[Stream, Stream]:
+        """Its ports."""
+        return self.input, self.output
+
+
+@dataclass(frozen=True)
+class HlsProject(Artifact):
+    """C++ for an HLS tool, not yet hardware. `top` is the function to synthesise.
+
+    HLS makes one wire of the input, element 0 in the lowest bits, and one port an element of the output. Latency is not
+    known before an HLS tool has scheduled the code. `traces` are in the order of the computation.
+    """
+
+    strategy: str = field(kw_only=True)
+    traces: tuple[Trace, ...] = field(kw_only=True)
+    warnings: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @property
+    def circuit(self) -> None:
+        """There is none yet."""
+        return None
+
+    @property
+    def streams(self) -> tuple[Stream, Stream]:
+        """What surrounds the block gives and takes a frame in one beat."""
+        return replace(self.input, name="in0"), replace(self.output, name="out0")
 
 
 @dataclass(frozen=True)
@@ -115,8 +183,8 @@ class Measurement:
 
 
 def is_of(part: str, node: str) -> bool:
-    """Whether `part`, an instance that synthesis reports, is the node `node` of a design, or a memory of it."""
-    return part in (node, f"u_{node}") or part.startswith((f"{node}_weights", f"u_{node}_weights"))
+    """Whether `part`, an instance that synthesis reports, is the node `node` of a design, or its memory of weights."""
+    return part in (node, f"u_{node}", f"{node}_weights", f"u_{node}_weights")
 
 
 @dataclass(frozen=True)

@@ -30,14 +30,17 @@ class Step:
 
     @property
     def low(self) -> int:
+        """The smallest activation."""
         return self.base
 
     @property
     def high(self) -> int:
+        """The largest activation."""
         return self.base + self.step * self.thresholds.shape[1]
 
     @property
     def channels(self) -> int:
+        """How many channels it has."""
         return len(self.thresholds)
 
     @property
@@ -105,6 +108,7 @@ class Logits:
 
     @property
     def channels(self) -> int:
+        """How many channels it has."""
         return len(self.multiplier)
 
     def check(self) -> None:

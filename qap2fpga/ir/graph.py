@@ -19,7 +19,7 @@ from qap2fpga.ir.nodes import Input, Node
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.tensors import Range, Shape
 from qap2fpga.ir.units import Ranges, Unit, joined, of_chain, ranges_of
-from qap2fpga.system.errors import CheckFailed
+from qap2fpga.system.errors import CheckFailed, QapError, nearest
 
 T = TypeVar("T")
 # The identity of the input; a layer of a model that has the same name gets another.
@@ -108,6 +108,16 @@ class Graph:
             )
             for node in self.nodes
         }
+
+    def unit(self, node: str) -> Unit:
+        """Return the unit that has the node `node`. Raises `QapError` where none has."""
+        if node not in self._units:
+            raise QapError(f"the network has no layer with a node '{node}'", nearest(node, self._units))
+        return self._units[node]
+
+    @cached_property
+    def _units(self) -> Mapping[str, Unit]:
+        return {name: unit for unit in self.layers for name in (unit.name, unit.requantizer.name)}
 
     def _through(self, of: Callable[[Node, Sequence[T]], T]) -> dict[str, T]:
         results: dict[str, T] = {}

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import re
 import typing
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -19,11 +20,13 @@ import numpy as np
 
 from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.functions import Function, Logits, Step
+from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph, verify
 from qap2fpga.ir.joins import Concat, Sum
 from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Input, Node, Requantizer
-from qap2fpga.ir.quantizer import ROUNDINGS, SIGN
+from qap2fpga.ir.quantizer import ROUNDINGS, SIGN, InputQuantizer
+from qap2fpga.ir.tensors import Shape
 from qap2fpga.system.arrays import Arrays, load_npz, save_npz
 from qap2fpga.system.codec import convert
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -75,9 +78,9 @@ def load(path: Path) -> Graph:
     return graph
 
 
-def _plain(value: Any, place: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def _plain(value: Node | Function, place: str, arrays: dict[str, np.ndarray]) -> dict[str, object]:
     """The fields of a node or a function as plain values; what are arrays goes into `arrays`, by field and place."""
-    entry: dict[str, Any] = {}
+    entry: dict[str, object] = {}
     for field in dataclasses.fields(value):
         one = getattr(value, field.name)
         if isinstance(one, np.ndarray):
@@ -86,11 +89,11 @@ def _plain(value: Any, place: str, arrays: dict[str, np.ndarray]) -> dict[str, A
             (kind,) = (name for name, known in FUNCTIONS.items() if isinstance(one, known))
             entry[field.name] = {"kind": kind, **_plain(one, place, arrays)}
         else:
-            entry[field.name] = dataclasses.asdict(one) if dataclasses.is_dataclass(one) else one  # type: ignore[arg-type]
+            entry[field.name] = dataclasses.asdict(one) if isinstance(one, Shape | InputQuantizer | Geometry) else one
     return entry
 
 
-def _head(arrays: Arrays, path: Path) -> dict[str, Any]:
+def _head(arrays: Arrays, path: Path) -> dict[str, object]:
     if "head" not in arrays or arrays["head"].dtype != np.uint8:
         raise _refused(path, "its head")
     try:
@@ -104,19 +107,19 @@ def _head(arrays: Arrays, path: Path) -> dict[str, Any]:
     return head
 
 
-def _node(entry: Any, number: int, arrays: Arrays, path: Path) -> Node:
+def _node(entry: object, number: int, arrays: Arrays, path: Path) -> Node:
     """The node that one entry of the head and the arrays of its number describe."""
     kind = _known(KINDS, entry)
-    if kind is None:
+    if kind is None or not isinstance(entry, dict):
         raise _refused(path, f"the kind of node {number}")
     return kind(**_fields(kind, entry, number, arrays, path))
 
 
-def _known(kinds: dict[str, type[T]], entry: Any) -> type[T] | None:
+def _known(kinds: dict[str, type[T]], entry: object) -> type[T] | None:
     return kinds.get(entry["kind"]) if isinstance(entry, dict) and isinstance(entry.get("kind"), str) else None
 
 
-def _fields(kind: type, entry: dict[str, Any], number: int, arrays: Arrays, path: Path) -> dict[str, Any]:
+def _fields(kind: type, entry: Mapping[str, Any], number: int, arrays: Arrays, path: Path) -> dict[str, Any]:
     """The fields of a node or a function, each checked against its type."""
     where = f"node {number}"
     values: dict[str, Any] = {}
@@ -139,7 +142,7 @@ def _fields(kind: type, entry: dict[str, Any], number: int, arrays: Arrays, path
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: type) -> dict[str, object]:
     """The types of a kind's fields by name."""
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}

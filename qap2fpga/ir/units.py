@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qap2fpga.exact.integers import width
-from qap2fpga.ir.functions import Function, Step
+from qap2fpga.ir.functions import Function, Logits, Step
 from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Node, Requantizer
 from qap2fpga.ir.tensors import Range, Shape
@@ -53,51 +53,68 @@ class Unit:
 
     @property
     def name(self) -> str:
+        """The linear node's identity."""
         return self.linear.name
 
     @property
     def weights(self) -> np.ndarray:
+        """The integers (inputs, outputs)."""
         return self.linear.weights
 
     @property
     def activation(self) -> Function:
+        """What the requantizer computes."""
         return self.requantizer.function
 
     @property
     def weight_bits(self) -> int:
+        """Width of the weights' quantizer."""
         return self.linear.weight_bits
 
     @property
     def input_bits(self) -> int:
+        """Width of the quantizer before the unit."""
         return self.linear.input_bits
 
     @property
     def output_bits(self) -> int | None:
+        """Width of the quantizer after the unit, None where there is none."""
         return self.requantizer.bits
 
     @property
     def channels(self) -> tuple[int, ...] | None:
+        """The numbers of the outputs in the model, None where they are counted from 0."""
         return self.linear.channels
 
     @property
     def inputs(self) -> int:
+        """Channels that come in."""
         return self.linear.inputs
 
     @property
     def outputs(self) -> int:
+        """Channels that go out."""
         return self.linear.outputs
 
     @property
     def nonzeros(self) -> int:
+        """Weights that are not zero."""
         return self.linear.nonzeros
 
     @property
     def weight_width(self) -> int:
+        """Bits of a signed type that holds every weight."""
         return self.linear.weight_width
 
     def channel_name(self, output: int) -> str:
         """Return the output's number in the model, for messages."""
         return self.linear.channel_name(output)
+
+    def word(self, node: str) -> str:
+        """Return what messages call the result of `node`, one of the unit's two."""
+        if node == self.name:
+            return "accumulator"
+        return "logit" if isinstance(self.activation, Logits) else "activation"
 
     def accumulate(self, activations: np.ndarray) -> np.ndarray:
         """Return the accumulators (n, outputs) of integer `activations` (n, inputs), exactly."""

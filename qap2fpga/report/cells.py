@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from rich.console import Group, RenderableType
 from rich.markup import escape
 
-from qap2fpga.hw.boards import ECP5
+from qap2fpga.hw import families
+from qap2fpga.hw.resources import LABELS
 from qap2fpga.report import csynth, routed
 from qap2fpga.report.resources import basis
 from qap2fpga.report.schema import Report
-from qap2fpga.report.schema.results import RESOURCE_NAMES, CsynthPrediction, Measurement, ResourcePrediction
+from qap2fpga.report.schema.results import CsynthPrediction, Measurement, ResourcePrediction
 from qap2fpga.report.show import DASH, ends, ratio
 from qap2fpga.report.show import number as _number
 from qap2fpga.system.tables import headed
@@ -49,7 +50,7 @@ def resources(report: Report) -> Group:
 def _measured(report: Report, measured: Measurement, lut: str) -> Iterator[str]:
     """What a measurement says beside the board's resources."""
     total, model, fits = measured.total, report.model, report.fits
-    if report.board.family != ECP5:
+    if "lutram" in families.of(report.board.family).counted:
         yield (
             f"[dim]of the LUTs {_number(total.get('lutram'))} hold memory; packed two to a LUT6 about "
             f"{_number(total.get('lut_packed'))}; {_number(total.get('carry'))} carry cells[/]"
@@ -78,15 +79,13 @@ def _estimated(name: str, estimate: ResourcePrediction | None) -> str:
 
 def vendor(report: Report) -> Group:
     """Return what AMD's tools found, step by step; a stage's numbers are never those of another."""
-    table = headed(
-        "step", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "period", "slack", title="\nAMD's tools"
-    )
+    table = headed("step", *LABELS.values(), "latency", "interval", "period", "slack", title="\nAMD's tools")
     theirs = iter([one.total for one in report.measurements if one.tool != "yosys"])
     for one in report.vendor or ():
         total: Mapping[str, int | None] = next(theirs, {}) if one.step in MEASURING else {}
         table.add_row(
             escape(f"{one.step}, {one.tool}"),
-            *(_number(total.get(name)) for name in RESOURCE_NAMES),
+            *(_number(total.get(name)) for name in LABELS),
             _number(one.latency_max), _number(one.interval_max),
             *(DASH if time is None else f"{time:.2f} ns" for time in (one.period_ns, one.wns_ns)),
         )  # fmt: skip
@@ -95,7 +94,7 @@ def vendor(report: Report) -> Group:
 
 def c_synthesis(report: Report, predicted: CsynthPrediction) -> Group:
     """Return what C synthesis is expected to state, beside what it stated."""
-    columns = [word for label in RESOURCE_NAMES.values() for word in (f"{label} predicted", "stated")]
+    columns = [word for label in LABELS.values() for word in (f"{label} predicted", "stated")]
     table = headed("", *columns, "BOPs", "LUT per BOP", title="\nC synthesis, layer by layer")
     for row in csynth.rows(report):
         cells = [text for pair in row.cells for text in pair]

@@ -7,10 +7,11 @@ A check that nothing was measured for is there too: as not run, with the reason.
 from __future__ import annotations
 
 from qap2fpga import backends
-from qap2fpga.hw.boards import ECP5
+from qap2fpga.hw import families
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.report import csynth, resources, routed, show
 from qap2fpga.report.schema import Report
-from qap2fpga.report.schema.results import RESOURCE_NAMES, Check, Fits, Outcome, Use
+from qap2fpga.report.schema.results import Check, Fits, Outcome, Use
 
 NOT_SIMULATED = "not simulated"
 
@@ -19,7 +20,7 @@ def fits(report: Report) -> Fits | None:
     """Return the use of each resource that was measured and that the board's size is known of, and the verdict; None
     when there is none."""
     measured, use = report.latest, {}
-    for name in RESOURCE_NAMES if measured else ():
+    for name in NAMES if measured else ():
         used, available = measured.total.get(name) if measured else None, report.board.size(name)
         if used is not None and available is not None:
             use[name] = Use(used=used, available=available, percent=round(100 * used / available, 2))
@@ -90,7 +91,7 @@ def _resources(report: Report) -> list[Check]:
 
 def _interval_of_hls(report: Report) -> list[Check]:
     """Whether the HLS tool reached the interval that its source asks for."""
-    if not report.design or not backends.get(report.backend).stand_in:
+    if not report.design or not backends.get(report.backend).substitute:
         return []
     asked, checks = report.design.interval_cycles, []
     for one in report.vendor or ():
@@ -146,7 +147,8 @@ def _board(report: Report, *, allow_oversize: bool) -> list[Check]:
         return [Check.not_run(name, expected, "C synthesis states several times the cells that synthesis finds")]
     names = routed.resource_names(report.board)
     over = ", ".join(f"{names[name]} {one.used} of {one.available}" for name, one in fit.over.items())
-    why = (routed.SIZE if report.board.family == ECP5 else _advice(fit.circuit).size) if over else ""
+    too_small = families.of(report.board.family).too_small
+    why = (too_small or _advice(fit.circuit).size) if over else ""
     if over and allow_oversize:
         return [Check.not_run(name, expected, f"a larger design is allowed; {why}", over)]
     return [Check.of(name, expected, over or "fits", not over, why)]

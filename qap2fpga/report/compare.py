@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qap2fpga.hw.resources import LABELS
 from qap2fpga.report import pareto, show
 from qap2fpga.report.summary import Summary
 
@@ -50,10 +51,7 @@ MEASURES = (
     Measure("zeros", "zeros", _two),
     Measure("bops_paper", "BOPs", show.number, -1),
     Measure("bops_nonzero_products", "nnz·bₐ·b_w", show.number, -1),
-    Measure("lut", "LUT", show.number, -1, "cells"),
-    Measure("ff", "FF", show.number, -1, "cells"),
-    Measure("dsp", "DSP", show.number, -1, "cells"),
-    Measure("bram18", "BRAM18", show.number, -1, "cells"),
+    *(Measure(name, label, show.number, -1, "cells") for name, label in LABELS.items()),
     Measure("measured_by", "measured by"),
     Measure("board_lut", "of the board's LUTs", _two, 0, "cells"),
     Measure("lut_per_bop", "LUT per BOP", show.ratio, 0, "cells"),

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from qap2fpga.estimate.prediction import Csynth, Interval
+from qap2fpga.hw.resources import LABELS
 from qap2fpga.report import resources, show
 from qap2fpga.report.schema import Report
-from qap2fpga.report.schema.results import RESOURCE_NAMES, Check, CsynthLayer, CsynthPrediction, Measurement
+from qap2fpga.report.schema.results import Check, CsynthLayer, CsynthPrediction, Measurement
 
 TOOLS = ("vitis_hls", "vivado_hls")
 Cells = Mapping[str, int | None]
@@ -77,7 +78,7 @@ def ratios(report: Report) -> list[str]:
         return lines
     for one in report.measurements:
         if one.stage in ("synthesis", "routed") and one.circuit == first.circuit:
-            cells = [(label, first.total.get(name), one.total.get(name)) for name, label in RESOURCE_NAMES.items()]
+            cells = [(label, first.total.get(name), one.total.get(name)) for name, label in LABELS.items()]
             quotients = [f"{label} {mine / theirs:.3g}" for label, mine, theirs in cells if mine is not None and theirs]
             lines.append(f"of this design: C synthesis / {one.tool} {one.stage}, {', '.join(quotients)}")
     return lines
@@ -141,7 +142,7 @@ def _why(name: str, ratio: float) -> str:
 
 
 def _row(layer: str, predicted: Mapping[str, Interval], cells: Cells, bops: float, outside: Iterable[str]) -> Row:
-    texts = tuple((text(predicted.get(name)), show.number(cells.get(name))) for name in RESOURCE_NAMES)
+    texts = tuple((text(predicted.get(name)), show.number(cells.get(name))) for name in LABELS)
     lut: float | None = cells.get("lut")
     expected = predicted.get("lut")
     if lut is None and expected is not None and not expected.outside:
@@ -154,7 +155,7 @@ def _of_layer(config: str, measured: Measurement | None) -> dict[str, int]:
     name = re.compile(rf"dense\w*_{config}(?!\d)")
     parts = (measured.parts if measured else None) or {}
     mine = [cells for part, cells in parts.items() if name.search(part)]
-    columns = {key: [cells.get(key) for cells in mine] for key in RESOURCE_NAMES}
+    columns = {key: [cells.get(key) for cells in mine] for key in LABELS}
     known = {key: [count for count in counts if count is not None] for key, counts in columns.items()}
     return {key: sum(counts) for key, counts in known.items() if mine and len(counts) == len(mine)}
 

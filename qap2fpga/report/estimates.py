@@ -9,9 +9,10 @@ from dataclasses import asdict
 from rich.console import Group
 from rich.markup import escape
 
-from qap2fpga.estimate.estimate import RESOURCES, Estimate
+from qap2fpga.estimate.estimate import Estimate
 from qap2fpga.estimate.features import DenseFeatures
 from qap2fpga.estimate.prediction import Csynth, Interval
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.report import csynth, show
 from qap2fpga.report.show import DASH
 from qap2fpga.system.codec import encode
@@ -56,7 +57,7 @@ def render(estimates: Sequence[Estimate]) -> Group:
             table.add_row(one.backend, escape(one.board.name), *(DASH,) * 6, escape(one.refused.splitlines()[0]))
             continue
         told = _number if one.csynth is None else _stated
-        numbers = [told(one.predictions.get(name)) for name in (*RESOURCES, *CYCLES)]
+        numbers = [told(one.predictions.get(name)) for name in (*NAMES, *CYCLES)]
         table.add_row(one.backend, escape(one.board.name), *numbers, escape(_verdict(one)))
     known = [one for one in estimates if one.csynth is not None]
     # Boards of one family and clock have the same.
@@ -77,7 +78,7 @@ def _csynth(found: Csynth, boards: Sequence[str]) -> Group:
     )
     table = headed("layer", "LUT", "FF", "DSP", "BRAM18", "", words=(0, 5))
     for one in found.layers:
-        numbers = [_stated(one.predictions.get(name)) for name in RESOURCES]
+        numbers = [_stated(one.predictions.get(name)) for name in NAMES]
         table.add_row(escape(one.layer), *numbers, f"outside: {', '.join(one.outside)}" if one.outside else "")
     return Group(title, table, *(f"[dim]{escape(text)}[/]" for text in csynth.remarks(found)))
 

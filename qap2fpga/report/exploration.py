@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from qap2fpga.hw.resources import LABELS
 from qap2fpga.report import show
 from qap2fpga.report.summary import Summary
 
 # Rows of the table: the page must stay small. All candidates are in the CSV beside it.
 MOST_ROWS = 200
-COLUMNS = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram18": "BRAM18", "latency_ns": "latency, ns"}
+COLUMNS = {**LABELS, "latency_ns": "latency, ns"}
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import Array, HlsProject
 from qap2fpga.hw import template
 from qap2fpga.hw.beats import pack
-from qap2fpga.hw.design import Design, Stream
+from qap2fpga.hw.design import Artifact, Design, Stream
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import IN_SCALE
@@ -19,28 +18,29 @@ from qap2fpga.report.schema.hardware import Interface
 from qap2fpga.system.codec import decode
 
 
-def describe(made: Design | HlsProject, network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> Interface:
-    """Return the interface of `made`, whose output is of `kind`, with the first of the build's vectors as an
+def describe(artifact: Artifact, network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> Interface:
+    """Return the interface of `artifact`, whose output is of `kind`, with the first of the build's vectors as an
     example."""
     vector = (arrays["recorded"] if len(arrays["recorded"]) else arrays["random"])[:1]
     output = reference.outputs(network, kind, vector)
     real = arrays.get("first_input")
     scale = network.output_scale if kind in IN_SCALE else Fraction(1)
+    circuit = artifact.circuit
     example = {
         "real": None if real is None else [float(value) for value in real],
         "integers": vector[0].tolist(),
         "output_integers": output[0].tolist(),
         "output_values": [value * float(scale) for value in output[0].tolist()],
     }
-    if isinstance(made, Design):
-        example |= {"input_bytes": _bytes(vector, made.input), "output_bytes": _bytes(output, made.output)}
-    into, out = (asdict(port) if isinstance(port, Array) else _stream(port) for port in (made.input, made.output))
+    if circuit is not None:
+        example |= {"input_bytes": _bytes(vector, artifact.input), "output_bytes": _bytes(output, artifact.output)}
+    into, out = (_array(port) if circuit is None else _stream(port) for port in (artifact.input, artifact.output))
     ports = {
         "input": {**into, "quantizer": _quantizer(network)},
         "output": {**out, "kind": kind, "scale": str(scale)},
     }
-    tree = {**(_function(made) if isinstance(made, HlsProject) else _streams(made)), **ports, "example": example}
-    interface: Interface = decode(Interface, tree, "interface", made.top)
+    tree = {**(_function(artifact) if circuit is None else _streams(circuit)), **ports, "example": example}
+    interface: Interface = decode(Interface, tree, "interface", artifact.top)
     return interface
 
 
@@ -68,12 +68,17 @@ def _streams(design: Design) -> dict[str, object]:
     }
 
 
-def _function(project: HlsProject) -> dict[str, object]:
+def _function(project: Artifact) -> dict[str, object]:
     return {
         "function": project.top,
         "header": f"firmware/{project.top}.h",
         "ports": "chosen by the HLS tool, after the pragmas in the source: one vector at a time",
     }
+
+
+def _array(port: Stream) -> dict[str, object]:
+    """An argument of a function: how many integers of which width; how they are handed over is the HLS tool's."""
+    return {"name": port.name, "elements": port.elements, "bits": port.bits, "signed": port.signed}
 
 
 def _stream(stream: Stream) -> dict[str, object]:

@@ -20,12 +20,13 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
+from qap2fpga.hw.resources import DETAILS, LABELS
 from qap2fpga.report import check, compare, exploration, parts, show
 from qap2fpga.report.compare import Line
 from qap2fpga.report.exploration import Exploration
 from qap2fpga.report.gather import Build, Gathered
 from qap2fpga.report.plots import Plot, Point, scatter
-from qap2fpga.report.schema.results import RESOURCE_NAMES, Check
+from qap2fpga.report.schema.results import Check
 from qap2fpga.report.section import Section, section
 from qap2fpga.report.studies import Study
 from qap2fpga.report.summary import CANDIDATE, CHECKPOINT, Summary
@@ -34,7 +35,6 @@ from qap2fpga.system.names import printable
 # Up to so many builds have a section of their own, about 50 kB each.
 MOST_SECTIONS = 8
 TEMPLATES = Path(__file__).parent / "templates"
-KINDS_OF_CELLS = {"lutram": "LUTs that hold memory", "lut_packed": "LUTs, packed two to a LUT6", "carry": "carry cells"}
 AXES = (
     ("Accuracy against LUTs", "LUTs", "lut", "cells"),
     ("Accuracy against BOPs", "BOPs", "bops_paper", ""),
@@ -227,7 +227,7 @@ def _filled(**content: Any) -> str:
     )
     style, script = (_text(name) for name in ("style.css", "page.js"))
     own = {"style": style, "style_hash": _hash(style), "script": script, "script_hash": _hash(script)}
-    words = {"resources": RESOURCE_NAMES, "kinds": KINDS_OF_CELLS, "deviation": parts.deviation, "show": show}
+    words = {"resources": LABELS, "kinds": DETAILS, "deviation": parts.deviation, "show": show}
     words |= {"columns": exploration.COLUMNS, "cells": exploration.cells, "place": exploration.place}
     words |= {"most_rows": exploration.MOST_ROWS}
     return environment.get_template("page.html.jinja").render(version=_version(), **own, **words, **content)

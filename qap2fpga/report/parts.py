@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from qap2fpga.hw.design import is_of
+from qap2fpga.hw.resources import LABELS
 from qap2fpga.report import show
 from qap2fpga.report.routed import resource_names
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.hardware import Design
-from qap2fpga.report.schema.results import RESOURCE_NAMES, Measurement, ResourcePrediction
+from qap2fpga.report.schema.results import Measurement, ResourcePrediction
 
 Cells = Mapping[str, float | None]
 Counts = Mapping[str, int | None]
@@ -173,7 +174,7 @@ def _top(report: Report, circuit: str | None) -> str | None:
 def _sum(cells: Iterable[Counts]) -> dict[str, int | None]:
     """The sum by resource; one that is not known for some part is not known for the sum."""
     listed, sums = list(cells), dict[str, int | None]()
-    for name in RESOURCE_NAMES:
+    for name in LABELS:
         counts = [one.get(name) for one in listed]
         sums[name] = None if not counts or None in counts else sum(count for count in counts if count is not None)
     return sums
@@ -184,7 +185,7 @@ def _rest(measurement: Measurement | None) -> dict[str, int | None]:
     if not measurement or not measurement.parts:
         return {}
     inside, rest = _sum(measurement.parts.values()), dict[str, int | None]()
-    for name in RESOURCE_NAMES:
+    for name in LABELS:
         total, sum_of_parts = measurement.total.get(name), inside[name]
         rest[name] = None if total is None or sum_of_parts is None else total - sum_of_parts
     return rest

@@ -7,12 +7,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from qap2fpga.estimate.prediction import Interval
-from qap2fpga.hw.boards import ECP5
+from qap2fpga.hw import families
 from qap2fpga.hw.design import is_of
+from qap2fpga.hw.families import ESTIMATED_LUT_INPUTS
+from qap2fpga.hw.resources import EXACT, NAMES
 from qap2fpga.report import show
 from qap2fpga.report.schema.results import Check, Measurement, ResourcePrediction
 
-CHECKED = ("lut", "ff", "bram18")
+# What is exact has a check of its own.
+CHECKED = tuple(name for name in NAMES if name not in EXACT)
 NOT_SYNTHESISED = "not synthesised"
 # A node is named as the likely cause when it is off by so much of what the whole design is off by.
 SHARE = 0.25
@@ -78,8 +81,8 @@ def basis(prediction: ResourcePrediction, family: str | None) -> str:
         return f"estimated by {prediction.tool or 'a tool'}, so LUTs and FFs are not checked"
     if not prediction.calibrated:
         why = "no measured designs of this generator"
-        if family == ECP5:
-            why = f"no measured designs for {ECP5}, and the estimate is in 6-input LUTs"
+        if not families.of(family).estimated:
+            why = f"no measured designs for {family}, and the estimate is in {ESTIMATED_LUT_INPUTS}-input LUTs"
         return f"not calibrated: {why}, so LUTs and FFs are not checked"
     text, band = "intervals: where measured random designs of this generator stayed", prediction.lut_per_bop
     if band:

@@ -5,14 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from qap2fpga.hw.boards import FAMILIES
+from qap2fpga.hw import families
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.hardware import Board
-from qap2fpga.report.schema.results import RESOURCE_NAMES, Check, Routed
+from qap2fpga.report.schema.results import Check, Routed
 from qap2fpga.report.show import percent
-
-# What helps where an ECP5 is too small; no backend folds layers in time there.
-SIZE = "choose a larger part (ulx3s-85f has the largest), prune further, or use fewer bits"
 
 
 def met(achieved_ns: float | None, target_ns: float) -> bool:
@@ -52,8 +49,7 @@ def clock(period_ns: float) -> str:
 
 def resource_names(board: Board) -> dict[str, str]:
     """What the board's family calls the resources."""
-    family = FAMILIES.get(str(board.family))
-    return RESOURCE_NAMES if family is None else {name: family.resource(name) for name in RESOURCE_NAMES}
+    return dict(families.of(board.family).labels)
 
 
 def _words(routed: Routed) -> str:
@@ -66,7 +62,7 @@ def _words(routed: Routed) -> str:
 
 
 def _cells(routed: Routed, *, over: bool = False) -> str:
-    names = [FAMILIES["ecp5"].resource(name) for name in RESOURCE_NAMES]
+    names = {label for one in families.FAMILIES.values() if one.open_route for label in one.labels.values()}
     pairs = {name: routed.used[name] for name in routed.used if name in names or over}
     shown = {name: pair for name, pair in pairs.items() if (pair[0] > pair[1] if over else pair[0])}
     return ", ".join(

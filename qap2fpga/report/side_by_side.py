@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.report import compare, show
 from qap2fpga.report.compare import Line
 from qap2fpga.report.studies import Study
@@ -18,7 +19,7 @@ from qap2fpga.system.tables import headed
 
 # So many builds are columns; more are rows, with the measures that a line has room for.
 MOST_COLUMNS = 4
-IN_ROWS = ("board", "backend", "measured_by", "accuracy", "bops_paper", "lut", "ff", "dsp", "bram18",
+IN_ROWS = ("board", "backend", "measured_by", "accuracy", "bops_paper", *NAMES,
            "latency_cycles", "latency_ns", "interval_cycles", "verdict", "outcome")  # fmt: skip
 BEST = "*"
 

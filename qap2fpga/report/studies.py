@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.report import show
 from qap2fpga.report.summary import CHECKPOINT, Summary
 from qap2fpga.system.errors import QapError
@@ -22,8 +23,8 @@ CURE = "give the folder that `qap2fpga study` writes: it holds study.json and ru
 TEST_SET = "the training's test set"
 # What a build knows of its hardware, and a checkpoint takes over from its build.
 OF_THE_BUILD = (
-    "backend", "circuit", "board", "part", "clock_ns", "tool", "tool_version", "stage", "lut", "ff", "dsp", "bram18",
-    "lut_per_bop", "board_lut", "board_ff", "board_dsp", "board_bram18", "latency_cycles", "interval_cycles",
+    "backend", "circuit", "board", "part", "clock_ns", "tool", "tool_version", "stage", *NAMES,
+    "lut_per_bop", *(f"board_{name}" for name in NAMES), "latency_cycles", "interval_cycles",
     "cycles_from", "latency_ns", "frames_per_second", "mismatches", "verdict", "checks", "checks_failed",
     "checks_not_run",
 )  # fmt: skip

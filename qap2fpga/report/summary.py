@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from qap2fpga.hw.resources import LABELS
 from qap2fpga.report import check
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.network import Model
-from qap2fpga.report.schema.results import RESOURCE_NAMES, Measurement, ResourcePrediction
+from qap2fpga.report.schema.results import Measurement, ResourcePrediction
 
 BUILD, CHECKPOINT, CANDIDATE = "build", "checkpoint", "candidate"
 # A value of a summary.
@@ -193,7 +194,7 @@ def _cells(known: Summary, report: Report) -> Summary:
     counted = hardware(report)
     if counted is None:
         return known
-    counts = {name: counted.total.get(name) for name in RESOURCE_NAMES}
+    counts = {name: counted.total.get(name) for name in LABELS}
     lut, bops = counts["lut"], known.bops_paper
     return replace(
         known,

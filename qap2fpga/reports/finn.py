@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qap2fpga.hw.design import Stage
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.reports.result import Cells, Parsed, Refused, agreed, count, decimal, total
 
 DSP = ("DSP", "DSP48E", "DSP48")
@@ -64,7 +65,7 @@ def _layers(kind: str, content: dict[str, Any], own: str) -> tuple[Cells, dict[s
 def _check_total(kind: str, resources: Cells, layers: dict[str, Cells]) -> None:
     """FINN's own total is the sum of its layers; where it is not, layers are missing."""
     summed = total(layers.values())
-    for name in ("lut", "ff", "dsp", "bram18", "uram"):
+    for name in (*NAMES, "uram"):
         stated, added = getattr(resources, name), getattr(summed, name)
         if stated is not None and added is not None and stated != added:
             raise Refused(kind, f"the total of {name} is {stated}, but the layers sum to {added}")

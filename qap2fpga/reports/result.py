@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
-from qap2fpga.hw.design import Measurement, Resources, Stage
+from qap2fpga.hw.design import Measurement, Stage
+from qap2fpga.hw.resources import Resources
 from qap2fpga.system.codec import LARGEST
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.reading import shown

@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Step functions as hardware: implementations, their price and their proof."""

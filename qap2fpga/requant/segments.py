@@ -60,16 +60,19 @@ def constraints(target: Target, low: int, high: int, tolerance: int) -> Points:
 
 @dataclass(frozen=True)
 class Segments:
-    """`Points` with the segments' ends added, and the segment of each; `bits` bits of x from `bit` choose it."""
+    """`Points` with the segments' ends added, and the segment of each; `bits` bits of x from `bit` choose it.
+
+    `points` are the starts and the ends, `results` the least there and one more than the most.
+    """
 
     bit: int
     bits: int
     starts: np.ndarray
-    least: np.ndarray
     start_segments: np.ndarray
     ends: np.ndarray
-    most: np.ndarray
     end_segments: np.ndarray
+    points: np.ndarray
+    results: np.ndarray
 
 
 def split(points: Points, bit: int, bits: int) -> Segments:
@@ -83,7 +86,10 @@ def split(points: Points, bit: int, bits: int) -> Segments:
         starts, least = np.concatenate([starts, edges]), np.concatenate([least, least[at]])
         ends, most = np.concatenate([ends, edges - 1]), np.concatenate([most, most[before]])
     mask = (1 << bits) - 1
-    return Segments(bit, bits, starts, least, (starts >> bit) & mask, ends, most, (ends >> bit) & mask)
+    return Segments(
+        bit, bits, starts, (starts >> bit) & mask, ends, (ends >> bit) & mask,
+        np.concatenate([starts, ends]), np.concatenate([least, most + 1]),
+    )  # fmt: skip
 
 
 def fit(
@@ -98,17 +104,17 @@ def fit(
     lower = np.full(1 << segments.bits, -NEVER, np.int64)
     upper = np.full(1 << segments.bits, NEVER, np.int64)
     falling = tuple((-sign, left) for sign, left in terms)
-    begin = exact.terms(falling, segments.starts, FORM, exact.shifted(segments.least, shift, FORM))
-    end = exact.terms(falling, segments.ends, FORM, exact.shifted(segments.most + 1, shift, FORM)) - 1
-    np.maximum.at(lower, segments.start_segments, begin)
-    np.minimum.at(upper, segments.end_segments, end)
+    # Of the starts the smallest offset that will do, of the ends the smallest that will not.
+    bounds = exact.terms(falling, segments.points, FORM, exact.shifted(segments.results, shift, FORM))
+    np.maximum.at(lower, segments.start_segments, bounds[: len(segments.starts)])
+    np.minimum.at(upper, segments.end_segments, bounds[len(segments.starts) :] - 1)
     if (lower > upper).any():
         return None
     used = lower > -NEVER
     lower, upper = lower[used], upper[used]
     aim = (lower + upper) // 2 if loose else lower
     chosen = np.zeros(1 << segments.bits, np.int64)
-    for dropped in reversed(range(shift + 1)):
+    for dropped in reversed(range(_zero_bits(lower, upper, shift) + 1)):
         # The nearest multiple to the middle, or the first from the lower end on.
         offsets = ((aim + (1 << dropped >> 1)) >> dropped if loose else -((-aim) >> dropped)) << dropped
         chosen[used] = offsets
@@ -122,9 +128,16 @@ def fit(
     )  # fmt: skip
 
 
+def _zero_bits(lower: np.ndarray, upper: np.ndarray, most: int) -> int:
+    """How many low bits, at most `most`, may be 0 in one integer of each interval `lower..upper`."""
+    # A multiple of 2**d lies in between where lower - 1 and upper differ in bit d or above; 0 lies between the signs.
+    differing = (lower - 1) ^ upper
+    return min(most, int(differing[differing >= 0].min(initial=NEVER)).bit_length() - 1)
+
+
 def _rises(terms: Terms, shift: int, offsets: np.ndarray, segments: Segments) -> bool:
     """Whether the results rise from segment to segment; inside a segment they do."""
-    points = np.unique(np.concatenate([segments.starts, segments.ends]))
+    points = np.unique(segments.points)
     which = (points >> segments.bit) & ((1 << segments.bits) - 1)
     results = exact.terms(terms, points, FORM, offsets[which], shift)
     return bool((np.diff(results) >= 0).all())

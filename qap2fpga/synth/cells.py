@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from qap2fpga.hw.design import Resources
+from qap2fpga.hw.resources import Resources
 
 # LUTs that a distributed RAM takes (AMD UG474 table 2-3, UG574 table 2-3).
 LUTRAM = {

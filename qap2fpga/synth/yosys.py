@@ -35,9 +35,7 @@ TIME_LIMIT_S = 1800.0
 # Parts that cost more than this (the worker's measure; some five seconds) have a process of their own. Others share
 # one, since each process takes a second or two to read Yosys' own libraries.
 ALONE = 50_000
-# `sta` knows delays of cells of this family only.
-TIMED_FAMILY = "xc7"
-# It takes a few seconds, but where logic is many levels deep it visits cells again and again.
+# `sta` takes a few seconds, but where logic is many levels deep it visits cells again and again.
 PATH_LIMIT_S = 300.0
 
 
@@ -88,12 +86,12 @@ def version() -> str:
 
 
 def library(name: str) -> Path:
-    """A file of Yosys' own Xilinx libraries, as `cells_sim.v`."""
+    """Return a file of Yosys' own libraries of cells, as `xilinx/cells_sim.v`."""
     version()
     spec = util.find_spec("pyosys")
-    path = Path(spec.origin).parent / "share" / "xilinx" / name if spec and spec.origin else Path(name)
+    path = Path(spec.origin).parent / "share" / name if spec and spec.origin else Path(name)
     if not path.is_file():
-        raise QapError(f"the installed pyosys has no share/xilinx/{name}", "pip install pyosys==0.70")
+        raise QapError(f"the installed pyosys has no share/{name}", "pip install pyosys==0.70")
     return path
 
 
@@ -136,7 +134,7 @@ def map_design(
         progress(f"read {design.top} with Yosys {version()}: {len(plan['parts'])} parts, {spent:.1f} s")
         done = _map(design, board, folder, place, plan["parts"], time_limit_s, threads)
         progress(f"mapped {design.top} to {board.family} cells in {time.monotonic() - begin:.1f} s")
-        if timed and board.family == TIMED_FAMILY:
+        if timed and board.device_family.timed:
             done = replace(done, path=_longest_path(design, done.netlist, folder, place))
             progress(str(done.path))
         return replace(done, netlist=tuple(path.replace(folder / path.name) for path in done.netlist))

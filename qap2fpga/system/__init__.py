@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""What touches the machine: errors, files, processes, external programs, the terminal."""

@@ -15,10 +15,16 @@ import typing
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, overload
 
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.reading import line, shown
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T")
+D = TypeVar("D", bound="DataclassInstance")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Range:
     excluded: bool = False
 
     def holds(self, number: float) -> bool:
+        """Return whether `number` is in the range."""
         return (self.low < number if self.excluded else self.low <= number) and number <= self.high
 
     def __str__(self) -> str:
@@ -45,7 +52,7 @@ Size = Annotated[int, Range(0, LARGEST, excluded=True)]
 Count = Annotated[int, Range(0, LARGEST)]
 
 
-def tree(kind: type, settings: Any, path: str, where: str) -> Any:
+def tree(kind: type[D], settings: object, path: str, where: str) -> D:
     """Return an instance of the dataclass `kind` of the mapping `settings`, which stands at `path` in `where`.
 
     Raises `QapError` for a key that `kind` has not, one that it needs, and a value of another type.
@@ -69,17 +76,21 @@ def tree(kind: type, settings: Any, path: str, where: str) -> Any:
     return kind(**values)
 
 
-def convert(hint: Any, value: Any, place: str, where: str) -> Any:
+@overload
+def convert(hint: type[T], value: object, place: str, where: str) -> T: ...
+@overload
+def convert(hint: object, value: object, place: str, where: str) -> object: ...
+def convert(hint: object, value: object, place: str, where: str) -> object:
     """Return `value` as the type `hint`: a whole number may be meant as a float, a list as a tuple.
 
     Raises `QapError` that names `place` in `where` and the type that is expected.
     """
     for one in typing.get_args(hint) if _is_union(hint) else (hint,):
-        if dataclasses.is_dataclass(one) and (isinstance(value, dict) or one is hint):
-            return tree(typing.cast(type, one), value, place, where)
-        found = _as(one, value, where)
-        if found is not _NO:
-            return found
+        if isinstance(one, type) and dataclasses.is_dataclass(one) and (isinstance(value, dict) or one is hint):
+            return tree(one, value, place, where)
+        converted = _as(one, value, where)
+        if converted is not _NO:
+            return converted
     raise QapError(f"{where}: {place or 'it'} = {shown(value)}", f"give {words(hint)}")
 
 
@@ -100,7 +111,11 @@ class Record:
         return cls
 
 
-def decode(hint: Any, value: Any, place: str, where: str) -> Any:
+@overload
+def decode(hint: type[T], value: object, place: str, where: str) -> T: ...
+@overload
+def decode(hint: object, value: object, place: str, where: str) -> object: ...
+def decode(hint: object, value: object, place: str, where: str) -> object:
     """Return `value`, which a program wrote as JSON, as the type `hint`; a text is no number here.
 
     Raises `QapError` that names `place` in `where` and the type that is expected.
@@ -122,7 +137,7 @@ def decode(hint: Any, value: Any, place: str, where: str) -> Any:
 
 def _record(kind: type[Record], value: dict[str, Any], place: str, where: str) -> Record:
     """Return the record `kind` of the keys in `value`."""
-    hints, values = _hints(typing.cast(type, kind)), {}
+    hints, values = _hints(typing.cast(type, kind)), dict[str, Any]()
     for one in _fields(kind):
         inside = f"{place}.{one.name}" if place else one.name
         if one.name in value:
@@ -133,7 +148,11 @@ def _record(kind: type[Record], value: dict[str, Any], place: str, where: str) -
     return kind(**values, more=more, order=tuple(value))
 
 
-def encode(value: Any) -> Any:
+@overload
+def encode(value: Record | Mapping[str, Record]) -> dict[str, Any]: ...
+@overload
+def encode(value: object) -> object: ...
+def encode(value: object) -> object:
     """Return `value` as JSON has it: of a record its keys, in their order."""
     if isinstance(value, Record):
         known = {one.name: one for one in _fields(type(value))}
@@ -148,7 +167,7 @@ def encode(value: Any) -> Any:
     return str(value) if isinstance(value, enum.Enum) else value
 
 
-def is_record(hint: Any) -> typing.TypeGuard[type[Record]]:
+def is_record(hint: object) -> typing.TypeGuard[type[Record]]:
     """Return whether `hint` is a class of records."""
     return isinstance(hint, type) and issubclass(hint, Record)
 
@@ -158,21 +177,21 @@ def _fields(kind: type[Record]) -> tuple[dataclasses.Field[Any], ...]:
     return tuple(one for one in dataclasses.fields(kind) if one.name not in ("more", "order"))
 
 
-def _default(one: dataclasses.Field[Any]) -> Any:
+def _default(one: dataclasses.Field[Any]) -> object:
     """What the field is where nothing is given, or `_NO`."""
     if one.default_factory is not dataclasses.MISSING:
         return one.default_factory()
     return _NO if one.default is dataclasses.MISSING else one.default
 
 
-def _is_float(hint: Any) -> bool:
+def _is_float(hint: object) -> bool:
     return hint is float or (typing.get_origin(hint) is Annotated and typing.get_args(hint)[0] is float)
 
 
 _NO = object()
 
 
-def _as(hint: Any, value: Any, where: str) -> Any:
+def _as(hint: object, value: object, where: str) -> object:
     """`value` as the plain type or tuple `hint`, or `_NO`."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint in (Any, object):
@@ -180,8 +199,8 @@ def _as(hint: Any, value: Any, where: str) -> Any:
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return hint(value) if isinstance(value, str) and value in {str(one) for one in hint} else _NO
     if origin is Annotated:
-        found = _as(args[0], value, where)
-        return _NO if found is _NO or not args[1].holds(found) else found
+        converted = _as(args[0], value, where)
+        return _NO if converted is _NO or not args[1].holds(converted) else converted
     if origin is typing.Literal:
         return value if type(value) in {type(one) for one in args} and value in args else _NO
     if origin is tuple:
@@ -206,7 +225,7 @@ def _as(hint: Any, value: Any, where: str) -> Any:
     return value if type(value) is hint else _NO
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> object:
     """A finite float. YAML 1.1 takes 1e-5, without a point, for a text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return _NO
@@ -217,17 +236,17 @@ def _number(value: Any) -> Any:
     return number if math.isfinite(number) else _NO
 
 
-def _is_union(hint: Any) -> bool:
+def _is_union(hint: object) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: type) -> dict[str, object]:
     """The types by key."""
     return typing.get_type_hints(kind, include_extras=True)
 
 
-def words(hint: Any) -> str:
+def words(hint: object) -> str:
     """Return what a value of this type looks like, for people."""
     if _is_union(hint):
         return " or ".join(words(one) for one in typing.get_args(hint))
@@ -244,4 +263,4 @@ def words(hint: Any) -> str:
     if origin in (dict, Mapping) or dataclasses.is_dataclass(hint):
         return "keys and values"
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", types.NoneType: "nothing"}
-    return names.get(hint, "a value")
+    return names.get(hint, "a value") if isinstance(hint, type) else "a value"

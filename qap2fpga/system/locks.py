@@ -27,13 +27,9 @@ def acquire(path: Path, *, wait: bool = False) -> IO[str]:
     them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock, begin = path.open("a+"), time.monotonic()
+    lock = path.open("a+")
     try:
-        while not _taken(lock, wait=wait):
-            lock.seek(0)
-            if _lives(lock.read().strip()) or time.monotonic() - begin > ENDING_S:
-                raise BlockingIOError(f"{path} is locked")
-            time.sleep(0.05)
+        _take(lock, wait=wait)
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
@@ -59,12 +55,17 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
         yield
 
 
-def _taken(lock: IO[str], *, wait: bool) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True
+def _take(lock: IO[str], *, wait: bool) -> None:
+    begin = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            break
+        except BlockingIOError:
+            lock.seek(0)
+            if _lives(lock.read().strip()) or time.monotonic() - begin > ENDING_S:
+                raise
+            time.sleep(0.05)
 
 
 def _lives(process: str) -> bool:

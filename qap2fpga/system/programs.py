@@ -18,7 +18,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import cannot_write
@@ -52,6 +52,17 @@ class Ended:
 
     output: str
     code: int | None
+
+
+class Runner(Protocol):
+    """Runs a program to its end, as `execute` does."""
+
+    def __call__(
+        self, command: Command, *, log: Path, folder: Path, time_limit_s: float,
+        environment: Mapping[str, str] | None = None,
+    ) -> Ended:  # fmt: skip
+        """Run `command` in `folder`, and return how it ended."""
+        ...
 
 
 def run(

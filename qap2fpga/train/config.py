@@ -54,7 +54,7 @@ def from_dict(settings: dict[str, object], where: str = "the configuration") -> 
     settings = dict(settings)
     if settings.get("paper_code") == "all":
         settings["paper_code"] = list(MISTAKES)
-    config: RunConfig = tree(RunConfig, settings, "", where)
+    config = tree(RunConfig, settings, "", where)
     check(config)
     return config
 
@@ -81,7 +81,7 @@ def replace(config: RunConfig, path: str, value: object) -> RunConfig:
         if last not in place or isinstance(place[last], dict):
             raise QapError(f"there is no setting '{path}'", nearest(path, names()))
         place[last] = list(MISTAKES) if name == "paper_code" and value == "all" else value
-    return typing.cast(RunConfig, tree(RunConfig, settings, "", "the configuration"))
+    return tree(RunConfig, settings, "", "the configuration")
 
 
 def names() -> list[str]:

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,8 @@ from numpy.typing import NDArray
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
 from qap2fpga.system.processes import each
-from qap2fpga.train.features import FEATURES, FloatArray, jet_features
+from qap2fpga.train.clustering import JET_ETA, JET_PT, PARTICLE_ETA, RADIUS, Z_CUT, one_jet
+from qap2fpga.train.features import FEATURES, FloatArray
 
 CLASSES = ("g", "q", "t", "w", "z")
 
@@ -62,13 +63,6 @@ DECAYS = {
     "w": "5100039:onIfMatch = 24 -24",
     "z": "5100039:onIfMatch = 23 23",
 }
-RADIUS = 0.8
-PARTICLE_ETA = 4.0
-JET_ETA = 1.5
-JET_PT = (920.0, 1080.0)
-Z_CUT = 0.1
-# A Cambridge/Aachen radius beyond any distance within a jet: one tree of all its constituents.
-TREE_RADIUS = 10.0
 TESTED_VERSION = "install the tested version: pip install 'qap2fpga[simulate]'"
 # Pythia's seeds end at 900,000,000: 1,800 seeds of ours, 5 classes, 100,000 chunks.
 CHUNKS_A_CLASS = 100_000
@@ -100,7 +94,7 @@ class Chunk:
     size: int
     seed: int
 
-    def recipe(self) -> dict[str, Any]:
+    def recipe(self) -> dict[str, object]:
         """Everything that decides the content, as plain JSON values."""
         return {
             "class": self.name,
@@ -225,52 +219,13 @@ def simulate(chunk: Chunk) -> NDArray[np.float32]:
     while len(rows) < chunk.size:
         if not pythia.next():
             continue
-        row = _one_jet(fastjet, pythia.event, int(chance.integers(2)))
+        row = one_jet(fastjet, pythia.event, int(chance.integers(2)))
         if row is not None:
             rows.append(row)
     return np.array(rows, np.float32)
 
 
-def _one_jet(fastjet: Any, event: Any, which: int) -> FloatArray | None:
-    """Features of the hardest (`which` 0) or second (1) jet of an event, None if it fails the cuts."""
-    particles = [
-        fastjet.PseudoJet(p.px(), p.py(), p.pz(), p.e())
-        for p in (event[i] for i in range(event.size()))
-        if p.isFinal() and p.isVisible() and abs(p.eta()) < PARTICLE_ETA
-    ]
-    # A PseudoJet asks its ClusterSequence for everything: the sequence must live as long.
-    sequence = fastjet.ClusterSequence(particles, fastjet.JetDefinition(fastjet.antikt_algorithm, RADIUS))
-    jets = fastjet.sorted_by_pt(sequence.inclusive_jets(JET_PT[0] / 2))
-    if len(jets) <= which or not JET_PT[0] < jets[which].pt() < JET_PT[1] or abs(jets[which].eta()) > JET_ETA:
-        return None
-    members = list(jets[which].constituents())
-    groomed, mass = groom(fastjet, members)
-    return jet_features(_coordinates(members), groomed, mass)
-
-
-def groom(fastjet: Any, members: list[Any]) -> tuple[FloatArray, float]:
-    """Modified mass drop: what is left of the `members` (n, 3), and its mass in GeV.
-
-    The Cambridge/Aachen tree is undone from the top; where the softer of two branches carries less than
-    `Z_CUT` of their pT it is dropped, else the grooming ends (Dasgupta et al. 2013, section 7).
-    """
-    tree = fastjet.ClusterSequence(members, fastjet.JetDefinition(fastjet.cambridge_algorithm, TREE_RADIUS))
-    jet = fastjet.sorted_by_pt(tree.inclusive_jets())[0]
-    harder, softer = fastjet.PseudoJet(), fastjet.PseudoJet()
-    while jet.has_parents(harder, softer):
-        if harder.pt() < softer.pt():
-            harder, softer = softer, harder
-        if softer.pt() > Z_CUT * (harder.pt() + softer.pt()):
-            break
-        jet, harder, softer = harder, fastjet.PseudoJet(), fastjet.PseudoJet()
-    return _coordinates(list(jet.constituents())), float(jet.m())
-
-
-def _coordinates(particles: list[Any]) -> FloatArray:
-    return np.array([(p.pt(), p.rap(), p.phi()) for p in particles])
-
-
-def _load(name: str) -> Any:
+def _load(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qap2fpga.frontend.data import power_of_two_scale
+from qap2fpga.ir.quantizer import power_of_two_scale
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
 from qap2fpga.train.convert import quantize_inputs

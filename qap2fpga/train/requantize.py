@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qap2fpga.frontend.data import power_of_two_scale
+from qap2fpga.ir.quantizer import power_of_two_scale
 from qap2fpga.train.network import EPSILON, Layer, Network, Shape
 from qap2fpga.train.quantizers import ActivationQuantizer, PowerOfTwoActivationQuantizer, PowerOfTwoWeightQuantizer
 

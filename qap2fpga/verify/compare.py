@@ -39,6 +39,10 @@ class Mismatch(CheckFailed):
         super().__init__(what, hint)
         self.comparison = comparison
 
+    def with_reason(self, reason: str | None) -> Mismatch:
+        """Return the same mismatch with what is known of its cause."""
+        return self if reason is None else Mismatch(f"{self.message}; {reason}", self.comparison, self.hint)
+
 
 def compare(found: np.ndarray, expected: np.ndarray) -> Comparison:
     """Compare integers (n, channels) with integers (n, channels). Raises `ValueError` when the shapes differ."""

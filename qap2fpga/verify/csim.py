@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C++ of an hls4ml project against the integer network: g++, the ap_types that hls4ml brings, every layer.
+"""The C++ of an hls4ml project: g++, the ap_types that hls4ml brings, every layer.
 
 What is compiled is what an HLS tool reads: weights and thresholds stand in the headers, not in data files.
 """
@@ -9,20 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject, Trace
-from qap2fpga.ir import outputs as reference
-from qap2fpga.ir.comparison import Simulation
+from qap2fpga.hw.design import HlsProject
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system import programs as tools
 from qap2fpga.system.files import sha256, shipped, write_atomically
-from qap2fpga.verify.compare import compare, require_equal
+from qap2fpga.verify.engine import Engine, Execution, Progress, Shown
 
-Progress = Callable[[str], None]
 COMPILE_LIMIT_S = 1800.0
 RUN_LIMIT_S = 3600.0
 # -Og compiles in a third of -O2's time and simulates as fast; C++11 is what hls4ml asks of the HLS tools.
@@ -34,32 +31,34 @@ def program() -> Path:
     return tools.require("g++", "the C simulation of an hls4ml project", "apt install g++")
 
 
-def simulate(
-    project: HlsProject, network: Graph, vectors: np.ndarray, folder: Path, *,
-    progress: Progress = lambda text: None,
-) -> Simulation:  # fmt: skip
-    """Feed `vectors` (n, inputs) to the C++ of `project` and compare every layer with `network`, bit for bit.
+class CSimulation(Engine):
+    """The C++ of `project`, with everything that it shows of its layers. The program in `folder` is used again when
+    nothing changed."""
 
-    The program in `folder` is used again when nothing changed. Raises `Mismatch` that names the first layer, its
-    channel and the vector, and `QapError` for a missing compiler or code that does not compile.
-    """
-    low, high = network.input.low, network.input.high
-    if not len(vectors) or vectors.min() < low or vectors.max() > high:
-        raise ValueError(f"vectors must be some, within {low}..{high}")
-    folder.mkdir(parents=True, exist_ok=True)
-    made = build(project, folder, progress=progress)
-    begin = time.monotonic()
-    outputs, traces = run(made, project, vectors, folder)
-    rate = len(vectors) / max(time.monotonic() - begin, 1e-9)
-    expected = expectations(network, project, vectors)
-    for trace in project.traces:
-        _require_equal(trace, network, traces[trace.name], expected[trace.name])
-    result = require_equal("C simulation, outputs", outputs, reference.outputs(network, project.output_kind, vectors))
-    progress(f"{len(vectors)} vectors exact in {len(project.traces)} places, {rate:.0f} vectors/s")
-    return Simulation(
-        engine="g++", version=version(folder), compared="C++ of hls4ml with the integer network, every layer",
-        vectors=result.vectors, mismatches=result.mismatches, note=f"{rate:.0f} vectors/s",
-    )  # fmt: skip
+    name = "g++"
+
+    def __init__(self, project: HlsProject, network: Graph, folder: Path) -> None:
+        self.project, self.network, self.folder = project, network, folder
+
+    def version(self) -> str:
+        """Return the tool's version."""
+        return version(self.folder)
+
+    def run(self, vectors: np.ndarray, progress: Progress) -> Iterator[Execution]:
+        """Run the artifact on `vectors` (n, inputs)."""
+        assert self.network is not None
+        low, high = self.network.input.low, self.network.input.high
+        if not len(vectors) or vectors.min() < low or vectors.max() > high:
+            raise ValueError(f"vectors must be some, within {low}..{high}")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        program = build(self.project, self.folder, progress=progress)
+        begin = time.monotonic()
+        outputs, traces = run(program, self.project, vectors, self.folder)
+        rate = f"{len(vectors) / max(time.monotonic() - begin, 1e-9):.0f} vectors/s"
+        progress(f"{len(vectors)} vectors, {len(traces)} places in the code, {rate}")
+        shown = tuple(Shown(trace.node, traces[trace.name]) for trace in self.project.traces)
+        compared = "C++ of hls4ml with the integer network, every layer"
+        yield Execution("C simulation", compared, outputs, note=rate, shown=shown)
 
 
 def version(folder: Path) -> str:
@@ -103,27 +102,3 @@ def run(made: Path, project: HlsProject, vectors: np.ndarray, folder: Path) -> t
     found = np.fromfile(target, "<i8").reshape(len(vectors), sum(sizes))
     outputs, *rest = np.split(found, np.cumsum(sizes)[:-1], axis=1)
     return outputs, {trace.name: values for trace, values in zip(project.traces, rest, strict=True)}
-
-
-def expectations(network: Graph, project: HlsProject, vectors: np.ndarray) -> dict[str, np.ndarray]:
-    """What each trace of `project` must show, from `network` alone."""
-    results, expected = network.trace(vectors), {}
-    for trace in project.traces:
-        layer = network.layers[trace.layer]
-        if trace.stage == "accumulator":
-            expected[trace.name] = results[layer.name]
-        elif trace.stage == "class":
-            expected[trace.name] = reference.outputs(network, "class", vectors)
-        else:
-            expected[trace.name] = results[layer.requantizer.name]
-    return expected
-
-
-def _require_equal(trace: Trace, network: Graph, found: np.ndarray, expected: np.ndarray) -> None:
-    """`require_equal` that names the layer, and the channel by its number in the model too."""
-    layer = network.layers[trace.layer]
-    first = compare(found, expected).first
-    if first is None:
-        return
-    channel = "" if trace.stage == "class" else f" (channel {layer.channel_name(first.channel)} of the model)"
-    require_equal(f"C simulation, layer {layer.name}, {trace.stage}{channel}", found, expected)

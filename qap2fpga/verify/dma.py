@@ -12,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.driver import stream
 from qap2fpga.driver.layout import WORD_BYTES, Layout, in_memory, layout, words
-from qap2fpga.hw.design import Design, Stream
-from qap2fpga.ir.comparison import Simulation
+from qap2fpga.hw import beats
+from qap2fpga.hw.design import Artifact, Design, Stream
 from qap2fpga.system.errors import CheckFailed
 from qap2fpga.system.files import shipped, write_atomically
-from qap2fpga.verify import rtl, verilator
+from qap2fpga.verify import rtl
+from qap2fpga.verify.engine import Execution
+from qap2fpga.verify.rtl import Verilated
+from qap2fpga.verify.verilator import Run, Schedule
 
 # Data, a keep bit a byte, and the end of the batch.
 BITS = 9 * WORD_BYTES + 1
@@ -37,48 +39,95 @@ def on_stream(memory: np.ndarray) -> np.ndarray:
     return found
 
 
-def simulate(
-    made: Design | HlsProject, vectors: np.ndarray, expected: np.ndarray, folder: Path, *, batch: int,
-    core: Design | None = None, extra: Sequence[Path] = (), harness: str | None = None, threads: int = 1,
-    progress: verilator.Progress = lambda text: None,
-) -> list[Simulation]:  # fmt: skip
-    """Feed `vectors` (n, inputs) in transfers of `batch` vectors; the answers must be `expected` (n, outputs).
+def from_stream(transfer: np.ndarray, port: Stream, frames: int) -> np.ndarray:
+    """The values (frames, elements) in one transfer (words, 3), whatever its TKEEP and TLAST are."""
+    one = layout(port)
+    memory = np.ascontiguousarray(transfer[:, :2]).view(np.uint8).reshape(-1)[: frames * one.frame_bytes]
+    slots = memory.reshape(-1, one.slot_bytes)
+    rows = np.zeros((len(slots), 4 * beats.words(port)), np.uint8)
+    kept = min(rows.shape[1], one.slot_bytes)
+    rows[:, :kept] = slots[:, :kept]
+    return beats.unpack(rows.view("<u4"), port)[0]
 
-    n is a multiple of `batch`. Hardware of an HLS tool comes with `core`, whose sources it is, further sources
-    `extra`, and a `harness` that connects it. One `Simulation` a schedule, as `rtl.simulate`. Raises `CheckFailed`.
+
+class Dma(Verilated):
+    """Hardware with the stream around it, in transfers of `batch` vectors, of which there must be a multiple.
+
+    Hardware of an HLS tool comes with `core`, whose sources it is, further sources `extra`, and a `harness` that
+    connects it.
     """
-    design = made if isinstance(made, Design) else core
-    if design is None or len(vectors) % batch or len(vectors) != len(expected):
-        raise ValueError(f"{len(vectors)} vectors in batches of {batch}, {len(expected)} answers")
-    top = folder / f"{stream.TOP}.v"
-    write_atomically(top, stream.verilog(made))
-    sources = [design.folder / name for name in design.sources]
-    sources += [*extra, *(shipped("flows") / "vivado" / name for name in stream.modules(made)), top]
-    into, out = stream.streams(made)
-    ports = [_port(name, layout(one), batch) for name, one in (("s_axis", into), ("m_axis", out))]
-    interval = max(design.interval_cycles, ports[0].elements // batch + 1, ports[1].elements // batch + 1)
-    whole = replace(design, top=stream.TOP, input=ports[0], output=ports[1], interval_cycles=interval * batch)
-    program = verilator.build(
-        whole, sources, folder, jobs=threads, harness=harness or harness_of(), progress=progress
-    )  # fmt: skip
-    rows = range(0, len(vectors), batch)
-    beats = folder / "input.beats"
-    np.concatenate([on_stream(in_memory(vectors[row : row + batch], into)) for row in rows]).tofile(beats)
-    answers = np.concatenate([on_stream(in_memory(expected[row : row + batch], out)) for row in rows])
-    found = []
-    for schedule in rtl.schedules(whole):
-        ran = verilator.run(program, whole, beats, len(rows), folder, schedule)
-        wrong = np.flatnonzero((ran.beats != answers).any(axis=1))
-        if len(wrong):
-            raise CheckFailed(
-                f"DMA words of {design.top}, {schedule.name}: word {wrong[0]} is {_shown(ran.beats[wrong[0]])}, "
-                f"expected {_shown(answers[wrong[0]])}",
-                "the network or the stream around it differs from the integer network",
-            )
-        compared = f"RTL from DMA word to DMA word with the integer network, {schedule.name}"
-        found.append(Simulation("verilator", verilator.version(), compared, len(vectors), 0))
-        progress(f"DMA words, {schedule.name}: {len(vectors)} vectors in {len(rows)} transfers")
-    return found
+
+    what = "DMA words"
+
+    def __init__(
+        self, artifact: Artifact, folder: Path, *, batch: int, core: Design | None = None,
+        extra: Sequence[Path] = (), harness: str | None = None, threads: int = 1,
+    ) -> None:  # fmt: skip
+        core = artifact.circuit or core
+        if core is None:
+            raise ValueError("a project of an HLS tool has no hardware without its core")
+        self.artifact, self.batch, self.core, self.extra = artifact, batch, core, extra
+        self.around = harness or harness_of()
+        self.into, self.out = artifact.streams
+        ports = [_port(name, layout(one), batch) for name, one in (("s_axis", self.into), ("m_axis", self.out))]
+        interval = max(core.interval_cycles, ports[0].elements // batch + 1, ports[1].elements // batch + 1)
+        whole = replace(core, top=stream.TOP, input=ports[0], output=ports[1], interval_cycles=interval * batch)
+        super().__init__(whole, folder, threads=threads)
+
+    def sources(self) -> list[Path]:
+        """Return the files to simulate, those of this engine written now."""
+        top = self.folder / f"{stream.TOP}.v"
+        write_atomically(top, stream.verilog(self.artifact))
+        modules = (shipped("flows") / "vivado" / name for name in stream.modules(self.artifact))
+        return [*(self.core.folder / name for name in self.core.sources), *self.extra, *modules, top]
+
+    def plan(self) -> tuple[Schedule, ...]:
+        """Return the schedules to run."""
+        return rtl.schedules(self.design)
+
+    def harness(self) -> str:
+        """Return what drives the ports."""
+        return self.around
+
+    def title(self, schedule: Schedule) -> str:
+        """Return what messages call a run by this schedule."""
+        return f"{self.what} of {self.core.top}, {schedule.name}"
+
+    def frames(self, schedule: Schedule, vectors: int) -> int:
+        """Return how many frames are sent of so many vectors."""
+        if vectors % self.batch:
+            raise ValueError(f"{vectors} vectors in batches of {self.batch}")
+        return vectors // self.batch
+
+    def encode(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the input beats of `vectors` (n, inputs)."""
+        return self._words(vectors, self.into)
+
+    def decode(self, run: Run) -> tuple[np.ndarray, CheckFailed | None]:
+        """Return the outputs (n, channels) in the beats of a run, and what is wrong beside them."""
+        transfers = run.beats.reshape(-1, self.design.output.elements, run.beats.shape[1])
+        outputs = np.concatenate([from_stream(one, self.out, self.batch) for one in transfers])
+        # All but the values: what is between them, TKEEP and TLAST.
+        exact = self._words(outputs, self.out)
+        wrong = np.flatnonzero((run.beats != exact).any(axis=1))
+        if not len(wrong):
+            return outputs, None
+        at = wrong[0]
+        fault = CheckFailed(
+            f"{self.title(run.schedule)}: word {at} is {_shown(run.beats[at])}, expected {_shown(exact[at])}",
+            "the stream around the network is wrong",
+        )
+        return outputs, fault
+
+    def execution(self, run: Run) -> Execution:
+        """Return what a run gave, with what the report calls it."""
+        compared = f"RTL from DMA word to DMA word with the integer network, {run.schedule.name}"
+        # Cycles would be of whole transfers.
+        return replace(super().execution(run), compared=compared, latency_cycles=None, interval_cycles=None, note="")
+
+    def _words(self, values: np.ndarray, port: Stream) -> np.ndarray:
+        rows = range(0, len(values), self.batch)
+        return np.concatenate([on_stream(in_memory(values[row : row + self.batch], port)) for row in rows])
 
 
 def _port(name: str, one: Layout, batch: int) -> Stream:

@@ -20,11 +20,13 @@ from qap2fpga.hw.design import Design, Probe
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 from qap2fpga.verify import verilator
-from qap2fpga.verify.compare import Mismatch, compare
+from qap2fpga.verify.compare import Mismatch
+from qap2fpga.verify.engine import Shown, first_wrong
 from qap2fpga.verify.verilator import RANDOM_X, Schedule
 
 INSTANCE = "network"  # of the design in the harness
 RESET = "reset"
+RIGHT = "every layer is right, so the fault is after the last one"
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,18 @@ class Suspect:
             outputs, passed = self._again(vectors, schedule, progress)
             first = found.comparison.first
             shown = first is None or outputs[first.vector, first.channel] != first.expected
-            said = self._first_wrong(passed, vectors) if shown else "it did not show again in a second simulation"
+            reason = "it did not show again in a second simulation"
+            if shown:
+                reason = first_wrong(self.network, passed, vectors) or RIGHT
         except QapError as error:
             # The mismatch is what the user must hear of, whatever became of looking into it.
-            said = f"its layers could not be looked at ({error.message})"
-        return Mismatch(f"{found.message}; {said}", found.comparison, found.hint)
+            reason = f"its layers could not be looked at ({error.message})"
+        return found.with_reason(reason)
 
     def _again(
         self, vectors: np.ndarray, schedule: Schedule, progress: Callable[[str], None]
-    ) -> tuple[np.ndarray, list[np.ndarray]]:
-        """The outputs (n, outputs) of another run of `schedule`, and what passed each probe, (frames, elements)."""
+    ) -> tuple[np.ndarray, list[Shown]]:
+        """The outputs (n, outputs) of another run of `schedule`, and what passed each probe."""
         self.folder.mkdir(parents=True, exist_ok=True)
         progress(f"a mismatch: looking at the layers of {self.design.top}")
         files = {f"probe{index}": self.folder / f"probe{index}.txt" for index in range(len(self.design.probes))}
@@ -73,29 +77,8 @@ class Suspect:
         pack(vectors, self.design.input).tofile(beats)
         run = verilator.run(made, self.design, beats, len(vectors), self.folder, schedule, files)
         outputs, _ = unpack(run.beats, self.design.output)
-        return outputs, [recorded(path, probe) for path, probe in zip(files.values(), self.design.probes, strict=True)]
-
-    def _first_wrong(self, passed: Sequence[np.ndarray], vectors: np.ndarray) -> str:
-        for probe, values in zip(self.design.probes, passed, strict=True):
-            layer = self.network.layers[probe.layer]
-            # Lanes beyond the network's outputs are dummy neurons, which show 0.
-            wanted = expected(self.network, probe, vectors)
-            wanted = np.pad(wanted, ((0, 0), (0, values.shape[1] - wanted.shape[1])))
-            if len(values) < len(wanted):
-                return f"layer {layer.name} let only {len(values)} of {len(wanted)} vectors pass"
-            first = compare(values[: len(wanted)], wanted).first
-            if first is not None:
-                number = layer.channel_name(first.channel) if first.channel < layer.outputs else "none"
-                return (
-                    f"layer {layer.name} is wrong first: its {probe.stage} in {first} (channel {number} of the model)"
-                )
-        return "every layer is right, so the fault is behind the last one"
-
-
-def expected(network: Graph, probe: Probe, vectors: np.ndarray) -> np.ndarray:
-    """What `probe` must show of `vectors` (n, inputs): (n, outputs of its layer)."""
-    layer, results = network.layers[probe.layer], network.trace(vectors)
-    return results[layer.name] if probe.stage == "accumulator" else layer.counted(results[layer.requantizer.name])
+        probed = zip(files.values(), self.design.probes, strict=True)
+        return outputs, [Shown(probe.node, recorded(path, probe), counts=True) for path, probe in probed]
 
 
 def harness(design: Design) -> str:

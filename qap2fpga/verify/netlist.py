@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mapped netlist against the integer network: what synthesis made still computes the same integers.
+"""The mapped netlist in Verilator: what synthesis made still computes the same integers.
 
 The netlist is the one that was measured, cell by cell. Cells are simulated by Yosys' own models (`cells_sim.v`);
 where it has none, or only a slow one, by ours in `flows/open` and `flows/ecp5`: block RAM, DSP48E2 and LUTs.
@@ -9,152 +9,99 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.hw.boards import ECP5, Board
+from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design
+from qap2fpga.hw.families import Family
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
-from qap2fpga.synth import mapping, yosys
-from qap2fpga.synth.ecp5 import synthesis as ecp5
+from qap2fpga.synth import yosys
 from qap2fpga.synth.yosys import Synthesis
-from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import shipped, write_atomically
 from qap2fpga.verify import verilator
-from qap2fpga.verify.layers import Suspect
-from qap2fpga.verify.rtl import FULL_SPEED, exercise
-from qap2fpga.verify.verilator import Progress, Schedule
+from qap2fpga.verify.engine import Progress
+from qap2fpga.verify.rtl import FULL_SPEED, Verilated
+from qap2fpga.verify.verilator import Schedule
 
 # Hardly more time than full speed alone, and the stalls are what synthesis can get wrong.
 PLAN = (Schedule(FULL_SPEED, seed=11), Schedule("random gaps", in_go=128, out_go=128, shy=True, seed=12))
 LEAST_VECTORS = 200
-BLOCK_RAM = re.compile(r"RAMB(18|36)E[12]$")
-# The cells that files of ours model, whatever the library says of them.
-OURS = re.compile(r"(LUT([1-6]|6_2)|DSP48E2|RAMB(18|36)E[12])$")
-OURS_ECP5 = re.compile(r"LUT[24]$")
 
 
-def simulate_netlist(
-    design: Design,
-    board: Board,
-    vectors: np.ndarray,
-    expected: np.ndarray,
-    folder: Path,
-    *,
-    network: Graph | None = None,
-    mapped: Synthesis | None = None,
-    time_limit_s: float = yosys.TIME_LIMIT_S,
-    threads: int = 2,
-    progress: Progress = lambda text: None,
-) -> Simulation:
-    """Feed `vectors` (n >= 200, inputs) to the netlist of `design` and hold it against `expected` (n, outputs).
+class Netlist(Verilated):
+    """What `mapping.map_design` made of `design` for the `board`."""
 
-    `mapped` is what `mapping.map_design` made, if it was made before; with the `network`, a difference names the first
-    wrong layer. When a cell of the netlist
-    has no model, nothing is simulated: the result has `vectors` 0 and a note that says 'netlist not simulated' and
-    why. Raises `CheckFailed` on a difference, `QapError` for a missing tool or for a cell in a mode that its model
-    does not have.
-    """
-    if len(vectors) < LEAST_VECTORS:
-        raise ValueError(f"{len(vectors)} vectors; a netlist is tried with {LEAST_VECTORS} at least")
-    if mapped is None:
-        place = folder / "yosys"
-        mapped = mapping.map_design(design, board, place, time_limit_s=time_limit_s, threads=threads, progress=progress)
-    missing = without_model(mapped.total, board.family)
-    if missing:
-        return _not_simulated(f"no simulation model of {', '.join(missing)}", board)
-    return exercise_netlist(
-        design, board, mapped.netlist, mapped.total, vectors, expected, folder, network=network, threads=threads,
-        progress=progress,
-    )  # fmt: skip
+    what = "netlist"
+    # Every cell has a defined start, so there is no X to make random. It is much C++ that runs for few cycles:
+    # compiling is all the time there is.
+    options = ()
+    optimize = "-O0"
 
+    def __init__(
+        self, design: Design, board: Board, mapped: Synthesis, folder: Path, *, network: Graph | None = None,
+        threads: int = 2,
+    ) -> None:  # fmt: skip
+        super().__init__(design, folder, network=network, threads=threads)
+        self.family, self.mapped = board.device_family, mapped
 
-def exercise_netlist(
-    design: Design,
-    board: Board,
-    netlist: tuple[Path, ...],
-    cells: Mapping[str, int],
-    vectors: np.ndarray,
-    expected: np.ndarray,
-    folder: Path,
-    *,
-    network: Graph | None = None,
-    threads: int = 2,
-    progress: Progress = lambda text: None,
-) -> Simulation:
-    """Simulate the Verilog files `netlist`, whose cells by type are `cells`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sources = [*netlist, *models(cells, folder, board.family)]
-    # Every cell has a defined start, so there is no X to make random. It
-    # is much C++ that runs for few cycles: compiling is all the time there is.
-    made = verilator.build(design, sources, folder, jobs=threads, options=(), optimize="-O0", progress=progress)
-    suspect = Suspect(design, sources, network, folder / "layers", threads, (), "-O0") if network else None
-    done = exercise(
-        made, design, vectors, expected, folder, PLAN, what="netlist", suspect=suspect, threads=threads,
-        progress=progress,
-    )  # fmt: skip
-    return Simulation(
-        engine="verilator",
-        version=verilator.version(),
-        compared=f"netlist ({board.family}, yosys {yosys.version()}) with the integer network",
-        vectors=len(vectors),
-        mismatches=0,
-        interval_cycles=done[0].interval_cycles,
-    )
+    def sources(self) -> list[Path]:
+        """Return the files to simulate, those of this engine written now."""
+        return [*self.mapped.netlist, *models(self.mapped.total, self.folder, self.family)]
+
+    def plan(self) -> tuple[Schedule, ...]:
+        """Return the schedules to run."""
+        return PLAN
+
+    def simulate(
+        self, vectors: np.ndarray, expected: np.ndarray, progress: Progress = lambda text: None
+    ) -> list[Simulation]:
+        """Compare as any engine does; all schedules are one result.
+
+        When a cell of the netlist has no model, nothing is simulated: the result has `vectors` 0 and a note that says
+        'netlist not simulated' and why. Raises `QapError` for a cell in a mode that its model does not have, too.
+        """
+        if len(vectors) < LEAST_VECTORS:
+            raise ValueError(f"{len(vectors)} vectors; a netlist is tried with {LEAST_VECTORS} at least")
+        missing = without_model(self.mapped.total, self.family)
+        if missing:
+            note = f"netlist not simulated: no simulation model of {', '.join(missing)}"
+            compared = f"netlist ({self.family.name})"
+            return [Simulation(self.name, verilator.version(), compared, vectors=0, mismatches=None, note=note)]
+        first, *_ = super().simulate(vectors, expected, progress)
+        compared = f"netlist ({self.family.name}, yosys {yosys.version()}) with the integer network"
+        return [replace(first, compared=compared, note="")]
 
 
-def models(cells: Mapping[str, int], folder: Path, family: str) -> list[Path]:
+def models(cells: Mapping[str, int], folder: Path, family: Family) -> list[Path]:
     """The simulation models that a netlist of `cells` needs; Yosys' ones are copied to `folder`, as far as used."""
-    library, ours = _library(family)
-    if family == ECP5:
-        found = [shipped("flows") / "ecp5" / "luts.v"]
-    else:
-        found = [shipped("flows") / "open" / "luts.v"]
-        if "DSP48E2" in cells:
-            found.append(shipped("flows") / "open" / "dsp48e2.v")
-        if any(BLOCK_RAM.match(kind) for kind in cells):
-            found.append(shipped("flows") / "open" / "blockram.v")
-    used = [model for kind in sorted(cells) if not ours.match(kind) and (model := _model(kind, library)) is not None]
+    library = _library(family)
+    ours = [name for name, kinds in family.models.items() if any(kinds.fullmatch(kind) for kind in cells)]
+    used = [model for kind in sorted(cells) if not _ours(kind, family) and (model := _model(kind, library)) is not None]
     chosen = folder / "cells.v"
     write_atomically(chosen, "".join(f"{model}\n" for model in used))
-    return [*found, chosen]
+    return [*(shipped("flows") / name for name in ours), chosen]
 
 
-def without_model(cells: Mapping[str, int], family: str) -> list[str]:
+def without_model(cells: Mapping[str, int], family: Family) -> list[str]:
     """The types among `cells` that have no simulation model, sorted."""
-    library, ours = _library(family)
-    return [kind for kind in sorted(cells) if not ours.match(kind) and _model(kind, library) is None]
+    library = _library(family)
+    return [kind for kind in sorted(cells) if not _ours(kind, family) and _model(kind, library) is None]
 
 
-def _library(family: str) -> tuple[str, re.Pattern[str]]:
-    """Yosys' models of the family's cells, and the names of those that are ours."""
-    if family == ECP5:
-        return ecp5.library(), OURS_ECP5
-    return yosys.library("cells_sim.v").read_text(), OURS
+def _ours(kind: str, family: Family) -> bool:
+    """Whether a file of ours models this kind of cell, whatever the library says of it."""
+    return any(kinds.fullmatch(kind) for kinds in family.models.values())
+
+
+def _library(family: Family) -> str:
+    """Yosys' models of the family's cells."""
+    return "\n".join(yosys.library(name).read_text() for name in family.library)
 
 
 def _model(kind: str, library: str) -> str | None:
     found = re.search(rf"^module {re.escape(kind)}\b.*?^endmodule$", library, re.MULTILINE | re.DOTALL)
     return found.group(0) if found else None
-
-
-def _not_simulated(why: str, board: Board) -> Simulation:
-    return Simulation(
-        engine="verilator",
-        version=verilator.version(),
-        compared=f"netlist ({board.family})",
-        vectors=0,
-        mismatches=None,
-        note=f"netlist not simulated: {why}",
-    )
-
-
-def require() -> None:
-    """Raise `QapError` when a tool that netlist simulation needs is missing."""
-    verilator.program()
-    try:
-        yosys.library("cells_sim.v")
-    except QapError as error:
-        raise QapError(f"a netlist cannot be simulated: {error.message}", error.hint) from error

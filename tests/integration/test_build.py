@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qap2fpga.backends import finn
+from qap2fpga import backends
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.build import making
 from qap2fpga.build.request import Request
@@ -247,12 +247,14 @@ def test_every_width_sparsity_and_kind_of_scale(bits, sparsity, power_of_two, tm
     """
     prepared = living(bits, sparsity, power_of_two=power_of_two, folder=tmp_path)
     options = FinnOptions(target_fps=5e6)
-    design = finn.generate(prepared.network, boards.load("pynq-z2"), tmp_path / "finn", options, prepared.random[:20])
+    design = backends.get("finn").generate(
+        prepared.network, boards.load("pynq-z2"), tmp_path / "finn", options, prepared.random[:20]
+    )
     if (WIDTHS.index(bits) + SPARSITIES.index(sparsity)) % 2 == power_of_two:
         return
     vectors = np.concatenate([prepared.recorded, prepared.random[:100], prepared.extreme])
     expected = reference.outputs(prepared.network, "logits", vectors)
-    found = rtl.simulate(design, vectors, expected, tmp_path / "simulate", threads=1)
+    found = rtl.Rtl(design, tmp_path / "simulate", threads=1).simulate(vectors, expected)
     assert sum(one.mismatches for one in found) == 0
     assert rtl.measured(found)[1] == design.interval_cycles
 

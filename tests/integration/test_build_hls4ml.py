@@ -62,6 +62,15 @@ def model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> Path:
+    """For what is about the way of a build and not about its hardware."""
+    path = tmp_path_factory.mktemp("model") / "tiny.pt"
+    trained = random_model(21, widths=(6, 5, 4, 3), bits=2, sparsity=0.5, rows=100)
+    file.write(trained, path, trained.labels, {})
+    return path
+
+
+@pytest.fixture(scope="session")
 def whole(model, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("build") / "hls"
     run(model, output)
@@ -139,11 +148,11 @@ def test_a_changed_weight_in_the_source_is_found(model, tmp_path, monkeypatch):
         run(model, tmp_path / "hls", until="simulate")
 
 
-def test_no_circuit_stands_in_for_what_is_too_large(model, tmp_path, monkeypatch):
+def test_no_circuit_stands_in_for_what_is_too_large(tiny, tmp_path, monkeypatch):
     """The C++ is proven all the same; the report says why nothing was measured."""
     monkeypatch.setattr(estimate, "MOST_LUTS", 10)
     monkeypatch.setattr(simulating, "simulate_c", lambda *_: [])
-    report = run(model, tmp_path / "hls")
+    report = run(tiny, tmp_path / "hls")
     assert report["stand_in"]["refused"].startswith("unrolled, the network's")
     assert report["measurements"] == [] and [one["what"] for one in report["predictions"]] == ["csynth"]
     assert report["timing"] is report["fits"] is None
@@ -152,17 +161,17 @@ def test_no_circuit_stands_in_for_what_is_too_large(model, tmp_path, monkeypatch
     assert not failed(report)
 
 
-def test_a_bug_of_the_other_backend_is_no_refusal(model, tmp_path, monkeypatch):
+def test_a_bug_of_the_other_backend_is_no_refusal(tiny, tmp_path, monkeypatch):
     def broken(*_: object) -> None:
         raise CheckFailed("an adder graph is wrong")
 
     monkeypatch.setattr(simulating, "simulate_c", lambda *_: [])
     monkeypatch.setattr("qap2fpga.backends.rtl.solver.solve", broken)
     with pytest.raises(CheckFailed, match="an adder graph is wrong"):
-        run(model, tmp_path / "hls")
+        run(tiny, tmp_path / "hls")
 
 
-def test_options_reach_both_circuits(model, tmp_path, monkeypatch):
+def test_options_reach_both_circuits(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(simulating, "simulate_c", lambda *_: [])
     seen = {}
     real = making.generate
@@ -174,33 +183,34 @@ def test_options_reach_both_circuits(model, tmp_path, monkeypatch):
     monkeypatch.setattr(making, "generate", generate)
     monkeypatch.setattr(mapping, "synthesize", lambda *_: pytest.fail("stop here"))
     with pytest.raises(BaseException, match="stop here"):
-        run(model, tmp_path / "hls", clock=4.0, output_kind="class", strategy="latency")
+        run(tiny, tmp_path / "hls", clock=4.0, output_kind="class", strategy="latency")
     assert (seen["rtl"].clock, seen["rtl"].output_kind) == (seen["hls4ml"].clock, seen["hls4ml"].output_kind)
     script = (tmp_path / "hls" / "hls4ml" / "project.tcl").read_text()
     assert re.search(r"clock_period\D+4(\.0)?\b", script)
 
 
-def test_the_compiler_is_asked_for_before_any_work(model, tmp_path, monkeypatch):
+def test_the_compiler_is_asked_for_before_any_work(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(QapError, match=r"'g\+\+' was not found"):
-        run(model, tmp_path / "hls")
+        run(tiny, tmp_path / "hls")
     assert not (tmp_path / "hls").exists()
 
 
-def test_a_project_is_read_back_as_it_was(model, tmp_path):
-    run(model, tmp_path / "hls", until="generate")
+def test_a_project_is_read_back_as_it_was(tiny, tmp_path):
+    run(tiny, tmp_path / "hls", until="generate")
     stored = json.loads((tmp_path / "hls" / stages.MARK / "generate.json").read_text())["result"]
     project = project_of(stored, tmp_path / "hls")
     assert (project.folder / project.sources[0]).is_file()
-    assert [trace.layer for trace in project.traces] == [0, 0, 1, 1, 2, 2]
+    names = [layer.name for layer in storage.load(tmp_path / "hls" / "network.npz").layers]
+    assert [trace.node for trace in project.traces] == [f"{name}{end}" for name in names for end in ("", "/requantize")]
     assert project.interval_cycles == 1
 
 
 @needs_tclsh
-def test_where_an_hls_tool_is_nothing_stands_in(model, tmp_path, monkeypatch):
+def test_where_an_hls_tool_is_nothing_stands_in(tiny, tmp_path, monkeypatch):
     """The tools are stand-ins: their numbers are made up, their way into the report is not."""
     monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
-    report = run(model, tmp_path / "hls")
+    report = run(tiny, tmp_path / "hls")
     assert report["stand_in"] is report["timing"] is None
     assert [one["step"] for one in report["vendor"]] == ["csim", "csynth", "synth"]
     assert [(one["circuit"], one["stage"]) for one in report["measurements"]] == [
@@ -216,27 +226,27 @@ def test_where_an_hls_tool_is_nothing_stands_in(model, tmp_path, monkeypatch):
     assert "stand-ins of AMD's tools only" in json.dumps(report) and "csynth, Vitis HLS 2023.2" in text
     before = (tmp_path / "hls" / "report.json").read_bytes()
     monkeypatch.setattr(amd, "run", lambda *_: pytest.fail("ran again"))
-    run(model, tmp_path / "hls")
+    run(tiny, tmp_path / "hls")
     assert (tmp_path / "hls" / "report.json").read_bytes() == before
 
 
 @needs_tclsh
-def test_the_user_may_do_without_amds_tools(model, tmp_path, monkeypatch):
+def test_the_user_may_do_without_amds_tools(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
     monkeypatch.setattr(simulating, "simulate_c", lambda *_: [])
     monkeypatch.setattr(estimate, "MOST_LUTS", 10)
-    report = run(model, tmp_path / "hls", vendor=())
+    report = run(tiny, tmp_path / "hls", vendor=())
     assert report["vendor"] is None and report["stand_in"]["refused"]
 
 
-def test_what_was_asked_for_and_is_absent_is_an_error(model, tmp_path):
+def test_what_was_asked_for_and_is_absent_is_an_error(tiny, tmp_path):
     with pytest.raises(QapError, match="Vitis HLS is absent"):
-        run(model, tmp_path / "hls", vendor=("csynth",))
+        run(tiny, tmp_path / "hls", vendor=("csynth",))
 
 
-def test_a_plan_runs_nothing(model, tmp_path):
+def test_a_plan_runs_nothing(tiny, tmp_path):
     with Progress(quiet=True) as progress:
-        text = plan(request(model, tmp_path / "hls"), progress)
+        text = plan(request(tiny, tmp_path / "hls"), progress)
     assert "vitis-run --mode hls --tcl csynth.tcl" in text and "-source synth.tcl" in text
     assert "Vitis HLS is absent" in text and "Vivado is absent" in text
     folder = tmp_path / "hls" / "vendor"
@@ -264,11 +274,11 @@ def test_a_tolerance_makes_another_reference_that_hardware_equals(model, tmp_pat
     # Nothing of an exact build is used again, and the other way round.
     again = run(model, tmp_path / "hls", until="generate")
     assert again["relaxed"] is None
-    assert backends.get("hls4ml").stand_in_options(Hls4mlOptions(requant_tolerance=1)).requant_tolerance == 0
+    assert backends.get("rtl").options_like(Hls4mlOptions(requant_tolerance=1)).requant_tolerance == 0
 
 
 def test_finn_has_no_tolerance():
     with pytest.raises(QapError, match="the finn backend has no option --requant-tolerance"):
-        backends.get("finn").make_options("finn", requant_tolerance=1)
+        backends.get("finn").make_options(requant_tolerance=1)
     with pytest.raises(QapError, match="--requant-tolerance is -1"):
-        backends.get("rtl").make_options("rtl", requant_tolerance=-1)
+        backends.get("rtl").make_options(requant_tolerance=-1)

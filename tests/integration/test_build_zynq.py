@@ -16,7 +16,7 @@ from qap2fpga.build import folder as stages
 from qap2fpga.build import stored as restored
 from qap2fpga.build.request import Request
 from qap2fpga.build.run import build, plan
-from qap2fpga.driver.stand_in import StandIn
+from qap2fpga.driver.mock import MockPynq
 from qap2fpga.frontend.checkpoint import model_file as file
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
@@ -43,7 +43,7 @@ def model(tmp_path_factory) -> Path:
 
 
 def request(model: Path, output: Path, board: str = "pynq-z2", backend: str = "rtl", **given) -> Request:
-    options = backends.get(backend).make_options(backend, output_kind=given.pop("kind", "logits"))
+    options = backends.get(backend).make_options(output_kind=given.pop("kind", "logits"))
     return Request(model, boards.load(board), backend, options, output, Widths(), **{"until": "generate", **given})
 
 
@@ -55,7 +55,7 @@ def run(wanted: Request) -> dict:
 def made(output: Path, board: str = "pynq-z2"):
     """The design or project that the build's stage left."""
     stored = stages.stored(output, "generate")
-    return restored.project(stored, output) if stored["backend"] == "hls4ml" else restored.design(stored, output)
+    return restored.artifact(stored, output)
 
 
 @pytest.mark.parametrize("backend, kind", [("rtl", "logits"), ("rtl", "class"), ("hls4ml", "accumulators")])
@@ -64,7 +64,7 @@ def test_a_driver_is_written_and_computes_what_the_network_computes(model, tmp_p
     folder = tmp_path / "b" / "driver"
     assert report["driver"] == sorted(path.name for path in folder.iterdir()) == FILES
     one = storage.load(tmp_path / "b" / "network.npz")
-    found = load(folder / "driver.py").Network(folder, platform=StandIn(one, made(tmp_path / "b"), kind))
+    found = load(folder / "driver.py").Network(folder, platform=MockPynq(one, made(tmp_path / "b"), kind))
     with np.load(folder / "vectors.npz") as vectors:
         assert found.self_test() == len(vectors["inputs"]) == 60
     values = np.random.default_rng(0).normal(0, 2, (50, one.inputs)).astype(np.float32)

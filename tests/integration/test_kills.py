@@ -261,7 +261,6 @@ STUDIES = (
 
 @pytest.mark.slow
 def test_trainings_of_a_study_end_with_it(tmp_path: Path) -> None:
-    pytest.importorskip("distributed")
     environment = marked()
     process = start(STUDIES, tmp_path, environment)
     assert wait_for(lambda: len(list(tmp_path.glob("runs/*/begun"))) == 2, 120), alive(environment)

@@ -101,13 +101,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(checkout: Path) -> Path:
-    pytest.importorskip("hatchling")
     return hatch("build_wheel", checkout, checkout.parent / "wheel")
 
 
 @pytest.fixture(scope="module")
 def sdist(checkout: Path) -> Path:
-    pytest.importorskip("hatchling")
     return hatch("build_sdist", checkout, checkout.parent / "sdist")
 
 
@@ -116,8 +114,6 @@ def test_a_bare_checkout(checkout: Path, tmp_path: Path) -> None:
 
 
 def test_an_editable_install(checkout: Path, tmp_path: Path) -> None:
-    pytest.importorskip("hatchling")
-    pytest.importorskip("editables")
     built = hatch("build_editable", checkout, tmp_path / "editable")
     place = tmp_path / "site"
     with zipfile.ZipFile(built) as archive:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qap2fpga.backends import hls4ml, rtl
+from qap2fpga import backends
 from qap2fpga.backends.hls4ml import Hls4mlOptions
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.frontend import export
@@ -24,6 +24,7 @@ from qap2fpga.synth import yosys
 from qap2fpga.system.errors import QapError
 from qap2fpga.verify import csim, netlist
 from qap2fpga.verify import rtl as simulation
+from qap2fpga.verify.engine import Reference
 
 VU13P = boards.load("vu13p")
 JETS = ("g", "q", "w", "z", "t")  # the order of FPGA4HEP's outputs
@@ -100,10 +101,11 @@ def published(real_data: Path, jets: Path, name: str) -> Prepared:
 def c_simulated(prepared: Prepared, folder: Path) -> Path:
     """The project's folder, its C++ proven on every vector in every layer."""
     network, vectors = prepared.network, prepared.vectors
-    project = hls4ml.generate(
+    project = backends.get("hls4ml").generate(
         network, VU13P, folder / "hls4ml", Hls4mlOptions(), vectors[:5]
     )  # fmt: skip
-    result = csim.simulate(project, network, vectors, folder / "csim")
+    expected = Reference(network, project.output_kind).outputs(vectors)
+    (result,) = csim.CSimulation(project, network, folder / "csim").simulate(vectors, expected)
     assert (result.mismatches, result.vectors) == (0, len(vectors))
     return project.folder
 
@@ -132,8 +134,8 @@ def test_numpy_cpp_rtl_and_netlist_give_the_same(
     network, vectors = prepared.network, prepared.vectors
     c_simulated(prepared, tmp_path)
     expected = network.run(vectors)
-    design = rtl.generate(network, VU13P, tmp_path / "rtl", RtlOptions(), vectors)
-    runs = simulation.simulate(design, vectors, expected, tmp_path / "simulate", network=network)
+    design = backends.get("rtl").generate(network, VU13P, tmp_path / "rtl", RtlOptions(), vectors)
+    runs = simulation.Rtl(design, tmp_path / "simulate", network=network).simulate(vectors, expected)
     assert sum(one.mismatches for one in runs) == 0
     assert simulation.measured(runs) == (design.latency_cycles, 1.0)
     found = delivered(design, tmp_path / "simulate")
@@ -145,10 +147,9 @@ def test_numpy_cpp_rtl_and_netlist_give_the_same(
         synthesis = yosys.map_design(design, VU13P, tmp_path / "yosys")
         used = yosys.measurement(synthesis).total
         assert used.lut is not None and used.dsp == 0
-        assert abs(design.details["estimate"]["lut"] / used.lut - 1) < 0.35
-        result = netlist.simulate_netlist(
-            design, VU13P, vectors[:300], expected[:300], tmp_path / "netlist", network=network, mapped=synthesis
-        )
+        assert abs(design.estimate["lut"] / used.lut - 1) < 0.35
+        engine = netlist.Netlist(design, VU13P, synthesis, tmp_path / "netlist", network=network)
+        (result,) = engine.simulate(vectors[:300], expected[:300])
         assert (result.mismatches, result.vectors, result.note) == (0, 300, "")
 
 
@@ -167,7 +168,7 @@ def test_16_bits_are_exact_in_cpp_and_too_large_to_unroll(real_data: Path, jets:
     hidden = sum(layer.outputs for layer in network.layers[:-1])
     assert code.count("qap::clamp(qap::affine<") == hidden and "thresholds" not in code
     with pytest.raises(QapError, match=r"take about [\d,]+ LUTs; more than [\d,]+ are not unrolled") as caught:
-        rtl.generate(network, VU13P, tmp_path / "rtl", RtlOptions(), prepared.vectors)
+        backends.get("rtl").generate(network, VU13P, tmp_path / "rtl", RtlOptions(), prepared.vectors)
     assert caught.value.exit_code == 2 and "--backend finn" in caught.value.hint
     assert not (tmp_path / "rtl").exists()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.backends import rtl
+from qap2fpga.backends.rtl.backend import RtlBackend
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Design, Stream
@@ -26,7 +26,7 @@ def sheet(networks: Sequence[Graph], folder: Path) -> Design:
     parts = []
     for number, network in enumerate(networks):
         none = np.zeros((0, network.inputs), np.int64)
-        parts.append(rtl.generate(network, BOARD, folder / str(number), RtlOptions(), none))
+        parts.append(RtlBackend().generate(network, BOARD, folder / str(number), RtlOptions(), none))
         _rename(parts[-1], number)
     source = parts[0].input
     bits = max(part.output.bits + (not part.output.signed) for part in parts)

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from qap2fpga.backends.hls4ml.project import Array, HlsProject
-from qap2fpga.hw.design import Design, Stream
+from qap2fpga.hw.design import Design, HlsProject, Stream
 from qap2fpga.synth import amd as vendor
+from qap2fpga.system.programs import Runner, execute
 
 FAKES = Path(__file__).parent / "fake_tools"
 needs_tclsh = pytest.mark.skipif(
@@ -19,6 +20,12 @@ needs_tclsh = pytest.mark.skipif(
 VITIS = vendor.Tool("vitis-run", FAKES / "vitis-run", "2023.2", vendor.Kind.HLS)
 VIVADO = vendor.Tool("vivado", FAKES / "vivado", "2023.2", vendor.Kind.VIVADO)
 TOOLS = vendor.Tools(VITIS, VIVADO)
+
+
+def behaving(**settings: object) -> Runner:
+    """A runner in which the mocks of AMD's tools behave otherwise: `mode="csynth:crash"`, `reports=folder`, ..."""
+    environment = {f"FAKE_{name.upper()}": str(value) for name, value in settings.items()}
+    return partial(execute, environment=environment)
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -42,9 +49,10 @@ def hls_project(folder: Path, **changes: object) -> HlsProject:
         },
     )
     fields = {
-        "folder": folder, "top": "qap2fpga", "sources": ("firmware/qap2fpga.cpp",), "part": "xc7z020clg400-1",
+        "backend": "hls4ml", "folder": folder, "top": "qap2fpga", "sources": ("firmware/qap2fpga.cpp",), "data": (),
+        "part": "xc7z020clg400-1",
         "clock_ns": 10.0, "strategy": "latency", "output_kind": "logits", "interval_cycles": 1,
-        "input": Array("features", 2, 4, True), "output": Array("result", 1, 9, True), "traces": (),
+        "input": Stream("features", 2, 2, 4, True), "output": Stream("result", 1, 1, 9, True), "traces": (),
     }  # fmt: skip
     return HlsProject(**{**fields, **changes})  # type: ignore[arg-type]
 

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An integer network to a FINN dataflow design: the main verb, `generate`."""
+"""The FINN backend: from a graph to a dataflow design."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from qap2fpga.backends.api import Advice, Backend, Progress, require_possible
 from qap2fpga.backends.finn import folding, padding, search, session
 from qap2fpga.backends.finn import plan as planning
 from qap2fpga.backends.finn.latency import latency
@@ -22,83 +22,100 @@ from qap2fpga.backends.finn.tail import Tail, tail
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design, Expectation, Stream
 from qap2fpga.ir.graph import Graph
+from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
 from qap2fpga.system.quiet import quiet
 
-Progress = Callable[[str], None]
 
+class FinnBackend(Backend[FinnOptions]):
+    """AMD's dataflow compiler, its RTL library, and no Vivado."""
 
-def generate(
-    network: Graph,
-    board: Board,
-    folder: Path,
-    options: FinnOptions,
-    vectors: np.ndarray,
-    progress: Progress = lambda line: None,
-) -> Design:
-    """Build `network`, compacted and normalised, for `board` below `folder`, and say what came of it.
-
-    `vectors` (n, inputs) are input integers that each step's graph is executed with, besides the extreme ones.
-    `folder` then has `rtl/` (the design), `NN_step.onnx` (the graph after each step) and `folding.json`.
-    Raises `QapError` for what FINN's RTL cannot do and for what does not fit, `CheckFailed` for a step of FINN
-    that changed the network.
-    """
-    version = session.version()
-    plan, costs, chosen = _choose(network, board, options)
-    expected = _expect(network, board, options, plan, costs, chosen)
-    progress(f"folding for a frame every {chosen.interval} cycles: {_describe(chosen)}")
-    notes = padding.notes(plan, chosen.outputs)
-    for note in notes:
-        progress(note)
-
-    folder.mkdir(parents=True, exist_ok=True)
-    names = chosen.nodes(plan)
-    plan = padding.padded(plan, chosen.outputs)
-    end = _tail(network, options, plan, chosen)
-    write_atomically(folder / "folding.json", json.dumps(names, indent=2) + "\n")
-    rtl = folder / "rtl"
-    shutil.rmtree(rtl, ignore_errors=True)
-    with session.session(folder) as scratch:
-        model = _transform(network, plan, board, names, chosen, folder, scratch, vectors, progress)
-        from qap2fpga.backends.finn.stitch import TOP, probes, stitch
-
-        sources = stitch(model, end, rtl)
-        watched = probes(model)
-    progress(f"{len(sources.verilog)} sources and {len(sources.data)} memory contents in {rtl}")
-    first, last = plan.layers[0], plan.layers[-1]
-    return Design(
-        backend="finn",
-        folder=rtl,
-        top=TOP,
-        sources=tuple(sources.verilog),
-        data=tuple(sources.data),
-        input=Stream("in0", first.mw, chosen.layers[0][0], first.input_bits, first.input_signed),
-        output=_output(end, last, chosen.layers[-1][1]),
-        interval_cycles=expected.interval_cycles,
-        latency_cycles=expected.latency_cycles,
-        details={
-            "finn_version": version,
-            "folding": names,
-            "nodes": expected.nodes,
-            "widened": list(plan.widened),
-            "padded": notes,
-            "estimate": expected.total,
-            "blackboxes": ["DSP48E1", "DSP48E2", "LUT6_2"],
-        },
-        probes=watched,
+    name = "finn"
+    options = FinnOptions
+    artifact = Design
+    advice = Advice(
+        "a FIFO is too shallow, or a node takes other cycles than its folding says",
+        "a layer has another folding or width than its node says, or logic became DSPs",
+        "choose a larger board, --target-fps or --max-utilization",
     )
 
+    def refusals(self, graph: Graph, board: Board, options: FinnOptions) -> tuple[QapError, ...]:
+        """Return every reason why FINN's RTL cannot compute `graph`."""
+        return planning.refusals(graph, last_thresholds=_thresholds_last(options))
 
-def expect(network: Graph, board: Board, options: FinnOptions) -> Expectation:
-    """What `generate` would make of `network`: its folding, cycles and resources, without FINN, in a moment.
+    def expect(self, graph: Graph, board: Board, options: FinnOptions) -> Expectation:
+        """Return what `generate` would make of `graph`: its folding, cycles and resources, without FINN.
 
-    Raises `QapError` for what FINN's RTL cannot do and for what does not fit.
-    """
-    return _expect(network, board, options, *_choose(network, board, options))
+        Raises `QapError` for what FINN's RTL cannot do and for what does not fit.
+        """
+        require_possible(self.unserved(board))
+        return _expect(graph, board, options, *_choose(graph, board, options))
+
+    def generate(
+        self, graph: Graph, board: Board, folder: Path, options: FinnOptions, vectors: np.ndarray,
+        progress: Progress = lambda line: None,
+    ) -> Design:  # fmt: skip
+        """Build `graph`, compacted and normalised, for `board` below `folder`, and return what was written.
+
+        `vectors` (n, inputs) are input integers that each step's graph is executed with, besides the extreme ones.
+        `folder` then has `rtl/` (the design), `NN_step.onnx` (the graph after each step) and `folding.json`.
+        Raises `QapError` for what FINN's RTL cannot do and for what does not fit, `CheckFailed` for a step of FINN
+        that changed the network.
+        """
+        version = session.version()
+        require_possible(self.unserved(board))
+        plan, costs, chosen = _choose(graph, board, options)
+        expected = _expect(graph, board, options, plan, costs, chosen)
+        progress(f"folding for a frame every {chosen.interval} cycles: {_describe(chosen)}")
+        notes = padding.notes(plan, chosen.outputs)
+        for note in notes:
+            progress(note)
+
+        folder.mkdir(parents=True, exist_ok=True)
+        names = chosen.nodes(plan)
+        plan = padding.padded(plan, chosen.outputs)
+        end = _tail(graph, options, plan, chosen)
+        write_atomically(folder / "folding.json", json.dumps(names, indent=2) + "\n")
+        rtl = folder / "rtl"
+        shutil.rmtree(rtl, ignore_errors=True)
+        with session.session(folder) as scratch:
+            model = _transform(graph, plan, board, names, chosen, folder, scratch, vectors, progress)
+            from qap2fpga.backends.finn.stitch import TOP, probes, stitch
+
+            sources = stitch(model, end, rtl)
+            watched = probes(model, graph.layers)
+        progress(f"{len(sources.verilog)} sources and {len(sources.data)} memory contents in {rtl}")
+        first, last = plan.layers[0], plan.layers[-1]
+        return Design(
+            backend=self.name,
+            folder=rtl,
+            top=TOP,
+            sources=tuple(sources.verilog),
+            data=tuple(sources.data),
+            input=Stream("in0", first.mw, chosen.layers[0][0], first.input_bits, first.input_signed),
+            output=_output(end, last, chosen.layers[-1][1]),
+            interval_cycles=expected.interval_cycles,
+            latency_cycles=expected.latency_cycles,
+            output_kind=options.output_kind,
+            nodes=tuple(expected.nodes),
+            estimate=expected.total,
+            folding=names,
+            probes=watched,
+            details={
+                "finn_version": version,
+                "widened": list(plan.widened),
+                "padded": notes,
+                "blackboxes": ["DSP48E1", "DSP48E2", "LUT6_2"],
+            },
+        )
+
+
+def _thresholds_last(options: FinnOptions) -> bool:
+    return options.output_kind != "accumulators"
 
 
 def _choose(network: Graph, board: Board, options: FinnOptions) -> tuple[planning.Plan, folding.Costs, folding.Folding]:
-    plan = planning.plan(network, last_thresholds=options.output_kind != "accumulators")
+    plan = planning.plan(network, last_thresholds=_thresholds_last(options))
     costs = folding.Costs(plan, network, board, options.output_kind)
     return plan, costs, search.choose(costs, options)
 

@@ -20,7 +20,7 @@ from functools import cache
 import yaml
 
 from qap2fpga.backends.finn.tail import Module
-from qap2fpga.hw.design import Resources
+from qap2fpga.hw.resources import Resources
 from qap2fpga.system.files import shipped
 
 # From this depth on a ROM goes to block RAM; below, to logic. Where a board's LUTs and RAMB18 are 190 to 1, 36

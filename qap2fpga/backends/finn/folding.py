@@ -17,11 +17,10 @@ from qap2fpga.backends.finn.plan import Plan
 from qap2fpga.backends.finn.tail import tail
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.design import Resources
+from qap2fpga.hw.resources import NAMES, Resources
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError, nearest
 
-KINDS = ("lut", "ff", "dsp", "bram18")
 # A folding.json may pad a layer to so many times its neurons.
 MOST_PADDING = 2
 
@@ -112,7 +111,7 @@ class Costs:
 
     def used(self, cost: Resources) -> dict[str, float]:
         """The part of the board that `cost` takes, by kind of resource."""
-        return {kind: (getattr(cost, kind) or 0) / float(getattr(self.board, kind)) for kind in KINDS}
+        return {kind: (getattr(cost, kind) or 0) / float(self.board.available(kind)) for kind in NAMES}
 
 
 def fifo_depth(mw: int, simd: int) -> int:

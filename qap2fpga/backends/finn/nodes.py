@@ -14,7 +14,7 @@ from typing import Any
 from qap2fpga.backends.finn import estimate
 from qap2fpga.backends.finn.folding import Costs, Folding, fifo_bits, fifo_depth
 from qap2fpga.backends.finn.plan import Plan, deep_pipeline
-from qap2fpga.hw.design import Resources
+from qap2fpga.hw.resources import Resources
 
 
 def nodes(plan: Plan, costs: Costs, chosen: Folding) -> list[dict[str, Any]]:

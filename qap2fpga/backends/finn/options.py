@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qap2fpga.ir.outputs import check_output_kind
+from qap2fpga.backends.api import Options
 from qap2fpga.system.errors import QapError
 
 
 @dataclass(frozen=True)
-class FinnOptions:
+class FinnOptions(Options):
     """`folding` is the content of a folding.json: node name -> {'SIMD': n, 'PE': n}; it wins over the search.
 
     `target_fps`: frames a second at the board's clock; the cheapest design that reaches it. Without it the
@@ -22,11 +22,9 @@ class FinnOptions:
     target_fps: float | None = None
     max_utilization: float = 0.7
     folding: Mapping[str, Any] | None = None
-    output_kind: str = "logits"
-    allow_oversize: bool = False
 
     def __post_init__(self) -> None:
-        check_output_kind(self.output_kind)
+        super().__post_init__()
         if not 0 < self.max_utilization <= 1:
             raise QapError(f"max_utilization is {self.max_utilization}", "give a part of the board, above 0, at most 1")
         if self.target_fps is not None and self.target_fps <= 0:

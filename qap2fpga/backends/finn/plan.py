@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.backends import BACKENDS
+from qap2fpga.backends.api import require_possible
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.units import Unit
+from qap2fpga.ir.units import Ranges, Unit
 from qap2fpga.system.errors import QapError
 
 MAX_ACTIVATION_BITS = 8
@@ -67,33 +68,61 @@ def deep_pipeline(board: Board) -> bool:
 def plan(network: Graph, *, last_thresholds: bool) -> Plan:
     """Choose the widths of `network` for FINN; `last_thresholds`: build the last layer's `Step`, if it has one.
 
-    Raises `QapError` for what FINN's RTL cannot compute: activations over 8 bits, accumulators over 24.
+    Raises `QapError` with everything that FINN's RTL cannot compute: activations over 8 bits, accumulators over 24.
     """
-    _check_input(network)
+    planned, reasons = _planned(network, last_thresholds=last_thresholds)
+    require_possible(reasons)
+    return planned
+
+
+def refusals(network: Graph, *, last_thresholds: bool) -> tuple[QapError, ...]:
+    """Return every reason why FINN's RTL cannot compute `network`."""
+    return _planned(network, last_thresholds=last_thresholds)[1]
+
+
+def _planned(network: Graph, *, last_thresholds: bool) -> tuple[Plan, tuple[QapError, ...]]:
+    """The layers that can be planned, and why the others cannot."""
+    reasons: list[QapError] = []
     widened: list[str] = []
     input_bits, signed = network.input.bits, network.input.signed
+    if input_bits > MAX_ACTIVATION_BITS:
+        reasons.append(_wide_input(input_bits))
     if input_bits < 2:
         input_bits = 2
         widened.append("input: 1 bit as 2 bits (mvu.sv takes no 1-bit activations); every lane of the DSPs grows a bit")
     layers = []
     for layer, ranges in zip(network.layers, network.ranges, strict=True):
         final = layer is network.layers[-1]
-        weight_bits = _weight_bits(layer, widened)
-        low, high = (np.minimum(ranges.inputs[0], 0), np.maximum(ranges.inputs[1], 0))
-        low, high = layer.reach(low, high)  # with the zeros, so that partial sums fit too
-        _check_accumulator(layer.name, int(low.min()), int(high.max()))
-        accumulator = max(width(min(int(low.min()), -1), int(high.max())), weight_bits + input_bits - signed)
-        thresholds, bits = None, 0
-        if isinstance(layer.activation, Step) and (last_thresholds or not final):
-            thresholds = _thresholds(layer, layer.activation, int(ranges.accumulators[1].max()), final, widened)
-            bits = width(0, thresholds.shape[1])
-        elif not final and isinstance(layer.activation, Logits):
-            raise QapError(f"layer {layer.name}: logits in the middle of the network", "only the last layer has them")
-        layers.append(
-            LayerPlan(layer.name, layer.weights, weight_bits, input_bits, signed, accumulator, thresholds, bits)
-        )
-        input_bits, signed = bits, False
-    return Plan(tuple(layers), tuple(widened))
+        try:
+            built = last_thresholds or not final
+            planned = _layer(layer, ranges, (input_bits, signed), widened, final=final, thresholds=built)
+        except QapError as error:
+            reasons.append(error)
+            # What follows is looked at as if the activation had the most bits there are.
+            input_bits, signed = MAX_ACTIVATION_BITS, False
+            continue
+        layers.append(planned)
+        input_bits, signed = planned.activation_bits, False
+    return Plan(tuple(layers), tuple(widened)), tuple(reasons)
+
+
+def _layer(
+    layer: Unit, ranges: Ranges, entering: tuple[int, bool], widened: list[str], *, final: bool, thresholds: bool
+) -> LayerPlan:
+    """One layer, which integers of `entering` (bits, signed) come into; `thresholds`: build its `Step`, if any."""
+    input_bits, signed = entering
+    weight_bits = _weight_bits(layer, widened)
+    low, high = (np.minimum(ranges.inputs[0], 0), np.maximum(ranges.inputs[1], 0))
+    low, high = layer.reach(low, high)  # with the zeros, so that partial sums fit too
+    _check_accumulator(layer.name, int(low.min()), int(high.max()))
+    accumulator = max(width(min(int(low.min()), -1), int(high.max())), weight_bits + input_bits - signed)
+    rows, bits = None, 0
+    if isinstance(layer.activation, Step) and thresholds:
+        rows = _thresholds(layer, layer.activation, int(ranges.accumulators[1].max()), final, widened)
+        bits = width(0, rows.shape[1])
+    elif not final and isinstance(layer.activation, Logits):
+        raise QapError(f"layer {layer.name}: logits in the middle of the network", "only the last layer has them")
+    return LayerPlan(layer.name, layer.weights, weight_bits, input_bits, signed, accumulator, rows, bits)
 
 
 def elsewhere(hint: str) -> str:
@@ -102,13 +131,11 @@ def elsewhere(hint: str) -> str:
     return f"{hint}, or use --backend {' or '.join(others)}" if others else hint
 
 
-def _check_input(network: Graph) -> None:
-    bits = network.input.bits
-    if bits > MAX_ACTIVATION_BITS:
-        raise QapError(
-            f"the input has {bits} bits; the FINN backend takes {MAX_ACTIVATION_BITS} at most",
-            elsewhere("quantize the input to fewer bits") + "; --until model gives the exact network and its BOPs",
-        )
+def _wide_input(bits: int) -> QapError:
+    return QapError(
+        f"the input has {bits} bits; the FINN backend takes {MAX_ACTIVATION_BITS} at most",
+        elsewhere("quantize the input to fewer bits") + "; --until model gives the exact network and its BOPs",
+    )
 
 
 def _weight_bits(layer: Unit, widened: list[str]) -> int:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.backends.finn import estimate, padding
-from qap2fpga.backends.finn.folding import KINDS, Costs, Folding, given
+from qap2fpga.backends.finn.folding import Costs, Folding, given
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.padding import divisors
-from qap2fpga.hw.design import Resources
+from qap2fpga.hw.resources import NAMES, Resources
 from qap2fpga.system.errors import QapError
 
 # How often the search weighs what does not fit heavier and tries the interval again.
@@ -37,7 +37,7 @@ def choose(costs: Costs, options: FinnOptions) -> Folding:
     fastest = _fastest(search, Search(costs, options.max_utilization, [[layer.mh] for layer in costs.plan.layers]))
     if fastest is not None:
         return fastest
-    smallest = search.cheapest(search.intervals[-1], np.ones(len(KINDS)))
+    smallest = search.cheapest(search.intervals[-1], np.ones(len(NAMES)))
     return _fits_or(costs, smallest, options.max_utilization, options.allow_oversize)
 
 
@@ -85,7 +85,7 @@ class Search:
         """The cheapest folding for `interval` that keeps below the part of every resource; None if none is found."""
         if (self._least(interval) > self.part).any():
             return None
-        weights = np.ones(len(KINDS))
+        weights = np.ones(len(NAMES))
         for _ in range(RETRIES):
             found = self.cheapest(interval, weights)
             over = np.array([used > self.part for used in self.costs.used(found.cost).values()])
@@ -154,7 +154,7 @@ class Search:
 
     def _least(self, interval: int) -> np.ndarray:
         """Less than this of each resource (kinds,) no folding for `interval` takes."""
-        total = np.zeros(len(KINDS))
+        total = np.zeros(len(NAMES))
         for layer in self.layers:
             legal = [choice.cost[choice.cycles <= interval] for group in layer.values() for choice in group]
             total += np.concatenate(legal).min(axis=0)
@@ -178,7 +178,7 @@ def _for_target(search: Search, options: FinnOptions) -> Folding:
     if found is not None:
         return found
     if enough and options.allow_oversize:
-        return search.cheapest(enough[-1], np.ones(len(KINDS)))
+        return search.cheapest(enough[-1], np.ones(len(NAMES)))
     best = search.fastest()
     reach = f"{clock / best.interval:,.0f} fps is the best that fits" if best else "no folding fits the board at all"
     raise QapError(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from qap2fpga.backends.finn.sources import Sources
 from qap2fpga.backends.finn.steps import FIFO, MVAU, THRESHOLDING
 from qap2fpga.backends.finn.tail import Tail
 from qap2fpga.hw.design import Probe
+from qap2fpga.ir.units import Unit
 
 TOP = "finn_design"
 
@@ -79,25 +81,21 @@ def stitch(model: ModelWrapper, tail: Tail, folder: Path) -> Sources:
     return sources
 
 
-def probes(model: ModelWrapper) -> tuple[Probe, ...]:
+def probes(model: ModelWrapper, layers: Sequence[Unit]) -> tuple[Probe, ...]:
     """What leaves each MVAU, accumulators, and each Thresholding node, counts."""
-    found: list[Probe] = []
-    layer = -1
+    results = {f"{MVAU}_{index}": layer.name for index, layer in enumerate(layers)}
+    results |= {f"{THRESHOLDING}_{index}": layer.requantizer.name for index, layer in enumerate(layers)}
+    taps: list[Probe] = []
     for node in model.graph.node:
-        if node.op_type not in (MVAU, THRESHOLDING):
+        if node.name not in results:
             continue
-        layer += node.op_type == MVAU
         instance = getCustomOp(node)
         kind = instance.get_output_datatype()
         _, beats, pe = instance.get_folded_output_shape()
         port = f"u_{node.name}.out0_V_T"
-        found.append(
-            Probe(
-                layer, "accumulator" if node.op_type == MVAU else "activation", f"{port}DATA",
-                ((kind.bitwidth(), kind.signed()),) * pe, beats, f"{port}VALID", f"{port}READY",
-            )
-        )  # fmt: skip
-    return tuple(found)
+        lanes = ((kind.bitwidth(), kind.signed()),) * pe
+        taps.append(Probe(results[node.name], f"{port}DATA", lanes, beats, f"{port}VALID", f"{port}READY"))
+    return tuple(taps)
 
 
 # A Thresholding node can be configured at run time; not here.

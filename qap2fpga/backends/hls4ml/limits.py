@@ -26,14 +26,17 @@ def estimated_luts(network: Graph) -> int:
     return round(LUTS_PER_BIT * bits)
 
 
-def require_unrollable(network: Graph, options: Hls4mlOptions) -> None:
-    """Raise `QapError` when more products than `MAX_PRODUCTS` would have to be there at once."""
+def refusals(network: Graph, options: Hls4mlOptions) -> tuple[QapError, ...]:
+    """Return the reason why `network` is not unrolled, if more than `MAX_PRODUCTS` would have to be there at once."""
     together = -(-products(network) // options.reuse_factor)
     if together <= MAX_PRODUCTS or options.allow_oversize:
-        return
+        return ()
     enough = -(-products(network) // MAX_PRODUCTS)
-    raise QapError(
-        f"{together} multiplications at the same time are too many to unroll (at most {MAX_PRODUCTS}; about "
-        f"{estimated_luts(network) // options.reuse_factor} LUTs)",
-        f"--backend finn, or --strategy resource_unrolled --reuse-factor {max(2, enough)} or more, or prune it further",
+    return (
+        QapError(
+            f"{together} multiplications at the same time are too many to unroll (at most {MAX_PRODUCTS}; about "
+            f"{estimated_luts(network) // options.reuse_factor} LUTs)",
+            "--backend finn, or --strategy resource_unrolled --reuse-factor "
+            f"{max(2, enough)} or more, or prune it further",
+        ),
     )

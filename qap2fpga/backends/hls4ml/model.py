@@ -12,10 +12,10 @@ import numpy as np
 
 from qap2fpga.backends.hls4ml import code, layers, workarounds
 from qap2fpga.backends.hls4ml.options import LATENCY, Hls4mlOptions
-from qap2fpga.backends.hls4ml.project import Array, Trace
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
-from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.hw.design import Stream, Trace
+from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
 
 TOP = "qap2fpga"
@@ -28,19 +28,19 @@ TRACED_BITS = 53
 class Plan:
     """hls4ml's layer list and configuration, and what the rest of the program must know of them."""
 
-    input: Array
+    input: Stream
     layers: list[dict[str, Any]] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     traces: list[Trace] = field(default_factory=list)
     reuse: list[tuple[str, int]] = field(default_factory=list)
-    output: Array | None = None
+    output: Stream | None = None
 
 
 def plan(network: Graph, options: Hls4mlOptions) -> Plan:
     """The layers `dense<n>` and `step<n>` of `network`, and `class` behind them where the user wants only that."""
     backend = hls4ml.backends.get_backend(layers.BACKEND)
     source = network.input
-    result = Plan(Array(INPUT, network.inputs, source.bits, source.signed))
+    result = Plan(Stream(INPUT, network.inputs, network.inputs, source.bits, source.signed))
     _add(result, options, {"name": INPUT, "class_name": "InputLayer", "input_shape": [network.inputs]},
          network.inputs, source.bits, source.signed)  # fmt: skip
     for number, (layer, ranges) in enumerate(zip(network.layers, network.ranges, strict=True)):
@@ -60,7 +60,7 @@ def plan(network: Graph, options: Hls4mlOptions) -> Plan:
         names["Precision"]["weight"] = workarounds.precision(weight, True, options.strategy)
         names["Precision"]["accum"] = workarounds.precision(bits, True, options.strategy)
         names.update(Strategy=strategy, ReuseFactor=factor)
-        _trace(result, Trace(sums, number, "accumulator", layer.outputs))
+        _trace(result, Trace(sums, layer.name, layer.outputs))
         last = number == len(network.layers) - 1
         if last and options.output_kind == "accumulators":
             break
@@ -71,14 +71,12 @@ def plan(network: Graph, options: Hls4mlOptions) -> Plan:
         step = {"name": name, "class_name": "QapStep", "n_out": layer.outputs,
                 "code": code.requantize(f"qap_{name}", layer, ranges)}  # fmt: skip
         _add(result, options, step, layer.outputs, width(low, high), low < 0)
-        stage = "logit" if isinstance(layer.activation, Logits) else "activation"
-        _trace(result, Trace(name, number, stage, layer.outputs))
+        _trace(result, Trace(name, layer.requantizer.name, layer.outputs))
     if options.output_kind == "class":
         bits = width(0, network.outputs - 1)
         largest = {"name": "largest", "class_name": "QapStep", "n_out": 1,
                    "code": code.first_largest("qap_largest", network.outputs)}  # fmt: skip
         _add(result, options, largest, 1, bits, False)
-        _trace(result, Trace("largest", len(network.layers) - 1, "class", 1))
     return result
 
 
@@ -86,7 +84,7 @@ def _add(result: Plan, options: Hls4mlOptions, layer: dict[str, Any], elements: 
     kind = workarounds.precision(bits, signed, options.strategy)
     result.layers.append(layer)
     result.config[layer["name"]] = {"Trace": bits <= TRACED_BITS, "Precision": {"default": kind, "result": kind}}
-    result.output = Array("result", elements, bits, signed)
+    result.output = Stream("result", elements, elements, bits, signed)
 
 
 def _trace(result: Plan, trace: Trace) -> None:
@@ -98,7 +96,7 @@ def convert(plan: Plan, board: Board, folder: Path, options: Hls4mlOptions) -> A
     """hls4ml's model of `plan`, its flows run; nothing is written yet."""
     backend = hls4ml.backends.get_backend(layers.BACKEND)
     config = backend.create_initial_config(
-        part=board.part, clock_period=options.clock or board.clock_ns, io_type="io_parallel", write_weights_txt=False
+        part=board.part, clock_period=options.clock_ns(board), io_type="io_parallel", write_weights_txt=False
     )
     interval = max(factor for _, factor in plan.reuse)
     largest = max(layer["n_in"] * layer["n_out"] for layer in plan.layers if layer["class_name"] == "Dense")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qap2fpga.ir.outputs import check_output_kind
+from qap2fpga.backends.api import UnrolledOptions
 from qap2fpga.system.errors import QapError, nearest
 
 LATENCY, UNROLLED, DISTRIBUTED = "latency", "resource_unrolled", "distributed_arithmetic"
@@ -13,7 +13,7 @@ STRATEGIES = (LATENCY, UNROLLED, DISTRIBUTED)
 
 
 @dataclass(frozen=True)
-class Hls4mlOptions:
+class Hls4mlOptions(UnrolledOptions):
     """`strategy` is hls4ml's name for how a dense layer is written:
 
     'latency': loops over constant weights, which the HLS tool unrolls; products with 0 vanish there.
@@ -22,27 +22,18 @@ class Hls4mlOptions:
 
     `reuse_factor`: cycles between two inputs, so products that share a multiplier; 1 is fully unrolled.
     `clock`: nanoseconds that the HLS tool is asked for; None is the board's.
-    `requant_tolerance`: output steps that a requantizer may be off by where that is cheaper; 0 is exact.
     `allow_oversize`: unroll even what is over `limits.MAX_PRODUCTS`.
     """
 
     strategy: str = LATENCY
     reuse_factor: int = 1
-    clock: float | None = None
-    requant_tolerance: int = 0
-    output_kind: str = "logits"
-    allow_oversize: bool = False
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
             raise QapError(f"unknown strategy '{self.strategy}'", nearest(self.strategy, STRATEGIES))
-        check_output_kind(self.output_kind)
+        super().__post_init__()
         if self.reuse_factor < 1:
             raise QapError(f"reuse factor {self.reuse_factor}", "give a whole number of cycles, 1 is fully unrolled")
-        if self.requant_tolerance < 0:
-            raise QapError(f"--requant-tolerance is {self.requant_tolerance}", "give output steps, 0 is exact")
-        if self.clock is not None and not 1 <= self.clock <= 1000:
-            raise QapError(f"--clock is {self.clock:g} ns", "give nanoseconds, 1 to 1000")
         if self.strategy == UNROLLED and self.reuse_factor == 1:
             # hls4ml 1.3.0 would print a line and take strategy 'resource', where zeros cost as much as weights.
             raise QapError(

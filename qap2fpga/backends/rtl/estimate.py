@@ -15,7 +15,8 @@ from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.count import expected
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.exact.integers import width
-from qap2fpga.hw.boards import FAMILIES, Board
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir.graph import Graph
 from qap2fpga.requant import formcost
 from qap2fpga.requant.forms import Form, Target
@@ -65,7 +66,7 @@ def module(made: Module, forms: list[Form] | None, targets: list[Target]) -> dic
     requantizers = sum(price(form, wanted) for form, wanted in zip(forms or [], targets, strict=True))
     luts = round(coefficients.adder_bit * made.adder_bits + requantizers) + held["shift_registers"]
     return {
-        "estimate": {"lut": luts, "ff": registers, "dsp": 0, "bram18": 0},
+        "estimate": _cells(luts, registers),
         "features": {"lut": held, "ff": {"flip_flops": registers}},
     }
 
@@ -73,9 +74,14 @@ def module(made: Module, forms: list[Form] | None, targets: list[Target]) -> dic
 def handshake(stages: int) -> dict[str, Any]:
     """The same of the top module: a valid bit a stage."""
     return {
-        "estimate": {"lut": HANDSHAKE_LUTS, "ff": stages, "dsp": 0, "bram18": 0},
+        "estimate": _cells(HANDSHAKE_LUTS, stages),
         "features": {"lut": {"handshake": 1}, "ff": {"valid_bits": stages}},
     }
+
+
+def _cells(luts: int, registers: int) -> dict[str, int]:
+    """Resources by name; an unrolled network has neither multipliers nor memories."""
+    return dict.fromkeys(NAMES, 0) | {"lut": luts, "ff": registers}
 
 
 def before(network: Graph) -> int:
@@ -97,16 +103,16 @@ def signed_digits(weights: np.ndarray) -> np.ndarray:
     return np.bitwise_count(magnitude ^ (3 * magnitude)).astype(np.int64)
 
 
-def gate(network: Graph, board: Board, options: RtlOptions) -> int:
-    """The LUTs expected; raises `QapError` when the network is too large to unroll, or for the board."""
-    expected = before(network)
+def refusals(network: Graph, board: Board, options: RtlOptions) -> tuple[QapError, ...]:
+    """Return the reason why `network` is too large to unroll, or for the board, if it is."""
+    luts = before(network)
     weights = sum(layer.nonzeros for layer in network.layers)
-    what = f"unrolled, the network's {weights:,} weights take about {expected:,} LUTs"
+    what = f"unrolled, the network's {weights:,} weights take about {luts:,} LUTs"
     hint = "prune it, or use fewer bits"
-    if "finn" in FAMILIES[board.family].backends:
+    if "finn" in board.device_family.backends:
         hint = f"use --backend finn, which folds layers in time, or {hint}"
-    if expected > MOST_LUTS:
-        raise QapError(f"{what}; more than {MOST_LUTS:,} are not unrolled", hint)
-    if expected > board.lut and not options.allow_oversize:
-        raise QapError(f"{what}; {board.name} has {board.lut:,}", f"{hint}, or a larger board, or --allow-oversize")
-    return expected
+    if luts > MOST_LUTS:
+        return (QapError(f"{what}; more than {MOST_LUTS:,} are not unrolled", hint),)
+    if luts > board.lut and not options.allow_oversize:
+        return (QapError(f"{what}; {board.name} has {board.lut:,}", f"{hint}, or a larger board, or --allow-oversize"),)
+    return ()

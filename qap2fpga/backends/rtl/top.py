@@ -7,6 +7,8 @@ not taken, so it needs no buffer and its latency is a constant number of cycles.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.verilog import vector
 from qap2fpga.backends.rtl.netlist.wiring import Net, Wire, extended
@@ -51,15 +53,14 @@ def top(modules: list[Module], source: Stream, sink: Stream) -> str:
     return "\n".join([*lines, *_outputs(modules[-1], len(modules) - 1, sink), "endmodule", ""])
 
 
-def probes(modules: list[Module], stage: str) -> tuple[Probe, ...]:
-    """One behind each of the layers' `modules`; `stage` is what the last one gives, the others give activations."""
-    found, cycles = [], 0
-    for index, module in enumerate(modules):
+def probes(modules: Mapping[str, Module]) -> tuple[Probe, ...]:
+    """One after each of the layers' `modules`, by the node whose result leaves it."""
+    taps, cycles = [], 0
+    for node, module in modules.items():
         cycles += module.stages
         lanes = tuple((wire.bits, wire.signed) for wire in module.netlist.outputs)
-        last = index == len(modules) - 1
-        found.append(Probe(index, stage if last else "activation", f"u_{module.name}.y", lanes, cycles=cycles))
-    return tuple(found)
+        taps.append(Probe(node, f"u_{module.name}.y", lanes, cycles=cycles))
+    return tuple(taps)
 
 
 def _outputs(module: Module, index: int, sink: Stream) -> list[str]:

@@ -83,10 +83,12 @@ class Model:
 
     @property
     def inputs(self) -> int:
+        """Real inputs of one row."""
         return int(next(op for op in self.ops if op.kind == "dense").tensors["weight"].shape[1])
 
     @property
     def has_input_quantizer(self) -> bool:
+        """Whether a quantizer stands before the first dense layer."""
         for op in self.ops:
             if op.kind == "dense":
                 return False

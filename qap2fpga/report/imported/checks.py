@@ -10,13 +10,14 @@ from itertools import combinations, pairwise
 
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Stage
+from qap2fpga.hw.resources import EVERY, NAMES
 from qap2fpga.report import show
 from qap2fpga.report.schema.results import Check
 from qap2fpga.reports.designs import STAGES, ImportedDesign, same_part
 from qap2fpga.reports.folder import Found, Skipped
 from qap2fpga.reports.result import Cells, Parsed, total
 
-RESOURCES = ("lut", "ff", "dsp", "bram18", "uram", "lutram", "carry")
+RESOURCES = tuple(one.name for one in EVERY)
 TIMES = ("target_ns", "period_ns", "wns_ns")
 CYCLES = ("latency_min", "latency_max", "interval_min", "interval_max")
 # Half of the last digit that the tools print.
@@ -248,7 +249,7 @@ def ratios(design: ImportedDesign) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for before, after in pairwise(best):
         values = {}
-        for name in ("lut", "ff", "dsp", "bram18"):
+        for name in NAMES:
             one, other = (getattr(best[stage].parsed.resources, name) for stage in (before, after))
             values[name] = round(one / other, 4) if one is not None and other else None
         counts = [scope(best[stage].parsed) for stage in (before, after)]
@@ -258,7 +259,7 @@ def ratios(design: ImportedDesign) -> list[dict[str, object]]:
 
 def _between_stages(design: ImportedDesign) -> Iterator[str]:
     for row in ratios(design):
-        named = [f"{name.upper()} {row[name]:g}" for name in ("lut", "ff", "dsp", "bram18") if row[name] is not None]
+        named = [f"{name.upper()} {row[name]:g}" for name in NAMES if row[name] is not None]
         why = WHY.get((Stage(str(row["of"])), Stage(str(row["to"]))), "an estimate knows no logic")
         scopes = row["counts"]
         assert isinstance(scopes, list)

@@ -10,13 +10,13 @@ from importlib.metadata import version
 from qap2fpga.hw import boards
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Stage
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.report import check, csynth, schema
 from qap2fpga.report.content import SCHEMA
 from qap2fpga.report.imported import checks
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.network import Model
 from qap2fpga.report.schema.results import (
-    RESOURCE_NAMES,
     RESOURCES,
     Check,
     CsynthPrediction,
@@ -137,7 +137,7 @@ def _device(design: ImportedDesign) -> Tree:
     if design.part is not None and len(plain_part(design.part)) > SHORTEST_PART:
         known = next((one for one in map(boards.load, boards.names()) if same_part(one.part, design.part)), None)
     size: Tree = {}
-    for name in RESOURCE_NAMES:
+    for name in NAMES:
         sizes = [getattr(one.parsed.available, name) for one in stated if getattr(one.parsed.available, name)]
         size[name] = sizes[-1] if sizes else getattr(known, name, None)
     sources = [str(stated[-1].path)] if stated else [f"boards/{known.name}.yaml"] if known else []

@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.report.schema.hardware import Board, Design, Interface, StandIn
 from qap2fpga.report.schema.network import Model, Relaxed
 from qap2fpga.report.schema.results import (
-    RESOURCE_NAMES,
     Check,
     CsynthPrediction,
     Fits,
@@ -97,11 +97,11 @@ def read(tree: dict[str, object], where: str) -> Report:
     report: Report = decode(Report, tree, "", where)
     for index, one in enumerate(report.predictions):
         intervals = one.intervals if isinstance(one, ResourcePrediction) else {}
-        if missing := intervals and set(RESOURCE_NAMES) - set(intervals):
+        if missing := intervals and set(NAMES) - set(intervals):
             raise QapError(f"{where}: predictions[{index}].intervals has no {', '.join(sorted(missing))}", HINT)
     _model(report, where)
     for name, use in (report.fits.use if report.fits else {}).items():
-        if name not in RESOURCE_NAMES:
+        if name not in NAMES:
             raise QapError(f"{where}: fits.use.{name} is no resource: {shown(use)}", HINT)
     return report
 

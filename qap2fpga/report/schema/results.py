@@ -10,7 +10,6 @@ from enum import StrEnum
 from qap2fpga.estimate.prediction import Interval, LayerPrediction
 from qap2fpga.system.codec import Count, Number, Positive, Record, Size
 
-RESOURCE_NAMES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram18": "BRAM18"}
 # What a prediction may be of, beside cycles.
 RESOURCES, CSYNTH = "resources", "csynth"
 

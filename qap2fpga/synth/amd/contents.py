@@ -7,8 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from qap2fpga.backends.hls4ml.project import HlsProject
-from qap2fpga.hw.design import Design
+from qap2fpga.hw.design import Artifact
 from qap2fpga.system.files import shipped
 
 SOLUTION = "hls_prj/solution1"
@@ -21,17 +20,17 @@ FIRMWARE, VECTORS, ANSWERS = "firmware", "tb_data/tb_input_features.dat", "tb_da
 Value = str | float | tuple[str, ...]
 
 
-def take(made: HlsProject | Design, folder: Path) -> tuple[str, ...]:
+def take(artifact: Artifact, folder: Path) -> tuple[str, ...]:
     """Copy what the tools read into `folder`, and name it, relative to there."""
-    return _take_project(made, folder) if isinstance(made, HlsProject) else _take_design(made, folder)
+    return _take_project(artifact, folder) if artifact.circuit is None else _take_design(artifact, folder)
 
 
-def settings(made: HlsProject | Design) -> dict[str, Value]:
+def settings(artifact: Artifact) -> dict[str, Value]:
     """What the scripts must know of it, beside top, part and clock."""
-    return _project_settings(made) if isinstance(made, HlsProject) else _design_settings(made)
+    return _project_settings(artifact) if artifact.circuit is None else _design_settings(artifact)
 
 
-def _take_project(project: HlsProject, folder: Path) -> tuple[str, ...]:
+def _take_project(project: Artifact, folder: Path) -> tuple[str, ...]:
     """Copy what an HLS tool reads, laid out as hls4ml does; its stand-ins for the tool's own types stay behind."""
     for name in (FIRMWARE, "tb_data"):
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -43,7 +42,7 @@ def _take_project(project: HlsProject, folder: Path) -> tuple[str, ...]:
     return ("testbench.cpp", *sorted(path.relative_to(folder).as_posix() for path in copied))
 
 
-def _take_design(design: Design, folder: Path) -> tuple[str, ...]:
+def _take_design(design: Artifact, folder: Path) -> tuple[str, ...]:
     """Copy sources and memory contents under their own names, by which the sources find the contents."""
     names = (*design.sources, *design.data)
     for name in names:
@@ -52,7 +51,7 @@ def _take_design(design: Design, folder: Path) -> tuple[str, ...]:
     return names
 
 
-def _project_settings(project: HlsProject) -> dict[str, Value]:
+def _project_settings(project: Artifact) -> dict[str, Value]:
     sizes = f"-DQAP_INPUTS={project.input.elements} -DQAP_OUTPUTS={project.output.elements}"
     return {
         "clock_uncertainty": CLOCK_UNCERTAINTY,
@@ -68,7 +67,7 @@ def _project_settings(project: HlsProject) -> dict[str, Value]:
     }
 
 
-def _design_settings(design: Design) -> dict[str, Value]:
+def _design_settings(design: Artifact) -> dict[str, Value]:
     return {"sources": design.sources, "memories": design.data}
 
 

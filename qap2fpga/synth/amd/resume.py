@@ -17,13 +17,14 @@ from qap2fpga.synth.amd.tool import GET, Tool
 from qap2fpga.system import programs as tools
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import sha256, write_atomically
+from qap2fpga.system.programs import Runner
 
 Progress = Callable[[str], None]
 MARKS = ".done"
 
 
-def run(plan: Plan, *, progress: Progress = lambda line: None) -> tuple[Result, ...]:
-    """Run every step that is not done, and return what each one found.
+def run(plan: Plan, *, progress: Progress = lambda line: None, runner: Runner = tools.execute) -> tuple[Result, ...]:
+    """Run every step that is not done by `runner`, and return what each one found.
 
     Logs go to `logs/<step>.log` in the plan's folder. Raises `QapError` for an absent tool, before anything runs, and
     for a step that fails; `CheckFailed` for a simulation that differs or a report of something else.
@@ -37,7 +38,7 @@ def run(plan: Plan, *, progress: Progress = lambda line: None) -> tuple[Result, 
         tool = plan.tools.of(step.kind)
         assert tool is not None
         keys[step.name] = _key(plan, step, tool, keys)
-        results.append(_step(plan, step, tool, keys[step.name], progress))
+        results.append(_step(plan, step, tool, keys[step.name], progress, runner))
     return tuple(results)
 
 
@@ -48,7 +49,7 @@ def _key(plan: Plan, step: Step, tool: Tool, keys: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _step(plan: Plan, step: Step, tool: Tool, key: str, progress: Progress) -> Result:
+def _step(plan: Plan, step: Step, tool: Tool, key: str, progress: Progress, runner: Runner) -> Result:
     mark, log = plan.folder / MARKS / f"{step.name}.json", plan.folder / "logs" / f"{step.name}.log"
     if _is_done(plan, step, key, mark, log):
         progress(f"{step.name}: done before")
@@ -57,7 +58,7 @@ def _step(plan: Plan, step: Step, tool: Tool, key: str, progress: Progress) -> R
     _take_away(plan, step)
     progress(f"{step.name}: {tool.title}")
     begin = time.monotonic()
-    ended = tools.execute(step.command, log=log, folder=plan.folder, time_limit_s=step.time_limit_s)
+    ended = runner(step.command, log=log, folder=plan.folder, time_limit_s=step.time_limit_s)
     judge(plan, step, tool, ended, log)
     _keep(plan, step)
     result = read_result(plan, step, tool, log)

@@ -60,7 +60,7 @@ def write(design: Design, board: Board, clock_ns: float, folder: Path) -> tuple[
         "instrumentation_no_dma": False,
         "steps": list(STEPS),
     }
-    folding = {"Defaults": {}, **design.details["folding"]}
+    folding = {"Defaults": {}, **design.folding}
     shutil.copyfile(design.folder.parent / GRAPH, folder / MODEL)
     write_atomically(folder / CONFIG, yaml.safe_dump(config))
     write_atomically(folder / FOLDING, json.dumps(folding, indent=1) + "\n")

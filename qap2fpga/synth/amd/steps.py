@@ -13,9 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.design import Design
+from qap2fpga.hw.design import Artifact
 from qap2fpga.synth.amd import contents, shell, system
 from qap2fpga.synth.amd.contents import SOLUTION, VECTORS, Value, tcl_settings
 from qap2fpga.synth.amd.tool import PROGRAMS, Kind, Tool, Tools, absent
@@ -89,7 +88,7 @@ class Plan:
 
 
 def plan(
-    made: HlsProject | Design,
+    artifact: Artifact,
     board: Board,
     folder: Path,
     tools: Tools,
@@ -100,29 +99,30 @@ def plan(
     """Write what the steps need into `folder`, and say what they are; nothing is run.
 
     `steps` are names of `HLS_STEPS` (an HLS project only), `VIVADO_STEPS`, `SYSTEM_STEPS` and `SHELL_STEP`; by
-    default all but `UNUSUAL`. The clock is the project's own, else the board's. Raises `QapError` for steps that can
-    not be done, or a folder that cannot be written. A tool that is absent is no error here: see `Plan.missing`.
+    default all but `UNUSUAL`. Clock and part are the artifact's own, else the board's. Raises `QapError` for steps that
+    cannot be done, or a folder that cannot be written. A tool that is absent is no error here: see `Plan.missing`.
     """
-    hls = isinstance(made, HlsProject)
+    circuit = artifact.circuit
+    hls = circuit is None
     chosen = _choose(steps, hls)
     limits = {**TIME_LIMITS_S, **(time_limits_s or {})}
     folder = folder.resolve()
-    part, clock_ns = (made.part, made.clock_ns) if isinstance(made, HlsProject) else (board.part, board.clock_ns)
+    part, clock_ns = artifact.part or board.part, artifact.clock(board)
     if not part.lower().startswith("xc"):
         raise QapError(f"{board.name} has the part {part}, which is not AMD's", "choose a board with a part of AMD")
     whole = any(name in SYSTEM_STEPS for name in chosen)
     processor = system.processor(board) if whole else ""
-    if SHELL_STEP in chosen and isinstance(made, Design):
-        shell.require(made.backend, board)
+    if SHELL_STEP in chosen:
+        shell.require(artifact.backend, board)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = contents.take(made, folder)
-        values: dict[str, Value] = {"top": made.top, "part": part, "clock_ns": clock_ns, "clock": "ap_clk"}
-        values |= contents.settings(made)
-        around = system.write(made, board, processor, clock_ns, folder) if whole else ()
+        files = contents.take(artifact, folder)
+        values: dict[str, Value] = {"top": artifact.top, "part": part, "clock_ns": clock_ns, "clock": "ap_clk"}
+        values |= contents.settings(artifact)
+        around = system.write(artifact, board, processor, clock_ns, folder) if whole else ()
         for_finn: tuple[str, ...] = ()
-        if SHELL_STEP in chosen and isinstance(made, Design):
-            for_finn = shell.write(made, board, clock_ns, folder)
+        if SHELL_STEP in chosen and circuit is not None:
+            for_finn = shell.write(circuit, board, clock_ns, folder)
         write_atomically(folder / "settings.tcl", tcl_settings(values))
         for source in ("hls4ml", "vivado") if hls else ("vivado",):
             for script in sorted((shipped("flows") / source).glob("*.tcl")):
@@ -131,11 +131,11 @@ def plan(
         raise cannot_write(folder, error) from error
     made_steps = tuple(
         _shell_step(for_finn, limits[name]) if name == SHELL_STEP
-        else _step(name, made.top, files, around, tools, limits[name], hls)
+        else _step(name, artifact.top, files, around, tools, limits[name], hls)
         for name in chosen
     )  # fmt: skip
     vectors = len((folder / VECTORS).read_text().splitlines()) if hls else 0
-    return Plan(folder, made.top, part, clock_ns, made_steps, tools, vectors)
+    return Plan(folder, artifact.top, part, clock_ns, made_steps, tools, vectors)
 
 
 def usual_steps(kinds: Collection[Kind], *, hls: bool) -> tuple[str, ...]:

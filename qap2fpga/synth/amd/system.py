@@ -6,12 +6,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from qap2fpga.backends.hls4ml.project import HlsProject
 from qap2fpga.driver import stream
 from qap2fpga.driver.layout import LENGTH_BITS
 from qap2fpga.hw import boards
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.design import Design
+from qap2fpga.hw.design import Artifact
 from qap2fpga.synth.amd.contents import SOLUTION, Value, tcl_settings
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import shipped, write_atomically
@@ -42,12 +41,12 @@ def processor(board: Board) -> str:
     )
 
 
-def write(made: HlsProject | Design, board: Board, block: str, clock_ns: float, folder: Path) -> tuple[str, ...]:
-    """Write the stream around `made` and `system_settings.tcl` into `folder`, and name what was written."""
-    files = (*stream.modules(made), f"{stream.TOP}.v")
-    for name in stream.modules(made):
+def write(artifact: Artifact, board: Board, block: str, clock_ns: float, folder: Path) -> tuple[str, ...]:
+    """Write the stream around `artifact` and `system_settings.tcl` into `folder`, and name what was written."""
+    files = (*stream.modules(artifact), f"{stream.TOP}.v")
+    for name in stream.modules(artifact):
         write_atomically(folder / name, (shipped("flows") / "vivado" / name).read_text())
-    write_atomically(folder / f"{stream.TOP}.v", stream.verilog(made))
+    write_atomically(folder / f"{stream.TOP}.v", stream.verilog(artifact))
     values: dict[str, Value] = {
         "processor": block,
         "board_part": board.board_part,
@@ -55,11 +54,11 @@ def write(made: HlsProject | Design, board: Board, block: str, clock_ns: float, 
         "word_bits": stream.WORD,
         "length_bits": LENGTH_BITS,
     }
-    if isinstance(made, HlsProject):
+    if artifact.circuit is None:
         values |= {"system_sources": files, "system_memories": (), "ip_archives": ARCHIVES,
-                   "hls_input": made.input.name, "hls_outputs": made.output.elements}  # fmt: skip
+                   "hls_input": artifact.input.name, "hls_outputs": artifact.output.elements}  # fmt: skip
     else:
-        values |= {"system_sources": (*made.sources, *files), "system_memories": made.data, "ip_archives": (),
+        values |= {"system_sources": (*artifact.sources, *files), "system_memories": artifact.data, "ip_archives": (),
                    "hls_input": "", "hls_outputs": 0}  # fmt: skip
     write_atomically(folder / SETTINGS, tcl_settings(values))
     return (*files, SETTINGS)

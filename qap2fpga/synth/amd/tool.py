@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -91,18 +92,32 @@ class Tools:
         return self.hls if kind is Kind.HLS else self.vivado
 
 
-def find() -> Tools:
-    """The tools on PATH, else in the installations that the environment names, else in `INSTALLED`, the newest first;
-    asks them for their version.
+@dataclass(frozen=True)
+class Places:
+    """Where tools are looked for: PATH and the tools' own variables in `environment`, and below `installed`."""
+
+    environment: Mapping[str, str]
+    installed: Path
+
+    @classmethod
+    def here(cls) -> Places:
+        """Return those of this process."""
+        return cls(os.environ, INSTALLED)
+
+
+def find(places: Places | None = None) -> Tools:
+    """The tools on PATH, else in the installations that the environment names, else in the usual place, the newest
+    first; asks them for their version. `places` are this process' own unless given.
     """
-    return Tools(*(_find(kind) for kind in (Kind.HLS, Kind.VIVADO)))
+    places = places or Places.here()
+    return Tools(*(_find(kind, places) for kind in (Kind.HLS, Kind.VIVADO)))
 
 
-def _find(kind: Kind) -> Tool | None:
-    for folder in (None, *_folders(kind)):
+def _find(kind: Kind, places: Places) -> Tool | None:
+    for folders in (places.environment.get("PATH", os.defpath), *map(str, _folders(kind, places))):
         tools = []
         for program in PROGRAMS[kind]:
-            path = shutil.which(program, path=folder and str(folder))
+            path = shutil.which(program, path=folders)
             if path is not None:
                 tools.append(Tool(program, Path(path), version(Path(path)), kind))
         # Releases before 2023.2 have a `vitis-run` that does not know this mode.
@@ -116,10 +131,10 @@ def _older(found: str) -> bool:
     return bool(found) and found < FIRST_VITIS_RUN
 
 
-def _folders(kind: Kind) -> list[Path]:
-    """The `bin` folders of the installations that the environment names, then of those in `INSTALLED`."""
-    named = [os.environ[variable] for variable in VARIABLES[kind] if os.environ.get(variable)]
-    installed = {place for layout in LAYOUTS for place in INSTALLED.glob(layout)}
+def _folders(kind: Kind, places: Places) -> list[Path]:
+    """The `bin` folders of the installations that the environment names, then of those in the usual place."""
+    named = [places.environment[variable] for variable in VARIABLES[kind] if places.environment.get(variable)]
+    installed = {place for layout in LAYOUTS for place in places.installed.glob(layout)}
     newest = sorted(installed, key=lambda place: (_in_path(place), place), reverse=True)
     return [*(Path(place) / "bin" for place in dict.fromkeys(named)), *newest]
 
@@ -144,17 +159,18 @@ def _said(path: Path, changed: int) -> str:
     return found[0] if found else ""
 
 
-def absent(kind: Kind) -> str:
+def absent(kind: Kind, places: Places | None = None) -> str:
     """One sentence: what is not there, where it was looked for, and how to get it."""
+    places = places or Places.here()
     *others, last = PROGRAMS[kind]
     programs = f"{', '.join(others)} or {last}" if others else last
-    places = []
+    listed = []
     for variable in VARIABLES[kind]:
-        value = os.environ.get(variable)
-        places.append(f"{variable} ({Path(value) / 'bin'})" if value else f"{variable} (not set)")
+        value = places.environment.get(variable)
+        listed.append(f"{variable} ({Path(value) / 'bin'})" if value else f"{variable} (not set)")
     name = "Vitis HLS" if kind is Kind.HLS else "Vivado"
     return (
-        f"{name} is absent: no {programs} on PATH, nor under {', '.join([*places, str(INSTALLED)])}. It gives "
+        f"{name} is absent: no {programs} on PATH, nor under {', '.join([*listed, str(places.installed)])}. It gives "
         f"{GIVES[kind]}; to have it, "
         f"{GET[kind]}."
     )

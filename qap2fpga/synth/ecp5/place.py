@@ -10,13 +10,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.hw.boards import FAMILIES, Board
-from qap2fpga.hw.design import Measurement, Resources, Stage
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import Measurement, Stage
+from qap2fpga.hw.resources import Resources
 from qap2fpga.synth.ecp5 import tool
 from qap2fpga.synth.ecp5.tool import PLACER, Tool
 from qap2fpga.system import programs as tools
@@ -34,7 +35,6 @@ PACKAGES = {"BG": "CABGA", "MG": "CSFBGA", "TG": "TQFP"}
 UTILIZATION = re.compile(r"^Info:\s+(\w+): +(\d+)/ *(\d+) +\d+%", re.MULTILINE)
 # Where a design for another family is placed to see a routed clock: the largest part there is.
 CROSS_CHECK = "ulx3s-85f"
-RESOURCES = ("lut", "ff", "dsp", "bram18")
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,12 @@ class Placed:
     achieved_ns: float | None
     path: str = ""
 
-    @property
-    def measurement(self) -> Measurement:
-        """The resources. What did not fit was counted after packing, before any place; that is no routed number."""
-        names = FAMILIES["ecp5"]
-        total = {name: self.used.get(names.resource(name), (None, 0))[0] for name in RESOURCES}
+    def measurement(self, labels: Mapping[str, str]) -> Measurement:
+        """The resources, which the part's family calls by `labels`.
+
+        What did not fit was counted after packing, before any place; that is no routed number.
+        """
+        total = {name: self.used.get(label, (None, 0))[0] for name, label in labels.items()}
         if self.achieved_ns is None:
             note = f"packed for {self.part} and not placed: it does not fit"
             return Measurement(PLACER, self.version, Stage.SYNTHESIS, Resources(**total), note=note)

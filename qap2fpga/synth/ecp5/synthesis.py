@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.hw.design import Design, Measurement, Resources, Stage
+from qap2fpga.hw.design import Design, Measurement, Stage
+from qap2fpga.hw.resources import Resources
 from qap2fpga.synth import yosys
 from qap2fpga.synth.ecp5 import wrapper
 from qap2fpga.synth.yosys import Synthesis
@@ -100,9 +101,3 @@ def _work(job: dict[str, Any], folder: Path, place: Path, limit_s: float) -> Any
     except QapError as error:
         raise QapError(f"Yosys ({verb} of {job['top']}): {error.message}", error.hint) from error
     return json.loads(result.read_text())
-
-
-def library() -> str:
-    """Yosys' simulation models of the cells that an unrolled network is made of."""
-    folder = yosys.library("cells_sim.v").parent.parent / "ecp5"
-    return "\n".join((folder / name).read_text() for name in ("common_sim.vh", "ccu2c_sim.vh"))

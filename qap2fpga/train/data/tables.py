@@ -7,9 +7,11 @@ Labels may be texts or whole numbers: the classes are the distinct ones, sorted.
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,9 @@ from qap2fpga.system.files import sha256
 from qap2fpga.system.reading import MIB, line, size
 from qap2fpga.train.data.arrays import from_arrays
 from qap2fpga.train.data.rows import Dataset, Part, checked, numbers
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Columns = Mapping[str, NDArray[Any]]
 LARGEST_TABLE = 4096 * MIB
@@ -95,7 +100,7 @@ def _parquet(path: Path) -> Columns:
     pandas = _package("pandas", path)
     parquet = _package("pyarrow", path).parquet
 
-    def read() -> Any:
+    def read() -> DataFrame:
         # A column of one repeated value takes a few bytes in the file, whatever its length.
         facts = parquet.read_metadata(path)
         _require_room(path, facts.num_rows * facts.num_columns * CELL)
@@ -104,7 +109,7 @@ def _parquet(path: Path) -> Columns:
     return _frame(path, read)
 
 
-def _frame(path: Path, read: Callable[[], Any]) -> Columns:
+def _frame(path: Path, read: Callable[[], DataFrame]) -> Columns:
     size(path, LARGEST_TABLE, LAYOUT)
     try:
         frame = read()
@@ -124,7 +129,7 @@ def _require_room(path: Path, needed: int) -> None:
 def _h5(path: Path) -> Columns:
     """Every data set of one dimension is a column; so is every field of a data set of records."""
     h5py = _package("h5py", path)
-    found: dict[str, NDArray[Any]] = {}
+    columns: dict[str, NDArray[Any]] = {}
     size(path, LARGEST_TABLE, LAYOUT)
     try:
         with h5py.File(path) as file:
@@ -133,22 +138,20 @@ def _h5(path: Path) -> Columns:
             for name, data in held.items():
                 values = np.asarray(data)
                 if values.dtype.names:
-                    found.update({str(field): values[field] for field in values.dtype.names})
+                    columns.update({str(field): values[field] for field in values.dtype.names})
                 else:
-                    found[name] = values
+                    columns[name] = values
     # What h5py raises for a damaged file, or for a type that numpy has not.
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, OverflowError, MemoryError) as error:
         raise QapError(f"{path} cannot be read: {line(error) or type(error).__name__}", LAYOUT) from error
-    if not {"X", "y"} <= found.keys():
-        found = {name: values for name, values in found.items() if values.ndim == 1}
-        if len({len(values) for values in found.values()}) > 1:
+    if not {"X", "y"} <= columns.keys():
+        columns = {name: values for name, values in columns.items() if values.ndim == 1}
+        if len({len(values) for values in columns.values()}) > 1:
             raise QapError(f"{path}: its columns have different lengths", LAYOUT)
-    return found
+    return columns
 
 
-def _package(name: str, path: Path) -> Any:
-    import importlib
-
+def _package(name: str, path: Path) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:

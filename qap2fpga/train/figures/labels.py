@@ -34,7 +34,9 @@ class Space:
         self.lines = np.concatenate([np.empty((0, 2)), *(self._samples(curve) for curve in curves)])
         extents = [text.get_window_extent() for text in axes.texts]
         self.boxes: list[Box] = [(one.x0, one.y0, one.x1, one.y1) for one in extents]
-        self.pixels = axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        self.pixels = figure.dpi / 72
 
     def write(self, text: str, places: Sequence[Point], size: float, colour: str) -> bool:
         """Write `text` beside the first of `places` where it fits; false, and nothing, if it fits nowhere."""

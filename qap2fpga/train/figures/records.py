@@ -6,11 +6,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.reading import is_file, json_object
 from qap2fpga.train import config as configuration
+from qap2fpga.train.form import NeuralEfficiency, Record, StepRecord
 from qap2fpga.train.settings import RunConfig
 
 SCHEMA = 1
@@ -98,7 +99,7 @@ def load(folder: Path) -> Study:
     return Study(folder, runs, tried, missing + missing_trials, broken + broken_trials)
 
 
-def _finished(folder: Path, listed: list[Any]) -> tuple[tuple[Run, ...], int, tuple[Path, ...]]:
+def _finished(folder: Path, listed: list[object]) -> tuple[tuple[Run, ...], int, tuple[Path, ...]]:
     runs, unfinished, unreadable = [], 0, []
     for entry in listed:
         if not isinstance(entry, dict) or not entry.get("folder"):
@@ -109,7 +110,8 @@ def _finished(folder: Path, listed: list[Any]) -> tuple[tuple[Run, ...], int, tu
             unfinished += 1
             continue
         try:
-            record = json_object(path, CURE)
+            # Of another form, it raises one of the errors below where it is looked at.
+            record = cast(Record, json_object(path, CURE))
             if record["finished"]:
                 runs.append(_run(path.parent.name, record, (entry.get("objectives") or {}).get(PREDICTED_LUTS)))
             else:
@@ -120,7 +122,7 @@ def _finished(folder: Path, listed: list[Any]) -> tuple[tuple[Run, ...], int, tu
     return tuple(runs), unfinished, tuple(unreadable)
 
 
-def _run(name: str, record: dict[str, Any], luts: float | None) -> Run:
+def _run(name: str, record: Record, luts: float | None) -> Run:
     if record["schema"] != SCHEMA or not record["steps"]:
         raise ValueError("a record of another form")
     *steps, last = map(_step, record["steps"])
@@ -129,10 +131,11 @@ def _run(name: str, record: dict[str, Any], luts: float | None) -> Run:
     return Run(name, configuration.from_dict(record["config"]), (*steps, last))
 
 
-def _step(step: dict[str, Any]) -> Step:
+def _step(step: StepRecord) -> Step:
     test = step["metrics"]["test"]
     neural = test.get("neural_efficiency")
-    lut = (step.get("estimate") or {}).get("lut")
+    estimate = step.get("estimate")
+    lut = estimate.get("lut") if estimate else None
     return Step(
         target=_number(step["target_sparsity"]),
         sparsity=_number(step["mask_sparsity"]),
@@ -155,7 +158,7 @@ def _step(step: dict[str, Any]) -> Step:
     )
 
 
-def _number(value: Any) -> float:
+def _number(value: float) -> float:
     """A finite float; a run that diverged has others."""
     number = float(value)
     if not math.isfinite(number):
@@ -163,7 +166,7 @@ def _number(value: Any) -> float:
     return number
 
 
-def _cap(neural: dict[str, Any]) -> float:
+def _cap(neural: NeuralEfficiency) -> float:
     """The network efficiency if every layer had as many states as neurons, or rows, allow."""
     product, layers = 1.0, neural["layers"].values()
     for layer in layers:
@@ -171,7 +174,7 @@ def _cap(neural: dict[str, Any]) -> float:
     return float(product ** (1.0 / len(layers)))
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path) -> dict[str, object]:
     if not path.exists():
         raise QapError(f"{path.parent} is not a study: there is no {path.name} in it", CURE)
     return json_object(path, CURE)

@@ -41,21 +41,21 @@ def loss(study: Study) -> Chart | Missing:
     bits = focus([width for width in widths(groups) if width != FLOAT_BITS] or widths(groups))
     panels = []
     for schedule, name in SCHEDULES.items():
-        for runs in having(groups, bits=bits, schedule=schedule).values():
-            panels.append(_loss_panel(runs[0], f"{bits} bits, {name}"))
+        matching = having(groups, bits=bits, schedule=schedule).values()
+        panels += [_loss_panel(runs[0], f"{bits} bits, {name}") for runs in matching]
     return Chart("loss", (tuple(panels),))
 
 
 def roc(study: Study) -> Chart | Missing:
     """ROC of every class: the float network before pruning beside the quantized one pruned to about 80 %."""
     groups = one_schedule(_nominal(study))
-    found = widths(groups)
-    if not found:
+    known = widths(groups)
+    if not known:
         return Missing("roc", "model.bits: [32, 6]")
-    bits = focus([width for width in found if width != FLOAT_BITS] or found)
-    dense, pruned = _first(groups, found[0]).steps[0], _first(groups, bits).steps
+    bits = focus([width for width in known if width != FLOAT_BITS] or known)
+    dense, pruned = _first(groups, known[0]).steps[0], _first(groups, bits).steps
     chosen = min(pruned, key=lambda step: abs(step.sparsity - ROC_SPARSITY))
-    pairs = [(dense, _kind(found[0], dense), False), (chosen, _kind(bits, chosen), True)]
+    pairs = [(dense, _kind(known[0], dense), False), (chosen, _kind(bits, chosen), True)]
     curves = [
         Curve(
             f"{name}, AUC {step.auc[name]:.3f}",

@@ -19,10 +19,12 @@ from onnx import TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
 from qap2fpga.backends import BACKENDS
-from qap2fpga.backends.finn import FinnOptions, check, generate
+from qap2fpga.backends.finn import check
 from qap2fpga.backends.finn import plan as planning
+from qap2fpga.backends.finn.backend import FinnBackend
 from qap2fpga.backends.finn.estimate import Mvau
 from qap2fpga.backends.finn.folding import Costs
+from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.padding import choices, divisors, widths
 from qap2fpga.backends.finn.search import choose
 from qap2fpga.backends.finn.sources import PATCHES, patched
@@ -73,7 +75,7 @@ def random_vectors(network: Graph, count: int = 24) -> np.ndarray:
 
 
 def build(network: Graph, folder: Path, **options: Any) -> Design:
-    return generate(network, BOARD, folder, FinnOptions(**options), random_vectors(network))
+    return FinnBackend().generate(network, BOARD, folder, FinnOptions(**options), random_vectors(network))
 
 
 def with_layer(network: Graph, index: int, **changes: Any) -> Graph:
@@ -87,13 +89,13 @@ def with_layer(network: Graph, index: int, **changes: Any) -> Graph:
 def test_every_step_is_exact(bits: int, sparsity: float, tmp_path: Path) -> None:
     network = random_network([7, 12, 6, 5], bits, sparsity, seed=bits)
     design = build(network, tmp_path)  # raises CheckFailed if a step changes the network
-    assert design.interval_cycles == max(node.get("cycles", 0) for node in design.details["nodes"])
+    assert design.interval_cycles == max(node.get("cycles", 0) for node in design.nodes)
     assert len(list(tmp_path.glob("[0-9][0-9]_*.onnx"))) == 12
     for name in (*design.sources, *design.data):
         assert (design.folder / name).is_file()
     for kind in ("lut", "ff", "dsp", "bram18"):
-        parts = sum(node["estimate"][kind] or 0 for node in design.details["nodes"])
-        assert parts == design.details["estimate"][kind]
+        parts = sum(node["estimate"][kind] or 0 for node in design.nodes)
+        assert parts == design.estimate[kind]
     assert design.output.elements == 5
     if bits == 1:
         assert any("1-bit activation" in note for note in design.details["widened"])
@@ -148,7 +150,7 @@ def test_a_fault_in_a_step_is_named(
     cuts = network.layers[0].activation.thresholds.copy()  # type: ignore[union-attr]
     network = with_layer(network, 0, activation=Step(cuts))
     with pytest.raises(CheckFailed, match=told) as caught:
-        generate(network, BOARD, tmp_path, FinnOptions(), random_vectors(network, 200))
+        FinnBackend().generate(network, BOARD, tmp_path, FinnOptions(), random_vectors(network, 200))
     assert "'spoiled'" in str(caught.value)
     assert ("accumulator" if name == "sums" else "activation") in str(caught.value)
 
@@ -179,7 +181,7 @@ def test_folding_file_is_input_again(tmp_path: Path) -> None:
     network = random_network([6, 8, 5], 3, 0.5)
     folding = {"MVAU_rtl_0": {"SIMD": 3, "PE": 2}, "Thresholding_rtl_0": {"PE": 2}, "MVAU_rtl_1": {"SIMD": 4, "PE": 1}}
     design = build(network, tmp_path, folding=folding)
-    assert json.loads((tmp_path / "folding.json").read_text()) == folding == design.details["folding"]
+    assert json.loads((tmp_path / "folding.json").read_text()) == folding == design.folding
     assert design.interval_cycles == 10
 
 
@@ -187,7 +189,7 @@ def test_target_fps(tmp_path: Path) -> None:
     network = random_network([6, 8, 5], 3, 0.5)
     slow = build(network, tmp_path / "slow", target_fps=3e6)
     assert slow.interval_cycles <= 33
-    assert slow.details["estimate"]["lut"] < build(network, tmp_path / "fast").details["estimate"]["lut"]
+    assert slow.estimate["lut"] < build(network, tmp_path / "fast").estimate["lut"]
     with pytest.raises(QapError, match=r"100,000,000 fps is the best that fits"):
         build(network, tmp_path, target_fps=2e8)
 
@@ -196,10 +198,10 @@ def test_predicted_not_to_fit(tmp_path: Path) -> None:
     tiny = dataclasses.replace(BOARD, lut=300)
     network = random_network([6, 8, 5], 6, 0)
     with pytest.raises(QapError, match="predicted not to fit") as caught:
-        generate(network, tiny, tmp_path, FinnOptions(), random_vectors(network))
+        FinnBackend().generate(network, tiny, tmp_path, FinnOptions(), random_vectors(network))
     assert caught.value.exit_code == 2
-    design = generate(network, tiny, tmp_path, FinnOptions(allow_oversize=True), random_vectors(network))
-    assert design.details["estimate"]["lut"] > tiny.lut
+    design = FinnBackend().generate(network, tiny, tmp_path, FinnOptions(allow_oversize=True), random_vectors(network))
+    assert design.estimate["lut"] > tiny.lut
 
 
 def test_too_wide(tmp_path: Path) -> None:
@@ -285,7 +287,7 @@ SIMULATED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("case", SIMULATED)
 def test_rtl_is_exact(case: str, tmp_path: Path) -> None:
-    from qap2fpga.verify.rtl import simulate
+    from qap2fpga.verify.rtl import Rtl
 
     sizes, bits, ends_in_step, kind, given = SIMULATED[case]
     network = random_network(sizes, bits, 0.4, seed=len(sizes) + bits, ends_in_step=ends_in_step)
@@ -297,7 +299,7 @@ def test_rtl_is_exact(case: str, tmp_path: Path) -> None:
     vectors = random_vectors(network, 100)
     design = build(network, tmp_path, output_kind=kind, folding=folding)
     assert bool(design.details["padded"]) == (case == "padded")
-    runs = simulate(design, vectors, expected_output(network, vectors, kind), tmp_path / "simulation")
+    runs = Rtl(design, tmp_path / "simulation").simulate(vectors, expected_output(network, vectors, kind))
     assert all(run.mismatches == 0 for run in runs)
     assert {run.latency_cycles for run in runs} - {None} == {design.latency_cycles}
     assert {run.interval_cycles for run in runs} - {None} == {design.interval_cycles}
@@ -315,7 +317,7 @@ def test_padding_reaches_a_shorter_interval(tmp_path: Path) -> None:
     assert "MH" not in folding["MVAU_rtl_3"]
     again = build(network, tmp_path / "again", folding=folding)
     assert again.interval_cycles == design.interval_cycles
-    assert again.details == design.details
+    assert (again.details, again.nodes) == (design.details, design.nodes)
 
 
 def test_widths_that_fold_well_are_left_alone(tmp_path: Path) -> None:
@@ -426,20 +428,20 @@ def test_refusals_name_a_cure_that_exists() -> None:
 def test_dsp_estimate_is_what_yosys_counts(board: str, bits: int, tmp_path: Path) -> None:
     """On DSP48E1 and DSP48E2, whose multiplier takes two bits more; the RTL is exact on both."""
     from qap2fpga.synth import yosys
-    from qap2fpga.verify.rtl import simulate
+    from qap2fpga.verify.rtl import Rtl
 
     network = random_network([8, 7, 12, 4], bits, 0.5, seed=bits)
     target = boards.load(board)
     folding = {"MVAU_rtl_0": {"SIMD": 4, "PE": 4, "MH": 8}, "MVAU_rtl_1": {"SIMD": 2, "PE": 6},
                "MVAU_rtl_2": {"SIMD": 6, "PE": 4}}  # fmt: skip
     vectors = random_vectors(network, 50)
-    design = generate(network, target, tmp_path, FinnOptions(folding=folding), vectors)
-    runs = simulate(design, vectors, expected_output(network, vectors, "logits"), tmp_path / "simulation")
+    design = FinnBackend().generate(network, target, tmp_path, FinnOptions(folding=folding), vectors)
+    runs = Rtl(design, tmp_path / "simulation").simulate(vectors, expected_output(network, vectors, "logits"))
     assert all(run.mismatches == 0 for run in runs)
     assert {run.latency_cycles for run in runs} - {None} == {design.latency_cycles}
     measured = yosys.measurement(yosys.map_design(design, target, tmp_path / "synthesis", threads=1))
-    assert measured.total.dsp == design.details["estimate"]["dsp"]
-    parts = {f"u_{node['name']}": node["estimate"]["dsp"] for node in design.details["nodes"] if "MW" in node}
+    assert measured.total.dsp == design.estimate["dsp"]
+    parts = {f"u_{node['name']}": node["estimate"]["dsp"] for node in design.nodes if "MW" in node}
     assert {name: measured.parts[name].dsp for name in parts} == parts
 
 

@@ -13,18 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qap2fpga.backends.hls4ml import (
-    Hls4mlOptions,
-    HlsProject,
-    backend,
-    code,
-    counts,
-    generate,
-    limits,
-    wide,
-    workarounds,
-)
+from qap2fpga.backends.hls4ml import code, counts, limits, wide, workarounds
+from qap2fpga.backends.hls4ml.backend import Hls4mlBackend
+from qap2fpga.backends.hls4ml.options import Hls4mlOptions
 from qap2fpga.hw import boards
+from qap2fpga.hw.design import HlsProject
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph, chain
@@ -35,10 +28,13 @@ from qap2fpga.system.codec import tree
 from qap2fpga.system.errors import QapError
 from qap2fpga.verify import csim
 from qap2fpga.verify.compare import Mismatch
+from qap2fpga.verify.engine import Reference
 from tests.support.networks import random_model
 from tests.unit.frontend.test_lower import lowered
 
 PYNQ = boards.load("pynq-z2")
+# Wide enough where half of the weights or more are there.
+NARROW = (8, 8, 6, 4)
 
 
 def small(bits: int, sparsity: float, *, power_of_two: bool = False, widths=(8, 12, 10, 4)) -> tuple:
@@ -58,12 +54,20 @@ def stimuli(network: Graph, count: int = 400) -> np.ndarray:
 
 def made(network: Graph, folder: Path, **options) -> HlsProject:
     options = Hls4mlOptions(**options)
-    return generate(network, PYNQ, folder / "hls4ml", options, random_vectors(network, 5, 2))
+    return Hls4mlBackend().generate(network, PYNQ, folder / "hls4ml", options, random_vectors(network, 5, 2))
+
+
+def compared(project: HlsProject, network: Graph, folder: Path) -> Simulation:
+    """The one C simulation of `project`, on all stimuli."""
+    vectors = stimuli(network)
+    expected = Reference(network, project.output_kind).outputs(vectors)
+    (found,) = csim.CSimulation(project, network, folder / "csim").simulate(vectors, expected)
+    return found
 
 
 def run(network: Graph, folder: Path, **options) -> Simulation:
     project = made(network, folder, **options)
-    return csim.simulate(project, network, stimuli(network), folder / "csim")
+    return compared(project, network, folder)
 
 
 @pytest.mark.slow
@@ -71,7 +75,8 @@ def run(network: Graph, folder: Path, **options) -> Simulation:
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.8, 0.95])
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 6, 8])
 def test_c_simulation_is_exact(bits, sparsity, power_of_two, tmp_path):
-    _, network = small(bits, sparsity, power_of_two=power_of_two)
+    widths = NARROW if sparsity <= 0.5 else (8, 12, 10, 4)
+    _, network = small(bits, sparsity, power_of_two=power_of_two, widths=widths)
     result = run(network, tmp_path)
     assert result.mismatches == 0
     assert result.vectors == len(stimuli(network))
@@ -85,24 +90,23 @@ def test_resource_unrolled_is_exact_and_its_products_are_counted(bits, factor, t
     for layer, entry in zip(network.layers, project.details["layers"], strict=True):
         assert entry["in_source"] == entry["after_compaction"] == layer.nonzeros
     assert project.interval_cycles == max(entry["reuse_factor"] for entry in project.details["layers"])
-    assert csim.simulate(project, network, stimuli(network), tmp_path / "csim").mismatches == 0
+    assert compared(project, network, tmp_path).mismatches == 0
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("da4ml")  # it compiles itself, once a process
 @pytest.mark.parametrize("bits", [1, 2, 4, 6])
 def test_distributed_arithmetic_is_exact_without_products(bits, tmp_path):
-    pytest.importorskip("da4ml")
-    _, network = small(bits, 0.5)
+    _, network = small(bits, 0.5, widths=NARROW)
     project = made(network, tmp_path, strategy="distributed_arithmetic")
     assert all(entry["in_source"] == 0 and entry["additions"] > 0 for entry in project.details["layers"])
-    assert csim.simulate(project, network, stimuli(network), tmp_path / "csim").mismatches == 0
+    assert compared(project, network, tmp_path).mismatches == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["class", "accumulators"])
 def test_output_kinds(kind, tmp_path):
-    _, network = small(4, 0.5)
+    _, network = small(4, 0.5, widths=NARROW)
     assert run(network, tmp_path, output_kind=kind).mismatches == 0
 
 
@@ -118,7 +122,7 @@ def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_la
     """Edited in the generated files, as an HLS tool would read them."""
     _, network = small(4, 0.5)
     project = made(network, tmp_path)
-    vectors, firmware = stimuli(network), project.folder / "firmware"
+    firmware = project.folder / "firmware"
     shutil.copytree(firmware, tmp_path / "whole")
 
     def fails(path: Path, pattern: str, change) -> str:
@@ -127,15 +131,15 @@ def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_la
         assert times == 1 and edited != text
         path.write_text(edited)
         with pytest.raises(Mismatch) as caught:
-            csim.simulate(project, network, vectors, tmp_path / "csim")
+            compared(project, network, tmp_path)
         path.write_text(text)
         return str(caught.value)
 
     weights = sorted((firmware / "weights").glob("w*.h"), key=lambda path: int(path.stem[1:]))
     said = fails(weights[1], r"(= \{(?:0, )*)(-?)([1-9])", lambda m: m[1] + ("" if m[2] else "-") + m[3])
-    assert f"layer {network.layers[1].name}, accumulator" in said and "vector" in said
+    assert f"layer {network.layers[1].name} is wrong first: its accumulator in vector" in said
     parameters = firmware / "parameters.h"
-    first = f"layer {network.layers[0].name}, activation (channel"
+    first = f"layer {network.layers[0].name} is wrong first: its activation in vector"
     # A threshold, the offsets b of one channel, and its shift f.
     assert first in fails(parameters, r"(thresholds\[\d+\] = {)(\d+)", lambda m: f"{m[1]}{int(m[2]) * 3 // 4}")
     assert first in fails(parameters, r"(static const ap_uint<)(\d+)(> offsets\[\d+\] = {)(.*?)}", _shifted)
@@ -146,8 +150,8 @@ def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_la
         r"(qap::affine<\d+, \d+>\(x, -?\d+L*, )(-?\d+)",
         lambda m: f"{m[1]}{int(m[2]) + (2 << last.shift)}",
     )
-    assert f"layer {network.layers[-1].name}, logit" in said
-    assert csim.simulate(project, network, vectors, tmp_path / "csim").mismatches == 0
+    assert f"layer {network.layers[-1].name} is wrong first: its logit in" in said
+    assert compared(project, network, tmp_path).mismatches == 0
 
 
 def test_zeros_are_counted_in_the_source_and_not_from_the_weights(tmp_path):
@@ -164,7 +168,7 @@ def test_zeros_are_counted_in_the_source_and_not_from_the_weights(tmp_path):
 def test_zeros_that_are_not_dropped_are_warned_of(tmp_path):
     random = np.random.default_rng(3)
     values = np.where(random.random((16, 16)) < 0.2, random.integers(1, 8, (16, 16)), 0)
-    layer = dense("fc7", values, Step(np.tile([[10, 20, 30]], (16, 1))), 4, 4)
+    layer = dense("fc7", values, Step(np.full((16, 1), 20)), 4, 4)
     _, network = small(2, 0.0)
     network = chain((layer,), replace(network.input, low=-8, high=7), network.output_scale)
     project = made(network, tmp_path, strategy="resource_unrolled", reuse_factor=4)
@@ -192,7 +196,7 @@ def test_channels_that_never_or_always_pass_a_threshold_and_an_output_that_is_a_
 
 
 def test_a_project_is_stored_and_restored_whole(tmp_path):
-    _, network = small(3, 0.5)
+    _, network = small(3, 0.5, widths=(4, 4, 3))
     project = made(network, tmp_path)
     stored = json.loads(json.dumps(asdict(project), default=str))
     assert tree(HlsProject, {**stored, "folder": project.folder}, "", "a project") == project
@@ -227,7 +231,7 @@ def test_wide_activations_are_exact(bits, tmp_path):
 
 
 def test_the_same_network_gives_the_same_bytes_and_no_path_of_this_machine(tmp_path):
-    _, network = small(4, 0.8)
+    _, network = small(4, 0.5, widths=(6, 5, 4, 3))
     one, two = made(network, tmp_path / "a"), made(network, tmp_path / "b")
     files = sorted(path.relative_to(one.folder) for path in one.folder.rglob("*") if path.is_file())
     assert files
@@ -238,13 +242,13 @@ def test_the_same_network_gives_the_same_bytes_and_no_path_of_this_machine(tmp_p
 
 
 def test_a_network_too_large_to_unroll_is_refused_with_its_size_and_a_cure(tmp_path, monkeypatch):
-    _, network = small(4, 0.0)
-    monkeypatch.setattr(limits, "MAX_PRODUCTS", 50)
+    _, network = small(4, 0.0, widths=(6, 5, 4, 3))
+    monkeypatch.setattr(limits, "MAX_PRODUCTS", 20)
     with pytest.raises(QapError, match=r"multiplications at the same time.*LUTs") as caught:
         made(network, tmp_path)
     assert "--backend finn" in caught.value.hint and "--reuse-factor" in caught.value.hint
     assert not (tmp_path / "hls4ml").exists()
-    assert made(network, tmp_path, allow_oversize=True).details["products"] > 50
+    assert made(network, tmp_path, allow_oversize=True).details["products"] > 20
 
 
 @pytest.mark.parametrize(
@@ -265,8 +269,8 @@ def test_options_that_do_not_go_together_are_refused(options, said):
 def test_other_versions_and_missing_programs_are_said_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr(metadata, "version", lambda name: "1.2.0")
     with pytest.raises(QapError, match=r"hls4ml 1\.2\.0 was not tested.*1\.3\.0"):
-        backend.require(None, Hls4mlOptions())
+        Hls4mlBackend().require(Hls4mlOptions(), simulate=True)
     monkeypatch.undo()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(QapError, match=r"'g\+\+' was not found"):
-        backend.require(None, Hls4mlOptions())
+        Hls4mlBackend().require(Hls4mlOptions(), simulate=True)

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from qap2fpga import backends
-from qap2fpga.backends import rtl as backend
 from qap2fpga.backends.rtl import backend as backend_module
 from qap2fpga.backends.rtl import circuit, estimate, requant, solver
 from qap2fpga.backends.rtl import layer as layer_module
 from qap2fpga.backends.rtl.adders import Output
+from qap2fpga.backends.rtl.backend import RtlBackend
 from qap2fpga.backends.rtl.netlist.cells import Cell, Netlist, Sum, Table, Wiring
 from qap2fpga.backends.rtl.netlist.evaluate import run
 from qap2fpga.backends.rtl.netlist.wiring import Slice
@@ -103,13 +103,13 @@ def _step(random, reach, bits: int, power_of_two: bool) -> Step:
 
 
 def generated(one: Graph, folder, **options) -> Design:
-    return backend.generate(one, BOARD, folder / "rtl", RtlOptions(**options), np.zeros((0, one.inputs), np.int64))
+    return RtlBackend().generate(one, BOARD, folder / "rtl", RtlOptions(**options), np.zeros((0, one.inputs), np.int64))
 
 
 def simulated(one: Graph, folder, kind: str = "logits", **options) -> Design:
     design = generated(one, folder, output_kind=kind, **options)
     vectors = np.concatenate([random_vectors(one, 300, 5), extremes(one)])
-    found = rtl.simulate(design, vectors, reference.outputs(one, kind, vectors), folder / "simulate", threads=1)
+    found = rtl.Rtl(design, folder / "simulate", threads=1).simulate(vectors, reference.outputs(one, kind, vectors))
     assert sum(run.mismatches for run in found) == 0
     assert rtl.measured(found) == (design.latency_cycles, 1.0)
     return design
@@ -160,7 +160,7 @@ def test_a_few_in_verilator(tmp_path):
     networks = [network(10 * bits, (5, 6, 3), bits=bits, sparsity=0.5) for bits in (1, 2, 4, 6, 8)]
     design = sheets.sheet(networks, tmp_path / "sheet")
     vectors = stimuli(networks[0])
-    found = rtl.simulate(design, vectors, sheets.outputs(networks, vectors), tmp_path / "simulate", threads=1)
+    found = rtl.Rtl(design, tmp_path / "simulate", threads=1).simulate(vectors, sheets.outputs(networks, vectors))
     assert sum(run.mismatches for run in found) == 0
     assert rtl.measured(found)[0] == design.latency_cycles
 
@@ -175,7 +175,8 @@ def test_the_netlists_of_a_few(tmp_path):
     design = sheets.sheet(networks, tmp_path / "sheet")
     vectors = np.concatenate([random_vectors(networks[0], 200, 5), extremes(networks[0])])
     expected = sheets.outputs(networks, vectors)
-    found = netlist.simulate_netlist(design, BOARD, vectors, expected, tmp_path / "netlist", threads=1)
+    mapped = yosys.map_design(design, BOARD, tmp_path / "yosys", threads=1)
+    (found,) = netlist.Netlist(design, BOARD, mapped, tmp_path / "netlist", threads=1).simulate(vectors, expected)
     assert (found.vectors, found.mismatches) == (len(vectors), 0)
 
 
@@ -277,7 +278,7 @@ def test_one_changed_number_in_the_verilog_makes_the_simulation_fail(tmp_path):
     path.write_text(changed)
     vectors = np.concatenate([random_vectors(one, 2000, 5), extremes(one)])
     with pytest.raises(CheckFailed, match="vectors differ; first vector"):
-        rtl.simulate(design, vectors, reference.outputs(one, "logits", vectors), tmp_path / "simulate", threads=1)
+        rtl.Rtl(design, tmp_path / "simulate", threads=1).simulate(vectors, reference.outputs(one, "logits", vectors))
 
 
 @pytest.mark.parametrize("what", ["offsets", "shift", "terms", "above"])
@@ -541,10 +542,10 @@ def test_the_estimate_is_made_of_digits():
 
 def test_options_of_another_backend_are_refused_by_name():
     with pytest.raises(QapError, match="rtl backend has no option --target-fps"):
-        backends.get("rtl").make_options("rtl", target_fps=5.0, clock=None)
+        backends.get("rtl").make_options(target_fps=5.0, clock=None)
     with pytest.raises(QapError, match="finn backend has no option --clock"):
-        backends.get("finn").make_options("finn", clock=5.0)
-    assert backends.get("rtl").make_options("rtl", clock=5.0, target_fps=None) == RtlOptions(clock=5.0)
+        backends.get("finn").make_options(clock=5.0)
+    assert backends.get("rtl").make_options(clock=5.0, target_fps=None) == RtlOptions(clock=5.0)
 
 
 @pytest.mark.parametrize("options", [{"clock": 0.0}, {"output_kind": "nonsense"}])

@@ -376,7 +376,7 @@ def test_verilator_reads_every_kind_as_it_is_evaluated(tmp_path):
     packed = np.zeros(len(integers), np.int64)
     for lane, wire in reversed(list(enumerate(lanes))):
         packed = packed << wire.bits | integers[:, lane] & ((1 << wire.bits) - 1)
-    outcome = rtl.simulate(design, packed[:, None], run([netlist], integers), tmp_path / "simulate", threads=1)
+    outcome = rtl.Rtl(design, tmp_path / "simulate", threads=1).simulate(packed[:, None], run([netlist], integers))
     assert sum(one.mismatches for one in outcome) == 0
     assert rtl.measured(outcome) == (design.latency_cycles, 1.0)
 

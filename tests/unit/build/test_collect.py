@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from qap2fpga.build.collect import Results, collect
 from qap2fpga.build.request import Request
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
+from qap2fpga.hw.design import Design, HlsProject, Stream, Trace
 from qap2fpga.system.codec import encode
 from tests.support.reports import MODEL as FACTS
 
@@ -23,14 +25,24 @@ MODEL: dict[str, Any] = {
                      "rounding_ties": None, "note": ""}],
 }  # fmt: skip
 NODE = {"name": "u_l0", "layer": "fc1", "estimate": {"lut": 7, "ff": 5}, "features": [1, 2]}
-DESIGN = {
-    "backend": "rtl", "folder": "rtl", "top": "qap2fpga", "latency_cycles": 6, "interval_cycles": 2, "input": "hidden",
-    "details": {
-        "clock_ns": 8.0, "nodes": [NODE, {"name": "top", "estimate": {"lut": 1, "ff": 1}}], "estimate": {"lut": 8},
-    },
-}  # fmt: skip
-PORT = {"name": "in0", "elements": 3, "bits": 8, "signed": True}
-INTERFACE = {"clock": "ap_clk", "input": PORT, "output": PORT}
+PORT = Stream("in0", 2, 2, 4, True)
+DESIGN: dict[str, Any] = asdict(
+    Design(
+        "rtl", Path("rtl"), "qap2fpga", ("l0.v",), (), PORT, PORT, interval_cycles=2, latency_cycles=6, clock_ns=8.0,
+        nodes=(NODE, {"name": "top", "estimate": {"lut": 1, "ff": 1}}), estimate={"lut": 8}, details={"tool": "1.0"},
+    )
+)  # fmt: skip
+PROJECT: dict[str, Any] = asdict(
+    HlsProject(
+        "hls4ml", Path("hls4ml"), "qap2fpga", ("firmware/qap2fpga.cpp",), (), PORT, PORT, interval_cycles=1,
+        clock_ns=8.0, part="xc7z020", configs=("config2",), strategy="latency", traces=(Trace("dense0", "fc1", 2),),
+        details={"hls4ml_version": "1.3.0"},
+    )
+)  # fmt: skip
+# As the folder of a stage has them.
+DESIGN, PROJECT = ({**one, "folder": str(one["folder"])} for one in (DESIGN, PROJECT))
+END = {"name": "in0", "elements": 3, "bits": 8, "signed": True}
+INTERFACE = {"clock": "ap_clk", "input": END, "output": END}
 MADE = {
     "design": DESIGN, "backend": "rtl", "interface": INTERFACE, "driver": None, "output_kind": "logits",
     "accuracy": {"output": "logits", "rows": 9, "value": 0.9}, "predicted": {"calibrated": False},
@@ -67,13 +79,25 @@ def test_what_did_not_run_is_none_or_nothing() -> None:
 def test_a_design_stands_without_what_only_this_program_reads() -> None:
     found = report(made=MADE)
     assert found["design"]["nodes"][0] == {key: NODE[key] for key in ("name", "layer", "estimate")}
-    assert not {"backend", "details", "input"} & set(found["design"])
+    assert set(found["design"]) == {
+        "folder", "top", "sources", "data", "interval_cycles", "latency_cycles", "clock_ns", "nodes", "estimate",
+        "probes", "tool", "output_kind", "accuracy",
+    }  # fmt: skip
     assert (found["design"]["output_kind"], found["design"]["accuracy"]["value"]) == ("logits", 0.9)
     assert found["interface"] == INTERFACE
     cycles, resources = found["predictions"]
     assert (cycles["circuit"], cycles["latency_cycles"], cycles["interval_cycles"]) == ("rtl", 6, 2)
     assert resources["parts"] == {"u_l0": {"lut": 7, "ff": 5}, "top": {"lut": 1, "ff": 1}}
     assert (resources["total"], resources["layer_of"]) == ({"lut": 8}, {"u_l0": "fc1"})
+
+
+def test_a_project_stands_as_a_project() -> None:
+    found = report(made={**MADE, "design": PROJECT, "backend": "hls4ml"})
+    assert set(found["design"]) == {
+        "folder", "top", "sources", "interval_cycles", "clock_ns", "part", "strategy", "warnings", "configs",
+        "hls4ml_version", "output_kind", "accuracy",
+    }  # fmt: skip
+    assert found["timing"] is None
 
 
 @pytest.mark.parametrize(

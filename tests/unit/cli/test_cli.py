@@ -264,7 +264,7 @@ def test_an_interrupted_build_keeps_what_is_done(folder: Path, tmp_path: Path, m
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    finn = backends.get("finn").load()
+    finn = backends.get("finn")
     with monkeypatch.context() as patched:
         patched.setattr(finn, "generate", interrupted)
         made = tmp_path / "new"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The driver against the integer network, through a stand-in of PYNQ, and the C header through gcc."""
+"""The driver against the integer network, through a mock of PYNQ, and the C header through gcc."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from qap2fpga.driver import files, header
 from qap2fpga.driver.layout import in_memory, layout
-from qap2fpga.driver.stand_in import StandIn
+from qap2fpga.driver.mock import MockPynq
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Design, Stream
 from qap2fpga.ir import outputs as reference
@@ -54,16 +54,16 @@ def design(one: Graph, folder, kind: str = "logits", lanes: tuple[int, int] = (2
     bits = max(int(np.abs(answers).max()).bit_length() + 2, 2)
     into = Stream("in0", one.inputs, lanes[0], one.input.bits, one.input.signed)
     out = Stream("out0", answers.shape[1], lanes[1], bits, kind != "class")
-    return Design("finn", folder, "top", (), (), into, out, 3, details={})
+    return Design("finn", folder, "top", (), (), into, out, 3)
 
 
 def driver(one: Graph, folder, kind: str = "logits", vectors: int = 40, **options):
-    """A driver of the written folder, and the stand-in that it speaks with."""
+    """A driver of the written folder, and the mock that it speaks with."""
     made = design(one, folder, kind, **options)
     files.write(made, one, kind, BOARD, "Jets 6b", random_vectors(one, vectors, 2), folder / "driver")
-    stand_in = StandIn(one, made, kind)
+    mock = MockPynq(one, made, kind)
     module = load(folder / "driver" / "driver.py")
-    return module.Network(folder / "driver", platform=stand_in), stand_in
+    return module.Network(folder / "driver", platform=mock), mock
 
 
 def real(one: Graph, rows: int) -> np.ndarray:
@@ -74,7 +74,7 @@ def real(one: Graph, rows: int) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["logits", "class", "accumulators"])
 def test_every_output_is_the_integer_networks(tmp_path, rows, kind):
     one = network(3)
-    found, stand_in = driver(one, tmp_path, kind)
+    found, mock = driver(one, tmp_path, kind)
     values = real(one, rows)
     answers = reference.outputs(one, kind, one.input.quantize(values))
     outputs = found.run(values)
@@ -82,19 +82,19 @@ def test_every_output_is_the_integer_networks(tmp_path, rows, kind):
     assert (found.classes(values) == one.run(one.input.quantize(values)).argmax(axis=1)).all()
     scale = float(one.output_scale) if kind == "logits" else 1
     assert (found.values(outputs) == answers * scale).all()
-    assert len(stand_in.dma.transfers) == 2 * (rows > 0), "nothing to send is not sent"
-    assert stand_in.bitstream == str(tmp_path / "driver" / "network.bit")
+    assert len(mock.dma.transfers) == 2 * (rows > 0), "nothing to send is not sent"
+    assert mock.bitstream == str(tmp_path / "driver" / "network.bit")
 
 
 def test_a_large_batch_goes_in_several_transfers(tmp_path):
     one = network(3)
-    found, stand_in = driver(one, tmp_path)
+    found, mock = driver(one, tmp_path)
     assert found.batch == (1 << 20) // 8, "the output's frame is the larger"
     found.batch = 9
     values = real(one, 40)
     assert (found.run(values) == one.run(one.input.quantize(values))).all()
     frame = found.constants["input"]["frame_bytes"]
-    assert stand_in.dma.transfers == [9 * frame] * 4 + [4 * frame]
+    assert mock.dma.transfers == [9 * frame] * 4 + [4 * frame]
     assert sorted(found.buffers) == ["in", "out"], "buffers are used again"
     first = found.buffers["in"]
     found.batch = 100
@@ -160,19 +160,19 @@ def test_packing_is_that_of_the_simulations(bits, lanes, beats, signed, rows, se
 
 def test_the_self_test_sees_one_wrong_bit(tmp_path, monkeypatch):
     one = network(3)
-    found, stand_in = driver(one, tmp_path, vectors=50)
+    found, mock = driver(one, tmp_path, vectors=50)
     assert found.self_test() == 50
-    core = stand_in.dma.core
+    core = mock.dma.core
 
     def flipped(memory: np.ndarray) -> np.ndarray:
         answer = core(memory)
         answer[-8] ^= 1
         return answer
 
-    stand_in.dma.core = flipped
+    mock.dma.core = flipped
     with pytest.raises(RuntimeError, match=r"1 of 200 outputs differ; vector 49, output \d is"):
         found.self_test()
-    stand_in.dma.core = core
+    mock.dma.core = core
     found.constants["quantizer"]["scale"] = [0.11]
     with pytest.raises(RuntimeError, match="the quantizer gives other integers"):
         found.self_test()
@@ -180,14 +180,14 @@ def test_the_self_test_sees_one_wrong_bit(tmp_path, monkeypatch):
 
 def test_hardware_that_does_not_answer(tmp_path):
     one = network(3)
-    found, stand_in = driver(one, tmp_path)
-    core = stand_in.dma.core
+    found, mock = driver(one, tmp_path)
+    core = mock.dma.core
     for answer, what in ((lambda memory: core(memory)[:-8], "bytes came back"),
                          (lambda memory: np.zeros(1 << 20, np.uint8), "reports an error")):  # fmt: skip
-        stand_in.dma.core = answer
+        mock.dma.core = answer
         with pytest.raises(RuntimeError, match=what):
             found.run(real(one, 3))
-        found.dma = stand_in.dma = type(stand_in.dma)(core)
+        found.dma = mock.dma = type(mock.dma)(core)
     found.dma.sendchannel.ready = lambda: None
     found.dma.recvchannel.ready = lambda: None
     found.time_limit_s = 0.05
@@ -195,15 +195,15 @@ def test_hardware_that_does_not_answer(tmp_path):
         found.run(real(one, 3))
 
 
-def test_the_stand_in_refuses_what_a_dma_does_not_do(tmp_path):
+def test_the_mock_refuses_what_a_dma_does_not_do(tmp_path):
     one = network(3)
-    _, stand_in = driver(one, tmp_path)
+    _, mock = driver(one, tmp_path)
     with pytest.raises(RuntimeError, match="not whole frames"):
-        stand_in.core(np.zeros(1, np.uint8))
+        mock.core(np.zeros(1, np.uint8))
     with pytest.raises(RuntimeError, match="does not reach"):
-        stand_in.dma.sendchannel.transfer(np.zeros(8, np.uint8))
+        mock.dma.sendchannel.transfer(np.zeros(8, np.uint8))
     with pytest.raises(ValueError, match="too long"):
-        stand_in.dma.sendchannel.transfer(stand_in.allocate((8,), np.uint8), nbytes=9)
+        mock.dma.sendchannel.transfer(mock.allocate((8,), np.uint8), nbytes=9)
 
 
 def test_throughput_is_measured(tmp_path):
@@ -236,14 +236,14 @@ def test_the_drivers_words_through_the_hardware(tmp_path, monkeypatch):
     made = generated(one, tmp_path)
     files.write(made, one, "logits", BOARD, "n", random_vectors(one, 8, 1), tmp_path / "driver")
     found = load(tmp_path / "driver" / "driver.py").Network(
-        tmp_path / "driver", platform=StandIn(one, made, "logits")
+        tmp_path / "driver", platform=MockPynq(one, made, "logits")
     )  # fmt: skip
     values = real(one, 60)
     integers = found.quantize(values)
     packed = DRIVER.pack(integers, found.constants["input"])
     assert (packed == in_memory(integers, made.input)).all()
     answers = found.run(values)
-    dma.simulate(made, integers, answers, tmp_path / "work", batch=15)
+    dma.Dma(made, tmp_path / "work", batch=15).simulate(integers, answers)
 
 
 # ---- C

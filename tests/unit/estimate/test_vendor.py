@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from qap2fpga.backends.hls4ml import Hls4mlOptions, backend
-from qap2fpga.backends.hls4ml.options import UNROLLED
+from qap2fpga.backends.hls4ml.backend import Hls4mlBackend
+from qap2fpga.backends.hls4ml.options import UNROLLED, Hls4mlOptions
 from qap2fpga.estimate import vendor
 from qap2fpga.estimate.estimate import estimate
 from qap2fpga.estimate.features import of_network
@@ -25,6 +25,7 @@ from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.prepare import Source, prepare
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Stage
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph, chain
 from qap2fpga.ir.quantizer import InputQuantizer
@@ -146,7 +147,7 @@ def test_another_clock_or_device_is_another_measurement():
 def test_what_was_not_measured_is_not_predicted(strategy, factor, why):
     found = vendor.predict([{**NODE, "strategy": strategy, "reuse_factor": factor}], "xcup", 5.0)
     assert found.total == {} and found.layers[0].predictions == {} and found.errors == ()
-    assert found.layers[0].missing == dict.fromkeys(vendor.RESOURCES, why)
+    assert found.layers[0].missing == dict.fromkeys(NAMES, why)
     assert not found.layers[0].calibrated
 
 
@@ -190,12 +191,12 @@ def signed(bits: int) -> InputQuantizer:
 
 
 def test_what_the_backend_expects_of_a_network():
-    found = backend.expect(network(zeros=3), U250, Hls4mlOptions())
+    found = Hls4mlBackend().expect(network(zeros=3), U250, Hls4mlOptions())
     assert (found.interval_cycles, found.latency_cycles, found.total) == (1, None, {})
     assert found.nodes == [{**NODE, "nonzeros": 1021, "op_type": "Dense", "estimate": {}}]
     big = dense("big", np.ones((300, 100), np.int64), Step(np.zeros((100, 1), np.int64)), 2, 4)
     with pytest.raises(QapError, match="too many to unroll"):
-        backend.expect(chain((big,), signed(4), Fraction(1)), U250, Hls4mlOptions())
+        Hls4mlBackend().expect(chain((big,), signed(4), Fraction(1)), U250, Hls4mlOptions())
 
 
 def test_an_unpruned_layer_has_a_shipped_prediction_and_a_board_no_verdict():

@@ -151,8 +151,8 @@ def test_hardware_equals_the_relaxed_network_and_not_the_exact_one(tmp_path):
     expected = reference.outputs(one, "logits", vectors)
     assert (expected != reference.outputs(exact, "logits", vectors)).any()
     design, before = generated(one, tmp_path / "relaxed"), generated(exact, tmp_path / "exact")
-    assert design.details["estimate"]["lut"] < before.details["estimate"]["lut"]
-    found = rtl.simulate(design, vectors, expected, tmp_path / "simulate", threads=1)
+    assert design.estimate["lut"] < before.estimate["lut"]
+    found = rtl.Rtl(design, tmp_path / "simulate", threads=1).simulate(vectors, expected)
     assert sum(run.mismatches for run in found) == 0
 
 

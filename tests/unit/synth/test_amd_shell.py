@@ -20,8 +20,8 @@ from qap2fpga.synth import amd as vendor
 from qap2fpga.synth.amd import shell, system
 from qap2fpga.system.errors import CheckFailed, QapError
 from tests.conftest import ROOT
-from tests.support.vendor import FAKES, TOOLS, rtl_design
-from tests.unit.synth.test_amd_run import ran
+from tests.support.vendor import FAKES, TOOLS, behaving, rtl_design
+from tests.unit.synth.test_amd_resume import ran
 
 PYNQ = boards.load("pynq-z2")
 FOLDING = {"MVAU_rtl_0": {"SIMD": 2, "PE": 4}, "Thresholding_rtl_0": {"PE": 4}}
@@ -43,7 +43,7 @@ json.dump({
 def finn_design(folder: Path) -> Design:
     design = rtl_design(folder / "finn" / "rtl")
     (folder / "finn" / shell.GRAPH).write_bytes(b"a folded graph")
-    return replace(design, details={"folding": FOLDING})
+    return replace(design, folding=FOLDING)
 
 
 def shell_plan(folder: Path, board: boards.Board = PYNQ, tools: vendor.Tools = TOOLS) -> vendor.Plan:
@@ -151,11 +151,9 @@ def test_what_finns_builder_finds(tmp_path: Path) -> None:
     ("fail", "Vivado 2023.2, finn: failed (1): ERROR: FINN could not resolve"), ("licence", "no licence"),
     ("nobit", "wrote no bitstream"), ("wrongtop", "is of 'another', not of 'top_wrapper'"),
 ])  # fmt: skip
-def test_how_a_run_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, what: str) -> None:
+def test_how_a_run_fails(tmp_path: Path, mode: str, what: str) -> None:
     plan = shell_plan(tmp_path)
-    monkeypatch.setenv("FAKE_FINN", mode)
     with pytest.raises(QapError, match=re.escape(what)) as caught:
-        vendor.run(plan)
+        vendor.run(plan, runner=behaving(finn=mode))
     assert isinstance(caught.value, CheckFailed) == (mode == "wrongtop")
-    monkeypatch.delenv("FAKE_FINN")
     assert ran(plan) == ["finn"]

@@ -16,21 +16,20 @@ from qap2fpga.synth import amd as vendor
 from qap2fpga.synth.amd.contents import tcl_settings, tcl_word
 from qap2fpga.system.errors import QapError
 from tests.conftest import ROOT
-from tests.support.vendor import FAKES, TOOLS, hls_project, needs_tclsh, rtl_design
+from tests.support.vendor import FAKES, TOOLS, behaving, hls_project, needs_tclsh, rtl_design
 
 PYNQ = boards.load("pynq-z2")
 
 
-def calls(plan: vendor.Plan, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def calls(plan: vendor.Plan, **settings: object) -> list[list[str]]:
     """What the scripts of the plan asked the vendors' tools for: step, command, words."""
     record = plan.folder / "calls"
-    monkeypatch.setenv("FAKE_CALLS", str(record))
-    vendor.run(plan)
+    vendor.run(plan, runner=behaving(calls=record, **settings))
     return [line.split("|") for line in record.read_text().splitlines()]
 
 
 @needs_tclsh
-def test_every_call_of_the_hls_flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_call_of_the_hls_flow(tmp_path: Path) -> None:
     plan = vendor.plan(hls_project(tmp_path / "made"), PYNQ, tmp_path / "work", TOOLS)
     project = [
         "set_top qap2fpga",
@@ -65,16 +64,16 @@ def test_every_call_of_the_hls_flow(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ],
     }
     found: dict[str, list[str]] = {}
-    for step, *words in calls(plan, monkeypatch):
+    for step, *words in calls(plan):
         found.setdefault(step, []).append(" ".join(words))
     assert found == expected
 
 
 @needs_tclsh
-def test_every_call_for_a_design_up_to_routing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_call_for_a_design_up_to_routing(tmp_path: Path) -> None:
     board = boards.load("zcu104")
     plan = vendor.plan(rtl_design(tmp_path / "rtl"), board, tmp_path / "work", TOOLS, steps=["synth", "route"])
-    found = [" ".join(words) for words in calls(plan, monkeypatch)]
+    found = [" ".join(words) for words in calls(plan)]
     assert found == [
         "synth create_project -in_memory -part xczu7ev-ffvc1156-2-e",
         "synth set_msg_config -id Synth 8-4445 -new_severity ERROR",
@@ -142,7 +141,7 @@ def test_the_plan_is_shown_before_anything_runs(tmp_path: Path) -> None:
     assert not (plan.folder / "logs").exists()
 
 
-def test_a_plan_without_tools_says_what_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_without_tools_says_what_is_absent(tmp_path: Path) -> None:
     plan = vendor.plan(hls_project(tmp_path / "made"), PYNQ, tmp_path / "work", vendor.Tools())
     assert [line.split()[0] for line in plan.text.splitlines()] == ["cd", *["vitis-run"] * 4, "vivado"]
     assert plan.missing == (vendor.absent(vendor.Kind.HLS), vendor.absent(vendor.Kind.VIVADO))

@@ -15,8 +15,8 @@ from qap2fpga.hw.design import Stage
 from qap2fpga.synth import amd as vendor
 from qap2fpga.synth.amd import system
 from qap2fpga.system.errors import CheckFailed, QapError
-from tests.support.vendor import TOOLS, VIVADO, hls_project, needs_tclsh, rtl_design
-from tests.unit.synth.test_amd_run import ran
+from tests.support.vendor import TOOLS, VIVADO, behaving, hls_project, needs_tclsh, rtl_design
+from tests.unit.synth.test_amd_resume import ran
 from tests.unit.synth.test_amd_steps import calls
 
 PYNQ, KV260 = boards.load("pynq-z2"), boards.load("kv260")
@@ -49,10 +49,9 @@ def test_which_boards_have_a_processor(tmp_path: Path, name: str) -> None:
 
 
 @needs_tclsh
-def test_every_call_for_a_zynq_7000(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_BOARDS", "tul.com.tw:pynq-z2:part0:1.0 tul.com.tw:pynq-z2:part0:1.10 x:zcu104:part0:1.0")
-    plan = design_plan(tmp_path)
-    found = [" ".join(words) for words in calls(plan, monkeypatch)]
+def test_every_call_for_a_zynq_7000(tmp_path: Path) -> None:
+    files = "tul.com.tw:pynq-z2:part0:1.0 tul.com.tw:pynq-z2:part0:1.10 x:zcu104:part0:1.0"
+    found = [" ".join(words) for words in calls(design_plan(tmp_path), boards=files)]
     assert found[:12] == [
         "system create_project -force -part xc7z020clg400-1 zynq zynq",
         "system get_board_parts -quiet tul.com.tw:pynq-z2:part0:*",
@@ -132,10 +131,9 @@ def test_every_call_for_a_zynq_7000(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @needs_tclsh
-def test_every_call_for_an_ultrascale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_BOARDS", "")
+def test_every_call_for_an_ultrascale(tmp_path: Path) -> None:
     plan = design_plan(tmp_path, KV260)
-    found = [" ".join(words) for words in calls(plan, monkeypatch)]
+    found = [" ".join(words) for words in calls(plan, boards="")]
     made = [line for line in found if re.search("automation|dict CONFIG.PSU|zynq_ultra_ps_e|HP|pl_", line)]
     assert made[:4] == [
         "system get_ipdefs xilinx.com:ip:zynq_ultra_ps_e:*",
@@ -152,9 +150,9 @@ def test_every_call_for_an_ultrascale(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @needs_tclsh
-def test_the_block_of_an_hls_tool_is_put_beside_the_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_block_of_an_hls_tool_is_put_beside_the_stream(tmp_path: Path) -> None:
     plan = vendor.plan(hls_project(tmp_path / "made"), PYNQ, tmp_path / "work", TOOLS, steps=HLS)
-    found = [" ".join(words) for words in calls(plan, monkeypatch)]
+    found = [" ".join(words) for words in calls(plan)]
     added = next(line for line in found if "-add_ip" in line)
     assert added.startswith(f"system update_ip_catalog -add_ip {plan.folder}/hls_prj/solution1/impl/ip/")
     assert "system create_bd_cell -type ip -vlnv xilinx.com:hls:qap2fpga:1.0 core" in found
@@ -186,10 +184,9 @@ def test_what_is_found_and_what_is_left_for_the_board(tmp_path: Path) -> None:
 
 
 @needs_tclsh
-def test_an_older_vivado_keeps_the_description_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_VERSION", "2019.2")
+def test_an_older_vivado_keeps_the_description_elsewhere(tmp_path: Path) -> None:
     plan = design_plan(tmp_path)
-    vendor.run(plan)
+    vendor.run(plan, runner=behaving(version="2019.2"))
     assert (plan.folder / "overlay" / "network.hwh").is_file()
     assert (plan.folder / "zynq" / "zynq.srcs" / "sources_1" / "bd" / "system" / "hw_handoff").is_dir()
 
@@ -233,38 +230,32 @@ def test_a_fault_in_the_block_design_is_found_by_the_stand_ins(tmp_path: Path, o
     ("bitstream", "nothing", "it ended with code 0: it printed nothing"),
     ("bitstream", "stop", "it ended half-way"),
 ])  # fmt: skip
-def test_every_failure_is_one_message_and_the_next_run_resumes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, mode: str, what: str
-) -> None:
+def test_every_failure_is_one_message_and_the_next_run_resumes(tmp_path: Path, step: str, mode: str, what: str) -> None:
     plan = design_plan(tmp_path)
-    monkeypatch.setenv("FAKE_MODE", f"{step}:{mode}")
     with pytest.raises(QapError) as caught:
-        vendor.run(plan)
+        vendor.run(plan, runner=behaving(mode=f"{step}:{mode}"))
     assert caught.value.message.startswith(f"Vivado 2023.2, {step}: {what}") and "\n" not in caught.value.message
     assert str(plan.folder / "logs" / f"{step}.log") in caught.value.hint
-    monkeypatch.delenv("FAKE_MODE")
     assert ran(plan) == STEPS[STEPS.index(step) :]
     assert ran(plan) == []
 
 
 @needs_tclsh
-def test_a_bitstream_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_MODE", "bitstream:hang")
+def test_a_bitstream_that_hangs_is_stopped(tmp_path: Path) -> None:
     with pytest.raises(QapError, match="it took more than 1 s and was stopped"):
-        vendor.run(design_plan(tmp_path, time_limits_s={"bitstream": 1.0}))
+        vendor.run(design_plan(tmp_path, time_limits_s={"bitstream": 1.0}), runner=behaving(mode="bitstream:hang"))
 
 
 @needs_tclsh
 @pytest.mark.parametrize("period, good", [("9.9", True), ("10.0001", True), ("10.5", False), ("8.0", False)])
-def test_a_processor_hits_few_clocks_exactly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, period: str, good: bool
-) -> None:
-    monkeypatch.setenv("FAKE_DIVIDED", period)
+def test_a_processor_hits_few_clocks_exactly(tmp_path: Path, period: str, good: bool) -> None:
     if good:
-        assert vendor.run(design_plan(tmp_path))[1].target_ns == round(float(period), 3)
+        assert vendor.run(design_plan(tmp_path), runner=behaving(divided=period))[1].target_ns == round(
+            float(period), 3
+        )
     else:
         with pytest.raises(CheckFailed, match=f"states a clock of {float(period):g} ns, not 10 ns"):
-            vendor.run(design_plan(tmp_path))
+            vendor.run(design_plan(tmp_path), runner=behaving(divided=period))
 
 
 @needs_tclsh

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,18 +11,22 @@ import pytest
 from qap2fpga.cli import doctor
 from qap2fpga.synth.amd import Kind, Tool, Tools, absent, find
 from qap2fpga.synth.amd import tool as module
+from qap2fpga.synth.amd.tool import Places
 from tests.unit.system.test_programs import program
 
 VARIABLES = ("XILINX_HLS", "XILINX_VITIS", "XILINX_VIVADO")
+Look = Callable[..., Places]
 
 
-@pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine without any of them."""
-    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    monkeypatch.setattr(module, "INSTALLED", tmp_path / "opt")
-    for variable in VARIABLES:
-        monkeypatch.delenv(variable, raising=False)
+@pytest.fixture
+def places(tmp_path: Path) -> Look:
+    """Where tools are looked for: nowhere, but where a test says."""
+
+    def look(**environment: object) -> Places:
+        variables = {"PATH": tmp_path / "nothing", **environment}
+        return Places({name: str(value) for name, value in variables.items()}, tmp_path / "opt")
+
+    return look
 
 
 def install(folder: Path, *programs: str, text: str = "exit 1") -> Path:
@@ -33,119 +38,101 @@ def install(folder: Path, *programs: str, text: str = "exit 1") -> Path:
     return place
 
 
-def test_nothing_is_found_where_nothing_is() -> None:
-    assert find() == Tools(None, None)
+def test_nothing_is_found_where_nothing_is(places: Look) -> None:
+    assert find(places()) == Tools(None, None)
 
 
 @pytest.mark.parametrize("name", ["vitis-run", "vitis_hls", "vivado_hls"])
-def test_every_name_of_the_hls_tool_is_found_on_the_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_every_name_of_the_hls_tool_is_found_on_the_path(tmp_path: Path, places: Look, name: str) -> None:
     place = install(tmp_path / "Vitis" / "2023.2", name)
-    monkeypatch.setenv("PATH", str(place))
-    assert find() == Tools(Tool(name, place / name, "2023.2", Kind.HLS), None)
+    assert find(places(PATH=place)) == Tools(Tool(name, place / name, "2023.2", Kind.HLS), None)
 
 
-def test_the_newest_name_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_newest_name_is_taken(tmp_path: Path, places: Look) -> None:
     place = install(tmp_path / "2024.1", "vivado_hls", "vitis_hls", "vitis-run", "vivado")
-    monkeypatch.setenv("PATH", str(place))
-    found = find()
+    found = find(places(PATH=place))
     assert found.hls is not None and found.hls.program == "vitis-run"
     assert found.vivado == found.of(Kind.VIVADO) == Tool("vivado", place / "vivado", "2024.1", Kind.VIVADO)
 
 
-def test_a_vitis_run_that_is_too_old_for_hls_is_passed_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(install(tmp_path / "2022.2", "vitis_hls", "vitis-run")))
-    found = find().hls
+def test_a_vitis_run_that_is_too_old_for_hls_is_passed_by(tmp_path: Path, places: Look) -> None:
+    found = find(places(PATH=install(tmp_path / "2022.2", "vitis_hls", "vitis-run"))).hls
     assert found is not None and (found.program, found.version) == ("vitis_hls", "2022.2")
-    monkeypatch.setenv("PATH", str(install(tmp_path / "2023.1", "vitis-run")))
-    assert find().hls is None
+    assert find(places(PATH=install(tmp_path / "2023.1", "vitis-run"))).hls is None
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_installations_that_the_environment_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
-) -> None:
+def test_installations_that_the_environment_names(tmp_path: Path, places: Look, variable: str) -> None:
     place = install(tmp_path / "Xilinx" / "2025.1" / "Vitis", "vitis-run", "vivado")
-    monkeypatch.setenv(variable, str(place.parent))
-    found = find()
+    found = find(places(**{variable: place.parent}))
     assert found.hls is not None and (found.hls.path, found.hls.version) == (place / "vitis-run", "2025.1")
     assert found.vivado is not None and found.vivado.path == place / "vivado"
 
 
-def test_the_path_comes_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_comes_before_the_environment(tmp_path: Path, places: Look) -> None:
     on_path = install(tmp_path / "2019.2", "vivado_hls")
-    monkeypatch.setenv("PATH", str(on_path))
-    monkeypatch.setenv("XILINX_HLS", str(install(tmp_path / "2024.1", "vitis-run").parent))
-    found = find().hls
+    found = find(places(PATH=on_path, XILINX_HLS=install(tmp_path / "2024.1", "vitis-run").parent)).hls
     assert found is not None and found.path == on_path / "vivado_hls"
 
 
 @pytest.mark.parametrize("newest, older", [
     ("Vitis_HLS/2023.1", "Vitis_HLS/2020.2"), ("2025.1/Vitis", "Vitis/2024.2"), ("Vitis/2024.1", "Vitis_HLS/2023.1"),
 ])  # fmt: skip
-def test_the_newest_installation_is_found_where_a_container_has_it(tmp_path: Path, newest: str, older: str) -> None:
+def test_the_newest_installation_is_found_where_a_container_has_it(
+    tmp_path: Path, places: Look, newest: str, older: str
+) -> None:
     install(tmp_path / "opt" / older, "vitis_hls")
     place = install(tmp_path / "opt" / newest, "vitis_hls", "vivado")
-    found = find()
+    found = find(places())
     assert found.hls is not None and found.hls.path == place / "vitis_hls" and found.hls.version in newest
     assert found.vivado is not None and found.vivado.path == place / "vivado"
 
 
-def test_one_release_may_be_mounted_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+def test_one_release_may_be_mounted_alone(tmp_path: Path, places: Look) -> None:
     place = install(tmp_path / "opt", "vitis_hls", text="echo 'Vitis HLS v2022.1 (64-bit)'")
-    found = find().hls
+    found = find(places()).hls
     assert found is not None and (found.path, found.version) == (place / "vitis_hls", "2022.1")
 
 
-def test_what_is_named_comes_before_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_named_comes_before_what_is_installed(tmp_path: Path, places: Look) -> None:
     install(tmp_path / "opt" / "Vitis" / "2025.2", "vitis-run")
     named = install(tmp_path / "mine" / "2024.1", "vitis-run")
-    monkeypatch.setenv("XILINX_VITIS", str(named.parent))
-    found = find().hls
+    found = find(places(XILINX_VITIS=named.parent)).hls
     assert found is not None and found.path == named / "vitis-run"
 
 
-def test_an_empty_file_in_its_place_is_no_installation(tmp_path: Path) -> None:
+def test_an_empty_file_in_its_place_is_no_installation(tmp_path: Path, places: Look) -> None:
     (tmp_path / "opt").write_text("")
-    assert find() == Tools()
+    assert find(places()) == Tools()
 
 
-def test_an_empty_or_a_wrong_variable_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XILINX_HLS", "")
-    monkeypatch.setenv("XILINX_VITIS", str(tmp_path / "gone"))
-    assert find() == Tools()
+def test_an_empty_or_a_wrong_variable_does_no_harm(tmp_path: Path, places: Look) -> None:
+    assert find(places(XILINX_HLS="", XILINX_VITIS=tmp_path / "gone")) == Tools()
 
 
-def test_the_version_is_asked_for_where_no_folder_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_is_asked_for_where_no_folder_says_it(tmp_path: Path, places: Look) -> None:
     text = 'echo x >> "$0.asked"; [ "$1" = -version ] && echo "Vivado v2022.2.1 (64-bit)"'
     place = install(tmp_path / "amd", "vivado", text=text)
-    monkeypatch.setenv("PATH", str(place))
     for _ in range(2):
-        found = find().vivado
+        found = find(places(PATH=place)).vivado
         assert found is not None and (found.version, found.title) == ("2022.2.1", "Vivado 2022.2.1")
     assert (place / "vivado.asked").read_text() == "x\n", "a slow program is asked once"
 
 
 @pytest.mark.parametrize("text", ["exit 1", "echo version unknown", "exec sleep 60"])
 def test_a_tool_that_does_not_say_its_version_is_found_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: Look, text: str
 ) -> None:
     monkeypatch.setattr(module, "VERSION_LIMIT_S", 0.3)
-    monkeypatch.setenv("XILINX_VIVADO", str(install(tmp_path / "amd", "vivado", text=text).parent))
-    # The fakes are scripts of a shell with programs of its own.
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    found = find().vivado
+    found = find(places(XILINX_VIVADO=install(tmp_path / "amd", "vivado", text=text).parent)).vivado
     assert found is not None and (found.version, found.title) == ("", "Vivado")
 
 
-def test_the_version_is_that_of_the_installation_behind_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_is_that_of_the_installation_behind_a_link(tmp_path: Path, places: Look) -> None:
     place = install(tmp_path / "Vivado" / "2021.1", "vivado")
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "vivado").symlink_to(place / "vivado")
-    monkeypatch.setenv("PATH", str(tmp_path / "links"))
-    found = find().vivado
+    found = find(places(PATH=tmp_path / "links")).vivado
     assert found is not None and (found.path, found.version) == (tmp_path / "links" / "vivado", "2021.1")
 
 
@@ -162,18 +149,22 @@ def test_command_lines(name: str, kind: Kind, arguments: tuple[str, ...]) -> Non
     assert Tool(name, Path("/opt") / name, "", kind).command("a.tcl") == (f"/opt/{name}", *arguments)
 
 
-def test_what_is_absent_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XILINX_VITIS", str(tmp_path))
-    said = absent(Kind.HLS)
+def test_what_is_absent_is_said_in_one_sentence(tmp_path: Path, places: Look) -> None:
+    said = absent(Kind.HLS, places(XILINX_VITIS=tmp_path))
     for part in ("Vitis HLS is absent", "no vitis-run, vitis_hls or vivado_hls on PATH", "XILINX_HLS (not set)",
                  f"XILINX_VITIS ({tmp_path / 'bin'})", f", {tmp_path / 'opt'}.", "install AMD Vitis",
                  "co-simulation"):  # fmt: skip
         assert part in said
     assert said.endswith(".") and "\n" not in said
-    assert absent(Kind.VIVADO).startswith("Vivado is absent") and "no vivado on PATH" in absent(Kind.VIVADO)
+    other = absent(Kind.VIVADO, places())
+    assert other.startswith("Vivado is absent") and "no vivado on PATH" in other
 
 
 def test_doctor_lists_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.setattr(module, "INSTALLED", tmp_path / "opt")
     listed = {one.name: one for one in doctor.examine()}
     for name in ("vitis_hls", "vivado"):
         assert not listed[name].found and not listed[name].needed and "settings64.sh" in listed[name].hint

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from qap2fpga.hw import boards as board
-from qap2fpga.hw.design import Design, Resources, Stage, Stream
+from qap2fpga.hw.design import Design, Stage, Stream
+from qap2fpga.hw.resources import Resources
 from qap2fpga.synth import yosys
 from qap2fpga.synth.cells import count, packed, unknown
 from qap2fpga.system.errors import QapError

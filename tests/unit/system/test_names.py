@@ -261,8 +261,8 @@ def test_what_a_backend_generates_has_no_name_of_the_users(
     chosen = [*NAMES[:8], NAMES[11], NAMES[15]]
     network = compact(lower(read(export.clean(qonnx_graph(model)), tuple(names.labels(chosen)))))
     target, made = boards.load("pynq-z2"), backends.get(backend)
-    options = made.make_options(backend, allow_oversize=True)
+    options = made.make_options(allow_oversize=True)
     vectors = random_vectors(network, 8, 1)
-    made.load().generate(network, target, tmp_path / "made", options, np.asarray(vectors))
+    made.generate(network, target, tmp_path / "made", options, np.asarray(vectors))
     without_effect(tmp_path)
     not_in_source(tmp_path / "made")

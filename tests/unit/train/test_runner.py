@@ -16,8 +16,6 @@ from qap2fpga.train import runner as runners
 from qap2fpga.train.runner import Job, Outcome, Runner, open_runner
 from tests.support import study_work
 
-pytest.importorskip("distributed")
-
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[object]:

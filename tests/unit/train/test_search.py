@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qap2fpga.backends import rtl
+from qap2fpga import backends
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.prepare import Source, prepare
@@ -26,8 +26,6 @@ from qap2fpga.train.runner import Job, Outcome, Work
 from qap2fpga.train.search import Trial, Trials
 from qap2fpga.train.space import Search
 from qap2fpga.train.watch import Watch
-
-pytest.importorskip("ax")
 
 TREE: dict[str, Any] = {
     "name": "widths",
@@ -87,6 +85,9 @@ def stored(folder: Path) -> list[dict[str, Any]]:
     return json.loads((folder / "search.json").read_text())["trials"]
 
 
+of_one_search = pytest.mark.xdist_group("search")
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search of one objective, to its end."""
@@ -98,6 +99,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@of_one_search
 def test_trials_are_in_the_space_and_all_different(whole: Path) -> None:
     trials = stored(whole)
     assert [one["name"] for one in trials] == [f"widths-trial{number:02d}" for number in range(7)]
@@ -114,6 +116,7 @@ def test_trials_are_in_the_space_and_all_different(whole: Path) -> None:
 
 
 @pytest.mark.slow
+@of_one_search
 def test_the_best_trial_of_one_objective_is_the_pareto_set(whole: Path) -> None:
     content = json.loads((whole / "search.json").read_text())
     losses = {one["name"]: one["objectives"]["validation_loss"] for one in content["trials"]}
@@ -123,6 +126,7 @@ def test_the_best_trial_of_one_objective_is_the_pareto_set(whole: Path) -> None:
 
 
 @pytest.mark.slow
+@of_one_search
 def test_a_stopped_search_goes_on_as_it_would_have(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         do(tmp_path, spec(), Here(stop_after=5))
@@ -132,6 +136,7 @@ def test_a_stopped_search_goes_on_as_it_would_have(whole: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@of_one_search
 def test_a_finished_search_may_get_more_trials(whole: Path, tmp_path: Path) -> None:
     (tmp_path / "search.json").write_text((whole / "search.json").read_text())
     runner = Here()
@@ -195,6 +200,7 @@ def test_pareto(points: list[tuple[int, int]]) -> None:
 
 
 @pytest.mark.slow
+@of_one_search
 def test_another_search_of_the_same_name_is_refused(whole: Path, tmp_path: Path) -> None:
     text = (whole / "search.json").read_text()
     (tmp_path / "search.json").write_text(text)
@@ -207,6 +213,7 @@ def test_another_search_of_the_same_name_is_refused(whole: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
+@of_one_search
 def test_what_waits_or_runs_counts_for_the_next_suggestion(whole: Path) -> None:
     one, trials = spec(), [Trial(**{key: t[key] for key in Trial.__dataclass_fields__}) for t in stored(whole)[:6]]
     pending = [*trials[:5], replace(trials[5], status=WAITING, objectives=None)]
@@ -218,6 +225,6 @@ def test_what_waits_or_runs_counts_for_the_next_suggestion(whole: Path) -> None:
 @pytest.mark.slow
 def test_predicted_luts_are_those_of_a_build(example: Path) -> None:
     network = prepare(Source(example, Widths()), lambda text: None).network
-    expected = rtl.expect(network, boards.load("vu13p"), RtlOptions(allow_oversize=True))
+    expected = backends.get("rtl").expect(network, boards.load("vu13p"), RtlOptions(allow_oversize=True))
     assert predict_luts(example) == pytest.approx(expected.total["lut"], rel=0.2)
     assert expected.total["lut"] > 1000

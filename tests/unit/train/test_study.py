@@ -24,8 +24,6 @@ from qap2fpga.train.runner import Job, Outcome, Say, Work
 from qap2fpga.train.watch import Watch
 from tests.support.command import run as command
 
-pytest.importorskip("distributed")
-
 TINY: dict[str, Any] = {
     "base": {
         "data": {"source": "simulated", "split": [2000, 500, 500]},

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from qap2fpga.backends.hls4ml.project import Array, HlsProject
 from qap2fpga.driver import stream
 from qap2fpga.driver.layout import in_memory, layout
-from qap2fpga.hw.design import Design, Stream
+from qap2fpga.hw.design import Design, HlsProject, Stream
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.system.errors import CheckFailed
@@ -68,14 +68,14 @@ def test_every_ratio_of_beat_to_word(tmp_path, elements, lanes, bits, signed, ba
     design = delay(tmp_path / "core", elements, lanes, bits, signed)
     low = -(1 << bits - 1) if signed else 0
     values = np.random.default_rng(1).integers(low, low + (1 << bits), (8 * batch, elements))
-    found = dma.simulate(design, values, values, tmp_path / "work", batch=batch)
+    found = dma.Dma(design, tmp_path / "work", batch=batch).simulate(values, values)
     assert len(found) == 5 and all(one.vectors == 8 * batch and one.mismatches == 0 for one in found)
-    again = dma.simulate(design, values[:7], values[:7], tmp_path / "work", batch=1)
+    again = dma.Dma(design, tmp_path / "work", batch=1).simulate(values[:7], values[:7])
     assert [one.vectors for one in again] == [7] * 5
     wrong = values.copy()
     wrong[-1, -1] ^= 1
-    with pytest.raises(CheckFailed, match=r"DMA words of delay, .*: word \d+ is \w+ \(TKEEP \w+, TLAST \d\), expected"):
-        dma.simulate(design, values, wrong, tmp_path / "work", batch=batch)
+    with pytest.raises(CheckFailed, match=rf"DMA words of delay, .*: 1 of {8 * batch} vectors differ; first vector"):
+        dma.Dma(design, tmp_path / "work", batch=batch).simulate(values, wrong)
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def test_a_network_from_dma_word_to_dma_word(tmp_path):
     design = generated(one, tmp_path)
     vectors = np.concatenate([extremes(one), random_vectors(one, 200, 3)])[:161]
     answers = reference.outputs(one, "logits", vectors)
-    dma.simulate(design, vectors, answers, tmp_path / "work", batch=23)
+    dma.Dma(design, tmp_path / "work", batch=23).simulate(vectors, answers)
 
 
 # An HLS tool's block, as far as its ports go: it never waits for its results, and odd elements come a cycle later.
@@ -106,8 +106,8 @@ def test_a_block_of_an_hls_tool_from_dma_word_to_dma_word(tmp_path):
     """Results that nobody waits for, in different cycles, stay in order and are not lost."""
     one = network(11, (6, 8, 4), bits=3)
     core = generated(one, tmp_path)
-    ports = (Array(name, p.elements, p.bits, p.signed) for name, p in (("x", core.input), ("y", core.output)))
-    project = HlsProject(tmp_path, "top", (), "", 5.0, "latency", "logits", 1, *ports, ())
+    ports = (replace(core.input, name="x"), replace(core.output, name="y"))
+    project = HlsProject("hls4ml", tmp_path, "top", (), (), *ports, 1, strategy="latency", traces=())
     bits = core.output.bits
     connected = ", .core_start(start), .core_ready(ready), .core_in(values)"
     for index in range(core.output.elements):
@@ -116,9 +116,8 @@ def test_a_block_of_an_hls_tool_from_dma_word_to_dma_word(tmp_path):
     block = BLOCK.format(in_bits=core.input.elements * core.input.bits, out_beat=core.output.beat_bits)
     vectors = random_vectors(one, 400, 3)
     answers = reference.outputs(one, "logits", vectors)
-    found = dma.simulate(
-        project, vectors, answers, tmp_path / "work", batch=100, core=core, harness=dma.harness_of(block, connected)
-    )
+    engine = dma.Dma(project, tmp_path / "work", batch=100, core=core, harness=dma.harness_of(block, connected))
+    found = engine.simulate(vectors, answers)
     assert sum(run.mismatches for run in found) == 0 and len(found) == 5
 
 
@@ -138,7 +137,7 @@ def test_a_fault_in_the_stream_is_found(tmp_path, monkeypatch, old, new):
     design = delay(tmp_path / "core", 6, 2, 3, False)
     values = np.random.default_rng(1).integers(0, 8, (40, 6))
     with pytest.raises(CheckFailed):
-        dma.simulate(design, values, values, tmp_path / "work", batch=5)
+        dma.Dma(design, tmp_path / "work", batch=5).simulate(values, values)
 
 
 def test_the_ports_of_the_stream_are_those_of_the_block_design():

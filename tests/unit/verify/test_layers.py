@@ -17,7 +17,7 @@ from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.synth import yosys
 from qap2fpga.verify import layers, netlist, rtl
-from qap2fpga.verify.compare import Mismatch
+from qap2fpga.verify.compare import Mismatch, compare
 from qap2fpga.verify.verilator import Run
 from tests.support.graphs import layer_results
 from tests.unit.backends import test_finn
@@ -36,7 +36,7 @@ def first_difference(exact: Graph, wrong: Graph, vectors: np.ndarray) -> tuple[s
         if (one != other).any():
             vector, channel = np.argwhere(one != other)[0]
             numbers = (vector, channel, other[vector, channel], one[vector, channel])
-            return (layer.name, "activation", *(str(number) for number in numbers))
+            return (layer.name, layer.word(layer.requantizer.name), *(str(number) for number in numbers))
     raise AssertionError("the fault does not show")
 
 
@@ -56,7 +56,7 @@ def traced(design: Design, one: Graph, folder: Path, kind: str = "logits") -> st
     """What the simulation says of a design with a fault, which must be the same under every schedule."""
     vectors = stimuli(one)
     with pytest.raises(Mismatch) as caught:
-        rtl.simulate(design, vectors, reference.outputs(one, kind, vectors), folder, network=one, threads=1)
+        rtl.Rtl(design, folder, network=one, threads=1).simulate(vectors, reference.outputs(one, kind, vectors))
     whole = str(caught.value)
     outputs, said = whole.split("; first vector")[0], whole.split("; ")[-1]
     assert "vectors differ" in outputs
@@ -89,7 +89,7 @@ def test_a_fault_behind_the_last_layer_is_not_a_layers(tmp_path):
     text = tail.read_text()
     tail.write_text(text.replace(">= $signed", "<= $signed", 1))
     assert tail.read_text() != text
-    assert "every layer is right, so the fault is behind the last one" in traced(design, one, tmp_path / "sim", "class")
+    assert layers.RIGHT in traced(design, one, tmp_path / "sim", "class")
 
 
 @pytest.mark.slow
@@ -122,15 +122,15 @@ def test_a_flipped_bit_in_a_netlist_names_its_layer(tmp_path):
     part.write_text(text[: largest.start(2)] + inverted + text[largest.end(2) :])
     vectors = stimuli(one)
     expected = reference.outputs(one, "logits", vectors)
-    with pytest.raises(Mismatch, match="layer fc2 is wrong first: its activation in vector"):
-        netlist.simulate_netlist(design, BOARD, vectors, expected, tmp_path / "sim", network=one, mapped=mapped)
+    with pytest.raises(Mismatch, match="layer fc2 is wrong first: its logit in vector"):
+        netlist.Netlist(design, BOARD, mapped, tmp_path / "sim", network=one).simulate(vectors, expected)
 
 
 def test_what_was_written_down_is_read_back(tmp_path):
     """Two lanes of 3 signed and 2 unsigned bits, two beats a vector; what came before the last reset is forgotten."""
     path = tmp_path / "probe.txt"
     path.write_text("1f\nreset\n03\nreset\n0d\n1c\n07\n00\n1f\n")
-    probe = Probe(0, "activation", "u_a.y", ((3, True), (2, False)), beats=2)
+    probe = Probe("fc1", "u_a.y", ((3, True), (2, False)), beats=2)
     assert layers.recorded(path, probe).tolist() == [[-3, 1, -4, 3], [-1, 0, 0, 0]]
 
 
@@ -138,7 +138,7 @@ def test_without_probes_the_mismatch_stays_as_it_is(tmp_path):
     one = network(8, bits=4)
     design = replace(generated(one, tmp_path), probes=())
     suspect = layers.Suspect(design, [], one, tmp_path / "layers", 1)
-    found = Mismatch("RTL: 1 of 2 vectors differ", layers.compare(np.zeros((1, 1)), np.ones((1, 1))))
+    found = Mismatch("RTL: 1 of 2 vectors differ", compare(np.zeros((1, 1)), np.ones((1, 1))))
     assert suspect.traced(found, stimuli(one), rtl.schedules(design)[0], print) is found
 
 
@@ -146,7 +146,7 @@ def test_what_goes_wrong_while_looking_does_not_hide_the_mismatch(tmp_path):
     one = network(8, bits=4)
     design = generated(one, tmp_path)
     suspect = layers.Suspect(design, [tmp_path / "lost.v"], one, tmp_path / "layers", 1)
-    found = Mismatch("RTL: 1 of 2 vectors differ", layers.compare(np.zeros((1, 1)), np.ones((1, 1))))
+    found = Mismatch("RTL: 1 of 2 vectors differ", compare(np.zeros((1, 1)), np.ones((1, 1))))
     (tmp_path / "lost.v").write_text("module nonsense")
     said = suspect.traced(found, stimuli(one), rtl.schedules(design)[0], lambda text: None)
     assert str(said).startswith("RTL: 1 of 2 vectors differ; its layers could not be looked at (")
@@ -166,6 +166,6 @@ def test_a_mismatch_that_does_not_show_again_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(layers.verilator, "run", lambda *given: Run(given[-1], pack(right, design.output), {}))
     wrong = right.copy()
     wrong[7, 1] += 1
-    found = Mismatch("RTL: 1 of 2 vectors differ", layers.compare(wrong, right))
+    found = Mismatch("RTL: 1 of 2 vectors differ", compare(wrong, right))
     said = layers.Suspect(design, [], one, tmp_path, 1).traced(found, vectors, rtl.schedules(design)[0], print)
     assert str(said) == "RTL: 1 of 2 vectors differ; it did not show again in a second simulation"

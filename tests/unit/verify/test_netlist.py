@@ -15,6 +15,7 @@ import pytest
 
 from qap2fpga.hw import boards as board
 from qap2fpga.hw.design import Design, Stream
+from qap2fpga.hw.families import FAMILIES
 from qap2fpga.synth import yosys
 from qap2fpga.system import programs as tools
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -23,6 +24,7 @@ from qap2fpga.verify import netlist, rtl, verilator
 from tests.support.streaming import frames, sums
 
 pytestmark = pytest.mark.slow
+of_one_synthesis = pytest.mark.xdist_group("mapped")
 XC7 = board.load("pynq-z2")
 XCUP = replace(XC7, name="up", family="xcup")
 
@@ -34,13 +36,15 @@ def mapped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Design, yosy
     return place, design, yosys.map_design(design, XC7, place / "yosys")
 
 
+@of_one_synthesis
 def test_a_netlist_computes_the_same(mapped: tuple[Path, Design, yosys.Synthesis]) -> None:
     place, design, done = mapped
-    found = netlist.simulate_netlist(design, XC7, *frames(250), place / "sim", mapped=done)
+    (found,) = netlist.Netlist(design, XC7, done, place / "sim").simulate(*frames(250))
     assert (found.vectors, found.mismatches, found.interval_cycles, found.note) == (250, 0, 4.0, "")
     assert "netlist (xc7" in found.compared
 
 
+@of_one_synthesis
 def test_one_flipped_bit_of_a_lut_is_found(mapped: tuple[Path, Design, yosys.Synthesis], tmp_path: Path) -> None:
     _, design, done = mapped
     (source,) = done.netlist
@@ -52,24 +56,25 @@ def test_one_flipped_bit_of_a_lut_is_found(mapped: tuple[Path, Design, yosys.Syn
     changed = tmp_path / source.name
     changed.write_text(text[:digit] + f"{int(text[digit], 16) ^ 8:x}" + text[digit + 1 :])
     with pytest.raises(CheckFailed):
-        netlist.exercise_netlist(design, XC7, (changed,), done.total, *frames(250), tmp_path / "sim")
+        netlist.Netlist(design, XC7, replace(done, netlist=(changed,)), tmp_path / "sim").simulate(*frames(250))
 
 
+@of_one_synthesis
 def test_a_cell_without_a_model_is_not_simulated(
     mapped: tuple[Path, Design, yosys.Synthesis], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, design, done = mapped
     strange = yosys.Synthesis({"": {**done.total, "GTXE2_CHANNEL": 1}}, done.netlist)
-    found = netlist.simulate_netlist(design, XC7, *frames(250), place / "strange", mapped=strange)
+    (found,) = netlist.Netlist(design, XC7, strange, place / "strange").simulate(*frames(250))
     assert (found.vectors, found.mismatches) == (0, None)
     assert found.note == "netlist not simulated: no simulation model of GTXE2_CHANNEL"
 
 
 def test_which_cells_have_a_model() -> None:
     cells = ("RAMB18E1", "RAMB36E1", "RAMB18E2", "RAMB36E2", "LUT6", "FDRE", "DSP48E1", "DSP48E2", "URAM288")
-    assert netlist.without_model(dict.fromkeys(cells, 1), "xc7") == ["URAM288"]
+    assert netlist.without_model(dict.fromkeys(cells, 1), FAMILIES["xc7"]) == ["URAM288"]
     cells = ("LUT4", "CCU2C", "PFUMX", "L6MUX21", "TRELLIS_FF", "MULT18X18D")
-    assert netlist.without_model(dict.fromkeys(cells, 1), "ecp5") == ["MULT18X18D"]
+    assert netlist.without_model(dict.fromkeys(cells, 1), FAMILIES["ecp5"]) == ["MULT18X18D"]
 
 
 # Name, kind, width, depth. Kinds: a ROM, a ROM without enable; RAMs that read the old word, the new one, the old one of
@@ -163,21 +168,24 @@ def answer(kind: str, width: int, content: list[int], vectors: np.ndarray) -> li
     return found
 
 
+class Memories(rtl.Rtl):
+    """RTL under the schedules of a netlist: a reset in between does not bring the first content back."""
+
+    def plan(self) -> tuple[verilator.Schedule, ...]:
+        return netlist.PLAN
+
+
 @pytest.mark.parametrize(("target", "cells"), [(XC7, ("RAMB18E1", "RAMB36E1")), (XCUP, ("RAMB18E2", "RAMB36E2"))])
 def test_block_ram_models_against_the_rtl(target: board.Board, cells: tuple[str, ...], tmp_path: Path) -> None:
     """Every memory is right in RTL and netlist; a flipped bit of its content is found, another mode stops."""
     design, vectors, expected = memories(tmp_path / "design")
     if target is XC7:
-        sources = [design.folder / "memories.sv"]
-        made = verilator.build(design, sources, tmp_path, jobs=2)
-        rtl.exercise(
-            made, design, vectors, expected, tmp_path, netlist.PLAN, what="RTL", threads=2, progress=lambda text: None
-        )
+        Memories(design, tmp_path).simulate(vectors, expected)
     done = yosys.map_design(design, target, tmp_path / "yosys")
     assert all(done.total[kind] for kind in cells)
     for name, *_ in MEMORIES:
         assert any(kind in cells for kind in done.cells[f"u_{name}"]), name
-    found = netlist.simulate_netlist(design, target, vectors, expected, tmp_path / "sim", mapped=done)
+    (found,) = netlist.Netlist(design, target, done, tmp_path / "sim").simulate(vectors, expected)
     assert (found.vectors, found.mismatches, found.note) == (400, 0, "")
     (part,) = (path for path in done.netlist if path.name == "u_half.v")
     text = part.read_text()
@@ -188,17 +196,17 @@ def test_block_ram_models_against_the_rtl(target: board.Board, cells: tuple[str,
     for changed, message in ((flipped, "first vector 0"), (registered, "a configuration of block RAM")):
         part.write_text(changed)
         with pytest.raises(QapError, match=message):
-            netlist.exercise_netlist(design, target, done.netlist, done.total, vectors, expected, tmp_path / "changed")
+            netlist.Netlist(design, target, done, tmp_path / "changed").simulate(vectors, expected)
 
 
 def test_too_few_vectors_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="200"):
-        netlist.simulate_netlist(sums(tmp_path), XC7, *frames(10), tmp_path)
+        netlist.Netlist(sums(tmp_path), XC7, yosys.Synthesis({}, ()), tmp_path).simulate(*frames(10))
 
 
 def test_our_luts_are_those_of_yosys(tmp_path: Path) -> None:
     """Every bit of INIT alone, and one random INIT, over all inputs, proven equal by Yosys' SAT solver."""
-    library = yosys.library("cells_sim.v").read_text()
+    library = yosys.library("xilinx/cells_sim.v").read_text()
     modules = []
     for inputs in range(1, 7):
         theirs = re.search(rf"^module LUT{inputs}\(.*?^endmodule", library, re.MULTILINE | re.DOTALL)
@@ -235,8 +243,7 @@ def test_our_luts_are_those_of_yosys(tmp_path: Path) -> None:
 def mvu(folder: Path, version: int) -> tuple[Design, np.ndarray]:
     """FINN's matrix-vector unit, 8 inputs and 4 outputs at PE 4 and SIMD 2, with its weights (8, 4) beside it."""
     spec = util.find_spec("finn")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("finn is not installed")
+    assert spec is not None and spec.submodule_search_locations
     library = Path(next(iter(spec.submodule_search_locations))) / "finn-rtllib" / "mvu"
     folder.mkdir(parents=True, exist_ok=True)
     names = ("mvu_pkg.sv", "add_multi.sv", "replay_buffer.sv", "mvu.sv", "mvu_vvu_8sx9_dsp58.sv", "mvu_vvu_axi.sv")
@@ -284,11 +291,11 @@ def test_dsp_models_against_the_rtl(target: board.Board, version: int, cells: di
     vectors = np.random.default_rng(0).integers(-8, 8, (2000, 8))
     vectors[0], vectors[1] = -8, 7
     expected = vectors @ weights
-    rtl.simulate(design, vectors, expected, tmp_path / "rtl")
+    rtl.Rtl(design, tmp_path / "rtl").simulate(vectors, expected)
     done = yosys.map_design(design, target, tmp_path / "yosys")
     # Products of 4 x 4 bits: three to a DSP48E1 of 25 bits, four to a DSP48E2 of 27.
     assert {kind: number for kind, number in done.total.items() if kind.startswith("DSP")} == cells
-    found = netlist.simulate_netlist(design, target, vectors, expected, tmp_path / "sim", mapped=done)
+    (found,) = netlist.Netlist(design, target, done, tmp_path / "sim").simulate(vectors, expected)
     assert (found.vectors, found.mismatches, found.interval_cycles) == (2000, 0, 4.0)
 
 
@@ -338,14 +345,15 @@ def run_wrapper(text: str, message: str | None, place: Path) -> None:
     design = Design("t", folder, "boxed", ("boxed.v", "dsp48e2.v"), (), stream, replace(stream, name="out0"), 1)
     values = np.arange(50)[:, None]
     if message is None:
-        assert rtl.measured(rtl.simulate(design, values, values, place / "sim")) == (1, 1.0)
+        assert rtl.measured(rtl.Rtl(design, place / "sim").simulate(values, values)) == (1, 1.0)
         return
     with pytest.raises(QapError):
-        rtl.simulate(design, values, values, place / "sim")
+        rtl.Rtl(design, place / "sim").simulate(values, values)
     logs = "".join(path.read_text() for path in (place / "sim").glob("*.log"))
     assert message in logs
 
 
+@of_one_synthesis
 def test_a_run_leaves_its_netlist_and_its_logs_and_nothing_that_another_could_take(
     mapped: tuple[Path, Design, yosys.Synthesis],
 ) -> None:

@@ -261,11 +261,11 @@ def test_yosys_counts_the_same_flip_flops(tmp_path):
     board, found, counted, near, equal = boards.load("pynq-z2"), [], [], 0, 0
     networks = [one for one in draw.recipes(40, 5) if one.kind == "network"]
     for number, recipe in enumerate(networks[:3]):
-        options = backends.get("rtl").make_options("rtl", clock=5.0, allow_oversize=True)
+        options = backends.get("rtl").make_options(clock=5.0, allow_oversize=True)
         network = draw.network(recipe)
-        design = backends.get("rtl").load().generate(network, board, tmp_path / str(number), options, None)
+        design = backends.get("rtl").generate(network, board, tmp_path / str(number), options, None)
         parts = yosys.synthesize(design, board, tmp_path / f"yosys{number}").parts
-        for node in design.details["nodes"][:-1]:
+        for node in design.nodes[:-1]:
             found.append(node["features"]["ff"]["flip_flops"])
             counted.append(parts[node["name"]].ff)
             near += abs(found[-1] - counted[-1]) <= 4

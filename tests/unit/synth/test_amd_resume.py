@@ -20,7 +20,7 @@ from qap2fpga.synth.amd.outcome import judge
 from qap2fpga.synth.amd.result import read, same_part
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.programs import Ended
-from tests.support.vendor import FAKES, TOOLS, VIVADO, hls_project, needs_tclsh, rtl_design, write
+from tests.support.vendor import FAKES, TOOLS, VIVADO, behaving, hls_project, needs_tclsh, rtl_design, write
 
 pytestmark = needs_tclsh
 PYNQ = boards.load("pynq-z2")
@@ -117,20 +117,18 @@ FAILURES = [
 @pytest.mark.parametrize("step", ["csynth", "synth"])
 @pytest.mark.parametrize(("mode", "what", "hint"), FAILURES, ids=[mode for mode, *_ in FAILURES])
 def test_every_failure_is_one_message_and_the_next_run_resumes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, what: str, hint: str, step: str
+    tmp_path: Path, mode: str, what: str, hint: str, step: str
 ) -> None:
     plan = hls_plan(tmp_path, ["csim", "csynth", "synth"])
-    monkeypatch.setenv("FAKE_MODE", f"{step}:{mode}")
     for _ in range(2):
         with pytest.raises(QapError) as caught:
-            vendor.run(plan)
+            vendor.run(plan, runner=behaving(mode=f"{step}:{mode}"))
         error = caught.value
         assert error.exit_code == 2 and not isinstance(error, Refused)
         tool = "Vivado" if step == "synth" else "Vitis HLS"
         assert error.message.startswith(f"{tool} 2023.2, {step}: {what}")
         assert hint in error.hint and str(plan.folder / "logs" / f"{step}.log") in error.hint
         assert "\n" not in error.message
-    monkeypatch.delenv("FAKE_MODE")
     assert ran(plan) == {"csynth": ["csynth", "synth"], "synth": ["synth"]}[step]
     assert ran(plan) == []
 
@@ -167,12 +165,11 @@ def test_a_tool_that_fails_behind_the_last_line_failed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", ["csynth", "synth"])
-def test_a_tool_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    monkeypatch.setenv("FAKE_MODE", f"{step}:hang")
+def test_a_tool_that_hangs_is_stopped(tmp_path: Path, step: str) -> None:
     plan = hls_plan(tmp_path, ["csynth", "synth"], time_limits_s={step: 1.0})
     begin = time.monotonic()
     with pytest.raises(QapError) as caught:
-        vendor.run(plan)
+        vendor.run(plan, runner=behaving(mode=f"{step}:hang"))
     assert time.monotonic() - begin < 60
     assert "it took more than 1 s and was stopped; it last said: INFO: Phase 2 Global Placement" in caught.value.message
     assert f"allow '{step}' more time" in caught.value.hint
@@ -180,20 +177,16 @@ def test_a_tool_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("step, mode", [("csim", "mismatch"), ("cosim", "mismatch"), ("cosim", "rtlfail"),
                                         ("csim", "fewer")])  # fmt: skip
-def test_a_simulation_that_differs_is_a_failed_check(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, mode: str
-) -> None:
-    monkeypatch.setenv("FAKE_MODE", f"{step}:{mode}")
+def test_a_simulation_that_differs_is_a_failed_check(tmp_path: Path, step: str, mode: str) -> None:
     plan = hls_plan(tmp_path, ["csim", "csynth", "cosim"])
     with pytest.raises(CheckFailed) as caught:
-        vendor.run(plan)
+        vendor.run(plan, runner=behaving(mode=f"{step}:{mode}"))
     said = {
         "mismatch": "differs from the integer network: vector 3, output 1 is 7, expected -2",
         "rtlfail": "the RTL does not do what the C++ does (status Fail)",
         "fewer": "3 equal vectors were expected, the testbench says 2 vectors and 0 differences",
     }
     assert said[mode] in caught.value.message and caught.value.exit_code == 1
-    monkeypatch.delenv("FAKE_MODE")
     assert step in ran(plan), "a failed check is made again"
 
 
@@ -202,56 +195,47 @@ def test_a_simulation_that_differs_is_a_failed_check(
     ("wrongtop", "is of 'another', not of 'qap2fpga'"), ("wrongclock", "states a clock of 77 ns, not 10 ns"),
     ("wrongpart", "is for the part xc7k160tfbg484-3, not for xc7z020clg400-1"),
 ])  # fmt: skip
-def test_a_report_of_something_else_is_a_failed_check(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, what: str, step: str
-) -> None:
-    monkeypatch.setenv("FAKE_MODE", f"{step}:{mode}")
+def test_a_report_of_something_else_is_a_failed_check(tmp_path: Path, mode: str, what: str, step: str) -> None:
     plan = hls_plan(tmp_path, ["csynth", "synth", "route"])
     with pytest.raises(CheckFailed) as caught:
-        vendor.run(plan)
+        vendor.run(plan, runner=behaving(mode=f"{step}:{mode}"))
     assert what in caught.value.message and "reports/" in caught.value.message
-    monkeypatch.delenv("FAKE_MODE")
     assert step in ran(plan)
 
 
-def test_a_report_of_another_stage_is_a_failed_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_of_another_stage_is_a_failed_check(tmp_path: Path) -> None:
     plan = design_plan(tmp_path)
     vendor.run(plan)
     kept = tmp_path / "kept"
     kept.mkdir()
     shutil.copy(plan.folder / "reports" / "synth_utilization.rpt", kept / "route_utilization.rpt")
     (plan.folder / "reports" / "route_timing.rpt").unlink()
-    monkeypatch.setenv("FAKE_REPORTS", str(kept))
     with pytest.raises(CheckFailed, match="is of stage 'synthesis', not 'routed'"):
-        vendor.run(plan)
+        vendor.run(plan, runner=behaving(reports=kept))
 
 
-def test_a_design_that_is_placed_only_is_not_routed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_design_that_is_placed_only_is_not_routed(tmp_path: Path) -> None:
     plan = design_plan(tmp_path)
     vendor.run(plan)
     kept = plan.folder / "reports" / "route_utilization.rpt"
     planted = write(tmp_path / "kept", {kept.name: kept.read_text().replace("State : Routed", "State : Fully Placed")})
     kept.unlink()
-    monkeypatch.setenv("FAKE_REPORTS", str(planted))
     with pytest.raises(CheckFailed, match=r"route_utilization\.rpt is of a design that is placed, not routed"):
-        vendor.run(plan)
+        vendor.run(plan, runner=behaving(reports=planted))
 
 
 @pytest.mark.parametrize("step", ["csynth", "cosim", "synth"])
-def test_half_a_report_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    monkeypatch.setenv("FAKE_MODE", f"{step}:half")
+def test_half_a_report_is_refused(tmp_path: Path, step: str) -> None:
     plan = hls_plan(tmp_path, ["csynth", "cosim", "synth"])
     with pytest.raises(Refused, match="cut off"):
-        vendor.run(plan)
-    monkeypatch.delenv("FAKE_MODE")
+        vendor.run(plan, runner=behaving(mode=f"{step}:half"))
     assert step in ran(plan)
 
 
-def test_memory_contents_that_are_not_found_stop_vivado(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_contents_that_are_not_found_stop_vivado(tmp_path: Path) -> None:
     """Vivado itself would go on with zeros for weights."""
-    monkeypatch.setenv("FAKE_MODE", "synth:memory")
     with pytest.raises(QapError, match=r"a memory's content was not found: .*'weights.dat'"):
-        vendor.run(design_plan(tmp_path))
+        vendor.run(design_plan(tmp_path), runner=behaving(mode="synth:memory"))
 
 
 # ---- resume
@@ -319,13 +303,12 @@ def test_a_later_step_does_not_undo_an_earlier_one(tmp_path: Path) -> None:
     assert ran(plan) == []
 
 
-def test_reports_of_a_killed_run_are_not_taken_for_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_of_a_killed_run_are_not_taken_for_new_ones(tmp_path: Path) -> None:
     plan = hls_plan(tmp_path, ["csynth"])
     vendor.run(plan)
     shutil.rmtree(plan.folder / ".done")
-    monkeypatch.setenv("FAKE_MODE", "csynth:noreport")
     with pytest.raises(QapError, match="wrote no report"):
-        vendor.run(plan)
+        vendor.run(plan, runner=behaving(mode="csynth:noreport"))
     assert not (plan.folder / "reports" / "csynth.xml").exists()
 
 
@@ -350,31 +333,27 @@ def test_parts_as_reports_write_them(stated: str, wanted: str, same: bool) -> No
 # ---- the tools' own reports
 
 
-def replay(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, report: Path, top: str, part: str, clock_ns: float
-) -> vendor.Result:
+def replay(folder: Path, report: Path, top: str, part: str, clock_ns: float) -> vendor.Result:
     """The real csynth report through the whole flow of a project that it could be of."""
     (folder / "real").mkdir()
     shutil.copy(report, folder / "real" / "csynth.xml")
-    monkeypatch.setenv("FAKE_REPORTS", str(folder / "real"))
     project = hls_project(folder / "made", top=top, part=part, clock_ns=clock_ns)
-    return vendor.run(vendor.plan(project, PYNQ, folder / "work", TOOLS, steps=["csynth"]))[0]
+    plan = vendor.plan(project, PYNQ, folder / "work", TOOLS, steps=["csynth"])
+    return vendor.run(plan, runner=behaving(reports=folder / "real"))[0]
 
 
-def test_a_real_synthesis_report(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_synthesis_report(real_data: Path, tmp_path: Path) -> None:
     place = next((real_data / "reports").glob("ArgyKokk*/**/CARDIO/**/DSP_reuse1/**/csynth.xml"))
-    found = replay(tmp_path, monkeypatch, place, "myproject", "xc7z007s-clg225-2", 10 / 3)
+    found = replay(tmp_path, place, "myproject", "xc7z007s-clg225-2", 10 / 3)
     assert found.measurement is not None
     assert found.measurement.total == Cells(lut=2579, ff=3684, dsp=36, bram18=3, uram=0)
     assert (found.version, found.latency_max, found.interval_max) == ("2021.1", 29, 1)
 
 
-def test_a_real_report_of_another_design_is_a_failed_check(
-    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_real_report_of_another_design_is_a_failed_check(real_data: Path, tmp_path: Path) -> None:
     place = next((real_data / "reports").glob("ArgyKokk*/**/CARDIO/**/DSP_reuse1/**/csynth.xml"))
     with pytest.raises(CheckFailed) as caught:
-        replay(tmp_path, monkeypatch, place, "qap2fpga", "xc7z020clg400-1", 10.0)
+        replay(tmp_path, place, "qap2fpga", "xc7z020clg400-1", 10.0)
     for part in ("of 'myproject', not of 'qap2fpga'", "xc7z007s-clg225-2", "3.33 ns, not 10 ns"):
         assert part in caught.value.message
 
@@ -387,20 +366,19 @@ def test_a_real_report_of_another_design_is_a_failed_check(
      "top", 1.0, (1232, "2024.1", -0.013, Stage.ROUTED)),
 ])  # fmt: skip
 def test_real_reports_of_vivado(
-    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, reports: tuple[str, str], top: str,
+    real_data: Path, tmp_path: Path, step: str, reports: tuple[str, str], top: str,
     clock_ns: float, expected: tuple[int, str, float, Stage],
 ) -> None:  # fmt: skip
     """A flat and a timing report of one run; the one by hierarchy, which it has not, is ours."""
     (tmp_path / "real").mkdir()
     for pattern, kind in zip(reports, ("utilization", "timing"), strict=True):
         shutil.copy(next((real_data / "reports").glob(pattern)), tmp_path / "real" / f"{step}_{kind}.rpt")
-    monkeypatch.setenv("FAKE_REPORTS", str(tmp_path / "real"))
     design = rtl_design(tmp_path / "rtl")
     (design.folder / "top.v").write_text(f"module {top} (input ap_clk);\nendmodule\n")
     board = replace(PYNQ, part="xcvu9p-flgb2104-2-i", clock_ns=clock_ns)
     steps = ["synth", "route"][: 1 + (step == "route")]
     plan = vendor.plan(replace(design, top=top), board, tmp_path / "work", TOOLS, steps=steps)
-    found = vendor.run(plan)[-1]
+    found = vendor.run(plan, runner=behaving(reports=tmp_path / "real"))[-1]
     assert found.measurement is not None
     assert (found.measurement.total.lut, found.version, found.wns_ns, found.measurement.stage) == expected
 
@@ -419,16 +397,15 @@ def test_a_generated_design_goes_through_the_flow(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_testbench_in_the_hls_flow_compares_every_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_testbench_in_the_hls_flow_compares_every_output(tmp_path: Path) -> None:
     """The project is hls4ml's own, the compiler g++ with hls4ml's types instead of the HLS tool's."""
     from tests.unit.backends.test_hls4ml import made, small
 
     _, network = small(4, 0.5)
     project = made(network, tmp_path)
     types = project.folder / "firmware" / "ap_types"
-    monkeypatch.setenv("FAKE_COMPILE", f"-w -I{types}")
     plan = vendor.plan(project, PYNQ, tmp_path / "work", TOOLS, steps=["csim"])
-    found = vendor.run(plan)[0].simulation
+    found = vendor.run(plan, runner=behaving(compile=f"-w -I{types}"))[0].simulation
     assert found is not None and (found.vectors, found.mismatches) == (5, 0)
     answers = project.folder / "tb_data" / "tb_output_predictions.dat"
     right = answers.read_text()
@@ -443,7 +420,7 @@ def test_the_testbench_in_the_hls_flow_compares_every_output(tmp_path: Path, mon
         answers.write_text(text)
         plan = vendor.plan(project, PYNQ, tmp_path / "work", TOOLS, steps=["csim"])
         with pytest.raises(QapError) as caught:
-            vendor.run(plan)
+            vendor.run(plan, runner=behaving(compile=f"-w -I{types}"))
         assert caught.value.message.endswith(said)
         assert isinstance(caught.value, CheckFailed) == ("expected" in said)
 

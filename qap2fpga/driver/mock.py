@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What PYNQ would be to `driver.py`, without a board: an overlay whose DMA reaches the integer network.
 
-    Network(folder, platform=StandIn(network, made, kind))
+    Network(folder, platform=MockPynq(network, artifact, kind))
 
 Bytes become integers and back by the simulations' own packing, which shares nothing with the driver's.
 """
@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml.project import HlsProject
-from qap2fpga.driver import stream
 from qap2fpga.driver.layout import LENGTH_BITS, in_memory, layout
 from qap2fpga.hw.beats import unpack, words
-from qap2fpga.hw.design import Design, Stream
+from qap2fpga.hw.design import Artifact, Stream
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.graph import Graph
 
@@ -81,12 +79,12 @@ class Dma:
             channel.transferred, channel.memory, channel.idle = size, None, True
 
 
-class StandIn:
-    """Stands in for the module `pynq`: `Overlay` and `allocate`."""
+class MockPynq:
+    """A mock of the module `pynq`: `Overlay` and `allocate`."""
 
-    def __init__(self, network: Graph, made: Design | HlsProject, kind: str) -> None:
+    def __init__(self, network: Graph, artifact: Artifact, kind: str) -> None:
         self.network, self.kind = network, kind
-        self.source, self.sink = stream.streams(made)
+        self.source, self.sink = artifact.streams
         self.dma = Dma(self.core)
         self.bitstream = ""
 

@@ -25,7 +25,7 @@ from qap2fpga.frontend.prepare import Prepared, Source, prepare
 from qap2fpga.frontend.survey import survey
 from qap2fpga.system.errors import ConstantNetwork, QapError
 from tests.support.networks import qonnx_graph, random_model
-from tests.unit.frontend.test_onnx_operators import network, node
+from tests.unit.frontend.test_operators import network, node
 
 
 def prepared(model: Any, folder: Path, **source: Any) -> Prepared:
@@ -43,6 +43,11 @@ def exact(model: Any, folder: Path) -> list[Fraction]:
 
 
 PLAIN = [Fraction(0), Fraction(2, 4), Fraction(3, 4)]
+
+
+def two_inputs(model: Any) -> Any:
+    model.graph.input.append(helper.make_tensor_value_info("x2", TensorProto.FLOAT, [1, 3]))
+    return model
 
 
 # ---- one opset, one type
@@ -247,6 +252,7 @@ SURVEYED: dict[str, tuple[Any, str]] = {
     "no fixed shape at all": (
         changed(lambda m: m.graph.input[0].type.tensor_type.ClearField("shape")), "no fixed shape",
     ),
+    "two inputs": (two_inputs(network(node("Add", "x2"))), "the graph has 2 inputs"),
     "two outputs": (
         changed(lambda m: m.graph.output.append(helper.make_tensor_value_info("h", TensorProto.FLOAT, None))),
         "the graph has 2 outputs",

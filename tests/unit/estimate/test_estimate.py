@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from qap2fpga.backends import finn
+from qap2fpga import backends
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.estimate import calibrate, calibration, campaign, draw, estimate, fit
 from qap2fpga.estimate.calibration import Calibration
@@ -295,7 +295,7 @@ def test_a_calibration_is_confirmed_by_the_hardware_and_what_is_expected_of_it(t
 
 def test_what_finn_expects_needs_no_finn_and_says_what_does_not_fit():
     network = draw.network(draw.recipes(12, 7)[1])
-    expected = finn.expect(network, PYNQ, FinnOptions())
+    expected = backends.get("finn").expect(network, PYNQ, FinnOptions())
     assert expected.interval_cycles >= 1 and expected.total["lut"] == sum(
         node["estimate"]["lut"] for node in expected.nodes
     )

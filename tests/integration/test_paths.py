@@ -65,7 +65,7 @@ def test_verilator_and_make_see_names_of_our_own_only(
 
 
 def test_the_place_of_a_probes_file_is_no_part_of_the_harness(tmp_path: Path) -> None:
-    design = replace(sums(tmp_path), probes=(Probe(0, "activation", "u_l0.y", ((4, False),), cycles=1),))
+    design = replace(sums(tmp_path), probes=(Probe("fc1", "u_l0.y", ((4, False),), cycles=1),))
     text = layers.harness(design)
     assert str(tmp_path) not in text and '$value$plusargs("probe0=%s", probe0_file)' in text
 

@@ -16,15 +16,17 @@ from qap2fpga.verify.compare import Mismatch
 from tests.support.streaming import frames, sums
 
 pytestmark = pytest.mark.slow
+of_one_build = pytest.mark.xdist_group("sums")
 COUNT = 300
 
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Simulation]]:
     place = tmp_path_factory.mktemp("sums")
-    return place, rtl.simulate(sums(place / "design"), *frames(COUNT), place)
+    return place, rtl.Rtl(sums(place / "design"), place).simulate(*frames(COUNT))
 
 
+@of_one_build
 def test_a_good_design_passes_and_is_measured_exactly(good: tuple[Path, list[Simulation]]) -> None:
     _, found = good
     assert [one.mismatches for one in found] == [0] * 5
@@ -32,26 +34,29 @@ def test_a_good_design_passes_and_is_measured_exactly(good: tuple[Path, list[Sim
     assert all(one.vectors == COUNT and one.engine == "verilator" and one.version for one in found)
 
 
+@of_one_build
 def test_an_equal_build_is_used_again(good: tuple[Path, list[Simulation]]) -> None:
     place, found = good
     said: list[str] = []
     before = (place / "obj" / "simulate").stat().st_mtime_ns
-    assert rtl.simulate(sums(place / "design"), *frames(COUNT), place, progress=said.append) == found
+    assert rtl.Rtl(sums(place / "design"), place).simulate(*frames(COUNT), said.append) == found
     assert (place / "obj" / "simulate").stat().st_mtime_ns == before and "up to date" in said[0]
 
 
+@of_one_build
 def test_a_wrong_expectation_names_vector_and_channel(good: tuple[Path, list[Simulation]]) -> None:
     place, _ = good
     vectors, expected = frames(COUNT)
     expected[17, 0] ^= 1
     with pytest.raises(Mismatch, match="1 of 300 vectors differ; first vector 17, channel 0"):
-        rtl.simulate(sums(place / "design"), vectors, expected, place)
+        rtl.Rtl(sums(place / "design"), place).simulate(vectors, expected)
 
 
+@of_one_build
 def test_few_vectors_measure_no_interval(good: tuple[Path, list[Simulation]]) -> None:
     place, _ = good
     vectors, expected = frames(COUNT)
-    found = rtl.simulate(sums(place / "design"), vectors[:5], expected[:5], place)
+    found = rtl.Rtl(sums(place / "design"), place).simulate(vectors[:5], expected[:5])
     assert rtl.measured(found) == (7, None)
 
 
@@ -73,20 +78,17 @@ def test_few_vectors_measure_no_interval(good: tuple[Path, list[Simulation]]) ->
 def test_a_planted_fault_is_found(fault: str, message: str, tmp_path: Path) -> None:
     count = 200 if fault == "extra beat" else COUNT
     with pytest.raises(CheckFailed, match=message):
-        rtl.simulate(sums(tmp_path / "design", fault), *frames(count), tmp_path)
+        rtl.Rtl(sums(tmp_path / "design", fault), tmp_path).simulate(*frames(count))
 
 
 def test_the_vectors_must_match_the_outputs(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected outputs"):
-        rtl.exercise(
-            Path("none"), sums(tmp_path), np.zeros((2, 8), int), np.zeros((1, 1), int), tmp_path, (), what="RTL",
-            threads=1, progress=lambda text: None,
-        )  # fmt: skip
+        rtl.Rtl(sums(tmp_path), tmp_path).simulate(np.zeros((2, 8), int), np.zeros((1, 1), int))
 
 
 def test_a_design_that_does_not_compile_says_so(tmp_path: Path) -> None:
     design = sums(tmp_path / "design")
     (design.folder / "sums.v").write_text("module sums(input a); nonsense endmodule")
     with pytest.raises(Exception, match="verilator") as caught:
-        rtl.simulate(design, *frames(10), tmp_path / "build")
+        rtl.Rtl(design, tmp_path / "build").simulate(*frames(10))
     assert not isinstance(caught.value, subprocess.SubprocessError)
