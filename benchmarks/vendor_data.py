@@ -17,8 +17,8 @@ import numpy as np
 from qap2fpga.estimate.features import Hls4mlLayer
 from qap2fpga.ir.bops import equation
 from qap2fpga.report.imported.checks import ratios
-from qap2fpga.report.imported.designs import ImportedDesign, group
-from qap2fpga.report.imported.folder import read_folder
+from qap2fpga.reports.designs import ImportedDesign, group
+from qap2fpga.reports.folder import read_folder
 
 RESOURCES = {"lut": "LUT_hls", "ff": "FF_hls", "dsp": "DSP_hls", "bram18": "BRAM_18K_hls"}
 CYCLES = {"latency_cycles": "WorstLatency_hls", "interval_cycles": "IntervalMax_hls"}

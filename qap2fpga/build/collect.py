@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 
 from qap2fpga.build.request import Request
+from qap2fpga.build.stored import Stored
 from qap2fpga.hw.boards import Board
-from qap2fpga.report import check, csynth
-from qap2fpga.report.content import SCHEMA, Stored
+from qap2fpga.report import check, schema
+from qap2fpga.report.content import SCHEMA
 from qap2fpga.report.routed import met
+from qap2fpga.report.schema import Report
+from qap2fpga.report.schema.results import CSYNTH, RESOURCES, Cycles, Timing
+from qap2fpga.system.codec import encode
 
 
 @dataclass(frozen=True)
@@ -46,17 +51,15 @@ class Results:
         return self.made if self.made is not None and "latency_cycles" in self.made["design"] else None
 
 
-def collect(request: Request, digest: str, results: Results, versions: dict[str, Any]) -> Stored:
-    """The report of what the stages stored; a stage that did not run leaves its part out or None.
+def collect(request: Request, digest: str, results: Results, versions: Mapping[str, str | None]) -> Report:
+    """Return the report of what the stages stored; a stage that did not run leaves its part out or None.
 
     `digest` is that of the model file. `circuit` in a simulation, measurement or prediction names the backend whose
     hardware it is about.
     """
     facts, made, circuit = results.model["facts"], results.made, results.circuit
-    hardware = [*(results.simulated or []), *(one for one in (results.netlist, results.pins) if one)]
-    simulations = [{"circuit": None, **one} for one in results.model["simulations"]]
-    simulations += [{"circuit": request.backend, **one} for one in [*(results.csim or []), *(results.dma or [])]]
-    report: Stored = {
+    timing = circuit and _timing(circuit["design"], results.simulated, request.board, results.routed)
+    tree = {
         "schema": SCHEMA,
         "model": {
             "file": request.model.name,
@@ -70,52 +73,70 @@ def collect(request: Request, digest: str, results: Results, versions: dict[str,
         "interface": made and made["interface"],
         "driver": made and made["driver"],
         "stand_in": results.stand_in and _stand_in(results.stand_in),
-        "simulations": simulations,
-        "measurements": [],
-        "predictions": [],
-        "timing": None,
+        "simulations": _simulations(request.backend, results),
+        "measurements": _measurements(request.backend, results),
+        "predictions": _predictions(request.backend, results, versions["qap2fpga"]),
+        "timing": encode(timing),
         "vendor": None if results.vendor is None else [_step(one) for one in results.vendor],
         "routed": results.routed and _routed(results.routed, results.bitstream),
         "cross_check": results.cross_check and _routed(results.cross_check, None),
+        "fits": None,
+        "checks": [],
+        "versions": dict(versions),
     }
-    if circuit is not None:
-        name = circuit["backend"]
-        simulations += [{"circuit": name, **one} for one in hardware]
-        if results.synthesized is not None:
-            report["measurements"].append({"circuit": name, **results.synthesized["measurement"]})
-        if results.routed is not None:
-            report["measurements"].append({"circuit": name, **results.routed["measurement"]})
-        report["predictions"] = [{"circuit": name, **one} for one in _predictions(circuit, versions)]
-        report["timing"] = _timing(circuit["design"], results.simulated, request.board, results.routed)
-    if made is not None and made.get("csynth"):
-        by = {"tool": "qap2fpga", "version": versions["qap2fpga"], "stage": "estimate"}
-        report["predictions"].append({"circuit": request.backend, "what": csynth.WHAT, **by, **made["csynth"]})
-    for one in results.vendor or []:
-        if one["simulation"] is not None:
-            simulations.append({"circuit": request.backend, **one["simulation"]})
-        if one["measurement"] is not None:
-            report["measurements"].append({"circuit": request.backend, **one["measurement"]})
-    report["fits"] = check.fits(report)
-    checks = check.all_checks(report, allow_oversize=request.options.allow_oversize)
-    report["checks"] = [asdict(one) for one in checks]
-    report["versions"] = versions
-    return report
+    # Through the file's own form: what a build writes can be read.
+    report = schema.read(json.loads(json.dumps(tree)), str(request.output))
+    report = replace(report, fits=check.fits(report))
+    return replace(report, checks=check.all_checks(report, allow_oversize=request.options.allow_oversize))
 
 
-def _predictions(circuit: Stored, versions: dict[str, Any]) -> list[Stored]:
+def _simulations(backend: str, results: Results) -> list[Stored]:
+    """Of the network itself, of the backend's own code, of the circuit that there is, and by AMD's tools."""
+    own = [*(results.csim or []), *(results.dma or [])]
+    hardware = [*(results.simulated or []), *(one for one in (results.netlist, results.pins) if one)]
+    theirs = [one["simulation"] for one in results.vendor or [] if one["simulation"] is not None]
+    circuit = results.circuit
+    return [
+        *({"circuit": None, **one} for one in results.model["simulations"]),
+        *({"circuit": backend, **one} for one in own),
+        *({"circuit": circuit["backend"], **one} for one in hardware if circuit is not None),
+        *({"circuit": backend, **one} for one in theirs),
+    ]
+
+
+def _measurements(backend: str, results: Results) -> list[Stored]:
+    """By Yosys and by place and route of the circuit that there is, and by AMD's tools."""
+    circuit = results.circuit
+    mapped = [one["measurement"] for one in (results.synthesized, results.routed) if one is not None]
+    theirs = [one["measurement"] for one in results.vendor or [] if one["measurement"] is not None]
+    return [
+        *({"circuit": circuit["backend"], **one} for one in mapped if circuit is not None),
+        *({"circuit": backend, **one} for one in theirs),
+    ]
+
+
+def _predictions(backend: str, results: Results, version: str | None) -> list[Stored]:
+    """Of the circuit that there is, and of C synthesis of the backend's own code."""
+    by = {"tool": "qap2fpga", "version": version, "stage": "estimate"}
+    predictions = [] if results.circuit is None else _of_circuit(results.circuit, by)
+    if results.made is not None and results.made.get("csynth"):
+        predictions.append({"circuit": backend, "what": CSYNTH, **by, **results.made["csynth"]})
+    return predictions
+
+
+def _of_circuit(circuit: Stored, by: Stored) -> list[Stored]:
     """Cycles, and resources where the backend estimates them, in all and part by part."""
-    design = circuit["design"]
-    by = {"tool": "qap2fpga", "version": versions["qap2fpga"], "stage": "estimate"}
+    design, backend = circuit["design"], circuit["backend"]
     cycles = {key: design[key] for key in ("interval_cycles", "latency_cycles")}
-    found: list[Stored] = [{"what": "cycles", **cycles, **by}]
+    predictions: list[Stored] = [{"circuit": backend, "what": "cycles", **cycles, **by}]
     estimate = design["estimate"]
     if estimate:
         nodes = design["nodes"]
         parts = {node["name"]: node["estimate"] for node in nodes if "estimate" in node}
         layers = {node["name"]: node["layer"] for node in nodes if node.get("layer")}
-        found.append({"what": "resources", **by, "of_stage": "synthesis", "total": estimate, "parts": parts,
-                      "layer_of": layers, **circuit["predicted"]})  # fmt: skip
-    return found
+        predictions.append({"circuit": backend, "what": RESOURCES, **by, "of_stage": "synthesis", "total": estimate,
+                            "parts": parts, "layer_of": layers, **circuit["predicted"]})  # fmt: skip
+    return predictions
 
 
 def _design(made: Stored) -> Stored:
@@ -133,43 +154,47 @@ def _design(made: Stored) -> Stored:
 
 
 def _stand_in(stored: Stored) -> Stored:
-    said = {"backend": stored["backend"], "why": stored["why"], "refused": stored.get("refused")}
-    return said if "refused" in stored else {**said, "design": _design(stored)}
+    reasons = {"backend": stored["backend"], "why": stored["why"], "refused": stored.get("refused")}
+    return reasons if "refused" in stored else {**reasons, "design": _design(stored)}
 
 
-def _step(found: Stored) -> Stored:
+def _step(step: Stored) -> Stored:
     """A step of AMD's tools, without what stands among the measurements and simulations."""
-    return {key: value for key, value in found.items() if key not in ("measurement", "simulation")}
+    return {key: value for key, value in step.items() if key not in ("measurement", "simulation")}
 
 
-def _routed(found: Stored, bitstream: Stored | None) -> Stored:
+def _routed(placed: Stored, bitstream: Stored | None) -> Stored:
     """What place and route found, without what stands among the measurements; `bitstream` is a file of the build."""
-    kept = {key: value for key, value in found.items() if key != "measurement"}
-    return {**kept, "tool": found["measurement"]["tool"], "bitstream": bitstream and bitstream["file"]}
+    kept = {key: value for key, value in placed.items() if key != "measurement"}
+    return {**kept, "tool": placed["measurement"]["tool"], "bitstream": bitstream and bitstream["file"]}
 
 
-def _timing(design: Stored, simulated: list[Stored] | None, board: Board, routed: Stored | None) -> Stored:
+def _timing(design: Stored, simulated: list[Stored] | None, board: Board, routed: Stored | None) -> Timing:
     """Cycles predicted and measured, and what they are in time at the board's clock, and who has confirmed that."""
-    found: Stored = {}
-    for key in ("latency_cycles", "interval_cycles"):
-        values = [one[key] for one in simulated or [] if one.get(key) is not None]
-        found[key] = {"predicted": design[key], "measured": values[0] if values else None}
-    latency, interval = (
-        found[key]["measured"] or found[key]["predicted"] for key in ("latency_cycles", "interval_cycles")
-    )
+    latency, interval = (_cycles(design, simulated or [], key) for key in ("latency_cycles", "interval_cycles"))
     # A board with an open route runs at its oscillator's pace, whatever the pipeline was cut for.
     asked = None if board.device_family.open_route else design["clock_ns"]
     clock = asked or board.clock_ns
-    return {
-        **found,
-        "clock_ns": clock,
-        "latency_ns": None if latency is None else latency * clock,
-        "frames_per_second": None if not interval else 1e9 / (interval * clock),
-        "clock_note": ("the clock asked for" if clock != board.clock_ns else "the board file's clock")
-        + (", which place and route has confirmed" if routed and met(routed) else _unconfirmed(routed)),
-    }
+    whose = "the clock asked for" if clock != board.clock_ns else "the board file's clock"
+    return Timing(
+        latency_cycles=latency,
+        interval_cycles=interval,
+        clock_ns=clock,
+        latency_ns=None if latency.known is None else latency.known * clock,
+        frames_per_second=None if not interval.known else 1e9 / (interval.known * clock),
+        clock_note=f"{whose}, {_confirmed(routed)}",
+    )
 
 
-def _unconfirmed(routed: Stored | None) -> str:
-    placed = routed is not None and routed["achieved_ns"] is not None
-    return ", which place and route did not reach" if placed else ", which no place-and-route has confirmed"
+def _cycles(design: Stored, simulated: list[Stored], key: str) -> Cycles:
+    """As the design was predicted, and as it was simulated first."""
+    measured = [one[key] for one in simulated if one.get(key) is not None]
+    return Cycles(predicted=design[key], measured=measured[0] if measured else None)
+
+
+def _confirmed(routed: Stored | None) -> str:
+    """Whether place and route has confirmed the clock."""
+    if routed is None or routed["achieved_ns"] is None:
+        return "which no place-and-route has confirmed"
+    reached = met(routed["achieved_ns"], routed["target_ns"])
+    return "which place and route has confirmed" if reached else "which place and route did not reach"

@@ -9,16 +9,14 @@ digests of the result and of the files that the stage left: what is not as it wa
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from qap2fpga.system import locks
 from qap2fpga.system import programs as tools
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import cannot_write, sha256, write_atomically
@@ -28,8 +26,6 @@ from qap2fpga.system.versions import digest
 
 MARK = ".qap2fpga"
 BUILD_AGAIN = "build the model again"
-# Programs of a killed build hold its lock until they are gone, which is well within this.
-ENDING_S = 20.0
 
 
 def stored(folder: Path, name: str, hint: str = BUILD_AGAIN) -> Any:
@@ -56,18 +52,14 @@ class BuildFolder:
             if self.path.exists() and any(self.path.iterdir()) and not (self.path / MARK).is_dir():
                 raise QapError(f"{self.path} holds something else than a build", "choose another folder with --output")
             self.made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
-            (self.path / MARK).mkdir(parents=True, exist_ok=True)
-            self.lock = (self.path / MARK / "lock").open("a+")
-        except OSError as error:
-            self._take_away()
-            raise cannot_write(self.path, error) from error
-        try:
-            _acquire(self.lock)
-        except OSError as error:
-            self.lock.close()
+            self.lock = locks.acquire(self.path / MARK / "lock")
+        except BlockingIOError as error:
             raise QapError(
                 f"another build is writing {self.path}", "wait for it, or choose another folder with --output"
             ) from error
+        except OSError as error:
+            self._take_away()
+            raise cannot_write(self.path, error) from error
         tools.locks.add(self.lock.fileno())
         return self
 
@@ -137,31 +129,6 @@ class BuildFolder:
         places = [self.path / name for name in names]
         every = [path for place in places for path in ([place] if place.is_file() else sorted(place.rglob("*")))]
         return {path.relative_to(self.path).as_posix(): sha256(path) for path in every if path.is_file()}
-
-
-def _acquire(lock: IO[str]) -> None:
-    """Lock the open file, and leave this process' number in it. Raises `OSError` where another build has it.
-
-    Where that build was killed, its last programs are about to go, and the lock with them.
-    """
-    begin = time.monotonic()
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            lock.seek(0)
-            if _lives(lock.read()) or time.monotonic() - begin > ENDING_S:
-                raise
-            time.sleep(0.05)
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-
-
-def _lives(process: str) -> bool:
-    """Whether there is a process of this number."""
-    return process.isdigit() and Path("/proc", process).exists()
 
 
 def _plain(value: Any) -> Any:

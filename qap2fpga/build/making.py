@@ -21,6 +21,7 @@ from qap2fpga.ir import storage
 from qap2fpga.ir.graph import Graph
 from qap2fpga.report import interface
 from qap2fpga.system.arrays import save_npz
+from qap2fpga.system.codec import encode
 
 MODEL_FILES = ("model.qonnx.onnx", "network.lowered.npz", "network.npz", "vectors.npz")
 
@@ -83,7 +84,7 @@ def generate(request: Request, backend: str, options: Options, say: Say) -> Stor
         "design": asdict(artifact) | {"folder": str(artifact.folder.resolve().relative_to(request.output.resolve()))},
         "predicted": None if circuit is None else predicted(circuit, network, request.board),
         "csynth": _csynth(artifact, request, network, options) if circuit is None else None,
-        "interface": interface.describe(artifact, network, kind, arrays),
+        "interface": encode(interface.describe(artifact, network, kind, arrays)),
         "output_kind": kind,
         "accuracy": _accuracy(network, kind, arrays),
     }
@@ -111,7 +112,7 @@ def predicted(design: Design, network: Graph, board: Board) -> Stored:
     nodes, total = design.nodes, design.estimate
     made = predict(design.backend, nodes, total, layer_sizes(network), board.family)
     known = calibrated(design.backend, board.family)
-    found: Stored = {"calibrated": known is not None, "intervals": {name: asdict(one) for name, one in made.items()}}
+    found: Stored = {"calibrated": known is not None, "intervals": encode(made)}
     if known is None:
         return {**found, "lut_per_bop": None}
     return {
@@ -133,7 +134,7 @@ def _csynth(project: Artifact, request: Request, network: Graph, options: Option
 
     expected = backends.get(project.backend).expect(network, request.board, options)
     clock_ns = project.clock(request.board)
-    found = vendor.values(vendor.predict(expected.nodes, request.board.family, clock_ns))
+    found = encode(vendor.predict(expected.nodes, request.board.family, clock_ns))
     layers = [{**one, "config": config} for one, config in zip(found["layers"], project.configs, strict=True)]
     return {**found, "layers": layers, "top": project.top, "part": project.part, "clock_ns": clock_ns}
 

@@ -16,6 +16,7 @@ from qap2fpga.build.request import CROSS_CHECKS, STAGES, Request
 from qap2fpga.build.stages import Run, Stage
 from qap2fpga.frontend.modelfiles import model_digest
 from qap2fpga.report import content
+from qap2fpga.report.schema import Report
 from qap2fpga.synth.amd import CAVEAT, shell, system
 from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import QapError, nearest
@@ -23,7 +24,7 @@ from qap2fpga.system.files import write_atomically
 from qap2fpga.system.progress import Progress
 
 
-def build(request: Request, progress: Progress) -> dict[str, Any]:
+def build(request: Request, progress: Progress) -> Report:
     """Run every stage that has not run, and write and return the report.
 
     Raises `QapError` before any work when something is missing, `CheckFailed` when hardware and network differ.

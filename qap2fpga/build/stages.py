@@ -168,6 +168,12 @@ def _pack(run: Run) -> str:
     return f"bitstream: {tool.PACKER}"
 
 
+def _reached(run: Run) -> bool:
+    """Whether the routed design reaches its clock."""
+    placed = run.stored["route"]
+    return met(placed["achieved_ns"], placed["target_ns"])
+
+
 def _asks_for_system(run: Run) -> bool:
     """Whether the design is to stand in a Zynq, and AMD's tools are there for it."""
     return "system" in (run.request.vendor or ()) and run.plan is not None and not run.plan.missing
@@ -251,7 +257,7 @@ ROUTE = Stage(
 )  # fmt: skip
 BITSTREAM = Stage(
     "bitstream", "route", _pack, lambda run: run.route_key, lambda run, say: mapping.bitstream(run.request, say),
-    needs=("route",), when=lambda run: met(run.stored["route"]), makes=lambda run, result: (mapping.BITSTREAM,),
+    needs=("route",), when=_reached, makes=lambda run, result: (mapping.BITSTREAM,),
 )  # fmt: skip
 DMA = Stage(
     "dma", "synthesize", lambda run: "simulate: from DMA word to DMA word", lambda run: run.vendor_key,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.reading import json_object
 
 if TYPE_CHECKING:
+    from qap2fpga.report.schema import Report
     from qap2fpga.system.terminal import Terminal
 
 LOG_WIDTH = 150
@@ -28,15 +29,15 @@ def check_mode(check: str) -> None:
         raise QapError(f"unknown --check '{check}'", "known: fail, warn")
 
 
-def fail(reports: list[dict[str, Any]]) -> None:
+def fail(reports: list[Report]) -> None:
     """Raise `CheckFailed` with the first check that failed, if there is one."""
     from qap2fpga.report import check
 
     failed = [one for report in reports for one in check.failed(report)]
     if failed:
         first, every = failed[0], sum(len(check.run(report)) for report in reports)
-        what = f"{first['name']}: expected {first['expected']}, found {first['found']}"
-        raise CheckFailed(f"{len(failed)} of {every} checks failed; {what}", first["why"])
+        text = f"{first.name}: expected {first.expected}, found {first.found}"
+        raise CheckFailed(f"{len(failed)} of {every} checks failed; {text}", first.why)
 
 
 def console() -> Terminal:

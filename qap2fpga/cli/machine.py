@@ -10,13 +10,11 @@ from qap2fpga.system.errors import QapError
 def boards() -> None:
     """List the boards; another one is another YAML file."""
     from rich.markup import escape
-    from rich.table import Table
 
     from qap2fpga.hw import boards as board
+    from qap2fpga.system.tables import headed
 
-    shown = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("name", "part", "clock", "LUT", "FF", "DSP", "BRAM18", "what it is"):
-        shown.add_column(column, justify="right" if column in ("clock", "LUT", "FF", "DSP", "BRAM18") else "left")
+    shown = headed("name", "part", "clock", "LUT", "FF", "DSP", "BRAM18", "what it is", words=(0, 1, 7))
     for one in map(board.load, board.names()):
         numbers = (f"{value:,}" for value in (one.lut, one.ff, one.dsp, one.bram18))
         shown.add_row(one.name, escape(one.part), f"{one.clock_ns:g} ns", *numbers, escape(one.title))
@@ -26,14 +24,12 @@ def boards() -> None:
 def doctor() -> None:
     """Say what is installed, and how to get what is missing. Exit code 2 if something needed is missing."""
     from rich.markup import escape
-    from rich.table import Table
 
     from qap2fpga.cli import doctor as examination
+    from qap2fpga.system.tables import headed
 
     findings = examination.examine()
-    shown = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("", "what", "version", "needed for", "how to get it"):
-        shown.add_column(column)
+    shown = headed("", "what", "version", "needed for", "how to get it", words=range(5))
     for one in findings:
         mark = "✓" if one.found else ("✗" if one.needed else "–")
         shown.add_row(

@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from qap2fpga.estimate.prediction import Interval
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PACKAGE, shipped
@@ -36,24 +37,6 @@ OUTSIDE = 3.0
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """One number, the interval that it is in for nearly all measured designs, and what it rests on.
-
-    `low` and `high` are equal to `value` for what follows exactly, as cycles and DSP blocks. `outside` names what of
-    the network is beyond the designs that were measured; the interval is wider then.
-    """
-
-    value: float
-    low: float
-    high: float
-    outside: tuple[str, ...] = ()
-
-    def holds(self, found: float) -> bool:
-        """Whether `found` is in the interval."""
-        return self.low <= found <= self.high
-
-
-@dataclass(frozen=True)
 class Calibration:
     """The content of a calibration file."""
 
@@ -65,7 +48,7 @@ class Calibration:
         backend = str(self.values["backend"])
         return bool(self.values["fingerprint"] == fingerprint(backend))
 
-    def predict(self, resource: str, nodes: Sequence[Mapping[str, Any]], network: Mapping[str, float]) -> Prediction:
+    def predict(self, resource: str, nodes: Sequence[Mapping[str, Any]], network: Mapping[str, float]) -> Interval:
         """`resource` of a design with these `nodes`; `network` are its sizes, by the names in the file's `range`."""
         part = self.values["resources"][resource]
         value = sum(self.of_node(resource, node) for node in nodes)
@@ -77,7 +60,7 @@ class Calibration:
         low, high = _band(part["interval"], value)
         if beyond:
             low, high = low**OUTSIDE, high**OUTSIDE
-        return Prediction(value, value * low, value * high, tuple(beyond))
+        return Interval(value, value * low, value * high, tuple(beyond))
 
     def of_node(self, resource: str, node: Mapping[str, Any]) -> float:
         """What of `resource` one node is predicted to take; a feature that was not measured counts as nothing."""

@@ -10,7 +10,8 @@ from typing import Any
 from qap2fpga import backends
 from qap2fpga.backends.api import Options
 from qap2fpga.estimate import calibration, vendor
-from qap2fpga.estimate.calibration import Calibration, Prediction
+from qap2fpga.estimate.calibration import Calibration
+from qap2fpga.estimate.prediction import Csynth, Estimated, Interval
 from qap2fpga.hw import families
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Stage
@@ -32,11 +33,11 @@ class Estimate:
 
     backend: str
     board: Board
-    predictions: dict[str, Prediction]
+    predictions: dict[str, Interval]
     calibrated: bool
     refused: str = ""
     of_stage: str = Stage.SYNTHESIS
-    csynth: vendor.Csynth | None = None
+    csynth: Csynth | None = None
     nodes: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -46,6 +47,14 @@ class Estimate:
         if self.refused or self.csynth is not None:
             return None
         return all(self.predictions[name].high <= self.board.available(name) for name in NAMES)
+
+    @property
+    def record(self) -> Estimated:
+        """The estimate as it is shown and kept, node by node left out."""
+        return Estimated(
+            backend=self.backend, board=self.board.name, of_stage=self.of_stage, calibrated=self.calibrated,
+            refused=self.refused or None, fits=self.fits, predictions=self.predictions, csynth=self.csynth,
+        )  # fmt: skip
 
 
 def estimate(network: Graph, backend: str, board: Board, options: Options) -> Estimate:
@@ -58,18 +67,18 @@ def estimate(network: Graph, backend: str, board: Board, options: Options) -> Es
         return Estimate(backend, board, {}, False, str(error))
     if backend == vendor.BACKEND:
         found = vendor.predict(expected.nodes, board.family, options.clock_ns(board))
-        interval = Prediction(*(float(expected.interval_cycles),) * 3)
+        interval = Interval.exact(float(expected.interval_cycles))
         return Estimate(backend, board, {**found.total, "interval_cycles": interval}, False, "", Stage.HLS, found)
     cycles = {name: getattr(expected, name) for name in ("latency_cycles", "interval_cycles")}
     made = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network), board.family)
-    exact = {name: Prediction(value, value, value) for name, value in cycles.items() if value is not None}
+    exact = {name: Interval.exact(value) for name, value in cycles.items() if value is not None}
     known = calibrated(backend, board.family) is not None
     return Estimate(backend, board, {**made, **exact}, known, nodes=tuple(expected.nodes))
 
 
 def predict(
     backend: str, nodes: Sequence[dict[str, Any]], total: dict[str, Any], layers: Sequence[dict[str, int]], family: str
-) -> dict[str, Prediction]:
+) -> dict[str, Interval]:
     """Resources of a design by name on a board of `family`, from what its backend expects of it.
 
     `layers` are the network's `layer_sizes`. What no calibration is there for is the backend's own expectation, without
@@ -83,7 +92,7 @@ def predict(
         else:
             value = float(total.get(name) or 0)
             ratio = known.values["counted"].get(name, {}) if known is not None else {}
-            made[name] = Prediction(value, value * ratio.get("low", 1.0), value * ratio.get("high", 1.0))
+            made[name] = Interval(value, value * ratio.get("low", 1.0), value * ratio.get("high", 1.0))
     return made
 
 

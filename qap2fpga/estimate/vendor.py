@@ -4,7 +4,7 @@
 `flows/hls4ml/calibration.yaml` holds the fits (made by `benchmarks/fit_vendor.py`) and, where fewer than 30
 independent designs are known, ratios that were observed: they are told, and nothing is predicted with them. The
 published runs are of single dense layers that are not pruned. So a layer like these has a prediction that a report can
-be held against; any other has a wide one, which says what is unlike; and a whole network, whose requantizers no
+be compared with; any other has a wide one, which says what is unlike; and a whole network, whose requantizers no
 published run has, has the sum of its layers and no more. These are estimates of C synthesis, never Vivado's numbers.
 """
 
@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
 import yaml
 
-from qap2fpga.estimate.calibration import OUTSIDE, Prediction
+from qap2fpga.estimate.calibration import OUTSIDE
 from qap2fpga.estimate.features import Hls4mlLayer, hls4ml
+from qap2fpga.estimate.prediction import Csynth, Interval, LayerPrediction
 from qap2fpga.hw.resources import NAMES
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import shipped
@@ -29,40 +29,6 @@ BACKEND = "hls4ml"
 # The measured layers have random weights, which nobody stated. One of 2^bits of such weights is 0; a layer with more
 # than so many times that is a pruned one.
 RANDOM_ZEROS = 2
-
-
-@dataclass(frozen=True)
-class LayerPrediction:
-    """One dense layer, `name` in hls4ml and `layer` in the network: predictions by resource.
-
-    `outside` says what of it is unlike the measured layers; `missing`, by resource, why there is no prediction at all.
-    """
-
-    name: str
-    layer: str
-    predictions: dict[str, Prediction]
-    outside: tuple[str, ...]
-    missing: dict[str, str]
-
-    @property
-    def calibrated(self) -> bool:
-        """Whether a report can be held against it."""
-        return bool(self.predictions) and not self.outside
-
-
-@dataclass(frozen=True)
-class Csynth:
-    """What C synthesis is expected to state of a network: of each dense layer, and in `total` their sums.
-
-    The sum's interval is widened by what whole networks had more than their dense layers; so few of these are known
-    that it is never a gate. `errors` are sentences on how far off the fits are on shapes that were left out of them,
-    `observed` on ratios that are told only.
-    """
-
-    layers: tuple[LayerPrediction, ...]
-    total: dict[str, Prediction]
-    errors: tuple[str, ...]
-    observed: tuple[str, ...]
 
 
 @lru_cache(maxsize=1)
@@ -82,15 +48,8 @@ def predict(nodes: Sequence[Mapping[str, Any]], family: str, clock_ns: float) ->
     total = {name: found for name in NAMES if (found := _total(content, name, layers)) is not None}
     ways = {(str(node["strategy"]), int(node["reuse_factor"]) > 1) for node in nodes}
     errors = dict.fromkeys(text for node in nodes for text in _errors(content, _written(node)))
-    return Csynth(layers, total, tuple(errors), _sentences(one for one in content["observed"] if _concerns(one, ways)))
-
-
-def values(found: Csynth) -> dict[str, Any]:
-    """As JSON values, for reports and for people's programs."""
-    layers = [{**asdict(one), "calibrated": one.calibrated} for one in found.layers]
-    total = {name: asdict(made) for name, made in found.total.items()}
-    said = {"errors": list(found.errors), "observed": list(found.observed)}
-    return {"of_stage": "hls", "calibrated": False, "layers": layers, "total": total, **said}
+    observed = _sentences(one for one in content["observed"] if _concerns(one, ways))
+    return Csynth(layers=layers, total=total, errors=tuple(errors), observed=observed)
 
 
 def raw(coefficients: Mapping[str, float], layer: Hls4mlLayer) -> float:
@@ -114,8 +73,11 @@ def _layer(content: Mapping[str, Any], node: Mapping[str, Any], family: str, clo
         elif beyond:
             missing[name] = f"{fit['always'][name]:g} in all measured layers, which this one is unlike"
         else:
-            predictions[name] = Prediction(*(float(fit["always"][name]),) * 3)
-    return LayerPrediction(node["name"], node["layer"], predictions, tuple(outside), missing)
+            predictions[name] = Interval.exact(float(fit["always"][name]))
+    return LayerPrediction(
+        name=node["name"], layer=node["layer"], predictions=predictions, outside=tuple(outside), missing=missing,
+        calibrated=bool(predictions) and not outside,
+    )  # fmt: skip
 
 
 def _written(node: Mapping[str, Any]) -> Hls4mlLayer:
@@ -176,7 +138,7 @@ def _scale(fit: Mapping[str, Any], node: Mapping[str, Any]) -> float:
     return float(density * node["input_bits"] / fit["range"]["input_bits"][1])
 
 
-def _one(part: Mapping[str, Any], layer: Hls4mlLayer, scale: float, beyond: Sequence[str]) -> Prediction:
+def _one(part: Mapping[str, Any], layer: Hls4mlLayer, scale: float, beyond: Sequence[str]) -> Interval:
     """A fitted number. Its value is that of an unpruned layer with inputs as wide as the measured ones; outside of what
     was measured an end also is where cost would go with the bits in the products (`scale`), as nothing shows that it
     does, nor that it does not."""
@@ -187,10 +149,10 @@ def _one(part: Mapping[str, Any], layer: Hls4mlLayer, scale: float, beyond: Sequ
     low, high = max(0.0, (value + 1) / spread - 1), (value + 1) * spread - 1
     if beyond:
         low, high = low * min(1.0, scale), high * max(1.0, scale)
-    return Prediction(value, low, high, tuple(beyond))
+    return Interval(value, low, high, tuple(beyond))
 
 
-def _total(content: Mapping[str, Any], name: str, layers: Sequence[LayerPrediction]) -> Prediction | None:
+def _total(content: Mapping[str, Any], name: str, layers: Sequence[LayerPrediction]) -> Interval | None:
     """The sum of all layers, None where one of them has no prediction."""
     parts = [one.predictions.get(name) for one in layers]
     known = [part for part in parts if part is not None]
@@ -202,7 +164,7 @@ def _total(content: Mapping[str, Any], name: str, layers: Sequence[LayerPredicti
     if whole is not None:
         low, high = low * whole["least"], high * whole["most"]
     networks = f"whole networks: {whole['independent_designs'] if whole else 0} measured, 30 are needed"
-    return Prediction(value, low, high, (*beyond, networks))
+    return Interval(value, low, high, (*beyond, networks))
 
 
 def _concerns(one: Mapping[str, Any], ways: set[tuple[str, bool]]) -> bool:

@@ -106,19 +106,19 @@ def _build(request: Request) -> str:
     return ""
 
 
-def _judged(one: Point, failed: str, limits: Limits) -> Built:
-    folder = Path(one.summary.folder)
+def _judged(point: Point, failed: str, limits: Limits) -> Built:
+    folder = Path(point.summary.folder)
     if failed:
         return Built(folder, failed=failed)
     report = content.load(folder)
     # The build's own accuracy is of the few rows in the model file: the training's is of its whole test set.
-    measured = studies.built(one.summary, summary.of_build(one.candidate.name, folder, report))
-    measured = replace(measured, kind=summary.BUILD, name=one.candidate.name)
-    shown = Build(one.candidate.name, folder, report, measured, studied=True)
+    measured = studies.built(point.summary, summary.of_build(point.candidate.name, folder, report))
+    measured = replace(measured, kind=summary.BUILD, name=point.candidate.name)
+    shown = Build(point.candidate.name, folder, report, measured, studied=True)
     numbers = {name: getattr(measured, name) for name in WORDS}
-    over = broken(numbers, measured.accuracy, limits, one.candidate.target.board)
+    over = broken(numbers, measured.accuracy, limits, point.candidate.target.board)
     breaks = [excess.text for excess in over]
-    breaks += [f"check failed: {each['name']}: {each['found']}" for each in check.failed(report)]
+    breaks += [f"check failed: {one.name}: {one.found}" for one in check.failed(report)]
     if measured.another_circuit:
         breaks.append(f"measured by {compare.measured_by(measured)}")
     return Built(folder, shown, tuple(breaks), over[0].ratio if over else 1.0)

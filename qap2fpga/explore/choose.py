@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from qap2fpga.estimate.calibration import Prediction
+from qap2fpga.estimate.prediction import Estimated, Interval
 from qap2fpga.explore.candidates import Candidate
+from qap2fpga.explore.estimates import Known, Line
 from qap2fpga.explore.limits import Excess, Limits, broken, intervals
 from qap2fpga.hw.resources import NAMES
 from qap2fpga.report import pareto
-from qap2fpga.report.summary import CANDIDATE, Summary, values
+from qap2fpga.report.summary import CANDIDATE, Summary, Value, from_values, values
 
 # In words, what became of a point before anything was built.
 FAILED, DROPPED, RANKED = "failed", "dropped", "ranked"
@@ -30,7 +30,7 @@ class Point:
 
     candidate: Candidate
     summary: Summary
-    predicted: dict[str, Prediction]
+    predicted: dict[str, Interval]
     calibrated: bool = False
     failed: str = ""
     certain: tuple[Excess, ...] = ()
@@ -44,34 +44,32 @@ class Point:
         return FAILED if self.failed else DROPPED if self.certain else RANKED
 
 
-def point(
-    candidate: Candidate, line: Mapping[str, Any], model: Mapping[str, Any], folder: str, limits: Limits
-) -> Point:
-    """The point of an estimate's `line`, which is empty where the accuracy is too low to ask for one.
+def point(candidate: Candidate, line: Line | None, model: Known, folder: str, limits: Limits) -> Point:
+    """Return the point of an estimate's `line`, which is None where the accuracy is too low to ask for one.
 
     `model` is what its file says of the network, `folder` that of its build.
     """
     known = {**model, **{name: one for name, one in values(candidate.network.summary).items() if one is not None}}
-    target = {
+    target: dict[str, Value] = {
         "kind": CANDIDATE, "name": candidate.name, "folder": folder, "model_sha256": candidate.network.sha256,
         "backend": candidate.target.backend, "circuit": candidate.target.backend, "board": candidate.target.board.name,
         "part": candidate.target.board.part, "clock_ns": candidate.target.clock_ns,
     }  # fmt: skip
     # A study's own estimate is of another backend, perhaps.
-    nothing: dict[str, Any] = dict.fromkeys(("lut", "tool", "stage"))
-    estimate = line.get("estimate")
+    nothing = dict.fromkeys(("lut", "tool", "stage"))
+    estimate = line.estimate if line else None
     if estimate is None:
-        reason = str(line.get("refused") or line.get("failed") or "")
-        summary = Summary(**{**known, **nothing, **target})
+        reason = (line.refused or line.failed or "") if line else ""
+        summary = from_values({**known, **nothing, **target})
         excess = tuple(broken({}, summary.accuracy, limits, candidate.target.board))
         return Point(candidate, summary, {}, failed=reason, certain=excess, expected=excess)
     predicted = intervals(estimate, candidate.target.clock_ns)
-    summary = Summary(**{**known, **target, **_numbers(estimate, candidate)})
+    summary = from_values({**known, **target, **_numbers(estimate, candidate)})
     lows = {name: one.low for name, one in predicted.items()}
     expected = {name: one.value for name, one in predicted.items()}
     accuracy, board = summary.accuracy, candidate.target.board
     return Point(
-        candidate, summary, predicted, bool(estimate["calibrated"]),
+        candidate, summary, predicted, estimate.calibrated,
         certain=tuple(broken(lows, accuracy, limits, board, said="at least ")),
         expected=tuple(broken(expected, accuracy, limits, board)),
     )  # fmt: skip
@@ -102,11 +100,12 @@ def _cost(one: Point) -> tuple[float, ...]:
     )
 
 
-def _numbers(estimate: Mapping[str, Any], candidate: Candidate) -> dict[str, Any]:
+def _numbers(estimate: Estimated, candidate: Candidate) -> dict[str, Value]:
     """The predicted values, as a build's summary has the measured ones."""
-    predictions, board, clock = estimate["predictions"], candidate.target.board, candidate.target.clock_ns
-    counts = {name: round(predictions[name]["value"]) for name in NAMES}
-    latency, interval = (predictions.get(name, {}).get("value") for name in ("latency_cycles", "interval_cycles"))
+    predictions, board, clock = estimate.predictions, candidate.target.board, candidate.target.clock_ns
+    counts = {name: round(predictions[name].value) for name in NAMES}
+    cycles = (predictions.get(name) for name in ("latency_cycles", "interval_cycles"))
+    latency, interval = (None if one is None else one.value for one in cycles)
     return {
         **counts,
         **{f"board_{name}": count / board.available(name) for name, count in counts.items()},

@@ -8,44 +8,70 @@ OUTPUT/estimates.jsonl             a line a candidate, as it is ready
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qap2fpga.estimate.prediction import Estimated
 from qap2fpga.explore.candidates import Candidate, Network
 from qap2fpga.report import show, studies, summary
+from qap2fpga.report.schema.network import Model
+from qap2fpga.report.summary import Value
+from qap2fpga.system.codec import Record, decode, encode
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import append_json, read_json_lines, write_atomically
 from qap2fpga.system.processes import each
+from qap2fpga.system.reading import json_object
 from qap2fpga.system.versions import digest, program_digest
 
 LINES = "estimates.jsonl"
 DIED = "its process ended, perhaps for want of memory"
 Say = Callable[[str], None]
-Line = dict[str, Any]
+# What is known of a network, by the names of a `Summary`.
+Known = Mapping[str, Value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line(Record):
+    """A candidate's `estimate`, or why there is none: it was `refused`, or it `failed`."""
+
+    key: str
+    name: str
+    estimate: Estimated | None = None
+    refused: str | None = None
+    failed: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lowered(Record):
+    """What a network's file says of it, or why it could not be lowered."""
+
+    model: Mapping[str, str | int | float | None] | None = None
+    refused: str | None = None
+    failed: str | None = None
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """`lines` by the candidate's key, each with `estimate` (as `predict.table.values`), or with `refused` or `failed`
-    and the reason. `models` by the network's SHA-256 what its file says of it, empty where it could not be lowered."""
+    """`lines` by the candidate's key, `models` by the network's SHA-256: empty where it could not be lowered."""
 
     lines: dict[str, Line]
-    models: dict[str, Line]
+    models: dict[str, Known]
 
 
 def estimate_all(candidates: Sequence[Candidate], folder: Path, processes: int, say: Say) -> Estimates:
     """Estimate what `folder` has no line of. What was refused is final; what failed is tried again."""
     wanted = {one.key: one for one in candidates}
-    lines = {one["key"]: one for one in read_json_lines(folder / LINES) if one["key"] in wanted and "failed" not in one}
+    known = (decode(Line, one, "", str(folder / LINES)) for one in read_json_lines(folder / LINES))
+    lines = {one.key: one for one in known if one.key in wanted and one.failed is None}
     networks = {one.network.sha256: one.network for one in candidates}
     places = _lower_all(list(networks.values()), folder, processes, say)
-    models = {sha256: json.loads(place.with_suffix(".json").read_text()) for sha256, place in places.items()}
+    models = {sha256: _lowered(place.with_suffix(".json")) for sha256, place in places.items()}
 
     def ended(line: Line) -> None:
-        append_json(folder / LINES, line)
-        lines[line["key"]] = json.loads(json.dumps(line))  # as a further call will find it
+        append_json(folder / LINES, encode(line))
+        lines[line.key] = line
         say(f"{len(lines)} of {len(candidates)} estimated")
 
     jobs = []
@@ -53,12 +79,13 @@ def estimate_all(candidates: Sequence[Candidate], folder: Path, processes: int, 
         if candidate.key in lines:
             continue
         sha256 = candidate.network.sha256
-        if "model" in models[sha256]:
+        lowered = models[sha256]
+        if lowered.model is not None:
             jobs.append((candidate, places[sha256]))
         else:
-            ended(_line(candidate, **models[sha256]))
+            ended(_line(candidate, refused=lowered.refused, failed=lowered.failed))
     each(_estimate, jobs, processes, lambda job, line: ended(line or _line(job[0], failed=DIED)))
-    return Estimates(lines, {sha256: one.get("model", {}) for sha256, one in models.items()})
+    return Estimates(lines, {sha256: one.model or {} for sha256, one in models.items()})
 
 
 def _lower_all(networks: Sequence[Network], folder: Path, processes: int, say: Say) -> dict[str, Path]:
@@ -67,10 +94,10 @@ def _lower_all(networks: Sequence[Network], folder: Path, processes: int, say: S
     places = {one.sha256: folder / "networks" / f"{digest(program, one.sha256)[:16]}.npz" for one in networks}
     count = 0
 
-    def ended(job: tuple[Path, Path], found: Line | None) -> None:
+    def ended(job: tuple[Path, Path], lowered: Lowered | None) -> None:
         nonlocal count
         count += 1
-        write_atomically(job[1].with_suffix(".json"), json.dumps(found or {"failed": DIED}))
+        write_atomically(job[1].with_suffix(".json"), json.dumps(encode(lowered or Lowered(failed=DIED))))
         say(f"{count} of {len(jobs)} networks lowered")
 
     jobs = [(one.path, places[one.sha256]) for one in networks if not _there(places[one.sha256])]
@@ -80,13 +107,19 @@ def _lower_all(networks: Sequence[Network], folder: Path, processes: int, say: S
 
 def _there(place: Path) -> bool:
     try:
-        found = json.loads(place.with_suffix(".json").read_text())
-    except (OSError, ValueError):
+        lowered = _lowered(place.with_suffix(".json"))
+    except QapError:
         return False
-    return "refused" in found or ("model" in found and place.is_file())
+    return lowered.refused is not None or (lowered.model is not None and place.is_file())
 
 
-def _lower(job: tuple[Path, Path]) -> Line:
+def _lowered(path: Path) -> Lowered:
+    """What is kept of a network that was lowered."""
+    lowered: Lowered = decode(Lowered, json_object(path, "explore again"), "", str(path))
+    return lowered
+
+
+def _lower(job: tuple[Path, Path]) -> Lowered:
     """In a process of its own: lower the model file into the `.npz`, and say what is known of it."""
     from qap2fpga.frontend.checkpoint.widths import Widths
     from qap2fpga.frontend.prepare import Source, prepare
@@ -96,15 +129,16 @@ def _lower(job: tuple[Path, Path]) -> Line:
     try:
         prepared = prepare(Source(path, Widths(), compare=False), lambda line: None)
         storage.save(prepared.network, place)
-        report = {"model": {**prepared.facts.record(), "file": path.name}, "measurements": [], "predictions": []}
-        model = summary.values(summary.of_build(path.stem, path.parent, report))
+        facts = decode(Model, {**prepared.facts.record(), "file": path.name}, "model", str(path))
+        model = summary.values(summary.of_model(path.stem, path.parent, facts))
         known = {name: value for name, value in model.items() if value is not None}
-        return {"model": {**known, **_recorded_accuracy(path)}}
+        return Lowered(model={**known, **_recorded_accuracy(path)})
     except Exception as error:  # one network must not stop the others
-        return _reason(error)
+        refused, failed = _reason(error)
+        return Lowered(refused=refused, failed=failed)
 
 
-def _recorded_accuracy(path: Path) -> Line:
+def _recorded_accuracy(path: Path) -> Known:
     """What the training that wrote a `model.pt` found on its test set, which is more than the rows in the file."""
     from qap2fpga.frontend.checkpoint import model_file as file
     from qap2fpga.frontend.checkpoint.widths import Widths
@@ -126,7 +160,6 @@ def _estimate(job: tuple[Candidate, Path]) -> Line:
     """In a process of its own: the line of a candidate whose network lies at the path."""
     from qap2fpga.estimate.estimate import estimate
     from qap2fpga.ir import storage
-    from qap2fpga.report import estimates as table
 
     candidate, place = job
     try:
@@ -134,19 +167,22 @@ def _estimate(job: tuple[Candidate, Path]) -> Line:
             storage.load(place), candidate.target.backend, candidate.target.board, candidate.target.options
         )
     except Exception as error:  # one candidate must not stop the others
-        return _line(candidate, **_reason(error))
+        refused, failed = _reason(error)
+        return _line(candidate, refused=refused, failed=failed)
     if found.refused:
         return _line(candidate, refused=found.refused)
-    (values,) = table.values([found])
-    return _line(candidate, estimate=values)
+    return _line(candidate, estimate=found.record)
 
 
-def _line(candidate: Candidate, **found: Any) -> Line:
-    return {"key": candidate.key, "name": candidate.name, **found}
+def _line(
+    candidate: Candidate, *, estimate: Estimated | None = None, refused: str | None = None, failed: str | None = None
+) -> Line:
+    return Line(key=candidate.key, name=candidate.name, estimate=estimate, refused=refused, failed=failed)
 
 
-def _reason(error: Exception) -> Line:
-    """Input that cannot be used stays so however often it is tried; anything else may have been an accident."""
+def _reason(error: Exception) -> tuple[str | None, str | None]:
+    """(refused, failed): input that cannot be used stays so however often it is tried; anything else may have been an
+    accident."""
     if isinstance(error, QapError) and error.exit_code == QapError.exit_code:
-        return {"refused": error.message}
-    return {"failed": error.message if isinstance(error, QapError) else f"{type(error).__name__}: {error}"}
+        return error.message, None
+    return None, error.message if isinstance(error, QapError) else f"{type(error).__name__}: {error}"

@@ -6,10 +6,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
 from qap2fpga.backends import option
-from qap2fpga.estimate.calibration import Prediction
+from qap2fpga.estimate.prediction import Estimated, Interval
 from qap2fpga.hw import resources
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.resources import NAMES, PLURALS
@@ -81,17 +80,15 @@ def broken(
     return sorted(found, key=lambda one: -one.ratio)
 
 
-def intervals(estimate: Mapping[str, Any], clock_ns: float) -> dict[str, Prediction]:
-    """By quantity what an estimate (`predict.table.values`) says, with an interval also where none was calibrated."""
-    found = {}
-    for name, one in estimate["predictions"].items():
-        found[name] = Prediction(one["value"], one["low"], one["high"])
-    if "latency_cycles" in found:
-        found["latency_ns"] = Prediction(*(clock_ns * found["latency_cycles"].value,) * 3)
-    known = {name: found[name] for name in WORDS if name in found}
-    if estimate["calibrated"]:
+def intervals(estimate: Estimated, clock_ns: float) -> dict[str, Interval]:
+    """Return by quantity what an estimate says, with an interval also where none was calibrated."""
+    predicted = dict(estimate.predictions)
+    if "latency_cycles" in predicted:
+        predicted["latency_ns"] = Interval.exact(clock_ns * predicted["latency_cycles"].value)
+    known = {name: predicted[name] for name in WORDS if name in predicted}
+    if estimate.calibrated:
         return known
     return {
-        name: one if name in EXACT else Prediction(one.value, one.value / UNCALIBRATED, one.value * UNCALIBRATED)
+        name: one if name in EXACT else Interval(one.value, one.value / UNCALIBRATED, one.value * UNCALIBRATED)
         for name, one in known.items()
     }

@@ -36,7 +36,7 @@ def explore(request: Exploration, progress: Progress) -> Explored:
             made = estimates.estimate_all(good, request.output, request.processes, say)
         points = [
             choose.point(
-                one, made.lines.get(one.key, {}), made.models.get(one.network.sha256, {}),
+                one, made.lines.get(one.key), made.models.get(one.network.sha256, {}),
                 str(request.output / "builds" / one.name), request.limits,
             )
             for one in chosen

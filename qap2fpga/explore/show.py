@@ -19,6 +19,7 @@ from qap2fpga.explore.result import Explored
 from qap2fpga.report import compare
 from qap2fpga.report.exploration import COLUMNS, pair
 from qap2fpga.report.show import percent
+from qap2fpga.system.tables import headed
 
 # What a terminal has room for; explore.csv has all.
 MOST_ROWS, MOST_REASONS = 20, 8
@@ -80,17 +81,11 @@ def limits(given: Limits) -> tuple[str, ...]:
 
 
 def _table(explored: Explored) -> Table:
-    table = Table(
-        title=title(explored), title_justify="left", title_style="bold", box=None, pad_edge=False,
-        padding=(0, 2, 0, 0), header_style="dim",
-    )  # fmt: skip
-    table.add_column("")
-    table.add_column("candidate", no_wrap=True)
     limited = explored.request.limits
     shown = [name for name in COLUMNS if name in ALWAYS or getattr(limited, f"max_{name}") is not None]
-    for column in ("accuracy", *(COLUMNS[name] for name in shown)):
-        table.add_column(column, justify="right")
-    table.add_column("outcome", overflow="fold")
+    columns = ("", "candidate", "accuracy", *(COLUMNS[name] for name in shown), "outcome")
+    table = headed(*columns, title=title(explored), words=(0, 1, len(columns) - 1))
+    table.columns[1].no_wrap, table.columns[-1].overflow = True, "fold"
     points = [one for one in ordered(explored) if one.status == RANKED]
     for one in points[:MOST_ROWS]:
         built = explored.built.get(one.candidate.name)

@@ -71,8 +71,7 @@ def _values(one: Point, built: Built | None, output: Path) -> dict[str, Any]:
 
 def _estimate(one: Point) -> dict[str, Any]:
     """By quantity value, low and high; the interval in cycles beside them."""
-    predicted = {name: asdict(prediction) for name, prediction in one.predicted.items()}
-    numbers = {name: {key: value[key] for key in ("value", "low", "high")} for name, value in predicted.items()}
+    numbers = {name: {"value": it.value, "low": it.low, "high": it.high} for name, it in one.predicted.items()}
     return {"calibrated": one.calibrated, **numbers, "frames_per_second": one.summary.frames_per_second}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What C synthesis stated of an hls4ml project, beside and against what published runs let expect of each layer.
+"""What C synthesis stated of an hls4ml project, compared with what published runs let expect of each layer.
 
 The reports name a dense layer's function after hls4ml's number for it, `..._config<n>_...`; where they have no such
 parts, as those of old versions with long types, no layer is checked.
@@ -11,15 +11,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from qap2fpga.hw.design import Check
+from qap2fpga.estimate.prediction import Csynth, Interval
+from qap2fpga.hw.resources import LABELS
 from qap2fpga.report import resources, show
+from qap2fpga.report.schema import Report
+from qap2fpga.report.schema.results import Check, CsynthLayer, CsynthPrediction, Measurement
 
-WHAT = "csynth"
 TOOLS = ("vitis_hls", "vivado_hls")
-
-Part = Mapping[str, Any]
+Cells = Mapping[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -34,107 +34,102 @@ class Row:
     outside: tuple[str, ...] = ()
 
 
-def prediction(report: Part) -> Part | None:
-    """The report's prediction of C synthesis."""
-    return next((one for one in report["predictions"] if one["what"] == WHAT), None)
+def stated(report: Report) -> Measurement | None:
+    """Return what C synthesis stated."""
+    return next((one for one in report.measurements if one.stage == "hls"), None)
 
 
-def stated(report: Part) -> Part | None:
-    """What C synthesis stated."""
-    return next((one for one in report["measurements"] if one["stage"] == "hls"), None)
-
-
-def rows(report: Part) -> list[Row]:
-    """Every dense layer, then the network; none where nothing was predicted."""
-    predicted, measured = prediction(report), stated(report)
-    if predicted is None or report["model"] is None:
+def rows(report: Report) -> list[Row]:
+    """Return every dense layer, then the network; none where nothing was predicted."""
+    predicted, measured, model = report.csynth, stated(report), report.model
+    if predicted is None or model is None:
         return []
-    bops = {layer["name"]: layer["bops"]["paper"] for layer in report["model"]["layers"]}
-    found = [
-        _row(one["layer"], one["predictions"], _of_layer(one["config"], measured), bops[one["layer"]], one["outside"])
-        for one in predicted["layers"]
+    bops = {layer.name: layer.bops.paper for layer in model.layers}
+    layers = [
+        _row(one.layer, one.predictions, _of_layer(one.config, measured), bops[one.layer], one.outside)
+        for one in predicted.layers
     ]
-    total = measured["total"] if measured else {}
-    return [*found, _row("network", predicted["total"], total, report["model"]["bops"]["paper"], ())]
+    return [*layers, _row("network", predicted.total, measured.total if measured else {}, model.bops.paper, ())]
 
 
-def remarks(found: Part) -> list[str]:
-    """Sentences on a prediction: how far the layers are known, and what was only observed."""
-    known = sum(one["calibrated"] for one in found["layers"])
+def remarks(predicted: CsynthPrediction | Csynth) -> list[str]:
+    """Return sentences on a prediction: how far the layers are known, and what was only observed."""
+    known = sum(one.calibrated for one in predicted.layers)
     missing: dict[str, dict[str, None]] = {}
-    for one in found["layers"]:
-        for name, why in one["missing"].items():
+    for one in predicted.layers:
+        for name, why in one.missing.items():
             missing.setdefault(why, {})[name.upper()] = None
     return [
-        f"{known} of {len(found['layers'])} layers are like measured ones: a report is held against these alone",
+        f"{known} of {len(predicted.layers)} layers are like measured ones: a report is compared with these alone",
         *(f"no prediction of {', '.join(names)}: {why}" for why, names in missing.items()),
-        *found["errors"],
-        *found["observed"],
+        *predicted.errors,
+        *predicted.observed,
     ]
 
 
-def ratios(report: Part) -> list[str]:
-    """What C synthesis stated, by what a later stage found of the same design, as what was observed of others is told.
+def ratios(report: Report) -> list[str]:
+    """Return what C synthesis stated, by what a later stage found of the same design, as what was observed of others
+    is told.
 
     A circuit that stands in for the design is another one.
     """
-    first, found = stated(report), list[str]()
+    first, lines = stated(report), list[str]()
     if first is None:
-        return found
-    for one in report["measurements"]:
-        if one["stage"] in ("synthesis", "routed") and one["circuit"] == first["circuit"]:
-            cells = [(label, first["total"].get(name), one["total"].get(name))
-                     for name, label in show.RESOURCE_NAMES.items()]  # fmt: skip
-            told = [f"{label} {mine / theirs:.3g}" for label, mine, theirs in cells if mine is not None and theirs]
-            found.append(f"of this design: C synthesis / {one['tool']} {one['stage']}, {', '.join(told)}")
-    return found
+        return lines
+    for one in report.measurements:
+        if one.stage in ("synthesis", "routed") and one.circuit == first.circuit:
+            cells = [(label, first.total.get(name), one.total.get(name)) for name, label in LABELS.items()]
+            quotients = [f"{label} {mine / theirs:.3g}" for label, mine, theirs in cells if mine is not None and theirs]
+            lines.append(f"of this design: C synthesis / {one.tool} {one.stage}, {', '.join(quotients)}")
+    return lines
 
 
-def text(one: Part | None) -> str:
-    """A predicted number with its ends: these alone where the layer is unlike the measured ones."""
+def text(one: Interval | None) -> str:
+    """Return a predicted number with its ends: these alone where the layer is unlike the measured ones."""
     if one is None:
         return show.DASH
-    ends, value = show.ends(one["low"], one["high"]), f"{one['value']:,.0f}"
-    return ends if one["outside"] or ends == value else f"{value} ({ends})"
+    ends, value = show.ends(one.low, one.high), f"{one.value:,.0f}"
+    return ends if one.outside or ends == value else f"{value} ({ends})"
 
 
-def check_stages(report: Part) -> list[Check]:
-    """Numbers of C synthesis that are given out as those of a later stage. One that is called what it is says
-    nothing."""
-    first, found = stated(report), []
-    for one in report["measurements"]:
-        if one["tool"] in TOOLS:
-            found += resources.of_another_stage(f"numbers of {one['tool']}", "hls", one)
-        elif first is not None and one["stage"] in ("synthesis", "routed") and _same_cells(first, one):
+def check_stages(report: Report) -> list[Check]:
+    """Return a check for numbers of C synthesis that are given out as those of a later stage; one that is called what
+    it is says nothing."""
+    first, checks = stated(report), list[Check]()
+    for one in report.measurements:
+        if one.tool in TOOLS:
+            checks += resources.of_another_stage(f"numbers of {one.tool}", "hls", one)
+        elif first is not None and one.stage in ("synthesis", "routed") and _same_cells(first, one):
             why = "C synthesis never meets these exactly: an estimate was taken for a measurement"
-            same = f"LUT {one['total']['lut']:,} and FF {one['total']['ff']:,}, exactly those of C synthesis"
-            found.append(Check.of(f"numbers of {one['tool']}", f"those of stage '{one['stage']}'", same, False, why))
-    return found
+            same = f"LUT {one.total['lut']:,} and FF {one.total['ff']:,}, exactly those of C synthesis"
+            checks.append(Check.of(f"numbers of {one.tool}", f"those of stage '{one.stage}'", same, False, why))
+    return checks
 
 
-def check_layers(report: Part) -> list[Check]:
-    """Each layer that is like measured ones, where the report says what it takes; the others are not run."""
-    predicted, measured = prediction(report), stated(report)
+def check_layers(report: Report) -> list[Check]:
+    """Return checks of each layer that is like measured ones, where the report says what it takes; the others are not
+    run."""
+    predicted, measured = report.csynth, stated(report)
     if predicted is None:
         return []
     if measured is None:
         return [Check.not_run("layers by C synthesis, as predicted", show.DASH, "no C synthesis was run")]
-    return [check for one in predicted["layers"] for check in _check_layer(one, measured)]
+    return [check for one in predicted.layers for check in _check_layer(one, measured)]
 
 
-def _check_layer(layer: Part, measured: Part) -> list[Check]:
+def _check_layer(layer: CsynthLayer, measured: Measurement) -> list[Check]:
     """Every resource of one layer that is predicted and stated."""
-    said = f"of layer {layer['layer']} by C synthesis, as predicted"
-    if not layer["calibrated"]:
-        why = f"unlike measured layers: {', '.join(layer['outside'])}" if layer["outside"] else "unlike measured layers"
-        return [Check.not_run(f"cells {said}", show.DASH, why)]
-    cells = _of_layer(layer["config"], measured)
+    of_layer = f"of layer {layer.layer} by C synthesis, as predicted"
+    if not layer.calibrated:
+        why = f"unlike measured layers: {', '.join(layer.outside)}" if layer.outside else "unlike measured layers"
+        return [Check.not_run(f"cells {of_layer}", show.DASH, why)]
+    cells = _of_layer(layer.config, measured)
     checks = [
-        resources.held(f"{name.upper()} {said}", wanted, cells[name], partial(_why, name))
-        for name, wanted in layer["predictions"].items()
-        if cells.get(name) is not None
+        resources.compared(f"{name.upper()} {of_layer}", wanted, cells[name], partial(_why, name))
+        for name, wanted in layer.predictions.items()
+        if name in cells
     ]
-    return checks or [Check.not_run(f"cells {said}", show.DASH, "the report names no function of this layer")]
+    return checks or [Check.not_run(f"cells {of_layer}", show.DASH, "the report names no function of this layer")]
 
 
 def _why(name: str, ratio: float) -> str:
@@ -146,22 +141,25 @@ def _why(name: str, ratio: float) -> str:
     return f"{ratio:.2f} times the prediction; {resources.reason(name, ratio, ())}"
 
 
-def _row(layer: str, predicted: Part, cells: Part, bops: float, outside: Iterable[str]) -> Row:
-    texts = tuple((text(predicted.get(name)), show.number(cells.get(name))) for name in show.RESOURCE_NAMES)
-    lut, told = cells.get("lut"), predicted.get("lut")
-    if lut is None and told is not None and not told["outside"]:
-        lut = told["value"]
+def _row(layer: str, predicted: Mapping[str, Interval], cells: Cells, bops: float, outside: Iterable[str]) -> Row:
+    texts = tuple((text(predicted.get(name)), show.number(cells.get(name))) for name in LABELS)
+    lut: float | None = cells.get("lut")
+    expected = predicted.get("lut")
+    if lut is None and expected is not None and not expected.outside:
+        lut = expected.value
     return Row(layer, texts, bops, None if lut is None or not bops else lut / bops, tuple(outside))
 
 
-def _of_layer(config: str, measured: Part | None) -> dict[str, int]:
+def _of_layer(config: str, measured: Measurement | None) -> dict[str, int]:
     """Cells of the layer's functions; a resource that one of them does not state is left out."""
     name = re.compile(rf"dense\w*_{config}(?!\d)")
-    mine = [cells for part, cells in ((measured or {}).get("parts") or {}).items() if name.search(part)]
-    found = {key: [cells.get(key) for cells in mine] for key in show.RESOURCE_NAMES}
-    return {key: sum(values) for key, values in found.items() if values and None not in values}
+    parts = (measured.parts if measured else None) or {}
+    mine = [cells for part, cells in parts.items() if name.search(part)]
+    columns = {key: [cells.get(key) for cells in mine] for key in LABELS}
+    known = {key: [count for count in counts if count is not None] for key, counts in columns.items()}
+    return {key: sum(counts) for key, counts in known.items() if mine and len(counts) == len(mine)}
 
 
-def _same_cells(one: Part, other: Part) -> bool:
-    cells = [(part["total"].get("lut"), part["total"].get("ff")) for part in (one, other)]
+def _same_cells(one: Measurement, other: Measurement) -> bool:
+    cells = [(part.total.get("lut"), part.total.get("ff")) for part in (one, other)]
     return cells[0] == cells[1] and None not in cells[0] and any(cells[0])

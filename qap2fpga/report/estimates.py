@@ -5,20 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from rich.console import Group
 from rich.markup import escape
-from rich.table import Table
 
-from qap2fpga.estimate import vendor
-from qap2fpga.estimate.calibration import Prediction
 from qap2fpga.estimate.estimate import Estimate
 from qap2fpga.estimate.features import DenseFeatures
-from qap2fpga.estimate.vendor import Csynth
+from qap2fpga.estimate.prediction import Csynth, Interval
 from qap2fpga.hw.resources import NAMES
 from qap2fpga.report import csynth, show
 from qap2fpga.report.show import DASH
+from qap2fpga.system.codec import encode
+from qap2fpga.system.tables import headed
 
 CYCLES = ("latency_cycles", "interval_cycles")
 
@@ -32,7 +30,7 @@ MEASURES = {
 
 def complexity(layers: Mapping[str, DenseFeatures]) -> Group:
     """What the layers that are built add up to, before any backend."""
-    table = _table("layer", "shape", "w bits", "a bits", *MEASURES.values(), words=(0, 1))
+    table = headed("layer", "shape", "w bits", "a bits", *MEASURES.values(), words=(0, 1))
     for name, one in layers.items():
         shape = f"{one.inputs} × {one.outputs}"
         numbers = [show.number(getattr(one, key)) for key in MEASURES]
@@ -45,7 +43,7 @@ def complexity(layers: Mapping[str, DenseFeatures]) -> Group:
     return Group(table, f"[dim]{said}[/]\n")
 
 
-def complexity_values(layers: Mapping[str, DenseFeatures]) -> dict[str, Any]:
+def complexity_values(layers: Mapping[str, DenseFeatures]) -> dict[str, object]:
     """The same as JSON values, with everything that is measured."""
     return {name: asdict(one) for name, one in layers.items()}
 
@@ -53,7 +51,7 @@ def complexity_values(layers: Mapping[str, DenseFeatures]) -> dict[str, Any]:
 def render(estimates: Sequence[Estimate]) -> Group:
     """One row a backend and board; a range is what nearly all measured designs stayed in. Below it, where they are
     estimates of C synthesis, the layers and what else is known."""
-    table = _table("backend", "board", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "", words=(0, 1, 8))
+    table = headed("backend", "board", "LUT", "FF", "DSP", "BRAM18", "latency", "interval", "", words=(0, 1, 8))
     for one in estimates:
         if one.refused:
             table.add_row(one.backend, escape(one.board.name), *(DASH,) * 6, escape(one.refused.splitlines()[0]))
@@ -68,22 +66,9 @@ def render(estimates: Sequence[Estimate]) -> Group:
                           for one in different if one.csynth is not None))  # fmt: skip
 
 
-def with_nodes(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
-    """The same as JSON values, with what is expected of every node: folding, adders, requantizers, queues."""
-    return [one | {"nodes": list(made.nodes)} for one, made in zip(values(estimates), estimates, strict=True)]
-
-
-def values(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
-    """The same as JSON values, node by node left out."""
-    return [
-        {
-            "backend": one.backend, "board": one.board.name, "stage": "estimate", "of_stage": one.of_stage,
-            "calibrated": one.calibrated, "refused": one.refused or None, "fits": one.fits,
-            "predictions": {name: asdict(made) for name, made in one.predictions.items()},
-            "csynth": one.csynth and vendor.values(one.csynth),
-        }
-        for one in estimates
-    ]  # fmt: skip
+def with_nodes(estimates: Sequence[Estimate]) -> list[dict[str, object]]:
+    """Return the same as JSON values, with what is expected of every node: folding, adders, requantizers, queues."""
+    return [encode(one.record) | {"nodes": list(one.nodes)} for one in estimates]
 
 
 def _csynth(found: Csynth, boards: Sequence[str]) -> Group:
@@ -91,21 +76,14 @@ def _csynth(found: Csynth, boards: Sequence[str]) -> Group:
     title = (
         f"\nhls4ml on {escape(', '.join(boards))}: what C synthesis is expected to state; synthesis finds fewer LUTs"
     )
-    table = _table("layer", "LUT", "FF", "DSP", "BRAM18", "", words=(0, 5))
+    table = headed("layer", "LUT", "FF", "DSP", "BRAM18", "", words=(0, 5))
     for one in found.layers:
         numbers = [_stated(one.predictions.get(name)) for name in NAMES]
         table.add_row(escape(one.layer), *numbers, f"outside: {', '.join(one.outside)}" if one.outside else "")
-    return Group(title, table, *(f"[dim]{escape(text)}[/]" for text in csynth.remarks(vendor.values(found))))
+    return Group(title, table, *(f"[dim]{escape(text)}[/]" for text in csynth.remarks(found)))
 
 
-def _table(*columns: str, words: Sequence[int]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index in words else "right")
-    return table
-
-
-def _number(made: Prediction | None) -> str:
+def _number(made: Interval | None) -> str:
     if made is None:
         return DASH
     if made.low == made.high:
@@ -113,8 +91,8 @@ def _number(made: Prediction | None) -> str:
     return f"{made.value:,.0f} ({made.low:,.0f}–{made.high:,.0f})"
 
 
-def _stated(made: Prediction | None) -> str:
-    return csynth.text(None if made is None else asdict(made))
+def _stated(made: Interval | None) -> str:
+    return csynth.text(made)
 
 
 def _verdict(one: Estimate) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qap2fpga.report import content, studies, summary
+from qap2fpga.report.schema import Report
 from qap2fpga.report.studies import Study
-from qap2fpga.report.summary import Report, Summary
+from qap2fpga.report.summary import Summary
 from qap2fpga.system.errors import QapError
 
 

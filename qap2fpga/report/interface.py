@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -15,16 +14,18 @@ from qap2fpga.hw.design import Artifact, Design, Stream
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import IN_SCALE
+from qap2fpga.report.schema.hardware import Interface
+from qap2fpga.system.codec import decode
 
 
-def describe(artifact: Artifact, network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The interface of `artifact`, whose output is of `kind`, with the first of the build's vectors as an example."""
+def describe(artifact: Artifact, network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> Interface:
+    """Return the interface of `artifact`, whose output is of `kind`, with the first of the build's vectors as an
+    example."""
     vector = (arrays["recorded"] if len(arrays["recorded"]) else arrays["random"])[:1]
     output = reference.outputs(network, kind, vector)
     real = arrays.get("first_input")
     scale = network.output_scale if kind in IN_SCALE else Fraction(1)
     circuit = artifact.circuit
-    ports = _function(artifact) if circuit is None else _streams(circuit)
     example = {
         "real": None if real is None else [float(value) for value in real],
         "integers": vector[0].tolist(),
@@ -33,15 +34,17 @@ def describe(artifact: Artifact, network: Graph, kind: str, arrays: dict[str, np
     }
     if circuit is not None:
         example |= {"input_bytes": _bytes(vector, artifact.input), "output_bytes": _bytes(output, artifact.output)}
-    return {
-        **ports,
-        "input": {**ports["input"], "quantizer": _quantizer(network)},
-        "output": {**ports["output"], "kind": kind, "scale": str(scale)},
-        "example": example,
+    into, out = (_array(port) if circuit is None else _stream(port) for port in (artifact.input, artifact.output))
+    ports = {
+        "input": {**into, "quantizer": _quantizer(network)},
+        "output": {**out, "kind": kind, "scale": str(scale)},
     }
+    tree = {**(_function(artifact) if circuit is None else _streams(circuit)), **ports, "example": example}
+    interface: Interface = decode(Interface, tree, "interface", artifact.top)
+    return interface
 
 
-def _quantizer(network: Graph) -> dict[str, Any]:
+def _quantizer(network: Graph) -> dict[str, object]:
     """How a real input becomes the integer that the design takes."""
     return {
         "scale": list(network.input.scale),
@@ -53,39 +56,37 @@ def _quantizer(network: Graph) -> dict[str, Any]:
     }
 
 
-def _streams(design: Design) -> dict[str, Any]:
+def _streams(design: Design) -> dict[str, object]:
     return {
         "clock": "ap_clk, rising edge",
         "reset": "ap_rst_n, synchronous, active low",
         "handshake": "AXI4-Stream: a beat moves at a clock edge where TVALID and TREADY are high",
-        "input": _stream(design.input),
-        "output": _stream(design.output),
+        "input": None,
+        "output": None,
         "verilog": template.verilog(design),
         "vhdl": template.vhdl(design),
     }
 
 
-def _function(project: Artifact) -> dict[str, Any]:
+def _function(project: Artifact) -> dict[str, object]:
     return {
         "function": project.top,
         "header": f"firmware/{project.top}.h",
         "ports": "chosen by the HLS tool, after the pragmas in the source: one vector at a time",
-        "input": _array(project.input),
-        "output": _array(project.output),
     }
 
 
-def _array(port: Stream) -> dict[str, Any]:
+def _array(port: Stream) -> dict[str, object]:
     """An argument of a function: how many integers of which width; how they are handed over is the HLS tool's."""
     return {"name": port.name, "elements": port.elements, "bits": port.bits, "signed": port.signed}
 
 
-def _stream(stream: Stream) -> dict[str, Any]:
+def _stream(stream: Stream) -> dict[str, object]:
     return {**asdict(stream), "beats": stream.beats, "beat_bits": stream.beat_bits, "layout": template.describe(stream)}
 
 
 def _bytes(values: np.ndarray, stream: Stream) -> list[str]:
-    """One hex string a beat, as the number on TDATA (highest byte first)."""
+    """One hex string per beat, as the number on TDATA (highest byte first)."""
     beats = pack(values, stream)
     digits = stream.beat_bits // 4
     return [f"{sum(int(word) << 32 * place for place, word in enumerate(beat)):0{digits}x}" for beat in beats]

@@ -20,12 +20,13 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from qap2fpga.hw.resources import DETAILS
+from qap2fpga.hw.resources import DETAILS, LABELS
 from qap2fpga.report import check, compare, exploration, parts, show
 from qap2fpga.report.compare import Line
 from qap2fpga.report.exploration import Exploration
 from qap2fpga.report.gather import Build, Gathered
 from qap2fpga.report.plots import Plot, Point, scatter
+from qap2fpga.report.schema.results import Check
 from qap2fpga.report.section import Section, section
 from qap2fpga.report.studies import Study
 from qap2fpga.report.summary import CANDIDATE, CHECKPOINT, Summary
@@ -67,7 +68,18 @@ class Comparison:
     wide: bool
     same: tuple[Line, ...]
     apart: tuple[tuple[str, str], ...]
-    failures: tuple[tuple[Entry, dict[str, Any]], ...]
+    failures: tuple[tuple[Entry, Check], ...]
+
+
+@dataclass(frozen=True)
+class StudyEntry:
+    """A study as the page shows it: how many checkpoints were built, and (checkpoint, link, measured by) of
+    the best."""
+
+    id: str
+    study: Study
+    built: int
+    best: tuple[tuple[Summary, str, str | None], ...]
 
 
 def render(gathered: Gathered, place: Path, explored: Exploration | None = None) -> str:
@@ -137,21 +149,12 @@ def _comparison(builds: tuple[Build, ...], entries: tuple[Entry, ...], *, wide: 
     return Comparison(entries, shown, wide, same, said, tuple(failures))
 
 
-def _study(number: int, study: Study, place: Path) -> dict[str, Any]:
+def _study(number: int, study: Study, place: Path) -> StudyEntry:
     known = [one for one in study.checkpoints if one.accuracy is not None and one.bops_paper is not None]
     chosen = compare.front([(one.bops_paper or 0.0, one.accuracy or 0.0) for one in known])
     best = [(known[index], _leads_to(known[index], place), compare.measured_by(known[index])) for index in chosen]
-    return {
-        "id": f"s{number}",
-        "name": study.name,
-        "checkpoints": f"{len(study.checkpoints):,}",
-        "runs": study.runs,
-        "waiting": study.waiting,
-        "failed": study.failed,
-        "unreadable": study.unreadable,
-        "built": sum(one.board is not None for one in study.checkpoints),
-        "best": best,
-    }
+    built = sum(one.board is not None for one in study.checkpoints)
+    return StudyEntry(f"s{number}", study, built, tuple(best))
 
 
 def _links(builds: tuple[Build, ...], entries: tuple[Entry, ...], explored: Exploration | None) -> dict[str, Entry]:
@@ -201,12 +204,12 @@ def _leads_to(one: Summary, place: Path) -> str:
 
 
 def _contents(
-    studies: list[dict[str, Any]], explored: Exploration | None, plots: list[Plot], comparison: Comparison | None,
+    studies: list[StudyEntry], explored: Exploration | None, plots: list[Plot], comparison: Comparison | None,
     sections: list[Section], *, single: bool,
 ) -> list[tuple[str, str]]:  # fmt: skip
     if single:
         return []
-    found = [(study["id"], f"Study {study['name']}") for study in studies]
+    found = [(one.id, f"Study {one.study.name}") for one in studies]
     found += [("exploration", "Candidates")] if explored else []
     found += [("plots", "Trade-offs")] if plots else []
     found += [("comparison", "Comparison")] if comparison else []
@@ -224,7 +227,7 @@ def _filled(**content: Any) -> str:
     )
     style, script = (_text(name) for name in ("style.css", "page.js"))
     own = {"style": style, "style_hash": _hash(style), "script": script, "script_hash": _hash(script)}
-    words = {"resources": show.RESOURCE_NAMES, "kinds": DETAILS, "deviation": parts.deviation, "show": show}
+    words = {"resources": LABELS, "kinds": DETAILS, "deviation": parts.deviation, "show": show}
     words |= {"columns": exploration.COLUMNS, "cells": exploration.cells, "place": exploration.place}
     words |= {"most_rows": exploration.MOST_ROWS}
     return environment.get_template("page.html.jinja").render(version=_version(), **own, **words, **content)

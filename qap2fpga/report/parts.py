@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from qap2fpga.hw.design import is_of
-from qap2fpga.report import check, show
+from qap2fpga.hw.resources import LABELS
+from qap2fpga.report import show
 from qap2fpga.report.routed import resource_names
-from qap2fpga.report.show import RESOURCE_NAMES
-from qap2fpga.report.summary import Report
+from qap2fpga.report.schema import Report
+from qap2fpga.report.schema.hardware import Design
+from qap2fpga.report.schema.results import Measurement, ResourcePrediction
+
+Cells = Mapping[str, float | None]
+Counts = Mapping[str, int | None]
 
 BETWEEN = "between the layers"
 # A node's instance in the top level, by which synthesis reports it.
@@ -24,12 +28,12 @@ class Part:
 
     name: str
     layer: str | None
-    predicted: dict[str, Any]
-    measured: dict[str, Any]
+    predicted: Cells
+    measured: Counts
 
     def width(self, kind: str, resource: str, largest: float) -> float:
-        """The length of a bar for the 'predicted' or 'measured' number, of 100."""
-        value = getattr(self, kind).get(resource)
+        """Return the length of a bar for the 'predicted' or 'measured' number, of 100."""
+        value = (self.predicted if kind == "predicted" else self.measured).get(resource)
         return round(100 * value / largest, 2) if value and largest else 0.0
 
 
@@ -67,46 +71,45 @@ class Column:
 
     title: str
     stage: str
-    circuit: str
+    circuit: str | None
     predicted: bool
-    total: dict[str, Any]
-    intervals: dict[str, str] = field(default_factory=dict)
+    total: Cells
+    intervals: Mapping[str, str] = field(default_factory=dict)
 
 
 def columns(report: Report) -> list[Column]:
-    """All predictions of resources, then all measurements in the order they were made."""
-    predicted = [one for one in report["predictions"] if one["what"] == "resources"]
-    found = [Column("predicted", one["stage"], one["circuit"], True, one["total"], _ends(one)) for one in predicted]
-    for one in report["measurements"]:
-        found.append(Column(f"{one['tool']} {one['version']}", one["stage"], one["circuit"], False, one["total"]))
-    return found
+    """Return all predictions of resources, then all measurements in the order they were made."""
+    predicted = [Column("predicted", one.stage, one.circuit, True, one.total, _ends(one)) for one in report.resources]
+    measured = [
+        Column(f"{one.tool} {one.version}", one.stage, one.circuit, False, one.total) for one in report.measurements
+    ]
+    return predicted + measured
 
 
-def _ends(prediction: dict[str, Any]) -> dict[str, str]:
-    given = (prediction.get("intervals") or {}).items() if prediction.get("calibrated") else ()
-    return {name: show.ends(one["low"], one["high"]) for name, one in given if one["low"] < one["high"]}
+def _ends(prediction: ResourcePrediction) -> dict[str, str]:
+    intervals = prediction.intervals if prediction.calibrated else {}
+    return {name: show.ends(one.low, one.high) for name, one in intervals.items() if one.low < one.high}
 
 
 def parts(report: Report) -> list[Part]:
-    """Every node of a measurement held against its prediction, and what lies outside of all nodes.
+    """Return every node of a measurement compared with its prediction, and what lies outside of all nodes.
 
     It is the last measurement that says anything of parts: a router sees one flat netlist.
     """
-    apart = [one for one in report["measurements"] if one.get("parts")]
-    measurement = apart[-1] if apart else check.latest(report)
-    measured: dict[str, Any] = dict((measurement or {}).get("parts") or {})
-    circuit = measurement["circuit"] if measurement else None
-    predicted = _predicted(report, circuit)
-    layers = _layers(report)
-    found = []
+    apart = [one for one in report.measurements if one.parts]
+    measurement = apart[-1] if apart else report.latest
+    measured = dict((measurement.parts if measurement else None) or {})
+    circuit = measurement.circuit if measurement else None
+    predicted, layers = _predicted(report, circuit), _layers(report)
+    nodes = []
     for name, cells in predicted.items():
-        mine = {key: measured.pop(key) for key in list(measured) if is_of(key, name)}
-        found.append(Part(name, layers.get(name), cells, _sum(mine.values())))
-    found += [Part(name.removeprefix(INSTANCE), None, {}, cells) for name, cells in measured.items()]
+        mine = [measured.pop(key) for key in list(measured) if is_of(key, name)]
+        nodes.append(Part(name, layers.get(name), cells, _sum(mine)))
+    nodes += [Part(name.removeprefix(INSTANCE), None, {}, cells) for name, cells in measured.items()]
     rest, top = _rest(measurement), _top(report, circuit)
     if top in predicted:
-        return [replace(part, measured=rest) if part.name == top else part for part in found]
-    return [*found, Part("outside the nodes", None, {}, rest)] if any(rest.values()) else found
+        return [replace(part, measured=rest) if part.name == top else part for part in nodes]
+    return [*nodes, Part("outside the nodes", None, {}, rest)] if any(rest.values()) else nodes
 
 
 def shares(found: Iterable[Part]) -> list[Share]:
@@ -128,63 +131,61 @@ def shares(found: Iterable[Part]) -> list[Share]:
 
 
 def uses(report: Report) -> list[Use]:
-    """The last measurement, else nothing, against the board."""
-    found = (report.get("fits") or {}).get("use") or {}
+    """Return the last measurement compared with the board, nothing without one."""
+    use = report.fits.use if report.fits else {}
     return [
-        Use(label, found[name]["used"], found[name]["available"], found[name]["percent"])
-        for name, label in resource_names(report.get("board") or {}).items()
-        if name in found
+        Use(label, use[name].used, use[name].available, use[name].percent)
+        for name, label in resource_names(report.board).items()
+        if name in use
     ]
 
 
-def largest(found: Iterable[Part], resource: str) -> float:
-    """The largest number of `resource`, to which bars are drawn; 0 if there is none."""
-    return max((side.get(resource) or 0 for part in found for side in (part.predicted, part.measured)), default=0)
+def largest(nodes: Iterable[Part], resource: str) -> float:
+    """Return the largest number of `resource`, to which bars are drawn; 0 if there is none."""
+    return max((side.get(resource) or 0 for part in nodes for side in (part.predicted, part.measured)), default=0)
 
 
 def deviation(part: Part, resource: str) -> str:
-    """How far the measured number lies from the predicted one."""
+    """Return how far the measured number lies from the predicted one."""
     return show.difference(part.predicted.get(resource), part.measured.get(resource))
 
 
-def _predicted(report: Report, circuit: str | None) -> dict[str, Any]:
-    for one in report["predictions"]:
-        if one["what"] == "resources" and circuit in (None, one["circuit"]):
-            return dict(one.get("parts") or {})
-    return {}
+def _predicted(report: Report, circuit: str | None) -> Mapping[str, Cells]:
+    return next((one.parts for one in report.resources if circuit in (None, one.circuit)), {})
+
+
+def _stand_in(report: Report) -> Design | None:
+    """The design that stands in for the backend's own."""
+    return report.stand_in.design if report.stand_in else None
 
 
 def _layers(report: Report) -> dict[str, str]:
     """The layer of each node that belongs to one."""
-    designs = (report.get("design"), (report.get("stand_in") or {}).get("design"))
-    nodes = [node for design in designs if design for node in design.get("nodes") or []]
-    return {node["name"]: node["layer"] for node in nodes if node.get("layer")}
+    nodes = [node for design in (report.design, _stand_in(report)) if design for node in design.nodes]
+    return {node.name: node.layer for node in nodes if node.layer}
 
 
 def _top(report: Report, circuit: str | None) -> str | None:
     """The top module of `circuit`, in which all nodes are; as a node it is what is outside of all others."""
-    own = circuit in (None, report["backend"])
-    design = report.get("design") if own else (report.get("stand_in") or {}).get("design")
-    return (design or {}).get("top")
+    design = report.design if circuit in (None, report.backend) else _stand_in(report)
+    return design.top if design else None
 
 
-def _sum(cells: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def _sum(cells: Iterable[Counts]) -> dict[str, int | None]:
     """The sum by resource; one that is not known for some part is not known for the sum."""
-    listed = list(cells)
-    found = {}
-    for name in RESOURCE_NAMES:
+    listed, sums = list(cells), dict[str, int | None]()
+    for name in LABELS:
         counts = [one.get(name) for one in listed]
-        found[name] = None if not counts or None in counts else sum(count for count in counts if count is not None)
-    return found
+        sums[name] = None if not counts or None in counts else sum(count for count in counts if count is not None)
+    return sums
 
 
-def _rest(measurement: Report | None) -> dict[str, Any]:
+def _rest(measurement: Measurement | None) -> dict[str, int | None]:
     """What the total has more than all parts."""
-    if not measurement or not measurement.get("parts"):
+    if not measurement or not measurement.parts:
         return {}
-    inside = _sum(measurement["parts"].values())
-    rest = {}
-    for name in RESOURCE_NAMES:
-        total = measurement["total"].get(name)
-        rest[name] = None if total is None or inside[name] is None else total - inside[name]
+    inside, rest = _sum(measurement.parts.values()), dict[str, int | None]()
+    for name in LABELS:
+        total, sum_of_parts = measurement.total.get(name), inside[name]
+        rest[name] = None if total is None or sum_of_parts is None else total - sum_of_parts
     return rest

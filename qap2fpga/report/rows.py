@@ -6,10 +6,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any
 
 from qap2fpga.report import summary
 from qap2fpga.report.gather import Gathered
+from qap2fpga.system.codec import encode
 from qap2fpga.system.names import cell
 
 
@@ -32,7 +32,7 @@ def as_csv(gathered: Gathered) -> str:
 def as_json(gathered: Gathered) -> str:
     """The report of one build as it is; of several things, a report for each build and the checkpoints of each study,
     by name."""
-    reports: dict[str, Any] = {build.name: build.report for build in gathered.builds}
+    reports = {build.name: encode(build.report) for build in gathered.builds}
     if len(reports) == 1 and not gathered.studies:
         return json.dumps(next(iter(reports.values())), indent=2)
     found = {

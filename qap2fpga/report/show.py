@@ -4,25 +4,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from decimal import ROUND_CEILING, Context
 from fractions import Fraction
 from typing import Any
 
-from qap2fpga.hw.resources import LABELS
+from qap2fpga.report.schema import Report
+from qap2fpga.report.schema.network import Output
 
 DASH = "–"
-RESOURCE_NAMES = LABELS
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
-def output(found: Mapping[str, Any]) -> str:
-    """How far the network's outputs are from their exact values, for all inputs; empty where a report does not say."""
-    if "error" not in found:
+def output(scale: Output | None) -> str:
+    """Return how far the network's outputs are from their exact values, for all inputs; empty where a report does not
+    say."""
+    if scale is None or scale.error is None:
         return ""
-    most = Context(prec=3, rounding=ROUND_CEILING).create_decimal(found["error"])
-    value = f"value within ±{float(most):g} of the exact one" if found["error"] else "value exact"
-    return f"{value}, {float(Fraction(found['scale'])):g} a step" + ", sign exact" * bool(found["sign"])
+    most = Context(prec=3, rounding=ROUND_CEILING).create_decimal(scale.error)
+    value = f"value within ±{float(most):g} of the exact one" if scale.error else "value exact"
+    return f"{value}, {float(Fraction(scale.scale)):g} a step" + ", sign exact" * scale.sign
 
 
 def number(value: Any) -> str:
@@ -110,9 +110,10 @@ def finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def not_used(report: Mapping[str, Any]) -> list[str]:
-    """Files of an import that gave no numbers; of those that say nothing of hardware only how many they are."""
-    skipped = report.get("imported", {}).get("skipped", [])
-    known = [f"{one['path']}: {one['reason']}" for one in skipped if one["broken"] or one["kind"] != "unknown"]
+def not_used(report: Report) -> list[str]:
+    """Return the files of an import that gave no numbers; of those that say nothing of hardware only how many they
+    are."""
+    skipped = report.imported.skipped if report.imported else ()
+    known = [f"{one.path}: {one.reason}" for one in skipped if one.broken or one.kind != "unknown"]
     others = len(skipped) - len(known)
     return known + ([f"{others} other files are no reports"] if others else [])

@@ -13,9 +13,9 @@ from rich.text import Text
 from qap2fpga.hw.resources import NAMES
 from qap2fpga.report import compare, show
 from qap2fpga.report.compare import Line
-from qap2fpga.report.headed import headed
 from qap2fpga.report.studies import Study
 from qap2fpga.report.summary import Summary
+from qap2fpga.system.tables import headed
 
 # So many builds are columns; more are rows, with the measures that a line has room for.
 MOST_COLUMNS = 4
@@ -41,7 +41,7 @@ def study(one: Study) -> RenderableType:
     title = f"{one.name}: {len(one.checkpoints):,} checkpoints of {one.runs:,} runs"
     more = ((one.waiting, "not finished"), (one.failed, "failed"), (len(one.unreadable), "unreadable"))
     title += "".join(f", {count:,} {what}" for count, what in more if count)
-    table = headed("", "no other beats", "accuracy", "BOPs", "zeros", "w bits", "a bits", "LUT", "LUT by")
+    table = headed("no other beats", "accuracy", "BOPs", "zeros", "w bits", "a bits", "LUT", "LUT by")
     for index in best:
         each = known[index]
         cells = (
@@ -56,7 +56,7 @@ def study(one: Study) -> RenderableType:
 
 def _columns(names: Sequence[str], lines: Sequence[Line]) -> Table:
     """One column a build; a line in which they differ has a mark."""
-    table = headed("Builds", "", *map(escape, names))
+    table = headed("", *map(escape, names), title="Builds")
     for line in lines:
         table.add_row(_label(line, line.measure.label), *_cells(line), style=None if line.differs else "dim")
     return table
@@ -66,7 +66,7 @@ def _rows(names: Sequence[str], lines: Sequence[Line]) -> Table:
     """One row a build."""
     chosen = [line for line in lines if line.measure.key in IN_ROWS]
     heads = [_label(line, line.measure.title.replace(", ", ",\n")) for line in chosen]
-    table = headed(f"{len(names)} builds", "build", *heads)
+    table = headed("build", *heads, title=f"{len(names)} builds")
     table.padding, table.columns[0].overflow = (0, 1, 0, 0), "fold"
     for column in table.columns[1:]:
         column.no_wrap = True

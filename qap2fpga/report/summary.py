@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The key numbers of one build, with what they rest on: one row of a comparison, a table of values or a plot.
 
-Two numbers may be held against each other only if they rest on the same: accuracies on the same rows, cells of one
+Two numbers may be compared only if they rest on the same: accuracies on the same rows, cells of one
 kind of board that one tool counted at one stage, times at one clock. `Summary.basis` says on what.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from qap2fpga.hw.resources import LABELS
 from qap2fpga.report import check
-from qap2fpga.report.show import RESOURCE_NAMES
+from qap2fpga.report.schema import Report
+from qap2fpga.report.schema.network import Model
+from qap2fpga.report.schema.results import Measurement, ResourcePrediction
 
 BUILD, CHECKPOINT, CANDIDATE = "build", "checkpoint", "candidate"
-Report = dict[str, Any]
+# A value of a summary.
+Value = str | int | float | None
 # What a number rests on: pairs of a name ("board") and a value ("pynq-z2").
 Basis = tuple[tuple[str, str], ...]
 
@@ -55,10 +60,10 @@ class Summary:
     tool: str | None = None
     tool_version: str | None = None
     stage: str | None = None
-    lut: int | None = None
-    ff: int | None = None
-    dsp: int | None = None
-    bram18: int | None = None
+    lut: float | None = None
+    ff: float | None = None
+    dsp: float | None = None
+    bram18: float | None = None
     lut_per_bop: float | None = None
     board_lut: float | None = None
     board_ff: float | None = None
@@ -105,114 +110,132 @@ class Summary:
 
 
 def columns() -> tuple[str, ...]:
-    """The names of all fields, in order."""
+    """Return the names of all fields, in order."""
     return tuple(field.name for field in fields(Summary))
 
 
-def values(summary: Summary) -> dict[str, Any]:
-    """The fields by name."""
+def values(summary: Summary) -> dict[str, Value]:
+    """Return the fields by name."""
     return asdict(summary)
 
 
-def of_build(name: str, folder: Path, report: Report) -> Summary:
-    """The summary of the stored `report` that lies in `folder`."""
-    model, board = report.get("model") or {}, report.get("board") or {}
-    layers, bops = model.get("layers") or [], model.get("bops") or {}
-    weights = sum(layer["weights"] for layer in layers)
-    cells, checks = _cells(report, bops), report.get("checks")
-    return Summary(
+def from_values(known: Mapping[str, Value]) -> Summary:
+    """Return the summary of fields by name, as `values` gives them."""
+    given: dict[str, Any] = dict(known)
+    return Summary(**given)
+
+
+def of_model(name: str, folder: Path, model: Model) -> Summary:
+    """Return what is known of the network in `folder` before it is built."""
+    layers, weights = model.layers, sum(layer.weights for layer in model.layers)
+    known = Summary(
         kind=BUILD,
         name=name,
         folder=str(folder),
-        model=model.get("file"),
-        model_sha256=model.get("sha256"),
-        backend=report.get("backend"),
-        circuit=_circuit(report),
-        board=board.get("name"),
-        part=board.get("part"),
-        weight_bits=_bits(layer["weight_bits"] for layer in layers),
-        activation_bits=_bits(layer["input_bits"] for layer in layers),
-        weights=weights or None,
-        zeros=sum(layer["zeros"] for layer in layers) / weights if weights else None,
-        bops_paper=bops.get("paper"),
-        bops_nonzero_products=bops.get("nonzero_products"),
-        mismatches=_mismatches(report),
-        verdict=(report.get("fits") or {}).get("verdict"),
-        checks=None if checks is None else len(check.run(report)),
-        checks_failed=None if checks is None else len(check.failed(report)),
-        checks_not_run=None if checks is None else len(check.not_run(report)),
-        **_accuracy(report),
-        **cells,
-        **_times(report),
+        model=model.file,
+        model_sha256=model.sha256,
+        weight_bits=_bits(layer.weight_bits for layer in layers),
+        activation_bits=_bits(layer.input_bits for layer in layers),
+        weights=weights,
+        zeros=sum(layer.zeros for layer in layers) / weights,
+        bops_paper=model.bops.paper,
+        bops_nonzero_products=model.bops.nonzero_products,
     )
+    if model.accuracy is None:
+        return known
+    return _accuracy(known, model.accuracy, model.rows, model.data, "the integer network")
 
 
-def hardware(report: Report) -> Report | None:
-    """What counted the cells: the last measurement, else the estimate; None when there is neither."""
-    measured = check.latest(report)
-    if measured is not None:
-        return measured
-    return next((one for one in reversed(report["predictions"]) if one["what"] == "resources"), None)
+def of_build(name: str, folder: Path, report: Report) -> Summary:
+    """Return the summary of the stored `report` that lies in `folder`."""
+    known = Summary(BUILD, name, str(folder)) if report.model is None else of_model(name, folder, report.model)
+    chip = report.design.accuracy if report.design else None
+    if chip:
+        data = report.model.data if report.model else None
+        known = _accuracy(known, chip.value, chip.rows, data, f"the chip's output ({chip.output})")
+    known = replace(
+        known,
+        backend=report.backend,
+        circuit=_circuit(report),
+        board=report.board.name,
+        part=report.board.part,
+        mismatches=_mismatches(report),
+        verdict=report.fits.verdict if report.fits else None,
+        checks=len(check.run(report)),
+        checks_failed=len(check.failed(report)),
+        checks_not_run=len(check.not_run(report)),
+    )
+    return _times(_cells(known, report), report)
+
+
+def hardware(report: Report) -> Measurement | ResourcePrediction | None:
+    """Return what counted the cells: the last measurement, else the estimate; None when there is neither."""
+    return report.latest or next(reversed(report.resources), None)
 
 
 def _circuit(report: Report) -> str | None:
-    parts = [*report["measurements"], *report["predictions"]]
-    return parts[0]["circuit"] if parts else None
+    circuits = [one.circuit for one in report.measurements] + [one.circuit for one in report.predictions]
+    return circuits[0] if circuits else None
 
 
 def _mismatches(report: Report) -> int | None:
     """Of all simulations that compared anything; None where none did."""
-    counts = [one["mismatches"] for one in report.get("simulations") or [] if one["vectors"]]
+    counts = [one.mismatches for one in report.simulations if one.vectors]
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 
 
-def _accuracy(report: Report) -> dict[str, Any]:
-    """By the chip's output where that is known, else the integer network's."""
-    model, chip = report.get("model") or {}, (report.get("design") or {}).get("accuracy")
-    if chip:
-        value, rows, source = chip["value"], chip["rows"], f"the chip's output ({chip['output']})"
-    elif model.get("accuracy") is not None:
-        value, rows, source = model["accuracy"], model["rows"], "the integer network"
-    else:
-        return {}
-    data = {"accuracy_data": model.get("data"), "accuracy_from": source}
-    return {"accuracy": value, "accuracy_rows": rows, **data}
+def _accuracy(known: Summary, value: float, rows: int | None, data: str | None, source: str) -> Summary:
+    return replace(known, accuracy=value, accuracy_rows=rows, accuracy_data=data, accuracy_from=source)
 
 
-def _cells(report: Report, bops: dict[str, Any]) -> dict[str, Any]:
-    found = hardware(report)
-    if found is None:
-        return {}
-    total, board = found["total"], report["board"]
-    counts = {name: total.get(name) for name in RESOURCE_NAMES}
-    shares = {
-        f"board_{name}": count / board[name] for name, count in counts.items() if count is not None and board.get(name)
-    }
-    by = {"tool": found.get("tool"), "tool_version": found.get("version"), "stage": found["stage"]}
-    per_bop = counts["lut"] / bops["paper"] if counts["lut"] is not None and bops.get("paper") else None
-    return {**counts, **shares, **by, "lut_per_bop": per_bop}
+def _cells(known: Summary, report: Report) -> Summary:
+    """With the cells, what counted them, and their share of the board's."""
+    counted = hardware(report)
+    if counted is None:
+        return known
+    counts = {name: counted.total.get(name) for name in LABELS}
+    lut, bops = counts["lut"], known.bops_paper
+    return replace(
+        known,
+        tool=counted.tool,
+        tool_version=counted.version,
+        stage=counted.stage,
+        lut=lut,
+        ff=counts["ff"],
+        dsp=counts["dsp"],
+        bram18=counts["bram18"],
+        lut_per_bop=lut / bops if lut is not None and bops else None,
+        board_lut=_share(lut, report.board.lut),
+        board_ff=_share(counts["ff"], report.board.ff),
+        board_dsp=_share(counts["dsp"], report.board.dsp),
+        board_bram18=_share(counts["bram18"], report.board.bram18),
+    )
 
 
-def _times(report: Report) -> dict[str, Any]:
-    timing = report.get("timing")
-    if not timing:
-        return {}
-    latency, interval = timing["latency_cycles"], timing["interval_cycles"]
-    source = "measured" if latency["measured"] is not None else "predicted"
-    known = latency[source] is not None or any(one is not None for one in interval.values())
-    before = "estimated" if "imported" in report else "predicted"
-    return {
-        "clock_ns": timing["clock_ns"],
-        "latency_cycles": latency[source],
-        "interval_cycles": interval["predicted"] if interval["measured"] is None else interval["measured"],
-        "cycles_from": None if not known else source if source == "measured" else before,
-        "latency_ns": timing["latency_ns"],
-        "frames_per_second": timing["frames_per_second"],
-    }
+def _share(used: float | None, size: int | None) -> float | None:
+    return used / size if used is not None and size else None
 
 
-def _bits(widths: Any) -> str | None:
+def _times(known: Summary, report: Report) -> Summary:
+    """With cycles and times."""
+    timing = report.timing
+    if timing is None:
+        return known
+    latency, interval = timing.latency_cycles, timing.interval_cycles
+    source = "measured" if latency.measured is not None else "estimated" if report.imported else "predicted"
+    return replace(
+        known,
+        clock_ns=timing.clock_ns,
+        latency_cycles=latency.known,
+        interval_cycles=interval.known,
+        cycles_from=None if latency.known is None and interval.known is None else source,
+        latency_ns=timing.latency_ns,
+        frames_per_second=timing.frames_per_second,
+    )
+
+
+def _bits(widths: Iterable[int]) -> str | None:
     """The width of all layers if they share one, else each layer's."""
-    found = [str(width) for width in widths]
-    return (found[0] if len(set(found)) == 1 else ",".join(found)) if found else None
+    texts = [str(width) for width in widths]
+    return (texts[0] if len(set(texts)) == 1 else ",".join(texts)) if texts else None

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports of Vivado HLS, Vitis HLS, Vivado and FINN, read without those tools.
 
-`read` takes one file. What it holds is known by its content, for FINN's JSON by its name. It is handed on as a
-`Parsed`, or refused with the reason; a report is never read in part.
+`folder` reads every file of a folder, and `designs` says which belong together. `read` takes one file: what it holds is
+known by its content, for FINN's JSON by its name. It is handed on as a `Parsed`, or refused with the reason; a report
+is never read in part.
 """
 
 from __future__ import annotations

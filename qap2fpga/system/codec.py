@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plain values, as JSON and YAML give them, checked against types: of a dataclass, a `TypedDict`, a list, a number.
+"""Plain values, as JSON and YAML give them, to and from typed ones: dataclasses, tuples, numbers within a range.
 
-`convert` is for a form that users fill in, a dataclass: a key that it has not is refused by name. `check` is for what a
-program wrote, a `TypedDict`: further keys are let through, and the value stays the dictionary that it is.
+`convert` is for a form that users fill in, a dataclass: a key that it has not is refused by name. `decode` is for what
+a program wrote, a `Record`: further keys are kept, and `encode` gives back what was read.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
 import types
 import typing
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, overload
@@ -66,8 +68,7 @@ def tree(kind: type[D], settings: object, path: str, where: str) -> D:
             raise QapError(f"{where}: unknown key {shown(place)}", nearest(str(key), fields))
         values[key] = convert(hints[key], value, place, where)
     for name, one in fields.items():
-        needed = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
-        if needed and name not in values:
+        if _default(one) is _NO and name not in values:
             place = f"{path}.{name}" if path else name
             if not dataclasses.is_dataclass(hints[name]):
                 raise QapError(f"{where}: '{place}' is missing", f"give {words(hints[name])}")
@@ -93,33 +94,94 @@ def convert(hint: object, value: object, place: str, where: str) -> object:
     raise QapError(f"{where}: {place or 'it'} = {shown(value)}", f"give {words(hint)}")
 
 
-def check(hint: object, value: object, place: str, where: str) -> None:
-    """Raise `QapError` where `value`, which a program wrote, is not of the type `hint`: a text is no number here."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Record:
+    """What a program wrote, as a frozen dataclass of the keys that are known.
+
+    Other keys may be there: `more` has their values. `order` are the keys that are written, in their order; None: the
+    fields. So what was read is written as it was.
+    """
+
+    more: Mapping[str, object] = dataclasses.field(default_factory=dict, repr=False, hash=False)
+    order: tuple[str, ...] | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def variant(cls, value: Mapping[str, object]) -> type[Record]:
+        """Return the class that reads `value`: this one, or one of it that the value names."""
+        return cls
+
+
+@overload
+def decode(hint: type[T], value: object, place: str, where: str) -> T: ...
+@overload
+def decode(hint: object, value: object, place: str, where: str) -> object: ...
+def decode(hint: object, value: object, place: str, where: str) -> object:
+    """Return `value`, which a program wrote as JSON, as the type `hint`; a text is no number here.
+
+    Raises `QapError` that names `place` in `where` and the type that is expected.
+    """
     for one in typing.get_args(hint) if _is_union(hint) else (hint,):
-        if typing.is_typeddict(one) and isinstance(value, dict):
-            _check_record(typing.cast(type, one), value, place, where)
-            return
-        if typing.get_origin(one) is list and isinstance(value, list):
-            for index, item in enumerate(value):
-                check(typing.get_args(one)[0], item, f"{place}[{index}]", where)
-            return
-        if typing.get_origin(one) is dict and isinstance(value, dict):
-            for key, item in value.items():
-                check(typing.get_args(one)[1], item, f"{place}.{key}", where)
-            return
-        if _as(one, value, where) is not _NO and not (isinstance(value, str) and _is_float(one)):
-            return
+        origin, args = typing.get_origin(one), typing.get_args(one)
+        if is_record(one) and isinstance(value, dict):
+            return _record(one.variant(value), value, place, where)
+        if origin is tuple and args[-1] is Ellipsis and isinstance(value, list | tuple):
+            return tuple(decode(args[0], item, f"{place}[{index}]", where) for index, item in enumerate(value))
+        if origin is Mapping and isinstance(value, dict):
+            return {key: decode(args[1], item, f"{place}.{key}", where) for key, item in value.items()}
+        plain = _NO if isinstance(value, str) and _is_float(one) else _as(one, value, where)
+        if plain is not _NO:
+            # A whole number stays one, also where a fraction may stand.
+            return value if _is_float(one) else plain
     raise QapError(f"{where}: {line(place) or 'it'} = {shown(value)}", f"it must be {words(hint)}")
 
 
-def _check_record(kind: type, value: dict[str, object], place: str, where: str) -> None:
-    """Each key that the `TypedDict` has is checked; others may be there."""
-    for key, hint in _hints(kind).items():
-        inside = f"{place}.{key}" if place else key
-        if key in value:
-            check(hint, value[key], inside, where)
-        elif key in _required(kind):
-            raise QapError(f"{where}: '{inside}' is missing", f"it is {words(hint)}")
+def _record(kind: type[Record], value: dict[str, Any], place: str, where: str) -> Record:
+    """Return the record `kind` of the keys in `value`."""
+    hints, values = _hints(typing.cast(type, kind)), dict[str, Any]()
+    for one in _fields(kind):
+        inside = f"{place}.{one.name}" if place else one.name
+        if one.name in value:
+            values[one.name] = decode(hints[one.name], value[one.name], inside, where)
+        elif _default(one) is _NO:
+            raise QapError(f"{where}: '{inside}' is missing", f"it is {words(hints[one.name])}")
+    more = {key: item for key, item in value.items() if key not in values}
+    return kind(**values, more=more, order=tuple(value))
+
+
+@overload
+def encode(value: Record | Mapping[str, Record]) -> dict[str, Any]: ...
+@overload
+def encode(value: object) -> object: ...
+def encode(value: object) -> object:
+    """Return `value` as JSON has it: of a record its keys, in their order."""
+    if isinstance(value, Record):
+        known = {one.name: one for one in _fields(type(value))}
+        order = tuple(known) if value.order is None else value.order
+        # What was set since it was read comes last.
+        since = [name for name, one in known.items() if name not in order and getattr(value, name) != _default(one)]
+        return {name: encode(getattr(value, name) if name in known else value.more[name]) for name in (*order, *since)}
+    if isinstance(value, Mapping):
+        return {key: encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in value]
+    return str(value) if isinstance(value, enum.Enum) else value
+
+
+def is_record(hint: object) -> typing.TypeGuard[type[Record]]:
+    """Return whether `hint` is a class of records."""
+    return isinstance(hint, type) and issubclass(hint, Record)
+
+
+def _fields(kind: type[Record]) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields that are keys of a file."""
+    return tuple(one for one in dataclasses.fields(kind) if one.name not in ("more", "order"))
+
+
+def _default(one: dataclasses.Field[Any]) -> object:
+    """What the field is where nothing is given, or `_NO`."""
+    if one.default_factory is not dataclasses.MISSING:
+        return one.default_factory()
+    return _NO if one.default is dataclasses.MISSING else one.default
 
 
 def _is_float(hint: object) -> bool:
@@ -132,8 +194,10 @@ _NO = object()
 def _as(hint: object, value: object, where: str) -> object:
     """`value` as the plain type or tuple `hint`, or `_NO`."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
+    if hint in (Any, object):
         return value
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return hint(value) if isinstance(value, str) and value in {str(one) for one in hint} else _NO
     if origin is Annotated:
         converted = _as(args[0], value, where)
         return _NO if converted is _NO or not args[1].holds(converted) else converted
@@ -178,20 +242,8 @@ def _is_union(hint: object) -> bool:
 
 @cache
 def _hints(kind: type) -> dict[str, object]:
-    """The types by key, without what says that a key may be left out."""
-    hints = typing.get_type_hints(kind, include_extras=True)
-    return {name: typing.get_args(one)[0] if _may_lack(one) else one for name, one in hints.items()}
-
-
-@cache
-def _required(kind: type) -> frozenset[str]:
-    """The keys that a `TypedDict` must have; its own `__required_keys__` cannot read annotations that are texts."""
-    hints = typing.get_type_hints(kind, include_extras=True)
-    return frozenset(name for name, one in hints.items() if not _may_lack(one))
-
-
-def _may_lack(hint: object) -> bool:
-    return typing.get_origin(hint) is typing.NotRequired
+    """The types by key."""
+    return typing.get_type_hints(kind, include_extras=True)
 
 
 def words(hint: object) -> str:
@@ -206,7 +258,9 @@ def words(hint: object) -> str:
     if origin in (tuple, list):
         count = "a list" if args[-1] is Ellipsis or origin is list else f"a list of {len(args)}"
         return f"{count}, each {words(args[0])}"
-    if origin is dict or typing.is_typeddict(hint) or dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return " or ".join(repr(str(one)) for one in hint)
+    if origin in (dict, Mapping) or dataclasses.is_dataclass(hint):
         return "keys and values"
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", types.NoneType: "nothing"}
     return names.get(hint, "a value") if isinstance(hint, type) else "a value"

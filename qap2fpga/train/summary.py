@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from qap2fpga.system.tables import headed
 from qap2fpga.train import plan
 from qap2fpga.train.form import Record
 from qap2fpga.train.manifest import read_record, run_folder
@@ -101,7 +102,7 @@ def _spread(values: list[float]) -> str:
 
 def _table(columns: tuple[str, ...], text: int) -> Table:
     """A table without lines whose first `text` columns are text, the others numbers."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number < text else "right", no_wrap=True)
+    table = headed(*columns, words=range(text))
+    for column in table.columns:
+        column.no_wrap = True
     return table

@@ -14,11 +14,13 @@ from qap2fpga import backends
 from qap2fpga.build import making
 from qap2fpga.estimate import draw
 from qap2fpga.hw import boards
-from qap2fpga.hw.design import Check, Design, Stage
+from qap2fpga.hw.design import Design, Stage
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.units import Unit
 from qap2fpga.report import check
+from qap2fpga.report.schema.results import Check
 from qap2fpga.synth import yosys
+from tests.support.reports import finished, read
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("planted")]
 
@@ -42,9 +44,7 @@ def measured(design: Design, folder: Path) -> dict[str, Any]:
 
 def verdicts(prediction: dict[str, Any], measurement: dict[str, Any], backend: str) -> dict[str, Check]:
     """The checks of resources, by name, as a report with this prediction and this measurement has them."""
-    report = {
-        "predictions": [{"what": "cycles"}, prediction], "measurements": [{"circuit": backend, **measurement}],
-    }  # fmt: skip
+    report = read(finished() | {"predictions": [prediction], "measurements": [{"circuit": backend, **measurement}]})
     return {one.name: one for one in [*check._resources(report), *check._dsp(report)]}
 
 
@@ -63,7 +63,7 @@ def predicted(backend: str, folder: Path) -> Right:
     design = generated(network, folder / "design", backend)
     stored = making.predicted(design, network, BOARD)
     assert stored["calibrated"], f"qap2fpga calibrate --backend {backend} --confirm, or afresh"
-    prediction = {"circuit": backend, "what": "resources", "of_stage": "synthesis", **stored}
+    prediction = {"circuit": backend, "what": "resources", "stage": "estimate", "of_stage": "synthesis", **stored}
     return Right(backend, network, design, prediction, measured(design, folder / "yosys"))
 
 
@@ -134,9 +134,9 @@ def test_twice_the_pipeline(unrolled, tmp_path):
     assert faulty.latency_cycles > 1.5 * design.latency_cycles
     one = verdicts(unrolled.prediction, measured(faulty, tmp_path / "yosys"), "rtl")["FF as predicted"]
     assert not one.passed and "more pipeline stages" in one.why
-    cycles = {"predicted": design.latency_cycles, "measured": faulty.latency_cycles}
-    timing = {"timing": {"latency_cycles": cycles, "interval_cycles": {"predicted": 1, "measured": 1}}}
-    found = {one.name: one for one in check._cycles(timing | {"predictions": [{"circuit": "rtl"}]})}
+    report = finished() | {"predictions": [unrolled.prediction]}
+    report["timing"]["latency_cycles"] = {"predicted": design.latency_cycles, "measured": faulty.latency_cycles}
+    found = {one.name: one for one in check._cycles(read(report))}
     assert found["initiation interval"].passed and not found["latency"].passed
 
 

@@ -227,7 +227,7 @@ def _console() -> Any:
 
 @cache
 def _reports() -> list[Files]:
-    from tests.unit.report.test_report import finished
+    from tests.support.reports import finished
 
     found = finished()
     more = {

@@ -24,11 +24,12 @@ from qap2fpga.frontend.prepare import Prepared, Source, prepare
 from qap2fpga.hw import boards
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir import storage
-from qap2fpga.report import check, content
+from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import CheckFailed, ConstantNetwork, QapError
 from qap2fpga.system.progress import Progress
 from qap2fpga.verify import rtl
 from tests.support.networks import random_model
+from tests.support.reports import failed, stored
 from tests.support.spoiled import spoil_what_is_generated
 
 
@@ -39,7 +40,7 @@ def request(model: Path, output: Path, **changes) -> Request:
 
 def run(wanted: Request) -> dict:
     with Progress(quiet=True) as progress:
-        return build(wanted, progress)
+        return encode(build(wanted, progress))
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +62,7 @@ def small_build(small_model, tmp_path_factory) -> Path:
 @pytest.mark.slow
 @pytest.mark.xdist_group("small")
 def test_a_build_proves_every_stage_equal(small_build):
-    report = content.load(small_build)
+    report = stored(small_build)
     engines = {one["compared"]: one for one in report["simulations"]}
     assert sum(one["mismatches"] for one in report["simulations"]) == 0
     for name in ("one frame at a time", "full speed", "random gaps", "bursts", "netlist"):
@@ -71,7 +72,7 @@ def test_a_build_proves_every_stage_equal(small_build):
     timing = report["timing"]
     assert timing["interval_cycles"]["measured"] == timing["interval_cycles"]["predicted"]
     assert report["fits"]["verdict"] == "fits"
-    assert not check.failed(report)
+    assert not failed(report)
     dsp = report["measurements"][-1]["total"]["dsp"]
     assert dsp == report["predictions"][-1]["total"]["dsp"] > 0
 
@@ -79,7 +80,7 @@ def test_a_build_proves_every_stage_equal(small_build):
 @pytest.mark.slow
 @pytest.mark.xdist_group("small")
 def test_the_interface_holds_one_worked_vector(small_build):
-    report = content.load(small_build)
+    report = stored(small_build)
     interface, network = report["interface"], storage.load(small_build / "network.npz")
     example = interface["example"]
     integers = np.array([example["integers"]])
@@ -263,7 +264,7 @@ def test_every_width_sparsity_and_kind_of_scale(bits, sparsity, power_of_two, tm
 def test_the_example_in_full(example, tmp_path):
     """What `make demo` builds: the full size, RTL and netlist, on a board with DSP48E1."""
     report = run(request(example, tmp_path / "jets"))
-    assert not check.failed(report)
+    assert not failed(report)
     assert report["fits"]["verdict"] == "fits"
     assert sum(one["mismatches"] for one in report["simulations"]) == 0
     rows = {one["compared"]: one["vectors"] for one in report["simulations"] if one["engine"] == "verilator"}
@@ -279,4 +280,4 @@ def test_an_ultrascale_netlist_runs_on_our_own_dsp_model(small_model, tmp_path):
     report = run(request(small_model, tmp_path / "us", board="ultra96-v2"))
     netlist = next(one for one in report["simulations"] if "netlist" in one["compared"])
     assert (netlist["vectors"] >= 200 and netlist["mismatches"] == 0) or "not simulated" in netlist["note"]
-    assert not check.failed(report)
+    assert not failed(report)

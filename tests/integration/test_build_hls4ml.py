@@ -25,10 +25,12 @@ from qap2fpga.frontend.checkpoint import model_file as file
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
 from qap2fpga.ir import storage
-from qap2fpga.report import check, content, table
+from qap2fpga.report import table
+from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.progress import Progress
 from tests.support.networks import random_model
+from tests.support.reports import failed, read, stored
 from tests.support.spoiled import spoil_what_is_generated
 from tests.support.vendor import FAKES, needs_tclsh
 
@@ -41,12 +43,12 @@ def request(model: Path, output: Path, until: str = "synthesize", vendor=None, *
 def run(model: Path, output: Path, until: str = "synthesize", **options) -> dict:
     wanted = request(model, output, until, **options)
     with Progress(quiet=True) as progress:
-        return build(wanted, progress)
+        return encode(build(wanted, progress))
 
 
 def shown(report: dict) -> str:
     console = Console(file=io.StringIO(), width=150)
-    table.render([("build", report)], console)
+    table.render([("build", read(report))], console)
     return console.file.getvalue()
 
 
@@ -77,8 +79,8 @@ def whole(model, tmp_path_factory) -> Path:
 @pytest.mark.slow
 @pytest.mark.xdist_group("hls")
 def test_the_c_is_proven_and_another_circuit_is_measured(whole):
-    report = content.load(whole)
-    assert not check.failed(report)
+    report = stored(whole)
+    assert not failed(report)
     circuits = {one["compared"]: one["circuit"] for one in report["simulations"]}
     assert circuits["C++ of hls4ml with the integer network, every layer"] == "hls4ml"
     assert sum(circuit == "rtl" for circuit in circuits.values()) == 6
@@ -96,7 +98,7 @@ def test_the_c_is_proven_and_another_circuit_is_measured(whole):
 @pytest.mark.slow
 @pytest.mark.xdist_group("hls")
 def test_where_the_zeros_went(whole):
-    report = content.load(whole)
+    report = stored(whole)
     for layer, one in zip(report["model"]["layers"], report["design"]["layers"], strict=True):
         assert one["in_source"] == layer["hardware"]["nonzeros"] <= layer["weights"] - layer["zeros"] < layer["weights"]
     assert re.search(r"fc1 +72 +\d+ +\d+ +\d+ +–", shown(report))
@@ -105,7 +107,7 @@ def test_where_the_zeros_went(whole):
 @pytest.mark.slow
 @pytest.mark.xdist_group("hls")
 def test_c_synthesis_is_predicted_by_the_names_that_its_reports_will_use(whole):
-    report = content.load(whole)
+    report = stored(whole)
     predicted, shapes = report["predictions"][-1], [one["hardware"] for one in report["model"]["layers"]]
     assert (predicted["circuit"], predicted["what"], predicted["calibrated"]) == ("hls4ml", "csynth", False)
     source = (whole / "hls4ml" / "firmware" / "parameters.h").read_text()
@@ -155,7 +157,7 @@ def test_no_circuit_stands_in_for_what_is_too_large(tiny, tmp_path, monkeypatch)
     assert report["timing"] is report["fits"] is None
     assert not (tmp_path / "hls" / "rtl").exists()
     assert "No circuit stands in for it: unrolled, the network's" in shown(report)
-    assert not check.failed(report)
+    assert not failed(report)
 
 
 def test_a_bug_of_the_other_backend_is_no_refusal(tiny, tmp_path, monkeypatch):
@@ -215,7 +217,7 @@ def test_where_an_hls_tool_is_nothing_stands_in(tiny, tmp_path, monkeypatch):
     ]  # fmt: skip
     assert {one["engine"] for one in report["simulations"]} >= {"g++", "Vitis HLS C simulation"}
     # The stand-ins report another interval than was asked for, and a clock that is not met.
-    assert {one["name"].rsplit(" by ")[0] for one in check.failed(report)} == {
+    assert {one.name.rsplit(" by ")[0] for one in failed(report)} == {
         "initiation interval",
         "clock after synth",
     }

@@ -21,11 +21,12 @@ from qap2fpga.frontend.checkpoint import model_file as file
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
 from qap2fpga.ir import storage
-from qap2fpga.report import content
+from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
 from tests.support import command
 from tests.support.networks import random_model
+from tests.support.reports import stored
 from tests.support.vendor import FAKES, needs_tclsh
 from tests.unit.driver.test_driver import load
 
@@ -48,7 +49,7 @@ def request(model: Path, output: Path, board: str = "pynq-z2", backend: str = "r
 
 def run(wanted: Request) -> dict:
     with Progress(quiet=True) as progress:
-        return build(wanted, progress)
+        return encode(build(wanted, progress))
 
 
 def made(output: Path, board: str = "pynq-z2"):
@@ -128,4 +129,4 @@ def test_a_whole_build_up_to_the_bitstream(model, tmp_path, monkeypatch):
     assert (driver / "network.bit").is_file(), "what was taken away comes back, without a run of Vivado"
     shown = command.run("report", tmp_path / "b")
     assert "bitstream, Vivado 2023.2" in shown.out
-    assert content.load(tmp_path / "b")["driver"] == FILES
+    assert stored(tmp_path / "b")["driver"] == FILES

@@ -19,7 +19,6 @@ from qap2fpga.hw import boards
 from qap2fpga.hw.design import Measurement, Stage
 from qap2fpga.hw.resources import Resources
 from qap2fpga.ir.comparison import Simulation
-from qap2fpga.report import check
 from qap2fpga.synth import yosys
 from qap2fpga.synth.ecp5 import synthesis
 from qap2fpga.system import programs as tools
@@ -28,6 +27,7 @@ from qap2fpga.system.files import shipped
 from qap2fpga.verify import netlist
 from tests.conftest import Make
 from tests.support.command import Result, run, save
+from tests.support.reports import failed
 from tests.unit.synth.test_ecp5 import REPORT, TOO_LARGE, ULX3S, design
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ecp5")]
@@ -70,7 +70,7 @@ def test_from_a_model_to_a_bitstream(built: Path) -> None:
     pins = names["colorlight-i5 from pin to pin with the integer network, UART"]
     assert pins["vectors"] >= 7 and sum(one["mismatches"] for one in names.values()) == 0
     assert any(name.startswith("netlist (ecp5") for name in names)
-    assert not found["predictions"][1]["calibrated"] and not check.failed(found)
+    assert not found["predictions"][1]["calibrated"] and not failed(found)
     bitstream = (built / found["routed"]["bitstream"]).read_bytes()
     # The preamble of an ECP5's bitstream (Lattice FPGA-TN-02039), and the part's name in the comment before it.
     assert b"\xff\xff\xbd\xb3" in bitstream and b"LFE5U-25F" in bitstream

@@ -20,8 +20,8 @@ import pytest
 from qap2fpga.build import folder as stages
 from qap2fpga.build.folder import BuildFolder
 from qap2fpga.frontend.checkpoint import model_file as file
+from qap2fpga.system import locks, supervisor
 from qap2fpga.system import programs as tools
-from qap2fpga.system import supervisor
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
 from tests.support.leftovers import alive, marked, wait_for
@@ -174,7 +174,7 @@ def test_a_folder_is_not_written_while_tools_of_a_killed_build_are_there(
     stopped: tuple[Path, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, over = stopped
-    monkeypatch.setattr(stages, "ENDING_S", 0.3)
+    monkeypatch.setattr(locks, "ENDING_S", 0.3)
     with pytest.raises(QapError, match="another build is writing"), BuildFolder(place, Progress(quiet=True)):
         pass
     os.kill(over, signal.SIGCONT)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports that other tools left, read into the same `report.json` and checked against each other.
+"""Reports that other tools left, as `qap2fpga.reports` reads them, in the form of a build's.
 
-`folder` reads every file, `designs` says which belong together, `checks` holds them against each other and against
-the board, `content` writes what was found as a report, and `run` does all of it for one folder.
+`checks` compares them with each other and with the board, `content` makes a report of them, and `run` does all of it
+for one folder.
 """

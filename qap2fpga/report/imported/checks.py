@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Imported reports held against each other: what contradicts is a failed check, what is easily misread a warning."""
+"""Imported reports compared with each other: what contradicts is a failed check, what is easily misread a warning."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.design import Check, Stage
+from qap2fpga.hw.design import Stage
 from qap2fpga.hw.resources import EVERY, NAMES
 from qap2fpga.report import show
-from qap2fpga.report.imported.designs import STAGES, ImportedDesign, same_part
-from qap2fpga.report.imported.folder import Found, Skipped
+from qap2fpga.report.schema.results import Check
+from qap2fpga.reports.designs import STAGES, ImportedDesign, same_part
+from qap2fpga.reports.folder import Found, Skipped
 from qap2fpga.reports.result import Cells, Parsed, total
 
 RESOURCES = tuple(one.name for one in EVERY)

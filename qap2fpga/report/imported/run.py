@@ -8,24 +8,27 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from qap2fpga.hw.boards import Board
-from qap2fpga.report import content, csynth
+from qap2fpga.report import content
 from qap2fpga.report.imported.content import collect
-from qap2fpga.report.imported.designs import group
-from qap2fpga.report.imported.folder import read_folder
+from qap2fpga.report.schema import Report
+from qap2fpga.report.schema.network import Model
+from qap2fpga.report.schema.results import CsynthPrediction
+from qap2fpga.reports.designs import group
+from qap2fpga.reports.folder import read_folder
+from qap2fpga.system.codec import decode
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import sha256, write_atomically
 
-Imported = tuple[Path, dict[str, Any]]
+Imported = tuple[Path, Report]
 
 
 @dataclass(frozen=True)
 class ImportRequest:
     """What to import. `model` is a `model.pt`, a QONNX file, or a build whose model is taken; reports of C synthesis
-    are held against what a build by the hls4ml backend predicts. `output` is where the report goes, one folder a design
-    in it if there are several."""
+    are compared with what a build by the hls4ml backend predicts. `output` is where the report goes, one folder per
+    design in it if there are several."""
 
     folder: Path
     name: str | None = None
@@ -64,10 +67,10 @@ def _slug(name: str) -> str:
     return plain
 
 
-def _model(path: Path, say: Callable[[str], None]) -> dict[str, Any]:
+def _model(path: Path, say: Callable[[str], None]) -> Model:
     """The `model` part of a report: of a build, or read from a model file."""
     if path.is_dir() or path.name == "report.json":
-        model = content.load(path)["model"]
+        model = content.load(path).model
         if model is None:
             raise QapError(f"the report in {path} has no model itself", "give the model, or a build of it")
         return model
@@ -81,13 +84,11 @@ def _model(path: Path, say: Callable[[str], None]) -> dict[str, Any]:
 
     prepared = prepare(Source(path, Widths()), say)
     facts = {key: value for key, value in prepared.facts.record().items() if key != "file"}
-    # As a report holds it, whichever way it came.
-    return json.loads(json.dumps({"file": path.name, "sha256": sha256(path), **facts}))
+    tree = {"file": path.name, "sha256": sha256(path), **facts}
+    described: Model = decode(Model, json.loads(json.dumps(tree)), "model", str(path))
+    return described
 
 
-def _csynth(path: Path) -> dict[str, Any] | None:
+def _csynth(path: Path) -> CsynthPrediction | None:
     """What a build by the hls4ml backend predicts of C synthesis, if `path` is one."""
-    if not (path.is_dir() or path.name == "report.json"):
-        return None
-    found = csynth.prediction(content.load(path))
-    return None if found is None else dict(found)
+    return content.load(path).csynth if path.is_dir() or path.name == "report.json" else None

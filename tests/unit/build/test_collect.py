@@ -15,44 +15,54 @@ from qap2fpga.build.request import Request
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Design, HlsProject, Stream, Trace
+from qap2fpga.system.codec import encode
+from tests.support.reports import MODEL as FACTS
 
 BOARD = boards.load("pynq-z2")
-MODEL = {
-    "facts": {"file": "of another place", "outputs": 3},
-    "simulations": [{"engine": "torch", "compared": "layers", "vectors": 9, "mismatches": 0, "note": ""}],
+MODEL: dict[str, Any] = {
+    "facts": {key: value for key, value in encode(FACTS).items() if key != "sha256"},
+    "simulations": [{"engine": "torch", "version": "2", "compared": "layers", "vectors": 9, "mismatches": 0,
+                     "rounding_ties": None, "note": ""}],
 }  # fmt: skip
 NODE = {"name": "u_l0", "layer": "fc1", "estimate": {"lut": 7, "ff": 5}, "features": [1, 2]}
 PORT = Stream("in0", 2, 2, 4, True)
-DESIGN = asdict(
+DESIGN: dict[str, Any] = asdict(
     Design(
         "rtl", Path("rtl"), "qap2fpga", ("l0.v",), (), PORT, PORT, interval_cycles=2, latency_cycles=6, clock_ns=8.0,
         nodes=(NODE, {"name": "top", "estimate": {"lut": 1, "ff": 1}}), estimate={"lut": 8}, details={"tool": "1.0"},
     )
 )  # fmt: skip
-PROJECT = asdict(
+PROJECT: dict[str, Any] = asdict(
     HlsProject(
         "hls4ml", Path("hls4ml"), "qap2fpga", ("firmware/qap2fpga.cpp",), (), PORT, PORT, interval_cycles=1,
         clock_ns=8.0, part="xc7z020", configs=("config2",), strategy="latency", traces=(Trace("dense0", "fc1", 2),),
         details={"hls4ml_version": "1.3.0"},
     )
 )  # fmt: skip
+# As the folder of a stage has them.
+DESIGN, PROJECT = ({**one, "folder": str(one["folder"])} for one in (DESIGN, PROJECT))
+END = {"name": "in0", "elements": 3, "bits": 8, "signed": True}
+INTERFACE = {"clock": "ap_clk", "input": END, "output": END}
 MADE = {
-    "design": DESIGN, "backend": "rtl", "interface": "streams", "driver": None, "output_kind": "logits",
-    "accuracy": 0.9, "predicted": {"calibrated": False},
+    "design": DESIGN, "backend": "rtl", "interface": INTERFACE, "driver": None, "output_kind": "logits",
+    "accuracy": {"output": "logits", "rows": 9, "value": 0.9}, "predicted": {"calibrated": False},
 }  # fmt: skip
 STEP = {
-    "step": "synth", "tool": "vivado", "wns_ns": None, "interval_max": None, "simulation": None,
-    "measurement": {"tool": "vivado", "stage": "synthesis", "total": {"lut": 9, "ff": 9, "dsp": 0, "bram18": 0}},
+    "step": "synth", "tool": "vivado", "wns_ns": None, "latency_max": None, "interval_max": None, "period_ns": None,
+    "simulation": None,
+    "measurement": {"tool": "vivado", "version": "2", "stage": "synthesis",
+                    "total": {"lut": 9, "ff": 9, "dsp": 0, "bram18": 0}},
 }  # fmt: skip
 SIMULATED = {
-    "engine": "Verilator", "compared": "RTL", "vectors": 9, "mismatches": 0, "note": "", "latency_cycles": None,
-    "interval_cycles": None,
+    "engine": "Verilator", "version": "5", "compared": "RTL", "vectors": 9, "mismatches": 0, "rounding_ties": None,
+    "note": "", "latency_cycles": None, "interval_cycles": None,
 }  # fmt: skip
 
 
 def report(**results: Any) -> dict[str, Any]:
     request = Request(Path("net.pt"), BOARD, "rtl", RtlOptions(), Path("out"), Widths())
-    return collect(request, "f00d", Results(MODEL, **results), {"qap2fpga": "1"})
+    tree: dict[str, Any] = encode(collect(request, "f00d", Results(MODEL, **results), {"qap2fpga": "1"}))
+    return tree
 
 
 def test_what_did_not_run_is_none_or_nothing() -> None:
@@ -61,7 +71,8 @@ def test_what_did_not_run_is_none_or_nothing() -> None:
     assert [found[name] for name in absent] == [None] * len(absent)
     assert (found["measurements"], found["predictions"]) == ([], [])
     assert found["simulations"] == [{"circuit": None, **MODEL["simulations"][0]}]
-    assert found["model"] == {"file": "net.pt", "sha256": "f00d", "outputs": 3}
+    facts = {key: value for key, value in MODEL["facts"].items() if key != "file"}
+    assert found["model"] == {"file": "net.pt", "sha256": "f00d", **facts}
     assert "pins" not in found["board"]
 
 
@@ -72,11 +83,8 @@ def test_a_design_stands_without_what_only_this_program_reads() -> None:
         "folder", "top", "sources", "data", "interval_cycles", "latency_cycles", "clock_ns", "nodes", "estimate",
         "probes", "tool", "output_kind", "accuracy",
     }  # fmt: skip
-    assert (found["design"]["output_kind"], found["design"]["accuracy"], found["interface"]) == (
-        "logits",
-        0.9,
-        "streams",
-    )
+    assert (found["design"]["output_kind"], found["design"]["accuracy"]["value"]) == ("logits", 0.9)
+    assert found["interface"] == INTERFACE
     cycles, resources = found["predictions"]
     assert (cycles["circuit"], cycles["latency_cycles"], cycles["interval_cycles"]) == ("rtl", 6, 2)
     assert resources["parts"] == {"u_l0": {"lut": 7, "ff": 5}, "top": {"lut": 1, "ff": 1}}

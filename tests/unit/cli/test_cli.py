@@ -24,9 +24,9 @@ from qap2fpga.frontend import facts
 from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import lower
 from qap2fpga.hw import boards
-from qap2fpga.hw.design import Check
 from qap2fpga.ir import storage
 from qap2fpga.report import check, content
+from qap2fpga.report.schema.results import Check
 from qap2fpga.system import versions as stamps
 from tests.support.command import build, run, save
 from tests.support.networks import qonnx_graph, random_model
@@ -356,7 +356,7 @@ def test_a_model_without_input_quantizer_gets_one(folder: Path, tmp_path: Path, 
 @pytest.mark.parametrize(("how", "code"), [("fail", 1), ("warn", 0)])
 def test_a_failed_check_is_exit_code_1(folder: Path, monkeypatch: pytest.MonkeyPatch, how: str, code: int) -> None:
     failing = Check.of("latency", "3 cycles", "5 cycles", False, "a FIFO is too shallow")
-    monkeypatch.setattr(check, "all_checks", lambda report, *, allow_oversize: [failing])
+    monkeypatch.setattr(check, "all_checks", lambda report, *, allow_oversize: (failing,))
     found = build(folder / "net.pt", folder / f"check-{how}", "--check", how)
     assert found.code == code
     assert "latency: expected 3 cycles, found 5 cycles; a FIFO is too shallow" in found.out

@@ -18,9 +18,9 @@ from rich.console import Console
 from qap2fpga.backends.hls4ml.backend import Hls4mlBackend
 from qap2fpga.backends.hls4ml.options import UNROLLED, Hls4mlOptions
 from qap2fpga.estimate import vendor
-from qap2fpga.estimate.calibration import Prediction
 from qap2fpga.estimate.estimate import estimate
 from qap2fpga.estimate.features import of_network
+from qap2fpga.estimate.prediction import Interval
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.prepare import Source, prepare
 from qap2fpga.hw import boards
@@ -32,6 +32,7 @@ from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.units import dense
 from qap2fpga.report import estimates as table
 from qap2fpga.report import show
+from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import QapError
 from tests.support.command import run, save
 
@@ -86,8 +87,8 @@ def test_a_layer_like_the_measured_ones_has_the_fit_and_its_interval():
     lut = found.predictions["lut"]
     assert lut.value == LUT
     assert (lut.low + 1) * math.exp(0.5) == pytest.approx(LUT + 1) == pytest.approx((lut.high + 1) / math.exp(0.5))
-    assert found.predictions["dsp"] == Prediction(0.0, 0.0, math.exp(0.25) - 1)
-    assert found.predictions["bram18"] == Prediction(0.0, 0.0, 0.0)
+    assert found.predictions["dsp"] == Interval(0.0, 0.0, math.exp(0.25) - 1)
+    assert found.predictions["bram18"] == Interval(0.0, 0.0, 0.0)
     assert found.missing == {"ff": "27 designs measured with strategy 'latency', reuse factor 1, 30 are needed"}
 
 
@@ -158,7 +159,7 @@ def test_a_network_is_the_sum_of_its_layers_and_never_calibrated():
     assert (lut.low, lut.high) == (pytest.approx(2 * one.low * 1.1), pytest.approx(2 * one.high * 1.5))
     assert lut.outside == ("whole networks: 9 measured, 30 are needed",)
     assert "ff" not in found.total
-    assert vendor.values(found)["calibrated"] is False
+    assert found.calibrated is False
     assert found.errors == tuple(
         f"{name} of layers of strategy 'latency' whose shape was not fitted: mean error 6.8 %, largest 31.1 %, 27 "
         "designs of 3 shapes; fitted to 35 designs of strategies latency and resource" for name in ("LUT", "DSP")
@@ -205,7 +206,7 @@ def test_an_unpruned_layer_has_a_shipped_prediction_and_a_board_no_verdict():
     lut = found.predictions["lut"]
     assert 0.3 < lut.low / lut.value < 1 < lut.high / lut.value < 3
     assert found.predictions["interval_cycles"].value == 1 and "ff" not in found.predictions
-    stored = table.values([found])[0]
+    stored = encode(found.record)
     assert stored["of_stage"] == "hls" and stored["csynth"]["layers"][0]["calibrated"]
     pruned = estimate(network(zeros=900), "hls4ml", U250, Hls4mlOptions()).predictions["lut"]
     assert pruned.value == lut.value and pruned.low < lut.low / 4 and pruned.high > lut.high

@@ -24,9 +24,10 @@ from rich.console import Console
 
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.build.folder import MARK
-from qap2fpga.estimate.calibration import Prediction
+from qap2fpga.estimate.prediction import Estimated, Interval
 from qap2fpga.explore import builds, candidates, choose, estimates, show, write
 from qap2fpga.explore.choose import DROPPED, FAILED, RANKED, Point
+from qap2fpga.explore.estimates import Line, Lowered
 from qap2fpga.explore.limits import Limits, broken, intervals
 from qap2fpga.explore.result import Exploration, Explored
 from qap2fpga.frontend.checkpoint import model_file as file
@@ -35,7 +36,6 @@ from qap2fpga.frontend.integer import lower
 from qap2fpga.hw import boards
 from qap2fpga.ir import storage
 from qap2fpga.passes.compaction import compact
-from qap2fpga.report import content
 from qap2fpga.report.summary import CHECKPOINT, Summary
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.files import append_json, read_json_lines
@@ -44,7 +44,7 @@ from qap2fpga.train.study import Result
 from tests.conftest import ROOT
 from tests.support.command import run, save
 from tests.support.networks import qonnx_graph, random_model
-from tests.unit.report.test_report import finished
+from tests.support.reports import finished
 from tests.unit.report.test_studies import step, write_run
 
 PYNQ, LARGE = boards.load("pynq-z2"), boards.load("vu13p")
@@ -74,12 +74,12 @@ def candidate(name: str, accuracy: float | None = 0.75) -> candidates.Candidate:
     return candidates.Candidate(name, f"key of {name}", network(name, accuracy), target)
 
 
-def estimated(lut: float, cycles: float = 10, *, spread: float = 1.0, calibrated: bool = True) -> dict[str, Any]:
+def estimated(lut: float, cycles: float = 10, *, spread: float = 1.0, calibrated: bool = True) -> Line:
     """A line of the estimates."""
     exact = {"latency_cycles": cycles, "interval_cycles": 1, "dsp": 0, "ff": 100, "bram18": 0}
-    predictions = {name: {"value": value, "low": value, "high": value} for name, value in exact.items()}
-    predictions["lut"] = {"value": lut, "low": lut / spread, "high": lut * spread}
-    return {"estimate": {"calibrated": calibrated, "predictions": predictions}}
+    predictions = {name: Interval.exact(value) for name, value in exact.items()}
+    predictions["lut"] = Interval(lut, lut / spread, lut * spread)
+    return Line(key="key", name="name", estimate=Estimated(calibrated=calibrated, predictions=predictions))
 
 
 def point(name: str, lut: float, accuracy: float | None = 0.75, limits: Limits = NO_LIMITS, **more: Any) -> Point:
@@ -152,9 +152,11 @@ def test_a_limit_that_means_nothing_is_refused(wrong: dict[str, float]) -> None:
 
 
 def test_what_is_not_calibrated_is_not_certain() -> None:
-    found = intervals(estimated(1000, 12, calibrated=False)["estimate"], 5.0)
-    assert found["lut"] == Prediction(1000, 500, 2000)
-    assert found["latency_ns"] == Prediction(60, 60, 60) and found["dsp"] == Prediction(0, 0, 0)
+    estimate = estimated(1000, 12, calibrated=False).estimate
+    assert estimate is not None
+    found = intervals(estimate, 5.0)
+    assert found["lut"] == Interval(1000, 500, 2000)
+    assert found["latency_ns"] == Interval(60, 60, 60) and found["dsp"] == Interval(0, 0, 0)
     limits = Limits(max_lut=600)
     assert point("one", 1000, limits=limits, calibrated=False).status == RANKED
     assert point("one", 1300, limits=limits, calibrated=False).status == DROPPED
@@ -183,7 +185,7 @@ def test_the_pareto_set_comes_first_then_the_rest_then_what_may_meet_the_limits(
         point("nearer", 1010, 0.6, limits, spread=1.2),
         point("unknown", 200, None, limits),
         point("dropped", 5000, 0.9, limits),
-        choose.point(candidate("failed"), {"refused": "why"}, {}, "", limits),
+        choose.point(candidate("failed"), Line(key="k", name="n", refused="why"), {}, "", limits),
     ]
     ranked = choose.rank(points)
     assert [one.candidate.name for one in ranked] == [one.candidate.name for one in points]
@@ -225,12 +227,12 @@ def here(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
         path, place = job
         done["lowered"].append(path.stem)
         if path.stem == "constant":
-            return {"refused": "nothing is left"}
+            return Lowered(refused="nothing is left")
         network = compact(lower(read(qonnx_graph(random_model(3, (4, 5, 3), rows=8)))))
         storage.save(network, place)
-        return {"model": {"bops_paper": 7.0}}
+        return Lowered(model={"bops_paper": 7.0})
 
-    def estimate(job: tuple[candidates.Candidate, Path]) -> dict[str, Any]:
+    def estimate(job: tuple[candidates.Candidate, Path]) -> Line:
         done["estimated"].append(job[0].name)
         if job[0].name == "bug":
             job = (replace(job[0], target=replace(job[0].target, options=None)), job[1])
@@ -265,9 +267,10 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, here: dict[str, list
 def test_what_failed_is_a_line_and_does_not_stop_the_rest(tmp_path: Path, here: dict[str, list[str]]) -> None:
     chosen = [candidate("constant"), candidate("bug"), candidate("good")]
     found = estimates.estimate_all(chosen, tmp_path, 1, lambda text: None).lines
-    assert found["key of constant"]["refused"] == "nothing is left"
-    assert found["key of bug"]["failed"].startswith("AttributeError")
-    assert found["key of good"]["estimate"]["predictions"]["lut"]["value"] > 0
+    assert found["key of constant"].refused == "nothing is left"
+    assert (found["key of bug"].failed or "").startswith("AttributeError")
+    estimate = found["key of good"].estimate
+    assert estimate is not None and estimate.predictions["lut"].value > 0
     # A refusal is final; what failed may have been the machine's fault.
     estimates.estimate_all(chosen, tmp_path, 1, lambda text: None)
     assert here["estimated"] == ["bug", "good", "bug"] and here["lowered"] == ["constant", "bug", "good"]
@@ -280,7 +283,7 @@ def test_a_network_that_ends_its_process_fails_alone(
     real = estimates._lower
     monkeypatch.setattr(estimates, "_lower", lambda job: None if job[0].stem == "killer" else real(job))
     found = estimates.estimate_all(chosen, tmp_path, 1, lambda text: None).lines
-    assert found["key of killer"]["failed"] == estimates.DIED and "estimate" in found["key of good"]
+    assert found["key of killer"].failed == estimates.DIED and found["key of good"].estimate is not None
 
 
 def built(folder: Path, name: str, **total: int) -> None:
@@ -290,7 +293,7 @@ def built(folder: Path, name: str, **total: int) -> None:
         one["circuit"] = "rtl"
     report["checks"] = []
     (folder / "builds" / name).mkdir(parents=True, exist_ok=True)
-    (folder / "builds" / name / "report.json").write_text(content.dump(report))
+    (folder / "builds" / name / "report.json").write_text(json.dumps(report))
 
 
 @pytest.fixture
@@ -378,7 +381,9 @@ def test_table_page_csv_and_json_say_the_same(
 ) -> None:
     fake[1]["p0"] = 1234
     found = explored(tmp_path, 4, 1, Limits(max_lut=1000))
-    failed = choose.point(candidate("<i>bad"), {"refused": "[red]too large"}, {}, str(tmp_path / "x"), NO_LIMITS)
+    failed = choose.point(
+        candidate("<i>bad"), Line(key="k", name="n", refused="[red]too large"), {}, str(tmp_path / "x"), NO_LIMITS
+    )
     found = replace(found, points=(*found.points, failed))
     write.write(found)
     stored = json.loads((tmp_path / "explore.json").read_text())
@@ -489,13 +494,16 @@ def test_a_model_file_says_its_accuracy(tmp_path: Path) -> None:
     where = {"metrics": {"test_accuracy": 0.71}, "data": {"sha256": "abc", "test_rows": 3600}}
     file.write(model, trained, model.labels, where)
     file.write(model, silent, None, {"metrics": "good"})
-    found = {path.stem: estimates._lower((path, tmp_path / f"{path.stem}.npz")) for path in (plain, trained, silent)}
-    assert (found["trained"]["model"]["accuracy"], found["trained"]["model"]["accuracy_rows"]) == (0.71, 3600)
-    assert found["plain"]["model"]["accuracy_rows"] == 64 and found["plain"]["model"]["bops_paper"] > 0
-    assert "accuracy" not in found["silent"]["model"]
-    assert estimates._lower((tmp_path / "none.pt", tmp_path / "none.npz")) == {
-        "refused": f"{tmp_path / 'none.pt'} does not exist"
+    found = {
+        path.stem: estimates._lower((path, tmp_path / f"{path.stem}.npz")).model or {}
+        for path in (plain, trained, silent)
     }
+    assert (found["trained"]["accuracy"], found["trained"]["accuracy_rows"]) == (0.71, 3600)
+    assert found["plain"]["accuracy_rows"] == 64 and found["plain"]["bops_paper"]
+    assert found["silent"] and "accuracy" not in found["silent"]
+    assert estimates._lower((tmp_path / "none.pt", tmp_path / "none.npz")) == Lowered(
+        refused=f"{tmp_path / 'none.pt'} does not exist"
+    )
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ from qap2fpga.passes.logits import choose
 from qap2fpga.passes.pipeline import Pass
 from qap2fpga.passes.scales import End
 from qap2fpga.report import show
+from qap2fpga.report.schema.network import Output
 from qap2fpga.system.errors import CheckFailed, QapError
 from tests.support.networks import qonnx_graph, random_model
 
@@ -277,10 +278,10 @@ def test_the_class_of_one_output_is_refused(tmp_path: Path):
 
 
 def test_a_report_states_the_error_and_never_less_of_it():
-    found = {"kind": "logits", "scale": "3/1024", "error": 0.001230001, "sign": True}
+    found = Output(scale="3/1024", error=0.001230001, sign=True)
     assert show.output(found) == "value within ±0.00124 of the exact one, 0.00292969 a step, sign exact"
-    assert show.output({**found, "error": 0.0, "sign": False}) == "value exact, 0.00292969 a step"
-    assert show.output({"kind": "logits", "scale": "1/4"}) == ""
+    assert show.output(replace(found, error=0.0, sign=False)) == "value exact, 0.00292969 a step"
+    assert show.output(Output(scale="1/4")) == show.output(None) == ""
 
 
 def test_a_classifier_is_as_coarse_as_its_classes_allow():

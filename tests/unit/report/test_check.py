@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from qap2fpga.cli.arguments import fail
-from qap2fpga.hw.design import Outcome
 from qap2fpga.report import check, compare, page, rows, summary
 from qap2fpga.report.gather import Build, Gathered
+from qap2fpga.report.schema.results import Outcome
 from qap2fpga.report.section import section
 from qap2fpga.system.errors import CheckFailed
-from tests.unit.report.test_report import closed, finished, shown
+from tests.support.reports import closed, finished, read, shown
 
 Report = dict[str, Any]
 Change = Callable[[Report], None]
@@ -124,12 +124,12 @@ def test_a_check_passes_and_fails(name: str, good: Change, bad: Change) -> None:
     found, report = outcome(name, good)
     assert found == Outcome.PASSED
     assert [one["why"] for one in report["checks"] if one["name"] == name] == [""]
-    fail([report])
+    fail([read(report)])
     found, report = outcome(name, good, bad)
     assert found == Outcome.FAILED
-    assert name in [one["name"] for one in check.failed(report)]
+    assert name in [one.name for one in check.failed(read(report))]
     with pytest.raises(CheckFailed) as caught:
-        fail([report])
+        fail([read(report)])
     assert caught.value.exit_code == 1
 
 
@@ -141,8 +141,8 @@ def test_a_check_that_compared_nothing_is_not_run_with_the_reason(name: str, goo
     group = "LUT, FF as predicted" if name.endswith("as predicted") and not report["measurements"] else name
     (one,) = (one for one in report["checks"] if one["name"] == group)
     assert (one["outcome"], one["found"]) == (Outcome.NOT_RUN, None) and one["why"]
-    assert one not in check.run(report) and not check.failed(report)
-    fail([report])
+    assert name not in [one.name for one in check.run(read(report))] and not check.failed(read(report))
+    fail([read(report)])
     assert f"{group}: not run, {one['why']}" in " ".join(shown(report).split())
 
 
@@ -173,9 +173,15 @@ def test_a_measurement_of_another_stage_fails() -> None:
     assert found == Outcome.FAILED
 
 
+def build(report: Report, name: str) -> Build:
+    """The build that a file of this JSON tells of."""
+    typed = read(report)
+    return Build(name, Path(name), typed, summary.of_build(name, Path(name), typed))
+
+
 def shown_everywhere(report: Report) -> tuple[str, str, dict[str, str], dict[str, Any]]:
     """The report on a terminal, as a page, as a row of CSV, and as JSON."""
-    one = Build("build", Path("build"), report, summary.of_build("build", Path("build"), report))
+    one = build(report, "build")
     gathered = Gathered((one,), (), ())
     table = next(csv.DictReader(io.StringIO(rows.as_csv(gathered))))
     return shown(report), page.render(gathered, Path()), table, json.loads(rows.as_json(gathered))
@@ -192,7 +198,7 @@ def test_totals_count_what_was_run_and_say_how_many_were_not() -> None:
     text, html, table, _ = shown_everywhere(closed(report))
     assert "Checks 5 of 6 passed, 2 not run" in text and "✗ 1 of 6 checks failed, 2 not run" in html
     with pytest.raises(CheckFailed, match="1 of 6 checks failed"):
-        fail([report])
+        fail([read(report)])
 
 
 def nothing_run() -> Report:
@@ -213,7 +219,7 @@ def test_a_total_of_nothing_is_a_dash() -> None:
     assert "no check was run, 8 not run" in html and "chip good" not in html.split("<article")[1].split("</p>")[0]
     assert (table["mismatches"], table["checks"], table["lut"]) == ("", "0", "4900")
     assert {one["mismatches"] for one in values["simulations"]} == {None}
-    found = summary.of_build("build", Path("build"), report)
+    found = build(report, "build").summary
     assert found.mismatches is None and compare.outcome(found) == "8 not run"
     line = {one.measure.key: one.cells[0].text for one in compare.lines([found, found])}
     assert line["mismatches"] == "–"
@@ -221,18 +227,18 @@ def test_a_total_of_nothing_is_a_dash() -> None:
 
 def test_cycles_that_nobody_knows_come_from_nowhere() -> None:
     report = nothing_run()
-    assert summary.of_build("a", Path("a"), report).cycles_from == "predicted"
+    assert build(report, "a").summary.cycles_from == "predicted"
     for one in report["timing"].values():
         if isinstance(one, dict):
             one |= {"predicted": None}
     report["timing"] |= {"clock_ns": None, "latency_ns": None, "frames_per_second": None}
-    found = summary.of_build("a", Path("a"), report)
-    assert found.cycles_from is None
-    one = section(Build("a", Path("a"), report, found), "b1", "", "")
+    found = build(report, "a")
+    assert found.summary.cycles_from is None
+    one = section(found, "b1", "", "")
     assert next(key for key in one.keys if key.name == "Latency").value == "–"
-    assert "at –" in page.render(Gathered((Build("a", Path("a"), report, found),), (), ()), Path())
+    assert "at –" in page.render(Gathered((found,), (), ()), Path())
 
 
 def test_imported_cycles_are_the_tools_estimate() -> None:
     report = nothing_run() | {"imported": {"skipped": []}}
-    assert summary.of_build("a", Path("a"), report).cycles_from == "estimated"
+    assert build(report, "a").summary.cycles_from == "estimated"

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from qap2fpga.report import compare, summary
 from qap2fpga.report.compare import Line
 from qap2fpga.report.summary import Summary
-from tests.unit.report.test_report import closed, finished, row, shown
+from tests.support.reports import closed, finished, read, row, shown
 
 
 def of(report: dict[str, Any], name: str = "a") -> Summary:
-    return summary.of_build(name, Path(name), closed(report))
+    return summary.of_build(name, Path(name), read(closed(report)))
 
 
 def line(key: str, *reports: dict[str, Any]) -> Line:

@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from qap2fpga.hw import boards
-from qap2fpga.hw.design import Outcome
-from qap2fpga.report import check, content, csynth, show
+from qap2fpga.report import check, csynth, show
 from qap2fpga.report.imported.run import ImportRequest, import_reports
+from qap2fpga.report.schema import Report
+from qap2fpga.report.schema.results import Outcome
 from tests.support import result_folders as folders
+from tests.support.reports import closed, finished, read, row, shown
 from tests.unit.report.test_page import rendered
-from tests.unit.report.test_report import closed, finished, row, shown
 
 
 def interval(value: float, low: float, high: float, *outside: str) -> dict[str, Any]:
@@ -56,7 +56,8 @@ SYNTHESIS = {**STATED, "tool": "vivado", "stage": "synthesis", "total": {"lut": 
 BOPS = {"paper": 10_000.0, "paper_code": 12_000.0, "paper_code_rounded": 12_000.0, "nonzero_products": 73_728}
 
 
-def report(*measurements: dict[str, Any], predicted: dict[str, Any] = PREDICTED) -> dict[str, Any]:
+def tree(*measurements: dict[str, Any], predicted: dict[str, Any] = PREDICTED) -> dict[str, Any]:
+    """A report of an hls4ml build, as JSON."""
     sizes = {"inputs": 32, "outputs": 32}
     layers = [
         {"name": name, **sizes, "weight_bits": 6, "input_bits": 6, "weights": 1024, "zeros": 0,
@@ -64,8 +65,15 @@ def report(*measurements: dict[str, Any], predicted: dict[str, Any] = PREDICTED)
          "hardware": {**sizes, "accumulator_bits": 16, "nonzeros": 1024}}
         for name in dict.fromkeys(("fc1", "fc2", *(one["layer"] for one in predicted["layers"])))
     ]  # fmt: skip
-    return deepcopy({"model": {"layers": layers, "bops": BOPS}, "predictions": [predicted],
-                     "measurements": list(measurements)})  # fmt: skip
+    whole = finished()
+    own = {"backend": "hls4ml", "design": None, "timing": None, "fits": None, "checks": [], "simulations": []}
+    whole["model"] |= {"file": "m.pt", "layers": layers, "bops": BOPS, "notes": []}
+    return deepcopy({**whole, **own, "predictions": [predicted], "measurements": list(measurements)})
+
+
+def report(*measurements: dict[str, Any], predicted: dict[str, Any] = PREDICTED) -> Report:
+    """The same as it is read."""
+    return read(tree(*measurements, predicted=predicted))
 
 
 def test_layers_inside_pass():
@@ -90,9 +98,9 @@ def test_layers_inside_pass():
     ],
 )  # fmt: skip
 def test_a_planted_fault_is_found_in_its_layer(cells, name, why):
-    planted = report(STATED)
+    planted = tree(STATED)
     planted["measurements"][0]["parts"]["grp_dense_latency_ap_uint_4_ap_int_11_config5_s_fu_123"].update(cells)
-    failed = [one for one in csynth.check_layers(planted) if not one.passed]
+    failed = [one for one in csynth.check_layers(read(planted)) if not one.passed]
     assert [one.name for one in failed] == [f"{name} by C synthesis, as predicted"]
     assert failed[0].why.startswith(why)
 
@@ -100,9 +108,9 @@ def test_a_planted_fault_is_found_in_its_layer(cells, name, why):
 @pytest.mark.parametrize("changes", [{"calibrated": False}, {"predictions": {}}, {"config": "config9"}])
 def test_what_is_not_calibrated_or_not_reported_fails_nothing(changes):
     """The second layer takes fifty times its prediction."""
-    planted = report(STATED, predicted={**PREDICTED, "layers": [layer(0, "fc1"), layer(1, "fc2", **changes)]})
+    planted = tree(STATED, predicted={**PREDICTED, "layers": [layer(0, "fc1"), layer(1, "fc2", **changes)]})
     planted["measurements"][0]["parts"]["grp_dense_latency_ap_uint_4_ap_int_11_config5_s_fu_123"]["lut"] = 50_000
-    found = csynth.check_layers(planted)
+    found = csynth.check_layers(read(planted))
     *first, second = found
     assert len(first) == 3 and all(one.passed and "fc1" in one.name for one in first)
     assert (second.name, second.outcome) == ("cells of layer fc2 by C synthesis, as predicted", Outcome.NOT_RUN)
@@ -111,20 +119,20 @@ def test_what_is_not_calibrated_or_not_reported_fails_nothing(changes):
     assert (only.outcome, only.why) == (Outcome.NOT_RUN, "no C synthesis was run"), (
         "Vivado's numbers are of another kind"
     )
-    assert csynth.check_layers({**report(STATED), "predictions": []}) == []
+    assert csynth.check_layers(read({**tree(STATED), "predictions": []})) == []
 
 
 def test_a_network_far_from_its_sum_fails_nothing():
-    planted = report(STATED)
+    planted = tree(STATED)
     planted["measurements"][0]["total"]["lut"] = 10**7
-    assert all(one.passed for one in csynth.check_layers(planted))
+    assert all(one.passed for one in csynth.check_layers(read(planted)))
 
 
 @pytest.mark.parametrize("tool", csynth.TOOLS)
 def test_numbers_of_an_hls_tool_are_never_those_of_a_later_stage(tool):
     failed = csynth.check_stages(report({**STATED, "tool": tool, "stage": "synthesis"}))
     assert [(one.passed, one.expected, one.found) for one in failed] == [(False, "after hls", "synthesis")]
-    assert "never held against" in failed[0].why
+    assert "never compared with" in failed[0].why
 
 
 @pytest.mark.parametrize("stage", ["synthesis", "routed"])
@@ -148,7 +156,7 @@ def test_rows_put_predicted_and_stated_beside_bops():
     measured = csynth.rows(report(STATED, predicted=predicted))
     assert measured[1].cells[0] == ("800 to 1,250", "1,100") and measured[1].lut_per_bop == 1100 / 4000
     assert measured[2].cells[1] == ("–", "300") and measured[2].lut_per_bop == 2500 / 10_000
-    assert csynth.rows({**report(STATED), "predictions": []}) == []
+    assert csynth.rows(read({**tree(STATED), "predictions": []})) == []
 
 
 def test_the_ratio_to_a_later_stage_is_told_of_the_same_circuit():
@@ -167,16 +175,11 @@ def test_ends_are_whole_numbers_that_pass(low, high, told):
 
 
 def build(folder: Path, predicted: dict[str, Any]) -> Path:
-    """The report of a build, as far as an import looks at it."""
-    nothing = dict.fromkeys(("design", "interface", "stand_in", "timing", "vendor", "fits"))
-    board = {key: value for key, value in asdict(boards.load("zcu104")).items() if key != "pins"}
-    stored = {**report(predicted=predicted), "schema": content.SCHEMA, "board": board, "backend": "hls4ml", **nothing,
-              "simulations": [], "checks": []}  # fmt: skip
-    stored["model"].update(file="m.pt", inputs=32, outputs=32, accuracy=None, rows=0, notes=[])
-    return folders.write(folder / "report.json", content.dump(stored)).parent
+    """A build that predicted this, as far as an import looks at it."""
+    return folders.write(folder / "report.json", json.dumps(tree(predicted=predicted))).parent
 
 
-def test_an_import_is_held_against_the_build_that_it_came_from(tmp_path):
+def test_an_import_is_compared_with_the_build_that_it_came_from(tmp_path):
     path = folders.csynth(tmp_path / "results" / "net_prj" / "solution1" / "syn" / "report" / "csynth.xml", dsp=0)
     modules = "".join(
         f"<Module><Name>{name}</Name><AreaEstimates><Resources><LUT>{lut}</LUT><DSP>0</DSP></Resources></AreaEstimates>"
@@ -190,23 +193,23 @@ def test_an_import_is_held_against_the_build_that_it_came_from(tmp_path):
         f"<RTLDesignHierarchy><TopModule><InstancesList>{instances}</InstancesList></TopModule></RTLDesignHierarchy>"
         f"<ModuleInformation>{modules}</ModuleInformation></profile>"))  # fmt: skip
 
-    def imported(predicted: dict[str, Any]) -> dict[str, Any]:
+    def imported(predicted: dict[str, Any]) -> Report:
         place = build(tmp_path / "build", predicted)
         request = ImportRequest(tmp_path / "results", model=place, output=tmp_path / "out")
         return import_reports(request, lambda text: None)[0][1]
 
     found = imported(PREDICTED)
     failed = check.failed(found)
-    assert [one["name"] for one in failed] == ["LUT of layer fc2 by C synthesis, as predicted"]
-    assert failed[0]["why"].startswith("4.00 times the prediction")
+    assert [one.name for one in failed] == ["LUT of layer fc2 by C synthesis, as predicted"]
+    assert failed[0].why.startswith("4.00 times the prediction")
     # The same results say nothing of a build for another clock, top or part.
     for changes, why in (({"clock_ns": 4.0}, "made for 5 ns, predicted for 4 ns"),
                          ({"top": "other"}, "a report of net, predicted for other"),
                          ({"part": "xcvu13p-flga2577-2-e"}, "predicted for xcvu13p")):  # fmt: skip
         other = imported({**PREDICTED, **changes})
-        about = [one for one in other["checks"] if "as predicted" in one["name"]]
-        assert about and {one["outcome"] for one in about} == {"not run"} and all(why in one["why"] for one in about)
-        assert why in other["predictions"][-1]["layers"][0]["outside"][0]
+        about = [one for one in other.checks if "as predicted" in one.name]
+        assert about and {one.outcome for one in about} == {Outcome.NOT_RUN} and all(why in one.why for one in about)
+        assert other.csynth is not None and why in other.csynth.layers[0].outside[0]
 
 
 def test_both_reports_show_predicted_beside_stated(tmp_path):
@@ -235,7 +238,7 @@ def test_real_results_against_a_build(real_data: Path, tmp_path):
     ]
     predicted = {**PREDICTED, "layers": layers, "top": "myproject", "part": "xcu50-fsvh2104-2-e"}
     request = ImportRequest(place, model=build(tmp_path / "build", predicted), output=tmp_path / "out")
-    checks = import_reports(request, lambda text: None)[0][1]["checks"]
-    found = {one["name"]: one for one in checks if "as predicted" in one["name"]}
-    assert [one["outcome"] for one in found.values()] == ["passed", "passed", "failed", "passed"]
-    assert found["LUT of layer fc13 by C synthesis, as predicted"]["found"] == "16,400"
+    checks = import_reports(request, lambda text: None)[0][1].checks
+    found = {one.name: one for one in checks if "as predicted" in one.name}
+    assert [one.outcome for one in found.values()] == ["passed", "passed", "failed", "passed"]
+    assert found["LUT of layer fc13 by C synthesis, as predicted"].found == "16,400"

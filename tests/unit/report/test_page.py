@@ -20,10 +20,10 @@ from urllib.parse import unquote
 
 import pytest
 
-from qap2fpga.report import content, gather, page, parts
+from qap2fpga.report import gather, page, parts
 from tests.support.command import run
+from tests.support.reports import closed, finished, read
 from tests.unit.report.test_compare import stands_in
-from tests.unit.report.test_report import closed, finished
 
 VOID = {"meta", "link", "br", "img", "input", "hr", "rect", "path", "circle", "use"}
 LIMIT = 2_000_000
@@ -100,7 +100,7 @@ def write(place: Path, **reports: dict[str, Any]) -> list[Path]:
     """Build folders below `place`."""
     for name, report in reports.items():
         (place / name).mkdir(parents=True, exist_ok=True)
-        (place / name / "report.json").write_text(content.dump(report))
+        (place / name / "report.json").write_text(json.dumps(report))
     return [place / name for name in reports]
 
 
@@ -216,12 +216,12 @@ def test_what_is_outside_of_all_nodes_is_the_top_module_where_that_is_a_node() -
     report = full()
     predicted = next(one for one in report["predictions"] if one["what"] == "resources")
     predicted["parts"][report["design"]["top"]] = {"lut": 2, "ff": 9}
-    found = {one.name: one for one in parts.parts(report)}
+    found = {one.name: one for one in parts.parts(read(report))}
     assert found[report["design"]["top"]].measured["lut"] == 2830 and "outside the nodes" not in found
 
 
 def test_layers_shares_are_of_all_measured_luts() -> None:
-    shares = parts.shares(parts.parts(full()))
+    shares = parts.shares(parts.parts(read(full())))
     assert [(one.layer, one.lut) for one in shares] == [("fc1", 2100), (parts.BETWEEN, 2900)]
     assert sum(one.width for one in shares) == pytest.approx(100)
     assert shares[1].start == shares[0].width
@@ -232,7 +232,7 @@ def test_a_node_is_not_taken_for_one_whose_name_begins_alike() -> None:
     measured = {"u_MVAU_rtl_1": {"lut": 1}, "u_MVAU_rtl_10": {"lut": 10}, "u_MVAU_rtl_1_weights": {"lut": 2}}
     report["measurements"][0]["parts"] = measured
     report["predictions"][1]["parts"] = {"MVAU_rtl_1": {"lut": 5}, "MVAU_rtl_10": {"lut": 6}}
-    found = {one.name: one.measured.get("lut") for one in parts.parts(report)}
+    found = {one.name: one.measured.get("lut") for one in parts.parts(read(report))}
     assert (found["MVAU_rtl_1"], found["MVAU_rtl_10"]) == (3, 10)
 
 

@@ -3,125 +3,28 @@
 
 from __future__ import annotations
 
-import io
 import json
-import re
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-from qap2fpga.frontend.graph import read
+from qap2fpga.frontend.graph import read as read_graph
 from qap2fpga.frontend.integer import lower
-from qap2fpga.hw import boards
 from qap2fpga.hw.beats import unpack
-from qap2fpga.hw.design import Check, Design, Measurement, Stage, Stream
-from qap2fpga.hw.resources import Resources
+from qap2fpga.hw.design import Design, Stream
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.vectors import extremes
 from qap2fpga.passes.compaction import compact
-from qap2fpga.report import check, content, interface, table
+from qap2fpga.report import check, content, interface
+from qap2fpga.report.schema.results import Check, Use
+from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import QapError
 from tests.support.networks import qonnx_graph, random_model
-
-LAYER = {
-    "name": "fc1",
-    "kind": "dense",
-    "inputs": 16,
-    "outputs": 64,
-    "weight_bits": 6,
-    "input_bits": 8,
-    "output_bits": 6,
-    "weights": 1024,
-    "zeros": 819,
-    "bops": {"paper": 28100.25, "paper_code": 99.5, "paper_code_rounded": 98.5, "nonzero_products": 9840},
-    "hardware": {"inputs": 16, "outputs": 60, "nonzeros": 205, "weight_bits": 6, "accumulator_bits": 15},
-}
-
-
-def finished(**total: int | None) -> dict[str, Any]:
-    """The report of a design that is as it should be; `total` are measured resources that differ."""
-    measured = asdict(Resources(**{"lut": 5000, "ff": 6000, "dsp": 12, "bram18": 4, "lutram": 100, **total}))
-    report: dict[str, Any] = {
-        "schema": content.SCHEMA,
-        "model": {
-            "file": "net[v2].pt",
-            "inputs": 16,
-            "outputs": 5,
-            "rows": 499,
-            "accuracy": 0.7615,
-            "layers": [LAYER],
-            "bops": LAYER["bops"],
-            "notes": ["a note [with brackets]"],
-        },
-        "board": asdict(boards.load("pynq-z2")),
-        "backend": "finn",
-        "design": {"top": "top", "interval_cycles": 64, "widened": ["fc1: 1-bit weights take 2"]},
-        "interface": None,
-        "simulations": [
-            asdict(Simulation("torch", "2.6", "layer by layer", 499, 0, rounding_ties=2)) | {"circuit": None},
-            asdict(Simulation("Verilator", "5.48", "RTL", 2164, 0, None, 137, 64.0)) | {"circuit": "finn"},
-        ],
-        "stand_in": None,
-        "vendor": None,
-        "measurements": [
-            asdict(Measurement("yosys", "0.70", Stage.SYNTHESIS, Resources())) | {"total": measured, "circuit": "finn"}
-        ],
-        "predictions": [
-            {"circuit": "finn", "what": "cycles", "interval_cycles": 64, "latency_cycles": 137, "stage": "estimate"},
-            {
-                "circuit": "finn",
-                "what": "resources",
-                "total": asdict(Resources(lut=4900, ff=6100, dsp=12, bram18=4)),
-                "parts": {},
-                "calibrated": False,
-                "of_stage": "synthesis",
-                "intervals": {
-                    name: {"value": float(value), "low": float(value), "high": float(value), "outside": []}
-                    for name, value in (("lut", 4900), ("ff", 6100), ("dsp", 12), ("bram18", 4))
-                },
-                "lut_per_bop": None,
-                "stage": "estimate",
-            },
-        ],
-        "timing": {
-            "latency_cycles": {"predicted": 137, "measured": 137},
-            "interval_cycles": {"predicted": 64, "measured": 64.0},
-            "clock_ns": 10.0,
-            "latency_ns": 1370.0,
-            "frames_per_second": 1562500.0,
-            "clock_note": "not confirmed",
-        },
-    }
-    return closed(report)
-
-
-def closed(report: dict[str, Any], *, allow_oversize: bool = False) -> dict[str, Any]:
-    """The report with verdict and checks made of the rest, as `collect` does it."""
-    report["fits"] = check.fits(report)
-    report["checks"] = [asdict(one) for one in check.all_checks(report, allow_oversize=allow_oversize)]
-    return report
-
-
-def failures(report: dict[str, Any], *, allow_oversize: bool = False) -> list[str]:
-    return [one["name"] for one in check.failed(closed(report, allow_oversize=allow_oversize))]
-
-
-def shown(*reports: dict[str, Any]) -> str:
-    stream = io.StringIO()
-    table.render([(f"build{index}", one) for index, one in enumerate(reports)], Console(file=stream, width=160))
-    return stream.getvalue()
-
-
-def row(text: str, label: str) -> list[str]:
-    """The cells of the first line that begins with `label`."""
-    line = next(line for line in text.splitlines() if line.startswith(f"{label} "))
-    return re.split(r"\s{2,}", line.strip())[1:]
-
+from tests.support.reports import closed, failures, finished, read, row, shown, sound
 
 # ---- checks
 
@@ -140,20 +43,20 @@ def test_a_good_design_passes_every_check() -> None:
         "clock",
         "fits pynq-z2",
     ]
-    left = [(one["name"], one["found"], one["why"]) for one in check.not_run(report)]
+    left = [(one.name, one.found, one.why) for one in check.not_run(read(report))]
     assert left == [
         ("LUT, FF as predicted", None, "the estimate is not calibrated for this generator and board"),
         ("clock", None, "nothing was placed and routed"),
     ]
-    assert len(check.run(report)) == 6
+    assert len(check.run(read(report))) == 6
 
 
 def test_one_mismatch_fails() -> None:
     report = finished()
     report["simulations"][1]["mismatches"] = 1
     assert failures(report) == ["Verilator: RTL"]
-    failed = check.failed(report)[0]
-    assert (failed["expected"], failed["found"]) == ("0 mismatches", "1 in 2164 vectors")
+    failed = check.failed(read(report))[0]
+    assert (failed.expected, failed.found) == ("0 mismatches", "1 in 2164 vectors")
 
 
 def test_what_was_not_simulated_is_said_and_not_failed() -> None:
@@ -171,8 +74,8 @@ def test_other_dsps_than_predicted_fail(found: int, wanted: int) -> None:
     report = finished(dsp=found)
     report["predictions"][1]["total"]["dsp"] = wanted
     assert failures(report) == ["DSP blocks"]
-    failed = check.failed(report)[0]
-    assert (failed["expected"], failed["found"]) == (str(wanted), str(found))
+    failed = check.failed(read(report))[0]
+    assert (failed.expected, failed.found) == (str(wanted), str(found))
 
 
 def test_dsps_that_nobody_measured_are_not_checked_and_those_that_nobody_predicted_are_no_check() -> None:
@@ -183,8 +86,8 @@ def test_dsps_that_nobody_measured_are_not_checked_and_those_that_nobody_predict
 
 
 def left_out(report: dict[str, Any]) -> list[tuple[str, str, str | None]]:
-    """Name, expected and found of the checks that are not run."""
-    return [(one["name"], one["expected"], one["found"]) for one in check.not_run(closed(report))]
+    """Return name, expected and found of the checks that are not run."""
+    return [(one.name, one.expected, one.found) for one in check.not_run(read(closed(report)))]
 
 
 @pytest.mark.parametrize(("key", "name"), [("latency_cycles", "latency"), ("interval_cycles", "initiation interval")])
@@ -193,7 +96,7 @@ def test_other_cycles_than_predicted_fail(key: str, name: str) -> None:
         report = finished()
         report["timing"][key]["measured"] = measured
         assert failures(report) == [name]
-        assert "FIFO" in check.failed(report)[0]["why"]
+        assert "FIFO" in check.failed(read(report))[0].why
 
 
 def test_cycles_that_are_not_known_are_not_checked() -> None:
@@ -228,9 +131,9 @@ def test_a_design_larger_than_the_board_fails(name: str, used: int, verdict: str
     assert report["fits"]["verdict"] == verdict
     assert verdict in shown(report)
     if wanted:
-        failed = check.failed(report)[0]
-        assert failed["found"] == f"{name.upper()} {used} of {report['board'][name]}"
-        assert "--max-utilization" in failed["why"]
+        failed = check.failed(read(report))[0]
+        assert failed.found == f"{name.upper()} {used} of {report['board'][name]}"
+        assert "--max-utilization" in failed.why
 
 
 def test_oversize_can_be_allowed_and_is_still_said() -> None:
@@ -243,14 +146,14 @@ def test_oversize_can_be_allowed_and_is_still_said() -> None:
 
 
 def test_percent_of_the_board() -> None:
-    use = check.fits(finished(lut=5320))["use"]
-    assert use["lut"] == {"used": 5320, "available": 53200, "percent": 10.0}
-    assert use["bram18"]["percent"] == 1.43
+    fits = check.fits(sound(lut=5320))
+    assert fits is not None and fits.use["lut"] == Use(used=5320, available=53200, percent=10.0)
+    assert fits.use["bram18"].percent == 1.43
 
 
 def test_nothing_measured_is_no_verdict() -> None:
     nothing = finished(lut=None, ff=None, dsp=None, bram18=None)
-    assert check.fits(nothing) is None
+    assert check.fits(read(nothing)) is None
     for report in (nothing, {**finished(), "measurements": []}):
         assert "fits pynq-z2" not in failures(report)
         assert report["fits"] is None
@@ -366,11 +269,11 @@ def test_the_cost_of_an_added_quantizer_is_a_line_of_its_own() -> None:
 
 
 def test_a_report_is_written_and_read_whole(tmp_path: Path) -> None:
-    report = finished()
-    (tmp_path / "report.json").write_text(content.dump(report))
-    assert content.load(tmp_path) == content.load(tmp_path / "report.json") == report
-    assert content.dump(report) == content.dump(json.loads(content.dump(report)))
-    (tmp_path / "report.json").write_text(content.dump({**report, "schema": 1}))
+    whole = sound()
+    (tmp_path / "report.json").write_text(content.dump(whole))
+    assert content.load(tmp_path) == content.load(tmp_path / "report.json") == whole
+    assert content.dump(content.load(tmp_path)) == content.dump(whole)
+    (tmp_path / "report.json").write_text(content.dump(replace(whole, schema=1)))
     with pytest.raises(QapError, match="not a report of this version"):
         content.load(tmp_path)
 
@@ -378,7 +281,7 @@ def test_a_report_is_written_and_read_whole(tmp_path: Path) -> None:
 def test_the_interface_says_the_bytes_of_one_vector() -> None:
     """A worked example for whoever feeds the stream: unpacked by the stream's layout it is the vector again."""
     model = random_model(3)
-    network = compact(lower(read(qonnx_graph(model))))
+    network = compact(lower(read_graph(qonnx_graph(model))))
     ranges = network.ranges
     out_bits = max(ranges[-1].output_bits, 2)
     design = Design(
@@ -389,7 +292,7 @@ def test_the_interface_says_the_bytes_of_one_vector() -> None:
     )  # fmt: skip
     recorded = network.input.quantize(model.example)
     arrays = {"recorded": recorded, "random": extremes(network), "first_input": model.example[0]}
-    found = interface.describe(design, network, "logits", arrays)
+    found = encode(interface.describe(design, network, "logits", arrays))
     example = found["example"]
     assert example["integers"] == recorded[0].tolist()
     assert example["real"] == [float(value) for value in model.example[0]]
@@ -407,7 +310,7 @@ def test_the_interface_says_the_bytes_of_one_vector() -> None:
 
 
 def test_a_check_is_plain() -> None:
-    assert asdict(Check.of("a", "b", "c", True)) == {
+    assert encode(Check.of("a", "b", "c", True)) == {
         "name": "a",
         "expected": "b",
         "found": "c",

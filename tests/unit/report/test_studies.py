@@ -17,7 +17,7 @@ from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import sha256
 from tests.conftest import ROOT
 from tests.support.command import run
-from tests.unit.report.test_report import finished
+from tests.support.reports import finished
 
 
 def step(number: int, accuracy: float, bops: float, **more: Any) -> dict[str, Any]:

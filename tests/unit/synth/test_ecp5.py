@@ -27,7 +27,7 @@ from qap2fpga.hw import boards
 from qap2fpga.hw.beats import pack
 from qap2fpga.hw.design import Design, Stage, Stream
 from qap2fpga.hw.resources import Resources
-from qap2fpga.report import check, content, gather, page, routed, table
+from qap2fpga.report import gather, page, routed, table
 from qap2fpga.synth.ecp5 import pack as packing
 from qap2fpga.synth.ecp5 import place, synthesis, tool, wrapper
 from qap2fpga.synth.ecp5.place import Placed
@@ -35,8 +35,8 @@ from qap2fpga.system.errors import QapError
 from qap2fpga.verify import pins
 from tests.conftest import Make
 from tests.support.command import run, save
+from tests.support.reports import closed, failed, finished, read
 from tests.unit.backends.test_rtl import network
-from tests.unit.report.test_report import closed, finished
 
 ROOT = Path(__file__).parents[3]
 ULX3S = boards.load("ulx3s-85f")
@@ -411,18 +411,18 @@ def report(achieved: float | None = 24.0, used: int = 1085, available: int = 836
 
 def shown(found: dict[str, Any]) -> str:
     out = io.StringIO()
-    table.render([("one", found)], Console(file=out, width=220))
+    table.render([("one", read(found))], Console(file=out, width=220))
     return out.getvalue()
 
 
 def test_a_routed_design_is_reported_as_such(tmp_path: Path) -> None:
     found = report()
-    assert not check.failed(found) and found["fits"]["stage"] == "routed" and found["fits"]["tool"] == "nextpnr-ecp5"
+    assert not failed(found) and found["fits"]["stage"] == "routed" and found["fits"]["tool"] == "nextpnr-ecp5"
     text = shown(found)
     for part in ("nextpnr-ecp5 0.11, routed", "TRELLIS_COMB", "1,085 of 83,640 (1.3 %)", "41.7 MHz (24.00 ns) reached",
                  "fits (routed)", "not calibrated: no measured designs for ecp5", "route/board.bit"):  # fmt: skip
         assert part in text, part
-    (tmp_path / "report.json").write_text(content.dump(found))
+    (tmp_path / "report.json").write_text(json.dumps(found))
     html = page.render(gather.gather([tmp_path]), tmp_path)
     for part in ("nextpnr-ecp5 0.11, routed", "41.7", "placed and routed", "TRELLIS_COMB"):
         assert part in html, part
@@ -430,18 +430,18 @@ def test_a_routed_design_is_reported_as_such(tmp_path: Path) -> None:
 
 def test_a_missed_clock_is_a_failed_check_with_the_achieved_one() -> None:
     found = report(achieved=50.0)
-    (failed,) = check.failed(found)
-    assert failed["name"] == "clock after place and route by nextpnr-ecp5"
-    assert (failed["expected"], failed["found"]) == ("25.0 MHz (40.00 ns)", "20.0 MHz (50.00 ns)")
-    assert "20.0 ns of wires" in failed["why"] and "--clock" in failed["why"]
+    (one,) = failed(found)
+    assert one.name == "clock after place and route by nextpnr-ecp5"
+    assert (one.expected, one.found) == ("25.0 MHz (40.00 ns)", "20.0 MHz (50.00 ns)")
+    assert "20.0 ns of wires" in one.why and "--clock" in one.why
     assert "There is no bitstream." in shown(found)
 
 
 def test_what_does_not_fit_is_one_failed_check_with_the_numbers() -> None:
     found = report(achieved=None, used=25801, available=24288)
-    (failed,) = check.failed(found)
-    assert "finn" not in failed["why"]
-    assert failed["found"] == "TRELLIS_COMB 25801 of 24288" and found["fits"]["verdict"] == "does not fit"
+    (one,) = failed(found)
+    assert "finn" not in one.why
+    assert one.found == "TRELLIS_COMB 25801 of 24288" and found["fits"]["verdict"] == "does not fit"
     assert "does not fit LFE5U-85F-6BG381C: TRELLIS_COMB 25,801 of 24,288 (106.2 %)" in shown(found)
 
 
@@ -450,12 +450,14 @@ def test_a_cross_check_decides_nothing() -> None:
     found["cross_check"], found["routed"] = found["routed"], None
     del found["measurements"][1]
     found["board"] = asdict(boards.load("pynq-z2"))
-    assert not check.failed(closed(found)) and found["fits"]["tool"] == "yosys"
+    assert not failed(closed(found)) and found["fits"]["tool"] == "yosys"
     text = " ".join(shown(found).split())
     assert "another device, LFE5U-85F-6BG381C, as a cross-check" in text
     assert "It says nothing about xc7z020clg400-1, and no check rests on it." in text
 
 
 def test_names_of_resources_are_the_familys() -> None:
-    assert routed.resource_names(asdict(ULX3S))["dsp"] == "MULT18X18D"
-    assert routed.resource_names({"family": "xc7"})["lut"] == routed.resource_names({})["lut"] == "LUT"
+    (ecp5, xc7, unknown) = (read(finished() | {"board": {**asdict(ULX3S), "family": one}}).board
+                            for one in ("ecp5", "xc7", None))  # fmt: skip
+    assert routed.resource_names(ecp5)["dsp"] == "MULT18X18D"
+    assert routed.resource_names(xc7)["lut"] == routed.resource_names(unknown)["lut"] == "LUT"

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from qap2fpga.system import locks
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.locks import locked
 
@@ -42,3 +44,20 @@ def test_two_files_are_two_locks_and_the_message_says_who_writes(tmp_path: Path)
         ):
             pass
         assert (tmp_path / ".lock").read_text() == (tmp_path / ".in-use").read_text()
+
+
+def test_a_lock_names_its_process_and_that_of_a_dead_one_is_waited_for_only_so_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "ENDING_S", 0.2)
+    path = tmp_path / "made" / "lock"
+    with locks.acquire(path) as held:
+        assert path.read_text() == f"{os.getpid()}\n"
+        with pytest.raises(BlockingIOError):
+            locks.acquire(path)
+        # As of a process that was killed, whose programs still have its lock.
+        held.truncate(0)
+        with pytest.raises(BlockingIOError):
+            locks.acquire(path)
+    with locks.acquire(path):
+        assert path.read_text() == f"{os.getpid()}\n"

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,10 +188,28 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
 # ---- types
 
 
-class Part(TypedDict):
+class Sort(StrEnum):
+    ONE = "one"
+    TWO = "two"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part(shapes.Record):
     name: str
     size: shapes.Size
-    more: NotRequired[list[float | None]]
+    values: tuple[float | None, ...] = ()
+    sort: Sort = Sort.ONE
+    pair: tuple[str, shapes.Count] | None = None
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+    @classmethod
+    def variant(cls, value: Mapping[str, object]) -> type[shapes.Record]:
+        return Wide if "width" in value else cls
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wide(Part):
+    width: shapes.Number
 
 
 @pytest.mark.parametrize(
@@ -199,18 +220,36 @@ class Part(TypedDict):
         ({"name": "a", "size": 0}, "size = 0"),
         ({"name": "a", "size": True}, "size = True"),
         ({"name": "a", "size": 10**31}, "size = 1000"),
-        ({"name": "a", "size": 1, "more": [1, "2"]}, r"more\[1\] = '2'"),
-        ({"name": "a", "size": 1, "more": [float("nan")]}, r"more\[0\] = nan"),
+        ({"name": "a", "size": 1, "values": [1, "2"]}, r"values\[1\] = '2'"),
+        ({"name": "a", "size": 1, "values": [float("nan")]}, r"values\[0\] = nan"),
+        ({"name": "a", "size": 1, "sort": "three"}, "sort = 'three'"),
+        ({"name": "a", "size": 1, "sort": ["one"]}, r"sort = \['one'\]"),
+        ({"name": "a", "size": 1, "pair": ["b", -1]}, r"pair = \['b', -1\]"),
+        ({"name": "a", "size": 1, "parts": {"b": {"name": "c"}}}, "'parts.b.size' is missing"),
+        ({"name": "a", "size": 1, "width": "2"}, "width = '2'"),
         ([], "it = "),
     ],
 )
 def test_values_of_another_type_are_named(value: Any, message: str) -> None:
-    refused(lambda: shapes.check(Part, value, "", "a file"), f"a file: {message}")
+    refused(lambda: shapes.decode(Part, value, "", "a file"), f"a file: {message}")
 
 
-def test_values_that_are_as_they_should_be() -> None:
-    shapes.check(Part, {"name": "a", "size": 1, "more": [1, 2.5, None], "other": object()}, "", "a file")
-    shapes.check(dict[str, list[Part]], {"a": [{"name": "a", "size": 1}]}, "", "a file")
+def test_what_was_read_is_typed_and_written_as_it_was() -> None:
+    """Whole numbers stay whole, keys that are not known stay where they were, and what is absent stays absent."""
+    inside = {"size": 1, "x": [1, {"y": None}], "name": "b", "sort": "two", "width": 3}
+    tree = {"other": 2, "name": "a", "size": 1, "values": [1, 2.5, None], "pair": ["p", 0], "parts": {"k": inside}}
+    part = shapes.decode(Part, tree, "", "a file")
+    assert json.dumps(shapes.encode(part)) == json.dumps(tree)
+    assert (part.values, part.pair, part.more, part.sort) == ((1, 2.5, None), ("p", 0), {"other": 2}, Sort.ONE)
+    assert isinstance(part.parts["k"], Wide) and part.parts["k"].sort is Sort.TWO
+    (one,) = shapes.decode(Mapping[str, tuple[Part, ...]], {"a": [{"name": "a", "size": 1}]}, "", "a file")["a"]
+    assert one == Part(name="a", size=1) and shapes.encode(one) == {"name": "a", "size": 1}
+    assert shapes.encode(replace(one, sort=Sort.TWO)) == {"name": "a", "size": 1, "sort": "two"}
+
+
+def test_a_record_that_was_not_read_has_all_its_keys() -> None:
+    every = {"name": "a", "size": 1, "values": [], "sort": "one", "pair": None, "parts": {}}
+    assert json.dumps(shapes.encode([Part(name="a", size=1)])) == json.dumps([every])
 
 
 # ---- extreme vectors

@@ -12,7 +12,6 @@ import pytest
 import torch
 import yaml
 
-from qap2fpga.report import check
 from qap2fpga.system.errors import QapError
 from qap2fpga.train import config as settings
 from qap2fpga.train.data import Scaler, split
@@ -20,6 +19,7 @@ from qap2fpga.train.data.arrays import load
 from qap2fpga.train.output import train
 from qap2fpga.train.settings import RunConfig
 from tests.support.command import run as command
+from tests.support.reports import failed, stored
 from tests.support.training import toy
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -177,7 +177,7 @@ def test_what_was_trained_is_built_and_proven(toy_file: Path, tmp_path: Path, sc
             "--output", tmp_path / backend,
         )  # fmt: skip
         assert done.code == 0, done.err
-        report = json.loads((tmp_path / backend / "report.json").read_text())
-        assert report["checks"] and not check.failed(report)
+        report = stored(tmp_path / backend)
+        assert report["checks"] and not failed(report)
         assert sum(one["mismatches"] for one in report["simulations"]) == 0
         assert max(one["vectors"] for one in report["simulations"]) > 1000

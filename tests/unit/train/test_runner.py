@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs through Dask: outcomes, errors, locks, and workers that die or cannot do the work."""
+"""Jobs through Dask: outcomes, errors, and workers that die or cannot do the work."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 
 from qap2fpga.hw.design import Stage
-from qap2fpga.report.imported.folder import Found
+from qap2fpga.reports.folder import Found
 
 STAGES = (Stage.ESTIMATE, Stage.HLS, Stage.SYNTHESIS, Stage.ROUTED)
 HLS_FOLDERS = ("syn", "sim", "impl")
