@@ -122,7 +122,7 @@ def test_a_flipped_bit_in_a_netlist_names_its_layer(tmp_path):
     part.write_text(text[: largest.start(2)] + inverted + text[largest.end(2) :])
     vectors = stimuli(one)
     expected = reference.outputs(one, "logits", vectors)
-    with pytest.raises(Mismatch, match="layer fc2 is wrong first: its activation in vector"):
+    with pytest.raises(Mismatch, match="layer fc2 is wrong first: its logit in vector"):
         netlist.simulate_netlist(design, BOARD, vectors, expected, tmp_path / "sim", network=one, mapped=mapped)
 
 
