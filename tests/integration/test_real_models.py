@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from qap2fpga import backends
-from qap2fpga.backends.hls4ml import Hls4mlOptions
+from qap2fpga.backends.hls4ml.options import Hls4mlOptions
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.frontend import export
 from qap2fpga.frontend.checkpoint import model_file as checkpoint
