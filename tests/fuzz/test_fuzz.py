@@ -49,7 +49,7 @@ def test_readers_of_models() -> None:
     assert_tried(run(HEAVY, 600), HEAVY, 600)
 
 
-@pytest.mark.parametrize("reader", readers(), ids=lambda one: one.name)
+@pytest.mark.parametrize("reader", [*readers()], ids=lambda one: one.name)
 def test_what_is_not_damaged_is_read(reader: Reader, tmp_path: Path) -> None:
     """Else the damage would prove nothing."""
     read = 0

@@ -217,7 +217,7 @@ def test_finn_interval_needs_two_frames(tmp_path: Path) -> None:
         read(changed(tmp_path, "rtlsim_performance.json", '"TIMEOUT": 0', '"TIMEOUT": 1'))
 
 
-@pytest.mark.parametrize("name, kind", zip(WITHOUT_NUMBERS, ("finn-final-hw-config", "power"), strict=True))
+@pytest.mark.parametrize("name, kind", [*zip(WITHOUT_NUMBERS, ("finn-final-hw-config", "power"), strict=True)])
 def test_sound_reports_without_numbers_say_what_they_are(name: str, kind: str) -> None:
     with pytest.raises(Refused) as refused:
         read(GOLDEN / name)

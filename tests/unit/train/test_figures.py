@@ -485,6 +485,7 @@ def test_no_text_lies_on_another_or_on_a_curve(study: Study) -> None:
     assert len(axes.texts) == 7
 
 
+@pytest.mark.filterwarnings("ignore:Data has no positive values")  # matplotlib says so, and draws the axis
 def test_values_that_a_logarithmic_axis_cannot_show(tmp_path: Path) -> None:
     write(tmp_path, folded())
     for place in tmp_path.glob("runs/*/record.json"):

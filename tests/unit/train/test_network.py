@@ -79,7 +79,7 @@ def learn_both(reference: nn.Sequential, network: Network, l1: float, rows: int,
         with torch.no_grad():
             entering = x if network.shape.input_bits is None else quantize_inputs(x, 8, SCALE)
             found = step(network, entering, y, recipe, own, 3e-3)
-        assert float(found) == pytest.approx(float(wanted), rel=1e-6)
+        assert float(found) == pytest.approx(wanted.item(), rel=1e-6)
         for theirs, mine in zip(learned(reference), ours(network), strict=True):
             assert torch.equal(theirs, mine)
 
@@ -148,7 +148,7 @@ def test_the_other_losses_have_autograds_gradient() -> None:
     plain = cross_entropy(logits, y)
     plain.backward()
     value, gradient = loss.cross_entropy(logits.detach(), y)
-    assert float(value) == pytest.approx(float(plain), rel=1e-6)
+    assert float(value) == pytest.approx(plain.item(), rel=1e-6)
     assert torch.equal(gradient, logits.grad)
     one_hot = torch.eye(3)[y]
     for name, over_batch in (("binary_cross_entropy", False), ("binary_cross_entropy", True), ("cross_entropy", True)):
@@ -159,7 +159,7 @@ def test_the_other_losses_have_autograds_gradient() -> None:
         else:
             wanted = -entropy.sum(dim=1).mean()
         value, gradient = loss.choose(name, over_batch)(logits.detach(), y)
-        assert float(value) == pytest.approx(float(wanted), rel=1e-5)
+        assert float(value) == pytest.approx(wanted.item(), rel=1e-5)
         assert gradient.shape == logits.shape
     assert loss.choose("cross_entropy", False) is loss.cross_entropy
 
