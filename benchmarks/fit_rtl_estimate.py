@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fits flows/open/formcost.yaml and flows/rtl/estimate.yaml: `python benchmarks/fit_rtl_estimate.py [--channels N]`.
+"""Fits flows/open/requantizers.yaml and flows/rtl/estimate.yaml.
 
-Yosys maps forms of N random channels one by one, each between registers, and small layers without requantizers.
-Prints `fits` and `coefficients` of both files, and how far the shipped coefficients are from the same runs.
+    python benchmarks/fit_rtl_estimate.py [--channels N]
+
+
+Yosys maps implementations of N random channels one by one, each between registers, and small layers without
+requantizers. Prints `fits` and `coefficients` of both files, and how far the shipped coefficients are from the same
+runs.
 """
 
 from __future__ import annotations
@@ -28,15 +32,15 @@ from qap2fpga.hw.design import Design, Stream
 from qap2fpga.hw.resources import Resources
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.units import dense
-from qap2fpga.requant import formcost
-from qap2fpga.requant.forms import Form, Target
+from qap2fpga.requant import prices
+from qap2fpga.requant.implementations import Implementation, Target
 from qap2fpga.requant.requantize import candidates, cheapest
 from qap2fpga.synth import yosys
 
 BOARD = boards.load("pynq-z2")
 # What a channel of fewer LUTs is off by does not matter more than in one of so many.
 SMALL = 10
-# Forms of one channel that are measured beside the cheapest: those that the cost has to tell from it.
+# Implementations of one channel that are measured beside the cheapest: those that the cost has to tell from it.
 OTHERS = 3
 
 
@@ -56,12 +60,12 @@ def main() -> None:
     chosen = parser.parse_args()
     rng = np.random.default_rng(chosen.seed)
     with tempfile.TemporaryDirectory() as scratch:
-        forms = form_runs(Path(scratch) / "forms", rng, chosen.channels)
+        implementations = implementation_runs(Path(scratch) / "implementations", rng, chosen.channels)
         sums = layer_runs(Path(scratch) / "layers", rng, chosen.layers)
-    shipped = formcost.load().coefficients
+    shipped = prices.load().coefficients
     content = {
         "tools": {"yosys": yosys.version()},
-        "flows/open/formcost.yaml": fitted(forms, shipped),
+        "flows/open/requantizers.yaml": fitted(implementations, shipped),
         "flows/rtl/estimate.yaml": fitted(sums, {"adder": {"bits": estimate.load().adder_bit}}),
     }
     print(yaml.safe_dump(content, sort_keys=False))
@@ -90,25 +94,25 @@ def errors(runs: list[Run], factors: dict[str, float]) -> dict[str, float]:
     return {"mean_error_percent": round(float(np.mean(found)), 1), "largest_error_percent": round(max(found), 1)}
 
 
-def form_runs(folder: Path, rng: np.random.Generator, channels: int) -> dict[str, list[Run]]:
-    """The cheapest form of each channel and a few others of each kind, one module a form."""
+def implementation_runs(folder: Path, rng: np.random.Generator, channels: int) -> dict[str, list[Run]]:
+    """The cheapest implementation of each channel and a few others of each kind, one module an implementation."""
     modules: list[Module] = []
-    chosen: list[tuple[Form, Target]] = []
+    chosen: list[tuple[Implementation, Target]] = []
     delays = estimate.load().delays(BOARD.family)
     for number in range(channels):
         print(f"channel {number + 1} of {channels}", file=sys.stderr)
         target = random_target(rng)
-        best = cheapest(target, formcost.load().luts, f"channel {number}")
-        for form in [best, *others(target, best, rng)]:
+        best = cheapest(target, prices.load().luts, f"channel {number}")
+        for implementation in [best, *others(target, best, rng)]:
             circuit = Circuit(1000.0, delays)
             (x,) = circuit.inputs([(target.low, target.high)])
-            result = requant.build(circuit, form, x)
-            modules.append(Module(f"form{len(modules)}", circuit.netlist([result]), 0))
-            chosen.append((form, target))
+            result = requant.build(circuit, implementation, x)
+            modules.append(Module(f"implementation{len(modules)}", circuit.netlist([result]), 0))
+            chosen.append((implementation, target))
     parts = measured(modules, [width(one.low, one.high) for _, one in chosen], folder)
     runs = defaultdict(list)
-    for (form, target), part in zip(chosen, parts, strict=True):
-        runs[type(form).__name__.lower()].append(Run(formcost.features(form, target), part.lut or 0))
+    for (implementation, target), part in zip(chosen, parts, strict=True):
+        runs[type(implementation).__name__.lower()].append(Run(prices.features(implementation, target), part.lut or 0))
     return dict(runs)
 
 
@@ -124,14 +128,17 @@ def random_target(rng: np.random.Generator) -> Target:
     return Target(rows[(rows > low) & (rows <= high)], low, high)
 
 
-def others(target: Target, best: Form, rng: np.random.Generator) -> list[Form]:
-    """Some forms that cost little more than `best`, and one of every kind."""
-    price = formcost.load().luts
-    tried = [form for form in candidates(target) if form != best]
-    near = [form for form in tried if price(form, target) < 1.5 * price(best, target)]
+def others(target: Target, best: Implementation, rng: np.random.Generator) -> list[Implementation]:
+    """Some implementations that cost little more than `best`, and one of every kind."""
+    price = prices.load().luts
+    tried = [implementation for implementation in candidates(target) if implementation != best]
+    near = [implementation for implementation in tried if price(implementation, target) < 1.5 * price(best, target)]
     picked = [near[index] for index in rng.permutation(len(near))[:OTHERS]]
-    kinds = {type(form): form for form in tried}
-    return [*picked, *(form for kind, form in kinds.items() if not any(isinstance(one, kind) for one in picked))]
+    kinds = {type(implementation): implementation for implementation in tried}
+    return [
+        *picked,
+        *(implementation for kind, implementation in kinds.items() if not any(isinstance(one, kind) for one in picked)),
+    ]
 
 
 def layer_runs(folder: Path, rng: np.random.Generator, layers: int) -> dict[str, list[Run]]:

@@ -38,7 +38,7 @@ from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.passes.compaction import compact
 from qap2fpga.requant import requantize
-from qap2fpga.requant.forms import Target
+from qap2fpga.requant.implementations import Target
 from qap2fpga.synth import yosys
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
@@ -135,10 +135,10 @@ def by_alkaid(one: Graph, folder: Path) -> Design:
             low, high = (int(ends[channel]) for ends in reach.accumulators)
             base = int((row <= low).sum())
             wanted = Target(row[(row > low) & (row <= high)].astype(np.int64), low, high, base)
-            form = min(requantize.affine(wanted, 24), key=lambda form: len(form.terms))
-            factor = sum(sign << shift if sign > 0 else -(1 << shift) for sign, shift in form.terms)
-            factors.append(factor * 2.0**-form.shift)
-            offsets.append(form.offsets[0] * 2.0**-form.shift + form.base)
+            implementation = min(requantize.affine(wanted, 24), key=lambda implementation: len(implementation.terms))
+            factor = sum(sign << shift if sign > 0 else -(1 << shift) for sign, shift in implementation.terms)
+            factors.append(factor * 2.0**-implementation.shift)
+            offsets.append(implementation.offsets[0] * 2.0**-implementation.shift + implementation.base)
         count = len(factors)
         scaled = sums * np.array(factors) + np.array(offsets)
         values = scaled.quantize(np.zeros(count, int), np.full(count, BITS), np.zeros(count, int), overflow_mode="SAT")

@@ -28,7 +28,8 @@ from qap2fpga.system.files import PACKAGE, shipped
 # What of the program decides which hardware is generated, how it is mapped and what is expected of it, by backend.
 GENERATORS = {
     "finn": ("backends/finn", "synth/yosys.py", "synth/worker.py", "synth/cells.py"),
-    "rtl": ("backends/rtl", "requant/forms.py", "requant/formcost.py", "requant/requantize.py", "synth/yosys.py",
+    "rtl": ("backends/rtl", "requant/implementations.py", "requant/prices.py", "requant/requantize.py",
+    "synth/yosys.py",
             "synth/worker.py", "synth/cells.py"),
 }  # fmt: skip
 TOOLS = {"finn": ("finn-plus", "pyosys"), "rtl": ("alkaid", "pyosys")}

@@ -111,7 +111,11 @@ class Concat(Node):
 
     def wants(self, kept: np.ndarray, constant: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """Return each source's part of `kept`."""
-        return np.split(kept, np.cumsum([len(one) for one in constant])[:-1])
+        parts, rest = [], kept
+        for one in constant:
+            parts.append(rest[: len(one)])
+            rest = rest[len(one) :]
+        return parts
 
     def tied(self, kept: Sequence[np.ndarray], constant: Sequence[np.ndarray]) -> np.ndarray:
         """Return what the sources keep, one after the other."""

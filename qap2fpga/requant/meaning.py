@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proof that a requantizer's target is its channel's activation, of the accumulators that can occur.
 
-`forms.prove` shows that the hardware's form is its target; what is shown here is that the target is the layer's own
-step function or line, of whatever the requantizer reads.
+`implementations.prove` shows that the hardware's implementation is its target; what is shown here is that the target is
+the layer's own step function or line, of whatever the requantizer reads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from qap2fpga.exact import integers as exact
 from qap2fpga.ir.functions import Logits, Step
-from qap2fpga.requant.forms import Target
+from qap2fpga.requant.implementations import Target
 from qap2fpga.system.errors import CheckFailed
 
 

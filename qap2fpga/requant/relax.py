@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network whose requantizers are cheaper and may differ by some output steps, as the user allows.
 
-Every channel's step function is replaced by the one that its cheapest form within the tolerance computes. The result
-is an integer network as any other: its thresholds are exactly those of the cheap forms, so it is the reference that
-hardware equals bit for bit, and the backend that is given it finds these forms as exact ones. The exact network stays
-beside it.
+Every channel's step function is replaced by the one that its cheapest implementation within the tolerance computes. The
+result is an integer network as any other: its thresholds are exactly those of the cheap implementations, so it is the
+reference that hardware equals bit for bit, and the backend that is given it finds these implementations as exact ones.
+The exact network stays beside it.
 
 Both ends of a channel's range keep their results, so every layer behind sees the ranges it saw before. The largest
-difference is found from the two rows of thresholds alone, not from the form that they came from. The tolerance holds
-in each channel for one accumulator; differences of several layers add up to something that only data can tell.
+difference is found from the two rows of thresholds alone, not from the implementation that they came from. The
+tolerance holds in each channel for one accumulator; differences of several layers add up to something that only data
+can tell.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from qap2fpga.exact import integers
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.units import Ranges, Unit
-from qap2fpga.requant.forms import Form, Target
+from qap2fpga.requant.implementations import Implementation, Target
 from qap2fpga.requant.requantize import MANY, Cost, cheapest
 from qap2fpga.system.errors import CheckFailed, QapError
 
@@ -92,9 +93,9 @@ class Relaxed:
 def relax(network: Graph, tolerance: int, price: Cost, read: Read = accumulators) -> Relaxed:
     """`network`, compacted, with every step function within `tolerance` steps and cheaper by `price` (LUTs).
 
-    `read` says what the backend's requantizers get, since a form is cheap for that. A channel for which nothing
-    cheaper is found keeps its thresholds, and so do logits; tolerance 0 returns `network` itself. Raises `QapError` for
-    a negative tolerance, `CheckFailed` if a difference were larger than it may be: a bug of ours.
+    `read` says what the backend's requantizers get, since an implementation is cheap for that. A channel for which
+    nothing cheaper is found keeps its thresholds, and so do logits; tolerance 0 returns `network` itself. Raises
+    `QapError` for a negative tolerance, `CheckFailed` if a difference were larger than it may be: a bug of ours.
     """
     if tolerance < 0:
         raise QapError(f"--requant-tolerance is {tolerance}", "give a number of output steps, 0 is exact")
@@ -149,23 +150,24 @@ def _cheaper(
     found = row.copy()
     moved = reading.offset * reading.unit
     found[wanted.base : wanted.top] = integers.multiply_add(steps, reading.unit, -moved, name)
-    # The price is that of the form which the backend will find for the new thresholds.
+    # The price is that of the implementation which the backend will find for the new thresholds.
     again = reading.target(found, low, high)
     cost = price(cheapest(again, price, name), again)
     return (found, exact, cost) if cost < exact else (row, exact, exact)
 
 
-def thresholds_of(form: Form, target: Target) -> np.ndarray:
-    """The x at which the results of `form` rise, one for each threshold of `target`, whose ends it shares.
+def thresholds_of(implementation: Implementation, target: Target) -> np.ndarray:
+    """The x at which the results of `implementation` rise, one for each threshold of `target`, whose ends it shares.
 
-    Between two x the form rises from its result at the one to that at the other; all are found by bisection together.
+    Between two x the implementation rises from its result at the one to that at the other; all are found by bisection
+    together.
     """
     levels = np.arange(target.base + 1, target.top + 1)
     below = np.full(len(levels), target.low, np.int64)
     reached = np.full(len(levels), target.high, np.int64)
     while (reached - below > 1).any():
         middle = (below + reached) // 2
-        up = form.apply(middle) >= levels
+        up = implementation.apply(middle) >= levels
         below, reached = np.where(up, below, middle), np.where(up, middle, reached)
     return reached
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cheapest exact form of every channel's step function.
+"""The cheapest exact implementation of every channel's step function.
 
 With arbitrary scales the thresholds of a channel are those of `floor(slope * x + intercept)`. Written as one exact
 `(a * x + b) >> f` the multiplier needs five and more signed digits. Cheaper is a coarse multiplier of one to three
@@ -7,9 +7,11 @@ digits and an offset that depends on the top bits of x: within a segment the coa
 thresholds. On an FPGA the offset's bit and the adder's bit are one LUT of six inputs, so the segments cost nothing.
 
 For terms and segments given, each segment has an interval of exact offsets (from the thresholds in it and its two
-ends); the form exists when no interval is empty. `forms.prove` then checks the form that was chosen.
+ends); the implementation exists when no interval is empty. `implementations.prove` then checks the implementation that
+was chosen.
 
-With a tolerance the results at both ends of the range stay exact: the form is a step function of the same range.
+With a tolerance the results at both ends of the range stay exact: the implementation is a step function of the same
+range.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from qap2fpga.requant.forms import Constant, Form, Piecewise, Search, Table, Target, prove
+from qap2fpga.requant.implementations import Constant, Implementation, Piecewise, Search, Table, Target, prove
 from qap2fpga.requant.segments import Terms, constraints, fit, limits, split
 
-Cost = Callable[[Form, Target], float]
+Cost = Callable[[Implementation, Target], float]
 # A table of more x than this is never the cheapest.
 TABLE_BITS = 8
 # Bits of x that choose the offset: with 5 the table, x's own bit and nothing else fit a 6-input LUT.
@@ -32,36 +34,36 @@ DRIFT = 2.0
 MOST_TERMS = 3
 # Coarse multipliers have up to three digits; the last one at most so far below the first.
 REACH = 7
-# Above this many thresholds (logits, wide activations) only the affine form is tried.
+# Above this many thresholds (logits, wide activations) only the affine implementation is tried.
 MANY = 512
 AFFINE_SHIFTS = 24
 NEIGHBOURS = 24
-# Hidden channels have cheaper forms than multipliers of more digits.
+# Hidden channels have cheaper implementations than multipliers of more digits.
 HIDDEN_DIGITS = 4
 
 
-def cheapest(target: Target, cost: Cost, name: str, tolerance: int = 0) -> Form:
-    """The form of `target` that `cost` (LUTs) likes best, proven equal (within `tolerance` result steps).
+def cheapest(target: Target, cost: Cost, name: str, tolerance: int = 0) -> Implementation:
+    """The implementation of `target` that `cost` (LUTs) likes best, proven equal (within `tolerance` result steps).
 
     The results at both ends of the range are exact at any tolerance.
-    Raises `CheckFailed` naming `name` if a form were wrong: a bug of ours.
+    Raises `CheckFailed` naming `name` if an implementation were wrong: a bug of ours.
     """
-    best: Form | None = None
+    best: Implementation | None = None
     price = float("inf")
     ends = np.array([target.low, target.high])
-    for form in candidates(target, tolerance):
-        if tolerance and (form.apply(ends) != target.apply(ends)).any():
+    for implementation in candidates(target, tolerance):
+        if tolerance and (implementation.apply(ends) != target.apply(ends)).any():
             continue
-        found = cost(form, target)
+        found = cost(implementation, target)
         if found < price:
-            best, price = form, found
+            best, price = implementation, found
     assert best is not None  # few thresholds have a binary search, many come from a line
     prove(best, target, name, tolerance)
     return best
 
 
-def candidates(target: Target, tolerance: int = 0) -> Iterator[Form]:
-    """Every form that is tried, in a fixed order."""
+def candidates(target: Target, tolerance: int = 0) -> Iterator[Implementation]:
+    """Every implementation that is tried, in a fixed order."""
     if target.highest is not None:
         yield from _line(target)
         return
@@ -137,19 +139,19 @@ def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
                 break
             for shift in _shifts(slope * pitch):
                 # Over one segment the thresholds may drift by their own rounding, and no more. One term is quickly
-                # tried, and thresholds that a coarse form left need not lie on one line.
+                # tried, and thresholds that a coarse implementation left need not lie on one line.
                 drift = abs((1 << shift) / (slope * pitch) - 1) * run
                 if len(terms) > 1 and drift > DRIFT + 2 * tolerance * pitch:
                     continue
                 found = None
                 # A segment is the union of two finer ones: what fails with those cannot work with fewer.
                 for bits in reversed(range(finest + 1)):
-                    form = fit(target, terms, shift, segments[bits], below, above, loose=tolerance > 0)
-                    if form is None:
+                    implementation = fit(target, terms, shift, segments[bits], below, above, loose=tolerance > 0)
+                    if implementation is None:
                         break
-                    found = form
+                    found = implementation
                     if bits == SEGMENT_BITS - 1:
-                        yield form
+                        yield implementation
                 if found is not None:
                     yield found
                     # Wherever a tolerance lets few terms do, more of them only cost more.
@@ -182,10 +184,10 @@ def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
         # More digits than with a smaller shift are never better.
         tried = [(len(digits(a)), a) for a in range(max(1, first), last + 1)]
         for count, a in sorted(one for one in tried if one[0] < fewest):
-            form = fit(target, digits(a), shift, points, below, above)
-            if form is not None:
+            implementation = fit(target, digits(a), shift, points, below, above)
+            if implementation is not None:
                 fewest = count
-                yield form
+                yield implementation
                 break
 
 
@@ -199,7 +201,7 @@ def _slopes(target: Target) -> tuple[float, float]:
 
 
 def digits(number: int) -> Terms:
-    """The signed digits of `number` (non-adjacent form) as (sign, shift), the highest first."""
+    """The signed digits of `number` (non-adjacent~implementation) as (sign, shift), the highest first."""
     found = []
     shift = 0
     while number:

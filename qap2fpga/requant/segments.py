@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The offsets of a piecewise form: where its constant ends begin, its segments, and what each segment's offset may be.
+"""The offsets of a piecewise implementation: where its constant ends begin, its segments, what their offsets may be.
 
 With a tolerance of N result steps every interval of offsets is wider by N steps on either side, and the constant
-results outside may begin N thresholds further in, at rounder numbers. The form must still rise from segment to segment.
+results outside may begin N thresholds further in, at rounder numbers. The implementation must still rise from segment
+to segment.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.exact import integers as exact
-from qap2fpga.requant.forms import FORM, Piecewise, Target
+from qap2fpga.requant.implementations import IMPLEMENTATION, Piecewise, Target
 
 Terms = tuple[tuple[int, int], ...]
 NEVER = 1 << 62
@@ -96,16 +97,18 @@ def fit(
     target: Target, terms: Terms, shift: int, segments: Segments, below: int | None, above: int | None, *,
     loose: bool = False,
 ) -> Piecewise | None:  # fmt: skip
-    """The form with these terms, shift and segments; None when some segment has no offset that will do.
+    """The implementation with these terms, shift and segments; None when some segment has no offset that will do.
 
     Where points are `loose`, two neighbouring segments might each be right and fall between them. Offsets are then in
-    the middle of what will do, with as few bits as let the form rise everywhere.
+    the middle of what will do, with as few bits as let the implementation rise everywhere.
     """
     lower = np.full(1 << segments.bits, -NEVER, np.int64)
     upper = np.full(1 << segments.bits, NEVER, np.int64)
     falling = tuple((-sign, left) for sign, left in terms)
     # Of the starts the smallest offset that will do, of the ends the smallest that will not.
-    bounds = exact.terms(falling, segments.points, FORM, exact.shifted(segments.results, shift, FORM))
+    bounds = exact.terms(
+        falling, segments.points, IMPLEMENTATION, exact.shifted(segments.results, shift, IMPLEMENTATION)
+    )
     np.maximum.at(lower, segments.start_segments, bounds[: len(segments.starts)])
     np.minimum.at(upper, segments.end_segments, bounds[len(segments.starts) :] - 1)
     if (lower > upper).any():
@@ -139,5 +142,5 @@ def _rises(terms: Terms, shift: int, offsets: np.ndarray, segments: Segments) ->
     """Whether the results rise from segment to segment; inside a segment they do."""
     points = np.unique(segments.points)
     which = (points >> segments.bit) & ((1 << segments.bits) - 1)
-    results = exact.terms(terms, points, FORM, offsets[which], shift)
+    results = exact.terms(terms, points, IMPLEMENTATION, offsets[which], shift)
     return bool((np.diff(results) >= 0).all())

@@ -23,7 +23,7 @@ def merged(network: Network, x: Tensor, bias_bits: int | None) -> Network:
     """Return the network with batch norm merged into weights and biases, and powers of two for scales.
 
     The scale of each activation is the power of two that loses least on the quantized training rows `x`, with all
-    layers before it in their new form. Activations round down there, so half a step is added to the biases.
+    layers before it in their new implementation. Activations round down there, so half a step is added to the biases.
     """
     shape = replace(network.shape, batch_norm=False, bias_bits=bias_bits)
     x = x[:CALIBRATION_ROWS]

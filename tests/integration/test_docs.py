@@ -108,10 +108,11 @@ def test_a_broken_link_fails(tmp_path: Path) -> None:
 
 # Where a proof runs, or is said not to, and so the word may stand: how often, and why.
 PROVEN = {
-    "docs/architecture.md": (5, "adder graphs and requantizers: `AdderGraph.prove` and `forms.prove`"),
+    "docs/architecture.md": (5, "adder graphs and requantizers: `AdderGraph.prove` and `implementations.prove`"),
     "docs/limits.md": (2, "the same two, and that the Verilog has no formal proof"),
-    "qap2fpga/requant/requantize.py": (4, "`forms.prove`"),
-    "qap2fpga/requant/forms.py": (5, "`forms.prove`"),
+    "qap2fpga/requant/__init__.py": (1, "what the package is for"),
+    "qap2fpga/requant/requantize.py": (4, "`implementations.prove`"),
+    "qap2fpga/requant/implementations.py": (5, "`implementations.prove`"),
     "qap2fpga/backends/rtl/backend.py": (3, "adders, requantizers, and their targets"),
     "qap2fpga/requant/meaning.py": (2, "targets of requantizers against the layer's function"),
     "qap2fpga/backends/rtl/adders.py": (2, "`AdderGraph.prove`"),

@@ -18,7 +18,7 @@ from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Expectation, HlsProject
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.graph import Graph
-from qap2fpga.requant import formcost
+from qap2fpga.requant import prices
 from qap2fpga.requant import relax as relaxing
 from qap2fpga.requant.relax import Relaxed
 from qap2fpga.system import programs as tools
@@ -137,7 +137,7 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
 
     def relax(self, graph: Graph, tolerance: int) -> Relaxed:
         """Return `graph` with requantizers within `tolerance` steps that are cheaper, as far as known before HLS."""
-        return relaxing.relax(graph, tolerance, formcost.load().luts)
+        return relaxing.relax(graph, tolerance, prices.load().luts)
 
 
 def _other_factors(network: Graph, options: Hls4mlOptions, reuse: list[tuple[str, int]]) -> list[str]:

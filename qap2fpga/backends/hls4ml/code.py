@@ -2,8 +2,8 @@
 """C++ of what follows a dense layer: a few lines a channel, every constant in them.
 
 The lines call `flows/hls4ml/qap_requantize.h`. They are the member `apply` of a struct, which hls4ml writes into the
-project's `parameters.h` beside the other layers' configurations. The form of a step function is the cheapest that
-`lower.requantize` finds; with more levels than fit a table it is one multiplication (`wide`).
+project's `parameters.h` beside the other layers' configurations. The implementation of a step function is the cheapest
+that `lower.requantize` finds; with more levels than fit a table it is one multiplication (`wide`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from qap2fpga.backends.hls4ml import wide
 from qap2fpga.exact.integers import width
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.units import Ranges, Unit
-from qap2fpga.requant import formcost
-from qap2fpga.requant.forms import Constant, Form, Piecewise, Search, Table, Target
+from qap2fpga.requant import prices
+from qap2fpga.requant.implementations import Constant, Implementation, Piecewise, Search, Table, Target
 from qap2fpga.requant.meaning import prove_meaning
 from qap2fpga.requant.requantize import MANY, cheapest
 from qap2fpga.system.errors import QapError
@@ -71,58 +71,63 @@ def _step(layer: Unit, channel: int, low: int, high: int) -> list[str]:
 
 
 def _cheapest(target: Target, name: str) -> list[str]:
-    return _form(cheapest(target, formcost.load().luts, name))
+    return _implementation(cheapest(target, prices.load().luts, name))
 
 
-def _form(form: Form) -> list[str]:
+def _implementation(implementation: Implementation) -> list[str]:
     """Lines of which the last is the expression of the result."""
-    if isinstance(form, Constant):
-        return [literal(form.value)]
-    if isinstance(form, Table):
-        entry = f"x - {literal(form.low)}" if form.low >= 0 else f"x + {literal(-form.low)}"
-        bits = width(0, len(form.results) - 1)
-        return [_table("results", form.results), f"results[ap_uint<{bits}>({entry})]"]
-    if isinstance(form, Search):
-        found = f"qap::search<{form.bits}>(x, thresholds)"
-        return [_table("thresholds", form.thresholds), found if not form.base else f"{literal(form.base)} + {found}"]
-    return _piecewise(form)
+    if isinstance(implementation, Constant):
+        return [literal(implementation.value)]
+    if isinstance(implementation, Table):
+        entry = (
+            f"x - {literal(implementation.low)}" if implementation.low >= 0 else f"x + {literal(-implementation.low)}"
+        )
+        bits = width(0, len(implementation.results) - 1)
+        return [_table("results", implementation.results), f"results[ap_uint<{bits}>({entry})]"]
+    if isinstance(implementation, Search):
+        found = f"qap::search<{implementation.bits}>(x, thresholds)"
+        return [
+            _table("thresholds", implementation.thresholds),
+            found if not implementation.base else f"{literal(implementation.base)} + {found}",
+        ]
+    return _piecewise(implementation)
 
 
-def _piecewise(form: Piecewise) -> list[str]:
+def _piecewise(implementation: Piecewise) -> list[str]:
     """See `Piecewise`: the sum modulo `2**(shift + out_bits)`, then the limits."""
-    bits = form.shift + form.out_bits
-    terms = [f"{'+' if sign > 0 else '-'} qap::scaled<{bits}, {shift}>(x)" for sign, shift in form.terms]
+    bits = implementation.shift + implementation.out_bits
+    terms = [f"{'+' if sign > 0 else '-'} qap::scaled<{bits}, {shift}>(x)" for sign, shift in implementation.terms]
     lines = []
-    if any(form.offsets):
+    if any(implementation.offsets):
         # The sum is modulo, so are its offsets.
-        offsets = [offset % (1 << bits) for offset in form.offsets]
-        if form.bits:
+        offsets = [offset % (1 << bits) for offset in implementation.offsets]
+        if implementation.bits:
             lines.append(_table("offsets", offsets))
-            terms.append(f"+ offsets[qap::segment<{form.bits}, {form.bit}>(x)]")
+            terms.append(f"+ offsets[qap::segment<{implementation.bits}, {implementation.bit}>(x)]")
         else:
             terms.append(f"+ ap_uint<{bits}>({literal(offsets[0])})")
     lines.append(f"const ap_uint<{bits}> sum = {' '.join(terms).removeprefix('+ ')};")
-    result = f"ap_uint<{form.out_bits}>(sum >> {form.shift})"
-    if form.base:
-        result = f"{literal(form.base)} + {result}"
-    lines.append(f"{integer_type(min(form.base, 0), form.top)} result = {result};")
-    if form.below is not None:
-        lines.append(f"if (x < {literal(form.below)}) result = {literal(form.base)};")
-    if form.above is not None:
-        lines.append(f"if (x >= {literal(form.above)}) result = {literal(form.top)};")
+    result = f"ap_uint<{implementation.out_bits}>(sum >> {implementation.shift})"
+    if implementation.base:
+        result = f"{literal(implementation.base)} + {result}"
+    lines.append(f"{integer_type(min(implementation.base, 0), implementation.top)} result = {result};")
+    if implementation.below is not None:
+        lines.append(f"if (x < {literal(implementation.below)}) result = {literal(implementation.base)};")
+    if implementation.above is not None:
+        lines.append(f"if (x >= {literal(implementation.above)}) result = {literal(implementation.top)};")
     return [*lines, "result"]
 
 
 def _wide(target: Target, name: str) -> list[str]:
-    form = wide.affine(target.thresholds)
-    if form is None:
+    implementation = wide.affine(target.thresholds)
+    if implementation is None:
         raise QapError(
             f"{name}: its {len(target.thresholds)} thresholds do not lie on one line, and are too many for a table",
             f"use activations of at most {MANY.bit_length() - 1} bits",
         )
-    bits = affine_bits(form.multiplier, form.offset, target.low, target.high)
-    constants = f"{constant(form.multiplier, bits)}, {constant(form.offset, bits)}"
-    found = f"qap::clamp(qap::affine<{bits}, {form.shift}>(x, {constants}), {literal(form.levels)})"
+    bits = affine_bits(implementation.multiplier, implementation.offset, target.low, target.high)
+    constants = f"{constant(implementation.multiplier, bits)}, {constant(implementation.offset, bits)}"
+    found = f"qap::clamp(qap::affine<{bits}, {implementation.shift}>(x, {constants}), {literal(implementation.levels)})"
     return [found if not target.base else f"{literal(target.base)} + {found}"]
 
 

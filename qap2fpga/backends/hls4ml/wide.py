@@ -30,7 +30,7 @@ class Affine:
 
 
 def affine(thresholds: np.ndarray) -> Affine | None:
-    """The exact form with the smallest shift of ascending `thresholds` (n,), two at least; None if there is none.
+    """The exact one with the smallest shift of ascending `thresholds` (n,), two at least; None if there is none.
 
     It is exact for every integer: at each threshold and just below it by the check of `_offsets`, between them
     since the line rises, and outside by the clamp.

@@ -26,9 +26,9 @@ from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.units import Ranges, Unit
-from qap2fpga.requant import formcost
+from qap2fpga.requant import prices
 from qap2fpga.requant import relax as relaxing
-from qap2fpga.requant.forms import Form, Target
+from qap2fpga.requant.implementations import Implementation, Target
 from qap2fpga.requant.meaning import prove_meaning
 from qap2fpga.requant.relax import Relaxed
 from qap2fpga.requant.requantize import cheapest
@@ -103,7 +103,7 @@ class RtlBackend(Backend[RtlOptions]):
 
     def relax(self, graph: Graph, tolerance: int) -> Relaxed:
         """Return `graph` with requantizers that are cheaper in this backend and within `tolerance` steps."""
-        return relaxing.relax(graph, tolerance, formcost.load().luts, readings)
+        return relaxing.relax(graph, tolerance, prices.load().luts, readings)
 
 
 def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progress = lambda line: None) -> Circuit:
@@ -112,9 +112,11 @@ def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progres
     modules = _modules(network, options.output_kind, clock, estimates.load().delays(board.family))
     nodes: list[dict[str, Any]] = []
     solved = _solved(network, options.output_kind == "accumulators")
-    for one, reach, module, (graph, forms) in zip(network.layers, network.ranges, modules, solved, strict=False):
-        nodes.append(_node(one, module, graph, forms, _targets(one, graph, reach) if forms else []))
-        progress(f"{one.name}: {len(graph.adders)} adders, {module.stages} stages{_kinds(forms)}")
+    for one, reach, module, (graph, implementations) in zip(
+        network.layers, network.ranges, modules, solved, strict=False
+    ):
+        nodes.append(_node(one, module, graph, implementations, _targets(one, graph, reach) if implementations else []))
+        progress(f"{one.name}: {len(graph.adders)} adders, {module.stages} stages{_kinds(implementations)}")
     for end in modules[len(network.layers) :]:
         nodes.append({"name": f"u_{end.name}", "layer": network.layers[-1].name, **estimates.module(end, None, [])})
     nodes.append({"name": TOP, "layer": "", **estimates.handshake(sum(module.stages for module in modules))})
@@ -127,16 +129,18 @@ def _modules(network: Graph, output_kind: str, clock: float, delays: Delays) -> 
     modules: list[Module] = []
     lanes = [(network.input.low, network.input.high)] * network.inputs
     solved = _solved(network, output_kind == "accumulators")
-    for index, (one, reach, (graph, forms)) in enumerate(zip(network.layers, network.ranges, solved, strict=True)):
-        ends = _lanes(one, reach, levels=forms is not None)
-        modules.append(layer.build(names.layer(index), one, graph, forms, lanes, ends, clock, delays))
+    for index, (one, reach, (graph, implementations)) in enumerate(
+        zip(network.layers, network.ranges, solved, strict=True)
+    ):
+        ends = _lanes(one, reach, levels=implementations is not None)
+        modules.append(layer.build(names.layer(index), one, graph, implementations, lanes, ends, clock, delays))
         lanes = ends
     end = tail.build(network, output_kind, lanes, clock, delays)
     return (*modules, end) if end else tuple(modules)
 
 
 @lru_cache(maxsize=2)
-def _solved(network: Graph, bare: bool) -> tuple[tuple[adders.AdderGraph, list[Form] | None], ...]:
+def _solved(network: Graph, bare: bool) -> tuple[tuple[adders.AdderGraph, list[Implementation] | None], ...]:
     """Adders and requantizers of every layer; the last has none if it is `bare`.
 
     They depend on no board: an estimate for all boards needs them once.
@@ -149,19 +153,19 @@ def _solved(network: Graph, bare: bool) -> tuple[tuple[adders.AdderGraph, list[F
     return tuple(found)
 
 
-def choose(one: Unit, graph: adders.AdderGraph, reach: Ranges) -> list[Form]:
-    """The cheapest form of each channel, proven to be its target, which is proven to be the layer's activation."""
-    price = formcost.load().luts
+def choose(one: Unit, graph: adders.AdderGraph, reach: Ranges) -> list[Implementation]:
+    """The cheapest implementation of each channel, proven to be its target, and that proven to be the activation."""
+    price = prices.load().luts
     # Counts leave a layer; what they are worth went into the next one.
     counted = Step(one.activation.thresholds) if isinstance(one.activation, Step) else one.activation
-    forms = []
+    implementations = []
     for channel, wanted in enumerate(_targets(one, graph, reach)):
         name = f"layer {one.name}, channel {one.channel_name(channel)}"
         low, high = (int(ends[channel]) for ends in reach.accumulators)
         scale, start = layer.stands_for(one, channel, graph.outputs[channel])
         prove_meaning(wanted, counted, channel, (low, high), name, scale=scale, start=start)
-        forms.append(cheapest(wanted, price, name))
-    return forms
+        implementations.append(cheapest(wanted, price, name))
+    return implementations
 
 
 def _targets(one: Unit, graph: adders.AdderGraph, reach: Ranges) -> list[Target]:
@@ -181,19 +185,23 @@ def _lanes(one: Unit, reach: Ranges, *, levels: bool) -> list[tuple[int, int]]:
 
 
 def _node(
-    one: Unit, module: Module, graph: adders.AdderGraph, forms: list[Form] | None, targets: list[Target]
+    one: Unit,
+    module: Module,
+    graph: adders.AdderGraph,
+    implementations: list[Implementation] | None,
+    targets: list[Target],
 ) -> dict[str, Any]:
-    kinds = Counter(type(form).__name__.lower() for form in forms or [])
+    kinds = Counter(type(implementation).__name__.lower() for implementation in implementations or [])
     return {
         "name": f"u_{module.name}", "layer": one.name, "weights": int(one.weights.size),
         "multiplications": one.nonzeros,
         "adders": len(graph.adders), "stages": module.stages, "requantizers": dict(sorted(kinds.items())),
-        **estimates.module(module, forms, targets),
+        **estimates.module(module, implementations, targets),
     }  # fmt: skip
 
 
-def _kinds(forms: list[Form] | None) -> str:
-    if not forms:
+def _kinds(implementations: list[Implementation] | None) -> str:
+    if not implementations:
         return ""
-    kinds = Counter(type(form).__name__.lower() for form in forms)
+    kinds = Counter(type(implementation).__name__.lower() for implementation in implementations)
     return ", " + ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))

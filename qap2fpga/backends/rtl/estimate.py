@@ -18,8 +18,8 @@ from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir.graph import Graph
-from qap2fpga.requant import formcost
-from qap2fpga.requant.forms import Form, Target
+from qap2fpga.requant import prices
+from qap2fpga.requant.implementations import Implementation, Target
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import shipped
 
@@ -54,16 +54,18 @@ def load() -> Coefficients:
     return Coefficients(yaml.safe_load((shipped("flows") / "rtl" / "estimate.yaml").read_text()))
 
 
-def module(made: Module, forms: list[Form] | None, targets: list[Target]) -> dict[str, Any]:
+def module(made: Module, implementations: list[Implementation] | None, targets: list[Target]) -> dict[str, Any]:
     """`estimate`: resources of one module, its adders' bits, its requantizers and its registers; and `features`.
 
     The features are what LUTs and FFs are sums of, for a calibration: the cells by kind.
     """
     coefficients = load()
-    price = formcost.load().luts
+    price = prices.load().luts
     held = asdict(expected(made.netlist))
     registers = held.pop("flip_flops")
-    requantizers = sum(price(form, wanted) for form, wanted in zip(forms or [], targets, strict=True))
+    requantizers = sum(
+        price(implementation, wanted) for implementation, wanted in zip(implementations or [], targets, strict=True)
+    )
     luts = round(coefficients.adder_bit * made.adder_bits + requantizers) + held["shift_registers"]
     return {
         "estimate": _cells(luts, registers),
@@ -98,7 +100,7 @@ def before(network: Graph) -> int:
 
 
 def signed_digits(weights: np.ndarray) -> np.ndarray:
-    """Non-zero digits of every weight in non-adjacent form: the one bits of w xor 3w."""
+    """Non-zero digits of every weight in non-adjacent~implementation: the one bits of w xor 3w."""
     magnitude = np.abs(weights).astype(np.int64)
     return np.bitwise_count(magnitude ^ (3 * magnitude)).astype(np.int64)
 

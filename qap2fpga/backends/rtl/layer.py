@@ -16,10 +16,11 @@ from qap2fpga.backends.rtl.netlist.wiring import Concat, Constant, Wire, extende
 from qap2fpga.exact.integers import width
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.units import Unit
-from qap2fpga.requant.forms import Form, Target
+from qap2fpga.requant.implementations import Implementation, Target
 
 ZERO = Constant(0, 1, "b")
-# With more results than these the outputs' own line is taken, and no cheaper form of their thresholds looked for.
+# With more results than these the outputs' own line is taken, and no cheaper implementation of their thresholds looked
+# for.
 LISTED = 1 << 17
 
 
@@ -47,7 +48,7 @@ class Module:
 
 
 def falls(layer: Unit, channel: int, output: Output) -> bool:
-    """Whether the channel's result falls while its node rises; its form then reads the node's complement."""
+    """Whether the channel's result falls while its node rises; its implementation then reads the node's complement."""
     activation = layer.activation
     falling = isinstance(activation, Logits) and int(activation.multiplier[channel]) < 0
     return (output.sign < 0) != falling
@@ -95,12 +96,12 @@ def _of_zero(layer: Unit, channel: int) -> int:
 
 
 def build(
-    name: str, layer: Unit, graph: AdderGraph, forms: list[Form] | None,
+    name: str, layer: Unit, graph: AdderGraph, implementations: list[Implementation] | None,
     lanes: list[tuple[int, int]], results_in: list[tuple[int, int]], clock_ns: float, delays: Delays,
 ) -> Module:  # fmt: skip
     """The module `name`; `lanes` and `results_in` are the (low, high) of its inputs and outputs.
 
-    Without `forms` accumulators come out.
+    Without `implementations` accumulators come out.
     """
     circuit = Circuit(clock_ns, delays)
     nodes = circuit.inputs(lanes)
@@ -114,15 +115,15 @@ def build(
     matrix_bits = circuit.adder_bits
     for channel, output in enumerate(graph.outputs):
         node = _whole(circuit, nodes[output.node], output)
-        if forms is None:
+        if implementations is None:
             results.append(_accumulator(circuit, node, output))
             continue
-        form = forms[channel]
-        circuit.comment(f"channel {layer.channel_name(channel)}: {describe(form)}")
+        implementation = implementations[channel]
+        circuit.comment(f"channel {layer.channel_name(channel)}: {describe(implementation)}")
         results.append(
-            requant.build(circuit, form, complement(circuit, node) if falls(layer, channel, output) else node)
+            requant.build(circuit, implementation, complement(circuit, node) if falls(layer, channel, output) else node)
         )
-    if forms is None:
+    if implementations is None:
         matrix_bits = circuit.adder_bits
     ends = [narrowed(*pair) for pair in zip(results, results_in, strict=True)]
     return Module(name, circuit.netlist(ends), matrix_bits)
@@ -172,15 +173,15 @@ def _digits(factor: int) -> list[int]:
     return [bit for bit in range(factor.bit_length()) if factor >> bit & 1]
 
 
-def describe(form: Form) -> str:
+def describe(implementation: Implementation) -> str:
     """One line for people."""
-    kind = type(form).__name__.lower()
-    terms = getattr(form, "terms", None)
+    kind = type(implementation).__name__.lower()
+    terms = getattr(implementation, "terms", None)
     if terms is None:
         return kind
     slope = " ".join(f"{'+' if sign > 0 else '-'} x*2^{shift}" for sign, shift in terms)
-    segments = f", {1 << form.bits} offsets" if form.bits else ""  # type: ignore[union-attr]
-    return f"({slope.removeprefix('+ ')}) >> {form.shift}{segments}"  # type: ignore[union-attr]
+    segments = f", {1 << implementation.bits} offsets" if implementation.bits else ""  # type: ignore[union-attr]
+    return f"({slope.removeprefix('+ ')}) >> {implementation.shift}{segments}"  # type: ignore[union-attr]
 
 
 __all__ = ["Module", "build", "complement", "describe", "falls", "stands_for", "target"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A channel's form (`requant/forms.py`) as cells."""
+"""A channel's implementation (`requant/implementations.py`) as cells."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from qap2fpga.backends.rtl.netlist import wiring
 from qap2fpga.backends.rtl.netlist.cells import Compare, Limit, Sum
 from qap2fpga.backends.rtl.netlist.wiring import Concat, Slice, Wire, literal, shifted, sliced
 from qap2fpga.exact.integers import width
-from qap2fpga.requant.forms import Constant, Form, Piecewise, Search, Table
+from qap2fpga.requant.implementations import Constant, Implementation, Piecewise, Search, Table
 
 
-def build(circuit: Circuit, form: Form, x: Wire) -> Wire:
-    """The wire that holds `form` of `x`."""
-    if isinstance(form, Constant):
+def build(circuit: Circuit, implementation: Implementation, x: Wire) -> Wire:
+    """The wire that holds `implementation` of `x`."""
+    if isinstance(implementation, Constant):
         _, stage, ready = circuit.place([x], circuit.delays.lut)
-        vector = literal(form.value, width(form.value, form.value))
-        return circuit.wiring(vector, form.value, form.value, stage, ready)
-    if isinstance(form, Table):
-        return _table(circuit, form, x)
-    if isinstance(form, Search):
-        return _search(circuit, form, x)
-    return _piecewise(circuit, form, x)
+        vector = literal(implementation.value, width(implementation.value, implementation.value))
+        return circuit.wiring(vector, implementation.value, implementation.value, stage, ready)
+    if isinstance(implementation, Table):
+        return _table(circuit, implementation, x)
+    if isinstance(implementation, Search):
+        return _search(circuit, implementation, x)
+    return _piecewise(circuit, implementation, x)
 
 
 def levels(inputs: int) -> int:
@@ -29,33 +29,35 @@ def levels(inputs: int) -> int:
     return 1 if inputs <= 6 else 2 if inputs <= 12 else 3
 
 
-def _table(circuit: Circuit, form: Table, x: Wire) -> Wire:
-    low, high = min(form.results), max(form.results)
+def _table(circuit: Circuit, implementation: Table, x: Wire) -> Wire:
+    low, high = min(implementation.results), max(implementation.results)
     size = 1 << x.bits
     # The table is addressed by x as it lies on the wire; x that cannot occur take the nearest entry.
     entries = []
     for pattern in range(size):
         value = pattern - size if x.signed and pattern >= size >> 1 else pattern
-        entries.append(form.results[min(max(value - form.low, 0), len(form.results) - 1)])
+        entries.append(implementation.results[min(max(value - implementation.low, 0), len(implementation.results) - 1)])
     (placed,), stage, ready = circuit.place([x], levels(x.bits) * circuit.delays.lut)
     return circuit.table(entries, placed.net, low, high, stage, ready, f"table of {placed.net.name}")
 
 
-def _search(circuit: Circuit, form: Search, x: Wire) -> Wire:
+def _search(circuit: Circuit, implementation: Search, x: Wire) -> Wire:
     bits: list[Wire] = []
-    for bit in reversed(range(form.bits)):
+    for bit in reversed(range(implementation.bits)):
         known = len(bits)
-        constants = [form.thresholds[(prefix << bit + 1) + (1 << bit) - 1] for prefix in range(1 << known)]
+        constants = [implementation.thresholds[(prefix << bit + 1) + (1 << bit) - 1] for prefix in range(1 << known)]
         constants = [min(constant, x.high + 1) for constant in constants]
         bits.append(_compare(circuit, x, constants, bits))
-    if not form.base and len(bits) == 1:
+    if not implementation.base and len(bits) == 1:
         return bits[0]
     stage, ready = bits[-1].stage, bits[-1].ready
     number = Concat(tuple(circuit.at(wire, stage).net for wire in bits))
-    low, high = form.base, form.base + (1 << form.bits) - 1
-    if not form.base:
+    low, high = implementation.base, implementation.base + (1 << implementation.bits) - 1
+    if not implementation.base:
         return circuit.wiring(number, low, high, stage, ready)
-    return circuit.put(Sum(circuit.new(low, high, stage, ready), literal(form.base, width(low, high)), number))
+    return circuit.put(
+        Sum(circuit.new(low, high, stage, ready), literal(implementation.base, width(low, high)), number)
+    )
 
 
 def _compare(circuit: Circuit, x: Wire, constants: list[int], above: list[Wire]) -> Wire:
@@ -73,34 +75,34 @@ def _compare(circuit: Circuit, x: Wire, constants: list[int], above: list[Wire])
     return circuit.put(Compare(circuit.new(0, 1, stage, ready), shifted(value, 0, bits), constant.net, x.signed))
 
 
-def _piecewise(circuit: Circuit, form: Piecewise, x: Wire) -> Wire:
-    total = form.shift + form.out_bits
-    drop = form.dropped
-    first = _terms(circuit, form, x, total)
+def _piecewise(circuit: Circuit, implementation: Piecewise, x: Wire) -> Wire:
+    total = implementation.shift + implementation.out_bits
+    drop = implementation.dropped
+    first = _terms(circuit, implementation, x, total)
     bits = total - drop
-    if any(form.offsets):
-        delay = circuit.adder_delay(bits) + (circuit.delays.lut if form.bits == 6 else 0)
+    if any(implementation.offsets):
+        delay = circuit.adder_delay(bits) + (circuit.delays.lut if implementation.bits == 6 else 0)
         (a, value), stage, ready = circuit.place([first, x], delay)
         top = (1 << bits) - 1
-        offset: wiring.Vector = literal(form.offsets[0] >> drop, bits)
-        if form.bits:
-            index = circuit.bits(sliced(value, form.bit, form.bits), stage, 0.0)
-            offset = circuit.table([one >> drop for one in form.offsets], index.net, 0, top, stage, 0.0).net
+        offset: wiring.Vector = literal(implementation.offsets[0] >> drop, bits)
+        if implementation.bits:
+            index = circuit.bits(sliced(value, implementation.bit, implementation.bits), stage, 0.0)
+            offset = circuit.table([one >> drop for one in implementation.offsets], index.net, 0, top, stage, 0.0).net
         circuit.adder_bits += bits
         whole = circuit.sum_of_two(sliced(a, drop, bits), offset, False, 0, top, stage, ready)
-        inner = circuit.bits(Slice(whole.net, form.shift - drop, form.out_bits), stage, ready)
+        inner = circuit.bits(Slice(whole.net, implementation.shift - drop, implementation.out_bits), stage, ready)
     else:
         (value,), stage, ready = circuit.place([first], 0.0)
-        inner = circuit.bits(sliced(value, form.shift, form.out_bits), stage, ready)
-    return _limited(circuit, form, x, inner)
+        inner = circuit.bits(sliced(value, implementation.shift, implementation.out_bits), stage, ready)
+    return _limited(circuit, implementation, x, inner)
 
 
-def _terms(circuit: Circuit, form: Piecewise, x: Wire, total: int) -> Wire:
+def _terms(circuit: Circuit, implementation: Piecewise, x: Wire, total: int) -> Wire:
     """The sum of the terms, in `total` bits at most."""
-    sign, shift = form.terms[0]
+    sign, shift = implementation.terms[0]
     assert sign > 0
     result = _scaled(circuit, x, shift)
-    for sign, shift in form.terms[1:]:
+    for sign, shift in implementation.terms[1:]:
         other = _scaled(circuit, x, shift)
         result = _cut(circuit, circuit.add(result, other, 0, 1, sign), total)
     return result
@@ -123,21 +125,24 @@ def _cut(circuit: Circuit, wire: Wire, bits: int) -> Wire:
     return wire if wire.bits <= bits else circuit.bits(Slice(wire.net, 0, bits), wire.stage, wire.ready)
 
 
-def _limited(circuit: Circuit, form: Piecewise, x: Wire, inner: Wire) -> Wire:
+def _limited(circuit: Circuit, implementation: Piecewise, x: Wire, inner: Wire) -> Wire:
     """`inner` between the limits, the constant results outside, and the base on top."""
     limits = [
-        None if limit is None else circuit.at_least(x, limit, levels(x.bits)) for limit in (form.above, form.below)
+        None if limit is None else circuit.at_least(x, limit, levels(x.bits))
+        for limit in (implementation.above, implementation.below)
     ]
     result = inner
     if any(limits):
         placed, stage, ready = circuit.place([inner, *filter(None, limits)], circuit.delays.lut)
         value, *nets = (wire.net for wire in placed)
         above, inside = (nets.pop(0) if limit else None for limit in limits)
-        top = literal(form.top - form.base, form.out_bits)
-        result = circuit.put(Limit(circuit.new(0, form.top - form.base, stage, ready), value, inside, above, top))
-    if not form.base:
-        return Wire(result.net, 0, max(form.top, 0), result.stage, result.ready)
-    total = width(form.base, form.top)
+        top = literal(implementation.top - implementation.base, implementation.out_bits)
+        result = circuit.put(
+            Limit(circuit.new(0, implementation.top - implementation.base, stage, ready), value, inside, above, top)
+        )
+    if not implementation.base:
+        return Wire(result.net, 0, max(implementation.top, 0), result.stage, result.ready)
+    total = width(implementation.base, implementation.top)
     (offset,), stage, ready = circuit.place([result], circuit.adder_delay(total))
-    out = circuit.new(form.base, form.top, stage, ready)
-    return circuit.put(Sum(out, literal(form.base, total), shifted(offset, 0, total)))
+    out = circuit.new(implementation.base, implementation.top, stage, ready)
+    return circuit.put(Sum(out, literal(implementation.base, total), shifted(offset, 0, total)))

@@ -205,10 +205,16 @@ def test_a_project_is_stored_and_restored_whole(tmp_path):
 @pytest.mark.parametrize("pitch, offset", [(1.0, -7.0), (3.7, -2000.2), (9.1e5, 3e8), (523456.789, -1.7e10)])
 def test_thousands_of_thresholds_become_one_exact_multiplication(pitch, offset):
     thresholds = np.ceil((np.arange(1, 4096) - 0.5) * pitch + offset).astype(np.int64)
-    form = wide.affine(thresholds)
-    assert form is not None and form.levels == 4095
+    implementation = wide.affine(thresholds)
+    assert implementation is not None and implementation.levels == 4095
     around = [int(value) + step for value in thresholds for step in (-2, -1, 0, 1)]
-    found = [min(max((form.multiplier * x + form.offset) >> form.shift, 0), form.levels) for x in around]
+    found = [
+        min(
+            max((implementation.multiplier * x + implementation.offset) >> implementation.shift, 0),
+            implementation.levels,
+        )
+        for x in around
+    ]
     assert found == np.searchsorted(thresholds, around, side="right").tolist()
 
 

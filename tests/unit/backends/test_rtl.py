@@ -33,7 +33,7 @@ from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.passes.compaction import compact
-from qap2fpga.requant.forms import Piecewise, Search, Target, prove
+from qap2fpga.requant.implementations import Piecewise, Search, Target, prove
 from qap2fpga.requant.requantize import candidates
 from qap2fpga.synth import yosys
 from qap2fpga.system.errors import CheckFailed, ConstantNetwork, QapError
@@ -281,26 +281,26 @@ def test_one_changed_number_in_the_verilog_makes_the_simulation_fail(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["offsets", "shift", "terms", "above"])
-def test_one_changed_number_in_a_form_is_found_by_its_proof(what):
+def test_one_changed_number_in_an_implementation_is_found_by_its_proof(what):
     one = network(8, bits=4)
     layer, reach = one.layers[0], one.ranges[0]
     graph = solver.solve(layer.weights, *reach.inputs, layer.name)
-    forms = backend_module.choose(layer, graph, reach)
+    implementations = backend_module.choose(layer, graph, reach)
     low, high = reach.accumulators
     tried = 0
-    for channel, form in enumerate(forms):
+    for channel, implementation in enumerate(implementations):
         target = layer_module.target(layer, channel, graph.outputs[channel], int(low[channel]), int(high[channel]))
-        if not isinstance(form, Piecewise) or not any(form.offsets) or form.above is None:
+        if not isinstance(implementation, Piecewise) or not any(implementation.offsets) or implementation.above is None:
             continue
         tried += 1
         changed = {
-            "offsets": {"offsets": tuple(offset + (1 << form.shift) for offset in form.offsets)},
-            "shift": {"shift": form.shift + 1},
-            "terms": {"terms": ((1, form.terms[0][1] + 1), *form.terms[1:])},
-            "above": {"above": form.above - (form.above - int(target.thresholds[-2])) - 1},
+            "offsets": {"offsets": tuple(offset + (1 << implementation.shift) for offset in implementation.offsets)},
+            "shift": {"shift": implementation.shift + 1},
+            "terms": {"terms": ((1, implementation.terms[0][1] + 1), *implementation.terms[1:])},
+            "above": {"above": implementation.above - (implementation.above - int(target.thresholds[-2])) - 1},
         }[what]
         with pytest.raises(CheckFailed, match="channel"):
-            prove(replace(form, **changed), target, f"channel {channel}")
+            prove(replace(implementation, **changed), target, f"channel {channel}")
     assert tried
 
 
@@ -376,16 +376,16 @@ RIGHT = [
 
 @pytest.mark.parametrize("clock", [1.5, 100.0])
 @pytest.mark.parametrize("target", RIGHT)
-def test_every_form_in_cells_gives_its_targets_results(target, clock):
+def test_every_implementation_in_cells_gives_its_targets_results(target, clock):
     """For all x of the range, at a clock that cuts it into stages and at one that does not."""
     values = np.arange(target.low, target.high + 1)
     seen = set()
-    for form in islice(candidates(target), 60):
+    for implementation in islice(candidates(target), 60):
         made = circuit.Circuit(clock, circuit.Delays(0.5, 0.5, 0.05, 0.2))
-        result = requant.build(made, form, made.inputs([(target.low, target.high)])[0])
+        result = requant.build(made, implementation, made.inputs([(target.low, target.high)])[0])
         found = run([made.netlist([result])], values[:, None])[:, 0]
-        assert (found == target.apply(values)).all(), form
-        seen.add(type(form))
+        assert (found == target.apply(values)).all(), implementation
+        seen.add(type(implementation))
     assert seen
 
 
@@ -399,8 +399,8 @@ def test_when_the_bits_of_a_binary_search_are_ready():
 def test_an_adder_has_the_bits_of_its_sum():
     """x + (x >> 1) of 0..15 is 22 at most."""
     made = circuit.Circuit(100.0, circuit.Delays(1.0, 2.0, 0.25, 0.5))
-    form = Piecewise(((1, 0), (1, -1)), 2, 0, 0, (0,), None, None, 0, 5)
-    requant.build(made, form, made.inputs([(0, 15)])[0])
+    implementation = Piecewise(((1, 0), (1, -1)), 2, 0, 0, (0,), None, None, 0, 5)
+    requant.build(made, implementation, made.inputs([(0, 15)])[0])
     assert made.adder_bits == 5
 
 

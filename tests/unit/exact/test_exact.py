@@ -24,7 +24,7 @@ from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.passes.compaction import compact
-from qap2fpga.requant.forms import Piecewise, Target, prove
+from qap2fpga.requant.implementations import Piecewise, Target, prove
 from qap2fpga.requant.requantize import cheapest
 from qap2fpga.requant.segments import constraints, fit, split
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -207,35 +207,35 @@ def test_a_line_of_many_results_is_proven_by_its_formula():
     low, high = -(2**30), 2**30
     first, last = ((5 * end + line[1]) >> 2 for end in (low, high))
     target = Target(np.zeros(0, np.int64), low, high, first, line, last)
-    form = cheapest(target, lambda form, target: 1.0, "layer fc7")
-    assert isinstance(form, Piecewise)
+    implementation = cheapest(target, lambda implementation, target: 1.0, "layer fc7")
+    assert isinstance(implementation, Piecewise)
     values = np.array([low, -7, 0, 123456789, high])
     wanted = [(5 * n + line[1]) >> 2 for n in values.tolist()]
-    assert form.apply(values).tolist() == wanted == target.apply(values).tolist()
+    assert implementation.apply(values).tolist() == wanted == target.apply(values).tolist()
     wrong = [
-        replace(form, terms=((1, 2), (-1, 0))),
-        replace(form, terms=(*form.terms, (1, -1))),
-        replace(form, offsets=(form.offsets[0] + 1,)),
-        replace(form, shift=3),
-        replace(form, base=form.base + 1),
-        replace(form, top=form.base + 1),
-        replace(form, above=high),
-        replace(form, below=low),
-        replace(form, dropped=50),
+        replace(implementation, terms=((1, 2), (-1, 0))),
+        replace(implementation, terms=(*implementation.terms, (1, -1))),
+        replace(implementation, offsets=(implementation.offsets[0] + 1,)),
+        replace(implementation, shift=3),
+        replace(implementation, base=implementation.base + 1),
+        replace(implementation, top=implementation.base + 1),
+        replace(implementation, above=high),
+        replace(implementation, below=low),
+        replace(implementation, dropped=50),
     ]
     for one in wrong:
-        with pytest.raises(CheckFailed, match="layer fc7: the form is not"):
+        with pytest.raises(CheckFailed, match="layer fc7: the implementation is not"):
             prove(one, target, "layer fc7")
 
 
 def test_a_sum_that_leaves_its_width_and_one_that_falls_are_no_proof():
     target = Target(np.array([1]), 0, 1)
-    form = Piecewise(((1, 0),), 0, 0, 0, (0,), None, None, 0, 1)
-    prove(form, target, "layer fc7")
+    implementation = Piecewise(((1, 0),), 0, 0, 0, (0,), None, None, 0, 1)
+    prove(implementation, target, "layer fc7")
     with pytest.raises(CheckFailed, match="leaves its width at accumulator 0"):
-        prove(replace(form, offsets=(2,)), target, "layer fc7")
+        prove(replace(implementation, offsets=(2,)), target, "layer fc7")
     with pytest.raises(CheckFailed, match="is not monotone"):
-        prove(replace(form, terms=((-1, 0),), offsets=(1,)), target, "layer fc7")
+        prove(replace(implementation, terms=((-1, 0),), offsets=(1,)), target, "layer fc7")
 
 
 def test_every_part_of_an_adder_graph_is_proven():
@@ -327,8 +327,10 @@ def test_integers_are_multiplied_in_one_module():
     small = compact(network)
     assert (small.run(vectors) == wanted).all()
     target = Target(np.array([3, 9, 14, 22]).view(Watched), 0, 30)
-    form = fit(target, ((1, 1), (1, -2)), 4, split(constraints(target, 0, 30, 1), 3, 2), None, None, loose=True)
-    assert form is not None
-    prove(form, target, "fc1", 1)
+    implementation = fit(
+        target, ((1, 1), (1, -2)), 4, split(constraints(target, 0, 30, 1), 3, 2), None, None, loose=True
+    )
+    assert implementation is not None
+    prove(implementation, target, "fc1", 1)
     assert Watched.seen, "nothing was watched"
     assert {place.rsplit(":", 1)[0] for place in Watched.seen} == {str(PACKAGE / "exact" / "integers.py")}

@@ -13,7 +13,7 @@ from qap2fpga.backends.hls4ml import code
 from qap2fpga.backends.rtl import backend, layer, solver
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.units import Ranges, dense
-from qap2fpga.requant.forms import Target
+from qap2fpga.requant.implementations import Target
 from qap2fpga.requant.meaning import prove_meaning
 from qap2fpga.system.errors import CheckFailed
 

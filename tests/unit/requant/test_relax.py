@@ -13,16 +13,16 @@ from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.vectors import extremes, random_vectors
-from qap2fpga.requant import formcost, requantize
+from qap2fpga.requant import prices, requantize
 from qap2fpga.requant import relax as module
-from qap2fpga.requant.forms import Search, Table, Target
+from qap2fpga.requant.implementations import Search, Table, Target
 from qap2fpga.requant.relax import Reading, accumulators, difference, relax, thresholds_of
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.verify import rtl
 from tests.unit.backends.test_rtl import generated, network
 from tests.unit.requant.test_requantize import STEPS
 
-COST = formcost.load().luts
+COST = prices.load().luts
 # The rtl backend's requantizers and those of hls4ml: what they cost, and what they get.
 BACKENDS = [pytest.param(COST, readings, id="rtl"), pytest.param(COST, accumulators, id="hls4ml")]
 
@@ -73,9 +73,9 @@ def test_without_tolerance_it_is_the_same_network():
 
 @pytest.mark.parametrize("dear", [(), (Table, Search)])
 def test_where_nothing_is_cheaper_it_is_the_same_network(dear):
-    """The forms within the tolerance are others, but cost the same."""
+    """The implementations within the tolerance are others, but cost the same."""
     exact = network(7, (5, 6, 4), bits=6)
-    relaxed = relax(exact, 1, lambda form, target: 2.0 if isinstance(form, dear) else 1.0)
+    relaxed = relax(exact, 1, lambda implementation, target: 2.0 if isinstance(implementation, dear) else 1.0)
     assert relaxed.network is exact and not any(change.changed for change in relaxed.layers)
 
 
@@ -86,7 +86,7 @@ def test_a_negative_tolerance_is_refused():
 
 
 def test_relaxing_twice_changes_nothing_that_is_not_cheaper_again():
-    """The relaxed network's exact forms are the cheap ones: the price that was promised is what it costs."""
+    """The relaxed network's exact implementations are the cheap ones: the price that was promised is what it costs."""
     relaxed = relax(network(7, bits=6), 1, COST, readings)
     again = relax(relaxed.network, 1, COST, readings)
     assert [one.cost_before for one in again.layers] == [one.cost_after for one in relaxed.layers]
@@ -94,13 +94,13 @@ def test_relaxing_twice_changes_nothing_that_is_not_cheaper_again():
 
 @settings(max_examples=40, deadline=None)
 @given(STEPS, st.integers(1, 3))
-def test_thresholds_of_a_loose_form_are_the_form(wanted, tolerance):
+def test_thresholds_of_a_loose_implementation_are_its_own(wanted, tolerance):
     """By enumeration: it rises, its ends are exact, and its thresholds give its results."""
-    form = requantize.cheapest(wanted, COST, "channel 0", tolerance)
+    implementation = requantize.cheapest(wanted, COST, "channel 0", tolerance)
     values = np.arange(wanted.low, wanted.high + 1)
-    found = form.apply(values)
+    found = implementation.apply(values)
     assert (np.diff(found) >= 0).all()
-    rises = thresholds_of(form, wanted)
+    rises = thresholds_of(implementation, wanted)
     assert (wanted.base + (values[:, None] >= rises[None, :]).sum(axis=1) == found).all()
     worst, mean = difference(wanted.thresholds, rises, wanted.low, wanted.high)
     apart = np.abs(found - wanted.apply(values))
@@ -118,7 +118,7 @@ def test_a_reading_is_the_same_function(wanted, unit, offset):
     assert (read.apply(values + offset) == (values[:, None] * unit >= row[None, :]).sum(axis=1)).all()
 
 
-def test_a_form_beyond_the_tolerance_is_found(monkeypatch):
+def test_an_implementation_beyond_the_tolerance_is_found(monkeypatch):
     """Whatever the search does, the rows of thresholds are compared."""
     right = requantize.cheapest
 
@@ -131,7 +131,7 @@ def test_a_form_beyond_the_tolerance_is_found(monkeypatch):
     monkeypatch.setattr(module, "cheapest", wrong)
     prices = iter(range(10**6, 0, -1))
     with pytest.raises(CheckFailed, match=r"layer fc1, channel \d+: the relaxed requantizer differs by 2 steps, 1 are"):
-        relax(network(7, bits=6), 1, lambda form, target: next(prices))
+        relax(network(7, bits=6), 1, lambda implementation, target: next(prices))
 
 
 def test_facts_have_both_accuracies():
@@ -164,7 +164,7 @@ def test_levels_of_an_output_are_relaxed_in_steps():
     assert isinstance(last, Step) and (last.base, last.step) == (-4, 3)
 
 
-def test_a_form_that_reaches_other_outputs_is_found(monkeypatch):
+def test_an_implementation_that_reaches_other_outputs_is_found(monkeypatch):
     """Within the tolerance, but the highest level is not reached any more: the layer behind would see another range."""
 
     def lower(row, low, high, *others):

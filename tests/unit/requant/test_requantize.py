@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every form of a step function against the thresholds, by enumeration, and `prove` against planted faults."""
+"""Every implementation of a step function against the thresholds, by enumeration, and `prove` with planted faults."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qap2fpga.requant import formcost, requantize
-from qap2fpga.requant.forms import Constant, Piecewise, Search, Table, Target, prove
+from qap2fpga.requant import prices, requantize
+from qap2fpga.requant.implementations import Constant, Piecewise, Search, Table, Target, prove
 from qap2fpga.requant.segments import roundest
 from qap2fpga.system.errors import CheckFailed
 
-COST = formcost.load().luts
+COST = prices.load().luts
 
 
 def target(low: int, high: int, slope: float, intercept: float, levels: int) -> Target:
@@ -47,14 +47,14 @@ STEPS = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
-def test_every_form_equals_the_thresholds_everywhere(wanted):
+def test_every_implementation_equals_the_thresholds_everywhere(wanted):
     values = enumerated(wanted)
     expected = brute(wanted, values)
     seen = 0
-    for form in requantize.candidates(wanted):
-        found = form.apply(values)
-        assert (found == expected).all(), form
-        prove(form, wanted, "channel 0")
+    for implementation in requantize.candidates(wanted):
+        found = implementation.apply(values)
+        assert (found == expected).all(), implementation
+        prove(implementation, wanted, "channel 0")
         seen += 1
     assert seen
     assert (requantize.cheapest(wanted, COST, "channel 0").apply(values) == expected).all()
@@ -65,17 +65,17 @@ def test_every_form_equals_the_thresholds_everywhere(wanted):
 def test_thresholds_of_no_pattern_at_all(thresholds, room):
     ordered = np.sort(np.array(thresholds, np.int64))
     wanted = Target(ordered, int(ordered[0]) - room, int(ordered[-1]) + room)
-    form = requantize.cheapest(wanted, COST, "channel 0")
+    implementation = requantize.cheapest(wanted, COST, "channel 0")
     values = enumerated(wanted)
-    assert (form.apply(values) == brute(wanted, values)).all()
+    assert (implementation.apply(values) == brute(wanted, values)).all()
 
 
 @settings(max_examples=30, deadline=None)
 @given(STEPS, st.integers(1, 2))
 def test_a_tolerance_is_kept_everywhere(wanted, tolerance):
-    form = requantize.cheapest(wanted, COST, "channel 0", tolerance)
+    implementation = requantize.cheapest(wanted, COST, "channel 0", tolerance)
     values = enumerated(wanted)
-    assert np.abs(form.apply(values) - brute(wanted, values)).max() <= tolerance
+    assert np.abs(implementation.apply(values) - brute(wanted, values)).max() <= tolerance
 
 
 def test_the_roundest_integer_of_a_range():
@@ -88,8 +88,10 @@ def test_the_roundest_integer_of_a_range():
 
 
 def test_a_power_of_two_is_a_plain_shift():
-    form = requantize.cheapest(target(-4000, 4000, 1 / 16, 0.0, 63), COST, "channel 0")
-    assert isinstance(form, Piecewise) and form.terms == ((1, 0),) and not any(form.offsets)
+    implementation = requantize.cheapest(target(-4000, 4000, 1 / 16, 0.0, 63), COST, "channel 0")
+    assert (
+        isinstance(implementation, Piecewise) and implementation.terms == ((1, 0),) and not any(implementation.offsets)
+    )
 
 
 def test_a_constant_and_a_small_range():
@@ -110,15 +112,19 @@ def test_arbitrary_scales_need_no_binary_search():
 
 
 def planted() -> list:
-    """One wrong form of each kind: an offset, a shift, a limit, a threshold, a table entry, a constant."""
-    good = next(form for form in requantize.candidates(ARBITRARY) if isinstance(form, Piecewise) and form.bits >= 4)
+    """One wrong implementation of each kind: an offset, a shift, a limit, a threshold, a table entry, a constant."""
+    good = next(
+        implementation
+        for implementation in requantize.candidates(ARBITRARY)
+        if isinstance(implementation, Piecewise) and implementation.bits >= 4
+    )
     offsets = list(good.offsets)
     used = int(good.segment(ARBITRARY.thresholds[30:31])[0])
     offsets[used] += 1 << good.shift - 1
     search = requantize.search(ARBITRARY)
     moved = tuple(value + (place == 17) for place, value in enumerate(search.thresholds))
     small = target(0, 15, 1 / 1.7, 0.2, 7)
-    table = next(form for form in requantize.candidates(small) if isinstance(form, Table))
+    table = next(implementation for implementation in requantize.candidates(small) if isinstance(implementation, Table))
     wrong = (*table.results[:9], table.results[9] + 1, *table.results[10:])
     assert good.below is not None
     return [
@@ -132,39 +138,39 @@ def planted() -> list:
     ]
 
 
-@pytest.mark.parametrize(("form", "wanted"), planted())
-def test_prove_names_channel_and_value(form, wanted):
+@pytest.mark.parametrize(("implementation", "wanted"), planted())
+def test_prove_names_channel_and_value(implementation, wanted):
     with pytest.raises(CheckFailed, match=r"layer fc1, channel 7: .*accumulator -?\d+"):
-        prove(form, wanted, "layer fc1, channel 7")
+        prove(implementation, wanted, "layer fc1, channel 7")
 
 
 def test_a_segment_that_is_wrong_far_from_any_threshold():
     """Its sum reaches the right result before it ends, so only its first x tells."""
     wanted = Target(np.array([4]), 0, 15)
-    form = Piecewise(((1, 0),), 3, 3, 1, (4, 0), None, None, 0, 1)
-    prove(form, wanted, "c")
+    implementation = Piecewise(((1, 0),), 3, 3, 1, (4, 0), None, None, 0, 1)
+    prove(implementation, wanted, "c")
     with pytest.raises(CheckFailed, match="gives 0 for accumulator 8, must be 1"):
-        prove(replace(form, offsets=(4, -4)), wanted, "c")
+        prove(replace(implementation, offsets=(4, -4)), wanted, "c")
 
 
 def test_a_threshold_off_by_one_is_found_at_any_place():
-    form = requantize.cheapest(ARBITRARY, COST, "c")
+    implementation = requantize.cheapest(ARBITRARY, COST, "c")
     for place in range(len(ARBITRARY.thresholds)):
         for step in (-1, 1):
             moved = ARBITRARY.thresholds.copy()
             moved[place] += step
             with pytest.raises(CheckFailed):
-                prove(form, replace(ARBITRARY, thresholds=np.sort(moved)), "c")
+                prove(implementation, replace(ARBITRARY, thresholds=np.sort(moved)), "c")
 
 
-def test_logits_take_an_affine_form():
+def test_logits_take_an_affine_implementation():
     slope = 14527 / 2**15
     levels = 7600
     thresholds = np.array([int(np.ceil(level / slope)) for level in range(1, levels)], np.int64)
     wanted = Target(thresholds, 0, int(thresholds[-1]) + 1)
-    form = requantize.cheapest(wanted, COST, "c")
-    assert isinstance(form, Piecewise) and form.bits == 0
-    assert (form.apply(enumerated(wanted)) == brute_sorted(wanted)).all()
+    implementation = requantize.cheapest(wanted, COST, "c")
+    assert isinstance(implementation, Piecewise) and implementation.bits == 0
+    assert (implementation.apply(enumerated(wanted)) == brute_sorted(wanted)).all()
 
 
 def brute_sorted(wanted: Target) -> np.ndarray:
@@ -172,12 +178,12 @@ def brute_sorted(wanted: Target) -> np.ndarray:
 
 
 @pytest.mark.parametrize("multiplier", [1, 3, 14527, 123457])
-def test_what_is_known_to_be_a_line_always_has_a_form(multiplier):
+def test_what_is_known_to_be_a_line_always_has_an_implementation(multiplier):
     """Slopes below and above one; many results a step of x repeat thresholds."""
     shift, offset, low, high = 15, -257387, -700, 900
     first, last = ((multiplier * end + offset) >> shift for end in (low, high))
     edges = [-((offset - (level << shift)) // multiplier) for level in range(first + 1, last + 1)]
     wanted = Target(np.array(edges, np.int64), low, high, first, (multiplier, offset, shift))
-    form = requantize.cheapest(wanted, COST, "c")
+    implementation = requantize.cheapest(wanted, COST, "c")
     values = enumerated(wanted)
-    assert (form.apply(values) == (multiplier * values + offset) >> shift).all()
+    assert (implementation.apply(values) == (multiplier * values + offset) >> shift).all()

@@ -19,7 +19,7 @@ from qap2fpga.frontend.checkpoint import model_file as checkpoint
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.prepare import Source, prepare
 from qap2fpga.ir.functions import Step as StepFunction
-from qap2fpga.requant.forms import Target
+from qap2fpga.requant.implementations import Target
 from qap2fpga.requant.segments import constraints, fit
 from qap2fpga.requant.segments import split as split_segments
 from qap2fpga.system.errors import QapError

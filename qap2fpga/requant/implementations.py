@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exact restatements of a channel's step function, as hardware computes them, and their proof.
 
-A channel is `Target`: `result = base + #{k : x >= thresholds[k]}` for `low <= x <= high`. Every form has `apply`,
-which is what its Verilog computes, and is proven equal to its target by `prove`: x at each threshold, just below
-it, at both ends, and wherever the form itself changes its rule. Between such points a form is monotone, because
-it is checked to be, so nothing is left to try.
+A channel is `Target`: `result = base + #{k : x >= thresholds[k]}` for `low <= x <= high`. Every implementation has
+`apply`, which is what its Verilog computes, and is proven equal to its target by `prove`: x at each threshold, just
+below it, at both ends, and wherever the implementation itself changes its rule. Between such points an implementation
+is monotone, because it is checked to be, so nothing is left to try.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from qap2fpga.exact import integers as exact
 from qap2fpga.system.errors import CheckFailed
 
 # What is named where integers are too wide.
-FORM = "the form of a requantizer"
+IMPLEMENTATION = "the implementation of a requantizer"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Target:
         if self.highest is not None:
             assert self.line is not None
             multiplier, offset, shift = self.line
-            return exact.multiply_add(values, multiplier, offset, FORM, shift)
+            return exact.multiply_add(values, multiplier, offset, IMPLEMENTATION, shift)
         return self.base + np.searchsorted(self.thresholds, values, side="right")
 
 
@@ -153,83 +153,84 @@ class Piecewise:
         """The sum with its offsets, shifted, for integers `values` (n,)."""
         offset: np.ndarray | int = self.offsets[0]
         if self.bits:
-            offset = exact.array(self.offsets, FORM)[self.segment(values)]
-        return exact.terms(self.terms, values, FORM, offset, self.shift)
+            offset = exact.array(self.offsets, IMPLEMENTATION)[self.segment(values)]
+        return exact.terms(self.terms, values, IMPLEMENTATION, offset, self.shift)
 
     def corners(self) -> list[int]:
         """Both sides of the limits. Segments are `prove`'s business: it knows the range."""
         return [value for end in (self.below, self.above) if end is not None for value in (end - 1, end)]
 
 
-Form = Constant | Table | Search | Piecewise
+Implementation = Constant | Table | Search | Piecewise
 
 
-def prove(form: Form, target: Target, name: str, tolerance: int = 0) -> None:
-    """Raise `CheckFailed` that names the channel `name` and the value if `form` is not `target` everywhere.
+def prove(implementation: Implementation, target: Target, name: str, tolerance: int = 0) -> None:
+    """Raise `CheckFailed` that names the channel `name` and the value if `implementation` is not `target` everywhere.
 
     With a `tolerance` results may differ by so many steps.
     """
     if target.highest is not None:
-        _prove_line(form, target, name)
+        _prove_line(implementation, target, name)
         return
-    points = [target.low, target.high, *form.corners()]
-    if isinstance(form, Piecewise):
-        points += _segment_ends(form, target, name)
+    points = [target.low, target.high, *implementation.corners()]
+    if isinstance(implementation, Piecewise):
+        points += _segment_ends(implementation, target, name)
     around = np.concatenate([target.thresholds, target.thresholds - 1, np.asarray(points, np.int64)])
     values = np.unique(around[(around >= target.low) & (around <= target.high)])
-    found, expected = form.apply(values), target.apply(values)
+    found, expected = implementation.apply(values), target.apply(values)
     wrong = np.flatnonzero(np.abs(found - expected) > tolerance)
     if len(wrong):
         at = int(wrong[0])
         raise CheckFailed(
-            f"{name}: the {type(form).__name__.lower()} form gives {found[at]} for accumulator {values[at]}, "
+            f"{name}: the {type(implementation).__name__.lower()} gives {found[at]} for accumulator {values[at]}, "
             f"must be {expected[at]}"
         )
-    if isinstance(form, Piecewise):
-        _prove_modulo(form, values, name)
+    if isinstance(implementation, Piecewise):
+        _prove_modulo(implementation, values, name)
 
 
-def _prove_line(form: Form, target: Target, name: str) -> None:
-    """The form computes the target's own formula, in enough bits for both ends of its range: so for all between."""
+def _prove_line(implementation: Implementation, target: Target, name: str) -> None:
+    """The implementation computes the target's own formula, in enough bits for both ends of its range, so for all."""
     assert target.line is not None
     multiplier, offset, shift = target.line
     moved = offset - (target.base << shift)
     ends = [(multiplier * end + moved) >> shift for end in (target.low, target.high)]
     same = (
-        isinstance(form, Piecewise)
-        and all(left >= 0 for _, left in form.terms)
-        and sum(sign << left for sign, left in form.terms) == multiplier
-        and (form.offsets, form.shift, form.bits, form.base) == ((moved,), shift, 0, target.base)
-        and (form.below, form.above) == (None, None)
-        and moved % (1 << form.dropped) == 0
-        and 0 <= min(ends) <= max(ends) < 1 << form.out_bits
+        isinstance(implementation, Piecewise)
+        and all(left >= 0 for _, left in implementation.terms)
+        and sum(sign << left for sign, left in implementation.terms) == multiplier
+        and (implementation.offsets, implementation.shift, implementation.bits, implementation.base)
+        == ((moved,), shift, 0, target.base)
+        and (implementation.below, implementation.above) == (None, None)
+        and moved % (1 << implementation.dropped) == 0
+        and 0 <= min(ends) <= max(ends) < 1 << implementation.out_bits
     )
     if not same:
-        raise CheckFailed(f"{name}: the form is not ({multiplier} * x + {offset}) >> {shift}")
+        raise CheckFailed(f"{name}: the implementation is not ({multiplier} * x + {offset}) >> {shift}")
 
 
-def _segment_ends(form: Piecewise, target: Target, name: str) -> list[int]:
+def _segment_ends(implementation: Piecewise, target: Target, name: str) -> list[int]:
     """First and last x of every segment; raises when the terms could fall while x rises."""
-    rising = sum(1 << shift for sign, shift in form.terms if sign > 0 and shift >= 0)
-    falling = sum(1 << max(shift, 0) for sign, shift in form.terms if sign < 0)
+    rising = sum(1 << shift for sign, shift in implementation.terms if sign > 0 and shift >= 0)
+    falling = sum(1 << max(shift, 0) for sign, shift in implementation.terms if sign < 0)
     if rising < falling:
-        raise CheckFailed(f"{name}: the form's sum {form.terms} is not monotone")
-    low = target.low if form.below is None else form.below
-    high = target.high if form.above is None else form.above - 1
-    first = -(-low >> form.bit) if form.bits else 0
-    last = high >> form.bit if form.bits else -1
-    ends = [number << form.bit for number in range(first, last + 1)]
+        raise CheckFailed(f"{name}: the implementation's sum {implementation.terms} is not monotone")
+    low = target.low if implementation.below is None else implementation.below
+    high = target.high if implementation.above is None else implementation.above - 1
+    first = -(-low >> implementation.bit) if implementation.bits else 0
+    last = high >> implementation.bit if implementation.bits else -1
+    ends = [number << implementation.bit for number in range(first, last + 1)]
     return [low, high, *ends, *(end - 1 for end in ends)]
 
 
-def _prove_modulo(form: Piecewise, values: np.ndarray, name: str) -> None:
+def _prove_modulo(implementation: Piecewise, values: np.ndarray, name: str) -> None:
     """The result between the limits must not have wrapped around, or a segment's middle could."""
     inside = np.ones(values.shape, bool)
-    if form.below is not None:
-        inside &= values >= form.below
-    if form.above is not None:
-        inside &= values < form.above
-    raw = form.raw(values[inside])
-    if len(raw) and (raw != form.apply(values[inside])).any():
-        at = int(values[inside][np.flatnonzero(raw != form.apply(values[inside]))[0]])
-        raise CheckFailed(f"{name}: the form's sum leaves its width at accumulator {at}")
+    if implementation.below is not None:
+        inside &= values >= implementation.below
+    if implementation.above is not None:
+        inside &= values < implementation.above
+    raw = implementation.raw(values[inside])
+    if len(raw) and (raw != implementation.apply(values[inside])).any():
+        at = int(values[inside][np.flatnonzero(raw != implementation.apply(values[inside]))[0]])
+        raise CheckFailed(f"{name}: the implementation's sum leaves its width at accumulator {at}")
