@@ -59,11 +59,8 @@ def examine(design: ImportedDesign, others: Iterable[ImportedDesign], skipped: I
         *_part(design, beside, board), *_identical(design, beside), *_readable(skipped),
     ]  # fmt: skip
     warnings = [
-        *_between_stages(design),
-        *_black_boxes(design),
-        *_other_tops(design, beside),
-        *_not_final(design, board),
-    ]
+        *_between_stages(design), *_black_boxes(design), *_other_tops(design, beside), *_not_final(design, board),
+    ]  # fmt: skip
     return Remarks(tuple(checks), tuple(warnings))
 
 
