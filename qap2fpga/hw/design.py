@@ -199,37 +199,3 @@ class Expectation:
     latency_cycles: int | None
     total: dict[str, int]
     nodes: list[dict[str, Any]]
-
-
-class Outcome(StrEnum):
-    """What came of a check. One that was not run says nothing, good or bad."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_RUN = "not run"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One number compared with what was expected of it. `why` says why it failed, or why it was not run."""
-
-    name: str
-    expected: str
-    found: str | None
-    outcome: Outcome
-    why: str = ""
-
-    @classmethod
-    def of(cls, name: str, expected: str, found: str, passed: bool, why: str = "") -> Check:
-        """A check that was run."""
-        return cls(name, expected, found, Outcome.PASSED if passed else Outcome.FAILED, why)
-
-    @classmethod
-    def not_run(cls, name: str, expected: str, why: str, found: str | None = None) -> Check:
-        """A check that nothing was compared in, because of `why`."""
-        return cls(name, expected, found, Outcome.NOT_RUN, why)
-
-    @property
-    def passed(self) -> bool:
-        """Whether it was run and passed."""
-        return self.outcome is Outcome.PASSED

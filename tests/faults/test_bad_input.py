@@ -551,7 +551,7 @@ def test_an_output_that_can_not_be_made(tmp_path: Path, monkeypatch: pytest.Monk
         patched.setattr("pathlib.Path.mkdir", denied)
         assert_refused(build(path, tmp_path / "build"), "cannot write .*Permission denied", tmp_path / "build")
     with monkeypatch.context() as patched:
-        patched.setattr("qap2fpga.build.run.model_digest", denied)  # the model may not be read
+        patched.setattr("qap2fpga.build.stages.model_digest", denied)  # the model may not be read
         assert_refused(build(path, tmp_path / "build"), "Permission denied", tmp_path / "build")
 
 

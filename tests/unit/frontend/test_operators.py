@@ -154,7 +154,7 @@ def refused_outputs() -> Iterator[Any]:
                 yield pytest.param(schema, place, id=f"{schema.name}-{schema.since_version}-{name}")
 
 
-@pytest.mark.parametrize(("schema", "place"), refused_outputs())
+@pytest.mark.parametrize(("schema", "place"), [*refused_outputs()])
 def test_an_output_that_is_not_computed_is_refused_where_it_is_read(schema: OpSchema, place: int) -> None:
     with pytest.raises(QapError, match="node my_node") as caught:
         survey(made(schema, plain_attributes(schema), outputs=tuple({0, place})))

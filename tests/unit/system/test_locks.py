@@ -18,14 +18,12 @@ from qap2fpga.system.locks import locked
 def test_a_locked_folder(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from qap2fpga.system.locks import locked\n"
     hold = code + "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", hold, tmp_path / "f"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-    with pytest.raises(QapError, match="another process is writing"), locked(tmp_path / "f"):
-        pass
-    holder.kill()
-    holder.wait()
+    command = [sys.executable, "-c", hold, tmp_path / "f"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with pytest.raises(QapError, match="another process is writing"), locked(tmp_path / "f"):
+            pass
+        holder.kill()
     with locked(tmp_path / "f", wait=True), pytest.raises(QapError, match="another"), locked(tmp_path / "f"):
         pass
 
