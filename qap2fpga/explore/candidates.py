@@ -15,12 +15,12 @@ from qap2fpga.backends.api import Options
 from qap2fpga.estimate.calibration import GENERATORS
 from qap2fpga.frontend.modelfiles import model_digest
 from qap2fpga.hw.boards import Board
-from qap2fpga.report import studies
+from qap2fpga.report import studies, study_folder
 from qap2fpga.report.summary import CHECKPOINT, Summary
 from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import QapError
 
-CURE = "give a folder that `qap2fpga study` wrote, model files, or the STUDY.yaml to train first"
+HINT = "give a folder that `qap2fpga study` wrote, model files, or the STUDY.yaml to train first"
 LONGEST_NAME = 120
 
 
@@ -77,9 +77,9 @@ class Found:
 def require(place: Path) -> None:
     """Raise `QapError` for a place that is neither a study nor a file."""
     if not place.exists():
-        raise QapError(f"{place} does not exist", CURE)
-    if place.is_dir() and not studies.is_study(place):
-        raise QapError(f"{place} is not a study: there is no study.json in it", CURE)
+        raise QapError(f"{place} does not exist", HINT)
+    if place.is_dir() and not study_folder.is_study(place):
+        raise QapError(f"{place} is not a study: there is no study.json in it", HINT)
 
 
 def find(places: Sequence[Path]) -> Found:
@@ -87,7 +87,7 @@ def find(places: Sequence[Path]) -> Found:
     summaries: list[tuple[Summary, Path]] = []
     left_out: list[str] = []
     for place in places:
-        if studies.is_study(place):
+        if study_folder.is_study(place):
             study = studies.load(str(place), place)
             summaries += [(one, Path(one.folder) / str(one.model)) for one in study.checkpoints]
             left_out += [f"{place}: the record of run {name} cannot be read" for name in study.unreadable]
@@ -101,7 +101,7 @@ def find(places: Sequence[Path]) -> Found:
         else:
             left_out.append(f"{summary.name}: there is no {path}")
     if not networks:
-        raise QapError(f"there is no checkpoint in {', '.join(map(str, places))}", "; ".join(left_out) or CURE)
+        raise QapError(f"there is no checkpoint in {', '.join(map(str, places))}", "; ".join(left_out) or HINT)
     return Found(tuple(networks.values()), tuple(left_out))
 
 

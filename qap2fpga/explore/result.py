@@ -53,7 +53,7 @@ class Explored:
     def check(self) -> None:
         """Raise `CheckFailed`, with what comes nearest, if nothing meets the limits."""
         if not self.met:
-            raise CheckFailed(f"nothing meets the limits; {self._nearest()}", self._cure())
+            raise CheckFailed(f"nothing meets the limits; {self._nearest()}", self._hint())
 
     def _nearest(self) -> str:
         """The point with the smallest excess, measured where something was built, and what stops it."""
@@ -68,7 +68,7 @@ class Explored:
         _, name, why = min(measured or expected)
         return f"the nearest{'' if measured else ' by its estimate'} is {name}: {why}"
 
-    def _cure(self) -> str:
+    def _hint(self) -> str:
         if self.built and all(one.failed for one in self.built.values()):
             return f"why is said in {self.request.output / 'explore.json'}"
         return "loosen that limit, prune further, use fewer bits, another --backend, or a larger --board"

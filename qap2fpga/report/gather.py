@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qap2fpga.report import content, studies, summary
+from qap2fpga.report import content, studies, study_folder, summary
 from qap2fpga.report.schema import Report
 from qap2fpga.report.studies import Study
 from qap2fpga.report.summary import Summary
@@ -58,7 +58,7 @@ def gather(paths: Sequence[Path]) -> Gathered:
     errors: list[QapError] = []
     for path in paths:
         try:
-            if studies.is_study(path):
+            if study_folder.is_study(path):
                 found.append(studies.load(str(path), path))
         except QapError as error:
             errors.append(error)
@@ -73,7 +73,7 @@ def gather(paths: Sequence[Path]) -> Gathered:
 
 
 def _builds(path: Path) -> list[Path]:
-    if studies.is_study(path):
+    if study_folder.is_study(path):
         return studies.builds_in(path)
     inside = [] if (path / "report.json").exists() else sorted(one.parent for one in path.glob("*/report.json"))
     return inside or [path]

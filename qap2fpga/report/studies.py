@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from qap2fpga.hw.resources import NAMES
-from qap2fpga.report import show
+from qap2fpga.report import show, study_folder
+from qap2fpga.report.study_folder import Entry
 from qap2fpga.report.summary import CHECKPOINT, Summary
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import sha256
-from qap2fpga.system.reading import is_file, json_object
 
-SCHEMA = 1
-CURE = "give the folder that `qap2fpga study` writes: it holds study.json and runs/"
 TEST_SET = "the training's test set"
 # What a build knows of its hardware, and a checkpoint takes over from its build.
 OF_THE_BUILD = (
@@ -43,11 +41,6 @@ class Study:
     unreadable: tuple[str, ...]
 
 
-def is_study(folder: Path) -> bool:
-    """Whether `folder` is a study's."""
-    return is_file(folder / "study.json")
-
-
 def builds_in(folder: Path) -> list[Path]:
     """The builds that lie in the study's own folder `builds`."""
     return sorted(path.parent for path in (folder / "builds").glob("*/report.json"))
@@ -55,24 +48,22 @@ def builds_in(folder: Path) -> list[Path]:
 
 def load(name: str, folder: Path) -> Study:
     """Read the study in `folder`. Raises `QapError` if its index cannot be read."""
-    listed = _listed(folder / "study.json", "runs")
-    if (folder / "search.json").is_file():
-        listed += _listed(folder / "search.json", "trials")
-    found: list[Summary] = []
-    unreadable, waiting, failed = [], 0, 0
-    for entry in listed:
-        failed += entry.get("status") == "failed"
-        place = folder / str(entry.get("folder") or f"runs/{entry.get('name')}")
-        if not is_file(place / "record.json"):
-            waiting += entry.get("status") != "failed"
+    listed = study_folder.load(folder)
+    entries = (*listed.runs, *listed.trials)
+    checkpoints: list[Summary] = []
+    unreadable, waiting = [], 0
+    for entry in entries:
+        if not entry.begun:
+            waiting += not entry.failed
             continue
         try:
-            record = json_object(place / "record.json", CURE)
-            found += _checkpoints(entry, place, record)
-            waiting += not record["finished"] and entry.get("status") != "failed"
+            record: dict[str, Any] = entry.record()
+            checkpoints += _checkpoints(entry, record)
+            waiting += not record["finished"] and not entry.failed
         except (QapError, KeyError, TypeError, AttributeError):
-            unreadable.append(str(entry.get("name")))
-    return Study(name, folder, tuple(found), len(listed), waiting, failed, tuple(unreadable))
+            unreadable.append(entry.name)
+    failed = sum(entry.failed for entry in entries)
+    return Study(name, folder, tuple(checkpoints), len(entries), waiting, failed, tuple(unreadable))
 
 
 def with_builds(study: Study, builds: Iterable[Summary]) -> tuple[Study, set[int]]:
@@ -102,39 +93,29 @@ def built(checkpoint: Summary, build: Summary) -> Summary:
     return replace(checkpoint, name=f"{checkpoint.name}, built as {build.name}", folder=build.folder, **taken)
 
 
-def _listed(path: Path, key: str) -> list[dict[str, Any]]:
-    content: dict[str, Any] = json_object(path, CURE)
-    if not isinstance(content.get(key), list):
-        raise QapError(f"{path} lists no {key}", CURE)
-    if content.get("schema", SCHEMA) != SCHEMA:
-        raise QapError(f"{path} has schema {content['schema']}, not {SCHEMA}", CURE)
-    return [one for one in content[key] if isinstance(one, dict)]
-
-
-def _checkpoints(entry: dict[str, Any], place: Path, record: dict[str, Any]) -> list[Summary]:
+def _checkpoints(entry: Entry, record: dict[str, Any]) -> list[Summary]:
     """One summary for every pruning step that the run has finished."""
     model, data = record["config"]["model"], record.get("data") or {}
     steps = record["steps"]
-    predicted = (entry.get("objectives") or {}).get("predicted_luts")
+    predicted = entry.predicted_luts
     found = []
     for step in steps:
         # A search predicts the last checkpoint of each of its trials.
         lut = (step.get("estimate") or {}).get("lut") if step is not steps[-1] or predicted is None else predicted
-        found.append(_checkpoint(entry, place, step, model, data, show.finite(lut)))
+        found.append(_checkpoint(entry, step, model, data, show.finite(lut)))
     return found
 
 
 def _checkpoint(
-    entry: dict[str, Any], place: Path, step: dict[str, Any], model: dict[str, Any], data: dict[str, Any],
-    lut: float | None,
+    entry: Entry, step: dict[str, Any], model: dict[str, Any], data: dict[str, Any], lut: float | None
 ) -> Summary:  # fmt: skip
     test, bops = step["metrics"]["test"], step["bops"]
     zeros = step.get("integer_sparsity")
     cells: dict[str, Any] = {} if lut is None else {"lut": round(lut), "tool": "qap2fpga", "stage": "estimate"}
     return Summary(
         kind=CHECKPOINT,
-        name=f"{entry.get('name')}, step {step['step']}",
-        folder=str(place),
+        name=f"{entry.name}, step {step['step']}",
+        folder=str(entry.folder),
         model=step.get("checkpoint"),
         weight_bits=_bits(model.get("weight_bits")),
         activation_bits=_bits(model.get("activation_bits")),

@@ -98,7 +98,7 @@ def test_the_plan_shows_the_bitstream(model, tmp_path, monkeypatch, backend, ste
     with Progress(quiet=True) as progress:
         text = plan(request(model, tmp_path / "b", backend=backend, vendor=steps), progress)
     assert "-source system.tcl" in text and "-source bitstream.tcl" in text and "Vivado is absent" in text
-    assert text.endswith("Note: this flow was tried against stand-ins of AMD's tools only.")
+    assert text.endswith("Note: this flow was tried against mocks of AMD's tools only.")
     folder = tmp_path / "b" / "vendor"
     assert (folder / "qap_stream.v").is_file() and (folder / "qap_hls.v").is_file() == (backend == "hls4ml")
     assert 'set processor "processing_system7"' in (folder / "system_settings.tcl").read_text()

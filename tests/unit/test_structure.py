@@ -24,7 +24,7 @@ ORDER = (
 TRAINING_KNOWS = {
     "backends.rtl.options", "estimate.estimate", "frontend.checkpoint.model_file", "frontend.checkpoint.modules",
     "frontend.checkpoint.spec", "frontend.checkpoint.widths", "frontend.prepare", "hw.boards", "ir.bops",
-    "ir.quantizer", "report.pareto",
+    "ir.quantizer", "report.pareto", "report.study_folder",
 }  # fmt: skip
 # Tools of users and maintainers, which no build needs.
 NOT_OF_A_BUILD = ("train", "explore", "cli", "estimate.calibrate", "estimate.campaign", "estimate.draw", "estimate.fit")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reports that a finished step left, held against the plan, as measurements and simulations.
+"""The reports that a finished step left, compared with the plan, as measurements and simulations.
 
 A report of another design, part or clock is a failed check, never a number.
 """
@@ -27,7 +27,7 @@ DIVIDED = ("bitstream", SHELL_STEP)
 STAGES = {"csynth": Stage.HLS, "synth": Stage.SYNTHESIS, "route": Stage.ROUTED, "bitstream": Stage.ROUTED,
           SHELL_STEP: Stage.ROUTED}  # fmt: skip
 # Said with every number: nobody has run these flows with the real tools yet.
-CAVEAT = "this flow was tried against stand-ins of AMD's tools only"
+CAVEAT = "this flow was tried against mocks of AMD's tools only"
 
 
 @dataclass(frozen=True)

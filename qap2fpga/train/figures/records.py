@@ -4,20 +4,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from qap2fpga.report import study_folder
+from qap2fpga.report.study_folder import Entry
 from qap2fpga.system.errors import QapError
-from qap2fpga.system.reading import is_file, json_object
 from qap2fpga.train import config as configuration
 from qap2fpga.train.form import NeuralEfficiency, Record, StepRecord
 from qap2fpga.train.settings import RunConfig
-
-SCHEMA = 1
-# The objective of a search that is an estimate of its trial's last network.
-PREDICTED_LUTS = "predicted_luts"
-CURE = "give the folder that `qap2fpga study` writes: it holds study.json and runs/"
 
 
 @dataclass(frozen=True)
@@ -82,52 +79,39 @@ class Study:
 
 def load(folder: Path) -> Study:
     """Read a study. Raises `QapError` if `folder` is none, or has no finished run."""
-    index = _json(folder / "study.json")
-    if index.get("schema") != SCHEMA:
-        raise QapError(f"{folder / 'study.json'} has schema {index.get('schema')}, not {SCHEMA}", CURE)
-    listed = index.get("runs")
-    if not isinstance(listed, list):
-        raise QapError(f"{folder / 'study.json'} lists no runs", CURE)
-    search = folder / "search.json"
-    trials = _json(search).get("trials") if search.exists() else []
-    if not isinstance(trials, list):
-        raise QapError(f"{search} lists no trials", CURE)
-    runs, missing, broken = _finished(folder, listed)
-    tried, missing_trials, broken_trials = _finished(folder, trials)
+    listed = study_folder.load(folder)
+    runs, missing, broken = _finished(listed.runs)
+    tried, missing_trials, broken_trials = _finished(listed.trials)
     if not runs and not tried:
         raise QapError(f"{folder} has no finished run", "run `qap2fpga study` again: it goes on where it stopped")
     return Study(folder, runs, tried, missing + missing_trials, broken + broken_trials)
 
 
-def _finished(folder: Path, listed: list[object]) -> tuple[tuple[Run, ...], int, tuple[Path, ...]]:
+def _finished(entries: Sequence[Entry]) -> tuple[tuple[Run, ...], int, tuple[Path, ...]]:
     runs, unfinished, unreadable = [], 0, []
-    for entry in listed:
-        if not isinstance(entry, dict) or not entry.get("folder"):
-            unfinished += 1
-            continue
-        path = folder / str(entry["folder"]) / "record.json"
-        if not is_file(path):
+    for entry in entries:
+        if not entry.begun:
             unfinished += 1
             continue
         try:
             # Of another form, it raises one of the errors below where it is looked at.
-            record = cast(Record, json_object(path, CURE))
+            record = cast(Record, entry.record())
             if record["finished"]:
-                runs.append(_run(path.parent.name, record, (entry.get("objectives") or {}).get(PREDICTED_LUTS)))
+                runs.append(_run(entry.folder.name, record, entry.predicted_luts))
             else:
                 unfinished += 1
         # A record of another form, or with numbers that are none.
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, QapError):
-            unreadable.append(path)
+            unreadable.append(entry.folder / study_folder.RECORD)
     return tuple(runs), unfinished, tuple(unreadable)
 
 
-def _run(name: str, record: Record, luts: float | None) -> Run:
-    if record["schema"] != SCHEMA or not record["steps"]:
+def _run(name: str, record: Record, luts: object) -> Run:
+    if record["schema"] != study_folder.SCHEMA or not record["steps"]:
         raise ValueError("a record of another form")
     *steps, last = map(_step, record["steps"])
     if luts is not None:
-        last = replace(last, lut=_number(luts))
+        last = replace(last, lut=_number(cast(float, luts)))
     return Run(name, configuration.from_dict(record["config"]), (*steps, last))
 
 
@@ -172,9 +156,3 @@ def _cap(neural: NeuralEfficiency) -> float:
     for layer in layers:
         product *= min(1.0, neural["cap_bits"] / layer["neurons"])
     return float(product ** (1.0 / len(layers)))
-
-
-def _json(path: Path) -> dict[str, object]:
-    if not path.exists():
-        raise QapError(f"{path.parent} is not a study: there is no {path.name} in it", CURE)
-    return json_object(path, CURE)
