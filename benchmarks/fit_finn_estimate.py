@@ -22,8 +22,10 @@ import numpy as np
 import yaml
 from scipy.optimize import nnls
 
-from qap2fpga.backends.finn import FinnOptions, estimate, generate, plan
+from qap2fpga import backends
+from qap2fpga.backends.finn import estimate, plan
 from qap2fpga.backends.finn.folding import Costs, divisors
+from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.sources import Sources
 from qap2fpga.backends.finn.tail import tail
 from qap2fpga.hw import boards
@@ -167,7 +169,7 @@ def network_parts(runs: dict[str, list[Run]], folder: Path, rng: np.random.Gener
     network, foldings = random_network(rng, products)
     options = FinnOptions(folding={f"MVAU_rtl_{at}": {"SIMD": s, "PE": p} for at, (s, p) in enumerate(foldings)},
                           allow_oversize=True)  # fmt: skip
-    design = generate(network, BOARD, folder, options, np.zeros((1, network.inputs), np.int64))
+    design = backends.get("finn").generate(network, BOARD, folder, options, np.zeros((1, network.inputs), np.int64))
     parts = measured(design, folder)
     planned = plan.plan(network, last_thresholds=True)
     costs = Costs(planned, network, BOARD, "logits")

@@ -109,7 +109,7 @@ def test_a_second_build_reuses_and_a_killed_one_resumes(small_build, small_model
 
     for stage in ("model", "generate"):
         monkeypatch.setattr(making, stage, never)
-    monkeypatch.setattr(rtl, "simulate", never)
+    monkeypatch.setattr(rtl.Rtl, "simulate", never)
     run(request(small_model, again))
     assert (again / "report.json").read_bytes() == before
     # As if killed in the middle of the simulation: only that stage runs again.
@@ -122,7 +122,7 @@ def test_a_second_build_reuses_and_a_killed_one_resumes(small_build, small_model
         calls.append(arguments)
         return [building_simulation(one) for one in stored]
 
-    monkeypatch.setattr(rtl, "simulate", once)
+    monkeypatch.setattr(rtl.Rtl, "simulate", once)
     run(request(small_model, again))
     assert len(calls) == 1
     assert (again / "report.json").read_bytes() == before
