@@ -162,4 +162,4 @@ def test_a_report_of_another_design(right, tmp_path):
 def test_numbers_of_c_synthesis_are_not_passed_as_synthesis(right):
     claimed = right.measurement | {"stage": str(Stage.HLS)}
     one = verdicts(right.prediction, claimed, right.backend)["LUT, FF as predicted"]
-    assert not one.passed and "never held against" in one.why
+    assert not one.passed and "never compared with" in one.why

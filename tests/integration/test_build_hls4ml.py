@@ -142,7 +142,7 @@ def test_a_changed_weight_in_the_source_is_found(model, tmp_path, monkeypatch):
         header.write_text(changed)
 
     spoil_what_is_generated(monkeypatch, change)
-    named = r"layer fc1, accumulator \(channel \d+ of the model\).*first vector 0, channel 0"
+    named = r"layer fc1 is wrong first: its accumulator in vector 0, channel 0.*\(channel \d+ of the model\)"
     with pytest.raises(CheckFailed, match=named):
         run(model, tmp_path / "hls", until="simulate")
 
