@@ -220,7 +220,9 @@ class Checkout:
         """Return whether `tests` fail as the program is now; also when they take too long or end the process."""
         assert self.tester.stdin is not None
         assert self.tester.stdout is not None
-        arguments = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", *tests]
+        # Libraries are there already, and that pytest then does not rewrite their assertions is no fault.
+        calm = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        arguments = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", *calm, *tests]
         self.tester.stdin.write(json.dumps(arguments) + "\n")
         self.tester.stdin.flush()
         status = int(self.tester.stdout.readline())
