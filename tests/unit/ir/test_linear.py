@@ -155,7 +155,10 @@ def test_what_is_no_depthwise_node() -> None:
     with pytest.raises(ValueError, match="it takes 3 channels"):
         depthwise(Geometry()).shape([Shape(2, 4, 4)])
     with pytest.raises(ValueError, match="it takes 3 channels"):
-        convolution(Geometry()).shape([Shape(2, 4, 4)])
+        convolution(Geometry((2, 2))).shape([Shape(2, 4, 4)])
+    for weights in (np.ones(3, np.int64), np.ones((1, 3)), np.ones((1, 0), np.int64)):
+        with pytest.raises(ValueError, match="its weights have shape"):
+            replace(depthwise(Geometry()), weights=weights).check()
 
 
 def test_bit_operations_are_those_of_a_dense_layer_at_every_position() -> None:

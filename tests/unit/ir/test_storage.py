@@ -90,6 +90,9 @@ def damaged(change: str, folder: Path) -> Path:
         head["output_scale"] = "1/0"
     elif change == "quantizer":
         nodes[0]["quantizer"]["scale"] = [0.5, 0.5]
+    elif change == "one scale":
+        scales = [0.5] * storage.load(path).inputs
+        nodes[0]["quantizer"]["scale"] = [0.0, *scales[1:]]
     elif change == "rounding":
         nodes[0]["quantizer"]["rounding"] = "DICE"
     arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
@@ -106,9 +109,16 @@ def damaged(change: str, folder: Path) -> Path:
     ["format", "kind", "function", "no function", "step",
      "kind of another type", "no nodes", "nodes of another type",
      "node of another type", "first", "missing", "type", "array", "array type", "shape",
-     "scale", "quantizer", "rounding", "head", "no head"],
+     "scale", "quantizer", "one scale", "rounding", "head", "no head"],
 )  # fmt: skip
 def test_what_is_damaged_is_refused(change: str, tmp_path: Path) -> None:
     with pytest.raises(QapError) as refusal:
         storage.load(damaged(change, tmp_path))
     assert "network.npz" in refusal.value.message
+
+
+def test_an_input_of_one_value_is_read_back(tmp_path: Path) -> None:
+    graph = random_graph(1)
+    fixed = graph.with_input(dataclasses.replace(graph.input, low=1, high=1))
+    storage.save(fixed, tmp_path / "network.npz")
+    assert storage.load(tmp_path / "network.npz").input.high == 1
