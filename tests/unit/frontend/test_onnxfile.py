@@ -15,12 +15,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from qonnx.core.modelwrapper import ModelWrapper
 
 from qap2fpga.frontend import export, onnxfile, uniform
 from qap2fpga.frontend.checkpoint.widths import Widths
-from qap2fpga.frontend.graph import read
+from qap2fpga.frontend.graph import input_is_quantized, read
 from qap2fpga.frontend.modelfiles import model_digest
-from qap2fpga.frontend.operators import NEWEST_OPSET
+from qap2fpga.frontend.operators import NEWEST_OPSET, QONNX_DOMAIN
 from qap2fpga.frontend.prepare import Prepared, Source, prepare
 from qap2fpga.frontend.survey import survey
 from qap2fpga.system.errors import ConstantNetwork, QapError
@@ -81,6 +82,44 @@ def test_the_domain_of_onnx_has_two_names(tmp_path: Path) -> None:
     for entry in model.opset_import:
         entry.domain = entry.domain or "ai.onnx"
     assert exact(model, tmp_path) == PLAIN
+
+
+QUARTERS = np.array([1, 2, 4], np.float32)
+CONSTANT_FIRST = {name: helper.make_node(name, ["c", "h"], ["y"], "my_node") for name in ("Add", "Sub", "Mul")}
+
+
+@pytest.mark.parametrize(
+    ("last", "wanted"),
+    [
+        (node("Add", "c"), [1, Fraction(5, 2), Fraction(19, 4)]),
+        (CONSTANT_FIRST["Add"], [1, Fraction(5, 2), Fraction(19, 4)]),
+        (node("Sub", "c"), [-1, Fraction(-3, 2), Fraction(-13, 4)]),
+        (CONSTANT_FIRST["Sub"], [1, Fraction(3, 2), Fraction(13, 4)]),
+        (node("Mul", "c"), [0, 1, 3]), (CONSTANT_FIRST["Mul"], [0, 1, 3]),
+        (node("Div", "c"), [0, Fraction(1, 4), Fraction(3, 16)]),
+        (node("Clip", "quarter", "quarter"), [Fraction(1, 4)] * 3),
+    ],
+)  # fmt: skip
+def test_arithmetic_with_constants_is_exact(last: Any, wanted: list[Fraction], tmp_path: Path) -> None:
+    assert exact(network(last, c=QUARTERS, quarter=np.float32(0.25)), tmp_path) == wanted
+
+
+def test_what_scales_the_last_quantizer_is_the_outputs_scale(tmp_path: Path) -> None:
+    model = network(
+        helper.make_node("Quant", ["h", "scale", "zero", "bits"], ["a"], signed=1, narrow=0, domain=QONNX_DOMAIN),
+        helper.make_node("Mul", ["a", "two"], ["y"], "my_node"),
+        two=np.float32(2),
+    )
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    assert read(onnxfile.load(tmp_path / "net.onnx")).output_scale == Fraction(1, 2)
+
+
+def test_an_input_without_quantizer_or_dense_layer_is_not_quantized() -> None:
+    model = network(node("Relu"))
+    assert input_is_quantized(ModelWrapper(model))
+    del model.graph.node[:3]
+    model.graph.node[0].input[0] = "x"
+    assert not input_is_quantized(ModelWrapper(model))
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float64, "bfloat16"])

@@ -33,7 +33,7 @@ from qap2fpga.passes.compaction import compact
 from qap2fpga.passes.exactness import error, exact_argmax, is_largest
 from qap2fpga.passes.logits import choose
 from qap2fpga.passes.pipeline import Pass
-from qap2fpga.passes.scales import End
+from qap2fpga.passes.scales import End, end_of
 from qap2fpga.report import show
 from qap2fpga.report.schema.network import Output
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -314,3 +314,15 @@ def test_a_compacted_network_that_computes_something_else(tmp_path: Path, monkey
         CheckFailed, match=r"pass 'wrong' changed the network: node \S+, output \d+, vector \d+: -?\d+ instead of -?\d+"
     ):
         prepare(Source(path, Widths(), compare=False), lambda _: None)
+
+
+def test_a_power_of_two_has_a_fraction_and_another_scale_has_none() -> None:
+    plain = Logits(np.ones(1, np.int64), np.zeros(1, np.int64), 0, None)
+    assert end_of(plain, Fraction(1, 4)).logits.fraction == 2
+    assert end_of(plain, Fraction(1, 3)).logits.fraction is None
+
+
+def test_one_step_for_all_keeps_its_finest_scale_however_large_the_bias() -> None:
+    affine = Affine.scaled([Fraction(1)] * 2, [Fraction(1, 3) + 2**40, Fraction(0)])
+    span = Range(np.zeros(2, np.int64), np.full(2, 3))
+    assert choose(affine, np.zeros((0, 2), np.int64), span, values=True).scale == Fraction(1, 2**logits.GUARD_BITS)

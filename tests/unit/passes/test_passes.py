@@ -73,6 +73,11 @@ def test_thresholds_end_within_range_and_unreachable_levels_go() -> None:
     assert step_of(trim_thresholds(graph)).thresholds.tolist() == [[graph.input.low, 0], [0, high + 1]]
 
 
+def test_one_reachable_level_is_one() -> None:
+    graph = small_chain([[[1], [1]], [[1]]], [[[0, 50, 90]]])
+    assert step_of(trim_thresholds(graph)).thresholds.tolist() == [[0]]
+
+
 def test_a_pass_that_changes_the_network_is_named() -> None:
     def wrong(graph: Graph) -> Graph:
         node = graph["fc1/requantize"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qap2fpga.requant import prices, requantize
+from qap2fpga.requant import implementations, prices, requantize
 from qap2fpga.requant.implementations import Constant, Piecewise, Search, Table, Target, prove
 from qap2fpga.requant.segments import roundest
 from qap2fpga.system.errors import CheckFailed
@@ -187,3 +187,18 @@ def test_what_is_known_to_be_a_line_always_has_an_implementation(multiplier):
     implementation = requantize.cheapest(wanted, COST, "c")
     values = enumerated(wanted)
     assert (implementation.apply(values) == (multiplier * values + offset) >> shift).all()
+
+
+def test_where_a_proof_looks():
+    """At both sides of every threshold, and at both ends of every segment."""
+    assert Search((3, 7, 9), 2).corners() == [2, 3, 6, 7, 8, 9]
+    one = Piecewise(((1, 0),), 0, 2, 1, (0, 0), None, None, 0, 15)
+    assert sorted({*implementations._segment_ends(one, target(0, 11, 1, 0, 11), "channel 0")}) == [
+        -1,
+        0,
+        3,
+        4,
+        7,
+        8,
+        11,
+    ]
