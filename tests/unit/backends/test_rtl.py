@@ -413,6 +413,18 @@ def test_a_cycle_a_stage_and_one_to_leave():
     assert [node["layer"] for node in made.expected.nodes] == ["fc1", "fc2", "fc2", ""]
 
 
+def test_the_ports_hold_every_output_and_the_probes_name_their_nodes(tmp_path):
+    one = network(15, (5, 6, 4, 3), bits=3)
+    kinds = {kind: generated(one, tmp_path / kind, output_kind=kind) for kind in ("logits", "accumulators", "class")}
+    for kind, node in (("logits", "fc3/requantize"), ("accumulators", "fc3"), ("class", "fc3/requantize")):
+        assert [probe.node for probe in kinds[kind].probes] == ["fc1/requantize", "fc2/requantize", node]
+    low, high = one.ranges[-1].outputs
+    port = kinds["logits"].output
+    assert (port.elements, port.bits, port.signed) == (3, width(int(low.min()), int(high.max())), int(low.min()) < 0)
+    port = kinds["class"].output
+    assert (port.elements, port.bits, port.signed) == (1, 2, False)
+
+
 def test_an_operation_that_is_no_adder_is_refused():
     stage = SimpleNamespace(ops=[SimpleNamespace(opcode=7)])
     with pytest.raises(CheckFailed, match="alkaid's graph has an operation 7 that is neither sum nor difference"):

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from qap2fpga.report.gather import Build, Gathered
 from qap2fpga.report.schema.results import Outcome
 from qap2fpga.report.section import section
 from qap2fpga.system.errors import CheckFailed
-from tests.support.reports import closed, finished, read, shown
+from tests.support.reports import closed, finished, read, shown, sound
 
 Report = dict[str, Any]
 Change = Callable[[Report], None]
@@ -242,3 +243,16 @@ def test_cycles_that_nobody_knows_come_from_nowhere() -> None:
 def test_imported_cycles_are_the_tools_estimate() -> None:
     report = nothing_run() | {"imported": {"skipped": []}}
     assert build(report, "a").summary.cycles_from == "estimated"
+
+
+def test_what_fills_the_board_fits_and_nothing_measured_is_no_verdict() -> None:
+    full = check.fits(sound(lut=53200))
+    assert full is not None
+    assert (full.verdict, full.use["lut"].percent) == ("fits", 100.0)
+    over = check.fits(sound(lut=53201))
+    assert over is not None
+    assert over.verdict == "does not fit"
+    report = sound()
+    assert check.fits(replace(report, measurements=())) is None
+    nothing = replace(report.board, lut=None, ff=None, dsp=None, bram18=None)
+    assert check.fits(replace(report, board=nothing)) is None
