@@ -222,7 +222,7 @@ def test_where_an_hls_tool_is_nothing_stands_in(tiny, tmp_path, monkeypatch):
         "clock after synth",
     }
     text = shown(report)
-    assert "stand-ins of AMD's tools only" in json.dumps(report) and "csynth, Vitis HLS 2023.2" in text
+    assert "mocks of AMD's tools only" in json.dumps(report) and "csynth, Vitis HLS 2023.2" in text
     before = (tmp_path / "hls" / "report.json").read_bytes()
     monkeypatch.setattr(amd, "run", lambda *_: pytest.fail("ran again"))
     run(tiny, tmp_path / "hls")

@@ -113,7 +113,7 @@ def test_a_whole_build_up_to_the_bitstream(model, tmp_path, monkeypatch):
     report = run(wanted)
     assert [one["step"] for one in report["vendor"]] == list(STEPS)
     assert (report["measurements"][-1]["stage"], report["fits"]["stage"]) == ("routed", "routed")
-    assert "stand-ins of AMD's tools only" in report["measurements"][-1]["note"]
+    assert "mocks of AMD's tools only" in report["measurements"][-1]["note"]
     words = [one for one in report["simulations"] if "DMA word" in one["compared"]]
     assert len(words) == 5 and {one["mismatches"] for one in words} == {0}
     driver = tmp_path / "b" / "driver"
