@@ -14,7 +14,6 @@ from qap2fpga.build.collect import collect
 from qap2fpga.build.folder import BuildFolder, stored
 from qap2fpga.build.request import CROSS_CHECKS, STAGES, Request
 from qap2fpga.build.stages import Run, Stage
-from qap2fpga.frontend.modelfiles import model_digest
 from qap2fpga.report import content
 from qap2fpga.report.schema import Report
 from qap2fpga.synth.amd import CAVEAT, shell, system
@@ -33,7 +32,7 @@ def build(request: Request, progress: Progress) -> Report:
     with BuildFolder(request.output, progress) as folder:
         run = Run(request, folder)
         _finish(run)
-        report = collect(request, model_digest(request.model), run.results, stamps.versions())
+        report = collect(request, run.model_digest, run.results, stamps.versions())
         write_atomically(request.output / "report.json", content.dump(report))
     return report
 

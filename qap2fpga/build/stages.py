@@ -64,13 +64,18 @@ class Run:
         return self.plan
 
     @cached_property
+    def model_digest(self) -> str:
+        """The digest of the model's file."""
+        return model_digest(self.request.model)
+
+    @cached_property
     def model_key(self) -> str:
         """A digest of all that the network follows from."""
         request = self.request
         return digest(
             stamps.program_digest(),
             stamps.versions(),
-            model_digest(request.model),
+            self.model_digest,
             request.data and sha256(request.data),
             asdict(request.widths),
             request.input_range,

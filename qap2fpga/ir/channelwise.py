@@ -14,10 +14,11 @@ from qap2fpga.ir.bops import Bops, of_counts
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.nodes import Node
 from qap2fpga.ir.tensors import Code, Range, Shape
+from qap2fpga.ir.windowed import Windowed, check_weights
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Depthwise(Node):
+class Depthwise(Windowed):
     """Sums of products of each channel with its own kernel: `weights` (taps, channels), rows before columns.
 
     Weights of one are a sum over the window: the average before its division.
@@ -29,16 +30,10 @@ class Depthwise(Node):
     input_bits: int
     geometry: Geometry
 
-    @property
-    def padded_with(self) -> set[int]:
-        """The pad, where there is one."""
-        return self.geometry.padded_with
-
     def check(self) -> None:
         """Raise `ValueError` with the reason for weights that do not fit the kernel."""
-        self.geometry.check()
-        if self.weights.ndim != 2 or 0 in self.weights.shape or self.weights.dtype != np.int64:
-            raise ValueError(f"its weights have shape {self.weights.shape} and type {self.weights.dtype}")
+        super().check()
+        check_weights(self.weights)
         if len(self.weights) != self.geometry.taps:
             raise ValueError(f"it has {len(self.weights)} weights per channel for a kernel of {self.geometry.taps}")
 
@@ -85,21 +80,12 @@ class Depthwise(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Max(Node):
+class Max(Windowed):
     """The largest value that a kernel sees, per channel."""
 
     kind = "max"
     hands_on = True
     geometry: Geometry
-
-    @property
-    def padded_with(self) -> set[int]:
-        """The pad, where there is one."""
-        return self.geometry.padded_with
-
-    def check(self) -> None:
-        """Raise `ValueError` with the reason if there is no such kernel."""
-        self.geometry.check()
 
     def shape(self, sources: Sequence[Shape]) -> Shape:
         """Return a value per position of the kernel and channel."""

@@ -70,11 +70,9 @@ class Sum(Node):
             sources=tuple(one for one, stays in zip(self.sources, stay, strict=True) if stays),
             multipliers=tuple(one for one, stays in zip(self.multipliers, stay, strict=True) if stays),
         )
-        missing = np.zeros(int(kept.sum()), np.int64)
-        for multiplier, value, stays in zip(self.multipliers, values, stay, strict=True):
-            if not stays:
-                missing = exact.multiply_add(value[kept], multiplier, missing, f"the sums of node {self.name}")
-        return fewer, missing
+        nothing = np.zeros(int(kept.sum()), np.int64)
+        gone = [nothing if stays else value[kept] for value, stays in zip(values, stay, strict=True)]
+        return fewer, self._sum(gone)
 
     def _sum(self, values: Sequence[np.ndarray]) -> np.ndarray:
         total = np.zeros((), np.int64)

@@ -13,12 +13,12 @@ from qap2fpga.exact import integers as exact
 from qap2fpga.exact.integers import width
 from qap2fpga.ir.bops import Bops, of_counts
 from qap2fpga.ir.geometry import POINT, Geometry
-from qap2fpga.ir.nodes import Node
 from qap2fpga.ir.tensors import Code, Range, Shape
+from qap2fpga.ir.windowed import Windowed, check_weights
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Linear(Node):
+class Linear(Windowed):
     """Sums of products with constants: `window @ weights` at every position; a zero is a pruned weight.
 
     `weights` are (inputs, outputs), where the inputs are what the kernel of `geometry` sees: its rows, their columns,
@@ -33,11 +33,6 @@ class Linear(Node):
     weight_bits: int
     input_bits: int
     geometry: Geometry = POINT
-
-    @property
-    def padded_with(self) -> set[int]:
-        """The pad, where there is one."""
-        return self.geometry.padded_with
 
     @property
     def inputs(self) -> int:
@@ -61,9 +56,8 @@ class Linear(Node):
 
     def check(self) -> None:
         """Raise `ValueError` for weights that are no matrix of integers, or do not fit the kernel."""
-        self.geometry.check()
-        if self.weights.ndim != 2 or 0 in self.weights.shape or self.weights.dtype != np.int64:
-            raise ValueError(f"its weights have shape {self.weights.shape} and type {self.weights.dtype}")
+        super().check()
+        check_weights(self.weights)
         if self.inputs % self.geometry.taps:
             raise ValueError(f"its {self.inputs} inputs are no whole number of channels per tap of its kernel")
 

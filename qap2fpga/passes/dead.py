@@ -8,7 +8,7 @@ channel can only go from all nodes at once through which it passes unmixed: a re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from qap2fpga.system.errors import ConstantNetwork
 Masks = Mapping[str, np.ndarray]
 
 
-def hidden(graph: Graph) -> list[tuple[Requantizer, Step]]:
+def _hidden(graph: Graph) -> list[tuple[Requantizer, Step]]:
     """Return the steps whose result does not leave the network, each with its node."""
     return [
         (node, node.function)
@@ -36,10 +36,9 @@ def drop_dead(graph: Graph) -> Graph:
 
     Raises `ConstantNetwork` if the network is one.
     """
-    channels = _Channels(graph)
-    kept = channels.kept()
+    kept = _kept(graph)
     _require_some(graph, kept)
-    steps = [(kept[node.name], graph.node_ranges[node.name].constant) for node, _ in hidden(graph)]
+    steps = [(kept[node.name], graph.node_ranges[node.name].constant) for node, _ in _hidden(graph)]
     constant = sum(int((~kept & fixed).sum()) for kept, fixed in steps)
     unread = sum(int((~kept & ~fixed).sum()) for kept, fixed in steps)
     if all(mask.all() for mask in kept.values()):
@@ -52,40 +51,35 @@ def drop_dead(graph: Graph) -> Graph:
     return _without(graph, kept).with_notes(note)
 
 
-@dataclass(frozen=True)
-class _Channels:
-    """Which channels of `graph` have to stay."""
+def _kept(graph: Graph) -> Masks:
+    """The channels of each node that have to stay, (channels,) bool."""
+    foldable = {node.name: _foldable(graph, node) for node in graph.nodes}
+    kept = {node.name: np.zeros(graph.shapes[node.name].channels, bool) for node in graph.nodes}
+    kept[graph.output][:] = kept[graph.source.name][:] = True
+    before = -1
+    while (count := sum(int(mask.sum()) for mask in kept.values())) != before:
+        before = count
+        for node in reversed(graph.nodes):
+            for source, wanted in zip(node.sources, node.wants(kept[node.name], foldable[node.name]), strict=True):
+                kept[source] |= wanted
+        for node in graph.nodes:
+            tied = node.tied([kept[source] for source in node.sources], foldable[node.name])
+            if tied is not None and kept[node.name].any():
+                kept[node.name] |= tied
+    return kept
 
-    graph: Graph
 
-    def kept(self) -> Masks:
-        """The channels of each node that stay, (channels,) bool."""
-        graph = self.graph
-        kept = {node.name: np.zeros(graph.shapes[node.name].channels, bool) for node in graph.nodes}
-        kept[graph.output][:] = kept[graph.source.name][:] = True
-        before = -1
-        while (count := sum(int(mask.sum()) for mask in kept.values())) != before:
-            before = count
-            for node in reversed(graph.nodes):
-                for source, wanted in zip(node.sources, node.wants(kept[node.name], self.fixed(node)), strict=True):
-                    kept[source] |= wanted
-            for node in graph.nodes:
-                tied = node.tied([kept[source] for source in node.sources], self.fixed(node))
-                if tied is not None and kept[node.name].any():
-                    kept[node.name] |= tied
-        return kept
+def _foldable(graph: Graph, node: Node) -> Sequence[np.ndarray]:
+    """The channels of each source whose one value `node` may fold: what its readers then miss, they can absorb.
 
-    def fixed(self, node: Node) -> Sequence[np.ndarray]:
-        """The channels of each source whose one value `node` may fold: what its readers then miss, they can absorb.
-
-        Beyond the borders stands the pad, so that a constant must be that to be folded.
-        """
-        ranges = [self.graph.node_ranges[source] for source in node.sources]
-        readers = self.graph.readers(node.name)
-        if not readers or not all(reader.absorbs for reader in readers):
-            return [np.zeros(len(one.low), bool) for one in ranges]
-        pads = node.padded_with
-        return [one.constant & np.all([one.low == pad for pad in pads], axis=0) for one in ranges]
+    Beyond the borders stands the pad, so that a constant must be that to be folded.
+    """
+    ranges = [graph.node_ranges[source] for source in node.sources]
+    readers = graph.readers(node.name)
+    if not readers or not all(reader.absorbs for reader in readers):
+        return [np.zeros(len(one.low), bool) for one in ranges]
+    pads = node.padded_with
+    return [one.constant & np.all([one.low == pad for pad in pads], axis=0) for one in ranges]
 
 
 def _without(graph: Graph, kept: Masks) -> Graph:
@@ -108,7 +102,7 @@ def _without(graph: Graph, kept: Masks) -> Graph:
 
 def _require_some(graph: Graph, kept: Masks) -> None:
     """Raise `ConstantNetwork` that names the layer by which the network became a constant."""
-    names = [node.name for node, _ in hidden(graph)]
+    names = [node.name for node, _ in _hidden(graph)]
     if not graph.node_ranges[graph.output].constant.all() or not names:
         return
     for name in names:
