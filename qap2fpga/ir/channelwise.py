@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -14,7 +15,7 @@ from qap2fpga.ir.bops import Bops, of_counts
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.nodes import Node
 from qap2fpga.ir.tensors import Code, Range, Shape
-from qap2fpga.ir.windowed import Windowed, check_weights
+from qap2fpga.ir.windowed import Windowed, by_rows, check_weights
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,10 +47,13 @@ class Depthwise(Windowed):
 
     def evaluate(self, sources: Sequence[np.ndarray]) -> np.ndarray:
         """Return the sums, tap by tap."""
-        windows = self.geometry.windows(sources[0])
-        columns = windows.reshape(-1, self.geometry.taps, windows.shape[-1])
+        return by_rows(self.geometry.windows(sources[0]), self._sums)
+
+    def _sums(self, windows: np.ndarray) -> np.ndarray:
+        *places, _, _, channels = windows.shape
+        columns = windows.reshape(math.prod(places), self.geometry.taps, channels)
         sums = exact.weighted_sums(columns, self.weights, f"the accumulators of layer {self.name}")
-        return sums.reshape(*windows.shape[:3], -1)
+        return sums.reshape(*places, channels)
 
     def range(self, sources: Sequence[Range]) -> Range:
         """Return the range of the sums; each tap may see any value of its channel, or the pad."""

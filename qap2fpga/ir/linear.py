@@ -14,7 +14,7 @@ from qap2fpga.exact.integers import width
 from qap2fpga.ir.bops import Bops, of_counts
 from qap2fpga.ir.geometry import POINT, Geometry
 from qap2fpga.ir.tensors import Code, Range, Shape
-from qap2fpga.ir.windowed import Windowed, check_weights
+from qap2fpga.ir.windowed import Windowed, by_rows, check_weights
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -71,7 +71,9 @@ class Linear(Windowed):
 
     def evaluate(self, sources: Sequence[np.ndarray]) -> np.ndarray:
         """Return the accumulators."""
-        windows = self.geometry.windows(sources[0])
+        return by_rows(self.geometry.windows(sources[0]), self._sums)
+
+    def _sums(self, windows: np.ndarray) -> np.ndarray:
         sums = exact.matmul(windows.reshape(-1, self.inputs), self.weights, f"the accumulators of layer {self.name}")
         return sums.reshape(*windows.shape[:3], self.outputs)
 
