@@ -70,14 +70,14 @@ class Calibration:
 
 
 def layer_sizes(network: Graph) -> list[dict[str, int]]:
-    """The layers' sizes as they are built, after compaction."""
+    """The sizes of the nodes that multiply, as they are built, after compaction."""
     return [
         {
-            "inputs": layer.inputs, "outputs": layer.outputs, "nonzeros": layer.nonzeros,
-            "weight_bits": layer.weight_width, "input_bits": layer.input_bits,
-            "accumulator_bits": ranges.accumulator_bits,
+            "inputs": node.inputs, "outputs": node.outputs, "nonzeros": node.nonzeros,
+            "weight_bits": node.weight_width, "input_bits": node.input_bits,
+            "accumulator_bits": network.node_ranges[node.name].signed_bits,
         }
-        for layer, ranges in zip(network.layers, network.ranges, strict=True)
+        for node in network.weighted
     ]  # fmt: skip
 
 

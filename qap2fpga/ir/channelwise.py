@@ -15,11 +15,11 @@ from qap2fpga.ir.bops import Bops, of_counts
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.nodes import Node
 from qap2fpga.ir.tensors import Code, Range, Shape
-from qap2fpga.ir.windowed import Windowed, by_rows, check_weights
+from qap2fpga.ir.windowed import Weighted, Windowed, by_rows
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Depthwise(Windowed):
+class Depthwise(Weighted):
     """Sums of products of each channel with its own kernel: `weights` (taps, channels), rows before columns.
 
     Weights of one are a sum over the window: the average before its division.
@@ -34,7 +34,6 @@ class Depthwise(Windowed):
     def check(self) -> None:
         """Raise `ValueError` with the reason for weights that do not fit the kernel."""
         super().check()
-        check_weights(self.weights)
         if len(self.weights) != self.geometry.taps:
             raise ValueError(f"it has {len(self.weights)} weights per channel for a kernel of {self.geometry.taps}")
 
@@ -67,7 +66,7 @@ class Depthwise(Windowed):
         """Return the bit operations: each channel is a layer of `taps` inputs and one output."""
         taps, channels = self.weights.shape
         return positions * of_counts(
-            taps, channels, int(np.count_nonzero(self.weights)), stored_density,
+            taps, channels, self.nonzeros, stored_density,
             weight_bits=self.weight_bits, input_bits=self.input_bits, first=first,
         )  # fmt: skip
 

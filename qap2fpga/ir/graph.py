@@ -19,6 +19,7 @@ from qap2fpga.ir.nodes import Input, Node, Requantizer
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.tensors import Range, Shape
 from qap2fpga.ir.units import Ranges, Unit, joined, of_chain, ranges_of
+from qap2fpga.ir.windowed import Weighted
 from qap2fpga.system.errors import CheckFailed, QapError, nearest
 
 T = TypeVar("T")
@@ -93,6 +94,11 @@ class Graph:
     def node_ranges(self) -> Mapping[str, Range]:
         """The range of every node's result."""
         return self._through(lambda node, sources: node.range(sources))
+
+    @cached_property
+    def weighted(self) -> tuple[Weighted, ...]:
+        """The nodes that multiply by constants, in their order."""
+        return tuple(node for node in self.nodes if isinstance(node, Weighted))
 
     @cached_property
     def layers(self) -> tuple[Unit, ...]:

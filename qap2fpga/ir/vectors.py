@@ -9,7 +9,7 @@ import numpy as np
 
 from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.windowed import Weighted
 
 # Of all extreme vectors together: 64 MiB.
 MOST_VALUES = 1 << 23
@@ -50,14 +50,14 @@ def _signs(network: Graph) -> np.ndarray:
     places = source.size.tensor(np.arange(source.size.size)[None])
     rows = [np.zeros((0, network.inputs), np.int8)]
     for node in network.readers(source.name):
-        if isinstance(node, Linear | Depthwise):
+        if isinstance(node, Weighted):
             seen = replace(node.geometry, pad=-1).windows(places)[0]
             middle = seen[seen.shape[0] // 2, seen.shape[1] // 2].reshape(node.geometry.taps, -1)
             rows.append(_placed(node, middle, network.inputs))
     return np.concatenate(rows)
 
 
-def _placed(node: Linear | Depthwise, seen: np.ndarray, inputs: int) -> np.ndarray:
+def _placed(node: Weighted, seen: np.ndarray, inputs: int) -> np.ndarray:
     """The signs (outputs, inputs) of the weights, at the places `seen` (taps, channels); -1 is a pad."""
     signs = np.sign(node.weights).astype(np.int8)
     if isinstance(node, Depthwise):

@@ -84,6 +84,13 @@ def test_the_requantizer_that_ends_a_network() -> None:
         _ = bare.end
 
 
+def test_the_nodes_that_multiply() -> None:
+    one = branching(1)
+    expected = [node.name for node in one.nodes if node.kind in ("linear", "depthwise")]
+    assert {node.kind for node in one.weighted} == {"linear", "depthwise"}
+    assert [node.name for node in one.weighted] == expected
+
+
 def test_shapes_and_readers() -> None:
     graph = random_graph(1)
     assert graph.shapes[graph.output] == Shape(graph.outputs)
