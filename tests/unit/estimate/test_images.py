@@ -42,8 +42,6 @@ def test_a_design_is_a_network_whose_outputs_vary(number: int) -> None:
 
 
 def test_a_design_that_is_always_pruned_away_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        images, "drawn_weights", lambda random, *size_and_rest: np.zeros(size_and_rest[:2], int)
-    )
+    monkeypatch.setattr(images, "drawn_weights", lambda random, *size_and_rest: np.zeros(size_and_rest[:2], int))
     with pytest.raises(QapError, match="pruned away in 100 attempts"):
         images.network(images.recipes(1, 1)[0])
