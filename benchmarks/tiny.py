@@ -2,7 +2,7 @@
 """What networks of the shapes of MLPerf Tiny take on hardware: predicted for all, measured where that is asked for.
 
     python benchmarks/tiny.py results.jsonl [--networks kws-mlp,resnet8,...] [--backends rtl,finn] [--board zcu104]
-        [--bits 4] [--zeros 75] [--measure] [--page docs/tiny.md]
+        [--bits 4] [--zeros 75] [--measure] [--page PAGE.md]
 
 Shapes are those of the MLPerf Tiny models and of the networks that were submitted with FINN and hls4ml; weights are
 drawn, pruned by magnitude and quantized, so hardware is what a trained network of these bits and zeros takes, and
