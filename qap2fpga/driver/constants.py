@@ -46,8 +46,8 @@ def _layout(one: Layout) -> dict[str, Any]:
 
 def _require_int64(network: Graph, last: Logits) -> None:
     """The software multiplies in int64, which must not wrap."""
-    reach = max(magnitude(ends) for ends in network.ranges[-1].accumulators)
-    if reach * magnitude(last.multiplier) + magnitude(last.offset) >= INT64_LIMIT:
+    largest = max(magnitude(ends) for ends in network.ranges[-1].accumulators)
+    if largest * magnitude(last.multiplier) + magnitude(last.offset) >= INT64_LIMIT:
         raise QapError(
             "--output-kind accumulators: the software's last step would not fit 64 bits", "use --output-kind logits"
         )
