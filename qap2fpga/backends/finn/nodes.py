@@ -18,17 +18,17 @@ from qap2fpga.hw.resources import Resources
 
 
 def nodes(plan: Plan, costs: Costs, chosen: Folding) -> list[dict[str, Any]]:
-    """One entry a node, in the order of the data: what it is, how it is folded, what it should cost, and `features`.
+    """Return one entry per node, in the order of the data: kind, folding, expected cost, and `features`.
 
     `features` are, for LUTs and for FFs, what the node's cells are a linear function of.
     """
     entries: list[dict[str, Any]] = []
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for index, (layer, (simd, pe)) in enumerate(zip(plan.layers, chosen.layers, strict=True)):
         if index:
             for kind, cost, features in _between(costs, index, layer.mw, chosen.layers[index - 1][1], simd):
-                entries.append(_entry(f"{kind}_{seen[kind]}", kind, layer.name, cost, features))
-                seen[kind] += 1
+                entries.append(_entry(f"{kind}_{counts[kind]}", kind, layer.name, cost, features))
+                counts[kind] += 1
         mvau = costs.mvau(index, layer.mw, layer.mh, simd, pe)
         activation = f"{'INT' if layer.input_signed else 'UINT'}{layer.input_bits}"
         features = _named("mvau", estimate.mvau_features(mvau)) | _named(*estimate.memory_features(mvau))
@@ -47,7 +47,7 @@ def nodes(plan: Plan, costs: Costs, chosen: Folding) -> list[dict[str, Any]]:
                 "cycles": thresholds.cycles, "MH": layer.mh, "PE": pe, "thresholds": (1 << thresholds.bits) - 1,
                 "activations": f"UINT{layer.activation_bits}",
             })  # fmt: skip
-    for kind, cost, features in costs.tail(chosen.layers[-1][1]):
+    for kind, cost, features in costs.output_stage(chosen.layers[-1][1]):
         entries.append(_entry(kind, kind, plan.layers[-1].name, cost, _named(kind, features)))
     return entries
 
@@ -55,7 +55,7 @@ def nodes(plan: Plan, costs: Costs, chosen: Folding) -> list[dict[str, Any]]:
 def _between(
     costs: Costs, index: int, mw: int, pe: int, simd: int
 ) -> Iterator[tuple[str, Resources, dict[str, float]]]:
-    """Width converter and FIFO in front of layer `index`, as far as there are any."""
+    """Yield the width converter and the FIFO before layer `index`, as far as there are any."""
     bits = costs.plan.layers[index].input_bits
     if pe != simd:
         kind, features = estimate.converter_features(pe * bits, simd * bits)

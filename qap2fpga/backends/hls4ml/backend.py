@@ -142,18 +142,18 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
 
 def _other_factors(network: Graph, options: Hls4mlOptions, reuse: list[tuple[str, int]]) -> list[str]:
     """One sentence for each layer that hls4ml cannot do at the reuse factor that was asked for."""
-    found = []
+    notes = []
     for layer, (strategy, factor) in zip(network.layers, reuse, strict=True):
         if (strategy, factor) != (options.strategy, options.reuse_factor):
-            found.append(
+            notes.append(
                 f"layer {layer.name}: hls4ml cannot share its {layer.inputs} x {layer.outputs} products at reuse "
                 f"factor {options.reuse_factor}; it is written as '{strategy}' at {factor}"
             )
-    return found
+    return notes
 
 
 def _testbench(folder: Path, network: Graph, kind: str, vectors: np.ndarray) -> None:
-    """The files that the project's own testbench reads, one vector a line."""
+    """The files that the project's own testbench reads, one vector per line."""
     expected = reference.outputs(network, kind, vectors)
     for name, rows in (("tb_input_features", vectors), ("tb_output_predictions", expected)):
         text = "".join(" ".join(str(int(value)) for value in row) + "\n" for row in rows)

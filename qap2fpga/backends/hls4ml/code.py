@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""C++ of what follows a dense layer: a few lines a channel, every constant in them.
+"""C++ of what follows a dense layer: a few lines per channel, every constant in them.
 
 The lines call `flows/hls4ml/qap_requantize.h`. They are the member `apply` of a struct, which hls4ml writes into the
 project's `parameters.h` beside the other layers' configurations. The implementation of a step function is the cheapest
@@ -52,7 +52,7 @@ def first_largest(name: str, inputs: int) -> str:
 
 
 def _step(layer: Unit, channel: int, low: int, high: int) -> list[str]:
-    """Thresholds out of the channel's reach are taken out: those below only count, those above never do."""
+    """Thresholds out of the channel's range are taken out: those below only count, those above never do."""
     activation = layer.activation
     assert isinstance(activation, Step)
     row = activation.thresholds[channel]
@@ -62,8 +62,8 @@ def _step(layer: Unit, channel: int, low: int, high: int) -> list[str]:
     name = f"layer {layer.name}, channel {layer.channel_name(channel)}"
     worth = (0, 1) if plain else (base, activation.step)
     prove_meaning(target, activation, channel, (low, high), name, base=worth[0], step=worth[1])
-    wanted = _wide if len(target.thresholds) > MANY else _cheapest
-    *before, count = wanted(target, name)
+    implement = _wide if len(target.thresholds) > MANY else _cheapest
+    *before, count = implement(target, name)
     if plain:
         return [*before, count]
     bits = len(target.thresholds).bit_length() + 1
@@ -85,10 +85,10 @@ def _implementation(implementation: Implementation) -> list[str]:
         bits = width(0, len(implementation.results) - 1)
         return [_table("results", implementation.results), f"results[ap_uint<{bits}>({entry})]"]
     if isinstance(implementation, Search):
-        found = f"qap::search<{implementation.bits}>(x, thresholds)"
+        call = f"qap::search<{implementation.bits}>(x, thresholds)"
         return [
             _table("thresholds", implementation.thresholds),
-            found if not implementation.base else f"{literal(implementation.base)} + {found}",
+            call if not implementation.base else f"{literal(implementation.base)} + {call}",
         ]
     return _piecewise(implementation)
 
@@ -127,8 +127,8 @@ def _wide(target: Target, name: str) -> list[str]:
         )
     bits = affine_bits(implementation.multiplier, implementation.offset, target.low, target.high)
     constants = f"{constant(implementation.multiplier, bits)}, {constant(implementation.offset, bits)}"
-    found = f"qap::clamp(qap::affine<{bits}, {implementation.shift}>(x, {constants}), {literal(implementation.levels)})"
-    return [found if not target.base else f"{literal(target.base)} + {found}"]
+    call = f"qap::clamp(qap::affine<{bits}, {implementation.shift}>(x, {constants}), {literal(implementation.levels)})"
+    return [call if not target.base else f"{literal(target.base)} + {call}"]
 
 
 def _logits(layer: Unit, channel: int, low: int, high: int) -> list[str]:

@@ -74,19 +74,19 @@ def weights(folder: Path, number: int) -> list[int]:
 
 def warnings(layers: Sequence[Unit], counts: Sequence[Count]) -> tuple[str, ...]:
     """One sentence for each sparse layer whose zeros keep multipliers busy."""
-    found = []
+    entries = []
     for layer, one in zip(layers, counts, strict=True):
         if one.multipliers is None:
             continue
         needed = -(-one.in_source // one.reuse_factor)
         zeros = layer.weights.size - layer.nonzeros
         if zeros and one.multipliers > needed:
-            found.append(
+            entries.append(
                 f"layer {one.layer}: its {zeros} zeros of {layer.weights.size} weights are not dropped at reuse factor "
                 f"{one.reuse_factor}: the source asks for {one.multipliers} multipliers, {needed} would do. A shared "
                 f"multiplier goes only where all of its weights are 0; strategy '{LATENCY}' drops every zero"
             )
-    return tuple(found)
+    return tuple(entries)
 
 
 def _between(text: str, begin: str, end: str) -> str:
@@ -95,6 +95,6 @@ def _between(text: str, begin: str, end: str) -> str:
 
 
 def _match(pattern: str, text: str) -> str:
-    found = re.search(pattern, text)
-    assert found is not None, f"hls4ml's source has no {pattern}"
-    return found.group(1)
+    entries = re.search(pattern, text)
+    assert entries is not None, f"hls4ml's source has no {pattern}"
+    return entries.group(1)

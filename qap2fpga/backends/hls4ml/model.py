@@ -37,7 +37,7 @@ class Plan:
 
 
 def plan(network: Graph, options: Hls4mlOptions) -> Plan:
-    """The layers `dense<n>` and `step<n>` of `network`, and `class` behind them where the user wants only that."""
+    """Return the layers `dense<n>` and `step<n>` of `network`, and `class` after them if the user wants only that."""
     backend = hls4ml.backends.get_backend(layers.BACKEND)
     source = network.input
     result = Plan(Stream(INPUT, network.inputs, network.inputs, source.bits, source.signed))

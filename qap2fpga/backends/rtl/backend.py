@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from qap2fpga.backends.api import UNROLLED_ADVICE, Backend, Progress, require_possible
-from qap2fpga.backends.rtl import adders, layer, solver, tail
+from qap2fpga.backends.rtl import adders, layer, output_stage, solver
 from qap2fpga.backends.rtl import estimate as estimates
 from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.layer import Module
@@ -39,7 +39,7 @@ from qap2fpga.system.files import write_atomically
 
 @dataclass(frozen=True)
 class Circuit:
-    """A network as modules, not yet written: one a layer, and maybe one behind them. `outputs`: (low, high) a lane."""
+    """A network as modules, not yet written: layers and maybe an output stage. `outputs`: (low, high) per lane."""
 
     modules: tuple[Module, ...]
     outputs: tuple[tuple[int, int], ...]
@@ -48,13 +48,13 @@ class Circuit:
 
     @property
     def expected(self) -> Expectation:
-        """A vector a cycle, a cycle a stage and one to leave."""
+        """Return one vector per cycle, and a latency of one cycle per stage and one to leave."""
         total = {name: sum(node["estimate"][name] for node in self.nodes) for name in NAMES}
         return Expectation(1, sum(module.stages for module in self.modules) + 1, total, self.nodes)
 
 
 class RtlBackend(Backend[RtlOptions]):
-    """Every layer unrolled, no multipliers, one vector a clock cycle."""
+    """Every layer unrolled, no multipliers, one vector per clock cycle."""
 
     name = "rtl"
     options = RtlOptions
@@ -112,10 +112,12 @@ def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progres
     modules = _modules(network, options.output_kind, clock, estimates.load().delays(board.family))
     nodes: list[dict[str, Any]] = []
     solved = _solved(network, options.output_kind == "accumulators")
-    for one, reach, module, (graph, implementations) in zip(
+    for one, ranges, module, (graph, implementations) in zip(
         network.layers, network.ranges, modules, solved, strict=False
     ):
-        nodes.append(_node(one, module, graph, implementations, _targets(one, graph, reach) if implementations else []))
+        nodes.append(
+            _node(one, module, graph, implementations, _targets(one, graph, ranges) if implementations else [])
+        )
         progress(f"{one.name}: {len(graph.adders)} adders, {module.stages} stages{_kinds(implementations)}")
     for end in modules[len(network.layers) :]:
         nodes.append({"name": f"u_{end.name}", "layer": network.layers[-1].name, **estimates.module(end, None, [])})
@@ -125,17 +127,17 @@ def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progres
 
 @lru_cache(maxsize=4)
 def _modules(network: Graph, output_kind: str, clock: float, delays: Delays) -> tuple[Module, ...]:
-    """The modules of the layers, and of what stands behind the last one. Boards may share them."""
+    """Return the modules of the layers, and of the output stage. Boards may share them."""
     modules: list[Module] = []
     lanes = [(network.input.low, network.input.high)] * network.inputs
     solved = _solved(network, output_kind == "accumulators")
-    for index, (one, reach, (graph, implementations)) in enumerate(
+    for index, (one, ranges, (graph, implementations)) in enumerate(
         zip(network.layers, network.ranges, solved, strict=True)
     ):
-        ends = _lanes(one, reach, levels=implementations is not None)
+        ends = _lanes(one, ranges, levels=implementations is not None)
         modules.append(layer.build(names.layer(index), one, graph, implementations, lanes, ends, clock, delays))
         lanes = ends
-    end = tail.build(network, output_kind, lanes, clock, delays)
+    end = output_stage.build(network, output_kind, lanes, clock, delays)
     return (*modules, end) if end else tuple(modules)
 
 
@@ -145,42 +147,42 @@ def _solved(network: Graph, bare: bool) -> tuple[tuple[adders.AdderGraph, list[I
 
     They depend on no board: an estimate for all boards needs them once.
     """
-    found = []
-    for one, reach in zip(network.layers, network.ranges, strict=True):
-        graph = solver.solve(one.weights, *reach.inputs, one.name)
+    solutions = []
+    for one, ranges in zip(network.layers, network.ranges, strict=True):
+        graph = solver.solve(one.weights, *ranges.inputs, one.name)
         last = one is network.layers[-1]
-        found.append((graph, None if bare and last else choose(one, graph, reach)))
-    return tuple(found)
+        solutions.append((graph, None if bare and last else choose(one, graph, ranges)))
+    return tuple(solutions)
 
 
-def choose(one: Unit, graph: adders.AdderGraph, reach: Ranges) -> list[Implementation]:
+def choose(one: Unit, graph: adders.AdderGraph, ranges: Ranges) -> list[Implementation]:
     """The cheapest implementation of each channel, proven to be its target, and that proven to be the activation."""
     price = prices.load().luts
     # Counts leave a layer; what they are worth went into the next one.
     counted = Step(one.activation.thresholds) if isinstance(one.activation, Step) else one.activation
     implementations = []
-    for channel, wanted in enumerate(_targets(one, graph, reach)):
+    for channel, target in enumerate(_targets(one, graph, ranges)):
         name = f"layer {one.name}, channel {one.channel_name(channel)}"
-        low, high = (int(ends[channel]) for ends in reach.accumulators)
+        low, high = (int(ends[channel]) for ends in ranges.accumulators)
         scale, start = layer.stands_for(one, channel, graph.outputs[channel])
-        prove_meaning(wanted, counted, channel, (low, high), name, scale=scale, start=start)
-        implementations.append(cheapest(wanted, price, name))
+        prove_meaning(target, counted, channel, (low, high), name, scale=scale, start=start)
+        implementations.append(cheapest(target, price, name))
     return implementations
 
 
-def _targets(one: Unit, graph: adders.AdderGraph, reach: Ranges) -> list[Target]:
-    low, high = reach.accumulators
+def _targets(one: Unit, graph: adders.AdderGraph, ranges: Ranges) -> list[Target]:
+    low, high = ranges.accumulators
     return [
         layer.target(one, channel, output, int(low[channel]), int(high[channel]))
         for channel, output in enumerate(graph.outputs)
     ]
 
 
-def _lanes(one: Unit, reach: Ranges, *, levels: bool) -> list[tuple[int, int]]:
+def _lanes(one: Unit, ranges: Ranges, *, levels: bool) -> list[tuple[int, int]]:
     """(low, high) of what leaves the layer's module: counts of a step function, logits, or accumulators."""
-    ends = reach.outputs if levels else reach.accumulators
+    ends = ranges.outputs if levels else ranges.accumulators
     if levels and isinstance(one.activation, Step):
-        ends = Step(one.activation.thresholds).range(*reach.accumulators)
+        ends = Step(one.activation.thresholds).range(*ranges.accumulators)
     return [(int(low), int(high)) for low, high in zip(*ends, strict=True)]
 
 

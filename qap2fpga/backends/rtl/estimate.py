@@ -54,27 +54,27 @@ def load() -> Coefficients:
     return Coefficients(yaml.safe_load((shipped("flows") / "rtl" / "estimate.yaml").read_text()))
 
 
-def module(made: Module, implementations: list[Implementation] | None, targets: list[Target]) -> dict[str, Any]:
+def module(circuit: Module, implementations: list[Implementation] | None, targets: list[Target]) -> dict[str, Any]:
     """`estimate`: resources of one module, its adders' bits, its requantizers and its registers; and `features`.
 
     The features are what LUTs and FFs are sums of, for a calibration: the cells by kind.
     """
     coefficients = load()
     price = prices.load().luts
-    held = asdict(expected(made.netlist))
-    registers = held.pop("flip_flops")
+    cells = asdict(expected(circuit.netlist))
+    registers = cells.pop("flip_flops")
     requantizers = sum(
-        price(implementation, wanted) for implementation, wanted in zip(implementations or [], targets, strict=True)
+        price(implementation, target) for implementation, target in zip(implementations or [], targets, strict=True)
     )
-    luts = round(coefficients.adder_bit * made.adder_bits + requantizers) + held["shift_registers"]
+    luts = round(coefficients.adder_bit * circuit.adder_bits + requantizers) + cells["shift_registers"]
     return {
         "estimate": _cells(luts, registers),
-        "features": {"lut": held, "ff": {"flip_flops": registers}},
+        "features": {"lut": cells, "ff": {"flip_flops": registers}},
     }
 
 
 def handshake(stages: int) -> dict[str, Any]:
-    """The same of the top module: a valid bit a stage."""
+    """The same of the top module: a valid bit per stage."""
     return {
         "estimate": _cells(HANDSHAKE_LUTS, stages),
         "features": {"lut": {"handshake": 1}, "ff": {"valid_bits": stages}},
@@ -89,10 +89,10 @@ def _cells(luts: int, registers: int) -> dict[str, int]:
 def before(network: Graph) -> int:
     """LUTs expected of `network` from its weights' signed digits alone, in a moment."""
     total = 0.0
-    for layer, reach in zip(network.layers, network.ranges, strict=True):
+    for layer, ranges in zip(network.layers, network.ranges, strict=True):
         digits = signed_digits(layer.weights)
         operands = digits.sum(axis=0)
-        low, high = reach.accumulators
+        low, high = ranges.accumulators
         widths = np.array([width(min(int(a), -1), int(b)) for a, b in zip(low, high, strict=True)])
         total += SHARED * float((np.maximum(operands - 1, 0) * widths).sum())
         total += 3.0 * float(widths.sum())

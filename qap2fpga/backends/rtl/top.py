@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The top module: streams outside, the layers' modules one behind the other inside.
+"""The top module: streams outside, the layers' modules in a row inside.
 
 A frame is one beat. `valid` bits run along with the data; the whole pipeline stands still while a valid output is
 not taken, so it needs no buffer and its latency is a constant number of cycles.

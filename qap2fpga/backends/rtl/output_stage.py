@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands behind the last layer: the value of its levels, and the choice of the class."""
+"""The output stage after the last layer: the value of its levels, and the choice of the class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qap2fpga.ir.outputs import IN_SCALE
 
 
 def build(network: Graph, kind: str, lanes: list[tuple[int, int]], clock_ns: float, delays: Delays) -> Module | None:
-    """The module for outputs of `kind` behind lanes of (low, high); None if they leave the chip as they are."""
+    """Return the module for outputs of `kind` after lanes of (low, high); None if they leave the chip as they are."""
     activation = network.layers[-1].activation
     levels = isinstance(activation, Step) and (activation.base, activation.step) != (0, 1) and kind in IN_SCALE
     if kind != "class" and not levels:
