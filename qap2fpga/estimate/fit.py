@@ -2,8 +2,8 @@
 """From measured designs to a calibration: factors, errors on designs that were not fitted, and intervals.
 
 Non-negative least squares over the nodes of all designs. Some designs are set aside as hold-out before anything is
-fitted, two thirds of the large ones; the interval comes from cross-validation on the rest, and the hold-out says what it
-is worth. Then the interval is widened to what the hold-out designs have shown; the factors stay.
+fitted, two thirds of the large ones; the interval comes from cross-validation on the rest, and the hold-out says what
+it is worth. Then the interval is widened to what the hold-out designs have shown; the factors stay.
 """
 
 from __future__ import annotations
