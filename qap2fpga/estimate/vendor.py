@@ -45,7 +45,7 @@ def predict(nodes: Sequence[Mapping[str, Any]], family: str, clock_ns: float) ->
     """Of a project whose dense layers are `nodes`, as in the backend's `Expectation`, for a device of `family`."""
     content = load()
     layers = tuple(_layer(content, node, family, clock_ns) for node in nodes)
-    total = {name: found for name in NAMES if (found := _total(content, name, layers)) is not None}
+    total = {name: interval for name in NAMES if (interval := _total(content, name, layers)) is not None}
     ways = {(str(node["strategy"]), int(node["reuse_factor"]) > 1) for node in nodes}
     errors = dict.fromkeys(text for node in nodes for text in _errors(content, _written(node)))
     observed = _sentences(one for one in content["observed"] if _concerns(one, ways))
@@ -118,15 +118,15 @@ def _known_designs(content: Mapping[str, Any], layer: Hls4mlLayer) -> str:
 
 def _beyond(fit: Mapping[str, Any], node: Mapping[str, Any], family: str, clock_ns: float) -> list[str]:
     """What of a layer is unlike the measured ones."""
-    given = {**node, "products": node["inputs"] * node["outputs"], "clock_ns": clock_ns}
+    values = {**node, "products": node["inputs"] * node["outputs"], "clock_ns": clock_ns}
     beyond = []
     for name, (least, most) in fit["range"].items():
-        if not least <= given[name] <= most:
+        if not least <= values[name] <= most:
             span = f"{least:g}" if least == most else f"{least:g} to {most:g}"
-            beyond.append(f"{name.replace('_', ' ')} {given[name]:g}, measured {span}")
+            beyond.append(f"{name.replace('_', ' ')} {values[name]:g}, measured {span}")
     if family != fit["family"]:
         beyond.append(f"device family {family}, measured {fit['family']}")
-    zeros = 1 - node["nonzeros"] / given["products"]
+    zeros = 1 - node["nonzeros"] / values["products"]
     if zeros > RANDOM_ZEROS / 2 ** node["weight_bits"]:
         beyond.append(f"{100 * zeros:.0f} % zeros, pruned layers are not among the measured designs")
     return beyond
@@ -176,9 +176,9 @@ def _concerns(one: Mapping[str, Any], ways: set[tuple[str, bool]]) -> bool:
 
 def _sentences(ratios: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """One sentence on all that was observed of one kind of designs."""
-    said: dict[str, list[str]] = {}
+    sentences: dict[str, list[str]] = {}
     for one in ratios:
         ratio = f"{one['of']} / {one['to']}" if one["to"] else one["of"]
         span = f"{one['least']:g}" if one["least"] == one["most"] else f"{one['least']:g} to {one['most']:g}"
-        said.setdefault(one["kind"], []).append(f"{ratio} {span} (n = {one['independent_designs']})")
-    return tuple(f"observed only, of {kind}: {', '.join(found)}" for kind, found in said.items())
+        sentences.setdefault(one["kind"], []).append(f"{ratio} {span} (n = {one['independent_designs']})")
+    return tuple(f"observed only, of {kind}: {', '.join(texts)}" for kind, texts in sentences.items())
