@@ -48,7 +48,7 @@ def predict(nodes: Sequence[NodeEstimate], family: str, clock_ns: float) -> Csyn
     content = load()
     dense = [node for node in nodes if isinstance(node, DenseEstimate)]
     layers = tuple(_layer(content, node, family, clock_ns) for node in dense)
-    total = {name: found for name in NAMES if (found := _total(content, name, layers)) is not None}
+    total = {name: interval for name in NAMES if (interval := _total(content, name, layers)) is not None}
     ways = {(node.strategy, node.reuse_factor > 1) for node in dense}
     errors = dict.fromkeys(text for node in dense for text in _errors(content, _written(node)))
     observed = _sentences(one for one in content["observed"] if _concerns(one, ways))
@@ -179,9 +179,9 @@ def _concerns(one: Mapping[str, Any], ways: set[tuple[str, bool]]) -> bool:
 
 def _sentences(ratios: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """One sentence on all that was observed of one kind of designs."""
-    said: dict[str, list[str]] = {}
+    sentences: dict[str, list[str]] = {}
     for one in ratios:
         ratio = f"{one['of']} / {one['to']}" if one["to"] else one["of"]
         span = f"{one['least']:g}" if one["least"] == one["most"] else f"{one['least']:g} to {one['most']:g}"
-        said.setdefault(one["kind"], []).append(f"{ratio} {span} (n = {one['independent_designs']})")
-    return tuple(f"observed only, of {kind}: {', '.join(found)}" for kind, found in said.items())
+        sentences.setdefault(one["kind"], []).append(f"{ratio} {span} (n = {one['independent_designs']})")
+    return tuple(f"observed only, of {kind}: {', '.join(texts)}" for kind, texts in sentences.items())

@@ -104,11 +104,11 @@ def synthesize(job: dict[str, Any]) -> dict[str, Any]:
     statistics = folder / f"{job['name']}.stat.json"
     yosys.run("tee -q -o", statistics, "stat", "-json")
     report = json.loads(statistics.read_text())
-    wanted = [*keep, top] if job["glue"] else keep
+    modules = [*keep, top] if job["glue"] else keep
     cells = {}
-    for module in wanted:
-        found = report["modules"].get("\\" + module) or report["modules"][module]
-        cells[module] = found["num_cells_by_type"]
+    for module in modules:
+        counts = report["modules"].get("\\" + module) or report["modules"][module]
+        cells[module] = counts["num_cells_by_type"]
         yosys.run("select", select(module))
         yosys.run("write_verilog -noattr -selected", folder / job["files"][module])
         yosys.run("select -clear")
@@ -188,8 +188,8 @@ def path_of(report: str, module: dict[str, Any]) -> dict[str, Any]:
             for name, net in module["netnames"].items() for at, bit in enumerate(net["bits"])}  # fmt: skip
 
     def driven(cell: str) -> str:
-        found = module["cells"].get(cell, {"connections": {}})
-        bits = [bit for port in outputs(found) for bit in found["connections"][port] if bit in nets]
+        cells = module["cells"].get(cell, {"connections": {}})
+        bits = [bit for port in outputs(cells) for bit in cells["connections"][port] if bit in nets]
         return nets[bits[0]] if bits else cell
 
     latest = re.search(r"^Latest arrival time in '.*' is (\d+):$", report, re.MULTILINE)

@@ -193,18 +193,18 @@ def _map(
         cells: dict[str, dict[str, int]] = _work(job, f"map{index}", what, log, place, place, limit_s)["cells"]
         return cells
 
-    found: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
     with ThreadPoolExecutor(max(1, threads)) as pool:
         running = [pool.submit(one, index) for index in range(len(groups))]
         try:
             for future in as_completed(running):
-                found.update(future.result())
+                counts.update(future.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    cells = {name: found[module] for name, module in modules.items()}
+    cells = {name: counts[module] for name, module in modules.items()}
     # The parts themselves are cells of the top; they are no logic.
-    cells[""] = {kind: number for kind, number in found[design.top].items() if kind not in every}
+    cells[""] = {kind: number for kind, number in counts[design.top].items() if kind not in every}
     order = [place / files[module] for module in dict.fromkeys([*modules.values(), design.top])]
     return Synthesis(cells, tuple(order))
 
@@ -227,14 +227,14 @@ def _longest_path(design: Design, netlist: tuple[Path, ...], folder: Path, place
         "folder": str(place.resolve()),
     }  # fmt: skip
     try:
-        found = _work(job, "time", "the longest path", folder / "time.log", place, place, PATH_LIMIT_S)
+        answer = _work(job, "time", "the longest path", folder / "time.log", place, place, PATH_LIMIT_S)
     except QapError as error:
         return LongestPath(None, why=error.message)
-    if found["untimed"]:
-        return LongestPath(None, why=f"Yosys has no delays of {', '.join(found['untimed'])}")
-    if found["ps"] is None:
+    if answer["untimed"]:
+        return LongestPath(None, why=f"Yosys has no delays of {', '.join(answer['untimed'])}")
+    if answer["ps"] is None:
         return LongestPath(None, why="no path from register to register")
-    return LongestPath(found["ps"] / 1000, found["begin"], found["end"])
+    return LongestPath(answer["ps"] / 1000, answer["begin"], answer["end"])
 
 
 def _work(job: dict[str, Any], name: str, what: str, log: Path, place: Path, folder: Path, limit_s: float) -> Any:

@@ -46,9 +46,9 @@ def map_design(
             "sources": [str((design.folder / name).resolve()) for name in design.sources],
             "statistics": str((place / "map.stat.json").resolve()), "netlist": str(netlist.resolve()),
         }  # fmt: skip
-        found = _work(job, folder, place, time_limit_s)
+        answer = _work(job, folder, place, time_limit_s)
         progress(f"mapped {design.top} to ecp5 cells with Yosys {yosys.version()} in {time.monotonic() - begin:.1f} s")
-        return Synthesis(found["cells"], (netlist.replace(folder / netlist.name),))
+        return Synthesis(answer["cells"], (netlist.replace(folder / netlist.name),))
 
 
 def measurement(done: Synthesis) -> Measurement:

@@ -33,9 +33,9 @@ def map_cells(job: dict[str, Any]) -> dict[str, Any]:
     yosys.run("delete t:$scopeinfo")
     report = statistics(yosys, Path(job["statistics"]))
     yosys.run("write_verilog -noattr", job["netlist"])
-    found = {name: report[module] for name, module in parts.items()}
+    counts = {name: report[module] for name, module in parts.items()}
     rest = {kind: number for kind, number in report[top].items() if kind not in parts.values()}
-    return {"cells": {**found, "": rest}}
+    return {"cells": {**counts, "": rest}}
 
 
 def join(job: dict[str, Any]) -> dict[str, Any]:
