@@ -49,7 +49,7 @@ class Depthwise(Windowed):
         windows = self.geometry.windows(sources[0])
         columns = windows.reshape(-1, self.geometry.taps, windows.shape[-1])
         sums = exact.weighted_sums(columns, self.weights, f"the accumulators of layer {self.name}")
-        return sums.reshape(*windows.shape[:3], -1)
+        return sums.reshape(*windows.shape[:3], self.weights.shape[1])
 
     def range(self, sources: Sequence[Range]) -> Range:
         """Return the range of the sums; each tap may see any value of its channel, or the pad."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.system.errors import QapError, nearest
 
 OUTPUT_KINDS = ("logits", "values", "class", "accumulators")
@@ -38,7 +39,13 @@ def outputs(network: Graph, kind: str, vectors: np.ndarray) -> np.ndarray:
         return network.run(vectors)
     if kind == "class":
         return network.run(vectors).argmax(axis=1)[:, None]
-    return network.trace(vectors)[network.layers[-1].name]
+    return network.trace(vectors)[last_sums(network)]
+
+
+def last_sums(network: Graph) -> str:
+    """Return the node whose results are the accumulators of the network's end: what its last requantizer takes."""
+    last = network[network.output]
+    return last.sources[0] if isinstance(last, Requantizer) else last.name
 
 
 def classes(kind: str, results: np.ndarray) -> np.ndarray:

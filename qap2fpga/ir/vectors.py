@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.linear import Linear
 
 # Of all extreme vectors together: 64 MiB.
 MOST_VALUES = 1 << 23
@@ -16,16 +17,16 @@ def extremes(network: Graph) -> np.ndarray:
 
     all inputs at their minimum, maximum and zero (the value nearest to it in range), alternating between
     minimum and maximum both ways, each input alone at its maximum and at its minimum with the others at
-    zero, and for each neuron of the first layer the inputs that maximise and minimise its accumulator
-    (by the signs of its weights; inputs of pruned weights at zero). A wide network has so many of these that only
-    some inputs and neurons, evenly spread, have theirs: `MOST_VALUES` in all.
+    zero, and for each neuron of a first layer that sees whole frames the inputs that maximise and minimise its
+    accumulator (by the signs of its weights; inputs of pruned weights at zero). A wide network has so many of these
+    that only some inputs and neurons, evenly spread, have theirs: `MOST_VALUES` in all.
     """
     low, high, inputs = network.input.low, network.input.high, network.inputs
     zero = min(max(0, low), high)
     even = np.arange(inputs) % 2 == 0
     rows = [np.full(inputs, value) for value in (low, high, zero)]
     rows += [np.where(even, low, high), np.where(even, high, low)]
-    weights = network.layers[0].weights
+    weights = _first_weights(network)
     room = max(2, MOST_VALUES // inputs - len(rows)) // 2
     each = _spread(inputs, max(1, room * inputs // (inputs + weights.shape[1])))
     for value in (high, low):
@@ -38,6 +39,13 @@ def extremes(network: Graph) -> np.ndarray:
         rows += list(np.where(signs > 0, upper, np.where(signs < 0, lower, zero)))
     every = (row.astype(np.int64) for row in rows)
     return np.array(list({row.tobytes(): row for row in every}.values()))
+
+
+def _first_weights(network: Graph) -> np.ndarray:
+    """The weights (inputs, neurons) of all layers that see the whole input."""
+    first = network.readers(network.source.name)
+    seen = [node.weights for node in first if isinstance(node, Linear) and node.inputs == network.inputs]
+    return np.concatenate([np.zeros((network.inputs, 0), np.int64), *seen], axis=1)
 
 
 def _spread(count: int, most: int) -> np.ndarray:
