@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.system.errors import QapError, nearest
 
 OUTPUT_KINDS = ("logits", "values", "class", "accumulators")
@@ -33,19 +32,13 @@ def outputs(network: Graph, kind: str, vectors: np.ndarray) -> np.ndarray:
     """Integers (n, outputs) that leave the chip for input integers `vectors` (n, inputs).
 
     `kind`: 'logits' or 'values' (or the levels of a network that ends in a quantizer), 'class' (n, 1) the number of
-    the largest, the first of equals, or 'accumulators' of the last layer.
+    the largest, the first of equals, or 'accumulators': what the last requantizer takes.
     """
     if kind in IN_SCALE:
         return network.run(vectors)
     if kind == "class":
         return network.run(vectors).argmax(axis=1)[:, None]
-    return network.trace(vectors)[last_sums(network)]
-
-
-def last_sums(network: Graph) -> str:
-    """Return the node whose results are the accumulators of the network's end: what its last requantizer takes."""
-    last = network[network.output]
-    return last.sources[0] if isinstance(last, Requantizer) else last.name
+    return network.result(network.end.sources[0], vectors)
 
 
 def classes(kind: str, results: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,13 +19,14 @@ from qap2fpga.backends.rtl.dataflow.build import Builder, Solved
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Part
 from qap2fpga.backends.rtl.datapaths import Datapath, datapaths
+from qap2fpga.backends.rtl.estimate import LayerEstimate
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.backends.rtl.reading import readings
 from qap2fpga.backends.rtl.top import TOP, top
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.design import Design, Expectation, Stream
+from qap2fpga.hw.design import Design, Expectation, NodeEstimate, Stream
 from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
@@ -50,7 +50,7 @@ class Circuit:
 
     flow: Dataflow
     clock_ns: float
-    nodes: list[dict[str, Any]]
+    nodes: tuple[NodeEstimate, ...]
 
     @property
     def modules(self) -> tuple[Module, ...]:
@@ -65,7 +65,7 @@ class Circuit:
     @property
     def expected(self) -> Expectation:
         """A position per cycle, and what the parts take."""
-        total = {name: sum(node["estimate"][name] for node in self.nodes) for name in NAMES}
+        total = {name: sum(node.estimate[name] or 0 for node in self.nodes) for name in NAMES}
         return Expectation(self.flow.interval, self.flow.latency, total, self.nodes)
 
 
@@ -111,7 +111,7 @@ class RtlBackend(Backend[RtlOptions]):
         return Design(
             backend=self.name, folder=folder, top=TOP, sources=tuple(texts), data=(), input=source,
             output=sink, interval_cycles=expected.interval_cycles, latency_cycles=expected.latency_cycles,
-            output_kind=options.output_kind, clock_ns=planned.clock_ns, nodes=tuple(expected.nodes),
+            output_kind=options.output_kind, clock_ns=planned.clock_ns, nodes=expected.nodes,
             estimate=expected.total, probes=flow.probes(),
         )  # fmt: skip
 
@@ -132,7 +132,7 @@ def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progres
     flow = _flow(network, kind, clock, estimates.load().delays(board.family))
     paths, solved = datapaths(network, kind), _solved(network, kind == "accumulators")
     last = list(paths.values())[-1].unit.name
-    nodes: list[dict[str, Any]] = []
+    nodes: list[NodeEstimate] = []
     computes: dict[Part, str] = {part: name for name, (part, _) in flow.shows.items()}
     for part in flow.parts:
         path = paths.get(computes[part]) if part in computes else None
@@ -143,9 +143,9 @@ def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progres
             progress(f"{path.unit.name}: {len(graph.adders)} adders, {stages} stages{_kinds(implementations)}")
         else:
             nodes += estimates.part(part, computes.get(part, last))
-    control = estimates.handshake(flow.latency - 1) if flow.is_chain else estimates.frames(flow)
-    nodes.append({"name": TOP, "layer": "", **control})
-    return Circuit(flow, clock, nodes)
+    cells, features = estimates.handshake(flow.latency - 1) if flow.is_chain else estimates.frames(flow)
+    nodes.append(NodeEstimate(name=TOP, layer="", estimate=cells, features=features))
+    return Circuit(flow, clock, tuple(nodes))
 
 
 @lru_cache(maxsize=4)
@@ -193,15 +193,15 @@ def _targets(one: Unit, graph: adders.AdderGraph, ranges: Ranges) -> list[Target
 
 def _node(
     path: Datapath, module: Module, graph: adders.AdderGraph, implementations: list[Implementation] | None
-) -> dict[str, Any]:
+) -> LayerEstimate:
     one, targets = path.unit, _targets(path.unit, graph, path.ranges) if implementations else []
     kinds = Counter(type(implementation).__name__.lower() for implementation in implementations or [])
-    return {
-        "name": f"u_{module.name}", "layer": one.name, "weights": int(one.weights.size),
-        "multiplications": one.nonzeros,
-        "adders": len(graph.adders), "stages": module.stages, "requantizers": dict(sorted(kinds.items())),
-        **estimates.module(module, implementations, targets),
-    }  # fmt: skip
+    cells, features = estimates.module(module, implementations, targets)
+    return LayerEstimate(
+        name=f"u_{module.name}", layer=one.name, weights=int(one.weights.size), multiplications=one.nonzeros,
+        adders=len(graph.adders), stages=module.stages, requantizers=dict(sorted(kinds.items())),
+        estimate=cells, features=features,
+    )  # fmt: skip
 
 
 def _kinds(implementations: list[Implementation] | None) -> str:

@@ -37,6 +37,11 @@ def _of_nodes(graph: Graph) -> Iterator[QapError]:
 
 def _of_outputs(graph: Graph, options: RtlOptions) -> Iterator[QapError]:
     shape = graph.shapes[graph.output]
+    if options.output_kind == "accumulators":
+        try:
+            _ = graph.end
+        except QapError as error:
+            yield error
     if options.output_kind == "class" and shape.positions > 1:
         what = f"--output-kind class: the network gives {shape}, so there is no one class of a frame"
         yield QapError(what, "leave --output-kind out")

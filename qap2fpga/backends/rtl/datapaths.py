@@ -18,7 +18,6 @@ from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Sum
 from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Node, Requantizer
-from qap2fpga.ir.outputs import last_sums
 from qap2fpga.ir.tensors import Range
 from qap2fpga.ir.units import Ranges, Unit
 
@@ -56,7 +55,7 @@ class Datapath:
 
 def datapaths(graph: Graph, kind: str) -> dict[str, Datapath]:
     """Return the datapaths by the node whose result leaves them, in the graph's order, for outputs of `kind`."""
-    final = last_sums(graph) if kind == "accumulators" else graph.output
+    final = graph.end.sources[0] if kind == "accumulators" else graph.output
     paths: dict[str, Datapath] = {}
     for node in graph.nodes:
         if isinstance(node, Requantizer) and (final == graph.output or node.name != graph.output):
