@@ -54,9 +54,9 @@ class Probe:
     """A place inside a design where the result of one node passes by: what a mismatch is traced with.
 
     `signal` is the path of a bus below the top module. It carries the result of the graph's node `node`; of a step
-    function, how many thresholds it stands for. A beat has `lanes`, the (bits, signed) of its values from the lowest
-    bits up, and a vector is `beats` beats. A beat passes while `valid` and `ready`, paths too, are both high; without
-    them, `cycles` after its input beat was taken, in cycles in which the input is ready.
+    function, if it `counts`, how many thresholds it stands for. A beat has `lanes`, the (bits, signed) of its values
+    from the lowest bits up, and a vector is `beats` beats. A beat passes while `valid` and `ready`, paths too, are both
+    high; without them, `cycles` after its input beat was taken, in cycles in which the input is ready.
     """
 
     node: str
@@ -66,6 +66,7 @@ class Probe:
     valid: str = ""
     ready: str = ""
     cycles: int = 0
+    counts: bool = True
 
 
 @dataclass(frozen=True)
