@@ -57,10 +57,10 @@ def relax(request: Request, say: Say) -> Stored:
     network, arrays = stored.exact(request.output)
     relaxed = backends.get(request.backend).relax(network, request.tolerance)
     storage.save(relaxed.network, request.output / RELAXED)
-    found = relaxed.facts(arrays["recorded"], arrays.get("labels"))
-    changed = sum(layer["changed"] for layer in found["layers"])
+    facts = relaxed.facts(arrays["recorded"], arrays.get("labels"))
+    changed = sum(layer.changed for layer in facts.layers)
     say(f"{changed} requantizers differ by {request.tolerance} steps at most")
-    return dict(found)
+    return asdict(facts)
 
 
 def generate(request: Request, backend: str, options: Options, say: Say) -> Stored:
