@@ -54,6 +54,11 @@ class Linear(Windowed):
         """Bits of a signed type that holds every weight."""
         return width(min(int(self.weights.min()), -1), int(self.weights.max()))
 
+    @property
+    def takes_any_codes(self) -> bool:
+        """Whether each channel may be another code: the weights take it up, but one pad is not many."""
+        return not self.geometry.is_padded
+
     def check(self) -> None:
         """Raise `ValueError` for weights that are no matrix of integers, or do not fit the kernel."""
         super().check()
