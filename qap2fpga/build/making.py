@@ -58,9 +58,9 @@ def relax(request: Request, say: Say) -> Stored:
     relaxed = backends.get(request.backend).relax(network, request.tolerance)
     storage.save(relaxed.network, request.output / RELAXED)
     facts = relaxed.facts(arrays["recorded"], arrays.get("labels"))
-    changed = sum(layer["changed"] for layer in facts["layers"])
+    changed = sum(layer.changed for layer in facts.layers)
     say(f"{changed} requantizers differ by {request.tolerance} steps at most")
-    return dict(facts)
+    return asdict(facts)
 
 
 def generate(request: Request, backend: str, options: Options, say: Say) -> Stored:
