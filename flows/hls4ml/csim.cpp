@@ -20,6 +20,42 @@ std::map<std::string, void *> *trace_outputs = NULL;
 size_t trace_type_size = sizeof(double);
 } // namespace nnet
 
+// What the top function makes of one `row` of inputs, behind what `found` has; false if it is not QAP_OUTPUTS values.
+#ifdef QAP_STREAM
+static bool frame(const long long *row, std::vector<long long> &found) {
+    hls::stream<input_t> inputs("inputs");
+    hls::stream<result_t> outputs("outputs");
+    for (unsigned i = 0; i < QAP_INPUTS; i += input_t::size) {
+        input_t packet;
+        for (unsigned lane = 0; lane < input_t::size; lane++)
+            packet[lane] = row[i + lane];
+        inputs.write(packet);
+    }
+    qap2fpga(inputs, outputs);
+    if (!inputs.empty() || outputs.size() * result_t::size != QAP_OUTPUTS) {
+        std::fprintf(stderr, "error: a frame left %d packets in and %d out\n", (int)inputs.size(), (int)outputs.size());
+        return false;
+    }
+    while (!outputs.empty()) {
+        const result_t packet = outputs.read();
+        for (unsigned lane = 0; lane < result_t::size; lane++)
+            found.push_back(packet[lane].to_int64());
+    }
+    return true;
+}
+#else
+static bool frame(const long long *row, std::vector<long long> &found) {
+    input_t inputs[QAP_INPUTS];
+    result_t outputs[QAP_OUTPUTS];
+    for (int i = 0; i < QAP_INPUTS; i++)
+        inputs[i] = row[i];
+    qap2fpga(inputs, outputs);
+    for (int i = 0; i < QAP_OUTPUTS; i++)
+        found.push_back(outputs[i].to_int64());
+    return true;
+}
+#endif
+
 int main(int argc, char **argv) {
     if (argc < 3)
         return 2;
@@ -41,14 +77,9 @@ int main(int argc, char **argv) {
     long long row[QAP_INPUTS];
     std::vector<long long> found;
     while (std::fread(row, sizeof row, 1, source) == 1) {
-        input_t inputs[QAP_INPUTS];
-        result_t outputs[QAP_OUTPUTS];
-        for (int i = 0; i < QAP_INPUTS; i++)
-            inputs[i] = row[i];
-        qap2fpga(inputs, outputs);
         found.clear();
-        for (int i = 0; i < QAP_OUTPUTS; i++)
-            found.push_back(outputs[i].to_int64());
+        if (!frame(row, found))
+            return 1;
         for (const std::vector<double> &trace : traces)
             found.insert(found.end(), trace.begin(), trace.end());
         if (std::fwrite(found.data(), sizeof(long long), found.size(), target) != found.size()) {

@@ -147,11 +147,13 @@ class Design(Artifact):
 class HlsProject(Artifact):
     """C++ for an HLS tool, not yet hardware. `top` is the function to synthesise.
 
-    HLS makes one wire of the input, element 0 in the lowest bits, and one port an element of the output. Latency is not
-    known before an HLS tool has scheduled the code. `traces` are in the order of the computation.
+    HLS makes one wire of the input, element 0 in the lowest bits, and one port an element of the output; where it
+    `streams_positions`, a stream of each, one position per beat. Latency is not known before an HLS tool has scheduled
+    the code. `traces` are in the order of the computation.
     """
 
     strategy: str = field(kw_only=True)
+    streams_positions: bool = field(default=False, kw_only=True)
     traces: tuple[Trace, ...] = field(kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
 
