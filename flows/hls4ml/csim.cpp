@@ -8,6 +8,7 @@
 
 // One translation unit: the headers are most of what there is to compile.
 #include "firmware/qap2fpga.cpp"
+#include "qap_frame.h"
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -19,42 +20,6 @@ bool trace_enabled = false;
 std::map<std::string, void *> *trace_outputs = NULL;
 size_t trace_type_size = sizeof(double);
 } // namespace nnet
-
-// What the top function makes of one `row` of inputs, behind what `found` has; false if it is not QAP_OUTPUTS values.
-#ifdef QAP_STREAM
-static bool frame(const long long *row, std::vector<long long> &found) {
-    hls::stream<input_t> inputs("inputs");
-    hls::stream<result_t> outputs("outputs");
-    for (unsigned i = 0; i < QAP_INPUTS; i += input_t::size) {
-        input_t packet;
-        for (unsigned lane = 0; lane < input_t::size; lane++)
-            packet[lane] = row[i + lane];
-        inputs.write(packet);
-    }
-    qap2fpga(inputs, outputs);
-    if (!inputs.empty() || outputs.size() * result_t::size != QAP_OUTPUTS) {
-        std::fprintf(stderr, "error: a frame left %d packets in and %d out\n", (int)inputs.size(), (int)outputs.size());
-        return false;
-    }
-    while (!outputs.empty()) {
-        const result_t packet = outputs.read();
-        for (unsigned lane = 0; lane < result_t::size; lane++)
-            found.push_back(packet[lane].to_int64());
-    }
-    return true;
-}
-#else
-static bool frame(const long long *row, std::vector<long long> &found) {
-    input_t inputs[QAP_INPUTS];
-    result_t outputs[QAP_OUTPUTS];
-    for (int i = 0; i < QAP_INPUTS; i++)
-        inputs[i] = row[i];
-    qap2fpga(inputs, outputs);
-    for (int i = 0; i < QAP_OUTPUTS; i++)
-        found.push_back(outputs[i].to_int64());
-    return true;
-}
-#endif
 
 int main(int argc, char **argv) {
     if (argc < 3)
@@ -74,12 +39,14 @@ int main(int argc, char **argv) {
     }
     nnet::trace_outputs = &storage;
     nnet::trace_enabled = argc > 3;
-    long long row[QAP_INPUTS];
+    long long row[QAP_INPUTS], results[QAP_OUTPUTS];
     std::vector<long long> found;
     while (std::fread(row, sizeof row, 1, source) == 1) {
-        found.clear();
-        if (!frame(row, found))
+        if (!qap_frame(row, results)) {
+            std::fprintf(stderr, "error: a frame did not become %d values\n", QAP_OUTPUTS);
             return 1;
+        }
+        found.assign(results, results + QAP_OUTPUTS);
         for (const std::vector<double> &trace : traces)
             found.insert(found.end(), trace.begin(), trace.end());
         if (std::fwrite(found.data(), sizeof(long long), found.size(), target) != found.size()) {

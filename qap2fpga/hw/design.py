@@ -113,6 +113,11 @@ class Artifact(ABC):
     def streams(self) -> tuple[Stream, Stream]:
         """Input and output of the hardware, as streams."""
 
+    @property
+    def wrappable(self) -> bool:
+        """Whether its ports are known, so that the stream of a processor's DMA can be put around it."""
+        return True
+
     def clock(self, board: Board) -> float:
         """Return the period that it runs at on `board`, nanoseconds."""
         return self.clock_ns or board.clock_ns
@@ -164,8 +169,13 @@ class HlsProject(Artifact):
 
     @property
     def streams(self) -> tuple[Stream, Stream]:
-        """What surrounds the block gives and takes a frame in one beat."""
+        """What surrounds the block gives and takes a frame in one beat, where it is `wrappable`."""
         return replace(self.input, name="in0"), replace(self.output, name="out0")
+
+    @property
+    def wrappable(self) -> bool:
+        """Whether frames pass whole: how the HLS tool packs a position into a beat of a stream is its own."""
+        return not self.streams_positions
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def build(project: HlsProject, folder: Path, *, progress: Progress = lambda text
     if project.streams_positions:
         flags.append("-DQAP_STREAM")
     files = sorted(path for path in (project.folder / "firmware").rglob("*") if path.suffix in (".cpp", ".h"))
-    parts = [bench, *files]
+    parts = [bench, bench.with_name("qap_frame.h"), *files]
     digest = {"flags": flags, "version": version(folder), "files": [(path.name, sha256(path)) for path in parts]}
     key = hashlib.sha256(json.dumps(digest).encode()).hexdigest()
     made, stamp = folder / "csim", folder / "csim.key"

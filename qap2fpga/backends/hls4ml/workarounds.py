@@ -84,7 +84,7 @@ def reuse_factor(
 
 
 def weights_number(layer: Any) -> int:
-    """Return the number in the names of the files of `layer`'s weights; its own where an adder graph is in their place."""
+    """Return the number in the name of `layer`'s file of weights; its own where an adder graph takes their place."""
     weights = [int(one.name.removeprefix("w")) for name, one in layer.weights.items() if name == "weight"]
     return weights[0] if weights else int(layer.index)
 
