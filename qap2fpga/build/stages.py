@@ -39,10 +39,10 @@ class Run:
         return Results(**{FIELDS.get(name, name): result for name, result in self.stored.items()})
 
     @property
-    def made(self) -> Stored:
+    def generated(self) -> Stored:
         """What the backend generated."""
-        made: Stored = self.stored["generate"]
-        return made
+        generated: Stored = self.stored["generate"]
+        return generated
 
     @property
     def circuit(self) -> Stored:
@@ -54,7 +54,7 @@ class Run:
     @cached_property
     def plan(self) -> Plan | None:
         """What AMD's tools are to do, written down; None: nothing."""
-        return amd.plan(self.request, self.made)
+        return amd.plan(self.request, self.generated)
 
     @property
     def planned(self) -> Plan:
@@ -138,7 +138,7 @@ class Stage:
     confirm: Callable[[Run], None] | None = None
     forgets: bool = False
 
-    def wanted(self, run: Run) -> bool:
+    def is_due(self, run: Run) -> bool:
         """Return whether the stage is to run now."""
         return run.request.reaches(self.until) and all(name in run.stored for name in self.needs) and self.when(run)
 
@@ -223,7 +223,7 @@ GENERATE = Stage(
 )  # fmt: skip
 C_SIMULATION = Stage(
     "csim", "simulate", lambda run: "simulate: C++ with g++", lambda run: run.design_key,
-    lambda run, say: simulating.simulate_c(run.request, run.made, say), needs=("generate",),
+    lambda run, say: simulating.simulate_c(run.request, run.generated, say), needs=("generate",),
 )  # fmt: skip
 SUBSTITUTE = Stage(
     "stand-in", "synthesize", lambda run: f"generate: {_substitute(run)}, to stand in for synthesis",
@@ -246,16 +246,16 @@ NETLIST = Stage(
 )  # fmt: skip
 PINS = Stage(
     "pins", "simulate", lambda run: "simulate: pins, a UART on both ends", lambda run: run.design_key,
-    lambda run, say: simulating.simulate_pins(run.request, run.made, say), needs=("generate",), when=_open_route,
+    lambda run, say: simulating.simulate_pins(run.request, run.generated, say), needs=("generate",), when=_open_route,
 )  # fmt: skip
 CROSS_CHECK = Stage(
     "cross-check", "route", _place_and_route, lambda run: run.cross_key,
-    lambda run, say: mapping.cross_check(run.request, run.made, say),
+    lambda run, say: mapping.cross_check(run.request, run.generated, say),
     needs=("synthesize",), when=lambda run: bool(run.request.cross_check),
 )  # fmt: skip
 ROUTE = Stage(
     "route", "route", _place_and_route, lambda run: run.route_key,
-    lambda run, say: mapping.route(run.request, run.made, run.stored["synthesize"], say),
+    lambda run, say: mapping.route(run.request, run.generated, run.stored["synthesize"], say),
     needs=("synthesize",), when=_open_route,
     makes=lambda run, result: (mapping.CONFIG,) if result["achieved_ns"] is not None else (),
 )  # fmt: skip
@@ -265,7 +265,8 @@ BITSTREAM = Stage(
 )  # fmt: skip
 DMA = Stage(
     "dma", "synthesize", lambda run: "simulate: from DMA word to DMA word", lambda run: run.vendor_key,
-    lambda run, say: simulating.simulate_dma(run.request, run.made, say), needs=("generate",), when=_asks_for_system,
+    lambda run, say: simulating.simulate_dma(run.request, run.generated, say), needs=("generate",),
+    when=_asks_for_system,
 )  # fmt: skip
 VENDOR = Stage(
     "vendor", "synthesize", _vendor_steps, lambda run: run.vendor_key,
@@ -276,7 +277,7 @@ VENDOR = Stage(
 
 # The fields of `Results` whose stages have other names.
 FIELDS = {
-    "relax": "relaxed", "generate": "made", "stand-in": "stand_in", "simulate": "simulated",
+    "relax": "relaxed", "generate": "generated", "stand-in": "stand_in", "simulate": "simulated",
     "synthesize": "synthesized", "route": "routed", "cross-check": "cross_check",
 }  # fmt: skip
 

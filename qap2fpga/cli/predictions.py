@@ -43,9 +43,9 @@ def estimate(
         input_bits,
     )
     chosen = [boards.load(name) for name in ([board] if board else boards.names())]
-    given = {"clock": clock, "target_fps": target_fps, "strategy": strategy, "io_type": io_type,
+    options = {"clock": clock, "target_fps": target_fps, "strategy": strategy, "io_type": io_type,
              "reuse_factor": reuse_factor}  # fmt: skip
-    layers, estimated = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, given)
+    layers, estimated = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, options)
     if as_json:
         print(
             json.dumps({"layers": table.complexity_values(layers), "estimates": table.with_nodes(estimated)}, indent=2)

@@ -16,21 +16,21 @@ TEMPLATE = "network.h.jinja"
 ROUNDINGS = {"ROUND": "rint", "FLOOR": "floor", "CEIL": "ceil", "ROUND_TO_ZERO": "trunc", "SIGN": ""}
 
 
-def header(name: str, found: dict[str, Any]) -> str:
+def header(name: str, content: dict[str, Any]) -> str:
     """The text of `<name>.h` for the `constants` of a network."""
-    quantizer, prefix = found["quantizer"], identifier(name)
+    quantizer, prefix = content["quantizer"], identifier(name)
     steps = [float(value) for value in quantizer["scale"]]
     environment = Environment(loader=FileSystemLoader(shipped("flows") / "driver"), undefined=StrictUndefined)
     return environment.get_template(TEMPLATE).render(
-        p=prefix, P=prefix.upper(), source=found["input"],
-        sink=found["output"], kind=found["output_kind"], quantizer=quantizer,
+        p=prefix, P=prefix.upper(), source=content["input"],
+        sink=content["output"], kind=content["output_kind"], quantizer=quantizer,
         rounding=ROUNDINGS[quantizer["rounding"]],
-        output_value=float(found["output_value"]).hex(),
+        output_value=float(content["output_value"]).hex(),
         # Hexadecimal floats are exact.
         scale=[value.hex() for value in steps], offset=[float(value).hex() for value in quantizer["offset"]],
         formats={
-            "input": _format(found["input"], steps, quantizer["offset"]),
-            "output": _format(found["output"], [float(found["output_value"])], [0.0]),
+            "input": _format(content["input"], steps, quantizer["offset"]),
+            "output": _format(content["output"], [float(content["output_value"])], [0.0]),
         },
     ) + "\n"  # fmt: skip
 
@@ -41,4 +41,4 @@ def _format(layout: dict[str, Any], steps: list[float], offset: list[float]) -> 
         return "no fixed-point format: the scale is not one power of two"
     fraction = -int(log2(steps[0]))
     kind = "fixed" if layout["signed"] else "ufixed"
-    return f"ap_{kind}<{layout['bits']}, {layout['bits'] - fraction}>, that is {fraction} bits behind the binary point"
+    return f"ap_{kind}<{layout['bits']}, {layout['bits'] - fraction}>, that is {fraction} bits after the binary point"

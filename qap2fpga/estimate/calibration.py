@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from qap2fpga.estimate.prediction import Interval
+from qap2fpga.hw.design import NodeEstimate
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PACKAGE, shipped
@@ -49,11 +50,11 @@ class Calibration:
         backend = str(self.values["backend"])
         return bool(self.values["fingerprint"] == fingerprint(backend))
 
-    def predict(self, resource: str, nodes: Sequence[Mapping[str, Any]], network: Mapping[str, float]) -> Interval:
+    def predict(self, resource: str, nodes: Sequence[NodeEstimate], network: Mapping[str, float]) -> Interval:
         """`resource` of a design with these `nodes`; `network` are its sizes, by the names in the file's `range`."""
         part = self.values["resources"][resource]
         value = sum(self.of_node(resource, node) for node in nodes)
-        unknown = {kind for node in nodes for kind in node["features"][resource]} - set(part["factors"])
+        unknown = {kind for node in nodes for kind in node.features[resource]} - set(part["factors"])
         beyond = [f"{kind}: not among the measured designs" for kind in sorted(unknown)]
         for name, (least, most) in self.values["range"].items():
             if name in network and not least <= network[name] <= most:
@@ -63,10 +64,10 @@ class Calibration:
             low, high = low**OUTSIDE, high**OUTSIDE
         return Interval(value, value * low, value * high, tuple(beyond))
 
-    def of_node(self, resource: str, node: Mapping[str, Any]) -> float:
+    def of_node(self, resource: str, node: NodeEstimate) -> float:
         """What of `resource` one node is predicted to take; a feature that was not measured counts as nothing."""
         factors = self.values["resources"][resource]["factors"]
-        return float(sum(factors.get(kind, 0.0) * value for kind, value in node["features"][resource].items()))
+        return float(sum(factors.get(kind, 0.0) * value for kind, value in node.features[resource].items()))
 
 
 def layer_sizes(network: Graph) -> list[dict[str, int]]:
@@ -140,8 +141,8 @@ def _code(text: str) -> bytes:
             lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            said = node.body[0]
-            lines[said.lineno - 1 : said.end_lineno] = [""] * ((said.end_lineno or said.lineno) - said.lineno + 1)
+            first = node.body[0]
+            lines[first.lineno - 1 : first.end_lineno] = [""] * ((first.end_lineno or first.lineno) - first.lineno + 1)
     return "\n".join(line.rstrip() for line in lines if line.strip()).encode()
 
 

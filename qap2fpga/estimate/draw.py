@@ -31,7 +31,7 @@ ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class Recipe:
-    """One design. Tuples have one entry a layer; `density` is the share of weights that are kept.
+    """One design. Tuples have one entry per layer; `density` is the share of weights that are kept.
 
     `step_end`: the last layer ends in a quantized activation instead of logits. `clock_ns` is what a pipeline is cut
     for, `interval` the most cycles between two vectors of a folded design.
@@ -54,12 +54,12 @@ class Recipe:
 def recipes(count: int, seed: int, jets: int = 0) -> list[Recipe]:
     """`count` designs, and `jets` more of jet size; every part of the first has about the same share of each kind."""
     kinds, shares = list(KINDS), np.array(list(KINDS.values()))
-    given = np.zeros(len(kinds))
+    counts = np.zeros(len(kinds))
     chosen: list[str] = []
     for number in range(count):
-        # The kind that is furthest behind its share is next.
-        index = int(np.argmax(shares * (number + 1) - given))
-        given[index] += 1
+        # The kind that is furthest below its share is next.
+        index = int(np.argmax(shares * (number + 1) - counts))
+        counts[index] += 1
         chosen.append(kinds[index])
     return [
         _recipe(kind, np.random.default_rng([seed, number]), seed * 100_000 + number)
@@ -85,7 +85,7 @@ def _recipe(kind: str, random: np.random.Generator, seed: int) -> Recipe:
         count = 1 if kind == "layer" else int(random.integers(2, 5))
         widths = tuple(int(value) for value in np.exp2(random.uniform(2, 5 if count > 1 else 6, count + 1)))
     layers = len(widths) - 1
-    # One width for the whole network, or one a layer.
+    # One width for the whole network, or one per layer.
     bits = [int(value) for value in random.integers(2, 9, layers)]
     if random.random() < 0.6:
         bits = [bits[0]] * layers

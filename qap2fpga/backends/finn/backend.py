@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from qap2fpga.backends.api import Advice, Backend, Progress, require_possible
-from qap2fpga.backends.finn import folding, padding, search, session
+from qap2fpga.backends.finn import folding, output_stage, padding, search, session
 from qap2fpga.backends.finn import plan as planning
 from qap2fpga.backends.finn.latency import latency
 from qap2fpga.backends.finn.nodes import nodes
 from qap2fpga.backends.finn.options import FinnOptions
+from qap2fpga.backends.finn.output_stage import OutputStage
 from qap2fpga.backends.finn.plan import deep_pipeline
-from qap2fpga.backends.finn.tail import Tail, tail
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design, Expectation, Stream
 from qap2fpga.ir.graph import Graph
@@ -74,7 +74,7 @@ class FinnBackend(Backend[FinnOptions]):
         folder.mkdir(parents=True, exist_ok=True)
         names = chosen.nodes(plan)
         plan = padding.padded(plan, chosen.outputs)
-        end = _tail(graph, options, plan, chosen)
+        end = _output_stage(graph, options, plan, chosen)
         write_atomically(folder / "folding.json", json.dumps(names, indent=2) + "\n")
         rtl = folder / "rtl"
         shutil.rmtree(rtl, ignore_errors=True)
@@ -97,7 +97,7 @@ class FinnBackend(Backend[FinnOptions]):
             interval_cycles=expected.interval_cycles,
             latency_cycles=expected.latency_cycles,
             output_kind=options.output_kind,
-            nodes=tuple(expected.nodes),
+            nodes=expected.nodes,
             estimate=expected.total,
             folding=names,
             probes=watched,
@@ -125,7 +125,7 @@ def _expect(
     chosen: folding.Folding,
 ) -> Expectation:  # fmt: skip
     grown = padding.padded(plan, chosen.outputs)
-    end = _tail(network, options, grown, chosen)
+    end = _output_stage(network, options, grown, chosen)
     return Expectation(
         interval_cycles=chosen.interval,
         latency_cycles=latency(grown, chosen, end, deep_pipeline=deep_pipeline(board)),
@@ -134,8 +134,8 @@ def _expect(
     )
 
 
-def _tail(network: Graph, options: FinnOptions, plan: planning.Plan, chosen: folding.Folding) -> Tail:
-    return tail(network, options.output_kind, chosen.layers[-1][1], _last_bits(plan))
+def _output_stage(network: Graph, options: FinnOptions, plan: planning.Plan, chosen: folding.Folding) -> OutputStage:
+    return output_stage.build(network, options.output_kind, chosen.layers[-1][1], _last_bits(plan))
 
 
 def _transform(
@@ -170,7 +170,7 @@ def _last_bits(plan: planning.Plan) -> int:
     return last.accumulator_bits if last.thresholds is None else last.activation_bits
 
 
-def _output(end: Tail, last: planning.LayerPlan, pe: int) -> Stream:
+def _output(end: OutputStage, last: planning.LayerPlan, pe: int) -> Stream:
     if not end.modules:
         signed = last.thresholds is None
         return Stream("out0", last.mh, pe, last.accumulator_bits if signed else last.activation_bits, signed)

@@ -19,7 +19,7 @@ from functools import cache
 
 import yaml
 
-from qap2fpga.backends.finn.tail import Module
+from qap2fpga.backends.finn.output_stage import Module
 from qap2fpga.hw.resources import Resources
 from qap2fpga.system.files import shipped
 
@@ -151,7 +151,7 @@ def weights(node: Mvau) -> Resources:
 
 
 def thresholding_features(node: Thresholding) -> dict[str, float]:
-    """Binary search: a stage a bit, each with its ROM, a comparison a PE, and a queue behind."""
+    """Binary search: a stage per bit, each with its ROM, a comparison per PE, and a queue after the last."""
     logic = [depth for depth in _depths(node) if 1 < depth < THRESHOLD_BLOCK_RAM_DEPTH]
     pipe = node.pe * node.bits
     return {
@@ -201,7 +201,7 @@ def fifo(bits: int, depth: int) -> Resources:
 def converter_features(in_bits: int, out_bits: int) -> tuple[str, dict[str, float]]:
     """Kind and features of a width converter: a shift register where one width divides the other, else a rotator.
 
-    A narrowing one is loaded in parallel, so it costs a LUT a bit; a widening one only shifts. A rotator turns
+    A narrowing one is loaded in parallel, so it costs a LUT per bit; a widening one only shifts. A rotator turns
     each input beat to its place in a buffer of both widths, in steps of their greatest common divisor.
     """
     low, high = sorted((in_bits, out_bits))
@@ -223,7 +223,7 @@ def width_converter(in_bits: int, out_bits: int) -> Resources:
 
 
 def logits_features(pe: int, fold: int, multiplier_bits: int, sum_bits: int, in_bits: int) -> dict[str, float]:
-    """A conditional addition a multiplier bit, a register stage every four; with one beat a frame, of constants."""
+    """A conditional addition per multiplier bit, a register stage every four; with one beat per frame, of constants."""
     adders = float(pe * multiplier_bits * in_bits)
     return {
         "one": 1.0,
@@ -233,10 +233,10 @@ def logits_features(pe: int, fold: int, multiplier_bits: int, sum_bits: int, in_
     }
 
 
-def behind(module: Module, pe: int, fold: int) -> tuple[Resources, dict[str, float]]:
-    """Cost and features of a module of the tail, with `pe` lanes and `fold` beats a frame."""
+def output_module(module: Module, pe: int, fold: int) -> tuple[Resources, dict[str, float]]:
+    """Return cost and features of a module of the output stage, with `pe` lanes and `fold` beats per frame."""
     if module.kind == "qap_class":
-        # A comparison and a choice a lane.
+        # A comparison and a choice per lane.
         bits = module.in_bits
         return Resources(lut=10 + 2 * pe * bits, ff=bits + 16, dsp=0, bram18=0), {
             "one": 1.0,

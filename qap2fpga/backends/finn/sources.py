@@ -135,10 +135,10 @@ def patched(name: str, text: str) -> str:
     for patch in PATCHES:
         if patch.file != name:
             continue
-        found = len(patch.pattern.findall(text))
-        if found != 1:
+        count = len(patch.pattern.findall(text))
+        if count != 1:
             raise QapError(
-                f"FINN's {name}: the text to patch occurs {found} times, not once: {patch.start.strip()!r}",
+                f"FINN's {name}: the text to patch occurs {count} times, not once: {patch.start.strip()!r}",
                 f"install the version this program was tested with: finn-plus {TESTED[-1]}",
             )
         start, end = next(patch.pattern.finditer(text)).span()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our own top level: FINN's nodes in a row, each MVAU with its read-only weights, and the tail behind the last."""
+"""Our own top level: FINN's nodes in a row, each MVAU with its read-only weights, then the output stage."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
 from qap2fpga.backends.finn.estimate import WEIGHT_BLOCK_RAM_DEPTH
+from qap2fpga.backends.finn.output_stage import OutputStage
 from qap2fpga.backends.finn.sources import Sources
 from qap2fpga.backends.finn.steps import FIFO, MVAU, THRESHOLDING
-from qap2fpga.backends.finn.tail import Tail
 from qap2fpga.hw.design import Probe
 from qap2fpga.ir.units import Unit
 
@@ -34,14 +34,14 @@ class Wire:
         return ", ".join(f".{port}_V_T{part}({self.name}_T{part})" for part in ("DATA", "VALID", "READY"))
 
 
-def stitch(model: ModelWrapper, tail: Tail, folder: Path) -> Sources:
+def stitch(model: ModelWrapper, output_stage: OutputStage, folder: Path) -> Sources:
     """Copy all sources of the generated `model` into `folder` and write the top level `finn_design` for them."""
     sources = Sources(folder)
     nodes = list(model.graph.node)
     for node in nodes:
         sources.add_library(node.op_type)
     sources.add_own("qap_weights.sv")
-    for module in tail.modules:
+    for module in output_stage.modules:
         sources.add_own(f"{module.kind}.sv")
 
     declarations: list[str] = []
@@ -54,7 +54,7 @@ def stitch(model: ModelWrapper, tail: Tail, folder: Path) -> Sources:
         instance = getCustomOp(node)
         generated = Path(instance.get_nodeattr("code_gen_dir_ipgen"))
         _copy_generated(node, generated, sources)
-        end = index == last and not tail.modules
+        end = index == last and not output_stage.modules
         target = Wire("out0" if end else f"s{index}", _bytes(instance.get_outstream_width(0)))
         if not end:
             declarations.append(target.declare())
@@ -70,8 +70,8 @@ def stitch(model: ModelWrapper, tail: Tail, folder: Path) -> Sources:
             extra = ", .count(), .maxcount()"
         body.append(_instance(node.name, "", f"u_{node.name}", source, target, extra))
         source = target
-    for index, module in enumerate(tail.modules):
-        end = index == len(tail.modules) - 1
+    for index, module in enumerate(output_stage.modules):
+        end = index == len(output_stage.modules) - 1
         target = Wire("out0" if end else f"t{index}", _bytes(module.out_lanes * module.out_bits))
         if not end:
             declarations.append(target.declare())

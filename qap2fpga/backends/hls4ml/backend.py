@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from qap2fpga.backends.api import UNROLLED_ADVICE, Backend, Progress, require_possible
 from qap2fpga.backends.hls4ml import counts, limits, workarounds
+from qap2fpga.backends.hls4ml.counts import KernelEstimate
 from qap2fpga.backends.hls4ml.kernels import Kernel, Written, interval, kernels
 from qap2fpga.backends.hls4ml.options import PARALLEL, RESOURCE, STREAM, UNROLLED, Hls4mlOptions
 from qap2fpga.hw.boards import Board
@@ -67,21 +67,21 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
                 from qap2fpga.backends.hls4ml.layers import BACKEND
 
                 tool = hls4ml.backends.get_backend(BACKEND)
-        nodes: list[dict[str, Any]] = []
+        nodes: list[KernelEstimate] = []
         factors: list[tuple[Kernel, int]] = []
         for number, one in enumerate(kernels(graph, stream=stream)):
             strategy, factor = workarounds.reuse_factor(
                 tool, one.inputs, one.outputs, options.reuse_factor, options.strategy, one.depthwise
             )
             factors.append((one, factor))
-            nodes.append({
-                "name": f"{one.prefix}{number}", "layer": one.node.name, "op_type": one.kind, "estimate": {},
-                "strategy": strategy, "reuse_factor": factor, "inputs": one.inputs, "outputs": one.outputs,
-                "weight_bits": workarounds.weight_bits(*one.weight_range, one.weight_width),
-                "input_bits": one.node.geometry.seen(graph.node_ranges[one.node.sources[0]]).bits,
-                "nonzeros": one.nonzeros,
-            })  # fmt: skip
-        return Expectation(interval(graph, factors, stream=stream), None, {}, nodes)
+            nodes.append(KernelEstimate(
+                name=f"{one.prefix}{number}", layer=one.node.name, kind=one.kind, estimate={},
+                strategy=strategy, reuse_factor=factor, inputs=one.inputs, outputs=one.outputs,
+                weight_bits=workarounds.weight_bits(*one.weight_range, one.weight_width),
+                input_bits=one.node.geometry.seen(graph.node_ranges[one.node.sources[0]]).bits,
+                nonzeros=one.nonzeros,
+            ))  # fmt: skip
+        return Expectation(interval(graph, factors, stream=stream), None, {}, tuple(nodes))
 
     def generate(
         self, graph: Graph, board: Board, folder: Path, options: Hls4mlOptions, vectors: np.ndarray,
@@ -148,19 +148,19 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
 
 def _other_factors(kernels: Sequence[Written], options: Hls4mlOptions) -> list[str]:
     """One sentence for each layer that hls4ml cannot do at the reuse factor that was asked for."""
-    found = []
+    notes = []
     for one in kernels:
         if (one.strategy, one.reuse_factor) != (options.strategy, options.reuse_factor):
-            found.append(
+            notes.append(
                 f"layer {one.kernel.node.name}: hls4ml cannot share its {one.kernel.inputs} x {one.kernel.outputs} "
                 f"products at reuse factor {options.reuse_factor}; it is written as '{one.strategy}' at "
                 f"{one.reuse_factor}"
             )
-    return found
+    return notes
 
 
 def _testbench(folder: Path, network: Graph, kind: str, vectors: np.ndarray) -> None:
-    """The files that the project's own testbench reads, one vector a line."""
+    """The files that the project's own testbench reads, one vector per line."""
     expected = reference.outputs(network, kind, vectors)
     for name, rows in (("tb_input_features", vectors), ("tb_output_predictions", expected)):
         text = "".join(" ".join(str(int(value)) for value in row) + "\n" for row in rows)

@@ -60,15 +60,15 @@ def first_largest(name: str, inputs: int) -> str:
 
 
 def _step(activation: Step, channel: int, low: int, high: int, name: str) -> list[str]:
-    """Thresholds out of the channel's reach are taken out: those below only count, those above never do."""
+    """Thresholds out of the channel's range are taken out: those below only count, those above never do."""
     row = activation.thresholds[channel]
     base = activation.base + activation.step * int((row <= low).sum())
     plain = activation.step == 1
     target = Target(row[(row > low) & (row <= high)].astype(np.int64), low, high, base if plain else 0)
     worth = (0, 1) if plain else (base, activation.step)
     prove_meaning(target, activation, channel, (low, high), name, base=worth[0], step=worth[1])
-    wanted = _wide if len(target.thresholds) > MANY else _cheapest
-    *before, count = wanted(target, name)
+    implement = _wide if len(target.thresholds) > MANY else _cheapest
+    *before, count = implement(target, name)
     if plain:
         return [*before, count]
     bits = len(target.thresholds).bit_length() + 1
@@ -90,10 +90,10 @@ def _implementation(implementation: Implementation) -> list[str]:
         bits = width(0, len(implementation.results) - 1)
         return [_table("results", implementation.results), f"results[ap_uint<{bits}>({entry})]"]
     if isinstance(implementation, Search):
-        found = f"qap::search<{implementation.bits}>(x, thresholds)"
+        call = f"qap::search<{implementation.bits}>(x, thresholds)"
         return [
             _table("thresholds", implementation.thresholds),
-            found if not implementation.base else f"{literal(implementation.base)} + {found}",
+            call if not implementation.base else f"{literal(implementation.base)} + {call}",
         ]
     return _piecewise(implementation)
 
@@ -132,8 +132,8 @@ def _wide(target: Target, name: str) -> list[str]:
         )
     bits = affine_bits(implementation.multiplier, implementation.offset, target.low, target.high)
     constants = f"{constant(implementation.multiplier, bits)}, {constant(implementation.offset, bits)}"
-    found = f"qap::clamp(qap::affine<{bits}, {implementation.shift}>(x, {constants}), {literal(implementation.levels)})"
-    return [found if not target.base else f"{literal(target.base)} + {found}"]
+    call = f"qap::clamp(qap::affine<{bits}, {implementation.shift}>(x, {constants}), {literal(implementation.levels)})"
+    return [call if not target.base else f"{literal(target.base)} + {call}"]
 
 
 def _logits(activation: Logits, channel: int, low: int, high: int) -> list[str]:

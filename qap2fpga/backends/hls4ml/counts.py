@@ -18,6 +18,7 @@ from pathlib import Path
 
 from qap2fpga.backends.hls4ml.kernels import Written
 from qap2fpga.backends.hls4ml.options import DISTRIBUTED, LATENCY, RESOURCE, UNROLLED
+from qap2fpga.hw.design import NodeEstimate
 
 HOW = {
     RESOURCE: "entries of the weights header; zeros are multiplied with",
@@ -25,6 +26,28 @@ HOW = {
     UNROLLED: "products written out in the generated code",
     DISTRIBUTED: "no products: additions and subtractions only",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelEstimate(NodeEstimate):
+    """How a layer of products will be written; what an HLS tool makes of it, `estimate/vendor.py` predicts from this.
+
+    `kind` is hls4ml's name of the layer; `inputs` and `outputs` are those of one position.
+    """
+
+    kind: str
+    strategy: str
+    reuse_factor: int
+    inputs: int
+    outputs: int
+    weight_bits: int
+    input_bits: int
+    nonzeros: int
+
+    @property
+    def products(self) -> int:
+        """Products of an unpruned layer of that shape."""
+        return self.inputs * self.outputs
 
 
 @dataclass(frozen=True)
@@ -78,19 +101,19 @@ def weights(folder: Path, number: int) -> list[int]:
 
 def warnings(written: Sequence[Written], counts: Sequence[Count]) -> tuple[str, ...]:
     """One sentence for each sparse layer whose zeros keep multipliers busy."""
-    found = []
+    entries = []
     for kernel, one in zip((each.kernel for each in written), counts, strict=True):
         if one.multipliers is None:
             continue
         needed = -(-one.after_compaction // one.reuse_factor)
         zeros = kernel.weights.size - kernel.nonzeros
         if zeros and one.multipliers > needed:
-            found.append(
+            entries.append(
                 f"layer {one.layer}: its {zeros} zeros of {kernel.weights.size} weights are not dropped at reuse "
                 f"factor {one.reuse_factor}: the source asks for {one.multipliers} multipliers, {needed} would do. A "
                 f"shared multiplier goes only where all of its weights are 0; strategy '{LATENCY}' drops every zero"
             )
-    return tuple(found)
+    return tuple(entries)
 
 
 def _between(text: str, begin: str, end: str) -> str:
@@ -99,6 +122,6 @@ def _between(text: str, begin: str, end: str) -> str:
 
 
 def _match(pattern: str, text: str) -> str:
-    found = re.search(pattern, text)
-    assert found is not None, f"hls4ml's source has no {pattern}"
-    return found.group(1)
+    entries = re.search(pattern, text)
+    assert entries is not None, f"hls4ml's source has no {pattern}"
+    return entries.group(1)

@@ -46,13 +46,13 @@ def require(strategy: str) -> None:
 def _tested(package: str, versions: tuple[str, ...], why: str = "") -> str:
     hint = f"pip install {package}=={versions[-1]}"
     try:
-        found = metadata.version(package)
+        installed = metadata.version(package)
     except metadata.PackageNotFoundError as error:
         raise QapError(f"{package} is not installed; it is needed{why or ' for backend hls4ml'}", hint) from error
-    if found not in versions:
-        wanted = versions[0] if len(versions) == 1 else f"{versions[0]} to {versions[-1]}"
-        raise QapError(f"{package} {found} was not tested with this program (tested: {wanted})", hint)
-    return found
+    if installed not in versions:
+        tested = versions[0] if len(versions) == 1 else f"{versions[0]} to {versions[-1]}"
+        raise QapError(f"{package} {installed} was not tested with this program (tested: {tested})", hint)
+    return installed
 
 
 def precision(bits: int, signed: bool, strategy: str) -> str:
@@ -67,20 +67,20 @@ def weight_bits(low: int, high: int, width: int) -> int:
 
 
 def reuse_factor(
-    backend: Any, inputs: int, outputs: int, wanted: int, strategy: str, depthwise: bool = False
+    backend: Any, inputs: int, outputs: int, target: int, strategy: str, depthwise: bool = False
 ) -> tuple[str, int]:
-    """(strategy, reuse factor) of one layer, the nearest to `wanted` that hls4ml can do and write.
+    """(strategy, reuse factor) of one layer, the nearest to `target` that hls4ml can do and write.
 
     A layer in which no multiplier can be shared is written as 'latency'.
     """
     if strategy not in (UNROLLED, RESOURCE):
-        return strategy, wanted
+        return strategy, target
     possible = [factor for factor in backend.get_valid_reuse_factors(inputs, outputs) if factor > 1]
     if strategy == UNROLLED:
         possible = possible[:-1]
     if depthwise or not possible:
-        return LATENCY, wanted
-    return strategy, min(possible, key=lambda factor: (abs(factor - wanted), factor))
+        return LATENCY, target
+    return strategy, min(possible, key=lambda factor: (abs(factor - target), factor))
 
 
 def weights_number(layer: Any) -> int:

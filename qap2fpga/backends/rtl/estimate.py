@@ -3,20 +3,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import yaml
 
 from qap2fpga.backends.rtl.circuit import Delays
+from qap2fpga.backends.rtl.dataflow.design import Dataflow
+from qap2fpga.backends.rtl.dataflow.parts import Compute, Part
+from qap2fpga.backends.rtl.datapaths import datapaths
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.count import expected
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.resources import NAMES
+from qap2fpga.hw.design import Features, NodeEstimate
+from qap2fpga.hw.resources import NAMES, Counts
 from qap2fpga.ir.graph import Graph
 from qap2fpga.requant import prices
 from qap2fpga.requant.implementations import Implementation, Target
@@ -33,52 +37,73 @@ SHARED = 0.6
 
 @dataclass(frozen=True)
 class Coefficients:
-    """The content of flows/rtl/estimate.yaml."""
+    """The content of flows/rtl/estimate.yaml: LUTs of one bit of an adder, and delays by family."""
 
-    values: dict[str, Any]
+    adder_bit: float
+    by_family: Mapping[str, Delays]
 
     def delays(self, family: str) -> Delays:
         """Delays of the board's family; those of the slowest for one that is not listed."""
-        known = self.values["delays"]
-        return Delays(**known.get(family, known["xc7"]))
+        return self.by_family.get(family, self.by_family["xc7"])
 
-    @property
-    def adder_bit(self) -> float:
-        """LUTs of one bit of an adder."""
-        return float(self.values["coefficients"]["adder_bit"])
+
+@dataclass(frozen=True, kw_only=True)
+class LayerEstimate(NodeEstimate):
+    """What is expected of a layer's module: `multiplications` are its non-zero weights, `requantizers` are by kind."""
+
+    weights: int
+    multiplications: int
+    adders: int
+    stages: int
+    requantizers: Mapping[str, int]
+    order: tuple[str, ...] | None = field(
+        default=("name", "layer", "weights", "multiplications", "adders", "stages", "requantizers", "estimate",
+                 "features"), repr=False, compare=False,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1)
 def load() -> Coefficients:
-    """The shipped coefficients."""
-    return Coefficients(yaml.safe_load((shipped("flows") / "rtl" / "estimate.yaml").read_text()))
+    """Return the shipped coefficients."""
+    values = yaml.safe_load((shipped("flows") / "rtl" / "estimate.yaml").read_text())
+    delays = {family: Delays(**one) for family, one in values["delays"].items()}
+    return Coefficients(float(values["coefficients"]["adder_bit"]), delays)
 
 
-def module(made: Module, implementations: list[Implementation] | None, targets: list[Target]) -> dict[str, Any]:
-    """`estimate`: resources of one module, its adders' bits, its requantizers and its registers; and `features`.
+def module(
+    circuit: Module, implementations: list[Implementation] | None, targets: list[Target]
+) -> tuple[Counts, Features]:
+    """Return the cells of one module, of its adders' bits, its requantizers and its registers, and its features.
 
     The features are what LUTs and FFs are sums of, for a calibration: the cells by kind.
     """
     coefficients = load()
     price = prices.load().luts
-    held = asdict(expected(made.netlist))
-    registers = held.pop("flip_flops")
+    cells = asdict(expected(circuit.netlist))
+    registers = cells.pop("flip_flops")
     requantizers = sum(
-        price(implementation, wanted) for implementation, wanted in zip(implementations or [], targets, strict=True)
+        price(implementation, target) for implementation, target in zip(implementations or [], targets, strict=True)
     )
-    luts = round(coefficients.adder_bit * made.adder_bits + requantizers) + held["shift_registers"]
-    return {
-        "estimate": _cells(luts, registers),
-        "features": {"lut": held, "ff": {"flip_flops": registers}},
-    }
+    luts = round(coefficients.adder_bit * circuit.adder_bits + requantizers) + cells["shift_registers"]
+    return _cells(luts, registers), {"lut": cells, "ff": {"flip_flops": registers}}
 
 
-def handshake(stages: int) -> dict[str, Any]:
-    """The same of the top module: a valid bit a stage."""
-    return {
-        "estimate": _cells(HANDSHAKE_LUTS, stages),
-        "features": {"lut": {"handshake": 1}, "ff": {"valid_bits": stages}},
-    }
+def handshake(stages: int) -> tuple[Counts, Features]:
+    """Return the same of the top module: a valid bit per stage."""
+    return _cells(HANDSHAKE_LUTS, stages), {"lut": {"handshake": 1}, "ff": {"valid_bits": stages}}
+
+
+def part(one: Part, node: str) -> list[NodeEstimate]:
+    """Return the resources of the parts that are no datapath of weights; of the graph's node `node`."""
+    if isinstance(one, Compute):
+        cells, features = module(one.module, None, [])
+        return [NodeEstimate(name=one.instance, layer=node, estimate=cells, features=features)]
+    return []
+
+
+def frames(flow: Dataflow) -> tuple[Counts, Features]:
+    """Return the resources of what connects the parts with the streams."""
+    return _cells(HANDSHAKE_LUTS, 0), {"lut": {"handshake": 1}, "ff": {}}
 
 
 def _cells(luts: int, registers: int) -> dict[str, int]:
@@ -89,10 +114,10 @@ def _cells(luts: int, registers: int) -> dict[str, int]:
 def before(network: Graph) -> int:
     """LUTs expected of `network` from its weights' signed digits alone, in a moment."""
     total = 0.0
-    for layer, reach in zip(network.layers, network.ranges, strict=True):
-        digits = signed_digits(layer.weights)
+    for path in datapaths(network, "logits").values():
+        digits = signed_digits(path.unit.weights)
         operands = digits.sum(axis=0)
-        low, high = reach.accumulators
+        low, high = path.ranges.accumulators
         widths = np.array([width(min(int(a), -1), int(b)) for a, b in zip(low, high, strict=True)])
         total += SHARED * float((np.maximum(operands - 1, 0) * widths).sum())
         total += 3.0 * float(widths.sum())
@@ -108,7 +133,7 @@ def signed_digits(weights: np.ndarray) -> np.ndarray:
 def refusals(network: Graph, board: Board, options: RtlOptions) -> tuple[QapError, ...]:
     """Return the reason why `network` is too large to unroll, or for the board, if it is."""
     luts = before(network)
-    weights = sum(layer.nonzeros for layer in network.layers)
+    weights = sum(path.unit.nonzeros for path in datapaths(network, "logits").values())
     what = f"unrolled, the network's {weights:,} weights take about {luts:,} LUTs"
     hint = "prune it, or use fewer bits"
     if "finn" in board.device_family.backends:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands behind FINN's last node: the scaling to logits and the choice of the class, in hardware.
+"""The output stage after FINN's last node: the scaling to logits and the choice of the class, in hardware.
 
 FINN leaves both to the host. Here they are two small streaming modules of our own (flows/finn).
 """
@@ -17,7 +17,7 @@ from qap2fpga.ir.graph import Graph
 
 @dataclass(frozen=True)
 class Module:
-    """One module of the tail: its output is `out_lanes` elements of `out_bits` a beat.
+    """One module of the output stage: its output is `out_lanes` elements of `out_bits` per beat.
 
     `latency` is cycles from a beat (for a class: the last one) taken to the beat given, `multiplier_bits` what
     its size depends on.
@@ -35,20 +35,20 @@ class Module:
 
 
 @dataclass(frozen=True)
-class Tail:
-    """The modules behind FINN's last node, in order; none if its output leaves the chip as it is."""
+class OutputStage:
+    """The modules after FINN's last node, in order; none if its output leaves the chip as it is."""
 
     modules: tuple[Module, ...]
 
 
-def tail(network: Graph, output_kind: str, pe: int, in_bits: int) -> Tail:
-    """The tail for `output_kind` behind a node of `pe` lanes of `in_bits` bits.
+def build(network: Graph, output_kind: str, pe: int, in_bits: int) -> OutputStage:
+    """Return the output stage for `output_kind` after a node of `pe` lanes of `in_bits` bits.
 
-    A network that ends in a quantizer has FINN's thresholds in front: `base + step * count` is then a product
+    A network that ends in a quantizer has FINN's thresholds before it: `base + step * count` is then a product
     and a sum like any other.
     """
     if output_kind == "accumulators":
-        return Tail(())
+        return OutputStage(())
     last = network.layers[-1]
     activation = last.activation
     low, high = (int(values) for values in _range(network))
@@ -63,7 +63,7 @@ def tail(network: Graph, output_kind: str, pe: int, in_bits: int) -> Tail:
         if modules:
             in_bits, signed = modules[-1].out_bits, modules[-1].out_signed
         modules.append(_class(last.outputs, pe, in_bits, signed))
-    return Tail(tuple(modules))
+    return OutputStage(tuple(modules))
 
 
 def _range(network: Graph) -> tuple[int, int]:
@@ -71,7 +71,7 @@ def _range(network: Graph) -> tuple[int, int]:
     return int(low.min()), int(high.max())
 
 
-def _logits(logits: Logits, pe: int, in_bits: int, signed: bool, reach: tuple[int, int]) -> Module:
+def _logits(logits: Logits, pe: int, in_bits: int, signed: bool, ends: tuple[int, int]) -> Module:
     multipliers = [int(value) for value in logits.multiplier]
     offsets = [int(value) for value in logits.offset]
     multiplier_bits = width(min(*multipliers, -1), max(multipliers))
@@ -79,7 +79,7 @@ def _logits(logits: Logits, pe: int, in_bits: int, signed: bool, reach: tuple[in
     largest = 1 << (in_bits - signed)
     bound = max(largest * abs(m) + abs(o) for m, o in zip(multipliers, offsets, strict=True))
     sum_bits = bound.bit_length() + 1
-    out_bits = width(min(reach[0], -1), reach[1])
+    out_bits = width(min(ends[0], -1), ends[1])
     parameters = (
         f".PE({pe}), .FOLD({len(multipliers) // pe}), .IN_BITS({in_bits}), .IN_SIGNED({int(signed)}),\n"
         f"    .MULTIPLIER_BITS({multiplier_bits}), .OFFSET_BITS({offset_bits}),\n"
@@ -98,6 +98,6 @@ def _class(classes: int, pe: int, in_bits: int, signed: bool) -> Module:
 
 
 def packed(values: list[int], bits: int) -> str:
-    """A Verilog literal of `values` in two's complement of `bits`, the first one lowest."""
+    """Return a Verilog literal of `values` in two's complement of `bits`, the first one lowest."""
     number = sum((value & ((1 << bits) - 1)) << (bits * index) for index, value in enumerate(values))
     return f"{bits * len(values)}'h{number:x}"
