@@ -91,13 +91,13 @@ def generate(request: Request, backend: str, options: Options, say: Say) -> Stor
 
 
 def _driver(request: Request, artifact: Artifact, network: Graph, arrays: dict[str, np.ndarray]) -> list[str] | None:
-    """The files of the folder `driver/`; None, and no folder, for a board without a processor."""
+    """The files of the folder `driver/`; None, and no folder, for a board without a processor or unknown ports."""
     from qap2fpga.driver import files
     from qap2fpga.synth.amd import system
 
     folder = request.output / files.FOLDER
     shutil.rmtree(folder, ignore_errors=True)
-    if not system.has_processor(request.board):
+    if not system.has_processor(request.board) or not artifact.wrappable:
         return None
     vectors = arrays["recorded"] if len(arrays["recorded"]) else arrays["random"]
     files.write(artifact, network, request.output_kind, request.board, request.model.stem, vectors, folder)
