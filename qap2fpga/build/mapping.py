@@ -29,7 +29,7 @@ def synthesize(request: Request, made: Stored, say: Say) -> Stored:
 
 
 def route(request: Request, made: Stored, synthesized: Stored, say: Say) -> Stored:
-    """The netlist that was simulated, behind the board's pins, placed and routed."""
+    """Place and route the netlist that was simulated, at the board's pins."""
     design, board, netlist = (
         stored.design(made, request.output),
         request.board,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,13 @@ def network_file(request: Request) -> str:
     return RELAXED if request.tolerance else "network.npz"
 
 
+def fields(artifact: Artifact, output: Path) -> Stored:
+    """Return what `generate` stores of what a backend left in a folder below `output`."""
+    folder = artifact.folder.resolve().relative_to(output.resolve())
+    nodes = [shapes.encode(node) for node in artifact.nodes]
+    return asdict(replace(artifact, nodes=())) | {"folder": str(folder), "nodes": nodes}
+
+
 def artifact(made: Stored, output: Path) -> Artifact:
     """What `generate` stored, of the type that its backend leaves."""
     kind = backends.get(str(made.get("backend"))).artifact
@@ -91,15 +99,15 @@ def project(made: Stored, output: Path) -> HlsProject:
 
 def _placed(made: Stored, output: Path) -> Stored:
     """The fields of what was generated, with its folder inside of `output`."""
-    fields = made.get("design")
-    if not isinstance(fields, dict):
+    design = made.get("design")
+    if not isinstance(design, dict):
         raise QapError(f"{output}: what stage 'generate' stored has no design", BUILD_AGAIN)
-    listed = [fields.get(key) or [] for key in ("sources", "data")]
+    listed = [design.get(key) or [] for key in ("sources", "data")]
     if not all(isinstance(one, list) for one in listed):
         raise QapError(f"{output}: what stage 'generate' stored lists no files", BUILD_AGAIN)
-    names = [fields.get("folder"), *chain.from_iterable(listed)]
+    names = [design.get("folder"), *chain.from_iterable(listed)]
     if not all(isinstance(name, str) and PLACE.fullmatch(name) for name in names):
         raise QapError(f"{output}: what stage 'generate' stored names files outside of the build", BUILD_AGAIN)
-    if not re.fullmatch(r"[A-Za-z_]\w*", str(fields.get("top")), re.ASCII):
+    if not re.fullmatch(r"[A-Za-z_]\w*", str(design.get("top")), re.ASCII):
         raise QapError(f"{output}: what stage 'generate' stored names no top module", BUILD_AGAIN)
-    return {**fields, "folder": output / str(fields["folder"])}
+    return {**design, "folder": output / str(design["folder"])}

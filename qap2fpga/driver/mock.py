@@ -109,7 +109,7 @@ class MockPynq:
 
 
 def beats(memory: np.ndarray, port: Stream) -> np.ndarray:
-    """Beats (n, words) uint32 of `port` from the bytes of whole frames; padding of a slot stays behind."""
+    """Beats (n, words) uint32 of `port` from the bytes of whole frames; without the padding of slots."""
     slots = memory.reshape(-1, layout(port).slot_bytes)
     made = np.zeros((len(slots), 4 * words(port)), np.uint8)
     kept = min(slots.shape[1], made.shape[1])

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From measured designs to a calibration: factors, errors on designs that were not fitted, and intervals.
 
-Non-negative least squares over the nodes of all designs. A part of the designs is held back before anything is fitted,
-two thirds of the large ones; the interval comes from cross-validation on the rest, and the held-back part says what it
-is worth. Then the interval is widened to what the held-back designs have shown; the factors stay.
+Non-negative least squares over the nodes of all designs. Some designs are set aside as hold-out before anything is
+fitted, two thirds of the large ones; the interval comes from cross-validation on the rest, and the hold-out says what it
+is worth. Then the interval is widened to what the hold-out designs have shown; the factors stay.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Held:
 def fit(
     backend: str, lines: Sequence[Line], specimens: tuple[str, str], command: str, versions: dict[str, str]
 ) -> tuple[dict[str, Any], list[Held]]:
-    """The calibration file's content, and the held-back designs. `specimens` are the digests of a few designs, and of
+    """The calibration file's content, and the hold-out designs. `specimens` are the digests of a few designs, and of
     what is expected of them.
 
     Raises `QapError` when fewer than `LEAST_DESIGNS` designs can be fitted.
@@ -80,7 +80,7 @@ def fit(
         part = content["resources"][resource]
         found = [(row.nonzeros, row.measured[resource], row.predicted[resource]) for row in rows]
         part["held_back"] = errors_by_size(found) | {"outside_interval": sum(not row.inside[resource] for row in rows)}
-        # Once it is known what the interval is worth, it takes in what the held-back designs have shown.
+        # Once it is known what the interval is worth, it takes in what the hold-out designs have shown.
         part["interval"] = _intervals([*part.pop("guessed"), *((measured, value) for _, measured, value in found)])
     for name in COUNTED:
         content["counted"][name] = differences(name, good)
@@ -88,7 +88,7 @@ def fit(
 
 
 def _split(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
-    """(fitted, held back): every third design of a kind is held back, of those of jet size two of three."""
+    """Return (fitted, hold-out): every third design of a kind is hold-out, of those of jet size two of three."""
     kept: list[Line] = []
     held: list[Line] = []
     seen: Counter[bool] = Counter()
@@ -114,7 +114,7 @@ def _range(lines: Sequence[Line]) -> dict[str, list[float]]:
 
 
 def _fitted(resource: str, lines: Sequence[Line]) -> dict[str, Any]:
-    kinds = sorted({kind for one in lines for node in one["nodes"] for kind in node["features"][resource]})
+    kinds = sorted({kind for one in lines for node in one["nodes"] for kind in node.features[resource]})
     rows = _rows(resource, lines, kinds)
     order = np.random.default_rng(0).permutation(len(lines))
     guessed = np.zeros(len(lines))
@@ -148,7 +148,7 @@ def _rows(resource: str, lines: Sequence[Line], kinds: Sequence[str]) -> _Rows:
     for number, one in enumerate(lines):
         total = max(one["measured"][resource], SMALL)
         for node, cells in zip(one["nodes"], _cells(resource, one), strict=True):
-            features.append([node["features"][resource].get(kind, 0.0) for kind in kinds])
+            features.append([node.features[resource].get(kind, 0.0) for kind in kinds])
             counts.append(cells)
             designs.append(number)
             # Between an error's part of the node and of the design: both are to be right.
@@ -159,7 +159,7 @@ def _rows(resource: str, lines: Sequence[Line], kinds: Sequence[str]) -> _Rows:
 def _cells(resource: str, line: Line) -> list[int]:
     """What was measured of each node; of a node without a part of its own, what is outside of all parts."""
     parts = dict(line["parts"])
-    mine = [[parts.pop(key)[resource] for key in list(parts) if is_of(key, node["name"])] for node in line["nodes"]]
+    mine = [[parts.pop(key)[resource] for key in list(parts) if is_of(key, node.name)] for node in line["nodes"]]
     if parts or sum(not cells for cells in mine) > 1:
         what = ", ".join(parts) or "more than one node"
         raise QapError(

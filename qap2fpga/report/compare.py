@@ -16,7 +16,7 @@ from qap2fpga.report.summary import Summary
 class Measure:
     """A row of a comparison. `better` is 1 where more is better, -1 where less is, 0 where neither.
 
-    `basis` is what the numbers rest on, see `Summary.basis`; `unit` what `show` writes behind a number.
+    `basis` is what the numbers rest on, see `Summary.basis`; `unit` what `show` writes after a number.
     """
 
     key: str

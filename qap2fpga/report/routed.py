@@ -73,6 +73,6 @@ def _cells(routed: Routed, *, over: bool = False) -> str:
 def _bitstream(routed: Routed) -> str:
     if routed.bitstream:
         rate = routed.vectors_per_second
-        carries = "" if rate is None else f"; its serial port carries {rate:,.0f} vectors a second"
+        carries = "" if rate is None else f"; its serial port carries {rate:,.0f} vectors per second"
         return f"Bitstream: {routed.bitstream}{carries}."
     return "" if met(routed.achieved_ns, routed.target_ns) else "There is no bitstream."

@@ -168,7 +168,7 @@ def read_summary(text: str) -> Parsed:
     table = next((one for one in read_tables(text, kind) if one.header[:1] == ("Modules & Loops",)), None)
     if table is None or not table.rows:
         raise Refused(kind, "there is no table of modules and loops: the report is cut off")
-    # '+' is a module, 'o' a loop; a module in dataflow has '*' behind its name.
+    # '+' is a module, 'o' a loop; a module in dataflow has '*' after its name.
     modules = [row for row in table.named(kind) if row["Modules & Loops"].strip().startswith("+")]
     if not modules:
         raise Refused(kind, "the table of modules and loops has no module")

@@ -169,7 +169,7 @@ def outputs(cell: dict[str, Any]) -> list[str]:
 
 
 def unread(module: dict[str, Any]) -> None:
-    """Cut outputs that nobody reads off their cells: `sta` takes every net for the end of a path."""
+    """Cut dead outputs off their cells: `sta` takes every net for the end of a path."""
     readers = Counter(
         bit
         for cell in module["cells"].values()

@@ -16,8 +16,8 @@ from qap2fpga.system.files import write_atomically
 from qap2fpga.system.reading import json_object
 from qap2fpga.train import config as configs
 from qap2fpga.train import plan
-from qap2fpga.train.form import Record
 from qap2fpga.train.predict import predicted
+from qap2fpga.train.schema import Record
 from qap2fpga.train.settings import RunConfig
 
 SCHEMA = 1

@@ -31,7 +31,7 @@ def settings(artifact: Artifact) -> dict[str, Value]:
 
 
 def _take_project(project: Artifact, folder: Path) -> tuple[str, ...]:
-    """Copy what an HLS tool reads, laid out as hls4ml does; its stand-ins for the tool's own types stay behind."""
+    """Copy what an HLS tool reads, laid out as hls4ml does; not its mocks of the tool's own types."""
     for name in (FIRMWARE, "tb_data"):
         shutil.rmtree(folder / name, ignore_errors=True)
         shutil.copytree(

@@ -18,7 +18,7 @@ from qap2fpga.synth.amd.steps import COSIM, CSYNTH, SHELL_STEP, VIVADO_STEPS, Pl
 from qap2fpga.synth.amd.tool import Tool
 from qap2fpga.system.errors import CheckFailed
 
-# The HLS tools print the period with two digits behind the point.
+# The HLS tools print the period with two digits after the point.
 CLOCK_TOLERANCE_NS = 0.006
 COUNTED = re.compile(r"^qap2fpga: (\d+) vectors, (\d+) outputs differ$", re.MULTILINE)
 # A processor divides its own clock for the logic, and hits few periods exactly.

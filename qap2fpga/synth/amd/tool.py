@@ -18,7 +18,7 @@ from pathlib import Path
 
 from qap2fpga.system import programs as tools
 
-# The scripts in front of the programs take seconds to start; a licence server that does not answer, for ever.
+# The scripts that start the programs take seconds to start; a licence server that does not answer, for ever.
 VERSION_LIMIT_S = 30.0
 VERSION = re.compile(r"(?<!\d)20\d\d\.\d(\.\d+)?(?!\d)")
 FIRST_VITIS_RUN = "2023.2"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From graph to integers: held against plain rational arithmetic, and every fold against what it replaces."""
+"""From graph to integers: compared with plain rational arithmetic, and every fold against what it replaces."""
 
 from __future__ import annotations
 

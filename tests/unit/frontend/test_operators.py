@@ -317,7 +317,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         network(helper.make_node("MatMul", ["h", "c"], ["y"], "my_node"), c=np.ones((3, 1), np.float32)),
         "weights are floats",
     ),
-    "a signed quantizer behind a Relu": (
+    "a signed quantizer after a Relu": (
         network(to("Relu", "h", "r"), helper.make_node("Quant", ["r", "scale", "zero", "bits"], ["y"], "my_node",
                                                        signed=1, narrow=0, domain=operators.QONNX_DOMAIN)),
         "a signed quantizer after a Relu",
@@ -326,7 +326,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a scale per channel before a dense layer": (second(to("Mul", "a", "c", "b")), "its input has a scale per channel"),
     "a dense layer on another": (network(helper.make_node("MatMul", ["h", "w"], ["y"], "my_node")), "is not quantized"),
     "two branches": (network(node("Add", "h")), "it joins two branches"),
-    "a quantizer behind a quantizer": (
+    "a quantizer after a quantizer": (
         network(to("Quant", "h", "a"), helper.make_node("Quant", ["a", "scale", "zero", "bits"], ["y"], "my_node",
                                                         signed=1, narrow=0, domain=operators.QONNX_DOMAIN)),
         "it quantizes what is quantized already",

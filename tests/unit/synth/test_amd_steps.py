@@ -106,7 +106,7 @@ def test_every_call_for_a_design_up_to_routing(tmp_path: Path) -> None:
     ("foreach file $hls_sources {", "foreach file $hls_sources"),
     ("add_files -tb $testbench_data", "add_files -tb tb_date"), ("source [file join $here project.tcl]", ""),
 ])  # fmt: skip
-def test_a_fault_in_a_script_is_found_by_the_stand_ins(tmp_path: Path, old: str, new: str) -> None:
+def test_a_fault_in_a_script_is_found_by_the_mocks(tmp_path: Path, old: str, new: str) -> None:
     plan = vendor.plan(hls_project(tmp_path / "made"), PYNQ, tmp_path / "work", TOOLS, steps=["csim"])
     scripts = [plan.folder / name for name in ("csim.tcl", "project.tcl")]
     for script in scripts:
