@@ -9,7 +9,8 @@ module qap_repeat #(
 	parameter COLUMNS = 4,      // positions of a row
 	parameter FOLD = 1,         // beats of a position
 	parameter ROW_TIMES = 2,
-	parameter COLUMN_TIMES = 2
+	parameter COLUMN_TIMES = 2,
+	parameter BLOCK = 0         // 1: block RAM, 0: LUT RAM
 )(
 	input  wire  ap_clk,
 	input  wire  ap_rst_n,
@@ -27,7 +28,6 @@ module qap_repeat #(
 	localparam CBITS = COLUMN_TIMES > 1? $clog2(COLUMN_TIMES) : 1;
 	localparam RBITS = ROW_TIMES > 1? $clog2(ROW_TIMES) : 1;
 
-	reg [WIDTH-1:0]  rows[0:SIZE-1];
 	reg [ABITS-1:0]  write_at = 0;
 	reg [ABITS:0]  held = 0;         // beats written since the row that is read began
 	reg  half = 1'b0;                // which row that is
@@ -48,9 +48,22 @@ module qap_repeat #(
 	assign  in0_V_TREADY = held < SIZE;
 	assign  out0_V_TVALID = valid;
 
-	always @(posedge ap_clk) begin
-		if(write)  rows[write_at] <= in0_V_TDATA;
-		if(read)  out0_V_TDATA <= rows[half? place + ROW : place];
+	wire [ABITS-1:0]  read_at = half? place + ROW : place;
+	if(BLOCK) begin : gen_block
+		(* ram_style = "block" *)
+		reg [WIDTH-1:0]  rows[0:SIZE-1];
+		always @(posedge ap_clk) begin
+			if(write)  rows[write_at] <= in0_V_TDATA;
+			if(read)  out0_V_TDATA <= rows[read_at];
+		end
+	end
+	else begin : gen_distributed
+		(* ram_style = "distributed" *)
+		reg [WIDTH-1:0]  rows[0:SIZE-1];
+		always @(posedge ap_clk) begin
+			if(write)  rows[write_at] <= in0_V_TDATA;
+			if(read)  out0_V_TDATA <= rows[read_at];
+		end
 	end
 	always @(posedge ap_clk) begin
 		if(!ap_rst_n) begin

@@ -9,20 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from qap2fpga.backends.finn import output_stage
 from qap2fpga.backends.finn.stream import library, own
 from qap2fpga.backends.finn.stream.blocks import Block, Kind, Stream
 from qap2fpga.backends.finn.stream.widths import accumulator, narrow_weight_bits, rows_of, whole_frame
 from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
-from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.geometry import POINT, Geometry
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat, Sum
 from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Input, Node, Requantizer
-from qap2fpga.ir.tensors import Range, Shape
+from qap2fpga.ir.tensors import Shape
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,7 @@ INPUT = "in0"
 # Depths of FIFOs by the edge before them: 0 is none, None as deep as it takes.
 Depths = Mapping[str, int | None]
 
+
 class Drawing:
     """Blocks as they are added. Edges are known by name, each with its stream."""
 
@@ -69,6 +68,8 @@ class Drawing:
         self.streams: dict[str, Stream] = {}
         # What each node's readers have yet to take, an edge each.
         self.waiting: dict[str, deque[str]] = {}
+        # The result of each node, as it leaves its last block.
+        self.results: dict[str, Stream] = {}
         self._numbers: Counter[str] = Counter()
 
     def drawn(self) -> Drawn:
@@ -88,7 +89,7 @@ class Drawing:
         self._numbers[cls.op] += 1
         block = cls(name=name, node=node.name, sources=sources, taken=self.streams[sources[0]], given=given, **fields)
         self.blocks.append(block)
-        self.streams |= {target: given for target in block.targets}
+        self.streams |= dict.fromkeys(block.targets, given)
         return block.targets[0]
 
     def take(self, node: Node, source: str, lanes: int, kind: Kind | None = None, *, queued: bool = False) -> str:
@@ -107,7 +108,11 @@ class Drawing:
         """Return `edge` after the FIFO that stands there, if one does; a FIFO needs no other."""
         depth = self.depths[edge]
         behind_fifo = any(isinstance(block, library.Fifo) and block.name == edge for block in self.blocks)
-        return edge if depth == 0 or behind_fifo else self.add(library.Fifo, node, (edge,), self.streams[edge], depth=depth)
+        return (
+            edge
+            if depth == 0 or behind_fifo
+            else self.add(library.Fifo, node, (edge,), self.streams[edge], depth=depth)
+        )
 
     def _extended(self, node: Node, edge: str, kind: Kind | None) -> str:
         stream = self.streams[edge]
@@ -120,6 +125,7 @@ class Drawing:
         readers = sum(reader.sources.count(node.name) for reader in self.graph.nodes if reader.name != self.dropped)
         readers += node.name == self.output
         self._show(edge)
+        self.results[node.name] = self.streams[edge]
         edges = [edge]
         if readers > 1:
             self.add(own.Fork, node, (edge,), self.streams[edge], ways=readers)
@@ -131,7 +137,9 @@ class Drawing:
         if self.blocks and edge in self.blocks[-1].targets:
             self.blocks[-1] = replace(self.blocks[-1], shows=True)
 
-    def windows(self, node: Node, lanes: int, geometry: Geometry, kind: Kind, *, parallel: bool, depthwise: bool) -> str:
+    def windows(
+        self, node: Node, lanes: int, geometry: Geometry, kind: Kind, *, parallel: bool, depthwise: bool
+    ) -> str:
         """Return an edge with what the kernel sees of the node's source."""
         (source,) = node.sources
         if geometry.is_padded:
@@ -176,9 +184,7 @@ class Drawing:
             cls = own.ENDS[module.kind]
             shape = (1, 1, 1) if cls is own.Class else stream.shape
             given = Stream(shape, module.out_lanes, Kind(module.out_bits, module.out_signed))
-            edge = self.add(
-                cls, node, (edge,), given, name=cls.op, text=module.parameters, latency=module.latency
-            )  # fmt: skip
+            edge = self.add(cls, node, (edge,), given, name=cls.op, stage=module)
         return edge
 
 
@@ -201,9 +207,7 @@ def _linear(drawing: Drawing, node: Linear) -> None:
     geometry = POINT if whole_frame(node.geometry, shape) else node.geometry
     kind = drawing.streams[drawing.waiting[source][0]].kind
     kind = replace(kind, bits=max(2, kind.bits))  # mvu.sv takes no 1-bit activations
-    if geometry is POINT and node.geometry is not POINT:
-        edge = drawing.take(node, source, lanes.simd, kind, queued=True)
-    elif geometry.is_point:
+    if (geometry is POINT and node.geometry is not POINT) or geometry.is_point:
         edge = drawing.take(node, source, lanes.simd, kind, queued=True)
     else:
         serial = math.gcd(lanes.simd, shape.channels)
@@ -219,7 +223,9 @@ def _linear(drawing: Drawing, node: Linear) -> None:
     given = Stream(
         (result.height, result.width, result.channels), lanes.pe, accumulator(node, seen, weight_bits, kind)
     )  # fmt: skip
-    drawing.close(node, drawing.add(library.Product, node, (edge,), given, weights=node.weights, weight_bits=weight_bits))
+    drawing.close(
+        node, drawing.add(library.Product, node, (edge,), given, weights=node.weights, weight_bits=weight_bits)
+    )
 
 
 def _depthwise(drawing: Drawing, node: Depthwise) -> None:

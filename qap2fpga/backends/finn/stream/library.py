@@ -13,6 +13,9 @@ from qap2fpga.backends.finn.stream.blocks import Attributes, Block, Kind
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.tensors import Shape
 
+# From this depth on the memory of a window generator is block RAM: 64 words are a LUT per bit, 512 a block.
+BLOCK_RAM_DEPTH = 256
+
 
 def shape_of(stream_shape: tuple[int, int, int]) -> Shape:
     """Return the shape of a tensor (rows, columns, channels)."""
@@ -61,6 +64,13 @@ class Windows(Block):
         """Elements that it holds."""
         return windows.memory(shape_of(self.taken.shape), self.geometry, self.taken.fold)
 
+    @property
+    def in_block_ram(self) -> bool:
+        """Whether its memory is block RAM."""
+        rows = max(self.geometry.kernel[0] - 1, 1)
+        depth = self.memory // rows if self.parallel else self.memory
+        return depth >= BLOCK_RAM_DEPTH
+
     def attributes(self) -> Attributes:
         """Return the attributes of FINN's node."""
         rows, columns, channels = self.taken.shape
@@ -69,7 +79,8 @@ class Windows(Block):
             "OFMDim": list(self.given.shape[:2]), "SIMD": self.taken.lanes, "Stride": list(self.geometry.stride),
             "Dilation": list(self.geometry.dilation), "inputDataType": self.taken.kind.finn,
             "outputDataType": self.taken.kind.finn, "depthwise": int(self.depthwise),
-            "is1D": int(rows == 1 or columns == 1), "parallel_window": int(self.parallel), "ram_style": "auto",
+            "is1D": int(rows == 1 or columns == 1), "parallel_window": int(self.parallel),
+            "ram_style": "block" if self.in_block_ram else "distributed",
         }  # fmt: skip
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qap2fpga.backends.finn.output_stage import Module
 from qap2fpga.backends.finn.stream import models
 from qap2fpga.backends.finn.stream.blocks import Attributes, Block, Kind, packed_number
+from qap2fpga.backends.finn.stream.library import BLOCK_RAM_DEPTH
 from qap2fpga.exact.integers import width
 
 
@@ -210,6 +212,16 @@ class Again(Own):
     rows: int
     columns: int
 
+    @property
+    def memory(self) -> int:
+        """Beats of two rows."""
+        return 2 * self.taken.fold * self.taken.shape[1]
+
+    @property
+    def in_block_ram(self) -> bool:
+        """Whether its memory is block RAM."""
+        return self.memory >= BLOCK_RAM_DEPTH
+
     def model(self) -> models.Model:
         """Return what it does with beats."""
         fold, width_ = self.taken.fold, self.taken.shape[1]
@@ -229,16 +241,15 @@ class Again(Own):
         """Return the parameters of our module."""
         return {
             "WIDTH": self.taken.bus, "COLUMNS": self.taken.shape[1], "FOLD": self.taken.fold,
-            "ROW_TIMES": self.rows, "COLUMN_TIMES": self.columns,
+            "ROW_TIMES": self.rows, "COLUMN_TIMES": self.columns, "BLOCK": int(self.in_block_ram),
         }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class End(Own):
-    """A module of the output stage; `text` are its parameters, `latency` cycles of its pipeline."""
+    """A module of the output stage."""
 
-    text: str
-    latency: int
+    stage: Module
 
     @property
     def cycles(self) -> int:
@@ -254,7 +265,7 @@ class Scores(End):
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
-        return models.Pipeline(self.latency)
+        return models.Pipeline(self.stage.latency)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,7 +99,7 @@ class Window(Model):
 
 
 class Parallel(Model):
-    """swg_template_parallel.sv: registers and rows, all taps of a window at once; `order` are windows' last elements."""
+    """swg_template_parallel.sv: all taps of a window at once; `order` are the windows' last elements."""
 
     def __init__(self, elements: int, order: Sequence[int]) -> None:
         super().__init__()

@@ -11,8 +11,18 @@ from qap2fpga.backends.finn.sources import Sources
 from qap2fpga.backends.finn.stream import library, own
 from qap2fpga.backends.finn.stream.blocks import Block, Stream, text_of
 from qap2fpga.backends.finn.stream.draw import INPUT, Drawn
-from qap2fpga.backends.finn.verilog import AXI_LITE, CONFIGURATION, TOP, Wire, module_instance, top, weights_memory, whole_bytes
+from qap2fpga.backends.finn.verilog import (
+    AXI_LITE,
+    CONFIGURATION,
+    TOP,
+    Wire,
+    module_instance,
+    top,
+    weights_memory,
+    whole_bytes,
+)
 from qap2fpga.hw.design import Probe
+
 
 class Wiring:
     """A top level under way; `folder_of` says where FINN has put the RTL of a block."""
@@ -86,7 +96,7 @@ class Wiring:
         if isinstance(block, own.End):
             self.sources.add_own(f"{block.op}.sv")
             return module_instance(
-                block.op, block.text, f"u_{block.op}", self.wire(block.sources[0], block.taken),
+                block.op, block.stage.parameters, f"u_{block.op}", self.wire(block.sources[0], block.taken),
                 self.wire(block.targets[0], block.given), "",
             )  # fmt: skip
         self.sources.add_own(f"{block.op}.sv")
