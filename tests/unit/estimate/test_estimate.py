@@ -21,6 +21,7 @@ from qap2fpga.hw import boards
 from qap2fpga.hw.design import NodeEstimate
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.files import read_json_lines
+from tests.support.branches import branching
 
 PYNQ = boards.load("pynq-z2")
 
@@ -174,14 +175,14 @@ def test_outside_the_measured_range_is_said_and_widens():
 def test_a_calibration_of_another_generator_does_not_count(monkeypatch):
     content, _ = fitted()
     network = draw.network(draw.recipes(1, 7)[0])
-    monkeypatch.setattr(calibration, "load", lambda backend: Calibration(content))
-    layers = calibration.layer_sizes(network)
-    found = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, layers, "xc7")
-    assert estimate.calibrated("rtl", "xc7") and found["lut"].low < found["lut"].value < found["lut"].high
-    assert estimate.calibrated("rtl", "ecp5") is None
+    monkeypatch.setattr(calibration, "load", lambda backend, over: Calibration(content) if over == "vectors" else None)
+    found = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, network, "xc7")
+    assert estimate.calibrated("rtl", "xc7", network) and found["lut"].low < found["lut"].value < found["lut"].high
+    assert estimate.calibrated("rtl", "ecp5", network) is None
+    assert estimate.calibrated("rtl", "xc7", branching(0)) is None
     monkeypatch.setitem(content, "fingerprint", "of another program")
-    found = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, layers, "xc7")
-    assert estimate.calibrated("rtl", "xc7") is None and (found["lut"].low, found["lut"].value) == (7, 7)
+    found = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, network, "xc7")
+    assert estimate.calibrated("rtl", "xc7", network) is None and (found["lut"].low, found["lut"].value) == (7, 7)
 
 
 def test_the_fingerprint_is_of_what_is_generated_and_not_of_comments(tmp_path, monkeypatch):
@@ -262,12 +263,12 @@ def test_designs_of_other_hardware_are_not_mixed_in(tmp_path, monkeypatch):
     """Code that changed and makes the same hardware keeps the designs; code that makes other hardware does not."""
     monkeypatch.setattr(campaign, "run", lambda *_, **__: lines())
     monkeypatch.setattr(campaign, "with_expectations", lambda lines, processes: lines)
-    monkeypatch.setattr(campaign, "expectations", lambda backend: "4567")
+    monkeypatch.setattr(campaign, "expectations", lambda backend, over: "4567")
 
     def now(code: str, hardware: str) -> dict:
         monkeypatch.setattr(calibrate, "fingerprint", lambda backend: code)
         monkeypatch.setattr(fit, "fingerprint", lambda backend: code)
-        monkeypatch.setattr(campaign, "specimens", lambda backend, processes: hardware)
+        monkeypatch.setattr(campaign, "specimens", lambda backend, processes, over: hardware)
         return calibrate.calibrate("rtl", 120, 0, 1, 1, tmp_path, lambda text: None)
 
     content = now("one", "same")
@@ -278,6 +279,25 @@ def test_designs_of_other_hardware_are_not_mixed_in(tmp_path, monkeypatch):
     assert (again["fingerprint"], again["specimens"]) == ("two", "same")
     with pytest.raises(QapError, match="older generator"):
         now("three", "other")
+    with pytest.raises(QapError, match="over 'imges' can be drawn"):
+        calibrate.calibrate("rtl", 120, 0, 1, 1, tmp_path, print, "imges")
+    with pytest.raises(QapError, match="designs of jet size are over vectors"):
+        calibrate.calibrate("rtl", 120, 2, 1, 1, tmp_path, print, "images")
+
+
+def test_a_calibration_over_images_is_a_file_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(campaign, "run", lambda *_, **__: lines())
+    monkeypatch.setattr(campaign, "with_expectations", lambda lines, processes: lines)
+    monkeypatch.setattr(campaign, "expectations", lambda backend, over: over)
+    monkeypatch.setattr(campaign, "specimens", lambda backend, processes, over: over)
+    content = calibrate.calibrate("rtl", 120, 0, 1, 1, tmp_path, print, "images")
+    assert content == yaml.safe_load((tmp_path / "calibration-images.yaml").read_text())
+    assert (content["over"], content["specimens"], content["expected"]) == ("images",) * 3
+    assert content["command"].endswith("--over images")
+    # Bit operations count every position, hardware is there once.
+    assert content["lut_per_bop"] is None
+    assert "(rtl-images.svg)" in (tmp_path / "rtl-images.md").read_text()
+    assert (tmp_path / "rtl-images.svg").is_file()
 
 
 def test_a_calibration_is_confirmed_by_the_hardware_and_what_is_expected_of_it(tmp_path, monkeypatch):
@@ -286,10 +306,10 @@ def test_a_calibration_is_confirmed_by_the_hardware_and_what_is_expected_of_it(t
     calibrate._write(content | {"fingerprint": "of older code"}, path)
     before = path.read_bytes()
     for measured, wanted in (("changed", "4567"), ("0123", "changed")):
-        monkeypatch.setattr(campaign, "specimens", lambda backend, processes, found=measured: found)
-        monkeypatch.setattr(campaign, "expectations", lambda backend, found=wanted: found)
+        monkeypatch.setattr(campaign, "specimens", lambda backend, processes, over, found=measured: found)
+        monkeypatch.setattr(campaign, "expectations", lambda backend, over, found=wanted: found)
         assert not calibrate.confirm("rtl", 1, path) and path.read_bytes() == before
-    monkeypatch.setattr(campaign, "expectations", lambda backend: "4567")
+    monkeypatch.setattr(campaign, "expectations", lambda backend, over: "4567")
     assert calibrate.confirm("rtl", 1, path)
     assert yaml.safe_load(path.read_text()) == content
     with pytest.raises(QapError, match="there is no"):
