@@ -25,10 +25,10 @@ from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
 from tests.support import command
+from tests.support.drivers import load
 from tests.support.networks import random_model
 from tests.support.reports import stored
 from tests.support.vendor import FAKES, needs_tclsh
-from tests.unit.driver.test_driver import load
 
 STEPS = ("system", "bitstream")
 FILES = ["constants.json", "driver.py", "my_net.h", "vectors.npz"]
