@@ -81,7 +81,7 @@ def generate(request: Request, backend: str, options: Options, say: Say) -> Stor
         "board": asdict(request.board),
         "network": stored.network_file(request),
         "driver": driver,
-        "design": asdict(artifact) | {"folder": str(artifact.folder.resolve().relative_to(request.output.resolve()))},
+        "design": stored.fields(artifact, request.output),
         "predicted": None if circuit is None else predicted(circuit, network, request.board),
         "csynth": _csynth(artifact, request, network, options) if circuit is None else None,
         "interface": encode(interface.describe(artifact, network, kind, arrays)),
@@ -115,13 +115,13 @@ def predicted(design: Design, network: Graph, board: Board) -> Stored:
     prediction: Stored = {"calibrated": known is not None, "intervals": encode(intervals)}
     if known is None:
         return {**prediction, "lut_per_bop": None}
+    fitted = known.values["resources"]
     return {
         **prediction,
         "lut_per_bop": known.values["lut_per_bop"],
         "total": {**total, **{name: round(one.value) for name, one in intervals.items()}},
         "parts": {
-            node["name"]: node["estimate"]
-            | {name: round(known.of_node(name, node)) for name in known.values["resources"]}
+            node.name: {**node.estimate, **{name: round(known.of_node(name, node)) for name in fitted}}
             for node in nodes
         },
     }

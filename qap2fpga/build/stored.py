@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,13 @@ def all_vectors(arrays: dict[str, np.ndarray]) -> np.ndarray:
 def network_file(request: Request) -> str:
     """The file of the network that hardware must equal."""
     return RELAXED if request.tolerance else "network.npz"
+
+
+def fields(artifact: Artifact, output: Path) -> Stored:
+    """Return what `generate` stores of what a backend left in a folder below `output`."""
+    folder = artifact.folder.resolve().relative_to(output.resolve())
+    nodes = [shapes.encode(node) for node in artifact.nodes]
+    return asdict(replace(artifact, nodes=())) | {"folder": str(folder), "nodes": nodes}
 
 
 def artifact(generated: Stored, output: Path) -> Artifact:

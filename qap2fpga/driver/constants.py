@@ -46,7 +46,8 @@ def _layout(one: Layout) -> dict[str, Any]:
 
 def _require_int64(network: Graph, last: Logits) -> None:
     """The software multiplies in int64, which must not wrap."""
-    largest = max(magnitude(ends) for ends in network.ranges[-1].accumulators)
+    sums = network.node_ranges[network.end.sources[0]]
+    largest = max(magnitude(sums.low), magnitude(sums.high))
     if largest * magnitude(last.multiplier) + magnitude(last.offset) >= INT64_LIMIT:
         raise QapError(
             "--output-kind accumulators: the software's last step would not fit 64 bits", "use --output-kind logits"
@@ -55,7 +56,7 @@ def _require_int64(network: Graph, last: Logits) -> None:
 
 def _end(network: Graph) -> dict[str, Any]:
     """The last activation, which is then left to the software."""
-    last = network.layers[-1].activation
+    last = network.end.function
     if isinstance(last, Logits):
         _require_int64(network, last)
         return {"multiplier": last.multiplier.tolist(), "offset": last.offset.tolist(), "shift": last.shift}

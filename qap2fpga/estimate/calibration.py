@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from qap2fpga.estimate.prediction import Interval
+from qap2fpga.hw.design import NodeEstimate
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PACKAGE, shipped
@@ -49,11 +50,11 @@ class Calibration:
         backend = str(self.values["backend"])
         return bool(self.values["fingerprint"] == fingerprint(backend))
 
-    def predict(self, resource: str, nodes: Sequence[Mapping[str, Any]], network: Mapping[str, float]) -> Interval:
+    def predict(self, resource: str, nodes: Sequence[NodeEstimate], network: Mapping[str, float]) -> Interval:
         """`resource` of a design with these `nodes`; `network` are its sizes, by the names in the file's `range`."""
         part = self.values["resources"][resource]
         value = sum(self.of_node(resource, node) for node in nodes)
-        unknown = {kind for node in nodes for kind in node["features"][resource]} - set(part["factors"])
+        unknown = {kind for node in nodes for kind in node.features[resource]} - set(part["factors"])
         beyond = [f"{kind}: not among the measured designs" for kind in sorted(unknown)]
         for name, (least, most) in self.values["range"].items():
             if name in network and not least <= network[name] <= most:
@@ -63,21 +64,21 @@ class Calibration:
             low, high = low**OUTSIDE, high**OUTSIDE
         return Interval(value, value * low, value * high, tuple(beyond))
 
-    def of_node(self, resource: str, node: Mapping[str, Any]) -> float:
+    def of_node(self, resource: str, node: NodeEstimate) -> float:
         """What of `resource` one node is predicted to take; a feature that was not measured counts as nothing."""
         factors = self.values["resources"][resource]["factors"]
-        return float(sum(factors.get(kind, 0.0) * value for kind, value in node["features"][resource].items()))
+        return float(sum(factors.get(kind, 0.0) * value for kind, value in node.features[resource].items()))
 
 
 def layer_sizes(network: Graph) -> list[dict[str, int]]:
-    """The layers' sizes as they are built, after compaction."""
+    """The sizes of the nodes that multiply, as they are built, after compaction."""
     return [
         {
-            "inputs": layer.inputs, "outputs": layer.outputs, "nonzeros": layer.nonzeros,
-            "weight_bits": layer.weight_width, "input_bits": layer.input_bits,
-            "accumulator_bits": ranges.accumulator_bits,
+            "inputs": node.inputs, "outputs": node.outputs, "nonzeros": node.nonzeros,
+            "weight_bits": node.weight_width, "input_bits": node.input_bits,
+            "accumulator_bits": network.node_ranges[node.name].signed_bits,
         }
-        for layer, ranges in zip(network.layers, network.ranges, strict=True)
+        for node in network.weighted
     ]  # fmt: skip
 
 

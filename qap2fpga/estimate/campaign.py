@@ -26,6 +26,7 @@ from qap2fpga.estimate.draw import Recipe
 from qap2fpga.hw import boards
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design
+from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.files import append_json, read_json_lines
 from qap2fpga.system.processes import each
@@ -82,7 +83,7 @@ def specimens(backend: str, processes: int) -> str:
 
 def expectations(backend: str) -> str:
     """A digest of what is expected of the same designs: the same as long as what is fitted is."""
-    expectation = json.dumps([expected(backend, recipe) for recipe in draw.recipes(SPECIMENS, 0)])
+    expectation = json.dumps([encode(expected(backend, recipe)) for recipe in draw.recipes(SPECIMENS, 0)])
     # The last digits of a sum are not the same on every machine.
     return _digest(json.loads(expectation, parse_float=lambda text: f"{float(text):.6g}"))
 

@@ -112,7 +112,7 @@ def _network(recipe: Recipe, random: np.random.Generator) -> Graph:
     input_bits = recipe.input_bits
     for index, (inputs, outputs) in enumerate(pairwise(recipe.widths)):
         bits, last = recipe.weight_bits[index], index == len(recipe.widths) - 2
-        weights = _weights(random, inputs, outputs, bits, recipe.density[index])
+        weights = drawn_weights(random, inputs, outputs, bits, recipe.density[index])
         sums = values @ weights
         if last and not recipe.step_end:
             # Logits of channels with scales of their own, brought to a common one.
@@ -121,13 +121,13 @@ def _network(recipe: Recipe, random: np.random.Generator) -> Graph:
             end: Step | Logits = Logits(multiplier, random.integers(-spread, spread, outputs), 6, 4)
             layers.append(dense(f"fc{index + 1}", weights, end, bits, input_bits))
             break
-        step = _step(random, sums, recipe.activation_bits[index], power_of_two=recipe.power_of_two)
+        step = drawn_step(random, sums, recipe.activation_bits[index], power_of_two=recipe.power_of_two)
         layers.append(dense(f"fc{index + 1}", weights, step, bits, input_bits))
         values, input_bits = step.apply(sums), recipe.activation_bits[index]
     return chain(tuple(layers), InputQuantizer(low, -low - 1, (1.0,)), Fraction(1))
 
 
-def _weights(random: np.random.Generator, inputs: int, outputs: int, bits: int, density: float) -> np.ndarray:
+def drawn_weights(random: np.random.Generator, inputs: int, outputs: int, bits: int, density: float) -> np.ndarray:
     """Normal weights over the narrow range of `bits`, all but the largest `density` of them zero as integers.
 
     At least as many as there are outputs are kept: sparser layers are mostly dead neurons, which compaction removes.
@@ -142,7 +142,7 @@ def _weights(random: np.random.Generator, inputs: int, outputs: int, bits: int, 
     return np.where(np.abs(raw) >= floor, integers, 0).astype(np.int64)
 
 
-def _step(random: np.random.Generator, sums: np.ndarray, bits: int, *, power_of_two: bool) -> Step:
+def drawn_step(random: np.random.Generator, sums: np.ndarray, bits: int, *, power_of_two: bool) -> Step:
     """Thresholds at a constant pitch a channel, so that 1.5 standard deviations fill the range of `bits`."""
     levels, spread = (1 << bits) - 1, np.maximum(sums.std(axis=0), 1.0)
     pitch = np.maximum(1.0, 1.5 * spread / (levels + 1) * random.uniform(0.8, 1.25, spread.shape))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from qap2fpga import backends
 from qap2fpga.backends.api import Options
@@ -14,8 +13,8 @@ from qap2fpga.estimate.calibration import Calibration
 from qap2fpga.estimate.prediction import Csynth, Estimated, Interval
 from qap2fpga.hw import families
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.design import Stage
-from qap2fpga.hw.resources import NAMES
+from qap2fpga.hw.design import NodeEstimate, Stage
+from qap2fpga.hw.resources import NAMES, Counts
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import CheckFailed, QapError
 
@@ -38,7 +37,7 @@ class Estimate:
     refused: str = ""
     of_stage: str = Stage.SYNTHESIS
     csynth: Csynth | None = None
-    nodes: tuple[dict[str, Any], ...] = ()
+    nodes: tuple[NodeEstimate, ...] = ()
 
     @property
     def fits(self) -> bool | None:
@@ -73,11 +72,11 @@ def estimate(network: Graph, backend: str, board: Board, options: Options) -> Es
     predictions = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network), board.family)
     exact = {name: Interval.exact(value) for name, value in cycles.items() if value is not None}
     known = calibrated(backend, board.family) is not None
-    return Estimate(backend, board, {**predictions, **exact}, known, nodes=tuple(expected.nodes))
+    return Estimate(backend, board, {**predictions, **exact}, known, nodes=expected.nodes)
 
 
 def predict(
-    backend: str, nodes: Sequence[dict[str, Any]], total: dict[str, Any], layers: Sequence[dict[str, int]], family: str
+    backend: str, nodes: Sequence[NodeEstimate], total: Counts, layers: Sequence[dict[str, int]], family: str
 ) -> dict[str, Interval]:
     """Resources of a design by name on a board of `family`, from what its backend expects of it.
 

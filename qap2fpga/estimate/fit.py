@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From measured designs to a calibration: factors, errors on designs that were not fitted, and intervals.
 
-Non-negative least squares over the nodes of all designs. Some designs are hold-out, chosen before anything is fitted,
-two thirds of the large ones; the interval comes from cross-validation on the rest, and the hold-out says what it
-is worth. Then the interval is widened to what the hold-out designs have shown; the factors stay.
+Non-negative least squares over the nodes of all designs. Some designs are set aside as hold-out before anything is
+fitted, two thirds of the large ones; the interval comes from cross-validation on the rest, and the hold-out says what
+it is worth. Then the interval is widened to what the hold-out designs have shown; the factors stay.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _range(lines: Sequence[Line]) -> dict[str, list[float]]:
 
 
 def _fitted(resource: str, lines: Sequence[Line]) -> dict[str, Any]:
-    kinds = sorted({kind for one in lines for node in one["nodes"] for kind in node["features"][resource]})
+    kinds = sorted({kind for one in lines for node in one["nodes"] for kind in node.features[resource]})
     rows = _rows(resource, lines, kinds)
     order = np.random.default_rng(0).permutation(len(lines))
     guessed = np.zeros(len(lines))
@@ -148,7 +148,7 @@ def _rows(resource: str, lines: Sequence[Line], kinds: Sequence[str]) -> _Rows:
     for number, one in enumerate(lines):
         total = max(one["measured"][resource], SMALL)
         for node, cells in zip(one["nodes"], _cells(resource, one), strict=True):
-            features.append([node["features"][resource].get(kind, 0.0) for kind in kinds])
+            features.append([node.features[resource].get(kind, 0.0) for kind in kinds])
             counts.append(cells)
             designs.append(number)
             # Between an error's part of the node and of the design: both are to be right.
@@ -159,7 +159,7 @@ def _rows(resource: str, lines: Sequence[Line], kinds: Sequence[str]) -> _Rows:
 def _cells(resource: str, line: Line) -> list[int]:
     """What was measured of each node; of a node without a part of its own, what is outside of all parts."""
     parts = dict(line["parts"])
-    mine = [[parts.pop(key)[resource] for key in list(parts) if is_of(key, node["name"])] for node in line["nodes"]]
+    mine = [[parts.pop(key)[resource] for key in list(parts) if is_of(key, node.name)] for node in line["nodes"]]
     if parts or sum(not cells for cells in mine) > 1:
         what = ", ".join(parts) or "more than one node"
         raise QapError(

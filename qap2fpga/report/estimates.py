@@ -68,7 +68,7 @@ def render(estimates: Sequence[Estimate]) -> Group:
 
 def with_nodes(estimates: Sequence[Estimate]) -> list[dict[str, object]]:
     """Return the same as JSON values, with what is expected of every node: folding, adders, requantizers, queues."""
-    return [encode(one.record) | {"nodes": list(one.nodes)} for one in estimates]
+    return [encode(one.record) | {"nodes": [encode(node) for node in one.nodes]} for one in estimates]
 
 
 def _csynth(estimate: Csynth, boards: Sequence[str]) -> Group:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from qap2fpga.hw.design import is_of
-from qap2fpga.hw.resources import LABELS
+from qap2fpga.hw.resources import LABELS, Counts
 from qap2fpga.report import show
 from qap2fpga.report.routed import resource_names
 from qap2fpga.report.schema import Report
@@ -15,7 +15,6 @@ from qap2fpga.report.schema.hardware import Design
 from qap2fpga.report.schema.results import Measurement, ResourcePrediction
 
 Cells = Mapping[str, float | None]
-Counts = Mapping[str, int | None]
 
 BETWEEN = "between the layers"
 # A node's instance in the top level, by which synthesis reports it.

@@ -112,7 +112,7 @@ def test_an_ignored_mask(unrolled, tmp_path):
 def test_one_layer_is_dense(unrolled, tmp_path):
     faulty = generated(changed(unrolled.network, {1}, dense), tmp_path / "design")
     one = verdicts(unrolled.prediction, measured(faulty, tmp_path / "yosys"), "rtl")["LUT as predicted"]
-    name = unrolled.design.nodes[1]["name"]
+    name = unrolled.design.nodes[1].name
     assert not one.passed and "one layer was synthesised dense" in one.why and name in one.why
 
 

@@ -97,7 +97,7 @@ class FinnBackend(Backend[FinnOptions]):
             interval_cycles=expected.interval_cycles,
             latency_cycles=expected.latency_cycles,
             output_kind=options.output_kind,
-            nodes=tuple(expected.nodes),
+            nodes=expected.nodes,
             estimate=expected.total,
             folding=names,
             probes=watched,

@@ -6,12 +6,12 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from qap2fpga.backends.api import UNROLLED_ADVICE, Backend, Progress, require_possible
 from qap2fpga.backends.hls4ml import counts, limits, workarounds
+from qap2fpga.backends.hls4ml.counts import DenseEstimate
 from qap2fpga.backends.hls4ml.options import UNROLLED, Hls4mlOptions
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
@@ -66,20 +66,20 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
                 from qap2fpga.backends.hls4ml.layers import BACKEND
 
                 tool = hls4ml.backends.get_backend(BACKEND)
-        nodes: list[dict[str, Any]] = []
+        nodes: list[DenseEstimate] = []
         for number, (layer, ranges) in enumerate(zip(graph.layers, graph.ranges, strict=True)):
             strategy, factor = workarounds.reuse_factor(
                 tool, layer.inputs, layer.outputs, options.reuse_factor, options.strategy
             )
             low, high = int(layer.weights.min()), int(layer.weights.max())
-            nodes.append({
-                "name": f"dense{number}", "layer": layer.name, "op_type": "Dense", "estimate": {},
-                "strategy": strategy, "reuse_factor": factor, "inputs": layer.inputs, "outputs": layer.outputs,
-                "weight_bits": workarounds.weight_bits(low, high, layer.weight_width),
-                "input_bits": max(width(int(a), int(b)) for a, b in zip(*ranges.inputs, strict=True)),
-                "nonzeros": layer.nonzeros,
-            })  # fmt: skip
-        return Expectation(max(node["reuse_factor"] for node in nodes), None, {}, nodes)
+            nodes.append(DenseEstimate(
+                name=f"dense{number}", layer=layer.name, estimate={},
+                strategy=strategy, reuse_factor=factor, inputs=layer.inputs, outputs=layer.outputs,
+                weight_bits=workarounds.weight_bits(low, high, layer.weight_width),
+                input_bits=max(width(int(a), int(b)) for a, b in zip(*ranges.inputs, strict=True)),
+                nonzeros=layer.nonzeros,
+            ))  # fmt: skip
+        return Expectation(max(node.reuse_factor for node in nodes), None, {}, tuple(nodes))
 
     def generate(
         self, graph: Graph, board: Board, folder: Path, options: Hls4mlOptions, vectors: np.ndarray,

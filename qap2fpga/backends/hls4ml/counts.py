@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qap2fpga.backends.hls4ml.options import DISTRIBUTED, LATENCY, UNROLLED
+from qap2fpga.hw.design import NodeEstimate
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.units import Unit
 
@@ -24,6 +25,24 @@ HOW = {
     UNROLLED: "products written out in the generated code",
     DISTRIBUTED: "no products: additions and subtractions only",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseEstimate(NodeEstimate):
+    """How a dense layer will be written; what an HLS tool makes of it, `estimate/vendor.py` predicts from this."""
+
+    strategy: str
+    reuse_factor: int
+    inputs: int
+    outputs: int
+    weight_bits: int
+    input_bits: int
+    nonzeros: int
+
+    @property
+    def products(self) -> int:
+        """Products of an unpruned layer of that shape."""
+        return self.inputs * self.outputs
 
 
 @dataclass(frozen=True)

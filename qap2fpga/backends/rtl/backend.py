@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,13 +14,14 @@ from qap2fpga.backends.api import UNROLLED_ADVICE, Backend, Progress, require_po
 from qap2fpga.backends.rtl import adders, layer, output_stage, solver
 from qap2fpga.backends.rtl import estimate as estimates
 from qap2fpga.backends.rtl.circuit import Delays
+from qap2fpga.backends.rtl.estimate import LayerEstimate
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.backends.rtl.reading import readings
 from qap2fpga.backends.rtl.top import TOP, probes, top
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.design import Design, Expectation, Stream
+from qap2fpga.hw.design import Design, Expectation, NodeEstimate, Stream
 from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
@@ -44,12 +44,12 @@ class Circuit:
     modules: tuple[Module, ...]
     outputs: tuple[tuple[int, int], ...]
     clock_ns: float
-    nodes: list[dict[str, Any]]
+    nodes: tuple[NodeEstimate, ...]
 
     @property
     def expected(self) -> Expectation:
         """Return one vector per cycle, and a latency of one cycle per stage and one to leave."""
-        total = {name: sum(node["estimate"][name] for node in self.nodes) for name in NAMES}
+        total = {name: sum(node.estimate[name] or 0 for node in self.nodes) for name in NAMES}
         return Expectation(1, sum(module.stages for module in self.modules) + 1, total, self.nodes)
 
 
@@ -97,7 +97,7 @@ class RtlBackend(Backend[RtlOptions]):
         return Design(
             backend=self.name, folder=folder, top=TOP, sources=(*sources, f"{TOP}.v"), data=(), input=source,
             output=sink, interval_cycles=expected.interval_cycles, latency_cycles=expected.latency_cycles,
-            output_kind=options.output_kind, clock_ns=planned.clock_ns, nodes=tuple(expected.nodes),
+            output_kind=options.output_kind, clock_ns=planned.clock_ns, nodes=expected.nodes,
             estimate=expected.total, probes=probes(dict(zip(results, planned.modules, strict=False))),
         )  # fmt: skip
 
@@ -110,7 +110,7 @@ def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progres
     """The modules of `network`, cut into stages for the clock."""
     clock = options.clock_ns(board)
     modules = _modules(network, options.output_kind, clock, estimates.load().delays(board.family))
-    nodes: list[dict[str, Any]] = []
+    nodes: list[NodeEstimate] = []
     solved = _solved(network, options.output_kind == "accumulators")
     for one, ranges, module, (graph, implementations) in zip(
         network.layers, network.ranges, modules, solved, strict=False
@@ -120,9 +120,12 @@ def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progres
         )
         progress(f"{one.name}: {len(graph.adders)} adders, {module.stages} stages{_kinds(implementations)}")
     for end in modules[len(network.layers) :]:
-        nodes.append({"name": f"u_{end.name}", "layer": network.layers[-1].name, **estimates.module(end, None, [])})
-    nodes.append({"name": TOP, "layer": "", **estimates.handshake(sum(module.stages for module in modules))})
-    return Circuit(modules, modules[-1].outputs, clock, nodes)
+        cells, features = estimates.module(end, None, [])
+        last = network.layers[-1].name
+        nodes.append(NodeEstimate(name=f"u_{end.name}", layer=last, estimate=cells, features=features))
+    cells, features = estimates.handshake(sum(module.stages for module in modules))
+    nodes.append(NodeEstimate(name=TOP, layer="", estimate=cells, features=features))
+    return Circuit(modules, modules[-1].outputs, clock, tuple(nodes))
 
 
 @lru_cache(maxsize=4)
@@ -192,14 +195,14 @@ def _node(
     graph: adders.AdderGraph,
     implementations: list[Implementation] | None,
     targets: list[Target],
-) -> dict[str, Any]:
+) -> LayerEstimate:
     kinds = Counter(type(implementation).__name__.lower() for implementation in implementations or [])
-    return {
-        "name": f"u_{module.name}", "layer": one.name, "weights": int(one.weights.size),
-        "multiplications": one.nonzeros,
-        "adders": len(graph.adders), "stages": module.stages, "requantizers": dict(sorted(kinds.items())),
-        **estimates.module(module, implementations, targets),
-    }  # fmt: skip
+    cells, features = estimates.module(module, implementations, targets)
+    return LayerEstimate(
+        name=f"u_{module.name}", layer=one.name, weights=int(one.weights.size), multiplications=one.nonzeros,
+        adders=len(graph.adders), stages=module.stages, requantizers=dict(sorted(kinds.items())),
+        estimate=cells, features=features,
+    )  # fmt: skip
 
 
 def _kinds(implementations: list[Implementation] | None) -> str:

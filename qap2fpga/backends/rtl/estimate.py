@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import yaml
@@ -16,7 +16,8 @@ from qap2fpga.backends.rtl.netlist.count import expected
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.resources import NAMES
+from qap2fpga.hw.design import Features, NodeEstimate
+from qap2fpga.hw.resources import NAMES, Counts
 from qap2fpga.ir.graph import Graph
 from qap2fpga.requant import prices
 from qap2fpga.requant.implementations import Implementation, Target
@@ -33,29 +34,43 @@ SHARED = 0.6
 
 @dataclass(frozen=True)
 class Coefficients:
-    """The content of flows/rtl/estimate.yaml."""
+    """The content of flows/rtl/estimate.yaml: LUTs of one bit of an adder, and delays by family."""
 
-    values: dict[str, Any]
+    adder_bit: float
+    by_family: Mapping[str, Delays]
 
     def delays(self, family: str) -> Delays:
         """Delays of the board's family; those of the slowest for one that is not listed."""
-        known = self.values["delays"]
-        return Delays(**known.get(family, known["xc7"]))
+        return self.by_family.get(family, self.by_family["xc7"])
 
-    @property
-    def adder_bit(self) -> float:
-        """LUTs of one bit of an adder."""
-        return float(self.values["coefficients"]["adder_bit"])
+
+@dataclass(frozen=True, kw_only=True)
+class LayerEstimate(NodeEstimate):
+    """What is expected of a layer's module: `multiplications` are its non-zero weights, `requantizers` are by kind."""
+
+    weights: int
+    multiplications: int
+    adders: int
+    stages: int
+    requantizers: Mapping[str, int]
+    order: tuple[str, ...] | None = field(
+        default=("name", "layer", "weights", "multiplications", "adders", "stages", "requantizers", "estimate",
+                 "features"), repr=False, compare=False,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1)
 def load() -> Coefficients:
-    """The shipped coefficients."""
-    return Coefficients(yaml.safe_load((shipped("flows") / "rtl" / "estimate.yaml").read_text()))
+    """Return the shipped coefficients."""
+    values = yaml.safe_load((shipped("flows") / "rtl" / "estimate.yaml").read_text())
+    delays = {family: Delays(**one) for family, one in values["delays"].items()}
+    return Coefficients(float(values["coefficients"]["adder_bit"]), delays)
 
 
-def module(circuit: Module, implementations: list[Implementation] | None, targets: list[Target]) -> dict[str, Any]:
-    """`estimate`: resources of one module, its adders' bits, its requantizers and its registers; and `features`.
+def module(
+    circuit: Module, implementations: list[Implementation] | None, targets: list[Target]
+) -> tuple[Counts, Features]:
+    """Return the cells of one module, of its adders' bits, its requantizers and its registers, and its features.
 
     The features are what LUTs and FFs are sums of, for a calibration: the cells by kind.
     """
@@ -67,18 +82,12 @@ def module(circuit: Module, implementations: list[Implementation] | None, target
         price(implementation, target) for implementation, target in zip(implementations or [], targets, strict=True)
     )
     luts = round(coefficients.adder_bit * circuit.adder_bits + requantizers) + cells["shift_registers"]
-    return {
-        "estimate": _cells(luts, registers),
-        "features": {"lut": cells, "ff": {"flip_flops": registers}},
-    }
+    return _cells(luts, registers), {"lut": cells, "ff": {"flip_flops": registers}}
 
 
-def handshake(stages: int) -> dict[str, Any]:
-    """The same of the top module: a valid bit per stage."""
-    return {
-        "estimate": _cells(HANDSHAKE_LUTS, stages),
-        "features": {"lut": {"handshake": 1}, "ff": {"valid_bits": stages}},
-    }
+def handshake(stages: int) -> tuple[Counts, Features]:
+    """Return the same of the top module: a valid bit per stage."""
+    return _cells(HANDSHAKE_LUTS, stages), {"lut": {"handshake": 1}, "ff": {"valid_bits": stages}}
 
 
 def _cells(luts: int, registers: int) -> dict[str, int]:

@@ -24,6 +24,7 @@ from qap2fpga.backends.finn import plan as planning
 from qap2fpga.backends.finn.backend import FinnBackend
 from qap2fpga.backends.finn.estimate import Mvau
 from qap2fpga.backends.finn.folding import Costs
+from qap2fpga.backends.finn.nodes import MvauNode
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.padding import choices, divisors, widths
 from qap2fpga.backends.finn.search import choose
@@ -89,12 +90,12 @@ def with_layer(network: Graph, index: int, **changes: Any) -> Graph:
 def test_every_step_is_exact(bits: int, sparsity: float, tmp_path: Path) -> None:
     network = random_network([7, 12, 6, 5], bits, sparsity, seed=bits)
     design = build(network, tmp_path)  # raises CheckFailed if a step changes the network
-    assert design.interval_cycles == max(node.get("cycles", 0) for node in design.nodes)
+    assert design.interval_cycles == max(getattr(node, "cycles", 0) for node in design.nodes)
     assert len(list(tmp_path.glob("[0-9][0-9]_*.onnx"))) == 12
     for name in (*design.sources, *design.data):
         assert (design.folder / name).is_file()
     for kind in ("lut", "ff", "dsp", "bram18"):
-        parts = sum(node["estimate"][kind] or 0 for node in design.nodes)
+        parts = sum(node.estimate[kind] or 0 for node in design.nodes)
         assert parts == design.estimate[kind]
     assert design.output.elements == 5
     if bits == 1:
@@ -441,7 +442,7 @@ def test_dsp_estimate_is_what_yosys_counts(board: str, bits: int, tmp_path: Path
     assert {run.latency_cycles for run in runs} - {None} == {design.latency_cycles}
     measured = yosys.measurement(yosys.map_design(design, target, tmp_path / "synthesis", threads=1))
     assert measured.total.dsp == design.estimate["dsp"]
-    parts = {f"u_{node['name']}": node["estimate"]["dsp"] for node in design.nodes if "MW" in node}
+    parts = {f"u_{node.name}": node.estimate["dsp"] for node in design.nodes if isinstance(node, MvauNode)}
     assert {name: measured.parts[name].dsp for name in parts} == parts
 
 

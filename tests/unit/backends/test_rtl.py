@@ -410,7 +410,7 @@ def test_a_cycle_a_stage_and_one_to_leave():
     made = backend_module.circuit(one, BOARD, RtlOptions(output_kind="class", clock=200.0), lambda line: None)
     assert [module.stages for module in made.modules] == [1, 1, 1]
     assert (made.expected.latency_cycles, made.expected.interval_cycles) == (4, 1)
-    assert [node["layer"] for node in made.expected.nodes] == ["fc1", "fc2", "fc2", ""]
+    assert [node.layer for node in made.expected.nodes] == ["fc1", "fc2", "fc2", ""]
 
 
 def test_the_ports_hold_every_output_and_the_probes_name_their_nodes(tmp_path):

@@ -266,7 +266,7 @@ def test_yosys_counts_the_same_flip_flops(tmp_path):
         design = backends.get("rtl").generate(network, board, tmp_path / str(number), options, None)
         parts = yosys.synthesize(design, board, tmp_path / f"yosys{number}").parts
         for node in design.nodes[:-1]:
-            found.append(node["features"]["ff"]["flip_flops"])
+            found.append(node.features["ff"]["flip_flops"])
             counted.append(parts[node["name"]].ff)
             near += abs(found[-1] - counted[-1]) <= 4
             equal += found[-1] == counted[-1]

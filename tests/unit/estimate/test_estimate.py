@@ -18,6 +18,7 @@ from qap2fpga.estimate.calibration import Calibration
 from qap2fpga.estimate.command import estimate_all
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
+from qap2fpga.hw.design import NodeEstimate
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.files import read_json_lines
 
@@ -45,12 +46,14 @@ def lines(count: int = 120, noise: float = 0.0, factor: float = 1.1) -> list[dic
     return found
 
 
-def nodes(a: int, b: int) -> list[dict]:
+def nodes(a: int, b: int) -> list[NodeEstimate]:
     """Two nodes; synthesis reports the first as a part, the second is what is outside of it."""
-    return [
-        {"name": kind, "features": {name: {kind: some} for name in ("lut", "ff")}}
-        for kind, some in (("a", a), ("b", b))
-    ]
+    return [node(kind, some) for kind, some in (("a", a), ("b", b))]
+
+
+def node(kind: str, some: int) -> NodeEstimate:
+    features = {name: {kind: some} for name in ("lut", "ff")}
+    return NodeEstimate(name=kind, layer="", estimate={}, features=features)
 
 
 def fitted(**changes) -> tuple[dict, list]:
@@ -162,9 +165,9 @@ def test_outside_the_measured_range_is_said_and_widens():
     usual = known.predict("lut", nodes(400, 600), inside)
     beyond = known.predict("lut", nodes(400, 600), {**inside, "weight_bits": 16.0})
     assert not usual.outside and beyond.outside == ("weight_bits 16, measured 4 to 4",)
-    assert usual.value == beyond.value == sum(known.of_node("lut", node) for node in nodes(400, 600))
+    assert usual.value == beyond.value == sum(known.of_node("lut", one) for one in nodes(400, 600))
     assert beyond.low < usual.low < usual.value < usual.high < beyond.high
-    strange = known.predict("lut", [*nodes(400, 600), {"name": "c", "features": {"lut": {"c": 100}}}], inside)
+    strange = known.predict("lut", [*nodes(400, 600), node("c", 100)], inside)
     assert strange.value == usual.value and strange.outside == ("c: not among the measured designs",)
 
 
@@ -235,7 +238,7 @@ def test_expectations_are_of_the_design_that_is_drawn(backend):
     recipe = draw.recipes(3, 1)[0]
     line = campaign._expect({"seed": recipe.seed, "backend": backend, "recipe": json.loads(json.dumps(asdict(recipe)))})
     assert line["network"] == calibration.layer_sizes(draw.network(recipe))
-    assert all(set(node["features"]) == {"lut", "ff"} for node in line["nodes"])
+    assert all(set(node.features) == {"lut", "ff"} for node in line["nodes"])
     assert campaign._expect({"failed": "too large"}) == {}
 
 
@@ -297,7 +300,7 @@ def test_what_finn_expects_needs_no_finn_and_says_what_does_not_fit():
     network = draw.network(draw.recipes(12, 7)[1])
     expected = backends.get("finn").expect(network, PYNQ, FinnOptions())
     assert expected.interval_cycles >= 1 and expected.total["lut"] == sum(
-        node["estimate"]["lut"] for node in expected.nodes
+        node.estimate["lut"] for node in expected.nodes
     )
     tiny = estimate.estimate(network, "finn", replace(PYNQ, dsp=1), FinnOptions())
     assert tiny.refused and tiny.fits is None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from qap2fpga.backends.hls4ml.backend import Hls4mlBackend
+from qap2fpga.backends.hls4ml.counts import DenseEstimate
 from qap2fpga.backends.hls4ml.options import UNROLLED, Hls4mlOptions
 from qap2fpga.estimate import vendor
 from qap2fpga.estimate.estimate import estimate
@@ -64,10 +65,10 @@ CONTENT = {
     ],
 }  # fmt: skip
 # An unpruned layer of 32 x 32 weights of 4 bits, as it was measured: 10 * 1024 + 5 * 32 LUTs.
-NODE = {
-    "name": "dense0", "layer": "fc1", "strategy": "latency", "reuse_factor": 1, "inputs": 32, "outputs": 32,
-    "weight_bits": 4, "input_bits": 16, "nonzeros": 1024,
-}  # fmt: skip
+NODE = DenseEstimate(
+    name="dense0", layer="fc1", estimate={}, strategy="latency", reuse_factor=1, inputs=32, outputs=32,
+    weight_bits=4, input_bits=16, nonzeros=1024,
+)  # fmt: skip
 LUT = 10 * 1024 + 5 * 32
 
 
@@ -77,7 +78,7 @@ def content(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def layer(changes: dict[str, Any], family: str = "xcup", clock_ns: float = 5.0) -> vendor.LayerPrediction:
-    return vendor.predict([{**NODE, **changes}], family, clock_ns).layers[0]
+    return vendor.predict([replace(NODE, **changes)], family, clock_ns).layers[0]
 
 
 @pytest.mark.usefixtures("content")
@@ -145,7 +146,7 @@ def test_another_clock_or_device_is_another_measurement():
     ],
 )  # fmt: skip
 def test_what_was_not_measured_is_not_predicted(strategy, factor, why):
-    found = vendor.predict([{**NODE, "strategy": strategy, "reuse_factor": factor}], "xcup", 5.0)
+    found = vendor.predict([replace(NODE, strategy=strategy, reuse_factor=factor)], "xcup", 5.0)
     assert found.total == {} and found.layers[0].predictions == {} and found.errors == ()
     assert found.layers[0].missing == dict.fromkeys(NAMES, why)
     assert not found.layers[0].calibrated
@@ -153,7 +154,7 @@ def test_what_was_not_measured_is_not_predicted(strategy, factor, why):
 
 @pytest.mark.usefixtures("content")
 def test_a_network_is_the_sum_of_its_layers_and_never_calibrated():
-    found = vendor.predict([NODE, {**NODE, "name": "dense1", "layer": "fc2"}], "xcup", 5.0)
+    found = vendor.predict([NODE, replace(NODE, name="dense1", layer="fc2")], "xcup", 5.0)
     one, lut = found.layers[0].predictions["lut"], found.total["lut"]
     assert lut.value == 2 * LUT
     assert (lut.low, lut.high) == (pytest.approx(2 * one.low * 1.1), pytest.approx(2 * one.high * 1.5))
@@ -173,7 +174,7 @@ def test_a_network_is_the_sum_of_its_layers_and_never_calibrated():
 
 @pytest.mark.usefixtures("content")
 def test_one_layer_without_a_prediction_leaves_the_sum_without_one():
-    found = vendor.predict([NODE, {**NODE, "reuse_factor": 4}], "xcup", 5.0)
+    found = vendor.predict([NODE, replace(NODE, reuse_factor=4)], "xcup", 5.0)
     assert found.total == {} and found.layers[0].calibrated
 
 
@@ -193,7 +194,7 @@ def signed(bits: int) -> InputQuantizer:
 def test_what_the_backend_expects_of_a_network():
     found = Hls4mlBackend().expect(network(zeros=3), U250, Hls4mlOptions())
     assert (found.interval_cycles, found.latency_cycles, found.total) == (1, None, {})
-    assert found.nodes == [{**NODE, "nonzeros": 1021, "op_type": "Dense", "estimate": {}}]
+    assert found.nodes == (replace(NODE, nonzeros=1021),)
     big = dense("big", np.ones((300, 100), np.int64), Step(np.zeros((100, 1), np.int64)), 2, 4)
     with pytest.raises(QapError, match="too many to unroll"):
         Hls4mlBackend().expect(chain((big,), signed(4), Fraction(1)), U250, Hls4mlOptions())
@@ -250,8 +251,8 @@ def test_published_networks_are_between_the_ends_of_layers_unlike_the_measured_o
     bits, left, inputs, family, stated = TAGGERS[name]
     shapes = ((16, 64), (64, 32), (32, 32), (32, 5))
     nodes = [
-        {**NODE, "inputs": one, "outputs": other, "weight_bits": bits, "input_bits": input_bits,
-         "nonzeros": round(left * one * other)}
+        replace(NODE, inputs=one, outputs=other, weight_bits=bits, input_bits=input_bits,
+                nonzeros=round(left * one * other))
         for (one, other), input_bits in zip(shapes, inputs, strict=True)
     ]  # fmt: skip
     found = vendor.predict(nodes, family, 5.0)
