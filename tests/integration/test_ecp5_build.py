@@ -27,8 +27,8 @@ from qap2fpga.system.files import shipped
 from qap2fpga.verify import netlist
 from tests.conftest import Make
 from tests.support.command import Result, run, save
+from tests.support.ecp5 import REPORT, TOO_LARGE, ULX3S, design
 from tests.support.reports import failed
-from tests.unit.synth.test_ecp5 import REPORT, TOO_LARGE, ULX3S, design
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ecp5")]
 SMALL = Path(__file__).parents[2] / "examples" / "jets-4b-small.pt"
