@@ -245,7 +245,7 @@ def _finish(source: Source, reading: _Reading, say: Callable[[str], None]) -> Pr
 
 
 def _check_widths(graph: RawGraph) -> None:
-    """An activation has a threshold a level: widths that nobody means would fill the memory."""
+    """An activation has a threshold per level: widths that nobody means would fill the memory."""
     for layer in graph.layers:
         widest = max(layer.weight_bits, layer.input_bits, layer.output_bits or 0)
         if widest > MAX_BITS:

@@ -537,7 +537,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
     refused(path, os.strerror(number))
 
 
-def test_an_output_that_can_not_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "net.pt")
     (tmp_path / "file").write_text("mine")
     assert_refused(build(path, tmp_path / "file"), "file is a file")

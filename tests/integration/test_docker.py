@@ -117,7 +117,7 @@ def test_docker_comes_before_podman_and_one_of_them_is_enough(engine: Path, tmp_
     (("--fast",), {}, "unknown option '--fast'", "--help"),
     ((), {"FAIL": "run", "CODE": 125}, "could not run the image qap2fpga-csim (125)", "stands above"),
 ])  # fmt: skip
-def test_what_can_not_be_is_one_message(
+def test_what_cannot_be_is_one_message(
     engine: Path, arguments: tuple[str, ...], environment: dict[str, object], what: str, hint: str
 ) -> None:
     found = csim(*arguments, engine=engine, **environment)
@@ -127,7 +127,7 @@ def test_what_can_not_be_is_one_message(
     assert not [call for call in calls(engine) if call[0] == "run"] or "FAIL" in environment
 
 
-def test_an_image_that_can_not_be_built_is_one_message(tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_built_is_one_message(tmp_path: Path) -> None:
     broken = program(tmp_path / "engine", "echo no daemon >&2; exit 1")
     found = csim(engine=broken)
     assert found.returncode == 2 and "the image qap2fpga-csim could not be built" in found.stderr

@@ -263,7 +263,7 @@ def test_a_record_that_is_not_as_it_was_left_is_made_again(tmp_path: Path, part:
         assert build.result("one", "key") == whole["result"]
 
 
-def test_a_scratch_folder_is_nobody_elses_and_leaves_only_what_is_moved_out(tmp_path: Path) -> None:
+def test_a_scratch_folder_is_of_one_build_and_leaves_only_what_is_moved_out(tmp_path: Path) -> None:
     (tmp_path / f"{files.SCRATCH}of-a-killed-run").mkdir()
     (tmp_path / f"{files.SCRATCH}of-a-killed-run" / "netlist.v").write_text("another model's")
     with files.scratch(tmp_path) as place:

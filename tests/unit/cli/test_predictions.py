@@ -42,13 +42,13 @@ def test_the_table_and_the_json_say_the_same(model: Path) -> None:
         (("--input-range", "4"), "--input-range is '4'", "give LOW,HIGH"),
     ],
 )
-def test_an_estimate_that_can_not_be_made(model: Path, arguments: tuple[str, ...], what: str, hint: str) -> None:
+def test_an_estimate_that_cannot_be_made(model: Path, arguments: tuple[str, ...], what: str, hint: str) -> None:
     done = run("estimate", model, *arguments)
     assert (done.code, done.out) == (2, "")
     assert what in done.err and hint in done.err
 
 
-def test_a_calibration_that_can_not_be_made(tmp_path: Path) -> None:
+def test_a_calibration_that_cannot_be_made(tmp_path: Path) -> None:
     for more in ((), ("--confirm",)):
         done = run("calibrate", "--backend", "hls4ml", "--output", tmp_path / "here", *more)
         assert done.code == 2 and "no designs of backend 'hls4ml' can be measured here" in done.err

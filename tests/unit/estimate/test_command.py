@@ -29,7 +29,7 @@ def test_what_finn_expects_needs_no_finn_and_says_what_does_not_fit():
     assert estimate.estimate(network, "finn", PYNQ, FinnOptions()).fits
 
 
-def test_an_estimate_that_nobody_can_make_is_refused(tmp_path):
+def test_an_estimate_that_cannot_be_made_is_refused(tmp_path):
     model = tmp_path / "model.pt"
     model.write_bytes(b"")
     with pytest.raises(QapError, match="the finn backend has no option --strategy"):

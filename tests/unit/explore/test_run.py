@@ -48,7 +48,7 @@ def test_a_place_without_checkpoints_is_named(tmp_path: Path) -> None:
     assert found.code == 2 and "there is no checkpoint in" in found.err
 
 
-def test_an_accuracy_that_nobody_knows_meets_no_minimum(tmp_path: Path, here: dict[str, list[str]]) -> None:
+def test_unknown_accuracy_meets_no_minimum(tmp_path: Path, here: dict[str, list[str]]) -> None:
     (tmp_path / "net.pt").write_text("a network")
     arguments = (tmp_path / "net.pt", "--board", "pynq-z2", "--backend", "rtl", "--output", tmp_path / "out")
     found = run("explore", *arguments, "--min-accuracy", "0.7")

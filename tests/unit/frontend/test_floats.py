@@ -152,7 +152,7 @@ def with_last_quantizer() -> Model:
     return replace(MODEL, ops=(*MODEL.ops, end))
 
 
-def test_a_wrong_scale_behind_the_last_quantizer() -> None:
+def test_a_wrong_scale_after_the_last_quantizer() -> None:
     one = subject(with_last_quantizer(), after("act3", "Mul", 3.0))
     assert one.network.output_scale == Fraction(3, 4)
     assert one.compared().rounding_ties < 20
@@ -207,7 +207,7 @@ def agree(one: Subject, run: ties.Execution, **options: Any) -> ties.Agreement:
     return ties.compare(one.network, meanings(one.graph), one.graph.output, run, **options)
 
 
-def test_a_permuted_output_behind_a_last_quantizer() -> None:
+def test_a_permuted_output_after_a_last_quantizer() -> None:
     one = subject(with_last_quantizer())
     run = one.executed()
     with pytest.raises(CheckFailed, match="in what leaves layer fc3, channel"):

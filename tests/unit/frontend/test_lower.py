@@ -234,7 +234,7 @@ def test_weights_that_are_zero_by_their_quantizer_alone_are_not_said_to_be_prune
         lower(graph)
 
 
-def test_a_clip_behind_the_last_layer_is_refused():
+def test_a_clip_after_the_last_layer_is_refused():
     graph = read(qonnx_graph(random_model(1)))
     last = graph.layers[-1]
     graph.layers[-1] = replace(last, affine=last.affine.clip(Fraction(0), None))

@@ -122,7 +122,7 @@ def test_a_file_that_is_no_board_is_refused(tmp_path: Path, content: str, what: 
         board.load(str(tmp_path / "mine.yaml"))
 
 
-def test_files_that_can_not_be_read(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
     (tmp_path / "folder.yaml").mkdir()
     for name, what in (("binary", "is no UTF-8 text"), ("folder", "is a folder"), ("absent", "does not exist")):

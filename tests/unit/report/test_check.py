@@ -226,7 +226,7 @@ def test_a_total_of_nothing_is_a_dash() -> None:
     assert line["mismatches"] == "–"
 
 
-def test_cycles_that_nobody_knows_come_from_nowhere() -> None:
+def test_cycles_that_are_not_known_come_from_nowhere() -> None:
     report = nothing_run()
     assert build(report, "a").summary.cycles_from == "predicted"
     for one in report["timing"].values():

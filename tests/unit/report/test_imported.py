@@ -232,7 +232,7 @@ def test_a_board_with_another_part_or_too_small_a_part(tmp_path: Path) -> None:
     assert failed(imported(folder)) == ["fits xc7z020-clg400-1 (synthesis)"]
 
 
-def test_c_synthesis_can_not_tell_whether_it_fits(tmp_path: Path) -> None:
+def test_c_synthesis_cannot_tell_whether_it_fits(tmp_path: Path) -> None:
     report = imported(make.hls_project(tmp_path / "prj", 53201, synthesized=None), board=boards.load("pynq-z2"))
     assert failed(report) == [] and report["fits"]["verdict"] == "does not fit"
     assert warnings(report, "by C synthesis it does not fit (LUT 53,201 of 53,200)")

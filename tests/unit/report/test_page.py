@@ -199,7 +199,7 @@ def test_a_page_of_one_build(tmp_path: Path) -> None:
     assert "a < b && c" in html.unescape(found.text)
 
 
-def test_nodes_are_held_against_their_predictions(tmp_path: Path) -> None:
+def test_nodes_are_compared_with_their_predictions(tmp_path: Path) -> None:
     found = rendered(tmp_path, net=full())
     # A node's memory is an instance of its own and belongs to it.
     assert cells(found, "MVAU_rtl_0")[1:] == ["2,000", "2,100", "+5.0 %", "3,000 / 6,000", "12 / 12", "4 / 8"]

@@ -78,7 +78,7 @@ def test_other_dsps_than_predicted_fail(found: int, wanted: int) -> None:
     assert (failed.expected, failed.found) == (str(wanted), str(found))
 
 
-def test_dsps_that_nobody_measured_are_not_checked_and_those_that_nobody_predicted_are_no_check() -> None:
+def test_dsps_not_measured_are_not_checked_and_those_not_predicted_are_no_check() -> None:
     assert ("DSP blocks", "12", None) in left_out(finished(dsp=None))
     report = finished()
     report["predictions"][1]["total"]["dsp"] = None

@@ -158,7 +158,7 @@ def test_what_an_exit_code_means(tmp_path: Path, code: int, what: str) -> None:
     assert caught.value.message.startswith(f"Vivado 2023.2, synth: {what}") and caught.value.message.endswith(": begun")
 
 
-def test_a_tool_that_fails_behind_the_last_line_failed(tmp_path: Path) -> None:
+def test_a_tool_that_fails_after_the_last_line_failed(tmp_path: Path) -> None:
     plan = design_plan(tmp_path)
     with pytest.raises(QapError, match=r"it crashed \(signal 11\) after: qap2fpga: synth finished"):
         judge(plan, plan.steps[0], VIVADO, Ended("qap2fpga: synth finished\n", 139), tmp_path / "log")
@@ -312,7 +312,7 @@ def test_reports_of_a_killed_run_are_not_taken_for_new_ones(tmp_path: Path) -> N
     assert not (plan.folder / "reports" / "csynth.xml").exists()
 
 
-def test_a_log_that_can_not_be_written_is_one_message(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
     plan = hls_plan(tmp_path, ["csim"])
     (plan.folder / "logs").write_text("")
     with pytest.raises(QapError, match="cannot write"):

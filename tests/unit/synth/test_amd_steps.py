@@ -211,7 +211,7 @@ def test_what_an_earlier_project_left_is_taken_away(tmp_path: Path) -> None:
     (["cosim"], "step 'cosim' works on what 'csynth' makes"), (["csim", "synth"], "step 'synth' works on"),
     (["csynth", "route"], "step 'route' works on what 'synth' makes"), (["synthesis"], "unknown step 'synthesis'"),
 ])  # fmt: skip
-def test_steps_that_can_not_be_done_are_refused(tmp_path: Path, steps: list[str], what: str) -> None:
+def test_steps_that_cannot_be_done_are_refused(tmp_path: Path, steps: list[str], what: str) -> None:
     with pytest.raises(QapError, match=what):
         vendor.plan(hls_project(tmp_path / "made"), PYNQ, tmp_path / "work", TOOLS, steps=steps)
 
@@ -234,7 +234,7 @@ def test_steps_come_in_their_order_whatever_was_asked(tmp_path: Path) -> None:
     assert [step.name for step in plan.steps] == ["csim", "csynth", "synth", "route"]
 
 
-def test_a_folder_that_can_not_be_written_is_an_error_of_the_user(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error_of_the_user(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(QapError, match="cannot write"):
         vendor.plan(rtl_design(tmp_path / "rtl"), PYNQ, tmp_path / "file" / "work", TOOLS)

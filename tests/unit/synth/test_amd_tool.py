@@ -128,7 +128,7 @@ def test_a_tool_that_does_not_say_its_version_is_found_all_the_same(
     assert found is not None and (found.version, found.title) == ("", "Vivado")
 
 
-def test_the_version_is_that_of_the_installation_behind_a_link(tmp_path: Path, places: Look) -> None:
+def test_the_version_is_that_of_the_installation_that_a_link_names(tmp_path: Path, places: Look) -> None:
     place = install(tmp_path / "Vivado" / "2021.1", "vivado")
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "vivado").symlink_to(place / "vivado")

@@ -131,7 +131,7 @@ def test_large_parts_are_mapped_alone() -> None:
 
 
 @pytest.mark.slow
-def test_what_yosys_can_not_read_is_an_error_with_its_line(tmp_path: Path) -> None:
+def test_what_yosys_cannot_read_is_an_error_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(QapError, match=r"Yosys \(elaborate of known\)"):
         yosys.synthesize(design(tmp_path / "design", "missing m (.a(ap_clk));"), XC7, tmp_path / "yosys")
 

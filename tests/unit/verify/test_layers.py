@@ -82,7 +82,7 @@ def test_a_flipped_weight_in_the_verilog_names_its_layer(index, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_fault_behind_the_last_layer_is_not_a_layers(tmp_path):
+def test_a_fault_after_the_last_layer_is_not_a_layers(tmp_path):
     one = network(8, bits=4)
     design = generated(one, tmp_path, output_kind="class")
     tail = design.folder / "choose_class.v"
