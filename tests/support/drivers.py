@@ -46,9 +46,9 @@ def design(one: Graph, folder, kind: str = "logits", lanes: tuple[int, int] = (2
 
 def driver(one: Graph, folder, kind: str = "logits", vectors: int = 40, **options):
     """A driver of the written folder, and the mock that it speaks with."""
-    made = design(one, folder, kind, **options)
-    files.write(made, one, kind, BOARD, "Jets 6b", random_vectors(one, vectors, 2), folder / "driver")
-    mock = MockPynq(one, made, kind)
+    small_design = design(one, folder, kind, **options)
+    files.write(small_design, one, kind, BOARD, "Jets 6b", random_vectors(one, vectors, 2), folder / "driver")
+    mock = MockPynq(one, small_design, kind)
     module = load(folder / "driver" / "driver.py")
     return module.Network(folder / "driver", platform=mock), mock
 

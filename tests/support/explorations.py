@@ -62,6 +62,6 @@ def explored(folder: Path, count: int, wanted: int, limits: Limits = NO_LIMITS) 
         choose.point(candidate(f"p{one}", 0.9 - one / 100), estimated(100), {}, str(folder / "builds" / f"p{one}"),
                      limits) for one in range(count)
     ])  # fmt: skip
-    found = builds.build_best(points, wanted, 2, limits, Progress(quiet=True))
+    result = builds.build_best(points, wanted, 2, limits, Progress(quiet=True))
     request = Exploration((), (), (PYNQ,), {}, limits, wanted, 2, folder)
-    return Explored(request, tuple(points), found, ("[b]a network[/b] is gone",))
+    return Explored(request, tuple(points), result, ("[b]a network[/b] is gone",))

@@ -11,13 +11,13 @@ from qap2fpga.hw.design import NodeEstimate
 
 def lines(count: int = 120, noise: float = 0.0, factor: float = 1.1) -> list[dict]:
     """Designs of two kinds of nodes that take `factor` and twice their estimates."""
-    found = []
+    results = []
     for number in range(count):
         random = np.random.default_rng(number)
         a, b = (int(value) for value in random.integers(100, 3000, 2))
         lut = round((factor * a + 2 * b) * float(np.exp(random.normal(0, noise))))
         nonzeros = int(random.integers(20, 2000))
-        found.append({
+        results.append({
             "seed": number, "recipe": {"kind": ("layer", "network", "jet")[number % 3]},
             "network": [{"inputs": 16, "outputs": 8, "nonzeros": nonzeros, "weight_bits": 4, "input_bits": 4,
                          "accumulator_bits": 10}],
@@ -27,7 +27,7 @@ def lines(count: int = 120, noise: float = 0.0, factor: float = 1.1) -> list[dic
             "predicted": {"lut": a + b, "dsp": 3, "bram18": 0, "latency_cycles": 5, "interval_cycles": 1},
             "simulated": {"latency_cycles": 5, "interval_cycles": 1.0} if number % 5 == 0 else None,
         })  # fmt: skip
-    return found
+    return results
 
 
 def nodes(a: int, b: int) -> list[NodeEstimate]:

@@ -19,9 +19,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_table_and_the_json_say_the_same(model: Path) -> None:
     shown = run("estimate", model, "--board", "pynq-z2", "--backend", "rtl")
-    told = run("estimate", model, "--board", "pynq-z2", "--backend", "rtl", "--json")
-    assert (shown.code, told.code) == (0, 0)
-    (one,) = json.loads(told.out)["estimates"]
+    result = run("estimate", model, "--board", "pynq-z2", "--backend", "rtl", "--json")
+    assert (shown.code, result.code) == (0, 0)
+    (one,) = json.loads(result.out)["estimates"]
     assert (one["backend"], one["board"], one["stage"], one["refused"]) == ("rtl", "pynq-z2", "estimate", None)
     (row,) = (line for line in shown.out.splitlines() if line.startswith("rtl"))
     values = [f"{one['predictions'][name]['value']:,.0f}" for name in ("dsp", "bram18")]

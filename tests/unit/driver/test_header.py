@@ -53,27 +53,27 @@ def pointer(array: np.ndarray) -> ctypes.c_void_p:
 @pytest.mark.parametrize("kind", ["logits", "class"])
 def test_c_computes_what_the_reference_computes(tmp_path, quantizer, kind):
     one = network(3).with_input(quantizer)
-    made = design(one, tmp_path, kind)
-    files.write(made, one, kind, BOARD, "6b jets-80", random_vectors(one, 8, 1), tmp_path / "driver")
+    small_design = design(one, tmp_path, kind)
+    files.write(small_design, one, kind, BOARD, "6b jets-80", random_vectors(one, 8, 1), tmp_path / "driver")
     text = (tmp_path / "driver" / "net_6b_jets_80.h").read_text()
     library = compiled(tmp_path / "c", "6b jets-80", text)
     values = np.ascontiguousarray(np.concatenate([files.edges(one)[::3], real(one, 50)]))
     integers, row = one.input.quantize(values), np.zeros(one.inputs, np.int64)
-    into, out = layout(made.input), layout(made.output)
+    into, out = layout(small_design.input), layout(small_design.output)
     answers = reference.outputs(one, kind, integers)
-    packed = in_memory(integers, made.input).reshape(len(values), -1)
-    memory = np.ascontiguousarray(in_memory(answers, made.output).reshape(len(values), -1))
-    found = np.zeros(answers.shape[1], np.int64)
+    packed = in_memory(integers, small_design.input).reshape(len(values), -1)
+    memory = np.ascontiguousarray(in_memory(answers, small_design.output).reshape(len(values), -1))
+    result = np.zeros(answers.shape[1], np.int64)
     for index in range(len(values)):
         assert library.quantize(pointer(values[index]), pointer(row)) == 0
         assert (row == integers[index]).all(), index
         written = np.full(into.frame_bytes, 0xAA, np.uint8)
         library.pack(pointer(row), pointer(written))
         assert (written == packed[index]).all()
-        library.unpack(pointer(memory[index]), pointer(found))
-        assert (found == answers[index]).all() and out.frame_bytes == memory.shape[1]
-        assert library.class_of(pointer(found)) == reference.classes(kind, answers[index : index + 1])[0]
-        assert library.value(int(found[0])) == found[0] * (float(one.output_scale) if kind == "logits" else 1)
+        library.unpack(pointer(memory[index]), pointer(result))
+        assert (result == answers[index]).all() and out.frame_bytes == memory.shape[1]
+        assert library.class_of(pointer(result)) == reference.classes(kind, answers[index : index + 1])[0]
+        assert library.value(int(result[0])) == result[0] * (float(one.output_scale) if kind == "logits" else 1)
     values[0, 1] = np.nan
     assert library.quantize(pointer(values[0]), pointer(row)) == -1
 
@@ -82,16 +82,16 @@ def test_c_computes_what_the_reference_computes(tmp_path, quantizer, kind):
 def test_c_unpacks_every_width(tmp_path, bits, signed):
     one = network(3)
     out = Stream("out0", 3, 1, bits, signed)
-    made = replace(design(one, tmp_path), output=out)
-    files.write(made, one, "accumulators", BOARD, "n", np.zeros((0, one.inputs), np.int64), tmp_path / "driver")
+    result = replace(design(one, tmp_path), output=out)
+    files.write(result, one, "accumulators", BOARD, "n", np.zeros((0, one.inputs), np.int64), tmp_path / "driver")
     library = compiled(tmp_path / "c", "n", (tmp_path / "driver" / "n.h").read_text())
     low, high = layout(out).low, layout(out).high
     values = np.array([[low, high, 0], [high, low, low + 1]], np.int64)
     memory = in_memory(values, out).reshape(2, -1)
-    found = np.zeros(3, np.int64)
+    outcome = np.zeros(3, np.int64)
     for row, wanted in zip(np.ascontiguousarray(memory), values, strict=True):
-        library.unpack(pointer(row), pointer(found))
-        assert (found == wanted).all()
+        library.unpack(pointer(row), pointer(outcome))
+        assert (outcome == wanted).all()
 
 
 def test_the_fixed_point_formats_are_stated(tmp_path):

@@ -28,12 +28,12 @@ def test_a_calibration_of_another_generator_does_not_count(monkeypatch):
     network = draw.network(draw.recipes(1, 7)[0])
     monkeypatch.setattr(calibration, "load", lambda backend: Calibration(content))
     layers = calibration.layer_sizes(network)
-    found = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, layers, "xc7")
-    assert estimate.calibrated("rtl", "xc7") and found["lut"].low < found["lut"].value < found["lut"].high
+    expected = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, layers, "xc7")
+    assert estimate.calibrated("rtl", "xc7") and expected["lut"].low < expected["lut"].value < expected["lut"].high
     assert estimate.calibrated("rtl", "ecp5") is None
     monkeypatch.setitem(content, "fingerprint", "of another program")
-    found = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, layers, "xc7")
-    assert estimate.calibrated("rtl", "xc7") is None and (found["lut"].low, found["lut"].value) == (7, 7)
+    expected = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, layers, "xc7")
+    assert estimate.calibrated("rtl", "xc7") is None and (expected["lut"].low, expected["lut"].value) == (7, 7)
 
 
 def test_the_fingerprint_is_of_what_is_generated_and_not_of_comments(tmp_path, monkeypatch):

@@ -19,18 +19,18 @@ def test_a_campaign_resumes_after_what_is_there(tmp_path, monkeypatch):
     results = tmp_path / "designs.jsonl"
     there = [{"seed": one.seed, "failed": "was there", "recipe": asdict(one)} for one in chosen]
     results.write_text(json.dumps(there[0]) + "\n" + json.dumps(there[1]) + "\n" + json.dumps(there[2])[:40])
-    asked = []
+    requests = []
 
     def each(work, jobs, processes, ended):
-        asked.extend(jobs)
+        requests.extend(jobs)
         for job in jobs[:-1]:
             ended(job, {"seed": job[1].seed, "failed": "new", "recipe": asdict(job[1])})
         ended(jobs[-1], None)
 
     monkeypatch.setattr(campaign, "each", each)
-    found = campaign.run("rtl", chosen, results, 1, lambda text: None)
-    assert [recipe.seed for _, recipe, _ in asked] == [chosen[2].seed, chosen[3].seed]
-    assert [one["failed"] for one in found] == ["was there", "was there", "new", "its process ended"]
+    result = campaign.run("rtl", chosen, results, 1, lambda text: None)
+    assert [recipe.seed for _, recipe, _ in requests] == [chosen[2].seed, chosen[3].seed]
+    assert [one["failed"] for one in result] == ["was there", "was there", "new", "its process ended"]
     assert [one["seed"] for one in read_json_lines(results)] == [one.seed for one in chosen]
 
 

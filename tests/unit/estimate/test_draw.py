@@ -28,12 +28,12 @@ def test_a_drawn_network_is_what_its_recipe_says(number):
     network = draw.network(recipe)
     for layer, bits in zip(network.layers, recipe.weight_bits, strict=True):
         assert layer.weight_width <= bits
-    wanted = sum(
+    expected = sum(
         round(density * a * b)
         for density, a, b in zip(recipe.density, recipe.widths, recipe.widths[1:], strict=False)
     )  # fmt: skip
     # Compaction takes dead neurons out, and every output has a weight at least.
-    assert sum(layer.nonzeros for layer in network.layers) <= wanted + sum(recipe.widths[1:])
+    assert sum(layer.nonzeros for layer in network.layers) <= expected + sum(recipe.widths[1:])
     if recipe.kind == "jet":
         assert sum(layer.nonzeros for layer in network.layers) > 0.8 * draw.JET_SIZE
     vectors = np.random.default_rng(1).integers(network.input.low, network.input.high, (50, network.inputs))

@@ -54,8 +54,8 @@ def test_a_product_of_matrices(data):
     rows, inputs, outputs = (data.draw(st.integers(1, 3)) for _ in range(3))
     left = data.draw(st.lists(st.lists(NUMBERS, min_size=inputs, max_size=inputs), min_size=rows, max_size=rows))
     right = data.draw(st.lists(st.lists(NUMBERS, min_size=outputs, max_size=outputs), min_size=inputs, max_size=inputs))
-    wanted = [sum(a * row[c] for a, row in zip(line, right, strict=True)) for line in left for c in range(outputs)]
-    same_or_refused(lambda: exact.matmul(np.array(left, np.int64), np.array(right, np.int64), "layer fc7"), wanted)
+    expected = [sum(a * row[c] for a, row in zip(line, right, strict=True)) for line in left for c in range(outputs)]
+    same_or_refused(lambda: exact.matmul(np.array(left, np.int64), np.array(right, np.int64), "layer fc7"), expected)
 
 
 @settings(max_examples=150, deadline=None)
@@ -88,8 +88,8 @@ def test_the_range_of_a_sum_and_the_sum_of_a_column(rows):
     low, high = (np.array([pick(a, b) for a, b, _ in rows], np.int64) for pick in (min, max))
     weights = np.array([[weight] for *_, weight in rows], np.int64)
     products = [sorted((min(a, b) * w, max(a, b) * w)) for a, b, w in rows]
-    wanted = [sum(ends[0] for ends in products), sum(ends[1] for ends in products)]
-    same_or_refused(lambda: np.concatenate(exact.matmul_range(low, high, weights, "layer fc7")), wanted)
+    expected = [sum(ends[0] for ends in products), sum(ends[1] for ends in products)]
+    same_or_refused(lambda: np.concatenate(exact.matmul_range(low, high, weights, "layer fc7")), expected)
     same_or_refused(lambda: exact.column_sums(weights, "layer fc7"), [sum(w for *_, w in rows)])
 
 
@@ -196,9 +196,9 @@ def test_integers_are_multiplied_in_one_module():
     network = chain((first, last), InputQuantizer(-8, 7, (1.0,)), Fraction(1))
     Watched.seen.clear()
     vectors = random_vectors(network, 50, 0).view(Watched)
-    wanted = network.run(vectors)
+    expected = network.run(vectors)
     small = compact(network)
-    assert (small.run(vectors) == wanted).all()
+    assert (small.run(vectors) == expected).all()
     target = Target(np.array([3, 9, 14, 22]).view(Watched), 0, 30)
     implementation = fit(
         target, ((1, 1), (1, -2)), 4, split(constraints(target, 0, 30, 1), 3, 2), None, None, loose=True

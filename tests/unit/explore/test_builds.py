@@ -20,12 +20,12 @@ def test_builds_go_on_until_enough_meet_the_limits(
 ) -> None:
     waves, outcomes = fake
     outcomes |= {"p0": 1001, "p2": "Yosys failed"}
-    found = explored(tmp_path, 9, 2, Limits(max_lut=1000))
-    assert waves == [["p0", "p1"], ["p2"], ["p3"]] and found.met == 2
-    found.check()
-    assert builds.verdict(found.built["p0"]) == "1,001 LUTs (--max-lut 1,000)"
-    assert builds.verdict(found.built["p2"]) == "failed: Yosys failed"
-    assert found.built["p3"].meets
+    exploration = explored(tmp_path, 9, 2, Limits(max_lut=1000))
+    assert waves == [["p0", "p1"], ["p2"], ["p3"]] and exploration.met == 2
+    exploration.check()
+    assert builds.verdict(exploration.built["p0"]) == "1,001 LUTs (--max-lut 1,000)"
+    assert builds.verdict(exploration.built["p2"]) == "failed: Yosys failed"
+    assert exploration.built["p3"].meets
 
 
 def test_builds_end_after_so_many_tries_and_the_nearest_is_named(
@@ -33,10 +33,10 @@ def test_builds_end_after_so_many_tries_and_the_nearest_is_named(
 ) -> None:
     waves, outcomes = fake
     outcomes |= {f"p{one}": 2000 - 100 * one for one in range(9)}
-    found = explored(tmp_path, 9, 2, Limits(max_lut=1000))
+    exploration = explored(tmp_path, 9, 2, Limits(max_lut=1000))
     assert [name for wave in waves for name in wave] == [f"p{one}" for one in range(builds.TRIES * 2)]
     with pytest.raises(CheckFailed, match=r"nearest is p5: 1,500 LUTs \(--max-lut 1,000\)") as error:
-        found.check()
+        exploration.check()
     assert error.value.exit_code == 1
 
 

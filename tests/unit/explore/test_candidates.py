@@ -16,12 +16,12 @@ RTL = [candidates.Target("rtl", PYNQ, RtlOptions())]
 
 
 def test_candidates_are_all_networks_by_all_targets(study: Path) -> None:
-    found = candidates.find([study])
-    assert [one.name for one in found.networks] == ["a, step 0", "a, step 1", "b, step 0"]
+    tools = candidates.find([study])
+    assert [one.name for one in tools.networks] == ["a, step 0", "a, step 1", "b, step 0"]
     on = candidates.targets([], [PYNQ, LARGE], {"target_fps": [1e6, 5e6, 1e6], "clock": [5.0, 10.0]})
-    made = candidates.candidates(found.networks, on)
-    assert len(made) == len({one.name for one in made}) == len({one.key for one in made}) == 3 * 2 * (2 + 2)
-    assert made[0].name == "a-step-0-finn-pynq-z2-target-fps-1e+06"
+    result = candidates.candidates(tools.networks, on)
+    assert len(result) == len({one.name for one in result}) == len({one.key for one in result}) == 3 * 2 * (2 + 2)
+    assert result[0].name == "a-step-0-finn-pynq-z2-target-fps-1e+06"
     assert {one.options.clock for one in on if one.backend == "rtl"} == {5.0, 10.0}
     assert {one.clock_ns for one in on if one.backend == "finn"} == {PYNQ.clock_ns, LARGE.clock_ns}
     (only,) = candidates.targets(["rtl"], [PYNQ], {"clock": ()})
@@ -36,10 +36,10 @@ def test_the_same_network_is_explored_once_and_names_differ(study: Path, tmp_pat
     copy = tmp_path / "copy.pt"
     copy.write_bytes((study / "runs/a/step-00.pt").read_bytes())
     (study / "runs/b/step-00.pt").unlink()
-    found = candidates.find([study, copy, first, other])
-    assert [one.name for one in found.networks] == ["a, step 0", "a, step 1", "net", "net"]
-    assert len(found.left_out) == 1 and "b, step 0" in found.left_out[0]
-    names = [one.name for one in candidates.candidates(found.networks[2:], RTL)]
+    tools = candidates.find([study, copy, first, other])
+    assert [one.name for one in tools.networks] == ["a, step 0", "a, step 1", "net", "net"]
+    assert len(tools.left_out) == 1 and "b, step 0" in tools.left_out[0]
+    names = [one.name for one in candidates.candidates(tools.networks[2:], RTL)]
     assert len(set(names)) == 2 and all(name.startswith("net-") for name in names)
 
 

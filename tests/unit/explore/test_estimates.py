@@ -36,10 +36,10 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, here: dict[str, list
 
 def test_what_failed_is_a_line_and_does_not_stop_the_rest(tmp_path: Path, here: dict[str, list[str]]) -> None:
     chosen = [candidate("constant"), candidate("bug"), candidate("good")]
-    found = estimates.estimate_all(chosen, tmp_path, 1, lambda text: None).lines
-    assert found["key of constant"].refused == "nothing is left"
-    assert (found["key of bug"].failed or "").startswith("AttributeError")
-    estimate = found["key of good"].estimate
+    result = estimates.estimate_all(chosen, tmp_path, 1, lambda text: None).lines
+    assert result["key of constant"].refused == "nothing is left"
+    assert (result["key of bug"].failed or "").startswith("AttributeError")
+    estimate = result["key of good"].estimate
     assert estimate is not None and estimate.predictions["lut"].value > 0
     # A refusal is final; what failed may have been the machine's fault.
     estimates.estimate_all(chosen, tmp_path, 1, lambda text: None)
@@ -52,8 +52,8 @@ def test_a_network_that_ends_its_process_fails_alone(
     chosen = [candidate("killer"), candidate("good")]
     real = estimates._lower
     monkeypatch.setattr(estimates, "_lower", lambda job: None if job[0].stem == "killer" else real(job))
-    found = estimates.estimate_all(chosen, tmp_path, 1, lambda text: None).lines
-    assert found["key of killer"].failed == estimates.DIED and found["key of good"].estimate is not None
+    result = estimates.estimate_all(chosen, tmp_path, 1, lambda text: None).lines
+    assert result["key of killer"].failed == estimates.DIED and result["key of good"].estimate is not None
 
 
 def test_a_model_file_says_its_accuracy(tmp_path: Path) -> None:
@@ -63,13 +63,13 @@ def test_a_model_file_says_its_accuracy(tmp_path: Path) -> None:
     where = {"metrics": {"test_accuracy": 0.71}, "data": {"sha256": "abc", "test_rows": 3600}}
     file.write(model, trained, model.labels, where)
     file.write(model, silent, None, {"metrics": "good"})
-    found = {
+    results = {
         path.stem: estimates._lower((path, tmp_path / f"{path.stem}.npz")).model or {}
         for path in (plain, trained, silent)
     }
-    assert (found["trained"]["accuracy"], found["trained"]["accuracy_rows"]) == (0.71, 3600)
-    assert found["plain"]["accuracy_rows"] == 64 and found["plain"]["bops_paper"]
-    assert found["silent"] and "accuracy" not in found["silent"]
+    assert (results["trained"]["accuracy"], results["trained"]["accuracy_rows"]) == (0.71, 3600)
+    assert results["plain"]["accuracy_rows"] == 64 and results["plain"]["bops_paper"]
+    assert results["silent"] and "accuracy" not in results["silent"]
     assert estimates._lower((tmp_path / "none.pt", tmp_path / "none.npz")) == Lowered(
         refused=f"{tmp_path / 'none.pt'} does not exist"
     )

@@ -23,12 +23,12 @@ def test_the_worst_limit_comes_first_and_a_limit_itself_is_kept() -> None:
     limits = Limits(max_lut=100, max_dsp=0, max_latency_ns=50, min_accuracy=0.8)
     assert broken({"lut": 100.0, "dsp": 0, "latency_ns": 50}, 0.8, limits, PYNQ) == []
     assert broken({"lut": None}, None, limits, PYNQ) == []
-    found = broken({"lut": 150.0, "dsp": 1, "latency_ns": 60}, 0.4, limits, PYNQ)
-    assert [one.text for one in found] == [
+    excesses = broken({"lut": 150.0, "dsp": 1, "latency_ns": 60}, 0.4, limits, PYNQ)
+    assert [one.text for one in excesses] == [
         "1 DSP blocks (--max-dsp 0)", "accuracy 40.00 % (--min-accuracy 0.8)", "150 LUTs (--max-lut 100)",
         "60 ns of latency (--max-latency-ns 50)",
     ]  # fmt: skip
-    assert [one.ratio for one in found[1:]] == [2.0, 1.5, 1.2]
+    assert [one.ratio for one in excesses[1:]] == [2.0, 1.5, 1.2]
 
 
 @pytest.mark.parametrize("wrong", [{"max_lut": -1}, {"max_latency_ns": float("nan")}, {"min_accuracy": 70}])
@@ -41,9 +41,9 @@ def test_a_limit_that_means_nothing_is_refused(wrong: dict[str, float]) -> None:
 def test_what_is_not_calibrated_is_not_certain() -> None:
     estimate = estimated(1000, 12, calibrated=False).estimate
     assert estimate is not None
-    found = intervals(estimate, 5.0)
-    assert found["lut"] == Interval(1000, 500, 2000)
-    assert found["latency_ns"] == Interval(60, 60, 60) and found["dsp"] == Interval(0, 0, 0)
+    result = intervals(estimate, 5.0)
+    assert result["lut"] == Interval(1000, 500, 2000)
+    assert result["latency_ns"] == Interval(60, 60, 60) and result["dsp"] == Interval(0, 0, 0)
     limits = Limits(max_lut=600)
     assert point("one", 1000, limits=limits, calibrated=False).status == RANKED
     assert point("one", 1300, limits=limits, calibrated=False).status == DROPPED

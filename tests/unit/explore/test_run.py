@@ -34,25 +34,25 @@ from tests.support.networks import random_model
     ],
 )
 def test_bad_input_ends_with_exit_code_2(study: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
-    found = run("explore", study, *arguments, "--output", tmp_path / "out")
-    assert found.code == 2 and said in found.err and not (tmp_path / "out").exists()
+    result = run("explore", study, *arguments, "--output", tmp_path / "out")
+    assert result.code == 2 and said in result.err and not (tmp_path / "out").exists()
 
 
 def test_a_place_without_checkpoints_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for place in ("empty", "missing.pt"):
-        found = run("explore", tmp_path / place, "--board", "pynq-z2", "--output", tmp_path / "out")
-        assert found.code == 2 and place in found.err and not (tmp_path / "out").exists()
+        result = run("explore", tmp_path / place, "--board", "pynq-z2", "--output", tmp_path / "out")
+        assert result.code == 2 and place in result.err and not (tmp_path / "out").exists()
     (tmp_path / "empty" / "study.json").write_text('{"schema": 1, "runs": []}')
-    found = run("explore", tmp_path / "empty", "--board", "pynq-z2", "--output", tmp_path / "out")
-    assert found.code == 2 and "there is no checkpoint in" in found.err
+    result = run("explore", tmp_path / "empty", "--board", "pynq-z2", "--output", tmp_path / "out")
+    assert result.code == 2 and "there is no checkpoint in" in result.err
 
 
 def test_unknown_accuracy_meets_no_minimum(tmp_path: Path, here: dict[str, list[str]]) -> None:
     (tmp_path / "net.pt").write_text("a network")
     arguments = (tmp_path / "net.pt", "--board", "pynq-z2", "--backend", "rtl", "--output", tmp_path / "out")
-    found = run("explore", *arguments, "--min-accuracy", "0.7")
-    assert found.code == 2 and "the accuracy of" in found.err and "net.pt is not known" in found.err
+    result = run("explore", *arguments, "--min-accuracy", "0.7")
+    assert result.code == 2 and "the accuracy of" in result.err and "net.pt is not known" in result.err
     assert run("explore", *arguments, "--build", "0").code == 0
     assert run("explore", *arguments, "--build", "0", "--max-lut", "1").code == 1
 
@@ -76,28 +76,28 @@ def test_what_is_too_inaccurate_needs_no_estimate(tmp_path: Path, study: Path, h
     assert first["status"] == RANKED and first["mean_auc"] == 0.91
     assert (second["status"], second["estimate"]) == (DROPPED, None)
     assert second["why"] == ["accuracy 75.00 % (--min-accuracy 0.755)"]
-    found = run(*arguments, "--min-accuracy", "0.9")
-    assert found.code == 1 and "the nearest by its estimate is a-step-0-rtl-pynq-z2: accuracy 76.00 %" in found.err
+    result = run(*arguments, "--min-accuracy", "0.9")
+    assert result.code == 1 and "the nearest by its estimate is a-step-0-rtl-pynq-z2: accuracy 76.00 %" in result.err
     assert here["estimated"] == ["a-step-0-rtl-pynq-z2"]
 
 
 def test_a_study_is_trained_first(
     tmp_path: Path, study: Path, here: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    requests = []
 
     def train(path: Path, output: Path, *, workers: int, quiet: bool) -> Result:
-        asked.append((path, output, workers))
+        requests.append((path, output, workers))
         shutil.copytree(study, output)
         return Result(output, None, {"c": "it diverged"})  # type: ignore[arg-type]
 
     monkeypatch.setattr("qap2fpga.train.study.study", train)
     out = tmp_path / "out"
     (tmp_path / "jets.yaml").touch()
-    found = run("explore", tmp_path / "jets.yaml", "--board", "pynq-z2", "--backend", "rtl", "--build", "0",
+    result = run("explore", tmp_path / "jets.yaml", "--board", "pynq-z2", "--backend", "rtl", "--build", "0",
                 "--jobs", "3", "--output", out)  # fmt: skip
-    assert found.code == 0 and "training c failed: it diverged" in found.err
-    assert asked == [(tmp_path / "jets.yaml", out / "studies" / "jets", 3)]
+    assert result.code == 0 and "training c failed: it diverged" in result.err
+    assert requests == [(tmp_path / "jets.yaml", out / "studies" / "jets", 3)]
     assert len(json.loads((out / "explore.json").read_text())["points"]) == 3
 
 
@@ -120,15 +120,15 @@ def test_a_killed_exploration_goes_on_and_ends_with_a_build(study: Path, tmp_pat
     with (first.parent / "lock").open() as lock:  # the build is not left running
         fcntl.flock(lock, fcntl.LOCK_EX)
     assert not (output / "builds" / "a-step-0-rtl-pynq-z2" / "report.json").exists()
-    lines, made = output / estimates.LINES, first.stat().st_mtime_ns
+    lines, outcome = output / estimates.LINES, first.stat().st_mtime_ns
     before = lines.read_bytes()
     lines.write_bytes(before[:-10])
 
     result = run(*arguments)
     assert result.code == 0, result.err
-    assert lines.read_bytes().startswith(before[:-10]) and first.stat().st_mtime_ns == made
-    found = json.loads((output / "explore.json").read_text())
-    best, other, broken_file = found["points"]
+    assert lines.read_bytes().startswith(before[:-10]) and first.stat().st_mtime_ns == outcome
+    content = json.loads((output / "explore.json").read_text())
+    best, other, broken_file = content["points"]
     assert (best["status"], other["status"], broken_file["status"]) == (RANKED, RANKED, FAILED)
     assert "not a PyTorch file" in broken_file["why"]
     assert best["rank"] == 1 and best["build"]["meets"] and other["build"] is None
@@ -139,6 +139,6 @@ def test_a_killed_exploration_goes_on_and_ends_with_a_build(study: Path, tmp_pat
     assert f"→ {best['build']['lut']:,}" in result.out and "1 of 1 wanted builds meet the limits" in result.out
     # Nothing is done twice, and a limit that nothing meets is exit code 1.
     again = run(*arguments)
-    assert again.code == 0 and json.loads((output / "explore.json").read_text()) == found
+    assert again.code == 0 and json.loads((output / "explore.json").read_text()) == content
     tight = run(*(one if one != "5000" else "1" for one in arguments))
     assert tight.code == 1 and "nothing meets the limits" in tight.err and "--max-lut 1" in tight.err

@@ -22,12 +22,12 @@ def test_table_page_csv_and_json_say_the_same(
     tmp_path: Path, fake: tuple[list[list[str]], dict[str, int | str]]
 ) -> None:
     fake[1]["p0"] = 1234
-    found = explored(tmp_path, 4, 1, Limits(max_lut=1000))
+    exploration = explored(tmp_path, 4, 1, Limits(max_lut=1000))
     failed = choose.point(
         candidate("<i>bad"), Line(key="k", name="n", refused="[red]too large"), {}, str(tmp_path / "x"), NO_LIMITS
     )
-    found = replace(found, points=(*found.points, failed))
-    write.write(found)
+    exploration = replace(exploration, points=(*exploration.points, failed))
+    write.write(exploration)
     stored = json.loads((tmp_path / "explore.json").read_text())
     assert (stored["met"], stored["wanted"], stored["limits"]["max_lut"]) == (1, 1, 1000)
     first, second, third, _, bad = stored["points"]
@@ -44,7 +44,7 @@ def test_table_page_csv_and_json_say_the_same(
     assert '<a href="#b1">p0</a>' in page and 'id="c3"' in page
     assert page.count('href="#b1"') >= 3 and 'href="#c3"' in page
     stream = io.StringIO()
-    show.render(found, Console(file=stream, width=200))
+    show.render(exploration, Console(file=stream, width=200))
     shown = stream.getvalue()
     assert "100 → 1,234" in shown and "<i>bad: [red]too large" in shown
     assert "1 of 1 wanted builds meet the limits, 2 candidates were built" in shown

@@ -23,13 +23,13 @@ def test_logits_do_not_wrap():
     random = np.random.default_rng(0)
     logits = Logits(random.integers(2**22, 2**23, 4), random.integers(2**60, 2**61, 4), 44, 0)
     accumulators = random.integers(-(2**42), 2**42, (500, 4))
-    wanted = [
+    expected = [
         [(int(m) * n + int(b)) >> 44 for n, m, b in zip(row, logits.multiplier, logits.offset, strict=True)]
         for row in accumulators.tolist()
     ]
-    assert logits.apply(accumulators).tolist() == wanted
+    assert logits.apply(accumulators).tolist() == expected
     low, high = logits.range(np.full(4, -(2**42)), np.full(4, 2**42))
-    assert (low <= np.array(wanted).min(axis=0)).all() and (np.array(wanted).max(axis=0) <= high).all()
+    assert (low <= np.array(expected).min(axis=0)).all() and (np.array(expected).max(axis=0) <= high).all()
     with pytest.raises(QapError, match="the network's outputs: integers of"):
         replace(logits, shift=0).apply(accumulators)
 

@@ -21,27 +21,27 @@ from tests.support.reports import closed, failed, finished, read
 
 def report(achieved: float | None = 24.0, used: int = 1085, available: int = 83640) -> dict[str, Any]:
     """A build's report with what nextpnr found."""
-    made = Placed(ULX3S.part, "0.11", {"TRELLIS_COMB": (used, available), "TRELLIS_FF": (251, available)}, 40.0,
+    placement = Placed(ULX3S.part, "0.11", {"TRELLIS_COMB": (used, available), "TRELLIS_FF": (251, available)}, 40.0,
                   achieved, "longest path 4.0 ns of cells and 20.0 ns of wires, a to b")  # fmt: skip
-    found = finished()
-    found["backend"] = "rtl"
-    found["board"] = {key: value for key, value in asdict(ULX3S).items() if key != "pins"} | {"lut": available}
-    for one in (*found["measurements"], *found["predictions"], found["simulations"][1]):
+    content = finished()
+    content["backend"] = "rtl"
+    content["board"] = {key: value for key, value in asdict(ULX3S).items() if key != "pins"} | {"lut": available}
+    for one in (*content["measurements"], *content["predictions"], content["simulations"][1]):
         one["circuit"] = "rtl"
-    found["measurements"][0]["total"] |= {"dsp": 0, "lut_packed": None, "lutram": None}
-    found["predictions"][1]["total"]["dsp"] = 0
-    measurement = asdict(made.measurement(ULX3S.device_family.labels))
-    found["measurements"].append({"circuit": "rtl", **measurement})
+    content["measurements"][0]["total"] |= {"dsp": 0, "lut_packed": None, "lutram": None}
+    content["predictions"][1]["total"]["dsp"] = 0
+    measurement = asdict(placement.measurement(ULX3S.device_family.labels))
+    content["measurements"].append({"circuit": "rtl", **measurement})
     stored = {
         "board": "ulx3s-85f",
         "vectors_per_second": 400.0,
-        **asdict(made),
+        **asdict(placement),
         "measurement": measurement,
     }
     bitstream = {"file": "route/board.bit"} if achieved is not None and achieved <= 40 else None
-    found["routed"] = json.loads(json.dumps(collect._routed(stored, bitstream)))
-    found["cross_check"] = None
-    return closed(found)
+    content["routed"] = json.loads(json.dumps(collect._routed(stored, bitstream)))
+    content["cross_check"] = None
+    return closed(content)
 
 
 def shown(found: dict[str, Any]) -> str:
@@ -51,42 +51,42 @@ def shown(found: dict[str, Any]) -> str:
 
 
 def test_a_routed_design_is_reported_as_such(tmp_path: Path) -> None:
-    found = report()
-    assert not failed(found) and found["fits"]["stage"] == "routed" and found["fits"]["tool"] == "nextpnr-ecp5"
-    text = shown(found)
+    content = report()
+    assert not failed(content) and content["fits"]["stage"] == "routed" and content["fits"]["tool"] == "nextpnr-ecp5"
+    text = shown(content)
     for part in ("nextpnr-ecp5 0.11, routed", "TRELLIS_COMB", "1,085 of 83,640 (1.3 %)", "41.7 MHz (24.00 ns) reached",
                  "fits (routed)", "not calibrated: no measured designs for ecp5", "route/board.bit"):  # fmt: skip
         assert part in text, part
-    (tmp_path / "report.json").write_text(json.dumps(found))
+    (tmp_path / "report.json").write_text(json.dumps(content))
     html = page.render(gather.gather([tmp_path]), tmp_path)
     for part in ("nextpnr-ecp5 0.11, routed", "41.7", "placed and routed", "TRELLIS_COMB"):
         assert part in html, part
 
 
 def test_a_missed_clock_is_a_failed_check_with_the_achieved_one() -> None:
-    found = report(achieved=50.0)
-    (one,) = failed(found)
+    content = report(achieved=50.0)
+    (one,) = failed(content)
     assert one.name == "clock after place and route by nextpnr-ecp5"
     assert (one.expected, one.found) == ("25.0 MHz (40.00 ns)", "20.0 MHz (50.00 ns)")
     assert "20.0 ns of wires" in one.why and "--clock" in one.why
-    assert "There is no bitstream." in shown(found)
+    assert "There is no bitstream." in shown(content)
 
 
 def test_what_does_not_fit_is_one_failed_check_with_the_numbers() -> None:
-    found = report(achieved=None, used=25801, available=24288)
-    (one,) = failed(found)
+    content = report(achieved=None, used=25801, available=24288)
+    (one,) = failed(content)
     assert "finn" not in one.why
-    assert one.found == "TRELLIS_COMB 25801 of 24288" and found["fits"]["verdict"] == "does not fit"
-    assert "does not fit LFE5U-85F-6BG381C: TRELLIS_COMB 25,801 of 24,288 (106.2 %)" in shown(found)
+    assert one.found == "TRELLIS_COMB 25801 of 24288" and content["fits"]["verdict"] == "does not fit"
+    assert "does not fit LFE5U-85F-6BG381C: TRELLIS_COMB 25,801 of 24,288 (106.2 %)" in shown(content)
 
 
 def test_a_cross_check_decides_nothing() -> None:
-    found = report(achieved=None, used=90000, available=83640)
-    found["cross_check"], found["routed"] = found["routed"], None
-    del found["measurements"][1]
-    found["board"] = asdict(boards.load("pynq-z2"))
-    assert not failed(closed(found)) and found["fits"]["tool"] == "yosys"
-    text = " ".join(shown(found).split())
+    content = report(achieved=None, used=90000, available=83640)
+    content["cross_check"], content["routed"] = content["routed"], None
+    del content["measurements"][1]
+    content["board"] = asdict(boards.load("pynq-z2"))
+    assert not failed(closed(content)) and content["fits"]["tool"] == "yosys"
+    text = " ".join(shown(content).split())
     assert "another device, LFE5U-85F-6BG381C, as a cross-check" in text
     assert "It says nothing about xc7z020clg400-1, and no check rests on it." in text
 

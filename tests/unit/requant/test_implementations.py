@@ -21,8 +21,8 @@ def test_a_line_of_many_results_is_proven_by_its_formula():
     implementation = cheapest(target, lambda implementation, target: 1.0, "layer fc7")
     assert isinstance(implementation, Piecewise)
     values = np.array([low, -7, 0, 123456789, high])
-    wanted = [(5 * n + line[1]) >> 2 for n in values.tolist()]
-    assert implementation.apply(values).tolist() == wanted == target.apply(values).tolist()
+    expected = [(5 * n + line[1]) >> 2 for n in values.tolist()]
+    assert implementation.apply(values).tolist() == expected == target.apply(values).tolist()
     wrong = [
         replace(implementation, terms=((1, 2), (-1, 0))),
         replace(implementation, terms=(*implementation.terms, (1, -1))),

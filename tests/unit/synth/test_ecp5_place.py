@@ -44,10 +44,12 @@ def placed(tmp_path: Path, limit: float = 30.0) -> Placed:
 
 def test_a_routed_design(tmp_path: Path, native: Make) -> None:
     native("nextpnr-ecp5", f"echo config > board.config; cat > report.json <<'X'\n{json.dumps(REPORT)}\nX")
-    found = placed(tmp_path)
-    assert found.version == "0.7-5-gabc" and found.achieved_ns == 50.0 and found.used["TRELLIS_COMB"] == (1085, 83640)
-    assert found.path == "longest path 2.0 ns of cells and 30.0 ns of wires, first to last"
-    measurement = found.measurement(ULX3S.device_family.labels)
+    routed = placed(tmp_path)
+    assert (
+        routed.version == "0.7-5-gabc" and routed.achieved_ns == 50.0 and routed.used["TRELLIS_COMB"] == (1085, 83640)
+    )
+    assert routed.path == "longest path 2.0 ns of cells and 30.0 ns of wires, first to last"
+    measurement = routed.measurement(ULX3S.device_family.labels)
     assert measurement.total == Resources(1085, 251, 0, 0) and measurement.stage is Stage.ROUTED
     words = (tmp_path / "route" / "arguments").read_text().split()
     assert words[:5] == place.device(ULX3S.part)
@@ -58,9 +60,9 @@ def test_a_routed_design(tmp_path: Path, native: Make) -> None:
 
 def test_too_large_is_no_error_and_no_routed_number(tmp_path: Path, native: Make) -> None:
     native("nextpnr-ecp5", "exit 1", packed=TOO_LARGE)
-    found = placed(tmp_path)
-    assert found.achieved_ns is None and found.used["TRELLIS_COMB"] == (25801, 24288)
-    measurement = found.measurement(ULX3S.device_family.labels)
+    result = placed(tmp_path)
+    assert result.achieved_ns is None and result.used["TRELLIS_COMB"] == (25801, 24288)
+    measurement = result.measurement(ULX3S.device_family.labels)
     assert measurement.stage is Stage.SYNTHESIS and measurement.total.lut == 25801
     assert "not placed" in measurement.note and measurement.total.dsp is None
     assert not (tmp_path / "route" / "arguments").exists()

@@ -13,8 +13,8 @@ from tests.unit.backends.test_rtl import network
 
 def test_an_estimate_for_an_ecp5_is_not_calibrated() -> None:
     small = network(1)
-    found = estimate(small, "rtl", ULX3S, backends.get("rtl").make_options())
-    assert not found.calibrated and found.predictions["lut"].value > 0
+    estimated = estimate(small, "rtl", ULX3S, backends.get("rtl").make_options())
+    assert not estimated.calibrated and estimated.predictions["lut"].value > 0
     refused = estimate(small, "finn", ULX3S, backends.get("finn").make_options())
     assert "the finn backend makes no hardware for ulx3s" in refused.refused
 

@@ -34,8 +34,8 @@ def test_what_is_absent_is_named_with_a_hint(absent: None) -> None:
 
 def test_the_packaged_program_is_found_without_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tool.shutil, "which", lambda name: None)
-    found = tool.find("ecppack")
-    assert found is not None and found.path.is_file() and found.version.startswith("0.11")
+    tools = tool.find("ecppack")
+    assert tools is not None and tools.path.is_file() and tools.version.startswith("0.11")
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_the_packaged_program_is_found_without_a_path(monkeypatch: pytest.Monkey
     ],
 )
 def test_what_cannot_be_is_named_before_any_work(tmp_path: Path, words: str, what: str) -> None:
-    found = run("build", save(tmp_path / "net.pt"), *words.split(), "--output", tmp_path / "made")
-    assert found.code == 2 and what in found.err
+    result = run("build", save(tmp_path / "net.pt"), *words.split(), "--output", tmp_path / "made")
+    assert result.code == 2 and what in result.err
     assert not (tmp_path / "made").exists()
 
 
 @pytest.mark.parametrize("words", ["--board ulx3s-85f", "--board pynq-z2 --cross-check ecp5"])
 def test_nextpnr_is_required_before_any_work(tmp_path: Path, absent: None, words: str) -> None:
     model = save(tmp_path / "net.pt")
-    found = run("build", model, *words.split(), "--backend", "rtl", "--output", tmp_path / "made")
-    assert found.code == 2 and "nextpnr-ecp5 is not installed" in found.err and "qap2fpga[ecp5]" in found.err
+    result = run("build", model, *words.split(), "--backend", "rtl", "--output", tmp_path / "made")
+    assert result.code == 2 and "nextpnr-ecp5 is not installed" in result.err and "qap2fpga[ecp5]" in result.err
     assert not (tmp_path / "made").exists()

@@ -27,8 +27,8 @@ ROOT = Path(__file__).parents[3]
 @given(st.lists(st.binary(min_size=3, max_size=3), min_size=1, max_size=5))
 def test_the_crc_is_the_remainder_of_a_division(rows: list[bytes]) -> None:
     """The definition: FF into the first eight bits, then x^8 times the message modulo x^8 + x^2 + x + 1."""
-    found = wrapper.crc8(np.array([list(row) for row in rows], np.uint8))
-    for row, crc in zip(rows, found, strict=True):
+    result = wrapper.crc8(np.array([list(row) for row in rows], np.uint8))
+    for row, crc in zip(rows, result, strict=True):
         rest = (int.from_bytes(row, "big") ^ (0xFF << 16)) << 8
         for bit in range(31, 7, -1):
             rest ^= (0x107 << (bit - 8)) if rest >> bit & 1 else 0
@@ -53,9 +53,9 @@ def test_a_design_with_several_beats_has_no_serial_port(tmp_path: Path) -> None:
 
 
 def test_a_pin_that_must_be_high_is_a_port_only_where_the_board_has_it(tmp_path: Path) -> None:
-    made = design(tmp_path)
-    assert "assign hold_high = 1;" in wrapper.verilog(made, 40.0, hold_high=True)
-    assert "hold_high" not in wrapper.verilog(made, 40.0, hold_high=False)
+    small_design = design(tmp_path)
+    assert "assign hold_high = 1;" in wrapper.verilog(small_design, 40.0, hold_high=True)
+    assert "hold_high" not in wrapper.verilog(small_design, 40.0, hold_high=False)
 
 
 def test_the_documented_computer_asks_as_the_board_answers(

@@ -32,9 +32,9 @@ def start(folder: Path, text: str, *arguments: str, limit: float = 60.0, **envir
 
 
 def test_a_program_on_the_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = program(tmp_path / "synthesizer", "true")
+    result = program(tmp_path / "synthesizer", "true")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert tools.require("synthesizer", "synthesis", "buy one") == made
+    assert tools.require("synthesizer", "synthesis", "buy one") == result
 
 
 def test_a_missing_program_is_named_with_what_it_is_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ from tests.support.studies import configure, write
 
 def test_every_figure_says_what_it_misses(tmp_path: Path) -> None:
     bare = made(tmp_path, [configure(pruning__schedule="none")], luts=False)
-    found = [make(bare) for make in FIGURES]
-    assert all(isinstance(one, Missing) and one.needs for one in found)
-    assert {one.name for one in found} == {
+    results = [make(bare) for make in FIGURES]
+    assert all(isinstance(one, Missing) and one.needs for one in results)
+    assert {one.name for one in results} == {
         "loss",
         "roc",
         "bops",

@@ -26,9 +26,9 @@ from tests.support.studies import SPARSITIES, configure, folded, write
 
 def test_points_are_means_over_folds_with_the_standard_error(study: Study) -> None:
     runs = next(runs for one, runs in group(study.runs).items() if one == setting_of(configure()))
-    found = chart.points(runs, BOPS, ACCURACY)
-    assert len(found) == len(SPARSITIES)
-    for index, point in enumerate(found):
+    curve = chart.points(runs, BOPS, ACCURACY)
+    assert len(curve) == len(SPARSITIES)
+    for index, point in enumerate(curve):
         values = [one.steps[index].accuracy for one in runs]
         assert point.y == fmean(values)
         assert point.error == stdev(values) / math.sqrt(4)

@@ -22,16 +22,16 @@ def test_runs_that_did_not_end_are_left_out_and_counted(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "runs/run-001")
     (tmp_path / "runs/run-002/record.json").write_text('{"schema": 1, "fini')
     change(tmp_path, "runs/trial-001/record.json", finished=False)
-    found = records.load(tmp_path)
-    assert [one.name for one in found.runs] == ["run-003"]
-    assert [one.name for one in found.trials] == ["trial-000", "trial-002"]
-    assert found.unfinished == 3
-    assert found.unreadable == (tmp_path / "runs/run-002/record.json",)
+    loaded = records.load(tmp_path)
+    assert [one.name for one in loaded.runs] == ["run-003"]
+    assert [one.name for one in loaded.trials] == ["trial-000", "trial-002"]
+    assert loaded.unfinished == 3
+    assert loaded.unreadable == (tmp_path / "runs/run-002/record.json",)
     lines: list[str] = []
     draw(tmp_path, lines.append)
     assert lines[0] == "1 finished runs and 2 finished trials of a search"
     assert lines[1].startswith("3 runs and trials that failed or are not finished")
-    assert str(found.unreadable[0]) in lines[2]
+    assert str(loaded.unreadable[0]) in lines[2]
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def test_runs_that_did_not_end_are_left_out_and_counted(tmp_path: Path) -> None:
 def test_a_record_of_another_schema_is_left_out(tmp_path: Path, broken: dict[str, Any]) -> None:
     write(tmp_path, folded()[:2])
     change(tmp_path, "runs/run-001/record.json", **broken)
-    found = records.load(tmp_path)
-    assert len(found.runs) == 1
-    assert found.unreadable == (tmp_path / "runs/run-001/record.json",)
+    loaded = records.load(tmp_path)
+    assert len(loaded.runs) == 1
+    assert loaded.unreadable == (tmp_path / "runs/run-001/record.json",)
 
 
 def test_a_run_that_diverged_is_left_out(tmp_path: Path) -> None:

@@ -55,8 +55,8 @@ def test_what_a_float_network_does_not_have_does_not_part_its_runs() -> None:
 
 def test_curves_differ_in_what_the_figure_is_about_only(tmp_path: Path) -> None:
     odd = [configure(bits=4, training__learning_rate=0.01), configure(bits=12, model__input_bits=12)]
-    found = made(tmp_path, [*odd, *folded(), *folded(bits=32), configure(model__weight_bits=3)])
-    groups = comparable(group(found.runs))
+    result = made(tmp_path, [*odd, *folded(), *folded(bits=32), configure(model__weight_bits=3)])
+    groups = comparable(group(result.runs))
     assert widths(groups) == [32, 6]
     assert all(len(runs) == 4 for runs in groups.values())
 

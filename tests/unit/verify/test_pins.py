@@ -48,6 +48,6 @@ def test_from_pin_to_pin(
             simulated()
         assert caught.value.exit_code == 1
         return
-    found = simulated()
-    assert (found.vectors, found.mismatches, found.latency_cycles) == (9, 0, None)
-    assert found.compared == "ulx3s-85f from pin to pin with the integer network, UART"
+    result = simulated()
+    assert (result.vectors, result.mismatches, result.latency_cycles) == (9, 0, None)
+    assert result.compared == "ulx3s-85f from pin to pin with the integer network, UART"
