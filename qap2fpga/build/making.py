@@ -58,9 +58,9 @@ def relax(request: Request, say: Say) -> Stored:
     relaxed = backends.get(request.backend).relax(network, request.tolerance)
     storage.save(relaxed.network, request.output / RELAXED)
     facts = relaxed.facts(arrays["recorded"], arrays.get("labels"))
-    changed = sum(layer["changed"] for layer in facts["layers"])
+    changed = sum(layer.changed for layer in facts.layers)
     say(f"{changed} requantizers differ by {request.tolerance} steps at most")
-    return dict(facts)
+    return asdict(facts)
 
 
 def generate(request: Request, backend: str, options: Options, say: Say) -> Stored:
@@ -91,13 +91,13 @@ def generate(request: Request, backend: str, options: Options, say: Say) -> Stor
 
 
 def _driver(request: Request, artifact: Artifact, network: Graph, arrays: dict[str, np.ndarray]) -> list[str] | None:
-    """The files of the folder `driver/`; None, and no folder, for a board without a processor."""
+    """The files of the folder `driver/`; None, and no folder, for a board without a processor or unknown ports."""
     from qap2fpga.driver import files
     from qap2fpga.synth.amd import system
 
     folder = request.output / files.FOLDER
     shutil.rmtree(folder, ignore_errors=True)
-    if not system.has_processor(request.board):
+    if not system.has_processor(request.board) or not artifact.wrappable:
         return None
     vectors = arrays["recorded"] if len(arrays["recorded"]) else arrays["random"]
     files.write(artifact, network, request.output_kind, request.board, request.model.stem, vectors, folder)

@@ -18,7 +18,6 @@ from qap2fpga.frontend.modelfiles import model_digest
 from qap2fpga.hw import boards
 from qap2fpga.ir.outputs import require_classes
 from qap2fpga.report.routed import met
-from qap2fpga.synth.amd import system
 from qap2fpga.synth.amd.steps import Plan
 from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -153,7 +152,7 @@ def _confirm_classes(run: Run) -> None:
 
 
 def _generated(run: Run, result: Any) -> Iterable[str]:
-    return (run.request.backend, "driver") if system.has_processor(run.request.board) else (run.request.backend,)
+    return (run.request.backend, "driver") if result["driver"] is not None else (run.request.backend,)
 
 
 def _open_route(run: Run) -> bool:

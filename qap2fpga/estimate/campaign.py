@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from qap2fpga import backends
+from qap2fpga.backends.api import Options
 from qap2fpga.estimate import draw
 from qap2fpga.estimate.calibration import layer_sizes
 from qap2fpga.estimate.draw import Recipe
@@ -149,7 +150,7 @@ def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> Lin
     return line
 
 
-def _digest(content: Any) -> str:
+def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -164,7 +165,7 @@ def _board(recipe: Recipe) -> Board:
     return replace(boards.load(BOARDS[recipe.family]), clock_ns=recipe.clock_ns)
 
 
-def _options(backend: str, recipe: Recipe, board: Board) -> Any:
+def _options(backend: str, recipe: Recipe, board: Board) -> Options:
     """A folded design is drawn with an interval, an unrolled one with a clock."""
     backend_class = backends.get(backend)
     if backend_class.knows("target_fps"):

@@ -71,9 +71,11 @@ def build(project: HlsProject, folder: Path, *, progress: Progress = lambda text
     """The simulation program of `project`, in `folder`; an equal one is used again."""
     compiler = program()
     bench = shipped("flows") / "hls4ml" / "csim.cpp"
-    flags = (*FLAGS, f"-DQAP_INPUTS={project.input.elements}", f"-DQAP_OUTPUTS={project.output.elements}")
+    flags = [*FLAGS, f"-DQAP_INPUTS={project.input.elements}", f"-DQAP_OUTPUTS={project.output.elements}"]
+    if project.streams_positions:
+        flags.append("-DQAP_STREAM")
     files = sorted(path for path in (project.folder / "firmware").rglob("*") if path.suffix in (".cpp", ".h"))
-    parts = [bench, *files]
+    parts = [bench, bench.with_name("qap_frame.h"), *files]
     digest = {"flags": flags, "version": version(folder), "files": [(path.name, sha256(path)) for path in parts]}
     key = hashlib.sha256(json.dumps(digest).encode()).hexdigest()
     binary, stamp = folder / "csim", folder / "csim.key"

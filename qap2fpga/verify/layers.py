@@ -78,7 +78,7 @@ class Suspect:
         run = verilator.run(binary, self.design, beats, len(vectors), self.folder, schedule, files)
         outputs, _ = unpack(run.beats, self.design.output)
         probed = zip(files.values(), self.design.probes, strict=True)
-        return outputs, [Shown(probe.node, recorded(path, probe), counts=True) for path, probe in probed]
+        return outputs, [Shown(probe.node, recorded(path, probe), counts=probe.counts) for path, probe in probed]
 
 
 def harness(design: Design) -> str:

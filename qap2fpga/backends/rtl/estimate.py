@@ -11,6 +11,9 @@ import numpy as np
 import yaml
 
 from qap2fpga.backends.rtl.circuit import Delays
+from qap2fpga.backends.rtl.dataflow.design import Dataflow
+from qap2fpga.backends.rtl.dataflow.parts import Compute, Part
+from qap2fpga.backends.rtl.datapaths import datapaths
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.count import expected
 from qap2fpga.backends.rtl.options import RtlOptions
@@ -90,6 +93,19 @@ def handshake(stages: int) -> tuple[Counts, Features]:
     return _cells(HANDSHAKE_LUTS, stages), {"lut": {"handshake": 1}, "ff": {"valid_bits": stages}}
 
 
+def part(one: Part, node: str) -> list[NodeEstimate]:
+    """Return the resources of the parts that are no datapath of weights; of the graph's node `node`."""
+    if isinstance(one, Compute):
+        cells, features = module(one.module, None, [])
+        return [NodeEstimate(name=one.instance, layer=node, estimate=cells, features=features)]
+    return []
+
+
+def frames(flow: Dataflow) -> tuple[Counts, Features]:
+    """Return the resources of what connects the parts with the streams."""
+    return _cells(HANDSHAKE_LUTS, 0), {"lut": {"handshake": 1}, "ff": {}}
+
+
 def _cells(luts: int, registers: int) -> dict[str, int]:
     """Resources by name; an unrolled network has neither multipliers nor memories."""
     return dict.fromkeys(NAMES, 0) | {"lut": luts, "ff": registers}
@@ -98,10 +114,10 @@ def _cells(luts: int, registers: int) -> dict[str, int]:
 def before(network: Graph) -> int:
     """LUTs expected of `network` from its weights' signed digits alone, in a moment."""
     total = 0.0
-    for layer, ranges in zip(network.layers, network.ranges, strict=True):
-        digits = signed_digits(layer.weights)
+    for path in datapaths(network, "logits").values():
+        digits = signed_digits(path.unit.weights)
         operands = digits.sum(axis=0)
-        low, high = ranges.accumulators
+        low, high = path.ranges.accumulators
         widths = np.array([width(min(int(a), -1), int(b)) for a, b in zip(low, high, strict=True)])
         total += SHARED * float((np.maximum(operands - 1, 0) * widths).sum())
         total += 3.0 * float(widths.sum())
@@ -117,7 +133,7 @@ def signed_digits(weights: np.ndarray) -> np.ndarray:
 def refusals(network: Graph, board: Board, options: RtlOptions) -> tuple[QapError, ...]:
     """Return the reason why `network` is too large to unroll, or for the board, if it is."""
     luts = before(network)
-    weights = sum(layer.nonzeros for layer in network.layers)
+    weights = sum(path.unit.nonzeros for path in datapaths(network, "logits").values())
     what = f"unrolled, the network's {weights:,} weights take about {luts:,} LUTs"
     hint = "prune it, or use fewer bits"
     if "finn" in board.device_family.backends:

@@ -112,6 +112,9 @@ def plan(
         raise QapError(f"{board.name} has the part {part}, which is not AMD's", "choose a board with a part of AMD")
     whole = any(name in SYSTEM_STEPS for name in chosen)
     processor = system.processor(board) if whole else ""
+    if whole and not artifact.wrappable:
+        what = "a project of streams has ports whose beats only the HLS tool knows: no system is made around it"
+        raise QapError(what, "--io-type parallel, or --backend finn or rtl")
     if SHELL_STEP in chosen:
         shell.require(artifact.backend, board)
     try:
