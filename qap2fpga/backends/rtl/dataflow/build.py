@@ -40,11 +40,14 @@ class Builder:
     parts: list[Part] = field(default_factory=list)
     flows: dict[str, Flow] = field(default_factory=dict)
     shows: dict[str, tuple[Compute, bool]] = field(default_factory=dict)
+    owners: dict[Part, str] = field(default_factory=dict)
+    owner: str = ""
     modules: int = 0
 
     def design(self, kind: str) -> Dataflow:
         """Return the whole design, for outputs of `kind`."""
         for node in self.graph.nodes:
+            self.owner = self.paths[node.name].unit.name if node.name in self.paths else node.name
             if isinstance(node, Input):
                 self._input(node)
             elif isinstance(node, Concat):
@@ -53,13 +56,14 @@ class Builder:
                 self._max(node)
             elif node.name in self.paths:
                 self._datapath(self.paths[node.name])
-        last = next(reversed(self.flows.values()))
-        path = self.paths.get(next(reversed(self.flows)))
+        name, last = next(reversed(self.flows.items()))
+        path = self.paths.get(name)
+        self.owner = name if path is None else path.unit.name
         function = path.unit.activation if path is not None and path.counts else None
         end = output_stage.build(function, kind, list(last.lanes), self.clock_ns, self.delays)
         if end is not None:
             last = self._compute(end, last).out
-        return Dataflow(tuple(self.parts), last, self.shows)
+        return Dataflow(tuple(self.parts), last, self.owners, self.shows)
 
     def _input(self, node: Input) -> None:
         lanes = tuple(self.graph.node_ranges[node.name].ends)
@@ -134,6 +138,7 @@ class Builder:
 
     def _put(self, node: str | None, part: Part) -> Flow:
         self.parts.append(part)
+        self.owners[part] = self.owner
         if node is not None:
             self.flows[node] = part.out
         return part.out

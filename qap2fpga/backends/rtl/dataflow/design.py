@@ -17,11 +17,13 @@ FRAMES = "qap_frames.sv"
 
 @dataclass(frozen=True, eq=False)
 class Dataflow:
-    """`parts`, the first of which is the `Source`; `output` is what leaves. `shows` are the nodes whose results leave
-    datapaths, and whether they are counts of thresholds."""
+    """`parts`, the first of which is the `Source`; `output` is what leaves. `owners` are the graph's nodes that parts
+    are of; `shows` the nodes whose results leave datapaths, and whether they are counts of thresholds.
+    """
 
     parts: tuple[Part, ...]
     output: Flow
+    owners: dict[Part, str]
     shows: dict[str, tuple[Compute, bool]]
 
     @property
@@ -76,8 +78,7 @@ class Dataflow:
         signal = f"{compute.instance}.y"
         if self.is_chain:
             return Probe(node, signal, lanes, cycles=compute.out.timing.last, counts=counts)
-        bits = f"c_{compute.module.name}"
+        beside, beats = compute.beside, compute.out.shape.positions
         return Probe(
-            node, signal, lanes, beats=compute.out.shape.positions, valid=f"{bits}.out_valid", ready=f"{bits}.move",
-            counts=counts,
+            node, signal, lanes, beats=beats, valid=f"{beside}.out_valid", ready=f"{beside}.move", counts=counts
         )  # fmt: skip
