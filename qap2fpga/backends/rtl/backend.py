@@ -18,6 +18,7 @@ from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.dataflow.build import Builder, Solved
 from qap2fpga.backends.rtl.dataflow.cost import of_part
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
+from qap2fpga.backends.rtl.dataflow.mac import Mac
 from qap2fpga.backends.rtl.dataflow.parts import Compute
 from qap2fpga.backends.rtl.datapaths import Datapath, datapaths
 from qap2fpga.backends.rtl.estimate import LayerEstimate
@@ -142,8 +143,11 @@ def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progres
             nodes.append(_node(path, part.module, graph, implementations))
             stages = part.module.stages
             progress(f"{owner}: {len(graph.adders)} adders, {stages} stages{_kinds(implementations)}")
+        elif isinstance(part, Mac):
+            nodes.append(estimates.counted(part.weights, owner, part.rom))
+            progress(f"{owner}: {part.places} inputs one after the other, {len(part.out.lanes)} multipliers")
         elif isinstance(part, Compute) and part in results:
-            nodes.append(estimates.comparators(part.instance, owner, part.module))
+            nodes.append(estimates.counted(part.instance, owner, part.module))
         elif isinstance(part, Compute):
             cells, features = estimates.module(part.module, None, [])
             nodes.append(NodeEstimate(name=part.instance, layer=owner, estimate=cells, features=features))
@@ -172,6 +176,8 @@ def _solved(network: Graph, bare: bool) -> dict[str, Solved]:
     """
     solutions: dict[str, Solved] = {}
     for name, path in datapaths(network, "accumulators" if bare else "logits").items():
+        if path.serial:
+            continue
         graph = solver.solve(path.unit.weights, *path.ranges.inputs, path.unit.name)
         solutions[name] = graph, None if path.bare else choose(path.unit, graph, path.ranges)
     return solutions

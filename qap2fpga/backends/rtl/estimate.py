@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
-import numpy as np
 import yaml
 
+from qap2fpga.backends.rtl import serial
 from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.dataflow.cost import Cost, of_frames, of_window
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
@@ -23,6 +23,7 @@ from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Features, NodeEstimate
 from qap2fpga.hw.resources import NAMES, Counts
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.windowed import Windowed
 from qap2fpga.requant import prices
 from qap2fpga.requant.implementations import Implementation, Target
@@ -33,8 +34,6 @@ from qap2fpga.system.files import shipped
 MOST_LUTS = 250_000
 # `move`, and the output's valid bit through it.
 HANDSHAKE_LUTS = 2
-# Sharing between a matrix' adders saves this part of the unshared tree at least, on the networks measured.
-SHARED = 0.6
 
 
 @dataclass(frozen=True)
@@ -106,8 +105,8 @@ def part(name: str, layer: str, cost: Cost) -> NodeEstimate:
     return NodeEstimate(name=name, layer=layer, estimate=cells, features=features)
 
 
-def comparators(name: str, layer: str, made: Module) -> NodeEstimate:
-    """Return what a module of comparators and choices alone is expected to take: what is counted of its netlist."""
+def counted(name: str, layer: str, made: Module) -> NodeEstimate:
+    """Return what a module of comparators, choices and tables is expected to take: what is counted of its netlist."""
     held = asdict(expected(made.netlist))
     registers = held.pop("flip_flops")
     features = {"lut": held, "ff": {"flip_flops": registers}}
@@ -134,24 +133,18 @@ def before(network: Graph) -> int:
     """LUTs expected of `network` from its weights' signed digits alone, in a moment."""
     total = 0.0
     for path in datapaths(network, "logits").values():
-        digits = signed_digits(path.unit.weights)
-        operands = digits.sum(axis=0)
-        low, high = path.ranges.accumulators
-        widths = np.array([width(min(int(a), -1), int(b)) for a, b in zip(low, high, strict=True)])
-        total += SHARED * float((np.maximum(operands - 1, 0) * widths).sum())
-        total += 3.0 * float(widths.sum())
+        ends = [(int(low), int(high)) for low, high in zip(*path.ranges.accumulators, strict=True)]
+        if path.serial and isinstance(path.node, Linear):
+            total += serial.luts(network, path.node)
+        else:
+            total += serial.adder_luts(path.unit.weights, ends)
+        total += 3.0 * float(serial.widths(ends).sum())
     for node in network.nodes:
-        if isinstance(node, Windowed) and not node.geometry.is_point:
+        if isinstance(node, Windowed) and not node.geometry.is_point and node.name not in serial.serial_layers(network):
             (source,) = node.sources
             size = sum(width(*ends) for ends in node.geometry.seen(network.node_ranges[source]).ends)
             total += _of_cost(of_window(Sweep(node.geometry, network.shapes[source]), size))[0]["lut"] or 0
     return round(total)
-
-
-def signed_digits(weights: np.ndarray) -> np.ndarray:
-    """Non-zero digits of every weight in non-adjacent~implementation: the one bits of w xor 3w."""
-    magnitude = np.abs(weights).astype(np.int64)
-    return np.bitwise_count(magnitude ^ (3 * magnitude)).astype(np.int64)
 
 
 def refusals(network: Graph, board: Board, options: RtlOptions) -> tuple[QapError, ...]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from qap2fpga.backends.rtl import largest, layer, output_stage
 from qap2fpga.backends.rtl.adders import AdderGraph
 from qap2fpga.backends.rtl.circuit import Delays
+from qap2fpga.backends.rtl.dataflow import mac
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
+from qap2fpga.backends.rtl.dataflow.mac import Mac
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Delay, Flow, Join, Lanes, Part, Skip, Source, Window
 from qap2fpga.backends.rtl.dataflow.timing import Timing, joined, waiting
 from qap2fpga.backends.rtl.dataflow.window import Sweep
@@ -39,7 +41,7 @@ class Builder:
     delays: Delays
     parts: list[Part] = field(default_factory=list)
     flows: dict[str, Flow] = field(default_factory=dict)
-    shows: dict[str, tuple[Compute, bool]] = field(default_factory=dict)
+    shows: dict[str, tuple[Compute | Mac, bool]] = field(default_factory=dict)
     owners: dict[Part, str] = field(default_factory=dict)
     owner: str = ""
     modules: int = 0
@@ -79,6 +81,9 @@ class Builder:
         self._show(node.name, self._compute(module, window), counts=False)
 
     def _datapath(self, path: Datapath) -> None:
+        if path.serial:
+            self._serial(path)
+            return
         operand = self._join(path.node.sources)
         if isinstance(path.node, Linear | Depthwise):
             operand = self._window(path.node.sources[0], path.node.geometry)
@@ -88,6 +93,14 @@ class Builder:
             self.clock_ns, self.delays, path.levels,
         )  # fmt: skip
         self._show(path.result, self._compute(module, operand), counts=path.counts)
+
+    def _serial(self, path: Datapath) -> None:
+        operand = self.flows[path.node.sources[0]]
+        rom = mac.weights_module(self._module_name(), path.unit.weights, self.clock_ns, self.delays)
+        out = self._flow(Shape(len(path.lanes)), path.lanes, mac.timing(operand, rom))
+        part = Mac(out, operand, rom)
+        self._put(None, part)
+        self._show(path.result, part, counts=False)
 
     def _window(self, source: str, geometry: Geometry) -> Flow:
         """What a kernel sees of the result of `source`: that itself where it sees one position."""
@@ -130,7 +143,7 @@ class Builder:
         self._put(None, compute)
         return compute
 
-    def _show(self, node: str, compute: Compute, *, counts: bool) -> None:
+    def _show(self, node: str, compute: Compute | Mac, *, counts: bool) -> None:
         self.flows[node], self.shows[node] = compute.out, (compute, counts)
 
     def _flow(self, shape: Shape, lanes: Lanes, timing: Timing) -> Flow:

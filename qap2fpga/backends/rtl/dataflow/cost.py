@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from qap2fpga.backends.rtl.dataflow.mac import Mac
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Delay, Part, Skip, Window, bits
 from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.backends.rtl.netlist.count import SHORTEST_SHIFT
@@ -45,6 +46,8 @@ def of_part(part: Part) -> dict[str, Cost]:
             words, places = -(-part.depth // WORDS), counter(part.depth)
             luts = {"memory_bits": words * bits(part.out.lanes), "skip_counter_bits": 2 * places}
             return {part.instance: Cost(2 * places, luts)}
+        case Mac():
+            return {part.queue: of_queue(part), part.instance: of_mac(part)}
         case Compute():
             return {part.beside: of_valid(part.module.stages)}
     return {}
@@ -53,6 +56,26 @@ def of_part(part: Part) -> dict[str, Cost]:
 def of_valid(stages: int) -> Cost:
     """Return what the bits beside so many stages are made of."""
     return Cost(2 * stages, {"valid": 1})
+
+
+def of_queue(part: Mac) -> Cost:
+    """Return what gives the integers of a frame one after the other."""
+    size = len(part.operand.lanes) * part.element_bits
+    words, waiting = -(-part.slots.depth // WORDS), counter(part.slots.depth)
+    counters = counter(part.places - 1) + counter(len(part.operand.lanes)) + 3 * waiting
+    luts = {"memory_bits": words * size, "serial_bits": size, "skip_counter_bits": counters}
+    return Cost(size + counters, luts)
+
+
+def of_mac(part: Mac) -> Cost:
+    """Return what multiplies and adds."""
+    outputs, weight = len(part.out.lanes), part.rom.netlist.outputs[0].bits
+    each = part.element_bits + weight + part.sum_bits
+    beside = 3 * (part.rom.stages + 1) + 1 + part.rom.stages * part.element_bits
+    luts = {
+        "product_bits": outputs * part.element_bits * weight, "sum_bits": outputs * part.sum_bits, "macs": 1
+    }  # fmt: skip
+    return Cost(outputs * each + beside, luts)
 
 
 def of_frames(positions: int, flush: int) -> Cost:

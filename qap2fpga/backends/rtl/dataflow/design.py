@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qap2fpga.backends.rtl.dataflow.mac import Mac
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Flow, Part, Source
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.hw.design import Probe
@@ -24,12 +25,12 @@ class Dataflow:
     parts: tuple[Part, ...]
     output: Flow
     owners: dict[Part, str]
-    shows: dict[str, tuple[Compute, bool]]
+    shows: dict[str, tuple[Compute | Mac, bool]]
 
     @property
     def modules(self) -> tuple[Module, ...]:
-        """The datapaths."""
-        return tuple(part.module for part in self.parts if isinstance(part, Compute))
+        """The modules that are written for this network alone: its datapaths, and the weights of serial layers."""
+        return tuple(module for part in self.parts for module in part.modules)
 
     @property
     def input(self) -> Flow:
@@ -73,7 +74,10 @@ class Dataflow:
         """Return one probe per node whose result leaves a datapath, in the order of the data."""
         return tuple(self._probe(node, compute, counts) for node, (compute, counts) in self.shows.items())
 
-    def _probe(self, node: str, compute: Compute, counts: bool) -> Probe:
+    def _probe(self, node: str, compute: Compute | Mac, counts: bool) -> Probe:
+        if isinstance(compute, Mac):
+            name, sums = compute.instance, ((compute.sum_bits, True),) * len(compute.out.lanes)
+            return Probe(node, f"{name}.y", sums, valid=f"{name}.out_valid", ready=f"{name}.move", counts=counts)
         lanes = tuple((wire.bits, wire.signed) for wire in compute.module.netlist.outputs)
         signal = f"{compute.instance}.y"
         if self.is_chain:

@@ -66,6 +66,11 @@ class Part(ABC):
     def operands(self) -> tuple[Flow, ...]:
         """The flows that it takes."""
 
+    @property
+    def modules(self) -> tuple[Module, ...]:
+        """The modules that are written for it alone."""
+        return ()
+
     @abstractmethod
     def evaluate(self, operands: Sequence[np.ndarray]) -> np.ndarray:
         """Return its result (frames, height, width, channels) of the operands'."""
@@ -134,6 +139,11 @@ class Compute(Part):
     def operands(self) -> tuple[Flow, ...]:
         """The flow that it takes."""
         return (self.operand,)
+
+    @property
+    def modules(self) -> tuple[Module, ...]:
+        """The datapath."""
+        return (self.module,)
 
     @property
     def instance(self) -> str:
