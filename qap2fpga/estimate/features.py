@@ -127,7 +127,7 @@ def _padded(number: int) -> int:
 
 
 def _weight_memories(layer: Hls4mlLayer) -> float:
-    """Return the blocks of 18 kbit for the weights: a bit per product at a time, `reuse_factor` words deep.
+    """Return the blocks of 18 kbit for the weights: `reuse_factor` words, each of the products at one time.
 
     A RAMB18 is 36 bits wide at 512 words, 18 at 1024 and 9 at 2048 (AMD UG473).
     """

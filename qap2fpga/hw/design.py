@@ -132,6 +132,11 @@ class Artifact(ABC):
     def streams(self) -> tuple[Stream, Stream]:
         """Input and output of the hardware, as streams."""
 
+    @property
+    def wrappable(self) -> bool:
+        """Whether its ports are known, so that the stream of a processor's DMA can be put around it."""
+        return True
+
     def clock(self, board: Board) -> float:
         """Return the period that it runs at on `board`, nanoseconds."""
         return self.clock_ns or board.clock_ns
@@ -166,11 +171,13 @@ class Design(Artifact):
 class HlsProject(Artifact):
     """C++ for an HLS tool, not yet hardware. `top` is the function to synthesise.
 
-    HLS makes one wire of the input, element 0 in the lowest bits, and one port an element of the output. Latency is not
-    known before an HLS tool has scheduled the code. `traces` are in the order of the computation.
+    HLS makes one wire of the input, element 0 in the lowest bits, and one port an element of the output; where it
+    `streams_positions`, a stream of each, one position per beat. Latency is not known before an HLS tool has scheduled
+    the code. `traces` are in the order of the computation.
     """
 
     strategy: str = field(kw_only=True)
+    streams_positions: bool = field(default=False, kw_only=True)
     traces: tuple[Trace, ...] = field(kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
 
@@ -181,8 +188,13 @@ class HlsProject(Artifact):
 
     @property
     def streams(self) -> tuple[Stream, Stream]:
-        """What surrounds the block gives and takes a frame in one beat."""
+        """What surrounds the block gives and takes a frame in one beat, where it is `wrappable`."""
         return replace(self.input, name="in0"), replace(self.output, name="out0")
+
+    @property
+    def wrappable(self) -> bool:
+        """Whether frames pass whole: how the HLS tool packs a position into a beat of a stream is its own."""
+        return not self.streams_positions
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,15 @@ class Graph:
         results = self._through(lambda node, sources: node.evaluate(sources or [first]))
         return {name: values.reshape(len(frames), self.shapes[name].size) for name, values in results.items()}
 
+    @cached_property
+    def values(self) -> int:
+        """Integers of all results of one frame, and of all that kernels see on the way."""
+        return self.inputs + sum(
+            self.shapes[node.name].positions * node.taps * self.shapes[source].channels + self.shapes[node.name].size
+            for node in self.nodes
+            for source in node.sources
+        )
+
     def with_notes(self, *notes: str) -> Graph:
         """Return the same graph with `notes` added."""
         return replace(self, notes=self.notes + notes)

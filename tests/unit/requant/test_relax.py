@@ -139,8 +139,8 @@ def test_facts_have_both_accuracies():
     relaxed = relax(exact, 2, COST, readings)
     recorded = random_vectors(exact, 500, 1)
     facts = relaxed.facts(recorded, exact.run(recorded).argmax(axis=1))
-    assert facts["accuracy_exact"] == 1.0 and 0.8 < facts["accuracy"] < 1.0
-    assert facts["tolerance"] == 2 and [one["layer"] for one in facts["layers"]] == ["fc1", "fc2"]
+    assert facts.accuracy_exact == 1.0 and facts.accuracy is not None and 0.8 < facts.accuracy < 1.0
+    assert facts.tolerance == 2 and [one.layer for one in facts.layers] == ["fc1", "fc2"]
 
 
 @pytest.mark.slow

@@ -172,7 +172,7 @@ def test_the_folder_holds_what_is_needed_and_nothing_else(tmp_path: Path) -> Non
     }
     assert found == scripts | {
         "firmware/qap2fpga.cpp", "firmware/qap2fpga.h", "firmware/weights/w2.h", "tb_data/tb_input_features.dat",
-        "tb_data/tb_output_predictions.dat", "testbench.cpp",
+        "tb_data/tb_output_predictions.dat", "testbench.cpp", "qap_frame.h",
     }  # fmt: skip
     plan = vendor.plan(rtl_design(tmp_path / "rtl"), PYNQ, tmp_path / "design", TOOLS)
     found = {path.relative_to(plan.folder).as_posix() for path in plan.folder.rglob("*") if path.is_file()}

@@ -149,7 +149,7 @@ def test_the_part_that_takes_too_long_is_named(tmp_path: Path, monkeypatch: pyte
     busy part_a (.clk(ap_clk), .x(in0_TDATA), .y(out0_TDATA)); assign out0_TVALID = 1'b1; assign in0_TREADY = 1'b1;"""
     more = "module busy(input clk, input [7:0] x, output reg [7:0] y); always @(posedge clk) y <= y + x; endmodule"
     known = design(tmp_path / "design", body, more)
-    plan = yosys._elaborate(known, tmp_path, tmp_path, 600.0)
+    parts = yosys._elaborate(known, tmp_path, tmp_path, 600.0)
     with pytest.raises(QapError, match=r"more than 0.05 s for part_a of known") as caught:
-        yosys._map(known, XC7, tmp_path, tmp_path, plan["parts"], 0.05, 1)
+        yosys._map(known, XC7, tmp_path, tmp_path, parts, 0.05, 1)
     assert "fewer bits" in caught.value.hint
