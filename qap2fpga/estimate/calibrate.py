@@ -11,8 +11,7 @@ from typing import Any
 import yaml
 
 from qap2fpga.estimate import calibration, campaign, designs, fit
-from qap2fpga.estimate.calibration import GENERATORS, fingerprint
-from qap2fpga.estimate.designs import IMAGES, VECTORS
+from qap2fpga.estimate.calibration import GENERATORS, IMAGES, VECTORS, fingerprint
 from qap2fpga.estimate.fit import Held
 from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import QapError, nearest

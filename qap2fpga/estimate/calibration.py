@@ -21,13 +21,14 @@ from typing import Any
 
 import yaml
 
-from qap2fpga.estimate.designs import VECTORS
 from qap2fpga.estimate.prediction import Interval
 from qap2fpga.hw.design import NodeEstimate
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PACKAGE, shipped
 
+# The sorts of networks that calibrations are of.
+VECTORS, IMAGES = "vectors", "images"
 # What of the program decides which hardware is generated, how it is mapped and what is expected of it, by backend.
 GENERATORS = {
     "finn": ("backends/finn", "synth/yosys.py", "synth/worker.py", "synth/cells.py"),
@@ -102,6 +103,11 @@ def _band(classes: Sequence[Mapping[str, float]], value: float) -> tuple[float, 
         if value < one["below"]:
             return one["low"], one["high"]
     return classes[-1]["low"], classes[-1]["high"]
+
+
+def sort(network: Graph) -> str:
+    """Return 'images' for a network with a tensor of more than one position, else 'vectors'."""
+    return IMAGES if any(shape.positions > 1 for shape in network.shapes.values()) else VECTORS
 
 
 def file(backend: str, over: str = VECTORS) -> Path:

@@ -22,8 +22,8 @@ import numpy as np
 from qap2fpga import backends
 from qap2fpga.backends.api import Options
 from qap2fpga.estimate import designs
+from qap2fpga.estimate.calibration import VECTORS as OVER_VECTORS
 from qap2fpga.estimate.calibration import layer_sizes
-from qap2fpga.estimate.designs import VECTORS as OVER_VECTORS
 from qap2fpga.estimate.designs import Drawn
 from qap2fpga.hw import boards
 from qap2fpga.hw.boards import Board

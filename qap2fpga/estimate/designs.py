@@ -6,18 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qap2fpga.estimate import draw, images
+from qap2fpga.estimate.calibration import IMAGES
 from qap2fpga.estimate.draw import Recipe
 from qap2fpga.estimate.images import ImageRecipe
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.codec import convert
 
-VECTORS, IMAGES = "vectors", "images"
 Drawn = Recipe | ImageRecipe
-
-
-def sort(network: Graph) -> str:
-    """Return 'images' for a network with a tensor of more than one position, else 'vectors'."""
-    return IMAGES if any(shape.positions > 1 for shape in network.shapes.values()) else VECTORS
 
 
 def recipes(over: str, number: int, seed: int, jets: int = 0) -> list[Drawn]:

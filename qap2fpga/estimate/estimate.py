@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from qap2fpga import backends
 from qap2fpga.backends.api import Options
-from qap2fpga.estimate import calibration, designs, vendor
+from qap2fpga.estimate import calibration, vendor
 from qap2fpga.estimate.calibration import Calibration
 from qap2fpga.estimate.prediction import Csynth, Estimated, Interval
 from qap2fpga.hw import families
@@ -101,5 +101,5 @@ def calibrated(backend: str, family: str, network: Graph) -> Calibration | None:
 
     The designs that were measured are of families with 6-input LUTs; others are not `estimated`.
     """
-    known = calibration.load(backend, designs.sort(network))
+    known = calibration.load(backend, calibration.sort(network))
     return known if known is not None and known.current and families.of(family).estimated else None

@@ -140,10 +140,14 @@ EXACT = {"exact", "integers", "exact_integers"}  # the names that the module has
 
 # Shapes of tensors and what reads a graph's floats.
 NO_INTEGERS_OF_A_NETWORK = {  # but extents of shapes, and constants of the graph
+    ("frontend/axes.py", "math.prod(shape)"),
+    ("frontend/axes.py", "math.prod(self.shape)"),
+    ("frontend/axes.py", "math.prod((factors[place][0] for place in outer))"),
+    ("frontend/axes.py", "math.prod((size for size, _ in factors))"),
     ("frontend/data.py", "math.prod(values.shape[1:])"),
-    ("frontend/walk.py", "math.prod(self.shape(inputs[0].name))"),
-    ("frontend/graph.py", "math.prod(walk.shape(node.output[0]))"),
-    ("frontend/elementwise.py", "math.prod(shape[1:])"),
+    ("frontend/floats.py", "math.prod(qonnx.get_tensor_shape(name) or ())"),
+    ("frontend/inputframe.py", "math.prod(row)"),
+    ("frontend/inputframe.py", "math.prod((size for size, _ in factors))"),
     ("frontend/prepare.py", "np.prod(qonnx.get_tensor_shape(qonnx.graph.input[0].name)[1:])"),
     ("frontend/shapes.py", "math.prod(shape[:first - 1])"),
     ("frontend/survey.py", "math.prod(shape[1:])"),
