@@ -135,7 +135,7 @@ def _csynth(project: Artifact, request: Request, network: Graph, options: Option
     expected = backends.get(project.backend).expect(network, request.board, options)
     clock_ns = project.clock(request.board)
     found = encode(vendor.predict(expected.nodes, request.board.family, clock_ns))
-    layers = [{**one, "config": config} for one, config in zip(found["layers"], project.configs, strict=True)]
+    layers = [{**one, "config": project.configs[one["name"]]} for one in found["layers"]]
     return {**found, "layers": layers, "top": project.top, "part": project.part, "clock_ns": clock_ns}
 
 

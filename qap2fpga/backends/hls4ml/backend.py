@@ -123,7 +123,7 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
             output_kind=options.output_kind,
             clock_ns=options.clock_ns(board),
             part=board.part,
-            configs=tuple(f"config{number}" for number in numbers),
+            configs={f"dense{index}": f"config{number}" for index, number in enumerate(numbers)},
             strategy=options.strategy,
             traces=tuple(plan.traces),
             warnings=tuple(warnings),
