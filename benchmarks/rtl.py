@@ -125,14 +125,14 @@ def by_alkaid(one: Graph, folder: Path) -> Design:
     count = one.inputs
     inputs = FVArray.from_kif(np.ones(count, int), np.full(count, 5), np.zeros(count, int), hwconf=HWConfig(1, 1, -1))
     values = inputs
-    for layer, reach in zip(one.layers, one.ranges, strict=True):
+    for layer, ranges in zip(one.layers, one.ranges, strict=True):
         sums = values @ np.ascontiguousarray(layer.weights, np.float64)
         if isinstance(layer.activation, Logits):
             values = sums
             break
         factors, offsets = [], []
         for channel, row in enumerate(layer.activation.thresholds):
-            low, high = (int(ends[channel]) for ends in reach.accumulators)
+            low, high = (int(ends[channel]) for ends in ranges.accumulators)
             base = int((row <= low).sum())
             wanted = Target(row[(row > low) & (row <= high)].astype(np.int64), low, high, base)
             implementation = min(requantize.affine(wanted, 24), key=lambda implementation: len(implementation.terms))

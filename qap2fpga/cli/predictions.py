@@ -26,6 +26,7 @@ def estimate(
     clock: Annotated[float | None, typer.Option(help="rtl, hls4ml: ns to aim at [the board's]")] = None,
     target_fps: Annotated[float | None, typer.Option(help="finn: vectors per second to reach")] = None,
     strategy: Annotated[str | None, typer.Option(help="hls4ml: as for build [latency]")] = None,
+    io_type: Annotated[str | None, typer.Option(help="hls4ml: as for build")] = None,
     reuse_factor: Annotated[int | None, typer.Option(help="hls4ml: as for build [1]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the numbers as JSON")] = False,
 ) -> None:
@@ -42,8 +43,9 @@ def estimate(
         input_bits,
     )
     chosen = [boards.load(name) for name in ([board] if board else boards.names())]
-    given = {"clock": clock, "target_fps": target_fps, "strategy": strategy, "reuse_factor": reuse_factor}
-    layers, estimated = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, given)
+    options = {"clock": clock, "target_fps": target_fps, "strategy": strategy, "io_type": io_type,
+             "reuse_factor": reuse_factor}  # fmt: skip
+    layers, estimated = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, options)
     if as_json:
         print(
             json.dumps({"layers": table.complexity_values(layers), "estimates": table.with_nodes(estimated)}, indent=2)

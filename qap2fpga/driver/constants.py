@@ -86,8 +86,9 @@ def _layout(one: Layout) -> dict[str, object]:
 
 def _require_int64(network: Graph, last: Logits) -> None:
     """The software multiplies in int64, which must not wrap."""
-    reach = max(magnitude(ends) for ends in network.ranges[-1].accumulators)
-    if reach * magnitude(last.multiplier) + magnitude(last.offset) >= INT64_LIMIT:
+    sums = network.node_ranges[network.end.sources[0]]
+    largest = max(magnitude(sums.low), magnitude(sums.high))
+    if largest * magnitude(last.multiplier) + magnitude(last.offset) >= INT64_LIMIT:
         raise QapError(
             "--output-kind accumulators: the software's last step would not fit 64 bits", "use --output-kind logits"
         )
@@ -95,7 +96,7 @@ def _require_int64(network: Graph, last: Logits) -> None:
 
 def _end(network: Graph) -> LogitsEnd | StepEnd:
     """The last activation."""
-    last = network.layers[-1].activation
+    last = network.end.function
     if isinstance(last, Logits):
         _require_int64(network, last)
         return LogitsEnd(tuple(last.multiplier.tolist()), tuple(last.offset.tolist()), last.shift)

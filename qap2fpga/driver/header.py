@@ -43,4 +43,4 @@ def _format(layout: Layout, steps: list[float], offset: Sequence[float]) -> str:
         return "no fixed-point format: the scale is not one power of two"
     fraction = -int(log2(steps[0]))
     kind = "fixed" if layout.signed else "ufixed"
-    return f"ap_{kind}<{layout.bits}, {layout.bits - fraction}>, that is {fraction} bits behind the binary point"
+    return f"ap_{kind}<{layout.bits}, {layout.bits - fraction}>, that is {fraction} bits after the binary point"

@@ -23,7 +23,7 @@ def calibrate(
 ) -> dict[str, Any]:
     """Measure `designs` random designs of `backend` and `jets` more of jet size, as many as are not in `folder` yet.
 
-    Writes there: `designs.jsonl` (a line a design, kept while the generator makes the same hardware),
+    Writes there: `designs.jsonl` (a line per design, kept while the generator makes the same hardware),
     `calibration.yaml`, `BACKEND.md` and `BACKEND.svg`. Returns the content. Raises `QapError` for an unknown
     backend and for too few designs.
     """
@@ -104,7 +104,7 @@ def page(content: dict[str, Any]) -> str:
     text = [
         f"# Calibration of the {content['backend']} backend",
         "",
-        f"{designs['fitted']} random designs were fitted, {designs['held_back']} were held back, "
+        f"{designs['fitted']} random designs were fitted, {designs['held_back']} were hold-out, "
         f"{designs['held_back_of_jet_size']} of these with 1,000 non-zero weights and more; {designs['failed']} could "
         f"not be built. Measured by Yosys after synthesis ({tools}), no placement. Made by",
         "",
@@ -127,7 +127,7 @@ def page(content: dict[str, Any]) -> str:
                     )
     for resource, part in content["resources"].items():
         outside = part["held_back"]["outside_interval"]
-        text += ["", f"{resource.upper()}: {outside} of {designs['held_back']} held-back designs were outside of the "
+        text += ["", f"{resource.upper()}: {outside} of {designs['held_back']} hold-out designs were outside of the "
                  "interval that the fitted ones gave; it has been widened to them since."]  # fmt: skip
     text += [
         "",
@@ -144,7 +144,7 @@ def page(content: dict[str, Any]) -> str:
 
 
 def _plot(content: dict[str, Any], held: Sequence[Held], path: Path) -> None:
-    """Predicted against measured of the held-back designs, one panel a resource."""
+    """Predicted against measured of the hold-out designs, one panel a resource."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -161,7 +161,7 @@ def _plot(content: dict[str, Any], held: Sequence[Held], path: Path) -> None:
             ends = panel.get_xlim()
             panel.loglog(ends, ends, "-", color="0.6", lw=1)
             panel.set(xlabel=f"{name.upper()} measured by Yosys", ylabel=f"{name.upper()} predicted")
-            panel.legend(title="held back")
+            panel.legend(title="hold-out")
         figure.tight_layout()
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, metadata={"Date": None, "Creator": None})

@@ -71,14 +71,14 @@ class Calibration:
 
 
 def layer_sizes(network: Graph) -> list[dict[str, int]]:
-    """The layers' sizes as they are built, after compaction."""
+    """The sizes of the nodes that multiply, as they are built, after compaction."""
     return [
         {
-            "inputs": layer.inputs, "outputs": layer.outputs, "nonzeros": layer.nonzeros,
-            "weight_bits": layer.weight_width, "input_bits": layer.input_bits,
-            "accumulator_bits": ranges.accumulator_bits,
+            "inputs": node.inputs, "outputs": node.outputs, "nonzeros": node.nonzeros,
+            "weight_bits": node.weight_width, "input_bits": node.input_bits,
+            "accumulator_bits": network.node_ranges[node.name].signed_bits,
         }
-        for layer, ranges in zip(network.layers, network.ranges, strict=True)
+        for node in network.weighted
     ]  # fmt: skip
 
 
@@ -141,8 +141,8 @@ def _code(text: str) -> bytes:
             lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            said = node.body[0]
-            lines[said.lineno - 1 : said.end_lineno] = [""] * ((said.end_lineno or said.lineno) - said.lineno + 1)
+            first = node.body[0]
+            lines[first.lineno - 1 : first.end_lineno] = [""] * ((first.end_lineno or first.lineno) - first.lineno + 1)
     return "\n".join(line.rstrip() for line in lines if line.strip()).encode()
 
 

@@ -54,13 +54,13 @@ def run(
     Every `SIMULATE_EVERY`-th design is simulated too, for its latency and interval. A design that fails is a line with
     `failed`; it does not stop the rest.
     """
-    wanted = {one.seed: json.loads(json.dumps(asdict(one))) for one in chosen}
-    done = {one["seed"]: one for one in read_json_lines(results) if one["recipe"] == wanted.get(one["seed"])}
+    recipes = {one.seed: json.loads(json.dumps(asdict(one))) for one in chosen}
+    done = {one["seed"]: one for one in read_json_lines(results) if one["recipe"] == recipes.get(one["seed"])}
     jobs = [(backend, one, number % SIMULATE_EVERY == 0) for number, one in enumerate(chosen) if one.seed not in done]
     say(f"{backend}: {len(done)} of {len(chosen)} designs are there")
 
     def ended(job: Job, line: Line | None) -> None:
-        line = line or {"seed": job[1].seed, "recipe": wanted[job[1].seed], "failed": "its process ended"}
+        line = line or {"seed": job[1].seed, "recipe": recipes[job[1].seed], "failed": "its process ended"}
         append_json(results, line)
         done[line["seed"]] = line
         say(_describe(line))
@@ -84,9 +84,9 @@ def specimens(backend: str, processes: int) -> str:
 
 def expectations(backend: str) -> str:
     """A digest of what is expected of the same designs: the same as long as what is fitted is."""
-    found = json.dumps([encode(expected(backend, recipe)) for recipe in draw.recipes(SPECIMENS, 0)])
+    expectation = json.dumps([encode(expected(backend, recipe)) for recipe in draw.recipes(SPECIMENS, 0)])
     # The last digits of a sum are not the same on every machine.
-    return _digest(json.loads(found, parse_float=lambda text: f"{float(text):.6g}"))
+    return _digest(json.loads(expectation, parse_float=lambda text: f"{float(text):.6g}"))
 
 
 def measure(backend: str, recipe: Recipe, *, simulate: bool) -> Line:
@@ -120,9 +120,9 @@ def _expect(line: Line) -> Line:
 def expected(backend: str, recipe: Recipe) -> Line:
     """What `backend` expects of the design: `network` (its sizes), `nodes` and `predicted`."""
     network, board = draw.network(recipe), _board(recipe)
-    found = backends.get(backend).expect(network, board, _options(backend, recipe, board))
-    cycles = {"latency_cycles": found.latency_cycles, "interval_cycles": found.interval_cycles}
-    return {"network": layer_sizes(network), "nodes": found.nodes, "predicted": {**found.total, **cycles}}
+    expectation = backends.get(backend).expect(network, board, _options(backend, recipe, board))
+    cycles = {"latency_cycles": expectation.latency_cycles, "interval_cycles": expectation.interval_cycles}
+    return {"network": layer_sizes(network), "nodes": expectation.nodes, "predicted": {**expectation.total, **cycles}}
 
 
 def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> Line:
@@ -136,10 +136,10 @@ def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> Lin
     vectors = random_vectors(network, VECTORS, recipe.seed)
     design = backends.get(backend).generate(network, board, folder / backend, options, vectors[:4]).circuit
     assert design is not None, "what an HLS tool makes of C++ is not measured here"
-    found = yosys.synthesize(design, board, folder / "yosys", time_limit_s=TIME_LIMIT_S, threads=1)
+    measurement = yosys.synthesize(design, board, folder / "yosys", time_limit_s=TIME_LIMIT_S, threads=1)
     line: Line = {
-        "generated": _sources(design), "measured": asdict(found.total),
-        "parts": {name: asdict(part) for name, part in found.parts.items()},
+        "generated": _sources(design), "measured": asdict(measurement.total),
+        "parts": {name: asdict(part) for name, part in measurement.parts.items()},
     }  # fmt: skip
     if simulate:
         stimuli = np.concatenate([vectors, extremes(network)[:20]])
@@ -167,10 +167,10 @@ def _board(recipe: Recipe) -> Board:
 
 def _options(backend: str, recipe: Recipe, board: Board) -> Options:
     """A folded design is drawn with an interval, an unrolled one with a clock."""
-    made = backends.get(backend)
-    if made.knows("target_fps"):
-        return made.make_options(target_fps=1e9 / (recipe.interval * board.clock_ns), allow_oversize=True)
-    return made.make_options(clock=recipe.clock_ns, allow_oversize=True)
+    backend_class = backends.get(backend)
+    if backend_class.knows("target_fps"):
+        return backend_class.make_options(target_fps=1e9 / (recipe.interval * board.clock_ns), allow_oversize=True)
+    return backend_class.make_options(clock=recipe.clock_ns, allow_oversize=True)
 
 
 def _work(job: Job) -> Line:
@@ -180,10 +180,10 @@ def _work(job: Job) -> Line:
 
 def _all(work: Callable[[Any], Line], items: Sequence[Any], processes: int) -> list[Line]:
     """The results of `work` in the order of `items`."""
-    found: dict[int, Line | None] = {}
+    by_seed: dict[int, Line | None] = {}
     numbered = list(enumerate(items))
-    each(partial(_numbered, work), numbered, processes, lambda item, line: found.update({item[0]: line}))
-    lines = [line for _, line in sorted(found.items()) if line is not None]
+    each(partial(_numbered, work), numbered, processes, lambda item, line: by_seed.update({item[0]: line}))
+    lines = [line for _, line in sorted(by_seed.items()) if line is not None]
     if len(lines) < len(items):
         raise QapError("a process ended before its work, perhaps for want of memory", "give fewer --processes")
     return lines

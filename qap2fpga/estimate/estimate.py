@@ -65,14 +65,14 @@ def estimate(network: Graph, backend: str, board: Board, options: Options) -> Es
     except QapError as error:
         return Estimate(backend, board, {}, False, str(error))
     if backend == vendor.BACKEND:
-        found = vendor.predict(expected.nodes, board.family, options.clock_ns(board))
+        csynth = vendor.predict(expected.nodes, board.family, options.clock_ns(board))
         interval = Interval.exact(float(expected.interval_cycles))
-        return Estimate(backend, board, {**found.total, "interval_cycles": interval}, False, "", Stage.HLS, found)
+        return Estimate(backend, board, {**csynth.total, "interval_cycles": interval}, False, "", Stage.HLS, csynth)
     cycles = {name: getattr(expected, name) for name in ("latency_cycles", "interval_cycles")}
-    made = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network), board.family)
+    predictions = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network), board.family)
     exact = {name: Interval.exact(value) for name, value in cycles.items() if value is not None}
     known = calibrated(backend, board.family) is not None
-    return Estimate(backend, board, {**made, **exact}, known, nodes=expected.nodes)
+    return Estimate(backend, board, {**predictions, **exact}, known, nodes=expected.nodes)
 
 
 def predict(
@@ -84,15 +84,15 @@ def predict(
     an interval.
     """
     known = calibrated(backend, family)
-    made = {}
+    intervals = {}
     for name in NAMES:
         if known is not None and name in known.values["resources"]:
-            made[name] = known.predict(name, nodes, calibration.sizes(layers))
+            intervals[name] = known.predict(name, nodes, calibration.sizes(layers))
         else:
             value = float(total.get(name) or 0)
             ratio = known.values["counted"].get(name, {}) if known is not None else {}
-            made[name] = Interval(value, value * ratio.get("low", 1.0), value * ratio.get("high", 1.0))
-    return made
+            intervals[name] = Interval(value, value * ratio.get("low", 1.0), value * ratio.get("high", 1.0))
+    return intervals
 
 
 def calibrated(backend: str, family: str) -> Calibration | None:

@@ -127,8 +127,10 @@ def _padded(number: int) -> int:
 
 
 def _weight_memories(layer: Hls4mlLayer) -> float:
-    """Blocks of 18 kbit for the weights: as many bits a word as products at a time, `reuse_factor` words deep. A RAMB18
-    is 36 bits wide at 512 words, 18 at 1024 and 9 at 2048 (AMD UG473)."""
+    """Return the blocks of 18 kbit for the weights: `reuse_factor` words, each of the products at one time.
+
+    A RAMB18 is 36 bits wide at 512 words, 18 at 1024 and 9 at 2048 (AMD UG473).
+    """
     depth = max(512, _padded(layer.reuse_factor))
     return math.ceil(layer.multipliers * layer.weight_bits / max(36 * 512 / depth, 1))
 

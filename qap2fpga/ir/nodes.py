@@ -48,6 +48,11 @@ class Node(ABC):
         """Whether each channel that comes may be another code of its values."""
         return self.absorbs
 
+    @property
+    def taps(self) -> int:
+        """Positions of its sources that one position of the result sees."""
+        return 1
+
     @abstractmethod
     def shape(self, sources: Sequence[Shape]) -> Shape:
         """Return the shape of the result. Raises `ValueError` with the reason if the sources do not fit."""

@@ -61,7 +61,7 @@ def _plain(graph: Graph) -> set[str]:
 
 
 def _pads(graph: Graph) -> dict[str, set[int]]:
-    """The values that readers of each node's result pad it with, also behind what hands its values on."""
+    """The values that readers of each node's result pad it with, also after what hands its values on."""
     pads: dict[str, set[int]] = {}
     for node in reversed(graph.nodes):
         pads[node.name] = set()

@@ -120,11 +120,11 @@ def synthesize(job: Synthesize) -> Cells:
     yosys.run("delete t:$scopeinfo")
     yosys.run("tee -q -o", job.statistics, "stat", "-json")
     report = json.loads(Path(job.statistics).read_text())
-    wanted = [*job.keep, job.top] if job.glue else job.keep
+    modules = [*job.keep, job.top] if job.glue else job.keep
     cells = {}
-    for module in wanted:
-        found = report["modules"].get("\\" + module) or report["modules"][module]
-        cells[module] = found["num_cells_by_type"]
+    for module in modules:
+        counts = report["modules"].get("\\" + module) or report["modules"][module]
+        cells[module] = counts["num_cells_by_type"]
         yosys.run("select", select(module))
         yosys.run("write_verilog -noattr -selected", folder / job.files[module])
         yosys.run("select -clear")

@@ -195,18 +195,18 @@ def _map(
         what = ", ".join(groups[index]) or "top"
         return ask(WORKER, job, Cells, name=f"map{index}", what=what, logs=folder, place=place, limit_s=limit_s).cells
 
-    found: dict[str, Mapping[str, int]] = {}
+    counts: dict[str, Mapping[str, int]] = {}
     with ThreadPoolExecutor(max(1, threads)) as pool:
         running = [pool.submit(one, index) for index in range(len(groups))]
         try:
             for future in as_completed(running):
-                found.update(future.result())
+                counts.update(future.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    cells = {name: found[module] for name, module in modules.items()}
+    cells = {name: counts[module] for name, module in modules.items()}
     # The parts themselves are cells of the top; they are no logic.
-    cells[""] = {kind: number for kind, number in found[design.top].items() if kind not in every}
+    cells[""] = {kind: number for kind, number in counts[design.top].items() if kind not in every}
     order = [place / files[module] for module in dict.fromkeys([*modules.values(), design.top])]
     return Synthesis(cells, tuple(order))
 

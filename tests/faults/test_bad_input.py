@@ -253,7 +253,7 @@ def signed(graph: onnx.GraphProto) -> None:
 
 
 def insert(operation: str, **options: Any) -> Callable[[onnx.GraphProto], None]:
-    """Put a node behind bn1."""
+    """Put a node after bn1."""
 
     def change(graph: onnx.GraphProto) -> None:
         place = [one.name for one in graph.node].index("bn1")

@@ -107,7 +107,7 @@ def test_the_plan_shows_the_bitstream(model, tmp_path, monkeypatch, backend, ste
 @needs_tclsh
 @pytest.mark.slow
 def test_a_whole_build_up_to_the_bitstream(model, tmp_path, monkeypatch):
-    """Vivado is a stand-in; everything else is real, also the simulation from DMA word to DMA word."""
+    """Vivado is a mock; everything else is real, also the simulation from DMA word to DMA word."""
     monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
     wanted = request(model, tmp_path / "b", vendor=STEPS, until="synthesize")
     report = run(wanted)

@@ -41,7 +41,7 @@ def csim(*arguments: object, engine: Path | str = "", **environment: object) -> 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Path:
-    """An engine that writes down what it is asked for, a line a word; FAIL is the verb that fails, with CODE."""
+    """An engine that writes down what it is asked for, a line per word; FAIL is the verb that fails, with CODE."""
     text = f"""for word; do echo "$word"; done >> {tmp_path}/calls; echo >> {tmp_path}/calls
 [ "${{FAIL:-}}" != "$1" ] || exit "$CODE\""""
     return program(tmp_path / "engine", text)
@@ -176,7 +176,7 @@ def test_dockerfile_compose_and_program_name_the_same_things() -> None:
     for target in ("csim", "demo"):
         stage = text[text.index(f" AS {target}\n") :].split("\nFROM ")[0]
         assert "\nUSER qap\n" in stage
-        # What made the packages stays behind.
+        # What made the packages is not in the image.
         assert "pip" not in stage and f"COPY --from={target}-packages /opt/qap2fpga" in stage
     for line in re.findall(r"^COPY (?:--chown=\S+ )?(?!--from)(.*) \S+$", text, re.MULTILINE):
         assert all((ROOT / source).exists() for source in line.split()), line

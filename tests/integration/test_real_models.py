@@ -155,7 +155,7 @@ def test_numpy_cpp_rtl_and_netlist_give_the_same(
 
 @pytest.mark.slow
 def test_16_bits_are_exact_in_cpp_and_too_large_to_unroll(real_data: Path, jets: Path, tmp_path: Path) -> None:
-    """65,535 thresholds a channel: no table, but one exact multiplication each; torch's accuracy is kept."""
+    """65,535 thresholds per channel: no table, but one exact multiplication each; torch's accuracy is kept."""
     name = "FPGA4HEP_W16_A16_I16"
     prepared = published(real_data, jets, name)
     network, labels = prepared.network, prepared.labels

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks that `qap2fpga.train` learns, made of Brevitas modules: what its own arithmetic is held against."""
+"""The networks that `qap2fpga.train` learns, made of Brevitas modules: what its own arithmetic is compared with."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def nodes(plan: Plan, costs: Costs, chosen: Folding) -> tuple[NodeEstimate, ...]
                 features=_both(features), cycles=thresholds.cycles, MH=layer.mh, PE=pe,
                 thresholds=(1 << thresholds.bits) - 1, activations=f"UINT{layer.activation_bits}",
             ))  # fmt: skip
-    for kind, cost, features in costs.tail(chosen.layers[-1][1]):
+    for kind, cost, features in costs.output_stage(chosen.layers[-1][1]):
         entries.append(_node(kind, kind, plan.layers[-1].name, cost, _named(kind, features)))
     return tuple(entries)
 
@@ -89,7 +89,7 @@ def nodes(plan: Plan, costs: Costs, chosen: Folding) -> tuple[NodeEstimate, ...]
 def _between(
     costs: Costs, index: int, mw: int, pe: int, simd: int
 ) -> Iterator[tuple[str, Resources, dict[str, float]]]:
-    """Width converter and FIFO in front of layer `index`, as far as there are any."""
+    """Yield the width converter and the FIFO before layer `index`, as far as there are any."""
     bits = costs.plan.layers[index].input_bits
     if pe != simd:
         kind, features = estimate.converter_features(pe * bits, simd * bits)

@@ -68,8 +68,8 @@ class AdderGraph:
         for column, output in enumerate(self.outputs):
             down = max(-output.shift, 0)
             factor = output.sign * output.factor << max(output.shift, 0)
-            found = exact.multiply_add(nodes[output.node], factor, 0, f"layer {name}")
-            if (found != exact.shifted(weights[:, column], down, f"layer {name}")).any():
+            sums = exact.multiply_add(nodes[output.node], factor, 0, f"layer {name}")
+            if (sums != exact.shifted(weights[:, column], down, f"layer {name}")).any():
                 raise CheckFailed(f"layer {name}, channel {column}: the adder graph computes other weights")
 
 

@@ -11,6 +11,9 @@ import numpy as np
 import yaml
 
 from qap2fpga.backends.rtl.circuit import Delays
+from qap2fpga.backends.rtl.dataflow.design import Dataflow
+from qap2fpga.backends.rtl.dataflow.parts import Compute, Part
+from qap2fpga.backends.rtl.datapaths import datapaths
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.count import expected
 from qap2fpga.backends.rtl.options import RtlOptions
@@ -68,7 +71,7 @@ def load() -> Coefficients:
 
 
 def module(
-    made: Module, implementations: list[Implementation] | None, targets: list[Target]
+    circuit: Module, implementations: list[Implementation] | None, targets: list[Target]
 ) -> tuple[Counts, Features]:
     """Return the cells of one module, of its adders' bits, its requantizers and its registers, and its features.
 
@@ -76,18 +79,31 @@ def module(
     """
     coefficients = load()
     price = prices.load().luts
-    held = asdict(expected(made.netlist))
-    registers = held.pop("flip_flops")
+    cells = asdict(expected(circuit.netlist))
+    registers = cells.pop("flip_flops")
     requantizers = sum(
-        price(implementation, wanted) for implementation, wanted in zip(implementations or [], targets, strict=True)
+        price(implementation, target) for implementation, target in zip(implementations or [], targets, strict=True)
     )
-    luts = round(coefficients.adder_bit * made.adder_bits + requantizers) + held["shift_registers"]
-    return _cells(luts, registers), {"lut": held, "ff": {"flip_flops": registers}}
+    luts = round(coefficients.adder_bit * circuit.adder_bits + requantizers) + cells["shift_registers"]
+    return _cells(luts, registers), {"lut": cells, "ff": {"flip_flops": registers}}
 
 
 def handshake(stages: int) -> tuple[Counts, Features]:
     """Return the same of the top module: a valid bit per stage."""
     return _cells(HANDSHAKE_LUTS, stages), {"lut": {"handshake": 1}, "ff": {"valid_bits": stages}}
+
+
+def part(one: Part, node: str) -> list[NodeEstimate]:
+    """Return the resources of the parts that are no datapath of weights; of the graph's node `node`."""
+    if isinstance(one, Compute):
+        cells, features = module(one.module, None, [])
+        return [NodeEstimate(name=one.instance, layer=node, estimate=cells, features=features)]
+    return []
+
+
+def frames(flow: Dataflow) -> tuple[Counts, Features]:
+    """Return the resources of what connects the parts with the streams."""
+    return _cells(HANDSHAKE_LUTS, 0), {"lut": {"handshake": 1}, "ff": {}}
 
 
 def _cells(luts: int, registers: int) -> dict[str, int]:
@@ -98,10 +114,10 @@ def _cells(luts: int, registers: int) -> dict[str, int]:
 def before(network: Graph) -> int:
     """LUTs expected of `network` from its weights' signed digits alone, in a moment."""
     total = 0.0
-    for layer, reach in zip(network.layers, network.ranges, strict=True):
-        digits = signed_digits(layer.weights)
+    for path in datapaths(network, "logits").values():
+        digits = signed_digits(path.unit.weights)
         operands = digits.sum(axis=0)
-        low, high = reach.accumulators
+        low, high = path.ranges.accumulators
         widths = np.array([width(min(int(a), -1), int(b)) for a, b in zip(low, high, strict=True)])
         total += SHARED * float((np.maximum(operands - 1, 0) * widths).sum())
         total += 3.0 * float(widths.sum())
@@ -117,7 +133,7 @@ def signed_digits(weights: np.ndarray) -> np.ndarray:
 def refusals(network: Graph, board: Board, options: RtlOptions) -> tuple[QapError, ...]:
     """Return the reason why `network` is too large to unroll, or for the board, if it is."""
     luts = before(network)
-    weights = sum(layer.nonzeros for layer in network.layers)
+    weights = sum(path.unit.nonzeros for path in datapaths(network, "logits").values())
     what = f"unrolled, the network's {weights:,} weights take about {luts:,} LUTs"
     hint = "prune it, or use fewer bits"
     if "finn" in board.device_family.backends:

@@ -37,8 +37,8 @@ def solve(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str) -> 
     reduced = weights // factors
     if np.abs(reduced).max() >= LARGEST:
         raise CheckFailed(f"layer {name}: weights of more than 24 bits")
-    found = (pruned(_graph(reduced, factors, low, high, method, *order)) for method, order in _tries(weights))
-    graph = min(found, key=lambda graph: signs.luts(graph, low, high))
+    graphs = (pruned(_graph(reduced, factors, low, high, method, *order)) for method, order in _tries(weights))
+    graph = min(graphs, key=lambda graph: signs.luts(graph, low, high))
     graph = signs.settled(graph, low, high)
     graph.prove(weights, name)
     return graph

@@ -48,7 +48,7 @@ def random_network(
     """A random network of dense layers with thresholds spread over each accumulator's range."""
     rng = np.random.default_rng(seed)
     low, high = (-(1 << (input_bits - 1)), (1 << (input_bits - 1)) - 1) if signed else (0, (1 << input_bits) - 1)
-    reach = np.full(sizes[0], low), np.full(sizes[0], high)
+    ends = np.full(sizes[0], low), np.full(sizes[0], high)
     layers: list[Unit] = []
     for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         largest = max(1, (1 << (bits - 1)) - 1)
@@ -57,7 +57,7 @@ def random_network(
         weights = np.where(rng.random((inputs, outputs)) < sparsity, 0, weights)
         weights[rng.integers(inputs, size=outputs), np.arange(outputs)] = 1  # no dead neuron
         layer = dense(f"fc{index + 1}", weights, Logits(np.ones(1), np.ones(1), 0, 0), bits, input_bits, bits)
-        bottom, top = layer.range(*reach)
+        bottom, top = layer.range(*ends)
         activation: Step | Logits
         if index == len(sizes) - 2 and not ends_in_step:
             activation = Logits(rng.integers(900, 9000, outputs), rng.integers(-50000, 50000, outputs), 6, 8)
@@ -66,7 +66,7 @@ def random_network(
             cuts = np.sort(((bottom + top) / 2)[:, None] + spread, axis=1).astype(np.int64)
             activation = Step(np.clip(cuts, bottom[:, None], top[:, None] + 1))
         layers.append(layer.changed(activation=activation))
-        reach = activation.range(bottom, top)
+        ends = activation.range(bottom, top)
     return chain(tuple(layers), InputQuantizer(low, high, (1.0,)), Fraction(1, 256))
 
 
@@ -273,7 +273,7 @@ def expected_output(network: Graph, vectors: np.ndarray, kind: str) -> np.ndarra
 
 
 # Sizes, bits, how it ends, what leaves, and SIMD and PE a layer (none: as searched). Among them: the narrowest
-# types, width converters that divide and that do not, a SIMD that is no power of two in front of a slower layer.
+# types, width converters that divide and that do not, a SIMD that is no power of two before a slower layer.
 SIMULATED = {
     "binary, class": ([8, 12, 6, 5], 1, False, "class", ((4, 3), (4, 2), (3, 1))),
     "ends in a quantizer": ([6, 12, 10, 5], 2, True, "logits", ((3, 4), (6, 5), (2, 5))),

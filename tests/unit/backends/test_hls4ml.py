@@ -15,6 +15,7 @@ import pytest
 
 from qap2fpga.backends.hls4ml import code, counts, limits, wide, workarounds
 from qap2fpga.backends.hls4ml.backend import Hls4mlBackend
+from qap2fpga.backends.hls4ml.kernels import Written, kernels
 from qap2fpga.backends.hls4ml.options import Hls4mlOptions
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import HlsProject
@@ -161,7 +162,8 @@ def test_zeros_are_counted_in_the_source_and_not_from_the_weights(tmp_path):
         assert entry["after_compaction"] == entry["in_source"] == layer.nonzeros < whole_layer.weights.size
     header = project.folder / "firmware" / "weights" / "w2.h"
     header.write_text(re.sub(r"= \{", "= {0, ", header.read_text()).replace("0, 0, ", "0, 7, ", 1))
-    first = counts.count(project.folder, network, [2, 4, 6], [("latency", 1)] * 3)[0]
+    written = Written(kernels(network, stream=False)[0], "dense0", "latency", 1)
+    (first,) = counts.count(project.folder, [(written, 2)])
     assert first.in_source == network.layers[0].nonzeros + 1
 
 
@@ -191,7 +193,8 @@ def test_channels_that_never_or_always_pass_a_threshold_and_an_output_that_is_a_
     layer = dense("fc", np.array([[1, 2, -3, 0], [0, -2, 1, 0]]), Step(rows, -3, 2), 4, 4)
     _, network = small(2, 0.0)
     network = chain((layer,), replace(network.input, low=-8, high=7), network.output_scale)
-    assert "res[1] = -1 + 2 * ap_int<1>(0);" in code.requantize("name", layer, network.ranges[0])
+    text = code.requantize("name", network["fc"], layer.activation, network.node_ranges["fc"])
+    assert "res[1] = -1 + 2 * ap_int<1>(0);" in text
     assert run(network, tmp_path).mismatches == 0
 
 
@@ -226,7 +229,7 @@ def test_thresholds_that_are_on_no_line_are_refused_by_name():
     _, network = small(2, 0.0)
     network = chain((layer,), replace(network.input, low=-128, high=127), network.output_scale)
     with pytest.raises(QapError, match=r"layer fc3, channel 0: .* do not lie on one line"):
-        code.requantize("name", layer, network.ranges[0])
+        code.requantize("name", network["fc3"], layer.activation, network.node_ranges["fc3"])
 
 
 @pytest.mark.slow

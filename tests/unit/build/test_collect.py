@@ -35,7 +35,7 @@ DESIGN: dict[str, Any] = asdict(
 PROJECT: dict[str, Any] = asdict(
     HlsProject(
         "hls4ml", Path("hls4ml"), "qap2fpga", ("firmware/qap2fpga.cpp",), (), PORT, PORT, interval_cycles=1,
-        clock_ns=8.0, part="xc7z020", configs={"dense0": "config2"}, strategy="latency",
+        clock_ns=8.0, part="xc7z020", configs={"fc1": "config2"}, strategy="latency",
         traces=(Trace("dense0", "fc1", 2),), details={"hls4ml_version": "1.3.0"},
     )
 )  # fmt: skip
@@ -43,7 +43,7 @@ PROJECT: dict[str, Any] = asdict(
 DESIGN, PROJECT = ({**one, "folder": str(one["folder"])} for one in (DESIGN, PROJECT))
 END = {"name": "in0", "elements": 3, "bits": 8, "signed": True}
 INTERFACE = {"clock": "ap_clk", "input": END, "output": END}
-MADE = {
+GENERATED = {
     "design": DESIGN, "backend": "rtl", "interface": INTERFACE, "driver": None, "output_kind": "logits",
     "accuracy": {"output": "logits", "rows": 9, "value": 0.9}, "predicted": {"calibrated": False},
 }  # fmt: skip
@@ -77,7 +77,7 @@ def test_what_did_not_run_is_none_or_nothing() -> None:
 
 
 def test_a_design_stands_without_what_only_this_program_reads() -> None:
-    found = report(made=MADE)
+    found = report(generated=GENERATED)
     assert found["design"]["nodes"][0] == {key: NODE[key] for key in ("name", "layer", "estimate")}
     assert set(found["design"]) == {
         "folder", "top", "sources", "data", "interval_cycles", "latency_cycles", "clock_ns", "nodes", "estimate",
@@ -92,7 +92,7 @@ def test_a_design_stands_without_what_only_this_program_reads() -> None:
 
 
 def test_a_project_stands_as_a_project() -> None:
-    found = report(made={**MADE, "design": PROJECT, "backend": "hls4ml"})
+    found = report(generated={**GENERATED, "design": PROJECT, "backend": "hls4ml"})
     assert set(found["design"]) == {
         "folder", "top", "sources", "interval_cycles", "clock_ns", "part", "strategy", "warnings", "configs",
         "hls4ml_version", "output_kind", "accuracy",
@@ -109,7 +109,7 @@ def test_times_are_of_measured_cycles_where_there_are_any(
     measured: tuple[Any, Any], latency: int, interval: int
 ) -> None:
     one = SIMULATED | {"latency_cycles": measured[0], "interval_cycles": measured[1]}
-    timing = report(made=MADE, simulated=[SIMULATED, one])["timing"]
+    timing = report(generated=GENERATED, simulated=[SIMULATED, one])["timing"]
     assert timing["latency_cycles"] == {"predicted": 6, "measured": measured[0]}
     assert timing["interval_cycles"] == {"predicted": 2, "measured": measured[1]}
     assert (timing["clock_ns"], timing["latency_ns"]) == (8.0, latency * 8.0)
@@ -118,14 +118,14 @@ def test_times_are_of_measured_cycles_where_there_are_any(
 
 
 def test_steps_of_vendor_tools_are_told_apart_from_what_they_measured() -> None:
-    found = report(made=MADE, vendor=[STEP])
+    found = report(generated=GENERATED, vendor=[STEP])
     assert found["vendor"] == [{key: STEP[key] for key in STEP if key not in ("measurement", "simulation")}]
     assert found["measurements"] == [{"circuit": "rtl", **STEP["measurement"]}]
-    assert report(made=MADE, vendor=[])["vendor"] == []
+    assert report(generated=GENERATED, vendor=[])["vendor"] == []
 
 
 def test_a_stand_in_that_was_refused_leaves_no_hardware() -> None:
     refused = {"backend": "rtl", "why": "no tool", "refused": "too large"}
-    found = report(made=MADE, stand_in=refused)
+    found = report(generated=GENERATED, stand_in=refused)
     assert found["stand_in"] == refused
     assert (found["timing"], found["predictions"]) == (None, [])

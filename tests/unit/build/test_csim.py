@@ -50,7 +50,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def install(folder: Path) -> None:
-    """Vitis HLS, as far as the tests' stand-in goes, where a container has it."""
+    """Vitis HLS, as far as the tests' mock goes, where a container has it."""
     place = folder / "opt" / "Vitis_HLS" / "2023.2" / "bin"
     place.mkdir(parents=True)
     program(place / "vitis_hls", f'exec {FAKES / "vitis_hls"} "$@"')

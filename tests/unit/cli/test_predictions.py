@@ -25,7 +25,7 @@ def test_the_table_and_the_json_say_the_same(model: Path) -> None:
     assert (one["backend"], one["board"], one["stage"], one["refused"]) == ("rtl", "pynq-z2", "estimate", None)
     (row,) = (line for line in shown.out.splitlines() if line.startswith("rtl"))
     values = [f"{one['predictions'][name]['value']:,.0f}" for name in ("dsp", "bram18")]
-    # An interval may stand behind LUTs and FFs, where there is a calibration.
+    # An interval may stand after LUTs and FFs, where there is a calibration.
     lut, ff = (f"{one['predictions'][name]['value']:,.0f}" for name in ("lut", "ff"))
     cycles = [str(one["predictions"][name]["value"]) for name in ("latency_cycles", "interval_cycles")]
     cells = re.split(r"  +", row.strip())

@@ -49,7 +49,7 @@ DRIVER = load(ROOT / "flows" / "driver" / "driver.py")
 
 
 def design(one: Graph, folder, kind: str = "logits", lanes: tuple[int, int] = (2, 1)) -> Design:
-    """As the finn backend would fold it; there are no sources, as nobody reads them here."""
+    """As the finn backend would fold it; there are no sources, as none are read here."""
     answers = reference.outputs(one, kind, random_vectors(one, 500, 1))
     bits = max(int(np.abs(answers).max()).bit_length() + 2, 2)
     into = Stream("in0", one.inputs, lanes[0], one.input.bits, one.input.signed)
@@ -325,7 +325,7 @@ def test_c_unpacks_every_width(tmp_path, bits, signed):
 def test_the_fixed_point_formats_are_stated(tmp_path):
     one = network(3).with_input(InputQuantizer(-8, 7, (0.25,)))
     text = header.header("n", files.constants(design(one, tmp_path), one, "logits", BOARD))
-    assert "ap_fixed<4, 2>, that is 2 bits behind the binary point" in text
+    assert "ap_fixed<4, 2>, that is 2 bits after the binary point" in text
     assert f"ap_fixed<{design(one, tmp_path).output.bits}, {design(one, tmp_path).output.bits - 4}>" in text
     other = header.header("n", files.constants(design(one, tmp_path), one.with_input(ODD), "logits", BOARD))
     assert "no fixed-point format: the scale is not one power of two" in other

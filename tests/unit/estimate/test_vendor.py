@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from qap2fpga.backends.hls4ml.backend import Hls4mlBackend
-from qap2fpga.backends.hls4ml.counts import DenseEstimate
+from qap2fpga.backends.hls4ml.counts import KernelEstimate
 from qap2fpga.backends.hls4ml.options import UNROLLED, Hls4mlOptions
 from qap2fpga.estimate import vendor
 from qap2fpga.estimate.estimate import estimate
@@ -65,8 +65,8 @@ CONTENT = {
     ],
 }  # fmt: skip
 # An unpruned layer of 32 x 32 weights of 4 bits, as it was measured: 10 * 1024 + 5 * 32 LUTs.
-NODE = DenseEstimate(
-    name="dense0", layer="fc1", estimate={}, strategy="latency", reuse_factor=1, inputs=32, outputs=32,
+NODE = KernelEstimate(
+    name="dense0", layer="fc1", kind="Dense", estimate={}, strategy="latency", reuse_factor=1, inputs=32, outputs=32,
     weight_bits=4, input_bits=16, nonzeros=1024,
 )  # fmt: skip
 LUT = 10 * 1024 + 5 * 32

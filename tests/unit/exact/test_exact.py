@@ -314,12 +314,12 @@ class Watched(np.ndarray):
 def test_integers_are_multiplied_in_one_module():
     random = np.random.default_rng(3)
 
-    def watched(*shape: int, reach: int = 8) -> np.ndarray:
-        return random.integers(-reach, reach, shape).view(Watched)
+    def watched(*shape: int, limit: int = 8) -> np.ndarray:
+        return random.integers(-limit, limit, shape).view(Watched)
 
-    hidden = Step(np.sort(watched(3, 3, reach=60), axis=1), -7, 1)
+    hidden = Step(np.sort(watched(3, 3, limit=60), axis=1), -7, 1)
     first = dense("fc1", watched(4, 3), hidden, 4, 4)
-    last = dense("fc2", watched(3, 3), Logits(watched(3, reach=900), watched(3, reach=99), 3, 3), 4, 4)
+    last = dense("fc2", watched(3, 3), Logits(watched(3, limit=900), watched(3, limit=99), 3, 3), 4, 4)
     network = chain((first, last), InputQuantizer(-8, 7, (1.0,)), Fraction(1))
     Watched.seen.clear()
     vectors = random_vectors(network, 50, 0).view(Watched)

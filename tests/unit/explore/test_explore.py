@@ -334,8 +334,8 @@ def test_builds_go_on_until_enough_meet_the_limits(
     found = explored(tmp_path, 9, 2, Limits(max_lut=1000))
     assert waves == [["p0", "p1"], ["p2"], ["p3"]] and found.met == 2
     found.check()
-    assert builds.said(found.built["p0"]) == "1,001 LUTs (--max-lut 1,000)"
-    assert builds.said(found.built["p2"]) == "failed: Yosys failed"
+    assert builds.verdict(found.built["p0"]) == "1,001 LUTs (--max-lut 1,000)"
+    assert builds.verdict(found.built["p2"]) == "failed: Yosys failed"
     assert found.built["p3"].meets
 
 

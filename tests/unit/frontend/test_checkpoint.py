@@ -397,7 +397,7 @@ REFUSED = {
         lambda: Forward(lambda m, x: m.three(m.act2(m.two(m.hidden(x if x.abs().max() < 6 else -x))))),
         "layer quant: it computes something else",
     ),
-    "function behind the last layer": (
+    "function after the last layer": (
         lambda: Forward(lambda m, x: -m.three(m.act2(m.two(m.hidden(x))))),
         "does not return what layer three, the last one, gives",
     ),

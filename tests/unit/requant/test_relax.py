@@ -30,11 +30,11 @@ BACKENDS = [pytest.param(COST, readings, id="rtl"), pytest.param(COST, accumulat
 def differences(exact: Graph, other: Graph) -> list[list[np.ndarray]]:
     """Steps between the two in every channel of every hidden layer, for every accumulator that can occur there."""
     found = []
-    for layer, changed, reach in zip(exact.layers, other.layers, exact.ranges, strict=True):
+    for layer, changed, ranges in zip(exact.layers, other.layers, exact.ranges, strict=True):
         if not isinstance(layer.activation, Step):
             continue
         channels = []
-        for channel, (low, high) in enumerate(zip(*reach.accumulators, strict=True)):
+        for channel, (low, high) in enumerate(zip(*ranges.accumulators, strict=True)):
             factor = max(1, int(np.gcd.reduce(layer.weights[:, channel])))
             values = np.arange(low, high + 1, factor)[:, None]
             rows = (one.activation.thresholds[channel] for one in (layer, changed))
@@ -165,7 +165,7 @@ def test_levels_of_an_output_are_relaxed_in_steps():
 
 
 def test_an_implementation_that_reaches_other_outputs_is_found(monkeypatch):
-    """Within the tolerance, but the highest level is not reached any more: the layer behind would see another range."""
+    """Within the tolerance, but the highest level is not reached any more: the next layer would see another range."""
 
     def lower(row, low, high, *others):
         found = row.copy()

@@ -31,12 +31,12 @@ def enumerated(wanted: Target) -> np.ndarray:
 
 
 def brute(wanted: Target, values: np.ndarray) -> np.ndarray:
-    """The definition, one comparison a threshold."""
+    """The definition, one comparison per threshold."""
     return wanted.base + (values[:, None] >= wanted.thresholds[None, :]).sum(axis=1)
 
 
 STEPS = st.builds(
-    lambda low, reach, bits, pitch, start: target(low, low + reach, 1 / pitch, -start / pitch, (1 << bits) - 1),
+    lambda low, size, bits, pitch, start: target(low, low + size, 1 / pitch, -start / pitch, (1 << bits) - 1),
     st.integers(-20000, 20000),
     st.integers(0, 40000),
     st.integers(1, 8),

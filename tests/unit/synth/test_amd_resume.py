@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vendor flows run with stand-ins of AMD's tools: what is found, every way to fail, and what a second run repeats."""
+"""Vendor flows run with mocks of AMD's tools: what is found, every way to fail, and what a second run repeats."""
 
 from __future__ import annotations
 
@@ -385,7 +385,7 @@ def test_real_reports_of_vivado(
 
 @pytest.mark.slow
 def test_a_generated_design_goes_through_the_flow(tmp_path: Path) -> None:
-    """The sources of the rtl backend: the stand-in looks for the top, its clock and memory contents in them."""
+    """The sources of the rtl backend: the mock looks for the top, its clock and memory contents in them."""
     from tests.unit.backends.test_rtl import generated, network
 
     design = generated(network(1), tmp_path)

@@ -106,7 +106,7 @@ def test_every_call_for_a_design_up_to_routing(tmp_path: Path) -> None:
     ("foreach file $hls_sources {", "foreach file $hls_sources"),
     ("add_files -tb $testbench_data", "add_files -tb tb_date"), ("source [file join $here project.tcl]", ""),
 ])  # fmt: skip
-def test_a_fault_in_a_script_is_found_by_the_stand_ins(tmp_path: Path, old: str, new: str) -> None:
+def test_a_fault_in_a_script_is_found_by_the_mocks(tmp_path: Path, old: str, new: str) -> None:
     plan = vendor.plan(hls_project(tmp_path / "made"), PYNQ, tmp_path / "work", TOOLS, steps=["csim"])
     scripts = [plan.folder / name for name in ("csim.tcl", "project.tcl")]
     for script in scripts:
@@ -172,7 +172,7 @@ def test_the_folder_holds_what_is_needed_and_nothing_else(tmp_path: Path) -> Non
     }
     assert found == scripts | {
         "firmware/qap2fpga.cpp", "firmware/qap2fpga.h", "firmware/weights/w2.h", "tb_data/tb_input_features.dat",
-        "tb_data/tb_output_predictions.dat", "testbench.cpp",
+        "tb_data/tb_output_predictions.dat", "testbench.cpp", "qap_frame.h",
     }  # fmt: skip
     plan = vendor.plan(rtl_design(tmp_path / "rtl"), PYNQ, tmp_path / "design", TOOLS)
     found = {path.relative_to(plan.folder).as_posix() for path in plan.folder.rglob("*") if path.is_file()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A design in a Zynq, with stand-ins of Vivado: every call, every way to fail, and what is left for the board."""
+"""A design in a Zynq, with mocks of Vivado: every call, every way to fail, and what is left for the board."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_an_older_vivado_keeps_the_description_elsewhere(tmp_path: Path) -> None
     ("generate_target all", "generate_targets all", "system: failed (1)"),
     ("set_property synth_checkpoint_mode", "set_property synth_checkpoints", "there is no property"),
 ])  # fmt: skip
-def test_a_fault_in_the_block_design_is_found_by_the_stand_ins(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_a_fault_in_the_block_design_is_found_by_the_mocks(tmp_path: Path, old: str, new: str, said: str) -> None:
     plan = design_plan(tmp_path)
     script = plan.folder / "system.tcl"
     text = script.read_text()

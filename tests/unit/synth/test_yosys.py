@@ -59,7 +59,7 @@ def test_packing(cells: dict[str, int], luts: int) -> None:
 
 @pytest.mark.slow
 def test_a_known_design_is_counted_exactly(tmp_path: Path) -> None:
-    """Eight flip-flops behind XOR of two bits; one adder of 8 bits (two CARRY4) in a part; a multiplier in LUTs."""
+    """Eight flip-flops after XOR of two bits; one adder of 8 bits (two CARRY4) in a part; a multiplier in LUTs."""
     body = """
     wire [7:0] total; reg [7:0] held; reg valid;
     adder part_a (.clk(ap_clk), .x(in0_TDATA), .y(total));

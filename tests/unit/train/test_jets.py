@@ -21,7 +21,7 @@ from qap2fpga.train.jets import CLASSES, Chunk, JetConfig, chunks_of, generate, 
 
 
 def silent(_line: str) -> None:
-    """A report nobody reads."""
+    """Ignore a report."""
 
 
 # ---- features

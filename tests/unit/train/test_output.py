@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One model file out of a run, the command line in front of it, and the shipped example that it made."""
+"""One model file out of a run, the command line that makes it, and the shipped example that it made."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def small(data: Path) -> RunConfig:
 
 
 def silent(_line: str) -> None:
-    """A report nobody reads."""
+    """Ignore a report."""
 
 
 def test_a_model_says_where_it_comes_from(toy_file: Path, tmp_path: Path) -> None:

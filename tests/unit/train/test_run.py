@@ -59,7 +59,7 @@ def small(data: Path, **changes: Any) -> RunConfig:
 
 
 def silent(_line: str) -> None:
-    """A report nobody reads."""
+    """Ignore a report."""
 
 
 def contents(folder: Path) -> dict[str, Any]:
@@ -173,7 +173,7 @@ class Killed(Exception):
 
 
 def killed_after(epochs: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Make runs end behind so many saved epochs; the returned function takes that back."""
+    """Make runs end after so many saved epochs; the returned function takes that back."""
     monkeypatch.setattr(running, "SAVE_SECONDS", 0.0)
     after_epoch = running._Run._after_epoch
     seen = 0

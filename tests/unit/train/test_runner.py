@@ -148,7 +148,7 @@ def test_a_cluster_without_workers(marker: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.slow
 def test_workers_that_die(tmp_path: Path, marker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job goes on behind its last step; one that dies again and again at one step ends, and the others do not."""
+    """A job goes on after its last step; one that dies again and again at one step ends, and the others do not."""
     monkeypatch.setattr(runners, "MEND_SECONDS", 2)
     with open_runner(marker, lambda *_: None, workers=2) as runner:
         runner.submit(job(tmp_path, "twice", die=[1, 2]), study_work.count)

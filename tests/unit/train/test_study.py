@@ -190,7 +190,7 @@ def test_a_finished_study_needs_no_workers(study: plan.Study, tmp_path: Path, mo
 
 @pytest.mark.slow
 def test_a_worker_killed_in_the_middle_changes_no_bit(tmp_path: Path) -> None:
-    """Two runs side by side; the process of each is killed once, behind its first step, by SIGKILL."""
+    """Two runs side by side; the process of each is killed once, after its first step, by SIGKILL."""
     tree = {**TINY, "folds": 1}
     tree["base"] = {**TINY["base"], "training": {"epochs": 60, "patience": 60}}
     file, output = tmp_path / "study.yaml", tmp_path / "out"

@@ -94,7 +94,7 @@ def test_a_fault_behind_the_last_layer_is_not_a_layers(tmp_path):
 
 @pytest.mark.slow
 def test_one_flipped_bit_of_a_memory_names_its_layer(tmp_path):
-    """FINN's streams carry accumulators and counts; the wrong one is the accumulator behind the memory."""
+    """FINN's streams carry accumulators and counts; the wrong one is the accumulator after the memory."""
     one = test_finn.random_network([6, 8, 4, 3], 4, 0.4, seed=3)
     design = test_finn.build(one, tmp_path / "finn")
     memory = design.folder / "MVAU_rtl_1_weights.dat"
@@ -127,7 +127,7 @@ def test_a_flipped_bit_in_a_netlist_names_its_layer(tmp_path):
 
 
 def test_what_was_written_down_is_read_back(tmp_path):
-    """Two lanes of 3 signed and 2 unsigned bits, two beats a vector; what came before the last reset is forgotten."""
+    """Two lanes of 3 signed and 2 unsigned bits, two beats per vector; what came before the last reset is forgotten."""
     path = tmp_path / "probe.txt"
     path.write_text("1f\nreset\n03\nreset\n0d\n1c\n07\n00\n1f\n")
     probe = Probe("fc1", "u_a.y", ((3, True), (2, False)), beats=2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands behind FINN's last node: the scaling to logits and the choice of the class, in hardware.
+"""The output stage after FINN's last node: the scaling to logits and the choice of the class, in hardware.
 
 FINN leaves both to the host. Here they are two small streaming modules of our own (flows/finn).
 """
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.exact.integers import width
-from qap2fpga.ir.functions import Logits
+from qap2fpga.ir.functions import Function, Logits
 from qap2fpga.ir.graph import Graph
 
 
 @dataclass(frozen=True)
 class Module:
-    """One module of the tail: its output is `out_lanes` elements of `out_bits` a beat.
+    """One module of the output stage: its output is `out_lanes` elements of `out_bits` per beat.
 
     `latency` is cycles from a beat (for a class: the last one) taken to the beat given, `multiplier_bits` what
     its size depends on.
@@ -35,35 +35,45 @@ class Module:
 
 
 @dataclass(frozen=True)
-class Tail:
-    """The modules behind FINN's last node, in order; none if its output leaves the chip as it is."""
+class OutputStage:
+    """The modules after FINN's last node, in order; none if its output leaves the chip as it is."""
 
     modules: tuple[Module, ...]
 
 
-def tail(network: Graph, output_kind: str, pe: int, in_bits: int) -> Tail:
-    """The tail for `output_kind` behind a node of `pe` lanes of `in_bits` bits.
+def build(network: Graph, output_kind: str, pe: int, in_bits: int) -> OutputStage:
+    """Return the output stage for `output_kind` after a node of `pe` lanes of `in_bits` bits.
 
-    A network that ends in a quantizer has FINN's thresholds in front: `base + step * count` is then a product
+    A network that ends in a quantizer has FINN's thresholds before it: `base + step * count` is then a product
     and a sum like any other.
     """
-    if output_kind == "accumulators":
-        return Tail(())
     last = network.layers[-1]
-    activation = last.activation
-    low, high = (int(values) for values in _range(network))
-    modules: list[Module] = []
-    signed = isinstance(activation, Logits)
-    if isinstance(activation, Logits):
-        modules.append(_logits(activation, pe, in_bits, signed, (low, high)))
-    elif (activation.base, activation.step) != (0, 1):
-        scale = Logits(np.full(last.outputs, activation.step), np.full(last.outputs, activation.base), 0, 0)
-        modules.append(_logits(scale, pe, in_bits, signed, (low, high)))
+    signed = isinstance(last.activation, Logits)
+    ends = _range(network)
+    return OutputStage(modules(last.activation, ends, output_kind, last.outputs, pe, in_bits, signed=signed))
+
+
+def modules(
+    function: Function | None, ends: tuple[int, int], output_kind: str, channels: int, pe: int, in_bits: int, *,
+    signed: bool,
+) -> tuple[Module, ...]:  # fmt: skip
+    """Return the modules after a node whose results are in `ends` once `function`, if any, has been applied.
+
+    The node has `channels`, in `pe` lanes of `in_bits` bits; a step function's counts are what it gives.
+    """
+    if output_kind == "accumulators":
+        return ()
+    results: list[Module] = []
+    if isinstance(function, Logits):
+        results.append(_logits(function, pe, in_bits, signed, ends))
+    elif function is not None and not function.counts:
+        scale = Logits(np.full(channels, function.step), np.full(channels, function.base), 0, 0)
+        results.append(_logits(scale, pe, in_bits, signed, ends))
     if output_kind == "class":
-        if modules:
-            in_bits, signed = modules[-1].out_bits, modules[-1].out_signed
-        modules.append(_class(last.outputs, pe, in_bits, signed))
-    return Tail(tuple(modules))
+        if results:
+            in_bits, signed = results[-1].out_bits, results[-1].out_signed
+        results.append(_class(channels, pe, in_bits, signed))
+    return tuple(results)
 
 
 def _range(network: Graph) -> tuple[int, int]:
@@ -71,7 +81,7 @@ def _range(network: Graph) -> tuple[int, int]:
     return int(low.min()), int(high.max())
 
 
-def _logits(logits: Logits, pe: int, in_bits: int, signed: bool, reach: tuple[int, int]) -> Module:
+def _logits(logits: Logits, pe: int, in_bits: int, signed: bool, ends: tuple[int, int]) -> Module:
     multipliers = [int(value) for value in logits.multiplier]
     offsets = [int(value) for value in logits.offset]
     multiplier_bits = width(min(*multipliers, -1), max(multipliers))
@@ -79,7 +89,7 @@ def _logits(logits: Logits, pe: int, in_bits: int, signed: bool, reach: tuple[in
     largest = 1 << (in_bits - signed)
     bound = max(largest * abs(m) + abs(o) for m, o in zip(multipliers, offsets, strict=True))
     sum_bits = bound.bit_length() + 1
-    out_bits = width(min(reach[0], -1), reach[1])
+    out_bits = width(min(ends[0], -1), ends[1])
     parameters = (
         f".PE({pe}), .FOLD({len(multipliers) // pe}), .IN_BITS({in_bits}), .IN_SIGNED({int(signed)}),\n"
         f"    .MULTIPLIER_BITS({multiplier_bits}), .OFFSET_BITS({offset_bits}),\n"
@@ -98,6 +108,6 @@ def _class(classes: int, pe: int, in_bits: int, signed: bool) -> Module:
 
 
 def packed(values: list[int], bits: int) -> str:
-    """A Verilog literal of `values` in two's complement of `bits`, the first one lowest."""
+    """Return a Verilog literal of `values` in two's complement of `bits`, the first one lowest."""
     number = sum((value & ((1 << bits) - 1)) << (bits * index) for index, value in enumerate(values))
     return f"{bits * len(values)}'h{number:x}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The form of `record.json`, which a run writes and studies and figures read; `docs/training.md` says what each means.
+"""The schema of `record.json`, which runs write and studies and figures read; `docs/training.md` explains each key.
 
 Efficiencies, accuracies and sparsities are fractions from 0 to 1. Imports nothing heavy.
 """
