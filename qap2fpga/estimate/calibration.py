@@ -16,10 +16,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from qap2fpga.estimate.designs import VECTORS
 from qap2fpga.estimate.prediction import Interval
 from qap2fpga.hw.design import NodeEstimate
 from qap2fpga.ir.graph import Graph
@@ -102,10 +104,15 @@ def _band(classes: Sequence[Mapping[str, float]], value: float) -> tuple[float, 
     return classes[-1]["low"], classes[-1]["high"]
 
 
-@lru_cache(maxsize=4)
-def load(backend: str) -> Calibration | None:
-    """The shipped calibration of `backend`, None where there is none."""
-    path = shipped("flows") / backend / "calibration.yaml"
+def file(backend: str, over: str = VECTORS) -> Path:
+    """Return where the calibration of `backend` is shipped for networks `over` vectors or images."""
+    return shipped("flows") / backend / ("calibration.yaml" if over == VECTORS else f"calibration-{over}.yaml")
+
+
+@lru_cache(maxsize=8)
+def load(backend: str, over: str = VECTORS) -> Calibration | None:
+    """The shipped calibration of `backend` for networks `over` vectors or images, None where there is none."""
+    path = file(backend, over)
     if not path.is_file():
         return None
     content = yaml.safe_load(path.read_text())

@@ -143,10 +143,10 @@ def test_what_each_stage_leaves_and_is_called(tmp_path: Path, monkeypatch: pytes
 def test_what_the_work_is_given(tmp_path: Path, given: dict[str, tuple[Any, ...]]) -> None:
     one = under_way(tmp_path, "rtl", "ulx3s-85f")
     run._finish(one)
-    made, mapped = STORED["generate"], STORED["synthesize"]
+    result, mapped = STORED["generate"], STORED["synthesize"]
     assert given["generate"] == (one.request, "rtl", one.request.options)
-    assert given["synthesize"] == given["simulate"] == given["pins"] == (one.request, made)
-    assert given["netlist"] == given["route"] == (one.request, made, mapped)
+    assert given["synthesize"] == given["simulate"] == given["pins"] == (one.request, result)
+    assert given["netlist"] == given["route"] == (one.request, result, mapped)
     assert given["model"][0] is one.request
 
 

@@ -81,7 +81,7 @@ def test_what_is_damaged_is_refused(tmp_path: Path, changes: dict[str, Any], mes
 
 @pytest.mark.parametrize("backend", [None, "hdl"])
 def test_a_backend_that_is_none_is_refused(tmp_path: Path, backend: str | None) -> None:
-    made = record(rtl_design(tmp_path))
-    assert isinstance(stored.artifact(made, tmp_path), Design)
+    result = record(rtl_design(tmp_path))
+    assert isinstance(stored.artifact(result, tmp_path), Design)
     with pytest.raises(QapError, match="unknown backend"):
-        stored.artifact({**made, "backend": backend}, tmp_path)
+        stored.artifact({**result, "backend": backend}, tmp_path)

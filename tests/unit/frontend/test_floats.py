@@ -153,7 +153,7 @@ def with_last_quantizer() -> Model:
     return replace(MODEL, ops=(*MODEL.ops, end))
 
 
-def test_a_wrong_scale_behind_the_last_quantizer() -> None:
+def test_a_wrong_scale_after_the_last_quantizer() -> None:
     one = subject(with_last_quantizer(), after("act3", "Mul", 3.0))
     assert one.network.output_scale == Fraction(3, 4)
     assert one.compared().rounding_ties < 20
@@ -223,7 +223,7 @@ def put(place: tuple[int, int], change: Callable[[float], float]) -> Callable[[n
     return at
 
 
-def test_a_permuted_output_behind_a_last_quantizer() -> None:
+def test_a_permuted_output_after_a_last_quantizer() -> None:
     one = subject(with_last_quantizer())
     run = with_value(one.executed(), one.graph.output.tensor, lambda values: values[:, [0, 2, 1, 3]])
     with pytest.raises(CheckFailed, match="in layer fc3, channel"):
