@@ -147,6 +147,8 @@ def _design(generated: Stored) -> Stored:
     kept = {key: value for key, value in design.items() if key not in hidden and (value or key not in optional)}
     if "nodes" in kept:
         kept["nodes"] = [{key: one[key] for key in one if key != "features"} for one in kept["nodes"]]
+    if "configs" in kept:
+        kept["configs"] = list(kept["configs"].values())
     if "latency_cycles" not in kept:
         # C++ has no memory contents.
         kept.pop("data")

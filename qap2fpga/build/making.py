@@ -134,7 +134,7 @@ def _csynth(project: Artifact, request: Request, network: Graph, options: Option
     expected = backends.get(project.backend).expect(network, request.board, options)
     clock_ns = project.clock(request.board)
     prediction = encode(vendor.predict(expected.nodes, request.board.family, clock_ns))
-    layers = [{**one, "config": config} for one, config in zip(prediction["layers"], project.configs, strict=True)]
+    layers = [{**one, "config": project.configs[one["layer"]]} for one in prediction["layers"]]
     return {**prediction, "layers": layers, "top": project.top, "part": project.part, "clock_ns": clock_ns}
 
 

@@ -35,8 +35,8 @@ DESIGN: dict[str, Any] = asdict(
 PROJECT: dict[str, Any] = asdict(
     HlsProject(
         "hls4ml", Path("hls4ml"), "qap2fpga", ("firmware/qap2fpga.cpp",), (), PORT, PORT, interval_cycles=1,
-        clock_ns=8.0, part="xc7z020", configs=("config2",), strategy="latency", traces=(Trace("dense0", "fc1", 2),),
-        details={"hls4ml_version": "1.3.0"},
+        clock_ns=8.0, part="xc7z020", configs={"fc1": "config2"}, strategy="latency",
+        traces=(Trace("dense0", "fc1", 2),), details={"hls4ml_version": "1.3.0"},
     )
 )  # fmt: skip
 # As the folder of a stage has them.
@@ -95,8 +95,9 @@ def test_a_project_stands_as_a_project() -> None:
     content = report(generated={**GENERATED, "design": PROJECT, "backend": "hls4ml"})
     assert set(content["design"]) == {
         "folder", "top", "sources", "interval_cycles", "clock_ns", "part", "strategy", "warnings", "configs",
-        "hls4ml_version", "output_kind", "accuracy",
+        "hls4ml_version", "output_kind", "accuracy", "streams_positions",
     }  # fmt: skip
+    assert content["design"]["configs"] == ["config2"]
     assert content["timing"] is None
 
 

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +278,32 @@ def test_a_report_is_written_and_read_whole(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(content.dump(replace(whole, schema=1)))
     with pytest.raises(QapError, match="not a report of this version"):
         content.load(tmp_path)
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"model": {"output": {"scale": "1/512.5"}}}, "model.output.scale = '1/512.5'"),
+    ({"model": {"output": {"scale": "-1/2"}}}, "model.output.scale = '-1/2'"),
+    ({"model": {"output": {"scale": "1/0"}}}, "model.output.scale = '1/0'"),
+    ({"model": {"output": {"scale": "2**-9"}}}, re.escape("model.output.scale = '2**-9'")),
+    ({"model": {"layers": []}}, "the model has no layers"),
+    ({"design": {"layers": []}}, "design.layers and model.layers have different lengths"),
+    ({"relaxed": {"layers": [], "tolerance": 1, "accuracy": 0.5}}, "'relaxed.accuracy_exact' is missing"),
+])  # fmt: skip
+def test_a_report_that_does_not_fit_its_network_is_refused(changes: dict[str, Any], message: str) -> None:
+    tree = finished()
+    for part, content_of in changes.items():
+        tree[part] = (tree.get(part) or {}) | content_of
+    with pytest.raises(QapError, match=f"report.json: {message}"):
+        read(tree)
+    assert read(finished()).model is not None
+
+
+@pytest.mark.parametrize("scale", ["1/512", "0", "3", "137/1000"])
+def test_a_scale_is_a_fraction(scale: str) -> None:
+    tree = finished()
+    tree["model"]["output"] = {"scale": scale}
+    model = read(tree).model
+    assert model is not None and model.output is not None and Fraction(model.output.scale) == Fraction(scale)
 
 
 def test_the_interface_says_the_bytes_of_one_vector() -> None:
