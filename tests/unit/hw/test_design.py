@@ -26,6 +26,11 @@ def test_c_is_no_circuit_yet() -> None:
     assert DESIGN.streams == PROJECT.streams == (DESIGN.input, DESIGN.output)
 
 
+def test_a_project_of_streams_has_ports_that_only_the_tool_knows() -> None:
+    assert DESIGN.wrappable and PROJECT.wrappable
+    assert not replace(PROJECT, streams_positions=True).wrappable
+
+
 def test_the_clock_is_its_own_or_the_boards() -> None:
     assert (PROJECT.clock(BOARD), DESIGN.clock(BOARD), replace(DESIGN, clock_ns=3.0).clock(BOARD)) == (
         4.0, BOARD.clock_ns, 3.0,

@@ -29,6 +29,16 @@ def design_plan(folder: Path, board: boards.Board = PYNQ, tools: vendor.Tools = 
     return vendor.plan(rtl_design(folder / "rtl"), board, folder / "work", tools, steps=STEPS, **options)
 
 
+def test_no_system_is_made_around_streams_that_only_the_tool_knows(tmp_path: Path) -> None:
+    project = hls_project(tmp_path / "made", streams_positions=True)
+    with pytest.raises(QapError, match="only the HLS tool knows: no system is made") as caught:
+        vendor.plan(project, PYNQ, tmp_path / "work", TOOLS, steps=HLS)
+    assert "--io-type parallel" in caught.value.hint and not (tmp_path / "work").exists()
+    vendor.plan(project, PYNQ, tmp_path / "work", TOOLS, steps=["csynth", "export"])
+    flags = [line for line in (tmp_path / "work" / "settings.tcl").read_text().splitlines() if "bench_flags" in line]
+    assert flags == ['set bench_flags "-std=c++0x -DQAP_INPUTS=2 -DQAP_OUTPUTS=1 -DQAP_STREAM"']
+
+
 def hls_plan(folder: Path) -> vendor.Plan:
     return vendor.plan(hls_project(folder / "made"), PYNQ, folder / "work", TOOLS, steps=HLS)
 
