@@ -317,6 +317,19 @@ def _models() -> list[Files]:
     return [{"net.pt": _saved(partial(save, model=model))} for model in models]
 
 
+@cache
+def _graph_models() -> list[Files]:
+    """Files of `save` that hold an exported graph."""
+    import qap2fpga
+    from tests.support.brevitas_modules import module
+
+    def save(path: Path, name: str) -> None:
+        network, rows = module(name)
+        qap2fpga.save(network, rows, path, labels=[0] * len(rows))
+
+    return [{"net.pt": _saved(partial(save, name=name))} for name in ("wave classifier", "residual dense")]
+
+
 def _saved(write: Callable[[Path], object]) -> bytes:
     import tempfile
 
@@ -386,9 +399,23 @@ def _checkpoint(name: str) -> Callable[[Path], object]:
         from qap2fpga.frontend.checkpoint import model_file as checkpoint
         from qap2fpga.frontend.checkpoint.widths import Widths
 
-        return checkpoint.read(folder / name, Widths((4,), (4,), 4) if name.endswith(".pth") else Widths())
+        return checkpoint.read_any(folder / name, Widths((4,), (4,), 4) if name.endswith(".pth") else Widths())
 
     return read
+
+
+def _graph_model(folder: Path) -> object:
+    from qap2fpga.frontend import onnxfile, recorded
+    from qap2fpga.frontend.checkpoint import model_file as checkpoint
+    from qap2fpga.frontend.checkpoint.exported import Exported
+    from qap2fpga.frontend.checkpoint.widths import Widths
+    from qap2fpga.frontend.graph import read
+
+    model = checkpoint.read_any(folder / "net.pt", Widths())
+    if not isinstance(model, Exported):
+        return model
+    graph = onnxfile.read(model.graph, folder / "net.pt")
+    return read(graph), recorded.of_file(model, graph)
 
 
 @cache
@@ -456,6 +483,7 @@ def readers() -> Iterator[Reader]:
     yield Reader("study-folder", _studies, _study_report)
     yield Reader("build", _builds, _build)
     yield Reader("model", _models, _checkpoint("net.pt"), heavy=True)
+    yield Reader("graph-model", _graph_models, _graph_model, heavy=True)
     yield Reader("state-dict", _state_dicts, _checkpoint("net.pth"), heavy=True)
     yield Reader("onnx", _graphs, _lower, heavy=True)
 
