@@ -33,7 +33,7 @@ def write(
     shutil.rmtree(folder, ignore_errors=True)
     content = constants(artifact, network, kind, board)
     write_atomically(folder / "driver.py", (shipped("flows") / "driver" / "driver.py").read_text())
-    write_atomically(folder / "constants.json", json.dumps(content, indent=1) + "\n")
+    write_atomically(folder / "constants.json", json.dumps(content.values, indent=1) + "\n")
     write_atomically(folder / f"{identifier(name)}.h", header(name, content))
     real = edges(network)
     save_npz(

@@ -9,7 +9,7 @@ Bytes become integers and back by the simulations' own packing, which shares not
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Self
 
 import numpy as np
 
@@ -88,7 +88,7 @@ class MockPynq:
         self.dma = Dma(self.core)
         self.bitstream = ""
 
-    def Overlay(self, bitstream: str) -> Any:
+    def Overlay(self, bitstream: str) -> Self:
         """The loaded bitstream, itself."""
         self.bitstream = bitstream
         return self

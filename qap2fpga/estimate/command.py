@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qap2fpga import backends
+from qap2fpga.backends.api import Options
 from qap2fpga.estimate.estimate import Estimate, estimate
 from qap2fpga.estimate.features import DenseFeatures, of_network
 from qap2fpga.frontend.checkpoint.widths import Widths
@@ -40,7 +41,7 @@ def estimate_all(
     return of_network(network), estimates
 
 
-def _options(name: str, arguments: Mapping[str, Any], *, alone: bool) -> Any:
+def _options(name: str, arguments: Mapping[str, Any], *, alone: bool) -> Options:
     backend = backends.get(name)
     known = arguments if alone else {key: value for key, value in arguments.items() if backend.knows(key)}
     return backend.make_options(**known)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qap2fpga.backends.rtl.estimate import signed_digits
+from qap2fpga.backends.rtl.adders import signed_digits
 from qap2fpga.exact.integers import width
 from qap2fpga.ir import bops
 from qap2fpga.ir.graph import Graph

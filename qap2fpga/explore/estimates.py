@@ -2,7 +2,7 @@
 """The estimates of all candidates: networks lowered once each, results kept as JSON lines, so that a run resumes.
 
 OUTPUT/networks/ID.npz, ID.json    a lowered network and its key numbers, or why there is none
-OUTPUT/estimates.jsonl             a line a candidate, as it is ready
+OUTPUT/estimates.jsonl             a line per candidate, as it is ready
 """
 
 from __future__ import annotations

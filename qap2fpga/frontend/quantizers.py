@@ -98,11 +98,17 @@ def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
         raise refused(node, "only scaling and shifting may stand before the input's quantizer")
     scale = tuple(float(s / slope) for s, slope in zip(levels.scale, affine.slope, strict=True))
     offset = tuple(float(-shift / slope) for shift, slope in zip(affine.intercept, affine.slope, strict=True))
-    zero = levels.zero_point
+    zero, positions = levels.zero_point, signal.shape.positions
     return InputQuantizer(
-        levels.low - zero, levels.high - zero, _shortest(scale), _shortest(offset), zero, levels.rounding
+        levels.low - zero,
+        levels.high - zero,
+        _shortest(scale, positions),
+        _shortest(offset, positions),
+        zero,
+        levels.rounding,
     )
 
 
-def _shortest(values: tuple[float, ...]) -> tuple[float, ...]:
-    return values[:1] if len(set(values)) == 1 else values
+def _shortest(values: tuple[float, ...], positions: int) -> tuple[float, ...]:
+    """The one value of all channels, or one per value of a frame."""
+    return values[:1] if len(set(values)) == 1 else values * positions

@@ -112,7 +112,7 @@ def outcome(summary: Summary) -> str | None:
     return ", ".join(filter(None, (ran, f"{summary.checks_not_run} not run" if summary.checks_not_run else ""))) or None
 
 
-def value(summary: Summary, measure: Measure) -> Any:
+def value(summary: Summary, measure: Measure) -> object:
     """What `summary` says of `measure`."""
     texts = {"measured_by": measured_by, "outcome": outcome}.get(measure.key)
     return texts(summary) if texts else getattr(summary, measure.key)

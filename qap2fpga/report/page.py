@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import jinja2
@@ -216,7 +215,7 @@ def _contents(
     return entries + [(one.id, f"{one.mark} {one.name}") for one in sections]
 
 
-def _filled(**content: Any) -> str:
+def _filled(**content: object) -> str:
     """The template with `content`, style and script in it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -233,7 +232,7 @@ def _filled(**content: Any) -> str:
     return environment.get_template("page.html.jinja").render(version=_version(), **own, **words, **content)
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> object:
     """What an expression of a template gives, for the page; markup is that of the templates themselves."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 

@@ -131,7 +131,7 @@ def _checkpoint(
     )
 
 
-def _bits(width: Any) -> str | None:
+def _bits(width: object) -> str | None:
     if isinstance(width, list):
         return ",".join(map(str, width))
     return None if width is None else str(width)

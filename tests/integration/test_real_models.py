@@ -138,10 +138,10 @@ def test_numpy_cpp_rtl_and_netlist_give_the_same(
     runs = simulation.Rtl(design, tmp_path / "simulate", network=network).simulate(vectors, expected)
     assert sum(one.mismatches for one in runs) == 0
     assert simulation.measured(runs) == (design.latency_cycles, 1.0)
-    found = delivered(design, tmp_path / "simulate")
-    assert np.array_equal(found, expected)
+    outcome = delivered(design, tmp_path / "simulate")
+    assert np.array_equal(outcome, expected)
     assert prepared.labels is not None
-    right = found[: len(prepared.labels)].argmax(axis=1) == prepared.labels
+    right = outcome[: len(prepared.labels)].argmax(axis=1) == prepared.labels
     assert len(right) == 499 and right.mean() == prepared.facts.record()["accuracy"] > accuracy
     if mapped:
         synthesis = yosys.map_design(design, VU13P, tmp_path / "yosys")

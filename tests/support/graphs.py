@@ -98,6 +98,24 @@ def small_cnn(seed: int = 3, *, size: tuple[int, int, int] = (2, 6, 5)) -> Graph
     return verify(Graph(tuple(nodes), "logits", Fraction(1)), "a test")
 
 
+def pooled(seed: int = 1, *, outputs: int = 12) -> Graph:
+    """Return a pool of frames of 8x8 with 2 channels, two dense layers after it, and logits."""
+    random = np.random.default_rng(seed)
+    nodes: list[Node] = [
+        Input(name="in", size=Shape(2, 8, 8), quantizer=InputQuantizer(-8, 7, (1.0,))),
+        Max(name="pool", sources=("in",), geometry=Geometry((2, 2), (2, 2))),
+    ]
+    for name, inputs, geometry in (("dense1", 32, Geometry((4, 4))), ("dense2", outputs, Geometry())):
+        weights = random.integers(-31, 32, (inputs, outputs))
+        nodes.append(Linear(name=name, sources=(nodes[-1].name,), weights=weights, weight_bits=6, input_bits=4,
+                            geometry=geometry))  # fmt: skip
+        end: Step | Logits = Step(np.sort(random.integers(-300, 300, (outputs, 15)), axis=1))
+        if name == "dense2":
+            end = Logits(random.integers(5, 90, outputs), random.integers(-9, 10, outputs), 4, None)
+        nodes.append(Requantizer(name=f"{name}/end", sources=(name,), function=end))
+    return verify(Graph(tuple(nodes), "dense2/end", Fraction(1)), "a test")
+
+
 def layer_results(graph: Graph, frames: np.ndarray) -> list[np.ndarray]:
     """Return what leaves each layer of a chain, in order, for input integers `frames` (n, inputs)."""
     results = graph.trace(frames)

@@ -131,7 +131,9 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
             output_kind=options.output_kind,
             clock_ns=options.clock_ns(board),
             part=board.part,
-            configs=tuple(f"config{layer.index}" for layer in written),
+            configs={
+                one.kernel.node.name: f"config{layer.index}" for one, layer in zip(plan.kernels, written, strict=True)
+            },
             strategy=options.strategy,
             streams_positions=plan.stream,
             traces=tuple(plan.traces),

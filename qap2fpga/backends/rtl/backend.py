@@ -16,8 +16,10 @@ from qap2fpga.backends.rtl import adders, check, layer, solver
 from qap2fpga.backends.rtl import estimate as estimates
 from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.dataflow.build import Builder, Solved
+from qap2fpga.backends.rtl.dataflow.cost import of_part
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
-from qap2fpga.backends.rtl.dataflow.parts import Compute, Part
+from qap2fpga.backends.rtl.dataflow.mac import Mac
+from qap2fpga.backends.rtl.dataflow.parts import Compute
 from qap2fpga.backends.rtl.datapaths import Datapath, datapaths
 from qap2fpga.backends.rtl.estimate import LayerEstimate
 from qap2fpga.backends.rtl.layer import Module
@@ -131,20 +133,31 @@ def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progres
     clock, kind = options.clock_ns(board), options.output_kind
     flow = _flow(network, kind, clock, estimates.load().delays(board.family))
     paths, solved = datapaths(network, kind), _solved(network, kind == "accumulators")
-    last = list(paths.values())[-1].unit.name
     nodes: list[NodeEstimate] = []
-    computes: dict[Part, str] = {part: name for name, (part, _) in flow.shows.items()}
+    results = {part: name for name, (part, _) in flow.shows.items()}
     for part in flow.parts:
-        path = paths.get(computes[part]) if part in computes else None
-        if isinstance(part, Compute) and path is not None:
+        owner = flow.owners[part]
+        if isinstance(part, Compute) and results.get(part) in paths:
+            path = paths[results[part]]
             graph, implementations = solved[path.result]
             nodes.append(_node(path, part.module, graph, implementations))
             stages = part.module.stages
-            progress(f"{path.unit.name}: {len(graph.adders)} adders, {stages} stages{_kinds(implementations)}")
-        else:
-            nodes += estimates.part(part, computes.get(part, last))
-    cells, features = estimates.handshake(flow.latency - 1) if flow.is_chain else estimates.frames(flow)
-    nodes.append(NodeEstimate(name=TOP, layer="", estimate=cells, features=features))
+            progress(f"{owner}: {len(graph.adders)} adders, {stages} stages{_kinds(implementations)}")
+        elif isinstance(part, Mac):
+            nodes.append(estimates.counted(part.weights, owner, part.rom))
+            progress(f"{owner}: {part.places} inputs one after the other, {len(part.out.lanes)} multipliers")
+        elif isinstance(part, Compute) and part in results:
+            nodes.append(estimates.counted(part.instance, owner, part.module))
+        elif isinstance(part, Compute):
+            cells, features = estimates.module(part.module, None, [])
+            nodes.append(NodeEstimate(name=part.instance, layer=owner, estimate=cells, features=features))
+        if not flow.is_chain:
+            nodes += [estimates.part(name, owner, cost) for name, cost in of_part(part).items()]
+    if flow.is_chain:
+        cells, features = estimates.handshake(flow.latency - 1)
+        nodes.append(NodeEstimate(name=TOP, layer="", estimate=cells, features=features))
+    else:
+        nodes.append(estimates.frames(flow))
     return Circuit(flow, clock, tuple(nodes))
 
 
@@ -163,6 +176,8 @@ def _solved(network: Graph, bare: bool) -> dict[str, Solved]:
     """
     solutions: dict[str, Solved] = {}
     for name, path in datapaths(network, "accumulators" if bare else "logits").items():
+        if path.serial:
+            continue
         graph = solver.solve(path.unit.weights, *path.ranges.inputs, path.unit.name)
         solutions[name] = graph, None if path.bare else choose(path.unit, graph, path.ranges)
     return solutions

@@ -7,10 +7,11 @@ A sum of branches is a product with constants too, and a requantizer of anything
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qap2fpga.backends.rtl.serial import serial_layers
 from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.geometry import Geometry
@@ -27,7 +28,7 @@ class Datapath:
     """One `unit` per position. `node` is its first node in the graph, `result` the last one's name.
 
     `bare`: its sums leave it, as no requantizer takes them alone. `counts`: of a step function the number of
-    thresholds leaves it, not the level.
+    thresholds leaves it, not the level. `serial`: its inputs come one after the other.
     """
 
     node: Node
@@ -36,6 +37,7 @@ class Datapath:
     ranges: Ranges
     bare: bool
     counts: bool
+    serial: bool = False
 
     @property
     def lanes(self) -> tuple[tuple[int, int], ...]:
@@ -56,22 +58,22 @@ class Datapath:
 def datapaths(graph: Graph, kind: str) -> dict[str, Datapath]:
     """Return the datapaths by the node whose result leaves them, in the graph's order, for outputs of `kind`."""
     final = graph.end.sources[0] if kind == "accumulators" else graph.output
+    serial = serial_layers(graph)
     paths: dict[str, Datapath] = {}
     for node in graph.nodes:
         if isinstance(node, Requantizer) and (final == graph.output or node.name != graph.output):
             source = graph[node.sources[0]]
-            taken = paths.pop(source.name) if _is_alone(graph, source, final) else None
+            alone = source.name != final and source.name not in serial and _has_one_reader(graph, source)
+            taken = paths.pop(source.name) if alone else None
             paths[node.name] = _of_requantizer(graph, node, taken)
         elif isinstance(node, Linear | Depthwise | Sum):
-            paths[node.name] = _of_sums(graph, node)
+            paths[node.name] = replace(_of_sums(graph, node), serial=node.name in serial)
     return paths
 
 
-def _is_alone(graph: Graph, source: Node, final: str) -> bool:
-    """Whether the one reader of `source` may take its sums within the datapath."""
-    return (
-        isinstance(source, Linear | Depthwise | Sum) and len(graph.readers(source.name)) == 1 and source.name != final
-    )
+def _has_one_reader(graph: Graph, source: Node) -> bool:
+    """Whether `source` has sums that one node takes, which may be in the same datapath."""
+    return isinstance(source, Linear | Depthwise | Sum) and len(graph.readers(source.name)) == 1
 
 
 def _of_sums(graph: Graph, node: Linear | Depthwise | Sum) -> Datapath:

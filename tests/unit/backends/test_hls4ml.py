@@ -330,7 +330,7 @@ def test_the_same_network_gives_the_same_bytes_and_no_path_of_this_machine(tmp_p
         assert str(tmp_path).encode() not in content, name
 
 
-def test_a_network_too_large_to_unroll_is_refused_with_its_size_and_a_cure(tmp_path, monkeypatch):
+def test_a_network_too_large_to_unroll_is_refused_with_its_size_and_a_hint(tmp_path, monkeypatch):
     _, network = small(4, 0.0, widths=(6, 5, 4, 3))
     monkeypatch.setattr(limits, "MAX_PRODUCTS", 20)
     with pytest.raises(QapError, match=r"multiplications at the same time.*LUTs") as caught:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.passes.compaction import compact
-from qap2fpga.system.errors import QapError
+from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.verify import rtl
 from tests.support.branches import branching
 from tests.support.graphs import small_cnn
@@ -117,3 +118,19 @@ def test_what_is_refused_is_named(tmp_path: Path) -> None:
     graph = next(graph for graph in map(branching, range(40)) if any(node.kind == "repeat" for node in graph.nodes))
     with pytest.raises(QapError, match=r"node repeat\d+: the rtl backend has no hardware for the kind 'repeat'"):
         generated(graph, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_fault_is_traced_to_its_node_channel_and_position(tmp_path: Path) -> None:
+    graph = small_cnn()
+    design = generated(graph, tmp_path)
+    path = design.folder / "l2.v"
+    changed, count = re.subn(r"= ~\((n\d+|i\d+|\{[^}]*\}) \+ ", r"= ~(\1 - ", path.read_text(), count=1)
+    assert count == 1
+    path.write_text(changed)
+    frames = stimuli(graph)
+    engine = rtl.Rtl(design, tmp_path / "simulate", network=graph, threads=1)
+    with pytest.raises(
+        CheckFailed, match=r"layer conv2 is wrong first: its activation in vector \d+, row \d, column 0"
+    ):
+        engine.simulate(frames, graph.run(frames))

@@ -409,7 +409,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_can_not_be_lowered_is_named(tmp_path: Path, name: str) -> None:
+def test_what_cannot_be_lowered_is_named(tmp_path: Path, name: str) -> None:
     make, message = REFUSED[name]
     module = make()
     inputs = (5, 1) if name == "convolution" else (5,)

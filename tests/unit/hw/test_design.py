@@ -17,7 +17,7 @@ DESIGN = Design(
 )  # fmt: skip
 PROJECT = HlsProject(
     "hls4ml", Path("hls4ml"), "qap2fpga", ("firmware/qap2fpga.cpp",), (), WIDE, NARROW, 1, clock_ns=4.0, part="xc7z020",
-    configs=("config2",), strategy="latency", traces=(Trace("dense0", "fc1", 3),), warnings=("a zero stays",),
+    configs={"fc1": "config2"}, strategy="latency", traces=(Trace("dense0", "fc1", 3),), warnings=("a zero stays",),
 )  # fmt: skip
 
 

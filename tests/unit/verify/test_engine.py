@@ -48,8 +48,13 @@ def shown(node: str, values: np.ndarray | None = None) -> Shown:
 
 
 def test_the_reference_is_equal_to_itself() -> None:
-    (found,) = Reference(ONE, "logits").simulate(VECTORS, EXPECTED)
-    assert (found.engine, found.version, found.vectors, found.mismatches) == ("numpy", np.__version__, 50, 0)
+    (one,) = Reference(ONE, "logits").simulate(VECTORS, EXPECTED)
+    assert (one.engine, one.version, one.vectors, one.mismatches) == (
+        "numpy",
+        np.__version__,
+        50,
+        0,
+    )
 
 
 def test_every_run_is_compared_on_its_vectors() -> None:
@@ -103,9 +108,9 @@ def test_every_node_is_named_by_its_layer_and_what_it_holds(node: str) -> None:
     assert first_wrong(ONE, places, VECTORS) is None, "in any order"
     named = f"layer {layer.name} is wrong first: its {layer.word(node)} in vector 7, channel 1: "
     changed = shown(node, wrong(ONE.trace(VECTORS)[node], 7, 1))
-    said = first_wrong(ONE, [*places, changed], VECTORS)
-    assert said is not None and said.startswith(named)
-    assert said.endswith(f"(channel {layer.channel_name(1)} of the model)")
+    message = first_wrong(ONE, [*places, changed], VECTORS)
+    assert message is not None and message.startswith(named)
+    assert message.endswith(f"(channel {layer.channel_name(1)} of the model)")
 
 
 @pytest.mark.parametrize(

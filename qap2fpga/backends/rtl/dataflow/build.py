@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from qap2fpga.backends.rtl import largest, layer, output_stage
 from qap2fpga.backends.rtl.adders import AdderGraph
 from qap2fpga.backends.rtl.circuit import Delays
+from qap2fpga.backends.rtl.dataflow import mac
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
+from qap2fpga.backends.rtl.dataflow.mac import Mac
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Delay, Flow, Join, Lanes, Part, Skip, Source, Window
 from qap2fpga.backends.rtl.dataflow.timing import Timing, joined, waiting
 from qap2fpga.backends.rtl.dataflow.window import Sweep
@@ -39,12 +41,15 @@ class Builder:
     delays: Delays
     parts: list[Part] = field(default_factory=list)
     flows: dict[str, Flow] = field(default_factory=dict)
-    shows: dict[str, tuple[Compute, bool]] = field(default_factory=dict)
+    shows: dict[str, tuple[Compute | Mac, bool]] = field(default_factory=dict)
+    owners: dict[Part, str] = field(default_factory=dict)
+    owner: str = ""
     modules: int = 0
 
     def design(self, kind: str) -> Dataflow:
         """Return the whole design, for outputs of `kind`."""
         for node in self.graph.nodes:
+            self.owner = self.paths[node.name].unit.name if node.name in self.paths else node.name
             if isinstance(node, Input):
                 self._input(node)
             elif isinstance(node, Concat):
@@ -53,13 +58,14 @@ class Builder:
                 self._max(node)
             elif node.name in self.paths:
                 self._datapath(self.paths[node.name])
-        last = next(reversed(self.flows.values()))
-        path = self.paths.get(next(reversed(self.flows)))
+        name, last = next(reversed(self.flows.items()))
+        path = self.paths.get(name)
+        self.owner = name if path is None else path.unit.name
         function = path.unit.activation if path is not None and path.counts else None
         end = output_stage.build(function, kind, list(last.lanes), self.clock_ns, self.delays)
         if end is not None:
             last = self._compute(end, last).out
-        return Dataflow(tuple(self.parts), last, self.shows)
+        return Dataflow(tuple(self.parts), last, self.owners, self.shows)
 
     def _input(self, node: Input) -> None:
         lanes = tuple(self.graph.node_ranges[node.name].ends)
@@ -75,6 +81,9 @@ class Builder:
         self._show(node.name, self._compute(module, window), counts=False)
 
     def _datapath(self, path: Datapath) -> None:
+        if path.serial:
+            self._serial(path)
+            return
         operand = self._join(path.node.sources)
         if isinstance(path.node, Linear | Depthwise):
             operand = self._window(path.node.sources[0], path.node.geometry)
@@ -84,6 +93,14 @@ class Builder:
             self.clock_ns, self.delays, path.levels,
         )  # fmt: skip
         self._show(path.result, self._compute(module, operand), counts=path.counts)
+
+    def _serial(self, path: Datapath) -> None:
+        operand = self.flows[path.node.sources[0]]
+        rom = mac.weights_module(self._module_name(), path.unit.weights, self.clock_ns, self.delays)
+        out = self._flow(Shape(len(path.lanes)), path.lanes, mac.timing(operand, rom))
+        part = Mac(out, operand, rom)
+        self._put(None, part)
+        self._show(path.result, part, counts=False)
 
     def _window(self, source: str, geometry: Geometry) -> Flow:
         """What a kernel sees of the result of `source`: that itself where it sees one position."""
@@ -126,7 +143,7 @@ class Builder:
         self._put(None, compute)
         return compute
 
-    def _show(self, node: str, compute: Compute, *, counts: bool) -> None:
+    def _show(self, node: str, compute: Compute | Mac, *, counts: bool) -> None:
         self.flows[node], self.shows[node] = compute.out, (compute, counts)
 
     def _flow(self, shape: Shape, lanes: Lanes, timing: Timing) -> Flow:
@@ -134,6 +151,7 @@ class Builder:
 
     def _put(self, node: str | None, part: Part) -> Flow:
         self.parts.append(part)
+        self.owners[part] = self.owner
         if node is not None:
             self.flows[node] = part.out
         return part.out

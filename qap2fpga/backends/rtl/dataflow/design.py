@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qap2fpga.backends.rtl.dataflow.mac import Mac
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Flow, Part, Source
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.hw.design import Probe
@@ -17,17 +18,19 @@ FRAMES = "qap_frames.sv"
 
 @dataclass(frozen=True, eq=False)
 class Dataflow:
-    """`parts`, the first of which is the `Source`; `output` is what leaves. `shows` are the nodes whose results leave
-    datapaths, and whether they are counts of thresholds."""
+    """`parts`, the first of which is the `Source`; `output` is what leaves. `owners` are the graph's nodes that parts
+    are of; `shows` the nodes whose results leave datapaths, and whether they are counts of thresholds.
+    """
 
     parts: tuple[Part, ...]
     output: Flow
-    shows: dict[str, tuple[Compute, bool]]
+    owners: dict[Part, str]
+    shows: dict[str, tuple[Compute | Mac, bool]]
 
     @property
     def modules(self) -> tuple[Module, ...]:
-        """The datapaths."""
-        return tuple(part.module for part in self.parts if isinstance(part, Compute))
+        """The modules that are written for this network alone: its datapaths, and the weights of serial layers."""
+        return tuple(module for part in self.parts for module in part.modules)
 
     @property
     def input(self) -> Flow:
@@ -71,13 +74,15 @@ class Dataflow:
         """Return one probe per node whose result leaves a datapath, in the order of the data."""
         return tuple(self._probe(node, compute, counts) for node, (compute, counts) in self.shows.items())
 
-    def _probe(self, node: str, compute: Compute, counts: bool) -> Probe:
+    def _probe(self, node: str, compute: Compute | Mac, counts: bool) -> Probe:
+        if isinstance(compute, Mac):
+            name, sums = compute.instance, ((compute.sum_bits, True),) * len(compute.out.lanes)
+            return Probe(node, f"{name}.y", sums, valid=f"{name}.out_valid", ready=f"{name}.move", counts=counts)
         lanes = tuple((wire.bits, wire.signed) for wire in compute.module.netlist.outputs)
         signal = f"{compute.instance}.y"
         if self.is_chain:
             return Probe(node, signal, lanes, cycles=compute.out.timing.last, counts=counts)
-        bits = f"c_{compute.module.name}"
+        beside, beats = compute.beside, compute.out.shape.positions
         return Probe(
-            node, signal, lanes, beats=compute.out.shape.positions, valid=f"{bits}.out_valid", ready=f"{bits}.move",
-            counts=counts,
+            node, signal, lanes, beats=beats, valid=f"{beside}.out_valid", ready=f"{beside}.move", counts=counts
         )  # fmt: skip

@@ -66,6 +66,11 @@ class Part(ABC):
     def operands(self) -> tuple[Flow, ...]:
         """The flows that it takes."""
 
+    @property
+    def modules(self) -> tuple[Module, ...]:
+        """The modules that are written for it alone."""
+        return ()
+
     @abstractmethod
     def evaluate(self, operands: Sequence[np.ndarray]) -> np.ndarray:
         """Return its result (frames, height, width, channels) of the operands'."""
@@ -79,13 +84,23 @@ class Part(ABC):
         wires = ", ".join(f".{key}({value})" for key, value in ports.items())
         return f"  {module} #({settings}) {name} ({wires});"
 
-    def _moved(self, name: str, source: Flow, stages: int) -> str:
+    @property
+    def instance(self) -> str:
+        """The name of its module in the design."""
+        return f"w{self.out.name}"
+
+    @property
+    def beside(self) -> str:
+        """The name, in the design, of the bits that run along with its data."""
+        return f"c_{self.instance}"
+
+    def _moved(self, source: Flow, stages: int) -> str:
         """The instance of the bits that run along with data through so many stages."""
         ports = {
             **CLOCKED, "valid": f"v{source.name}", "flush": f"f{source.name}", "out_valid": f"v{self.out.name}",
             "out_flush": f"f{self.out.name}",
         }  # fmt: skip
-        return self._instance("qap_valid", name, {"STAGES": stages}, ports)
+        return self._instance("qap_valid", self.beside, {"STAGES": stages}, ports)
 
 
 CLOCKED = {"ap_clk": "ap_clk", "ap_rst_n": "ap_rst_n", "move": "move"}
@@ -126,6 +141,11 @@ class Compute(Part):
         return (self.operand,)
 
     @property
+    def modules(self) -> tuple[Module, ...]:
+        """The datapath."""
+        return (self.module,)
+
+    @property
     def instance(self) -> str:
         """The name of the datapath in the design."""
         return f"u_{self.module.name}"
@@ -141,7 +161,7 @@ class Compute(Part):
         data = f".x(d{self.operand.name}), .y(d{self.out.name})"
         return [
             f"  {self.module.name} {self.instance} (.ap_clk(ap_clk), .move(move), {data});",
-            self._moved(f"c_{self.module.name}", self.operand, self.module.stages),
+            self._moved(self.operand, self.module.stages),
         ]
 
 
@@ -163,11 +183,6 @@ class Window(Part):
     def lanes(self) -> Lanes:
         """(low, high) of what one tap sees of each channel."""
         return self.out.lanes[: len(self.operand.lanes)]
-
-    @property
-    def instance(self) -> str:
-        """The name of the module in the design."""
-        return f"w{self.out.name}"
 
     def evaluate(self, operands: Sequence[np.ndarray]) -> np.ndarray:
         """Return the windows."""
@@ -210,8 +225,8 @@ class Delay(Part):
         parameters = {"BITS": bits(self.out.lanes), "CYCLES": self.cycles}
         ports = {"ap_clk": "ap_clk", "move": "move", "x": f"d{self.operand.name}", "y": f"d{self.out.name}"}
         return [
-            self._instance("qap_delay", f"w{self.out.name}", parameters, ports),
-            self._moved(f"c_w{self.out.name}", self.operand, self.cycles),
+            self._instance("qap_delay", self.instance, parameters, ports),
+            self._moved(self.operand, self.cycles),
         ]
 
 
@@ -246,7 +261,7 @@ class Skip(Part):
             "y": f"d{self.out.name}",
         }  # fmt: skip
         return [
-            self._instance("qap_skip", f"w{self.out.name}", parameters, ports),
+            self._instance("qap_skip", self.instance, parameters, ports),
             f"  assign v{self.out.name} = v{self.leader.name}, f{self.out.name} = f{self.leader.name};",
         ]
 
