@@ -33,7 +33,25 @@ NUMBERS = (
 
 def load(path: Path) -> ModelWrapper:
     """Read and clean an `.onnx` file. Raises `QapError` when it is not one, or not one that can be lowered."""
-    model = _parse(path)
+    return _clean(_parse(path), path)
+
+
+def read(content: bytes, path: Path) -> ModelWrapper:
+    """Return the clean graph in the `content` of an ONNX file that stands in the file at `path`, with all its tensors.
+
+    Raises `QapError` like `load`.
+    """
+    try:
+        model = onnx.load_model_from_string(content)
+    except (DecodeError, ValueError) as error:
+        raise QapError(f"{path}: damaged: its graph is not an ONNX file: {first_line(error)}", ANOTHER_KIND) from error
+    _check_parsed(model, f"{path}: damaged: its graph")
+    if external.outside(model):
+        raise QapError(f"{path}: damaged: its graph has tensors in other files", ANOTHER_KIND)
+    return _clean(model, path)
+
+
+def _clean(model: ModelProto, path: Path) -> ModelWrapper:
     take_as_data(model)
     opset = survey(model)
     external.load(model, path)
@@ -71,11 +89,15 @@ def _parse(path: Path) -> ModelProto:
         raise QapError(f"{path} does not exist", "check the path") from error
     except (DecodeError, OSError, ValueError) as error:
         raise QapError(f"{path} is not an ONNX file: {first_line(error)}", ANOTHER_KIND) from error
-    if not external.is_text(model):
-        raise QapError(f"{path} is not an ONNX file: it has names that are no UTF-8", ANOTHER_KIND)
-    if not model.graph.node:
-        raise QapError(f"{path} is not an ONNX file: it has no nodes", ANOTHER_KIND)
+    _check_parsed(model, str(path))
     return model
+
+
+def _check_parsed(model: ModelProto, what: str) -> None:
+    if not external.is_text(model):
+        raise QapError(f"{what} is not an ONNX file: it has names that are no UTF-8", ANOTHER_KIND)
+    if not model.graph.node:
+        raise QapError(f"{what} is not an ONNX file: it has no nodes", ANOTHER_KIND)
 
 
 def _check_tensors(model: ModelProto, path: Path) -> None:

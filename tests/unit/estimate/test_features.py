@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qap2fpga.estimate.features import HLS4ML, Hls4mlLayer, ebops, hls4ml, of_layer
+from qap2fpga.estimate.features import HLS4ML, Hls4mlLayer, ebops, hls4ml, of_layer, of_network
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.units import Ranges, Unit, dense
+from tests.support.graphs import residual
 
 
 def layer_of(weights: list[list[int]], input_range: tuple[int, int]) -> tuple[Unit, Ranges]:
@@ -85,3 +86,13 @@ def test_weights_beyond_all_widths_that_were_fitted_count_as_the_last_of_them(bi
     assert [result[name] for name in near] == [other[name] for name in near] and result[
         f"products_near_{like}_bits"
     ] == 32
+
+
+def test_the_layers_of_a_graph_with_branches() -> None:
+    graph = residual()
+    measures = of_network(graph)
+    assert list(measures) == ["conv", "mean", "dense"]
+    mean = measures["mean"]
+    assert (mean.inputs, mean.outputs, mean.nonzeros, mean.adders) == (4, 2, 8, 6)
+    assert mean.bops == graph.bops()["mean"].paper / graph.shapes["mean"].positions
+    assert measures["conv"].bops == graph.bops()["conv"].paper / graph.shapes["conv"].positions

@@ -97,7 +97,7 @@ def parallel_features(block: library.Windows) -> Values:
 
 
 def _windows(block: library.Windows, dsp_cell: str) -> tuple[Resources, Values]:
-    if not block.parallel:
+    if not block.at_once:
         memory = _memory(block.taken.bits, block.memory, block=block.in_block_ram)
         return _plain("window", window_features(block), **memory)
     rows = block.geometry.kernel[0] - 1
@@ -168,9 +168,14 @@ def _again(block: own.Again, dsp_cell: str) -> tuple[Resources, Values]:
     )  # fmt: skip
 
 
-def _extend(block: own.Extend, dsp_cell: str) -> tuple[Resources, Values]:
-    values = {"bits": float(block.given.bits) if block.offset else 0.0}
-    return _plain("extend", values)
+def extend_features(block: own.Extend) -> Values:
+    """Return what an offset is made of; without one there are only wires."""
+    return {"bits": float(block.given.bits) if block.offset else 0.0}
+
+
+def fork_features(block: own.Fork) -> Values:
+    """Return what a fork is made of: a register per reader."""
+    return {"ways": float(block.ways)}
 
 
 def flip_features(block: own.Flip) -> Values:
@@ -191,7 +196,7 @@ COSTS: dict[type[Block], Callable[[Any, str], tuple[Resources, Values]]] = {
     library.Product: _product, library.Thresholds: _thresholds, library.Converter: _converter, library.Fifo: _fifo,
     library.Windows: _windows, library.Pad: _of("padding", padding_features),
     own.Largest: _of("pool", largest_features), own.Weighted: _weighted,
-    own.Fork: _of("fork", lambda block: {"ways": float(block.ways)}), own.Add: _of("sum", sum_features),
-    own.Join: _of("concat", join_features), own.Again: _again, own.Extend: _extend, own.Flip: _of("flip", flip_features),
-    own.Scores: _end, own.Class: _end,
+    own.Fork: _of("fork", fork_features), own.Add: _of("sum", sum_features),
+    own.Join: _of("concat", join_features), own.Again: _again, own.Extend: _of("extend", extend_features),
+    own.Flip: _of("flip", flip_features), own.Scores: _end, own.Class: _end,
 }  # fmt: skip

@@ -99,10 +99,15 @@ class Drawing:
         """
         edge = self.waiting[source].popleft()
         edge = self._extended(node, edge, kind)
-        stream = self.streams[edge]
-        if stream.lanes != lanes:
-            edge = self.add(library.Converter, node, (edge,), replace(stream, lanes=lanes))
+        edge = self.converted(node, edge, lanes)
         return self.fifo(node, edge) if queued else edge
+
+    def converted(self, node: Node, edge: str, lanes: int) -> str:
+        """Return `edge` in beats of so many lanes."""
+        stream = self.streams[edge]
+        if stream.lanes == lanes:
+            return edge
+        return self.add(library.Converter, node, (edge,), replace(stream, lanes=lanes))
 
     def fifo(self, node: Node, edge: str) -> str:
         """Return `edge` after the FIFO that stands there, if one does; a FIFO needs no other."""
@@ -213,10 +218,10 @@ def _linear(drawing: Drawing, node: Linear) -> None:
         serial = math.gcd(lanes.simd, shape.channels)
         width = shape.channels if lanes.parallel else serial
         edge = drawing.windows(node, width, geometry, kind, parallel=lanes.parallel, depthwise=False)
-        stream = drawing.streams[edge]
-        if stream.lanes != lanes.simd:
-            edge = drawing.add(library.Converter, node, (edge,), replace(stream, lanes=lanes.simd))
-        edge = drawing.fifo(node, edge)
+        # Whole windows come in bursts, which wait as they are.
+        edge = drawing.fifo(node, edge) if lanes.parallel else edge
+        edge = drawing.converted(node, edge, lanes.simd)
+        edge = edge if lanes.parallel else drawing.fifo(node, edge)
     kind = drawing.streams[edge].kind
     weight_bits = narrow_weight_bits(node.weights)
     result = graph.shapes[node.name]

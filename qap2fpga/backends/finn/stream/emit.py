@@ -47,4 +47,4 @@ def emit(
         sources = Sources(folder / "rtl")
         wires = wiring.Wiring(drawn, sources, lambda block: layers.generated(model, block))
         wires.write()
-        return sources, wires.probes()
+        return sources, wires.probes(graph)

@@ -12,7 +12,7 @@ shallowest to the deepest; a run of the design decides.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from qap2fpga.backends.finn.stream import library, own
@@ -48,11 +48,11 @@ def sized(draw: Callable[[Depths], Drawn], interval: int = 0) -> Sized:
     every = draw(endless())
     interval = max(interval, *(interval_of(block) for block in every.blocks))
     best: Sized | None = None
-    for depths in _choices(every, interval):
+    for depths, least in _choices(every, interval):
         missing = [edge for edge, depth in depths.items() if depth is None]
         if missing:
             waiting = fills(draw(depths), interval)
-            depths |= {edge: depth_for(waiting[edge]) for edge in missing}
+            depths |= {edge: depth_for(waiting[edge], least) for edge in missing}
         drawn = draw(depths)
         try:
             one = Sized(drawn, cycles(drawn))
@@ -67,26 +67,28 @@ def sized(draw: Callable[[Depths], Drawn], interval: int = 0) -> Sized:
     return best
 
 
-def depth_for(waiting: int) -> int:
-    """Return the depth of a FIFO in which so many beats wait; 0, none, for a beat on its way through."""
-    return max(LEAST, waiting + 1) if waiting > 1 else 0
+def depth_for(waiting: int, least: int = 0) -> int:
+    """Return the depth of a FIFO in which so many beats wait; `least`, or none, for a beat on its way through."""
+    return max(LEAST, waiting + 1) if waiting > 1 else least
 
 
-def _choices(every: Drawn, interval: int) -> Iterator[dict[str, int | None]]:
-    """What FIFOs there may be, from few to many. None: a depth that is to be found for what else there is."""
+def _choices(every: Drawn, interval: int) -> Iterator[tuple[dict[str, int | None], int]]:
+    """Yield what FIFOs there may be, from few to many, and the least depth of those whose depth is None.
+
+    None is a depth that is to be found for what else there is.
+    """
     readers = {edge: block for block in every.blocks for edge in block.sources}
     fifos = {block.sources[0]: block for block in every.blocks if isinstance(block, library.Fifo)}
     forks = {edge for block in every.blocks if isinstance(block, own.Fork) for edge in block.targets}
-    branches: dict[str, int | None] = {
-        edge: None for edge, fifo in fifos.items() if edge in forks or isinstance(readers[fifo.name], (own.Add, own.Join))
-    }  # fmt: skip
-    yield without() | branches
+    joins = {edge for edge, fifo in fifos.items() if isinstance(readers[fifo.name], (own.Add, own.Join))}
+    branches: dict[str, int | None] = {edge: None for edge in fifos if edge in forks | joins}
+    yield without() | branches, 0
+    yield without() | branches, LEAST
     frames = {edge: _frame(readers[fifo.name]) for edge, fifo in fifos.items()}
-    yield without() | {edge: depth for edge, depth in frames.items() if depth} | branches
-    waiting = fills(every, interval)
-    deep = {edge: depth_for(beats) for edge, beats in waiting.items()}
-    yield without() | {edge: frames[edge] or deep[edge] for edge in fifos} | branches
-    yield without() | _deepest(deep, frames)
+    yield without() | {edge: depth for edge, depth in frames.items() if depth} | branches, LEAST
+    deep = {edge: depth_for(beats, LEAST) for edge, beats in fills(every, interval).items()}
+    yield without() | {edge: frames[edge] or deep[edge] for edge in fifos} | branches, LEAST
+    yield without() | {edge: max(frames[edge], deep[edge]) for edge in fifos}, LEAST
 
 
 def _frame(reader: Block) -> int:
@@ -95,7 +97,3 @@ def _frame(reader: Block) -> int:
         return 0
     fold, repeat = reader.folds
     return max(LEAST, fold + 1) if fold > 1 and repeat > 1 else 0
-
-
-def _deepest(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int | None]:
-    return {edge: max(one[edge], other[edge]) for edge in one}

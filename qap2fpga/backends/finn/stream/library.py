@@ -55,9 +55,14 @@ class Windows(Block):
     def model(self) -> models.Model:
         """Return what it does with beats."""
         size = shape_of(self.taken.shape)
-        if self.parallel:
-            return windows.parallel(size, self.geometry)
+        if self.at_once:
+            return windows.parallel(size, self.geometry, self.taken.fold)
         return windows.serial(size, self.geometry, self.taken.fold, depthwise=self.depthwise)
+
+    @property
+    def at_once(self) -> bool:
+        """Whether FINN takes its parallel generator."""
+        return self.parallel or self.geometry.taps == 1
 
     @property
     def memory(self) -> int:
@@ -68,7 +73,7 @@ class Windows(Block):
     def in_block_ram(self) -> bool:
         """Whether its memory is block RAM."""
         rows = max(self.geometry.kernel[0] - 1, 1)
-        depth = self.memory // rows if self.parallel else self.memory
+        depth = self.memory // rows if self.at_once else self.memory
         return depth >= BLOCK_RAM_DEPTH
 
     def attributes(self) -> Attributes:

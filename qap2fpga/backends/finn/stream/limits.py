@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from qap2fpga.backends.finn.padding import divisors
 from qap2fpga.backends.finn.plan import FLOAT32_EXACT, MAX_ACTIVATION_BITS, elsewhere
 from qap2fpga.backends.finn.stream import library, own
 from qap2fpga.backends.finn.stream.blocks import Block
@@ -14,6 +15,7 @@ from qap2fpga.backends.finn.stream.windows import memory
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Node, Requantizer
 from qap2fpga.ir.tensors import Shape
 from qap2fpga.system.errors import QapError
@@ -62,9 +64,20 @@ def _of_widths(graph: Graph, block: Block) -> Iterator[QapError]:
         yield _refused(node, what, "use fewer bits, or prune it")
     if isinstance(block, library.Windows):
         size = library.shape_of(block.taken.shape)
-        if not (addressable(size, block.geometry, size.channels) or parallel_possible(size, block.geometry)):
+        wide = isinstance(node, Linear) and parallel_possible(size, block.geometry)
+        if not wide and not serial_lanes(size, block.geometry):
             what = f"FINN's window generator cannot step over {size} with kernel and stride of this size"
             yield _refused(node, what, "use a stride that is not larger than the kernel")
+
+
+def serial_lanes(size: Shape, geometry: Geometry) -> list[int]:
+    """Return the lanes in which FINN's window generator can step over an unpadded tensor of `size`, tap by tap.
+
+    For a kernel of one tap it is the parallel one.
+    """
+    if geometry.taps == 1:
+        return divisors(size.channels) if parallel_possible(size, geometry) else []
+    return [lanes for lanes in divisors(size.channels) if addressable(size, geometry, size.channels // lanes)]
 
 
 def addressable(size: Shape, geometry: Geometry, fold: int) -> bool:
@@ -77,9 +90,6 @@ def addressable(size: Shape, geometry: Geometry, fold: int) -> bool:
         return False
     (rows, columns), (down, across) = geometry.extent, geometry.stride
     least = ((rows - 1) * size.width + columns) * fold
-    held = least + sum(
-        max(0, one * fold) for one in (across - 1 - geometry.taps, (down - 1) * size.width - geometry.taps)
-    )
     out = geometry.output(size, 1)
     skipped = size.width - (columns + (out.width - 1) * across)
     window = -least + across * fold + 1

@@ -23,7 +23,7 @@ from qap2fpga.backends.finn.stream.blocks import Block, Stream
 from qap2fpga.backends.finn.stream.cost import cost
 from qap2fpga.backends.finn.stream.draw import HANDLERS, Depths, Drawing, Drawn, Lanes
 from qap2fpga.backends.finn.stream.fifos import Sized, sized, without
-from qap2fpga.backends.finn.stream.limits import addressable, parallel_possible
+from qap2fpga.backends.finn.stream.limits import parallel_possible, serial_lanes
 from qap2fpga.backends.finn.stream.schedule import interval_of
 from qap2fpga.backends.finn.stream.widths import whole_frame
 from qap2fpga.hw.boards import Board
@@ -134,7 +134,7 @@ class Search:
             legal = divisors(source.channels)
             if geometry is not None and not geometry.is_point:
                 size, bare = unpadded(source, geometry)
-                legal = [pe for pe in legal if bare.is_point or addressable(size, bare, source.channels // pe)]
+                legal = legal if bare.is_point else serial_lanes(size, bare)
             return [Lanes(pe=pe) for pe in legal]
         outputs = divisors(node.outputs)
         if self._whole(node) or node.geometry.is_point:
@@ -142,7 +142,7 @@ class Search:
         size, bare = unpadded(source, node.geometry)
         if bare.is_point:
             return [Lanes(simd, pe) for simd in divisors(source.channels) for pe in outputs]
-        serial = [simd for simd in divisors(source.channels) if addressable(size, bare, source.channels // simd)]
+        serial = serial_lanes(size, bare)
         lanes = [Lanes(simd, pe) for simd in serial for pe in outputs]
         if parallel_possible(size, bare):
             wide = [simd for simd in divisors(node.inputs) if simd > source.channels or not serial]

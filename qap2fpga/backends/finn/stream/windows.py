@@ -195,7 +195,11 @@ def serial(size: Shape, geometry: Geometry, fold: int, *, depthwise: bool) -> Wi
     return Window(size.positions * fold, memory(size, geometry, fold), order, free)
 
 
-def parallel(size: Shape, geometry: Geometry) -> Parallel:
-    """Return the model of the generator that gives all taps at once, one beat per position."""
+def parallel(size: Shape, geometry: Geometry, fold: int = 1) -> Parallel:
+    """Return the model of the generator that gives all taps at once, `fold` beats per position.
+
+    FINN takes it for kernels of one tap too, which alone may have several beats per position.
+    """
     last = taps(size, geometry)[-1]
-    return Parallel(size.positions, [begin + last for begin in starts(size, geometry)])
+    order = [(begin + last) * fold + part for begin in starts(size, geometry) for part in range(fold)]
+    return Parallel(size.positions * fold, order)

@@ -22,6 +22,9 @@ from qap2fpga.backends.finn.verilog import (
     whole_bytes,
 )
 from qap2fpga.hw.design import Probe
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.nodes import Requantizer
 
 
 class Wiring:
@@ -114,9 +117,9 @@ class Wiring:
             f"    .ap_clk(ap_clk), .ap_rst_n(ap_rst_n), {ins},\n    {outs}{extra}\n  );"
         )
 
-    def probes(self) -> tuple[Probe, ...]:
-        """Return what leaves each block that shows a node's result."""
-        return tuple(_probe(block) for block in self.drawn.blocks if block.shows)
+    def probes(self, graph: Graph) -> tuple[Probe, ...]:
+        """Return what leaves each block that shows a node's result; of a step function, if that is a count."""
+        return tuple(_probe(block) for block in self.drawn.blocks if block.shows and _counts(graph, block))
 
 
 def _ports(port: str, wires: list[Wire]) -> str:
@@ -125,6 +128,13 @@ def _ports(port: str, wires: list[Wire]) -> str:
         return wires[0].connect(port)
     parts = {part: ", ".join(f"{wire.name}_T{part}" for wire in wires[::-1]) for part in ("DATA", "VALID", "READY")}
     return ", ".join(f".{port}_V_T{part}({{{names}}})" for part, names in parts.items())
+
+
+def _counts(graph: Graph, block: Block) -> bool:
+    node = graph[block.node]
+    levels = isinstance(node, Requantizer) and isinstance(node.function, Step) and not node.function.counts
+    # At the end of the network thresholds are counted; levels are what the output stage makes of the counts.
+    return not levels or node.name == graph.output
 
 
 def _probe(block: Block) -> Probe:
