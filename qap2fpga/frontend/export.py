@@ -136,6 +136,13 @@ def declared_input(graph: ModelWrapper) -> tuple[int, bool] | None:
     return (declared.bitwidth(), declared.signed()) if declared.is_integer() else None
 
 
+def undeclared(graph: ModelWrapper) -> ModelWrapper:
+    """Return the graph, which no longer says that integers come in."""
+    graph = copy(graph)
+    graph.set_tensor_datatype(graph.graph.input[0].name, DataType["FLOAT32"])
+    return graph
+
+
 def execute(graph: ModelWrapper, rows: np.ndarray) -> dict[str, np.ndarray]:
     """Return every tensor of the graph executed by qonnx on real `rows` (n, inputs), in one batch.
 

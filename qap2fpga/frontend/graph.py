@@ -91,6 +91,7 @@ HANDLERS: dict[str, Callable[[Walk, NodeProto], Tensor]] = {
     "Transpose": elementwise.transpose,
     "Quant": layers.quant,
     "BipolarQuant": layers.quant,
+    "MultiThreshold": layers.multi_threshold,
     "Dropout": elementwise.dropout,
     **dict.fromkeys(SHAPE_ONLY, elementwise.reshaped),
 }

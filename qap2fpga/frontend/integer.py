@@ -75,9 +75,8 @@ def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> Unit:
         thresholds(affine, channel, raw.levels, int(lowest[channel]), int(highest[channel]))
         for channel in range(affine.channels)
     ]
-    sign = raw.levels.rounding == "SIGN"
     base = raw.levels.low - raw.levels.zero_point
-    return _dense(raw, weights, Step(np.array(rows, np.int64).reshape(affine.channels, -1), base, 2 if sign else 1))
+    return _dense(raw, weights, Step(np.array(rows, np.int64).reshape(affine.channels, -1), base, raw.levels.step))
 
 
 def fit_logits(network: Graph, graph: RawGraph, vectors: np.ndarray, *, values: bool = False) -> Graph:

@@ -6,19 +6,24 @@ A dense layer starts a new set of integers (its accumulators), a quantizer anoth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 from onnx import NodeProto
 
-from qap2fpga.exact.thresholds import Affine
-from qap2fpga.frontend import quantizers
+from qap2fpga.exact.thresholds import Affine, Levels
+from qap2fpga.frontend import multithreshold, quantizers
+from qap2fpga.frontend.checkpoint.widths import MAX_BITS
 from qap2fpga.frontend.operators import SUPPORTED
 from qap2fpga.frontend.values import Quantized, RawLayer, Signal, Tensor, label, refused
 from qap2fpga.frontend.walk import Walk
+from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.system import names
 from qap2fpga.system.errors import QapError
+
+STORED_BITS = 32  # of a constant; what weights may have is checked once all layers are known
 
 
 def dense(walk: Walk, node: NodeProto) -> Signal:
@@ -79,7 +84,8 @@ def dense(walk: Walk, node: NodeProto) -> Signal:
 def quant(walk: Walk, node: NodeProto) -> Tensor:
     """Return a quantized constant, or the activations that close the open layer."""
     value = walk.tensors.get(node.input[0])
-    bits, levels, scale = quantizers.parameters(node, walk.constant)
+    most = STORED_BITS if isinstance(value, np.ndarray) else MAX_BITS
+    bits, levels, scale = quantizers.parameters(node, walk.constant, most)
     if isinstance(value, np.ndarray):
         walk.constant(node, 0)
         return quantizers.of_constant(node, value, bits, levels, scale)
@@ -87,10 +93,24 @@ def quant(walk: Walk, node: NodeProto) -> Tensor:
         raise refused(node, "it quantizes what is quantized already")
     scales = walk.factors(node, 1, walk.shape(node.input[0]))
     levels = quantizers.on_channels(node, value, bits, levels, scales)
+    return _quantized(walk, node, bits, levels, quantizers.of_input)
+
+
+def multi_threshold(walk: Walk, node: NodeProto) -> Signal:
+    """Return the activations that close the open layer, at the thresholds that are stored."""
+    return _quantized(walk, node, *multithreshold.read(walk, node), multithreshold.of_input)
+
+
+def _quantized(
+    walk: Walk, node: NodeProto, bits: int, levels: Levels,
+    of_input: Callable[[NodeProto, Signal, Levels], InputQuantizer],
+) -> Signal:  # fmt: skip
+    """Close the open layer with `levels`, or let them be the input's quantizer, and return what leaves them."""
+    value = walk.signal(node)
     if walk.open is not None:
         walk.close(value.affine, levels, bits, node.output[0])
     elif walk.graph.input is None:
-        walk.graph.input = quantizers.of_input(node, value, levels)
+        walk.graph.input = of_input(node, value, levels)
         walk.graph.input_bits = bits
     else:
         raise refused(node, "it quantizes what is quantized already")

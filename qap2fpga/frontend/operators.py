@@ -19,10 +19,13 @@ from qap2fpga.frontend.values import refused
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
 # Where the quantizers stood before qonnx gave them a domain: old exporters left it out or used their own.
-QUANT_DOMAINS = ("", QONNX_DOMAIN, "onnx.brevitas", "finn.custom_op.general")
+QUANT_DOMAINS = ("", QONNX_DOMAIN, "onnx.brevitas", "finn.custom_op.general", "finn")
 ONNX_DOMAINS = ("", "ai.onnx")
 NEWEST_OPSET = defs.onnx_opset_version()
-SUPPORTED = "supported: dense (MatMul, Gemm), Add, Sub, Mul, Div, BatchNormalization, Relu, Clip, Quant, BipolarQuant"
+SUPPORTED = (
+    "supported: dense (MatMul, Gemm), Add, Sub, Mul, Div, BatchNormalization, Relu, Clip, Quant, BipolarQuant, "
+    "MultiThreshold"
+)
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,13 @@ OPERATORS: dict[str, Operator] = {
     ),
     "Quant": _operator("X scale zeropt bitwidth", "Y", signed=SWITCH, narrow=SWITCH, rounding_mode=READ),
     "BipolarQuant": _operator("X scale", "Y"),
+    "MultiThreshold": _operator(
+        "X thresholds", "Y", out_dtype=READ, out_scale=READ, out_bias=READ, data_layout=READ
+    ),
 }  # fmt: skip
-QUANTIZERS = ("Quant", "BipolarQuant")
+QUANTIZERS = ("Quant", "BipolarQuant", "MultiThreshold")
+# What qonnx defines and is read, of itself or rewritten; of whatever domain its exporter has put it in.
+QONNX_OPERATORS = (*QUANTIZERS, "XnorPopcountMatMul")
 DENSE = ("MatMul", "Gemm")
 
 
@@ -135,6 +143,13 @@ QONNX_SCHEMAS = {
         OpSchema.Attribute("rounding_mode", helper.make_attribute("rounding_mode", "ROUND")),
     ),
     "BipolarQuant": _qonnx_schema("BipolarQuant"),
+    "MultiThreshold": _qonnx_schema(
+        "MultiThreshold",
+        OpSchema.Attribute("out_dtype", OpSchema.AttrType.STRING, required=True),
+        OpSchema.Attribute("out_scale", helper.make_attribute("out_scale", 1.0)),
+        OpSchema.Attribute("out_bias", helper.make_attribute("out_bias", 0.0)),
+        OpSchema.Attribute("data_layout", helper.make_attribute("data_layout", "")),
+    ),
 }
 
 

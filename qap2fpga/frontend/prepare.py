@@ -142,7 +142,9 @@ def _from_onnx(source: Source, say: Callable[[str], None]) -> _Reading:
     rows = data.load(source.data, size, source.classes) if source.data else None
     cost, remarks = None, []
     declared = export.declared_input(qonnx)
-    if declared is not None:  # integers come in: a quantizer of scale 1 changes nothing and says what they are
+    if declared is not None and input_is_quantized(qonnx):  # they are quantized on the host
+        qonnx = export.undeclared(qonnx)
+    elif declared is not None:  # integers come in: a quantizer of scale 1 changes nothing and says what they are
         qonnx = export.add_input_quantizer(qonnx, declared[0], 1.0, declared[1])
     if not input_is_quantized(qonnx):
         read_error_first(qonnx)

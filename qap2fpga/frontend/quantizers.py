@@ -24,7 +24,9 @@ MOST = 1 << 24  # of a zero point: further whole numbers are not exact in float3
 ALIASES = {"HALF_EVEN": "ROUND", "DOWN": "ROUND_TO_ZERO"}
 
 
-def parameters(node: NodeProto, constant: Callable[[NodeProto, int], np.ndarray]) -> tuple[int, Levels, np.ndarray]:
+def parameters(
+    node: NodeProto, constant: Callable[[NodeProto, int], np.ndarray], most_bits: int = MAX_BITS
+) -> tuple[int, Levels, np.ndarray]:
     """(bits, levels without scale, scale array) of `node`; `constant` gives the value of its input of a number.
 
     Raises `QapError` that names the node for what cannot be lowered.
@@ -36,8 +38,8 @@ def parameters(node: NodeProto, constant: Callable[[NodeProto, int], np.ndarray]
         return 1, Levels(-1, 1, (), rounding="SIGN"), scale
     width = _whole(node, "bit width", constant(node, 3))
     zero = _whole(node, "zero point", constant(node, 2))
-    if not 1 <= width <= MAX_BITS:
-        raise refused(node, f"a bit width of {width}; one whole number from 1 to {MAX_BITS} is known")
+    if not 1 <= width <= most_bits:
+        raise refused(node, f"a bit width of {width}; one whole number from 1 to {most_bits} is known")
     options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     signed, narrow = bool(options["signed"]), bool(options["narrow"])
     if width == 1 and signed:  # qonnx makes a sign of it, whatever the rounding
@@ -89,6 +91,20 @@ def of_constant(node: NodeProto, value: np.ndarray, bits: int, levels: Levels, s
         rounded = np.clip(rounding(value / scale + levels.zero_point), levels.low, levels.high)
         integers = rounded - levels.zero_point
     return Quantized(integers.astype(np.int64), scale, bits, int(np.count_nonzero(value)))
+
+
+def of_values(levels: Levels, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return the integers of real `values` (n, channels) in floats, with the `scale` of each channel."""
+    if levels.bounds:
+        columns = [
+            np.searchsorted([float(bound) for bound in bounds], column, side="right")
+            for bounds, column in zip(levels.bounds, values.T, strict=True)
+        ]
+        return levels.low + levels.step * np.stack(columns, axis=1)
+    if levels.rounding == "SIGN":
+        return np.where(values >= 0, 1, -1)
+    rounded = ROUNDINGS[levels.rounding](values / scale + levels.zero_point)
+    return np.asarray(np.clip(rounded, levels.low, levels.high) - levels.zero_point)
 
 
 def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:

@@ -23,11 +23,11 @@ import numpy as np
 
 from qap2fpga.exact import integers as exact_integers
 from qap2fpga.exact.thresholds import Affine
+from qap2fpga.frontend import quantizers
 from qap2fpga.frontend.trial import Trial
 from qap2fpga.frontend.values import RawLayer
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.quantizer import ROUNDINGS
 from qap2fpga.ir.units import Unit
 from qap2fpga.system.errors import CheckFailed, QapError
 
@@ -177,14 +177,9 @@ def _compare_levels(
     value, bound = _exact_values(layer, meaning, Sums(sums.integers[rows], sums.accumulators[rows]))
     low = np.array([-np.inf if end is None else float(end) for end in affine.low])
     high = np.array([np.inf if end is None else float(end) for end in affine.high])
-    reachable = []
-    for nearby in (value - bound, value + bound):
-        clipped = np.clip(nearby, low, high)
-        if levels.rounding == "SIGN":
-            reachable.append(np.where(clipped >= 0, 1, -1))
-        else:
-            rounded = ROUNDINGS[levels.rounding](clipped / scale + levels.zero_point)
-            reachable.append(np.clip(rounded, levels.low, levels.high) - levels.zero_point)
+    reachable = [
+        quantizers.of_values(levels, np.clip(nearby, low, high), scale) for nearby in (value - bound, value + bound)
+    ]
     bad = np.zeros_like(different)
     bad[rows] = different[rows] & ((results[rows] < reachable[0]) | (results[rows] > reachable[1]))
     _refuse(run, layer, bad, results, expected)
