@@ -391,11 +391,18 @@ def _checkpoint(name: str) -> Callable[[Path], object]:
     return read
 
 
+OPERATORS = ("Relu", "Conv", "Loop", "ArgMax", "Gemm", "Quant", "BipolarQuant", "MultiThreshold", "DequantizeLinear",
+             "XnorPopcountMatMul", "Clip", "x" * 300, "")  # fmt: skip
+TYPES = ("INT2", "BIPOLAR", "UINT64", "INT99999999999", "FLOAT32", "", "x", "INT-1", "FIXED<4,2>")
+
+
 @cache
 def _graphs() -> list[Files]:
     from tests.support.networks import qonnx_graph, random_model
+    from tests.support.onnx_graphs import qcdq, streamlined
 
-    return [{"net.onnx": qonnx_graph(random_model(seed)).model.SerializeToString()} for seed in (1, 2)]
+    models = [*(qonnx_graph(random_model(seed)).model for seed in (1, 2)), qcdq(), streamlined()]
+    return [{"net.onnx": model.SerializeToString()} for model in models]
 
 
 def _graph(random: Random, data: bytes) -> tuple[bytes, str]:
@@ -405,7 +412,9 @@ def _graph(random: Random, data: bytes) -> tuple[bytes, str]:
 
     model = onnx.load_from_string(data)
     node = random.choice(model.graph.node)
-    kind = random.choice(("attribute", "input", "operator", "tensor", "shape", "opset", "node", "domain", "output"))
+    kind = random.choice(
+        ("attribute", "input", "operator", "tensor", "shape", "opset", "node", "domain", "output", "type")
+    )
     if kind == "attribute" and node.attribute:
         attribute = random.choice(node.attribute)
         attribute.i = random.choice((0, -1, 2**62, 7))
@@ -415,7 +424,7 @@ def _graph(random: Random, data: bytes) -> tuple[bytes, str]:
     elif kind == "input" and node.input:
         node.input[random.randrange(len(node.input))] = random.choice(("", "no such", model.graph.input[0].name))
     elif kind == "operator":
-        node.op_type = random.choice(("Relu", "Conv", "Loop", "ArgMax", "Gemm", "Quant", "BipolarQuant", "x" * 300, ""))
+        node.op_type = random.choice(OPERATORS)
     elif kind == "tensor" and model.graph.initializer:
         tensor = random.choice(model.graph.initializer)
         if random.random() < 0.5:
@@ -431,6 +440,9 @@ def _graph(random: Random, data: bytes) -> tuple[bytes, str]:
         model.graph.node.remove(node)
     elif kind == "domain":
         node.domain = random.choice(("", "x", "ai.onnx", "qonnx.custom_op.general"))
+    elif kind == "type":
+        note = model.graph.quantization_annotation.add(tensor_name=random.choice([*node.input, *node.output, "x"]))
+        note.quant_parameter_tensor_names.add(key="finn_datatype", value=random.choice(TYPES))
     elif kind == "output" and node.output:
         node.output[0] = random.choice(("", "x", model.graph.input[0].name))
     return model.SerializeToString(), f"{kind} of {node.op_type[:20]}"

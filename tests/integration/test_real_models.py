@@ -263,8 +263,8 @@ WILD: dict[str, tuple[str, str]] = {
     "wildfire_mobilenetv2_nano_bipolar": ("Conv", "AveragePool, Trunc"),
 }
 TAKEN = (
-    "datelbr_wb2_ab4_prune90", "datelbr_wb4_ab4", "al_tfc_step_streamline", "dac2026_cybsec_mlp_ready", "finndlp_plz_work",
-    "suzano_simple_fc",
+    "al_tfc_step_streamline", "dac2026_cybsec_mlp_ready", "datelbr_wb2_ab4_prune90", "datelbr_wb4_ab4",
+    "finndlp_plz_work", "suzano_simple_fc",
 )  # fmt: skip
 
 

@@ -44,6 +44,65 @@ def thresholds(source: str, table: str, target: str, domain: str = QONNX, **opti
     return helper.make_node("MultiThreshold", [source, table], [target], target, domain=domain, **options)
 
 
+BITS = np.random.default_rng(8).integers(0, 2, (5, 4)).astype(np.float32)
+LAST = np.random.default_rng(9).integers(-1, 2, (4, 3)).astype(np.float32)
+INTEGERS = np.random.default_rng(6).integers(-128, 128, (5, 3)).astype(np.int8)
+
+
+def streamlined(kind: str = "XnorPopcountMatMul", domain: str = QONNX, **changed: Any) -> ModelProto:
+    """Signs, a count of equal signs, thresholds per neuron, ternary weights with a scale per output, a sign."""
+    product = helper.make_node(kind, ["b", "bits"], ["n"], "product", domain=domain if kind.startswith("X") else "")
+    nodes = [
+        thresholds("x", "zero", "b", domain, out_dtype="BINARY"),
+        product,
+        thresholds("n", "table", "a", domain, out_dtype="UINT2"),
+        helper.make_node("MatMul", ["a", "last"], ["m"], "dense"),
+        helper.make_node("Mul", ["m", "scales"], ["h"], "scales"),
+        helper.make_node("Add", ["h", "bias"], ["z"], "bias"),
+        thresholds("z", "zero", "y", domain, out_dtype="BIPOLAR", out_scale=2.0, out_bias=-1.0),
+    ]
+    constants = {
+        "zero": [[0.0]], "bits": BITS, "table": [[1, 2, 4], [2, 3, 3], [0, 4, 5], [1.5, 2.5, 3]], "last": LAST,
+        "scales": [0.3, -0.2, 0.7], "bias": [0.1, 0.05, -0.4],
+    }  # fmt: skip
+    stored = {name: np.asarray(value, np.float32) for name, value in (constants | changed).items()}
+    return model(nodes, stored, [1, 5], types={"bits": "BINARY", "last": "TERNARY"})
+
+
+ZERO = np.int8(0)
+
+
+def triple(source: str, target: str, ends: tuple[int, int] | None, scale: str = "s") -> list[NodeProto]:
+    """QuantizeLinear, Clip where there are `ends`, DequantizeLinear."""
+    clipped = f"{target}_q" if ends is None else f"{target}_c"
+    nodes = [helper.make_node("QuantizeLinear", [source, scale, "z"], [f"{target}_q"], f"{target}_quantize")]
+    if ends is not None:
+        nodes.append(helper.make_node("Clip", [f"{target}_q", f"{target}_low", f"{target}_high"], [clipped]))
+    return [*nodes, helper.make_node("DequantizeLinear", [clipped, scale, "z"], [target], target)]
+
+
+def qcdq(
+    *, ends: tuple[int, int] | None = (-7, 7), zero: Any = ZERO, weights: Any = None, opset: int = 13,
+    **changed: Any,
+) -> ModelProto:  # fmt: skip
+    """Activations of one scale, quantized before and after a dense layer whose weights are stored integers."""
+    nodes = [
+        *triple("x", "a", ends),
+        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["wd"], "weights", axis=1),
+        helper.make_node("MatMul", ["a", "wd"], ["h"], "dense"),
+        *triple("h", "y", ends, "ys"),
+    ]
+    stored: dict[str, Any] = {
+        "s": np.float32(0.1), "ys": np.float32(0.0937), "z": zero, "ws": np.array([0.3, 0.007, 1.1], np.float32),
+        "w": INTEGERS if weights is None else weights,
+        "wz": np.array([3, -5, 0], np.int8),
+    }  # fmt: skip
+    if ends is not None:
+        stored |= {f"{name}_{end}": np.array(value, np.asarray(zero).dtype)
+                   for name in "ay" for end, value in zip(("low", "high"), ends, strict=True)}  # fmt: skip
+    return model(nodes, stored | changed, [1, 5], opset=opset)
+
+
 def prepared(one: ModelProto, folder: Path, **source: Any) -> Prepared:
     """The model, read from a file and compared with qonnx."""
     path = folder / "net.onnx"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,32 +13,10 @@ from onnx import ModelProto, helper, numpy_helper
 from qap2fpga.frontend import onnxfile
 from qap2fpga.frontend.dialects import normalised
 from qap2fpga.system.errors import QapError
-from tests.support.onnx_graphs import QONNX, by_qonnx, model, prepared, thresholds, values
+from tests.support.onnx_graphs import BITS, LAST, by_qonnx, model, prepared, streamlined, thresholds, values
 
 RANDOM = np.random.default_rng(8)
 ROWS = RANDOM.uniform(-1.2, 1.2, (80, 5)).astype(np.float32)
-BITS = RANDOM.integers(0, 2, (5, 4)).astype(np.float32)
-LAST = RANDOM.integers(-1, 2, (4, 3)).astype(np.float32)
-
-
-def streamlined(kind: str = "XnorPopcountMatMul", domain: str = QONNX, **changed: Any) -> ModelProto:
-    """Signs, a count of equal signs, thresholds per neuron, ternary weights with a scale per output, a sign."""
-    product = helper.make_node(kind, ["b", "bits"], ["n"], "product", domain=domain if kind.startswith("X") else "")
-    nodes = [
-        thresholds("x", "zero", "b", domain, out_dtype="BINARY"),
-        product,
-        thresholds("n", "table", "a", domain, out_dtype="UINT2"),
-        helper.make_node("MatMul", ["a", "last"], ["m"], "dense"),
-        helper.make_node("Mul", ["m", "scales"], ["h"], "scales"),
-        helper.make_node("Add", ["h", "bias"], ["z"], "bias"),
-        thresholds("z", "zero", "y", domain, out_dtype="BIPOLAR", out_scale=2.0, out_bias=-1.0),
-    ]
-    constants = {
-        "zero": [[0.0]], "bits": BITS, "table": [[1, 2, 4], [2, 3, 3], [0, 4, 5], [1.5, 2.5, 3]], "last": LAST,
-        "scales": [0.3, -0.2, 0.7], "bias": [0.1, 0.05, -0.4],
-    }  # fmt: skip
-    stored = {name: np.asarray(value, np.float32) for name, value in (constants | changed).items()}
-    return model(nodes, stored, [1, 5], types={"bits": "BINARY", "last": "TERNARY"})
 
 
 def test_signs_that_are_counted(tmp_path: Path) -> None:

@@ -11,14 +11,15 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import ModelProto, NodeProto, helper
+from onnx import ModelProto, helper
 
 from qap2fpga.frontend import onnxfile
 from qap2fpga.frontend.graph import read
 from qap2fpga.ir.functions import Step
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.quiet import quiet
-from tests.support.onnx_graphs import by_onnxruntime, model, prepared, values
+from tests.support.onnx_graphs import by_onnxruntime, prepared, values
+from tests.support.onnx_graphs import qcdq as network
 
 with quiet():
     import brevitas.nn as qnn
@@ -66,40 +67,6 @@ def test_an_export_of_brevitas(opset: int, tmp_path: Path) -> None:
     one = onnx.load(str(file))
     done = prepared(one, tmp_path)
     assert np.allclose(values(done, ROWS), by_onnxruntime(one, ROWS), rtol=1e-6)
-
-
-ZERO = np.int8(0)
-
-
-def triple(source: str, target: str, ends: tuple[int, int] | None, scale: str = "s") -> list[NodeProto]:
-    """QuantizeLinear, Clip where there are `ends`, DequantizeLinear."""
-    clipped = f"{target}_q" if ends is None else f"{target}_c"
-    nodes = [helper.make_node("QuantizeLinear", [source, scale, "z"], [f"{target}_q"], f"{target}_quantize")]
-    if ends is not None:
-        nodes.append(helper.make_node("Clip", [f"{target}_q", f"{target}_low", f"{target}_high"], [clipped]))
-    return [*nodes, helper.make_node("DequantizeLinear", [clipped, scale, "z"], [target], target)]
-
-
-def network(
-    *, ends: tuple[int, int] | None = (-7, 7), zero: Any = ZERO, weights: Any = None, opset: int = 13,
-    **changed: Any,
-) -> ModelProto:  # fmt: skip
-    """Activations of one scale, quantized before and after a dense layer whose weights are stored integers."""
-    nodes = [
-        *triple("x", "a", ends),
-        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["wd"], "weights", axis=1),
-        helper.make_node("MatMul", ["a", "wd"], ["h"], "dense"),
-        *triple("h", "y", ends, "ys"),
-    ]
-    stored: dict[str, Any] = {
-        "s": np.float32(0.1), "ys": np.float32(0.0937), "z": zero, "ws": np.array([0.3, 0.007, 1.1], np.float32),
-        "w": RANDOM.integers(-128, 128, (5, 3)).astype(np.int8) if weights is None else weights,
-        "wz": np.array([3, -5, 0], np.int8),
-    }  # fmt: skip
-    if ends is not None:
-        stored |= {f"{name}_{end}": np.array(value, np.asarray(zero).dtype)
-                   for name in "ay" for end, value in zip(("low", "high"), ends, strict=True)}  # fmt: skip
-    return model(nodes, stored | changed, [1, 5], opset=opset)
 
 
 def steps_apart(one: ModelProto, folder: Path, scale: float = 0.0937) -> float:
