@@ -18,6 +18,7 @@ from onnx.defs import OpSchema
 from qap2fpga.frontend.values import refused
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
+CHANNELS_LAST = "qonnx.custom_op.channels_last"
 # Where the quantizers stood before qonnx gave them a domain: old exporters left it out or used their own.
 QUANT_DOMAINS = ("", QONNX_DOMAIN, "onnx.brevitas", "finn.custom_op.general", "finn")
 ONNX_DOMAINS = ("", "ai.onnx")
@@ -123,7 +124,7 @@ OPERATORS: dict[str, Operator] = {
 }  # fmt: skip
 QUANTIZERS = ("Quant", "BipolarQuant", "MultiThreshold")
 # What qonnx defines and is read, of itself or rewritten; of whatever domain its exporter has put it in.
-QONNX_OPERATORS = (*QUANTIZERS, "XnorPopcountMatMul")
+QONNX_OPERATORS = (*QUANTIZERS, "XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC", "QuantAvgPool2d", "Trunc")
 DENSE = ("MatMul", "Gemm")
 
 

@@ -18,7 +18,7 @@ from qap2fpga.frontend.operators import NEWEST_OPSET, ONNX_DOMAINS, QUANT_DOMAIN
 from qap2fpga.frontend.values import label, refused
 from qap2fpga.system.errors import QapError
 
-FINN_OPERATORS = ("Im2Col", "MaxPoolNHWC", "QuantAvgPool2d", "GenericPartition", "StreamingDataflowPartition")
+FINN_OPERATORS = ("GenericPartition", "StreamingDataflowPartition")
 FINN_FORM = "this is FINN's form of hardware; give the model from before the conversion to hardware layers"
 QCDQ = ("QuantizeLinear", "DequantizeLinear", "QLinearMatMul", "QLinearConv", "QGemm", "DynamicQuantizeLinear",
         "MatMulInteger", "ConvInteger")  # fmt: skip

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from onnx import ModelProto
 
-from qap2fpga.frontend.dialects import finn, qcdq, spelling
+from qap2fpga.frontend.dialects import finn, qcdq, spelling, windows
 
 
 def normalised(model: ModelProto) -> ModelProto:
     """Return `model`, whose tensors are in it, in QONNX's dialect. Raises `QapError` where that is not exactly it."""
-    for step in (spelling.unified, qcdq.as_quantizers, finn.as_quantizers, finn.without_types):
+    for step in (spelling.unified, qcdq.as_quantizers, finn.as_quantizers, windows.as_convolutions, finn.without_types):
         model = step(model)
     return model

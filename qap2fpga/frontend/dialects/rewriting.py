@@ -34,10 +34,10 @@ class Rewriting:
         self._constants: dict[str, np.ndarray | None] = {}
         self._taken = {*self._stored, *self._producers, *(value.name for value in self.model.graph.input)}
 
-    def producer(self, tensor: str, kind: str) -> NodeProto | None:
-        """Return the node that gives `tensor`, if it is ONNX's operator `kind`."""
+    def producer(self, tensor: str, kind: str, domains: Sequence[str] = ONNX_DOMAINS) -> NodeProto | None:
+        """Return the node that gives `tensor`, if it is the operator `kind` of one of the `domains`."""
         node = self._producers.get(tensor)
-        return node if node is not None and node.op_type == kind and node.domain in ONNX_DOMAINS else None
+        return node if node is not None and node.op_type == kind and node.domain in domains else None
 
     def constant(self, tensor: str, depth: int = 0) -> np.ndarray | None:
         """Return the value of `tensor` if it is stored, or computed from stored ones by harmless operators."""
@@ -87,10 +87,10 @@ class Rewriting:
         self._written.append(node)
 
     def write(
-        self, kind: str, inputs: Sequence[str], output: str, old: NodeProto, options: Mapping[str, object] | None = None
-    ) -> None:
+        self, kind: str, inputs: Sequence[str], output: str, old: NodeProto,
+        options: Mapping[str, object] | None = None, domain: str = "",
+    ) -> None:  # fmt: skip
         """Write a new node next, which people know by the label of the `old` one that it stands for."""
-        domain = QONNX_DOMAIN if kind.endswith("Quant") else ""
         node = helper.make_node(kind, inputs, [output], domain=domain, **(options or {}))
         node.doc_string = label(old)
         self._written.append(node)
@@ -100,12 +100,12 @@ class Rewriting:
     ) -> None:
         """Write a quantizer of `source` next: to the integers of `kind` times `scale`."""
         if kind.bipolar:
-            self.write("BipolarQuant", [source, self.store(output, scale)], output, old)
+            self.write("BipolarQuant", [source, self.store(output, scale)], output, old, domain=QONNX_DOMAIN)
             return
         numbers = [np.float32(value).reshape(()) for value in (zero_point, kind.bits)]
         inputs = [source, *(self.store(output, np.asarray(value)) for value in (scale, *numbers))]
         options = {"signed": int(kind.signed), "narrow": int(kind.narrow), "rounding_mode": "ROUND"}
-        self.write("Quant", inputs, output, old, options)
+        self.write("Quant", inputs, output, old, options, QONNX_DOMAIN)
 
     def finished(self, bypassed: Iterable[NodeProto] = ()) -> ModelProto:
         """Return the model of what was written, without tensors and without `bypassed` nodes that nobody reads now."""
