@@ -144,7 +144,7 @@ def undeclared(graph: ModelWrapper) -> ModelWrapper:
 
 
 def execute(graph: ModelWrapper, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Return every tensor of the graph executed by qonnx on real `rows` (n, inputs), in one batch.
+    """Return every tensor of the graph executed by qonnx on real `rows` (n, ...), in one batch.
 
     Raises `QapError` where qonnx cannot execute it, or where its floats overflow.
     """

@@ -13,6 +13,7 @@ import numpy as np
 from onnx import NodeProto
 
 from qap2fpga.exact.thresholds import Levels
+from qap2fpga.frontend import quantizers
 from qap2fpga.frontend.checkpoint.widths import MAX_BITS
 from qap2fpga.frontend.dialects import datatypes
 from qap2fpga.frontend.values import Signal, rationals, refused
@@ -24,9 +25,8 @@ from qap2fpga.system.errors import QapError
 NEAREST = 2.0**-40
 
 
-def read(walk: Walk, node: NodeProto) -> tuple[int, Levels]:
-    """(bits, levels) of `node`; one row of bounds per value of a row of the tensor that it quantizes."""
-    shape = walk.shape(node.input[0])
+def read(walk: Walk, node: NodeProto, signal: Signal) -> tuple[int, Levels]:
+    """(bits, levels) of `node`, with a row of bounds per channel of the `signal` that it quantizes."""
     rows = np.sort(walk.constant(node, 1), axis=-1)
     if rows.ndim != 2 or not rows.size:
         raise refused(node, f"its thresholds have shape {rows.shape}; known: (channels, thresholds)")
@@ -38,9 +38,9 @@ def read(walk: Walk, node: NodeProto) -> tuple[int, Levels]:
     if kind is None or count > kind.high - kind.low:
         raise refused(node, f"{count} thresholds, and an out_dtype that is no integer type of so many levels")
     base, step, scale = _levels(walk, node)
-    channels = _channel_of_each(walk, node, shape, len(rows))
-    exact = [tuple(row) for row in rationals(rows)]
-    bounds = tuple(exact[channel] for channel in channels)
+    different, places = np.unique(rows, axis=0, return_inverse=True)
+    exact = [tuple(row) for row in rationals(different)]
+    bounds = tuple(exact[place] for place in _row_of_each(walk, node, signal, places.reshape(-1)))
     return bits, Levels(base, base + step * count, (scale,) * len(bounds), rounding="TABLE", bounds=bounds)
 
 
@@ -56,19 +56,23 @@ def _levels(walk: Walk, node: NodeProto) -> tuple[int, int, Fraction]:
     raise refused(node, "its out_bias is no whole number of halves of its out_scale")
 
 
-def _channel_of_each(walk: Walk, node: NodeProto, shape: tuple[int, ...], rows: int) -> np.ndarray:
-    """Which row of thresholds each value of a row of `shape` has."""
-    if rows == 1:
-        return np.zeros(shape, np.int64).reshape(-1)
+def _row_of_each(walk: Walk, node: NodeProto, signal: Signal, rows: np.ndarray) -> list[int]:
+    """The row of thresholds of each channel, of which `rows` says what those of the graph's channels have."""
+    shape, count = signal.axes.shape, len(rows)
+    if count == 1:
+        return [0] * signal.shape.channels
     layout = walk.option(node, "data_layout", bytes).decode(errors="replace")
     if not layout and len(shape) == 2:
         raise refused(node, "it has thresholds per channel of a tensor of three dimensions, and does not say which")
     axis = layout.index("C") - 1 if "C" in layout else 0
-    if not 0 <= axis < len(shape) or len(layout) not in (0, len(shape) + 1) or shape[axis] != rows:
-        raise refused(node, f"thresholds of {rows} channels, layout {layout!r}, for a tensor of shape (1, {shape})")
+    if not 0 <= axis < len(shape) or len(layout) not in (0, len(shape) + 1) or shape[axis] != count:
+        raise refused(node, f"thresholds of {count} channels, layout {layout!r}, for a tensor of shape (1, {shape})")
     lengths = [1] * len(shape)
-    lengths[axis] = rows
-    return np.broadcast_to(np.arange(rows).reshape(lengths), shape).reshape(-1)
+    lengths[axis] = count
+    try:
+        return [int(row) for row in signal.axes.per_channel(rows.reshape(lengths), signal.shape.channels)]
+    except ValueError as error:
+        raise refused(node, f"its input 1 {error}") from error
 
 
 def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
@@ -86,7 +90,7 @@ def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
         if key not in known:
             known[key] = _line(node, [(bound - intercept) / slope for bound in bounds], levels)
         lines.append(known[key])
-    scale, offset = (values[:1] if len(set(values)) == 1 else values for values in zip(*lines, strict=True))
+    scale, offset = (quantizers.shortest(values, signal.shape.positions) for values in zip(*lines, strict=True))
     return _quantizer(scale, offset, levels)
 
 

@@ -24,8 +24,8 @@ QUANT_DOMAINS = ("", QONNX_DOMAIN, "onnx.brevitas", "finn.custom_op.general", "f
 ONNX_DOMAINS = ("", "ai.onnx")
 NEWEST_OPSET = defs.onnx_opset_version()
 SUPPORTED = (
-    "supported: dense (MatMul, Gemm), Add, Sub, Mul, Div, BatchNormalization, Relu, Clip, Quant, BipolarQuant, "
-    "MultiThreshold"
+    "supported: dense (MatMul, Gemm), Conv, MaxPool, AveragePool, Add, Sub, Mul, Div, Concat, BatchNormalization, "
+    "Relu, Clip, Quant, BipolarQuant, MultiThreshold"
 )
 
 
@@ -78,6 +78,8 @@ _TWO_WAYS = {
 }
 _NO_RUNNING = dict.fromkeys(("running_mean", "running_var", "saved_mean", "saved_var"), TRAINING)
 
+_KERNEL = dict.fromkeys(("auto_pad", "kernel_shape", "pads", "strides"), READ)
+
 OPERATORS: dict[str, Operator] = {
     "MatMul": _operator("A B", "Y"),
     "Gemm": _operator(
@@ -91,6 +93,15 @@ OPERATORS: dict[str, Operator] = {
         training_mode=_only(0, why=TRAINING.why), is_test=_only(1, why=TRAINING.why),
         spatial=_only(1, why="it has statistics per position instead of per channel"),
     ),
+    "Conv": _operator("X W B", "Y", **_KERNEL, dilations=READ, group=READ),
+    "MaxPool": _operator(
+        "X", {"Y": READ, "Indices": Part("refused", (), "the places of the largest values")}, **_KERNEL, dilations=READ,
+        ceil_mode=READ, storage_order=Part("harmless", (), "the order of places that nothing reads"),
+    ),
+    "AveragePool": _operator("X", "Y", **_KERNEL, dilations=READ, ceil_mode=READ, count_include_pad=READ),
+    "GlobalMaxPool": _operator("X", "Y"),
+    "GlobalAveragePool": _operator("X", "Y"),
+    "Concat": _operator("inputs", "concat_result", axis=READ),
     "Relu": _operator("X", "Y", consumed_inputs=IN_PLACE),
     "Clip": _operator("input min max", "output", min=READ, max=READ, consumed_inputs=IN_PLACE),
     "Transpose": _operator("data", "transposed", perm=READ),
@@ -126,6 +137,11 @@ QUANTIZERS = ("Quant", "BipolarQuant", "MultiThreshold")
 # What qonnx defines and is read, of itself or rewritten; of whatever domain its exporter has put it in.
 QONNX_OPERATORS = (*QUANTIZERS, "XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC", "QuantAvgPool2d", "Trunc")
 DENSE = ("MatMul", "Gemm")
+WEIGHTED = (*DENSE, "Conv")
+# Those that take channels, rows and columns, each from its own dimension.
+SPATIAL = ("Conv", "MaxPool", "GlobalMaxPool", "AveragePool", "GlobalAveragePool")
+# Those of them that qonnx also has for channels in the last dimension.
+ALSO_CHANNELS_LAST = ("Conv", "MaxPool", "BatchNormalization")
 
 
 def _qonnx_schema(name: str, *attributes: OpSchema.Attribute) -> OpSchema:
@@ -164,6 +180,8 @@ def schema(name: str, opset: int) -> OpSchema:
 def is_handled(node: NodeProto) -> bool:
     """Return whether the table has the operator, of the domain that it means there."""
     domains = QUANT_DOMAINS if node.op_type in QUANTIZERS else ONNX_DOMAINS
+    if node.op_type in ALSO_CHANNELS_LAST:
+        domains = (*domains, CHANNELS_LAST)
     return node.op_type in OPERATORS and node.domain in domains
 
 

@@ -21,9 +21,11 @@ from qap2fpga.frontend.floats import QONNX_ROWS, Executions
 from qap2fpga.frontend.graph import input_is_quantized, read
 from qap2fpga.frontend.integer import fit_logits, lower
 from qap2fpga.frontend.trial import trial
-from qap2fpga.frontend.values import RawGraph
+from qap2fpga.frontend.values import RawGraph, RawStep
+from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.outputs import require_classes
 from qap2fpga.ir.quantizer import power_of_two_scale, scale_for_range
 from qap2fpga.ir.vectors import extremes, random_vectors
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
 
 DEFAULT_INPUT_BITS = 8
 RANDOM_VECTORS, RECORDED_VECTORS = 1000, 1000
-DRAWN = 1000  # real inputs where the user gave none
+DRAWN, DRAWN_VALUES = 1000, 1 << 24  # real inputs where the user gave none, and their values in all
+# Vectors of a group in a network that sees frames: so many integers on the way, but never fewer than these.
+WORK, FEWEST = 1 << 30, 8
 SEED = 20210504  # any fixed number: the same input gives the same bytes
 
 
@@ -87,7 +91,7 @@ class Prepared:
 class _Reading:
     """A model file read: its graph in three forms (no `module` of an ONNX file), and real inputs.
 
-    `rows` are the user's, or the file's own; `values` (n, inputs) are these, or drawn where there are none.
+    `rows` are the user's, or the file's own; `values` (n, inputs) are these as frames, or drawn where there are none.
     """
 
     graph: RawGraph
@@ -99,7 +103,10 @@ class _Reading:
 
     @cached_property
     def values(self) -> np.ndarray:
-        return self.rows.values if self.rows is not None else _real(self.graph, DRAWN)
+        if self.rows is None:
+            return _real(self.graph, DRAWN)
+        rows = self.rows.values
+        return self.graph.input_axes.frames(rows.reshape(len(rows), *self.graph.input_axes.shape))
 
 
 def prepare(source: Source, say: Callable[[str], None]) -> Prepared:
@@ -200,22 +207,42 @@ def _input_quantizer(source: Source, rows: data.Rows | None) -> tuple[int, float
 def _real(graph: RawGraph, count: int) -> np.ndarray:
     """Real inputs for comparisons when the user gave none: uniform over what the input quantizer takes."""
     assert graph.input is not None
-    quantizer, inputs = graph.input, graph.layers[0].weights.shape[0]
+    quantizer, inputs = graph.input, graph.frame.size
+    count = max(1, min(count, DRAWN_VALUES // inputs))
     integers = np.random.default_rng(SEED).integers(quantizer.low, quantizer.high, (count, inputs), endpoint=True)
     return (integers * np.asarray(quantizer.scale) + np.asarray(quantizer.offset)).astype(np.float32)
+
+
+def _most_vectors(lowered: Graph) -> int | None:
+    """How many vectors of each group a network is tried on; None, all of them, where every frame is a vector.
+
+    Frames of images are large, and a kernel sees each of their values many times.
+    """
+    if all(shape.positions == 1 for shape in lowered.shapes.values()):
+        return None
+    return max(FEWEST, WORK // lowered.values)
 
 
 def _finish(source: Source, reading: _Reading, say: Callable[[str], None]) -> Prepared:
     """Lower what was read, compare it, and describe it."""
     graph, rows = reading.graph, reading.rows
     _check_widths(graph)
-    require_classes(source.output_kind, graph.layers[-1].weights.shape[1])
+    require_classes(source.output_kind, graph.output.shape.size)
     graph.notes += doubts.of_weights(graph.layers)
     lowered = lower(graph)
-    integers = lowered.input.quantize(reading.values)
+    most = _most_vectors(lowered)
+    real = reading.values[:most]
+    integers = lowered.input.quantize(real)
     recorded = integers if rows is not None else integers[:0]
-    lowered = lowered.with_notes(*doubts.of_inputs(lowered.input, reading.values[: len(recorded)], recorded))
-    random, extreme = random_vectors(lowered, RANDOM_VECTORS, SEED), extremes(lowered)
+    lowered = lowered.with_notes(*doubts.of_inputs(lowered.input, real[: len(recorded)], recorded))
+    if len(real) < len(reading.values) and rows is not None:
+        lowered = lowered.with_notes(
+            f"of {len(reading.values)} recorded rows the first {len(real)} are used, as many as run in reasonable time"
+        )
+    random, extreme = (
+        random_vectors(lowered, min(RANDOM_VECTORS, most or RANDOM_VECTORS), SEED),
+        extremes(lowered, most),
+    )
     vectors = np.concatenate([integers, random, extreme])
     values = source.output_kind == "values" or (rows is not None and rows.targets is not None)
     lowered = fit_logits(lowered, graph, vectors, values=values)
@@ -225,9 +252,9 @@ def _finish(source: Source, reading: _Reading, say: Callable[[str], None]) -> Pr
     equal = Simulation("compacted network (numpy)", version("numpy"), compared, len(vectors), 0)
     executions = Executions(())
     if source.compare:
-        real = trial(lowered.input, reading.values[: len(recorded)], (("random", random), ("corner", extreme)))
-        executions = floats.compare(graph, lowered, reading.qonnx, reading.module, real, say, classes=not values)
-    labels = rows.labels if rows is not None and not values else None
+        tried = trial(lowered.input, real[: len(recorded)], (("random", random), ("corner", extreme)))
+        executions = floats.compare(graph, lowered, reading.qonnx, reading.module, tried, say, classes=not values)
+    labels = rows.labels[:most] if rows is not None and rows.labels is not None and not values else None
     _check_labels(labels, source.classes, network.outputs)
     remarks = _check_targets(rows, network.outputs)
     known = Facts(
@@ -241,17 +268,22 @@ def _finish(source: Source, reading: _Reading, say: Callable[[str], None]) -> Pr
         facts.accuracy(network, recorded, labels),
         (*network.notes, *remarks),
     )
-    first = reading.values[0] if len(recorded) else None
+    first = real[0] if len(recorded) else None
     simulations = (equal, *executions.simulations)
     return Prepared(network, lowered, reading.qonnx, recorded, labels, random, extreme, first, simulations, known)
 
 
 def _check_widths(graph: RawGraph) -> None:
     """An activation has a threshold a level: widths that nobody means would fill the memory."""
-    for layer in graph.layers:
-        widest = max(layer.weight_bits, layer.input_bits, layer.output_bits or 0)
+    widths = {"the input": graph.input_bits}
+    for raw in graph.nodes.values():
+        if isinstance(raw, RawStep):
+            widths[f"layer {raw.name}"] = raw.bits
+        elif isinstance(raw.node, Linear | Depthwise):
+            widths[f"layer {raw.name}"] = raw.node.weight_bits
+    for name, widest in widths.items():
         if widest > MAX_BITS:
-            raise QapError(f"layer {layer.name}: a bit width of {widest}", f"bit widths are 1 to {MAX_BITS}")
+            raise QapError(f"{name}: a bit width of {widest}", f"bit widths are 1 to {MAX_BITS}")
 
 
 def _check_labels(labels: np.ndarray | None, classes: tuple[str, ...], outputs: int) -> None:

@@ -94,13 +94,13 @@ def of_constant(node: NodeProto, value: np.ndarray, bits: int, levels: Levels, s
 
 
 def of_values(levels: Levels, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return the integers of real `values` (n, channels) in floats, with the `scale` of each channel."""
+    """Return the integers of real `values` (..., channels) in floats, with the `scale` of each channel."""
     if levels.bounds:
-        columns = [
-            np.searchsorted([float(bound) for bound in bounds], column, side="right")
-            for bounds, column in zip(levels.bounds, values.T, strict=True)
+        counts = [
+            np.searchsorted([float(bound) for bound in bounds], values[..., channel], side="right")
+            for channel, bounds in enumerate(levels.bounds)
         ]
-        return levels.low + levels.step * np.stack(columns, axis=1)
+        return levels.low + levels.step * np.stack(counts, axis=-1)
     if levels.rounding == "SIGN":
         return np.where(values >= 0, 1, -1)
     rounded = ROUNDINGS[levels.rounding](values / scale + levels.zero_point)
@@ -114,11 +114,17 @@ def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
         raise refused(node, "only scaling and shifting may stand before the input's quantizer")
     scale = tuple(float(s / slope) for s, slope in zip(levels.scale, affine.slope, strict=True))
     offset = tuple(float(-shift / slope) for shift, slope in zip(affine.intercept, affine.slope, strict=True))
-    zero = levels.zero_point
+    zero, positions = levels.zero_point, signal.shape.positions
     return InputQuantizer(
-        levels.low - zero, levels.high - zero, _shortest(scale), _shortest(offset), zero, levels.rounding
+        levels.low - zero,
+        levels.high - zero,
+        shortest(scale, positions),
+        shortest(offset, positions),
+        zero,
+        levels.rounding,
     )
 
 
-def _shortest(values: tuple[float, ...]) -> tuple[float, ...]:
-    return values[:1] if len(set(values)) == 1 else values
+def shortest(values: tuple[float, ...], positions: int) -> tuple[float, ...]:
+    """Return the one value of all channels, or one per value of a frame."""
+    return values[:1] if len(set(values)) == 1 else values * positions

@@ -2,7 +2,7 @@
 """A first look at an ONNX graph as it stands in the file, before a shape is inferred or a node executed.
 
 It takes milliseconds and says what decides whether the graph can be lowered at all: whose form it is in, which
-operators are not supported, where it branches, what is missing. Only nodes that depend on the network's input, or that
+operators are not supported, what is missing. Only nodes that depend on the network's input, or that
 stand after a weight's quantizer, have to be supported; what computes constants is folded later, if it is harmless.
 """
 
@@ -50,7 +50,7 @@ def survey(model: ModelProto) -> int:
         raise QapError(f"the graph has {len(inputs)} inputs", "networks with one input are supported")
     if len(graph.output) != 1:
         raise QapError(f"the graph has {len(graph.output)} outputs", "networks with one are supported")
-    _check_chain(graph, inputs[0].name, wanted)
+    _check_ends(graph, inputs[0].name, wanted)
     _check_input(inputs[0])
     return opset
 
@@ -156,30 +156,15 @@ def _opset(model: ModelProto) -> int:
     return opset
 
 
-def _check_chain(graph: GraphProto, source: str, wanted: set[str]) -> None:
-    """What the input becomes must go from node to node, without a branch, to the output."""
-    origin: dict[str, str] = {source: "the input"}
-    readers: dict[str, list[NodeProto]] = {source: []}
-    join = None
+def _check_ends(graph: GraphProto, source: str, wanted: set[str]) -> None:
+    """What the input becomes must lead to the output, whatever branches there are."""
+    reached = {source}
     for node in graph.node:
-        entering = [name for name in node.input if name in origin]
-        if not entering or node.op_type == "Shape":
+        if node.op_type == "Shape" or not reached.intersection(node.input):
             continue
         if not wanted.intersection(node.output):
             raise QapError(f"node {label(node)} ({node.op_type}) leads nowhere", "export the network with one output")
-        join = node if join is None and len(entering) > 1 else join
-        for name in set(entering):
-            readers[name].append(node)
-        for name in filter(None, node.output):
-            origin[name], readers[name] = f"node {label(node)}", []
-    for tensor, nodes in readers.items():
-        if len(nodes) > 1:
-            names = " and ".join(f"{label(node)} ({node.op_type})" for node in nodes[:2])
-            raise QapError(
-                f"the graph branches after {origin[tensor]}: {names} both read it", "only chains are supported"
-            )
-    if join is not None:
-        raise refused(join, "it joins two branches; only chains are supported")
+        reached.update(filter(None, node.output))
 
 
 def _check_input(value: ValueInfoProto) -> None:

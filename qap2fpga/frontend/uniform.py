@@ -32,6 +32,7 @@ def bring_to_one_opset(model: ModelProto, opset: int) -> None:
     _leave_out_unread(model)
     if opset < OPSET:
         _convert(model)
+    separate_repeated_inputs(model)
     _name_nodes(model)
 
 
@@ -85,6 +86,20 @@ def _unchangeable(model: ModelProto) -> tuple[list[bytes], dict[str, bytes]]:
         node.SerializeToString(deterministic=True) for node in model.graph.node if node.domain == QONNX_DOMAIN
     ]
     return quantizers, {tensor.name: numpy_helper.to_array(tensor).tobytes() for tensor in model.graph.initializer}
+
+
+def separate_repeated_inputs(model: ModelProto) -> None:
+    """Let no node read a tensor twice, in place: qonnx renames only the first of the two."""
+    numbers, nodes = count(), []
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            if name and name in list(node.input)[:place]:
+                twin = f"{name}/again{next(numbers)}"
+                nodes.append(helper.make_node("Identity", [name], [twin], twin))
+                node.input[place] = twin
+        nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def _name_nodes(model: ModelProto) -> None:

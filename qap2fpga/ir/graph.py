@@ -24,6 +24,8 @@ from qap2fpga.system.errors import CheckFailed, QapError, nearest
 T = TypeVar("T")
 # The identity of the input; a layer of a model that has the same name gets another.
 INPUT = "input/"
+# Integers that are held at once while frames are run: 256 MiB.
+BLOCK = 1 << 25
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,13 +129,28 @@ class Graph:
 
     def run(self, frames: np.ndarray) -> np.ndarray:
         """Return the output integers (n, outputs) of input integers (n, inputs)."""
-        return self.trace(frames)[self.output]
+        return self.result(self.output, frames)
+
+    def result(self, name: str, frames: np.ndarray) -> np.ndarray:
+        """Return the result (n, size) of the node `name` for input integers (n, inputs), a few frames at a time."""
+        size = max(1, BLOCK // self.values)
+        parts = [self.trace(frames[start : start + size])[name] for start in range(0, max(len(frames), 1), size)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def trace(self, frames: np.ndarray) -> dict[str, np.ndarray]:
         """Return the result (n, size) of every node for input integers (n, inputs)."""
         first = self.source.size.tensor(frames.astype(np.int64))
         results = self._through(lambda node, sources: node.evaluate(sources or [first]))
         return {name: values.reshape(len(frames), self.shapes[name].size) for name, values in results.items()}
+
+    @cached_property
+    def values(self) -> int:
+        """Integers of all results of one frame, and of all that kernels see on the way."""
+        return self.inputs + sum(
+            self.shapes[node.name].positions * node.taps * self.shapes[source].channels + self.shapes[node.name].size
+            for node in self.nodes
+            for source in node.sources
+        )
 
     def with_notes(self, *notes: str) -> Graph:
         """Return the same graph with `notes` added."""

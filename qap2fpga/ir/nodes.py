@@ -41,6 +41,11 @@ class Node(ABC):
         """The values that it puts beyond the borders of its sources."""
         return set()
 
+    @property
+    def taps(self) -> int:
+        """Positions of its sources that one position of the result sees."""
+        return 1
+
     @abstractmethod
     def shape(self, sources: Sequence[Shape]) -> Shape:
         """Return the shape of the result. Raises `ValueError` with the reason if the sources do not fit."""

@@ -28,7 +28,9 @@ from qap2fpga.system.errors import QapError
 Types = OpSchema.AttrType
 HISTORY = [one for one in get_all_schemas_with_history() if one.domain == "" and one.name in OPERATORS]
 # A value of each type that no operator takes where it takes only some.
-PLAIN: dict[Any, Any] = {Types.INTS: [1], Types.STRING: "UINT2"}
+PLAIN: dict[Any, Any] = {Types.INTS: [1], Types.INT: 1, Types.STRING: "UINT2"}
+# Inputs of an operator that takes any number of them.
+MANY = 100
 STRANGE: dict[Any, Any] = {Types.INT: 7, Types.FLOAT: 7.5, Types.INTS: [7, 8], Types.STRING: "seven"}
 
 
@@ -127,9 +129,10 @@ def test_a_refused_attribute_is_named(schema: OpSchema, name: str) -> None:
 def test_what_is_in_no_specification_is_named(schema: OpSchema) -> None:
     plain = plain_attributes(schema)
     faults: list[tuple[dict[str, Any], int | None, str]] = [
-        (plain | {"surprise": 1}, None, "its attribute surprise is not known"),
-        (plain, schema.max_input + 1, f"at most {schema.max_input} are known"),
+        (plain | {"surprise": 1}, None, "its attribute surprise is not known")
     ]
+    if schema.max_input < MANY:
+        faults.append((plain, schema.max_input + 1, f"at most {schema.max_input} are known"))
     if schema.min_input > 1:
         faults.append((plain, schema.min_input - 1, "too few"))
     for attributes, inputs, reason in faults:
@@ -162,7 +165,8 @@ def refused_outputs() -> Iterator[Any]:
 def test_an_output_that_is_not_computed_is_refused_where_it_is_read(schema: OpSchema, place: int) -> None:
     with pytest.raises(QapError, match="node my_node") as caught:
         survey(made(schema, plain_attributes(schema), outputs=tuple({0, place})))
-    assert "training mode" in caught.value.hint or "is read, which is not supported" in caught.value.hint
+    reasons = ("training mode", "is read, which is not supported", "the places of the largest")
+    assert any(words in caught.value.hint for words in reasons)
 
 
 @pytest.mark.parametrize("name", ["signed", "narrow"])
@@ -243,7 +247,7 @@ def to(operator: str, *names: str) -> onnx.NodeProto:
 def second(*between: onnx.NodeProto) -> Any:
     """A network whose second dense layer reads 'b', which `between` makes of the quantized 'a'."""
     dense = helper.make_node("MatMul", ["b", "w2"], ["y"], "my_node")
-    constants = {"weights2": np.ones((3, 2), np.float32), "c": np.array([1, 2, 3], np.float32)}
+    constants = {"weights2": np.ones((3, 2), np.float32), "c": np.array([1, 1.1, 3], np.float32)}
     return network(to("Quant", "h", "a"), to("Quant", "weights2", "w2"), *between, dense, **constants)
 
 
@@ -286,10 +290,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "rows squeezed away": (network(node("Squeeze")), "does not keep the first dimension"),
     "a dimension before the rows": (network(node("Unsqueeze", "axes"), axes=np.array([0], INT)), "first dimension"),
-    "rows reshaped away": (network(node("Reshape", "shape"), shape=np.array([3, 1], INT)), "not one row of 3 values"),
+    "rows reshaped away": (network(node("Reshape", "shape"), shape=np.array([3, 1], INT)), "cannot be rows of shape"),
     "a column added to a row": (network(node("Add", "c"), c=np.ones((3, 1), np.float32)), "does not fit rows of shape"),
     "rows added": (network(node("Add", "c"), c=np.ones((5, 3), np.float32)), "does not fit rows of shape"),
-    "transposed rows": (network(node("Transpose")), "supported: dense"),
+    "transposed rows": (network(node("Transpose")), "does not keep the first dimension"),
     "division by the signal": (
         network(helper.make_node("Div", ["c", "h"], ["y"], "my_node"), c=np.float32(1)), "a division by the signal",
     ),
@@ -312,7 +316,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a negative scale": (network(quantized(scale="minus"), minus=np.float32(-1)), "its scale must be above 0"),
     "a scale for each of five": (network(quantized(scale="five"), five=np.ones(5, np.float32)), "does not fit rows"),
     "a rounding rule": (network(quantized(rounding_mode="HALF_UP")), "rounding mode HALF_UP; known: ROUND"),
-    "a bound per output": (network(node("Clip", "low"), low=np.zeros(3, np.float32)), "does not fit rows"),
+    "a bound per output": (network(node("Clip", "low"), low=np.zeros(3, np.float32)), "is not one number"),
     "an end that goes on": (
         network(helper.make_node("Softmax", ["h"], ["s"], "soft"), helper.make_node("Relu", ["s"], ["y"], "my_node")),
         "it comes after Softmax",
@@ -328,14 +332,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "a Relu before a dense layer": (second(to("Relu", "a", "b")), "a Relu or Clip stands between the quantizer and it"),
     "a scale per channel before a dense layer": (second(to("Mul", "a", "c", "b")), "its input has a scale per channel"),
-    "a dense layer on another": (network(helper.make_node("MatMul", ["h", "w"], ["y"], "my_node")), "is not quantized"),
-    "two branches": (network(node("Add", "h")), "it joins two branches"),
-    "a quantizer behind a quantizer": (
-        network(to("Quant", "h", "a"), helper.make_node("Quant", ["a", "scale", "zero", "bits"], ["y"], "my_node",
-                                                        signed=1, narrow=0, domain=operators.QONNX_DOMAIN)),
-        "it quantizes what is quantized already",
-    ),
-    "another operator": (network(node("Tanh")), "supported: dense"),
+    "a dense layer of another size": (network(helper.make_node("MatMul", ["h", "w"], ["y"], "my_node")), "3 inputs"),
+    "a product of two branches": (network(node("Mul", "h")), "it multiplies or divides two tensors"),
+    "branches of two shapes": (network(node("Add", "q")), "Incompatible dimensions|it joins branches of shapes"),
+    "another operator": (network(node("Erf")), "supported: dense"),
     "transposed inputs of Gemm": (
         network(node("Gemm", "w2", transA=1), w2=np.ones((1, 2), np.float32)), "its attribute transA is 1",
     ),
@@ -379,7 +379,7 @@ def dense(*names: str) -> onnx.NodeProto:
 
 # The walk itself refuses what the first look would have named before.
 WALKED: dict[str, tuple[Callable[[], Any], str]] = {
-    "no operator of ours": (lambda: network(node("Tanh")), "my_node.*\n.*supported: dense"),
+    "no operator of ours": (lambda: network(node("Erf")), "my_node.*\n.*supported: dense"),
     "two inputs": (two_inputs, "the graph has 2 inputs"),
     "no dense layer": (lambda: without_dense(), "the graph has no dense layer"),
     "a Relu of a constant": (
@@ -394,16 +394,13 @@ WALKED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: network(node("Add", "c"), c=np.array([1, np.nan, 3], np.float32)),
         "my_node.*c has NaN or infinite values",
     ),
-    "a join": (lambda: network(node("Add", "h")), "my_node.*\n.*it joins two branches"),
+    "a join of two shapes": (lambda: network(node("Add", "q")), "my_node.*\n.*it joins branches of shapes"),
     "weights quantized twice": (
         lambda: network(to("Quant", "w", "ww"), node("Relu")), "node ww.*\n.*it quantizes what is quantized already",
     ),
     "floats into a dense layer": (
-        lambda: network(to("Quant", "weights2", "w2"), dense("h", "w2", "y"), weights2=np.ones((3, 2), np.float32)),
+        lambda: network(to("Quant", "weights2", "w2"), dense("x", "w2", "y"), weights2=np.ones((4, 2), np.float32)),
         "my_node.*\n.*its input is not quantized",
-    ),
-    "two dense layers on one quantizer": (
-        lambda: network(dense("q", "w", "y")), "my_node.*\n.*no quantizer stands between",
     ),
     "what follows the last quantizer": (
         lambda: network(to("Quant", "h", "a"), helper.make_node("Relu", ["a"], ["y"], "my_node")),

@@ -230,7 +230,7 @@ def test_a_network_of_values_is_as_fine_as_its_accumulators(outputs, last_batch_
         [network.input.quantize(model.example), extremes(network), random_vectors(network, 500, 0)]
     )
     fine = fit_logits(network, graph, vectors, values=True)
-    affine, last = graph.layers[-1].affine, fine.layers[-1]
+    affine, last = graph.output.affine, fine.layers[-1]
     accumulators = fine.trace(vectors)[last.name]
     found = compact(fine).run(vectors)
     output = facts.describe(graph, fine, compact(fine)).output
