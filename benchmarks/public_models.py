@@ -25,7 +25,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 from qap2fpga.frontend import onnxfile
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.dialects import spelling
-from qap2fpga.frontend.operators import QONNX_OPERATORS
+from qap2fpga.frontend.operators import OF_QONNX, REWRITTEN
 from qap2fpga.frontend.prepare import Prepared, Source, prepare
 from qap2fpga.frontend.trial import real_inputs
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -106,7 +106,7 @@ def _executed(path: Path, reals: np.ndarray) -> np.ndarray:
     entering = next(value for value in model.graph.input if value.name not in stored)
     shape = [dim.dim_value or 1 for dim in entering.type.tensor_type.shape.dim]
     with quiet():
-        if any(node.op_type in QONNX_OPERATORS for node in model.graph.node):
+        if any(node.op_type in (*OF_QONNX, *REWRITTEN) for node in model.graph.node):
             graph = ModelWrapper(model).transform(InferShapes())
             name = graph.graph.output[0].name
 

@@ -10,7 +10,7 @@ and a comparison that even those cannot settle is an error, never a guess.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -153,6 +153,41 @@ class Levels:
         return 2 * (above - 1), True
 
 
+@dataclass(frozen=True)
+class Truncation(Levels):
+    """Levels of whole multiples of `scale`, which lose their last `dropped` bits by the rounding rule.
+
+    A level is reached where the multiple that a value is rounded to, half to even, is. Unless they are `bounded`,
+    `low` and `high` are still to be set to what values reach.
+    """
+
+    dropped: int = 0
+    bounded: bool = True
+
+    def boundaries(self, channel: int) -> list[tuple[int, bool]]:
+        """(bound, strict) of every level above the lowest."""
+        multiples = [self._multiple(level) for level in range(self.low + 1, self.high + 1)]
+        return [(2 * multiple - 1, multiple % 2 == 1) for multiple in multiples]
+
+    def _multiple(self, level: int) -> int:
+        """The smallest whole multiple that reaches `level`."""
+        unit = 1 << self.dropped
+        if self.rounding == "ROUND":
+            exact = 2 * level - 1 << self.dropped  # twice the tie between this level and the one below
+            return (exact + 1) // 2 if exact % 2 or level % 2 == 0 else exact // 2 + 1
+        if self.rounding == "FLOOR" or (self.rounding == "ROUND_TO_ZERO" and level > 0):
+            return level * unit
+        return (level - 1) * unit + 1
+
+    def level(self, value: Fraction, channel: int) -> int:
+        """Return the level of an exact real value, without bounds."""
+        part = Fraction(round(value / self.scale[channel]), 1 << self.dropped)
+        rules: dict[str, Callable[[Fraction], int]] = {
+            "ROUND": round, "FLOOR": math.floor, "CEIL": math.ceil, "ROUND_TO_ZERO": math.trunc,
+        }  # fmt: skip
+        return rules[self.rounding](part)
+
+
 def thresholds(affine: Affine, channel: int, levels: Levels, low: int, high: int) -> list[int]:
     """For every level above the lowest the smallest accumulator in `low..high + 1` that reaches it.
 
@@ -180,12 +215,12 @@ def thresholds(affine: Affine, channel: int, levels: Levels, low: int, high: int
         elif highest < bound or (highest == bound and strict):
             starts.append(high + 1)
         else:
-            starts.append(min(max(_first_at(bound * multiply - subtract, denominator, strict), low), high + 1))
+            starts.append(min(max(first_at(bound * multiply - subtract, denominator, strict), low), high + 1))
     return starts
 
 
-def _first_at(numerator: int, denominator: int, strict: bool) -> int:
-    """Smallest integer n with n >= numerator / denominator (> if strict)."""
+def first_at(numerator: int, denominator: int, strict: bool) -> int:
+    """Return the smallest integer n with n >= numerator / denominator (> if strict)."""
     quotient, rest = divmod(numerator, denominator)
     if rest == 0:
         return quotient + 1 if strict else quotient

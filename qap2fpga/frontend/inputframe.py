@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from onnx import NodeProto, helper
 
 from qap2fpga.frontend.axes import Axes
-from qap2fpga.frontend.operators import CHANNELS_LAST, SPATIAL
+from qap2fpga.frontend.operators import SPATIAL
 from qap2fpga.ir.tensors import Shape
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _row(model: ModelWrapper, tensor: str) -> tuple[int, ...]:
 def _spatial(model: ModelWrapper, node: NodeProto) -> str | None:
     """Where `node` expects the channels of frames: 'first' or 'last'; None if it takes any tensor."""
     if node.op_type in SPATIAL:
-        return "last" if node.domain == CHANNELS_LAST else "first"
+        return "first"
     row = _row(model, node.input[0])
     return "last" if node.op_type == "MatMul" and row[-1:] != (math.prod(row),) else None
 

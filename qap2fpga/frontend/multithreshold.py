@@ -19,7 +19,6 @@ from qap2fpga.frontend.dialects import datatypes
 from qap2fpga.frontend.values import Signal, rationals, refused
 from qap2fpga.frontend.walk import Walk
 from qap2fpga.ir.quantizer import InputQuantizer
-from qap2fpga.system.errors import QapError
 
 # What is nearer to a threshold of 0 is lost in float64, with an offset of some steps.
 NEAREST = 2.0**-40
@@ -88,26 +87,35 @@ def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
     for bounds, slope, intercept in zip(levels.bounds, affine.slope, affine.intercept, strict=True):
         key = (bounds, slope, intercept)
         if key not in known:
-            known[key] = _line(node, [(bound - intercept) / slope for bound in bounds], levels)
+            line = _line([(bound - intercept) / slope for bound in bounds], levels)
+            if line is None:
+                raise refused(node, "its thresholds are not evenly spaced, as those of the input's quantizer must be")
+            known[key] = line
         lines.append(known[key])
     scale, offset = (quantizers.shortest(values, signal.shape.positions) for values in zip(*lines, strict=True))
     return _quantizer(scale, offset, levels)
 
 
-def _line(node: NodeProto, bounds: list[Fraction], levels: Levels) -> tuple[float, float]:
-    """(scale, offset) of evenly spaced `bounds`, in units of the network's input."""
+def is_even(rows: np.ndarray) -> bool:
+    """Return whether the host can quantize real numbers at each of these `rows` of thresholds."""
+    if rows.ndim != 2 or not rows.size or not np.isfinite(rows).all():
+        return True  # the walk says what is wrong with them
+    different = rationals(np.unique(np.sort(rows, axis=-1), axis=0))
+    return all(_line(list(row), Levels(0, len(row), ())) is not None for row in different)
+
+
+def _line(bounds: list[Fraction], levels: Levels) -> tuple[float, float] | None:
+    """(scale, offset) of evenly spaced `bounds`, in units of the network's input; None if they are not."""
     scale = float((bounds[-1] - bounds[0]) / (len(bounds) - 1)) if len(bounds) > 1 else float(abs(bounds[0])) or 1.0
-    one = scale, float(bounds[0]) if levels.step == 2 else float(bounds[0] - Fraction(scale) * (levels.low + 1))
+    offset = float(bounds[0]) if levels.step == 2 else float(bounds[0] - Fraction(scale) * (levels.low + 1))
+    if scale <= 0 or not np.isfinite((scale, offset)).all() or (levels.step == 2 and len(bounds) > 1):
+        return None
     first = np.array([_first_float(bound) for bound in bounds], np.float32)
     before = np.minimum(np.nextafter(first, np.float32(-np.inf)), first.astype(np.float64) - NEAREST * scale)
     level = levels.low + levels.step * np.arange(1, len(bounds) + 1)
-    quantizer = _quantizer((one[0],), (one[1],), levels) if levels.step == 1 or len(bounds) == 1 else None
-    if quantizer is None or scale <= 0 or not np.isfinite(one).all():
-        raise _uneven(node)
+    quantizer = _quantizer((scale,), (offset,), levels)
     reached, missed = (quantizer.quantize(values.reshape(1, -1))[0] for values in (first, before))
-    if (reached < level).any() or (missed >= level).any():
-        raise _uneven(node)
-    return one
+    return (scale, offset) if (reached >= level).all() and (missed < level).all() else None
 
 
 def _quantizer(scale: tuple[float, ...], offset: tuple[float, ...], levels: Levels) -> InputQuantizer:
@@ -119,7 +127,3 @@ def _first_float(bound: Fraction) -> np.float32:
     """The smallest float32 that is not below `bound`."""
     nearest = np.float32(float(bound))
     return nearest if Fraction(float(nearest)) >= bound else np.nextafter(nearest, np.float32(np.inf))
-
-
-def _uneven(node: NodeProto) -> QapError:
-    return refused(node, "its thresholds are not evenly spaced, as those of a quantizer of the network's input must be")

@@ -40,11 +40,12 @@ def load(path: Path) -> ModelWrapper:
     model = dialects.normalised(model)
     opset = survey(model)
     uniform.bring_to_one_opset(model, opset)
+    uniform.leave_out_shapes(model)
     return uniform.widen(export.clean(ModelWrapper(model)))
 
 
 def take_as_data(model: ModelProto) -> None:
-    """Take out of `model` what qonnx would execute, and what can be inferred, and keep its names as labels only.
+    """Take out of `model` what qonnx would execute, and keep its names as labels only.
 
     qonnx evaluates the annotations of layout and sparsity, and turns names that it is given into those of sources.
     """
@@ -59,9 +60,6 @@ def take_as_data(model: ModelProto) -> None:
         node.doc_string = text if whole else ""
         del node.metadata_props[:]
     model.doc_string, model.graph.doc_string, model.graph.name = "", "", "network"
-    del model.graph.value_info[:]  # shapes are inferred: what files state of them is not always true
-    for value in model.graph.output:
-        value.type.tensor_type.ClearField("shape")
 
 
 def _parse(path: Path) -> ModelProto:

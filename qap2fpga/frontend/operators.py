@@ -104,6 +104,24 @@ OPERATORS: dict[str, Operator] = {
     "Concat": _operator("inputs", "concat_result", axis=READ),
     "Relu": _operator("X", "Y", consumed_inputs=IN_PLACE),
     "Clip": _operator("input min max", "output", min=READ, max=READ, consumed_inputs=IN_PLACE),
+    "LeakyRelu": _operator("X", "Y", alpha=READ, consumed_inputs=IN_PLACE),
+    "PRelu": _operator("X slope", "Y", consumed_inputs=IN_PLACE),
+    "HardSigmoid": _operator("X", "Y", alpha=READ, beta=READ, consumed_inputs=IN_PLACE),
+    "Sigmoid": _operator("X", "Y", consumed_inputs=IN_PLACE),
+    "Tanh": _operator("input", "output", consumed_inputs=IN_PLACE),
+    "Resize": _operator(
+        {"X": READ, "roi": HARMLESS, "scales": READ, "sizes": READ}, "Y", mode=READ,
+        coordinate_transformation_mode=READ, nearest_mode=READ, antialias=_only(0, why="it mixes neighbours"),
+        cubic_coeff_a=Part("harmless", (), "used by another mode"),
+        exclude_outside=Part("harmless", (), "used by another mode"),
+        extrapolation_value=Part("harmless", (), "used by another mode"),
+        axes=Part("refused", (), "sizes of some dimensions only"),
+        keep_aspect_ratio_policy=_only(b"stretch", why="sizes that do not say what the result's are"),
+    ),
+    "Pad": _operator(
+        {"data": READ, "pads": READ, "constant_value": READ, "axes": READ}, "output", mode=READ, pads=READ,
+        value=READ, paddings=READ,
+    ),
     "Transpose": _operator("data", "transposed", perm=READ),
     "Identity": _operator("input", "output"),
     "Dropout": _operator(
@@ -129,13 +147,17 @@ OPERATORS: dict[str, Operator] = {
     ),
     "Quant": _operator("X scale zeropt bitwidth", "Y", signed=SWITCH, narrow=SWITCH, rounding_mode=READ),
     "BipolarQuant": _operator("X scale", "Y"),
-    "MultiThreshold": _operator(
-        "X thresholds", "Y", out_dtype=READ, out_scale=READ, out_bias=READ, data_layout=READ
+    "MultiThreshold": _operator("X thresholds", "Y", out_dtype=READ, out_scale=READ, out_bias=READ, data_layout=READ),
+    "Trunc": _operator(
+        "X scale zeropt in_bitwidth out_bitwidth out_scale", "Y", signed=SWITCH, narrow=SWITCH, rounding_mode=READ
     ),
 }  # fmt: skip
 QUANTIZERS = ("Quant", "BipolarQuant", "MultiThreshold")
-# What qonnx defines and is read, of itself or rewritten; of whatever domain its exporter has put it in.
-QONNX_OPERATORS = (*QUANTIZERS, "XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC", "QuantAvgPool2d", "Trunc")
+# What qonnx has beside them in its own domain.
+OF_QONNX = (*QUANTIZERS, "Trunc")
+# What is rewritten before anything else looks at it.
+REWRITTEN = ("XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC")
+SINGLE, OPTIONAL = OpSchema.FormalParameterOption.Single, OpSchema.FormalParameterOption.Optional
 DENSE = ("MatMul", "Gemm")
 WEIGHTED = (*DENSE, "Conv")
 # Those that take channels, rows and columns, each from its own dimension.
@@ -144,9 +166,16 @@ SPATIAL = ("Conv", "MaxPool", "GlobalMaxPool", "AveragePool", "GlobalAveragePool
 ALSO_CHANNELS_LAST = ("Conv", "MaxPool", "BatchNormalization")
 
 
-def _qonnx_schema(name: str, *attributes: OpSchema.Attribute) -> OpSchema:
-    """The specification of an operator that onnx does not know, after qonnx's documentation."""
-    tensors = [OpSchema.FormalParameter(part, "tensor(float)") for part in OPERATORS[name].inputs]
+def _qonnx_schema(name: str, *attributes: OpSchema.Attribute, optional: int = 0) -> OpSchema:
+    """The specification of an operator that onnx does not know, after qonnx's documentation; the last inputs may be
+    `optional`.
+    """
+    parts = list(OPERATORS[name].inputs)
+    needed = len(parts) - optional
+    tensors = [
+        OpSchema.FormalParameter(part, "tensor(float)", param_option=SINGLE if place < needed else OPTIONAL)
+        for place, part in enumerate(parts)
+    ]
     result = [OpSchema.FormalParameter("Y", "tensor(float)")]
     return OpSchema(name, QONNX_DOMAIN, 1, inputs=tensors, outputs=result, attributes=list(attributes))
 
@@ -167,6 +196,13 @@ QONNX_SCHEMAS = {
         OpSchema.Attribute("out_bias", helper.make_attribute("out_bias", 0.0)),
         OpSchema.Attribute("data_layout", helper.make_attribute("data_layout", "")),
     ),
+    "Trunc": _qonnx_schema(
+        "Trunc",
+        OpSchema.Attribute("rounding_mode", helper.make_attribute("rounding_mode", "FLOOR")),
+        OpSchema.Attribute("signed", helper.make_attribute("signed", 1)),
+        OpSchema.Attribute("narrow", helper.make_attribute("narrow", 0)),
+        optional=1,
+    ),
 }
 
 
@@ -179,7 +215,7 @@ def schema(name: str, opset: int) -> OpSchema:
 
 def is_handled(node: NodeProto) -> bool:
     """Return whether the table has the operator, of the domain that it means there."""
-    domains = QUANT_DOMAINS if node.op_type in QUANTIZERS else ONNX_DOMAINS
+    domains = QUANT_DOMAINS if node.op_type in OF_QONNX else ONNX_DOMAINS
     if node.op_type in ALSO_CHANNELS_LAST:
         domains = (*domains, CHANNELS_LAST)
     return node.op_type in OPERATORS and node.domain in domains

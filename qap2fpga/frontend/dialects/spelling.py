@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from onnx import ModelProto
 
-from qap2fpga.frontend.operators import QONNX_DOMAIN, QONNX_OPERATORS, QUANT_DOMAINS
+from qap2fpga.frontend.operators import OF_QONNX, QONNX_DOMAIN, QUANT_DOMAINS, REWRITTEN
 
 SYNONYMS = {"IntQuant": "Quant"}
 
@@ -20,6 +20,6 @@ def unified(model: ModelProto) -> ModelProto:
     own = {function.name for function in model.functions}
     for node in copy.graph.node:
         name = SYNONYMS.get(node.op_type, node.op_type)
-        if name in QONNX_OPERATORS and node.domain in QUANT_DOMAINS and node.op_type not in own:
+        if name in (*OF_QONNX, *REWRITTEN) and node.domain in QUANT_DOMAINS and node.op_type not in own:
             node.op_type, node.domain = name, QONNX_DOMAIN
     return copy

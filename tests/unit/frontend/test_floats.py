@@ -309,7 +309,7 @@ def neuron(intercept: Fraction, *, quantized: bool = True, step: int = 1) -> tup
     graph.nodes = {"fc": RawNode(layer.linear, (first,), entering, Stored(1))}
     graph.ends = [sums]
     if quantized:
-        graph.nodes["fc/requantize"] = RawStep("fc/requantize", sums, levels, 3, "y")
+        graph.nodes["fc/requantize"] = RawStep("fc/requantize", sums, levels, 3, "y", levels.scale)
         graph.ends = [Signal("y", "fc/requantize", one, axes, ONE, 3, quantized=True)]
     return network, graph
 

@@ -89,8 +89,6 @@ def test_thresholds_per_feature_of_the_input(tmp_path: Path) -> None:
 
 BIPOLAR = {"out_dtype": "BIPOLAR", "out_scale": 2.0, "out_bias": -1.0}
 REFUSED = {
-    "uneven at the input": (network(np.array([[0, 0.1, 0.3]]), first={"out_dtype": "UINT2"}), "not evenly spaced"),
-    "equal at the input": (network(np.array([[0.1, 0.1]]), first={"out_dtype": "UINT2"}), "not evenly spaced"),
     "two steps at the input": (network(np.array([[0, 1]]), first=BIPOLAR | {"out_dtype": "INT2"}), "not evenly spaced"),
     "falling": (network(last={"out_dtype": "UINT2", "out_scale": -1.0}), "out_scale is -1; it must be above 0"),
     "no whole bias": (network(last={"out_dtype": "UINT2", "out_bias": 0.3}), "no whole number of halves"),
@@ -110,6 +108,25 @@ def test_what_is_refused(name: str, tmp_path: Path) -> None:
     one, message = REFUSED[name]
     with pytest.raises(QapError, match=rf"node (q|y) \(MultiThreshold\) cannot be lowered\n.*{message}"):
         prepared(one, tmp_path)
+
+
+UNEVEN = [np.array([[0, 0.1, 0.3]]), np.array([[0.1, 0.1]]), np.array([[-0.5, 0.5, 0.7]] * 3 + [[0, 0.5, 1]])]
+
+
+@pytest.mark.parametrize("rows", UNEVEN, ids=str)
+def test_uneven_thresholds_of_the_input_are_reached_by_what_is_quantized_before(
+    rows: np.ndarray, tmp_path: Path
+) -> None:
+    one = network(rows, first={"out_dtype": "UINT2"})
+    with pytest.raises(QapError, match="no input quantizer"):
+        prepared(one, tmp_path)
+    with pytest.raises(QapError, match=r"node q .MultiThreshold.*\n.*not evenly spaced"):
+        read(onnxfile.load(tmp_path / "net.onnx"))
+    done = prepared(one, tmp_path, range=(-1.0, 1.0))
+    exact = np.rint(ROWS * 64) / 64
+    inside = np.clip(exact, -1, 127 / 64)
+    assert (values(done, inside) == by_qonnx(one, inside)).all()
+    assert done.facts.network.input_bits == 8
 
 
 def test_a_tensor_of_three_dimensions_must_say_which_are_the_channels(tmp_path: Path) -> None:

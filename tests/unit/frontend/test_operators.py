@@ -17,11 +17,12 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.general.bipolar_quant import BipolarQuant
 from qonnx.custom_op.general.multithreshold import MultiThreshold
 from qonnx.custom_op.general.quant import Quant
+from qonnx.custom_op.general.trunc import Trunc_v2
 from qonnx.transformation.infer_shapes import InferShapes
 
 from qap2fpga.frontend import onnxfile, operators
 from qap2fpga.frontend.graph import AFTER_THE_LOGITS, HANDLERS, read
-from qap2fpga.frontend.operators import NEWEST_OPSET, OPERATORS, QUANTIZERS
+from qap2fpga.frontend.operators import NEWEST_OPSET, OF_QONNX, OPERATORS
 from qap2fpga.frontend.survey import survey
 from qap2fpga.system.errors import QapError
 
@@ -36,7 +37,7 @@ STRANGE: dict[Any, Any] = {Types.INT: 7, Types.FLOAT: 7.5, Types.INTS: [7, 8], T
 
 def test_each_handled_operator_is_in_the_table() -> None:
     assert set(HANDLERS) | set(AFTER_THE_LOGITS) == set(OPERATORS)
-    assert {one.name for one in HISTORY} | set(QUANTIZERS) == set(OPERATORS)
+    assert {one.name for one in HISTORY} | set(OF_QONNX) == set(OPERATORS)
 
 
 @pytest.mark.parametrize("schema", HISTORY, ids=lambda one: f"{one.name}-{one.since_version}")
@@ -50,7 +51,7 @@ def test_the_table_has_every_part_of_every_version(schema: OpSchema) -> None:
         assert part.why or part.use != "refused"
 
 
-@pytest.mark.parametrize("name", [one for one in OPERATORS if one not in QUANTIZERS])
+@pytest.mark.parametrize("name", [one for one in OPERATORS if one not in OF_QONNX])
 def test_the_names_are_those_of_the_newest_version(name: str) -> None:
     newest = onnx.defs.get_schema(name, NEWEST_OPSET, "")
     assert list(OPERATORS[name].inputs)[: len(newest.inputs)] == [one.name for one in newest.inputs]
@@ -60,7 +61,8 @@ def test_the_names_are_those_of_the_newest_version(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("Quant", Quant), ("BipolarQuant", BipolarQuant), ("MultiThreshold", MultiThreshold)]
+    ("name", "kind"),
+    [("Quant", Quant), ("BipolarQuant", BipolarQuant), ("MultiThreshold", MultiThreshold), ("Trunc", Trunc_v2)],
 )
 def test_the_quantizers_are_those_of_qonnx(name: str, kind: Any) -> None:
     node = helper.make_node(name, list(OPERATORS[name].inputs), ["Y"], domain=operators.QONNX_DOMAIN)
@@ -68,7 +70,7 @@ def test_the_quantizers_are_those_of_qonnx(name: str, kind: Any) -> None:
     schema = operators.schema(name, 13)
     assert set(types) == set(schema.attributes) == set(OPERATORS[name].attributes)
     for key, (letter, required, *_) in types.items():
-        assert schema.attributes[key].required == required
+        assert schema.attributes[key].required == (required and name != "Trunc")
         assert schema.attributes[key].type == {"i": Types.INT, "s": Types.STRING, "f": Types.FLOAT}[letter]
 
 
@@ -101,7 +103,7 @@ def made(
     count = schema.min_input if inputs is None else inputs
     names = ["x", *(f"c{place}" for place in range(1, count))]
     kept = [f"y{place}" if place in outputs else "" for place in range(max(outputs) + 1)]
-    domain = operators.QONNX_DOMAIN if schema.name in QUANTIZERS else ""
+    domain = operators.QONNX_DOMAIN if schema.name in OF_QONNX else ""
     node = helper.make_node(schema.name, names, kept, "my_node", domain=domain, **attributes)
     constants = {name: np.ones((), np.float32) for name in names[1:]}
     return graph_around(node, max(schema.since_version, 1), constants, [name for name in kept if name])
@@ -325,11 +327,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
         network(helper.make_node("MatMul", ["h", "c"], ["y"], "my_node"), c=np.ones((3, 1), np.float32)),
         "weights are floats",
     ),
-    "a signed quantizer behind a Relu": (
-        network(to("Relu", "h", "r"), helper.make_node("Quant", ["r", "scale", "zero", "bits"], ["y"], "my_node",
-                                                       signed=1, narrow=0, domain=operators.QONNX_DOMAIN)),
-        "a signed quantizer after a Relu",
-    ),
     "a Relu before a dense layer": (second(to("Relu", "a", "b")), "a Relu or Clip stands between the quantizer and it"),
     "a scale per channel before a dense layer": (second(to("Mul", "a", "c", "b")), "its input has a scale per channel"),
     "a dense layer of another size": (network(helper.make_node("MatMul", ["h", "w"], ["y"], "my_node")), "3 inputs"),
@@ -356,7 +353,6 @@ def test_what_may_not_stand_before_the_inputs_quantizer(before: tuple[str, ...],
     model = network(node("Relu"), minus=np.float32(-1))
     model.graph.node.insert(0, to(before[0], "x", *before[1:], "x2"))
     model.graph.node[1].input[0] = "x2"
-    next(one for one in model.graph.node[1].attribute if one.name == "signed").i = 0
     with pytest.raises(QapError, match="node input") as caught:
         lowered(model, tmp_path)
     assert caught.value.hint == "only scaling and shifting may stand before the input's quantizer"
