@@ -18,14 +18,14 @@ from onnx.defs import OpSchema
 from qap2fpga.frontend.values import refused
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
+CHANNELS_LAST = "qonnx.custom_op.channels_last"
 # Where the quantizers stood before qonnx gave them a domain: old exporters left it out or used their own.
-QUANT_DOMAINS = ("", QONNX_DOMAIN, "onnx.brevitas", "finn.custom_op.general")
+QUANT_DOMAINS = ("", QONNX_DOMAIN, "onnx.brevitas", "finn.custom_op.general", "finn")
 ONNX_DOMAINS = ("", "ai.onnx")
 NEWEST_OPSET = defs.onnx_opset_version()
-CHANNELS_LAST = "qonnx.custom_op.channels_last"
 SUPPORTED = (
     "supported: dense (MatMul, Gemm), Conv, MaxPool, AveragePool, Add, Sub, Mul, Div, Concat, BatchNormalization, "
-    "Relu, Clip, Quant, BipolarQuant"
+    "Relu, Clip, Quant, BipolarQuant, MultiThreshold"
 )
 
 
@@ -147,13 +147,16 @@ OPERATORS: dict[str, Operator] = {
     ),
     "Quant": _operator("X scale zeropt bitwidth", "Y", signed=SWITCH, narrow=SWITCH, rounding_mode=READ),
     "BipolarQuant": _operator("X scale", "Y"),
+    "MultiThreshold": _operator("X thresholds", "Y", out_dtype=READ, out_scale=READ, out_bias=READ, data_layout=READ),
     "Trunc": _operator(
         "X scale zeropt in_bitwidth out_bitwidth out_scale", "Y", signed=SWITCH, narrow=SWITCH, rounding_mode=READ
     ),
 }  # fmt: skip
-QUANTIZERS = ("Quant", "BipolarQuant")
+QUANTIZERS = ("Quant", "BipolarQuant", "MultiThreshold")
 # What qonnx has beside them in its own domain.
 OF_QONNX = (*QUANTIZERS, "Trunc")
+# What is rewritten before anything else looks at it.
+REWRITTEN = ("XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC")
 SINGLE, OPTIONAL = OpSchema.FormalParameterOption.Single, OpSchema.FormalParameterOption.Optional
 DENSE = ("MatMul", "Gemm")
 WEIGHTED = (*DENSE, "Conv")
@@ -186,6 +189,13 @@ QONNX_SCHEMAS = {
         OpSchema.Attribute("rounding_mode", helper.make_attribute("rounding_mode", "ROUND")),
     ),
     "BipolarQuant": _qonnx_schema("BipolarQuant"),
+    "MultiThreshold": _qonnx_schema(
+        "MultiThreshold",
+        OpSchema.Attribute("out_dtype", OpSchema.AttrType.STRING, required=True),
+        OpSchema.Attribute("out_scale", helper.make_attribute("out_scale", 1.0)),
+        OpSchema.Attribute("out_bias", helper.make_attribute("out_bias", 0.0)),
+        OpSchema.Attribute("data_layout", helper.make_attribute("data_layout", "")),
+    ),
     "Trunc": _qonnx_schema(
         "Trunc",
         OpSchema.Attribute("rounding_mode", helper.make_attribute("rounding_mode", "FLOOR")),

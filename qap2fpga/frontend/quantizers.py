@@ -81,7 +81,7 @@ def truncation(
         dropped = _whole(node, "bit width", constant(node, 3)) - width
         if dropped < 0:
             raise refused(node, f"it widens its input by {-dropped} bits")
-        return width, Truncation(0, 0, scales, 0, rounding, dropped, bounded=False), scales
+        return width, Truncation(0, 0, scales, 0, rounding, dropped=dropped, bounded=False), scales
     after = {Fraction(float(value)) for value in constant(node, 4).reshape(-1)}
     if len(after) != 1 or len(set(scales)) != 1:
         raise refused(node, "its scales must be one number each")
@@ -93,7 +93,7 @@ def truncation(
     signed, narrow = bool(options.get("signed", 1)), bool(options.get("narrow", 0))
     low = -(2 ** (width - 1)) + narrow if signed else 0
     high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
-    return width, Truncation(low, high, scales, 0, rounding, dropped), (unit,) * len(scales)
+    return width, Truncation(low, high, scales, 0, rounding, dropped=dropped), (unit,) * len(scales)
 
 
 def _whole(node: NodeProto, what: str, values: np.ndarray) -> int:
@@ -135,8 +135,8 @@ def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
     return InputQuantizer(
         levels.low - zero,
         levels.high - zero,
-        _shortest(scale, positions),
-        _shortest(offset, positions),
+        shortest(scale, positions),
+        shortest(offset, positions),
         zero,
         levels.rounding,
     )
@@ -144,17 +144,16 @@ def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
 
 def _clips_nothing(affine: Affine, levels: Levels) -> bool:
     """Whether the bounds of `affine` lie where the quantizer has its own lowest and highest level."""
-    boundaries = levels.boundaries()
-    for scale, low, high in zip(levels.scale, affine.low, affine.high, strict=True):
+    for channel, (low, high) in enumerate(zip(affine.low, affine.high, strict=True)):
+        boundaries, unit = levels.boundaries(channel), levels.unit(channel)
         for end, (bound, strict), wanted in ((low, boundaries[0], False), (high, boundaries[-1], True)):
             if end is None:
                 continue
-            doubled = 2 * end / scale
-            if (doubled > bound if strict else doubled >= bound) != wanted:
+            if (end / unit > bound if strict else end / unit >= bound) != wanted:
                 return False
     return True
 
 
-def _shortest(values: tuple[float, ...], positions: int) -> tuple[float, ...]:
-    """The one value of all channels, or one per value of a frame."""
+def shortest(values: tuple[float, ...], positions: int) -> tuple[float, ...]:
+    """Return the one value of all channels, or one per value of a frame."""
     return values[:1] if len(set(values)) == 1 else values * positions

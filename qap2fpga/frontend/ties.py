@@ -178,7 +178,7 @@ class _Comparison:
         expected = node.evaluate([source.integers])
         different = results != expected
         rows = np.flatnonzero(_any(different))
-        nearby = [_level(levels, one / scale) for one in _between(raw.entering, source.some(rows), name)]
+        nearby = [_level(levels, one, scale) for one in _between(raw.entering, source.some(rows), name)]
         bad = np.zeros_like(different)
         bad[rows] = different[rows] & ((results[rows] < nearby[0]) | (results[rows] > nearby[1]))
         self._refuse(f"in layer {name}", bad, results, expected, node.channel_name)
@@ -289,8 +289,15 @@ def _clipped(affine: Affine, values: np.ndarray) -> np.ndarray:
     return np.clip(values, low, high)
 
 
-def _level(levels: Levels, scaled: np.ndarray) -> np.ndarray:
-    """The level of real values in units of the scale."""
+def _level(levels: Levels, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The level of real values (..., channels)."""
+    if levels.bounds:
+        counts = [
+            np.searchsorted([float(bound) for bound in bounds], values[..., channel], side="right")
+            for channel, bounds in enumerate(levels.bounds)
+        ]
+        return np.asarray(levels.low + levels.step * np.stack(counts, axis=-1))
+    scaled = values / scale
     if levels.rounding == "SIGN":
         return np.where(scaled >= 0, 1, -1)
     if isinstance(levels, Truncation):
