@@ -23,11 +23,10 @@ import yaml
 from scipy.optimize import nnls
 
 from qap2fpga import backends
-from qap2fpga.backends.finn import estimate, plan
+from qap2fpga.backends.finn import estimate, output_stage, plan
 from qap2fpga.backends.finn.folding import Costs, divisors
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.sources import Sources
-from qap2fpga.backends.finn.tail import tail
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Design, Stream
 from qap2fpga.ir.functions import Logits, Step
@@ -82,13 +81,13 @@ def main() -> None:
         for resource, shipped in resources.items():
             if not runs[kind]:
                 continue
-            found = fitted(runs[kind], resource, list(shipped))
+            coefficients = fitted(runs[kind], resource, list(shipped))
             content["fits"][f"{kind} {resource}"] = {
                 "runs": len(runs[kind]),
-                **errors(runs[kind], resource, found),
+                **errors(runs[kind], resource, coefficients),
                 "shipped_coefficients": errors(runs[kind], resource, shipped),
             }
-            content["coefficients"][kind][resource] = found
+            content["coefficients"][kind][resource] = coefficients
     content["coefficients"] = dict(content["coefficients"])
     print(yaml.safe_dump(content, sort_keys=False))
 
@@ -104,12 +103,15 @@ def fitted(runs: list[Run], resource: str, features: list[str]) -> dict[str, flo
 
 def errors(runs: list[Run], resource: str, factors: dict[str, float]) -> dict[str, float]:
     """Mean and largest relative error in percent, of parts below `SMALL` cells relative to that."""
-    found = []
+    differences = []
     for run in runs:
         count = getattr(run, resource)
         expected = sum(value * run.features[name] for name, value in factors.items())
-        found.append(abs(expected - count) / max(count, SMALL) * 100)
-    return {"mean_error_percent": round(float(np.mean(found)), 1), "largest_error_percent": round(max(found), 1)}
+        differences.append(abs(expected - count) / max(count, SMALL) * 100)
+    return {
+        "mean_error_percent": round(float(np.mean(differences)), 1),
+        "largest_error_percent": round(max(differences), 1),
+    }
 
 
 def plain_parts(runs: dict[str, list[Run]], folder: Path, rng: np.random.Generator) -> None:
@@ -185,7 +187,7 @@ def network_parts(runs: dict[str, list[Run]], folder: Path, rng: np.random.Gener
         if thresholds is not None:
             part = parts[f"u_Thresholding_rtl_{index}"]
             runs["thresholding"].append(Run(estimate.thresholding_features(thresholds), part.lut, part.ff))
-    (module,) = tail(network, "logits", foldings[-1][1], planned.layers[-1].accumulator_bits).modules
+    (module,) = output_stage.build(network, "logits", foldings[-1][1], planned.layers[-1].accumulator_bits).modules
     part = parts["u_qap_logits"]
     features = estimate.logits_features(foldings[-1][1], planned.layers[-1].mh // foldings[-1][1],
                                         module.multiplier_bits, module.sum_bits, module.in_bits)  # fmt: skip
@@ -202,7 +204,7 @@ def random_network(rng: np.random.Generator, products: int) -> tuple[Graph, list
     bits = int(rng.integers(2, 9))
     sizes = [int(rng.choice((8, 12, 16, 24, 30))), int(rng.choice((8, 15, 16, 20, 32))), 5]
     layers: list[Unit] = []
-    reach = np.full(sizes[0], -128), np.full(sizes[0], 127)
+    ends = np.full(sizes[0], -128), np.full(sizes[0], 127)
     foldings = []
     for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         largest = (1 << (bits - 1)) - 1
@@ -212,12 +214,12 @@ def random_network(rng: np.random.Generator, products: int) -> tuple[Graph, list
         weights[rng.integers(inputs, size=outputs), np.arange(outputs)] = 1
         last = Logits(rng.integers(900, 9000, outputs), rng.integers(-50000, 50000, outputs), 6, 8)
         layer = dense(f"fc{index}", weights, last, bits, 8 if index == 0 else bits, bits)
-        low, high = layer.range(*reach)
+        low, high = layer.range(*ends)
         if index == 0:
             cuts = rng.integers(low[:, None], high[:, None] + 1, (outputs, (1 << bits) - 1))
             layer = layer.changed(activation=Step(np.sort(cuts, axis=1)))
         layers.append(layer)
-        reach = layer.activation.range(low, high)
+        ends = layer.activation.range(low, high)
         legal = [(s, p) for s in divisors(inputs) for p in divisors(outputs) if s * p <= products]
         foldings.append(legal[rng.integers(len(legal))])
     return chain(tuple(layers), InputQuantizer(-128, 127, (1.0,)), Fraction(1)), foldings

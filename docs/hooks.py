@@ -29,7 +29,7 @@ def command_line() -> str:
     """Every command with its arguments and options, by Typer from the program as it is."""
     command = [sys.executable, "-m", "typer", "qap2fpga.cli", "utils", "docs", "--name", "qap2fpga"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    # Its own list of commands is cut off behind some words; the site has a table of contents.
+    # Its own list of commands is cut off after some words; the site has a table of contents.
     found = re.sub(r"\*\*Commands\*\*:.*?(?=^## )", "", found, count=1, flags=re.DOTALL | re.MULTILINE)
     found = found.replace("# `qap2fpga`", "# Command line", 1)
     # Outside of code, "<model>" would be taken for a tag.

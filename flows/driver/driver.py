@@ -7,7 +7,7 @@
 
 or `python3 driver.py selftest` and `python3 driver.py throughput`. Needs numpy, and pynq 2.7 or newer. Every constant
 is in `constants.json`: those of the integer network that the hardware was compared with. It was written by qap2fpga
-and has been tried against a software stand-in of PYNQ only.
+and has been tried against a software mock of PYNQ only.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Network:
         return len(found)
 
     def throughput(self, vectors=None, seconds=1.0):
-        """Measured vectors a second: `hardware`, transfers of packed words, and `all`, from real numbers to outputs."""
+        """Measure vectors per second: `hardware`, transfers of packed words; `all`, from real numbers to outputs."""
         count = vectors or self.batch
         layout, quantizer = self.constants["input"], self.constants["quantizer"]
         integers = np.random.default_rng(0).integers(

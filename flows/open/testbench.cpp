@@ -19,7 +19,7 @@
 namespace {
 
 constexpr int RESET_CYCLES = 32;  // AXI asks for 16 at least
-constexpr int SETTLE_CYCLES = 4;  // idle cycles behind the reset
+constexpr int SETTLE_CYCLES = 4;  // idle cycles after the reset
 
 struct Options {
     std::map<std::string, std::string> given;
@@ -150,7 +150,7 @@ int main(int count, char** values) {
     uint64_t sent = 0, got = 0, extra = 0, idle = 0, after = 0, accepted = 0;
     bool offered = false, stalled = false, was_reset = reset_after == 0;
     Words held(out_words);
-    // Beats are drained for `extra_cycles` behind the last expected one, to see any that should not come.
+    // Beats are drained for `extra_cycles` after the last expected one, to see any that should not come.
     while (got < all_out || after < extra_cycles) {
         const bool done = got >= all_out;
         if (!was_reset && accepted >= reset_after) {

@@ -107,16 +107,16 @@ class Backend(ABC, Generic[O]):
     advice: ClassVar[Advice]
     substitute: ClassVar[str] = ""
 
-    def make_options(self, **given: Any) -> O:
+    def make_options(self, **arguments: Any) -> O:
         """Return the options from command-line arguments; None is one that was not given.
 
         Raises `QapError` naming an option that this backend does not know.
         """
         legal = inspect.signature(self.options).parameters
-        chosen = {key: value for key, value in given.items() if value is not None}
+        chosen = {key: value for key, value in arguments.items() if value is not None}
         for key in chosen:
             if key not in legal:
-                known = ", ".join(option(other) for other in given if other in legal)
+                known = ", ".join(option(other) for other in arguments if other in legal)
                 raise QapError(f"the {self.name} backend has no option {option(key)}", f"it takes {known}")
         return self.options(**chosen)
 

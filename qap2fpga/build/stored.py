@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -70,28 +71,35 @@ def network_file(request: Request) -> str:
     return RELAXED if request.tolerance else "network.npz"
 
 
-def artifact(made: Stored, output: Path) -> Artifact:
+def fields(artifact: Artifact, output: Path) -> Stored:
+    """Return what `generate` stores of what a backend left in a folder below `output`."""
+    folder = artifact.folder.resolve().relative_to(output.resolve())
+    nodes = [shapes.encode(node) for node in artifact.nodes]
+    return asdict(replace(artifact, nodes=())) | {"folder": str(folder), "nodes": nodes}
+
+
+def artifact(generated: Stored, output: Path) -> Artifact:
     """What `generate` stored, of the type that its backend leaves."""
-    kind = backends.get(str(made.get("backend"))).artifact
-    return shapes.tree(kind, _placed(made, output), "design", f"{output}: generate")  # type: ignore[no-any-return]
+    kind = backends.get(str(generated.get("backend"))).artifact
+    return shapes.tree(kind, _placed(generated, output), "design", f"{output}: generate")  # type: ignore[no-any-return]
 
 
-def design(made: Stored, output: Path) -> Design:
+def design(generated: Stored, output: Path) -> Design:
     """The hardware that `generate` stored. Raises `QapError` where it left C++."""
-    circuit = artifact(made, output).circuit
+    circuit = artifact(generated, output).circuit
     if circuit is None:
         raise QapError(f"{output}: what stage 'generate' stored is no hardware", BUILD_AGAIN)
     return circuit
 
 
-def project(made: Stored, output: Path) -> HlsProject:
+def project(generated: Stored, output: Path) -> HlsProject:
     """The `HlsProject` that `generate` stored."""
-    return shapes.tree(HlsProject, _placed(made, output), "design", f"{output}: generate")
+    return shapes.tree(HlsProject, _placed(generated, output), "design", f"{output}: generate")
 
 
-def _placed(made: Stored, output: Path) -> Stored:
+def _placed(generated: Stored, output: Path) -> Stored:
     """The fields of what was generated, with its folder inside of `output`."""
-    fields = made.get("design")
+    fields = generated.get("design")
     if not isinstance(fields, dict):
         raise QapError(f"{output}: what stage 'generate' stored has no design", BUILD_AGAIN)
     listed = [fields.get(key) or [] for key in ("sources", "data")]

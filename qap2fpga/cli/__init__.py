@@ -35,7 +35,7 @@ P = ParamSpec("P")
 
 
 def _piped(command: Callable[P, None]) -> Callable[P, None]:
-    """`command`, which ends quietly when nobody reads its output any more; click would end it with 1."""
+    """`command`, which ends quietly when its output is read no more; click would end it with 1."""
 
     @wraps(command)
     def run(*arguments: P.args, **options: P.kwargs) -> None:

@@ -16,15 +16,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from qap2fpga.estimate.prediction import Interval
+from qap2fpga.hw.design import NodeEstimate
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PACKAGE, shipped
 
+# The sorts of networks that calibrations are of.
+VECTORS, IMAGES = "vectors", "images"
 # What of the program decides which hardware is generated, how it is mapped and what is expected of it, by backend.
 GENERATORS = {
     "finn": ("backends/finn", "synth/yosys.py", "synth/worker.py", "synth/cells.py"),
@@ -49,11 +53,11 @@ class Calibration:
         backend = str(self.values["backend"])
         return bool(self.values["fingerprint"] == fingerprint(backend))
 
-    def predict(self, resource: str, nodes: Sequence[Mapping[str, Any]], network: Mapping[str, float]) -> Interval:
+    def predict(self, resource: str, nodes: Sequence[NodeEstimate], network: Mapping[str, float]) -> Interval:
         """`resource` of a design with these `nodes`; `network` are its sizes, by the names in the file's `range`."""
         part = self.values["resources"][resource]
         value = sum(self.of_node(resource, node) for node in nodes)
-        unknown = {kind for node in nodes for kind in node["features"][resource]} - set(part["factors"])
+        unknown = {kind for node in nodes for kind in node.features[resource]} - set(part["factors"])
         beyond = [f"{kind}: not among the measured designs" for kind in sorted(unknown)]
         for name, (least, most) in self.values["range"].items():
             if name in network and not least <= network[name] <= most:
@@ -63,21 +67,21 @@ class Calibration:
             low, high = low**OUTSIDE, high**OUTSIDE
         return Interval(value, value * low, value * high, tuple(beyond))
 
-    def of_node(self, resource: str, node: Mapping[str, Any]) -> float:
+    def of_node(self, resource: str, node: NodeEstimate) -> float:
         """What of `resource` one node is predicted to take; a feature that was not measured counts as nothing."""
         factors = self.values["resources"][resource]["factors"]
-        return float(sum(factors.get(kind, 0.0) * value for kind, value in node["features"][resource].items()))
+        return float(sum(factors.get(kind, 0.0) * value for kind, value in node.features[resource].items()))
 
 
 def layer_sizes(network: Graph) -> list[dict[str, int]]:
-    """The layers' sizes as they are built, after compaction."""
+    """The sizes of the nodes that multiply, as they are built, after compaction."""
     return [
         {
-            "inputs": layer.inputs, "outputs": layer.outputs, "nonzeros": layer.nonzeros,
-            "weight_bits": layer.weight_width, "input_bits": layer.input_bits,
-            "accumulator_bits": ranges.accumulator_bits,
+            "inputs": node.inputs, "outputs": node.outputs, "nonzeros": node.nonzeros,
+            "weight_bits": node.weight_width, "input_bits": node.input_bits,
+            "accumulator_bits": network.node_ranges[node.name].signed_bits,
         }
-        for layer, ranges in zip(network.layers, network.ranges, strict=True)
+        for node in network.weighted
     ]  # fmt: skip
 
 
@@ -101,10 +105,20 @@ def _band(classes: Sequence[Mapping[str, float]], value: float) -> tuple[float, 
     return classes[-1]["low"], classes[-1]["high"]
 
 
-@lru_cache(maxsize=4)
-def load(backend: str) -> Calibration | None:
-    """The shipped calibration of `backend`, None where there is none."""
-    path = shipped("flows") / backend / "calibration.yaml"
+def sort(network: Graph) -> str:
+    """Return 'images' for a network with a tensor of more than one position, else 'vectors'."""
+    return IMAGES if any(shape.positions > 1 for shape in network.shapes.values()) else VECTORS
+
+
+def file(backend: str, over: str = VECTORS) -> Path:
+    """Return where the calibration of `backend` is shipped for networks `over` vectors or images."""
+    return shipped("flows") / backend / ("calibration.yaml" if over == VECTORS else f"calibration-{over}.yaml")
+
+
+@lru_cache(maxsize=8)
+def load(backend: str, over: str = VECTORS) -> Calibration | None:
+    """The shipped calibration of `backend` for networks `over` vectors or images, None where there is none."""
+    path = file(backend, over)
     if not path.is_file():
         return None
     content = yaml.safe_load(path.read_text())
@@ -140,8 +154,8 @@ def _code(text: str) -> bytes:
             lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            said = node.body[0]
-            lines[said.lineno - 1 : said.end_lineno] = [""] * ((said.end_lineno or said.lineno) - said.lineno + 1)
+            first = node.body[0]
+            lines[first.lineno - 1 : first.end_lineno] = [""] * ((first.end_lineno or first.lineno) - first.lineno + 1)
     return "\n".join(line.rstrip() for line in lines if line.strip()).encode()
 
 

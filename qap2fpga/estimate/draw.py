@@ -31,7 +31,7 @@ ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class Recipe:
-    """One design. Tuples have one entry a layer; `density` is the share of weights that are kept.
+    """One design. Tuples have one entry per layer; `density` is the share of weights that are kept.
 
     `step_end`: the last layer ends in a quantized activation instead of logits. `clock_ns` is what a pipeline is cut
     for, `interval` the most cycles between two vectors of a folded design.
@@ -54,12 +54,12 @@ class Recipe:
 def recipes(count: int, seed: int, jets: int = 0) -> list[Recipe]:
     """`count` designs, and `jets` more of jet size; every part of the first has about the same share of each kind."""
     kinds, shares = list(KINDS), np.array(list(KINDS.values()))
-    given = np.zeros(len(kinds))
+    counts = np.zeros(len(kinds))
     chosen: list[str] = []
     for number in range(count):
-        # The kind that is furthest behind its share is next.
-        index = int(np.argmax(shares * (number + 1) - given))
-        given[index] += 1
+        # The kind that is furthest below its share is next.
+        index = int(np.argmax(shares * (number + 1) - counts))
+        counts[index] += 1
         chosen.append(kinds[index])
     return [
         _recipe(kind, np.random.default_rng([seed, number]), seed * 100_000 + number)
@@ -85,7 +85,7 @@ def _recipe(kind: str, random: np.random.Generator, seed: int) -> Recipe:
         count = 1 if kind == "layer" else int(random.integers(2, 5))
         widths = tuple(int(value) for value in np.exp2(random.uniform(2, 5 if count > 1 else 6, count + 1)))
     layers = len(widths) - 1
-    # One width for the whole network, or one a layer.
+    # One width for the whole network, or one per layer.
     bits = [int(value) for value in random.integers(2, 9, layers)]
     if random.random() < 0.6:
         bits = [bits[0]] * layers
@@ -112,7 +112,7 @@ def _network(recipe: Recipe, random: np.random.Generator) -> Graph:
     input_bits = recipe.input_bits
     for index, (inputs, outputs) in enumerate(pairwise(recipe.widths)):
         bits, last = recipe.weight_bits[index], index == len(recipe.widths) - 2
-        weights = _weights(random, inputs, outputs, bits, recipe.density[index])
+        weights = drawn_weights(random, inputs, outputs, bits, recipe.density[index])
         sums = values @ weights
         if last and not recipe.step_end:
             # Logits of channels with scales of their own, brought to a common one.
@@ -121,13 +121,13 @@ def _network(recipe: Recipe, random: np.random.Generator) -> Graph:
             end: Step | Logits = Logits(multiplier, random.integers(-spread, spread, outputs), 6, 4)
             layers.append(dense(f"fc{index + 1}", weights, end, bits, input_bits))
             break
-        step = _step(random, sums, recipe.activation_bits[index], power_of_two=recipe.power_of_two)
+        step = drawn_step(random, sums, recipe.activation_bits[index], power_of_two=recipe.power_of_two)
         layers.append(dense(f"fc{index + 1}", weights, step, bits, input_bits))
         values, input_bits = step.apply(sums), recipe.activation_bits[index]
     return chain(tuple(layers), InputQuantizer(low, -low - 1, (1.0,)), Fraction(1))
 
 
-def _weights(random: np.random.Generator, inputs: int, outputs: int, bits: int, density: float) -> np.ndarray:
+def drawn_weights(random: np.random.Generator, inputs: int, outputs: int, bits: int, density: float) -> np.ndarray:
     """Normal weights over the narrow range of `bits`, all but the largest `density` of them zero as integers.
 
     At least as many as there are outputs are kept: sparser layers are mostly dead neurons, which compaction removes.
@@ -142,7 +142,7 @@ def _weights(random: np.random.Generator, inputs: int, outputs: int, bits: int, 
     return np.where(np.abs(raw) >= floor, integers, 0).astype(np.int64)
 
 
-def _step(random: np.random.Generator, sums: np.ndarray, bits: int, *, power_of_two: bool) -> Step:
+def drawn_step(random: np.random.Generator, sums: np.ndarray, bits: int, *, power_of_two: bool) -> Step:
     """Thresholds at a constant pitch a channel, so that 1.5 standard deviations fill the range of `bits`."""
     levels, spread = (1 << bits) - 1, np.maximum(sums.std(axis=0), 1.0)
     pitch = np.maximum(1.0, 1.5 * spread / (levels + 1) * random.uniform(0.8, 1.25, spread.shape))

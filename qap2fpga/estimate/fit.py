@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From measured designs to a calibration: factors, errors on designs that were not fitted, and intervals.
 
-Non-negative least squares over the nodes of all designs. A part of the designs is held back before anything is fitted,
-two thirds of the large ones; the interval comes from cross-validation on the rest, and the held-back part says what it
-is worth. Then the interval is widened to what the held-back designs have shown; the factors stay.
+Non-negative least squares over the nodes of all designs. Some designs are set aside as hold-out before anything is
+fitted, two thirds of the large ones; the interval comes from cross-validation on the rest, and the hold-out says what
+it is worth. Then the interval is widened to what the hold-out designs have shown; the factors stay.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Held:
 def fit(
     backend: str, lines: Sequence[Line], specimens: tuple[str, str], command: str, versions: dict[str, str]
 ) -> tuple[dict[str, Any], list[Held]]:
-    """The calibration file's content, and the held-back designs. `specimens` are the digests of a few designs, and of
+    """The calibration file's content, and the hold-out designs. `specimens` are the digests of a few designs, and of
     what is expected of them.
 
     Raises `QapError` when fewer than `LEAST_DESIGNS` designs can be fitted.
@@ -78,17 +78,17 @@ def fit(
     rows = [against(one, content) for one in held]
     for resource in FITTED:
         part = content["resources"][resource]
-        found = [(row.nonzeros, row.measured[resource], row.predicted[resource]) for row in rows]
-        part["held_back"] = errors_by_size(found) | {"outside_interval": sum(not row.inside[resource] for row in rows)}
-        # Once it is known what the interval is worth, it takes in what the held-back designs have shown.
-        part["interval"] = _intervals([*part.pop("guessed"), *((measured, value) for _, measured, value in found)])
+        pairs = [(row.nonzeros, row.measured[resource], row.predicted[resource]) for row in rows]
+        part["held_back"] = errors_by_size(pairs) | {"outside_interval": sum(not row.inside[resource] for row in rows)}
+        # Once it is known what the interval is worth, it takes in what the hold-out designs have shown.
+        part["interval"] = _intervals([*part.pop("guessed"), *((measured, value) for _, measured, value in pairs)])
     for name in COUNTED:
         content["counted"][name] = differences(name, good)
     return content, rows
 
 
 def _split(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
-    """(fitted, held back): every third design of a kind is held back, of those of jet size two of three."""
+    """Return (fitted, hold-out): every third design of a kind is hold-out, of those of jet size two of three."""
     kept: list[Line] = []
     held: list[Line] = []
     seen: Counter[bool] = Counter()
@@ -114,7 +114,7 @@ def _range(lines: Sequence[Line]) -> dict[str, list[float]]:
 
 
 def _fitted(resource: str, lines: Sequence[Line]) -> dict[str, Any]:
-    kinds = sorted({kind for one in lines for node in one["nodes"] for kind in node["features"][resource]})
+    kinds = sorted({kind for one in lines for node in one["nodes"] for kind in node.features[resource]})
     rows = _rows(resource, lines, kinds)
     order = np.random.default_rng(0).permutation(len(lines))
     guessed = np.zeros(len(lines))
@@ -148,7 +148,7 @@ def _rows(resource: str, lines: Sequence[Line], kinds: Sequence[str]) -> _Rows:
     for number, one in enumerate(lines):
         total = max(one["measured"][resource], SMALL)
         for node, cells in zip(one["nodes"], _cells(resource, one), strict=True):
-            features.append([node["features"][resource].get(kind, 0.0) for kind in kinds])
+            features.append([node.features[resource].get(kind, 0.0) for kind in kinds])
             counts.append(cells)
             designs.append(number)
             # Between an error's part of the node and of the design: both are to be right.
@@ -159,7 +159,7 @@ def _rows(resource: str, lines: Sequence[Line], kinds: Sequence[str]) -> _Rows:
 def _cells(resource: str, line: Line) -> list[int]:
     """What was measured of each node; of a node without a part of its own, what is outside of all parts."""
     parts = dict(line["parts"])
-    mine = [[parts.pop(key)[resource] for key in list(parts) if is_of(key, node["name"])] for node in line["nodes"]]
+    mine = [[parts.pop(key)[resource] for key in list(parts) if is_of(key, node.name)] for node in line["nodes"]]
     if parts or sum(not cells for cells in mine) > 1:
         what = ", ".join(parts) or "more than one node"
         raise QapError(
@@ -195,24 +195,24 @@ def _solve(rows: _Rows, chosen: np.ndarray) -> np.ndarray:
 def _intervals(rows: Sequence[tuple[float, float]]) -> list[dict[str, float]]:
     """Ratios of measured to predicted by size class, from rows of both; a class of few joins the next larger one."""
     counts, guessed = np.array(rows).T
-    found: list[dict[str, float]] = []
+    intervals: list[dict[str, float]] = []
     waiting: list[float] = []
     for low, high in zip((0, *SIZES), (*SIZES, np.inf), strict=True):
         chosen = (guessed >= low) & (guessed < high)
         waiting += list(np.log(np.maximum(counts[chosen], 1) / np.maximum(guessed[chosen], 1)))
         if len(waiting) >= LEAST_IN_CLASS or high == np.inf:
-            if len(waiting) < LEAST_IN_CLASS and found:
+            if len(waiting) < LEAST_IN_CLASS and intervals:
                 # Too few large ones to say anything of their own.
-                found[-1]["below"] = float("inf")
+                intervals[-1]["below"] = float("inf")
                 break
             least, most = min(waiting), max(waiting)
             ends = min(WIDEN * least, least - MARGIN), max(WIDEN * most, most + MARGIN)
-            found.append({
+            intervals.append({
                 "below": float(high), "low": round(float(np.exp(ends[0])), 4),
                 "high": round(float(np.exp(ends[1])), 4), "designs": len(waiting),
             })  # fmt: skip
             waiting = []
-    return found
+    return intervals
 
 
 def errors_by_size(rows: Sequence[tuple[int, float, float]]) -> dict[str, Any]:
@@ -239,19 +239,19 @@ def errors_by_size(rows: Sequence[tuple[int, float, float]]) -> dict[str, Any]:
 def against(line: Line, content: dict[str, Any]) -> Held:
     """A measured design, with its expectations, beside what the calibration `content` predicts of it."""
     calibration, own = Calibration(content), sizes(line["network"])
-    made = {name: calibration.predict(name, line["nodes"], own) for name in content["resources"]}
-    measured = {name: float(line["measured"][name]) for name in made}
+    predictions = {name: calibration.predict(name, line["nodes"], own) for name in content["resources"]}
+    measured = {name: float(line["measured"][name]) for name in predictions}
     return Held(
         line["seed"], line["recipe"]["kind"], int(own["nonzeros"]), measured,
-        {name: one.value for name, one in made.items()},
-        {name: one.holds(measured[name]) for name, one in made.items()},
+        {name: one.value for name, one in predictions.items()},
+        {name: one.holds(measured[name]) for name, one in predictions.items()},
     )  # fmt: skip
 
 
 def differences(name: str, lines: Sequence[Line]) -> dict[str, float]:
     """In how many designs a number was measured, how often it was another one than predicted, and the ratio's ends."""
-    found = [(_number(one, name), one["predicted"][name] or 0) for one in lines]
-    measured = [(value, predicted) for value, predicted in found if value is not None]
+    pairs = [(_number(one, name), one["predicted"][name] or 0) for one in lines]
+    measured = [(value, predicted) for value, predicted in pairs if value is not None]
     ratios = [WIDEN * np.log(max(value, 1) / max(predicted, 1)) for value, predicted in measured]
     low, high = (round(float(np.exp(end)), 4) for end in (min(ratios, default=0.0), max(ratios, default=0.0)))
     differing = sum(value != predicted for value, predicted in measured)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exact arithmetic behind the thresholds.
+"""Exact arithmetic of the thresholds.
 
 What stands between an accumulator and its quantizer is a chain of affine maps, batch norm and clips, each
 monotone. It folds into `clip(slope * accumulator + intercept, low, high)` with rational numbers, since every

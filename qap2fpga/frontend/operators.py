@@ -33,7 +33,7 @@ SUPPORTED = (
 class Part:
     """What becomes of one attribute, input or output: 'read', 'harmless' or 'refused'.
 
-    `values` of an attribute are those that are taken; none: all are. A harmless output is so while nobody reads it, a
+    `values` of an attribute are those that are taken; none: all are. A harmless output is so while it is dead, a
     refused input or output may be absent. `why` says what the part would ask for.
     """
 

@@ -130,7 +130,7 @@ def _finish(source: Source, reading: Reading, say: Callable[[str], None]) -> Pre
 
 
 def _check_widths(graph: RawGraph) -> None:
-    """An activation has a threshold a level: widths that nobody means would fill the memory."""
+    """An activation has a threshold per level: widths that nobody means would fill the memory."""
     widths = {"the input": graph.input_bits}
     for raw in graph.nodes.values():
         if isinstance(raw, RawStep):

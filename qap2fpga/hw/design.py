@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.resources import Resources
+from qap2fpga.hw.resources import Counts, Resources
+from qap2fpga.system.codec import Record
+
+# By resource, what its cells are a linear function of.
+Features = Mapping[str, Mapping[str, float]]
 
 
 class Stage(StrEnum):
@@ -50,9 +54,9 @@ class Probe:
     """A place inside a design where the result of one node passes by: what a mismatch is traced with.
 
     `signal` is the path of a bus below the top module. It carries the result of the graph's node `node`; of a step
-    function, how many thresholds it stands for. A beat has `lanes`, the (bits, signed) of its values from the lowest
-    bits up, and a vector is `beats` beats. A beat passes while `valid` and `ready`, paths too, are both high; without
-    them, `cycles` after its input beat was taken, in cycles in which the input is ready.
+    function, if it `counts`, how many thresholds it stands for. A beat has `lanes`, the (bits, signed) of its values
+    from the lowest bits up, and a vector is `beats` beats. A beat passes while `valid` and `ready`, paths too, are both
+    high; without them, `cycles` after its input beat was taken, in cycles in which the input is ready.
     """
 
     node: str
@@ -62,6 +66,7 @@ class Probe:
     valid: str = ""
     ready: str = ""
     cycles: int = 0
+    counts: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,20 @@ class Trace:
     elements: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class NodeEstimate(Record):
+    """What a backend expects of one part of a design; each backend's own kinds of parts have more to tell.
+
+    `name` is the part's in the design, `layer` the network's layer that it is of, empty for what is of none. `estimate`
+    are its cells; `features`, for LUTs and for FFs, are what a calibration's factors are fitted to.
+    """
+
+    name: str
+    layer: str
+    estimate: Counts
+    features: Features = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Artifact(ABC):
     """What a backend leaves on disk, and all that simulation and synthesis need to know of it.
@@ -83,8 +102,8 @@ class Artifact(ABC):
     `sources` are file names inside `folder`, in compile order; `data` are files that sources read at elaboration.
     `input` and `output` are the ports of `top`, `output_kind` what leaves there. `interval_cycles` is a prediction, or
     what an HLS tool is asked for. `clock_ns` and `part` are what it was made for; None and empty where any will do.
-    `nodes` describe its parts, each with its own `estimate`, and `estimate` is their sum by resource. `configs` are the
-    words by which an HLS tool's reports name the layers' functions. `details` are further facts for the report.
+    `nodes` are its parts, and `estimate` is the sum of what they are expected to take. `configs` are the words by which
+    an HLS tool's reports name the layers' functions, by layer. `details` are further facts for the report.
     """
 
     backend: str
@@ -98,10 +117,10 @@ class Artifact(ABC):
     output_kind: str = field(default="logits", kw_only=True)
     clock_ns: float | None = field(default=None, kw_only=True)
     part: str = field(default="", kw_only=True)
-    nodes: tuple[dict[str, Any], ...] = field(default=(), kw_only=True)
-    estimate: dict[str, Any] = field(default_factory=dict, kw_only=True)
-    configs: tuple[str, ...] = field(default=(), kw_only=True)
-    details: dict[str, Any] = field(default_factory=dict, kw_only=True)
+    nodes: tuple[NodeEstimate, ...] = field(default=(), kw_only=True)
+    estimate: Counts = field(default_factory=dict, kw_only=True)
+    configs: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    details: Mapping[str, object] = field(default_factory=dict, kw_only=True)
 
     @property
     @abstractmethod
@@ -112,6 +131,11 @@ class Artifact(ABC):
     @abstractmethod
     def streams(self) -> tuple[Stream, Stream]:
         """Input and output of the hardware, as streams."""
+
+    @property
+    def wrappable(self) -> bool:
+        """Whether its ports are known, so that the stream of a processor's DMA can be put around it."""
+        return True
 
     def clock(self, board: Board) -> float:
         """Return the period that it runs at on `board`, nanoseconds."""
@@ -130,7 +154,7 @@ class Design(Artifact):
 
     latency_cycles: int | None = None
     probes: tuple[Probe, ...] = field(default=(), kw_only=True)
-    folding: dict[str, Any] = field(default_factory=dict, kw_only=True)
+    folding: Mapping[str, Mapping[str, int]] = field(default_factory=dict, kw_only=True)
 
     @property
     def circuit(self) -> Design:
@@ -147,11 +171,13 @@ class Design(Artifact):
 class HlsProject(Artifact):
     """C++ for an HLS tool, not yet hardware. `top` is the function to synthesise.
 
-    HLS makes one wire of the input, element 0 in the lowest bits, and one port an element of the output. Latency is not
-    known before an HLS tool has scheduled the code. `traces` are in the order of the computation.
+    HLS makes one wire of the input, element 0 in the lowest bits, and one port an element of the output; where it
+    `streams_positions`, a stream of each, one position per beat. Latency is not known before an HLS tool has scheduled
+    the code. `traces` are in the order of the computation.
     """
 
     strategy: str = field(kw_only=True)
+    streams_positions: bool = field(default=False, kw_only=True)
     traces: tuple[Trace, ...] = field(kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
 
@@ -162,8 +188,13 @@ class HlsProject(Artifact):
 
     @property
     def streams(self) -> tuple[Stream, Stream]:
-        """What surrounds the block gives and takes a frame in one beat."""
+        """What surrounds the block gives and takes a frame in one beat, where it is `wrappable`."""
         return replace(self.input, name="in0"), replace(self.output, name="out0")
+
+    @property
+    def wrappable(self) -> bool:
+        """Whether frames pass whole: how the HLS tool packs a position into a beat of a stream is its own."""
+        return not self.streams_positions
 
 
 @dataclass(frozen=True)
@@ -191,11 +222,10 @@ def is_of(part: str, node: str) -> bool:
 class Expectation:
     """What a backend expects of a network before it generates anything.
 
-    `total` are resources by name; `nodes` describe the design's parts, each with its own `estimate`. Cycles are as in
-    `Design`.
+    `total` is what the design's parts, `nodes`, take together. Cycles are as in `Design`.
     """
 
     interval_cycles: int
     latency_cycles: int | None
-    total: dict[str, int]
-    nodes: list[dict[str, Any]]
+    total: Counts
+    nodes: tuple[NodeEstimate, ...]

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+# Cells by the name of the resource; None is not known.
+Counts = Mapping[str, int | None]
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from qap2fpga.ir.bops import Bops, of_counts
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.nodes import Node
 from qap2fpga.ir.tensors import Code, Range, Shape
-from qap2fpga.ir.windowed import Windowed, check_weights
+from qap2fpga.ir.windowed import Weighted, Windowed, by_rows
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Depthwise(Windowed):
+class Depthwise(Weighted):
     """Sums of products of each channel with its own kernel: `weights` (taps, channels), rows before columns.
 
     Weights of one are a sum over the window: the average before its division.
@@ -33,7 +33,6 @@ class Depthwise(Windowed):
     def check(self) -> None:
         """Raise `ValueError` with the reason for weights that do not fit the kernel."""
         super().check()
-        check_weights(self.weights)
         if len(self.weights) != self.geometry.taps:
             raise ValueError(f"it has {len(self.weights)} weights per channel for a kernel of {self.geometry.taps}")
 
@@ -46,10 +45,13 @@ class Depthwise(Windowed):
 
     def evaluate(self, sources: Sequence[np.ndarray]) -> np.ndarray:
         """Return the sums, tap by tap."""
-        windows = self.geometry.windows(sources[0])
-        columns = windows.reshape(-1, self.geometry.taps, windows.shape[-1])
-        sums = exact.weighted_sums(columns, self.weights, f"the accumulators of layer {self.name}")
-        return sums.reshape(*windows.shape[:3], -1)
+        return by_rows(self.geometry.windows(sources[0]), self._sums)
+
+    def _sums(self, windows: np.ndarray) -> np.ndarray:
+        frames, rows, columns, _, _, channels = windows.shape
+        seen = windows.reshape(frames * rows * columns, self.geometry.taps, channels)
+        sums = exact.weighted_sums(seen, self.weights, f"the accumulators of layer {self.name}")
+        return sums.reshape(frames, rows, columns, channels)
 
     def range(self, sources: Sequence[Range]) -> Range:
         """Return the range of the sums; each tap may see any value of its channel, or the pad."""
@@ -63,7 +65,7 @@ class Depthwise(Windowed):
         """Return the bit operations: each channel is a layer of `taps` inputs and one output."""
         taps, channels = self.weights.shape
         return positions * of_counts(
-            taps, channels, int(np.count_nonzero(self.weights)), stored_density,
+            taps, channels, self.nonzeros, stored_density,
             weight_bits=self.weight_bits, input_bits=self.input_bits, first=first,
         )  # fmt: skip
 

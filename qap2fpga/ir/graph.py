@@ -15,17 +15,18 @@ from typing import TypeVar
 import numpy as np
 
 from qap2fpga.ir.bops import Bops
-from qap2fpga.ir.nodes import Input, Node
+from qap2fpga.ir.nodes import Input, Node, Requantizer
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.tensors import Range, Shape
 from qap2fpga.ir.units import Ranges, Unit, joined, of_chain, ranges_of
+from qap2fpga.ir.windowed import Weighted
 from qap2fpga.system.errors import CheckFailed, QapError, nearest
 
 T = TypeVar("T")
 # The identity of the input; a layer of a model that has the same name gets another.
 INPUT = "input/"
-# Integers that are held at once while frames are run: 256 MiB.
-BLOCK = 1 << 25
+# Integers of the largest tensor that are held at a time.
+MOST_VALUES = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,15 @@ class Graph:
         """Integers of a frame that goes out."""
         return self.shapes[self.output].size
 
+    @property
+    def end(self) -> Requantizer:
+        """The requantizer whose result leaves the network. Raises `QapError` naming another node that it ends in."""
+        node = self[self.output]
+        if not isinstance(node, Requantizer):
+            what = f"the network ends in the node {node.name} ({node.kind}), which is no requantizer"
+            raise QapError(what, "leave --output-kind out: the values of this node leave the chip")
+        return node
+
     def readers(self, name: str) -> tuple[Node, ...]:
         """Return the nodes that take the result of `name`; several are a fork."""
         return tuple(node for node in self.nodes if name in node.sources)
@@ -84,6 +94,11 @@ class Graph:
     def node_ranges(self) -> Mapping[str, Range]:
         """The range of every node's result."""
         return self._through(lambda node, sources: node.range(sources))
+
+    @cached_property
+    def weighted(self) -> tuple[Weighted, ...]:
+        """The nodes that multiply by constants, in their order."""
+        return tuple(node for node in self.nodes if isinstance(node, Weighted))
 
     @cached_property
     def layers(self) -> tuple[Unit, ...]:
@@ -133,9 +148,27 @@ class Graph:
 
     def result(self, name: str, frames: np.ndarray) -> np.ndarray:
         """Return the result (n, size) of the node `name` for input integers (n, inputs), a few frames at a time."""
-        size = max(1, BLOCK // self.values)
-        parts = [self.trace(frames[start : start + size])[name] for start in range(0, max(len(frames), 1), size)]
+        few = max(1, MOST_VALUES // max(shape.size for shape in self.shapes.values()))
+        parts = [self._result(name, frames[first : first + few]) for first in range(0, max(1, len(frames)), few)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _result(self, name: str, frames: np.ndarray) -> np.ndarray:
+        """The result of `name`, of all that it needs alone; what is dead is forgotten."""
+        last_reader = {source: node.name for node in self.nodes for source in node.sources}
+        results: dict[str, np.ndarray] = {}
+        for node in self.nodes:
+            if node.name in self._before[name]:
+                sources = [results[source] for source in node.sources]
+                results[node.name] = node.evaluate(sources or [self.source.size.tensor(frames.astype(np.int64))])
+                for source in node.sources:
+                    if last_reader[source] == node.name and source != name:
+                        results.pop(source, None)
+        return results[name].reshape(len(frames), self.shapes[name].size)
+
+    @cached_property
+    def _before(self) -> Mapping[str, frozenset[str]]:
+        """For every node, the nodes that its result needs, itself among them."""
+        return self._through(lambda node, sources: frozenset({node.name}).union(*sources))
 
     def trace(self, frames: np.ndarray) -> dict[str, np.ndarray]:
         """Return the result (n, size) of every node for input integers (n, inputs)."""

@@ -10,22 +10,18 @@ from typing import Self
 import numpy as np
 
 from qap2fpga.exact import integers as exact
-from qap2fpga.exact.integers import width
 from qap2fpga.ir.bops import Bops, of_counts
 from qap2fpga.ir.geometry import POINT, Geometry
 from qap2fpga.ir.tensors import Code, Range, Shape
-from qap2fpga.ir.windowed import Windowed, check_weights
+from qap2fpga.ir.windowed import Weighted, by_rows
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Linear(Windowed):
+class Linear(Weighted):
     """Sums of products with constants: `window @ weights` at every position; a zero is a pruned weight.
 
     `weights` are (inputs, outputs), where the inputs are what the kernel of `geometry` sees: its rows, their columns,
     their channels. A dense layer's kernel is the whole frame.
-
-    `weight_bits` and `input_bits` are the quantizers' widths, by which bit operations are counted. The integers
-    themselves may need fewer bits or, after a sign was moved into them, one more: hardware asks `weight_width`.
     """
 
     kind = "linear"
@@ -35,29 +31,13 @@ class Linear(Windowed):
     geometry: Geometry = POINT
 
     @property
-    def inputs(self) -> int:
-        """Values that one position sees."""
-        return int(self.weights.shape[0])
-
-    @property
-    def outputs(self) -> int:
-        """Channels that go out."""
-        return int(self.weights.shape[1])
-
-    @property
-    def nonzeros(self) -> int:
-        """Weights that are not zero."""
-        return int(np.count_nonzero(self.weights))
-
-    @property
-    def weight_width(self) -> int:
-        """Bits of a signed type that holds every weight."""
-        return width(min(int(self.weights.min()), -1), int(self.weights.max()))
+    def takes_any_codes(self) -> bool:
+        """Whether each channel may be another code: the weights take it up, but one pad is not many."""
+        return not self.geometry.is_padded
 
     def check(self) -> None:
-        """Raise `ValueError` for weights that are no matrix of integers, or do not fit the kernel."""
+        """Raise `ValueError` with the reason for weights that do not fit the kernel."""
         super().check()
-        check_weights(self.weights)
         if self.inputs % self.geometry.taps:
             raise ValueError(f"its {self.inputs} inputs are no whole number of channels per tap of its kernel")
 
@@ -71,7 +51,9 @@ class Linear(Windowed):
 
     def evaluate(self, sources: Sequence[np.ndarray]) -> np.ndarray:
         """Return the accumulators."""
-        windows = self.geometry.windows(sources[0])
+        return by_rows(self.geometry.windows(sources[0]), self._sums)
+
+    def _sums(self, windows: np.ndarray) -> np.ndarray:
         sums = exact.matmul(windows.reshape(-1, self.inputs), self.weights, f"the accumulators of layer {self.name}")
         return sums.reshape(*windows.shape[:3], self.outputs)
 

@@ -32,13 +32,13 @@ def outputs(network: Graph, kind: str, vectors: np.ndarray) -> np.ndarray:
     """Integers (n, outputs) that leave the chip for input integers `vectors` (n, inputs).
 
     `kind`: 'logits' or 'values' (or the levels of a network that ends in a quantizer), 'class' (n, 1) the number of
-    the largest, the first of equals, or 'accumulators' of the last layer.
+    the largest, the first of equals, or 'accumulators': what the last requantizer takes.
     """
     if kind in IN_SCALE:
         return network.run(vectors)
     if kind == "class":
         return network.run(vectors).argmax(axis=1)[:, None]
-    return network.trace(vectors)[network.layers[-1].name]
+    return network.result(network.end.sources[0], vectors)
 
 
 def classes(kind: str, results: np.ndarray) -> np.ndarray:

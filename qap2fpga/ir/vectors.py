@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.windowed import Weighted
 
 # Of all extreme vectors together: 64 MiB.
 MOST_VALUES = 1 << 23
@@ -15,44 +18,56 @@ MOST_VALUES = 1 << 23
 def extremes(network: Graph, most: int | None = None) -> np.ndarray:
     """Return the corners of the input range, (n, inputs) int64, without repetitions:
 
-    all inputs at their minimum, maximum and zero (the value nearest to it in range), alternating between
-    minimum and maximum both ways, each input alone at its maximum and at its minimum with the others at
-    zero, and for each channel of the first linear node the inputs that maximise and minimise its accumulator
-    (by the signs of its weights; inputs of pruned weights at zero). A wide network has so many of these that only
-    some inputs and channels, evenly spread, have theirs: `most` vectors, or `MOST_VALUES` in all.
+    all inputs at their minimum, maximum and zero (the value nearest to it in range), alternating between minimum and
+    maximum both ways, each input alone at its maximum and at its minimum with the others at zero, and for each channel
+    of the linear nodes that read the input, at the position in the middle, the inputs that maximise and minimise its
+    accumulator (by the signs of its weights; all others at zero). A wide network has so many of these that only some
+    inputs and channels, evenly spread, have theirs: `most` vectors, or `MOST_VALUES` in all.
     """
     low, high, inputs = network.input.low, network.input.high, network.inputs
     zero = min(max(0, low), high)
     even = np.arange(inputs) % 2 == 0
     rows = [np.full(inputs, value) for value in (low, high, zero)]
     rows += [np.where(even, low, high), np.where(even, high, low)]
-    patterns = _first_weights(network)
+    signs = _signs(network)
     room = max(2, (MOST_VALUES // inputs if most is None else most) - len(rows)) // 2
-    each = _spread(inputs, max(1, room * inputs // (inputs + len(patterns))))
+    each = _spread(inputs, max(1, room * inputs // (inputs + len(signs))))
     for value in (high, low):
         for place in each:
             row = np.full(inputs, zero)
             row[place] = value
             rows.append(row)
-    signs = np.sign(patterns[_spread(len(patterns), max(1, room - len(each)))])
+    signs = signs[_spread(len(signs), max(1, room - len(each)))]
     for upper, lower in ((high, low), (low, high)):
         rows += list(np.where(signs > 0, upper, np.where(signs < 0, lower, zero)))
     every = (row.astype(np.int64) for row in rows)
     return np.array(list({row.tobytes(): row for row in every}.values()))
 
 
-def _first_weights(network: Graph) -> np.ndarray:
-    """The weights (channels, inputs) of the first linear node that reads the input; a kernel that moves is laid out
-    over the frame, side by side.
-    """
+def _signs(network: Graph) -> np.ndarray:
+    """The signs (n, inputs) of the weights with which each input goes into each channel that reads the input."""
     source = network.source
-    first = next((node for node in network.readers(source.name) if isinstance(node, Linear)), None)
-    if first is None:
-        return np.zeros((0, network.inputs), np.int64)
-    (rows, columns), size = first.geometry.kernel, source.size
-    kernels = first.weights.T.reshape(first.outputs, rows, columns, size.channels)
-    laid = np.tile(kernels, (1, -(-size.height // rows), -(-size.width // columns), 1))
-    return laid[:, : size.height, : size.width].reshape(first.outputs, network.inputs)
+    places = source.size.tensor(np.arange(source.size.size)[None])
+    rows = [np.zeros((0, network.inputs), np.int8)]
+    for node in network.readers(source.name):
+        if isinstance(node, Weighted):
+            seen = replace(node.geometry, pad=-1).windows(places)[0]
+            middle = seen[seen.shape[0] // 2, seen.shape[1] // 2].reshape(node.geometry.taps, -1)
+            rows.append(_placed(node, middle, network.inputs))
+    return np.concatenate(rows)
+
+
+def _placed(node: Weighted, seen: np.ndarray, inputs: int) -> np.ndarray:
+    """The signs (outputs, inputs) of the weights, at the places `seen` (taps, channels); -1 is a pad."""
+    signs = np.sign(node.weights).astype(np.int8)
+    if isinstance(node, Depthwise):
+        columns = np.zeros((*seen.shape, seen.shape[1]), np.int8)
+        columns[:, np.arange(seen.shape[1]), np.arange(seen.shape[1])] = signs
+        signs = columns
+    signs, places = signs.reshape(seen.size, -1), seen.reshape(-1)
+    rows = np.zeros((signs.shape[1], inputs), np.int8)
+    rows[:, places[places >= 0]] = signs[places >= 0].T
+    return rows
 
 
 def _spread(count: int, most: int) -> np.ndarray:
@@ -61,6 +76,10 @@ def _spread(count: int, most: int) -> np.ndarray:
 
 
 def random_vectors(network: Graph, count: int, seed: int) -> np.ndarray:
-    """`count` vectors (count, inputs) int64, uniform over the input's integers; the same for the same `seed`."""
+    """Return vectors (n, inputs) int64, uniform over the input's integers; the same for the same `seed`.
+
+    There are `count`, and fewer where frames are so large that these would be more than `MOST_VALUES`; never under 8.
+    """
+    count = min(count, max(8, MOST_VALUES // network.inputs))
     generator = np.random.default_rng(seed)
     return generator.integers(network.input.low, network.input.high, (count, network.inputs), endpoint=True)

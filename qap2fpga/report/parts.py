@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from qap2fpga.hw.design import is_of
-from qap2fpga.hw.resources import LABELS
+from qap2fpga.hw.resources import LABELS, Counts
 from qap2fpga.report import show
 from qap2fpga.report.routed import resource_names
 from qap2fpga.report.schema import Report
@@ -15,7 +15,6 @@ from qap2fpga.report.schema.hardware import Design
 from qap2fpga.report.schema.results import Measurement, ResourcePrediction
 
 Cells = Mapping[str, float | None]
-Counts = Mapping[str, int | None]
 
 BETWEEN = "between the layers"
 # A node's instance in the top level, by which synthesis reports it.
@@ -112,22 +111,22 @@ def parts(report: Report) -> list[Part]:
     return [*nodes, Part("outside the nodes", None, {}, rest)] if any(rest.values()) else nodes
 
 
-def shares(found: Iterable[Part]) -> list[Share]:
+def shares(parts: Iterable[Part]) -> list[Share]:
     """The measured LUTs of each layer, largest bars in the order of the layers."""
     sums: dict[str, int] = {}
-    for part in found:
+    for part in parts:
         layer = part.layer or BETWEEN
         sums[layer] = sums.get(layer, 0) + (part.measured.get("lut") or 0)
     together = sums.pop(BETWEEN, 0)
     if together:
         sums[BETWEEN] = together
-    total, start, made = sum(sums.values()), 0.0, []
+    total, start, shares = sum(sums.values()), 0.0, []
     for layer, lut in sums.items():
         if lut:
             width = 100 * lut / total
-            made.append(Share(layer, lut, round(start, 2), round(width, 2)))
+            shares.append(Share(layer, lut, round(start, 2), round(width, 2)))
             start += width
-    return made
+    return shares
 
 
 def uses(report: Report) -> list[Use]:

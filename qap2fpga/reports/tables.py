@@ -16,7 +16,7 @@ RULE = re.compile(r"[-=_*#]+")
 @dataclass(frozen=True)
 class Table:
     """A table. `title` is the last line of text above it; `header` has one name a column; cells keep the spaces
-    in front of them, because they are the hierarchy."""
+    before them, because they are the hierarchy."""
 
     title: str
     header: tuple[str, ...]

@@ -93,12 +93,12 @@ class Search:
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Results of integers `values` (n,)."""
-        found = np.zeros(values.shape, np.int64)
+        results = np.zeros(values.shape, np.int64)
         table = np.asarray(self.thresholds, np.int64)
         for bit in reversed(range(self.bits)):
-            tried = found + (1 << bit)
-            found = np.where(values >= table[tried - 1], tried, found)
-        return found + self.base
+            raised = results + (1 << bit)
+            results = np.where(values >= table[raised - 1], raised, results)
+        return results + self.base
 
     def corners(self) -> list[int]:
         """Comparisons change at thresholds only."""
@@ -177,12 +177,12 @@ def prove(implementation: Implementation, target: Target, name: str, tolerance: 
         points += _segment_ends(implementation, target, name)
     around = np.concatenate([target.thresholds, target.thresholds - 1, np.asarray(points, np.int64)])
     values = np.unique(around[(around >= target.low) & (around <= target.high)])
-    found, expected = implementation.apply(values), target.apply(values)
-    wrong = np.flatnonzero(np.abs(found - expected) > tolerance)
+    results, expected = implementation.apply(values), target.apply(values)
+    wrong = np.flatnonzero(np.abs(results - expected) > tolerance)
     if len(wrong):
         at = int(wrong[0])
         raise CheckFailed(
-            f"{name}: the {type(implementation).__name__.lower()} gives {found[at]} for accumulator {values[at]}, "
+            f"{name}: the {type(implementation).__name__.lower()} gives {results[at]} for accumulator {values[at]}, "
             f"must be {expected[at]}"
         )
     if isinstance(implementation, Piecewise):

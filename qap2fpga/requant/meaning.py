@@ -18,17 +18,19 @@ from qap2fpga.system.errors import CheckFailed
 
 
 def prove_meaning(
-    target: Target, activation: Step | Logits, channel: int, reach: tuple[int, int], name: str, *,
+    target: Target, activation: Step | Logits, channel: int, accumulator_range: tuple[int, int], name: str, *,
     scale: int = 1, start: int = 0, base: int = 0, step: int = 1,
 ) -> None:  # fmt: skip
-    """Raise `CheckFailed` naming `name` if `target` is not the `channel`'s activation everywhere in `reach`.
+    """Raise `CheckFailed` naming `name` if `target` is not the `channel`'s activation in all of `accumulator_range`.
 
     A requantizer that reads x stands for the accumulator `scale * x + start`, and its result r for the activation
     `base + step * r`. Both functions rise with x, and the target is constant between the points that are tried.
     """
     ends = np.array([target.low, target.high], np.int64)
-    if sorted(exact.multiply_add(ends, scale, start, name).tolist()) != list(reach):
-        raise CheckFailed(f"{name}: its requantizer reads other accumulators than {reach[0]}..{reach[1]}")
+    if sorted(exact.multiply_add(ends, scale, start, name).tolist()) != list(accumulator_range):
+        raise CheckFailed(
+            f"{name}: its requantizer reads other accumulators than {accumulator_range[0]}..{accumulator_range[1]}"
+        )
     if (np.diff(target.thresholds) < 0).any():
         raise CheckFailed(f"{name}: its requantizer's thresholds are not sorted")
     points = np.unique(np.concatenate([ends, target.thresholds, target.thresholds - 1]))

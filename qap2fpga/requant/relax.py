@@ -6,7 +6,7 @@ result is an integer network as any other: its thresholds are exactly those of t
 reference that hardware equals bit for bit, and the backend that is given it finds these implementations as exact ones.
 The exact network stays beside it.
 
-Both ends of a channel's range keep their results, so every layer behind sees the ranges it saw before. The largest
+Both ends of a channel's range keep their results, so every later layer sees the ranges it saw before. The largest
 difference is found from the two rows of thresholds alone, not from the implementation that they came from. The
 tolerance holds in each channel for one accumulator; differences of several layers add up to something that only data
 can tell.
@@ -15,8 +15,7 @@ can tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,7 +45,7 @@ class Reading:
 Read = Callable[[Unit, Ranges], Sequence[Reading]]
 
 
-def accumulators(layer: Unit, reach: Ranges) -> list[Reading]:
+def accumulators(layer: Unit, ranges: Ranges) -> list[Reading]:
     """Requantizers that get the accumulators themselves."""
     return [Reading()] * layer.outputs
 
@@ -69,6 +68,16 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What the report says of relaxed requantizers; an accuracy is None without labels."""
+
+    tolerance: int
+    layers: tuple[Change, ...]
+    accuracy_exact: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
 class Relaxed:
     """`network` is what hardware must equal, `exact` what it was made from; `layers` are those with requantizers."""
 
@@ -77,17 +86,16 @@ class Relaxed:
     tolerance: int
     layers: tuple[Change, ...]
 
-    def facts(self, recorded: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
-        """For the report: what changed, and the accuracy of both networks on the integers `recorded` (n, inputs)."""
+    def facts(self, recorded: np.ndarray, labels: np.ndarray | None) -> Facts:
+        """Return what changed, and the accuracy of both networks on the integers `recorded` (n, inputs)."""
         # What describes networks reads graphs too, and with them onnx; whoever only looks at options needs none.
         from qap2fpga.frontend import facts
 
-        return {
-            "tolerance": self.tolerance,
-            "layers": [asdict(change) for change in self.layers],
-            "accuracy_exact": facts.accuracy(self.exact, recorded, labels),
-            "accuracy": facts.accuracy(self.network, recorded, labels),
-        }
+        return Facts(
+            self.tolerance, self.layers,
+            accuracy_exact=facts.accuracy(self.exact, recorded, labels),
+            accuracy=facts.accuracy(self.network, recorded, labels),
+        )  # fmt: skip
 
 
 def relax(network: Graph, tolerance: int, price: Cost, read: Read = accumulators) -> Relaxed:
@@ -100,9 +108,9 @@ def relax(network: Graph, tolerance: int, price: Cost, read: Read = accumulators
     if tolerance < 0:
         raise QapError(f"--requant-tolerance is {tolerance}", "give a number of output steps, 0 is exact")
     layers, changes = [], []
-    for layer, reach in zip(network.layers, network.ranges, strict=True):
+    for layer, ranges in zip(network.layers, network.ranges, strict=True):
         if isinstance(layer.activation, Step) and tolerance:
-            layer, change = _relaxed(layer, layer.activation, reach, tolerance, price, read(layer, reach))
+            layer, change = _relaxed(layer, layer.activation, ranges, tolerance, price, read(layer, ranges))
             changes.append(change)
         layers.append(layer)
     if not any(change.changed for change in changes):
@@ -115,21 +123,21 @@ def relax(network: Graph, tolerance: int, price: Cost, read: Read = accumulators
 
 
 def _relaxed(
-    layer: Unit, step: Step, reach: Ranges, tolerance: int, price: Cost, readings: Sequence[Reading]
+    layer: Unit, step: Step, ranges: Ranges, tolerance: int, price: Cost, readings: Sequence[Reading]
 ) -> tuple[Unit, Change]:
     thresholds = step.thresholds.copy()
     before = after = total = 0.0
     changed, largest = 0, 0
     for channel, (row, reading) in enumerate(zip(step.thresholds, readings, strict=True)):
-        low, high = (int(ends[channel]) for ends in reach.accumulators)
+        low, high = (int(ends[channel]) for ends in ranges.accumulators)
         name = f"layer {layer.name}, channel {layer.channel_name(channel)}"
-        found, exact_cost, cost = _cheaper(row, low, high, reading, tolerance, price, name)
+        relaxed, exact_cost, cost = _cheaper(row, low, high, reading, tolerance, price, name)
         # Only multiples of the weights' common factor can occur; between them thresholds mean nothing.
         factor = max(1, int(np.gcd.reduce(layer.weights[:, channel])))
-        worst, mean = difference(-(-row // factor), -(-found // factor), low // factor, high // factor)
+        worst, mean = difference(-(-row // factor), -(-relaxed // factor), low // factor, high // factor)
         if worst > tolerance:
             raise CheckFailed(f"{name}: the relaxed requantizer differs by {worst} steps, {tolerance} are allowed")
-        thresholds[channel] = found
+        thresholds[channel] = relaxed
         before, after, total = before + exact_cost, after + cost, total + mean
         changed, largest = changed + bool(worst), max(largest, worst)
     change = Change(
@@ -142,18 +150,18 @@ def _cheaper(
     row: np.ndarray, low: int, high: int, reading: Reading, tolerance: int, price: Cost, name: str
 ) -> tuple[np.ndarray, float, float]:
     """(thresholds, price of those of `row`, price of these): `row` itself where nothing is cheaper."""
-    wanted = reading.target(row, low, high)
-    exact = price(cheapest(wanted, price, name), wanted)
-    if not 0 < len(wanted.thresholds) <= MANY:
+    target = reading.target(row, low, high)
+    exact = price(cheapest(target, price, name), target)
+    if not 0 < len(target.thresholds) <= MANY:
         return row, exact, exact
-    steps = thresholds_of(cheapest(wanted, price, name, tolerance), wanted)
-    found = row.copy()
+    steps = thresholds_of(cheapest(target, price, name, tolerance), target)
+    relaxed = row.copy()
     moved = reading.offset * reading.unit
-    found[wanted.base : wanted.top] = integers.multiply_add(steps, reading.unit, -moved, name)
+    relaxed[target.base : target.top] = integers.multiply_add(steps, reading.unit, -moved, name)
     # The price is that of the implementation which the backend will find for the new thresholds.
-    again = reading.target(found, low, high)
-    cost = price(cheapest(again, price, name), again)
-    return (found, exact, cost) if cost < exact else (row, exact, exact)
+    changed = reading.target(relaxed, low, high)
+    cost = price(cheapest(changed, price, name), changed)
+    return (relaxed, exact, cost) if cost < exact else (row, exact, exact)
 
 
 def thresholds_of(implementation: Implementation, target: Target) -> np.ndarray:
@@ -164,12 +172,12 @@ def thresholds_of(implementation: Implementation, target: Target) -> np.ndarray:
     """
     levels = np.arange(target.base + 1, target.top + 1)
     below = np.full(len(levels), target.low, np.int64)
-    reached = np.full(len(levels), target.high, np.int64)
-    while (reached - below > 1).any():
-        middle = (below + reached) // 2
+    at_or_above = np.full(len(levels), target.high, np.int64)
+    while (at_or_above - below > 1).any():
+        middle = (below + at_or_above) // 2
         up = implementation.apply(middle) >= levels
-        below, reached = np.where(up, below, middle), np.where(up, middle, reached)
-    return reached
+        below, at_or_above = np.where(up, below, middle), np.where(up, middle, at_or_above)
+    return at_or_above
 
 
 def difference(row: np.ndarray, other: np.ndarray, low: int, high: int) -> tuple[int, float]:

@@ -33,7 +33,7 @@ SEGMENT_BITS = 6
 DRIFT = 2.0
 MOST_TERMS = 3
 # Coarse multipliers have up to three digits; the last one at most so far below the first.
-REACH = 7
+MOST_SHIFT = 7
 # Above this many thresholds (logits, wide activations) only the affine implementation is tried.
 MANY = 512
 AFFINE_SHIFTS = 24
@@ -54,9 +54,9 @@ def cheapest(target: Target, cost: Cost, name: str, tolerance: int = 0) -> Imple
     for implementation in candidates(target, tolerance):
         if tolerance and (implementation.apply(ends) != target.apply(ends)).any():
             continue
-        found = cost(implementation, target)
-        if found < price:
-            best, price = implementation, found
+        implementation_price = cost(implementation, target)
+        if implementation_price < price:
+            best, price = implementation, implementation_price
     assert best is not None  # few thresholds have a binary search, many come from a line
     prove(best, target, name, tolerance)
     return best
@@ -103,21 +103,21 @@ def coarse() -> tuple[tuple[Terms, float], ...]:
 
     Fewest digits first. The first term's left shift is the number of fractional bits that are kept.
     """
-    found: list[tuple[Terms, float]] = [(((1, 0),), 1.0)]
-    for first in range(1, REACH + 1):
+    multipliers: list[tuple[Terms, float]] = [(((1, 0),), 1.0)]
+    for first in range(1, MOST_SHIFT + 1):
         for sign in (1, -1):
             for lift in range(first + 1):
-                found.append((((1, lift), (sign, lift - first)), (1 + sign * 2.0**-first) * 2.0**lift))
-    for first in range(1, REACH):
-        for second in range(first + 2, REACH + 1):
+                multipliers.append((((1, lift), (sign, lift - first)), (1 + sign * 2.0**-first) * 2.0**lift))
+    for first in range(1, MOST_SHIFT):
+        for second in range(first + 2, MOST_SHIFT + 1):
             for one in (1, -1):
                 for two in (1, -1):
                     slope = 1 + one * 2.0**-first + two * 2.0**-second
                     # One step up of x must not lose two steps at once, so at least one bit is kept.
                     for lift in range(1, second + 1):
                         terms = ((1, lift), (one, lift - first), (two, lift - second))
-                        found.append((terms, slope * 2.0**lift))
-    return tuple(found)
+                        multipliers.append((terms, slope * 2.0**lift))
+    return tuple(multipliers)
 
 
 def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
@@ -143,17 +143,17 @@ def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
                 drift = abs((1 << shift) / (slope * pitch) - 1) * run
                 if len(terms) > 1 and drift > DRIFT + 2 * tolerance * pitch:
                     continue
-                found = None
+                best = None
                 # A segment is the union of two finer ones: what fails with those cannot work with fewer.
                 for bits in reversed(range(finest + 1)):
                     implementation = fit(target, terms, shift, segments[bits], below, above, loose=tolerance > 0)
                     if implementation is None:
                         break
-                    found = implementation
+                    best = implementation
                     if bits == SEGMENT_BITS - 1:
                         yield implementation
-                if found is not None:
-                    yield found
+                if best is not None:
+                    yield best
                     # Wherever a tolerance lets few terms do, more of them only cost more.
                     enough = len(terms) if tolerance else enough
 
@@ -201,14 +201,14 @@ def _slopes(target: Target) -> tuple[float, float]:
 
 
 def digits(number: int) -> Terms:
-    """The signed digits of `number` (non-adjacent~implementation) as (sign, shift), the highest first."""
-    found = []
+    """The signed digits of `number` (non-adjacent form) as (sign, shift), the highest first."""
+    terms = []
     shift = 0
     while number:
         if number & 1:
             sign = 2 - (number & 3)
-            found.append((sign, shift))
+            terms.append((sign, shift))
             number -= sign
         number >>= 1
         shift += 1
-    return tuple(reversed(found))
+    return tuple(reversed(terms))

@@ -83,9 +83,12 @@ def convert(hint: object, value: object, place: str, where: str) -> object: ...
 def convert(hint: object, value: object, place: str, where: str) -> object:
     """Return `value` as the type `hint`: a whole number may be meant as a float, a list as a tuple.
 
+    What stands in a form as a record or a mapping, a program wrote; it is decoded.
     Raises `QapError` that names `place` in `where` and the type that is expected.
     """
     for one in typing.get_args(hint) if _is_union(hint) else (hint,):
+        if (is_record(one) or typing.get_origin(one) is Mapping) and isinstance(value, dict):
+            return decode(one, value, place, where)
         if isinstance(one, type) and dataclasses.is_dataclass(one) and (isinstance(value, dict) or one is hint):
             return tree(one, value, place, where)
         converted = _as(one, value, where)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Standard output and error as they are: encodings without our signs, and pipes that nobody reads to their end."""
+"""Standard output and error as they are: encodings without our signs, and pipes that are not read to their end."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def closed() -> bool:
 
 
 def discard() -> None:
-    """Print no more: nobody reads standard output. Without this, the interpreter would say so when it ends."""
+    """Print no more: standard output is closed at its other end, of which the interpreter would tell when it ends."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

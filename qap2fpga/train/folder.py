@@ -23,7 +23,7 @@ from qap2fpga.system.files import write_atomically
 from qap2fpga.system.locks import locked
 from qap2fpga.system.reading import json_object
 from qap2fpga.train.config import to_dict
-from qap2fpga.train.form import Record
+from qap2fpga.train.schema import Record
 from qap2fpga.train.settings import RunConfig
 
 SCHEMA = 1

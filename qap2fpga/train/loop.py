@@ -13,9 +13,9 @@ from torch.nn.functional import cross_entropy
 
 from qap2fpga.system.errors import QapError
 from qap2fpga.train.adam import Adam
-from qap2fpga.train.form import Epoch
 from qap2fpga.train.loss import Loss
 from qap2fpga.train.network import Network
+from qap2fpga.train.schema import Epoch
 
 # The learning rate of a cosine schedule ends at this part of where it began.
 LAST_LEARNING_RATE = 0.01

@@ -22,7 +22,7 @@ from scipy.special import log_softmax, logsumexp
 from sklearn.metrics import auc, roc_curve
 
 from qap2fpga.system.errors import QapError
-from qap2fpga.train.form import BackgroundEfficiency, ClassifierMetrics, Curve, LayerEfficiency, NeuralEfficiency
+from qap2fpga.train.schema import BackgroundEfficiency, ClassifierMetrics, Curve, LayerEfficiency, NeuralEfficiency
 
 SIGNAL_EFFICIENCY = 0.5
 # Points of a ROC curve that a record keeps.

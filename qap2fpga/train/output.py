@@ -15,7 +15,7 @@ from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
 from qap2fpga.train.config import check
 from qap2fpga.train.data import find
-from qap2fpga.train.form import StepRecord
+from qap2fpga.train.schema import StepRecord
 from qap2fpga.train.settings import FLOAT_BITS, RunConfig
 
 Say = Callable[[str], None]

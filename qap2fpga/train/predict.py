@@ -8,8 +8,8 @@ from pathlib import Path
 
 from qap2fpga.system.errors import ConstantNetwork, QapError
 from qap2fpga.system.files import write_atomically
-from qap2fpga.train.form import Record
 from qap2fpga.train.runner import Say, train_run
+from qap2fpga.train.schema import Record
 
 # Its size and its clock do not bind: what is compared is the network.
 LARGE = "vu13p"

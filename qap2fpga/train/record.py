@@ -16,12 +16,12 @@ from qap2fpga.train import metrics
 from qap2fpga.train.config import to_dict
 from qap2fpga.train.convert import zeros
 from qap2fpga.train.data.split import SPLIT_SEED
-from qap2fpga.train.form import BopsCounts, FurtherRecord, Record, StepRecord, TestMetrics
 from qap2fpga.train.loop import Progress, Score
 from qap2fpga.train.network import Network
 from qap2fpga.train.prepare import Prepared, inputs
 from qap2fpga.train.prune import mask_sparsity
 from qap2fpga.train.schedule import Step
+from qap2fpga.train.schema import BopsCounts, FurtherRecord, Record, StepRecord, TestMetrics
 from qap2fpga.train.settings import DataConfig, RunConfig
 
 FLOAT_BITS = 32

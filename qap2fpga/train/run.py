@@ -21,13 +21,13 @@ from qap2fpga.train import loss, record
 from qap2fpga.train.config import check
 from qap2fpga.train.convert import float_state, to_model
 from qap2fpga.train.folder import RunFolder, write_tensors
-from qap2fpga.train.form import Record
 from qap2fpga.train.loop import Keeper, Progress, Recipe, Score, evaluate, fit
 from qap2fpga.train.network import Network
 from qap2fpga.train.prepare import Prepared, device_of, prepare, rows, shape_of, write_vectors
 from qap2fpga.train.prune import mask_sparsity, prune_to
 from qap2fpga.train.requantize import merged, quantized
 from qap2fpga.train.schedule import Step, steps
+from qap2fpga.train.schema import Record
 from qap2fpga.train.settings import RunConfig
 
 Say = Callable[[str], None]

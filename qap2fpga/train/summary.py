@@ -15,8 +15,8 @@ from rich.table import Table
 
 from qap2fpga.system.tables import headed
 from qap2fpga.train import plan
-from qap2fpga.train.form import Record
 from qap2fpga.train.manifest import read_record, run_folder
+from qap2fpga.train.schema import Record
 
 COLUMNS = ("training", "folds", "zeros", "accuracy dense", "accuracy", "BOPs dense", "BOPs", "LUTs")
 

@@ -26,7 +26,7 @@ from qap2fpga.verify.verilator import Run, Schedule
 CLOCK_ERROR = 1.02
 # Clock cycles that one simulation may take, about; a vector takes tens of thousands.
 CYCLES = 1_000_000
-# The fifth request is the last one that is disturbed; two more show that it has left nothing behind.
+# The fifth request is the last one that is disturbed; two more show that it has left no traces.
 LEAST, MOST = 7, 64
 
 

@@ -34,7 +34,7 @@ from qap2fpga.verify.verilator import Run, Schedule
 FULL_SPEED, SINGLE = "full speed", "one frame at a time"
 # One frame at a time and bursts take longer than the interval; about this many cycles of them are enough.
 CYCLES = 1_000_000
-# Fewer frames behind the filling of the pipeline than this do not make a steady state.
+# Fewer frames after the pipeline is full than this do not make a steady state.
 STEADY = 8
 
 

@@ -253,7 +253,7 @@ def signed(graph: onnx.GraphProto) -> None:
 
 
 def insert(operation: str, **options: Any) -> Callable[[onnx.GraphProto], None]:
-    """Put a node behind bn1."""
+    """Put a node after bn1."""
 
     def change(graph: onnx.GraphProto) -> None:
         place = [one.name for one in graph.node].index("bn1")
@@ -350,8 +350,8 @@ def chain(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], inputs:
 
 
 def test_a_convolution_is_named(tmp_path: Path) -> None:
-    made = helper.make_node("Conv", ["x", "w"], ["y"], "my_conv")
-    model = chain([made], {"w": np.ones((2, 3, 3, 3), np.float32)}, [1, 3, 8, 8], [1, 2, 6, 6])
+    result = helper.make_node("Conv", ["x", "w"], ["y"], "my_conv")
+    model = chain([result], {"w": np.ones((2, 3, 3, 3), np.float32)}, [1, 3, 8, 8], [1, 2, 6, 6])
     text = refused(write(tmp_path / "net.onnx", model), r"node my_conv \(Conv\) cannot be lowered")
     assert "supported: dense (MatMul, Gemm)" in text
 
@@ -411,9 +411,9 @@ def test_options(tmp_path: Path, options: tuple[str, ...], message: str) -> None
 def test_options_that_the_command_line_does_not_know(tmp_path: Path) -> None:
     path = save(tmp_path / "net.pt")
     for options in (("--bit", "4"), ("--target-fps", "many"), ("--output",)):
-        found = run("build", path, "--board", "pynq-z2", *options)
-        assert found.code == 2
-        assert "Traceback" not in found.err
+        result = run("build", path, "--board", "pynq-z2", *options)
+        assert result.code == 2
+        assert "Traceback" not in result.err
     assert run("build", path).code == 2  # no board
     assert list(tmp_path.iterdir()) == [path]
 
@@ -510,8 +510,8 @@ def test_missing_programs_are_said_before_any_work(
     monkeypatch.setattr("qap2fpga.build.run.BuildFolder", None)  # no folder is opened
     output = tmp_path / "build"
     for stage in ("simulate", "synthesize"):
-        found = run("build", path, "--board", "pynq-z2", "--until", stage, "--output", output)
-        text = assert_refused(found, re.escape(f"'{missing}' was not found on PATH"), output)
+        result = run("build", path, "--board", "pynq-z2", "--until", stage, "--output", output)
+        text = assert_refused(result, re.escape(f"'{missing}' was not found on PATH"), output)
         assert f"apt install {missing}" in text
         assert "✗" not in text
 
@@ -536,7 +536,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
     refused(path, os.strerror(number))
 
 
-def test_an_output_that_can_not_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "net.pt")
     (tmp_path / "file").write_text("mine")
     assert_refused(build(path, tmp_path / "file"), "file is a file")

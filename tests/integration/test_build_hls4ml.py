@@ -36,14 +36,14 @@ from tests.support.vendor import FAKES, needs_tclsh
 
 
 def request(model: Path, output: Path, until: str = "synthesize", vendor=None, **options) -> Request:
-    made = Hls4mlOptions(**options)
-    return Request(model, boards.load("pynq-z2"), "hls4ml", made, output, Widths(), until=until, vendor=vendor)
+    result = Hls4mlOptions(**options)
+    return Request(model, boards.load("pynq-z2"), "hls4ml", result, output, Widths(), until=until, vendor=vendor)
 
 
 def run(model: Path, output: Path, until: str = "synthesize", **options) -> dict:
-    wanted = request(model, output, until, **options)
+    job = request(model, output, until, **options)
     with Progress(quiet=True) as progress:
-        return encode(build(wanted, progress))
+        return encode(build(job, progress))
 
 
 def shown(report: dict) -> str:
@@ -207,7 +207,7 @@ def test_a_project_is_read_back_as_it_was(tiny, tmp_path):
 
 @needs_tclsh
 def test_where_an_hls_tool_is_nothing_stands_in(tiny, tmp_path, monkeypatch):
-    """The tools are stand-ins: their numbers are made up, their way into the report is not."""
+    """The tools are mocks: their numbers are made up, their way into the report is not."""
     monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
     report = run(tiny, tmp_path / "hls")
     assert report["stand_in"] is report["timing"] is None
@@ -216,7 +216,7 @@ def test_where_an_hls_tool_is_nothing_stands_in(tiny, tmp_path, monkeypatch):
         ("hls4ml", "hls"), ("hls4ml", "synthesis"),
     ]  # fmt: skip
     assert {one["engine"] for one in report["simulations"]} >= {"g++", "Vitis HLS C simulation"}
-    # The stand-ins report another interval than was asked for, and a clock that is not met.
+    # The mocks report another interval than was asked for, and a clock that is not met.
     assert {one.name.rsplit(" by ")[0] for one in failed(report)} == {
         "initiation interval",
         "clock after synth",

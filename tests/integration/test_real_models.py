@@ -138,10 +138,10 @@ def test_numpy_cpp_rtl_and_netlist_give_the_same(
     runs = simulation.Rtl(design, tmp_path / "simulate", network=network).simulate(vectors, expected)
     assert sum(one.mismatches for one in runs) == 0
     assert simulation.measured(runs) == (design.latency_cycles, 1.0)
-    found = delivered(design, tmp_path / "simulate")
-    assert np.array_equal(found, expected)
+    outcome = delivered(design, tmp_path / "simulate")
+    assert np.array_equal(outcome, expected)
     assert prepared.labels is not None
-    right = found[: len(prepared.labels)].argmax(axis=1) == prepared.labels
+    right = outcome[: len(prepared.labels)].argmax(axis=1) == prepared.labels
     assert len(right) == 499 and right.mean() == prepared.facts.record()["accuracy"] > accuracy
     if mapped:
         synthesis = yosys.map_design(design, VU13P, tmp_path / "yosys")
@@ -155,7 +155,7 @@ def test_numpy_cpp_rtl_and_netlist_give_the_same(
 
 @pytest.mark.slow
 def test_16_bits_are_exact_in_cpp_and_too_large_to_unroll(real_data: Path, jets: Path, tmp_path: Path) -> None:
-    """65,535 thresholds a channel: no table, but one exact multiplication each; torch's accuracy is kept."""
+    """65,535 thresholds per channel: no table, but one exact multiplication each; torch's accuracy is kept."""
     name = "FPGA4HEP_W16_A16_I16"
     prepared = published(real_data, jets, name)
     network, labels = prepared.network, prepared.labels

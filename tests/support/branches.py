@@ -137,7 +137,7 @@ class _Drawing:
         self.shapes[name] = replace(shape, height=2 * shape.height)
 
     def _again(self) -> None:
-        """A step behind whatever there is."""
+        """A step after whatever there is."""
         source = self._any()
         self._step(source, self.shapes[source])
 

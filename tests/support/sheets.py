@@ -18,7 +18,7 @@ BOARD = boards.load("pynq-z2")
 
 
 def sheet(networks: Sequence[Graph], folder: Path) -> Design:
-    """All `networks`, of equal inputs, side by side: each gets every input vector, outputs stand one behind the other.
+    """All `networks`, of equal inputs, side by side: each gets every input vector, outputs stand in a row.
 
     An instance `n<number>` each. A vector enters when all are ready and leaves when all are done, so the latency is
     the longest one; the sheet is slower than its networks, whose pipelines wait for each other.

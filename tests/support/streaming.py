@@ -10,7 +10,7 @@ import numpy as np
 from qap2fpga.hw.design import Design, Stream
 
 # A frame is 4 beats of 2 signed 3-bit values; out comes one beat of two sums: of lane 0, and of lane 1 doubled.
-# Three pipeline stages behind the last beat: interval 4, latency 4 + 3.
+# Three pipeline stages after the last beat: interval 4, latency 4 + 3.
 SUMS = """// SPDX-License-Identifier: Apache-2.0
 module sums(input ap_clk, input ap_rst_n, input [7:0] in0_TDATA, input in0_TVALID, output in0_TREADY,
             output [15:0] out0_TDATA, output out0_TVALID, input out0_TREADY);

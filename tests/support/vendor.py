@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small HLS project, a small design and the stand-ins of AMD's tools, for the tests of the vendor flows."""
+"""A small HLS project, a small design and the mocks of AMD's tools, for the tests of the vendor flows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qap2fpga.system.programs import Runner, execute
 
 FAKES = Path(__file__).parent / "fake_tools"
 needs_tclsh = pytest.mark.skipif(
-    shutil.which("tclsh") is None, reason="the stand-ins of the vendors' tools are Tcl scripts: apt install tcl"
+    shutil.which("tclsh") is None, reason="the mocks of the vendors' tools are Tcl scripts: apt install tcl"
 )
 VITIS = vendor.Tool("vitis-run", FAKES / "vitis-run", "2023.2", vendor.Kind.HLS)
 VIVADO = vendor.Tool("vivado", FAKES / "vivado", "2023.2", vendor.Kind.VIVADO)
@@ -43,7 +43,7 @@ def hls_project(folder: Path, **changes: object) -> HlsProject:
             "firmware/qap2fpga.cpp": '#include "qap2fpga.h"\nvoid qap2fpga(input_t x[2], result_t y[1]) {}\n',
             "firmware/qap2fpga.h": '#include "ap_int.h"\n',
             "firmware/weights/w2.h": "",
-            "firmware/ap_types/ap_int.h": "the stand-in of the HLS tool's own types",
+            "firmware/ap_types/ap_int.h": "the mock of the HLS tool's own types",
             "tb_data/tb_input_features.dat": "1 2\n3 4\n-5 6\n",
             "tb_data/tb_output_predictions.dat": "3\n7\n1\n",
         },

@@ -17,7 +17,7 @@ exec g++ "$@"
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the compiler `c++` and, behind it, one that counts its calls."""
+    """A folder with the compiler `c++` and, after it, one that counts its calls."""
     real = tmp_path / "real"
     real.mkdir()
     (real / "c++").write_text(f"#!/bin/sh\n{COUNTING}")

@@ -39,27 +39,27 @@ class Reference:
         self.names = [layer.name for layer in network.layers]
         self.accumulators, self.counts = [], []
         results = network.trace(inputs)
-        for layer, wanted in zip(network.layers, outputs, strict=True):
-            dummies = (0, 0), (0, wanted - layer.outputs)
+        for layer, size in zip(network.layers, outputs, strict=True):
+            dummies = (0, 0), (0, size - layer.outputs)
             self.accumulators.append(np.pad(results[layer.name], dummies))
             self.counts.append(np.pad(layer.counted(results[layer.requantizer.name]), dummies))
 
     def compare(self, step: str, model: ModelWrapper) -> None:
         """Execute `model` and compare. Raises `CheckFailed` naming step, layer, channel and vector."""
         layers = {"sums": 0, "activations": 0}
-        for kind, found in execute(model, self.inputs):
+        for kind, values in execute(model, self.inputs):
             layer = layers[kind]
             layers[kind] += 1
             expected = (self.accumulators if kind == "sums" else self.counts)[layer]
-            if found.shape != expected.shape:
-                raise CheckFailed(f"FINN step '{step}': layer {self.names[layer]} has shape {found.shape}")
-            wrong = np.argwhere(found != expected)
+            if values.shape != expected.shape:
+                raise CheckFailed(f"FINN step '{step}': layer {self.names[layer]} has shape {values.shape}")
+            wrong = np.argwhere(values != expected)
             if len(wrong):
                 vector, channel = (int(value) for value in wrong[0])
                 what = "accumulator" if kind == "sums" else "activation"
                 raise CheckFailed(
                     f"FINN step '{step}' changed the network: layer {self.names[layer]}, channel {channel}, "
-                    f"vector {vector}: {what} {found[vector, channel]:g}, must be {expected[vector, channel]} "
+                    f"vector {vector}: {what} {values[vector, channel]:g}, must be {expected[vector, channel]} "
                     f"({len(wrong)} of {expected.size} differ)",
                     f"vector {vector} is {self.inputs[vector].tolist()}",
                 )

@@ -19,7 +19,7 @@ from functools import cache
 
 import yaml
 
-from qap2fpga.backends.finn.tail import Module
+from qap2fpga.backends.finn.output_stage import Module
 from qap2fpga.hw.resources import Resources
 from qap2fpga.system.files import shipped
 
@@ -101,11 +101,11 @@ def mvau(node: Mvau) -> Resources:
     values = mvau_features(node)
     memory = weights(node)
     return Resources(
-        lut=_linear("mvau", "lut", values) + _known(memory.lut),
-        ff=_linear("mvau", "ff", values) + _known(memory.ff),
+        lut=linear("mvau", "lut", values) + known(memory.lut),
+        ff=linear("mvau", "ff", values) + known(memory.ff),
         dsp=node.dsp,
         bram18=memory.bram18,
-        lutram=_lutram(round(values["replay_bits"]), node.mw // node.simd),
+        lutram=lutram(round(values["replay_bits"]), node.mw // node.simd),
     )
 
 
@@ -147,11 +147,11 @@ def weights(node: Mvau) -> Resources:
         return Resources(lut=0, ff=0, dsp=0, bram18=0)
     if kind == "block weights":
         return Resources(lut=20, ff=round(values["address"]) + 1, dsp=0, bram18=round(values["blocks"]))
-    return Resources(lut=_linear("weights", "lut", values), ff=_linear("weights", "ff", values), dsp=0, bram18=0)
+    return Resources(lut=linear("weights", "lut", values), ff=linear("weights", "ff", values), dsp=0, bram18=0)
 
 
 def thresholding_features(node: Thresholding) -> dict[str, float]:
-    """Binary search: a stage a bit, each with its ROM, a comparison a PE, and a queue behind."""
+    """Binary search: a stage per bit, each with its ROM, a comparison per PE, and a queue after the last."""
     logic = [depth for depth in _depths(node) if 1 < depth < THRESHOLD_BLOCK_RAM_DEPTH]
     pipe = node.pe * node.bits
     return {
@@ -177,8 +177,8 @@ def thresholding(node: Thresholding) -> Resources:
     values = thresholding_features(node)
     blocks = [depth for depth in _depths(node) if depth >= THRESHOLD_BLOCK_RAM_DEPTH]
     return Resources(
-        lut=_linear("thresholding", "lut", values),
-        ff=_linear("thresholding", "ff", values),
+        lut=linear("thresholding", "lut", values),
+        ff=linear("thresholding", "ff", values),
         dsp=0,
         bram18=node.pe * sum(block_rams(node.threshold_bits, depth) for depth in blocks),
     )
@@ -201,7 +201,7 @@ def fifo(bits: int, depth: int) -> Resources:
 def converter_features(in_bits: int, out_bits: int) -> tuple[str, dict[str, float]]:
     """Kind and features of a width converter: a shift register where one width divides the other, else a rotator.
 
-    A narrowing one is loaded in parallel, so it costs a LUT a bit; a widening one only shifts. A rotator turns
+    A narrowing one is loaded in parallel, so it costs a LUT per bit; a widening one only shifts. A rotator turns
     each input beat to its place in a buffer of both widths, in steps of their greatest common divisor.
     """
     low, high = sorted((in_bits, out_bits))
@@ -219,11 +219,11 @@ def width_converter(in_bits: int, out_bits: int) -> Resources:
     if in_bits == out_bits:
         return Resources(lut=0, ff=0, dsp=0, bram18=0)
     kind, values = converter_features(in_bits, out_bits)
-    return Resources(lut=_linear(kind, "lut", values), ff=_linear(kind, "ff", values), dsp=0, bram18=0)
+    return Resources(lut=linear(kind, "lut", values), ff=linear(kind, "ff", values), dsp=0, bram18=0)
 
 
 def logits_features(pe: int, fold: int, multiplier_bits: int, sum_bits: int, in_bits: int) -> dict[str, float]:
-    """A conditional addition a multiplier bit, a register stage every four; with one beat a frame, of constants."""
+    """A conditional addition per multiplier bit, a register stage every four; with one beat per frame, of constants."""
     adders = float(pe * multiplier_bits * in_bits)
     return {
         "one": 1.0,
@@ -233,10 +233,10 @@ def logits_features(pe: int, fold: int, multiplier_bits: int, sum_bits: int, in_
     }
 
 
-def behind(module: Module, pe: int, fold: int) -> tuple[Resources, dict[str, float]]:
-    """Cost and features of a module of the tail, with `pe` lanes and `fold` beats a frame."""
+def output_module(module: Module, pe: int, fold: int) -> tuple[Resources, dict[str, float]]:
+    """Return cost and features of a module of the output stage, with `pe` lanes and `fold` beats per frame."""
     if module.kind == "qap_class":
-        # A comparison and a choice a lane.
+        # A comparison and a choice per lane.
         bits = module.in_bits
         return Resources(lut=10 + 2 * pe * bits, ff=bits + 16, dsp=0, bram18=0), {
             "one": 1.0,
@@ -244,15 +244,15 @@ def behind(module: Module, pe: int, fold: int) -> tuple[Resources, dict[str, flo
             "bits": bits,
         }
     values = logits_features(pe, fold, module.multiplier_bits, module.sum_bits, module.in_bits)
-    return Resources(lut=_linear("logits", "lut", values), ff=_linear("logits", "ff", values), dsp=0, bram18=0), values
+    return Resources(lut=linear("logits", "lut", values), ff=linear("logits", "ff", values), dsp=0, bram18=0), values
 
 
 def total(parts: list[Resources]) -> Resources:
     """The sum, with what is not known counted as nothing."""
     return Resources(
-        lut=sum(_known(part.lut) for part in parts), ff=sum(_known(part.ff) for part in parts),
-        dsp=sum(_known(part.dsp) for part in parts), bram18=sum(_known(part.bram18) for part in parts),
-        lutram=sum(_known(part.lutram) for part in parts),
+        lut=sum(known(part.lut) for part in parts), ff=sum(known(part.ff) for part in parts),
+        dsp=sum(known(part.dsp) for part in parts), bram18=sum(known(part.bram18) for part in parts),
+        lutram=sum(known(part.lutram) for part in parts),
     )  # fmt: skip
 
 
@@ -264,11 +264,13 @@ def block_rams(bits: int, depth: int) -> int:
     return math.ceil(depth / 16384) * bits
 
 
-def _lutram(bits: int, depth: int) -> int:
+def lutram(bits: int, depth: int) -> int:
+    """Return the LUTs of a memory in LUT RAM: six bits by 32 words are four."""
     return math.ceil(bits / 6) * math.ceil(depth / 32) if bits else 0
 
 
-def _known(value: int | None) -> int:
+def known(value: int | None) -> int:
+    """Return `value`, and 0 for what is not known."""
     return value or 0
 
 
@@ -279,6 +281,7 @@ def coefficients() -> dict[str, dict[str, dict[str, float]]]:
     return dict(content["coefficients"])
 
 
-def _linear(kind: str, resource: str, values: dict[str, float]) -> int:
+def linear(kind: str, resource: str, values: dict[str, float]) -> int:
+    """Return the cells of `resource` that the shipped coefficients of `kind` give for the features `values`."""
     table = coefficients()[kind][resource]
     return max(0, round(sum(factor * values[feature] for feature, factor in table.items())))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIMD, PE and MH of every layer: what they cost, and reading them from a folding.json.
 
-A layer takes ``(MW / SIMD) * (MH / PE)`` cycles a frame and the slowest one sets the initiation interval. A
+A layer takes ``(MW / SIMD) * (MH / PE)`` cycles per frame and the slowest one sets the initiation interval. A
 Thresholding node has its MVAU's PE, so that nothing stands between the two.
 """
 
@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qap2fpga.backends.finn import estimate
+from qap2fpga.backends.finn import estimate, output_stage
 from qap2fpga.backends.finn.padding import divisors
 from qap2fpga.backends.finn.plan import Plan
-from qap2fpga.backends.finn.tail import tail
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.resources import NAMES, Resources
@@ -27,7 +26,7 @@ MOST_PADDING = 2
 
 @dataclass(frozen=True)
 class Folding:
-    """(SIMD, PE) and outputs (MH) a layer, the initiation interval in cycles, and the estimated cost.
+    """(SIMD, PE) and outputs (MH) per layer, the initiation interval in cycles, and the estimated cost.
 
     Where `outputs` is more than a layer has, `padding.padded` makes the plan that the folding is for.
     """
@@ -38,7 +37,7 @@ class Folding:
     cost: Resources
 
     def nodes(self, plan: Plan) -> dict[str, dict[str, int]]:
-        """FINN's node names -> {'SIMD', 'PE'}, and 'MH' where it is not `plan`'s; also the form of folding.json."""
+        """FINN's node names -> {'SIMD', 'PE'}, and 'MH' where it is not `plan`'s; as in folding.json."""
         result: dict[str, dict[str, int]] = {}
         for index, (layer, (simd, pe), mh) in enumerate(zip(plan.layers, self.layers, self.outputs, strict=True)):
             result[f"MVAU_rtl_{index}"] = {"SIMD": simd, "PE": pe} | ({"MH": mh} if mh != layer.mh else {})
@@ -52,7 +51,7 @@ class Costs:
 
     def __init__(self, plan: Plan, network: Graph, board: Board, output_kind: str) -> None:
         self.plan, self.network, self.board, self.output_kind = plan, network, board, output_kind
-        self.parts_of_tail: dict[int, list[tuple[str, Resources, dict[str, float]]]] = {}
+        self._output_stages: dict[int, list[tuple[str, Resources, dict[str, float]]]] = {}
         self._weights = [int((layer.weights != 0).sum()) for layer in plan.layers]
         self._threshold_bits = [
             0 if layer.thresholds is None else width(min(int(layer.thresholds.min()), -1), int(layer.thresholds.max()))
@@ -70,27 +69,29 @@ class Costs:
             return None
         return estimate.Thresholding(mh, pe, self.plan.layers[index].activation_bits, self._threshold_bits[index])
 
-    def behind(self, index: int, mh: int, pe: int) -> Resources:
-        """What follows an MVAU and depends on its outputs only: thresholds, and the tail behind the last layer."""
+    def after(self, index: int, mh: int, pe: int) -> Resources:
+        """Return the cost of what follows an MVAU: thresholds, and after the last layer the output stage."""
         parts = []
         thresholds = self.thresholding(index, mh, pe)
         if thresholds is not None:
             parts.append(estimate.thresholding(thresholds))
         if index == len(self.plan.layers) - 1:
-            parts += [cost for _, cost, _ in self.tail(pe)]
+            parts += [cost for _, cost, _ in self.output_stage(pe)]
         return estimate.total(parts)
 
-    def tail(self, pe: int) -> list[tuple[str, Resources, dict[str, float]]]:
-        """The modules behind the last node, with their cost and features."""
-        if pe not in self.parts_of_tail:
+    def output_stage(self, pe: int) -> list[tuple[str, Resources, dict[str, float]]]:
+        """Return the modules after the last node, with their cost and features."""
+        if pe not in self._output_stages:
             last = self.plan.layers[-1]
             in_bits = last.accumulator_bits if last.thresholds is None else last.activation_bits
-            modules = tail(self.network, self.output_kind, pe, in_bits).modules
-            self.parts_of_tail[pe] = [(module.kind, *estimate.behind(module, pe, last.mh // pe)) for module in modules]
-        return self.parts_of_tail[pe]
+            modules = output_stage.build(self.network, self.output_kind, pe, in_bits).modules
+            self._output_stages[pe] = [
+                (module.kind, *estimate.output_module(module, pe, last.mh // pe)) for module in modules
+            ]
+        return self._output_stages[pe]
 
     def between(self, index: int, mw: int, pe: int, simd: int) -> Resources:
-        """Width converter and FIFO in front of layer `index`."""
+        """Return the cost of the width converter and the FIFO before layer `index`."""
         bits = self.plan.layers[index].input_bits
         parts = [estimate.width_converter(pe * bits, simd * bits)]
         depth = fifo_depth(mw, simd)
@@ -105,20 +106,20 @@ class Costs:
             if index:
                 parts.append(self.between(index, mw, layers[index - 1][1], simd))
             node = self.mvau(index, mw, mh, simd, pe)
-            parts += [estimate.mvau(node), self.behind(index, mh, pe)]
+            parts += [estimate.mvau(node), self.after(index, mh, pe)]
             interval, mw = max(interval, node.cycles), mh
         return Folding(layers, outputs, interval, estimate.total(parts))
 
     def used(self, cost: Resources) -> dict[str, float]:
-        """The part of the board that `cost` takes, by kind of resource."""
+        """Return the fraction of the board that `cost` takes, by kind of resource."""
         return {kind: (getattr(cost, kind) or 0) / float(self.board.available(kind)) for kind in NAMES}
 
 
 def fifo_depth(mw: int, simd: int) -> int:
-    """Depth of the FIFO in front of a layer of `mw` inputs that is not the first; 0: none.
+    """Return the depth of the FIFO before a layer of `mw` inputs that is not the first; 0: none.
 
     While an MVAU repeats a frame for its further outputs it takes nothing in, for up to the whole interval but
-    the last repetition. One frame of beats behind a register lets the layer before it go on meanwhile. A frame
+    the last repetition. One frame of beats after a register lets the layer before it go on meanwhile. A frame
     of one beat needs none: the MVAU's own buffer holds two.
     """
     beats = mw // simd
@@ -130,8 +131,8 @@ def fifo_bits(bits: int) -> int:
     return -(-bits // 8) * 8
 
 
-def given(folding: Mapping[str, Any], plan: Plan) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
-    """(SIMD, PE) and outputs of every layer from the content of a folding.json.
+def parsed(folding: Mapping[str, Any], plan: Plan) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
+    """Return (SIMD, PE) and outputs of every layer from the content of a folding.json.
 
     A SIMD or PE that is not named is 1, an MH the layer's own. Raises `QapError` for an unknown node or key, and
     for a SIMD that does not divide MW or a PE that does not divide MH.

@@ -8,13 +8,13 @@ memory, one into the output register.
 from __future__ import annotations
 
 from qap2fpga.backends.finn.folding import Folding, fifo_depth
+from qap2fpga.backends.finn.output_stage import OutputStage
 from qap2fpga.backends.finn.plan import Plan
-from qap2fpga.backends.finn.tail import Tail
 
 QUEUE = 2
 
 
-def latency(plan: Plan, folding: Folding, tail: Tail, *, deep_pipeline: bool) -> int:
+def latency(plan: Plan, folding: Folding, output_stage: OutputStage, *, deep_pipeline: bool) -> int:
     """Cycles from the one the first input beat is taken in to the one the last output beat is given in, both counted.
 
     With an empty pipeline before, and an output that is always taken.
@@ -29,16 +29,16 @@ def latency(plan: Plan, folding: Folding, tail: Tail, *, deep_pipeline: bool) ->
                 times = _queue(times, QUEUE)
         times = _mvau(times, layer.mw // simd, layer.mh // pe, simd)
         if layer.thresholds is not None:
-            # thresholding.sv: a stage a bit, two with the deep pipeline, then a queue
+            # thresholding.sv: a stage per bit, two with the deep pipeline, then a queue
             times = _queue(times, layer.activation_bits * (1 + deep_pipeline) + QUEUE)
-    for module in tail.modules:
+    for module in output_stage.modules:
         times = times[-1:] if module.kind == "qap_class" else times
         times = _queue(times, module.latency)
     return times[-1] + 1
 
 
 def _queue(times: list[int], delay: int) -> list[int]:
-    """Beats through a pipeline or queue that takes one a cycle."""
+    """Beats through a pipeline or queue that takes one per cycle."""
     return [time + delay for time in times]
 
 
@@ -59,16 +59,16 @@ def _converter(times: list[int], in_bits: int, out_bits: int) -> list[int]:
     if in_bits == out_bits:
         return times
     results: list[int] = []
-    held, now, total = 0, -1, len(times) * in_bits
+    waiting_bits, now, total = 0, -1, len(times) * in_bits
     waiting = list(times)
     while len(results) * out_bits < total:
         now += 1
-        room = held <= out_bits or (in_bits < out_bits and held < out_bits)
-        gives = held >= out_bits
+        room = waiting_bits <= out_bits or (in_bits < out_bits and waiting_bits < out_bits)
+        gives = waiting_bits >= out_bits
         takes = bool(waiting) and waiting[0] <= now and room
         if gives:
             results.append(now)
-        held += takes * in_bits - gives * out_bits
+        waiting_bits += takes * in_bits - gives * out_bits
         if takes:
             waiting.pop(0)
     return results

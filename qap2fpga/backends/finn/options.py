@@ -15,7 +15,7 @@ from qap2fpga.system.errors import QapError
 class FinnOptions(Options):
     """`folding` is the content of a folding.json: node name -> {'SIMD': n, 'PE': n}; it wins over the search.
 
-    `target_fps`: frames a second at the board's clock; the cheapest design that reaches it. Without it the
+    `target_fps`: frames per second at the board's clock; the cheapest design that reaches it. Without it the
     fastest one whose estimate stays below `max_utilization` of every resource of the board.
     """
 
@@ -28,4 +28,4 @@ class FinnOptions(Options):
         if not 0 < self.max_utilization <= 1:
             raise QapError(f"max_utilization is {self.max_utilization}", "give a part of the board, above 0, at most 1")
         if self.target_fps is not None and self.target_fps <= 0:
-            raise QapError(f"target_fps is {self.target_fps}", "give frames a second, above 0")
+            raise QapError(f"target_fps is {self.target_fps}", "give frames per second, above 0")

@@ -31,13 +31,13 @@ def widths(neurons: int) -> list[int]:
     A number folds better if it has more divisors than every smaller one here, or is divisible by a larger power
     of two, since the widths of neighbours should have divisors in common.
     """
-    found, most, power = [neurons], len(divisors(neurons)), neurons & -neurons
+    numbers, most, power = [neurons], len(divisors(neurons)), neurons & -neurons
     for number in range(neurons + 1, neurons + max(2, int(neurons * GROWTH)) + 1):
         count, even = len(divisors(number)), number & -number
         if count > most or even > power:
-            found.append(number)
+            numbers.append(number)
         most, power = max(most, count), max(power, even)
-    return [neurons, *sorted(found[1:], key=lambda number: (-(number & -number), number))[:CHOICES]]
+    return [neurons, *sorted(numbers[1:], key=lambda number: (-(number & -number), number))[:CHOICES]]
 
 
 def choices(plan: Plan) -> list[list[int]]:
@@ -46,20 +46,20 @@ def choices(plan: Plan) -> list[list[int]]:
 
 
 def padded(plan: Plan, outputs: tuple[int, ...]) -> Plan:
-    """`plan` with `outputs` neurons in each layer: those behind its own do nothing."""
+    """`plan` with `outputs` neurons in each layer: those after its own do nothing."""
     layers, inputs = [], plan.layers[0].mw
-    for layer, wanted in zip(plan.layers, outputs, strict=True):
-        layers.append(_layer(layer, inputs, wanted))
-        inputs = wanted
+    for layer, size in zip(plan.layers, outputs, strict=True):
+        layers.append(_layer(layer, inputs, size))
+        inputs = size
     return dataclasses.replace(plan, layers=tuple(layers))
 
 
 def notes(plan: Plan, outputs: tuple[int, ...]) -> list[str]:
     """What `padded` does, for people."""
     return [
-        f"{layer.name}: {layer.mh} neurons became {wanted}, for a folding that divides; the dummies are always 0"
-        for layer, wanted in zip(plan.layers, outputs, strict=True)
-        if wanted != layer.mh
+        f"{layer.name}: {layer.mh} neurons became {size}, for a folding that divides; the dummies are always 0"
+        for layer, size in zip(plan.layers, outputs, strict=True)
+        if size != layer.mh
     ]
 
 

@@ -28,7 +28,7 @@ FLOAT32_EXACT = 1 << 24
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """One dense layer as an MVAU and, if it has thresholds, the Thresholding node behind it.
+    """One dense layer as an MVAU and, if it has thresholds, the Thresholding node after it.
 
     `weights` is (MW, MH); widths are in bits, of the RTL: `weight_bits` is signed and narrow-range. The
     accumulator is signed. `thresholds` is (MH, 2**activation_bits - 1), None where no thresholding follows.
@@ -61,7 +61,7 @@ class Plan:
 
 
 def deep_pipeline(board: Board) -> bool:
-    """Whether thresholding takes two register stages a bit: for clocks of 200 MHz and more."""
+    """Whether thresholding takes two register stages per bit: for clocks of 200 MHz and more."""
     return board.clock_ns <= 5
 
 
@@ -145,7 +145,7 @@ def _weight_bits(layer: Unit, widened: list[str]) -> int:
     if bits > layer.weight_width and layer.weight_width > 1:
         widened.append(
             f"{layer.name}: weights reach {-largest}, so {layer.weight_width} bits as {bits} "
-            "(mvu.sv on DSP48E1 takes narrow-range weights only); the weight memory grows by a bit a weight"
+            "(mvu.sv on DSP48E1 takes narrow-range weights only); the weight memory grows by a bit per weight"
         )
     elif bits > layer.weight_bits:
         widened.append(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.backends.finn import estimate, padding
-from qap2fpga.backends.finn.folding import Costs, Folding, given
+from qap2fpga.backends.finn.folding import Costs, Folding, parsed
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.padding import divisors
 from qap2fpga.hw.resources import NAMES, Resources
@@ -29,8 +29,8 @@ GAIN = 0.1
 def choose(costs: Costs, options: FinnOptions) -> Folding:
     """The folding for `options`. Raises `QapError` if none fits the board or reaches the target, or on a bad file."""
     if options.folding is not None:
-        found = costs.folding(*given(options.folding, costs.plan))
-        return _fits_or(costs, found, 1.0, options.allow_oversize)
+        folding = costs.folding(*parsed(options.folding, costs.plan))
+        return _fits_or(costs, folding, 1.0, options.allow_oversize)
     search = Search(costs, options.max_utilization, padding.choices(costs.plan))
     if options.target_fps is not None:
         return _for_target(search, options)
@@ -79,7 +79,7 @@ class Search:
 
     def fastest(self) -> Folding | None:
         """The cheapest folding of the shortest interval that fits; None if none does."""
-        return next((found for interval in self.intervals if (found := self.fitting(interval)) is not None), None)
+        return next((folding for interval in self.intervals if (folding := self.fitting(interval)) is not None), None)
 
     def fitting(self, interval: int) -> Folding | None:
         """The cheapest folding for `interval` that keeps below the part of every resource; None if none is found."""
@@ -87,10 +87,10 @@ class Search:
             return None
         weights = np.ones(len(NAMES))
         for _ in range(RETRIES):
-            found = self.cheapest(interval, weights)
-            over = np.array([used > self.part for used in self.costs.used(found.cost).values()])
+            folding = self.cheapest(interval, weights)
+            over = np.array([used > self.part for used in self.costs.used(folding.cost).values()])
             if not over.any():
-                return found
+                return folding
             weights = np.where(over, weights * 4, weights)
         return None
 
@@ -135,13 +135,13 @@ class Search:
 
     def _choice(self, index: int, mw: int, mh: int) -> Choice:
         simds, pes = divisors(mw), divisors(mh)
-        behind = np.array([self._parts(self.costs.behind(index, mh, pe)) for pe in pes])
+        after = np.array([self._parts(self.costs.after(index, mh, pe)) for pe in pes])
         mvau = [[self._parts(estimate.mvau(self.costs.mvau(index, mw, mh, simd, pe))) for pe in pes] for simd in simds]
         cycles = np.outer(mw // np.array(simds), mh // np.array(pes))
-        return Choice(mh, simds, pes, cycles, np.array(mvau) + behind)
+        return Choice(mh, simds, pes, cycles, np.array(mvau) + after)
 
     def _converters(self, index: int, mw: int, pes: list[int], simds: list[int]) -> np.ndarray:
-        """Costs (pes, simds, kinds) of what stands in front of layer `index`."""
+        """Return the costs (pes, simds, kinds) of what stands before layer `index`."""
         key = index, mw  # of which `pes` and `simds` are the divisors
         if key not in self._between:
             self._between[key] = np.array(
@@ -163,9 +163,9 @@ class Search:
 
 def _fastest(search: Search, unpadded: Search) -> Folding | None:
     """The shortest interval; where dummy neurons hardly shorten it, the smallest design at the one without them."""
-    found, plain = search.fastest(), unpadded.fastest()
-    if found is None or plain is None or found.interval <= plain.interval * (1 - GAIN):
-        return found or plain
+    folding, plain = search.fastest(), unpadded.fastest()
+    if folding is None or plain is None or folding.interval <= plain.interval * (1 - GAIN):
+        return folding or plain
     return search.fitting(plain.interval) or plain
 
 
@@ -174,26 +174,28 @@ def _for_target(search: Search, options: FinnOptions) -> Folding:
     clock = 1e9 / search.costs.board.clock_ns
     allowed = math.floor(clock / options.target_fps)
     enough = [interval for interval in search.intervals if interval <= allowed]
-    found = search.fitting(enough[-1]) if enough else None
-    if found is not None:
-        return found
+    folding = search.fitting(enough[-1]) if enough else None
+    if folding is not None:
+        return folding
     if enough and options.allow_oversize:
         return search.cheapest(enough[-1], np.ones(len(NAMES)))
     best = search.fastest()
-    reach = f"{clock / best.interval:,.0f} fps is the best that fits" if best else "no folding fits the board at all"
+    best_rate = (
+        f"{clock / best.interval:,.0f} fps is the best that fits" if best else "no folding fits the board at all"
+    )
     raise QapError(
         f"{options.target_fps:,.0f} fps need a frame every {allowed} cycles at {search.costs.board.clock_ns:g} ns, "
-        f"and {'no folding does that' if not enough else 'that does not fit'}; {reach}",
+        f"and {'no folding does that' if not enough else 'that does not fit'}; {best_rate}",
         "lower --target-fps, prune more, use fewer bits, or a larger board",
     )
 
 
-def _fits_or(costs: Costs, found: Folding, part: float, allow_oversize: bool) -> Folding:
-    over = [kind for kind, used in costs.used(found.cost).items() if used > part]
+def _fits_or(costs: Costs, folding: Folding, part: float, allow_oversize: bool) -> Folding:
+    over = [kind for kind, used in costs.used(folding.cost).items() if used > part]
     if not over or allow_oversize:
-        return found
+        return folding
     board = costs.board
-    numbers = ", ".join(f"{getattr(found.cost, kind)} {kind.upper()} of {getattr(board, kind)}" for kind in over)
+    numbers = ", ".join(f"{getattr(folding.cost, kind)} {kind.upper()} of {getattr(board, kind)}" for kind in over)
     raise QapError(
         f"predicted not to fit {board.title}: {numbers}" + (f" ({part:.0%} may be used)" if part < 1 else ""),
         "prune more, use fewer bits or a larger board; --allow-oversize builds it all the same",

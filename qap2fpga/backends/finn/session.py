@@ -20,15 +20,15 @@ TESTED = ("1.6.1",)
 def version() -> str:
     """The installed finn-plus version. Raises `QapError` if it is missing or not one that was tested."""
     try:
-        found = metadata.version("finn-plus")
+        version = metadata.version("finn-plus")
     except metadata.PackageNotFoundError as error:
         raise QapError("finn-plus is not installed", f"pip install finn-plus=={TESTED[-1]}") from error
-    if found not in TESTED:
+    if version not in TESTED:
         raise QapError(
-            f"finn-plus {found} was not tested with this program (tested: {' to '.join({TESTED[0], TESTED[-1]})})",
+            f"finn-plus {version} was not tested with this program (tested: {' to '.join({TESTED[0], TESTED[-1]})})",
             f"pip install finn-plus=={TESTED[-1]}",
         )
-    return found
+    return version
 
 
 @contextlib.contextmanager

@@ -24,6 +24,8 @@ LIBRARY = {
     "Thresholding_rtl": ("thresholding/hdl/thresholding.sv", "thresholding/hdl/thresholding_axi.sv"),
     "StreamingDataWidthConverter_rtl": ("dwc/hdl/vpc.sv", "dwc/hdl/dwc_axi.sv"),
     "StreamingFIFO_rtl": ("fifo/hdl/fifo.sv",),
+    "ConvolutionInputGenerator_rtl": ("swg/swg_pkg.sv", "swg/swg_common.sv"),
+    "FMPadding_rtl": ("fmpadding/hdl/axi2we.sv", "fmpadding/hdl/fmpadding.sv", "fmpadding/hdl/fmpadding_axi.sv"),
 }  # fmt: skip
 
 
@@ -135,10 +137,10 @@ def patched(name: str, text: str) -> str:
     for patch in PATCHES:
         if patch.file != name:
             continue
-        found = len(patch.pattern.findall(text))
-        if found != 1:
+        count = len(patch.pattern.findall(text))
+        if count != 1:
             raise QapError(
-                f"FINN's {name}: the text to patch occurs {found} times, not once: {patch.start.strip()!r}",
+                f"FINN's {name}: the text to patch occurs {count} times, not once: {patch.start.strip()!r}",
                 f"install the version this program was tested with: finn-plus {TESTED[-1]}",
             )
         start, end = next(patch.pattern.finditer(text)).span()

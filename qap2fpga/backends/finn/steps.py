@@ -48,7 +48,7 @@ DWC = "StreamingDataWidthConverter_rtl"
 @dataclass(frozen=True)
 class Recipe:
     """What the steps need to know. `folding`: node name -> {'SIMD': .., 'PE': ..}; `fifo_depths`: node name ->
-    depth of the FIFO in front of it; `scratch`: a folder that may go afterwards."""
+    depth of the FIFO before it; `scratch`: a folder that may go afterwards."""
 
     plan: Plan
     board: Board
@@ -83,9 +83,9 @@ def thresholding_layers(model: ModelWrapper, recipe: Recipe) -> ModelWrapper:
 def matrix_vector_layers(model: ModelWrapper, recipe: Recipe) -> ModelWrapper:
     """MatMul to the MVAU hardware layer, weights in the fabric."""
     model = _apply(model, InferQuantizedMatrixVectorActivation(), *_tidy())
-    left = [node.op_type for node in model.graph.node if not node.domain.startswith("finn")]
-    if left:
-        raise QapError(f"FINN left {', '.join(left)} outside the hardware", "report this network as a bug")
+    outside = [node.op_type for node in model.graph.node if not node.domain.startswith("finn")]
+    if outside:
+        raise QapError(f"FINN left {', '.join(outside)} outside the hardware", "report this network as a bug")
     return model
 
 
@@ -144,7 +144,7 @@ def width_converters(model: ModelWrapper, recipe: Recipe) -> ModelWrapper:
 
 
 def fifos(model: ModelWrapper, recipe: Recipe) -> ModelWrapper:
-    """In front of the nodes that stall while they replay a frame, deep enough to hold the next one."""
+    """Insert FIFOs before the nodes that stall while they replay a frame, deep enough to hold the next one."""
     for node in model.graph.node:
         instance = getCustomOp(node)
         depth = recipe.fifo_depths.get(node.name, 0)

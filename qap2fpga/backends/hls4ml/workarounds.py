@@ -8,6 +8,12 @@
 - 'resource_unrolled' takes another reuse factor than asked for, or none at all, and then writes code that does not
   compile. `reuse_factor` chooses among those that it can do.
 - 'distributed_arithmetic' takes fixed-point inputs only, so integers become `fixed<n,n>` there (`precision`).
+- A convolution's kernel of one row ignores the stride of rows in a stream, and a depthwise one has an empty line buffer
+  there (`kernels`). Pooling pads unsigned numbers with half their range, takes no stride but its kernel's in a stream,
+  and averages in the output's type: pools, pads and joins are layers of ours (`translate`).
+- Depthwise layers know 'latency' alone (`reuse_factor`), and a convolution in parallel becomes 'resource' where
+  'resource_unrolled' was asked for (`limits`).
+- A convolution of one tap gets another number, while its weights keep theirs (`weights_number`).
 - Writing stamps a random number and the absolute output folder into the project (`write`).
 """
 
@@ -18,7 +24,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.backends.hls4ml.options import DISTRIBUTED, LATENCY, UNROLLED
+from qap2fpga.backends.hls4ml.options import DISTRIBUTED, LATENCY, RESOURCE, UNROLLED
 from qap2fpga.system.errors import QapError
 
 TESTED = ("1.3.0",)
@@ -40,13 +46,13 @@ def require(strategy: str) -> None:
 def _tested(package: str, versions: tuple[str, ...], why: str = "") -> str:
     hint = f"pip install {package}=={versions[-1]}"
     try:
-        found = metadata.version(package)
+        installed = metadata.version(package)
     except metadata.PackageNotFoundError as error:
         raise QapError(f"{package} is not installed; it is needed{why or ' for backend hls4ml'}", hint) from error
-    if found not in versions:
-        wanted = versions[0] if len(versions) == 1 else f"{versions[0]} to {versions[-1]}"
-        raise QapError(f"{package} {found} was not tested with this program (tested: {wanted})", hint)
-    return found
+    if installed not in versions:
+        tested = versions[0] if len(versions) == 1 else f"{versions[0]} to {versions[-1]}"
+        raise QapError(f"{package} {installed} was not tested with this program (tested: {tested})", hint)
+    return installed
 
 
 def precision(bits: int, signed: bool, strategy: str) -> str:
@@ -60,17 +66,29 @@ def weight_bits(low: int, high: int, width: int) -> int:
     return 3 if width == 2 and low < -1 else max(2, width)
 
 
-def reuse_factor(backend: Any, inputs: int, outputs: int, wanted: int, strategy: str) -> tuple[str, int]:
-    """(strategy, reuse factor) of one layer, the nearest to `wanted` that hls4ml can do and write.
+def reuse_factor(
+    backend: Any, inputs: int, outputs: int, target: int, strategy: str, depthwise: bool = False
+) -> tuple[str, int]:
+    """(strategy, reuse factor) of one layer, the nearest to `target` that hls4ml can do and write.
 
     A layer in which no multiplier can be shared is written as 'latency'.
     """
-    if strategy != UNROLLED:
-        return strategy, wanted
-    possible = [factor for factor in backend.get_valid_reuse_factors(inputs, outputs)[:-1] if factor > 1]
+    if depthwise:
+        return LATENCY, target
+    if strategy not in (UNROLLED, RESOURCE):
+        return strategy, target
+    possible = [factor for factor in backend.get_valid_reuse_factors(inputs, outputs) if factor > 1]
+    if strategy == UNROLLED:
+        possible = possible[:-1]
     if not possible:
-        return LATENCY, wanted
-    return strategy, min(possible, key=lambda factor: (abs(factor - wanted), factor))
+        return LATENCY, target
+    return strategy, min(possible, key=lambda factor: (abs(factor - target), factor))
+
+
+def weights_number(layer: Any) -> int:
+    """Return the number in the name of `layer`'s file of weights; its own where an adder graph takes their place."""
+    weights = [int(one.name.removeprefix("w")) for name, one in layer.weights.items() if name == "weight"]
+    return weights[0] if weights else int(layer.index)
 
 
 def write(model: Any, folder: Path) -> None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rtl backend: every layer unrolled, no multipliers, one vector a clock cycle."""
+"""The rtl backend: every layer unrolled, no multipliers, one vector per clock cycle."""

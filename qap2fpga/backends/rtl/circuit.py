@@ -47,7 +47,7 @@ class Circuit:
     cells: list[Cell] = field(default_factory=list)
     headings: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     remarks: dict[Net, str] = field(default_factory=dict)
-    held: dict[tuple[Net, int], Net] = field(default_factory=dict)
+    delayed: dict[tuple[Net, int], Net] = field(default_factory=dict)
     count: int = 0
     adder_bits: int = 0
 
@@ -70,22 +70,22 @@ class Circuit:
         return wires
 
     def netlist(self, results: Sequence[Wire]) -> Netlist:
-        """Return the module with `results`, brought to one stage, behind registers, as its outputs."""
+        """Return the module with `results`, brought to one stage, through registers, as its outputs."""
         stages = max(wire.stage for wire in results) + 1
         outputs = tuple(self.at(wire, stages) for wire in results)
-        made = Netlist(tuple(self.cells), outputs, dict(self.headings), self.remarks)
-        verify(made)
-        return made
+        netlist = Netlist(tuple(self.cells), outputs, dict(self.headings), self.remarks)
+        verify(netlist)
+        return netlist
 
     def at(self, wire: Wire, stage: int) -> Wire:
         """Return `wire` as it is in `stage`, through registers if that is later."""
         net = wire.net
         for now in range(wire.stage + 1, stage + 1):
             key = (wire.net, now)
-            if key not in self.held:
-                self.held[key] = Net(f"{wire.net.name}_r{now}", wire.bits)
-                self.put(Register(Wire(self.held[key], wire.low, wire.high, now), net))
-            net = self.held[key]
+            if key not in self.delayed:
+                self.delayed[key] = Net(f"{wire.net.name}_r{now}", wire.bits)
+                self.put(Register(Wire(self.delayed[key], wire.low, wire.high, now), net))
+            net = self.delayed[key]
         return wire if stage == wire.stage else Wire(net, wire.low, wire.high, stage, 0.0)
 
     def place(self, operands: Sequence[Wire], delay: float) -> tuple[list[Wire], int, float]:
@@ -122,19 +122,19 @@ class Circuit:
 
     def add(
         self, left: Wire, right: Wire, shift: int, left_sign: int, right_sign: int,
-        reach: tuple[int, int] | None = None,
+        limits: tuple[int, int] | None = None,
     ) -> Wire:  # fmt: skip
         """Return `left_sign * left + right_sign * (right << shift)`; one sign is +1 or both, `shift` not negative.
 
-        `reach` is the result's range where more is known than the operands' ranges say.
+        `limits` are the result's range where more is known than the operands' ranges say.
         """
-        if reach is None:
+        if limits is None:
             ends = (
                 (left_sign * left.low, left_sign * left.high),
                 (right_sign * (right.low << shift), right_sign * (right.high << shift)),
             )
-            reach = min(ends[0]) + min(ends[1]), max(ends[0]) + max(ends[1])
-        low, high = reach
+            limits = min(ends[0]) + min(ends[1]), max(ends[0]) + max(ends[1])
+        low, high = limits
         bits = width(low, high)
         # Bits of `left` below `right` pass by the adder, unless they are subtracted.
         spare = min(shift, bits - 1) if left_sign > 0 else 0
@@ -157,7 +157,7 @@ class Circuit:
     ) -> Wire:  # fmt: skip
         """Return `left + right`, or `left - right`, in cells that synthesis keeps a sum of two.
 
-        Yosys joins sums that feed one sum to a sum of many, which it makes of full adders: two LUTs a bit where a
+        Yosys joins sums that feed one sum to a sum of many, which it makes of full adders: two LUTs per bit where a
         carry chain takes one. A double complement stops that and is gone when LUTs are mapped.
         """
         bits = width(low, high)

@@ -98,19 +98,21 @@ def _of_zero(layer: Unit, channel: int) -> int:
 def build(
     name: str, layer: Unit, graph: AdderGraph, implementations: list[Implementation] | None,
     lanes: list[tuple[int, int]], results_in: list[tuple[int, int]], clock_ns: float, delays: Delays,
+    levels: Step | None = None,
 ) -> Module:  # fmt: skip
     """The module `name`; `lanes` and `results_in` are the (low, high) of its inputs and outputs.
 
-    Without `implementations` accumulators come out.
+    Without `implementations` accumulators come out; with `levels`, which is the layer's function, its levels, not how
+    many thresholds they stand for.
     """
     circuit = Circuit(clock_ns, delays)
     nodes = circuit.inputs(lanes)
     lows, highs = (np.array(ends, np.int64) for ends in zip(*lanes, strict=True))
-    reach = graph.ranges(lows, highs)
+    ranges = graph.ranges(lows, highs)
     circuit.comment(f"{len(graph.adders)} adders for {layer.nonzeros} weights that are not zero")
     for number, one in enumerate(graph.adders, start=len(lanes)):
         left, right = nodes[one.left], nodes[one.right]
-        nodes.append(circuit.add(left, right, one.shift, one.left_sign, one.right_sign, reach[number]))
+        nodes.append(circuit.add(left, right, one.shift, one.left_sign, one.right_sign, ranges[number]))
     results = []
     matrix_bits = circuit.adder_bits
     for channel, output in enumerate(graph.outputs):
@@ -125,8 +127,16 @@ def build(
         )
     if implementations is None:
         matrix_bits = circuit.adder_bits
+    if levels is not None:
+        results = [_level(circuit, *pair, levels) for pair in zip(results, results_in, strict=True)]
     ends = [narrowed(*pair) for pair in zip(results, results_in, strict=True)]
     return Module(name, circuit.netlist(ends), matrix_bits)
+
+
+def _level(circuit: Circuit, count: Wire, ends: tuple[int, int], step: Step) -> Wire:
+    """The level in `ends` that `count` thresholds stand for."""
+    low, high = ((end - step.base) // step.step for end in ends)
+    return requant.level(circuit, narrowed(count, (low, high)), step)
 
 
 def _whole(circuit: Circuit, node: Wire, output: Output) -> Wire:
@@ -137,16 +147,16 @@ def _whole(circuit: Circuit, node: Wire, output: Output) -> Wire:
     return circuit.wiring(sliced(node, -output.shift, width(low, high)), low, high, node.stage, node.ready)
 
 
-def narrowed(wire: Wire, reach: tuple[int, int]) -> Wire:
-    """`wire`, known to lie in `reach`: fewer of its bits if that takes fewer."""
-    known = Wire(wire.net, *reach, wire.stage, wire.ready)
-    if known.bits > wire.bits:
-        raise AssertionError(f"{wire} cannot hold {reach}")
-    return known
+def narrowed(wire: Wire, limits: tuple[int, int]) -> Wire:
+    """`wire`, known to lie in `limits`: fewer of its bits if that takes fewer."""
+    narrow = Wire(wire.net, *limits, wire.stage, wire.ready)
+    if narrow.bits > wire.bits:
+        raise AssertionError(f"{wire} cannot hold {limits}")
+    return narrow
 
 
 def complement(circuit: Circuit, wire: Wire) -> Wire:
-    """`~wire`, that is -wire - 1; it costs nothing, since the LUTs behind it absorb it."""
+    """`~wire`, that is -wire - 1; it costs nothing, since the LUTs after it absorb it."""
     low, high = -wire.high - 1, -wire.low - 1
     return circuit.put(Complement(circuit.new(low, high, wire.stage, wire.ready), extended(wire, width(low, high))))
 

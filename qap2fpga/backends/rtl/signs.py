@@ -83,7 +83,7 @@ class _Search:
         right_sign = one.right_sign * self.signs[node] * self.signs[one.right]
         return replace(one, left_sign=left_sign, right_sign=right_sign)
 
-    def _reach(self, node: int) -> tuple[int, int]:
+    def _range(self, node: int) -> tuple[int, int]:
         low, high = self.ranges[node]
         return (low, high) if self.signs[node] > 0 else (-high, -low)
 
@@ -91,7 +91,7 @@ class _Search:
         one = self._adder(node)
         if one.left_sign < 0 and one.right_sign < 0:
             return float("inf")
-        low, high = self._reach(node)
+        low, high = self._range(node)
         bits = width(low, high)
         if one.left_sign < 0:
             return bits
@@ -99,7 +99,7 @@ class _Search:
             return max(1, bits - one.shift)
         # Bits of each operand; one that is negative at times has them all.
         ends = [
-            bits if reach[0] < 0 else shift + width(*reach)
-            for reach, shift in ((self._reach(one.left), 0), (self._reach(one.right), one.shift))
+            bits if operand[0] < 0 else shift + width(*operand)
+            for operand, shift in ((self._range(one.left), 0), (self._range(one.right), one.shift))
         ]
         return max(0, min(bits, *ends) - one.shift)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The module that a board's pins are wired to: a design behind a serial port; and what goes over that port.
+"""The module that a board's pins are wired to: a design with a serial port; and what goes over that port.
 
 `flows/ecp5/exchange.sv` states the protocol. Here are its top module, and the bytes of requests and replies as a
 computer makes and reads them.
@@ -28,7 +28,7 @@ def sources() -> list[Path]:
 
 
 def divider(clock_ns: float) -> int:
-    """Clock cycles a bit. Raises `QapError` for a clock too slow to divide to within 1 % of `BAUD`."""
+    """Return the clock cycles per bit. Raises `QapError` for a clock too slow to divide to within 1 % of `BAUD`."""
     cycles = 1e9 / (BAUD * clock_ns)
     if abs(round(cycles) / cycles - 1) > 0.01:
         raise QapError(f"an oscillator of {clock_ns:g} ns does not divide to {BAUD} baud", "it takes 5 MHz and more")
@@ -41,7 +41,7 @@ def pause(clock_ns: float) -> int:
 
 
 def sizes(design: Design) -> tuple[int, int]:
-    """Bytes of one input and one output beat. Raises `QapError` for a design with several beats a vector."""
+    """Bytes of one input and one output beat. Raises `QapError` for a design with several beats per vector."""
     if design.input.beats != 1 or design.output.beats != 1:
         raise QapError(f"{design.top} takes a vector in several beats", "only --backend rtl has boards of this family")
     return design.input.beat_bits // 8, design.output.beat_bits // 8

@@ -13,7 +13,7 @@ from qap2fpga.report import study_folder
 from qap2fpga.report.study_folder import Entry
 from qap2fpga.system.errors import QapError
 from qap2fpga.train import config as configuration
-from qap2fpga.train.form import NeuralEfficiency, Record, StepRecord
+from qap2fpga.train.schema import NeuralEfficiency, Record, StepRecord
 from qap2fpga.train.settings import RunConfig
 
 
@@ -94,13 +94,13 @@ def _finished(entries: Sequence[Entry]) -> tuple[tuple[Run, ...], int, tuple[Pat
             unfinished += 1
             continue
         try:
-            # Of another form, it raises one of the errors below where it is looked at.
+            # Of another schema, it raises one of the errors below where it is looked at.
             record = cast(Record, entry.record())
             if record["finished"]:
                 runs.append(_run(entry.folder.name, record, entry.predicted_luts))
             else:
                 unfinished += 1
-        # A record of another form, or with numbers that are none.
+        # A record of another schema, or with numbers that are none.
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, QapError):
             unreadable.append(entry.folder / study_folder.RECORD)
     return tuple(runs), unfinished, tuple(unreadable)
@@ -108,7 +108,7 @@ def _finished(entries: Sequence[Entry]) -> tuple[tuple[Run, ...], int, tuple[Pat
 
 def _run(name: str, record: Record, luts: object) -> Run:
     if record["schema"] != study_folder.SCHEMA or not record["steps"]:
-        raise ValueError("a record of another form")
+        raise ValueError("a record of another schema")
     *steps, last = map(_step, record["steps"])
     if luts is not None:
         last = replace(last, lut=_number(cast(float, luts)))

@@ -123,7 +123,7 @@ command cosim_design {-rtl 1 -trace_level 1} 0 {
     leave [file join $::solution sim report [dict get $::hls top]_cosim.rpt] cosim.rpt [list @STATUS@ $status]
 }
 
-# What the stand-in of Vivado reads of the block: its name and its ports.
+# What the mock of Vivado reads of the block: its name and its ports.
 proc exported {} {
     set top [dict get $::hls top]
     regexp {QAP_OUTPUTS=(\d+)} [dict get $::hls bench] all outputs

@@ -74,7 +74,7 @@ proc set_property {args} {
     }
 }
 
-# Vivado copies the archive and reads the block's ports from it; the stand-in of the HLS tool wrote these as they are.
+# Vivado copies the archive and reads the block's ports from it; the mock of the HLS tool wrote these as they are.
 command update_ip_catalog {-rebuild 0 -add_ip 1 -repo_path 1} 0 {
     if {[dict exists $given -rebuild]} {return}
     set place [dict get $given -add_ip]
@@ -201,7 +201,7 @@ proc direction_of {pin} {
 
 command connect_bd_net {} 2 {
     lassign $words source target
-    need {[direction_of $source] eq "O" && [direction_of $target] eq "I"} "\[BD 41-1\] '$source' can not drive '$target'"
+    need {[direction_of $source] eq "O" && [direction_of $target] eq "I"} "\[BD 41-1\] '$source' cannot drive '$target'"
     need {![dict exists $::bd nets $target]} "\[BD 5-3\] '$target' is connected already"
     dict set ::bd nets $target $source
 }

@@ -24,6 +24,7 @@ from qap2fpga.backends.finn import plan as planning
 from qap2fpga.backends.finn.backend import FinnBackend
 from qap2fpga.backends.finn.estimate import Mvau
 from qap2fpga.backends.finn.folding import Costs
+from qap2fpga.backends.finn.nodes import MvauNode
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.padding import choices, divisors, widths
 from qap2fpga.backends.finn.search import choose
@@ -47,7 +48,7 @@ def random_network(
     """A random network of dense layers with thresholds spread over each accumulator's range."""
     rng = np.random.default_rng(seed)
     low, high = (-(1 << (input_bits - 1)), (1 << (input_bits - 1)) - 1) if signed else (0, (1 << input_bits) - 1)
-    reach = np.full(sizes[0], low), np.full(sizes[0], high)
+    ends = np.full(sizes[0], low), np.full(sizes[0], high)
     layers: list[Unit] = []
     for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         largest = max(1, (1 << (bits - 1)) - 1)
@@ -56,7 +57,7 @@ def random_network(
         weights = np.where(rng.random((inputs, outputs)) < sparsity, 0, weights)
         weights[rng.integers(inputs, size=outputs), np.arange(outputs)] = 1  # no dead neuron
         layer = dense(f"fc{index + 1}", weights, Logits(np.ones(1), np.ones(1), 0, 0), bits, input_bits, bits)
-        bottom, top = layer.range(*reach)
+        bottom, top = layer.range(*ends)
         activation: Step | Logits
         if index == len(sizes) - 2 and not ends_in_step:
             activation = Logits(rng.integers(900, 9000, outputs), rng.integers(-50000, 50000, outputs), 6, 8)
@@ -65,7 +66,7 @@ def random_network(
             cuts = np.sort(((bottom + top) / 2)[:, None] + spread, axis=1).astype(np.int64)
             activation = Step(np.clip(cuts, bottom[:, None], top[:, None] + 1))
         layers.append(layer.changed(activation=activation))
-        reach = activation.range(bottom, top)
+        ends = activation.range(bottom, top)
     return chain(tuple(layers), InputQuantizer(low, high, (1.0,)), Fraction(1, 256))
 
 
@@ -89,12 +90,12 @@ def with_layer(network: Graph, index: int, **changes: Any) -> Graph:
 def test_every_step_is_exact(bits: int, sparsity: float, tmp_path: Path) -> None:
     network = random_network([7, 12, 6, 5], bits, sparsity, seed=bits)
     design = build(network, tmp_path)  # raises CheckFailed if a step changes the network
-    assert design.interval_cycles == max(node.get("cycles", 0) for node in design.nodes)
+    assert design.interval_cycles == max(getattr(node, "cycles", 0) for node in design.nodes)
     assert len(list(tmp_path.glob("[0-9][0-9]_*.onnx"))) == 12
     for name in (*design.sources, *design.data):
         assert (design.folder / name).is_file()
     for kind in ("lut", "ff", "dsp", "bram18"):
-        parts = sum(node["estimate"][kind] or 0 for node in design.nodes)
+        parts = sum(node.estimate[kind] or 0 for node in design.nodes)
         assert parts == design.estimate[kind]
     assert design.output.elements == 5
     if bits == 1:
@@ -272,7 +273,7 @@ def expected_output(network: Graph, vectors: np.ndarray, kind: str) -> np.ndarra
 
 
 # Sizes, bits, how it ends, what leaves, and SIMD and PE a layer (none: as searched). Among them: the narrowest
-# types, width converters that divide and that do not, a SIMD that is no power of two in front of a slower layer.
+# types, width converters that divide and that do not, a SIMD that is no power of two before a slower layer.
 SIMULATED = {
     "binary, class": ([8, 12, 6, 5], 1, False, "class", ((4, 3), (4, 2), (3, 1))),
     "ends in a quantizer": ([6, 12, 10, 5], 2, True, "logits", ((3, 4), (6, 5), (2, 5))),
@@ -408,7 +409,7 @@ def test_usual_8_bit_networks_stay_below_24_bits() -> None:
     assert max(layer.accumulator_bits for layer in planning.plan(network, last_thresholds=True).layers) <= 25
 
 
-def test_refusals_name_a_cure_that_exists() -> None:
+def test_refusals_name_a_hint_that_exists() -> None:
     network = random_network([6, 8, 5], 4, 0)
     huge = with_layer(network, 1, weights=network.layers[1].weights * (1 << 18))
     with pytest.raises(QapError, match=r"layer fc2: accumulators reach .* float32, exact to 24 bits") as caught:
@@ -441,7 +442,7 @@ def test_dsp_estimate_is_what_yosys_counts(board: str, bits: int, tmp_path: Path
     assert {run.latency_cycles for run in runs} - {None} == {design.latency_cycles}
     measured = yosys.measurement(yosys.map_design(design, target, tmp_path / "synthesis", threads=1))
     assert measured.total.dsp == design.estimate["dsp"]
-    parts = {f"u_{node['name']}": node["estimate"]["dsp"] for node in design.nodes if "MW" in node}
+    parts = {f"u_{node.name}": node.estimate["dsp"] for node in design.nodes if isinstance(node, MvauNode)}
     assert {name: measured.parts[name].dsp for name in parts} == parts
 
 

@@ -71,12 +71,12 @@ def _random(random, widths, bits, sparsity, power_of_two, step_end) -> Graph:
         if not final and sparsity:
             weights[:, 0] = 0  # a dead neuron
         layer = dense(f"fc{index + 1}", weights, Step(np.zeros((outputs, 1), np.int64)), bits, bits)
-        reach = layer.range(low, high)
+        ranges = layer.range(low, high)
         if not final:
-            layer = layer.changed(activation=_step(random, reach, bits, power_of_two))
+            layer = layer.changed(activation=_step(random, ranges, bits, power_of_two))
         elif step_end is not None:
             edges = np.stack([np.sort(random.integers(a, b + 2, step_end.thresholds.shape[1]))
-                              for a, b in zip(*reach, strict=True)])  # fmt: skip
+                              for a, b in zip(*ranges, strict=True)])  # fmt: skip
             layer = layer.changed(activation=replace(step_end, thresholds=edges))
         else:
             multiplier = np.array([16] * outputs) if power_of_two else random.integers(5, 3000, outputs)
@@ -85,14 +85,14 @@ def _random(random, widths, bits, sparsity, power_of_two, step_end) -> Graph:
             offset = random.integers(-9000, 9000, outputs)
             layer = layer.changed(activation=Logits(multiplier, offset, 8, 4))
         layers.append(layer)
-        low, high = layer.activation.range(*reach)
+        low, high = layer.activation.range(*ranges)
     return chain(tuple(layers), InputQuantizer(-8, 7, (0.1,)), Fraction(1, 16))
 
 
-def _step(random, reach, bits: int, power_of_two: bool) -> Step:
+def _step(random, ranges, bits: int, power_of_two: bool) -> Step:
     levels = (1 << bits) - 1
     rows = []
-    for low, high in zip(*reach, strict=True):
+    for low, high in zip(*ranges, strict=True):
         pitch = max(1.0, (high - low) / (levels + 1) * random.uniform(0.3, 1.1))
         if power_of_two:
             pitch = 2.0 ** round(np.log2(pitch))
@@ -181,7 +181,7 @@ def test_the_netlists_of_a_few(tmp_path):
 
 @pytest.mark.parametrize("kind", ["class", "accumulators"])
 def test_output_kinds(kind):
-    evaluated(network(3, (5, 6, 4), bits=3), kind)
+    evaluated(network(3, (5, 6, 4, 3), bits=3), kind)
 
 
 @pytest.mark.slow
@@ -283,10 +283,10 @@ def test_one_changed_number_in_the_verilog_makes_the_simulation_fail(tmp_path):
 @pytest.mark.parametrize("what", ["offsets", "shift", "terms", "above"])
 def test_one_changed_number_in_an_implementation_is_found_by_its_proof(what):
     one = network(8, bits=4)
-    layer, reach = one.layers[0], one.ranges[0]
-    graph = solver.solve(layer.weights, *reach.inputs, layer.name)
-    implementations = backend_module.choose(layer, graph, reach)
-    low, high = reach.accumulators
+    layer, ranges = one.layers[0], one.ranges[0]
+    graph = solver.solve(layer.weights, *ranges.inputs, layer.name)
+    implementations = backend_module.choose(layer, graph, ranges)
+    low, high = ranges.accumulators
     tried = 0
     for channel, implementation in enumerate(implementations):
         target = layer_module.target(layer, channel, graph.outputs[channel], int(low[channel]), int(high[channel]))
@@ -390,7 +390,7 @@ def test_every_implementation_in_cells_gives_its_targets_results(target, clock):
 
 
 def test_when_the_bits_of_a_binary_search_are_ready():
-    """A comparison of five bits is a LUT; behind it are a table of constants, a LUT, and a carry chain."""
+    """A comparison of five bits is a LUT; after it are a table of constants, a LUT, and a carry chain."""
     made = circuit.Circuit(100.0, circuit.Delays(1.0, 2.0, 0.25, 0.5))
     result = requant.build(made, Search((3, 7, 12), 2), made.inputs([(-8, 12)])[0])
     assert (result.stage, result.ready) == (0, 1.0 + (2.0 + 5 * 0.25 + 1.0))
@@ -410,7 +410,7 @@ def test_a_cycle_a_stage_and_one_to_leave():
     made = backend_module.circuit(one, BOARD, RtlOptions(output_kind="class", clock=200.0), lambda line: None)
     assert [module.stages for module in made.modules] == [1, 1, 1]
     assert (made.expected.latency_cycles, made.expected.interval_cycles) == (4, 1)
-    assert [node["layer"] for node in made.expected.nodes] == ["fc1", "fc2", "fc2", ""]
+    assert [node.layer for node in made.expected.nodes] == ["fc1", "fc2", "fc2", ""]
 
 
 def test_the_ports_hold_every_output_and_the_probes_name_their_nodes(tmp_path):
@@ -423,6 +423,15 @@ def test_the_ports_hold_every_output_and_the_probes_name_their_nodes(tmp_path):
     assert (port.elements, port.bits, port.signed) == (3, width(int(low.min()), int(high.max())), int(low.min()) < 0)
     port = kinds["class"].output
     assert (port.elements, port.bits, port.signed) == (1, 2, False)
+
+
+@pytest.mark.parametrize("weights, bits", [((-5, 1), 8), ((5, -1), 8), ((5, 1), 7)])
+def test_a_port_has_the_bits_of_its_lowest_and_its_highest_value(weights, bits, tmp_path):
+    """Of inputs from 0 to 15; which output has the lowest and which the highest is not the same."""
+    layer = dense("fc1", np.array([weights]), Logits(np.array([1, 1]), np.array([0, 0]), 0, 0), 4, 4)
+    one = chain((layer,), InputQuantizer(0, 15, (0.1,)), Fraction(1))
+    port = generated(one, tmp_path, output_kind="accumulators").output
+    assert (port.bits, port.signed) == (bits, min(weights) < 0)
 
 
 def test_an_operation_that_is_no_adder_is_refused():

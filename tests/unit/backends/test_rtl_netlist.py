@@ -219,7 +219,7 @@ def constant(drivers: dict[Net, Any], cell: Any) -> bool:
     return isinstance(cell, Wiring) and isinstance(cell.vector, Constant)
 
 
-def test_modules_run_one_behind_the_other():
+def test_modules_run_one_after_the_other():
     first = circuit(2.5)
     a, b = first.inputs([(-4, 3), (0, 5)])
     one = first.netlist([first.add(a, b, 0, 1, 1), a])
@@ -244,7 +244,7 @@ def test_wider_wires_than_a_machine_word_are_exact():
 def test_a_wire_that_leaves_its_range_is_named():
     made = circuit()
     a, b = made.inputs([(0, 7), (0, 7)])
-    total = made.add(a, b, 0, 1, 1, reach=(0, 13))
+    total = made.add(a, b, 0, 1, 1, limits=(0, 13))
     netlist = made.netlist([total])
     integers = np.array([[7, 6], [1, 2], [7, 7]])
     with pytest.raises(CheckFailed, match=r"vector 2: n1 is 14, outside 0\.\.13"):

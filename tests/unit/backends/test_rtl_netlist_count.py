@@ -113,7 +113,7 @@ def choice(draft: Draft) -> Net:
 
 
 def behind_a_choice(draft: Draft) -> None:
-    """The first flip-flop behind it keeps the constant in its reset."""
+    """The first flip-flop after it keeps the constant in its reset."""
     draft.outputs.append(draft.held(choice(draft), 3)[-1])
 
 
@@ -211,7 +211,7 @@ def table(column: int, bits: int) -> Callable[[Draft], None]:
 
 
 def limited(draft: Draft) -> None:
-    """Three bits behind each of four, in one LUT: what is inside, what is above, and the value."""
+    """Three bits driven by each of four, in one LUT: what is inside, what is above, and the value."""
     inside, above = draft.put(AtLeast, 1, X, False, 3), draft.put(AtLeast, 1, X, False, 200)
     draft.outputs.append(
         draft.put(Limit, 4, draft.wires(x(2, 4)), *draft.held(inside), *draft.held(above), literal(9, 4))
@@ -266,7 +266,7 @@ def test_yosys_counts_the_same_flip_flops(tmp_path):
         design = backends.get("rtl").generate(network, board, tmp_path / str(number), options, None)
         parts = yosys.synthesize(design, board, tmp_path / f"yosys{number}").parts
         for node in design.nodes[:-1]:
-            found.append(node["features"]["ff"]["flip_flops"])
+            found.append(node.features["ff"]["flip_flops"])
             counted.append(parts[node["name"]].ff)
             near += abs(found[-1] - counted[-1]) <= 4
             equal += found[-1] == counted[-1]

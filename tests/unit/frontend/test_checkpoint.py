@@ -364,7 +364,7 @@ REFUSED = {
         lambda: Forward(lambda m, x: m.three(m.act2(m.two(m.hidden(x if x.abs().max() < 6 else -x))))),
         "the module gives something else than what Brevitas exports of it",
     ),
-    "function behind the last layer": (
+    "function after the last layer": (
         lambda: Forward(lambda m, x: torch.sin(m.three(m.act2(m.two(m.hidden(x)))))),
         r"node Sin \(Sin\) cannot be lowered",
     ),
@@ -376,7 +376,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_can_not_be_lowered_is_named(tmp_path: Path, name: str) -> None:
+def test_what_cannot_be_lowered_is_named(tmp_path: Path, name: str) -> None:
     make, message = REFUSED[name]
     module = trained(make())
     torch.manual_seed(3)

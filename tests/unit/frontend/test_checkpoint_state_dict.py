@@ -208,7 +208,7 @@ def test_a_sequentials_numbers_are_the_order(tmp_path: Path) -> None:
     found = [(op.name, op.kind) for op in model.ops]
     kinds = {"0": "quantize", "1": "dense", "2": "batch_norm", "3": "relu", "4": "dense", "6": "relu", "10": "dense"}
     assert found == list(kinds.items())
-    state[NEW.format(12)] = state.pop(NEW.format(0))  # behind the last layer
+    state[NEW.format(12)] = state.pop(NEW.format(0))  # after the last layer
     torch.save(state, tmp_path / "model.pth")
     with pytest.raises(QapError, match="layers in the order 1 2 3 4 6 10 12"):
         file.read(tmp_path / "model.pth", Widths((6,), (6,), 8))

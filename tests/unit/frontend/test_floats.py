@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Float executions against the integer network: what is planted between, in and behind layers is found and named."""
+"""Float executions against the integer network: what is planted between, in and after layers is found and named."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def subject(model: Model, insert: Callable[[Any], None] = lambda model: None) ->
     return Subject(qonnx, graph, network, trial(network.input, model.example, (("random", random), ("corner", corner))))
 
 
-def behind(tensor: str, operation: str, *constants: Any) -> Callable[[Any], None]:
-    """Inserts a node behind a tensor, of which all that read it, or the graph's output, get the result."""
+def after(tensor: str, operation: str, *constants: Any) -> Callable[[Any], None]:
+    """Insert a node after a tensor, of which all that read it, or the graph's output, get the result."""
 
     def insert(model: Any) -> None:
         old = f"{tensor}_before"
@@ -134,7 +134,7 @@ def test_torch_and_qonnx_are_compared_on_the_same_vectors() -> None:
 @pytest.mark.parametrize("share", [0.3, 1.0, -4.0])
 def test_a_wrong_value_between_a_quantizer_and_the_next_layer(share: float) -> None:
     """A value per channel there is right, and no alarm; another one in a channel is found, a whole step too."""
-    one = subject(MODEL, behind("act1", "Add", OFFSETS))
+    one = subject(MODEL, after("act1", "Add", OFFSETS))
     assert one.compared().rounding_ties < 20
     step = float(one.graph.layers[1].entering[0].affine.slope[0])
     with pytest.raises(CheckFailed, match="what enters layer fc2, channel 2, recorded vector 0: "):
@@ -142,7 +142,7 @@ def test_a_wrong_value_between_a_quantizer_and_the_next_layer(share: float) -> N
 
 
 def test_a_wrong_scale_between_a_quantizer_and_the_next_layer() -> None:
-    one = subject(MODEL, behind("act1", "Mul", np.full(9, 3.0)))
+    one = subject(MODEL, after("act1", "Mul", np.full(9, 3.0)))
     assert one.compared().rounding_ties < 20
     with pytest.raises(CheckFailed, match=r"what enters layer fc2, channel 7, recorded vector \d+: "):
         one.compared(constant("Mul.0", added(7, 0.01)))
@@ -153,8 +153,8 @@ def with_last_quantizer() -> Model:
     return replace(MODEL, ops=(*MODEL.ops, end))
 
 
-def test_a_wrong_scale_behind_the_last_quantizer() -> None:
-    one = subject(with_last_quantizer(), behind("act3", "Mul", 3.0))
+def test_a_wrong_scale_after_the_last_quantizer() -> None:
+    one = subject(with_last_quantizer(), after("act3", "Mul", 3.0))
     assert one.network.output_scale == Fraction(3, 4)
     assert one.compared().rounding_ties < 20
     with pytest.raises(CheckFailed, match=r"in what leaves layer fc3, channel \d, recorded vector \d+: "):
@@ -175,7 +175,7 @@ def wide() -> Model:
 
 
 def test_a_wrong_bound_that_only_corner_vectors_reach() -> None:
-    one = subject(wide(), behind("fc1", "Clip", -1e6, 1e6))
+    one = subject(wide(), after("fc1", "Clip", -1e6, 1e6))
     context = export.execute(one.qonnx, one.trial.rows)["fc1_before"]
     usual = one.trial.groups[0][1] + one.trial.groups[1][1]
     reached = np.abs(context[:usual]).max()
@@ -223,7 +223,7 @@ def put(place: tuple[int, int], change: Callable[[float], float]) -> Callable[[n
     return at
 
 
-def test_a_permuted_output_behind_a_last_quantizer() -> None:
+def test_a_permuted_output_after_a_last_quantizer() -> None:
     one = subject(with_last_quantizer())
     run = with_value(one.executed(), one.graph.output.tensor, lambda values: values[:, [0, 2, 1, 3]])
     with pytest.raises(CheckFailed, match="in layer fc3, channel"):

@@ -283,7 +283,7 @@ SURVEYED: dict[str, tuple[Any, str]] = {
     "an opset of the future": (network(node("Relu"), opset=999), "opset 999"),
     "no opset": (changed(lambda m: m.opset_import.pop(0)), "0 versions of ONNX's operators"),
     "an operator of its own": (changed(lambda m: m.functions.append(FUNCTION)), "an operator Relu of its own"),
-    "behind the output": (changed(lambda m: setattr(m.graph.output[0], "name", "h")), "my_node .Relu. leads nowhere"),
+    "after the output": (changed(lambda m: setattr(m.graph.output[0], "name", "h")), "my_node .Relu. leads nowhere"),
 }  # fmt: skip
 
 

@@ -435,7 +435,7 @@ def test_a_scale_that_does_not_fit_the_weights(tmp_path: Path) -> None:
     assert caught.value.hint == "a scale of shape (5,) for a tensor of shape (4, 3)"
 
 
-def test_arithmetic_behind_a_weights_quantizer(tmp_path: Path) -> None:
+def test_arithmetic_after_a_weights_quantizer(tmp_path: Path) -> None:
     model = network(node("Relu"), two=np.float32(2))
     model.graph.node[2].input[1] = "w2"
     model.graph.node.insert(2, helper.make_node("Mul", ["w", "two"], ["w2"], "twice"))

@@ -19,9 +19,9 @@ pairs = st.tuples(small, small)
 def cases(draw: st.DrawFn) -> tuple[Geometry, Shape]:
     """A kernel and a tensor that it fits into."""
     kernel, stride, dilation = draw(pairs), draw(pairs), draw(pairs)
-    reach = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
-    pads = tuple(draw(st.integers(0, reach[axis % 2] - 1)) for axis in range(4))
-    height, width = (draw(st.integers(max(1, size - pads[axis]), size + 4)) for axis, size in enumerate(reach))
+    span = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
+    pads = tuple(draw(st.integers(0, span[axis % 2] - 1)) for axis in range(4))
+    height, width = (draw(st.integers(max(1, size - pads[axis]), size + 4)) for axis, size in enumerate(span))
     geometry = Geometry(kernel, stride, dilation, pads, draw(st.integers(-2, 2)))
     return geometry, Shape(draw(small), height, width)
 

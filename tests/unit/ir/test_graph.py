@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from qap2fpga.ir import graph, windowed
 from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.geometry import Geometry
@@ -18,7 +19,9 @@ from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Node, Requantizer
 from qap2fpga.ir.tensors import Shape
 from qap2fpga.ir.units import Ranges
+from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.system.errors import CheckFailed, QapError
+from tests.support.branches import branching
 from tests.support.graphs import random_graph, residual, small_chain
 
 
@@ -57,6 +60,35 @@ def test_a_graph_with_branches() -> None:
     assert graph.bops()["pool"] == Bops()
     with pytest.raises(QapError, match="does not fit a chain"):
         _ = graph.layers
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_result_of_one_node_is_that_of_its_trace_whatever_is_held(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = branching(seed)
+    frames = random_vectors(one, 7, seed)
+    results = one.trace(frames)
+    monkeypatch.setattr(graph, "MOST_VALUES", 2 * max(shape.size for shape in one.shapes.values()))
+    monkeypatch.setattr(windowed, "MOST_SEEN", 50)
+    for name, expected in results.items():
+        assert np.array_equal(one.result(name, frames), expected)
+    assert one.run(frames[:0]).shape == (0, one.outputs)
+
+
+def test_the_requantizer_that_ends_a_network() -> None:
+    one = small_chain([[[1, -1], [2, 0]], [[1], [3]]], [[[0, 2], [-1, 1]]])
+    assert one.end.name == one.output
+    bare = replace(one, nodes=one.nodes[:-1], output=one.nodes[-2].name)
+    with pytest.raises(QapError, match=rf"ends in the node {bare.output} \(linear\)"):
+        _ = bare.end
+
+
+def test_the_nodes_that_multiply() -> None:
+    one = branching(1)
+    expected = [node.name for node in one.nodes if node.kind in ("linear", "depthwise")]
+    assert {node.kind for node in one.weighted} == {"linear", "depthwise"}
+    assert [node.name for node in one.weighted] == expected
 
 
 def test_shapes_and_readers() -> None:

@@ -20,12 +20,14 @@ from qap2fpga.system.errors import CheckFailed
 STEP = Step(np.array([[9, 9, 9, 9], [-30, -6, 7, 31]]))
 # Counts of the second row for accumulators -20..40, as a function of x, which is half of the accumulator.
 COUNTS = Target(np.array([-3, 4, 16]), -10, 20, 1)
-REACH = (-20, 40)
+RANGE = (-20, 40)
 LOGITS = Logits(np.array([1, 5, -7]), np.array([0, -12345, 800]), 3, 2)
 
 
-def proven(target: Target, activation: Step | Logits = STEP, reach: tuple[int, int] = REACH, **reads: int) -> None:
-    prove_meaning(target, activation, 1, reach, "layer fc1, channel 1", **{"scale": 2, **reads})
+def proven(
+    target: Target, activation: Step | Logits = STEP, accumulator_range: tuple[int, int] = RANGE, **reads: int
+) -> None:
+    prove_meaning(target, activation, 1, accumulator_range, "layer fc1, channel 1", **{"scale": 2, **reads})
 
 
 def test_the_right_target_is_proven() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One model file out of a run, the command line in front of it, and the shipped example that it made."""
+"""One model file out of a run, the command line that makes it, and the shipped example that it made."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def small(data: Path) -> RunConfig:
 
 
 def silent(_line: str) -> None:
-    """A report nobody reads."""
+    """Ignore a report."""
 
 
 def test_a_model_says_where_it_comes_from(toy_file: Path, tmp_path: Path) -> None:
@@ -122,9 +122,9 @@ def test_the_command_tells_mistakes(tmp_path: Path) -> None:
     assert command("train").code == 2
     assert "nothing to train on" in command("train", "--output", tmp_path / "model.pt").err
     (tmp_path / "run.yaml").write_text("data: {source: x.npz}\nmodle: {}\n")
-    found = command("train", tmp_path / "run.yaml", "--output", tmp_path / "model.pt")
-    assert found.code == 2
-    assert "did you mean 'model'" in found.err
+    result = command("train", tmp_path / "run.yaml", "--output", tmp_path / "model.pt")
+    assert result.code == 2
+    assert "did you mean 'model'" in result.err
 
 
 # ---- the shipped example

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A netlist bit by bit: behind which logic a bit is, and what that reads."""
+"""A netlist bit by bit: which logic drives a bit, and what that reads."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ CARRY = (Sum, Level, Compare)
 class Bits:
     """The bits of one module.
 
-    `sources[number]` says of each bit of a cell's output behind which logic, and how many registers, it is, or which
+    `sources[number]` says of each bit of a cell's output which logic drives it, through how many registers, or which
     constant it is. `addends` are the bits of both operands of a carry chain, as wide as the wider one, or the output;
     `passed_by` is how many lowest bits it takes from one operand: the other has only zeros there.
     """
@@ -81,12 +81,12 @@ class Bits:
         return self.vectors[vector]
 
     def source(self, bit: Bit) -> tuple[Bit, int]:
-        """Return behind which logic, and how many registers, `bit` is; or the constant that it is."""
+        """Return which logic drives `bit`, through how many registers; or the constant that it is."""
         number, place = bit
         return self.sources[number][place] if 0 <= number < len(self.cells) else (bit, 0)
 
     def read(self) -> set[tuple[Bit, int]]:
-        """Return every bit that logic or the output reads, as (the logic's or the input's bit, registers behind it)."""
+        """Return every bit that logic or the output reads, as (the logic's or the input's bit, registers after it)."""
         read: set[tuple[Bit, int]] = set()
         done: dict[int, int] = defaultdict(int)
         waiting = self.output()
@@ -120,7 +120,7 @@ class Bits:
         driver = self.column(number)
         if not driver:
             return isinstance(self.cells[number], (Choose, Limit))
-        entries, column = self._reached(driver)
+        entries, column = self._in_range(driver)
         half = entries // 2
         full = (1 << half) - 1
         return column >> half in (0, full) or column & full in (0, full)
@@ -131,7 +131,7 @@ class Bits:
         column = self.column(number)
         if column:
             index = self.of(column.index)
-            bits = [index[one] for one in _depends(*self._reached(column))]
+            bits = [index[one] for one in _depends(*self._in_range(column))]
         else:
             bits = self._function(self.cells[number], place)
         return [one for one in map(self.source, bits) if one[0][0] != CONSTANT]
@@ -179,8 +179,8 @@ class Bits:
         """Return how many of the lowest of `bits` are constant zeros."""
         return next((place for place, bit in enumerate(bits) if self.source(bit)[0] != ZERO), len(bits))
 
-    def _reached(self, driver: Column) -> tuple[int, int]:
-        """Return (entries, column) without what the index cannot reach."""
+    def _in_range(self, driver: Column) -> tuple[int, int]:
+        """Return (entries, column) without what the index cannot take."""
         entries, column = driver.entries, driver.column
         # Constant upper bits of an index leave a part of the table.
         cell = self.cells[self.number[driver.index]]
@@ -195,8 +195,8 @@ class Bits:
     def _sources(self, number: int, cell: Cell) -> list[tuple[Bit, int]]:
         own = self.own[number]
         if isinstance(cell, Register):
-            behind = self.sources[self.number[cell.source]]
-            return [(source, delay + 1) for source, delay in behind[: len(own)]]
+            drivers = self.sources[self.number[cell.source]]
+            return [(source, delay + 1) for source, delay in drivers[: len(own)]]
         passed = self._passed(cell)[: len(own)]
         return [self.source(bit) for bit in passed] + [(bit, 0) for bit in own[len(passed) :]]
 

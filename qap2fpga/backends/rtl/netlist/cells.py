@@ -206,9 +206,9 @@ def conditions_of(cell: Cell) -> list[Net]:
 
 @dataclass(frozen=True, eq=False)
 class Netlist:
-    """The cells of one module in the order of their making, each behind those that it reads; and its outputs.
+    """The cells of one module in the order of their making, each after those that it reads; and its outputs.
 
-    `headings` stand before the cell of that number, `remarks` behind the cell that drives the net: both for people.
+    `headings` stand before the cell of that number, `remarks` after the cell that drives the net: both for people.
     """
 
     cells: tuple[Cell, ...]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What synthesis will make of a netlist, counted bit by bit before any synthesis.
 
-Four things make flip-flops fewer than declared bits: bits that nobody reads go; constants need none; a bit that is held
-under two names is held once; and three and more registers in a row, with nobody reading in between, become one shift
+Four things make flip-flops fewer than declared bits: dead bits go; constants need none; a bit that is held
+under two names is held once; and three and more registers in a row, not read in between, become one shift
 register, which is a LUT (AMD UG474, "Shift Registers"). The same bits say how long carry chains are, and how many LUTs
 of six inputs the tables and the logic between them take.
 """
@@ -51,7 +51,7 @@ def expected(netlist: Netlist) -> Cells:
         read[source].add(delay)
     flip_flops = shift_registers = 0
     for (driver, _), delays in read.items():
-        # The flip-flop behind a choice of a constant takes the constant by its reset, so it cannot be shifted in.
+        # The flip-flop after a choice of a constant takes the constant by its reset, so it cannot be shifted in.
         begin = 1 if any(delays) and module.chooses(driver) else 0
         flip_flops += begin
         for first, last in pairwise([begin, *sorted(delay for delay in delays if delay > begin)]):
@@ -84,7 +84,7 @@ class _Luts:
             self.kinds |= {bit: self._kind(cell, bit[1]) for bit in places}
         bits += self.kinds
         self.inputs = {bit: module.inputs(bit) for bit in bits}
-        # A bit with a register behind it, or with two readers, is a LUT's or a chain's output.
+        # A bit with a register after it, or with two readers, is a LUT's or a chain's output.
         readers = Counter(bit for inputs in self.inputs.values() for bit, _ in set(inputs))
         self.inner = {
             bit for bit, count in readers.items()

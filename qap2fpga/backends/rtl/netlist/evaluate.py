@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Netlists run in numpy, all vectors at once, as the hardware does: bit by bit exact, and register by register.
 
-The vectors enter one a cycle, round and round: a register is what its source was for the vector before, so it rotates
+The vectors enter one per cycle, round and round: a register is what its source was for the vector before, so it rotates
 by one. The pipeline is forward only, so one pass over the cells tells every net in every cycle. A register too many or
 too few mixes vectors, as it would in hardware.
 """
@@ -38,7 +38,7 @@ Patterns = np.ndarray[Any, Any]
 
 
 def run(netlists: Sequence[Netlist], integers: np.ndarray) -> np.ndarray:
-    """Return the output integers (n, lanes) of modules one behind the other, for input integers (n, lanes).
+    """Return the output integers (n, lanes) of modules in a row, for input integers (n, lanes).
 
     Raises `CheckFailed` naming the net, the vector and the value where a wire leaves its range.
     """
@@ -48,7 +48,7 @@ def run(netlists: Sequence[Netlist], integers: np.ndarray) -> np.ndarray:
 
 
 class _Run:
-    """`patterns` are the bits of every net, as integers that are not negative, one a vector."""
+    """`patterns` are the bits of every net, as integers that are not negative, one per vector."""
 
     def __init__(self, netlist: Netlist, integers: np.ndarray) -> None:
         self.netlist = netlist
