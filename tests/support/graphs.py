@@ -116,6 +116,35 @@ def pooled(seed: int = 1, *, outputs: int = 12) -> Graph:
     return verify(Graph(tuple(nodes), "dense2/end", Fraction(1)), "a test")
 
 
+def enlarged(size: tuple[int, int, int] = (2, 3, 4), *, pooled: bool = False) -> Graph:
+    """Return rows and columns twice, a convolution, a pool and a dense end of frames of (channels, height, width).
+
+    `pooled`: what is enlarged was pooled before, and stands beside the frame itself.
+    """
+    random, shape = np.random.default_rng(0), Shape(*size)
+    nodes: list[Node] = [Input(name="in", size=shape, quantizer=InputQuantizer(0, 3, (1.0,)))]
+    if pooled:
+        nodes.append(Max(name="small", sources=("in",), geometry=Geometry((2, 2), (2, 2))))
+    nodes.append(Repeat(name="large", sources=(nodes[-1].name,), rows=2, columns=2))
+    if pooled:
+        nodes.append(Concat(name="both", sources=("large", "in")))
+    channels, rows, columns = (2 * size[0], *size[1:]) if pooled else (size[0], 2 * size[1], 2 * size[2])
+
+    def linear(name: str, inputs: int, outputs: int, geometry: Geometry) -> Linear:
+        weights = random.integers(-2, 3, (inputs, outputs))
+        return Linear(name=name, sources=(nodes[-1].name,), weights=weights, weight_bits=3, input_bits=2,
+                      geometry=geometry)  # fmt: skip
+
+    nodes.append(linear("conv", 9 * channels, 2, Geometry((3, 3), pads=(1, 1, 1, 1))))
+    levels = np.sort(random.integers(-6, 7, (2, 3)), axis=1)
+    nodes.append(Requantizer(name="a", sources=("conv",), function=Step(levels), bits=2))
+    nodes.append(Max(name="pool", sources=("a",), geometry=Geometry((2, 2), (2, 2))))
+    nodes.append(linear("dense", rows // 2 * (columns // 2) * 2, 3, Geometry((rows // 2, columns // 2))))
+    end = Logits(np.array([3, 5, 7]), np.array([1, 2, -3]), 1, None)
+    nodes.append(Requantizer(name="out", sources=("dense",), function=end))
+    return verify(Graph(tuple(nodes), "out", Fraction(1)), "a test")
+
+
 def averaged(seed: int = 2) -> Graph:
     """Return a convolution of frames of 4x5 with 2 channels, its sums over the frame, a step, and a dense end."""
     random = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ from qap2fpga.backends.rtl import estimate
 from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.hw.boards import Board
-from qap2fpga.ir.channelwise import Depthwise, Max
+from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat, Sum
 from qap2fpga.ir.linear import Linear
@@ -17,7 +17,7 @@ from qap2fpga.ir.nodes import Input, Requantizer
 from qap2fpga.ir.windowed import Windowed
 from qap2fpga.system.errors import QapError
 
-KINDS = (Input, Linear, Depthwise, Max, Sum, Concat, Requantizer)
+KINDS = (Input, Linear, Depthwise, Max, Repeat, Sum, Concat, Requantizer)
 
 
 def refusals(graph: Graph, board: Board, options: RtlOptions) -> tuple[QapError, ...]:
@@ -27,7 +27,7 @@ def refusals(graph: Graph, board: Board, options: RtlOptions) -> tuple[QapError,
 
 def _of_nodes(graph: Graph) -> Iterator[QapError]:
     for node in graph.nodes:
-        if not isinstance(node, KINDS):
+        if type(node) not in KINDS:
             yield QapError(f"node {node.name}: the rtl backend has no hardware for the kind '{node.kind}'")
         elif isinstance(node, Windowed):
             reason = Sweep(node.geometry, graph.shapes[node.sources[0]]).refusal

@@ -115,7 +115,7 @@ def counted(name: str, layer: str, made: Module) -> NodeEstimate:
 
 def frames(flow: Dataflow) -> NodeEstimate:
     """Return what connects the parts with the streams."""
-    return part("frames", "", of_frames(flow.interval, flow.flush))
+    return part("frames", "", of_frames(flow.input.shape.positions, flow.flush, flow.input.timing.pace, flow.drain))
 
 
 def _of_cost(cost: Cost) -> tuple[Counts, Features]:

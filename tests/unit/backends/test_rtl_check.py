@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from qap2fpga.backends.rtl.check import refusals
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.hw import boards
+from qap2fpga.ir.channelwise import Repeat
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
 from tests.support.graphs import residual, small_cnn
@@ -23,8 +24,23 @@ def test_what_can_be_built_has_no_reasons() -> None:
     assert not reasons(small_cnn())
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Turned(Repeat):
+    """A kind that no backend knows."""
+
+    kind = "turned"
+
+
 def test_a_kind_without_hardware_is_named() -> None:
-    assert reasons(residual()) == ["node large: the rtl backend has no hardware for the kind 'repeat'"]
+    graph = residual()
+    assert not reasons(graph)
+    turned = Turned(name="large", sources=("both",), rows=1, columns=3)
+    assert reasons(graph.with_nodes(turned)) == ["node large: the rtl backend has no hardware for the kind 'turned'"]
+
+
+def test_accumulators_of_a_network_without_a_requantizer_at_its_end_are_refused() -> None:
+    (reason,) = reasons(residual(), "accumulators")
+    assert reason == "the network ends in the node dense (linear), which is no requantizer"
 
 
 def test_pads_as_large_as_the_kernel_are_refused() -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from qap2fpga.backends.rtl import serial
-from qap2fpga.backends.rtl.dataflow.timing import Timing
-from qap2fpga.backends.rtl.serial import Slots, serial_layers
+from qap2fpga.backends.rtl.dataflow.timing import Slots, Timing
+from qap2fpga.backends.rtl.serial import serial_layers
 from tests.support.graphs import pooled, random_graph, small_cnn
 
 

@@ -9,16 +9,18 @@ from dataclasses import dataclass, field, replace
 from qap2fpga.backends.rtl import largest, layer, output_stage
 from qap2fpga.backends.rtl.adders import AdderGraph
 from qap2fpga.backends.rtl.circuit import Delays
-from qap2fpga.backends.rtl.dataflow import mac, total
+from qap2fpga.backends.rtl.dataflow import mac, repeat, total
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
 from qap2fpga.backends.rtl.dataflow.mac import Mac
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Delay, Flow, Join, Lanes, Part, Skip, Source, Window
+from qap2fpga.backends.rtl.dataflow.repeat import Repeated
 from qap2fpga.backends.rtl.dataflow.timing import Timing, joined, waiting
 from qap2fpga.backends.rtl.dataflow.total import Total
 from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.backends.rtl.datapaths import Datapath, seen
 from qap2fpga.backends.rtl.layer import Module
-from qap2fpga.ir.channelwise import Depthwise, Max
+from qap2fpga.backends.rtl.pace import pace
+from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat
@@ -57,6 +59,8 @@ class Builder:
                 self._concat(node)
             elif isinstance(node, Max):
                 self._max(node)
+            elif isinstance(node, Repeat):
+                self._repeat(node)
             elif node.name in self.paths:
                 self._datapath(self.paths[node.name])
         name, last = next(reversed(self.flows.items()))
@@ -70,10 +74,20 @@ class Builder:
 
     def _input(self, node: Input) -> None:
         lanes = tuple(self.graph.node_ranges[node.name].ends)
-        self._put(node.name, Source(self._flow(node.size, lanes, Timing.of_input(node.size.positions))))
+        self._put(
+            node.name, Source(self._flow(node.size, lanes, Timing.of_input(node.size.positions, pace(self.graph))))
+        )
 
     def _concat(self, node: Concat) -> None:
         self.flows[node.name] = self._join(node.sources)
+
+    def _repeat(self, node: Repeat) -> None:
+        operand = self.flows[node.sources[0]]
+        shape = self.graph.shapes[node.name]
+        if not repeat.rows(operand.timing, operand.shape, node).keeps_up:
+            raise AssertionError(f"node {node.name}: rows come faster than they can be repeated")
+        out = self._flow(shape, operand.lanes, repeat.timing(operand.timing, operand.shape, node))
+        self._put(node.name, Repeated(out, operand, node))
 
     def _max(self, node: Max) -> None:
         window = self._window(node.sources[0], node.geometry)

@@ -9,6 +9,7 @@ import numpy as np
 
 from qap2fpga.backends.rtl.dataflow.mac import Mac
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Flow, Part, Source
+from qap2fpga.backends.rtl.dataflow.repeat import Repeated
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.hw.design import Probe
 
@@ -39,8 +40,8 @@ class Dataflow:
 
     @property
     def interval(self) -> int:
-        """Cycles from one frame to the next at full speed: a position enters per cycle."""
-        return self.input.shape.positions
+        """Cycles from one frame to the next at full speed."""
+        return self.input.timing.period
 
     @property
     def latency(self) -> int:
@@ -51,6 +52,11 @@ class Dataflow:
     def flush(self) -> int:
         """Positions that must follow a frame until all of it has passed by everywhere."""
         return max(part.out.timing.flush for part in self.parts)
+
+    @property
+    def drain(self) -> int:
+        """Cycles after these positions until what came of them has left."""
+        return max((part.drain(self.flush) for part in self.parts if isinstance(part, Repeated)), default=0)
 
     @property
     def is_chain(self) -> bool:

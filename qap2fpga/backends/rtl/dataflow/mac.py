@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from qap2fpga.backends.rtl.circuit import Circuit, Delays
 from qap2fpga.backends.rtl.dataflow.parts import CLOCKED, Flow, Part
-from qap2fpga.backends.rtl.dataflow.timing import Timing
+from qap2fpga.backends.rtl.dataflow.timing import Slots, Timing
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.evaluate import run
 from qap2fpga.backends.rtl.requant import levels
-from qap2fpga.backends.rtl.serial import Slots
 from qap2fpga.exact import integers as exact
 from qap2fpga.exact.integers import width
 
@@ -144,4 +143,4 @@ def timing(operand: Flow, rom: Module) -> Timing:
     if not slots.keeps_up:
         raise AssertionError(f"frames of {operand.shape} come faster than one integer per cycle")
     last = slots.leave.last + LOAD + slots.lanes - 1 + rom.stages + ADD
-    return Timing(np.array([last]), operand.timing.needs.max(keepdims=True), operand.timing.period)
+    return replace(operand.timing, cycles=np.array([last]), needs=operand.timing.needs.max(keepdims=True))

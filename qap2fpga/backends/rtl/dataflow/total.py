@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,4 +57,4 @@ class Total(Part):
 
 def timing(operand: Timing) -> Timing:
     """Return when the sums leave: a cycle after the last position."""
-    return Timing(operand.cycles[-1:] + 1, operand.needs.max(keepdims=True), operand.period)
+    return replace(operand, cycles=operand.cycles[-1:] + 1, needs=operand.needs.max(keepdims=True))
