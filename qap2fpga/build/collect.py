@@ -147,6 +147,8 @@ def _design(generated: Stored) -> Stored:
     kept = {key: value for key, value in design.items() if key not in hidden and (value or key not in optional)}
     if "nodes" in kept:
         kept["nodes"] = [{key: one[key] for key in one if key != "features"} for one in kept["nodes"]]
+    if "configs" in kept:
+        kept["configs"] = list(kept["configs"].values())
     if "latency_cycles" not in kept:
         # C++ has no memory contents.
         kept.pop("data")
@@ -173,8 +175,8 @@ def _timing(design: Stored, simulated: list[Stored] | None, board: Board, routed
     """Cycles predicted and measured, and what they are in time at the board's clock, and who has confirmed that."""
     latency, interval = (_cycles(design, simulated or [], key) for key in ("latency_cycles", "interval_cycles"))
     # A board with an open route runs at its oscillator's pace, whatever the pipeline was cut for.
-    asked = None if board.device_family.open_route else design["clock_ns"]
-    clock = asked or board.clock_ns
+    target = None if board.device_family.open_route else design["clock_ns"]
+    clock = target or board.clock_ns
     whose = "the clock asked for" if clock != board.clock_ns else "the board file's clock"
     return Timing(
         latency_cycles=latency,

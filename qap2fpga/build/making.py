@@ -106,12 +106,11 @@ def _driver(request: Request, artifact: Artifact, network: Graph, arrays: dict[s
 
 def predicted(design: Design, network: Graph, board: Board) -> Stored:
     """The design's resources by name, whether they are calibrated, and if so, what is predicted of every node."""
-    from qap2fpga.estimate.calibration import layer_sizes
     from qap2fpga.estimate.estimate import calibrated, predict
 
     nodes, total = design.nodes, design.estimate
-    intervals = predict(design.backend, nodes, total, layer_sizes(network), board.family)
-    known = calibrated(design.backend, board.family)
+    intervals = predict(design.backend, nodes, total, network, board.family)
+    known = calibrated(design.backend, board.family, network)
     prediction: Stored = {"calibrated": known is not None, "intervals": encode(intervals)}
     if known is None:
         return {**prediction, "lut_per_bop": None}
@@ -135,7 +134,7 @@ def _csynth(project: Artifact, request: Request, network: Graph, options: Option
     expected = backends.get(project.backend).expect(network, request.board, options)
     clock_ns = project.clock(request.board)
     prediction = encode(vendor.predict(expected.nodes, request.board.family, clock_ns))
-    layers = [{**one, "config": config} for one, config in zip(prediction["layers"], project.configs, strict=True)]
+    layers = [{**one, "config": project.configs[one["layer"]]} for one in prediction["layers"]]
     return {**prediction, "layers": layers, "top": project.top, "part": project.part, "clock_ns": clock_ns}
 
 

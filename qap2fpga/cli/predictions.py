@@ -61,20 +61,22 @@ def calibrate(
     seed: Annotated[int, typer.Option(help="the same seed draws the same designs")] = 1,
     processes: Annotated[int, typer.Option(help="designs at a time")] = 2,
     output: Annotated[Path | None, typer.Option(help="folder [calibration/<backend>]")] = None,
+    over: Annotated[str, typer.Option(help="networks over 'vectors' or 'images'")] = "vectors",
     confirm: Annotated[
         bool, typer.Option("--confirm", help="only check that the calibration there is is of the hardware made now")
     ] = False,
 ) -> None:
     """Measure random designs, and fit the predictions to them. A stopped run resumes."""
     from qap2fpga.estimate import calibrate as calibrations
+    from qap2fpga.estimate.calibration import file
 
     if confirm:
-        if not calibrations.confirm(backend, processes, output and output / "calibration.yaml"):
+        if not calibrations.confirm(backend, processes, output and output / file(backend, over).name, over):
             raise CheckFailed(f"the calibration of {backend} is of other hardware: calibrate again")
         print(f"the calibration of {backend} is of the hardware that is made now")
         return
-    folder = output or Path("calibration") / backend
-    content = calibrations.calibrate(backend, designs, jets, seed, processes, folder, print)
+    folder = output or Path("calibration") / (backend if over == "vectors" else f"{backend}-{over}")
+    content = calibrations.calibrate(backend, designs, jets, seed, processes, folder, print, over)
     for name, part in content["resources"].items():
         row = part["held_back"]["all"]
         print(

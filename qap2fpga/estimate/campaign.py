@@ -21,9 +21,10 @@ import numpy as np
 
 from qap2fpga import backends
 from qap2fpga.backends.api import Options
-from qap2fpga.estimate import draw
+from qap2fpga.estimate import designs
+from qap2fpga.estimate.calibration import VECTORS as OVER_VECTORS
 from qap2fpga.estimate.calibration import layer_sizes
-from qap2fpga.estimate.draw import Recipe
+from qap2fpga.estimate.designs import Drawn
 from qap2fpga.hw import boards
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design
@@ -43,12 +44,10 @@ SIMULATE_EVERY = 5
 
 Line = dict[str, Any]
 # A backend, a design, and whether it is simulated.
-Job = tuple[str, Recipe, bool]
+Job = tuple[str, Drawn, bool]
 
 
-def run(
-    backend: str, chosen: Sequence[Recipe], results: Path, processes: int, say: Callable[[str], None]
-) -> list[Line]:
+def run(backend: str, chosen: Sequence[Drawn], results: Path, processes: int, say: Callable[[str], None]) -> list[Line]:
     """Measure the designs of `chosen` that `results` (JSON lines) has none of, and return all of them.
 
     Every `SIMULATE_EVERY`-th design is simulated too, for its latency and interval. A design that fails is a line with
@@ -69,12 +68,12 @@ def run(
     return [done[one.seed] for one in chosen]
 
 
-def specimens(backend: str, processes: int) -> str:
+def specimens(backend: str, processes: int, over: str = OVER_VECTORS) -> str:
     """A digest of a few designs, as generated and as measured: the same as long as the hardware is, and its counting.
 
     It takes a minute or two. Raises `QapError` if one of them cannot be built.
     """
-    jobs = [(backend, recipe, False) for recipe in draw.recipes(SPECIMENS, 0)]
+    jobs = [(backend, recipe, False) for recipe in designs.recipes(over, SPECIMENS, 0)]
     lines = _all(_work, jobs, processes)
     for line in lines:
         if "failed" in line:
@@ -82,14 +81,15 @@ def specimens(backend: str, processes: int) -> str:
     return _digest([[line["generated"], line["measured"], line["parts"]] for line in lines])
 
 
-def expectations(backend: str) -> str:
+def expectations(backend: str, over: str = OVER_VECTORS) -> str:
     """A digest of what is expected of the same designs: the same as long as what is fitted is."""
-    expectation = json.dumps([encode(expected(backend, recipe)) for recipe in draw.recipes(SPECIMENS, 0)])
+    chosen = designs.recipes(over, SPECIMENS, 0)
+    expectation = json.dumps([encode(expected(backend, recipe)) for recipe in chosen])
     # The last digits of a sum are not the same on every machine.
     return _digest(json.loads(expectation, parse_float=lambda text: f"{float(text):.6g}"))
 
 
-def measure(backend: str, recipe: Recipe, *, simulate: bool) -> Line:
+def measure(backend: str, recipe: Drawn, *, simulate: bool) -> Line:
     """One design: what was drawn, and what Yosys counts in all and part by part."""
     begin = time.monotonic()
     line: Line = {"seed": recipe.seed, "backend": backend, "recipe": asdict(recipe)}
@@ -113,25 +113,24 @@ def with_expectations(lines: Sequence[Line], processes: int) -> list[Line]:
 def _expect(line: Line) -> Line:
     if "failed" in line:
         return {}
-    fields: Line = {name: tuple(value) if isinstance(value, list) else value for name, value in line["recipe"].items()}
-    return expected(line["backend"], Recipe(**fields))
+    return expected(line["backend"], designs.stored(line["recipe"], f"design {line['seed']}"))
 
 
-def expected(backend: str, recipe: Recipe) -> Line:
+def expected(backend: str, recipe: Drawn) -> Line:
     """What `backend` expects of the design: `network` (its sizes), `nodes` and `predicted`."""
-    network, board = draw.network(recipe), _board(recipe)
+    network, board = designs.network(recipe), _board(recipe)
     expectation = backends.get(backend).expect(network, board, _options(backend, recipe, board))
     cycles = {"latency_cycles": expectation.latency_cycles, "interval_cycles": expectation.interval_cycles}
     return {"network": layer_sizes(network), "nodes": expectation.nodes, "predicted": {**expectation.total, **cycles}}
 
 
-def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> Line:
+def _measured(backend: str, recipe: Drawn, folder: Path, simulate: bool) -> Line:
     from qap2fpga.ir import outputs as reference
     from qap2fpga.ir.vectors import extremes, random_vectors
     from qap2fpga.synth import yosys
     from qap2fpga.verify import rtl
 
-    network, board = draw.network(recipe), _board(recipe)
+    network, board = designs.network(recipe), _board(recipe)
     options = _options(backend, recipe, board)
     vectors = random_vectors(network, VECTORS, recipe.seed)
     design = backends.get(backend).generate(network, board, folder / backend, options, vectors[:4]).circuit
@@ -161,11 +160,11 @@ def _sources(design: Design) -> str:
     return hasher.hexdigest()[:16]
 
 
-def _board(recipe: Recipe) -> Board:
+def _board(recipe: Drawn) -> Board:
     return replace(boards.load(BOARDS[recipe.family]), clock_ns=recipe.clock_ns)
 
 
-def _options(backend: str, recipe: Recipe, board: Board) -> Options:
+def _options(backend: str, recipe: Drawn, board: Board) -> Options:
     """A folded design is drawn with an interval, an unrolled one with a clock."""
     backend_class = backends.get(backend)
     if backend_class.knows("target_fps"):
@@ -194,7 +193,7 @@ def _numbered(work: Callable[[Any], Line], item: tuple[int, Any]) -> Line:
 
 
 def _describe(line: Line) -> str:
-    what = f"{line['recipe']['kind']} {'-'.join(map(str, line['recipe']['widths']))}"
+    what = designs.title(designs.stored(line["recipe"], f"design {line['seed']}"))
     if "failed" in line:
         return f"design {line['seed']}: {what}: {line['failed'].splitlines()[0]}"
     return f"design {line['seed']}: {what}: {line['measured']['lut']} LUTs, {line['seconds']:.0f} s"

@@ -2,7 +2,7 @@
 """The estimates of all candidates: networks lowered once each, results kept as JSON lines, so that a run resumes.
 
 OUTPUT/networks/ID.npz, ID.json    a lowered network and its key numbers, or why there is none
-OUTPUT/estimates.jsonl             a line a candidate, as it is ready
+OUTPUT/estimates.jsonl             a line per candidate, as it is ready
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _recorded_accuracy(path: Path) -> Known:
 
     if path.suffix == ".onnx":
         return {}
-    provenance = file.read(path, Widths()).provenance
+    provenance = file.read_any(path, Widths()).provenance
     # Of a file of qap2fpga.save the provenance is whatever its user put there.
     metrics: Any = provenance.get("metrics")
     data: Any = provenance.get("data")

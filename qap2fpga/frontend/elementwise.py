@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 from onnx import NodeProto
 
 from qap2fpga.exact.thresholds import inverse_sqrt
-from qap2fpga.frontend import joins, operators, shapes
-from qap2fpga.frontend.operators import CHANNELS_LAST
-from qap2fpga.frontend.values import Quantized, Signal, Tensor, refused
+from qap2fpga.frontend import joins, operators
+from qap2fpga.frontend.values import Signal, Tensor, refused
 from qap2fpga.frontend.walk import Walk
 
 
@@ -44,8 +42,7 @@ def arithmetic(walk: Walk, node: NodeProto) -> Signal:
 
 
 def _then(node: NodeProto, signal: Signal, factor: list[Fraction], addend: list[Fraction]) -> Signal:
-    rectified = signal.rectified and min(*factor, *addend) >= 0
-    return replace(signal, tensor=node.output[0], affine=signal.affine.then(factor, addend), rectified=rectified)
+    return signal.meaning(node.output[0], signal.last.then(factor, addend))
 
 
 def batch_norm(walk: Walk, node: NodeProto) -> Signal:
@@ -56,16 +53,15 @@ def batch_norm(walk: Walk, node: NodeProto) -> Signal:
     if any(value + epsilon <= 0 for value in variance):
         raise refused(node, "a running variance below 0")
     factor = [g * inverse_sqrt(v + epsilon) for g, v in zip(gamma, variance, strict=True)]
-    centred = signal.affine.then([Fraction(1)] * len(mean), [-value for value in mean])
-    return replace(signal, tensor=node.output[0], affine=centred.then(factor, beta), rectified=False)
+    centred = signal.last.then([Fraction(1)] * len(mean), [-value for value in mean])
+    return signal.meaning(node.output[0], centred.then(factor, beta))
 
 
 def _statistics(walk: Walk, node: NodeProto, index: int, signal: Signal) -> list[Fraction]:
-    """A batch norm's parameter, one per channel: the first dimension of a row, or the last."""
+    """A batch norm's parameter, one per channel: the first dimension of a row."""
     values = walk.exact(node, index)
-    dims = signal.axes.dims
-    if node.domain != CHANNELS_LAST and values.ndim == 1:
-        values = values.reshape(-1, *(1,) * (len(dims) - 1))
+    if values.ndim == 1:
+        values = values.reshape(-1, *(1,) * (len(signal.axes.dims) - 1))
     try:
         return signal.axes.per_channel(values, signal.shape.channels)
     except ValueError as error:
@@ -75,7 +71,7 @@ def _statistics(walk: Walk, node: NodeProto, index: int, signal: Signal) -> list
 def relu(walk: Walk, node: NodeProto) -> Signal:
     """Return the signal without its values below 0."""
     signal = walk.signal(node)
-    return replace(signal, tensor=node.output[0], affine=signal.affine.clip(Fraction(0), None), rectified=True)
+    return signal.meaning(node.output[0], signal.last.clip(Fraction(0), None))
 
 
 def clip(walk: Walk, node: NodeProto) -> Signal:
@@ -87,7 +83,7 @@ def clip(walk: Walk, node: NodeProto) -> Signal:
         ends.append(walk.number(node, index) if given else None)
     if ends[0] is not None and ends[1] is not None and ends[0] > ends[1]:
         raise refused(node, "its lower bound is above its upper bound")
-    return replace(signal, tensor=node.output[0], affine=signal.affine.clip(ends[0], ends[1]), rectified=False)
+    return signal.meaning(node.output[0], signal.last.clip(ends[0], ends[1]))
 
 
 def dropout(walk: Walk, node: NodeProto) -> Tensor:
@@ -95,31 +91,3 @@ def dropout(walk: Walk, node: NodeProto) -> Tensor:
     if len(node.input) > 2 and node.input[2] and walk.constant(node, 2).any():
         raise refused(node, operators.TRAINING.why)
     return walk.tensors[node.input[0]]
-
-
-def reshaped(walk: Walk, node: NodeProto) -> Tensor:
-    """Return the same values in another shape. Rows of a signal stay rows."""
-    value = walk.tensors[node.input[0]]
-    axes = walk.whole(node, 1) if len(node.input) > 1 and node.input[1] else []
-    if isinstance(value, Signal):
-        axis = walk.option(node, "axis", int) if node.op_type == "Flatten" else None
-        if shapes.moves_rows(node, walk.shape(node.input[0]), axis, axes):
-            raise refused(node, "it does not keep the first dimension, which counts the rows")
-        try:
-            return replace(value, tensor=node.output[0], axes=value.axes.reshaped(walk.shape(node.output[0])))
-        except ValueError as error:
-            raise refused(node, str(error)) from error
-    shape = tuple(walk.model.get_tensor_shape(node.output[0]))
-    return value.moved(lambda array: array.reshape(shape)) if isinstance(value, Quantized) else value.reshape(shape)
-
-
-def transpose(walk: Walk, node: NodeProto) -> Tensor:
-    """Return a tensor with its dimensions in another order. Rows of a signal stay rows."""
-    value, order = walk.tensors[node.input[0]], walk.option(node, "perm", list)
-    if isinstance(value, Signal):
-        order = list(range(len(value.axes.dims) + 1))[::-1] if order is None else order
-        if order[0] != 0:
-            raise refused(node, "it does not keep the first dimension, which counts the rows")
-        moved = value.axes.transposed([place - 1 for place in order[1:]])
-        return replace(value, tensor=node.output[0], axes=moved)
-    return value.moved(lambda array: array.transpose(order)) if isinstance(value, Quantized) else value.transpose(order)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qap2fpga.frontend import export, facts, ties
+from qap2fpga.frontend.recorded import Recorded, execution
 from qap2fpga.frontend.trial import Trial
 from qap2fpga.frontend.values import RawGraph, RawStep
 from qap2fpga.ir.comparison import Simulation
@@ -44,14 +45,15 @@ def compare(
     say: Callable[[str], None],
     *,
     classes: bool = True,
+    recorded: Recorded | None = None,
 ) -> Executions:
-    """Return what the executions by torch (if there is a `module`) and QONNX gave.
+    """Return what the executions by torch (if there is a `module`, or what it gave was `recorded`) and QONNX gave.
 
     Raises `CheckFailed` where one of them differs from the integer network by more than float rounding.
     """
     simulations, outputs = [], []
 
-    def agree(engine: str, some: Trial, runs: Iterable[ties.Execution]) -> None:
+    def agree(engine: str, some: Trial, runs: Iterable[ties.Execution], release: str = "") -> None:
         agreement, results = ties.Agreement(0, 0), []
         for run in runs:
             agreement += ties.compare(lowered, graph, run, classes=classes)
@@ -60,7 +62,7 @@ def compare(
             f"every layer on the same integers, and what stands between layers, on {some.words}; "
             f"{agreement.whole} of them, without a tie, from end to end"
         )
-        done = Simulation(engine, version(engine), compared, len(some), 0, rounding_ties=agreement.ties)
+        done = Simulation(engine, release or version(engine), compared, len(some), 0, rounding_ties=agreement.ties)
         simulations.append(done)
         outputs.append(np.concatenate(results))
 
@@ -68,6 +70,10 @@ def compare(
         say("comparing with torch")
         some = trial.first("recorded", TORCH_ROWS)
         agree("torch", some, [_torch(graph, module, some)])
+    if recorded is not None:
+        say("comparing with what torch gave")
+        run = execution(recorded, graph, qonnx)
+        agree("torch", run.trial, [run], recorded.version)
     say("comparing with QONNX")
     positions, some = trial.positions("recorded", QONNX_ROWS), trial.first("recorded", QONNX_ROWS)
     agree("qonnx", some, _qonnx(graph, qonnx, some))
@@ -75,6 +81,10 @@ def compare(
         left_out = len(trial) - len(trial.first("recorded", TORCH_ROWS))
         positions = np.where(positions >= TORCH_ROWS, positions - left_out, positions)
         return Executions(tuple(simulations), facts.difference(outputs[0][positions], outputs[1]))
+    if recorded is not None:
+        both = min(len(run.trial), len(some.first("recorded", QONNX_ROWS)))
+        if np.array_equal(run.trial.rows[:both], some.rows[:both]):
+            return Executions(tuple(simulations), facts.difference(outputs[0][:both], outputs[1][:both]))
     return Executions(tuple(simulations))
 
 

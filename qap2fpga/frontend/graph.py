@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 from onnx import NodeProto
 
-from qap2fpga.frontend import activations, elementwise, joins, linear, operators, pools, shapes
+from qap2fpga.frontend import (
+    activations,
+    elementwise,
+    functions,
+    joins,
+    linear,
+    moves,
+    multithreshold,
+    operators,
+    pools,
+    shapes,
+)
 from qap2fpga.frontend.operators import QUANTIZERS, SUPPORTED, WEIGHTED
 from qap2fpga.frontend.values import RawGraph, Signal, Tensor, refused
 from qap2fpga.frontend.walk import Walk
@@ -18,6 +29,7 @@ if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
 SHAPE_ONLY = ("Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
+SEE_PADS = ("Conv", "MaxPool", "AveragePool", "Identity")
 AFTER_THE_LOGITS = ("Softmax", "LogSoftmax", "TopK", "ArgMax")
 
 
@@ -37,10 +49,13 @@ def read(model: ModelWrapper, layer_names: tuple[str, ...] = ()) -> RawGraph:
 
 
 def input_is_quantized(model: ModelWrapper) -> bool:
-    """Return whether a quantizer stands between the graph's input and its first node with weights."""
+    """Return whether a quantizer that the host can be stands between the graph's input and the first weights."""
     reached = {model.graph.input[0].name}
     for node in model.graph.node:
         if reached.intersection(node.input):
+            if node.op_type == "MultiThreshold":
+                rows = model.get_initializer(node.input[1])
+                return rows is None or multithreshold.is_even(rows)
             if node.op_type in QUANTIZERS:
                 return True
             if node.op_type in WEIGHTED:
@@ -62,11 +77,19 @@ def _visit(walk: Walk, node: NodeProto) -> None:
     if node.op_type in AFTER_THE_LOGITS:
         _end(walk, node)
         return
+    _refuse_pads(walk, node)
     result = HANDLERS[node.op_type](walk, node)
-    if isinstance(result, Signal) and walk.shape(node.output[0]) != result.axes.shape:
+    if isinstance(result, Signal) and not moves.has_shape(result, walk.shape(node.output[0])):
         shape = walk.model.get_tensor_shape(node.output[0])
         raise refused(node, f"its output has shape {shape}, which is not one row of {result.shape.size} values")
     walk.tensors[node.output[0]] = result
+
+
+def _refuse_pads(walk: Walk, node: NodeProto) -> None:
+    """Raise `QapError` where something else than a kernel reads a tensor with zeros around it."""
+    signals = [walk.tensors.get(name) for name in node.input]
+    if node.op_type not in SEE_PADS and any(isinstance(one, Signal) and any(one.pads) for one in signals):
+        raise refused(node, "zeros were padded before it, which only a convolution or a pool can see")
 
 
 def _end(walk: Walk, node: NodeProto) -> None:
@@ -97,9 +120,18 @@ HANDLERS: dict[str, Callable[[Walk, NodeProto], Tensor]] = {
     "BatchNormalization": elementwise.batch_norm,
     "Relu": elementwise.relu,
     "Clip": elementwise.clip,
-    "Transpose": elementwise.transpose,
+    "LeakyRelu": functions.leaky_relu,
+    "PRelu": functions.parametric_relu,
+    "HardSigmoid": functions.hard_sigmoid,
+    "Sigmoid": functions.curve,
+    "Tanh": functions.curve,
+    "Transpose": moves.transpose,
+    "Resize": moves.repeated,
+    "Pad": moves.zeros_around,
     "Quant": activations.quant,
     "BipolarQuant": activations.quant,
+    "MultiThreshold": activations.multi_threshold,
+    "Trunc": activations.truncate,
     "Dropout": elementwise.dropout,
-    **dict.fromkeys(SHAPE_ONLY, elementwise.reshaped),
+    **dict.fromkeys(SHAPE_ONLY, moves.reshaped),
 }

@@ -14,8 +14,9 @@ from fractions import Fraction
 import numpy as np
 
 from qap2fpga.exact import integers as exact
-from qap2fpga.exact.thresholds import thresholds
-from qap2fpga.frontend.values import RawGraph, RawNode, RawStep
+from qap2fpga.exact.curves import thresholds_of
+from qap2fpga.exact.thresholds import Levels, Truncation, thresholds
+from qap2fpga.frontend.values import RawGraph, RawNode, RawStep, Signal
 from qap2fpga.ir.channelwise import Depthwise, Max
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.graph import INPUT, Graph
@@ -80,7 +81,7 @@ class _Lowering:
         node = replace(raw.node, sources=tuple(self._source(name) for name in raw.node.sources))
         if isinstance(node, Linear | Depthwise) and not node.input_bits:
             node = replace(node, input_bits=self.ranges[node.sources[0]].bits)
-        if isinstance(node, Max) and node.geometry.is_padded:
+        if raw.lowest and isinstance(node, Max):
             node = replace(node, geometry=replace(node.geometry, pad=self._lowest(node.sources[0])))
         self._add(node)
 
@@ -105,11 +106,13 @@ class _Lowering:
         return True
 
     def _step(self, raw: RawStep) -> None:
-        source, affine = self._source(raw.entering.node), raw.entering.affine
-        rows = [thresholds(affine, channel, raw.levels, *ends) for channel, ends in enumerate(self.ranges[source].ends)]
-        base = raw.levels.low - raw.levels.zero_point
-        sign = raw.levels.rounding == "SIGN"
-        function = Step(np.array(rows, np.int64).reshape(affine.channels, -1), base, 2 if sign else 1)
+        source, signal, levels = self._source(raw.entering.node), raw.entering, raw.levels
+        ends = self.ranges[source].ends
+        if isinstance(levels, Truncation) and not levels.bounded:
+            levels = _bounded(levels, signal, ends)
+        rows = [_thresholds(signal, channel, levels, *one) for channel, one in enumerate(ends)]
+        base = levels.low - levels.zero_point
+        function = Step(np.array(rows, np.int64).reshape(len(ends), -1), base, levels.step)
         self._add(Requantizer(name=raw.name, sources=(source,), function=function, bits=raw.bits))
 
     def _end(self) -> tuple[str, Fraction]:
@@ -118,13 +121,30 @@ class _Lowering:
         source = self._source(signal.node)
         if self.raw.output_scale is not None:
             return source, self.raw.output_scale
-        if signal.affine.clips:
+        if signal.bends:
             raise QapError(f"layer {source}: a Relu or Clip ends the network", "quantize its output, or leave it out")
         # The scale of its outputs is chosen once there are vectors: `fit_logits`.
         end = logits.choose(signal.affine, np.zeros((0, signal.affine.channels), np.int64), self.ranges[source])
         name = exact_name(self.nodes, end_name(source))
         self._add(Requantizer(name=name, sources=(source,), function=end.logits))
         return name, end.scale
+
+
+def _thresholds(signal: Signal, channel: int, levels: Levels, low: int, high: int) -> list[int]:
+    """The smallest integer in `low..high + 1` that reaches each level above the lowest."""
+    if signal.stages:
+        return thresholds_of(signal.affine, signal.stages, channel, levels, low, high)
+    return thresholds(signal.affine, channel, levels, low, high)
+
+
+def _bounded(levels: Truncation, signal: Signal, ends: list[tuple[int, int]]) -> Truncation:
+    """The levels that can be reached, of a truncation that has no bounds of its own."""
+    reached = [
+        levels.level(signal.affine.value(channel, integer), channel)
+        for channel, both in enumerate(ends)
+        for integer in both
+    ]
+    return replace(levels, low=min(reached), high=max(reached))
 
 
 def exact_name(nodes: dict[str, Node], name: str) -> str:

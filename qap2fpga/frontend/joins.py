@@ -25,7 +25,8 @@ def added(walk: Walk, node: NodeProto, one: Signal, other: Signal, sign: int) ->
     if (one.shape, one.axes) != (other.shape, other.axes):
         what = f"shapes {one.axes.shape} and {other.axes.shape}"
         raise refused(node, f"it joins branches of {what}, or in another order of dimensions; they must be equal")
-    _refuse_clips(node, (one, other))
+    for signal in (one, other):
+        walk.require_line(node, signal)
     step = common([*one.affine.slope, *other.affine.slope])
     if step == 0:
         raise refused(node, "it joins two constants")
@@ -46,8 +47,7 @@ def added(walk: Walk, node: NodeProto, one: Signal, other: Signal, sign: int) ->
         tuple(left + right for left, right in sizes),
         max(one.affine.steps, other.affine.steps) + 1,
     )
-    result = walk.result(node.output[0], join, entering, one.axes, affine)
-    return replace(result, rectified=one.rectified and other.rectified and sign > 0)
+    return walk.result(node.output[0], join, entering, one.axes, affine)
 
 
 def _multiple(walk: Walk, name: str, signal: Signal, step: Fraction) -> tuple[Signal, int]:
@@ -84,15 +84,15 @@ def concatenated(walk: Walk, node: NodeProto) -> Signal:
     if len(shapes) != 1 or any(one.axes != _layout(one, first, place) for one in parts):
         what = " and ".join(str(one.axes.shape) for one in parts)
         raise refused(node, f"it joins tensors of shapes {what} along axis {axis}; only channels can be joined")
-    _refuse_clips(node, parts)
+    for one in parts:
+        walk.require_line(node, one)
     join = Concat(name=walk.name(label(node)), sources=tuple(one.node for one in parts))
     shape = join.shape([one.shape for one in parts])
     affine = _side_by_side([one.affine for one in parts])
     axes = _layout(replace(first, shape=shape), first, place)
     result = walk.result(node.output[0], join, parts, axes, affine)
     bits = max(one.bits for one in parts) if all(one.bits for one in parts) else 0
-    quantized, rectified = all(one.quantized for one in parts), all(one.rectified for one in parts)
-    return replace(result, bits=bits, quantized=quantized, rectified=rectified)
+    return replace(result, bits=bits, quantized=all(one.quantized for one in parts))
 
 
 def _layout(signal: Signal, first: Signal, place: int) -> Axes:
@@ -113,8 +113,3 @@ def _side_by_side(parts: Sequence[Affine]) -> Affine:
         tuple(value for part in parts for value in part.magnitude),
         max(part.steps for part in parts),
     )
-
-
-def _refuse_clips(node: NodeProto, signals: Sequence[Signal]) -> None:
-    if any(one.affine.clips for one in signals):
-        raise refused(node, "a Relu or Clip stands between a quantizer and it: put the quantizer after them")

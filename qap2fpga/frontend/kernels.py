@@ -22,32 +22,32 @@ class Kernel:
     geometry: Geometry
     source: Shape
     spatial: int
-    last: bool
 
     def axes(self, channels: int) -> Axes:
         """Return the axes of the result."""
-        return Axes.of(self.geometry.output(self.source, channels), self.spatial, last=self.last)
+        return Axes.of(self.geometry.output(self.source, channels), self.spatial, last=False)
 
 
-def kernel(walk: Walk, node: NodeProto, signal: Signal, size: Sequence[int], *, last: bool) -> Kernel:
+def kernel(walk: Walk, node: NodeProto, signal: Signal, size: Sequence[int]) -> Kernel:
     """Return the kernel of `size` of `node`, over `signal`. Raises `QapError` if its numbers describe none."""
     spatial = len(size)
     if spatial not in (1, 2):
         raise refused(node, f"its kernel has {spatial} dimensions; 1 and 2 are supported")
-    check_layout(node, signal, spatial, last=last)
+    check_layout(node, signal, spatial)
     stated = walk.option(node, "kernel_shape", list)
     if stated is not None and list(stated) != list(size):
         raise refused(node, f"its kernel_shape is {list(stated)}, its weights are for {list(size)}")
     strides = _each(walk, node, "strides", spatial)
     dilations = _each(walk, node, "dilations", spatial)
-    extents = [signal.shape.height, signal.shape.width][2 - spatial :]
+    top, left, bottom, right = signal.pads
+    extents = [signal.shape.height + top + bottom, signal.shape.width + left + right][2 - spatial :]
     reach = [(one - 1) * dilation + 1 for one, dilation in zip(size, dilations, strict=True)]
     pads = _pads(walk, node, extents, reach, strides)
-    geometry = Geometry(
-        _pair(size, 1), _pair(strides, 1), _pair(dilations, 1), (*_pair(pads[:spatial], 0), *_pair(pads[spatial:], 0))
-    )
+    own = (*_pair(pads[:spatial], 0), *_pair(pads[spatial:], 0))
+    up, before, down, behind = (one + more for one, more in zip(own, signal.pads, strict=True))
+    geometry = Geometry(_pair(size, 1), _pair(strides, 1), _pair(dilations, 1), (up, before, down, behind))
     check(node, signal, geometry)
-    return Kernel(geometry, signal.shape, spatial, last)
+    return Kernel(geometry, signal.shape, spatial)
 
 
 def check(node: NodeProto, signal: Signal, geometry: Geometry) -> None:
@@ -59,11 +59,11 @@ def check(node: NodeProto, signal: Signal, geometry: Geometry) -> None:
         raise refused(node, str(error)) from error
 
 
-def check_layout(node: NodeProto, signal: Signal, spatial: int, *, last: bool) -> None:
-    """Raise `QapError` where the dimensions of `signal` are not channels, rows and columns as `node` takes them."""
-    if signal.axes != Axes.of(signal.shape, spatial, last=last):
-        order = "rows, columns and channels" if last else "channels, rows and columns"
-        raise refused(node, f"its input, of shape {signal.axes.shape}, does not hold {order} in this order")
+def check_layout(node: NodeProto, signal: Signal, spatial: int) -> None:
+    """Raise `QapError` where the dimensions of `signal` are not channels, rows and columns, as `node` takes them."""
+    if signal.axes != Axes.of(signal.shape, spatial, last=False):
+        what = "does not hold channels, rows and columns in this order"
+        raise refused(node, f"its input, of shape {signal.axes.shape}, {what}")
 
 
 def zero(node: NodeProto, signal: Signal) -> int:
@@ -116,6 +116,6 @@ def _pair(values: Sequence[int], missing: int) -> tuple[int, int]:
     return rows, columns
 
 
-def padded(geometry: Geometry, pad: int) -> Geometry:
-    """Return the kernel with `pad` beyond the borders, if it sees any of them."""
-    return replace(geometry, pad=pad) if geometry.is_padded else geometry
+def padded(geometry: Geometry, node: NodeProto, signal: Signal) -> Geometry:
+    """Return the kernel with the integer of 0 beyond the borders, if it sees any of them."""
+    return replace(geometry, pad=zero(node, signal)) if geometry.is_padded else geometry

@@ -13,8 +13,7 @@ from onnx import NodeProto
 from qap2fpga.exact import integers as exact
 from qap2fpga.exact.thresholds import Affine
 from qap2fpga.frontend.axes import Axes
-from qap2fpga.frontend.kernels import Kernel, kernel, zero
-from qap2fpga.frontend.operators import CHANNELS_LAST
+from qap2fpga.frontend.kernels import Kernel, kernel, padded
 from qap2fpga.frontend.values import Quantized, Signal, Stored, refused
 from qap2fpga.frontend.walk import Walk
 from qap2fpga.ir.channelwise import Depthwise
@@ -65,19 +64,16 @@ def dense(walk: Walk, node: NodeProto) -> Signal:
 def convolution(walk: Walk, node: NodeProto) -> Signal:
     """Return the sums of a convolution over all channels, or of each channel by itself."""
     signal, weight = _operands(walk, node)
-    last = node.domain == CHANNELS_LAST
-    if not last:  # (outputs, channels, ...) as (outputs, ..., channels)
-        weight = weight.moved(lambda array: np.moveaxis(array, 1, -1) if array.ndim > 1 else array)
+    # (outputs, channels, ...) as (outputs, ..., channels)
+    weight = weight.moved(lambda array: np.moveaxis(array, 1, -1) if array.ndim > 1 else array)
     size = weight.integers.shape
-    spec = kernel(walk, node, signal, size[1:-1], last=last)
+    spec = kernel(walk, node, signal, size[1:-1])
     groups, channels = walk.option(node, "group", int), signal.shape.channels
     if groups < 1 or channels % groups or size[0] % groups:
         raise refused(node, f"{groups} groups for {channels} channels that come in and {size[0]} that go out")
     if size[-1] != channels // groups:
         raise refused(node, f"weights of shape {size} for {channels} channels in {groups} groups")
-    geometry = spec.geometry
-    if geometry.is_padded:
-        geometry = replace(geometry, pad=zero(node, signal))
+    geometry = padded(spec.geometry, node, signal)
     if groups == 1:
         weight = weight.moved(lambda array: array.reshape(size[0], -1).T)
         result = _linear(walk, node, signal, _matrix(node, weight), geometry, spec.axes(size[0]))
@@ -99,8 +95,7 @@ def _operands(walk: Walk, node: NodeProto) -> tuple[Signal, Quantized]:
         raise refused(node, "its weights are floats: a Quant or BipolarQuant node must stand on them")
     if walk.graph.quantized_input is None or (signal.node == walk.graph.quantized_input.node and not signal.quantized):
         raise refused(node, "its input is not quantized: put a quantizer before it")
-    if signal.affine.clips:
-        raise refused(node, "a Relu or Clip stands between the quantizer and it: put the quantizer after them")
+    walk.require_line(node, signal)
     return signal, weight
 
 

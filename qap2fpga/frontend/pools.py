@@ -9,9 +9,8 @@ from fractions import Fraction
 import numpy as np
 from onnx import NodeProto
 
-from qap2fpga.frontend.kernels import Kernel, check_layout, kernel, zero
-from qap2fpga.frontend.operators import CHANNELS_LAST
-from qap2fpga.frontend.values import Signal, label, refused
+from qap2fpga.frontend.kernels import Kernel, check_layout, kernel, padded, zero
+from qap2fpga.frontend.values import RawNode, Signal, label, refused
 from qap2fpga.frontend.walk import Walk
 from qap2fpga.ir.channelwise import Depthwise, Max
 from qap2fpga.ir.geometry import Geometry
@@ -19,10 +18,11 @@ from qap2fpga.ir.geometry import Geometry
 
 def largest(walk: Walk, node: NodeProto) -> Signal:
     """Return the largest value of each window. What is padded is never the largest."""
-    last = node.domain == CHANNELS_LAST
     signal = walk.signal(node)
-    spec = kernel(walk, node, signal, walk.option(node, "kernel_shape", list), last=last)
+    spec = kernel(walk, node, signal, walk.option(node, "kernel_shape", list))
     _check_ceil(walk, node)
+    if any(signal.pads) and spec.geometry.pads != signal.pads:
+        raise refused(node, "zeros are padded before it, and it pads too")
     return _largest(walk, node, signal, spec)
 
 
@@ -34,37 +34,36 @@ def global_largest(walk: Walk, node: NodeProto) -> Signal:
 
 def _largest(walk: Walk, node: NodeProto, signal: Signal, spec: Kernel) -> Signal:
     rising = walk.rising(signal)
-    name, channels = walk.name(label(node)), signal.shape.channels
-    # Lowering sets the pad: the smallest integer that there can be.
-    largest_of = Max(name=name, sources=(rising.node,), geometry=spec.geometry)
-    result = walk.result(node.output[0], largest_of, [rising], spec.axes(channels), rising.affine)
-    return replace(result, bits=rising.bits, quantized=rising.quantized, rectified=rising.rectified)
+    # What it pads itself is set by lowering: the smallest integer that there can be.
+    geometry = spec.geometry
+    if any(signal.pads):
+        walk.require_line(node, rising)
+        geometry = replace(geometry, pad=zero(node, rising))
+    windows = Max(name=walk.name(label(node)), sources=(rising.node,), geometry=geometry)
+    walk.add(RawNode(windows, (rising,), rising.affine, lowest=geometry.is_padded and not any(signal.pads)))
+    axes = spec.axes(signal.shape.channels)
+    shape = windows.shape([signal.shape])
+    return replace(rising, tensor=node.output[0], node=windows.name, shape=shape, axes=axes, pads=(0, 0, 0, 0))
 
 
 def mean(walk: Walk, node: NodeProto) -> Signal:
     """Return the mean of each window."""
-    signal = walk.signal(node)
-    spec = kernel(walk, node, signal, walk.option(node, "kernel_shape", list), last=False)
+    signal = walk.line(node)
+    spec = kernel(walk, node, signal, walk.option(node, "kernel_shape", list))
     _check_ceil(walk, node)
-    geometry = spec.geometry
-    if geometry.is_padded:
-        if not walk.option(node, "count_include_pad", int):
-            raise refused(
-                node, "it leaves its pads out of the mean, so that windows at the borders have other divisors"
-            )
-        geometry = replace(geometry, pad=zero(node, signal))
-    return _mean(walk, node, signal, replace(spec, geometry=geometry))
+    pads_itself = spec.geometry.pads != signal.pads
+    if pads_itself and not walk.option(node, "count_include_pad", int):
+        raise refused(node, "it leaves its pads out of the mean, so that windows at borders have other divisors")
+    return _mean(walk, node, signal, replace(spec, geometry=padded(spec.geometry, node, signal)))
 
 
 def global_mean(walk: Walk, node: NodeProto) -> Signal:
     """Return the mean of each channel."""
-    signal = walk.signal(node)
+    signal = walk.line(node)
     return _mean(walk, node, signal, _whole(node, signal))
 
 
 def _mean(walk: Walk, node: NodeProto, signal: Signal, spec: Kernel) -> Signal:
-    if signal.affine.clips:
-        raise refused(node, "a Relu or Clip stands between the quantizer and it: put the quantizer after them")
     geometry, channels = spec.geometry, signal.shape.channels
     ones = np.ones((geometry.taps, channels), np.int64)
     sums = Depthwise(
@@ -75,7 +74,7 @@ def _mean(walk: Walk, node: NodeProto, signal: Signal, spec: Kernel) -> Signal:
     affine = signal.affine.then(part, [Fraction(0)] * channels)
     # The integers are sums of as many values: so is what is added to them.
     affine = replace(affine, intercept=signal.affine.intercept, magnitude=signal.affine.magnitude)
-    return replace(walk.result(node.output[0], sums, [signal], spec.axes(channels), affine), rectified=signal.rectified)
+    return walk.result(node.output[0], sums, [signal], spec.axes(channels), affine)
 
 
 def _whole(node: NodeProto, signal: Signal) -> Kernel:
@@ -83,8 +82,8 @@ def _whole(node: NodeProto, signal: Signal) -> Kernel:
     spatial = len(signal.axes.dims) - 1
     if spatial not in (1, 2):
         raise refused(node, f"its input has {spatial} dimensions beside channels; 1 and 2 are supported")
-    check_layout(node, signal, spatial, last=False)
-    return Kernel(Geometry((signal.shape.height, signal.shape.width)), signal.shape, spatial, last=False)
+    check_layout(node, signal, spatial)
+    return Kernel(Geometry((signal.shape.height, signal.shape.width)), signal.shape, spatial)
 
 
 def _check_ceil(walk: Walk, node: NodeProto) -> None:

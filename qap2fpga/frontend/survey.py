@@ -14,13 +14,12 @@ from collections import Counter
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from qap2fpga.frontend import operators
-from qap2fpga.frontend.operators import DENSE, NEWEST_OPSET, ONNX_DOMAINS, QUANT_DOMAINS, QUANTIZERS, SUPPORTED
+from qap2fpga.frontend.operators import NEWEST_OPSET, ONNX_DOMAINS, QUANT_DOMAINS, QUANTIZERS, SUPPORTED
 from qap2fpga.frontend.values import label, refused
 from qap2fpga.system.errors import QapError
 
-FINN_OPERATORS = ("MultiThreshold", "XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC", "QuantAvgPool2d", "GenericPartition",
-                  "StreamingDataflowPartition")  # fmt: skip
-FINN_FORM = "this is FINN's own form; give the QONNX model that it was made from"
+FINN_OPERATORS = ("GenericPartition", "StreamingDataflowPartition")
+FINN_FORM = "this is FINN's form of hardware; give the model from before the conversion to hardware layers"
 QCDQ = ("QuantizeLinear", "DequantizeLinear", "QLinearMatMul", "QLinearConv", "QGemm", "DynamicQuantizeLinear",
         "MatMulInteger", "ConvInteger")  # fmt: skip
 # What qonnx executes where all inputs are constants: without loops, and no larger than what the file holds.
@@ -37,7 +36,7 @@ EXPORT_AGAIN = "export the model again"
 def survey(model: ModelProto) -> int:
     """The opset of the graph's ONNX operators. Raises `QapError` for the first reason why it cannot be lowered."""
     graph = model.graph
-    _check_links(graph)
+    check_links(graph)
     inputs = read_inputs(graph)
     carriers = _carriers(graph, {value.name for value in inputs})
     _check_form(graph)
@@ -68,8 +67,8 @@ def wanted_tensors(graph: GraphProto) -> set[str]:
     return {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
 
 
-def _check_links(graph: GraphProto) -> None:
-    """Each tensor has one name and one origin, and stands before those who read it."""
+def check_links(graph: GraphProto) -> None:
+    """Raise `QapError` unless each tensor has one name and one origin, and stands before those who read it."""
     if graph.sparse_initializer:
         raise QapError("the graph has sparse tensors", "export the model with dense tensors")
     stored = Counter(tensor.name for tensor in graph.initializer)
@@ -107,18 +106,9 @@ def _check_form(graph: GraphProto) -> None:
     for node in graph.node:
         if node.op_type in QCDQ:
             raise QapError(
-                f"node {label(node)} is {node.op_type}: this is QCDQ, not QONNX",
-                "export it with brevitas.export.export_qonnx",
+                f"node {label(node)} is {node.op_type}, which does not stand for a quantizer",
+                "of QCDQ, QuantizeLinear, Clip and DequantizeLinear are read, one after the other; or export QONNX",
             )
-    if any(node.op_type in QUANTIZERS for node in graph.node):
-        return
-    stored = {tensor.name for tensor in graph.initializer}
-    for tensor in graph.quantization_annotation:
-        types = [pair.value for pair in tensor.quant_parameter_tensor_names if pair.key == "finn_datatype"]
-        if tensor.tensor_name in stored and types and not types[0].startswith("FLOAT"):
-            node = next((node for node in graph.node if tensor.tensor_name in node.input), None)
-            if node is not None and node.op_type in DENSE:
-                raise refused(node, f"its weights are integers without a quantizer: {FINN_FORM}")
 
 
 def _check_functions(model: ModelProto) -> None:

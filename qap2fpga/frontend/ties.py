@@ -20,7 +20,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from qap2fpga.exact.thresholds import Affine, Levels
+from qap2fpga.exact.thresholds import Affine, Levels, Truncation
 from qap2fpga.frontend.magnitudes import Sums, sums
 from qap2fpga.frontend.trial import Trial
 from qap2fpga.frontend.values import RawGraph, RawNode, RawStep, Signal
@@ -37,6 +37,8 @@ UNIT, SMALLEST = 2.0**-24, 2.0**-149
 OTHER_ROUNDINGS = 12
 # Roundings of what a quantizer gives beside those of the steps after it: zero point, scale, and float64 here.
 LEVEL_ROUNDINGS = 4
+# Roundings of a curve: float32 libraries give a sigmoid or a tangent within a few units in the last place.
+CURVE_ROUNDINGS = 16
 # Units in the last place of x / scale that a float32 quantizer of the input may be off.
 INPUT_ROUNDINGS = 8
 OUT_OF_RANGE = "a scale, weight or batch norm is out of any usual range; check the model"
@@ -170,16 +172,13 @@ class _Comparison:
         """The integers that left a quantizer, and which of them are ties: levels of values within the bound of the
         exact one.
         """
-        levels, affine, name = raw.levels, raw.entering.affine, self._shown(raw.name)
+        levels, name = raw.levels, self._shown(raw.name)
         scale = _array(levels.scale, name)
-        results = np.rint(self._floats(raw.entering, name, raw.tensor) / scale)
+        results = np.rint(self._floats(raw.entering, name, raw.tensor) / _array(raw.units, name))
         expected = node.evaluate([source.integers])
         different = results != expected
         rows = np.flatnonzero(_any(different))
-        value, bound = _sum_value(affine, source.some(rows), name)
-        low = np.array([-np.inf if end is None else float(end) for end in affine.low])
-        high = np.array([np.inf if end is None else float(end) for end in affine.high])
-        nearby = [_level(levels, np.clip(one, low, high) / scale) for one in (value - bound, value + bound)]
+        nearby = [_level(levels, one, scale) for one in _between(raw.entering, source.some(rows), name)]
         bad = np.zeros_like(different)
         bad[rows] = different[rows] & ((results[rows] < nearby[0]) | (results[rows] > nearby[1]))
         self._refuse(f"in layer {name}", bad, results, expected, node.channel_name)
@@ -268,10 +267,42 @@ def _sum_value(affine: Affine, source: Sums, name: str) -> tuple[np.ndarray, np.
     return value, _gamma(roundings) * size + roundings * SMALLEST
 
 
-def _level(levels: Levels, scaled: np.ndarray) -> np.ndarray:
-    """The level of real values in units of the scale."""
+def _between(signal: Signal, source: Sums, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest real value that a float32 execution may have of a signal."""
+    value, bound = _sum_value(signal.affine, source, name)
+    low, high = _clipped(signal.affine, value - bound), _clipped(signal.affine, value + bound)
+    for curve, affine in signal.stages:
+        low, high = curve.apply(low), curve.apply(high)
+        slack = _gamma(CURVE_ROUNDINGS) * np.maximum(np.abs(low), np.abs(high)) + SMALLEST
+        low, high = low - slack, high + slack
+        slope, intercept = _line(affine, name)
+        size = np.abs(slope) * np.maximum(np.abs(low), np.abs(high)) + _array(affine.magnitude, name)
+        slack = _gamma(affine.steps + OTHER_ROUNDINGS) * size + SMALLEST
+        ends = low * slope + intercept, high * slope + intercept
+        low, high = (_clipped(affine, one) for one in (np.minimum(*ends) - slack, np.maximum(*ends) + slack))
+    return low, high
+
+
+def _clipped(affine: Affine, values: np.ndarray) -> np.ndarray:
+    low = np.array([-np.inf if end is None else float(end) for end in affine.low])
+    high = np.array([np.inf if end is None else float(end) for end in affine.high])
+    return np.clip(values, low, high)
+
+
+def _level(levels: Levels, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The level of real values (..., channels)."""
+    if levels.bounds:
+        counts = [
+            np.searchsorted([float(bound) for bound in bounds], values[..., channel], side="right")
+            for channel, bounds in enumerate(levels.bounds)
+        ]
+        return np.asarray(levels.low + levels.step * np.stack(counts, axis=-1))
+    scaled = values / scale
     if levels.rounding == "SIGN":
         return np.where(scaled >= 0, 1, -1)
+    if isinstance(levels, Truncation):
+        truncated = ROUNDINGS[levels.rounding](np.rint(scaled) / 2**levels.dropped)
+        return np.clip(truncated, levels.low, levels.high) if levels.bounded else truncated
     rounded = ROUNDINGS[levels.rounding](scaled + levels.zero_point)
     return np.asarray(np.clip(rounded, levels.low, levels.high) - levels.zero_point)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qap2fpga.exact.curves import Curve, direction
 from qap2fpga.exact.thresholds import Affine, Levels
 from qap2fpga.frontend.axes import Axes
 from qap2fpga.ir.channelwise import Depthwise
@@ -50,9 +51,10 @@ class Quantized:
 class Signal:
     """A `tensor` that depends on the input: the integers of `node`, and what they mean there.
 
-    They are frames of `shape`, and `axes` say where their values stand in the tensor. `affine` is the exact real value
-    of each channel. `bits` of the quantizer that they come from, 0 where they are sums; `quantized` once they are
-    activations; `rectified` where no value is below 0.
+    They are frames of `shape`, and `axes` say where their values stand in the tensor. `affine`, and then each of the
+    `stages` in turn, is the exact real value of each channel. `bits` of the quantizer that they come from, 0 where they
+    are sums; `quantized` once they are activations. The graph has put zeros around the tensor, as many as `pads` (top,
+    left, bottom, right), which the next kernel sees.
     """
 
     tensor: str
@@ -62,7 +64,34 @@ class Signal:
     affine: Affine
     bits: int
     quantized: bool
-    rectified: bool = False
+    stages: tuple[tuple[Curve, Affine], ...] = ()
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    @property
+    def last(self) -> Affine:
+        """The affine map that gives the real value, of the integers or of what a curve makes of them."""
+        return self.stages[-1][1] if self.stages else self.affine
+
+    @property
+    def bends(self) -> bool:
+        """Whether the real value is no straight line of the integers."""
+        return self.affine.clips or bool(self.stages)
+
+    @property
+    def directions(self) -> list[int]:
+        """1 or -1 per channel as the real value rises or falls with the integer, 0 where it is a constant."""
+        return [direction(self.affine, self.stages, channel) for channel in range(self.shape.channels)]
+
+    def meaning(self, tensor: str, last: Affine) -> Signal:
+        """Return the same integers in another `tensor`, where the `last` affine map gives their real value."""
+        if not self.stages:
+            return replace(self, tensor=tensor, affine=last)
+        return replace(self, tensor=tensor, stages=(*self.stages[:-1], (self.stages[-1][0], last)))
+
+    def curved(self, tensor: str, curve: Curve) -> Signal:
+        """Return the same integers in another `tensor`, where a `curve` of the real value follows."""
+        identity = replace(Affine.scaled([Fraction(1)] * self.shape.channels), steps=1)
+        return replace(self, tensor=tensor, stages=(*self.stages, (curve, identity)))
 
 
 # What a tensor of the graph is: a constant, a quantized constant, or what depends on the input.
@@ -84,7 +113,8 @@ class RawNode:
     """A node that computes integers from integers: `node` as the integer network has it.
 
     `entering` is what it takes, in the order of its sources, `affine` the real value of its integers.
-    `stored`: of a node with the model's weights. `turns`: it only changes the sign of channels.
+    `stored`: of a node with the model's weights. `turns`: it only changes the sign of channels. `lowest`: it pads with
+    the smallest integer that there can be.
     """
 
     node: Node
@@ -92,6 +122,7 @@ class RawNode:
     affine: Affine
     stored: Stored | None = None
     turns: bool = False
+    lowest: bool = False
 
     @property
     def name(self) -> str:
@@ -115,13 +146,14 @@ class RawNode:
 
 @dataclass(frozen=True)
 class RawStep:
-    """A quantizer of what enters it, whose `levels` of `bits` leave it in the graph's `tensor`."""
+    """A quantizer of what enters it, whose `levels` of `bits` leave it in the graph's `tensor`, worth `units` there."""
 
     name: str
     entering: Signal
     levels: Levels
     bits: int
     tensor: str
+    units: tuple[Fraction, ...]
 
 
 Raw = RawNode | RawStep

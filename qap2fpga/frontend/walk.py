@@ -85,6 +85,17 @@ class Walk:
             raise refused(node, "its first input is not a tensor that depends on the network's input")
         return value
 
+    def line(self, node: NodeProto) -> Signal:
+        """Return the first input of `node`. Raises `QapError` where its real value is no straight line of integers."""
+        signal = self.signal(node)
+        self.require_line(node, signal)
+        return signal
+
+    def require_line(self, node: NodeProto, signal: Signal) -> None:
+        """Raise `QapError` where the real value of `signal` is no straight line of its integers."""
+        if signal.bends:
+            raise refused(node, "a Relu or Clip stands between the quantizer and it: put the quantizer after them")
+
     def constant(self, node: NodeProto, index: int) -> np.ndarray:
         """Return an input of `node`. Raises `QapError` if it is no constant, or has NaN or infinite values."""
         value = self.tensors.get(node.input[index]) if index < len(node.input) else None
@@ -161,20 +172,21 @@ class Walk:
 
     def rising(self, signal: Signal) -> Signal:
         """Return `signal` as integers of which no real value falls: a node turns the sign of the channels that do."""
-        if min(signal.affine.slope) >= 0:
+        signs = [-1 if direction < 0 else 1 for direction in signal.directions]
+        if min(signs) > 0:
             return signal
-        signs = np.array([[-1 if slope < 0 else 1 for slope in signal.affine.slope]])
         node = Depthwise(
-            name=self.name(f"{signal.node}/signs"), sources=(signal.node,), weights=signs, weight_bits=0,
+            name=self.name(f"{signal.node}/signs"), sources=(signal.node,), weights=np.array([signs]), weight_bits=0,
             input_bits=signal.bits, geometry=POINT,
         )  # fmt: skip
-        affine = replace(signal.affine, slope=tuple(abs(slope) for slope in signal.affine.slope))
+        slopes = tuple(slope * sign for slope, sign in zip(signal.affine.slope, signs, strict=True))
+        affine = replace(signal.affine, slope=slopes)
         self.add(RawNode(node, (signal,), affine, turns=True))
         return replace(signal, node=node.name, affine=affine)
 
     def count_bias(self, signal: Signal, addend: list[Fraction]) -> None:
         """Remember a layer's bias, which is what is added to its accumulators first."""
         raw = self.graph.nodes.get(signal.node)
-        if isinstance(raw, RawNode) and raw.stored is not None and signal.affine == raw.affine:
+        if isinstance(raw, RawNode) and raw.stored is not None and not signal.stages and signal.affine == raw.affine:
             biases = len(addend), sum(value != 0 for value in addend)
             self.add(replace(raw, stored=Stored(raw.stored.nonzero_floats, *biases)))

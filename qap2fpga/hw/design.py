@@ -103,7 +103,7 @@ class Artifact(ABC):
     `input` and `output` are the ports of `top`, `output_kind` what leaves there. `interval_cycles` is a prediction, or
     what an HLS tool is asked for. `clock_ns` and `part` are what it was made for; None and empty where any will do.
     `nodes` are its parts, and `estimate` is the sum of what they are expected to take. `configs` are the words by which
-    an HLS tool's reports name the layers' functions. `details` are further facts for the report.
+    an HLS tool's reports name the layers' functions, by layer. `details` are further facts for the report.
     """
 
     backend: str
@@ -119,7 +119,7 @@ class Artifact(ABC):
     part: str = field(default="", kw_only=True)
     nodes: tuple[NodeEstimate, ...] = field(default=(), kw_only=True)
     estimate: Counts = field(default_factory=dict, kw_only=True)
-    configs: tuple[str, ...] = field(default=(), kw_only=True)
+    configs: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     details: Mapping[str, object] = field(default_factory=dict, kw_only=True)
 
     @property

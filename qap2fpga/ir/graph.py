@@ -153,7 +153,7 @@ class Graph:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _result(self, name: str, frames: np.ndarray) -> np.ndarray:
-        """The result of `name`, of all that it needs alone; what nobody reads any more is forgotten."""
+        """The result of `name`, of all that it needs alone; what is dead is forgotten."""
         last_reader = {source: node.name for node in self.nodes for source in node.sources}
         results: dict[str, np.ndarray] = {}
         for node in self.nodes:

@@ -182,7 +182,7 @@ def outputs(cell: Cell) -> list[str]:
 
 
 def unread(module: Flat) -> None:
-    """Cut outputs that nobody reads off their cells: `sta` takes every net for the end of a path."""
+    """Cut dead outputs off their cells: `sta` takes every net for the end of a path."""
     readers = Counter(
         bit
         for cell in module["cells"].values()

@@ -101,11 +101,11 @@ def mvau(node: Mvau) -> Resources:
     values = mvau_features(node)
     memory = weights(node)
     return Resources(
-        lut=_linear("mvau", "lut", values) + _known(memory.lut),
-        ff=_linear("mvau", "ff", values) + _known(memory.ff),
+        lut=linear("mvau", "lut", values) + known(memory.lut),
+        ff=linear("mvau", "ff", values) + known(memory.ff),
         dsp=node.dsp,
         bram18=memory.bram18,
-        lutram=_lutram(round(values["replay_bits"]), node.mw // node.simd),
+        lutram=lutram(round(values["replay_bits"]), node.mw // node.simd),
     )
 
 
@@ -147,7 +147,7 @@ def weights(node: Mvau) -> Resources:
         return Resources(lut=0, ff=0, dsp=0, bram18=0)
     if kind == "block weights":
         return Resources(lut=20, ff=round(values["address"]) + 1, dsp=0, bram18=round(values["blocks"]))
-    return Resources(lut=_linear("weights", "lut", values), ff=_linear("weights", "ff", values), dsp=0, bram18=0)
+    return Resources(lut=linear("weights", "lut", values), ff=linear("weights", "ff", values), dsp=0, bram18=0)
 
 
 def thresholding_features(node: Thresholding) -> dict[str, float]:
@@ -177,8 +177,8 @@ def thresholding(node: Thresholding) -> Resources:
     values = thresholding_features(node)
     blocks = [depth for depth in _depths(node) if depth >= THRESHOLD_BLOCK_RAM_DEPTH]
     return Resources(
-        lut=_linear("thresholding", "lut", values),
-        ff=_linear("thresholding", "ff", values),
+        lut=linear("thresholding", "lut", values),
+        ff=linear("thresholding", "ff", values),
         dsp=0,
         bram18=node.pe * sum(block_rams(node.threshold_bits, depth) for depth in blocks),
     )
@@ -219,7 +219,7 @@ def width_converter(in_bits: int, out_bits: int) -> Resources:
     if in_bits == out_bits:
         return Resources(lut=0, ff=0, dsp=0, bram18=0)
     kind, values = converter_features(in_bits, out_bits)
-    return Resources(lut=_linear(kind, "lut", values), ff=_linear(kind, "ff", values), dsp=0, bram18=0)
+    return Resources(lut=linear(kind, "lut", values), ff=linear(kind, "ff", values), dsp=0, bram18=0)
 
 
 def logits_features(pe: int, fold: int, multiplier_bits: int, sum_bits: int, in_bits: int) -> dict[str, float]:
@@ -244,15 +244,15 @@ def output_module(module: Module, pe: int, fold: int) -> tuple[Resources, dict[s
             "bits": bits,
         }
     values = logits_features(pe, fold, module.multiplier_bits, module.sum_bits, module.in_bits)
-    return Resources(lut=_linear("logits", "lut", values), ff=_linear("logits", "ff", values), dsp=0, bram18=0), values
+    return Resources(lut=linear("logits", "lut", values), ff=linear("logits", "ff", values), dsp=0, bram18=0), values
 
 
 def total(parts: list[Resources]) -> Resources:
     """The sum, with what is not known counted as nothing."""
     return Resources(
-        lut=sum(_known(part.lut) for part in parts), ff=sum(_known(part.ff) for part in parts),
-        dsp=sum(_known(part.dsp) for part in parts), bram18=sum(_known(part.bram18) for part in parts),
-        lutram=sum(_known(part.lutram) for part in parts),
+        lut=sum(known(part.lut) for part in parts), ff=sum(known(part.ff) for part in parts),
+        dsp=sum(known(part.dsp) for part in parts), bram18=sum(known(part.bram18) for part in parts),
+        lutram=sum(known(part.lutram) for part in parts),
     )  # fmt: skip
 
 
@@ -264,11 +264,13 @@ def block_rams(bits: int, depth: int) -> int:
     return math.ceil(depth / 16384) * bits
 
 
-def _lutram(bits: int, depth: int) -> int:
+def lutram(bits: int, depth: int) -> int:
+    """Return the LUTs of a memory in LUT RAM: six bits by 32 words are four."""
     return math.ceil(bits / 6) * math.ceil(depth / 32) if bits else 0
 
 
-def _known(value: int | None) -> int:
+def known(value: int | None) -> int:
+    """Return `value`, and 0 for what is not known."""
     return value or 0
 
 
@@ -279,6 +281,7 @@ def coefficients() -> dict[str, dict[str, dict[str, float]]]:
     return dict(content["coefficients"])
 
 
-def _linear(kind: str, resource: str, values: dict[str, float]) -> int:
+def linear(kind: str, resource: str, values: dict[str, float]) -> int:
+    """Return the cells of `resource` that the shipped coefficients of `kind` give for the features `values`."""
     table = coefficients()[kind][resource]
     return max(0, round(sum(factor * values[feature] for feature, factor in table.items())))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.exact.integers import width
-from qap2fpga.ir.functions import Logits
+from qap2fpga.ir.functions import Function, Logits
 from qap2fpga.ir.graph import Graph
 
 
@@ -47,23 +47,33 @@ def build(network: Graph, output_kind: str, pe: int, in_bits: int) -> OutputStag
     A network that ends in a quantizer has FINN's thresholds before it: `base + step * count` is then a product
     and a sum like any other.
     """
-    if output_kind == "accumulators":
-        return OutputStage(())
     last = network.layers[-1]
-    activation = last.activation
-    low, high = (int(values) for values in _range(network))
-    modules: list[Module] = []
-    signed = isinstance(activation, Logits)
-    if isinstance(activation, Logits):
-        modules.append(_logits(activation, pe, in_bits, signed, (low, high)))
-    elif (activation.base, activation.step) != (0, 1):
-        scale = Logits(np.full(last.outputs, activation.step), np.full(last.outputs, activation.base), 0, 0)
-        modules.append(_logits(scale, pe, in_bits, signed, (low, high)))
+    signed = isinstance(last.activation, Logits)
+    ends = _range(network)
+    return OutputStage(modules(last.activation, ends, output_kind, last.outputs, pe, in_bits, signed=signed))
+
+
+def modules(
+    function: Function | None, ends: tuple[int, int], output_kind: str, channels: int, pe: int, in_bits: int, *,
+    signed: bool,
+) -> tuple[Module, ...]:  # fmt: skip
+    """Return the modules after a node whose results are in `ends` once `function`, if any, has been applied.
+
+    The node has `channels`, in `pe` lanes of `in_bits` bits; a step function's counts are what it gives.
+    """
+    if output_kind == "accumulators":
+        return ()
+    results: list[Module] = []
+    if isinstance(function, Logits):
+        results.append(_logits(function, pe, in_bits, signed, ends))
+    elif function is not None and not function.counts:
+        scale = Logits(np.full(channels, function.step), np.full(channels, function.base), 0, 0)
+        results.append(_logits(scale, pe, in_bits, signed, ends))
     if output_kind == "class":
-        if modules:
-            in_bits, signed = modules[-1].out_bits, modules[-1].out_signed
-        modules.append(_class(last.outputs, pe, in_bits, signed))
-    return OutputStage(tuple(modules))
+        if results:
+            in_bits, signed = results[-1].out_bits, results[-1].out_signed
+        results.append(_class(channels, pe, in_bits, signed))
+    return tuple(results)
 
 
 def _range(network: Graph) -> tuple[int, int]:

@@ -24,6 +24,8 @@ LIBRARY = {
     "Thresholding_rtl": ("thresholding/hdl/thresholding.sv", "thresholding/hdl/thresholding_axi.sv"),
     "StreamingDataWidthConverter_rtl": ("dwc/hdl/vpc.sv", "dwc/hdl/dwc_axi.sv"),
     "StreamingFIFO_rtl": ("fifo/hdl/fifo.sv",),
+    "ConvolutionInputGenerator_rtl": ("swg/swg_pkg.sv", "swg/swg_common.sv"),
+    "FMPadding_rtl": ("fmpadding/hdl/axi2we.sv", "fmpadding/hdl/fmpadding.sv", "fmpadding/hdl/fmpadding_axi.sv"),
 }  # fmt: skip
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from qonnx.core.modelwrapper import ModelWrapper
@@ -14,24 +13,9 @@ from qap2fpga.backends.finn.estimate import WEIGHT_BLOCK_RAM_DEPTH
 from qap2fpga.backends.finn.output_stage import OutputStage
 from qap2fpga.backends.finn.sources import Sources
 from qap2fpga.backends.finn.steps import FIFO, MVAU, THRESHOLDING
+from qap2fpga.backends.finn.verilog import CONFIGURATION, TOP, Wire, module_instance, top, weights_memory, whole_bytes
 from qap2fpga.hw.design import Probe
 from qap2fpga.ir.units import Unit
-
-TOP = "finn_design"
-
-
-@dataclass(frozen=True)
-class Wire:
-    """A stream between two nodes: its name and the bits of its TDATA."""
-
-    name: str
-    width: int
-
-    def declare(self) -> str:
-        return f"  wire [{self.width - 1}:0]  {self.name}_TDATA;\n  wire  {self.name}_TVALID, {self.name}_TREADY;"
-
-    def connect(self, port: str) -> str:
-        return ", ".join(f".{port}_V_T{part}({self.name}_T{part})" for part in ("DATA", "VALID", "READY"))
 
 
 def stitch(model: ModelWrapper, output_stage: OutputStage, folder: Path) -> Sources:
@@ -48,36 +32,36 @@ def stitch(model: ModelWrapper, output_stage: OutputStage, folder: Path) -> Sour
     body: list[str] = []
     last = len(nodes) - 1
     first = getCustomOp(nodes[0])
-    source = Wire("in0", _bytes(first.get_instream_width(0)))
+    source = Wire("in0", whole_bytes(first.get_instream_width(0)))
     begin = source
     for index, node in enumerate(nodes):
         instance = getCustomOp(node)
         generated = Path(instance.get_nodeattr("code_gen_dir_ipgen"))
         _copy_generated(node, generated, sources)
         end = index == last and not output_stage.modules
-        target = Wire("out0" if end else f"s{index}", _bytes(instance.get_outstream_width(0)))
+        target = Wire("out0" if end else f"s{index}", whole_bytes(instance.get_outstream_width(0)))
         if not end:
             declarations.append(target.declare())
         extra = ""
         if node.op_type == MVAU:
-            weights = Wire(f"w{index}", _bytes(instance.get_instream_width(1)))
+            weights = Wire(f"w{index}", whole_bytes(instance.get_instream_width(1)))
             declarations.append(weights.declare())
-            body.append(_weights(node.name, weights, len((generated / "memblock.dat").read_text().split())))
+            body.append(_weights(node.name, weights, generated))
             extra = f", .ap_clk2x(ap_clk), {weights.connect('in1')}"
         elif node.op_type == THRESHOLDING:
-            extra = f",\n    {_CONFIGURATION}"
+            extra = f",\n    {CONFIGURATION}"
         elif node.op_type == FIFO:
             extra = ", .count(), .maxcount()"
-        body.append(_instance(node.name, "", f"u_{node.name}", source, target, extra))
+        body.append(module_instance(node.name, "", f"u_{node.name}", source, target, extra))
         source = target
     for index, module in enumerate(output_stage.modules):
         end = index == len(output_stage.modules) - 1
-        target = Wire("out0" if end else f"t{index}", _bytes(module.out_lanes * module.out_bits))
+        target = Wire("out0" if end else f"t{index}", whole_bytes(module.out_lanes * module.out_bits))
         if not end:
             declarations.append(target.declare())
-        body.append(_instance(module.kind, module.parameters, f"u_{module.kind}", source, target, ""))
+        body.append(module_instance(module.kind, module.parameters, f"u_{module.kind}", source, target, ""))
         source = target
-    sources.add(f"{TOP}.v", _top(begin, source, declarations, body))
+    sources.add(f"{TOP}.v", top(begin, source, declarations, body))
     return sources
 
 
@@ -98,20 +82,6 @@ def probes(model: ModelWrapper, layers: Sequence[Unit]) -> tuple[Probe, ...]:
     return tuple(taps)
 
 
-# A Thresholding node can be configured at run time; not here.
-_CONFIGURATION = ", ".join(
-    [f".s_axilite_{name}(0)" for name in
-     ("AWVALID", "AWADDR", "WVALID", "WDATA", "WSTRB", "BREADY", "ARVALID", "ARADDR", "RREADY")]
-    + [f".s_axilite_{name}()" for name in
-       ("AWREADY", "WREADY", "BVALID", "BRESP", "ARREADY", "RVALID", "RDATA", "RRESP")]
-    + [".in1_V_TVALID(1'b0)", ".in1_V_TDATA(0)", ".in1_V_TREADY()"]
-)  # fmt: skip
-
-
-def _bytes(bits: int) -> int:
-    return -(-int(bits) // 8) * 8
-
-
 def _copy_generated(node: object, folder: Path, sources: Sources) -> None:
     """The node's wrapper and memory contents; not FINN's memstream wrapper, which `qap_weights` replaces."""
     name = node.name  # type: ignore[attr-defined]
@@ -122,25 +92,6 @@ def _copy_generated(node: object, folder: Path, sources: Sources) -> None:
         sources.add_data(f"{name}_weights.dat" if path.name == "memblock.dat" else path.name, path.read_text())
 
 
-def _weights(node: str, wire: Wire, depth: int) -> str:
-    block = int(depth >= WEIGHT_BLOCK_RAM_DEPTH)
-    return (
-        f'  qap_weights #(.WIDTH({wire.width}), .DEPTH({depth}), .FILE("./{node}_weights.dat"), .BLOCK({block})) '
-        f"u_{node}_weights (\n    .ap_clk(ap_clk), .ap_rst_n(ap_rst_n), {wire.connect('out0')}\n  );"
-    )
-
-
-def _instance(module: str, parameters: str, name: str, source: Wire, target: Wire, extra: str) -> str:
-    head = f"  {module} #({parameters}) {name}" if parameters else f"  {module} {name}"
-    ports = f"{source.connect('in0')},\n    {target.connect('out0')}{extra}"
-    return f"{head} (\n    .ap_clk(ap_clk), .ap_rst_n(ap_rst_n), {ports}\n  );"
-
-
-def _top(begin: Wire, end: Wire, declarations: list[str], body: list[str]) -> str:
-    ports = (
-        "input  wire  ap_clk", "input  wire  ap_rst_n",
-        f"input  wire [{begin.width - 1}:0]  in0_TDATA", "input  wire  in0_TVALID", "output wire  in0_TREADY",
-        f"output wire [{end.width - 1}:0]  out0_TDATA", "output wire  out0_TVALID", "input  wire  out0_TREADY",
-    )  # fmt: skip
-    head = f"// Generated by qap2fpga from a FINN dataflow graph.\nmodule {TOP} (\n  " + ",\n  ".join(ports) + "\n);"
-    return "\n".join([head, *declarations, "", *body, "endmodule", ""])
+def _weights(node: str, wire: Wire, folder: Path) -> str:
+    depth = len((folder / "memblock.dat").read_text().split())
+    return weights_memory(node, wire, depth, block_ram=depth >= WEIGHT_BLOCK_RAM_DEPTH)

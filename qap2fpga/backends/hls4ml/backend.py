@@ -14,7 +14,7 @@ from qap2fpga.backends.api import UNROLLED_ADVICE, Backend, Progress, require_po
 from qap2fpga.backends.hls4ml import counts, limits, workarounds
 from qap2fpga.backends.hls4ml.counts import KernelEstimate
 from qap2fpga.backends.hls4ml.kernels import Kernel, Written, interval, kernels
-from qap2fpga.backends.hls4ml.options import PARALLEL, RESOURCE, STREAM, UNROLLED, Hls4mlOptions
+from qap2fpga.backends.hls4ml.options import LATENCY, PARALLEL, RESOURCE, STREAM, UNROLLED, Hls4mlOptions
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Expectation, HlsProject
 from qap2fpga.ir import outputs as reference
@@ -110,8 +110,11 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
                 layers.write_header(folder)
         _testbench(folder, graph, options.output_kind, vectors[:TESTBENCH_VECTORS])
         written = [model.graph[one.layer] for one in plan.kernels]
-        numbers = map(workarounds.weights_number, written)
-        counted = counts.count(folder, list(zip(plan.kernels, numbers, strict=True)))
+        numbered = [
+            (one, layer.index, workarounds.weights_number(layer))
+            for one, layer in zip(plan.kernels, written, strict=True)
+        ]
+        counted = counts.count(folder, numbered)
         warnings = [*counts.warnings(plan.kernels, counted), *_other_factors(plan.kernels, options)]
         for text in warnings:
             progress(text)
@@ -128,7 +131,9 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
             output_kind=options.output_kind,
             clock_ns=options.clock_ns(board),
             part=board.part,
-            configs=tuple(f"config{layer.index}" for layer in written),
+            configs={
+                one.kernel.node.name: f"config{layer.index}" for one, layer in zip(plan.kernels, written, strict=True)
+            },
             strategy=options.strategy,
             streams_positions=plan.stream,
             traces=tuple(plan.traces),
@@ -147,15 +152,14 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
 
 
 def _other_factors(kernels: Sequence[Written], options: Hls4mlOptions) -> list[str]:
-    """One sentence for each layer that hls4ml cannot do at the reuse factor that was asked for."""
+    """One sentence for each layer that hls4ml cannot write as it was asked for."""
     notes = []
     for one in kernels:
-        if (one.strategy, one.reuse_factor) != (options.strategy, options.reuse_factor):
-            notes.append(
-                f"layer {one.kernel.node.name}: hls4ml cannot share its {one.kernel.inputs} x {one.kernel.outputs} "
-                f"products at reuse factor {options.reuse_factor}; it is written as '{one.strategy}' at "
-                f"{one.reuse_factor}"
-            )
+        if (one.strategy, one.reuse_factor) == (options.strategy, options.reuse_factor):
+            continue
+        why = f"hls4ml cannot share its {one.kernel.inputs} x {one.kernel.outputs} products at reuse factor "
+        why = f"hls4ml knows '{LATENCY}' alone for its kind" if one.kernel.depthwise else f"{why}{options.reuse_factor}"
+        notes.append(f"layer {one.kernel.node.name}: {why}; it is written as '{one.strategy}' at {one.reuse_factor}")
     return notes
 
 

@@ -8,7 +8,7 @@ that `lower.requantize` finds; with more levels than fit a table it is one multi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def requantize(name: str, node: Node, function: Function, source: Range) -> str:
     text = HEAD.format(name=name, inputs=function.channels, outputs=function.channels)
     for channel, (low, high) in enumerate(source.ends):
         if isinstance(function, Step):
-            lines = _step(function, channel, low, high, f"layer {node.name}, channel {node.channel_name(channel)}")
+            lines = _step(function, channel, low, high, _name(node, channel))
         else:
             lines = _logits(function, channel, low, high)
         *before, result = [f"const {kind} x = data[{channel}];", *lines]
@@ -50,6 +50,26 @@ def requantize(name: str, node: Node, function: Function, source: Range) -> str:
         text += f"        {{ // channel {node.channel_name(channel)}\n"
         text += "".join(f"            {line}\n" for line in body) + "        }\n"
     return text + TAIL
+
+
+def refusals(node: Node, step: Step, source: Range) -> Iterator[QapError]:
+    """Give the reason for each channel of `step` of the result of `node` that `requantize` cannot write."""
+    for channel, (low, high) in enumerate(source.ends):
+        row = step.thresholds[channel]
+        inside = row[(row > low) & (row <= high)].astype(np.int64)
+        if len(inside) > MANY and wide.affine(inside) is None:
+            yield _no_line(len(inside), _name(node, channel))
+
+
+def _name(node: Node, channel: int) -> str:
+    return f"layer {node.name}, channel {node.channel_name(channel)}"
+
+
+def _no_line(count: int, name: str) -> QapError:
+    return QapError(
+        f"{name}: its {count} thresholds do not lie on one line, and are too many for a table",
+        f"use activations of at most {MANY.bit_length() - 1} bits",
+    )
 
 
 def first_largest(name: str, inputs: int) -> str:
@@ -126,10 +146,7 @@ def _piecewise(implementation: Piecewise) -> list[str]:
 def _wide(target: Target, name: str) -> list[str]:
     implementation = wide.affine(target.thresholds)
     if implementation is None:
-        raise QapError(
-            f"{name}: its {len(target.thresholds)} thresholds do not lie on one line, and are too many for a table",
-            f"use activations of at most {MANY.bit_length() - 1} bits",
-        )
+        raise _no_line(len(target.thresholds), name)
     bits = affine_bits(implementation.multiplier, implementation.offset, target.low, target.high)
     constants = f"{constant(implementation.multiplier, bits)}, {constant(implementation.offset, bits)}"
     call = f"qap::clamp(qap::affine<{bits}, {implementation.shift}>(x, {constants}), {literal(implementation.levels)})"

@@ -68,17 +68,17 @@ class Count:
     additions: int | None = None
 
 
-def count(folder: Path, written: Sequence[tuple[Written, int]]) -> tuple[Count, ...]:
-    """One `Count` per kernel of the project in `folder`, each given with the number of its weights."""
+def count(folder: Path, written: Sequence[tuple[Written, int, int]]) -> tuple[Count, ...]:
+    """One `Count` per kernel of the project in `folder`, each with the numbers of its layer and of its weights."""
     generated = (folder / "firmware" / "nnet_utils" / "nnet_code_gen.h").read_text()
     result = []
-    for one, number in written:
+    for one, number, own in written:
         strategy, factor = one.strategy, one.reuse_factor
         products, multipliers, additions = 0, None, None
         if strategy == LATENCY:
-            products = sum(value != 0 for value in weights(folder, number))
+            products = sum(value != 0 for value in weights(folder, own))
         elif strategy == RESOURCE:
-            products = len(weights(folder, number))
+            products = len(weights(folder, own))
             multipliers = -(-products // factor)
         elif strategy == UNROLLED:
             text = _between(generated, f"class dense_resource_unrolled_{number} ", "Result:")

@@ -60,4 +60,9 @@ class Hls4mlOptions(UnrolledOptions):
         """Return whether the tensors of `graph` pass between layers position by position."""
         if self.io_type is not None:
             return self.io_type == STREAM
+        return self.has_frames(graph)
+
+    @staticmethod
+    def has_frames(graph: Graph) -> bool:
+        """Return whether any tensor of `graph` has several positions."""
         return any(shape.positions > 1 for shape in graph.shapes.values())

@@ -11,8 +11,8 @@
 - A convolution's kernel of one row ignores the stride of rows in a stream, and a depthwise one has an empty line buffer
   there (`kernels`). Pooling pads unsigned numbers with half their range, takes no stride but its kernel's in a stream,
   and averages in the output's type: pools, pads and joins are layers of ours (`translate`).
-- 'resource' is never done without an end here for convolutions in parallel, and 'resource_unrolled' ends in a Python
-  error for those in streams (`check`). Depthwise layers know 'latency' alone (`reuse_factor`).
+- Depthwise layers know 'latency' alone (`reuse_factor`), and a convolution in parallel becomes 'resource' where
+  'resource_unrolled' was asked for (`limits`).
 - A convolution of one tap gets another number, while its weights keep theirs (`weights_number`).
 - Writing stamps a random number and the absolute output folder into the project (`write`).
 """
@@ -73,12 +73,14 @@ def reuse_factor(
 
     A layer in which no multiplier can be shared is written as 'latency'.
     """
+    if depthwise:
+        return LATENCY, target
     if strategy not in (UNROLLED, RESOURCE):
         return strategy, target
     possible = [factor for factor in backend.get_valid_reuse_factors(inputs, outputs) if factor > 1]
     if strategy == UNROLLED:
         possible = possible[:-1]
-    if depthwise or not possible:
+    if not possible:
         return LATENCY, target
     return strategy, min(possible, key=lambda factor: (abs(factor - target), factor))
 

@@ -30,9 +30,9 @@ def map_cells(job: MapEcp5) -> Cells:
     yosys.run("delete t:$scopeinfo")
     report = statistics(yosys, Path(job.statistics))
     yosys.run("write_verilog -noattr", job.netlist)
-    found = {name: report[module] for name, module in parts.items()}
+    counts = {name: report[module] for name, module in parts.items()}
     rest = {kind: number for kind, number in report[top].items() if kind not in parts.values()}
-    return Cells(cells={**found, "": rest})
+    return Cells(cells={**counts, "": rest})
 
 
 def join(job: JoinEcp5) -> Cells:

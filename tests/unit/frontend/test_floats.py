@@ -153,7 +153,7 @@ def with_last_quantizer() -> Model:
     return replace(MODEL, ops=(*MODEL.ops, end))
 
 
-def test_a_wrong_scale_behind_the_last_quantizer() -> None:
+def test_a_wrong_scale_after_the_last_quantizer() -> None:
     one = subject(with_last_quantizer(), after("act3", "Mul", 3.0))
     assert one.network.output_scale == Fraction(3, 4)
     assert one.compared().rounding_ties < 20
@@ -223,7 +223,7 @@ def put(place: tuple[int, int], change: Callable[[float], float]) -> Callable[[n
     return at
 
 
-def test_a_permuted_output_behind_a_last_quantizer() -> None:
+def test_a_permuted_output_after_a_last_quantizer() -> None:
     one = subject(with_last_quantizer())
     run = with_value(one.executed(), one.graph.output.tensor, lambda values: values[:, [0, 2, 1, 3]])
     with pytest.raises(CheckFailed, match="in layer fc3, channel"):
@@ -309,7 +309,7 @@ def neuron(intercept: Fraction, *, quantized: bool = True, step: int = 1) -> tup
     graph.nodes = {"fc": RawNode(layer.linear, (first,), entering, Stored(1))}
     graph.ends = [sums]
     if quantized:
-        graph.nodes["fc/requantize"] = RawStep("fc/requantize", sums, levels, 3, "y")
+        graph.nodes["fc/requantize"] = RawStep("fc/requantize", sums, levels, 3, "y", levels.scale)
         graph.ends = [Signal("y", "fc/requantize", one, axes, ONE, 3, quantized=True)]
     return network, graph
 

@@ -3,17 +3,31 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import pytest
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.infer_shapes import InferShapes
 
 from qap2fpga.frontend.checkpoint.widths import Widths
+from qap2fpga.frontend.graph import read
+from qap2fpga.frontend.integer import lower
 from qap2fpga.frontend.prepare import Prepared, Source, prepare
+from qap2fpga.frontend.values import RawGraph, RawStep
 from qap2fpga.ir.channelwise import Max
+from qap2fpga.ir.graph import Graph, verify
 from qap2fpga.ir.joins import Sum
 from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.vectors import random_vectors
+from qap2fpga.passes.compaction import compact
+from qap2fpga.system.errors import ConstantNetwork
+from tests.support.drawn import drawn
 from tests.support.qonnx_builder import Builder
+from tests.support.rational import execute, fractions
 
 
 def prepared(model: Any, folder: Path, **options: Any) -> Prepared:
@@ -53,3 +67,51 @@ def test_a_residual_network_is_exact(tmp_path: Path) -> None:
     assert isinstance(layers, list)
     assert [one.get("kernel") for one in layers] == [(3, 3), (3, 3), None]
     assert [one["kind"] for one in layers] == ["conv", "conv", "dense"]
+
+
+# ---- drawn graphs beside rational arithmetic
+
+DRAWN = 200
+# A root of a variance has 1024 bits in the program, 400 digits in the reference; sums of them may differ by this.
+CLOSE = Fraction(1, 2**800)
+
+
+def walked(model: onnx.ModelProto) -> tuple[RawGraph, Graph]:
+    """What is read of a graph, and lowered."""
+    graph = read(ModelWrapper(model).transform(InferShapes()))
+    return graph, verify(lower(graph), "lowering")
+
+
+def assert_exact(graph: RawGraph, network: Graph, model: onnx.ModelProto, rows: np.ndarray) -> int:
+    """Every activation and the sums at the end have the value that rational arithmetic gives them."""
+    exact = execute(model, fractions(rows))
+    results = network.trace(network.input.quantize(graph.input_axes.frames(rows)))
+    compared = 0
+    for raw in graph.nodes.values():
+        if isinstance(raw, RawStep) and raw.name in results:
+            signal = raw.entering
+            units = np.tile(np.array(raw.units, object), signal.shape.positions)
+            assert (results[raw.name] * units == signal.axes.frames(exact[raw.tensor])).all(), raw.name
+            compared += results[raw.name].size
+    end = graph.output
+    if not end.quantized:
+        (source,) = network[network.output].sources
+        values = end.axes.frames(exact[end.tensor])
+        for row, wanted in zip(results[source].tolist(), values, strict=True):
+            found = [end.affine.value(place % end.affine.channels, value) for place, value in enumerate(row)]
+            assert all(abs(one - other) <= CLOSE for one, other in zip(found, wanted, strict=True))
+    return compared
+
+
+@pytest.mark.parametrize("seed", range(DRAWN))
+def test_a_drawn_graph_equals_rational_arithmetic(seed: int) -> None:
+    """Each quantized tensor, exactly, and compaction changes no output."""
+    model, rows = drawn(seed)
+    graph, network = walked(model)
+    assert assert_exact(graph, network, model, rows) > 0
+    vectors = random_vectors(network, 20, seed)
+    try:
+        compacted = compact(network, vectors)
+    except ConstantNetwork:
+        return
+    assert (compacted.run(vectors) == network.run(vectors)).all()

@@ -237,7 +237,7 @@ def test_weights_that_are_zero_by_their_quantizer_alone_are_not_said_to_be_prune
         lower(graph)
 
 
-def test_a_clip_behind_the_last_layer_is_refused():
+def test_a_clip_after_the_last_layer_is_refused():
     model = random_model(1)
     end = Op("end", "relu")
     with pytest.raises(QapError, match="layer fc3: a Relu or Clip ends the network"):

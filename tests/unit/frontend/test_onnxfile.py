@@ -227,18 +227,6 @@ def residual() -> Any:
     return network(helper.make_node("Add", ["h", "h2"], ["y"], "sum"), helper.make_node("Relu", ["h"], ["h2"], "side"))
 
 
-def finn_integers() -> Any:
-    """Weights that are integers by their annotation, without a quantizer, as in FINN's graphs."""
-    model = network(node("Relu"))
-    model.graph.node[2].input[1] = "weights"
-    del model.graph.node[:2]
-    model.graph.node[0].input[0] = "x"
-    note = onnx.TensorAnnotation(tensor_name="weights")
-    note.quant_parameter_tensor_names.add(key="finn_datatype", value="INT4")
-    model.graph.quantization_annotation.append(note)
-    return model
-
-
 def changed(change: Callable[[Any], Any]) -> Any:
     model = network(node("Relu"))
     change(model)
@@ -251,10 +239,10 @@ def other(output: str, name: str) -> Any:
 
 FUNCTION = helper.make_function("", "Relu", ["X"], ["Y"], [helper.make_node("Neg", ["X"], ["Y"])], [])
 SURVEYED: dict[str, tuple[Any, str]] = {
-    "FINN's form": (network(node("MultiThreshold", domain="qonnx.custom_op.general")), "FINN's own form"),
-    "FINN's hardware": (network(node("MVAU_hls", domain="finn.custom_op.fpgadataflow.hls")), "FINN's own form"),
-    "FINN's integers": (finn_integers(), "integers without a quantizer: this is FINN's own form"),
-    "QCDQ": (network(node("QuantizeLinear", "scale")), "this is QCDQ"),
+    "FINN's hardware": (network(node("MVAU_hls", domain="finn.custom_op.fpgadataflow.hls")), "FINN's form of hardware"),
+    "FINN's partition": (network(node("GenericPartition", domain=QONNX_DOMAIN)), "FINN's form of hardware"),
+    "FINN's hardware of 2020": (network(node("StreamingFCLayer_Batch", domain="finn")), "FINN's form of hardware"),
+    "QCDQ": (network(node("QuantizeLinear", "scale")), "does not stand for a quantizer"),
     "all that is not supported": (
         network(
             helper.make_node("LSTM", ["h", "c"], ["a"], "my_lstm"), helper.make_node("Erf", ["a"], ["y"]), c=np.ones(1)

@@ -15,18 +15,21 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.defs import OpSchema, get_all_schemas_with_history
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.general.bipolar_quant import BipolarQuant
+from qonnx.custom_op.general.multithreshold import MultiThreshold
 from qonnx.custom_op.general.quant import Quant
+from qonnx.custom_op.general.trunc import Trunc_v2
 from qonnx.transformation.infer_shapes import InferShapes
 
 from qap2fpga.frontend import onnxfile, operators
 from qap2fpga.frontend.graph import AFTER_THE_LOGITS, HANDLERS, read
-from qap2fpga.frontend.operators import NEWEST_OPSET, OPERATORS, QUANTIZERS
+from qap2fpga.frontend.operators import NEWEST_OPSET, OF_QONNX, OPERATORS
 from qap2fpga.frontend.survey import survey
 from qap2fpga.system.errors import QapError
 
 Types = OpSchema.AttrType
 HISTORY = [one for one in get_all_schemas_with_history() if one.domain == "" and one.name in OPERATORS]
 # A value of each type that no operator takes where it takes only some.
+PLAIN: dict[Any, Any] = {Types.INTS: [1], Types.INT: 1, Types.STRING: "UINT2"}
 # Inputs of an operator that takes any number of them.
 MANY = 100
 STRANGE: dict[Any, Any] = {Types.INT: 7, Types.FLOAT: 7.5, Types.INTS: [7, 8], Types.STRING: "seven"}
@@ -34,7 +37,7 @@ STRANGE: dict[Any, Any] = {Types.INT: 7, Types.FLOAT: 7.5, Types.INTS: [7, 8], T
 
 def test_each_handled_operator_is_in_the_table() -> None:
     assert set(HANDLERS) | set(AFTER_THE_LOGITS) == set(OPERATORS)
-    assert {one.name for one in HISTORY} | set(QUANTIZERS) == set(OPERATORS)
+    assert {one.name for one in HISTORY} | set(OF_QONNX) == set(OPERATORS)
 
 
 @pytest.mark.parametrize("schema", HISTORY, ids=lambda one: f"{one.name}-{one.since_version}")
@@ -48,7 +51,7 @@ def test_the_table_has_every_part_of_every_version(schema: OpSchema) -> None:
         assert part.why or part.use != "refused"
 
 
-@pytest.mark.parametrize("name", [one for one in OPERATORS if one not in QUANTIZERS])
+@pytest.mark.parametrize("name", [one for one in OPERATORS if one not in OF_QONNX])
 def test_the_names_are_those_of_the_newest_version(name: str) -> None:
     newest = onnx.defs.get_schema(name, NEWEST_OPSET, "")
     assert list(OPERATORS[name].inputs)[: len(newest.inputs)] == [one.name for one in newest.inputs]
@@ -57,15 +60,18 @@ def test_the_names_are_those_of_the_newest_version(name: str) -> None:
     assert known == set(OPERATORS[name].attributes)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("Quant", Quant), ("BipolarQuant", BipolarQuant)])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("Quant", Quant), ("BipolarQuant", BipolarQuant), ("MultiThreshold", MultiThreshold), ("Trunc", Trunc_v2)],
+)
 def test_the_quantizers_are_those_of_qonnx(name: str, kind: Any) -> None:
     node = helper.make_node(name, list(OPERATORS[name].inputs), ["Y"], domain=operators.QONNX_DOMAIN)
     types = kind(node, 1).get_nodeattr_types()
     schema = operators.schema(name, 13)
     assert set(types) == set(schema.attributes) == set(OPERATORS[name].attributes)
     for key, (letter, required, *_) in types.items():
-        assert schema.attributes[key].required == required
-        assert schema.attributes[key].type == {"i": Types.INT, "s": Types.STRING}[letter]
+        assert schema.attributes[key].required == (required and name != "Trunc")
+        assert schema.attributes[key].type == {"i": Types.INT, "s": Types.STRING, "f": Types.FLOAT}[letter]
 
 
 # ---- negative tests, made of the table
@@ -86,8 +92,7 @@ def plain_attributes(schema: OpSchema) -> dict[str, Any]:
     """What a node must say to be taken, as far as attributes go."""
     parts = OPERATORS[schema.name].attributes
     taken = {name: parts[name].values[0] for name in schema.attributes if parts[name].values}
-    plain = {Types.INTS: [1], Types.INT: 1}
-    needed = {name: plain[one.type] for name, one in schema.attributes.items() if one.required and one.type in plain}
+    needed = {name: PLAIN[one.type] for name, one in schema.attributes.items() if one.required and one.type in PLAIN}
     return needed | taken
 
 
@@ -98,7 +103,7 @@ def made(
     count = schema.min_input if inputs is None else inputs
     names = ["x", *(f"c{place}" for place in range(1, count))]
     kept = [f"y{place}" if place in outputs else "" for place in range(max(outputs) + 1)]
-    domain = operators.QONNX_DOMAIN if schema.name in QUANTIZERS else ""
+    domain = operators.QONNX_DOMAIN if schema.name in OF_QONNX else ""
     node = helper.make_node(schema.name, names, kept, "my_node", domain=domain, **attributes)
     constants = {name: np.ones((), np.float32) for name in names[1:]}
     return graph_around(node, max(schema.since_version, 1), constants, [name for name in kept if name])
@@ -322,11 +327,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
         network(helper.make_node("MatMul", ["h", "c"], ["y"], "my_node"), c=np.ones((3, 1), np.float32)),
         "weights are floats",
     ),
-    "a signed quantizer behind a Relu": (
-        network(to("Relu", "h", "r"), helper.make_node("Quant", ["r", "scale", "zero", "bits"], ["y"], "my_node",
-                                                       signed=1, narrow=0, domain=operators.QONNX_DOMAIN)),
-        "a signed quantizer after a Relu",
-    ),
     "a Relu before a dense layer": (second(to("Relu", "a", "b")), "a Relu or Clip stands between the quantizer and it"),
     "a scale per channel before a dense layer": (second(to("Mul", "a", "c", "b")), "its input has a scale per channel"),
     "a dense layer of another size": (network(helper.make_node("MatMul", ["h", "w"], ["y"], "my_node")), "3 inputs"),
@@ -353,7 +353,6 @@ def test_what_may_not_stand_before_the_inputs_quantizer(before: tuple[str, ...],
     model = network(node("Relu"), minus=np.float32(-1))
     model.graph.node.insert(0, to(before[0], "x", *before[1:], "x2"))
     model.graph.node[1].input[0] = "x2"
-    next(one for one in model.graph.node[1].attribute if one.name == "signed").i = 0
     with pytest.raises(QapError, match="node input") as caught:
         lowered(model, tmp_path)
     assert caught.value.hint == "only scaling and shifting may stand before the input's quantizer"
@@ -436,7 +435,7 @@ def test_a_scale_that_does_not_fit_the_weights(tmp_path: Path) -> None:
     assert caught.value.hint == "a scale of shape (5,) for a tensor of shape (4, 3)"
 
 
-def test_arithmetic_behind_a_weights_quantizer(tmp_path: Path) -> None:
+def test_arithmetic_after_a_weights_quantizer(tmp_path: Path) -> None:
     model = network(node("Relu"), two=np.float32(2))
     model.graph.node[2].input[1] = "w2"
     model.graph.node.insert(2, helper.make_node("Mul", ["w", "two"], ["w2"], "twice"))

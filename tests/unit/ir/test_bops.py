@@ -43,8 +43,8 @@ def changed(model: Model, name: str, **tensors: Any) -> Model:
 
 def test_the_papers_dense_float_network() -> None:
     """Hawks et al. 2021 count 32 bits for every operand of a network that is not quantized."""
-    found = sum(bops.equation(inputs, outputs, 1.0, 32, 32) for inputs, outputs in pairwise(JETS))
-    assert found == 4_652_832
+    result = sum(bops.equation(inputs, outputs, 1.0, 32, 32) for inputs, outputs in pairwise(JETS))
+    assert result == 4_652_832
 
 
 def test_the_papers_dense_six_bit_network_through_the_graph() -> None:

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each block will need of the board: features read off its RTL, and the shipped coefficients for them.
+
+DSPs are those of MVAUs, as in a chain; our own modules multiply in logic. What memories are made of is not left to
+synthesis: they are block RAM from a depth on, LUT RAM or logic below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from qap2fpga.backends.finn import estimate
+from qap2fpga.backends.finn.stream import library, own
+from qap2fpga.backends.finn.stream.blocks import Block
+from qap2fpga.hw.resources import Resources
+
+Values = dict[str, float]
+
+
+def cost(block: Block, dsp_cell: str) -> tuple[Resources, Values]:
+    """Return what `block` is expected to take, and the features that its LUTs and FFs follow from."""
+    return COSTS[type(block)](block, dsp_cell)
+
+
+def named(kind: str, values: Values) -> Values:
+    """Return the features under names that say what they are of."""
+    return {f"{kind}: {name}": round(value, 3) for name, value in values.items() if value}
+
+
+def _plain(kind: str, values: Values, *, bram18: int = 0, lutram: int = 0) -> tuple[Resources, Values]:
+    lut, ff = (estimate.linear(kind, resource, values) for resource in ("lut", "ff"))
+    return Resources(lut=lut, ff=ff, dsp=0, bram18=bram18, lutram=lutram), named(kind, values)
+
+
+def _memory(bits: int, depth: int, *, block: bool) -> dict[str, int]:
+    """A memory's cells, as keywords of `_plain`."""
+    return {"bram18": estimate.block_rams(bits, depth)} if block else {"lutram": _lut_ram(bits, depth)}
+
+
+def _lut_ram(bits: int, depth: int) -> int:
+    """The LUTs of a memory with a port to write and one to read: four hold six bits by 32 words or three by 64."""
+    return 4 * min(-(-bits // 6) * -(-depth // 32), -(-bits // 3) * -(-depth // 64))
+
+
+def _bits(count: int) -> float:
+    return float(max(count - 1, 1).bit_length())
+
+
+def _product(block: library.Product, dsp_cell: str) -> tuple[Resources, Values]:
+    inputs, outputs = block.weights.shape
+    node = estimate.Mvau(
+        inputs, outputs, block.simd, block.pe, block.weight_bits, block.taken.kind.bits, block.given.kind.bits,
+        float(np.mean(block.weights != 0)), dsp_cell,
+    )  # fmt: skip
+    features = named("mvau", estimate.mvau_features(node)) | named(*estimate.memory_features(node))
+    return estimate.mvau(node), features
+
+
+def _thresholds(block: library.Thresholds, dsp_cell: str) -> tuple[Resources, Values]:
+    node = estimate.Thresholding(block.taken.channels, block.taken.lanes, block.bits, block.threshold_kind.bits)
+    kind = "deep thresholds" if block.deep else "thresholds"
+    return estimate.thresholding(node), named(kind, estimate.thresholding_features(node))
+
+
+def _converter(block: library.Converter, dsp_cell: str) -> tuple[Resources, Values]:
+    kind, features = estimate.converter_features(block.taken.bits, block.given.bits)
+    return estimate.width_converter(block.taken.bits, block.given.bits), named(kind, features)
+
+
+def _fifo(block: library.Fifo, dsp_cell: str) -> tuple[Resources, Values]:
+    depth = block.depth or 0
+    return estimate.fifo(block.taken.bus, depth), named("fifo", estimate.fifo_features(block.taken.bus, depth))
+
+
+def window_features(block: library.Windows) -> Values:
+    """Return what the serial generator is made of: counters and comparisons of places, a memory's output register."""
+    return {
+        "one": 1.0,
+        "address": _bits(block.memory),
+        "elements": _bits(block.taken.beats + block.memory),
+        "positions": sum(_bits(one) for one in (*block.given.shape[:2], *block.geometry.kernel, block.taken.fold)),
+        "bits": float(block.taken.bits),
+    }
+
+
+def parallel_features(block: library.Windows) -> Values:
+    """Return what the parallel generator is made of: a register per tap, a memory per row of the kernel but one."""
+    return {
+        "one": 1.0,
+        "elements": _bits(block.taken.beats),
+        "registers": float(block.given.bits),
+        "rows": float((block.geometry.kernel[0] - 1) * block.taken.bits),
+    }
+
+
+def _windows(block: library.Windows, dsp_cell: str) -> tuple[Resources, Values]:
+    if not block.at_once:
+        memory = _memory(block.taken.bits, block.memory, block=block.in_block_ram)
+        return _plain("window", window_features(block), **memory)
+    rows = block.geometry.kernel[0] - 1
+    depth = block.taken.shape[1] * block.geometry.dilation[0] - block.geometry.extent[1]
+    memory = _memory(block.taken.bits, max(depth, 1), block=block.in_block_ram)
+    return _plain("parallel window", parallel_features(block), **{key: rows * one for key, one in memory.items()})
+
+
+def padding_features(block: library.Pad) -> Values:
+    """Return what padding is made of: counters of three kinds, two registers of a beat."""
+    rows, columns, _ = block.given.shape
+    return {
+        "one": 1.0, "counters": _bits(rows + 1) + _bits(columns + 1) + _bits(block.taken.fold),
+        "bits": float(block.taken.bits),
+    }  # fmt: skip
+
+
+def largest_features(block: own.Largest) -> Values:
+    """Return what pooling is made of: a comparison and a register per lane, a counter."""
+    return {"one": 1.0, "counter": _bits(block.taps), "bits": float(block.taken.bits)}
+
+
+def weighted_features(block: own.Weighted) -> Values:
+    """Return what depthwise products are made of: a multiplier, a register and an adder per lane, a counter."""
+    lanes = block.taken.lanes
+    return {
+        "one": 1.0, "counter": _bits(block.taps),
+        "products": float(lanes * block.taken.kind.bits * block.weight_bits), "sums": float(block.given.bits),
+        "factors": float(lanes * (block.taken.kind.bits + block.weight_bits)),
+    }  # fmt: skip
+
+
+def _weighted(block: own.Weighted, dsp_cell: str) -> tuple[Resources, Values]:
+    compute, features = _plain("depthwise", weighted_features(block))
+    bits, depth = block.taken.lanes * block.weight_bits, len(block.words())
+    kind, values = "weights", {}
+    memory = Resources(lut=0, ff=0, dsp=0, bram18=0)
+    if depth >= estimate.WEIGHT_BLOCK_RAM_DEPTH:
+        blocks = estimate.block_rams(bits, depth)
+        kind, values = "block weights", {"one": 1.0, "address": _bits(depth), "blocks": float(blocks)}
+        memory = Resources(lut=20, ff=round(_bits(depth)) + 1, dsp=0, bram18=blocks)
+    elif depth > 1:
+        values = estimate.weights_features(bits, depth, float(np.mean(block.weights != 0)))
+        lut, ff = (estimate.linear(kind, resource, values) for resource in ("lut", "ff"))
+        memory = Resources(lut=lut, ff=ff, dsp=0, bram18=0)
+    return estimate.total([compute, memory]), features | named(kind, values)
+
+
+def sum_features(block: own.Add) -> Values:
+    """Return what a sum is made of: an addition per bit that is set in a factor, a register."""
+    additions = sum(int(factor).bit_count() + (factor < 0) for factor in block.factors) - 1
+    return {"one": 1.0, "adders": float(max(additions, 0) * block.given.bits), "bits": float(block.given.bits)}
+
+
+def join_features(block: own.Join) -> Values:
+    """Return what joining is made of: a choice among the sources, a counter."""
+    return {"one": 1.0, "choice": float((len(block.parts) - 1) * block.given.bits), "counter": _bits(max(block.parts))}
+
+
+def again_features(block: own.Again) -> Values:
+    """Return what repeating is made of: counters, the memory's output register."""
+    return {"one": 1.0, "address": _bits(block.memory), "bits": float(block.taken.bits)}
+
+
+def _again(block: own.Again, dsp_cell: str) -> tuple[Resources, Values]:
+    return _plain(
+        "repeat", again_features(block), **_memory(block.taken.bits, block.memory, block=block.in_block_ram)
+    )  # fmt: skip
+
+
+def extend_features(block: own.Extend) -> Values:
+    """Return what an offset is made of; without one there are only wires."""
+    return {"bits": float(block.given.bits) if block.offset else 0.0}
+
+
+def fork_features(block: own.Fork) -> Values:
+    """Return what a fork is made of: a register per reader."""
+    return {"ways": float(block.ways)}
+
+
+def flip_features(block: own.Flip) -> Values:
+    """Return what turned bits are made of, where they are synthesised apart from their neighbours."""
+    return {"bits": float(block.parameters()["MASK"].bit_count() * block.taken.lanes)}
+
+
+def _end(block: own.End, dsp_cell: str) -> tuple[Resources, Values]:
+    resources, values = estimate.output_module(block.stage, block.taken.lanes, block.taken.fold)
+    return resources, named(block.op, values)
+
+
+def _of(kind: str, features: Callable[[Any], Values]) -> Callable[[Any, str], tuple[Resources, Values]]:
+    return lambda block, dsp_cell: _plain(kind, features(block))
+
+
+COSTS: dict[type[Block], Callable[[Any, str], tuple[Resources, Values]]] = {
+    library.Product: _product, library.Thresholds: _thresholds, library.Converter: _converter, library.Fifo: _fifo,
+    library.Windows: _windows, library.Pad: _of("padding", padding_features),
+    own.Largest: _of("pool", largest_features), own.Weighted: _weighted,
+    own.Fork: _of("fork", fork_features), own.Add: _of("sum", sum_features),
+    own.Join: _of("concat", join_features), own.Again: _again, own.Extend: _of("extend", extend_features),
+    own.Flip: _of("flip", flip_features), own.Scores: _end, own.Class: _end,
+}  # fmt: skip

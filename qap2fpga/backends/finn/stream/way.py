@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Graphs of all kinds through FINN: drawn, folded, scheduled, then written down."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qap2fpga.backends.api import Progress, require_possible
+from qap2fpga.backends.finn import session
+from qap2fpga.backends.finn.nodes import FinnNode
+from qap2fpga.backends.finn.options import FinnOptions
+from qap2fpga.backends.finn.stream import library, limits
+from qap2fpga.backends.finn.stream.blocks import Block
+from qap2fpga.backends.finn.stream.blocks import Stream as Edge
+from qap2fpga.backends.finn.stream.cost import cost
+from qap2fpga.backends.finn.stream.draw import Lanes
+from qap2fpga.backends.finn.stream.emit import emit
+from qap2fpga.backends.finn.stream.fifos import Sized, sized
+from qap2fpga.backends.finn.stream.search import Search, choose
+from qap2fpga.backends.finn.verilog import TOP
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.design import Design, Expectation, NodeEstimate, Stream
+from qap2fpga.ir.graph import Graph
+from qap2fpga.system.errors import QapError, nearest
+from qap2fpga.system.files import write_atomically
+
+# Frames that every step's graph is executed with: one takes FINN a tenth of a second and more.
+COMPARED = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The decided design: its folding by node, its blocks with their FIFOs, and its cycles."""
+
+    search: Search
+    folding: dict[str, Lanes]
+    design: Sized
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockNode(FinnNode):
+    """A block: cycles per frame, lanes in and out; `depth` of a FIFO."""
+
+    cycles: int
+    lanes_in: int
+    lanes_out: int
+    depth: int | None = None
+
+
+def refusals(graph: Graph, board: Board, options: FinnOptions) -> tuple[QapError, ...]:
+    """Return every reason why FINN's RTL, with our modules, cannot compute `graph`."""
+    return limits.refusals(graph, options.output_kind)
+
+
+def plan(graph: Graph, board: Board, options: FinnOptions) -> Plan:
+    """Return the design for `options`. Raises `QapError` for what cannot be built and for what does not fit."""
+    require_possible(refusals(graph, board, options))
+    search = Search(graph, board, options.output_kind)
+    if options.folding is not None:
+        folding = given(options.folding, search)
+        return Plan(search, folding, sized(search.draw(folding)))
+    return Plan(search, *choose(search, options))
+
+
+def expect(graph: Graph, board: Board, options: FinnOptions) -> Expectation:
+    """Return what `generate` would make of `graph`."""
+    return _expectation(plan(graph, board, options))
+
+
+def generate(
+    graph: Graph, board: Board, folder: Path, options: FinnOptions, vectors: np.ndarray, progress: Progress
+) -> Design:
+    """Build `graph` below `folder`, each step's graph saved and compared with it on the first of `vectors`."""
+    version = session.version()
+    decided = plan(graph, board, options)
+    drawn, expected = decided.design.drawn, _expectation(decided)
+    progress(f"a frame every {expected.interval_cycles} cycles, in {len(drawn.blocks)} blocks")
+    folder.mkdir(parents=True, exist_ok=True)
+    names = content(graph, decided.folding)
+    write_atomically(folder / "folding.json", json.dumps(names, indent=2) + "\n")
+    shutil.rmtree(folder / "rtl", ignore_errors=True)
+    sources, probes = emit(graph, drawn, board, folder, stimuli(graph, vectors), progress)
+    progress(f"{len(sources.verilog)} sources and {len(sources.data)} memory contents in {sources.folder}")
+    return Design(
+        backend="finn",
+        folder=sources.folder,
+        top=TOP,
+        sources=tuple(sources.verilog),
+        data=tuple(sources.data),
+        input=_port("in0", drawn.source),
+        output=_port("out0", drawn.result),
+        interval_cycles=expected.interval_cycles,
+        latency_cycles=expected.latency_cycles,
+        output_kind=options.output_kind,
+        nodes=expected.nodes,
+        estimate=expected.total,
+        folding=names,
+        probes=probes,
+        details={
+            "finn_version": version,
+            "fifos": {block.name: block.depth for block in drawn.blocks if isinstance(block, library.Fifo)},
+            "blackboxes": ["DSP48E1", "DSP48E2", "LUT6_2"],
+        },
+    )
+
+
+def stimuli(graph: Graph, vectors: np.ndarray) -> np.ndarray:
+    """Return frames: all at the minimum, all at the maximum, then the first of `vectors`."""
+    ends = [np.full(graph.inputs, value, np.int64) for value in (graph.input.low, graph.input.high)]
+    return np.concatenate([np.stack(ends), vectors[:COMPARED].astype(np.int64)])
+
+
+def content(graph: Graph, folding: Mapping[str, Lanes]) -> dict[str, dict[str, int]]:
+    """Return a folding as folding.json has it: node -> 'SIMD', 'PE', 'PARALLEL', as far as the node has them."""
+    legal = Keys(graph).legal
+    return {
+        name: {key: value for key, value in _values(folding[name]).items() if key in keys}
+        for name, keys in legal.items()
+    }  # fmt: skip
+
+
+class Keys:
+    """What may be chosen for each node of a graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        by_kind = {"linear": ("SIMD", "PE", "PARALLEL"), "requantizer": (), "input": ()}
+        every = {node.name: by_kind.get(node.kind, ("PE",)) for node in graph.nodes}
+        self.legal = {name: keys for name, keys in every.items() if keys}
+
+
+def _values(lanes: Lanes) -> dict[str, int]:
+    return {"SIMD": lanes.simd, "PE": lanes.pe, "PARALLEL": int(lanes.parallel)}
+
+
+def given(folding: Mapping[str, Any], search: Search) -> dict[str, Lanes]:
+    """Return the lanes of a folding.json. Raises `QapError` for an unknown node or key, and for an illegal value."""
+    legal = Keys(search.graph).legal
+    chosen: dict[str, Lanes] = {}
+    for name, entry in folding.items():
+        if name not in legal:
+            raise QapError(f"folding: unknown node '{name}'", nearest(name, legal))
+        if not isinstance(entry, Mapping):
+            raise QapError(f"folding: {name} is {entry!r}", 'it must be like {"SIMD": 4, "PE": 2}')
+        for key, value in entry.items():
+            if key not in legal[name]:
+                raise QapError(f"folding: {name} has no '{key}'", nearest(str(key), legal[name]))
+            if not isinstance(value, int):
+                raise QapError(f"folding: {name} has {key} {value!r}", "it must be a whole number")
+        lanes = Lanes(entry.get("SIMD", 1), entry.get("PE", 1), bool(entry.get("PARALLEL", 0)))
+        possible = [_values(one.lanes) for one in search.choices[name]]
+        if _values(lanes) not in possible:
+            close = [one for one in possible if one["PARALLEL"] == int(lanes.parallel)] or possible
+            hint = {key: sorted({one[key] for one in close}) for key in legal[name]}
+            raise QapError(f"folding: {name} cannot have {dict(entry)}", f"legal: {hint}")
+        chosen[name] = lanes
+    return search.whole(chosen)
+
+
+def _expectation(decided: Plan) -> Expectation:
+    cycles, blocks = decided.design.cycles, decided.design.drawn.blocks
+    total = decided.search.total(decided.design.drawn)
+    cell = decided.search.board.dsp_cell
+    return Expectation(
+        interval_cycles=cycles.interval, latency_cycles=cycles.latency, total=asdict(total),
+        nodes=tuple(_node(block, cell) for block in blocks),
+    )  # fmt: skip
+
+
+def _node(block: Block, cell: str) -> NodeEstimate:
+    resources, features = cost(block, cell)
+    return BlockNode(
+        name=block.name, op_type=block.op, layer=block.node, estimate=asdict(resources),
+        features={"lut": features, "ff": features}, cycles=block.cycles, lanes_in=block.taken.lanes,
+        lanes_out=block.given.lanes, depth=block.depth if isinstance(block, library.Fifo) else None,
+    )  # fmt: skip
+
+
+def _port(name: str, stream: Edge) -> Stream:
+    return Stream(name, stream.positions * stream.channels, stream.lanes, stream.kind.bits, stream.kind.signed)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Widths that FINN's RTL can take, for nodes of any geometry."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qap2fpga.backends.finn.stream.blocks import Kind
+from qap2fpga.exact.integers import width
+from qap2fpga.ir.channelwise import Depthwise
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.geometry import Geometry
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.tensors import Range, Shape
+
+
+def whole_frame(geometry: Geometry, shape: Shape) -> bool:
+    """Return whether the kernel sees all of a frame at once: then its beats come in the order of the weights."""
+    whole = geometry.kernel == (shape.height, shape.width) == geometry.extent
+    return whole and not geometry.is_padded and max(geometry.kernel) > 1
+
+
+def narrow_weight_bits(weights: np.ndarray) -> int:
+    """Return the bits of the narrowest signed type of 2 bits or more whose lowest value no weight uses."""
+    return max(2, int(np.abs(weights).max(initial=0)).bit_length() + 1)
+
+
+def accumulator(node: Linear | Depthwise, source: Range, weight_bits: int, taken: Kind) -> Kind:
+    """Return the type of the sums, and of all their partial sums; at least as wide as a product."""
+    # With the zeros, so that partial sums fit too.
+    ends = node.range([Range(np.minimum(source.low, 0), np.maximum(source.high, 0))])
+    bits = width(min(ends.lowest, -1), ends.highest)
+    return Kind(max(bits, weight_bits + taken.bits - taken.signed), True)
+
+
+def rows_of(step: Step, source: Range, *, counted: bool) -> np.ndarray:
+    """Return thresholds (channels, 2**n - 1), of which a value passes as many as its level is above the base.
+
+    A step of more than 1 is that many equal thresholds. With `counted`, the number of thresholds is all that is wanted.
+    Unused ones are never reached.
+    """
+    rows = step.thresholds if counted else np.repeat(step.thresholds, step.step, axis=1)
+    missing = (1 << width(0, rows.shape[1])) - 1 - rows.shape[1]
+    never = source.highest + 1
+    rows = np.concatenate([rows, np.full((len(rows), missing), never, np.int64)], axis=1)
+    return np.clip(rows, source.lowest, never)

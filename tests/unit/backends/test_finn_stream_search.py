@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folding of a graph: for a rate, for a board, from a file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from qap2fpga.backends.finn.backend import FinnBackend
+from qap2fpga.backends.finn.options import FinnOptions
+from qap2fpga.backends.finn.stream.draw import Lanes
+from qap2fpga.backends.finn.stream.limits import parallel_possible
+from qap2fpga.backends.finn.stream.search import Search, unpadded
+from qap2fpga.backends.finn.stream.way import Keys, content, plan
+from qap2fpga.hw import boards
+from qap2fpga.ir.graph import INPUT, Graph
+from qap2fpga.ir.linear import Linear
+from qap2fpga.system.errors import QapError
+from tests.support.streams import cnn, everything, residual
+
+BOARD = boards.load("pynq-z2")
+CLOCK = 1e9 / BOARD.clock_ns
+
+
+def interval(graph: Graph, **options: Any) -> int:
+    return FinnBackend().expect(graph, BOARD, FinnOptions(**options)).interval_cycles
+
+
+def test_the_fastest_design_that_fits() -> None:
+    # The first kernel sees 8x8 positions, one per cycle, and the generator a cycle more.
+    assert interval(cnn()) == 65
+
+
+def test_a_rate_takes_the_cheapest_design_that_reaches_it() -> None:
+    fast, slow = (FinnBackend().expect(cnn(), BOARD, FinnOptions(target_fps=CLOCK / cycles)) for cycles in (400, 4000))
+    assert fast.interval_cycles <= 400 < slow.interval_cycles <= 4000
+    assert slow.total["lut"] < fast.total["lut"]
+
+
+def test_a_rate_that_no_folding_reaches() -> None:
+    with pytest.raises(QapError, match=re.escape("need a frame every 10 cycles at 10 ns; the shortest interval is 65")):
+        interval(cnn(), target_fps=CLOCK / 10)
+
+
+def test_a_board_that_is_too_small() -> None:
+    small = replace(BOARD, lut=500)
+    with pytest.raises(QapError, match=r"predicted not to fit .*: \d+% of LUT"):
+        FinnBackend().expect(cnn(), small, FinnOptions())
+    assert FinnBackend().expect(cnn(), small, FinnOptions(allow_oversize=True)).interval_cycles
+
+
+def test_a_smaller_board_has_a_longer_interval() -> None:
+    assert FinnBackend().expect(cnn(), replace(BOARD, lut=2500), FinnOptions()).interval_cycles > interval(cnn())
+
+
+@pytest.mark.parametrize("make", [cnn, everything, residual])
+def test_parallel_windows_are_only_chosen_where_they_are_right(make: Any) -> None:
+    graph = make()
+    search = Search(graph, BOARD, "logits")
+    for node in graph.nodes:
+        if isinstance(node, Linear):
+            size, bare = unpadded(graph.shapes[node.sources[0]], node.geometry)
+            wide = [one.lanes for one in search.choices[node.name] if one.lanes.parallel]
+            assert not wide or parallel_possible(size, bare)
+    assert not [one for one in Search(cnn(), BOARD, "logits").choices["conv2"] if one.lanes.parallel]  # 3 wide
+
+
+def test_every_choice_divides() -> None:
+    graph = everything()
+    for name, choices in Search(graph, BOARD, "logits").choices.items():
+        node = graph[name]
+        if isinstance(node, Linear):
+            assert all(node.inputs % one.lanes.simd == node.outputs % one.lanes.pe == 0 for one in choices)
+        assert choices
+
+
+def test_a_folding_is_written_and_read_again() -> None:
+    graph = everything()
+    decided = plan(graph, BOARD, FinnOptions())
+    again = plan(graph, BOARD, FinnOptions(folding=content(graph, decided.folding)))
+    assert again.folding == decided.folding
+    assert again.design.cycles == decided.design.cycles
+    assert set(content(graph, decided.folding)) == set(Keys(graph).legal)
+
+
+def test_a_node_that_a_folding_leaves_out_has_one_lane() -> None:
+    folding = plan(cnn(), BOARD, FinnOptions(folding={"conv1": {"SIMD": 3, "PE": 2}})).folding
+    assert folding["conv1"] == Lanes(3, 2)
+    assert folding["fc"] == Lanes()
+    assert folding[INPUT] == Lanes(pe=3)  # as its reader takes it
+
+
+@pytest.mark.parametrize(("folding", "message", "hint"), [
+    ({"conv9": {}}, "folding: unknown node 'conv9'", "conv"),
+    ({"conv1": 3}, "folding: conv1 is 3", "SIMD"),
+    ({"pool": {"SIMD": 2}}, "folding: pool has no 'SIMD'", "PE"),
+    ({"conv1": {"SIMD": 1.5}}, "folding: conv1 has SIMD 1.5", "whole number"),
+    ({"conv1": {"SIMD": 2}}, "folding: conv1 cannot have {'SIMD': 2}", "'SIMD': [1, 3]"),
+    ({"conv2": {"SIMD": 16, "PARALLEL": 1}}, "folding: conv2 cannot have", "'SIMD': [1, 2, 4]"),
+])  # fmt: skip
+def test_a_folding_that_is_wrong(folding: dict[str, Any], message: str, hint: str) -> None:
+    with pytest.raises(QapError) as error:
+        interval(cnn(), folding=folding)
+    assert message in error.value.message
+    assert hint in str(error.value)
