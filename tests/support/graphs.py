@@ -116,6 +116,25 @@ def pooled(seed: int = 1, *, outputs: int = 12) -> Graph:
     return verify(Graph(tuple(nodes), "dense2/end", Fraction(1)), "a test")
 
 
+def wide(seed: int = 4) -> Graph:
+    """Return two convolutions of 6 bits with a pool between them, of frames of 6x6 with 2 channels, and a dense end."""
+    random, window = np.random.default_rng(seed), Geometry((3, 3), pads=(1, 1, 1, 1))
+    nodes: list[Node] = [Input(name="in", size=Shape(2, 6, 6), quantizer=InputQuantizer(-4, 3, (1.0,)))]
+    for name, inputs, outputs, geometry in (
+        ("conv1", 18, 4, window), ("conv2", 36, 4, window), ("dense", 36, 3, Geometry((3, 3))),
+    ):  # fmt: skip
+        weights = random.integers(-31, 32, (inputs, outputs))
+        nodes.append(Linear(name=name, sources=(nodes[-1].name,), weights=weights, weight_bits=6, input_bits=3,
+                            geometry=geometry))  # fmt: skip
+        end: Step | Logits = Step(np.sort(random.integers(-200, 200, (outputs, 7)), axis=1))
+        if name == "dense":
+            end = Logits(np.array([3, 5, 7]), np.array([1, 2, -3]), 1, None)
+        nodes.append(Requantizer(name=f"{name}/end", sources=(name,), function=end))
+        if name == "conv1":
+            nodes.append(Max(name="pool", sources=("conv1/end",), geometry=Geometry((2, 2), (2, 2))))
+    return verify(Graph(tuple(nodes), "dense/end", Fraction(1)), "a test")
+
+
 def enlarged(size: tuple[int, int, int] = (2, 3, 4), *, pooled: bool = False) -> Graph:
     """Return rows and columns twice, a convolution, a pool and a dense end of frames of (channels, height, width).
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qap2fpga.backends.rtl.serial import serial_layers
 from qap2fpga.exact import integers as exact
 from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.functions import Logits, Step
@@ -59,10 +58,12 @@ class Datapath:
         return function if isinstance(function, Step) and not (self.bare or self.counts or function.counts) else None
 
 
-def datapaths(graph: Graph, kind: str) -> dict[str, Datapath]:
-    """Return the datapaths by the node whose result leaves them, in the graph's order, for outputs of `kind`."""
+def datapaths(graph: Graph, kind: str, serial: frozenset[str] = frozenset()) -> dict[str, Datapath]:
+    """Return the datapaths by the node whose result leaves them, in the graph's order, for outputs of `kind`.
+
+    `serial` are the nodes whose inputs come one after the other.
+    """
     final = graph.end.sources[0] if kind == "accumulators" else graph.output
-    serial = serial_layers(graph)
     paths: dict[str, Datapath] = {}
     for node in graph.nodes:
         if isinstance(node, Requantizer) and (final == graph.output or node.name != graph.output):
@@ -144,13 +145,13 @@ def seen(geometry: Geometry, source: Range) -> Range:
 def sums_up_frames(graph: Graph, node: Depthwise) -> bool:
     """Return whether all positions of a frame have one weight in each channel, and are more than one."""
     source = graph.shapes[node.sources[0]]
-    whole = node.geometry.kernel == (source.height, source.width) and not node.geometry.is_padded
-    return whole and source.positions > 1 and bool((node.weights == node.weights[0]).all())
+    whole = node.geometry.sees_whole(source) and source.positions > 1
+    return whole and bool((node.weights == node.weights[0]).all())
 
 
-def has_window(graph: Graph, node: Windowed) -> bool:
+def has_window(graph: Graph, node: Windowed, serial: frozenset[str]) -> bool:
     """Return whether positions are held for `node`: neither taken one by one nor summed up as they come."""
-    if node.geometry.is_point or node.name in serial_layers(graph):
+    if node.geometry.is_point or (node.name in serial and node.geometry.sees_whole(graph.shapes[node.sources[0]])):
         return False
     return not (isinstance(node, Depthwise) and sums_up_frames(graph, node))
 

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which dense layers take their inputs one after the other: one multiplier per output, where frames leave the time.
+"""Which layers take their inputs one after the other: one multiplier per output, where frames leave the time.
 
-An unrolled layer works in one cycle of a frame. One that has as many cycles as inputs takes a fraction of the LUTs.
+An unrolled layer works in one cycle of a position. One that has as many cycles as inputs takes a fraction of the LUTs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
 
 from qap2fpga.backends.rtl.adders import signed_digits
-from qap2fpga.backends.rtl.dataflow.timing import Slots
-from qap2fpga.backends.rtl.pace import pace, timings
+from qap2fpga.backends.rtl.dataflow.timing import Slots, Timing
+from qap2fpga.backends.rtl.pace import passed
 from qap2fpga.exact.integers import width
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.linear import Linear
@@ -25,22 +26,28 @@ PRODUCT_BIT, SUM_BIT, WEIGHT_BIT, HELD_BIT, CONTROL = 2.4, 0.3, 1.0, 4.0, 50.0
 
 
 @lru_cache(maxsize=4)
-def serial_layers(graph: Graph) -> frozenset[str]:
-    """Return the names of the linear nodes that see whole frames, have the time, and take fewer LUTs that way."""
-    came = timings(graph, pace(graph))
-    return frozenset(
-        node.name
-        for node in graph.nodes
-        if isinstance(node, Linear) and sees_whole_frames(graph, node)
-        and Slots(came[node.sources[0]], graph.shapes[node.sources[0]].channels).keeps_up
-        and luts(graph, node) < unrolled_luts(graph, node)
-    )  # fmt: skip
+def serial_layers(graph: Graph, pace: int) -> frozenset[str]:
+    """Return the linear nodes that have the time, a position every `pace` cycles, and take fewer LUTs that way."""
+    came: dict[str, Timing] = {}
+    serial: set[str] = set()
+    for node in graph.nodes:
+        came[node.name] = passed(graph, node, [came[source] for source in node.sources], pace)
+        if isinstance(node, Linear) and luts(graph, node) < unrolled_luts(graph, node):
+            slots = _slots(graph, node, came)
+            if slots.keeps_up:
+                serial.add(node.name)
+                last = slots.leave.later(slots.lanes)
+                whole = node.geometry.sees_whole(graph.shapes[node.sources[0]])
+                came[node.name] = last.at(np.array([len(last.cycles) - 1])) if whole else last
+    return frozenset(serial)
 
 
-def sees_whole_frames(graph: Graph, node: Linear) -> bool:
-    """Return whether the kernel's one position is the frame itself."""
-    source = graph.shapes[node.sources[0]]
-    return node.geometry.kernel == (source.height, source.width) and not node.geometry.is_padded
+def _slots(graph: Graph, node: Linear, came: Mapping[str, Timing]) -> Slots:
+    """When `node` takes what its window sees; of whole frames, position by position."""
+    source = node.sources[0]
+    if node.geometry.sees_whole(graph.shapes[source]):
+        return Slots(came[source], graph.shapes[source].channels)
+    return Slots(came[node.name], node.inputs)
 
 
 def luts(graph: Graph, node: Linear) -> float:
@@ -49,7 +56,9 @@ def luts(graph: Graph, node: Linear) -> float:
     sums = graph.node_ranges[name].signed_bits
     products = PRODUCT_BIT * source.bits * node.weight_width
     rom = WEIGHT_BIT * node.weight_width * -(-node.inputs // 64)
-    return node.outputs * (products + SUM_BIT * sums + rom) + HELD_BIT * source.bits * len(source.low) + CONTROL
+    whole = node.geometry.sees_whole(graph.shapes[node.sources[0]])
+    lanes = len(source.low) if whole else node.inputs
+    return node.outputs * (products + SUM_BIT * sums + rom) + HELD_BIT * source.bits * lanes + CONTROL
 
 
 def unrolled_luts(graph: Graph, node: Linear) -> float:

@@ -11,7 +11,7 @@ from qap2fpga.hw import boards
 from qap2fpga.ir.channelwise import Repeat
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
-from tests.support.graphs import residual, small_cnn
+from tests.support.graphs import enlarged, residual, small_cnn
 
 BOARD = boards.load("pynq-z2")
 
@@ -57,6 +57,13 @@ def test_a_class_of_every_position_is_refused() -> None:
     assert reasons(whole, "class") == [
         "--output-kind class: the network gives 6x5x3, so there is no one class of a frame"
     ]
+
+
+def test_an_interval_that_no_frame_keeps_is_refused() -> None:
+    graph = enlarged()
+    (error,) = refusals(graph, BOARD, RtlOptions(target_interval=40))
+    assert error.message == "--target-interval is 40; a frame takes 48 cycles at least"
+    assert not refusals(graph, BOARD, RtlOptions(target_interval=48))
 
 
 def test_a_network_that_is_too_large_is_refused() -> None:

@@ -41,13 +41,14 @@ def evaluated(graph: Graph, kind: str = "logits", **options: float) -> backend.C
     return circuit
 
 
-def generated(graph: Graph, folder: Path, kind: str = "logits") -> Design:
+def generated(graph: Graph, folder: Path, kind: str = "logits", **options: int) -> Design:
     nothing = np.zeros((0, graph.inputs), np.int64)
-    return RtlBackend().generate(graph, BOARD, folder / "rtl", RtlOptions(output_kind=kind), nothing)
+    chosen = RtlOptions(output_kind=kind, **options)  # type: ignore[arg-type]
+    return RtlBackend().generate(graph, BOARD, folder / "rtl", chosen, nothing)
 
 
-def simulated(graph: Graph, folder: Path, kind: str = "logits") -> Design:
-    design = generated(graph, folder, kind)
+def simulated(graph: Graph, folder: Path, kind: str = "logits", **options: int) -> Design:
+    design = generated(graph, folder, kind, **options)
     frames = stimuli(graph)
     engine = rtl.Rtl(design, folder / "simulate", network=graph, threads=1)
     runs = engine.simulate(frames, reference.outputs(graph, kind, frames))

@@ -19,7 +19,6 @@ from qap2fpga.backends.rtl.dataflow.total import Total
 from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.backends.rtl.datapaths import Datapath, seen
 from qap2fpga.backends.rtl.layer import Module
-from qap2fpga.backends.rtl.pace import pace
 from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
@@ -40,6 +39,7 @@ class Builder:
     graph: Graph
     paths: Mapping[str, Datapath]
     solved: Mapping[str, Solved]
+    pace: int
     clock_ns: float
     delays: Delays
     parts: list[Part] = field(default_factory=list)
@@ -74,9 +74,7 @@ class Builder:
 
     def _input(self, node: Input) -> None:
         lanes = tuple(self.graph.node_ranges[node.name].ends)
-        self._put(
-            node.name, Source(self._flow(node.size, lanes, Timing.of_input(node.size.positions, pace(self.graph))))
-        )
+        self._put(node.name, Source(self._flow(node.size, lanes, Timing.of_input(node.size.positions, self.pace))))
 
     def _concat(self, node: Concat) -> None:
         self.flows[node.name] = self._join(node.sources)
@@ -112,10 +110,15 @@ class Builder:
         self._show(path.result, self._compute(module, operand), counts=path.counts)
 
     def _serial(self, path: Datapath) -> None:
-        operand = self.flows[path.node.sources[0]]
+        assert isinstance(path.node, Linear)
+        (source,), geometry = path.node.sources, path.node.geometry
+        operand = self.flows[source]
+        whole = geometry.sees_whole(operand.shape)
+        if not whole:
+            operand = self._window(source, geometry)
         rom = mac.weights_module(self._module_name(), path.unit.weights, self.clock_ns, self.delays)
-        out = self._flow(Shape(len(path.lanes)), path.lanes, mac.timing(operand, rom))
-        part = Mac(out, operand, rom)
+        shape = replace(self.graph.shapes[path.node.name], channels=len(path.lanes))
+        part = Mac(self._flow(shape, path.lanes, mac.timing(operand, rom, whole=whole)), operand, rom, whole)
         self._put(None, part)
         self._show(path.result, part, counts=False)
 

@@ -86,14 +86,14 @@ def of_queue(part: Mac) -> Cost:
     words, waiting = -(-part.slots.depth // WORDS), counter(part.slots.depth)
     counters = counter(part.places - 1) + counter(len(part.operand.lanes)) + 3 * waiting
     luts = {"memory_bits": words * size, "serial_bits": size, "skip_counter_bits": counters}
-    return Cost(size + counters, luts)
+    return Cost(size + counters + 1, luts)
 
 
 def of_mac(part: Mac) -> Cost:
     """Return what multiplies and adds."""
     outputs, weight = len(part.out.lanes), part.rom.netlist.outputs[0].bits
     each = part.element_bits + weight + part.sum_bits
-    beside = 3 * (part.rom.stages + 1) + 1 + part.rom.stages * part.element_bits
+    beside = 4 * (part.rom.stages + 1) + 2 + part.rom.stages * part.element_bits
     luts = {
         "product_bits": outputs * part.element_bits * weight, "sum_bits": outputs * part.sum_bits, "macs": 1
     }  # fmt: skip

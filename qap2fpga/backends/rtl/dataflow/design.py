@@ -9,7 +9,6 @@ import numpy as np
 
 from qap2fpga.backends.rtl.dataflow.mac import Mac
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Flow, Part, Source
-from qap2fpga.backends.rtl.dataflow.repeat import Repeated
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.hw.design import Probe
 
@@ -56,7 +55,7 @@ class Dataflow:
     @property
     def drain(self) -> int:
         """Cycles after these positions until what came of them has left."""
-        return max((part.drain(self.flush) for part in self.parts if isinstance(part, Repeated)), default=0)
+        return max(part.drain(self.flush) for part in self.parts)
 
     @property
     def is_chain(self) -> bool:
@@ -83,7 +82,8 @@ class Dataflow:
     def _probe(self, node: str, compute: Compute | Mac, counts: bool) -> Probe:
         if isinstance(compute, Mac):
             name, sums = compute.instance, ((compute.sum_bits, True),) * len(compute.out.lanes)
-            return Probe(node, f"{name}.y", sums, valid=f"{name}.out_valid", ready=f"{name}.move", counts=counts)
+            beats = compute.out.shape.positions
+            return Probe(node, f"{name}.y", sums, beats, f"{name}.out_valid", f"{name}.move", counts=counts)
         lanes = tuple((wire.bits, wire.signed) for wire in compute.module.netlist.outputs)
         signal = f"{compute.instance}.y"
         if self.is_chain:
