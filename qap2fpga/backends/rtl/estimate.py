@@ -156,6 +156,8 @@ def refusals(network: Graph, board: Board, options: RtlOptions) -> tuple[QapErro
     hint = "prune it, or use fewer bits"
     if "finn" in board.device_family.backends:
         hint = f"use --backend finn, which folds layers in time, or {hint}"
+    if network.source.size.positions > 1:
+        hint = f"give a frame more cycles (--target-interval), {hint}"
     if luts > MOST_LUTS:
         return (QapError(f"{what}; more than {MOST_LUTS:,} are not unrolled", hint),)
     if luts > board.lut and not options.allow_oversize:

@@ -6,12 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from qap2fpga.backends.rtl.check import refusals
+from qap2fpga.backends.rtl.estimate import before
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.hw import boards
 from qap2fpga.ir.channelwise import Repeat
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
-from tests.support.graphs import enlarged, residual, small_cnn
+from tests.support.graphs import enlarged, residual, small_cnn, wide
 
 BOARD = boards.load("pynq-z2")
 
@@ -72,3 +73,10 @@ def test_a_network_that_is_too_large_is_refused() -> None:
     (error,) = refusals(graph, small, RtlOptions())
     assert "unrolled, the network's" in error.message and "pynq-z2 has 100" in error.message
     assert not refusals(graph, small, RtlOptions(allow_oversize=True))
+
+
+def test_a_frame_of_positions_may_be_given_more_cycles() -> None:
+    (error,) = refusals(wide(), replace(BOARD, lut=100), RtlOptions())
+    assert "give a frame more cycles (--target-interval)" in error.hint
+    luts = [before(wide(), pace) for pace in (1, 18)]
+    assert luts[1] < luts[0] / 2
