@@ -81,13 +81,13 @@ def main() -> None:
         for resource, shipped in resources.items():
             if not runs[kind]:
                 continue
-            found = fitted(runs[kind], resource, list(shipped))
+            coefficients = fitted(runs[kind], resource, list(shipped))
             content["fits"][f"{kind} {resource}"] = {
                 "runs": len(runs[kind]),
-                **errors(runs[kind], resource, found),
+                **errors(runs[kind], resource, coefficients),
                 "shipped_coefficients": errors(runs[kind], resource, shipped),
             }
-            content["coefficients"][kind][resource] = found
+            content["coefficients"][kind][resource] = coefficients
     content["coefficients"] = dict(content["coefficients"])
     print(yaml.safe_dump(content, sort_keys=False))
 
@@ -103,12 +103,15 @@ def fitted(runs: list[Run], resource: str, features: list[str]) -> dict[str, flo
 
 def errors(runs: list[Run], resource: str, factors: dict[str, float]) -> dict[str, float]:
     """Mean and largest relative error in percent, of parts below `SMALL` cells relative to that."""
-    found = []
+    differences = []
     for run in runs:
         count = getattr(run, resource)
         expected = sum(value * run.features[name] for name, value in factors.items())
-        found.append(abs(expected - count) / max(count, SMALL) * 100)
-    return {"mean_error_percent": round(float(np.mean(found)), 1), "largest_error_percent": round(max(found), 1)}
+        differences.append(abs(expected - count) / max(count, SMALL) * 100)
+    return {
+        "mean_error_percent": round(float(np.mean(differences)), 1),
+        "largest_error_percent": round(max(differences), 1),
+    }
 
 
 def plain_parts(runs: dict[str, list[Run]], folder: Path, rng: np.random.Generator) -> None:

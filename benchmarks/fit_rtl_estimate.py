@@ -79,19 +79,25 @@ def fitted(runs: dict[str, list[Run]], shipped: dict[str, dict[str, float]]) -> 
         scale = np.array([max(run.found, SMALL) for run in of_kind])
         matrix = np.array([[run.features[name] for name in names] for run in of_kind]) / scale[:, None]
         factors, _ = nnls(matrix, np.array([run.found for run in of_kind]) / scale)
-        found = {name: round(float(value), 4) for name, value in zip(names, factors, strict=True)}
+        coefficients = {name: round(float(value), 4) for name, value in zip(names, factors, strict=True)}
         result["fits"][kind] = {
-            "runs": len(of_kind), **errors(of_kind, found), "shipped_coefficients": errors(of_kind, shipped[kind]),
+            "runs": len(of_kind), **errors(of_kind, coefficients),
+            "shipped_coefficients": errors(of_kind, shipped[kind]),
         }  # fmt: skip
-        result["coefficients"][kind] = found
+        result["coefficients"][kind] = coefficients
     return result
 
 
 def errors(runs: list[Run], factors: dict[str, float]) -> dict[str, float]:
     """Mean and largest relative error in percent, of parts below `SMALL` LUTs relative to that."""
     expected = [sum(factors[name] * value for name, value in run.features.items()) for run in runs]
-    found = [abs(value - run.found) / max(run.found, SMALL) * 100 for value, run in zip(expected, runs, strict=True)]
-    return {"mean_error_percent": round(float(np.mean(found)), 1), "largest_error_percent": round(max(found), 1)}
+    differences = [
+        abs(value - run.found) / max(run.found, SMALL) * 100 for value, run in zip(expected, runs, strict=True)
+    ]
+    return {
+        "mean_error_percent": round(float(np.mean(differences)), 1),
+        "largest_error_percent": round(max(differences), 1),
+    }
 
 
 def implementation_runs(folder: Path, rng: np.random.Generator, channels: int) -> dict[str, list[Run]]:
@@ -156,8 +162,8 @@ def layer_runs(folder: Path, rng: np.random.Generator, layers: int) -> dict[str,
         modules.append(layer.build(f"sums{number}", one, graph, None, [(0, 63)] * shape[0], ends, 1000.0, delays))
         inputs.append(6 * shape[0])
     parts = measured(modules, inputs, folder)
-    made = zip(modules, parts, strict=True)
-    return {"adder": [Run({"bits": module.adder_bits}, part.lut or 0) for module, part in made]}
+    pairs = zip(modules, parts, strict=True)
+    return {"adder": [Run({"bits": module.adder_bits}, part.lut or 0) for module, part in pairs]}
 
 
 def measured(modules: list[Module], inputs: list[int], folder: Path) -> list[Resources]:
@@ -173,8 +179,8 @@ def measured(modules: list[Module], inputs: list[int], folder: Path) -> list[Res
     sources = tuple(itertools.chain((f"{module.name}.v" for module in modules), ["parts.v"]))
     stream = Stream("in0", 1, 1, 8, False)
     design = Design("rtl", folder, "parts", sources, (), stream, stream, 1)
-    found = yosys.measurement(yosys.map_design(design, BOARD, folder / "yosys", threads=1, timed=False)).parts
-    return [found[f"u{number}"] for number in range(len(modules))]
+    parts = yosys.measurement(yosys.map_design(design, BOARD, folder / "yosys", threads=1, timed=False)).parts
+    return [parts[f"u{number}"] for number in range(len(modules))]
 
 
 if __name__ == "__main__":

@@ -188,9 +188,9 @@ def fitted(name: str, condition: Condition, runs: Sequence[Run]) -> dict[str, An
         guessed[out] = table[out][:, columns] @ solve(table[~out][:, columns], values[~out])
     columns = select(name, condition, table, values, groups)
     wider, held = widened(values, guessed, groups)
-    found = zip((list(HLS4ML)[column] for column in columns), solve(table[:, columns], values), strict=True)
+    pairs = zip((list(HLS4ML)[column] for column in columns), solve(table[:, columns], values), strict=True)
     return {
-        "coefficients": {feature: float(f"{value:.6g}") for feature, value in found if value > ROUNDING},
+        "coefficients": {feature: float(f"{value:.6g}") for feature, value in pairs if value > ROUNDING},
         "interval": round(wider * float(np.quantile(np.abs(residuals(values, guessed)), TAIL)), 5),
         "cross_validation": {
             "left_out_together": f"all runs of one shape, {len(np.unique(groups))} shapes",
@@ -233,8 +233,8 @@ def score(table: np.ndarray, values: np.ndarray, groups: np.ndarray) -> float:
 def solve(table: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Non-negative coefficients with the least squared relative error."""
     weight = 1 / (values + 1)
-    found, _ = nnls(table * weight[:, None], values * weight)
-    return np.asarray(found)
+    solution, _ = nnls(table * weight[:, None], values * weight)
+    return np.asarray(solution)
 
 
 def errors(values: np.ndarray, guessed: np.ndarray) -> dict[str, float]:
@@ -268,12 +268,12 @@ def by_strategy(runs: Sequence[Run], values: np.ndarray, guessed: np.ndarray) ->
 def widened(values: np.ndarray, guessed: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
     """How much wider than their quantile an interval must be, and how many runs it then holds, in percent: each run in
     the interval that the other shapes alone would give."""
-    found, held = np.abs(residuals(values, guessed)), 0.0
+    distances, held = np.abs(residuals(values, guessed)), 0.0
     for wider in WIDER:
         inside = 0
         for shape in np.unique(groups):
-            most = wider * np.quantile(found[groups != shape], TAIL)
-            inside += int(np.sum(found[groups == shape] <= most + ROUNDING))
+            most = wider * np.quantile(distances[groups != shape], TAIL)
+            inside += int(np.sum(distances[groups == shape] <= most + ROUNDING))
         held = round(100 * inside / len(values), 1)
         if held >= HELD_PERCENT:
             return wider, held
@@ -288,18 +288,18 @@ def observed_sums(fit: dict[str, Any], networks: Sequence[Project]) -> list[dict
         one = next(project for project in networks if project.folder.endswith(folder))
         left = f"{100 * pruned:.0f} % pruned" if pruned else "not pruned"
         what = f"jet tagger 16-64-32-32-5, {bits}-bit weights, {left}"
-        told = sum(raw(fit["resources"]["lut"]["coefficients"], layer) for layer in tagger_layers(bits))
+        predicted = sum(raw(fit["resources"]["lut"]["coefficients"], layer) for layer in tagger_layers(bits))
         rows.append(observed("C synthesis LUT of dense layers", "sum of the fits of unpruned ones", what,
-                             [one.dense["lut"] / told], 1))  # fmt: skip
+                             [one.dense["lut"] / predicted], 1))  # fmt: skip
         if pruned:
             rows.append(observed("C synthesis LUT of dense layers", "sum of the fits times the weights left", what,
-                                 [one.dense["lut"] / told / (1 - pruned)], 1))  # fmt: skip
+                                 [one.dense["lut"] / predicted / (1 - pruned)], 1))  # fmt: skip
     return [{**row, "sum": True} for row in rows]
 
 
 def quantiles(values: np.ndarray, guessed: np.ndarray) -> dict[str, float]:
-    found = residuals(values, guessed)
-    return {str(part): round(float(np.quantile(found, part)), 5) + 0.0 for part in QUANTILES}
+    differences = residuals(values, guessed)
+    return {str(part): round(float(np.quantile(differences, part)), 5) + 0.0 for part in QUANTILES}
 
 
 def residuals(values: np.ndarray, guessed: np.ndarray) -> np.ndarray:

@@ -286,16 +286,17 @@ def main() -> None:
     parser.add_argument("--only", default="", help="modules whose path has this in it")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--output", type=Path)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     lists = yaml.safe_load(LIST.read_text())
-    modules = {name: tests for name, tests in lists["modules"].items() if given.only in name}
+    modules = {name: tests for name, tests in lists["modules"].items() if arguments.only in name}
+    per_module = None if arguments.guards else arguments.per_module
     work = [(mutant, text, modules[name]) for name in modules
             for mutant, text in [*listed(name, lists["planted"].get(name, {})),
-                                 *drawn(name, None if given.guards else given.per_module, given.seed)]]  # fmt: skip
+                                 *drawn(name, per_module, arguments.seed)]]  # fmt: skip
     survivors: list[Mutant] = []
     pardoned = 0
-    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(given.jobs) as pool:
-        checkouts = Checkouts(given.jobs, Path(scratch))
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(arguments.jobs) as pool:
+        checkouts = Checkouts(arguments.jobs, Path(scratch))
         different = sorted({tuple(tests) for tests in modules.values()})
         for tests, failed in zip(different, pool.map(lambda one: checkouts.fail([*one]), different), strict=True):
             if failed:
@@ -312,8 +313,8 @@ def main() -> None:
     share = (counted - len(survivors)) / counted if counted else 0.0
     killed_count = counted - len(survivors)
     print(f"{len(work)} mutants: {killed_count} killed, {pardoned} excused, {len(survivors)} survived; {share:.1%}")
-    if given.output is not None:
-        given.output.write_text(json.dumps([asdict(one) for one in survivors], indent=1))
+    if arguments.output is not None:
+        arguments.output.write_text(json.dumps([asdict(one) for one in survivors], indent=1))
     sys.exit(share < LEAST_KILLED)
 
 

@@ -28,27 +28,27 @@ def main() -> None:
     parser.add_argument("--jets", type=int, default=6)
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--processes", type=int, default=2)
-    given = parser.parse_args()
-    known = load(given.backend)
+    arguments = parser.parse_args()
+    known = load(arguments.backend)
     if known is None or not known.current:
-        sys.exit(f"the calibration of {given.backend} is not of this program: qap2fpga calibrate --confirm")
-    chosen = draw.recipes(given.designs, given.seed, given.jets)
+        sys.exit(f"the calibration of {arguments.backend} is not of this program: qap2fpga calibrate --confirm")
+    chosen = draw.recipes(arguments.designs, arguments.seed, arguments.jets)
     lines = campaign.run(
-        given.backend, chosen, given.results, given.processes, lambda text: print(text, file=sys.stderr)
+        arguments.backend, chosen, arguments.results, arguments.processes, lambda text: print(text, file=sys.stderr)
     )
-    good = [line for line in campaign.with_expectations(lines, given.processes) if "failed" not in line]
+    good = [line for line in campaign.with_expectations(lines, arguments.processes) if "failed" not in line]
     print(json.dumps({"designs": len(good), "failed": len(lines) - len(good), **errors(known.values, good)}, indent=1))
 
 
 def errors(content: Any, lines: list[dict[str, Any]]) -> dict[str, Any]:
     """By number the mean and largest error in percent by size, and how many designs are outside of their interval."""
     held = [fit.against(line, content) for line in lines]
-    found: dict[str, Any] = {}
+    table: dict[str, Any] = {}
     for name in content["resources"]:
         rows = [(one.nonzeros, one.measured[name], one.predicted[name]) for one in held]
-        found[name] = fit.errors_by_size(rows) | {"outside_interval": sum(not one.inside[name] for one in held)}
+        table[name] = fit.errors_by_size(rows) | {"outside_interval": sum(not one.inside[name] for one in held)}
     exact = ("dsp", "latency_cycles", "interval_cycles")
-    return found | {name: fit.differences(name, lines) for name in exact}
+    return table | {name: fit.differences(name, lines) for name in exact}
 
 
 if __name__ == "__main__":

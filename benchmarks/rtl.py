@@ -134,8 +134,8 @@ def by_alkaid(one: Graph, folder: Path) -> Design:
         for channel, row in enumerate(layer.activation.thresholds):
             low, high = (int(ends[channel]) for ends in ranges.accumulators)
             base = int((row <= low).sum())
-            wanted = Target(row[(row > low) & (row <= high)].astype(np.int64), low, high, base)
-            implementation = min(requantize.affine(wanted, 24), key=lambda implementation: len(implementation.terms))
+            target = Target(row[(row > low) & (row <= high)].astype(np.int64), low, high, base)
+            implementation = min(requantize.affine(target, 24), key=lambda implementation: len(implementation.terms))
             factor = sum(sign << shift if sign > 0 else -(1 << shift) for sign, shift in implementation.terms)
             factors.append(factor * 2.0**-implementation.shift)
             offsets.append(implementation.offsets[0] * 2.0**-implementation.shift + implementation.base)
@@ -157,18 +157,18 @@ def rates(one: Graph, folder: Path) -> dict[str, float]:
     """Vectors a second of the RTL in Verilator at full speed, and of the hls4ml project's C++ with all its traces."""
     design = by_us(one, folder / "rtl")
     vectors = random_vectors(one, 20_000, 1)
-    made = verilator.build(design, [design.folder / name for name in design.sources], folder, jobs=2)
+    binary = verilator.build(design, [design.folder / name for name in design.sources], folder, jobs=2)
     beats = folder / "input.beats"
     pack(vectors, design.input).tofile(beats)
     begin = time.monotonic()
-    verilator.run(made, design, beats, len(vectors), folder, Schedule("full speed"))
-    found = {"rtl": len(vectors) / (time.monotonic() - begin)}
+    verilator.run(binary, design, beats, len(vectors), folder, Schedule("full speed"))
+    speeds = {"rtl": len(vectors) / (time.monotonic() - begin)}
     project = backends.get("hls4ml").generate(one, BOARD, folder / "hls4ml", Hls4mlOptions(), vectors[:5])
     program = csim.build(project, folder)
     begin = time.monotonic()
     csim.run(program, project, vectors, folder)
-    found["c"] = len(vectors) / (time.monotonic() - begin)
-    return {f"{kind}_vectors_per_second": round(rate) for kind, rate in found.items()}
+    speeds["c"] = len(vectors) / (time.monotonic() - begin)
+    return {f"{kind}_vectors_per_second": round(rate) for kind, rate in speeds.items()}
 
 
 BUILDERS = {"ours": by_us, "ours without sharing": by_trees, "alkaid": by_alkaid}
@@ -192,27 +192,27 @@ def measure(name: str) -> dict[str, float]:
         folder = Path(scratch)
         if kind == RATES:
             return rates(one, folder)
-        found = measured(BUILDERS[kind](one, folder / "design"), folder / "yosys")
+        numbers = measured(BUILDERS[kind](one, folder / "design"), folder / "yosys")
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return {**found, "cpu_seconds": round(sum(one.ru_utime + one.ru_stime for one in used))}
+    return {**numbers, "cpu_seconds": round(sum(one.ru_utime + one.ru_stime for one in used))}
 
 
-def ratios(found: dict[str, dict[str, float]]) -> dict[str, float]:
+def ratios(numbers: dict[str, dict[str, float]]) -> dict[str, float]:
     """The ratios that the targets are about, of the measurements that are there."""
-    wanted = {}
+    selected = {}
     for scales in ("power-of-two", "arbitrary"):
         ours = {weights: f"ours, {weights}, {scales} scales" for weights in ("pruned", "dense")}
-        wanted[f"pruned to dense, {scales} scales"] = (ours["pruned"], ours["dense"])
+        selected[f"pruned to dense, {scales} scales"] = (ours["pruned"], ours["dense"])
         for weights, name in ours.items():
             for other in ("alkaid", "ours without sharing"):
-                wanted[f"ours to {other}, {weights}, {scales} scales"] = (name, f"{other}{name.removeprefix('ours')}")
+                selected[f"ours to {other}, {weights}, {scales} scales"] = (name, f"{other}{name.removeprefix('ours')}")
     for weights in ("pruned", "dense"):
         pair = (f"ours, {weights}, arbitrary scales", f"ours, {weights}, power-of-two scales")
-        wanted[f"arbitrary to power-of-two scales, {weights}"] = pair
+        selected[f"arbitrary to power-of-two scales, {weights}"] = pair
     return {
-        name: round(found[one]["lut"] / found[other]["lut"], 3)
-        for name, (one, other) in wanted.items()
-        if "lut" in found.get(one, {}) and "lut" in found.get(other, {})
+        name: round(numbers[one]["lut"] / numbers[other]["lut"], 3)
+        for name, (one, other) in selected.items()
+        if "lut" in numbers.get(one, {}) and "lut" in numbers.get(other, {})
     }
 
 
@@ -226,16 +226,16 @@ def main() -> None:
     if chosen.one:
         write_atomically(chosen.results, json.dumps(measure(chosen.one)))
         return
-    found = json.loads(chosen.results.read_text()) if chosen.results.exists() else {}
-    for name in (name for name in plan() if chosen.match in name and name not in found):
+    results = json.loads(chosen.results.read_text()) if chosen.results.exists() else {}
+    for name in (name for name in plan() if chosen.match in name and name not in results):
         part = chosen.results.with_suffix(".part")
         part.unlink(missing_ok=True)
         done = subprocess.run([sys.executable, __file__, part, "--one", name], check=False)
-        found[name] = json.loads(part.read_text()) if part.exists() else {"failed": done.returncode}
+        results[name] = json.loads(part.read_text()) if part.exists() else {"failed": done.returncode}
         part.unlink(missing_ok=True)
-        write_atomically(chosen.results, json.dumps(found, indent=2) + "\n")
-        print(f"{name}: {found[name]}", file=sys.stderr)
-    print(json.dumps({"measurements": found, "ratios": ratios(found)}, indent=2))
+        write_atomically(chosen.results, json.dumps(results, indent=2) + "\n")
+        print(f"{name}: {results[name]}", file=sys.stderr)
+    print(json.dumps({"measurements": results, "ratios": ratios(results)}, indent=2))
 
 
 if __name__ == "__main__":

@@ -127,30 +127,36 @@ def main() -> None:
     parser.add_argument("--zeros", type=float, default=75, help="percent of the weights")
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--page", type=Path)
-    given = parser.parse_args()
-    board = boards.load(given.board)
-    numbers = Numbers(8, given.bits, given.bits, 1 - given.zeros / 100)
-    lines = read_json_lines(given.results)
-    for name in given.networks.split(","):
+    arguments = parser.parse_args()
+    board = boards.load(arguments.board)
+    numbers = Numbers(8, arguments.bits, arguments.bits, 1 - arguments.zeros / 100)
+    lines = read_json_lines(arguments.results)
+    for name in arguments.networks.split(","):
         draw = partial(NETWORKS[name], np.random.default_rng(SEED), numbers)
-        for backend in given.backends.split(","):
-            key = {"network": name, "backend": backend, "board": board.name, "bits": given.bits, "zeros": given.zeros}
+        for backend in arguments.backends.split(","):
+            key = {
+                "network": name,
+                "backend": backend,
+                "board": board.name,
+                "bits": arguments.bits,
+                "zeros": arguments.zeros,
+            }
             done = [line for line in lines if line["key"] == key]
-            if done and (not given.measure or "measured" in done[-1] or "refused" in done[-1]):
+            if done and (not arguments.measure or "measured" in done[-1] or "refused" in done[-1]):
                 continue
-            line = {"key": key, **_line(draw, backend, board, measure=given.measure)}
-            append_json(given.results, line)
+            line = {"key": key, **_line(draw, backend, board, measure=arguments.measure)}
+            append_json(arguments.results, line)
             lines = [other for other in lines if other["key"] != key] + [line]
             print(json.dumps(line), file=sys.stderr)
-    if given.page:
-        write_atomically(given.page, page(lines, Path(__file__).name))
+    if arguments.page:
+        write_atomically(arguments.page, page(lines, Path(__file__).name))
 
 
 def _line(draw: Callable[[], Graph], backend: str, board: Board, *, measure: bool) -> dict[str, Any]:
     """What `backend` expects of the network, and with `measure` what was generated, simulated and mapped."""
     graph = compact(draw())
-    made = backends.get(backend)
-    options = made.make_options()
+    generator = backends.get(backend)
+    options = generator.make_options()
     line: dict[str, Any] = {
         "weights": sum(node.weights.size for node in graph.weighted),
         "nonzeros": sum(node.nonzeros for node in graph.weighted),
@@ -158,7 +164,7 @@ def _line(draw: Callable[[], Graph], backend: str, board: Board, *, measure: boo
     }
     begin = time.monotonic()
     try:
-        expected = made.expect(graph, board, options)
+        expected = generator.expect(graph, board, options)
         cycles = {"interval_cycles": expected.interval_cycles, "latency_cycles": expected.latency_cycles}
         line["predicted"] = {**expected.total, **cycles}
         if measure:
@@ -170,10 +176,10 @@ def _line(draw: Callable[[], Graph], backend: str, board: Board, *, measure: boo
 
 
 def _measured(graph: Graph, backend: str, board: Board, folder: Path) -> dict[str, Any]:
-    made = backends.get(backend)
-    options = made.make_options()
+    generator = backends.get(backend)
+    options = generator.make_options()
     vectors = np.concatenate([random_vectors(graph, FRAMES, SEED), extremes(graph)[:FRAMES]])
-    design = made.generate(graph, board, folder / "design", options, vectors).circuit
+    design = generator.generate(graph, board, folder / "design", options, vectors).circuit
     if design is None:
         raise QapError(f"the {backend} backend leaves C++", "no HLS tool is here to make hardware of it")
     runs = rtl.Rtl(design, folder / "rtl").simulate(vectors, outputs.outputs(graph, options.output_kind, vectors))

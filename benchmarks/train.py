@@ -154,18 +154,18 @@ def speed(rows: int, turns: int) -> dict[str, Any]:
                 if turn:
                     times[name].append(time.perf_counter() - begin)
                     cpu[name].append(time.process_time() - begin_cpu)
-    found: dict[str, Any] = {"rows": rows, "batch": BATCH, "bits": BITS, "turns": turns}
+    report: dict[str, Any] = {"rows": rows, "batch": BATCH, "bits": BITS, "turns": turns}
     for name in ways:
-        found[name] = {
+        report[name] = {
             "epochs_per_second": spread([1 / seconds for seconds in times[name]]),
             "epochs_per_cpu_second": spread([1 / seconds for seconds in cpu[name]]),
         }
     for unit in ("epochs_per_second", "epochs_per_cpu_second"):
-        base = found["ours"][unit]["median"]
-        found[f"times_faster_by_{unit}"] = {
-            name: round(base / found[name][unit]["median"], 2) for name in ways if name != "ours"
+        base = report["ours"][unit]["median"]
+        report[f"times_faster_by_{unit}"] = {
+            name: round(base / report[name][unit]["median"], 2) for name in ways if name != "ours"
         }
-    return found
+    return report
 
 
 def spread(values: list[float]) -> dict[str, float]:

@@ -156,18 +156,18 @@ def main() -> None:
     comparing = commands.add_parser("compare")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
-    given = parser.parse_args()
-    if given.command == "models":
-        write_models(given.folder)
-    elif given.command == "compare":
-        sys.exit(bool(compare(json.loads(given.before.read_text()), json.loads(given.after.read_text()))))
+    arguments = parser.parse_args()
+    if arguments.command == "models":
+        write_models(arguments.folder)
+    elif arguments.command == "compare":
+        sys.exit(bool(compare(json.loads(arguments.before.read_text()), json.loads(arguments.after.read_text()))))
     else:
-        root = given.root.resolve()
+        root = arguments.root.resolve()
         models = [(path, ()) for path in sorted((root / "examples").glob("*.pt"))]
-        models += [(path.resolve(), ()) for kind in ("*.pt", "*.pth") for path in sorted(given.folder.glob(kind))]
-        models += [(path.resolve(), ("--input-range=-4,4",)) for path in sorted(given.folder.glob("*.onnx"))]
-        results = record(models, root, given.backends.split(","), "synthesize" if given.full else "generate")
-        given.output.write_text(json.dumps(results, indent=1))
+        models += [(path.resolve(), ()) for kind in ("*.pt", "*.pth") for path in sorted(arguments.folder.glob(kind))]
+        models += [(path.resolve(), ("--input-range=-4,4",)) for path in sorted(arguments.folder.glob("*.onnx"))]
+        results = record(models, root, arguments.backends.split(","), "synthesize" if arguments.full else "generate")
+        arguments.output.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

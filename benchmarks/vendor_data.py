@@ -24,7 +24,7 @@ RESOURCES = {"lut": "LUT_hls", "ff": "FF_hls", "dsp": "DSP_hls", "bram18": "BRAM
 CYCLES = {"latency_cycles": "WorstLatency_hls", "interval_cycles": "IntervalMax_hls"}
 # The tables do not state it; where a layer has no latency, C synthesis registers 16 bits of every input.
 INPUT_BITS = 16
-TOLD = {"hls": "C synthesis", "synthesis": "Vivado synthesis", "routed": "Vivado routed"}
+STAGES = {"hls": "C synthesis", "synthesis": "Vivado synthesis", "routed": "Vivado routed"}
 # Of the tables' device: 1,728,000 LUTs are an XCU250, UltraScale+.
 FAMILY = "xcup"
 # A jet tagger of hls4ml's tutorial, whose notebooks (parts 1 and 4 of Hector-Plata/hls4ml-tutorial) state the layers,
@@ -69,12 +69,12 @@ def read_tables(folder: Path) -> tuple[list[Run], int]:
     return list(runs.values()), failed
 
 
-def observed(of: str, to: str, kind: str, found: Sequence[float], independent: int, note: str = "") -> dict[str, Any]:
+def observed(of: str, to: str, kind: str, values: Sequence[float], independent: int, note: str = "") -> dict[str, Any]:
     """A ratio, or a number where `to` is empty, that is told and not predicted with."""
-    entry: dict[str, Any] = {"of": of, "to": to, "kind": kind, "n": len(found), "independent_designs": independent}
-    if found:
-        entry |= {"least": float(f"{min(found):.4g}"), "median": float(f"{np.median(found):.4g}"),
-                  "most": float(f"{max(found):.4g}")}  # fmt: skip
+    entry: dict[str, Any] = {"of": of, "to": to, "kind": kind, "n": len(values), "independent_designs": independent}
+    if values:
+        entry |= {"least": float(f"{min(values):.4g}"), "median": float(f"{np.median(values):.4g}"),
+                  "most": float(f"{max(values):.4g}")}  # fmt: skip
     return entry | ({"note": note} if note else {})
 
 
@@ -84,11 +84,11 @@ def observed_runs(runs: Sequence[Run], strategy: str, shared: bool) -> list[dict
     designs = len({one.design for one in runs})
     rows = []
     for name in ("lut", "ff"):
-        found = [one.measured[name] / paper_bops(one.layer) for one in runs]
-        rows.append(observed(f"C synthesis {name.upper()}", "BOPs (equation 1, nothing pruned)", what, found, designs))
+        values = [one.measured[name] / paper_bops(one.layer) for one in runs]
+        rows.append(observed(f"C synthesis {name.upper()}", "BOPs (equation 1, nothing pruned)", what, values, designs))
     for name in CYCLES:
-        found = [one.measured[name] for one in runs]
-        rows.append(observed(f"C synthesis {name.replace('_', ' ')}", "", what, found, designs))
+        values = [one.measured[name] for one in runs]
+        rows.append(observed(f"C synthesis {name.replace('_', ' ')}", "", what, values, designs))
     return [{**row, "strategy": strategy, "shared": shared} for row in rows]
 
 
@@ -116,9 +116,9 @@ def observed_pairs(place: Path) -> list[dict[str, Any]]:
             for name in RESOURCES:
                 if row[name] is not None and "estimate" not in (row["of"], row["to"]):
                     pairs.setdefault((str(row["of"]), str(row["to"]), name), []).append(float(str(row[name])))
-    found = [observed(f"{TOLD[of]} {name.upper()}", f"{TOLD[to]} {name.upper()}", "designs with reports of both stages",
-                      values, len(values)) | {"stages": True}
-             for (of, to, name), values in sorted(pairs.items())]  # fmt: skip
+    observations = [observed(f"{STAGES[of]} {name.upper()}", f"{STAGES[to]} {name.upper()}",
+                             "designs with reports of both stages", values, len(values)) | {"stages": True}
+                    for (of, to, name), values in sorted(pairs.items())]  # fmt: skip
     with (place / "tables" / "finn_estimate_vs_actual.tsv").open() as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
     whole = [float(row["est_LUT"]) / float(row["post_LUT"]) for row in rows if row["post_LUT"]]
@@ -130,7 +130,7 @@ def observed_pairs(place: Path) -> list[dict[str, Any]]:
         observed("FINN estimated LUT", "routed LUT", "FINN designs", whole, networks, note),
         observed("FINN estimated LUT of MVAUs", "routed LUT of MVAUs", "FINN designs", nodes, networks),
     ]
-    return [*found, *({**one, "flow": "finn"} for one in finn)]
+    return [*observations, *({**one, "flow": "finn"} for one in finn)]
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def projects(place: Path) -> list[Project]:
 
     Streaming ones are left out: between their layers are FIFOs, which our projects have not.
     """
-    found: dict[str, Project] = {}
+    by_name: dict[str, Project] = {}
     for design in group(read_folder(place / "reports").reports):
         for one in design.reports:
             total, parts = one.parsed.resources, one.parsed.parts
@@ -159,8 +159,8 @@ def projects(place: Path) -> list[Project]:
                 sums = {name: sum(getattr(cells, name) for cells in dense) for name in RESOURCES}
                 whole = {name: getattr(total, name) - sum(getattr(cells, name) for cells in softmax)
                          for name in RESOURCES}  # fmt: skip
-                found.setdefault(str(design.root), Project(str(design.root), network_of(design), whole, sums))
-    return list(found.values())
+                by_name.setdefault(str(design.root), Project(str(design.root), network_of(design), whole, sums))
+    return list(by_name.values())
 
 
 def network_of(design: ImportedDesign) -> str:
@@ -168,11 +168,11 @@ def network_of(design: ImportedDesign) -> str:
     return str(design.root.parent)
 
 
-def observed_networks(found: Sequence[Project]) -> list[dict[str, Any]]:
+def observed_networks(projects: Sequence[Project]) -> list[dict[str, Any]]:
     """Cells of a whole network by those of its dense layers: what activations, registers and control add."""
     rows = []
     for name in RESOURCES:
-        used = [one for one in found if one.dense[name]]
+        used = [one for one in projects if one.dense[name]]
         if used:
             row = observed(f"C synthesis {name.upper()} of a network", f"{name.upper()} of its dense layers",
                            "whole networks, strategy latency, softmax left out",

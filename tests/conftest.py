@@ -54,9 +54,9 @@ def native(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
     def make(name: str, text: str, packed: str = "") -> None:
-        said = f'if [ "$1" = --version ]; then echo "{name} (Version nextpnr-0.7-5-gabc)"; exit; fi\n'
+        message = f'if [ "$1" = --version ]; then echo "{name} (Version nextpnr-0.7-5-gabc)"; exit; fi\n'
         packs = f'case "$*" in *--pack-only*)\n{packed}\nexit;; esac\n'
-        program(folder / name, f'{said}{packs}echo "$@" > arguments\n{text}')
+        program(folder / name, f'{message}{packs}echo "$@" > arguments\n{text}')
 
     return make
 

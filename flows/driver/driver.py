@@ -158,7 +158,7 @@ class Network:
         return len(found)
 
     def throughput(self, vectors=None, seconds=1.0):
-        """Measure vectors per second: `hardware`: transfers of packed words; `all`: from real numbers to outputs."""
+        """Measure vectors per second: `hardware`, transfers of packed words; `all`, from real numbers to outputs."""
         count = vectors or self.batch
         layout, quantizer = self.constants["input"], self.constants["quantizer"]
         integers = np.random.default_rng(0).integers(

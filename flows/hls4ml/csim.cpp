@@ -8,6 +8,7 @@
 
 // One translation unit: the headers are most of what there is to compile.
 #include "firmware/qap2fpga.cpp"
+#include "qap_frame.h"
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -38,17 +39,14 @@ int main(int argc, char **argv) {
     }
     nnet::trace_outputs = &storage;
     nnet::trace_enabled = argc > 3;
-    long long row[QAP_INPUTS];
+    long long row[QAP_INPUTS], results[QAP_OUTPUTS];
     std::vector<long long> found;
     while (std::fread(row, sizeof row, 1, source) == 1) {
-        input_t inputs[QAP_INPUTS];
-        result_t outputs[QAP_OUTPUTS];
-        for (int i = 0; i < QAP_INPUTS; i++)
-            inputs[i] = row[i];
-        qap2fpga(inputs, outputs);
-        found.clear();
-        for (int i = 0; i < QAP_OUTPUTS; i++)
-            found.push_back(outputs[i].to_int64());
+        if (!qap_frame(row, results)) {
+            std::fprintf(stderr, "error: a frame did not become %d values\n", QAP_OUTPUTS);
+            return 1;
+        }
+        found.assign(results, results + QAP_OUTPUTS);
         for (const std::vector<double> &trace : traces)
             found.insert(found.end(), trace.begin(), trace.end());
         if (std::fwrite(found.data(), sizeof(long long), found.size(), target) != found.size()) {

@@ -13,21 +13,21 @@ from qap2fpga.build.stored import Say, Stored
 from qap2fpga.synth.amd.steps import Plan
 
 
-def plan(request: Request, made: Stored, *, installed: bool = True) -> Plan | None:
+def plan(request: Request, generated: Stored, *, installed: bool = True) -> Plan | None:
     """What AMD's tools are to do with the design or project, written to the folder `vendor`; None: nothing.
 
     Without a wish of the user's these are the usual steps, of tools that are there if `installed`.
     """
     from qap2fpga.synth import amd as vendor
 
-    found, artifact = vendor.find(), stored.artifact(made, request.output)
+    tools, artifact = vendor.find(), stored.artifact(generated, request.output)
     steps = request.vendor if request.board.device_family.amd else ()
     if steps is None:
-        kinds = {kind for kind in vendor.Kind if found.of(kind) is not None or not installed}
+        kinds = {kind for kind in vendor.Kind if tools.of(kind) is not None or not installed}
         steps = vendor.usual_steps(kinds, hls=artifact.circuit is None)
     if not steps:
         return None
-    return vendor.plan(artifact, request.board, request.output / "vendor", found, steps=steps)
+    return vendor.plan(artifact, request.board, request.output / "vendor", tools, steps=steps)
 
 
 def run(plan: Plan, output: Path, say: Say) -> list[Stored]:
@@ -35,10 +35,10 @@ def run(plan: Plan, output: Path, say: Say) -> list[Stored]:
     from qap2fpga.synth import amd as vendor
 
     say(vendor.CAVEAT)
-    found = vendor.run(plan, progress=say)
+    outcome = vendor.run(plan, progress=say)
     for name in overlay(plan):
         shutil.copyfile(plan.folder / "overlay" / Path(name).name, output / name)
-    return [asdict(one) for one in found]
+    return [asdict(one) for one in outcome]
 
 
 def overlay(plan: Plan) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from qap2fpga.system.codec import encode
 class Results:
     """What the stages of a build stored; None for one that did not run, `relaxed` also where nothing was allowed.
 
-    `made` is what the backend generated, `dma` its simulation from DMA to DMA, `vendor` what AMD's tools found of it.
+    `generated` is what the backend left, `dma` its simulation from DMA to DMA, `vendor` what AMD's tools measured.
     `stand_in` is another backend's circuit of the same integer network, for a backend whose own needs a tool that is
     not there; then it is what is simulated, synthesised and measured. `pins`, `routed` and `bitstream` are an ECP5
     board's; `cross_check` is what came of the design on another device.
@@ -30,7 +30,7 @@ class Results:
 
     model: Stored
     relaxed: Stored | None = None
-    made: Stored | None = None
+    generated: Stored | None = None
     csim: list[Stored] | None = None
     dma: list[Stored] | None = None
     vendor: list[Stored] | None = None
@@ -48,7 +48,7 @@ class Results:
         """The hardware that there is: the backend's own, or what stands in for it."""
         if self.stand_in is not None:
             return None if "refused" in self.stand_in else self.stand_in
-        return self.made if self.made is not None and "latency_cycles" in self.made["design"] else None
+        return self.generated if self.generated is not None and "latency_cycles" in self.generated["design"] else None
 
 
 def collect(request: Request, digest: str, results: Results, versions: Mapping[str, str | None]) -> Report:
@@ -57,7 +57,7 @@ def collect(request: Request, digest: str, results: Results, versions: Mapping[s
     `digest` is that of the model file. `circuit` in a simulation, measurement or prediction names the backend whose
     hardware it is about.
     """
-    facts, made, circuit = results.model["facts"], results.made, results.circuit
+    facts, generated, circuit = results.model["facts"], results.generated, results.circuit
     timing = circuit and _timing(circuit["design"], results.simulated, request.board, results.routed)
     tree = {
         "schema": SCHEMA,
@@ -69,9 +69,9 @@ def collect(request: Request, digest: str, results: Results, versions: Mapping[s
         "board": {key: value for key, value in asdict(request.board).items() if key != "pins"},
         "backend": request.backend,
         "relaxed": results.relaxed,
-        "design": made and _design(made),
-        "interface": made and made["interface"],
-        "driver": made and made["driver"],
+        "design": generated and _design(generated),
+        "interface": generated and generated["interface"],
+        "driver": generated and generated["driver"],
         "stand_in": results.stand_in and _stand_in(results.stand_in),
         "simulations": _simulations(request.backend, results),
         "measurements": _measurements(request.backend, results),
@@ -119,8 +119,8 @@ def _predictions(backend: str, results: Results, version: str | None) -> list[St
     """Of the circuit that there is, and of C synthesis of the backend's own code."""
     by = {"tool": "qap2fpga", "version": version, "stage": "estimate"}
     predictions = [] if results.circuit is None else _of_circuit(results.circuit, by)
-    if results.made is not None and results.made.get("csynth"):
-        predictions.append({"circuit": backend, "what": CSYNTH, **by, **results.made["csynth"]})
+    if results.generated is not None and results.generated.get("csynth"):
+        predictions.append({"circuit": backend, "what": CSYNTH, **by, **results.generated["csynth"]})
     return predictions
 
 
@@ -139,18 +139,20 @@ def _of_circuit(circuit: Stored, by: Stored) -> list[Stored]:
     return predictions
 
 
-def _design(made: Stored) -> Stored:
+def _design(generated: Stored) -> Stored:
     """A design without what only this program needs to read it back."""
-    design = made["design"]
+    design = generated["design"]
     hidden = ("backend", "details", "traces", "input", "output", "output_kind")
     optional = ("clock_ns", "part", "nodes", "estimate", "configs", "folding")
     kept = {key: value for key, value in design.items() if key not in hidden and (value or key not in optional)}
     if "nodes" in kept:
         kept["nodes"] = [{key: one[key] for key in one if key != "features"} for one in kept["nodes"]]
+    if "configs" in kept:
+        kept["configs"] = list(kept["configs"].values())
     if "latency_cycles" not in kept:
         # C++ has no memory contents.
         kept.pop("data")
-    return {**kept, "output_kind": made["output_kind"], "accuracy": made["accuracy"], **design["details"]}
+    return {**kept, "output_kind": generated["output_kind"], "accuracy": generated["accuracy"], **design["details"]}
 
 
 def _stand_in(stored: Stored) -> Stored:
@@ -173,8 +175,8 @@ def _timing(design: Stored, simulated: list[Stored] | None, board: Board, routed
     """Cycles predicted and measured, and what they are in time at the board's clock, and who has confirmed that."""
     latency, interval = (_cycles(design, simulated or [], key) for key in ("latency_cycles", "interval_cycles"))
     # A board with an open route runs at its oscillator's pace, whatever the pipeline was cut for.
-    asked = None if board.device_family.open_route else design["clock_ns"]
-    clock = asked or board.clock_ns
+    target = None if board.device_family.open_route else design["clock_ns"]
+    clock = target or board.clock_ns
     whose = "the clock asked for" if clock != board.clock_ns else "the board file's clock"
     return Timing(
         latency_cycles=latency,

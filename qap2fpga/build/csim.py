@@ -54,16 +54,16 @@ def simulate(folder: Path, tool: str | None, progress: Progress) -> Simulation:
     if tool not in (None, *TOOLS):
         raise QapError(f"unknown tool '{tool}'", nearest(str(tool), TOOLS))
     build = load(folder)
-    found = vendor.Tools() if tool == GXX else vendor.find()
-    if tool == VITIS and found.hls is None:
+    tools = vendor.Tools() if tool == GXX else vendor.find()
+    if tool == VITIS and tools.hls is None:
         raise QapError(
             vendor.absent(vendor.Kind.HLS).rstrip("."),
             f"in a container, mount the host's: -v $XILINX:{INSTALLED}:ro; or --tool g++, which needs none",
         )
     with stages.BuildFolder(folder, progress):
-        if found.hls is not None:
-            with progress.stage(f"C simulation with {found.hls.title}, {found.hls.path}") as say:
-                planned = vendor.plan(build.project, build.board, folder / FOLDER / VITIS, found, steps=("csim",))
+        if tools.hls is not None:
+            with progress.stage(f"C simulation with {tools.hls.title}, {tools.hls.path}") as say:
+                planned = vendor.plan(build.project, build.board, folder / FOLDER / VITIS, tools, steps=("csim",))
                 (result,) = vendor.run(planned, progress=say)
             assert result.simulation is not None, "csim gives one"
             return result.simulation
@@ -77,14 +77,14 @@ def simulate(folder: Path, tool: str | None, progress: Progress) -> Simulation:
 def load(folder: Path) -> Build:
     """The build in `folder`. Raises `QapError` if it is not one, or not of the hls4ml backend."""
     hint = "qap2fpga build MODEL --board BOARD --backend hls4ml --until generate"
-    made = stages.stored(folder, "generate", hint)
-    if not isinstance(made, dict) or made.get("backend") != "hls4ml":
-        by = made.get("backend") if isinstance(made, dict) else None
+    generated = stages.stored(folder, "generate", hint)
+    if not isinstance(generated, dict) or generated.get("backend") != "hls4ml":
+        by = generated.get("backend") if isinstance(generated, dict) else None
         raise QapError(f"{folder} is a build of the backend {shown(by)}, which leaves no C++", hint)
-    project = stored.project(made, folder)
-    name = made.get("network")
+    project = stored.project(generated, folder)
+    name = generated.get("network")
     if name not in ("network.npz", stored.RELAXED):
         raise QapError(f"{folder}: what stage 'generate' stored names the network {shown(name)}", hint)
     network = storage.load(folder / name)
-    board = tree(Board, made.get("board"), "board", f"{folder}: generate")
+    board = tree(Board, generated.get("board"), "board", f"{folder}: generate")
     return Build(folder, project, board, network, stored.all_vectors(stored.vectors(folder, network)))

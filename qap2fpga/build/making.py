@@ -57,10 +57,10 @@ def relax(request: Request, say: Say) -> Stored:
     network, arrays = stored.exact(request.output)
     relaxed = backends.get(request.backend).relax(network, request.tolerance)
     storage.save(relaxed.network, request.output / RELAXED)
-    found = relaxed.facts(arrays["recorded"], arrays.get("labels"))
-    changed = sum(layer["changed"] for layer in found["layers"])
+    facts = relaxed.facts(arrays["recorded"], arrays.get("labels"))
+    changed = sum(layer.changed for layer in facts.layers)
     say(f"{changed} requantizers differ by {request.tolerance} steps at most")
-    return dict(found)
+    return asdict(facts)
 
 
 def generate(request: Request, backend: str, options: Options, say: Say) -> Stored:
@@ -91,13 +91,13 @@ def generate(request: Request, backend: str, options: Options, say: Say) -> Stor
 
 
 def _driver(request: Request, artifact: Artifact, network: Graph, arrays: dict[str, np.ndarray]) -> list[str] | None:
-    """The files of the folder `driver/`; None, and no folder, for a board without a processor."""
+    """The files of the folder `driver/`; None, and no folder, for a board without a processor or unknown ports."""
     from qap2fpga.driver import files
     from qap2fpga.synth.amd import system
 
     folder = request.output / files.FOLDER
     shutil.rmtree(folder, ignore_errors=True)
-    if not system.has_processor(request.board):
+    if not system.has_processor(request.board) or not artifact.wrappable:
         return None
     vectors = arrays["recorded"] if len(arrays["recorded"]) else arrays["random"]
     files.write(artifact, network, request.output_kind, request.board, request.model.stem, vectors, folder)
@@ -106,20 +106,19 @@ def _driver(request: Request, artifact: Artifact, network: Graph, arrays: dict[s
 
 def predicted(design: Design, network: Graph, board: Board) -> Stored:
     """The design's resources by name, whether they are calibrated, and if so, what is predicted of every node."""
-    from qap2fpga.estimate.calibration import layer_sizes
     from qap2fpga.estimate.estimate import calibrated, predict
 
     nodes, total = design.nodes, design.estimate
-    made = predict(design.backend, nodes, total, layer_sizes(network), board.family)
-    known = calibrated(design.backend, board.family)
-    found: Stored = {"calibrated": known is not None, "intervals": encode(made)}
+    intervals = predict(design.backend, nodes, total, network, board.family)
+    known = calibrated(design.backend, board.family, network)
+    prediction: Stored = {"calibrated": known is not None, "intervals": encode(intervals)}
     if known is None:
-        return {**found, "lut_per_bop": None}
+        return {**prediction, "lut_per_bop": None}
     fitted = known.values["resources"]
     return {
-        **found,
+        **prediction,
         "lut_per_bop": known.values["lut_per_bop"],
-        "total": {**total, **{name: round(one.value) for name, one in made.items()}},
+        "total": {**total, **{name: round(one.value) for name, one in intervals.items()}},
         "parts": {
             node.name: {**node.estimate, **{name: round(known.of_node(name, node)) for name in fitted}}
             for node in nodes
@@ -134,9 +133,9 @@ def _csynth(project: Artifact, request: Request, network: Graph, options: Option
 
     expected = backends.get(project.backend).expect(network, request.board, options)
     clock_ns = project.clock(request.board)
-    found = encode(vendor.predict(expected.nodes, request.board.family, clock_ns))
-    layers = [{**one, "config": config} for one, config in zip(found["layers"], project.configs, strict=True)]
-    return {**found, "layers": layers, "top": project.top, "part": project.part, "clock_ns": clock_ns}
+    prediction = encode(vendor.predict(expected.nodes, request.board.family, clock_ns))
+    layers = [{**one, "config": project.configs[one["layer"]]} for one in prediction["layers"]]
+    return {**prediction, "layers": layers, "top": project.top, "part": project.part, "clock_ns": clock_ns}
 
 
 def _accuracy(network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> Stored | None:
@@ -144,5 +143,5 @@ def _accuracy(network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> Store
     labels = arrays.get("labels")
     if labels is None or network.outputs == 1 or kind == "values" or not len(labels):
         return None
-    found = reference.classes(kind, reference.outputs(network, kind, arrays["recorded"]))
-    return {"output": kind, "rows": len(labels), "value": float((found == labels).mean())}
+    classes = reference.classes(kind, reference.outputs(network, kind, arrays["recorded"]))
+    return {"output": kind, "rows": len(labels), "value": float((classes == labels).mean())}

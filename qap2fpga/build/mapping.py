@@ -15,11 +15,11 @@ from qap2fpga.hw.design import Design
 CONFIG, BITSTREAM = "route/board.config", "route/board.bit"
 
 
-def synthesize(request: Request, made: Stored, say: Say) -> Stored:
+def synthesize(request: Request, generated: Stored, say: Say) -> Stored:
     """The design mapped by Yosys to the board's cells."""
     from qap2fpga.synth import mapping
 
-    design = stored.design(made, request.output)
+    design = stored.design(generated, request.output)
     mapped = mapping.map_design(design, request.board, request.output / "synthesize", threads=2, progress=say)
     return {
         "measurement": asdict(mapping.measurement(mapped, request.board)),
@@ -28,10 +28,10 @@ def synthesize(request: Request, made: Stored, say: Say) -> Stored:
     }
 
 
-def route(request: Request, made: Stored, synthesized: Stored, say: Say) -> Stored:
+def route(request: Request, generated: Stored, synthesized: Stored, say: Say) -> Stored:
     """Place and route the netlist that was simulated, at the board's pins."""
     design, board, netlist = (
-        stored.design(made, request.output),
+        stored.design(generated, request.output),
         request.board,
         request.output / synthesized["netlist"][0],
     )
@@ -39,14 +39,14 @@ def route(request: Request, made: Stored, synthesized: Stored, say: Say) -> Stor
     return _placed(design, netlist, board, board.clock_ns, request.output / "route", say)
 
 
-def cross_check(request: Request, made: Stored, say: Say) -> Stored:
+def cross_check(request: Request, generated: Stored, say: Say) -> Stored:
     """The design mapped for, placed and routed on another device: an ECP5, for the clock that it was cut for."""
     from qap2fpga.hw import boards
     from qap2fpga.synth import mapping
     from qap2fpga.synth.ecp5.place import CROSS_CHECK
 
     board, folder = boards.load(CROSS_CHECK), request.output / "cross-check"
-    design = stored.design(made, request.output)
+    design = stored.design(generated, request.output)
     mapped = mapping.map_design(design, board, folder, progress=say)
     return _placed(design, mapped.netlist[0], board, design.clock(request.board), folder, say)
 
@@ -64,6 +64,6 @@ def bitstream(request: Request, say: Say) -> Stored:
     """What was placed and routed as a bitstream."""
     from qap2fpga.synth.ecp5 import pack
 
-    made = pack.pack(request.output / CONFIG, request.output / BITSTREAM)
-    say(f"{made}: {made.stat().st_size:,} bytes")
+    bits = pack.pack(request.output / CONFIG, request.output / BITSTREAM)
+    say(f"{bits}: {bits.stat().st_size:,} bytes")
     return {"file": BITSTREAM}

@@ -42,10 +42,10 @@ def plan(request: Request, progress: Progress) -> str:
     if not request.board.device_family.amd:
         raise QapError(f"{request.board.name} is no board of AMD's tools", "build without --plan")
     build(replace(request, until="generate"), progress)
-    made = amd.plan(request, stored(request.output, "generate"), installed=False)
-    if made is None:
+    vendor_plan = amd.plan(request, stored(request.output, "generate"), installed=False)
+    if vendor_plan is None:
         return "AMD's tools have nothing to do"
-    return "\n".join([made.text, *made.missing, f"Note: {CAVEAT}."])
+    return "\n".join([vendor_plan.text, *vendor_plan.missing, f"Note: {CAVEAT}."])
 
 
 def _require(request: Request) -> None:
@@ -99,15 +99,15 @@ def _require_family(request: Request) -> None:
 def _finish(run: Run) -> None:
     """Run every stage that is wanted, or take what it left before; those of a group at the same time."""
     for group in stages.of(run.request):
-        wanted = [stage for stage in group if stage.wanted(run)]
-        if len(wanted) > 1:
-            with ThreadPoolExecutor(len(wanted)) as pool:
-                running = [pool.submit(_result, stage, run) for stage in wanted]
+        chosen = [stage for stage in group if stage.is_due(run)]
+        if len(chosen) > 1:
+            with ThreadPoolExecutor(len(chosen)) as pool:
+                running = [pool.submit(_result, stage, run) for stage in chosen]
                 results = [one.result() for one in running]
         else:
             # In the main thread, which is the one that an interrupt reaches.
-            results = [_result(stage, run) for stage in wanted]
-        for stage, result in zip(wanted, results, strict=True):
+            results = [_result(stage, run) for stage in chosen]
+        for stage, result in zip(chosen, results, strict=True):
             run.stored[stage.name] = result
             if stage.confirm is not None:
                 stage.confirm(run)

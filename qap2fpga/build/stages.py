@@ -18,7 +18,6 @@ from qap2fpga.frontend.modelfiles import model_digest
 from qap2fpga.hw import boards
 from qap2fpga.ir.outputs import require_classes
 from qap2fpga.report.routed import met
-from qap2fpga.synth.amd import system
 from qap2fpga.synth.amd.steps import Plan
 from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -40,10 +39,10 @@ class Run:
         return Results(**{FIELDS.get(name, name): result for name, result in self.stored.items()})
 
     @property
-    def made(self) -> Stored:
+    def generated(self) -> Stored:
         """What the backend generated."""
-        made: Stored = self.stored["generate"]
-        return made
+        generated: Stored = self.stored["generate"]
+        return generated
 
     @property
     def circuit(self) -> Stored:
@@ -55,7 +54,7 @@ class Run:
     @cached_property
     def plan(self) -> Plan | None:
         """What AMD's tools are to do, written down; None: nothing."""
-        return amd.plan(self.request, self.made)
+        return amd.plan(self.request, self.generated)
 
     @property
     def planned(self) -> Plan:
@@ -139,7 +138,7 @@ class Stage:
     confirm: Callable[[Run], None] | None = None
     forgets: bool = False
 
-    def wanted(self, run: Run) -> bool:
+    def is_due(self, run: Run) -> bool:
         """Return whether the stage is to run now."""
         return run.request.reaches(self.until) and all(name in run.stored for name in self.needs) and self.when(run)
 
@@ -153,7 +152,7 @@ def _confirm_classes(run: Run) -> None:
 
 
 def _generated(run: Run, result: Any) -> Iterable[str]:
-    return (run.request.backend, "driver") if system.has_processor(run.request.board) else (run.request.backend,)
+    return (run.request.backend, "driver") if result["driver"] is not None else (run.request.backend,)
 
 
 def _open_route(run: Run) -> bool:
@@ -224,7 +223,7 @@ GENERATE = Stage(
 )  # fmt: skip
 C_SIMULATION = Stage(
     "csim", "simulate", lambda run: "simulate: C++ with g++", lambda run: run.design_key,
-    lambda run, say: simulating.simulate_c(run.request, run.made, say), needs=("generate",),
+    lambda run, say: simulating.simulate_c(run.request, run.generated, say), needs=("generate",),
 )  # fmt: skip
 SUBSTITUTE = Stage(
     "stand-in", "synthesize", lambda run: f"generate: {_substitute(run)}, to stand in for synthesis",
@@ -247,16 +246,16 @@ NETLIST = Stage(
 )  # fmt: skip
 PINS = Stage(
     "pins", "simulate", lambda run: "simulate: pins, a UART on both ends", lambda run: run.design_key,
-    lambda run, say: simulating.simulate_pins(run.request, run.made, say), needs=("generate",), when=_open_route,
+    lambda run, say: simulating.simulate_pins(run.request, run.generated, say), needs=("generate",), when=_open_route,
 )  # fmt: skip
 CROSS_CHECK = Stage(
     "cross-check", "route", _place_and_route, lambda run: run.cross_key,
-    lambda run, say: mapping.cross_check(run.request, run.made, say),
+    lambda run, say: mapping.cross_check(run.request, run.generated, say),
     needs=("synthesize",), when=lambda run: bool(run.request.cross_check),
 )  # fmt: skip
 ROUTE = Stage(
     "route", "route", _place_and_route, lambda run: run.route_key,
-    lambda run, say: mapping.route(run.request, run.made, run.stored["synthesize"], say),
+    lambda run, say: mapping.route(run.request, run.generated, run.stored["synthesize"], say),
     needs=("synthesize",), when=_open_route,
     makes=lambda run, result: (mapping.CONFIG,) if result["achieved_ns"] is not None else (),
 )  # fmt: skip
@@ -266,7 +265,8 @@ BITSTREAM = Stage(
 )  # fmt: skip
 DMA = Stage(
     "dma", "synthesize", lambda run: "simulate: from DMA word to DMA word", lambda run: run.vendor_key,
-    lambda run, say: simulating.simulate_dma(run.request, run.made, say), needs=("generate",), when=_asks_for_system,
+    lambda run, say: simulating.simulate_dma(run.request, run.generated, say), needs=("generate",),
+    when=_asks_for_system,
 )  # fmt: skip
 VENDOR = Stage(
     "vendor", "synthesize", _vendor_steps, lambda run: run.vendor_key,
@@ -277,7 +277,7 @@ VENDOR = Stage(
 
 # The fields of `Results` whose stages have other names.
 FIELDS = {
-    "relax": "relaxed", "generate": "made", "stand-in": "stand_in", "simulate": "simulated",
+    "relax": "relaxed", "generate": "generated", "stand-in": "stand_in", "simulate": "simulated",
     "synthesize": "synthesized", "route": "routed", "cross-check": "cross_check",
 }  # fmt: skip
 

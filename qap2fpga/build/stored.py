@@ -78,36 +78,36 @@ def fields(artifact: Artifact, output: Path) -> Stored:
     return asdict(replace(artifact, nodes=())) | {"folder": str(folder), "nodes": nodes}
 
 
-def artifact(made: Stored, output: Path) -> Artifact:
+def artifact(generated: Stored, output: Path) -> Artifact:
     """What `generate` stored, of the type that its backend leaves."""
-    kind = backends.get(str(made.get("backend"))).artifact
-    return shapes.tree(kind, _placed(made, output), "design", f"{output}: generate")  # type: ignore[no-any-return]
+    kind = backends.get(str(generated.get("backend"))).artifact
+    return shapes.tree(kind, _placed(generated, output), "design", f"{output}: generate")  # type: ignore[no-any-return]
 
 
-def design(made: Stored, output: Path) -> Design:
+def design(generated: Stored, output: Path) -> Design:
     """The hardware that `generate` stored. Raises `QapError` where it left C++."""
-    circuit = artifact(made, output).circuit
+    circuit = artifact(generated, output).circuit
     if circuit is None:
         raise QapError(f"{output}: what stage 'generate' stored is no hardware", BUILD_AGAIN)
     return circuit
 
 
-def project(made: Stored, output: Path) -> HlsProject:
+def project(generated: Stored, output: Path) -> HlsProject:
     """The `HlsProject` that `generate` stored."""
-    return shapes.tree(HlsProject, _placed(made, output), "design", f"{output}: generate")
+    return shapes.tree(HlsProject, _placed(generated, output), "design", f"{output}: generate")
 
 
-def _placed(made: Stored, output: Path) -> Stored:
+def _placed(generated: Stored, output: Path) -> Stored:
     """The fields of what was generated, with its folder inside of `output`."""
-    design = made.get("design")
-    if not isinstance(design, dict):
+    fields = generated.get("design")
+    if not isinstance(fields, dict):
         raise QapError(f"{output}: what stage 'generate' stored has no design", BUILD_AGAIN)
-    listed = [design.get(key) or [] for key in ("sources", "data")]
+    listed = [fields.get(key) or [] for key in ("sources", "data")]
     if not all(isinstance(one, list) for one in listed):
         raise QapError(f"{output}: what stage 'generate' stored lists no files", BUILD_AGAIN)
-    names = [design.get("folder"), *chain.from_iterable(listed)]
+    names = [fields.get("folder"), *chain.from_iterable(listed)]
     if not all(isinstance(name, str) and PLACE.fullmatch(name) for name in names):
         raise QapError(f"{output}: what stage 'generate' stored names files outside of the build", BUILD_AGAIN)
-    if not re.fullmatch(r"[A-Za-z_]\w*", str(design.get("top")), re.ASCII):
+    if not re.fullmatch(r"[A-Za-z_]\w*", str(fields.get("top")), re.ASCII):
         raise QapError(f"{output}: what stage 'generate' stored names no top module", BUILD_AGAIN)
-    return {**design, "folder": output / str(design["folder"])}
+    return {**fields, "folder": output / str(fields["folder"])}

@@ -56,7 +56,12 @@ def build(
         float | None, typer.Option(help="hls4ml, rtl: ns that the pipeline is cut for [the board's]")
     ] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="hls4ml: latency, resource_unrolled or distributed_arithmetic [latency]")
+        str | None,
+        typer.Option(help="hls4ml: latency, resource, resource_unrolled or distributed_arithmetic [latency]"),
+    ] = None,
+    io_type: Annotated[
+        str | None,
+        typer.Option(help="hls4ml: parallel or stream, how tensors pass [parallel; stream for images and signals]"),
     ] = None,
     reuse_factor: Annotated[
         int | None, typer.Option(help="hls4ml: products that share a multiplier [1: fully unrolled]")
@@ -104,6 +109,7 @@ def build(
         folding=json_file(folding),
         clock=clock,
         strategy=strategy,
+        io_type=io_type,
         reuse_factor=reuse_factor,
         requant_tolerance=requant_tolerance,
         output_kind=output_kind,

@@ -26,6 +26,7 @@ def estimate(
     clock: Annotated[float | None, typer.Option(help="rtl, hls4ml: ns to aim at [the board's]")] = None,
     target_fps: Annotated[float | None, typer.Option(help="finn: vectors per second to reach")] = None,
     strategy: Annotated[str | None, typer.Option(help="hls4ml: as for build [latency]")] = None,
+    io_type: Annotated[str | None, typer.Option(help="hls4ml: as for build")] = None,
     reuse_factor: Annotated[int | None, typer.Option(help="hls4ml: as for build [1]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the numbers as JSON")] = False,
 ) -> None:
@@ -42,8 +43,9 @@ def estimate(
         input_bits,
     )
     chosen = [boards.load(name) for name in ([board] if board else boards.names())]
-    given = {"clock": clock, "target_fps": target_fps, "strategy": strategy, "reuse_factor": reuse_factor}
-    layers, estimated = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, given)
+    options = {"clock": clock, "target_fps": target_fps, "strategy": strategy, "io_type": io_type,
+             "reuse_factor": reuse_factor}  # fmt: skip
+    layers, estimated = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, options)
     if as_json:
         print(
             json.dumps({"layers": table.complexity_values(layers), "estimates": table.with_nodes(estimated)}, indent=2)
@@ -59,20 +61,22 @@ def calibrate(
     seed: Annotated[int, typer.Option(help="the same seed draws the same designs")] = 1,
     processes: Annotated[int, typer.Option(help="designs at a time")] = 2,
     output: Annotated[Path | None, typer.Option(help="folder [calibration/<backend>]")] = None,
+    over: Annotated[str, typer.Option(help="networks over 'vectors' or 'images'")] = "vectors",
     confirm: Annotated[
         bool, typer.Option("--confirm", help="only check that the calibration there is is of the hardware made now")
     ] = False,
 ) -> None:
     """Measure random designs, and fit the predictions to them. A stopped run resumes."""
     from qap2fpga.estimate import calibrate as calibrations
+    from qap2fpga.estimate.calibration import file
 
     if confirm:
-        if not calibrations.confirm(backend, processes, output and output / "calibration.yaml"):
+        if not calibrations.confirm(backend, processes, output and output / file(backend, over).name, over):
             raise CheckFailed(f"the calibration of {backend} is of other hardware: calibrate again")
         print(f"the calibration of {backend} is of the hardware that is made now")
         return
-    folder = output or Path("calibration") / backend
-    content = calibrations.calibrate(backend, designs, jets, seed, processes, folder, print)
+    folder = output or Path("calibration") / (backend if over == "vectors" else f"{backend}-{over}")
+    content = calibrations.calibrate(backend, designs, jets, seed, processes, folder, print, over)
     for name, part in content["resources"].items():
         row = part["held_back"]["all"]
         print(

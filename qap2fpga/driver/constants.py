@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from qap2fpga.driver.layout import WORD_BYTES, Layout, layout
 from qap2fpga.exact.integers import INT64_LIMIT, magnitude
@@ -13,34 +12,75 @@ from qap2fpga.hw.design import Artifact
 from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import IN_SCALE
+from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.system.errors import QapError
 
 BITSTREAM = "network.bit"
 
 
-def constants(artifact: Artifact, network: Graph, kind: str, board: Board) -> dict[str, Any]:
-    """Formats, the input quantizer and the end of `network`, whose output of `kind` leaves the chip.
+@dataclass(frozen=True)
+class LogitsEnd:
+    """`Logits` that are left to the software, by output."""
 
-    `expected_per_second` is what the interval and the DMA's words allow at the design's clock, before any software.
+    multiplier: tuple[int, ...]
+    offset: tuple[int, ...]
+    shift: int
+
+
+@dataclass(frozen=True)
+class StepEnd:
+    """A `Step` that is left to the software, thresholds by output."""
+
+    thresholds: tuple[tuple[int, ...], ...]
+    base: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Formats, the input quantizer, and the end of a network if it is left to the software.
+
+    `output_value` is what one unit of the output is worth. `expected_per_second` is what the interval and the DMA's
+    words allow at the design's clock, before any software.
     """
+
+    bitstream: str
+    board: str
+    clock_ns: float
+    expected_per_second: float
+    quantizer: InputQuantizer
+    input: Layout
+    output: Layout
+    output_kind: str
+    output_value: float
+    end: LogitsEnd | StepEnd | None
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The content of `constants.json`."""
+        return asdict(self) | {"input": _layout(self.input), "output": _layout(self.output)}
+
+
+def constants(artifact: Artifact, network: Graph, kind: str, board: Board) -> Constants:
+    """Return the constants of `network`, whose output of `kind` leaves the chip."""
     into, out = (layout(one) for one in artifact.streams)
     clock_ns = artifact.clock(board)
     busiest = max(artifact.interval_cycles, *(one.frame_bytes / WORD_BYTES for one in (into, out)))
-    return {
-        "bitstream": BITSTREAM,
-        "board": board.name,
-        "clock_ns": clock_ns,
-        "expected_per_second": 1e9 / (clock_ns * busiest),
-        "quantizer": asdict(network.input),
-        "input": _layout(into),
-        "output": _layout(out),
-        "output_kind": kind,
-        "output_value": float(network.output_scale) if kind in IN_SCALE else 1,
-        "end": _end(network) if kind == "accumulators" else None,
-    }
+    return Constants(
+        bitstream=BITSTREAM,
+        board=board.name,
+        clock_ns=clock_ns,
+        expected_per_second=1e9 / (clock_ns * busiest),
+        quantizer=network.input,
+        input=into,
+        output=out,
+        output_kind=kind,
+        output_value=float(network.output_scale) if kind in IN_SCALE else 1,
+        end=_end(network) if kind == "accumulators" else None,
+    )
 
 
-def _layout(one: Layout) -> dict[str, Any]:
+def _layout(one: Layout) -> dict[str, object]:
     return {**asdict(one), "frame_bytes": one.frame_bytes}
 
 
@@ -54,10 +94,10 @@ def _require_int64(network: Graph, last: Logits) -> None:
         )
 
 
-def _end(network: Graph) -> dict[str, Any]:
-    """The last activation, which is then left to the software."""
+def _end(network: Graph) -> LogitsEnd | StepEnd:
+    """The last activation."""
     last = network.end.function
     if isinstance(last, Logits):
         _require_int64(network, last)
-        return {"multiplier": last.multiplier.tolist(), "offset": last.offset.tolist(), "shift": last.shift}
-    return {"thresholds": last.thresholds.tolist(), "base": last.base, "step": last.step}
+        return LogitsEnd(tuple(last.multiplier.tolist()), tuple(last.offset.tolist()), last.shift)
+    return StepEnd(tuple(map(tuple, last.thresholds.tolist())), last.base, last.step)

@@ -31,10 +31,10 @@ def write(
     `vectors` (n, inputs) are the recorded input integers of the self-test.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    found = constants(artifact, network, kind, board)
+    content = constants(artifact, network, kind, board)
     write_atomically(folder / "driver.py", (shipped("flows") / "driver" / "driver.py").read_text())
-    write_atomically(folder / "constants.json", json.dumps(found, indent=1) + "\n")
-    write_atomically(folder / f"{identifier(name)}.h", header(name, found))
+    write_atomically(folder / "constants.json", json.dumps(content.values, indent=1) + "\n")
+    write_atomically(folder / f"{identifier(name)}.h", header(name, content))
     real = edges(network)
     save_npz(
         folder / "vectors.npz",

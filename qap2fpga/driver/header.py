@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log2
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from qap2fpga.driver.constants import Constants
+from qap2fpga.driver.layout import Layout
 from qap2fpga.system.files import shipped
 from qap2fpga.system.names import identifier
 
@@ -16,29 +18,29 @@ TEMPLATE = "network.h.jinja"
 ROUNDINGS = {"ROUND": "rint", "FLOOR": "floor", "CEIL": "ceil", "ROUND_TO_ZERO": "trunc", "SIGN": ""}
 
 
-def header(name: str, found: dict[str, Any]) -> str:
-    """The text of `<name>.h` for the `constants` of a network."""
-    quantizer, prefix = found["quantizer"], identifier(name)
-    steps = [float(value) for value in quantizer["scale"]]
+def header(name: str, constants: Constants) -> str:
+    """Return the text of `<name>.h` for the constants of a network."""
+    quantizer, prefix = constants.quantizer, identifier(name)
+    steps = [float(value) for value in quantizer.scale]
     environment = Environment(loader=FileSystemLoader(shipped("flows") / "driver"), undefined=StrictUndefined)
     return environment.get_template(TEMPLATE).render(
-        p=prefix, P=prefix.upper(), source=found["input"],
-        sink=found["output"], kind=found["output_kind"], quantizer=quantizer,
-        rounding=ROUNDINGS[quantizer["rounding"]],
-        output_value=float(found["output_value"]).hex(),
+        p=prefix, P=prefix.upper(), source=constants.input,
+        sink=constants.output, kind=constants.output_kind, quantizer=quantizer,
+        rounding=ROUNDINGS[quantizer.rounding],
+        output_value=float(constants.output_value).hex(),
         # Hexadecimal floats are exact.
-        scale=[value.hex() for value in steps], offset=[float(value).hex() for value in quantizer["offset"]],
+        scale=[value.hex() for value in steps], offset=[float(value).hex() for value in quantizer.offset],
         formats={
-            "input": _format(found["input"], steps, quantizer["offset"]),
-            "output": _format(found["output"], [float(found["output_value"])], [0.0]),
+            "input": _format(constants.input, steps, quantizer.offset),
+            "output": _format(constants.output, [float(constants.output_value)], (0.0,)),
         },
     ) + "\n"  # fmt: skip
 
 
-def _format(layout: dict[str, Any], steps: list[float], offset: list[float]) -> str:
+def _format(layout: Layout, steps: list[float], offset: Sequence[float]) -> str:
     """The fixed-point format if there is one: where the step is one power of two."""
     if len(steps) > 1 or any(offset) or not log2(steps[0]).is_integer():
         return "no fixed-point format: the scale is not one power of two"
     fraction = -int(log2(steps[0]))
-    kind = "fixed" if layout["signed"] else "ufixed"
-    return f"ap_{kind}<{layout['bits']}, {layout['bits'] - fraction}>, that is {fraction} bits after the binary point"
+    kind = "fixed" if layout.signed else "ufixed"
+    return f"ap_{kind}<{layout.bits}, {layout.bits - fraction}>, that is {fraction} bits after the binary point"

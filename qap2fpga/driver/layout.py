@@ -62,9 +62,9 @@ def words(layout: Layout, frames: int) -> int:
 
 def in_memory(values: np.ndarray, port: Stream) -> np.ndarray:
     """The bytes (n * frame_bytes,) of frames `values` (n, elements)."""
-    made = layout(port)
+    packed = layout(port)
     beats = pack(values, port).view(np.uint8)
-    slots = np.zeros((len(beats), made.slot_bytes), np.uint8)
-    kept = min(beats.shape[1], made.slot_bytes)
+    slots = np.zeros((len(beats), packed.slot_bytes), np.uint8)
+    kept = min(beats.shape[1], packed.slot_bytes)
     slots[:, :kept] = beats[:, :kept]
     return slots.reshape(-1)

@@ -9,7 +9,7 @@ Bytes become integers and back by the simulations' own packing, which shares not
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Self
 
 import numpy as np
 
@@ -88,30 +88,30 @@ class MockPynq:
         self.dma = Dma(self.core)
         self.bitstream = ""
 
-    def Overlay(self, bitstream: str) -> Any:
+    def Overlay(self, bitstream: str) -> Self:
         """The loaded bitstream, itself."""
         self.bitstream = bitstream
         return self
 
     def allocate(self, shape: tuple[int, ...], dtype: type) -> Buffer:
         """Memory with rubbish in it."""
-        made = np.random.default_rng(0).integers(0, 255, int(np.prod(shape)) * np.dtype(dtype).itemsize, np.uint8)
-        return made.view(dtype).reshape(shape).view(Buffer)
+        memory = np.random.default_rng(0).integers(0, 255, int(np.prod(shape)) * np.dtype(dtype).itemsize, np.uint8)
+        return memory.view(dtype).reshape(shape).view(Buffer)
 
     def core(self, memory: np.ndarray) -> np.ndarray:
         """The bytes that the hardware answers with. Raises `RuntimeError` for a transfer that is not whole frames."""
         if len(memory) % layout(self.source).frame_bytes:
             raise RuntimeError("a transfer is not whole frames")
-        found, bad = unpack(beats(memory, self.source), self.source)
+        codes, bad = unpack(beats(memory, self.source), self.source)
         if bad is not None:
             raise RuntimeError(f"padding of beat {bad} is not 0")
-        return in_memory(reference.outputs(self.network, self.kind, found), self.sink)
+        return in_memory(reference.outputs(self.network, self.kind, codes), self.sink)
 
 
 def beats(memory: np.ndarray, port: Stream) -> np.ndarray:
     """Beats (n, words) uint32 of `port` from the bytes of whole frames; without the padding of slots."""
     slots = memory.reshape(-1, layout(port).slot_bytes)
-    made = np.zeros((len(slots), 4 * words(port)), np.uint8)
-    kept = min(slots.shape[1], made.shape[1])
-    made[:, :kept] = slots[:, :kept]
-    return made.view("<u4")
+    padded = np.zeros((len(slots), 4 * words(port)), np.uint8)
+    kept = min(slots.shape[1], padded.shape[1])
+    padded[:, :kept] = slots[:, :kept]
+    return padded.view("<u4")

@@ -10,59 +10,76 @@ from typing import Any
 
 import yaml
 
-from qap2fpga.estimate import campaign, draw, fit
-from qap2fpga.estimate.calibration import GENERATORS, fingerprint
+from qap2fpga.estimate import calibration, campaign, designs, fit
+from qap2fpga.estimate.calibration import GENERATORS, IMAGES, VECTORS, fingerprint
 from qap2fpga.estimate.fit import Held
 from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import QapError, nearest
-from qap2fpga.system.files import shipped, write_atomically
+from qap2fpga.system.files import write_atomically
 
 
 def calibrate(
-    backend: str, designs: int, jets: int, seed: int, processes: int, folder: Path, say: Callable[[str], None]
-) -> dict[str, Any]:
-    """Measure `designs` random designs of `backend` and `jets` more of jet size, as many as are not in `folder` yet.
+    backend: str, number: int, jets: int, seed: int, processes: int, folder: Path, say: Callable[[str], None],
+    over: str = VECTORS,
+) -> dict[str, Any]:  # fmt: skip
+    """Measure so many random designs of `backend` and `jets` more of jet size, as many as are not in `folder` yet.
 
-    Writes there: `designs.jsonl` (a line per design, kept while the generator makes the same hardware),
-    `calibration.yaml`, `BACKEND.md` and `BACKEND.svg`. Returns the content. Raises `QapError` for an unknown
-    backend and for too few designs.
+    `over`: networks over 'vectors' or 'images'. Writes there: `designs.jsonl` (a line per design, kept while the
+    generator makes the same hardware), the calibration under the name that it is shipped by, a page and a picture.
+    Returns the content. Raises `QapError` for an unknown backend and for too few designs.
     """
     _check(backend)
-    if designs + jets < fit.LEAST_DESIGNS or processes < 1:
+    if over not in (VECTORS, IMAGES):
+        raise QapError(f"no designs over '{over}' can be drawn", nearest(over, (VECTORS, IMAGES)))
+    if over == IMAGES and jets:
+        raise QapError("designs of jet size are over vectors", "leave --jets out")
+    if number + jets < fit.LEAST_DESIGNS or processes < 1:
         raise QapError(
-            f"{designs + jets} designs in {processes} processes",
+            f"{number + jets} designs in {processes} processes",
             f"give {fit.LEAST_DESIGNS} designs and 1 process at least",
         )
-    specimens = _same_generator(backend, processes, folder, say)
-    lines = campaign.run(backend, draw.recipes(designs, seed, jets), folder / "designs.jsonl", processes, say)
+    specimens = _same_generator(backend, over, processes, folder, say)
+    lines = campaign.run(backend, designs.recipes(over, number, seed, jets), folder / "designs.jsonl", processes, say)
     say("what is expected of the designs")
     lines = campaign.with_expectations(lines, processes)
-    command = f"qap2fpga calibrate --backend {backend} --designs {designs} --jets {jets} --seed {seed}"
+    command = f"qap2fpga calibrate --backend {backend} --designs {number} --jets {jets} --seed {seed}"
+    command += f" --over {over}" if over != VECTORS else ""
     versions = {name: value or "absent" for name, value in stamps.versions().items()}
-    content, held = fit.fit(backend, lines, (specimens, campaign.expectations(backend)), command, versions)
-    _write(content, folder / "calibration.yaml")
-    write_atomically(folder / f"{backend}.md", page(content))
-    _plot(content, held, folder / f"{backend}.svg")
-    say(f"wrote {folder / 'calibration.yaml'}, {backend}.md and {backend}.svg")
+    content, held = fit.fit(backend, lines, (specimens, campaign.expectations(backend, over)), command, versions)
+    content["over"] = over
+    if over == IMAGES:
+        # Bit operations are of every position, hardware that is used for all of them is there once.
+        content["lut_per_bop"] = None
+    name, written = _name(content), folder / calibration.file(backend, over).name
+    _write(content, written)
+    write_atomically(folder / f"{name}.md", page(content))
+    _plot(content, held, folder / f"{name}.svg")
+    say(f"wrote {written}, {name}.md and {name}.svg")
     return content
 
 
-def confirm(backend: str, processes: int, path: Path | None = None) -> bool:
+def _name(content: dict[str, Any]) -> str:
+    """The name of the page and of the picture of a calibration."""
+    over = content.get("over", VECTORS)
+    return str(content["backend"] if over == VECTORS else f"{content['backend']}-{over}")
+
+
+def confirm(backend: str, processes: int, path: Path | None = None, over: str = VECTORS) -> bool:
     """Whether the calibration of `backend` is of the hardware that is made now, and of what is expected of it now.
 
     It is the one at `path`, else the shipped one. If so it is marked as of this version of the program: after changes
     that changed neither, that is all it needs.
     """
     _check(backend)
-    path = path or shipped("flows") / backend / "calibration.yaml"
+    path = path or calibration.file(backend, over)
     if not path.is_file():
         raise QapError(f"there is no {path}", f"qap2fpga calibrate --backend {backend}")
     content = yaml.safe_load(path.read_text())
     if content["fingerprint"] == fingerprint(backend):
         return True
-    if content["expected"] != campaign.expectations(backend):
+    if content["expected"] != campaign.expectations(backend, over):
         return False
-    if content["specimens"] != campaign.specimens(backend, processes):
+    if content["specimens"] != campaign.specimens(backend, processes, over):
         return False
     _write(content | {"fingerprint": fingerprint(backend)}, path)
     return True
@@ -78,7 +95,7 @@ def _write(content: dict[str, Any], path: Path) -> None:
     write_atomically(path, head + yaml.safe_dump(content, sort_keys=False, width=110))
 
 
-def _same_generator(backend: str, processes: int, folder: Path, say: Callable[[str], None]) -> str:
+def _same_generator(backend: str, over: str, processes: int, folder: Path, say: Callable[[str], None]) -> str:
     """The digest of the specimens of `folder`'s designs. Designs of another generator must not be mixed up with them:
     raises `QapError`."""
     stamp = folder / "generator.json"
@@ -86,7 +103,7 @@ def _same_generator(backend: str, processes: int, folder: Path, say: Callable[[s
     now = {"backend": backend, "fingerprint": fingerprint(backend)}
     if before is None or before["fingerprint"] != now["fingerprint"]:
         say("a few designs tell whether the generator is the same")
-        now["specimens"] = campaign.specimens(backend, processes)
+        now["specimens"] = campaign.specimens(backend, processes, over)
         if before is not None and (before["backend"], before["specimens"]) != (backend, now["specimens"]):
             raise QapError(
                 f"{folder} holds designs of another backend, or of an older generator or tool",
@@ -99,18 +116,18 @@ def _same_generator(backend: str, processes: int, folder: Path, say: Callable[[s
 
 def page(content: dict[str, Any]) -> str:
     """The calibration as a page: what was measured, how far off predictions are, and on which designs."""
-    designs = content["designs"]
+    drawn = content["designs"]
     tools = ", ".join(f"{name} {value}" for name, value in content["tools"].items())
     text = [
         f"# Calibration of the {content['backend']} backend",
         "",
-        f"{designs['fitted']} random designs were fitted, {designs['held_back']} were hold-out, "
-        f"{designs['held_back_of_jet_size']} of these with 1,000 non-zero weights and more; {designs['failed']} could "
+        f"{drawn['fitted']} random designs were fitted, {drawn['held_back']} were hold-out, "
+        f"{drawn['held_back_of_jet_size']} of these with 1,000 non-zero weights and more; {drawn['failed']} could "
         f"not be built. Measured by Yosys after synthesis ({tools}), no placement. Made by",
         "",
         f"    {content['command']}",
         "",
-        f"![predicted against measured]({content['backend']}.svg)",
+        f"![predicted against measured]({_name(content)}.svg)",
         "",
         "## Errors",
         "",
@@ -127,7 +144,7 @@ def page(content: dict[str, Any]) -> str:
                     )
     for resource, part in content["resources"].items():
         outside = part["held_back"]["outside_interval"]
-        text += ["", f"{resource.upper()}: {outside} of {designs['held_back']} hold-out designs were outside of the "
+        text += ["", f"{resource.upper()}: {outside} of {drawn['held_back']} hold-out designs were outside of the "
                  "interval that the fitted ones gave; it has been widened to them since."]  # fmt: skip
     text += [
         "",
@@ -154,8 +171,10 @@ def _plot(content: dict[str, Any], held: Sequence[Held], path: Path) -> None:
     with matplotlib.rc_context({"svg.hashsalt": "qap2fpga", "svg.fonttype": "none"}):
         figure, panels = pyplot.subplots(1, len(names), figsize=(5 * len(names), 4.6), squeeze=False)
         for panel, name in zip(panels[0], names, strict=True):
-            for kind, mark in (("layer", "o"), ("network", "s"), ("jet", "^")):
+            for kind, mark in (("layer", "o"), ("network", "s"), ("jet", "^"), ("image", "o")):
                 rows = [row for row in held if row.kind == kind]
+                if not rows:
+                    continue
                 measured = [row.measured[name] for row in rows]
                 panel.loglog(measured, [row.predicted[name] for row in rows], mark, ms=4, mfc="none", label=kind)
             ends = panel.get_xlim()

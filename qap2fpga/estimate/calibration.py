@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -26,6 +27,8 @@ from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PACKAGE, shipped
 
+# The sorts of networks that calibrations are of.
+VECTORS, IMAGES = "vectors", "images"
 # What of the program decides which hardware is generated, how it is mapped and what is expected of it, by backend.
 GENERATORS = {
     "finn": ("backends/finn", "synth/yosys.py", "synth/worker.py", "synth/cells.py"),
@@ -102,10 +105,20 @@ def _band(classes: Sequence[Mapping[str, float]], value: float) -> tuple[float, 
     return classes[-1]["low"], classes[-1]["high"]
 
 
-@lru_cache(maxsize=4)
-def load(backend: str) -> Calibration | None:
-    """The shipped calibration of `backend`, None where there is none."""
-    path = shipped("flows") / backend / "calibration.yaml"
+def sort(network: Graph) -> str:
+    """Return 'images' for a network with a tensor of more than one position, else 'vectors'."""
+    return IMAGES if any(shape.positions > 1 for shape in network.shapes.values()) else VECTORS
+
+
+def file(backend: str, over: str = VECTORS) -> Path:
+    """Return where the calibration of `backend` is shipped for networks `over` vectors or images."""
+    return shipped("flows") / backend / ("calibration.yaml" if over == VECTORS else f"calibration-{over}.yaml")
+
+
+@lru_cache(maxsize=8)
+def load(backend: str, over: str = VECTORS) -> Calibration | None:
+    """The shipped calibration of `backend` for networks `over` vectors or images, None where there is none."""
+    path = file(backend, over)
     if not path.is_file():
         return None
     content = yaml.safe_load(path.read_text())
@@ -141,8 +154,8 @@ def _code(text: str) -> bytes:
             lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            said = node.body[0]
-            lines[said.lineno - 1 : said.end_lineno] = [""] * ((said.end_lineno or said.lineno) - said.lineno + 1)
+            first = node.body[0]
+            lines[first.lineno - 1 : first.end_lineno] = [""] * ((first.end_lineno or first.lineno) - first.lineno + 1)
     return "\n".join(line.rstrip() for line in lines if line.strip()).encode()
 
 

@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 
 from qap2fpga import backends
-from qap2fpga.estimate import draw
+from qap2fpga.backends.api import Options
+from qap2fpga.estimate import designs
+from qap2fpga.estimate.calibration import VECTORS as OVER_VECTORS
 from qap2fpga.estimate.calibration import layer_sizes
-from qap2fpga.estimate.draw import Recipe
+from qap2fpga.estimate.designs import Drawn
 from qap2fpga.hw import boards
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design
@@ -42,24 +44,22 @@ SIMULATE_EVERY = 5
 
 Line = dict[str, Any]
 # A backend, a design, and whether it is simulated.
-Job = tuple[str, Recipe, bool]
+Job = tuple[str, Drawn, bool]
 
 
-def run(
-    backend: str, chosen: Sequence[Recipe], results: Path, processes: int, say: Callable[[str], None]
-) -> list[Line]:
+def run(backend: str, chosen: Sequence[Drawn], results: Path, processes: int, say: Callable[[str], None]) -> list[Line]:
     """Measure the designs of `chosen` that `results` (JSON lines) has none of, and return all of them.
 
     Every `SIMULATE_EVERY`-th design is simulated too, for its latency and interval. A design that fails is a line with
     `failed`; it does not stop the rest.
     """
-    wanted = {one.seed: json.loads(json.dumps(asdict(one))) for one in chosen}
-    done = {one["seed"]: one for one in read_json_lines(results) if one["recipe"] == wanted.get(one["seed"])}
+    recipes = {one.seed: json.loads(json.dumps(asdict(one))) for one in chosen}
+    done = {one["seed"]: one for one in read_json_lines(results) if one["recipe"] == recipes.get(one["seed"])}
     jobs = [(backend, one, number % SIMULATE_EVERY == 0) for number, one in enumerate(chosen) if one.seed not in done]
     say(f"{backend}: {len(done)} of {len(chosen)} designs are there")
 
     def ended(job: Job, line: Line | None) -> None:
-        line = line or {"seed": job[1].seed, "recipe": wanted[job[1].seed], "failed": "its process ended"}
+        line = line or {"seed": job[1].seed, "recipe": recipes[job[1].seed], "failed": "its process ended"}
         append_json(results, line)
         done[line["seed"]] = line
         say(_describe(line))
@@ -68,12 +68,12 @@ def run(
     return [done[one.seed] for one in chosen]
 
 
-def specimens(backend: str, processes: int) -> str:
+def specimens(backend: str, processes: int, over: str = OVER_VECTORS) -> str:
     """A digest of a few designs, as generated and as measured: the same as long as the hardware is, and its counting.
 
     It takes a minute or two. Raises `QapError` if one of them cannot be built.
     """
-    jobs = [(backend, recipe, False) for recipe in draw.recipes(SPECIMENS, 0)]
+    jobs = [(backend, recipe, False) for recipe in designs.recipes(over, SPECIMENS, 0)]
     lines = _all(_work, jobs, processes)
     for line in lines:
         if "failed" in line:
@@ -81,14 +81,15 @@ def specimens(backend: str, processes: int) -> str:
     return _digest([[line["generated"], line["measured"], line["parts"]] for line in lines])
 
 
-def expectations(backend: str) -> str:
+def expectations(backend: str, over: str = OVER_VECTORS) -> str:
     """A digest of what is expected of the same designs: the same as long as what is fitted is."""
-    found = json.dumps([encode(expected(backend, recipe)) for recipe in draw.recipes(SPECIMENS, 0)])
+    chosen = designs.recipes(over, SPECIMENS, 0)
+    expectation = json.dumps([encode(expected(backend, recipe)) for recipe in chosen])
     # The last digits of a sum are not the same on every machine.
-    return _digest(json.loads(found, parse_float=lambda text: f"{float(text):.6g}"))
+    return _digest(json.loads(expectation, parse_float=lambda text: f"{float(text):.6g}"))
 
 
-def measure(backend: str, recipe: Recipe, *, simulate: bool) -> Line:
+def measure(backend: str, recipe: Drawn, *, simulate: bool) -> Line:
     """One design: what was drawn, and what Yosys counts in all and part by part."""
     begin = time.monotonic()
     line: Line = {"seed": recipe.seed, "backend": backend, "recipe": asdict(recipe)}
@@ -112,33 +113,32 @@ def with_expectations(lines: Sequence[Line], processes: int) -> list[Line]:
 def _expect(line: Line) -> Line:
     if "failed" in line:
         return {}
-    fields: Line = {name: tuple(value) if isinstance(value, list) else value for name, value in line["recipe"].items()}
-    return expected(line["backend"], Recipe(**fields))
+    return expected(line["backend"], designs.stored(line["recipe"], f"design {line['seed']}"))
 
 
-def expected(backend: str, recipe: Recipe) -> Line:
+def expected(backend: str, recipe: Drawn) -> Line:
     """What `backend` expects of the design: `network` (its sizes), `nodes` and `predicted`."""
-    network, board = draw.network(recipe), _board(recipe)
-    found = backends.get(backend).expect(network, board, _options(backend, recipe, board))
-    cycles = {"latency_cycles": found.latency_cycles, "interval_cycles": found.interval_cycles}
-    return {"network": layer_sizes(network), "nodes": found.nodes, "predicted": {**found.total, **cycles}}
+    network, board = designs.network(recipe), _board(recipe)
+    expectation = backends.get(backend).expect(network, board, _options(backend, recipe, board))
+    cycles = {"latency_cycles": expectation.latency_cycles, "interval_cycles": expectation.interval_cycles}
+    return {"network": layer_sizes(network), "nodes": expectation.nodes, "predicted": {**expectation.total, **cycles}}
 
 
-def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> Line:
+def _measured(backend: str, recipe: Drawn, folder: Path, simulate: bool) -> Line:
     from qap2fpga.ir import outputs as reference
     from qap2fpga.ir.vectors import extremes, random_vectors
     from qap2fpga.synth import yosys
     from qap2fpga.verify import rtl
 
-    network, board = draw.network(recipe), _board(recipe)
+    network, board = designs.network(recipe), _board(recipe)
     options = _options(backend, recipe, board)
     vectors = random_vectors(network, VECTORS, recipe.seed)
     design = backends.get(backend).generate(network, board, folder / backend, options, vectors[:4]).circuit
     assert design is not None, "what an HLS tool makes of C++ is not measured here"
-    found = yosys.synthesize(design, board, folder / "yosys", time_limit_s=TIME_LIMIT_S, threads=1)
+    measurement = yosys.synthesize(design, board, folder / "yosys", time_limit_s=TIME_LIMIT_S, threads=1)
     line: Line = {
-        "generated": _sources(design), "measured": asdict(found.total),
-        "parts": {name: asdict(part) for name, part in found.parts.items()},
+        "generated": _sources(design), "measured": asdict(measurement.total),
+        "parts": {name: asdict(part) for name, part in measurement.parts.items()},
     }  # fmt: skip
     if simulate:
         stimuli = np.concatenate([vectors, extremes(network)[:20]])
@@ -149,7 +149,7 @@ def _measured(backend: str, recipe: Recipe, folder: Path, simulate: bool) -> Lin
     return line
 
 
-def _digest(content: Any) -> str:
+def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -160,16 +160,16 @@ def _sources(design: Design) -> str:
     return hasher.hexdigest()[:16]
 
 
-def _board(recipe: Recipe) -> Board:
+def _board(recipe: Drawn) -> Board:
     return replace(boards.load(BOARDS[recipe.family]), clock_ns=recipe.clock_ns)
 
 
-def _options(backend: str, recipe: Recipe, board: Board) -> Any:
+def _options(backend: str, recipe: Drawn, board: Board) -> Options:
     """A folded design is drawn with an interval, an unrolled one with a clock."""
-    made = backends.get(backend)
-    if made.knows("target_fps"):
-        return made.make_options(target_fps=1e9 / (recipe.interval * board.clock_ns), allow_oversize=True)
-    return made.make_options(clock=recipe.clock_ns, allow_oversize=True)
+    backend_class = backends.get(backend)
+    if backend_class.knows("target_fps"):
+        return backend_class.make_options(target_fps=1e9 / (recipe.interval * board.clock_ns), allow_oversize=True)
+    return backend_class.make_options(clock=recipe.clock_ns, allow_oversize=True)
 
 
 def _work(job: Job) -> Line:
@@ -179,10 +179,10 @@ def _work(job: Job) -> Line:
 
 def _all(work: Callable[[Any], Line], items: Sequence[Any], processes: int) -> list[Line]:
     """The results of `work` in the order of `items`."""
-    found: dict[int, Line | None] = {}
+    by_seed: dict[int, Line | None] = {}
     numbered = list(enumerate(items))
-    each(partial(_numbered, work), numbered, processes, lambda item, line: found.update({item[0]: line}))
-    lines = [line for _, line in sorted(found.items()) if line is not None]
+    each(partial(_numbered, work), numbered, processes, lambda item, line: by_seed.update({item[0]: line}))
+    lines = [line for _, line in sorted(by_seed.items()) if line is not None]
     if len(lines) < len(items):
         raise QapError("a process ended before its work, perhaps for want of memory", "give fewer --processes")
     return lines
@@ -193,7 +193,7 @@ def _numbered(work: Callable[[Any], Line], item: tuple[int, Any]) -> Line:
 
 
 def _describe(line: Line) -> str:
-    what = f"{line['recipe']['kind']} {'-'.join(map(str, line['recipe']['widths']))}"
+    what = designs.title(designs.stored(line["recipe"], f"design {line['seed']}"))
     if "failed" in line:
         return f"design {line['seed']}: {what}: {line['failed'].splitlines()[0]}"
     return f"design {line['seed']}: {what}: {line['measured']['lut']} LUTs, {line['seconds']:.0f} s"

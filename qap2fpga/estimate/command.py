@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qap2fpga import backends
+from qap2fpga.backends.api import Options
 from qap2fpga.estimate.estimate import Estimate, estimate
 from qap2fpga.estimate.features import DenseFeatures, of_network
 from qap2fpga.frontend.checkpoint.widths import Widths
@@ -22,25 +23,25 @@ def estimate_all(
     input_range: tuple[float, float] | None,
     backend: str | None,
     boards: Sequence[Board],
-    given: Mapping[str, Any],
+    arguments: Mapping[str, Any],
 ) -> tuple[dict[str, DenseFeatures], list[Estimate]]:
     """The complexity of `model` by layer, and estimates of it for `backend` (None: all) on each of `boards`.
 
-    `given` are options by name, None where not given; one that no chosen backend knows is an error, one that only some
-    know is for those.
+    `arguments` are options by name, None where not given; one that no chosen backend knows is an error, one that only
+    some know is for those.
     """
     if not model.is_file():
         raise QapError(f"{model} {'is a folder' if model.is_dir() else 'does not exist'}", "check the path")
     chosen = [backend] if backend else list(backends.BACKENDS)
-    options = {name: _options(name, given, alone=backend is not None) for name in chosen}
+    options = {name: _options(name, arguments, alone=backend is not None) for name in chosen}
     from qap2fpga.frontend.prepare import Source, prepare
 
     network = prepare(Source(model, widths, data, input_range, compare=False), lambda line: None).network
-    found = [estimate(network, name, board, options[name]) for name in chosen for board in boards]
-    return of_network(network), found
+    estimates = [estimate(network, name, board, options[name]) for name in chosen for board in boards]
+    return of_network(network), estimates
 
 
-def _options(name: str, given: Mapping[str, Any], *, alone: bool) -> Any:
+def _options(name: str, arguments: Mapping[str, Any], *, alone: bool) -> Options:
     backend = backends.get(name)
-    known = given if alone else {key: value for key, value in given.items() if backend.knows(key)}
+    known = arguments if alone else {key: value for key, value in arguments.items() if backend.knows(key)}
     return backend.make_options(**known)

@@ -54,12 +54,12 @@ class Recipe:
 def recipes(count: int, seed: int, jets: int = 0) -> list[Recipe]:
     """`count` designs, and `jets` more of jet size; every part of the first has about the same share of each kind."""
     kinds, shares = list(KINDS), np.array(list(KINDS.values()))
-    given = np.zeros(len(kinds))
+    counts = np.zeros(len(kinds))
     chosen: list[str] = []
     for number in range(count):
         # The kind that is furthest below its share is next.
-        index = int(np.argmax(shares * (number + 1) - given))
-        given[index] += 1
+        index = int(np.argmax(shares * (number + 1) - counts))
+        counts[index] += 1
         chosen.append(kinds[index])
     return [
         _recipe(kind, np.random.default_rng([seed, number]), seed * 100_000 + number)

@@ -65,40 +65,41 @@ def estimate(network: Graph, backend: str, board: Board, options: Options) -> Es
     except QapError as error:
         return Estimate(backend, board, {}, False, str(error))
     if backend == vendor.BACKEND:
-        found = vendor.predict(expected.nodes, board.family, options.clock_ns(board))
+        csynth = vendor.predict(expected.nodes, board.family, options.clock_ns(board))
         interval = Interval.exact(float(expected.interval_cycles))
-        return Estimate(backend, board, {**found.total, "interval_cycles": interval}, False, "", Stage.HLS, found)
+        return Estimate(backend, board, {**csynth.total, "interval_cycles": interval}, False, "", Stage.HLS, csynth)
     cycles = {name: getattr(expected, name) for name in ("latency_cycles", "interval_cycles")}
-    made = predict(backend, expected.nodes, expected.total, calibration.layer_sizes(network), board.family)
+    predictions = predict(backend, expected.nodes, expected.total, network, board.family)
     exact = {name: Interval.exact(value) for name, value in cycles.items() if value is not None}
-    known = calibrated(backend, board.family) is not None
-    return Estimate(backend, board, {**made, **exact}, known, nodes=expected.nodes)
+    known = calibrated(backend, board.family, network) is not None
+    return Estimate(backend, board, {**predictions, **exact}, known, nodes=expected.nodes)
 
 
 def predict(
-    backend: str, nodes: Sequence[NodeEstimate], total: Counts, layers: Sequence[dict[str, int]], family: str
+    backend: str, nodes: Sequence[NodeEstimate], total: Counts, network: Graph, family: str
 ) -> dict[str, Interval]:
-    """Resources of a design by name on a board of `family`, from what its backend expects of it.
+    """Return the resources of a design of `network` by name on a board of `family`, from what its backend expects.
 
-    `layers` are the network's `layer_sizes`. What no calibration is there for is the backend's own expectation, without
-    an interval.
+    What no calibration is there for is the backend's own expectation, without an interval.
     """
-    known = calibrated(backend, family)
-    made = {}
+    known = calibrated(backend, family, network)
+    intervals = {}
     for name in NAMES:
         if known is not None and name in known.values["resources"]:
-            made[name] = known.predict(name, nodes, calibration.sizes(layers))
+            intervals[name] = known.predict(name, nodes, calibration.sizes(calibration.layer_sizes(network)))
         else:
             value = float(total.get(name) or 0)
             ratio = known.values["counted"].get(name, {}) if known is not None else {}
-            made[name] = Interval(value, value * ratio.get("low", 1.0), value * ratio.get("high", 1.0))
-    return made
+            intervals[name] = Interval(value, value * ratio.get("low", 1.0), value * ratio.get("high", 1.0))
+    return intervals
 
 
-def calibrated(backend: str, family: str) -> Calibration | None:
-    """The calibration of `backend` for boards of `family`, None if there is none or if it is of another generator.
+def calibrated(backend: str, family: str, network: Graph) -> Calibration | None:
+    """Return the calibration of `backend` for designs like that of `network` on boards of `family`.
+
+    None if there is none, or if it is of another generator.
 
     The designs that were measured are of families with 6-input LUTs; others are not `estimated`.
     """
-    known = calibration.load(backend)
+    known = calibration.load(backend, calibration.sort(network))
     return known if known is not None and known.current and families.of(family).estimated else None

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qap2fpga.backends.rtl.estimate import signed_digits
+from qap2fpga.backends.rtl.adders import signed_digits
+from qap2fpga.backends.rtl.datapaths import datapaths
 from qap2fpga.exact.integers import width
 from qap2fpga.ir import bops
+from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.units import Ranges, Unit
+from qap2fpga.ir.windowed import Weighted
 
 # From here on Vitis and Vivado HLS give a product with a weight of so many bits to a DSP block.
 DSP_WEIGHT_BITS = 5
@@ -87,8 +90,18 @@ def of_layer(layer: Unit, ranges: Ranges) -> DenseFeatures:
 
 
 def of_network(network: Graph) -> dict[str, DenseFeatures]:
-    """The measures of every layer by name, as it is built: after compaction."""
-    return {layer.name: of_layer(layer, ranges) for layer, ranges in zip(network.layers, network.ranges, strict=True)}
+    """Return the measures of every node that multiplies, by name, as it is built: after compaction."""
+    measures = {}
+    for path in datapaths(network, "logits").values():
+        one = of_layer(path.unit, path.ranges)
+        if isinstance(path.node, Depthwise):
+            # Each channel is a layer of its own, of as many inputs as the kernel has taps.
+            taps, channels = path.node.weights.shape
+            bits, density = (one.input_bits, one.weight_bits), one.nonzeros / path.node.weights.size
+            one = replace(one, inputs=taps, bops=channels * bops.equation(taps, 1, density, *bits))
+        if isinstance(path.node, Weighted):
+            measures[path.unit.name] = one
+    return measures
 
 
 def ebops(weights: np.ndarray, input_bits: np.ndarray) -> int:
@@ -127,7 +140,7 @@ def _padded(number: int) -> int:
 
 
 def _weight_memories(layer: Hls4mlLayer) -> float:
-    """Return the blocks of 18 kbit for the weights: a bit per product at a time, `reuse_factor` words deep.
+    """Return the blocks of 18 kbit for the weights: `reuse_factor` words, each of the products at one time.
 
     A RAMB18 is 36 bits wide at 512 words, 18 at 1024 and 9 at 2048 (AMD UG473).
     """

@@ -2,8 +2,8 @@
 """From measured designs to a calibration: factors, errors on designs that were not fitted, and intervals.
 
 Non-negative least squares over the nodes of all designs. Some designs are set aside as hold-out before anything is
-fitted, two thirds of the large ones; the interval comes from cross-validation on the rest, and the hold-out says what it
-is worth. Then the interval is widened to what the hold-out designs have shown; the factors stay.
+fitted, two thirds of the large ones; the interval comes from cross-validation on the rest, and the hold-out says what
+it is worth. Then the interval is widened to what the hold-out designs have shown; the factors stay.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ def fit(
     rows = [against(one, content) for one in held]
     for resource in FITTED:
         part = content["resources"][resource]
-        found = [(row.nonzeros, row.measured[resource], row.predicted[resource]) for row in rows]
-        part["held_back"] = errors_by_size(found) | {"outside_interval": sum(not row.inside[resource] for row in rows)}
+        pairs = [(row.nonzeros, row.measured[resource], row.predicted[resource]) for row in rows]
+        part["held_back"] = errors_by_size(pairs) | {"outside_interval": sum(not row.inside[resource] for row in rows)}
         # Once it is known what the interval is worth, it takes in what the hold-out designs have shown.
-        part["interval"] = _intervals([*part.pop("guessed"), *((measured, value) for _, measured, value in found)])
+        part["interval"] = _intervals([*part.pop("guessed"), *((measured, value) for _, measured, value in pairs)])
     for name in COUNTED:
         content["counted"][name] = differences(name, good)
     return content, rows
@@ -195,24 +195,24 @@ def _solve(rows: _Rows, chosen: np.ndarray) -> np.ndarray:
 def _intervals(rows: Sequence[tuple[float, float]]) -> list[dict[str, float]]:
     """Ratios of measured to predicted by size class, from rows of both; a class of few joins the next larger one."""
     counts, guessed = np.array(rows).T
-    found: list[dict[str, float]] = []
+    intervals: list[dict[str, float]] = []
     waiting: list[float] = []
     for low, high in zip((0, *SIZES), (*SIZES, np.inf), strict=True):
         chosen = (guessed >= low) & (guessed < high)
         waiting += list(np.log(np.maximum(counts[chosen], 1) / np.maximum(guessed[chosen], 1)))
         if len(waiting) >= LEAST_IN_CLASS or high == np.inf:
-            if len(waiting) < LEAST_IN_CLASS and found:
+            if len(waiting) < LEAST_IN_CLASS and intervals:
                 # Too few large ones to say anything of their own.
-                found[-1]["below"] = float("inf")
+                intervals[-1]["below"] = float("inf")
                 break
             least, most = min(waiting), max(waiting)
             ends = min(WIDEN * least, least - MARGIN), max(WIDEN * most, most + MARGIN)
-            found.append({
+            intervals.append({
                 "below": float(high), "low": round(float(np.exp(ends[0])), 4),
                 "high": round(float(np.exp(ends[1])), 4), "designs": len(waiting),
             })  # fmt: skip
             waiting = []
-    return found
+    return intervals
 
 
 def errors_by_size(rows: Sequence[tuple[int, float, float]]) -> dict[str, Any]:
@@ -239,19 +239,19 @@ def errors_by_size(rows: Sequence[tuple[int, float, float]]) -> dict[str, Any]:
 def against(line: Line, content: dict[str, Any]) -> Held:
     """A measured design, with its expectations, beside what the calibration `content` predicts of it."""
     calibration, own = Calibration(content), sizes(line["network"])
-    made = {name: calibration.predict(name, line["nodes"], own) for name in content["resources"]}
-    measured = {name: float(line["measured"][name]) for name in made}
+    predictions = {name: calibration.predict(name, line["nodes"], own) for name in content["resources"]}
+    measured = {name: float(line["measured"][name]) for name in predictions}
     return Held(
         line["seed"], line["recipe"]["kind"], int(own["nonzeros"]), measured,
-        {name: one.value for name, one in made.items()},
-        {name: one.holds(measured[name]) for name, one in made.items()},
+        {name: one.value for name, one in predictions.items()},
+        {name: one.holds(measured[name]) for name, one in predictions.items()},
     )  # fmt: skip
 
 
 def differences(name: str, lines: Sequence[Line]) -> dict[str, float]:
     """In how many designs a number was measured, how often it was another one than predicted, and the ratio's ends."""
-    found = [(_number(one, name), one["predicted"][name] or 0) for one in lines]
-    measured = [(value, predicted) for value, predicted in found if value is not None]
+    pairs = [(_number(one, name), one["predicted"][name] or 0) for one in lines]
+    measured = [(value, predicted) for value, predicted in pairs if value is not None]
     ratios = [WIDEN * np.log(max(value, 1) / max(predicted, 1)) for value, predicted in measured]
     low, high = (round(float(np.exp(end)), 4) for end in (min(ratios, default=0.0), max(ratios, default=0.0)))
     differing = sum(value != predicted for value, predicted in measured)

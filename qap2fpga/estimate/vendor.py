@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from qap2fpga.backends.hls4ml.counts import DenseEstimate
+from qap2fpga.backends.hls4ml.counts import KernelEstimate
 from qap2fpga.estimate.calibration import OUTSIDE
 from qap2fpga.estimate.features import Hls4mlLayer, hls4ml
 from qap2fpga.estimate.prediction import Csynth, Interval, LayerPrediction
@@ -31,6 +31,8 @@ BACKEND = "hls4ml"
 # The measured layers have random weights, which nobody stated. One of 2^bits of such weights is 0; a layer with more
 # than so many times that is a pruned one.
 RANDOM_ZEROS = 2
+# hls4ml's name of the layers that were measured.
+MEASURED = "Dense"
 
 
 @lru_cache(maxsize=1)
@@ -46,9 +48,10 @@ def load() -> Mapping[str, Any]:
 def predict(nodes: Sequence[NodeEstimate], family: str, clock_ns: float) -> Csynth:
     """Of a project whose parts are `nodes`, as in the backend's `Expectation`, for a device of `family`."""
     content = load()
-    dense = [node for node in nodes if isinstance(node, DenseEstimate)]
-    layers = tuple(_layer(content, node, family, clock_ns) for node in dense)
-    total = {name: found for name in NAMES if (found := _total(content, name, layers)) is not None}
+    kernels = [node for node in nodes if isinstance(node, KernelEstimate)]
+    layers = tuple(_layer(content, node, family, clock_ns) for node in kernels)
+    total = {name: interval for name in NAMES if (interval := _total(content, name, layers)) is not None}
+    dense = [node for node in kernels if node.kind == MEASURED]
     ways = {(node.strategy, node.reuse_factor > 1) for node in dense}
     errors = dict.fromkeys(text for node in dense for text in _errors(content, _written(node)))
     observed = _sentences(one for one in content["observed"] if _concerns(one, ways))
@@ -61,7 +64,12 @@ def raw(coefficients: Mapping[str, float], layer: Hls4mlLayer) -> float:
     return sum(value * features[name] for name, value in coefficients.items())
 
 
-def _layer(content: Mapping[str, Any], node: DenseEstimate, family: str, clock_ns: float) -> LayerPrediction:
+def _layer(content: Mapping[str, Any], node: KernelEstimate, family: str, clock_ns: float) -> LayerPrediction:
+    if node.kind != MEASURED:
+        none = dict.fromkeys(NAMES, f"no layer of the kind {node.kind} is among the measured designs")
+        return LayerPrediction(
+            name=node.name, layer=node.layer, predictions={}, outside=(), missing=none, calibrated=False
+        )
     layer = _written(node)
     predictions, outside, missing = {}, dict[str, None](), {}
     for name in NAMES:
@@ -83,7 +91,7 @@ def _layer(content: Mapping[str, Any], node: DenseEstimate, family: str, clock_n
     )  # fmt: skip
 
 
-def _written(node: DenseEstimate) -> Hls4mlLayer:
+def _written(node: KernelEstimate) -> Hls4mlLayer:
     return Hls4mlLayer(node.inputs, node.outputs, node.weight_bits, node.reuse_factor, node.strategy)
 
 
@@ -119,7 +127,7 @@ def _known_designs(content: Mapping[str, Any], layer: Hls4mlLayer) -> str:
     return f"{max(few, default=0)} designs measured with {how}, 30 are needed"
 
 
-def _beyond(fit: Mapping[str, Any], node: DenseEstimate, family: str, clock_ns: float) -> list[str]:
+def _beyond(fit: Mapping[str, Any], node: KernelEstimate, family: str, clock_ns: float) -> list[str]:
     """What of a layer is unlike the measured ones."""
     beyond = []
     for name, (least, most) in fit["range"].items():
@@ -135,7 +143,7 @@ def _beyond(fit: Mapping[str, Any], node: DenseEstimate, family: str, clock_ns: 
     return beyond
 
 
-def _scale(fit: Mapping[str, Any], node: DenseEstimate) -> float:
+def _scale(fit: Mapping[str, Any], node: KernelEstimate) -> float:
     """Bits in the layer's non-zero products, by those of an unpruned layer with inputs as wide as the measured ones."""
     density = node.nonzeros / node.products
     return float(density * node.input_bits / fit["range"]["input_bits"][1])
@@ -179,9 +187,9 @@ def _concerns(one: Mapping[str, Any], ways: set[tuple[str, bool]]) -> bool:
 
 def _sentences(ratios: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """One sentence on all that was observed of one kind of designs."""
-    said: dict[str, list[str]] = {}
+    sentences: dict[str, list[str]] = {}
     for one in ratios:
         ratio = f"{one['of']} / {one['to']}" if one["to"] else one["of"]
         span = f"{one['least']:g}" if one["least"] == one["most"] else f"{one['least']:g} to {one['most']:g}"
-        said.setdefault(one["kind"], []).append(f"{ratio} {span} (n = {one['independent_designs']})")
-    return tuple(f"observed only, of {kind}: {', '.join(found)}" for kind, found in said.items())
+        sentences.setdefault(one["kind"], []).append(f"{ratio} {span} (n = {one['independent_designs']})")
+    return tuple(f"observed only, of {kind}: {', '.join(texts)}" for kind, texts in sentences.items())

@@ -10,7 +10,7 @@ and a comparison that even those cannot settle is an error, never a guess.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -109,9 +109,10 @@ class Affine:
 
 @dataclass(frozen=True)
 class Levels:
-    """A uniform quantizer's levels `low..high` (zero point included) and when each is reached.
+    """A quantizer's levels `low..high` (zero point included) and when each is reached.
 
-    The integer it gives is `clamp(round(x / scale + zero_point), low, high)`; `scale` is one per channel.
+    The integer it gives is `clamp(round(x / scale + zero_point), low, high)`; `scale` is one per channel. With
+    `bounds`, sorted real numbers per channel, it is `low` and one `step` more for each of them that x reaches.
     """
 
     low: int
@@ -119,9 +120,26 @@ class Levels:
     scale: tuple[Fraction, ...]
     zero_point: int = 0
     rounding: str = "ROUND"
+    bounds: tuple[tuple[Fraction, ...], ...] = ()
 
-    def boundaries(self) -> list[tuple[int, bool]]:
-        """(bound, strict) of every level above the lowest: reached where `2 x / scale` >= bound, or > if strict."""
+    @property
+    def step(self) -> int:
+        """How far a level is from the next."""
+        if self.bounds:
+            return (self.high - self.low) // len(self.bounds[0])
+        return 2 if self.rounding == "SIGN" else 1
+
+    def unit(self, channel: int) -> Fraction:
+        """Return what the bounds of `boundaries` are counted in."""
+        if self.bounds:
+            return Fraction(1, math.lcm(*(bound.denominator for bound in self.bounds[channel])))
+        return self.scale[channel] / 2
+
+    def boundaries(self, channel: int) -> list[tuple[int, bool]]:
+        """(bound, strict) of every level above the lowest: reached where `x / unit` >= bound, or > if strict."""
+        if self.bounds:
+            unit = self.unit(channel)
+            return [(int(bound / unit), False) for bound in self.bounds[channel]]
         if self.rounding == "SIGN":
             return [(0, False)]
         return [self._boundary(level) for level in range(self.low + 1, self.high + 1)]
@@ -135,39 +153,74 @@ class Levels:
         return 2 * (above - 1), True
 
 
+@dataclass(frozen=True)
+class Truncation(Levels):
+    """Levels of whole multiples of `scale`, which lose their last `dropped` bits by the rounding rule.
+
+    A level is reached where the multiple that a value is rounded to, half to even, is. Unless they are `bounded`,
+    `low` and `high` are still to be set to what values reach.
+    """
+
+    dropped: int = 0
+    bounded: bool = True
+
+    def boundaries(self, channel: int) -> list[tuple[int, bool]]:
+        """(bound, strict) of every level above the lowest."""
+        multiples = [self._multiple(level) for level in range(self.low + 1, self.high + 1)]
+        return [(2 * multiple - 1, multiple % 2 == 1) for multiple in multiples]
+
+    def _multiple(self, level: int) -> int:
+        """The smallest whole multiple that reaches `level`."""
+        unit = 1 << self.dropped
+        if self.rounding == "ROUND":
+            exact = 2 * level - 1 << self.dropped  # twice the tie between this level and the one below
+            return (exact + 1) // 2 if exact % 2 or level % 2 == 0 else exact // 2 + 1
+        if self.rounding == "FLOOR" or (self.rounding == "ROUND_TO_ZERO" and level > 0):
+            return level * unit
+        return (level - 1) * unit + 1
+
+    def level(self, value: Fraction, channel: int) -> int:
+        """Return the level of an exact real value, without bounds."""
+        part = Fraction(round(value / self.scale[channel]), 1 << self.dropped)
+        rules: dict[str, Callable[[Fraction], int]] = {
+            "ROUND": round, "FLOOR": math.floor, "CEIL": math.ceil, "ROUND_TO_ZERO": math.trunc,
+        }  # fmt: skip
+        return rules[self.rounding](part)
+
+
 def thresholds(affine: Affine, channel: int, levels: Levels, low: int, high: int) -> list[int]:
     """For every level above the lowest the smallest accumulator in `low..high + 1` that reaches it.
 
     `low` stands for 'always' and `high + 1` for 'never'. The slope must not be negative. As the chain is one
     clipped affine map, the inverse that a bisection would find is one exact division.
     """
-    slope, intercept, half = affine.slope[channel], affine.intercept[channel], levels.scale[channel] / 2
+    slope, intercept, unit = affine.slope[channel], affine.intercept[channel], levels.unit(channel)
     floor, ceiling = affine.low[channel], affine.high[channel]
     constant = intercept if slope == 0 else None
-    lowest = -math.inf if floor is None else floor / half
-    highest = math.inf if ceiling is None else ceiling / half
+    lowest = -math.inf if floor is None else floor / unit
+    highest = math.inf if ceiling is None else ceiling / unit
     if constant is not None:
-        lowest = highest = min(max(constant / half, lowest), highest)
+        lowest = highest = min(max(constant / unit, lowest), highest)
         factor = shift = Fraction(0)
     else:
-        factor, shift = half / slope, intercept / slope
+        factor, shift = unit / slope, intercept / slope
     # accumulator >= bound * factor - shift, over one common denominator
     denominator = math.lcm(factor.denominator, shift.denominator)
     multiply = factor.numerator * (denominator // factor.denominator)
     subtract = shift.numerator * (denominator // shift.denominator)
     starts = []
-    for bound, strict in levels.boundaries():
+    for bound, strict in levels.boundaries(channel):
         if lowest > bound or (lowest == bound and not strict):
             starts.append(low)
         elif highest < bound or (highest == bound and strict):
             starts.append(high + 1)
         else:
-            starts.append(min(max(_first_at(bound * multiply - subtract, denominator, strict), low), high + 1))
+            starts.append(min(max(first_at(bound * multiply - subtract, denominator, strict), low), high + 1))
     return starts
 
 
-def _first_at(numerator: int, denominator: int, strict: bool) -> int:
-    """Smallest integer n with n >= numerator / denominator (> if strict)."""
+def first_at(numerator: int, denominator: int, strict: bool) -> int:
+    """Return the smallest integer n with n >= numerator / denominator (> if strict)."""
     quotient, rest = divmod(numerator, denominator)
     if rest == 0:
         return quotient + 1 if strict else quotient

@@ -43,27 +43,27 @@ class Built:
 
 
 def build_best(
-    points: Sequence[Point], wanted: int, processes: int, limits: Limits, progress: Progress
+    points: Sequence[Point], most: int, processes: int, limits: Limits, progress: Progress
 ) -> dict[str, Built]:
-    """Build ranked points, the best first, until `wanted` of them meet the limits; by name what came of each.
+    """Build ranked points, the best first, until `most` of them meet the limits; by name what came of each.
 
     As many at a time as are still wanted, so that which are tried does not depend on `processes`; at most `TRIES`
     times as many in all.
     """
-    order = sorted((one for one in points if one.rank is not None), key=lambda one: one.rank or 0)[: TRIES * wanted]
-    found: dict[str, Built] = {}
+    order = sorted((one for one in points if one.rank is not None), key=lambda one: one.rank or 0)[: TRIES * most]
+    builds: dict[str, Built] = {}
     while order:
-        missing = wanted - sum(one.meets for one in found.values())
+        missing = most - sum(one.meets for one in builds.values())
         if not missing:
             break
         some, order = order[:missing], order[missing:]
         for one, failed in _build_some(some, processes, progress):
-            found[one.candidate.name] = _judged(one, failed, limits)
-            progress.note(f"  {one.candidate.name}: {said(found[one.candidate.name])}")
-    return found
+            builds[one.candidate.name] = _judged(one, failed, limits)
+            progress.note(f"  {one.candidate.name}: {verdict(builds[one.candidate.name])}")
+    return builds
 
 
-def said(built: Built) -> str:
+def verdict(built: Built) -> str:
     """The outcome in words."""
     if built.failed:
         return f"failed: {built.failed.splitlines()[0]}"
@@ -84,12 +84,12 @@ def _build_some(some: Sequence[Point], processes: int, progress: Progress) -> li
 
 
 def _request(one: Point) -> Request:
-    made = one.candidate
+    candidate = one.candidate
     return Request(
-        made.network.path,
-        made.target.board,
-        made.target.backend,
-        made.target.options,
+        candidate.network.path,
+        candidate.target.board,
+        candidate.target.backend,
+        candidate.target.options,
         Path(one.summary.folder),
         Widths(),
     )

@@ -67,7 +67,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Found:
+class Networks:
     """The networks in what the user named, each once; `left_out` says what could not be used, and why."""
 
     networks: tuple[Network, ...]
@@ -82,7 +82,7 @@ def require(place: Path) -> None:
         raise QapError(f"{place} is not a study: there is no study.json in it", HINT)
 
 
-def find(places: Sequence[Path]) -> Found:
+def find(places: Sequence[Path]) -> Networks:
     """The networks in `places`, which `require` let pass. Raises `QapError` if there is none."""
     summaries: list[tuple[Summary, Path]] = []
     left_out: list[str] = []
@@ -102,27 +102,27 @@ def find(places: Sequence[Path]) -> Found:
             left_out.append(f"{summary.name}: there is no {path}")
     if not networks:
         raise QapError(f"there is no checkpoint in {', '.join(map(str, places))}", "; ".join(left_out) or HINT)
-    return Found(tuple(networks.values()), tuple(left_out))
+    return Networks(tuple(networks.values()), tuple(left_out))
 
 
-def targets(chosen: Sequence[str], boards: Sequence[Board], given: Mapping[str, Sequence[Any]]) -> list[Target]:
+def targets(chosen: Sequence[str], boards: Sequence[Board], arguments: Mapping[str, Sequence[Any]]) -> list[Target]:
     """Every backend of `chosen` (none: all that can be) on every board in every variant.
 
-    `given` are values of options by name; a backend takes those that it knows, each value a variant. Raises `QapError`
-    for a backend whose synthesis is not predicted, for a value that it refuses, and for an option that none knows.
+    `arguments` are values of options by name; a backend takes those that it knows, each value a variant. Raises
+    `QapError` for a backend whose synthesis is not predicted, for a value that it refuses, and for an unknown option.
     """
     names = list(dict.fromkeys(chosen)) or list(GENERATORS)
     for name in names:
         if backends.get(name) and name not in GENERATORS:
             what = f"what synthesis will find of the {name} backend's code is not predicted, so it cannot be compared"
             raise QapError(what, f"known: {', '.join(GENERATORS)}")
-    for key, values in given.items():
+    for key, values in arguments.items():
         if values and not any(backends.get(name).knows(key) for name in names):
-            backends.get(names[0]).make_options(**{**dict.fromkeys(given), key: values[0]})
+            backends.get(names[0]).make_options(**{**dict.fromkeys(arguments), key: values[0]})
     return [
         Target(name, board, options, varied)
         for name in names
-        for varied, options in _variants(name, given)
+        for varied, options in _variants(name, arguments)
         for board in boards
     ]
 
@@ -131,19 +131,19 @@ def candidates(networks: Sequence[Network], on: Sequence[Target]) -> list[Candid
     """Every network on every target."""
     program = stamps.digest(stamps.program_digest(), stamps.versions())
     slugs = _slugs(networks)
-    found = []
+    result = []
     for network, target in itertools.product(networks, on):
         key = stamps.digest(program, network.sha256, target.backend, asdict(target.board), asdict(target.options))
         more = [f"{option.replace('_', '-')}-{value:g}" for option, value in target.varied.items()]
         name = "-".join([slugs[network.sha256], target.backend, target.board.name, *more])
-        found.append(Candidate(name, key, network, target))
-    return found
+        result.append(Candidate(name, key, network, target))
+    return result
 
 
-def _variants(name: str, given: Mapping[str, Sequence[Any]]) -> list[tuple[dict[str, Any], Any]]:
+def _variants(name: str, arguments: Mapping[str, Sequence[Any]]) -> list[tuple[dict[str, Any], Any]]:
     """(what is varied, options object) of a backend."""
     backend = backends.get(name)
-    known = {key: list(dict.fromkeys(values)) for key, values in given.items() if values and backend.knows(key)}
+    known = {key: list(dict.fromkeys(values)) for key, values in arguments.items() if values and backend.knows(key)}
     combined = (dict(zip(known, values, strict=True)) for values in itertools.product(*known.values()))
     return [(varied, backend.make_options(**varied)) for varied in combined]
 

@@ -70,7 +70,7 @@ def point(candidate: Candidate, line: Line | None, model: Known, folder: str, li
     accuracy, board = summary.accuracy, candidate.target.board
     return Point(
         candidate, summary, predicted, estimate.calibrated,
-        certain=tuple(broken(lows, accuracy, limits, board, said="at least ")),
+        certain=tuple(broken(lows, accuracy, limits, board, prefix="at least ")),
         expected=tuple(broken(expected, accuracy, limits, board)),
     )  # fmt: skip
 

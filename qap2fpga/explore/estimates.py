@@ -2,7 +2,7 @@
 """The estimates of all candidates: networks lowered once each, results kept as JSON lines, so that a run resumes.
 
 OUTPUT/networks/ID.npz, ID.json    a lowered network and its key numbers, or why there is none
-OUTPUT/estimates.jsonl             a line a candidate, as it is ready
+OUTPUT/estimates.jsonl             a line per candidate, as it is ready
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Estimates:
 
 def estimate_all(candidates: Sequence[Candidate], folder: Path, processes: int, say: Say) -> Estimates:
     """Estimate what `folder` has no line of. What was refused is final; what failed is tried again."""
-    wanted = {one.key: one for one in candidates}
+    by_key = {one.key: one for one in candidates}
     known = (decode(Line, one, "", str(folder / LINES)) for one in read_json_lines(folder / LINES))
-    lines = {one.key: one for one in known if one.key in wanted and one.failed is None}
+    lines = {one.key: one for one in known if one.key in by_key and one.failed is None}
     networks = {one.network.sha256: one.network for one in candidates}
     places = _lower_all(list(networks.values()), folder, processes, say)
     models = {sha256: _lowered(place.with_suffix(".json")) for sha256, place in places.items()}
@@ -145,7 +145,7 @@ def _recorded_accuracy(path: Path) -> Known:
 
     if path.suffix == ".onnx":
         return {}
-    provenance = file.read(path, Widths()).provenance
+    provenance = file.read_any(path, Widths()).provenance
     # Of a file of qap2fpga.save the provenance is whatever its user put there.
     metrics: Any = provenance.get("metrics")
     data: Any = provenance.get("data")
@@ -163,15 +163,15 @@ def _estimate(job: tuple[Candidate, Path]) -> Line:
 
     candidate, place = job
     try:
-        found = estimate(
+        estimated = estimate(
             storage.load(place), candidate.target.backend, candidate.target.board, candidate.target.options
         )
     except Exception as error:  # one candidate must not stop the others
         refused, failed = _reason(error)
         return _line(candidate, refused=refused, failed=failed)
-    if found.refused:
-        return _line(candidate, refused=found.refused)
-    return _line(candidate, estimate=found.record)
+    if estimated.refused:
+        return _line(candidate, refused=estimated.refused)
+    return _line(candidate, estimate=estimated.record)
 
 
 def _line(

@@ -42,14 +42,14 @@ class Limits:
 
     def most(self, board: Board) -> dict[str, tuple[float, str]]:
         """The most of each quantity, and the name of what limits it: an option, or the board."""
-        found = {}
+        limits = {}
         for name in WORDS:
-            wanted = getattr(self, f"max_{name}")
-            if name in NAMES and (wanted is None or wanted > board.available(name)):
-                found[name] = (float(board.available(name)), board.name)
-            elif wanted is not None:
-                found[name] = (wanted, option(f"max_{name}"))
-        return found
+            limit = getattr(self, f"max_{name}")
+            if name in NAMES and (limit is None or limit > board.available(name)):
+                limits[name] = (float(board.available(name)), board.name)
+            elif limit is not None:
+                limits[name] = (limit, option(f"max_{name}"))
+        return limits
 
 
 @dataclass(frozen=True)
@@ -61,23 +61,23 @@ class Excess:
 
 
 def broken(
-    numbers: Mapping[str, float | None], accuracy: float | None, limits: Limits, board: Board, *, said: str = ""
+    numbers: Mapping[str, float | None], accuracy: float | None, limits: Limits, board: Board, *, prefix: str = ""
 ) -> list[Excess]:
     """The limits that `numbers`, by quantity, and the accuracy break, the worst first. None breaks nothing.
 
-    `said` stands before a number, as 'at least '.
+    `prefix` stands before a number, as 'at least '.
     """
-    found = []
+    excesses = []
     if limits.min_accuracy is not None and accuracy is not None and accuracy < limits.min_accuracy:
         ratio = limits.min_accuracy / accuracy if accuracy else math.inf
         text = f"accuracy {100 * accuracy:.2f} % (--min-accuracy {limits.min_accuracy:g})"
-        found.append(Excess(ratio, text))
+        excesses.append(Excess(ratio, text))
     for name, (most, whose) in limits.most(board).items():
         value = numbers.get(name)
         if value is not None and value > most:
             ratio = value / most if most else math.inf
-            found.append(Excess(ratio, f"{said}{value:,.0f} {WORDS[name]} ({whose} {most:,.10g})"))
-    return sorted(found, key=lambda one: -one.ratio)
+            excesses.append(Excess(ratio, f"{prefix}{value:,.0f} {WORDS[name]} ({whose} {most:,.10g})"))
+    return sorted(excesses, key=lambda one: -one.ratio)
 
 
 def intervals(estimate: Estimated, clock_ns: float) -> dict[str, Interval]:

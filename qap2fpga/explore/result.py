@@ -57,7 +57,7 @@ class Explored:
 
     def _nearest(self) -> str:
         """The point with the smallest excess, measured where something was built, and what stops it."""
-        measured = [(one.ratio, name, builds.said(one)) for name, one in self.built.items() if not one.failed]
+        measured = [(one.ratio, name, builds.verdict(one)) for name, one in self.built.items() if not one.failed]
         expected = [
             (one.expected[0].ratio, one.candidate.name, one.expected[0].text)
             for one in self.points

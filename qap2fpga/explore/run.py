@@ -27,16 +27,16 @@ def explore(request: Exploration, progress: Progress) -> Explored:
         candidates.require(place)
     with locked(request.output):
         places = [_trained(place, request, progress) for place in request.places]
-        found = candidates.find(places)
-        chosen = candidates.candidates(found.networks, on)
+        search = candidates.find(places)
+        chosen = candidates.candidates(search.networks, on)
         # An estimate takes seconds; what is known to be too inaccurate needs none.
         good = [one for one in chosen if not _too_inaccurate(one.network.summary.accuracy, request.limits)]
-        title = f"estimate: {len(good)} of {len(chosen)} candidates, {len(found.networks)} networks"
+        title = f"estimate: {len(good)} of {len(chosen)} candidates, {len(search.networks)} networks"
         with progress.stage(title) as say:
-            made = estimates.estimate_all(good, request.output, request.processes, say)
+            estimated = estimates.estimate_all(good, request.output, request.processes, say)
         points = [
             choose.point(
-                one, made.lines.get(one.key), made.models.get(one.network.sha256, {}),
+                one, estimated.lines.get(one.key), estimated.models.get(one.network.sha256, {}),
                 str(request.output / "builds" / one.name), request.limits,
             )
             for one in chosen
@@ -45,7 +45,7 @@ def explore(request: Exploration, progress: Progress) -> Explored:
         ranked = choose.rank(points)
         progress.note(f"  {_counts(ranked)}")
         built = builds.build_best(ranked, request.build, request.processes, request.limits, progress)
-        explored = Explored(request, tuple(ranked), built, found.left_out)
+        explored = Explored(request, tuple(ranked), built, search.left_out)
         write.write(explored)
     return explored
 

@@ -63,7 +63,7 @@ def ordered(explored: Explored) -> list[Point]:
 def outcome(one: Point, built: Built | None) -> str:
     """What became of a point, in words."""
     if built is not None:
-        return builds.said(built)
+        return builds.verdict(built)
     if one.certain:
         return one.certain[0].text
     return one.expected[0].text if one.expected else "expected to meet the limits"
@@ -75,9 +75,9 @@ def title(explored: Explored) -> str:
     return f"{len(explored.points):,} candidates of {networks:,} networks"
 
 
-def limits(given: Limits) -> tuple[str, ...]:
+def limits(chosen: Limits) -> tuple[str, ...]:
     """The limits as options."""
-    return tuple(f"{option(name)} {value:g}" for name, value in asdict(given).items() if value is not None)
+    return tuple(f"{option(name)} {value:g}" for name, value in asdict(chosen).items() if value is not None)
 
 
 def _table(explored: Explored) -> Table:
@@ -100,10 +100,10 @@ def _table(explored: Explored) -> Table:
     return table
 
 
-def _together(found: Sequence[tuple[Point, str]]) -> list[str]:
+def _together(pairs: Sequence[tuple[Point, str]]) -> list[str]:
     """A line for each point and reason; one for the points of a network that share theirs."""
     groups: dict[tuple[str, str], list[str]] = {}
-    for one, reason in found:
+    for one, reason in pairs:
         groups.setdefault((one.candidate.network.name, reason), []).append(one.candidate.name)
     return [
         f"{names[0] if len(names) == 1 else f'{network}, {len(names)} candidates'}: {reason}"
@@ -122,9 +122,9 @@ def _reasons(console: Console, title: str, lines: Sequence[str]) -> None:
 
 
 def _verdict(explored: Explored) -> str:
-    wanted, tried = explored.request.build, len(explored.built)
-    text = f"{explored.met} of {wanted} wanted builds meet the limits, {tried} candidates were built"
-    if explored.met < wanted:
+    most, tried = explored.request.build, len(explored.built)
+    text = f"{explored.met} of {most} wanted builds meet the limits, {tried} candidates were built"
+    if explored.met < most:
         ranked = sum(one.rank is not None for one in explored.points)
         text += "; there are no more candidates" if tried == ranked else f"; after {builds.TRIES} tries a build it ends"
     return text

@@ -49,16 +49,16 @@ def write(explored: Explored) -> None:
 
 def _values(one: Point, built: Built | None, output: Path) -> dict[str, Any]:
     """A point as plain values; `output` is where the paths in it start."""
-    made = one.candidate
+    candidate = one.candidate
     return {
-        "name": made.name,
-        "network": made.network.name,
-        "model": os.path.relpath(made.network.path, output),
-        "model_sha256": made.network.sha256,
-        "backend": made.target.backend,
-        "board": made.target.board.name,
-        "clock_ns": made.target.clock_ns,
-        "options": made.target.varied,
+        "name": candidate.name,
+        "network": candidate.network.name,
+        "model": os.path.relpath(candidate.network.path, output),
+        "model_sha256": candidate.network.sha256,
+        "backend": candidate.target.backend,
+        "board": candidate.target.board.name,
+        "clock_ns": candidate.target.clock_ns,
+        "options": candidate.target.varied,
         **{name: getattr(one.summary, name) for name in KNOWN},
         "status": one.status,
         "why": one.failed or [excess.text for excess in one.certain or one.expected],
@@ -97,13 +97,13 @@ def _as_csv(points: list[dict[str, Any]]) -> str:
 
 
 def _flat(tree: dict[str, Any], start: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            found |= _flat(value, f"{start}{key}.")
+            values |= _flat(value, f"{start}{key}.")
         elif value is not None:
-            found[f"{start}{key}"] = cell("; ".join(value) if isinstance(value, list) else value)
-    return found
+            values[f"{start}{key}"] = cell("; ".join(value) if isinstance(value, list) else value)
+    return values
 
 
 def _for_the_page(explored: Explored) -> Exploration:

@@ -7,20 +7,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from qap2fpga.frontend.values import RawLayer
+from qap2fpga.frontend.values import RawNode
 from qap2fpga.ir.quantizer import InputQuantizer
 
 MANY = 0.1  # of all values: a quantizer that was fitted to them clips far fewer
 MOST = 0.5  # of a layer's weights that are not 0
 
 
-def of_weights(layers: list[RawLayer]) -> Iterator[str]:
+def of_weights(layers: list[RawNode]) -> Iterator[str]:
     """Layers whose own quantizer makes 0 of most of the weights that are not."""
     for layer in layers:
-        lost = layer.nonzero_floats - int(np.count_nonzero(layer.weights))
-        if lost > MOST * layer.nonzero_floats:
+        stored = 0 if layer.stored is None else layer.stored.nonzero_floats
+        lost = stored - int(np.count_nonzero(layer.weights))
+        if lost > MOST * stored:
             yield (
-                f"layer {layer.name}: its quantizer makes 0 of {lost} of {layer.nonzero_floats} weights that are not 0;"
+                f"layer {layer.name}: its quantizer makes 0 of {lost} of {stored} weights that are not 0;"
                 " is its scale right?"
             )
 

@@ -3,69 +3,75 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 
 from onnx import NodeProto
 
 from qap2fpga.exact.thresholds import inverse_sqrt
-from qap2fpga.frontend import operators, shapes
-from qap2fpga.frontend.operators import SUPPORTED
-from qap2fpga.frontend.values import Quantized, Signal, Tensor, refused
+from qap2fpga.frontend import joins, operators
+from qap2fpga.frontend.values import Signal, Tensor, refused
 from qap2fpga.frontend.walk import Walk
 
 
 def arithmetic(walk: Walk, node: NodeProto) -> Signal:
-    """Return the signal after an addition, subtraction, multiplication or division with a constant."""
+    """Return the signal after an addition, subtraction, multiplication or division with a constant, or two branches'
+    sum or difference.
+    """
     first = isinstance(walk.tensors.get(node.input[0]), Signal)
     signal, other = (walk.tensors.get(node.input[place]) for place in ((0, 1) if first else (1, 0)))
     if not isinstance(signal, Signal):
         raise refused(node, "it stands between a weight and its quantizer, or after both")
     if isinstance(other, Signal):
-        raise refused(node, "it joins two branches; only chains are supported")
+        if node.op_type not in ("Add", "Sub"):
+            raise refused(node, "it multiplies or divides two tensors that depend on the network's input")
+        return joins.added(walk, node, signal, other, 1 if node.op_type == "Add" else -1)
     channels = signal.affine.channels
-    constant = walk.factors(node, 1 if first else 0, walk.shape(node.input[0 if first else 1]))
+    constant = walk.factors(node, 1 if first else 0, signal)
     one, zero = [Fraction(1)] * channels, [Fraction(0)] * channels
     if node.op_type == "Add":
-        walk.count_bias(signal.affine, constant)
-        return _then(signal, one, constant)
+        walk.count_bias(signal, constant)
+        return _then(node, signal, one, constant)
     if node.op_type == "Mul":
-        return _then(signal, constant, zero)
+        return _then(node, signal, constant, zero)
     if node.op_type == "Sub":
         sign = Fraction(1 if first else -1)
-        return _then(signal, [sign] * channels, [-sign * value for value in constant])
+        return _then(node, signal, [sign] * channels, [-sign * value for value in constant])
     if not first or any(value == 0 for value in constant):
         raise refused(node, "a division by the signal, or by zero")
-    return _then(signal, [1 / value for value in constant], zero)
+    return _then(node, signal, [1 / value for value in constant], zero)
 
 
-def _then(signal: Signal, factor: list[Fraction], addend: list[Fraction]) -> Signal:
-    rectified = signal.rectified and min(*factor, *addend) >= 0
-    return Signal(signal.affine.then(factor, addend), signal.bits, signal.quantized, rectified)
+def _then(node: NodeProto, signal: Signal, factor: list[Fraction], addend: list[Fraction]) -> Signal:
+    return signal.meaning(node.output[0], signal.last.then(factor, addend))
 
 
 def batch_norm(walk: Walk, node: NodeProto) -> Signal:
     """Return the normalized signal, with the root of each variance to 1024 bits."""
-    signal, shape = walk.signal(node), walk.shape(node.input[0])
-    gamma, beta, mean, variance = (_statistics(walk, node, index, shape) for index in range(1, 5))
+    signal = walk.signal(node)
+    gamma, beta, mean, variance = (_statistics(walk, node, index, signal) for index in range(1, 5))
     epsilon = walk.multiple(node, "epsilon")
     if any(value + epsilon <= 0 for value in variance):
         raise refused(node, "a running variance below 0")
     factor = [g * inverse_sqrt(v + epsilon) for g, v in zip(gamma, variance, strict=True)]
-    centred = signal.affine.then([Fraction(1)] * len(mean), [-value for value in mean])
-    return Signal(centred.then(factor, beta), signal.bits, signal.quantized)
+    centred = signal.last.then([Fraction(1)] * len(mean), [-value for value in mean])
+    return signal.meaning(node.output[0], centred.then(factor, beta))
 
 
-def _statistics(walk: Walk, node: NodeProto, index: int, shape: tuple[int, ...]) -> list[Fraction]:
-    """A batch norm's parameter, one per channel: the first dimension of a row, whatever follows it."""
-    values = walk.factors(node, index, shape[:1])
-    return [value for value in values for _ in range(math.prod(shape[1:]))]
+def _statistics(walk: Walk, node: NodeProto, index: int, signal: Signal) -> list[Fraction]:
+    """A batch norm's parameter, one per channel: the first dimension of a row."""
+    values = walk.exact(node, index)
+    if values.ndim == 1:
+        values = values.reshape(-1, *(1,) * (len(signal.axes.dims) - 1))
+    try:
+        return signal.axes.per_channel(values, signal.shape.channels)
+    except ValueError as error:
+        raise refused(node, f"its input {index} {error}") from error
 
 
 def relu(walk: Walk, node: NodeProto) -> Signal:
     """Return the signal without its values below 0."""
     signal = walk.signal(node)
-    return Signal(signal.affine.clip(Fraction(0), None), signal.bits, signal.quantized, rectified=True)
+    return signal.meaning(node.output[0], signal.last.clip(Fraction(0), None))
 
 
 def clip(walk: Walk, node: NodeProto) -> Signal:
@@ -74,10 +80,10 @@ def clip(walk: Walk, node: NodeProto) -> Signal:
     ends = []
     for index in (1, 2):
         given = index < len(node.input) and node.input[index]
-        ends.append(walk.factors(node, index, ())[0] if given else None)
+        ends.append(walk.number(node, index) if given else None)
     if ends[0] is not None and ends[1] is not None and ends[0] > ends[1]:
         raise refused(node, "its lower bound is above its upper bound")
-    return Signal(signal.affine.clip(ends[0], ends[1]), signal.bits, signal.quantized)
+    return signal.meaning(node.output[0], signal.last.clip(ends[0], ends[1]))
 
 
 def dropout(walk: Walk, node: NodeProto) -> Tensor:
@@ -85,24 +91,3 @@ def dropout(walk: Walk, node: NodeProto) -> Tensor:
     if len(node.input) > 2 and node.input[2] and walk.constant(node, 2).any():
         raise refused(node, operators.TRAINING.why)
     return walk.tensors[node.input[0]]
-
-
-def reshaped(walk: Walk, node: NodeProto) -> Tensor:
-    """Return the same values in another shape. Rows of a signal stay rows."""
-    value = walk.tensors[node.input[0]]
-    axes = walk.whole(node, 1) if len(node.input) > 1 and node.input[1] else []
-    if isinstance(value, Signal):
-        axis = walk.option(node, "axis", int) if node.op_type == "Flatten" else None
-        if shapes.moves_rows(node, walk.shape(node.input[0]), axis, axes):
-            raise refused(node, "it does not keep the first dimension, which counts the rows")
-        return value
-    shape = tuple(walk.model.get_tensor_shape(node.output[0]))
-    return value.moved(lambda array: array.reshape(shape)) if isinstance(value, Quantized) else value.reshape(shape)
-
-
-def transpose(walk: Walk, node: NodeProto) -> Tensor:
-    """Return a constant with its axes in another order."""
-    value, order = walk.tensors[node.input[0]], walk.option(node, "perm", list)
-    if isinstance(value, Signal):
-        raise refused(node, SUPPORTED)
-    return value.moved(lambda array: array.transpose(order)) if isinstance(value, Quantized) else value.transpose(order)

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
-from onnx import helper
+from onnx import ModelProto, helper
 
 from qap2fpga.system.quiet import quiet
 
@@ -52,6 +55,23 @@ def export(model: Model) -> tuple[torch.nn.Sequential, ModelWrapper]:
         export_qonnx(module, torch.zeros(1, model.inputs), path)
         graph = ModelWrapper(path)
     return module, clean(graph)
+
+
+def export_module(module: torch.nn.Module, example: torch.Tensor) -> ModelProto:
+    """Return what Brevitas exports of any `module`, run on the first row of `example`. The module stays as it is.
+
+    Raises `QapError` with Brevitas' or torch's reason where they cannot export it.
+    """
+    try:
+        with quiet(), tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "model.onnx")
+            export_qonnx(deepcopy(module), example[:1], path, dynamo=False)
+            return onnx.load(path)
+    except Exception as error:  # the two raise whatever they meet
+        operator = re.search(r"operator '(\S+?)'", str(error))
+        why = f"{operator[1]} has no ONNX form" if operator else first_line(error)
+        hint = "use layers of brevitas.nn, and quantizers with a fixed bit width; loops and branches on values are lost"
+        raise QapError(f"Brevitas cannot export the module: {why}", hint) from error
 
 
 def clean(graph: ModelWrapper) -> ModelWrapper:
@@ -136,16 +156,27 @@ def declared_input(graph: ModelWrapper) -> tuple[int, bool] | None:
     return (declared.bitwidth(), declared.signed()) if declared.is_integer() else None
 
 
-def execute(graph: ModelWrapper, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Return every tensor of the graph executed by qonnx on real `rows` (n, inputs), in one batch.
+def undeclared(graph: ModelWrapper) -> ModelWrapper:
+    """Return the graph, which no longer says that integers come in."""
+    graph = copy(graph)
+    graph.set_tensor_datatype(graph.graph.input[0].name, DataType["FLOAT32"])
+    return graph
 
-    Raises `QapError` where qonnx cannot execute it, or where its floats overflow.
+
+def execute(
+    graph: ModelWrapper, rows: np.ndarray, known: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Return every tensor of the graph executed by qonnx on real `rows` (n, ...), in one batch.
+
+    Nodes whose results are `known` are not executed: what follows from them follows from these. Raises `QapError`
+    where qonnx cannot execute it, or where its floats overflow.
     """
     name = graph.graph.input[0].name
     with _qonnx("qonnx cannot execute the graph"):
         batched = narrow(graph.transform(ChangeBatchSize(len(rows)))).transform(InferShapes())
         shape = [len(rows), *graph.get_tensor_shape(name)[1:]]
-        context: dict[str, Any] = execute_onnx(batched, {name: rows.reshape(shape).astype(np.float32)}, True)
+        entering = {name: rows.reshape(shape).astype(np.float32), **_cut(batched, known or {})}
+        context: dict[str, Any] = execute_onnx(batched, entering, True)
     for key, value in context.items():
         if value is not None and value.dtype.kind == "f" and not np.isfinite(value).all():
             raise QapError(
@@ -153,6 +184,19 @@ def execute(graph: ModelWrapper, rows: np.ndarray) -> dict[str, np.ndarray]:
                 "its parameters are out of range",
             )
     return {key: value for key, value in context.items() if value is not None}
+
+
+def _cut(graph: ModelWrapper, known: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """Make inputs of the graph of what is `known`, in place, but for its outputs; return what is now fed to it."""
+    outputs = {value.name for value in graph.graph.output}
+    for place in reversed(range(len(graph.graph.node))):
+        if known.keys() & set(graph.graph.node[place].output) - outputs:
+            del graph.graph.node[place]
+    fed = {tensor: values for tensor, values in known.items() if tensor not in outputs}
+    for place in reversed(range(len(graph.graph.value_info))):
+        if graph.graph.value_info[place].name in fed:
+            graph.graph.input.append(graph.graph.value_info.pop(place))
+    return fed
 
 
 def torch_values(module: torch.nn.Sequential, rows: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -24,7 +24,7 @@ def files(path: Path) -> tuple[Path, ...]:
         return ()
     if not is_text(model):
         return ()
-    near = {location for location in map(_location, _outside(model)) if _is_near(location)}
+    near = {location for location in map(_location, outside(model)) if _is_near(location)}
     return tuple(path.parent / location for location in sorted(near) if _is_there(path.parent, location))
 
 
@@ -41,7 +41,7 @@ def load(model: ModelProto, path: Path) -> None:
 
     Raises `QapError` that names tensor and file for one that is missing, cut off, or not in the model's folder.
     """
-    for tensor in _outside(model):
+    for tensor in outside(model):
         location = _location(tensor)
         what = f"{path}: the tensor {tensor.name} is kept in {location}"
         if not _is_near(location):
@@ -85,7 +85,8 @@ def _attribute_tensors(node: NodeProto) -> Iterator[TensorProto]:
             yield from tensors(inner)
 
 
-def _outside(model: ModelProto) -> list[TensorProto]:
+def outside(model: ModelProto) -> list[TensorProto]:
+    """Return the stored tensors of `model` whose values are kept in other files."""
     return [tensor for tensor in tensors(model.graph) if tensor.data_location == TensorProto.EXTERNAL]
 
 

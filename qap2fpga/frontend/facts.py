@@ -8,16 +8,21 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from qap2fpga.frontend.values import RawGraph, RawLayer
+from qap2fpga.frontend.values import RawGraph
 from qap2fpga.ir import bops
 from qap2fpga.ir.bops import Bops
-from qap2fpga.ir.functions import Step
+from qap2fpga.ir.channelwise import Depthwise
+from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.tensors import Range
-from qap2fpga.ir.units import Ranges, Unit
 from qap2fpga.passes import exactness
 from qap2fpga.passes.scales import End
+
+# What a record has of a layer whose kernel moves.
+KERNEL = ("positions", "kernel")
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,11 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer as the model has it: extents, the quantizers' widths in bits, how many of its weights are zero."""
+    """A layer as the model has it: extents, the quantizers' widths in bits, how many of its weights are zero.
+
+    `kind` is 'dense', 'conv' or 'depthwise'; `kernel` (rows, columns) moves over as many `positions`, which are None of
+    a dense layer.
+    """
 
     name: str
     kind: str
@@ -60,6 +69,13 @@ class Layer:
     zeros: int
     bops: Bops
     hardware: Hardware
+    positions: int | None = None
+    kernel: tuple[int, int] | None = None
+
+    def record(self) -> dict[str, object]:
+        """Return the plain values that a report keeps."""
+        plain = asdict(self)
+        return plain if self.positions is not None else {k: v for k, v in plain.items() if k not in KERNEL}
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,7 @@ class Network:
             "outputs": self.outputs,
             "input": {**asdict(self.input), "bits": self.input_bits, "signed": self.input.signed},
             "output": asdict(self.output),
-            "layers": [asdict(layer) for layer in self.layers],
+            "layers": [layer.record() for layer in self.layers],
             "bops": asdict(self.bops),
         }
 
@@ -143,16 +159,13 @@ def _without_none(value: dict[str, int] | Difference) -> dict[str, object]:
 def describe(graph: RawGraph, lowered: Graph, network: Graph) -> Network:
     """Return the network as the model has it (`lowered`, read as `graph`) and as the hardware has it (`network`)."""
     counts = count(graph, lowered)
-    layers = [
-        _layer(unit, counts[unit.name], compacted, ranges)
-        for unit, compacted, ranges in zip(lowered.layers, network.layers, network.ranges, strict=True)
-    ]
+    layers = [_layer(raw.name, lowered, network, counts[raw.name]) for raw in graph.layers if raw.name in counts]
     return Network(
         lowered.inputs,
         lowered.outputs,
         lowered.input,
         graph.input_bits,
-        _output(graph.layers[-1], lowered),
+        _output(graph, lowered),
         tuple(layers),
         bops.total(counts.values()),
     )
@@ -160,36 +173,54 @@ def describe(graph: RawGraph, lowered: Graph, network: Graph) -> Network:
 
 def count(graph: RawGraph, lowered: Graph) -> dict[str, Bops]:
     """Return the BOPs of every node of `lowered`, which was read as `graph`."""
-    return lowered.bops({layer.name: layer.stored_density for layer in graph.layers})
-
-
-def _output(last: RawLayer, lowered: Graph) -> Output:
-    """What one unit of an output is worth, and how far a value can be from the exact one, for all inputs."""
-    function, scale = lowered.layers[-1].activation, lowered.output_scale
-    if isinstance(function, Step):
-        return Output("levels", str(scale), 0.0, sign=True)
-    span = Range(*lowered.ranges[-1].accumulators)
-    bound = exactness.error(last.affine, End(function, scale), span)
-    rounded_up = math.nextafter(float(bound), math.inf) if bound else 0.0
-    return Output("logits", str(scale), rounded_up, sign=exactness.signs_are_exact(last.affine, function, span))
-
-
-def _layer(unit: Unit, counted: Bops, compacted: Unit, ranges: Ranges) -> Layer:
-    return Layer(
-        unit.name,
-        compacted.kind,
-        unit.inputs,
-        unit.outputs,
-        unit.weight_bits,
-        unit.input_bits,
-        unit.output_bits,
-        unit.weights.size,
-        unit.weights.size - unit.nonzeros,
-        counted,
-        Hardware(
-            compacted.inputs, compacted.outputs, compacted.nonzeros, compacted.weight_width, ranges.accumulator_bits
-        ),
+    return lowered.bops(
+        {layer.name: layer.stored_density for layer in graph.layers if layer.stored_density is not None}
     )
+
+
+def _output(graph: RawGraph, lowered: Graph) -> Output:
+    """What one unit of an output is worth, and how far a value can be from the exact one, for all inputs."""
+    end, scale = lowered[lowered.output], lowered.output_scale
+    if not isinstance(end, Requantizer) or not isinstance(end.function, Logits):
+        return Output("levels", str(scale), 0.0, sign=True)
+    affine, span = graph.output.affine, lowered.node_ranges[end.sources[0]]
+    bound = exactness.error(affine, End(end.function, scale), span)
+    rounded_up = math.nextafter(float(bound), math.inf) if bound else 0.0
+    return Output("logits", str(scale), rounded_up, sign=exactness.signs_are_exact(affine, end.function, span))
+
+
+def _layer(name: str, lowered: Graph, network: Graph, counted: Bops) -> Layer:
+    node = lowered[name]
+    assert isinstance(node, Linear | Depthwise)
+    readers = [one for one in lowered.readers(name) if isinstance(one, Requantizer)]
+    dense = isinstance(node, Linear) and lowered.shapes[name].positions == 1 and not node.geometry.is_padded
+    kind = "dense" if dense else "conv" if isinstance(node, Linear) else "depthwise"
+    return Layer(
+        name,
+        kind,
+        node.weights.shape[0],
+        node.weights.shape[1],
+        node.weight_bits,
+        node.input_bits,
+        readers[0].bits if len(readers) == 1 else None,
+        node.weights.size,
+        node.weights.size - int(np.count_nonzero(node.weights)),
+        counted,
+        _hardware(name, network),
+        None if dense else lowered.shapes[name].positions,
+        None if dense else node.geometry.kernel,
+    )
+
+
+def _hardware(name: str, network: Graph) -> Hardware:
+    """What compaction has left of a layer, which may be nothing."""
+    node = next((one for one in network.nodes if one.name == name), None)
+    if not isinstance(node, Linear | Depthwise):
+        return Hardware(0, 0, 0, 0, 0)
+    inputs, outputs = node.weights.shape
+    weights = Range(node.weights.min(axis=0), node.weights.max(axis=0))
+    nonzeros, bits = int(np.count_nonzero(node.weights)), network.node_ranges[name].signed_bits
+    return Hardware(inputs, outputs, nonzeros, weights.signed_bits, bits)
 
 
 def accuracy(network: Graph, recorded: np.ndarray, labels: np.ndarray | None) -> float | None:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qap2fpga.frontend import export, facts, ties
-from qap2fpga.frontend.integer import meanings
+from qap2fpga.frontend.recorded import Recorded, execution
 from qap2fpga.frontend.trial import Trial
-from qap2fpga.frontend.values import RawGraph
+from qap2fpga.frontend.values import RawGraph, RawStep
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # Recorded vectors that an engine runs; of random and corner vectors it runs all.
 TORCH_ROWS, QONNX_ROWS = 20000, 256
+# Floats of a graph's tensors that qonnx holds at once: 256 MiB.
+BLOCK = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -42,44 +45,65 @@ def compare(
     say: Callable[[str], None],
     *,
     classes: bool = True,
+    recorded: Recorded | None = None,
 ) -> Executions:
-    """Return what the executions by torch (if there is a `module`) and QONNX gave.
+    """Return what the executions by torch (if there is a `module`, or what it gave was `recorded`) and QONNX gave.
 
     Raises `CheckFailed` where one of them differs from the integer network by more than float rounding.
     """
     simulations, outputs = [], []
 
-    def agree(run: ties.Execution) -> None:
-        agreement = ties.compare(lowered, meanings(graph), graph.output, run, classes=classes)
+    def agree(engine: str, some: Trial, runs: Iterable[ties.Execution], release: str = "") -> None:
+        agreement, results = ties.Agreement(0, 0), []
+        for run in runs:
+            agreement += ties.compare(lowered, graph, run, classes=classes)
+            results.append(run.values[graph.output.tensor].reshape(len(run.values[graph.output.tensor]), -1))
         compared = (
-            f"every layer on the same integers, and what stands between layers, on {run.trial.words}; "
+            f"every layer on the same integers, and what stands between layers, on {some.words}; "
             f"{agreement.whole} of them, without a tie, from end to end"
         )
-        done = Simulation(run.engine, version(run.engine), compared, len(run.trial), 0, rounding_ties=agreement.ties)
+        done = Simulation(engine, release or version(engine), compared, len(some), 0, rounding_ties=agreement.ties)
         simulations.append(done)
-        outputs.append(run.output)
+        outputs.append(np.concatenate(results))
 
     if module is not None:
         say("comparing with torch")
         some = trial.first("recorded", TORCH_ROWS)
-        entered, left = export.torch_values(module, some.rows)
-        agree(ties.Execution("torch", some, entered, left, left[-1]))
+        agree("torch", some, [_torch(graph, module, some)])
+    if recorded is not None:
+        say("comparing with what torch gave")
+        run = execution(recorded, graph, qonnx)
+        agree("torch", run.trial, [run], recorded.version)
     say("comparing with QONNX")
     positions, some = trial.positions("recorded", QONNX_ROWS), trial.first("recorded", QONNX_ROWS)
-    agree(_qonnx(graph, qonnx, some))
+    agree("qonnx", some, _qonnx(graph, qonnx, some))
     if module is not None:
         left_out = len(trial) - len(trial.first("recorded", TORCH_ROWS))
         positions = np.where(positions >= TORCH_ROWS, positions - left_out, positions)
         return Executions(tuple(simulations), facts.difference(outputs[0][positions], outputs[1]))
+    if recorded is not None:
+        both = min(len(run.trial), len(some.first("recorded", QONNX_ROWS)))
+        if np.array_equal(run.trial.rows[:both], some.rows[:both]):
+            return Executions(tuple(simulations), facts.difference(outputs[0][:both], outputs[1][:both]))
     return Executions(tuple(simulations))
 
 
-def _qonnx(graph: RawGraph, qonnx: ModelWrapper, trial: Trial) -> ties.Execution:
-    context = export.execute(qonnx, trial.rows)
+def _torch(graph: RawGraph, module: Sequential, trial: Trial) -> ties.Execution:
+    """An execution of a chain: what enters each layer is what left the quantizer before it."""
+    entered, left = export.torch_values(module, trial.rows)
+    first = graph.quantized_input
+    assert first is not None
+    values = {first.tensor: entered[0]}
+    steps = [raw.tensor for raw in graph.nodes.values() if isinstance(raw, RawStep)]
+    for raw, before, after, step in zip(graph.layers, entered, left, [*steps, graph.output.tensor], strict=False):
+        values |= {raw.entering[0].tensor: before, step: after}
+    return ties.Execution("torch", trial, values | {graph.output.tensor: left[-1]})
 
-    def values(name: str) -> np.ndarray:
-        return context[name].reshape(len(trial), -1)
 
-    entered = [values(raw.input_tensor) for raw in graph.layers]
-    left = [values(raw.output_tensor) for raw in graph.layers]
-    return ties.Execution("qonnx", trial, entered, left, values(graph.output_tensor))
+def _qonnx(graph: RawGraph, qonnx: ModelWrapper, trial: Trial) -> Iterator[ties.Execution]:
+    """Executions of as many rows at a time as fit into the memory with all tensors of the graph."""
+    size = sum(math.prod(qonnx.get_tensor_shape(name) or ()) for node in qonnx.graph.node for name in node.output)
+    block = max(1, BLOCK // max(1, size))
+    for start in range(0, len(trial), block):
+        rows = graph.input_axes.rows(trial.rows[start : start + block])
+        yield ties.Execution("qonnx", trial, export.execute(qonnx, rows), start)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the layers of a QONNX graph to the integer network, exactly.
+"""From the nodes of a QONNX graph to the integer network, exactly.
 
-A hidden layer becomes integer weights and, a channel, the sorted accumulator values where its quantizer steps
-up. A channel whose real value falls with the accumulator (a negative batch-norm gamma) has its weights negated,
-so that every step function rises. The last layer becomes integers of one common scale.
+A quantizer becomes, per channel, the sorted integers where it steps up. Every step function rises: where a real value
+falls with the integer that it is computed from (a negative batch-norm gamma), that channel's weights are negated, or a
+node of its own turns its sign. What ends the network without a quantizer becomes integers of one common scale.
 """
 
 from __future__ import annotations
@@ -14,95 +14,176 @@ from fractions import Fraction
 import numpy as np
 
 from qap2fpga.exact import integers as exact
-from qap2fpga.exact.thresholds import Affine, thresholds
-from qap2fpga.frontend.values import RawGraph, RawLayer
+from qap2fpga.exact.curves import thresholds_of
+from qap2fpga.exact.thresholds import Levels, Truncation, thresholds
+from qap2fpga.frontend.values import RawGraph, RawNode, RawStep, Signal
+from qap2fpga.ir.channelwise import Depthwise, Max
 from qap2fpga.ir.functions import Logits, Step
-from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.graph import INPUT, Graph
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Input, Node, Requantizer
 from qap2fpga.ir.tensors import Range
-from qap2fpga.ir.units import Unit, dense
+from qap2fpga.ir.units import end_name
 from qap2fpga.passes import exactness, logits
 from qap2fpga.system.errors import ConstantNetwork, QapError
 
 
-def lower(graph: RawGraph) -> Graph:
-    """Return the integer network of `graph`, layer for layer (nothing is dropped yet); see also `fit_logits`.
+def lower(raw: RawGraph) -> Graph:
+    """Return the integer network of `raw`, node for node (nothing is dropped yet); see also `fit_logits`.
 
-    Raises `QapError` that names the layer when it is pruned away whole or has scales that do not fit.
+    Raises `QapError` that names the node when it is pruned away whole or has scales that do not fit.
     """
-    if graph.input is None:
+    if raw.input is None:
         raise QapError("the network has no input quantizer", "give --input-data FILE or --input-range LOW,HIGH")
-    low = np.full(graph.layers[0].weights.shape[0], graph.input.low)
-    high = np.full(graph.layers[0].weights.shape[0], graph.input.high)
-    layers: list[Unit] = []
-    output_scale = graph.output_scale
-    for raw in graph.layers:
-        if not raw.weights.any() and raw.nonzero_floats:
-            raise ConstantNetwork(
-                f"layer {raw.name}: its quantizer makes 0 of each of the {raw.nonzero_floats} weights that are not 0",
-                "the weights are not pruned: their scale is too large, or the quantizer takes no negative ones",
-            )
-        if not raw.weights.any():
-            raise ConstantNetwork(
-                f"layer {raw.name} is pruned away: every weight is zero",
-                "prune it less; nothing would reach the output",
-            )
-        if raw.levels is not None:
-            layer = _hidden(raw, low, high)
-        else:
-            # The scale of its outputs is chosen once there are vectors: `fit_logits`.
-            layer, output_scale = _last(raw, low, high)
-        layers.append(layer)
-        low, high = layer.activation.range(*layer.range(low, high))
-    return chain(tuple(layers), graph.input, output_scale, tuple(graph.notes))
+    return _Lowering(raw).graph()
 
 
-def _dense(raw: RawLayer, weights: np.ndarray, activation: Step | Logits) -> Unit:
-    return dense(raw.name, weights, activation, raw.weight_bits, raw.input_bits, raw.output_bits)
+class _Lowering:
+    """The integer nodes that were made of `raw` so far, with the ranges of their results."""
+
+    def __init__(self, raw: RawGraph) -> None:
+        assert raw.input is not None
+        self.raw = raw
+        source = Input(name=INPUT, size=raw.frame, quantizer=raw.input)
+        self.nodes: dict[str, Node] = {INPUT: source}
+        self.ranges: dict[str, Range] = {INPUT: source.range(())}
+        # Nodes that are not there any more, and which one stands for each.
+        self.instead: dict[str, str] = {}
+
+    def graph(self) -> Graph:
+        for raw in self._needed():
+            if isinstance(raw, RawStep):
+                self._step(raw)
+            elif not (raw.turns and self._turn(raw)):
+                self._node(raw)
+        output, scale = self._end()
+        return Graph(tuple(self.nodes.values()), output, scale, tuple(self.raw.notes))
+
+    def _needed(self) -> list[RawNode | RawStep]:
+        """The nodes of which something reaches the output."""
+        wanted, needed = {self.raw.output.node}, []
+        for raw in reversed(self.raw.nodes.values()):
+            if raw.name in wanted:
+                needed.append(raw)
+                wanted.update(_sources(raw))
+        return needed[::-1]
+
+    def _add(self, node: Node) -> None:
+        self.nodes[node.name] = node
+        self.ranges[node.name] = node.range([self.ranges[source] for source in node.sources])
+
+    def _source(self, name: str) -> str:
+        return self.instead.get(name, name)
+
+    def _node(self, raw: RawNode) -> None:
+        if raw.stored is not None:
+            _require_weights(raw)
+        node = replace(raw.node, sources=tuple(self._source(name) for name in raw.node.sources))
+        if isinstance(node, Linear | Depthwise) and not node.input_bits:
+            node = replace(node, input_bits=self.ranges[node.sources[0]].bits)
+        if raw.lowest and isinstance(node, Max):
+            node = replace(node, geometry=replace(node.geometry, pad=self._lowest(node.sources[0])))
+        self._add(node)
+
+    def _lowest(self, name: str) -> int:
+        """The smallest integer that there can be in any channel of the result of `name`."""
+        node = self.nodes[name]
+        if isinstance(node, Requantizer) and isinstance(node.function, Step):
+            return node.function.low
+        return self.ranges[name].lowest
+
+    def _turn(self, raw: RawNode) -> bool:
+        """Move the signs of `raw` into the weights of what it alone reads, if that has weights; return whether."""
+        (source,) = raw.node.sources
+        node = self.nodes[self._source(source)]
+        readers = sum(source in _sources(other) for other in self.raw.nodes.values())
+        alone = readers == 1 and self.raw.output.node != source
+        if not alone or not isinstance(node, Linear | Depthwise):
+            return False
+        weights = exact.multiply_add(node.weights, raw.weights[0], 0, f"layer {node.name}")
+        self._add(replace(node, weights=weights))
+        self.instead[raw.name] = node.name
+        return True
+
+    def _step(self, raw: RawStep) -> None:
+        source, signal, levels = self._source(raw.entering.node), raw.entering, raw.levels
+        ends = self.ranges[source].ends
+        if isinstance(levels, Truncation) and not levels.bounded:
+            levels = _bounded(levels, signal, ends)
+        rows = [_thresholds(signal, channel, levels, *one) for channel, one in enumerate(ends)]
+        base = levels.low - levels.zero_point
+        function = Step(np.array(rows, np.int64).reshape(len(ends), -1), base, levels.step)
+        self._add(Requantizer(name=raw.name, sources=(source,), function=function, bits=raw.bits))
+
+    def _end(self) -> tuple[str, Fraction]:
+        """The output, and what one unit of it is worth."""
+        signal = self.raw.output
+        source = self._source(signal.node)
+        if self.raw.output_scale is not None:
+            return source, self.raw.output_scale
+        if signal.bends:
+            raise QapError(f"layer {source}: a Relu or Clip ends the network", "quantize its output, or leave it out")
+        # The scale of its outputs is chosen once there are vectors: `fit_logits`.
+        end = logits.choose(signal.affine, np.zeros((0, signal.affine.channels), np.int64), self.ranges[source])
+        name = exact_name(self.nodes, end_name(source))
+        self._add(Requantizer(name=name, sources=(source,), function=end.logits))
+        return name, end.scale
 
 
-def rising(raw: RawLayer) -> tuple[np.ndarray, Affine]:
-    """Return the layer's weights and affine map with the sign of falling channels moved into the weights."""
-    signs = np.array([-1 if slope < 0 else 1 for slope in raw.affine.slope])
-    weights = exact.multiply_add(raw.weights, signs, 0, f"layer {raw.name}")
-    return weights, replace(raw.affine, slope=tuple(abs(slope) for slope in raw.affine.slope))
+def _thresholds(signal: Signal, channel: int, levels: Levels, low: int, high: int) -> list[int]:
+    """The smallest integer in `low..high + 1` that reaches each level above the lowest."""
+    if signal.stages:
+        return thresholds_of(signal.affine, signal.stages, channel, levels, low, high)
+    return thresholds(signal.affine, channel, levels, low, high)
 
 
-def _hidden(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> Unit:
-    assert raw.levels is not None
-    weights, affine = rising(raw)
-    lowest, highest = exact.matmul_range(low, high, weights, f"the accumulators of layer {raw.name}")
-    rows = [
-        thresholds(affine, channel, raw.levels, int(lowest[channel]), int(highest[channel]))
-        for channel in range(affine.channels)
+def _bounded(levels: Truncation, signal: Signal, ends: list[tuple[int, int]]) -> Truncation:
+    """The levels that can be reached, of a truncation that has no bounds of its own."""
+    reached = [
+        levels.level(signal.affine.value(channel, integer), channel)
+        for channel, both in enumerate(ends)
+        for integer in both
     ]
-    sign = raw.levels.rounding == "SIGN"
-    base = raw.levels.low - raw.levels.zero_point
-    return _dense(raw, weights, Step(np.array(rows, np.int64).reshape(affine.channels, -1), base, 2 if sign else 1))
+    return replace(levels, low=min(reached), high=max(reached))
 
 
-def fit_logits(network: Graph, graph: RawGraph, vectors: np.ndarray, *, values: bool = False) -> Graph:
+def exact_name(nodes: dict[str, Node], name: str) -> str:
+    """Return `name`, or one like it that no node has."""
+    return name if name not in nodes else exact_name(nodes, f"{name}'")
+
+
+def _sources(raw: RawNode | RawStep) -> tuple[str, ...]:
+    return (raw.entering.node,) if isinstance(raw, RawStep) else raw.node.sources
+
+
+def _require_weights(raw: RawNode) -> None:
+    """Raise `ConstantNetwork` if all of a node's weights are 0."""
+    assert raw.stored is not None
+    if raw.weights.any():
+        return
+    if raw.stored.nonzero_floats:
+        raise ConstantNetwork(
+            f"layer {raw.name}: its quantizer makes 0 of each of the {raw.stored.nonzero_floats} weights that are not "
+            "0",
+            "the weights are not pruned: their scale is too large, or the quantizer takes no negative ones",
+        )
+    raise ConstantNetwork(
+        f"layer {raw.name} is pruned away: every weight is zero", "prune it less; nothing would reach the output"
+    )
+
+
+def fit_logits(network: Graph, raw: RawGraph, vectors: np.ndarray, *, values: bool = False) -> Graph:
     """`network` with the scale of its outputs chosen for `values`, or for the exact class on `vectors` (n, inputs).
 
     A network that ends in a quantizer is returned as it is. The outputs are compared with their exact values.
     """
-    last, raw = network.layers[-1], graph.layers[-1]
-    if isinstance(last.activation, Step):
+    last, affine = network[network.output], raw.output.affine
+    if not isinstance(last, Requantizer) or not isinstance(last.function, Logits):
         return network
-    accumulators, span = network.trace(vectors)[last.name], Range(*network.ranges[-1].accumulators)
-    end = logits.choose(raw.affine, accumulators, span, values=values)
-    exactness.check(raw.affine, end, span, accumulators)
-    ended = network.with_nodes(last.changed(activation=end.logits).requantizer)
+    (source,) = last.sources
+    accumulators, span = network.result(source, vectors).reshape(-1, affine.channels), network.node_ranges[source]
+    many = network.shapes[source].positions > 1
+    end = logits.choose(affine, accumulators, span, values=values or many)
+    exactness.check(affine, end, span, accumulators)
+    ended = network.with_nodes(replace(last, function=end.logits))
     return replace(ended, output_scale=end.scale).with_notes(*end.notes)
-
-
-def _last(raw: RawLayer, low: np.ndarray, high: np.ndarray) -> tuple[Unit, Fraction]:
-    if raw.affine.clips:
-        raise QapError(f"layer {raw.name}: a Relu or Clip ends the network", "quantize its output, or leave it out")
-    span = Range(*exact.matmul_range(low, high, raw.weights, f"the accumulators of layer {raw.name}"))
-    end = logits.choose(raw.affine, np.zeros((0, len(span.low)), np.int64), span)
-    return _dense(raw, raw.weights, end.logits), end.scale
-
-
-def meanings(graph: RawGraph) -> list[RawLayer]:
-    """Return the layers of `graph` with the real meaning that the lowered network's accumulators have, in order."""
-    return [raw if raw.levels is None else replace(raw, affine=rising(raw)[1]) for raw in graph.layers]

@@ -16,29 +16,49 @@ from qap2fpga.system.quiet import quiet
 with quiet():
     from qonnx.core.modelwrapper import ModelWrapper
 
-from qap2fpga.frontend import export, external, uniform
+from qap2fpga.frontend import dialects, export, external, uniform
+from qap2fpga.frontend.dialects.datatypes import DATATYPE
 from qap2fpga.frontend.external import first_line
-from qap2fpga.frontend.survey import FLOATS, survey
+from qap2fpga.frontend.survey import FLOATS, check_links, survey
 from qap2fpga.system.errors import QapError
 
-# qonnx' annotation of a tensor with its integer type.
-DATATYPE = "finn_datatype"
 ANOTHER_KIND = "it is truncated or of another kind; export it again"
 NUMBERS = (
     *FLOATS,
     TensorProto.BOOL, TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64,
-    TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64,
+    TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64, TensorProto.INT4, TensorProto.UINT4,
 )  # fmt: skip
 
 
 def load(path: Path) -> ModelWrapper:
     """Read and clean an `.onnx` file. Raises `QapError` when it is not one, or not one that can be lowered."""
-    model = _parse(path)
+    return _clean(_parse(path), path)
+
+
+def read(content: bytes, path: Path) -> ModelWrapper:
+    """Return the clean graph in the `content` of an ONNX file that stands in the file at `path`, with all its tensors.
+
+    Raises `QapError` like `load`.
+    """
+    try:
+        model = onnx.load_model_from_string(content)
+    except (DecodeError, ValueError) as error:
+        raise QapError(f"{path}: damaged: its graph is not an ONNX file: {first_line(error)}", ANOTHER_KIND) from error
+    _check_parsed(model, f"{path}: damaged: its graph")
+    if external.outside(model):
+        raise QapError(f"{path}: damaged: its graph has tensors in other files", ANOTHER_KIND)
+    return _clean(model, path)
+
+
+def _clean(model: ModelProto, path: Path) -> ModelWrapper:
     take_as_data(model)
-    opset = survey(model)
+    check_links(model.graph)
     external.load(model, path)
     _check_tensors(model, path)
+    model = dialects.normalised(model)
+    opset = survey(model)
     uniform.bring_to_one_opset(model, opset)
+    uniform.leave_out_shapes(model)
     return uniform.widen(export.clean(ModelWrapper(model)))
 
 
@@ -71,11 +91,15 @@ def _parse(path: Path) -> ModelProto:
         raise QapError(f"{path} does not exist", "check the path") from error
     except (DecodeError, OSError, ValueError) as error:
         raise QapError(f"{path} is not an ONNX file: {first_line(error)}", ANOTHER_KIND) from error
-    if not external.is_text(model):
-        raise QapError(f"{path} is not an ONNX file: it has names that are no UTF-8", ANOTHER_KIND)
-    if not model.graph.node:
-        raise QapError(f"{path} is not an ONNX file: it has no nodes", ANOTHER_KIND)
+    _check_parsed(model, str(path))
     return model
+
+
+def _check_parsed(model: ModelProto, what: str) -> None:
+    if not external.is_text(model):
+        raise QapError(f"{what} is not an ONNX file: it has names that are no UTF-8", ANOTHER_KIND)
+    if not model.graph.node:
+        raise QapError(f"{what} is not an ONNX file: it has no nodes", ANOTHER_KIND)
 
 
 def _check_tensors(model: ModelProto, path: Path) -> None:

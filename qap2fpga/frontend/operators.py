@@ -18,11 +18,15 @@ from onnx.defs import OpSchema
 from qap2fpga.frontend.values import refused
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
+CHANNELS_LAST = "qonnx.custom_op.channels_last"
 # Where the quantizers stood before qonnx gave them a domain: old exporters left it out or used their own.
-QUANT_DOMAINS = ("", QONNX_DOMAIN, "onnx.brevitas", "finn.custom_op.general")
+QUANT_DOMAINS = ("", QONNX_DOMAIN, "onnx.brevitas", "finn.custom_op.general", "finn")
 ONNX_DOMAINS = ("", "ai.onnx")
 NEWEST_OPSET = defs.onnx_opset_version()
-SUPPORTED = "supported: dense (MatMul, Gemm), Add, Sub, Mul, Div, BatchNormalization, Relu, Clip, Quant, BipolarQuant"
+SUPPORTED = (
+    "supported: dense (MatMul, Gemm), Conv, MaxPool, AveragePool, Add, Sub, Mul, Div, Concat, BatchNormalization, "
+    "Relu, Clip, Quant, BipolarQuant, MultiThreshold"
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ _TWO_WAYS = {
 }
 _NO_RUNNING = dict.fromkeys(("running_mean", "running_var", "saved_mean", "saved_var"), TRAINING)
 
+_KERNEL = dict.fromkeys(("auto_pad", "kernel_shape", "pads", "strides"), READ)
+
 OPERATORS: dict[str, Operator] = {
     "MatMul": _operator("A B", "Y"),
     "Gemm": _operator(
@@ -87,8 +93,35 @@ OPERATORS: dict[str, Operator] = {
         training_mode=_only(0, why=TRAINING.why), is_test=_only(1, why=TRAINING.why),
         spatial=_only(1, why="it has statistics per position instead of per channel"),
     ),
+    "Conv": _operator("X W B", "Y", **_KERNEL, dilations=READ, group=READ),
+    "MaxPool": _operator(
+        "X", {"Y": READ, "Indices": Part("refused", (), "the places of the largest values")}, **_KERNEL, dilations=READ,
+        ceil_mode=READ, storage_order=Part("harmless", (), "the order of places that nothing reads"),
+    ),
+    "AveragePool": _operator("X", "Y", **_KERNEL, dilations=READ, ceil_mode=READ, count_include_pad=READ),
+    "GlobalMaxPool": _operator("X", "Y"),
+    "GlobalAveragePool": _operator("X", "Y"),
+    "Concat": _operator("inputs", "concat_result", axis=READ),
     "Relu": _operator("X", "Y", consumed_inputs=IN_PLACE),
     "Clip": _operator("input min max", "output", min=READ, max=READ, consumed_inputs=IN_PLACE),
+    "LeakyRelu": _operator("X", "Y", alpha=READ, consumed_inputs=IN_PLACE),
+    "PRelu": _operator("X slope", "Y", consumed_inputs=IN_PLACE),
+    "HardSigmoid": _operator("X", "Y", alpha=READ, beta=READ, consumed_inputs=IN_PLACE),
+    "Sigmoid": _operator("X", "Y", consumed_inputs=IN_PLACE),
+    "Tanh": _operator("input", "output", consumed_inputs=IN_PLACE),
+    "Resize": _operator(
+        {"X": READ, "roi": HARMLESS, "scales": READ, "sizes": READ}, "Y", mode=READ,
+        coordinate_transformation_mode=READ, nearest_mode=READ, antialias=_only(0, why="it mixes neighbours"),
+        cubic_coeff_a=Part("harmless", (), "used by another mode"),
+        exclude_outside=Part("harmless", (), "used by another mode"),
+        extrapolation_value=Part("harmless", (), "used by another mode"),
+        axes=Part("refused", (), "sizes of some dimensions only"),
+        keep_aspect_ratio_policy=_only(b"stretch", why="sizes that do not say what the result's are"),
+    ),
+    "Pad": _operator(
+        {"data": READ, "pads": READ, "constant_value": READ, "axes": READ}, "output", mode=READ, pads=READ,
+        value=READ, paddings=READ,
+    ),
     "Transpose": _operator("data", "transposed", perm=READ),
     "Identity": _operator("input", "output"),
     "Dropout": _operator(
@@ -114,14 +147,35 @@ OPERATORS: dict[str, Operator] = {
     ),
     "Quant": _operator("X scale zeropt bitwidth", "Y", signed=SWITCH, narrow=SWITCH, rounding_mode=READ),
     "BipolarQuant": _operator("X scale", "Y"),
+    "MultiThreshold": _operator("X thresholds", "Y", out_dtype=READ, out_scale=READ, out_bias=READ, data_layout=READ),
+    "Trunc": _operator(
+        "X scale zeropt in_bitwidth out_bitwidth out_scale", "Y", signed=SWITCH, narrow=SWITCH, rounding_mode=READ
+    ),
 }  # fmt: skip
-QUANTIZERS = ("Quant", "BipolarQuant")
+QUANTIZERS = ("Quant", "BipolarQuant", "MultiThreshold")
+# What qonnx has beside them in its own domain.
+OF_QONNX = (*QUANTIZERS, "Trunc")
+# What is rewritten before anything else looks at it.
+REWRITTEN = ("XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC")
+SINGLE, OPTIONAL = OpSchema.FormalParameterOption.Single, OpSchema.FormalParameterOption.Optional
 DENSE = ("MatMul", "Gemm")
+WEIGHTED = (*DENSE, "Conv")
+# Those that take channels, rows and columns, each from its own dimension.
+SPATIAL = ("Conv", "MaxPool", "GlobalMaxPool", "AveragePool", "GlobalAveragePool")
+# Those of them that qonnx also has for channels in the last dimension.
+ALSO_CHANNELS_LAST = ("Conv", "MaxPool", "BatchNormalization")
 
 
-def _qonnx_schema(name: str, *attributes: OpSchema.Attribute) -> OpSchema:
-    """The specification of an operator that onnx does not know, after qonnx's documentation."""
-    tensors = [OpSchema.FormalParameter(part, "tensor(float)") for part in OPERATORS[name].inputs]
+def _qonnx_schema(name: str, *attributes: OpSchema.Attribute, optional: int = 0) -> OpSchema:
+    """The specification of an operator that onnx does not know, after qonnx's documentation; the last inputs may be
+    `optional`.
+    """
+    parts = list(OPERATORS[name].inputs)
+    needed = len(parts) - optional
+    tensors = [
+        OpSchema.FormalParameter(part, "tensor(float)", param_option=SINGLE if place < needed else OPTIONAL)
+        for place, part in enumerate(parts)
+    ]
     result = [OpSchema.FormalParameter("Y", "tensor(float)")]
     return OpSchema(name, QONNX_DOMAIN, 1, inputs=tensors, outputs=result, attributes=list(attributes))
 
@@ -135,6 +189,20 @@ QONNX_SCHEMAS = {
         OpSchema.Attribute("rounding_mode", helper.make_attribute("rounding_mode", "ROUND")),
     ),
     "BipolarQuant": _qonnx_schema("BipolarQuant"),
+    "MultiThreshold": _qonnx_schema(
+        "MultiThreshold",
+        OpSchema.Attribute("out_dtype", OpSchema.AttrType.STRING, required=True),
+        OpSchema.Attribute("out_scale", helper.make_attribute("out_scale", 1.0)),
+        OpSchema.Attribute("out_bias", helper.make_attribute("out_bias", 0.0)),
+        OpSchema.Attribute("data_layout", helper.make_attribute("data_layout", "")),
+    ),
+    "Trunc": _qonnx_schema(
+        "Trunc",
+        OpSchema.Attribute("rounding_mode", helper.make_attribute("rounding_mode", "FLOOR")),
+        OpSchema.Attribute("signed", helper.make_attribute("signed", 1)),
+        OpSchema.Attribute("narrow", helper.make_attribute("narrow", 0)),
+        optional=1,
+    ),
 }
 
 
@@ -147,7 +215,9 @@ def schema(name: str, opset: int) -> OpSchema:
 
 def is_handled(node: NodeProto) -> bool:
     """Return whether the table has the operator, of the domain that it means there."""
-    domains = QUANT_DOMAINS if node.op_type in QUANTIZERS else ONNX_DOMAINS
+    domains = QUANT_DOMAINS if node.op_type in OF_QONNX else ONNX_DOMAINS
+    if node.op_type in ALSO_CHANNELS_LAST:
+        domains = (*domains, CHANNELS_LAST)
     return node.op_type in OPERATORS and node.domain in domains
 
 

@@ -6,26 +6,30 @@ https://github.com/fastmachinelearning/qonnx/tree/main/docs/qonnx-custom-ops say
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
 from onnx import NodeProto, helper
 
-from qap2fpga.exact.thresholds import Levels
+from qap2fpga.exact.thresholds import Affine, Levels, Truncation
 from qap2fpga.frontend.checkpoint.widths import MAX_BITS
-from qap2fpga.frontend.values import Quantized, Signal, label, refused
+from qap2fpga.frontend.values import Quantized, Signal, refused
 from qap2fpga.ir.quantizer import ROUNDINGS, InputQuantizer
-from qap2fpga.system.errors import QapError
 
 MOST = 1 << 24  # of a zero point: further whole numbers are not exact in float32
+# Of a constant: biases have as many bits as the sums that they are added to.
+WIDEST_CONSTANT = 32
 # qonnx's further names for the rounding rules that are known.
 ALIASES = {"HALF_EVEN": "ROUND", "DOWN": "ROUND_TO_ZERO"}
 
 
-def parameters(node: NodeProto, constant: Callable[[NodeProto, int], np.ndarray]) -> tuple[int, Levels, np.ndarray]:
-    """(bits, levels without scale, scale array) of `node`; `constant` gives the value of its input of a number.
+def parameters(
+    node: NodeProto, constant: Callable[[NodeProto, int], np.ndarray], most: int = MAX_BITS
+) -> tuple[int, Levels, np.ndarray]:
+    """(bits, levels without scale, scale array) of `node`, of `most` bits at most; `constant` gives the value of its
+    input of a number.
 
     Raises `QapError` that names the node for what cannot be lowered.
     """
@@ -36,8 +40,8 @@ def parameters(node: NodeProto, constant: Callable[[NodeProto, int], np.ndarray]
         return 1, Levels(-1, 1, (), rounding="SIGN"), scale
     width = _whole(node, "bit width", constant(node, 3))
     zero = _whole(node, "zero point", constant(node, 2))
-    if not 1 <= width <= MAX_BITS:
-        raise refused(node, f"a bit width of {width}; one whole number from 1 to {MAX_BITS} is known")
+    if not 1 <= width <= most:
+        raise refused(node, f"a bit width of {width}; one whole number from 1 to {most} is known")
     options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     signed, narrow = bool(options["signed"]), bool(options["narrow"])
     if width == 1 and signed:  # qonnx makes a sign of it, whatever the rounding
@@ -53,6 +57,45 @@ def parameters(node: NodeProto, constant: Callable[[NodeProto, int], np.ndarray]
     return width, Levels(low, high, (), zero, rounding), scale
 
 
+def truncation(
+    node: NodeProto, constant: Callable[[NodeProto, int], np.ndarray], scales: tuple[Fraction, ...]
+) -> tuple[int, Truncation, tuple[Fraction, ...]]:
+    """(bits, levels, what one level is worth) of a Trunc `node`, of its first or second version.
+
+    Raises `QapError` that names the node for what cannot be lowered.
+    """
+    second = len(node.input) == 6
+    if (constant(node, 1) <= 0).any():
+        raise refused(node, "its scale must be above 0")
+    if _whole(node, "zero point", constant(node, 2)):
+        raise refused(node, "its zero point must be 0")
+    width = _whole(node, "bit width", constant(node, 5 if second else 4))
+    if not 1 <= width <= MAX_BITS:
+        raise refused(node, f"a bit width of {width}; one whole number from 1 to {MAX_BITS} is known")
+    options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+    name = options.get("rounding_mode", b"FLOOR").decode(errors="replace").upper()
+    rounding = ALIASES.get(name, name)
+    if rounding not in ROUNDINGS:
+        raise refused(node, f"rounding mode {name}; known: {', '.join([*ROUNDINGS, *ALIASES])}")
+    if not second:
+        dropped = _whole(node, "bit width", constant(node, 3)) - width
+        if dropped < 0:
+            raise refused(node, f"it widens its input by {-dropped} bits")
+        return width, Truncation(0, 0, scales, 0, rounding, dropped=dropped, bounded=False), scales
+    after = {Fraction(float(value)) for value in constant(node, 4).reshape(-1)}
+    if len(after) != 1 or len(set(scales)) != 1:
+        raise refused(node, "its scales must be one number each")
+    unit = after.pop()
+    # The ratio is rounded to a power of two; the value of a level is the second scale as it is stored.
+    dropped = round(math.log2(unit / scales[0])) if unit > 0 else -1
+    if dropped < 0:
+        raise refused(node, "its second scale is below the first")
+    signed, narrow = bool(options.get("signed", 1)), bool(options.get("narrow", 0))
+    low = -(2 ** (width - 1)) + narrow if signed else 0
+    high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
+    return width, Truncation(low, high, scales, 0, rounding, dropped=dropped), (unit,) * len(scales)
+
+
 def _whole(node: NodeProto, what: str, values: np.ndarray) -> int:
     """The one whole number that `values` hold."""
     numbers = set(values.reshape(-1).tolist())
@@ -60,16 +103,6 @@ def _whole(node: NodeProto, what: str, values: np.ndarray) -> int:
     if number != int(number) or abs(number) > MOST:
         raise refused(node, f"its {what} must be one whole number")
     return int(number)
-
-
-def on_channels(node: NodeProto, signal: Signal, bits: int, levels: Levels, scales: Sequence[Fraction]) -> Levels:
-    """`levels` with the exact scale of each channel of `signal`, which `node` quantizes."""
-    if signal.rectified and levels.low < 0 and bits > 1:
-        raise QapError(
-            f"node {label(node)}: a signed quantizer after a Relu",
-            "half of its integers can never occur: use an unsigned one (Uint8ActPerTensorFloat)",
-        )
-    return replace(levels, scale=tuple(scales))
 
 
 def of_constant(node: NodeProto, value: np.ndarray, bits: int, levels: Levels, scale: np.ndarray) -> Quantized:
@@ -94,15 +127,33 @@ def of_constant(node: NodeProto, value: np.ndarray, bits: int, levels: Levels, s
 def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
     """Return what the host does to the network's input, when `node` is the quantizer that `signal` meets first."""
     affine = signal.affine
-    if affine.clips or any(slope <= 0 for slope in affine.slope):
+    if signal.stages or any(slope <= 0 for slope in affine.slope) or not _clips_nothing(affine, levels):
         raise refused(node, "only scaling and shifting may stand before the input's quantizer")
     scale = tuple(float(s / slope) for s, slope in zip(levels.scale, affine.slope, strict=True))
     offset = tuple(float(-shift / slope) for shift, slope in zip(affine.intercept, affine.slope, strict=True))
-    zero = levels.zero_point
+    zero, positions = levels.zero_point, signal.shape.positions
     return InputQuantizer(
-        levels.low - zero, levels.high - zero, _shortest(scale), _shortest(offset), zero, levels.rounding
+        levels.low - zero,
+        levels.high - zero,
+        shortest(scale, positions),
+        shortest(offset, positions),
+        zero,
+        levels.rounding,
     )
 
 
-def _shortest(values: tuple[float, ...]) -> tuple[float, ...]:
-    return values[:1] if len(set(values)) == 1 else values
+def _clips_nothing(affine: Affine, levels: Levels) -> bool:
+    """Whether the bounds of `affine` lie where the quantizer has its own lowest and highest level."""
+    for channel, (low, high) in enumerate(zip(affine.low, affine.high, strict=True)):
+        boundaries, unit = levels.boundaries(channel), levels.unit(channel)
+        for end, (bound, strict), wanted in ((low, boundaries[0], False), (high, boundaries[-1], True)):
+            if end is None:
+                continue
+            if (end / unit > bound if strict else end / unit >= bound) != wanted:
+                return False
+    return True
+
+
+def shortest(values: tuple[float, ...], positions: int) -> tuple[float, ...]:
+    """Return the one value of all channels, or one per value of a frame."""
+    return values[:1] if len(set(values)) == 1 else values * positions

@@ -2,7 +2,7 @@
 """A first look at an ONNX graph as it stands in the file, before a shape is inferred or a node executed.
 
 It takes milliseconds and says what decides whether the graph can be lowered at all: whose form it is in, which
-operators are not supported, where it branches, what is missing. Only nodes that depend on the network's input, or that
+operators are not supported, what is missing. Only nodes that depend on the network's input, or that
 stand after a weight's quantizer, have to be supported; what computes constants is folded later, if it is harmless.
 """
 
@@ -14,13 +14,12 @@ from collections import Counter
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from qap2fpga.frontend import operators
-from qap2fpga.frontend.operators import DENSE, NEWEST_OPSET, ONNX_DOMAINS, QUANT_DOMAINS, QUANTIZERS, SUPPORTED
+from qap2fpga.frontend.operators import NEWEST_OPSET, ONNX_DOMAINS, QUANT_DOMAINS, QUANTIZERS, SUPPORTED
 from qap2fpga.frontend.values import label, refused
 from qap2fpga.system.errors import QapError
 
-FINN_OPERATORS = ("MultiThreshold", "XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC", "QuantAvgPool2d", "GenericPartition",
-                  "StreamingDataflowPartition")  # fmt: skip
-FINN_FORM = "this is FINN's own form; give the QONNX model that it was made from"
+FINN_OPERATORS = ("GenericPartition", "StreamingDataflowPartition")
+FINN_FORM = "this is FINN's form of hardware; give the model from before the conversion to hardware layers"
 QCDQ = ("QuantizeLinear", "DequantizeLinear", "QLinearMatMul", "QLinearConv", "QGemm", "DynamicQuantizeLinear",
         "MatMulInteger", "ConvInteger")  # fmt: skip
 # What qonnx executes where all inputs are constants: without loops, and no larger than what the file holds.
@@ -37,7 +36,7 @@ EXPORT_AGAIN = "export the model again"
 def survey(model: ModelProto) -> int:
     """The opset of the graph's ONNX operators. Raises `QapError` for the first reason why it cannot be lowered."""
     graph = model.graph
-    _check_links(graph)
+    check_links(graph)
     inputs = read_inputs(graph)
     carriers = _carriers(graph, {value.name for value in inputs})
     _check_form(graph)
@@ -51,7 +50,7 @@ def survey(model: ModelProto) -> int:
         raise QapError(f"the graph has {len(inputs)} inputs", "networks with one input are supported")
     if len(graph.output) != 1:
         raise QapError(f"the graph has {len(graph.output)} outputs", "networks with one are supported")
-    _check_chain(graph, inputs[0].name, wanted)
+    _check_ends(graph, inputs[0].name, wanted)
     _check_input(inputs[0])
     return opset
 
@@ -68,8 +67,8 @@ def wanted_tensors(graph: GraphProto) -> set[str]:
     return {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
 
 
-def _check_links(graph: GraphProto) -> None:
-    """Each tensor has one name and one origin, and stands before those who read it."""
+def check_links(graph: GraphProto) -> None:
+    """Raise `QapError` unless each tensor has one name and one origin, and stands before those who read it."""
     if graph.sparse_initializer:
         raise QapError("the graph has sparse tensors", "export the model with dense tensors")
     stored = Counter(tensor.name for tensor in graph.initializer)
@@ -107,18 +106,9 @@ def _check_form(graph: GraphProto) -> None:
     for node in graph.node:
         if node.op_type in QCDQ:
             raise QapError(
-                f"node {label(node)} is {node.op_type}: this is QCDQ, not QONNX",
-                "export it with brevitas.export.export_qonnx",
+                f"node {label(node)} is {node.op_type}, which does not stand for a quantizer",
+                "of QCDQ, QuantizeLinear, Clip and DequantizeLinear are read, one after the other; or export QONNX",
             )
-    if any(node.op_type in QUANTIZERS for node in graph.node):
-        return
-    stored = {tensor.name for tensor in graph.initializer}
-    for tensor in graph.quantization_annotation:
-        types = [pair.value for pair in tensor.quant_parameter_tensor_names if pair.key == "finn_datatype"]
-        if tensor.tensor_name in stored and types and not types[0].startswith("FLOAT"):
-            node = next((node for node in graph.node if tensor.tensor_name in node.input), None)
-            if node is not None and node.op_type in DENSE:
-                raise refused(node, f"its weights are integers without a quantizer: {FINN_FORM}")
 
 
 def _check_functions(model: ModelProto) -> None:
@@ -166,30 +156,15 @@ def _opset(model: ModelProto) -> int:
     return opset
 
 
-def _check_chain(graph: GraphProto, source: str, wanted: set[str]) -> None:
-    """What the input becomes must go from node to node, without a branch, to the output."""
-    origin: dict[str, str] = {source: "the input"}
-    readers: dict[str, list[NodeProto]] = {source: []}
-    join = None
+def _check_ends(graph: GraphProto, source: str, wanted: set[str]) -> None:
+    """What the input becomes must lead to the output, whatever branches there are."""
+    reached = {source}
     for node in graph.node:
-        entering = [name for name in node.input if name in origin]
-        if not entering or node.op_type == "Shape":
+        if node.op_type == "Shape" or not reached.intersection(node.input):
             continue
         if not wanted.intersection(node.output):
             raise QapError(f"node {label(node)} ({node.op_type}) leads nowhere", "export the network with one output")
-        join = node if join is None and len(entering) > 1 else join
-        for name in set(entering):
-            readers[name].append(node)
-        for name in filter(None, node.output):
-            origin[name], readers[name] = f"node {label(node)}", []
-    for tensor, nodes in readers.items():
-        if len(nodes) > 1:
-            names = " and ".join(f"{label(node)} ({node.op_type})" for node in nodes[:2])
-            raise QapError(
-                f"the graph branches after {origin[tensor]}: {names} both read it", "only chains are supported"
-            )
-    if join is not None:
-        raise refused(join, "it joins two branches; only chains are supported")
+        reached.update(filter(None, node.output))
 
 
 def _check_input(value: ValueInfoProto) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Float executions compared with the integer network: layer by layer, between layers, and from end to end.
+"""Float executions compared with the integer network: node by node, between nodes, and from end to end.
 
 A float32 sum is not a function of the exact accumulator: its rounding depends on the order of the additions.
 So torch or QONNX may land on the neighbouring level, but only where the exact value lies within a bound of the
@@ -8,27 +8,27 @@ of Numerical Algorithms, 2nd ed., section 3.1): gamma_k = k u / (1 - k u) times 
 with u = 2**-24 and k the number of roundings on the way, and below the normal numbers k times the smallest float.
 A difference inside the bound is a rounding tie; one outside it is an error that names layer, channel and vector.
 
-A layer is compared on the integers that left the one before it in the same execution, and what enters it must be
-the value of these integers, so nothing stands between them. A vector without a tie is compared from end to end.
+A quantizer is compared on the integers that its sources had in the same execution, and what enters a node must be the
+value of these integers, so nothing stands between them. A vector without a tie is compared from end to end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import NoReturn
 
 import numpy as np
 
-from qap2fpga.exact import integers as exact_integers
-from qap2fpga.exact.thresholds import Affine
+from qap2fpga.exact.thresholds import Affine, Levels, Truncation
+from qap2fpga.frontend.magnitudes import Sums, sums
 from qap2fpga.frontend.trial import Trial
-from qap2fpga.frontend.values import RawLayer
-from qap2fpga.ir.functions import Step
-from qap2fpga.ir.graph import Graph
+from qap2fpga.frontend.values import RawGraph, RawNode, RawStep, Signal
+from qap2fpga.ir.functions import Logits
+from qap2fpga.ir.graph import INPUT, Graph
+from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.ir.quantizer import ROUNDINGS
-from qap2fpga.ir.units import Unit
+from qap2fpga.ir.tensors import Shape
 from qap2fpga.system.errors import CheckFailed, QapError
 
 UNIT, SMALLEST = 2.0**-24, 2.0**-149
@@ -37,22 +37,38 @@ UNIT, SMALLEST = 2.0**-24, 2.0**-149
 OTHER_ROUNDINGS = 12
 # Roundings of what a quantizer gives beside those of the steps after it: zero point, scale, and float64 here.
 LEVEL_ROUNDINGS = 4
+# Roundings of a curve: float32 libraries give a sigmoid or a tangent within a few units in the last place.
+CURVE_ROUNDINGS = 16
 # Units in the last place of x / scale that a float32 quantizer of the input may be off.
 INPUT_ROUNDINGS = 8
+OUT_OF_RANGE = "a scale, weight or batch norm is out of any usual range; check the model"
+OUR_FAULT = "this is a bug of qap2fpga or of the export; please report it with the model"
 
 
 @dataclass(frozen=True)
 class Execution:
-    """A float execution: `entered[i]`, `left[i]` (n, channels) are the real values that entered and left layer i,
+    """A float execution of some rows of a `trial`, from the row `start` on.
 
-    `output` (n, outputs) is what the network gave.
+    `values` are the graph's tensors by name, each (n, ...) in the graph's own layout.
     """
 
     engine: str
     trial: Trial
-    entered: Sequence[np.ndarray]
-    left: Sequence[np.ndarray]
-    output: np.ndarray
+    values: Mapping[str, np.ndarray]
+    start: int = 0
+
+    def of(self, signal: Signal, tensor: str = "") -> np.ndarray:
+        """Return the real values (n, height, width, channels) of `signal`, or of another `tensor` laid out like it."""
+        values = self.values[tensor or signal.tensor]
+        return signal.shape.tensor(signal.axes.frames(values.reshape(len(values), *signal.axes.shape)))
+
+    def rows(self, shape: Shape, count: int) -> np.ndarray:
+        """Return the real inputs (count, height, width, channels)."""
+        return shape.tensor(self.trial.rows[self.start : self.start + count])
+
+    def name(self, vector: int) -> str:
+        """Return what messages call one of the rows."""
+        return self.trial.name(self.start + vector)
 
 
 @dataclass(frozen=True)
@@ -62,197 +78,255 @@ class Agreement:
     ties: int
     whole: int
 
-
-@dataclass(frozen=True)
-class Sums:
-    """The `integers` (n, inputs) that entered a layer, and their `accumulators` (n, channels)."""
-
-    integers: np.ndarray
-    accumulators: np.ndarray
+    def __add__(self, other: Agreement) -> Agreement:
+        return Agreement(self.ties + other.ties, self.whole + other.whole)
 
 
-def compare(
-    network: Graph, meanings: Sequence[RawLayer], output: Affine, run: Execution, *, classes: bool = True
-) -> Agreement:
-    """Return how far a float execution agrees with `network`, whose outputs' real meaning is `output`.
+def compare(network: Graph, graph: RawGraph, run: Execution, *, classes: bool = True) -> Agreement:
+    """Return how far a float execution agrees with `network`, which was read as `graph` and lowered.
 
     `classes`: the largest output is what counts. Raises `CheckFailed` at the first difference that rounding can
     not explain, and `QapError` where the floats overflow.
     """
-    _check_finite(run, meanings)
-    integers, tied = _compare_inputs(run, network, meanings[0])
-    ties, whole = int(tied.sum()), np.logical_not(tied.any(axis=1))
-    for layer, meaning, entered, left in zip(network.layers, meanings, run.entered, run.left, strict=True):
-        _compare_entering(run, layer, meaning, integers, entered)
-        accumulators = layer.accumulate(integers)
-        if meaning.levels is None:
-            _compare_outputs(run, network, meaning, Sums(integers, accumulators), whole, classes=classes)
-        else:
-            integers, tied = _compare_levels(run, layer, meaning, Sums(integers, accumulators), left)
-            ties, whole = ties + int(tied.sum()), whole & np.logical_not(tied.any(axis=1))
-    if isinstance(network.layers[-1].activation, Step):
-        value = integers * float(network.output_scale)
-        bound = _gamma(output.steps + LEVEL_ROUNDINGS) * np.abs(value) + SMALLEST
-        _refuse(run, network.layers[-1], np.abs(run.output - value) > bound, run.output, value, "in what leaves")
-    return Agreement(ties, int(whole.sum()))
+    return _Comparison(network, graph, run).agreement(classes=classes)
 
 
-def _check_finite(run: Execution, meanings: Sequence[RawLayer]) -> None:
-    for meaning, entered, left in zip(meanings, run.entered, run.left, strict=True):
-        bad = ~(np.isfinite(entered).all(axis=1) & np.isfinite(left).all(axis=1))
+class _Comparison:
+    def __init__(self, network: Graph, graph: RawGraph, run: Execution) -> None:
+        self.network, self.graph, self.run = network, graph, run
+        # What every node has in this execution, exactly, since its sources' integers are the execution's own.
+        self.results: dict[str, Sums] = {}
+
+    def agreement(self, *, classes: bool) -> Agreement:
+        integers, tied = self._inputs()
+        ties, whole = int(tied.sum()), ~_any(tied)
+        self.results[INPUT] = Sums.of(integers)
+        for node in self.network.nodes[1:]:
+            raw = self.graph.nodes.get(node.name)
+            sources = [self.results[source] for source in node.sources]
+            if isinstance(raw, RawStep):
+                assert isinstance(node, Requantizer)
+                integers, tied = self._levels(raw, node, sources[0])
+                self.results[node.name] = Sums.of(integers)
+                ties, whole = ties + int(tied.sum()), whole & ~_any(tied)
+            elif isinstance(raw, RawNode):
+                self._entering(raw, sources)
+                self.results[node.name] = sums(raw, node, sources)
+        self._output(whole, classes=classes)
+        return Agreement(ties, int(whole.sum()))
+
+    def _floats(self, signal: Signal, where: str, tensor: str = "") -> np.ndarray:
+        """The execution's values of a signal. Raises `QapError` where they overflow."""
+        values = self.run.of(signal, tensor)
+        bad = _any(~np.isfinite(values))
         if bad.any():
             raise QapError(
-                f"{run.engine}: layer {meaning.name} leaves the range of floats on {run.trial.name(int(bad.argmax()))}",
-                "a scale, weight or batch norm is out of any usual range; check the model",
+                f"{self.run.engine}: layer {where} leaves the range of floats on {self.run.name(int(bad.argmax()))}",
+                OUT_OF_RANGE,
+            )
+        return values
+
+    def _inputs(self) -> tuple[np.ndarray, np.ndarray]:
+        """The integers that the input quantizer gave, and which of them are ties: x / scale in float32 may land on a
+        half that it does not reach exactly.
+        """
+        signal = self.graph.quantized_input
+        assert signal is not None
+        step, zero = _line(signal.affine, signal.node)
+        results = np.rint((self._floats(signal, signal.node) - zero) / step)
+        quantizer, frame = self.network.input, self.graph.frame
+        rows = self.run.rows(frame, len(results))
+        expected = frame.tensor(quantizer.quantize(rows.reshape(len(rows), -1)))
+        different = results != expected
+        parts = [np.broadcast_to(part, frame.size) for part in (quantizer.scale, quantizer.offset)]
+        scale, offset = (np.broadcast_to(frame.tensor(part[None]), rows.shape)[different] for part in parts)
+        scaled, shift = (rows[different] - offset) / scale, np.abs(offset / scale)
+        slack = INPUT_ROUNDINGS * UNIT * (np.abs(scaled) + shift)
+        nearby = replace(quantizer, scale=(1.0,), offset=(0.0,))
+        given = results[different]
+        bad = np.zeros_like(different)
+        bad[different] = (given < nearby.quantize(scaled - slack)) | (given > nearby.quantize(scaled + slack))
+        if bad.any():
+            place = _place(bad)
+            vector, number = place[0], int(np.ravel_multi_index(place[1:], results.shape[1:]))
+            raise CheckFailed(
+                f"{self.run.engine} quantizes input {number} of {self.run.name(vector)} to {results[place]:g}, "
+                f"exactly it is {expected[place]}",
+                "please report this bug with the model",
+            )
+        return results.astype(np.int64), different
+
+    def _entering(self, raw: RawNode, sources: list[Sums]) -> None:
+        """What enters a node is the value of the integers that it takes, channel by channel."""
+        if raw.turns:
+            return
+        for signal, source in zip(raw.entering, sources, strict=True):
+            entered = self._floats(signal, raw.name)
+            if signal.quantized:
+                value, bound = _value(signal.affine, source, raw.name)
+            else:
+                value, bound = _sum_value(signal.affine, source, raw.name)
+            self._refuse(f"what enters layer {raw.name}", np.abs(entered - value) > bound, entered, value)
+
+    def _levels(self, raw: RawStep, node: Requantizer, source: Sums) -> tuple[np.ndarray, np.ndarray]:
+        """The integers that left a quantizer, and which of them are ties: levels of values within the bound of the
+        exact one.
+        """
+        levels, name = raw.levels, self._shown(raw.name)
+        scale = _array(levels.scale, name)
+        results = np.rint(self._floats(raw.entering, name, raw.tensor) / _array(raw.units, name))
+        expected = node.evaluate([source.integers])
+        different = results != expected
+        rows = np.flatnonzero(_any(different))
+        nearby = [_level(levels, one, scale) for one in _between(raw.entering, source.some(rows), name)]
+        bad = np.zeros_like(different)
+        bad[rows] = different[rows] & ((results[rows] < nearby[0]) | (results[rows] > nearby[1]))
+        self._refuse(f"in layer {name}", bad, results, expected, node.channel_name)
+        return results.astype(np.int64), different
+
+    def _shown(self, name: str) -> str:
+        """What messages call a node: a layer's quantizer has the name of its layer."""
+        sources = self.network[name].sources
+        raw = self.graph.nodes.get(sources[0]) if sources else None
+        return raw.name if isinstance(raw, RawNode) and raw.stored is not None else name
+
+    def _output(self, whole: np.ndarray, *, classes: bool) -> None:
+        """What left the network."""
+        signal, end = self.graph.output, self.network[self.network.output]
+        output, name = self._floats(signal, self._shown(end.name)), self._shown(end.name)
+        if isinstance(end, Requantizer) and isinstance(end.function, Logits):
+            self._sums_out(end, output, whole, classes=classes)
+            return
+        levels = self.results[end.name].integers
+        value = levels * float(self.network.output_scale)
+        bound = _gamma(signal.affine.steps + LEVEL_ROUNDINGS) * np.abs(value) + SMALLEST
+        self._refuse(f"in what leaves layer {name}", np.abs(output - value) > bound, output, value, end.channel_name)
+
+    def _sums_out(self, end: Requantizer, output: np.ndarray, whole: np.ndarray, *, classes: bool) -> None:
+        """What left the network against its exact value; and on the `whole` vectors, from real inputs on, the
+        network's own outputs: each is off by less than one unit of its scale, and the class is another only where the
+        exact outputs are closer than floats can tell.
+        """
+        signal, source, name = self.graph.output, self.results[end.sources[0]], self._shown(end.name)
+        unit = float(self.network.output_scale)
+        value, bound = _sum_value(signal.affine, source, name)
+        self._refuse(f"in layer {name}", np.abs(output - value) > bound, output, value, end.channel_name)
+        logits = end.evaluate([source.integers])
+        bad = np.abs(output - logits * unit) > bound + unit
+        bad[~whole] = False
+        self._refuse(f"from end to end layer {name}", bad, logits * unit, output, end.channel_name)
+        if not classes:
+            return
+        output, logits, value, bound = (one.reshape(len(one), -1) for one in (output, logits, value, bound))
+        theirs, mine, rows = output.argmax(axis=1), logits.argmax(axis=1), np.arange(len(logits))
+        gap = value[rows, theirs] - value[rows, mine]
+        wrong = whole & (theirs != mine) & (np.abs(gap) > bound[rows, theirs] + bound[rows, mine])
+        if wrong.any():
+            vector = int(wrong.argmax())
+            raise CheckFailed(
+                f"the class of {self.run.name(vector)} is {theirs[vector]} in {self.run.engine} and {mine[vector]} in "
+                f"the integer network, after layer {name}",
+                OUR_FAULT,
             )
 
-
-def _compare_inputs(run: Execution, network: Graph, first: RawLayer) -> tuple[np.ndarray, np.ndarray]:
-    """The integers that the input quantizer gave, and which of them are ties: x / scale in float32 may land on a half
-
-    that it does not reach exactly.
-    """
-    step, zero = _line(first.entering, first)
-    results = np.rint((run.entered[0] - zero) / step)
-    quantizer, rows = network.input, run.trial.rows
-    expected = quantizer.quantize(rows)
-    different = results != expected
-    vectors, channels = np.nonzero(different)
-    scale, offset = (np.broadcast_to(part, rows.shape[1:])[channels] for part in (quantizer.scale, quantizer.offset))
-    scaled, shift = (rows[vectors, channels] - offset) / scale, np.abs(offset / scale)
-    slack = INPUT_ROUNDINGS * UNIT * (np.abs(scaled) + shift)
-    nearby = replace(quantizer, scale=(1.0,), offset=(0.0,))
-    given = results[vectors, channels]
-    bad = (given < nearby.quantize(scaled - slack)) | (given > nearby.quantize(scaled + slack))
-    if bad.any():
-        vector, channel = int(vectors[bad][0]), int(channels[bad][0])
+    def _refuse(
+        self,
+        where: str,
+        bad: np.ndarray,
+        actual: np.ndarray,
+        expected: np.ndarray,
+        channel_name: Callable[[int], str] = str,
+    ) -> None:
+        """Raise `CheckFailed` at the first value that is `bad`."""
+        if not bad.any():
+            return
+        vector, row, column, channel = place = _place(bad)
+        position = f", row {row}, column {column}" if bad.shape[1] * bad.shape[2] > 1 else ""
         raise CheckFailed(
-            f"{run.engine} quantizes input {channel} of {run.trial.name(vector)} to {results[vector, channel]:g}, "
-            f"exactly it is {expected[vector, channel]}",
-            "please report this bug with the model",
+            f"{self.run.engine} and the integer network differ beyond float rounding {where}, channel "
+            f"{channel_name(channel)}{position}, {self.run.name(vector)}: {actual[place]:g} instead of "
+            f"{expected[place]:g}",
+            OUR_FAULT,
         )
-    return results.astype(np.int64), different
 
 
-def _compare_entering(
-    run: Execution, layer: Unit, meaning: RawLayer, integers: np.ndarray, entered: np.ndarray
-) -> None:
-    """What enters a layer is the value of the integers that left the quantizer before it, channel by channel."""
-    slope, intercept = _line(meaning.entering, meaning)
-    scaled = integers * slope
-    magnitude = _floats(meaning.entering.magnitude, meaning)
-    gamma = _gamma(meaning.entering.steps + LEVEL_ROUNDINGS)
-    bad = np.abs(entered - (scaled + intercept)) > gamma * (np.abs(scaled) + magnitude) + SMALLEST
-    if bad.any():
-        vector, channel = _place(bad)
-        value = scaled[vector, channel] + intercept[channel]
-        _differ(run, f"what enters layer {layer.name}", str(channel), vector, entered[vector, channel], value)
+def _value(affine: Affine, source: Sums, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The real value of activations, and how far a float32 execution may be from it."""
+    slope, intercept = _line(affine, name)
+    scaled = source.integers * slope
+    size = np.abs(scaled) + _array(affine.magnitude, name)
+    return scaled + intercept, _gamma(affine.steps + LEVEL_ROUNDINGS) * size + SMALLEST
 
 
-def _exact_values(layer: Unit, meaning: RawLayer, sums: Sums) -> tuple[np.ndarray, np.ndarray]:
-    """The real value before the layer's quantizer, and how far a float32 execution may be from it."""
-    slope, intercept = _line(meaning.affine, meaning)
-    value = sums.accumulators * slope + intercept
-    products = exact_integers.matmul(np.abs(sums.integers), np.abs(layer.weights), f"layer {layer.name}")
-    size = np.abs(slope) * products + _floats(meaning.affine.magnitude, meaning) + np.abs(value)
-    roundings = layer.inputs + meaning.entering.steps + meaning.affine.steps + OTHER_ROUNDINGS
+def _sum_value(affine: Affine, source: Sums, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The real value of sums, and how far a float32 execution may be from it."""
+    slope, intercept = _line(affine, name)
+    value = source.integers * slope + intercept
+    size = np.abs(slope) * source.sizes + _array(affine.magnitude, name) + np.abs(value)
+    roundings = source.roundings + affine.steps + OTHER_ROUNDINGS
     return value, _gamma(roundings) * size + roundings * SMALLEST
 
 
-def _compare_levels(
-    run: Execution, layer: Unit, meaning: RawLayer, sums: Sums, left: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The integers that left the layer, and which of them are ties: levels of values within the bound of the exact
+def _between(signal: Signal, source: Sums, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest real value that a float32 execution may have of a signal."""
+    value, bound = _sum_value(signal.affine, source, name)
+    low, high = _clipped(signal.affine, value - bound), _clipped(signal.affine, value + bound)
+    for curve, affine in signal.stages:
+        low, high = curve.apply(low), curve.apply(high)
+        slack = _gamma(CURVE_ROUNDINGS) * np.maximum(np.abs(low), np.abs(high)) + SMALLEST
+        low, high = low - slack, high + slack
+        slope, intercept = _line(affine, name)
+        size = np.abs(slope) * np.maximum(np.abs(low), np.abs(high)) + _array(affine.magnitude, name)
+        slack = _gamma(affine.steps + OTHER_ROUNDINGS) * size + SMALLEST
+        ends = low * slope + intercept, high * slope + intercept
+        low, high = (_clipped(affine, one) for one in (np.minimum(*ends) - slack, np.maximum(*ends) + slack))
+    return low, high
 
-    one.
-    """
-    levels, affine, activation = meaning.levels, meaning.affine, layer.activation
-    assert levels is not None
-    assert isinstance(activation, Step)
-    scale = _floats(levels.scale, meaning)
-    results = np.rint(left / scale)
-    expected = activation.apply(sums.accumulators)
-    different = results != expected
-    rows = np.flatnonzero(different.any(axis=1))
-    value, bound = _exact_values(layer, meaning, Sums(sums.integers[rows], sums.accumulators[rows]))
+
+def _clipped(affine: Affine, values: np.ndarray) -> np.ndarray:
     low = np.array([-np.inf if end is None else float(end) for end in affine.low])
     high = np.array([np.inf if end is None else float(end) for end in affine.high])
-    reachable = []
-    for nearby in (value - bound, value + bound):
-        clipped = np.clip(nearby, low, high)
-        if levels.rounding == "SIGN":
-            reachable.append(np.where(clipped >= 0, 1, -1))
-        else:
-            rounded = ROUNDINGS[levels.rounding](clipped / scale + levels.zero_point)
-            reachable.append(np.clip(rounded, levels.low, levels.high) - levels.zero_point)
-    bad = np.zeros_like(different)
-    bad[rows] = different[rows] & ((results[rows] < reachable[0]) | (results[rows] > reachable[1]))
-    _refuse(run, layer, bad, results, expected)
-    return results.astype(np.int64), different
+    return np.clip(values, low, high)
 
 
-def _compare_outputs(
-    run: Execution, network: Graph, meaning: RawLayer, sums: Sums, whole: np.ndarray, *, classes: bool
-) -> None:
-    """What left the last layer against its exact value; and on the `whole` vectors, from real inputs on, the
-
-    network's own outputs: each is off by less than one unit of its scale, and the class is another only where the
-    exact outputs are closer than floats can tell.
-    """
-    layer, unit = network.layers[-1], float(network.output_scale)
-    value, bound = _exact_values(layer, meaning, sums)
-    _refuse(run, layer, np.abs(run.output - value) > bound, run.output, value)
-    logits = layer.activation.apply(sums.accumulators)
-    bad = np.abs(run.output - logits * unit) > bound + unit
-    _refuse(run, layer, bad & whole[:, None], logits * unit, run.output, "from end to end")
-    if not classes:
-        return
-    theirs, mine, rows = run.output.argmax(axis=1), logits.argmax(axis=1), np.arange(len(logits))
-    gap = value[rows, theirs] - value[rows, mine]
-    wrong = whole & (theirs != mine) & (np.abs(gap) > bound[rows, theirs] + bound[rows, mine])
-    if wrong.any():
-        vector = int(wrong.argmax())
-        raise CheckFailed(
-            f"the class of {run.trial.name(vector)} is {theirs[vector]} in {run.engine} and {mine[vector]} in the "
-            f"integer network, after layer {layer.name}",
-            "this is a bug of qap2fpga or of the export; please report it with the model",
-        )
+def _level(levels: Levels, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The level of real values (..., channels)."""
+    if levels.bounds:
+        counts = [
+            np.searchsorted([float(bound) for bound in bounds], values[..., channel], side="right")
+            for channel, bounds in enumerate(levels.bounds)
+        ]
+        return np.asarray(levels.low + levels.step * np.stack(counts, axis=-1))
+    scaled = values / scale
+    if levels.rounding == "SIGN":
+        return np.where(scaled >= 0, 1, -1)
+    if isinstance(levels, Truncation):
+        truncated = ROUNDINGS[levels.rounding](np.rint(scaled) / 2**levels.dropped)
+        return np.clip(truncated, levels.low, levels.high) if levels.bounded else truncated
+    rounded = ROUNDINGS[levels.rounding](scaled + levels.zero_point)
+    return np.asarray(np.clip(rounded, levels.low, levels.high) - levels.zero_point)
 
 
 def _gamma(roundings: int) -> float:
     return roundings * UNIT / (1 - roundings * UNIT)
 
 
-def _line(affine: Affine, meaning: RawLayer) -> tuple[np.ndarray, np.ndarray]:
-    return _floats(affine.slope, meaning), _floats(affine.intercept, meaning)
+def _line(affine: Affine, name: str) -> tuple[np.ndarray, np.ndarray]:
+    return _array(affine.slope, name), _array(affine.intercept, name)
 
 
-def _floats(values: Iterable[Fraction], meaning: RawLayer) -> np.ndarray:
+def _array(values: Iterable[Fraction], name: str) -> np.ndarray:
     try:
         return np.array([float(value) for value in values])
     except OverflowError as error:
-        hint = "a scale, weight or batch norm is out of any usual range; check the model"
-        raise QapError(f"layer {meaning.name} leaves the range of floats", hint) from error
+        raise QapError(f"layer {name} leaves the range of floats", OUT_OF_RANGE) from error
 
 
-def _place(bad: np.ndarray) -> tuple[int, int]:
-    """(vector, channel) of the first that is bad."""
-    vector, channel = (int(index[0]) for index in np.nonzero(bad))
-    return vector, channel
+def _any(bad: np.ndarray) -> np.ndarray:
+    """Which vectors have one that is bad."""
+    return np.asarray(bad.reshape(len(bad), -1).any(axis=1))
 
 
-def _refuse(
-    run: Execution, layer: Unit, bad: np.ndarray, actual: np.ndarray, expected: np.ndarray, where: str = "in"
-) -> None:
-    if bad.any():
-        vector, channel = _place(bad)
-        values = actual[vector, channel], expected[vector, channel]
-        _differ(run, f"{where} layer {layer.name}", layer.channel_name(channel), vector, *values)
-
-
-def _differ(run: Execution, where: str, channel: str, vector: int, actual: float, expected: float) -> NoReturn:
-    raise CheckFailed(
-        f"{run.engine} and the integer network differ beyond float rounding {where}, channel {channel}, "
-        f"{run.trial.name(vector)}: {actual:g} instead of {expected:g}",
-        "this is a bug of qap2fpga or of the export; please report it with the model",
-    )
+def _place(bad: np.ndarray) -> tuple[int, ...]:
+    """(vector, row, column, channel) of the first that is bad."""
+    return tuple(int(index[0]) for index in np.nonzero(bad))

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper, version_converter
 
+from qap2fpga.frontend.channelslast import to_channels_first
 from qap2fpga.frontend.external import first_line
-from qap2fpga.frontend.operators import ONNX_DOMAINS, QONNX_DOMAIN, QUANTIZERS
+from qap2fpga.frontend.operators import OF_QONNX, ONNX_DOMAINS, QONNX_DOMAIN
 from qap2fpga.frontend.survey import FLOATS, wanted_tensors
 from qap2fpga.system.errors import QapError
 
@@ -28,10 +29,12 @@ OPSET = 13
 
 def bring_to_one_opset(model: ModelProto, opset: int) -> None:
     """Give `model`, whose ONNX operators are of `opset`, the domains and at least the `OPSET` that are read later."""
+    to_channels_first(model)
     _use_one_domain(model, opset)
     _leave_out_unread(model)
     if opset < OPSET:
         _convert(model)
+    separate_repeated_inputs(model)
     _name_nodes(model)
 
 
@@ -41,7 +44,7 @@ def _use_one_domain(model: ModelProto, opset: int) -> None:
     # ONNX's own comes first: qonnx takes the first for folding constants.
     model.opset_import.extend([helper.make_opsetid("", opset), helper.make_opsetid(QONNX_DOMAIN, qonnx)])
     for node in model.graph.node:
-        if node.op_type in QUANTIZERS:
+        if node.op_type in OF_QONNX:
             node.domain = QONNX_DOMAIN
         elif node.domain in ONNX_DOMAINS:
             node.domain = ""
@@ -57,6 +60,13 @@ def _leave_out_unread(model: ModelProto) -> None:
     for node in graph.node:
         while len(node.output) > 1 and node.output[-1] not in wanted:
             del node.output[-1]
+
+
+def leave_out_shapes(model: ModelProto) -> None:
+    """Drop what `model` says of the shapes of results, which is not always true: they are inferred."""
+    del model.graph.value_info[:]
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
 
 
 def _convert(model: ModelProto) -> None:
@@ -85,6 +95,20 @@ def _unchangeable(model: ModelProto) -> tuple[list[bytes], dict[str, bytes]]:
         node.SerializeToString(deterministic=True) for node in model.graph.node if node.domain == QONNX_DOMAIN
     ]
     return quantizers, {tensor.name: numpy_helper.to_array(tensor).tobytes() for tensor in model.graph.initializer}
+
+
+def separate_repeated_inputs(model: ModelProto) -> None:
+    """Let no node read a tensor twice, in place: qonnx renames only the first of the two."""
+    numbers, nodes = count(), []
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            if name and name in list(node.input)[:place]:
+                twin = f"{name}/again{next(numbers)}"
+                nodes.append(helper.make_node("Identity", [name], [twin], twin))
+                node.input[place] = twin
+        nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def _name_nodes(model: ModelProto) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a tensor of a QONNX graph can be, and what reading a graph gives: integer layers with exact real meaning."""
+"""What a tensor of a QONNX graph can be, and what reading a graph gives: integer nodes with exact real meaning."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qap2fpga.exact.curves import Curve, direction
 from qap2fpga.exact.thresholds import Affine, Levels
+from qap2fpga.frontend.axes import Axes
+from qap2fpga.ir.channelwise import Depthwise
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Node
 from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.tensors import Shape
 from qap2fpga.system.errors import QapError
 
 if TYPE_CHECKING:
@@ -43,12 +49,49 @@ class Quantized:
 
 @dataclass(frozen=True)
 class Signal:
-    """A tensor that depends on the input. `bits` of its integers; `quantized` once they are activations."""
+    """A `tensor` that depends on the input: the integers of `node`, and what they mean there.
 
+    They are frames of `shape`, and `axes` say where their values stand in the tensor. `affine`, and then each of the
+    `stages` in turn, is the exact real value of each channel. `bits` of the quantizer that they come from, 0 where they
+    are sums; `quantized` once they are activations. The graph has put zeros around the tensor, as many as `pads` (top,
+    left, bottom, right), which the next kernel sees.
+    """
+
+    tensor: str
+    node: str
+    shape: Shape
+    axes: Axes
     affine: Affine
     bits: int
     quantized: bool
-    rectified: bool = False
+    stages: tuple[tuple[Curve, Affine], ...] = ()
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    @property
+    def last(self) -> Affine:
+        """The affine map that gives the real value, of the integers or of what a curve makes of them."""
+        return self.stages[-1][1] if self.stages else self.affine
+
+    @property
+    def bends(self) -> bool:
+        """Whether the real value is no straight line of the integers."""
+        return self.affine.clips or bool(self.stages)
+
+    @property
+    def directions(self) -> list[int]:
+        """1 or -1 per channel as the real value rises or falls with the integer, 0 where it is a constant."""
+        return [direction(self.affine, self.stages, channel) for channel in range(self.shape.channels)]
+
+    def meaning(self, tensor: str, last: Affine) -> Signal:
+        """Return the same integers in another `tensor`, where the `last` affine map gives their real value."""
+        if not self.stages:
+            return replace(self, tensor=tensor, affine=last)
+        return replace(self, tensor=tensor, stages=(*self.stages[:-1], (self.stages[-1][0], last)))
+
+    def curved(self, tensor: str, curve: Curve) -> Signal:
+        """Return the same integers in another `tensor`, where a `curve` of the real value follows."""
+        identity = replace(Affine.scaled([Fraction(1)] * self.shape.channels), steps=1)
+        return replace(self, tensor=tensor, stages=(*self.stages, (curve, identity)))
 
 
 # What a tensor of the graph is: a constant, a quantized constant, or what depends on the input.
@@ -57,47 +100,95 @@ NOTHING = Affine((), (), (), (), ())
 
 
 @dataclass(frozen=True)
-class RawLayer:
-    """A dense layer as the graph has it: integer `weights` (inputs, outputs), the exact real value of its
-    accumulators before the quantizer, and that quantizer (None at the end of most networks). `entering` is the real
-    value of the integers that enter it.
-    """
+class Stored:
+    """What a model's file holds for a node: floats that are not 0, biases and how many of those are not 0."""
 
-    name: str
-    weights: np.ndarray
-    weight_bits: int
-    input_bits: int
-    affine: Affine
-    levels: Levels | None = None
-    output_bits: int | None = None
-    output_tensor: str = ""
-    input_tensor: str = ""
-    entering: Affine = NOTHING
-    nonzero_floats: int = 0
+    nonzero_floats: int
     biases: int = 0
     nonzero_biases: int = 0
 
+
+@dataclass(frozen=True)
+class RawNode:
+    """A node that computes integers from integers: `node` as the integer network has it.
+
+    `entering` is what it takes, in the order of its sources, `affine` the real value of its integers.
+    `stored`: of a node with the model's weights. `turns`: it only changes the sign of channels. `lowest`: it pads with
+    the smallest integer that there can be.
+    """
+
+    node: Node
+    entering: tuple[Signal, ...]
+    affine: Affine
+    stored: Stored | None = None
+    turns: bool = False
+    lowest: bool = False
+
     @property
-    def stored_density(self) -> float:
-        """The share of the stored floats, weights and biases together, that are not 0."""
-        return (self.nonzero_floats + self.nonzero_biases) / (self.weights.size + self.biases)
+    def name(self) -> str:
+        """The node's identity."""
+        return self.node.name
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The integers of a node that has some."""
+        assert isinstance(self.node, Linear | Depthwise)
+        return self.node.weights
+
+    @property
+    def stored_density(self) -> float | None:
+        """The share of the stored floats, weights and biases together, that are not 0; None where there are none."""
+        if self.stored is None:
+            return None
+        size = self.weights.size + self.stored.biases
+        return (self.stored.nonzero_floats + self.stored.nonzero_biases) / size
+
+
+@dataclass(frozen=True)
+class RawStep:
+    """A quantizer of what enters it, whose `levels` of `bits` leave it in the graph's `tensor`, worth `units` there."""
+
+    name: str
+    entering: Signal
+    levels: Levels
+    bits: int
+    tensor: str
+    units: tuple[Fraction, ...]
+
+
+Raw = RawNode | RawStep
 
 
 @dataclass
 class RawGraph:
-    """What `read` found: the input's quantizer, the layers in order, the outputs' real value, remarks for people.
+    """What `read` found: the input's quantizer, the nodes in order, what they end in, remarks for people.
 
-    `output_scale` is the value of one level of the last quantizer, with all that follows it, if the graph ends in one.
+    `frame` is the shape of the input's frames, `input_axes` where the graph's `input_tensor` holds their values, and
+    `quantized_input` the signal after the quantizer. `output_scale` is the value of one level of the last quantizer,
+    with all that follows it, if the graph ends in one.
     """
 
+    frame: Shape
+    input_axes: Axes
+    input_tensor: str
     input: InputQuantizer | None = None
-    layers: list[RawLayer] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     input_bits: int = 0
-    input_tensor: str = ""
-    output_tensor: str = ""
-    output: Affine = NOTHING
-    output_scale: Fraction = Fraction(1)
+    quantized_input: Signal | None = None
+    nodes: dict[str, Raw] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    ends: list[Signal] = field(default_factory=list)
+    output_scale: Fraction | None = None
+
+    @property
+    def output(self) -> Signal:
+        """What leaves the network."""
+        (end,) = self.ends
+        return end
+
+    @property
+    def layers(self) -> list[RawNode]:
+        """The nodes with weights of the model, in order."""
+        return [node for node in self.nodes.values() if isinstance(node, RawNode) and node.stored is not None]
 
 
 def rationals(values: np.ndarray) -> np.ndarray:

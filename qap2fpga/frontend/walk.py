@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of one walk over a QONNX graph: what every tensor is, and the layer that is being built.
+"""The state of one walk over a QONNX graph: what every tensor is, and the integer nodes that were read so far.
 
-A tensor is a constant, a quantized constant (integers and a scale), or a signal: the real value of each channel as an
-exact clipped affine map of integers.
+A tensor is a constant, a quantized constant (integers and a scale), or a signal: the integers of a node and their exact
+real value per channel. Several readers of one signal are a fork; nothing has to be done for it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -15,10 +16,28 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 from onnx import NodeProto, numpy_helper
 
-from qap2fpga.exact.thresholds import Affine, Levels
+from qap2fpga.exact.thresholds import Affine
 from qap2fpga.frontend import operators
+from qap2fpga.frontend.axes import Axes
+from qap2fpga.frontend.inputframe import input_frame
 from qap2fpga.frontend.survey import wanted_tensors
-from qap2fpga.frontend.values import Quantized, RawGraph, RawLayer, Signal, Tensor, label, rationals, refused
+from qap2fpga.frontend.values import (
+    Quantized,
+    Raw,
+    RawGraph,
+    RawNode,
+    Signal,
+    Stored,
+    Tensor,
+    label,
+    rationals,
+    refused,
+)
+from qap2fpga.ir.channelwise import Depthwise
+from qap2fpga.ir.geometry import POINT
+from qap2fpga.ir.graph import INPUT
+from qap2fpga.ir.nodes import Node
+from qap2fpga.system import names
 from qap2fpga.system.errors import QapError
 
 if TYPE_CHECKING:
@@ -28,25 +47,28 @@ T = TypeVar("T")
 
 
 class Walk:
-    """The state of one walk over `model`, a cleaned qonnx `ModelWrapper`: its `graph` is what was read so far."""
+    """The state of one walk over `model`, a cleaned qonnx `ModelWrapper`: its `graph` is what was read so far.
+
+    `layer_names` are those of the nodes with weights, in order, where the model's file has better ones.
+    """
 
     def __init__(self, model: ModelWrapper, layer_names: tuple[str, ...]) -> None:
         self.layer_names, self.model = layer_names, model
         self.opset = int(model.get_opset_imports()[""])
         self.wanted = wanted_tensors(model.graph)
-        self.graph = RawGraph()
         self.tensors: dict[str, Tensor] = {}
-        self.open: RawLayer | None = None
+        self.output: Signal | None = None  # what enters the network's end, if it has one
         self.ended_by: NodeProto | None = None
         self.ended: set[str] = set()  # what the network's end, which stays on the host, makes of the outputs
         for initializer in model.graph.initializer:
             self.tensors[initializer.name] = numpy_helper.to_array(initializer)
-        inputs = [value for value in model.graph.input if value.name not in self.tensors]
+        inputs = [value.name for value in model.graph.input if value.name not in self.tensors]
         if len(inputs) != 1:
             raise QapError(f"the graph has {len(inputs)} inputs", "networks with one input are supported")
-        self.graph.input_tensor = inputs[0].name
-        size = math.prod(self.shape(inputs[0].name))
-        self.tensors[inputs[0].name] = Signal(Affine.scaled([Fraction(1)] * size), 32, quantized=False)
+        shape, axes = input_frame(model, inputs[0])
+        self.graph = RawGraph(shape, axes, inputs[0])
+        affine = Affine.scaled([Fraction(1)] * shape.channels)
+        self.tensors[inputs[0]] = Signal(inputs[0], INPUT, shape, axes, affine, 32, quantized=False)
 
     def shape(self, tensor: str) -> tuple[int, ...]:
         """Return the shape of one row of `tensor`: without the batch dimension."""
@@ -62,6 +84,17 @@ class Walk:
         if not isinstance(value, Signal):
             raise refused(node, "its first input is not a tensor that depends on the network's input")
         return value
+
+    def line(self, node: NodeProto) -> Signal:
+        """Return the first input of `node`. Raises `QapError` where its real value is no straight line of integers."""
+        signal = self.signal(node)
+        self.require_line(node, signal)
+        return signal
+
+    def require_line(self, node: NodeProto, signal: Signal) -> None:
+        """Raise `QapError` where the real value of `signal` is no straight line of its integers."""
+        if signal.bends:
+            raise refused(node, "a Relu or Clip stands between the quantizer and it: put the quantizer after them")
 
     def constant(self, node: NodeProto, index: int) -> np.ndarray:
         """Return an input of `node`. Raises `QapError` if it is no constant, or has NaN or infinite values."""
@@ -83,17 +116,24 @@ class Walk:
             raise refused(node, f"its input {index} has {what}; it must be a list of int64")
         return [int(value) for value in values]
 
-    def factors(self, node: NodeProto, index: int, shape: tuple[int, ...]) -> list[Fraction]:
-        """Return one exact value per channel of a constant input, broadcast against rows of `shape` as ONNX does it."""
+    def exact(self, node: NodeProto, index: int) -> np.ndarray:
+        """Return the exact values of a constant input, as fractions in its shape."""
         value = self.tensors.get(node.input[index])
-        values = value.exact if isinstance(value, Quantized) else rationals(self.constant(node, index))
-        while values.ndim > len(shape) and values.shape[0] == 1:
-            values = values[0]
+        return value.exact if isinstance(value, Quantized) else rationals(self.constant(node, index))
+
+    def factors(self, node: NodeProto, index: int, signal: Signal) -> list[Fraction]:
+        """Return one exact value per channel of a constant input, broadcast against `signal` as ONNX does it."""
         try:
-            return list(np.broadcast_to(values, shape).reshape(-1))
+            return signal.axes.per_channel(self.exact(node, index), signal.shape.channels)
         except ValueError as error:
-            what = f"its input {index} of shape {values.shape} does not fit rows of shape {shape}"
-            raise refused(node, what) from error
+            raise refused(node, f"its input {index} {error}") from error
+
+    def number(self, node: NodeProto, index: int) -> Fraction:
+        """Return the exact value of a constant input that is one number."""
+        values = self.exact(node, index)
+        if values.size != 1:
+            raise refused(node, f"its input {index} of shape {values.shape} is not one number")
+        return Fraction(values.reshape(-1)[0])
 
     def multiple(self, node: NodeProto, name: str) -> Fraction:
         """Return an attribute that is a finite number, exactly."""
@@ -102,15 +142,51 @@ class Walk:
             raise refused(node, f"its attribute {name} is {value}")
         return Fraction(value)
 
-    def count_bias(self, affine: Affine, addend: list[Fraction]) -> None:
-        """Remember the layer's bias, which is what is added to its accumulators first."""
-        if self.open is not None and affine == self.open.affine:
-            nonzero = sum(value != 0 for value in addend)
-            self.open = replace(self.open, biases=len(addend), nonzero_biases=nonzero)
+    def name(self, text: str) -> str:
+        """Return `text` as an identity that no node has yet."""
+        return names.labels([INPUT, *self.graph.nodes, text])[-1]
 
-    def close(self, affine: Affine, levels: Levels | None, bits: int | None, tensor: str) -> None:
-        """End the layer that is being built: in the quantizer `levels` of so many bits, or in none."""
-        assert self.open is not None
-        closed = replace(self.open, affine=affine, levels=levels, output_bits=bits, output_tensor=tensor)
-        self.graph.layers.append(closed)
-        self.open = None
+    def layer_name(self, node: NodeProto) -> str:
+        """Return the identity of the node with weights that is read next."""
+        index = len(self.graph.layers)
+        return self.name(self.layer_names[index] if index < len(self.layer_names) else label(node))
+
+    def add(self, raw: Raw) -> None:
+        """Put a node after those that were read."""
+        self.graph.nodes[raw.name] = raw
+
+    def result(
+        self,
+        tensor: str,
+        node: Node,
+        entering: Sequence[Signal],
+        axes: Axes,
+        affine: Affine,
+        *,
+        stored: Stored | None = None,
+    ) -> Signal:
+        """Add `node`, and return the signal of what it makes of `entering`, which the graph keeps in `tensor`."""
+        self.add(RawNode(node, tuple(entering), affine, stored))
+        shape = node.shape([one.shape for one in entering])
+        return Signal(tensor, node.name, shape, axes, affine, 0, quantized=False)
+
+    def rising(self, signal: Signal) -> Signal:
+        """Return `signal` as integers of which no real value falls: a node turns the sign of the channels that do."""
+        signs = [-1 if direction < 0 else 1 for direction in signal.directions]
+        if min(signs) > 0:
+            return signal
+        node = Depthwise(
+            name=self.name(f"{signal.node}/signs"), sources=(signal.node,), weights=np.array([signs]), weight_bits=0,
+            input_bits=signal.bits, geometry=POINT,
+        )  # fmt: skip
+        slopes = tuple(slope * sign for slope, sign in zip(signal.affine.slope, signs, strict=True))
+        affine = replace(signal.affine, slope=slopes)
+        self.add(RawNode(node, (signal,), affine, turns=True))
+        return replace(signal, node=node.name, affine=affine)
+
+    def count_bias(self, signal: Signal, addend: list[Fraction]) -> None:
+        """Remember a layer's bias, which is what is added to its accumulators first."""
+        raw = self.graph.nodes.get(signal.node)
+        if isinstance(raw, RawNode) and raw.stored is not None and not signal.stages and signal.affine == raw.affine:
+            biases = len(addend), sum(value != 0 for value in addend)
+            self.add(replace(raw, stored=Stored(raw.stored.nonzero_floats, *biases)))

@@ -54,9 +54,9 @@ class Probe:
     """A place inside a design where the result of one node passes by: what a mismatch is traced with.
 
     `signal` is the path of a bus below the top module. It carries the result of the graph's node `node`; of a step
-    function, how many thresholds it stands for. A beat has `lanes`, the (bits, signed) of its values from the lowest
-    bits up, and a vector is `beats` beats. A beat passes while `valid` and `ready`, paths too, are both high; without
-    them, `cycles` after its input beat was taken, in cycles in which the input is ready.
+    function, if it `counts`, how many thresholds it stands for. A beat has `lanes`, the (bits, signed) of its values
+    from the lowest bits up, and a vector is `beats` beats. A beat passes while `valid` and `ready`, paths too, are both
+    high; without them, `cycles` after its input beat was taken, in cycles in which the input is ready.
     """
 
     node: str
@@ -66,6 +66,7 @@ class Probe:
     valid: str = ""
     ready: str = ""
     cycles: int = 0
+    counts: bool = True
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Artifact(ABC):
     `input` and `output` are the ports of `top`, `output_kind` what leaves there. `interval_cycles` is a prediction, or
     what an HLS tool is asked for. `clock_ns` and `part` are what it was made for; None and empty where any will do.
     `nodes` are its parts, and `estimate` is the sum of what they are expected to take. `configs` are the words by which
-    an HLS tool's reports name the layers' functions. `details` are further facts for the report.
+    an HLS tool's reports name the layers' functions, by layer. `details` are further facts for the report.
     """
 
     backend: str
@@ -118,7 +119,7 @@ class Artifact(ABC):
     part: str = field(default="", kw_only=True)
     nodes: tuple[NodeEstimate, ...] = field(default=(), kw_only=True)
     estimate: Counts = field(default_factory=dict, kw_only=True)
-    configs: tuple[str, ...] = field(default=(), kw_only=True)
+    configs: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     details: Mapping[str, object] = field(default_factory=dict, kw_only=True)
 
     @property
@@ -130,6 +131,11 @@ class Artifact(ABC):
     @abstractmethod
     def streams(self) -> tuple[Stream, Stream]:
         """Input and output of the hardware, as streams."""
+
+    @property
+    def wrappable(self) -> bool:
+        """Whether its ports are known, so that the stream of a processor's DMA can be put around it."""
+        return True
 
     def clock(self, board: Board) -> float:
         """Return the period that it runs at on `board`, nanoseconds."""
@@ -165,11 +171,13 @@ class Design(Artifact):
 class HlsProject(Artifact):
     """C++ for an HLS tool, not yet hardware. `top` is the function to synthesise.
 
-    HLS makes one wire of the input, element 0 in the lowest bits, and one port an element of the output. Latency is not
-    known before an HLS tool has scheduled the code. `traces` are in the order of the computation.
+    HLS makes one wire of the input, element 0 in the lowest bits, and one port an element of the output; where it
+    `streams_positions`, a stream of each, one position per beat. Latency is not known before an HLS tool has scheduled
+    the code. `traces` are in the order of the computation.
     """
 
     strategy: str = field(kw_only=True)
+    streams_positions: bool = field(default=False, kw_only=True)
     traces: tuple[Trace, ...] = field(kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
 
@@ -180,8 +188,13 @@ class HlsProject(Artifact):
 
     @property
     def streams(self) -> tuple[Stream, Stream]:
-        """What surrounds the block gives and takes a frame in one beat."""
+        """What surrounds the block gives and takes a frame in one beat, where it is `wrappable`."""
         return replace(self.input, name="in0"), replace(self.output, name="out0")
+
+    @property
+    def wrappable(self) -> bool:
+        """Whether frames pass whole: how the HLS tool packs a position into a beat of a stream is its own."""
+        return not self.streams_positions
 
 
 @dataclass(frozen=True)

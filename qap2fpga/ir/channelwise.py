@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -49,10 +48,10 @@ class Depthwise(Weighted):
         return by_rows(self.geometry.windows(sources[0]), self._sums)
 
     def _sums(self, windows: np.ndarray) -> np.ndarray:
-        *places, _, _, channels = windows.shape
-        columns = windows.reshape(math.prod(places), self.geometry.taps, channels)
-        sums = exact.weighted_sums(columns, self.weights, f"the accumulators of layer {self.name}")
-        return sums.reshape(*places, channels)
+        frames, rows, columns, _, _, channels = windows.shape
+        seen = windows.reshape(frames * rows * columns, self.geometry.taps, channels)
+        sums = exact.weighted_sums(seen, self.weights, f"the accumulators of layer {self.name}")
+        return sums.reshape(frames, rows, columns, channels)
 
     def range(self, sources: Sequence[Range]) -> Range:
         """Return the range of the sums; each tap may see any value of its channel, or the pad."""

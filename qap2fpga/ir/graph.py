@@ -153,7 +153,7 @@ class Graph:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _result(self, name: str, frames: np.ndarray) -> np.ndarray:
-        """The result of `name`, of all that it needs alone; what nobody reads any more is forgotten."""
+        """The result of `name`, of all that it needs alone; what is dead is forgotten."""
         last_reader = {source: node.name for node in self.nodes for source in node.sources}
         results: dict[str, np.ndarray] = {}
         for node in self.nodes:
@@ -175,6 +175,15 @@ class Graph:
         first = self.source.size.tensor(frames.astype(np.int64))
         results = self._through(lambda node, sources: node.evaluate(sources or [first]))
         return {name: values.reshape(len(frames), self.shapes[name].size) for name, values in results.items()}
+
+    @cached_property
+    def values(self) -> int:
+        """Integers of all results of one frame, and of all that kernels see on the way."""
+        return self.inputs + sum(
+            self.shapes[node.name].positions * node.taps * self.shapes[source].channels + self.shapes[node.name].size
+            for node in self.nodes
+            for source in node.sources
+        )
 
     def with_notes(self, *notes: str) -> Graph:
         """Return the same graph with `notes` added."""

@@ -87,6 +87,7 @@ class Concat(Node):
 
     kind = "concat"
     hands_on = True
+    joins_channels = True
 
     def shape(self, sources: Sequence[Shape]) -> Shape:
         """Return the sources' rows and columns, with all their channels."""

@@ -30,6 +30,11 @@ class Linear(Weighted):
     input_bits: int
     geometry: Geometry = POINT
 
+    @property
+    def takes_any_codes(self) -> bool:
+        """Whether each channel may be another code: the weights take it up, but one pad is not many."""
+        return not self.geometry.is_padded
+
     def check(self) -> None:
         """Raise `ValueError` with the reason for weights that do not fit the kernel."""
         super().check()

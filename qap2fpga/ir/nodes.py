@@ -32,6 +32,8 @@ class Node(ABC):
     absorbs: ClassVar[bool] = False
     # Whether its values are some of its sources' values, or repeat them.
     hands_on: ClassVar[bool] = False
+    # Whether its channels are those of several sources, which may have codes of their own.
+    joins_channels: ClassVar[bool] = False
     name: str
     sources: tuple[str, ...] = ()
     channels: tuple[int, ...] | None = None
@@ -40,6 +42,16 @@ class Node(ABC):
     def padded_with(self) -> set[int]:
         """The values that it puts beyond the borders of its sources."""
         return set()
+
+    @property
+    def takes_any_codes(self) -> bool:
+        """Whether each channel that comes may be another code of its values."""
+        return self.absorbs
+
+    @property
+    def taps(self) -> int:
+        """Positions of its sources that one position of the result sees."""
+        return 1
 
     @abstractmethod
     def shape(self, sources: Sequence[Shape]) -> Shape:

@@ -180,6 +180,6 @@ def ranges_of(unit: Unit, node_ranges: Mapping[str, Range]) -> Ranges:
     return Ranges(*((node_ranges[name].low, node_ranges[name].high) for name in names))
 
 
-def _refused(node: Node, wanted: str) -> QapError:
-    what = f"node {node.name} ({node.kind}) does not fit a chain: there must be {wanted}"
+def _refused(node: Node, kind: str) -> QapError:
+    what = f"node {node.name} ({node.kind}) does not fit a chain: there must be {kind}"
     return QapError(what, "chains of linear layers, each with a requantizer, are supported")

@@ -15,14 +15,14 @@ from qap2fpga.ir.windowed import Weighted
 MOST_VALUES = 1 << 23
 
 
-def extremes(network: Graph) -> np.ndarray:
+def extremes(network: Graph, most: int | None = None) -> np.ndarray:
     """Return the corners of the input range, (n, inputs) int64, without repetitions:
 
     all inputs at their minimum, maximum and zero (the value nearest to it in range), alternating between minimum and
     maximum both ways, each input alone at its maximum and at its minimum with the others at zero, and for each channel
     of the linear nodes that read the input, at the position in the middle, the inputs that maximise and minimise its
     accumulator (by the signs of its weights; all others at zero). A wide network has so many of these that only some
-    inputs and channels, evenly spread, have theirs: `MOST_VALUES` in all.
+    inputs and channels, evenly spread, have theirs: `most` vectors, or `MOST_VALUES` in all.
     """
     low, high, inputs = network.input.low, network.input.high, network.inputs
     zero = min(max(0, low), high)
@@ -30,7 +30,7 @@ def extremes(network: Graph) -> np.ndarray:
     rows = [np.full(inputs, value) for value in (low, high, zero)]
     rows += [np.where(even, low, high), np.where(even, high, low)]
     signs = _signs(network)
-    room = max(2, MOST_VALUES // inputs - len(rows)) // 2
+    room = max(2, (MOST_VALUES // inputs if most is None else most) - len(rows)) // 2
     each = _spread(inputs, max(1, room * inputs // (inputs + len(signs))))
     for value in (high, low):
         for place in each:

@@ -25,6 +25,11 @@ class Windowed(Node):
         """The pad, where there is one."""
         return self.geometry.padded_with
 
+    @property
+    def taps(self) -> int:
+        """Positions that the kernel sees."""
+        return self.geometry.taps
+
     def check(self) -> None:
         """Raise `ValueError` with the reason if there is no such kernel."""
         self.geometry.check()

@@ -14,8 +14,6 @@ import numpy as np
 
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.joins import Concat
-from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Node, Requantizer
 from qap2fpga.ir.tensors import Code
 from qap2fpga.system.errors import CheckFailed
@@ -56,14 +54,10 @@ def _plain(graph: Graph) -> set[str]:
         readers = graph.readers(node.name)
         lets_through = any(reader.name in plain and not reader.absorbs for reader in readers)
         # Channels side by side may have different codes; only products with constants can take these up.
-        joined = isinstance(node, Concat) and not all(_takes_any(reader) for reader in readers)
+        joined = node.joins_channels and not all(reader.takes_any_codes for reader in readers)
         if node.name == graph.output or lets_through or joined:
             plain.add(node.name)
     return plain
-
-
-def _takes_any(reader: Node) -> bool:
-    return reader.absorbs or (isinstance(reader, Linear) and not reader.geometry.is_padded)
 
 
 def _pads(graph: Graph) -> dict[str, set[int]]:

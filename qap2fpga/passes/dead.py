@@ -60,8 +60,8 @@ def _kept(graph: Graph) -> Masks:
     while (count := sum(int(mask.sum()) for mask in kept.values())) != before:
         before = count
         for node in reversed(graph.nodes):
-            for source, wanted in zip(node.sources, node.wants(kept[node.name], foldable[node.name]), strict=True):
-                kept[source] |= wanted
+            for source, needs in zip(node.sources, node.wants(kept[node.name], foldable[node.name]), strict=True):
+                kept[source] |= needs
         for node in graph.nodes:
             tied = node.tied([kept[source] for source in node.sources], foldable[node.name])
             if tied is not None and kept[node.name].any():

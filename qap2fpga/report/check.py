@@ -93,16 +93,16 @@ def _interval_of_hls(report: Report) -> list[Check]:
     """Whether the HLS tool reached the interval that its source asks for."""
     if not report.design or not backends.get(report.backend).substitute:
         return []
-    asked, checks = report.design.interval_cycles, []
+    target, checks = report.design.interval_cycles, []
     for one in report.vendor or ():
-        if one.step != "csynth" or one.interval_max is None or asked is None:
+        if one.step != "csynth" or one.interval_max is None or target is None:
             continue
         reached = one.interval_max
-        why = "" if reached <= asked else "the tool could not pipeline it so: a slower clock, or a larger reuse factor"
+        why = "" if reached <= target else "the tool could not pipeline it so: a slower clock, or a larger reuse factor"
         name = f"initiation interval by {one.tool}"
-        checks.append(Check.of(name, f"{asked} cycles", f"{reached} cycles", reached <= asked, why))
+        checks.append(Check.of(name, f"{target} cycles", f"{reached} cycles", reached <= target, why))
     name = "initiation interval by an HLS tool"
-    return checks or [Check.not_run(name, f"{asked} cycles", "no report of C synthesis states one")]
+    return checks or [Check.not_run(name, f"{target} cycles", "no report of C synthesis states one")]
 
 
 def _clock(report: Report) -> list[Check]:

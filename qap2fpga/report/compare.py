@@ -112,19 +112,19 @@ def outcome(summary: Summary) -> str | None:
     return ", ".join(filter(None, (ran, f"{summary.checks_not_run} not run" if summary.checks_not_run else ""))) or None
 
 
-def value(summary: Summary, measure: Measure) -> Any:
+def value(summary: Summary, measure: Measure) -> object:
     """What `summary` says of `measure`."""
-    made = {"measured_by": measured_by, "outcome": outcome}.get(measure.key)
-    return made(summary) if made else getattr(summary, measure.key)
+    texts = {"measured_by": measured_by, "outcome": outcome}.get(measure.key)
+    return texts(summary) if texts else getattr(summary, measure.key)
 
 
 def apart(summaries: Sequence[Summary], basis: str) -> tuple[str, ...]:
     """The names of what differs in that on which the numbers of `summaries` rest."""
-    found: dict[str, set[str]] = {}
+    differing: dict[str, set[str]] = {}
     for one in summaries:
         for name, what in one.basis(basis):
-            found.setdefault(name, set()).add(what)
-    return tuple(name for name, kinds in found.items() if len(kinds) > 1)
+            differing.setdefault(name, set()).add(what)
+    return tuple(name for name, kinds in differing.items() if len(kinds) > 1)
 
 
 def front(points: Sequence[tuple[float, float]]) -> tuple[int, ...]:
@@ -135,15 +135,15 @@ def front(points: Sequence[tuple[float, float]]) -> tuple[int, ...]:
 
 
 def _line(measure: Measure, summaries: Sequence[Summary]) -> Line:
-    found = [value(one, measure) for one in summaries]
-    known = [index for index, one in enumerate(found) if one is not None]
-    best = _best(measure, summaries, found, known)
-    cells = tuple(Cell(measure.show(one), one, index in best, measure.unit) for index, one in enumerate(found))
+    numbers = [value(one, measure) for one in summaries]
+    known = [index for index, one in enumerate(numbers) if one is not None]
+    best = _best(measure, summaries, numbers, known)
+    cells = tuple(Cell(measure.show(one), one, index in best, measure.unit) for index, one in enumerate(numbers))
     away = apart([summaries[index] for index in known], measure.basis)
     return Line(measure, cells, len({cell.text for cell in cells}) > 1, away)
 
 
-def _best(measure: Measure, summaries: Sequence[Summary], found: list[Any], known: list[int]) -> set[int]:
+def _best(measure: Measure, summaries: Sequence[Summary], numbers: list[Any], known: list[int]) -> set[int]:
     """The best of each set of builds that may be compared, where two or more are and they differ."""
     groups: dict[Any, list[int]] = {}
     if measure.better:
@@ -152,8 +152,8 @@ def _best(measure: Measure, summaries: Sequence[Summary], found: list[Any], know
                 groups.setdefault(summaries[index].basis(measure.basis), []).append(index)
     best: set[int] = set()
     for group in groups.values():
-        values = [found[index] for index in group]
+        values = [numbers[index] for index in group]
         if len(set(values)) > 1:
-            wanted = max(values) if measure.better > 0 else min(values)
-            best |= {index for index in group if found[index] == wanted}
+            optimum = max(values) if measure.better > 0 else min(values)
+            best |= {index for index in group if numbers[index] == optimum}
     return best

@@ -125,8 +125,8 @@ def _check_layer(layer: CsynthLayer, measured: Measurement) -> list[Check]:
         return [Check.not_run(f"cells {of_layer}", show.DASH, why)]
     cells = _of_layer(layer.config, measured)
     checks = [
-        resources.compared(f"{name.upper()} {of_layer}", wanted, cells[name], partial(_why, name))
-        for name, wanted in layer.predictions.items()
+        resources.compared(f"{name.upper()} {of_layer}", interval, cells[name], partial(_why, name))
+        for name, interval in layer.predictions.items()
         if name in cells
     ]
     return checks or [Check.not_run(f"cells {of_layer}", show.DASH, "the report names no function of this layer")]

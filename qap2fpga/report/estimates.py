@@ -37,10 +37,10 @@ def complexity(layers: Mapping[str, DenseFeatures]) -> Group:
         table.add_row(escape(name), shape, str(one.weight_bits), str(one.input_bits), *numbers)
     totals = [show.number(sum(getattr(one, key) for one in layers.values())) for key in MEASURES]
     table.add_row("together", "", "", "", *totals)
-    said = (
+    sentence = (
         "after compaction; BOPs by the paper's equation 1, EBOPs as HGQ's, adders of signed digits with nothing shared"
     )
-    return Group(table, f"[dim]{said}[/]\n")
+    return Group(table, f"[dim]{sentence}[/]\n")
 
 
 def complexity_values(layers: Mapping[str, DenseFeatures]) -> dict[str, object]:
@@ -56,8 +56,8 @@ def render(estimates: Sequence[Estimate]) -> Group:
         if one.refused:
             table.add_row(one.backend, escape(one.board.name), *(DASH,) * 6, escape(one.refused.splitlines()[0]))
             continue
-        told = _number if one.csynth is None else _stated
-        numbers = [told(one.predictions.get(name)) for name in (*NAMES, *CYCLES)]
+        cell = _number if one.csynth is None else _stated
+        numbers = [cell(one.predictions.get(name)) for name in (*NAMES, *CYCLES)]
         table.add_row(one.backend, escape(one.board.name), *numbers, escape(_verdict(one)))
     known = [one for one in estimates if one.csynth is not None]
     # Boards of one family and clock have the same.
@@ -71,35 +71,35 @@ def with_nodes(estimates: Sequence[Estimate]) -> list[dict[str, object]]:
     return [encode(one.record) | {"nodes": [encode(node) for node in one.nodes]} for one in estimates]
 
 
-def _csynth(found: Csynth, boards: Sequence[str]) -> Group:
+def _csynth(estimate: Csynth, boards: Sequence[str]) -> Group:
     """The dense layers, and what was only observed."""
     title = (
         f"\nhls4ml on {escape(', '.join(boards))}: what C synthesis is expected to state; synthesis finds fewer LUTs"
     )
     table = headed("layer", "LUT", "FF", "DSP", "BRAM18", "", words=(0, 5))
-    for one in found.layers:
+    for one in estimate.layers:
         numbers = [_stated(one.predictions.get(name)) for name in NAMES]
         table.add_row(escape(one.layer), *numbers, f"outside: {', '.join(one.outside)}" if one.outside else "")
-    return Group(title, table, *(f"[dim]{escape(text)}[/]" for text in csynth.remarks(found)))
+    return Group(title, table, *(f"[dim]{escape(text)}[/]" for text in csynth.remarks(estimate)))
 
 
-def _number(made: Interval | None) -> str:
-    if made is None:
+def _number(interval: Interval | None) -> str:
+    if interval is None:
         return DASH
-    if made.low == made.high:
-        return f"{made.value:,.0f}"
-    return f"{made.value:,.0f} ({made.low:,.0f}–{made.high:,.0f})"
+    if interval.low == interval.high:
+        return f"{interval.value:,.0f}"
+    return f"{interval.value:,.0f} ({interval.low:,.0f}–{interval.high:,.0f})"
 
 
-def _stated(made: Interval | None) -> str:
-    return csynth.text(made)
+def _stated(interval: Interval | None) -> str:
+    return csynth.text(interval)
 
 
 def _verdict(one: Estimate) -> str:
     if one.csynth is not None:
         return "by C synthesis, sums of layers, not calibrated"
-    said = "fits" if one.fits else "does not fit, or may not"
+    sentence = "fits" if one.fits else "does not fit, or may not"
     if not one.calibrated:
-        said += "; not calibrated: no interval"
-    outside = {text for made in one.predictions.values() for text in made.outside}
-    return said + (f"; outside the measured range: {', '.join(sorted(outside))}" if outside else "")
+        sentence += "; not calibrated: no interval"
+    outside = {text for interval in one.predictions.values() for text in interval.outside}
+    return sentence + (f"; outside the measured range: {', '.join(sorted(outside))}" if outside else "")

@@ -42,10 +42,10 @@ class Gathered:
 
 def newest(place: Path) -> Path:
     """The build folder in `place` whose report is the newest. Raises `QapError` if there is none."""
-    found = sorted(place.glob("*/report.json"), key=lambda path: path.stat().st_mtime)
-    if not found:
+    reports = sorted(place.glob("*/report.json"), key=lambda path: path.stat().st_mtime)
+    if not reports:
         raise QapError(f"there is no build in {place}/", "run qap2fpga build first, or name a build folder")
-    return found[-1].parent
+    return reports[-1].parent
 
 
 def gather(paths: Sequence[Path]) -> Gathered:
@@ -54,12 +54,12 @@ def gather(paths: Sequence[Path]) -> Gathered:
     Of several, one without a readable report is left out and named; raises `QapError` if none is left.
     """
     builds: list[Build] = []
-    found: list[Study] = []
+    all_studies: list[Study] = []
     errors: list[QapError] = []
     for path in paths:
         try:
             if study_folder.is_study(path):
-                found.append(studies.load(str(path), path))
+                all_studies.append(studies.load(str(path), path))
         except QapError as error:
             errors.append(error)
         for folder in _builds(path):
@@ -67,9 +67,9 @@ def gather(paths: Sequence[Path]) -> Gathered:
                 builds.append(_build(folder))
             except QapError as error:
                 errors.append(error)
-    if errors and not builds and not found:
+    if errors and not builds and not all_studies:
         raise errors[0]
-    return _joined(builds, found, tuple(error.message for error in errors))
+    return _joined(builds, all_studies, tuple(error.message for error in errors))
 
 
 def _builds(path: Path) -> list[Path]:
@@ -85,12 +85,12 @@ def _build(path: Path) -> Build:
     return Build(str(path), folder, report, summary.of_build(str(path), folder, report))
 
 
-def _joined(builds: list[Build], found: list[Study], left_out: tuple[str, ...]) -> Gathered:
+def _joined(builds: list[Build], all_studies: list[Study], left_out: tuple[str, ...]) -> Gathered:
     """Give the studies' checkpoints the numbers of their builds."""
     summaries = [build.summary for build in builds]
     used: set[int] = set()
     joined = []
-    for study in found:
+    for study in all_studies:
         study, indices = studies.with_builds(study, summaries)
         joined.append(study)
         used |= indices

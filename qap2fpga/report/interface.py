@@ -69,10 +69,11 @@ def _streams(design: Design) -> dict[str, object]:
 
 
 def _function(project: Artifact) -> dict[str, object]:
+    handed = "one vector at a time" if project.wrappable else "streams of packets, one position each, channels in order"
     return {
         "function": project.top,
         "header": f"firmware/{project.top}.h",
-        "ports": "chosen by the HLS tool, after the pragmas in the source: one vector at a time",
+        "ports": f"chosen by the HLS tool, after the pragmas in the source: {handed}",
     }
 
 

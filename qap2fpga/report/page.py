@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import jinja2
@@ -143,10 +142,10 @@ def _comparison(builds: tuple[Build, ...], entries: tuple[Entry, ...], *, wide: 
     failures = [
         (entry, one) for build, entry in zip(builds, entries, strict=True) for one in check.failed(build.report)
     ]
-    said = tuple((", ".join(labels), ", ".join(what)) for what, labels in apart.items())
+    groups = tuple((", ".join(labels), ", ".join(what)) for what, labels in apart.items())
     same = tuple(line for line in lines if not line.differs)
     shown = tuple(line for line in lines if line.differs) if wide else lines
-    return Comparison(entries, shown, wide, same, said, tuple(failures))
+    return Comparison(entries, shown, wide, same, groups, tuple(failures))
 
 
 def _study(number: int, study: Study, place: Path) -> StudyEntry:
@@ -159,22 +158,22 @@ def _study(number: int, study: Study, place: Path) -> StudyEntry:
 
 def _links(builds: tuple[Build, ...], entries: tuple[Entry, ...], explored: Exploration | None) -> dict[str, Entry]:
     """By folder what stands for a point: its build, else the row of the candidate that would be built there."""
-    found = {}
+    links = {}
     for index, row in enumerate(explored.rows if explored else ()):
         here = exploration.place(index) if index < exploration.MOST_ROWS else "exploration"
-        found[row.estimated.folder] = Entry(here, row.estimated.name, f"#{here}", "", "")
-    return found | {build.summary.folder: entry for build, entry in zip(builds, entries, strict=True)}
+        links[row.estimated.folder] = Entry(here, row.estimated.name, f"#{here}", "", "")
+    return links | {build.summary.folder: entry for build, entry in zip(builds, entries, strict=True)}
 
 
 def _plots(summaries: Sequence[Summary], links: Mapping[str, Entry], place: Path) -> list[Plot]:
     """Accuracy against each cost that is known of something."""
-    made = []
+    plots = []
     for title, cost, key, basis in AXES:
         chosen = [one for one in summaries if one.accuracy is not None and getattr(one, key) is not None]
         apart = (*compare.apart(chosen, basis), *compare.apart(chosen, "accuracy"))
         points = [_point(one, key, basis, apart, links.get(one.folder), place) for one in chosen]
-        made.append(scatter(title, cost, points, len(summaries)))
-    return [plot for plot in made if plot is not None]
+        plots.append(scatter(title, cost, points, len(summaries)))
+    return [plot for plot in plots if plot is not None]
 
 
 def _point(
@@ -190,10 +189,10 @@ def _point(
 def _group(one: Summary, basis: str, apart: Sequence[str]) -> str:
     """What may be compared with `one`, named by that in which not all agree."""
     rests = {**dict(one.basis("accuracy")), **dict(one.basis(basis))}
-    return ", ".join(_said(name, rests[name]) for name in apart)
+    return ", ".join(_labelled(name, rests[name]) for name in apart)
 
 
-def _said(name: str, what: str) -> str:
+def _labelled(name: str, what: str) -> str:
     """A part of a group's name that can be understood alone."""
     return {"rows": f"accuracy of {what} rows", "data": f"accuracy on {what[:24]}"}.get(name, what)
 
@@ -209,14 +208,14 @@ def _contents(
 ) -> list[tuple[str, str]]:  # fmt: skip
     if single:
         return []
-    found = [(one.id, f"Study {one.study.name}") for one in studies]
-    found += [("exploration", "Candidates")] if explored else []
-    found += [("plots", "Trade-offs")] if plots else []
-    found += [("comparison", "Comparison")] if comparison else []
-    return found + [(one.id, f"{one.mark} {one.name}") for one in sections]
+    entries = [(one.id, f"Study {one.study.name}") for one in studies]
+    entries += [("exploration", "Candidates")] if explored else []
+    entries += [("plots", "Trade-offs")] if plots else []
+    entries += [("comparison", "Comparison")] if comparison else []
+    return entries + [(one.id, f"{one.mark} {one.name}") for one in sections]
 
 
-def _filled(**content: Any) -> str:
+def _filled(**content: object) -> str:
     """The template with `content`, style and script in it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -233,7 +232,7 @@ def _filled(**content: Any) -> str:
     return environment.get_template("page.html.jinja").render(version=_version(), **own, **words, **content)
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> object:
     """What an expression of a template gives, for the page; markup is that of the templates themselves."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 

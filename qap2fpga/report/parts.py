@@ -111,22 +111,22 @@ def parts(report: Report) -> list[Part]:
     return [*nodes, Part("outside the nodes", None, {}, rest)] if any(rest.values()) else nodes
 
 
-def shares(found: Iterable[Part]) -> list[Share]:
+def shares(parts: Iterable[Part]) -> list[Share]:
     """The measured LUTs of each layer, largest bars in the order of the layers."""
     sums: dict[str, int] = {}
-    for part in found:
+    for part in parts:
         layer = part.layer or BETWEEN
         sums[layer] = sums.get(layer, 0) + (part.measured.get("lut") or 0)
     together = sums.pop(BETWEEN, 0)
     if together:
         sums[BETWEEN] = together
-    total, start, made = sum(sums.values()), 0.0, []
+    total, start, shares = sum(sums.values()), 0.0, []
     for layer, lut in sums.items():
         if lut:
             width = 100 * lut / total
-            made.append(Share(layer, lut, round(start, 2), round(width, 2)))
+            shares.append(Share(layer, lut, round(start, 2), round(width, 2)))
             start += width
-    return made
+    return shares
 
 
 def uses(report: Report) -> list[Use]:

@@ -48,30 +48,32 @@ def of_another_stage(name: str, stage: str, measured: Measurement) -> list[Check
     return [Check.of(name, f"after {stage}", measured.stage, False, why)]
 
 
-def compared(title: str, wanted: Interval, used: int, why: Callable[[float], str]) -> Check:
-    """Return the check of `used` against `wanted`; `why` says what is likely the cause of so many times its value."""
-    inside = wanted.low <= used <= wanted.high
-    return Check.of(title, _interval(wanted), f"{used:,}", inside, "" if inside else why(used / max(wanted.value, 1)))
+def compared(title: str, predicted: Interval, used: int, why: Callable[[float], str]) -> Check:
+    """Return the check of `used` against `predicted`; `why` gives a likely cause of so many times its value."""
+    inside = predicted.low <= used <= predicted.high
+    return Check.of(
+        title, _interval(predicted), f"{used:,}", inside, "" if inside else why(used / max(predicted.value, 1))
+    )
 
 
 def _check(name: str, prediction: ResourcePrediction, measured: Measurement) -> Check:
-    wanted, used, title = prediction.intervals[name], measured.total.get(name), f"{name.upper()} as predicted"
+    predicted, used, title = prediction.intervals[name], measured.total.get(name), f"{name.upper()} as predicted"
     if used is None:
-        return Check.not_run(title, _interval(wanted), f"{measured.tool} does not count it")
-    return compared(title, wanted, used, lambda ratio: _why(name, prediction, measured, ratio))
+        return Check.not_run(title, _interval(predicted), f"{measured.tool} does not count it")
+    return compared(title, predicted, used, lambda ratio: _why(name, prediction, measured, ratio))
 
 
-def _interval(wanted: Interval) -> str:
-    return f"{wanted.value:,.0f} ({show.ends(wanted.low, wanted.high)})"
+def _interval(predicted: Interval) -> str:
+    return f"{predicted.value:,.0f} ({show.ends(predicted.low, predicted.high)})"
 
 
 def _why(name: str, prediction: ResourcePrediction, measured: Measurement, ratio: float) -> str:
     """By how much, the nodes that are off most, and what usually makes such a difference."""
     off, layers = suspects(name, prediction.parts, measured.parts or {}), prediction.layer_of
     parts = [f"{ratio:.2f} times the prediction"]
-    for node, wanted, used in off:
+    for node, predicted, used in off:
         title = f"{node} (layer {layers[node]})" if node in layers else node
-        parts.append(f"{title}: {used:,} where about {wanted:,.0f} were expected")
+        parts.append(f"{title}: {used:,} where about {predicted:,.0f} were expected")
     return "; ".join([*parts, reason(name, ratio, off)])
 
 
@@ -98,10 +100,10 @@ def suspects(name: str, nodes: Mapping[str, Cells], parts: Mapping[str, Cells]) 
     rows = []
     for node, estimate in nodes.items():
         counts = [part.get(name) for key, part in parts.items() if is_of(key, node)]
-        known, wanted = [count for count in counts if count is not None], estimate.get(name)
-        if known and wanted is not None:
-            rows.append((node, float(wanted), int(sum(known))))
-    difference = abs(sum(used - wanted for _, wanted, used in rows))
+        known, predicted = [count for count in counts if count is not None], estimate.get(name)
+        if known and predicted is not None:
+            rows.append((node, float(predicted), int(sum(known))))
+    difference = abs(sum(used - predicted for _, predicted, used in rows))
     rows.sort(key=lambda row: -abs(row[2] - row[1]))
     return [row for row in rows if abs(row[2] - row[1]) > SHARE * difference > 0][:3]
 

@@ -21,13 +21,13 @@ def checks(routed: Routed | None) -> list[Check]:
     """Whether the router reached the board's clock. What does not fit has none; that is a check of its own."""
     if routed is None:
         return []
-    name, asked = f"clock after place and route by {routed.tool}", clock(routed.target_ns)
+    name, target = f"clock after place and route by {routed.tool}", clock(routed.target_ns)
     if routed.achieved_ns is None:
-        return [Check.not_run(name, asked, "it does not fit, so it was not placed")]
+        return [Check.not_run(name, target, "it does not fit, so it was not placed")]
     reached, why = met(routed.achieved_ns, routed.target_ns), ""
     if not reached:
         why = f"{routed.path}: give it more pipeline stages with a shorter --clock, prune it, or use fewer bits"
-    return [Check.of(name, asked, clock(routed.achieved_ns), reached, why)]
+    return [Check.of(name, target, clock(routed.achieved_ns), reached, why)]
 
 
 def lines(report: Report) -> Iterator[str]:

@@ -35,7 +35,7 @@ def as_json(gathered: Gathered) -> str:
     reports = {build.name: encode(build.report) for build in gathered.builds}
     if len(reports) == 1 and not gathered.studies:
         return json.dumps(next(iter(reports.values())), indent=2)
-    found = {
+    values = {
         study.name: {"checkpoints": [summary.values(one) for one in study.checkpoints]} for study in gathered.studies
     }
-    return json.dumps(reports | found, indent=2)
+    return json.dumps(reports | values, indent=2)

@@ -62,7 +62,7 @@ class Section:
     summary: Summary
     verdict: str
     passed: bool | None
-    checks_said: str
+    check_counts: str
     stand_in: str
     keys: tuple[Key, ...]
     checks: tuple[Check, ...]
@@ -98,7 +98,7 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         summary=summary,
         verdict=verdict(report, summary),
         passed=not summary.checks_failed if summary.checks else None,
-        checks_said=_checks_said(summary),
+        check_counts=_check_counts(summary),
         stand_in=stand_in(report),
         keys=tuple(_keys(report, summary)),
         checks=report.checks,
@@ -116,11 +116,11 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
     )
 
 
-def _checks_said(summary: Summary) -> str:
+def _check_counts(summary: Summary) -> str:
     """How many checks were run and passed, or failed, and how many were not run."""
     ran, failed, left = summary.checks, summary.checks_failed, summary.checks_not_run
-    said = f"✗ {failed} of {ran} checks failed" if failed else f"✓ {ran} of {ran} checks passed"
-    return (said if ran else "no check was run") + (f", {left} not run" if left else "")
+    sentence = f"✗ {failed} of {ran} checks failed" if failed else f"✓ {ran} of {ran} checks passed"
+    return (sentence if ran else "no check was run") + (f", {left} not run" if left else "")
 
 
 def _calibration(report: Report) -> str:
@@ -182,8 +182,8 @@ def _keys(report: Report, summary: Summary) -> Iterator[Key]:
         yield Key(label, show.number(summary.lut), "", share, f"{by}, {summary.stage}", flag)
     mine, timing = report.routed, report.timing
     if mine and mine.achieved_ns is not None:
-        asked = f"{routed.clock(mine.target_ns)} asked for"
-        yield Key("Clock", f"{1000 / mine.achieved_ns:.1f}", "MHz", asked, f"{mine.tool} {mine.version}, routed")
+        target = f"{routed.clock(mine.target_ns)} asked for"
+        yield Key("Clock", f"{1000 / mine.achieved_ns:.1f}", "MHz", target, f"{mine.tool} {mine.version}, routed")
     if not timing or summary.latency_cycles is None:
         yield Key("Latency", show.DASH, "", "", "not simulated")
     else:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from decimal import ROUND_CEILING, Context
 from fractions import Fraction
-from typing import Any
 
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.network import Output
@@ -25,7 +24,7 @@ def output(scale: Output | None) -> str:
     return f"{value}, {float(Fraction(scale.scale)):g} a step" + ", sign exact" * scale.sign
 
 
-def number(value: Any) -> str:
+def number(value: float | None) -> str:
     """A count; a float is rounded to a whole number."""
     if value is None:
         return DASH
@@ -86,7 +85,7 @@ def ratio(value: float | None) -> str:
     return DASH if value is None else f"{value:.4f}"
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """Anything else."""
     return DASH if value is None or value == "" else str(value)
 
@@ -99,7 +98,7 @@ def short(value: float) -> str:
     return f"{value:.4g}"
 
 
-def finite(value: Any) -> float | None:
+def finite(value: object) -> float | None:
     """`value` as a float if it is a finite number, else None; a training that diverged has others."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None

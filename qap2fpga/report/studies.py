@@ -77,14 +77,14 @@ def with_builds(study: Study, builds: Iterable[Summary]) -> tuple[Study, set[int
             by_model.setdefault(build.model_sha256, []).append((index, build))
     if not by_model:
         return study, set()
-    found: list[Summary] = []
+    summaries: list[Summary] = []
     used: set[int] = set()
     for one in study.checkpoints:
         path = Path(one.folder) / str(one.model)
-        made = by_model.get(sha256(path), []) if path.is_file() else []
-        used |= {index for index, _ in made}
-        found += [built(one, build) for _, build in made] or [one]
-    return replace(study, checkpoints=tuple(found)), used
+        of_model = by_model.get(sha256(path), []) if path.is_file() else []
+        used |= {index for index, _ in of_model}
+        summaries += [built(one, build) for _, build in of_model] or [one]
+    return replace(study, checkpoints=tuple(summaries)), used
 
 
 def built(checkpoint: Summary, build: Summary) -> Summary:
@@ -98,12 +98,12 @@ def _checkpoints(entry: Entry, record: dict[str, Any]) -> list[Summary]:
     model, data = record["config"]["model"], record.get("data") or {}
     steps = record["steps"]
     predicted = entry.predicted_luts
-    found = []
+    checkpoints = []
     for step in steps:
         # A search predicts the last checkpoint of each of its trials.
         lut = (step.get("estimate") or {}).get("lut") if step is not steps[-1] or predicted is None else predicted
-        found.append(_checkpoint(entry, step, model, data, show.finite(lut)))
-    return found
+        checkpoints.append(_checkpoint(entry, step, model, data, show.finite(lut)))
+    return checkpoints
 
 
 def _checkpoint(
@@ -131,7 +131,7 @@ def _checkpoint(
     )
 
 
-def _bits(width: Any) -> str | None:
+def _bits(width: object) -> str | None:
     if isinstance(width, list):
         return ",".join(map(str, width))
     return None if width is None else str(width)

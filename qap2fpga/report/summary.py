@@ -121,8 +121,8 @@ def values(summary: Summary) -> dict[str, Value]:
 
 def from_values(known: Mapping[str, Value]) -> Summary:
     """Return the summary of fields by name, as `values` gives them."""
-    given: dict[str, Any] = dict(known)
-    return Summary(**given)
+    values: dict[str, Any] = dict(known)
+    return Summary(**values)
 
 
 def of_model(name: str, folder: Path, model: Model) -> Summary:

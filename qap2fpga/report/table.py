@@ -144,8 +144,8 @@ def _backend(name: str, design: Design | None) -> str:
     """The backend, and how it was told to write layers where it has more than one way."""
     if design is None or design.strategy is None:
         return name
-    asked = f"asking for interval {design.interval_cycles} at {show.period(design.clock_ns)}"
-    return f"{name} {design.hls4ml_version}, strategy {design.strategy}, {asked}"
+    target = f"asking for interval {design.interval_cycles} at {show.period(design.clock_ns)}"
+    return f"{name} {design.hls4ml_version}, strategy {design.strategy}, {target}"
 
 
 def _multiplications(model: Model, written: tuple[DesignLayer, ...]) -> Group:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 
 from qap2fpga.hw.design import Stage
-from qap2fpga.reports.folder import Found
+from qap2fpga.reports.folder import ReportFile
 
 STAGES = (Stage.ESTIMATE, Stage.HLS, Stage.SYNTHESIS, Stage.ROUTED)
 HLS_FOLDERS = ("syn", "sim", "impl")
@@ -41,18 +41,18 @@ class ImportedDesign:
     top: str | None
     part: str | None
     variant: str
-    reports: tuple[Found, ...]
-    modules: tuple[Found, ...] = ()
+    reports: tuple[ReportFile, ...]
+    modules: tuple[ReportFile, ...] = ()
     name: str = ""
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         """Stages with resources, in order."""
-        found = {one.parsed.stage for one in self.reports if one.parsed.resources is not None}
-        return tuple(stage for stage in STAGES if stage in found)
+        stages = {one.parsed.stage for one in self.reports if one.parsed.resources is not None}
+        return tuple(stage for stage in STAGES if stage in stages)
 
 
-def group(reports: Iterable[Found]) -> list[ImportedDesign]:
+def group(reports: Iterable[ReportFile]) -> list[ImportedDesign]:
     """The designs that `reports` are about, by name."""
     kinds = defaultdict(list)
     for one in reports:
@@ -65,7 +65,7 @@ def group(reports: Iterable[Found]) -> list[ImportedDesign]:
     return _named(_absorb_black_boxes(_join_ip(designs)))
 
 
-def _kind(one: Found) -> str:
+def _kind(one: ReportFile) -> str:
     if one.parsed.kind.startswith("finn-"):
         return "finn"
     return "hls" if one.parsed.kind.startswith(("csynth", "cosim")) else "vivado"
@@ -97,43 +97,43 @@ def solution(path: PurePosixPath) -> str:
     return "" if place is None else "/".join(path.parent.parts[max(place - 2, 0) : place])
 
 
-def _tops(reports: list[Found]) -> list[tuple[Found, tuple[Found, ...]]]:
+def _tops(reports: list[ReportFile]) -> list[tuple[ReportFile, tuple[ReportFile, ...]]]:
     """Reports of HLS tops, each with those of its modules: several tops remain where nothing says which it is."""
-    folders: dict[PurePosixPath, list[Found]] = defaultdict(list)
+    folders: dict[PurePosixPath, list[ReportFile]] = defaultdict(list)
     for one in reports:
         folders[one.path.parent].append(one)
-    found: list[tuple[Found, tuple[Found, ...]]] = []
+    tops_with_modules: list[tuple[ReportFile, tuple[ReportFile, ...]]] = []
     for together in folders.values():
         # The tools write the top's numbers a second time under this name.
         named = {one.parsed.design for one in together if one.path.stem == "csynth"}
         inside = frozenset[str]().union(*(one.parsed.submodules for one in together)) - named
         tops = [one for one in together if (one.parsed.design in named if named else one.parsed.design not in inside)]
         modules = tuple(one for one in together if one not in tops)
-        found += [(one, modules if index == 0 else ()) for index, one in enumerate(tops)]
-    return found
+        tops_with_modules += [(one, modules if index == 0 else ()) for index, one in enumerate(tops)]
+    return tops_with_modules
 
 
-def _finn(reports: list[Found]) -> list[ImportedDesign]:
+def _finn(reports: list[ReportFile]) -> list[ImportedDesign]:
     """FINN's files state no top: what stands in one folder is one design."""
-    folders: dict[PurePosixPath, list[Found]] = defaultdict(list)
+    folders: dict[PurePosixPath, list[ReportFile]] = defaultdict(list)
     for one in reports:
         folders[one.path.parent].append(one)
-    found = []
+    designs = []
     for together in folders.values():
         tops = sorted({one.parsed.design for one in together if one.parsed.design})
         top = tops[0] if len(tops) == 1 else None
-        found.append(ImportedDesign(root(together[0].path), top, longest_part(together), "", by_stage(together)))
-    return found
+        designs.append(ImportedDesign(root(together[0].path), top, longest_part(together), "", by_stage(together)))
+    return designs
 
 
-def _by_top(reports: list[tuple[Found, tuple[Found, ...]]]) -> list[ImportedDesign]:
+def _by_top(reports: list[tuple[ReportFile, tuple[ReportFile, ...]]]) -> list[ImportedDesign]:
     """Designs by project, top, variant and part. Vivado's reports of a project join its only solution."""
     names: dict[tuple[PurePosixPath, str | None], set[str]] = defaultdict(set)
     solutions: dict[tuple[PurePosixPath, str | None], set[str]] = defaultdict(set)
     for one, _ in reports:
         names[one.path.parent, top_of(one)].add(_file_variant(one))
         solutions[root(one.path), top_of(one)].add(solution(one.path))
-    keyed: dict[tuple[PurePosixPath, str | None, str], list[tuple[Found, tuple[Found, ...]]]] = defaultdict(list)
+    keyed = defaultdict[tuple[PurePosixPath, str | None, str], list[tuple[ReportFile, tuple[ReportFile, ...]]]](list)
     for one, modules in reports:
         place = root(one.path)
         several = len(solutions[place, top_of(one)] - {""}) > 1
@@ -141,22 +141,22 @@ def _by_top(reports: list[tuple[Found, tuple[Found, ...]]]) -> list[ImportedDesi
         if len(names[one.path.parent, top_of(one)] - {""}) > 1:
             variant = "/".join(filter(None, (variant, _file_variant(one))))
         keyed[place, top_of(one), variant].append((one, modules))
-    found = []
+    designs = []
     for (place, top, variant), together in keyed.items():
         for members in _by_part([one for one, _ in together]):
             inside = tuple(module for one, modules in together if one in members for module in modules)
-            found.append(ImportedDesign(place, top, longest_part(members), variant, by_stage(members), inside))
-    return found
+            designs.append(ImportedDesign(place, top, longest_part(members), variant, by_stage(members), inside))
+    return designs
 
 
-def top_of(one: Found) -> str | None:
+def top_of(one: ReportFile) -> str | None:
     """The design's name; of a co-simulation, which states none, that in the name of the file."""
     if one.parsed.kind == "cosim":
         return one.path.stem.removesuffix("_cosim").removesuffix("cosim") or None
     return one.parsed.design
 
 
-def _file_variant(one: Found) -> str:
+def _file_variant(one: ReportFile) -> str:
     """What the file's name says beside the top and the kind of report: 'b4' of 'b4_timing_routed.rpt'."""
     if _kind(one) != "vivado":
         return ""
@@ -181,15 +181,15 @@ def same_part(one: str | None, other: str | None) -> bool:
     return second.startswith(first)
 
 
-def longest_part(reports: Iterable[Found]) -> str | None:
+def longest_part(reports: Iterable[ReportFile]) -> str | None:
     """The part in its most exact spelling."""
     parts = [one.parsed.part for one in reports if one.parsed.part]
     return max(parts, key=lambda part: (len(plain_part(part)), part), default=None)
 
 
-def _by_part(reports: list[Found]) -> list[list[Found]]:
+def _by_part(reports: list[ReportFile]) -> list[list[ReportFile]]:
     """Reports split by part; one without a part, or with a part of it only, joins the first that fits."""
-    groups: list[list[Found]] = []
+    groups: list[list[ReportFile]] = []
     for one in sorted(reports, key=lambda one: -len(plain_part(one.parsed.part or ""))):
         home = next((members for members in groups if same_part(longest_part(members), one.parsed.part)), None)
         if home is None:
@@ -199,10 +199,10 @@ def _by_part(reports: list[Found]) -> list[list[Found]]:
     return groups
 
 
-def by_stage(reports: Iterable[Found]) -> tuple[Found, ...]:
+def by_stage(reports: Iterable[ReportFile]) -> tuple[ReportFile, ...]:
     """Ordered by stage, simulations last, then by path."""
 
-    def order(one: Found) -> int:
+    def order(one: ReportFile) -> int:
         return len(STAGES) if one.parsed.stage is None else STAGES.index(one.parsed.stage)
 
     return tuple(sorted(reports, key=lambda one: (order(one), str(one.path))))
@@ -213,7 +213,7 @@ def _join_ip(designs: list[ImportedDesign]) -> list[ImportedDesign]:
     to the HLS design too, if there is one with that name in the same project or around it."""
     joined = []
     for one in designs:
-        extra: list[Found] = []
+        extra: list[ReportFile] = []
         if Stage.HLS in one.stages and Stage.SYNTHESIS not in one.stages and one.top:
             name = re.compile(rf"\w+_{re.escape(one.top)}_\d+_\d+")
             extra = [report for other in designs if other.root.is_relative_to(one.root) and other.top
@@ -226,7 +226,7 @@ def _join_ip(designs: list[ImportedDesign]) -> list[ImportedDesign]:
 def _absorb_black_boxes(designs: list[ImportedDesign]) -> list[ImportedDesign]:
     """Reports of black boxes go to the design that has them inside."""
     boxes = {(one.root, name): one for one in designs for report in one.reports for name in report.parsed.black_boxes}
-    inside: dict[int, list[Found]] = defaultdict(list)
+    inside: dict[int, list[ReportFile]] = defaultdict(list)
     kept = []
     for one in designs:
         around = boxes.get((one.root, one.top or ""))

@@ -74,10 +74,10 @@ def _check_total(kind: str, resources: Cells, layers: dict[str, Cells]) -> None:
 def _cells(kind: str, layer: str, values: object) -> Cells:
     if not isinstance(values, dict):
         raise Refused(kind, f"'{layer}' is not a table of resources")
-    found = {name: count(values.get(word), kind, f"{word} of '{layer}'")
+    cells = {name: count(values.get(word), kind, f"{word} of '{layer}'")
              for name, word in (("lut", "LUT"), ("ff", "FF"), ("uram", "URAM"))}  # fmt: skip
     dsp = agreed((count(values.get(word), kind, f"{word} of '{layer}'") for word in DSP), kind, f"DSP of '{layer}'")
-    resources = Cells(**found, dsp=dsp, bram18=_block_ram(kind, layer, values), lutram=_memory(kind, layer, values))
+    resources = Cells(**cells, dsp=dsp, bram18=_block_ram(kind, layer, values), lutram=_memory(kind, layer, values))
     if resources == Cells():
         raise Refused(kind, f"'{layer}' states no resources")
     return resources

@@ -15,7 +15,7 @@ SUFFIXES = (".rpt", ".xml", ".json")
 
 
 @dataclass(frozen=True)
-class Found:
+class ReportFile:
     """One report and where it stands below the folder that was given."""
 
     path: PurePosixPath
@@ -36,7 +36,7 @@ class Skipped:
 class Results:
     """All reports of a folder, by path. Files of other kinds (`.xml`, `.json`) are in `skipped`, not broken."""
 
-    reports: tuple[Found, ...]
+    reports: tuple[ReportFile, ...]
     skipped: tuple[Skipped, ...]
 
 
@@ -49,7 +49,7 @@ def read_folder(folder: Path) -> Results:
     for path in _files(folder):
         place = PurePosixPath(path.relative_to(folder).as_posix())
         try:
-            reports.append(Found(place, read(path)))
+            reports.append(ReportFile(place, read(path)))
         except Refused as refusal:
             reason = refusal.message.removeprefix(f"{path}: ")
             broken = not refusal.whole and (refusal.kind != "unknown" or path.suffix == ".rpt")
@@ -71,5 +71,5 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _reasons(skipped: list[Skipped], most: int = 5) -> str:
-    told = "".join(f"\n  {one.path}: {one.reason}" for one in skipped[:most])
-    return told + (f"\n  and {len(skipped) - most} more" if len(skipped) > most else "")
+    reasons = "".join(f"\n  {one.path}: {one.reason}" for one in skipped[:most])
+    return reasons + (f"\n  and {len(skipped) - most} more" if len(skipped) > most else "")

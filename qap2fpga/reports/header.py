@@ -58,21 +58,21 @@ def read_header(text: str) -> Header:
     heads = [place for place, line in enumerate(lines) if line.startswith("| Tool Version")]
     if len(heads) != 1:
         raise Refused("vivado", f"the file holds {len(heads)} reports; their stages may differ, give them one by one")
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for line in lines[heads[0] :]:
         field = FIELD.match(line)
         if field is None:
             break
-        found[field[1]] = field[2]
-    if "Command" not in found or "Design" not in found:
+        fields[field[1]] = field[2]
+    if "Command" not in fields or "Design" not in fields:
         raise Refused("vivado", "the head of the report names no command or no design: it is cut off")
-    version = re.search(r"v\.(\d{4}\.\d[\w.]*)", found["Tool Version"])
+    version = re.search(r"v\.(\d{4}\.\d[\w.]*)", fields["Tool Version"])
     return Header(
-        command=found["Command"].split()[0] if found["Command"] else "",
+        command=fields["Command"].split()[0] if fields["Command"] else "",
         version=version[1] if version else None,
-        design=found["Design"] or None,
-        part=found.get("Device") or None,
-        state=found.get("Design State") or None,
+        design=fields["Design"] or None,
+        part=fields.get("Device") or None,
+        state=fields.get("Design State") or None,
     )
 
 

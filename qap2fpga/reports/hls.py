@@ -63,12 +63,12 @@ def read_xml(root: ElementTree.Element) -> Parsed:
 
 def _modules(root: ElementTree.Element, kind: str) -> dict[str, Cells]:
     """Estimates of every module, in the csynth.xml of Vitis HLS only."""
-    found = {}
+    modules = {}
     for module in root.findall("ModuleInformation/Module"):
         area = module.find("AreaEstimates/Resources")
         if area is not None:
-            found[module.findtext("Name", "")] = _cells(_texts(area), kind)
-    return found
+            modules[module.findtext("Name", "")] = _cells(_texts(area), kind)
+    return modules
 
 
 def _texts(element: ElementTree.Element | None) -> dict[str, str]:
@@ -77,11 +77,11 @@ def _texts(element: ElementTree.Element | None) -> dict[str, str]:
 
 def _cells(values: dict[str, str], kind: str) -> Cells:
     """Resources by any of their spellings; text after the number, as '36 (54%)', is not part of it."""
-    found = {}
+    cells = {}
     for name, spellings in SPELLINGS.items():
         words = (values[spelling].partition("(")[0] for spelling in spellings if spelling in values)
-        found[name] = agreed((count(word, kind, name) for word in words), kind, name)
-    return Cells(**found)
+        cells[name] = agreed((count(word, kind, name) for word in words), kind, name)
+    return Cells(**cells)
 
 
 def read_text(text: str) -> Parsed:
@@ -148,13 +148,13 @@ def _instances(tables: list[Table], kind: str) -> dict[str, Cells]:
 
 def _submodules(tables: list[Table], kind: str) -> frozenset[str]:
     """Names of the modules of these instances."""
-    found = [table for table in tables if table.header[:2] == ("Instance", "Module")]
-    return frozenset(row["Module"].strip() for table in found for row in table.named(kind)) - {""}
+    instances = [table for table in tables if table.header[:2] == ("Instance", "Module")]
+    return frozenset(row["Module"].strip() for table in instances for row in table.named(kind)) - {""}
 
 
 def _item(text: str, name: str) -> str | None:
-    found = re.search(rf"^\s*\* {name}:[ \t]*(\S.*?)\s*$", text, re.MULTILINE)
-    return found[1] if found else None
+    match = re.search(rf"^\s*\* {name}:[ \t]*(\S.*?)\s*$", text, re.MULTILINE)
+    return match[1] if match else None
 
 
 def _version(text: str) -> str | None:

@@ -127,10 +127,10 @@ def nanoseconds(value: str | None, kind: str, what: str) -> float | None:
 
 def agreed(values: Iterable[int | None], kind: str, what: str) -> int | None:
     """Return the one number of several spellings: tools write 0 under the spelling they do not use."""
-    found = {value for value in values if value is not None}
-    if len(found - {0}) > 1:
-        raise Refused(kind, f"{what} is given twice, as {' and '.join(map(str, sorted(found)))}")
-    return max(found, default=None)
+    distinct = {value for value in values if value is not None}
+    if len(distinct - {0}) > 1:
+        raise Refused(kind, f"{what} is given twice, as {' and '.join(map(str, sorted(distinct)))}")
+    return max(distinct, default=None)
 
 
 def total(parts: Iterable[Cells]) -> Cells:

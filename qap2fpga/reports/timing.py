@@ -24,19 +24,19 @@ def read_summary(header: Header, text: str) -> Parsed:
         if name not in sections:
             raise Refused(kind, f"the section '{name}' is missing: the report is cut off")
     _check_paths(text, kind)
-    worst, sum_of_all, said = _design(sections["Design Timing Summary"], kind)
-    clocks = {found[1]: float(found[2]) for line in sections["Clock Summary"] if (found := CLOCK.match(line))}
+    worst, sum_of_all, verdict = _design(sections["Design Timing Summary"], kind)
+    clocks = {match[1]: float(match[2]) for line in sections["Clock Summary"] if (match := CLOCK.match(line))}
     clock = _critical(clocks, worst, sections, kind)
     target = None if clock is None else clocks[clock]
     stage, note = _stage(header, text, kind)
     if worst is None:
-        said = said or "no setup slack is stated"
+        verdict = verdict or "no setup slack is stated"
     if clocks and clock is None:
-        said += f"; {len(clocks)} clocks, and which one is critical is not stated"
+        verdict += f"; {len(clocks)} clocks, and which one is critical is not stated"
     return Parsed(
         kind, "vivado", header.version, stage, header.design, header.part, clock=clock, target_ns=target,
         period_ns=None if target is None or worst is None else round(target - worst, 6),
-        wns_ns=worst, tns_ns=sum_of_all, note="; ".join(one for one in (note, said) if one),
+        wns_ns=worst, tns_ns=sum_of_all, note="; ".join(one for one in (note, verdict) if one),
     )  # fmt: skip
 
 
@@ -57,8 +57,8 @@ def _design(lines: list[str], kind: str) -> tuple[float | None, float | None, st
     if len(names) != len(values):
         raise Refused(kind, "the design timing summary has not one value a column: the report is cut off")
     row = dict(zip(names, values, strict=True))
-    said = next((line.strip() for line in lines[place + 3 :] if re.match(r"\s*[A-Z]", line)), "")
-    return decimal(row["WNS(ns)"], kind, "WNS"), decimal(row.get("TNS(ns)", ""), kind, "TNS"), said
+    verdict = next((line.strip() for line in lines[place + 3 :] if re.match(r"\s*[A-Z]", line)), "")
+    return decimal(row["WNS(ns)"], kind, "WNS"), decimal(row.get("TNS(ns)", ""), kind, "TNS"), verdict
 
 
 def _critical(clocks: dict[str, float], worst: float | None, sections: dict[str, list[str]], kind: str) -> str | None:
@@ -67,8 +67,8 @@ def _critical(clocks: dict[str, float], worst: float | None, sections: dict[str,
         return next(iter(clocks))
     # Only rows with setup, hold and pulse width have their first number in the column of WNS.
     rows = [line.split() for line in sections["Intra Clock Table"]]
-    found = [row[0] for row in rows if len(row) == 13 and row[0] in clocks and decimal(row[1], kind, "WNS") == worst]
-    return found[0] if worst is not None and len(found) == 1 else None
+    names = [row[0] for row in rows if len(row) == 13 and row[0] in clocks and decimal(row[1], kind, "WNS") == worst]
+    return names[0] if worst is not None and len(names) == 1 else None
 
 
 def _check_paths(text: str, kind: str) -> None:
@@ -98,7 +98,7 @@ def read_paths(header: Header, text: str) -> Parsed:
     """The worst of the setup paths that are listed."""
     kind = "timing-paths"
     _check_paths(text, kind)
-    starts = [found.start() for found in PATH.finditer(text)]
+    starts = [match.start() for match in PATH.finditer(text)]
     blocks = [text[one:end] for one, end in pairwise([*starts, len(text)])]
     paths = []
     for block in blocks:
@@ -109,10 +109,10 @@ def read_paths(header: Header, text: str) -> Parsed:
         raise Refused(kind, "the timing report lists no setup path with a slack", whole="No timing paths" in text)
     worst, block = min(paths, key=lambda one: one[0])
     clock = re.search(r"Destination:.*?clocked by (\S+)\s+\{[^}]*period=([\d.]+)ns\}", block, re.DOTALL)
-    wanted = re.search(r"^\s*Requirement:\s+([\d.]+)ns", block, re.MULTILINE)
+    requirement = re.search(r"^\s*Requirement:\s+([\d.]+)ns", block, re.MULTILINE)
     target = float(clock[2]) if clock else None
     # A path between two clocks, or of several cycles, says nothing on the period of one clock.
-    one_period = target is not None and wanted is not None and float(wanted[1]) == target
+    one_period = target is not None and requirement is not None and float(requirement[1]) == target
     stage, note = _stage(header, text, kind)
     return Parsed(
         kind, "vivado", header.version, stage, header.design, header.part, clock=clock[1] if clock else None,

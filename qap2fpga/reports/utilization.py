@@ -90,14 +90,14 @@ def _flat(header: Header, tables: list[Table], text: str) -> Parsed:
 
 
 def _cells(rows: dict[str, str], kind: str) -> Cells:
-    found = {
+    cells = {
         name: agreed((count(rows[one], kind, one) for one in spellings if one in rows), kind, name)
         for name, spellings in ROWS.items()
     }
-    if found["lut"] is None:
+    if cells["lut"] is None:
         logic, memory = (count(rows.get(f"LUT as {one}"), kind, "LUTs") for one in ("Logic", "Memory"))
-        found["lut"] = None if logic is None or memory is None else logic + memory
-    return Cells(**found, bram18=_block_ram(rows, kind))
+        cells["lut"] = None if logic is None or memory is None else logic + memory
+    return Cells(**cells, bram18=_block_ram(rows, kind))
 
 
 def _block_ram(rows: dict[str, str], kind: str) -> int | None:
@@ -141,13 +141,13 @@ def _indent(cell: str) -> int:
 
 
 def _row(row: dict[str, str], kind: str) -> Cells:
-    found = {
+    cells = {
         name: agreed((count(row[one], kind, one) for one in spellings if one in row), kind, name)
         for name, spellings in COLUMNS.items()
     }
     big, small, memory, shift = (count(row.get(one), kind, one) for one in ("RAMB36", "RAMB18", "LUTRAMs", "SRLs"))
     return Cells(
-        **found,
+        **cells,
         bram18=None if big is None or small is None else 2 * big + small,
         lutram=None if memory is None or shift is None else memory + shift,
     )

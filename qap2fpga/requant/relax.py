@@ -15,8 +15,7 @@ can tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,6 +68,16 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What the report says of relaxed requantizers; an accuracy is None without labels."""
+
+    tolerance: int
+    layers: tuple[Change, ...]
+    accuracy_exact: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
 class Relaxed:
     """`network` is what hardware must equal, `exact` what it was made from; `layers` are those with requantizers."""
 
@@ -77,17 +86,16 @@ class Relaxed:
     tolerance: int
     layers: tuple[Change, ...]
 
-    def facts(self, recorded: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
-        """For the report: what changed, and the accuracy of both networks on the integers `recorded` (n, inputs)."""
+    def facts(self, recorded: np.ndarray, labels: np.ndarray | None) -> Facts:
+        """Return what changed, and the accuracy of both networks on the integers `recorded` (n, inputs)."""
         # What describes networks reads graphs too, and with them onnx; whoever only looks at options needs none.
         from qap2fpga.frontend import facts
 
-        return {
-            "tolerance": self.tolerance,
-            "layers": [asdict(change) for change in self.layers],
-            "accuracy_exact": facts.accuracy(self.exact, recorded, labels),
-            "accuracy": facts.accuracy(self.network, recorded, labels),
-        }
+        return Facts(
+            self.tolerance, self.layers,
+            accuracy_exact=facts.accuracy(self.exact, recorded, labels),
+            accuracy=facts.accuracy(self.network, recorded, labels),
+        )  # fmt: skip
 
 
 def relax(network: Graph, tolerance: int, price: Cost, read: Read = accumulators) -> Relaxed:

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Yosys in a process of its own: it prints, and a fault of it cannot take the program along.
+"""Yosys in a process of its own, for the families of AMD. Run as a file; `jobs` says of what.
 
-Run as a file with a JSON job as its argument, and without importing qap2fpga: the job says everything.
 `elaborate` reads the sources once and lists the parts (the instances of the top module); `synthesize` maps
-some of them; `time` finds the longest path of what came out. Passes: https://yosyshq.readthedocs.io/projects/yosys/en/latest/cmd/synth_xilinx.html.
+some of them; `find_path` finds the longest path of what came out. Passes: https://yosyshq.readthedocs.io/projects/yosys/en/latest/cmd/synth_xilinx.html.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from pyosys import libyosys
+
+from qap2fpga.synth.jobs import Cells, Elaborate, FindPath, FoundPath, Part, Parts, Synthesize, serve
 
 BOXES = ("DSP48E1", "DSP48E2", "LUT6_2")
 # What synth_xilinx does between its labels map_luts and finalize, with abc in place of abc9: the same number of LUTs in
@@ -34,6 +35,30 @@ MAP_LUTS = (
 )
 
 
+class Cell(TypedDict):
+    """A cell in Yosys' JSON: the bits at its ports, numbers or constants; a cell without a model has no directions."""
+
+    type: str
+    parameters: dict[str, str]
+    attributes: dict[str, str]
+    port_directions: NotRequired[dict[str, str]]
+    connections: dict[str, list[int | str]]
+
+
+class Bits(TypedDict):
+    """A port or a net in Yosys' JSON."""
+
+    bits: list[int | str]
+
+
+class Flat(TypedDict):
+    """A module in Yosys' JSON, as far as it is read here."""
+
+    ports: dict[str, Bits]
+    cells: dict[str, Cell]
+    netnames: dict[str, Bits]
+
+
 class Yosys:
     """One design, and the passes run on it."""
 
@@ -45,33 +70,30 @@ class Yosys:
         libyosys.Pass.call(self.design, [*command.split(), *map(str, more)])
 
 
-def plain(identifier: Any) -> str:
-    """The name without Yosys' leading backslash."""
+def plain(identifier: libyosys.IdString) -> str:
+    """Return the name without Yosys' leading backslash."""
     return str(identifier.str()).removeprefix("\\")
 
 
-def elaborate(job: dict[str, Any]) -> dict[str, Any]:
-    """Read `sources` and write the elaborated design to `rtlil`.
-
-    Returns `parts`: instance to (module, cost); the cost is the number of bits of all cells of its subtree.
-    """
+def elaborate(job: Elaborate) -> Parts:
+    """Do `job`. The cost of a part is the number of bits of all cells of its subtree."""
     yosys = Yosys()
     boxes = " ".join(f"--blackboxed-module {name}" for name in BOXES)
     options = "--keep-hierarchy --allow-use-before-declare --ignore-assertions --ignore-timing"
-    yosys.run(f"read_slang --top {job['top']} {boxes} {options}", *job["sources"])
-    yosys.run("hierarchy -top", job["top"])
-    yosys.run("write_rtlil", job["rtlil"])
+    yosys.run(f"read_slang --top {job.top} {boxes} {options}", *job.sources)
+    yosys.run("hierarchy -top", job.top)
+    yosys.run("write_rtlil", job.rtlil)
     modules = {module.name.str(): module for module in yosys.design.modules_.values()}
-    top = modules["\\" + job["top"]]
+    top = modules["\\" + job.top]
     parts = {}
     for cell in top.cells_.values():
         name = cell.type.str()
         if name in modules and name.removeprefix("\\") not in BOXES:
-            parts[plain(cell.name)] = (name.removeprefix("\\"), cost(modules[name], modules))
-    return {"parts": parts}
+            parts[plain(cell.name)] = Part(module=name.removeprefix("\\"), cost=cost(modules[name], modules))
+    return Parts(parts=parts)
 
 
-def cost(module: Any, modules: dict[str, Any]) -> int:
+def cost(module: libyosys.Module, modules: Mapping[str, libyosys.Module]) -> int:
     """A measure of the work that a module and everything below it makes."""
     total = 0
     for cell in module.cells_.values():
@@ -83,36 +105,30 @@ def cost(module: Any, modules: dict[str, Any]) -> int:
     return total
 
 
-def synthesize(job: dict[str, Any]) -> dict[str, Any]:
-    """Map the modules `keep` of the design in `rtlil`, and the top itself if `glue`; the others are black boxes.
-
-    Writes one Verilog netlist a module into `folder`, named as `files` says. Returns `cells`: for each
-    module the number of cells by type.
-    """
-    yosys, folder = Yosys(), Path(job["folder"])
-    yosys.run("read_rtlil", job["rtlil"])
+def synthesize(job: Synthesize) -> Cells:
+    """Do `job`: one Verilog netlist per module, and its cells by type."""
+    yosys, folder = Yosys(), Path(job.folder)
+    yosys.run("read_rtlil", job.rtlil)
     # An indexed constant is a multiplexer from the start; left as a cell of its own it hides equal registers.
     yosys.run("bmuxmap")
-    top, keep, boxes = job["top"], job["keep"], job["boxes"]
-    for module in boxes:
+    for module in job.boxes:
         # Cells of a black box are kept as they are; its content goes, so that nothing is mapped twice.
         yosys.run("blackbox", select(module))
-    for module in keep:
+    for module in job.keep:
         yosys.run("setattr -mod -set keep_hierarchy 1", select(module))
-    map_cells(yosys, f"-family {job['family']} -top {top} {' '.join(job['options'])}")
+    map_cells(yosys, f"-family {job.family} -top {job.top} {' '.join(job.options)}")
     yosys.run("delete t:$scopeinfo")
-    statistics = folder / f"{job['name']}.stat.json"
-    yosys.run("tee -q -o", statistics, "stat", "-json")
-    report = json.loads(statistics.read_text())
-    wanted = [*keep, top] if job["glue"] else keep
+    yosys.run("tee -q -o", job.statistics, "stat", "-json")
+    report = json.loads(Path(job.statistics).read_text())
+    modules = [*job.keep, job.top] if job.glue else job.keep
     cells = {}
-    for module in wanted:
-        found = report["modules"].get("\\" + module) or report["modules"][module]
-        cells[module] = found["num_cells_by_type"]
+    for module in modules:
+        counts = report["modules"].get("\\" + module) or report["modules"][module]
+        cells[module] = counts["num_cells_by_type"]
         yosys.run("select", select(module))
-        yosys.run("write_verilog -noattr -selected", folder / job["files"][module])
+        yosys.run("write_verilog -noattr -selected", folder / job.files[module])
         yosys.run("select -clear")
-    return {"cells": cells}
+    return Cells(cells=cells)
 
 
 def map_cells(yosys: Yosys, options: str) -> None:
@@ -124,33 +140,30 @@ def map_cells(yosys: Yosys, options: str) -> None:
     yosys.run(f"{synth} -run finalize:")
 
 
-def time(job: dict[str, Any]) -> dict[str, Any]:
-    """The longest path of cells in `netlist` (Verilog files) by Yosys' `sta`, whose delays are those of 7 series.
-
-    Returns `ps`, and `begin` and `end`: nets of the cells there; `untimed`: types of cells whose delays are not known.
-    """
-    yosys, flat = Yosys(), Path(job["folder"]) / "flat.json"
+def find_path(job: FindPath) -> FoundPath:
+    """Return the longest path of cells by Yosys' `sta`, whose delays are those of 7 series."""
+    yosys, flat = Yosys(), Path(job.folder) / "flat.json"
     yosys.run("read_verilog -lib -specify +/xilinx/cells_sim.v")
-    for path in job["netlist"]:
+    for path in job.netlist:
         yosys.run("read_verilog", path)
-    for command in (f"hierarchy -top {job['top']}", "flatten", "delete t:$scopeinfo", "opt_clean"):
+    for command in (f"hierarchy -top {job.top}", "flatten", "delete t:$scopeinfo", "opt_clean"):
         yosys.run(command)
-    yosys.run("select", select(job["top"]))
+    yosys.run("select", select(job.top))
     yosys.run("write_json -selected", flat)
     yosys.run("select -clear")
-    yosys.run("delete", select(job["top"]))
+    yosys.run("delete", select(job.top))
     content = json.loads(flat.read_text())
-    module = content["modules"][job["top"]]
+    module: Flat = content["modules"][job.top]
     split_pairs(module["cells"])
     unread(module)
     flat.write_text(json.dumps(content))
     yosys.run("read_json", flat)
-    report = Path(job["folder"]) / "sta.log"
+    report = Path(job.folder) / "sta.log"
     yosys.run("tee -q -o", report, "sta")
     return path_of(report.read_text(), module)
 
 
-def split_pairs(cells: dict[str, Any]) -> None:
+def split_pairs(cells: dict[str, Cell]) -> None:
     """Make a LUT6_2, whose delays Yosys does not know, the LUT6 and the LUT5 that it is."""
     for name in [name for name, cell in cells.items() if cell["type"] == "LUT6_2"]:
         pair = cells.pop(name)
@@ -163,12 +176,12 @@ def split_pairs(cells: dict[str, Any]) -> None:
             }  # fmt: skip
 
 
-def outputs(cell: dict[str, Any]) -> list[str]:
+def outputs(cell: Cell) -> list[str]:
     """The output ports of a cell that are connected; none are known of a cell without a model."""
     return [port for port, kind in cell.get("port_directions", {}).items() if kind == "output"]
 
 
-def unread(module: dict[str, Any]) -> None:
+def unread(module: Flat) -> None:
     """Cut dead outputs off their cells: `sta` takes every net for the end of a path."""
     readers = Counter(
         bit
@@ -182,14 +195,14 @@ def unread(module: dict[str, Any]) -> None:
             cell["connections"][port] = [bit if readers[bit] else "x" for bit in cell["connections"][port]]
 
 
-def path_of(report: str, module: dict[str, Any]) -> dict[str, Any]:
-    """What the `report` of `sta` says; cells are named by a net that they drive."""
+def path_of(report: str, module: Flat) -> FoundPath:
+    """Return what the `report` of `sta` says; cells are named by a net that they drive."""
     nets = {bit: f"{name}[{at}]" if len(net["bits"]) > 1 else name
             for name, net in module["netnames"].items() for at, bit in enumerate(net["bits"])}  # fmt: skip
 
     def driven(cell: str) -> str:
-        found = module["cells"].get(cell, {"connections": {}})
-        bits = [bit for port in outputs(found) for bit in found["connections"][port] if bit in nets]
+        known = module["cells"].get(cell)
+        bits = [bit for port in outputs(known) for bit in known["connections"][port] if bit in nets] if known else []
         return nets[bits[0]] if bits else cell
 
     latest = re.search(r"^Latest arrival time in '.*' is (\d+):$", report, re.MULTILINE)
@@ -197,13 +210,13 @@ def path_of(report: str, module: dict[str, Any]) -> dict[str, Any]:
     arcs = re.findall(r"^ +\d+ (\S+) \(\w+\.\w+->\w+\)$", report, re.MULTILINE)
     untimed = re.findall(r"(?:Cell type|Module) '(\S+)' (?:not recognised|is not a black|has no timing)", report)
     if latest is None or end is None or not arcs:
-        return {"ps": None, "untimed": sorted(set(untimed))}
-    return {
-        "ps": int(latest.group(1)),
-        "begin": driven(arcs[-1]),
-        "end": driven(end.group(1)) if end.group(1) else end.group(2),
-        "untimed": sorted(set(untimed)),
-    }
+        return FoundPath(ps=None, untimed=tuple(sorted(set(untimed))))
+    return FoundPath(
+        ps=int(latest.group(1)),
+        begin=driven(arcs[-1]),
+        end=driven(end.group(1)) if end.group(1) else end.group(2),
+        untimed=tuple(sorted(set(untimed))),
+    )
 
 
 def select(module: str) -> str:
@@ -211,15 +224,5 @@ def select(module: str) -> str:
     return "\\" + "".join(f"[{letter}]" if letter in "*?" else letter.replace("[", "\\[") for letter in module)
 
 
-def main() -> None:
-    job_file = Path(sys.argv[1])
-    job = json.loads(job_file.read_text())
-    result = {"elaborate": elaborate, "synthesize": synthesize, "time": time}[job["verb"]](job)
-    target = Path(job["result"])
-    partial = target.with_suffix(".part")
-    partial.write_text(json.dumps(result))
-    partial.replace(target)
-
-
 if __name__ == "__main__":
-    main()
+    serve({Elaborate: elaborate, Synthesize: synthesize, FindPath: find_path})

@@ -9,9 +9,7 @@ count. For 7 series the longest path of cells is found too; what routing adds to
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -19,14 +17,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from importlib import metadata, util
 from pathlib import Path
-from typing import Any
 
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design, Measurement, Stage
 from qap2fpga.synth.cells import count, unknown
-from qap2fpga.system import programs as tools
+from qap2fpga.synth.jobs import Cells, Elaborate, FindPath, FoundPath, Part, Parts, Synthesize, ask
 from qap2fpga.system.errors import QapError
-from qap2fpga.system.files import scratch, shipped, write_atomically
+from qap2fpga.system.files import scratch, shipped
 
 Progress = Callable[[str], None]
 WORKER = Path(__file__).with_name("worker.py")
@@ -64,7 +61,7 @@ class Synthesis:
     `netlist` are the Verilog files of all parts, the top last. `path` is None for a family without known delays.
     """
 
-    cells: dict[str, dict[str, int]]
+    cells: Mapping[str, Mapping[str, int]]
     netlist: tuple[Path, ...]
     path: LongestPath | None = None
 
@@ -128,11 +125,12 @@ def map_design(
     """Map `design`. See `synthesize`. `timed`: find the longest path, if delays of the family's cells are known."""
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
+    version()
     with scratch(folder) as place:
-        plan = _elaborate(design, folder, place, time_limit_s)
+        parts = _elaborate(design, folder, place, time_limit_s)
         spent = time.monotonic() - begin
-        progress(f"read {design.top} with Yosys {version()}: {len(plan['parts'])} parts, {spent:.1f} s")
-        done = _map(design, board, folder, place, plan["parts"], time_limit_s, threads)
+        progress(f"read {design.top} with Yosys {version()}: {len(parts)} parts, {spent:.1f} s")
+        done = _map(design, board, folder, place, parts, time_limit_s, threads)
         progress(f"mapped {design.top} to {board.family} cells in {time.monotonic() - begin:.1f} s")
         if timed and board.device_family.timed:
             done = replace(done, path=_longest_path(design, done.netlist, folder, place))
@@ -140,19 +138,25 @@ def map_design(
         return replace(done, netlist=tuple(path.replace(folder / path.name) for path in done.netlist))
 
 
-def _elaborate(design: Design, folder: Path, place: Path, limit_s: float) -> dict[str, Any]:
-    """Read the sources, in the design's folder because they name memory files relative to it.
+def _elaborate(design: Design, folder: Path, place: Path, limit_s: float) -> Mapping[str, Part]:
+    """Return the parts. The sources are read in the design's folder because they name memory files relative to it.
 
     Here and below logs go to `folder` and all else to `place`, which is this run's alone.
     """
     sources = [(design.folder / name).resolve() for name in design.sources]
     boxes = shipped("flows") / "open" / "blackboxes.v"
-    job = {
-        "verb": "elaborate", "top": design.top, "sources": [str(path) for path in (*sources, boxes.resolve())],
-        "rtlil": str((place / "elaborated.il").resolve()),
-    }  # fmt: skip
-    plan: dict[str, Any] = _work(job, "elaborate", "elaborate", folder / "elaborate.log", place, design.folder, limit_s)
-    return plan
+    job = Elaborate(
+        top=design.top, sources=tuple(str(path) for path in (*sources, boxes.resolve())), rtlil=str(_rtlil(place))
+    )
+    return ask(
+        WORKER, job, Parts, name="elaborate", what="elaborate", logs=folder, place=place, folder=design.folder,
+        limit_s=limit_s,
+    ).parts  # fmt: skip
+
+
+def _rtlil(place: Path) -> Path:
+    """The file of the elaborated design."""
+    return (place / "elaborated.il").resolve()
 
 
 def _map(
@@ -160,7 +164,7 @@ def _map(
     board: Board,
     folder: Path,
     place: Path,
-    parts: Mapping[str, tuple[str, float]],
+    parts: Mapping[str, Part],
     limit_s: float,
     threads: int,
 ) -> Synthesis:
@@ -168,43 +172,41 @@ def _map(
 
     The first process that fails ends it: those that wait are not started.
     """
-    modules = {name: parts[name][0] for name in sorted(parts)}
+    modules = {name: parts[name].module for name in sorted(parts)}
     files = {module: f"{slug(name)}.v" for name, module in modules.items()}
     files[design.top] = f"{slug(design.top)}_top.v"
     every = set(modules.values())
-    groups = _groups({name: cost for name, (_, cost) in parts.items()}, threads) or [[]]
+    groups = _groups({name: part.cost for name, part in parts.items()}, threads) or [[]]
 
-    def one(index: int) -> dict[str, dict[str, int]]:
+    def one(index: int) -> Mapping[str, Mapping[str, int]]:
         keep = sorted({modules[name] for name in groups[index]})
-        job = {
-            "verb": "synthesize",
-            "name": f"map{index}",
-            "top": design.top,
-            "keep": keep,
-            "boxes": sorted(every - set(keep)),
-            "rtlil": str((place / "elaborated.il").resolve()),
-            "family": board.family,
-            "options": [DSP_POLICY],
-            "glue": index == len(groups) - 1,
-            "files": files,
-            "folder": str(place.resolve()),
-        }
-        what, log = ", ".join(groups[index]) or "top", folder / f"map{index}.log"
-        cells: dict[str, dict[str, int]] = _work(job, f"map{index}", what, log, place, place, limit_s)["cells"]
-        return cells
+        job = Synthesize(
+            top=design.top,
+            keep=tuple(keep),
+            boxes=tuple(sorted(every - set(keep))),
+            rtlil=str(_rtlil(place)),
+            family=board.family,
+            options=(DSP_POLICY,),
+            glue=index == len(groups) - 1,
+            files=files,
+            statistics=str((place / f"map{index}.stat.json").resolve()),
+            folder=str(place.resolve()),
+        )
+        what = ", ".join(groups[index]) or "top"
+        return ask(WORKER, job, Cells, name=f"map{index}", what=what, logs=folder, place=place, limit_s=limit_s).cells
 
-    found: dict[str, dict[str, int]] = {}
+    counts: dict[str, Mapping[str, int]] = {}
     with ThreadPoolExecutor(max(1, threads)) as pool:
         running = [pool.submit(one, index) for index in range(len(groups))]
         try:
             for future in as_completed(running):
-                found.update(future.result())
+                counts.update(future.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    cells = {name: found[module] for name, module in modules.items()}
+    cells = {name: counts[module] for name, module in modules.items()}
     # The parts themselves are cells of the top; they are no logic.
-    cells[""] = {kind: number for kind, number in found[design.top].items() if kind not in every}
+    cells[""] = {kind: number for kind, number in counts[design.top].items() if kind not in every}
     order = [place / files[module] for module in dict.fromkeys([*modules.values(), design.top])]
     return Synthesis(cells, tuple(order))
 
@@ -222,37 +224,18 @@ def _groups(costs: Mapping[str, float], threads: int) -> list[list[str]]:
 
 def _longest_path(design: Design, netlist: tuple[Path, ...], folder: Path, place: Path) -> LongestPath:
     """Never an error: it is the one thing that a build can do without."""
-    job = {
-        "verb": "time", "top": design.top, "netlist": [str(path.resolve()) for path in netlist],
-        "folder": str(place.resolve()),
-    }  # fmt: skip
+    job = FindPath(top=design.top, netlist=tuple(str(path.resolve()) for path in netlist), folder=str(place.resolve()))
     try:
-        found = _work(job, "time", "the longest path", folder / "time.log", place, place, PATH_LIMIT_S)
+        path = ask(
+            WORKER, job, FoundPath, name="time", what="the longest path", logs=folder, place=place, limit_s=PATH_LIMIT_S
+        )
     except QapError as error:
         return LongestPath(None, why=error.message)
-    if found["untimed"]:
-        return LongestPath(None, why=f"Yosys has no delays of {', '.join(found['untimed'])}")
-    if found["ps"] is None:
+    if path.untimed:
+        return LongestPath(None, why=f"Yosys has no delays of {', '.join(path.untimed)}")
+    if path.ps is None:
         return LongestPath(None, why="no path from register to register")
-    return LongestPath(found["ps"] / 1000, found["begin"], found["end"])
-
-
-def _work(job: dict[str, Any], name: str, what: str, log: Path, place: Path, folder: Path, limit_s: float) -> Any:
-    """Run one job in a process that begins in `folder`, and return its result; `what` names it in errors."""
-    version()
-    result, job_file = ((place / f"{name}.{kind}.json").resolve() for kind in ("result", "job"))
-    write_atomically(job_file, json.dumps({**job, "result": str(result)}))
-    log = log.resolve()
-    begin = time.monotonic()
-    try:
-        # -P keeps this package's own folder off the worker's import path.
-        tools.run([sys.executable, "-P", WORKER, job_file], log=log, folder=folder, time_limit_s=limit_s)
-    except QapError as error:
-        if time.monotonic() - begin >= limit_s:
-            hint = f"fewer bits, more zeros, or a backend that folds its layers; its log: {log}"
-            raise QapError(f"Yosys took more than {limit_s:g} s for {what} of {job['top']}", hint) from error
-        raise QapError(f"Yosys ({what} of {job['top']}): {error.message}", error.hint) from error
-    return json.loads(result.read_text())
+    return LongestPath(path.ps / 1000, path.begin, path.end)
 
 
 def slug(name: str) -> str:

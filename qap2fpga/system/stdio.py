@@ -55,7 +55,7 @@ def closed() -> bool:
 
 
 def discard() -> None:
-    """Print no more: standard output is closed at its other end, of which the interpreter would complain at its end."""
+    """Print no more: standard output is closed at its other end, of which the interpreter would tell when it ends."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

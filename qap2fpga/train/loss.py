@@ -31,8 +31,8 @@ def choose(name: str, softmax_over_batch: bool) -> Loss:
             if name == "cross_entropy":
                 value = functional.nll_loss(functional.log_softmax(leaf, dim=dimension), labels)
             else:
-                wanted = functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
-                value = functional.binary_cross_entropy(functional.softmax(leaf, dim=dimension), wanted)
+                one_hot = functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
+                value = functional.binary_cross_entropy(functional.softmax(leaf, dim=dimension), one_hot)
             (gradient,) = torch.autograd.grad(value, leaf)
         return value.detach(), gradient
 

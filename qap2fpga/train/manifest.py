@@ -39,7 +39,7 @@ class Manifest:
     def __init__(self, folder: Path, study: plan.Study) -> None:
         self.folder, self.study = folder, study
         self.failed = _failed(folder / "study.json")
-        self.statuses = {run.name: self._found(run) for run in study.runs}
+        self.statuses = {run.name: self._status_of(run) for run in study.runs}
         # Runs begin in Dask's thread and end in the main one.
         self.lock = threading.Lock()
         self.write()
@@ -82,7 +82,7 @@ class Manifest:
         content = {"schema": SCHEMA, "config": self.study.tree, "versions": _versions(), "runs": runs}
         write_atomically(self.folder / "study.json", json.dumps(content, indent=1))
 
-    def _found(self, run: plan.Run) -> Status:
+    def _status_of(self, run: plan.Run) -> Status:
         """What an earlier call left. Raises `QapError` for a run of the same name and other settings."""
         record = read_record(run_folder(self.folder, run.name))
         if record is not None and record["config"] != settings(run.config):

@@ -50,9 +50,9 @@ def _globally(network: Network, sparsity: float) -> list[str]:
     guarded = magnitudes.clone()
     for _, part in layers_of(network, guarded):
         part.view(-1)[part.argmax()] = torch.inf
-    wanted = min(_count(sparsity, len(magnitudes)), len(magnitudes) - len(network.layers))
-    network.mask.copy_(_all_but_smallest(guarded, wanted))
-    unguarded = _all_but_smallest(magnitudes, wanted)
+    count = min(_count(sparsity, len(magnitudes)), len(magnitudes) - len(network.layers))
+    network.mask.copy_(_all_but_smallest(guarded, count))
+    unguarded = _all_but_smallest(magnitudes, count)
     return [_protected(name) for name, kept in layers_of(network, unguarded) if not kept.any()]
 
 
@@ -63,11 +63,11 @@ def _by_layer(network: Network, sparsity: float) -> list[str]:
         layers_of(network, network.weights), layers_of(network, network.mask), strict=True
     ):
         magnitudes = (weights.abs() * mask).flatten().cpu()
-        wanted = _count(sparsity, len(magnitudes))
-        if wanted >= len(magnitudes):
+        count = _count(sparsity, len(magnitudes))
+        if count >= len(magnitudes):
             messages.append(_protected(name))
-            wanted = len(magnitudes) - 1
-        mask.copy_(_all_but_smallest(magnitudes, wanted).view_as(mask))
+            count = len(magnitudes) - 1
+        mask.copy_(_all_but_smallest(magnitudes, count).view_as(mask))
     return messages
 
 
@@ -84,10 +84,10 @@ def _by_neuron(network: Network, sparsity: float) -> list[str]:
         for layer, part in enumerate(weights[:-1])
         for neuron, row in enumerate(part)
     )
-    wanted = _count(sparsity, network.mask.numel())
+    count = _count(sparsity, network.mask.numel())
     messages: list[str] = []
     for _, layer, neuron in ranked:
-        if int((network.mask == 0).sum()) >= wanted:
+        if int((network.mask == 0).sum()) >= count:
             return messages
         alive = masks[layer].any(dim=1) & masks[layer + 1].any(dim=0)
         if not alive[neuron]:
@@ -97,7 +97,7 @@ def _by_neuron(network: Network, sparsity: float) -> list[str]:
             continue
         masks[layer][neuron] = 0
         masks[layer + 1][:, neuron] = 0
-    if int((network.mask == 0).sum()) < wanted:
+    if int((network.mask == 0).sum()) < count:
         messages.append(f"a sparsity of {sparsity:.3f} is out of reach: every hidden layer has one neuron left")
     return messages
 

@@ -165,8 +165,8 @@ class Trials:
 
 def train_trial(config: dict[str, object], folder: Path, say: Say, objectives: tuple[str, ...]) -> Result:
     """Train on a worker, and return how good the network of the last step is. Raises `QapError` if it is no number."""
-    wanted = "predicted_luts" in objectives
-    (train_and_predict if wanted else train_run)(config, folder, say)
+    with_luts = "predicted_luts" in objectives
+    (train_and_predict if with_luts else train_run)(config, folder, say)
     record = read_record(folder)
     assert record is not None
     last = record["steps"][-1]
@@ -176,7 +176,7 @@ def train_trial(config: dict[str, object], folder: Path, say: Say, objectives: t
         "validation_accuracy": validation["accuracy"],
         "bops": last["bops"]["paper"],
     }
-    if wanted:
+    if with_luts:
         estimate = last["estimate"]
         if estimate["lut"] is None:
             raise QapError(f"no LUTs can be predicted: {estimate['message']}", "narrow the space of the search")

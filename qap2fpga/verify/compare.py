@@ -44,23 +44,23 @@ class Mismatch(CheckFailed):
         return self if reason is None else Mismatch(f"{self.message}; {reason}", self.comparison, self.hint)
 
 
-def compare(found: np.ndarray, expected: np.ndarray) -> Comparison:
+def compare(outputs: np.ndarray, expected: np.ndarray) -> Comparison:
     """Compare integers (n, channels) with integers (n, channels). Raises `ValueError` when the shapes differ."""
-    if found.shape != expected.shape:
-        raise ValueError(f"found has shape {found.shape}, expected {expected.shape}")
-    wrong = found != expected
+    if outputs.shape != expected.shape:
+        raise ValueError(f"found has shape {outputs.shape}, expected {expected.shape}")
+    wrong = outputs != expected
     rows = np.flatnonzero(wrong.any(axis=1))
     if not len(rows):
         return Comparison(len(expected), 0, None)
     vector = int(rows[0])
     channel = int(np.flatnonzero(wrong[vector])[0])
-    first = Difference(vector, channel, int(found[vector, channel]), int(expected[vector, channel]))
+    first = Difference(vector, channel, int(outputs[vector, channel]), int(expected[vector, channel]))
     return Comparison(len(expected), len(rows), first)
 
 
-def require_equal(engine: str, found: np.ndarray, expected: np.ndarray, hint: str = "") -> Comparison:
+def require_equal(engine: str, outputs: np.ndarray, expected: np.ndarray, hint: str = "") -> Comparison:
     """`compare`, and raise `Mismatch` that names `engine` and the first difference if there is any."""
-    result = compare(found, expected)
+    result = compare(outputs, expected)
     if result.first is not None:
         what = f"{engine}: {result.mismatches} of {result.vectors} vectors differ; first {result.first}"
         raise Mismatch(what, result, hint)

@@ -71,34 +71,38 @@ def build(project: HlsProject, folder: Path, *, progress: Progress = lambda text
     """The simulation program of `project`, in `folder`; an equal one is used again."""
     compiler = program()
     bench = shipped("flows") / "hls4ml" / "csim.cpp"
-    flags = (*FLAGS, f"-DQAP_INPUTS={project.input.elements}", f"-DQAP_OUTPUTS={project.output.elements}")
+    flags = [*FLAGS, f"-DQAP_INPUTS={project.input.elements}", f"-DQAP_OUTPUTS={project.output.elements}"]
+    if project.streams_positions:
+        flags.append("-DQAP_STREAM")
     files = sorted(path for path in (project.folder / "firmware").rglob("*") if path.suffix in (".cpp", ".h"))
-    parts = [bench, *files]
+    parts = [bench, bench.with_name("qap_frame.h"), *files]
     digest = {"flags": flags, "version": version(folder), "files": [(path.name, sha256(path)) for path in parts]}
     key = hashlib.sha256(json.dumps(digest).encode()).hexdigest()
-    made, stamp = folder / "csim", folder / "csim.key"
-    if made.is_file() and stamp.is_file() and stamp.read_text() == f"{key} {sha256(made)}":
+    binary, stamp = folder / "csim", folder / "csim.key"
+    if binary.is_file() and stamp.is_file() and stamp.read_text() == f"{key} {sha256(binary)}":
         progress("the simulation program is up to date")
-        return made
+        return binary
     stamp.unlink(missing_ok=True)
     progress(f"compiling {project.top} with g++")
     command: list[str | Path] = [
         compiler, *flags, f"-I{project.folder.resolve()}", f"-I{(project.folder / 'firmware' / 'ap_types').resolve()}",
-        bench.resolve(), "-o", made.resolve(),
+        bench.resolve(), "-o", binary.resolve(),
     ]  # fmt: skip
     tools.run(command, log=folder / "compile.log", folder=folder, time_limit_s=COMPILE_LIMIT_S)
-    write_atomically(stamp, f"{key} {sha256(made)}")
-    return made
+    write_atomically(stamp, f"{key} {sha256(binary)}")
+    return binary
 
 
-def run(made: Path, project: HlsProject, vectors: np.ndarray, folder: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """(outputs (n, outputs), the arrays of every trace) of `vectors`."""
+def run(
+    binary: Path, project: HlsProject, vectors: np.ndarray, folder: Path
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return (outputs (n, outputs), the arrays of every trace) of `vectors`."""
     source, target = folder.resolve() / "vectors.bin", folder.resolve() / "found.bin"
     np.ascontiguousarray(vectors, "<i8").tofile(source)
     names = [f"{trace.name}={trace.elements}" for trace in project.traces]
-    command: list[str | Path] = [made.resolve(), source, target, *names]
+    command: list[str | Path] = [binary.resolve(), source, target, *names]
     tools.run(command, log=folder / "csim.log", folder=folder, time_limit_s=RUN_LIMIT_S)
     sizes = [project.output.elements, *(trace.elements for trace in project.traces)]
-    found = np.fromfile(target, "<i8").reshape(len(vectors), sum(sizes))
-    outputs, *rest = np.split(found, np.cumsum(sizes)[:-1], axis=1)
+    integers = np.fromfile(target, "<i8").reshape(len(vectors), sum(sizes))
+    outputs, *rest = np.split(integers, np.cumsum(sizes)[:-1], axis=1)
     return outputs, {trace.name: values for trace, values in zip(project.traces, rest, strict=True)}

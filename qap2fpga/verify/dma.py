@@ -32,11 +32,11 @@ def on_stream(memory: np.ndarray) -> np.ndarray:
     count = -(-len(memory) // WORD_BYTES)
     padded = np.zeros((count, WORD_BYTES), np.uint8)
     padded.reshape(-1)[: len(memory)] = memory
-    found = np.zeros((count, 3), np.uint32)
-    found[:, :2] = padded.view("<u4")
-    found[:, 2] = (1 << WORD_BYTES) - 1
-    found[-1, 2] = (1 << len(memory) - WORD_BYTES * (count - 1)) - 1 | 1 << WORD_BYTES
-    return found
+    words = np.zeros((count, 3), np.uint32)
+    words[:, :2] = padded.view("<u4")
+    words[:, 2] = (1 << WORD_BYTES) - 1
+    words[-1, 2] = (1 << len(memory) - WORD_BYTES * (count - 1)) - 1 | 1 << WORD_BYTES
+    return words
 
 
 def from_stream(transfer: np.ndarray, port: Stream, frames: int) -> np.ndarray:

@@ -16,9 +16,12 @@ import numpy as np
 
 from qap2fpga.ir import outputs
 from qap2fpga.ir.comparison import Simulation
+from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.graph import Graph
-from qap2fpga.system.errors import CheckFailed
-from qap2fpga.verify.compare import Mismatch, compare, require_equal
+from qap2fpga.ir.nodes import Node, Requantizer
+from qap2fpga.ir.windowed import Weighted
+from qap2fpga.system.errors import CheckFailed, QapError, nearest
+from qap2fpga.verify.compare import Difference, Mismatch, compare, require_equal
 
 Progress = Callable[[str], None]
 # From a mismatch on vectors (n, inputs) to one that says more.
@@ -129,16 +132,38 @@ def first_wrong(network: Graph, shown: Sequence[Shown], vectors: np.ndarray) -> 
     """Return which node of `network` is wrong first, by what a run on `vectors` has shown; None if none is."""
     results = network.trace(vectors) if shown else {}
     for one in shown:
-        layer, expected = network.unit(one.node), results[one.node]
-        if one.counts and one.node != layer.name:
-            expected = layer.counted(expected)
+        if one.node not in results:
+            raise QapError(f"the network has no layer with a node '{one.node}'", nearest(one.node, results))
+        node, expected = network[one.node], results[one.node]
+        if one.counts and isinstance(node, Requantizer) and isinstance(node.function, Step):
+            expected = (expected - node.function.base) // node.function.step
         # Lanes beyond the network's outputs are dummy neurons, which show 0.
         expected = np.pad(expected, ((0, 0), (0, one.values.shape[1] - expected.shape[1])))
+        layer, word = _named(node)
         if len(one.values) < len(expected):
-            return f"layer {layer.name} let only {len(one.values)} of {len(expected)} vectors pass"
+            return f"layer {layer} let only {len(one.values)} of {len(expected)} vectors pass"
         first = compare(one.values[: len(expected)], expected).first
         if first is not None:
-            channel = layer.channel_name(first.channel) if first.channel < layer.outputs else "none"
-            word = layer.word(one.node)
-            return f"layer {layer.name} is wrong first: its {word} in {first} (channel {channel} of the model)"
+            return f"layer {layer} is wrong first: its {word} in {_place(network, node, first)}"
     return None
+
+
+def _named(node: Node) -> tuple[str, str]:
+    """The layer that `node` is of, the one before a requantizer, and what messages call its result."""
+    if isinstance(node, Requantizer):
+        return node.sources[0], "logit" if isinstance(node.function, Logits) else "activation"
+    return node.name, "accumulator" if isinstance(node, Weighted) else "result"
+
+
+def _place(network: Graph, node: Node, first: Difference) -> str:
+    """Where the first difference is, and what it is: rows and columns where there are several positions."""
+    shape = network.shapes[node.name]
+    if first.channel >= shape.size:
+        return f"{first} (channel none of the model)"
+    position, channel = divmod(first.channel, shape.channels)
+    named = f"(channel {node.channel_name(channel)} of the model)"
+    if shape.positions == 1:
+        return f"{first} {named}"
+    row, column = divmod(position, shape.width)
+    values = f"found {first.found}, expected {first.expected}"
+    return f"vector {first.vector}, row {row}, column {column}, channel {channel}: {values} {named}"

@@ -45,14 +45,14 @@ class Suspect:
     optimize: str = "-Og"
 
     def traced(
-        self, found: Mismatch, vectors: np.ndarray, schedule: Schedule, progress: Callable[[str], None]
+        self, mismatch: Mismatch, vectors: np.ndarray, schedule: Schedule, progress: Callable[[str], None]
     ) -> Mismatch:
-        """`found`, which `vectors` (n, inputs) showed under `schedule`, with the first wrong layer in its text."""
+        """Return `mismatch`, which `vectors` (n, inputs) showed under `schedule`, with the first wrong layer named."""
         if not self.design.probes:
-            return found
+            return mismatch
         try:
             outputs, passed = self._again(vectors, schedule, progress)
-            first = found.comparison.first
+            first = mismatch.comparison.first
             shown = first is None or outputs[first.vector, first.channel] != first.expected
             reason = "it did not show again in a second simulation"
             if shown:
@@ -60,7 +60,7 @@ class Suspect:
         except QapError as error:
             # The mismatch is what the user must hear of, whatever became of looking into it.
             reason = f"its layers could not be looked at ({error.message})"
-        return found.with_reason(reason)
+        return mismatch.with_reason(reason)
 
     def _again(
         self, vectors: np.ndarray, schedule: Schedule, progress: Callable[[str], None]
@@ -69,16 +69,16 @@ class Suspect:
         self.folder.mkdir(parents=True, exist_ok=True)
         progress(f"a mismatch: looking at the layers of {self.design.top}")
         files = {f"probe{index}": self.folder / f"probe{index}.txt" for index in range(len(self.design.probes))}
-        made = verilator.build(
+        binary = verilator.build(
             self.design, self.sources, self.folder, jobs=self.threads, options=self.options, optimize=self.optimize,
             harness=harness(self.design), progress=progress,
         )  # fmt: skip
         beats = self.folder / "input.beats"
         pack(vectors, self.design.input).tofile(beats)
-        run = verilator.run(made, self.design, beats, len(vectors), self.folder, schedule, files)
+        run = verilator.run(binary, self.design, beats, len(vectors), self.folder, schedule, files)
         outputs, _ = unpack(run.beats, self.design.output)
         probed = zip(files.values(), self.design.probes, strict=True)
-        return outputs, [Shown(probe.node, recorded(path, probe), counts=True) for path, probe in probed]
+        return outputs, [Shown(probe.node, recorded(path, probe), counts=probe.counts) for path, probe in probed]
 
 
 def harness(design: Design) -> str:

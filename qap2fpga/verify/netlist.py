@@ -103,5 +103,5 @@ def _library(family: Family) -> str:
 
 
 def _model(kind: str, library: str) -> str | None:
-    found = re.search(rf"^module {re.escape(kind)}\b.*?^endmodule$", library, re.MULTILINE | re.DOTALL)
-    return found.group(0) if found else None
+    match = re.search(rf"^module {re.escape(kind)}\b.*?^endmodule$", library, re.MULTILINE | re.DOTALL)
+    return match.group(0) if match else None

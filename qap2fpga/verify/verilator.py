@@ -115,10 +115,10 @@ def build(
         "files": [(p.name, sha256(p)) for p in inputs],
     }
     key = hashlib.sha256(json.dumps(digest).encode()).hexdigest()
-    made, stamp = folder / "obj" / "simulate", folder / "simulate.key"
-    if made.is_file() and stamp.is_file() and stamp.read_text() == f"{key} {sha256(made)}":
+    binary, stamp = folder / "obj" / "simulate", folder / "simulate.key"
+    if binary.is_file() and stamp.is_file() and stamp.read_text() == f"{key} {sha256(binary)}":
         progress("the simulation program is up to date")
-        return made
+        return binary
     stamp.unlink(missing_ok=True)
     work = folder / "obj"
     # What another design left there, compiled headers too, would be taken for this one's.
@@ -141,8 +141,8 @@ def build(
     # Not by `verilator --build`, which has a shell run make.
     make = ["make", "-j", str(jobs), *settings]
     tools.run(make, log=folder / "make.log", folder=work, time_limit_s=BUILD_LIMIT_S)
-    write_atomically(stamp, f"{key} {sha256(made)}")
-    return made
+    write_atomically(stamp, f"{key} {sha256(binary)}")
+    return binary
 
 
 def _copies(paths: Sequence[Path], work: Path) -> list[str]:
@@ -159,10 +159,10 @@ def _copies(paths: Sequence[Path], work: Path) -> list[str]:
 
 
 def run(
-    made: Path, design: Design, beats: Path, frames: int, folder: Path, schedule: Schedule,
+    binary: Path, design: Design, beats: Path, frames: int, folder: Path, schedule: Schedule,
     files: Mapping[str, Path] | None = None,
 ) -> Run:  # fmt: skip
-    """Run `made` on the first `frames` frames of the file `beats`, in the design's folder (its memory files).
+    """Run `binary` on the first `frames` frames of the file `beats`, in the design's folder (its memory files).
 
     `files` are what the harness writes to, by the names that it knows them by.
     Raises `CheckFailed` when the design hangs, breaks an AXI-stream rule or delivers too many beats.
@@ -178,15 +178,15 @@ def run(
         "single": int(schedule.single), "shy": int(schedule.shy), "seed": schedule.seed,
         "reset_after": schedule.reset_after, "idle_limit": idle, "extra_cycles": 2 * design.interval_cycles + 512,
     }  # fmt: skip
-    command: list[str | os.PathLike[str]] = [made.resolve(), *(f"{key}={value}" for key, value in arguments.items())]
+    command: list[str | os.PathLike[str]] = [binary.resolve(), *(f"{key}={value}" for key, value in arguments.items())]
     command += ["+verilator+rand+reset+2", f"+verilator+seed+{schedule.seed}"]
     command += [f"+{name}={path.resolve()}" for name, path in (files or {}).items()]
     log = folder / f"{slug}.log"
     tools.run(command, log=log.resolve(), folder=design.folder, time_limit_s=RUN_LIMIT_S)
     counters = _counters(log.read_text(errors="replace"))
     _judge(counters, design, frames, schedule, idle, log)
-    found = np.fromfile(output, "<u4").reshape(-1, words(design.output))
-    return Run(schedule, found, counters)
+    beats_out = np.fromfile(output, "<u4").reshape(-1, words(design.output))
+    return Run(schedule, beats_out, counters)
 
 
 def _counters(text: str) -> dict[str, int]:

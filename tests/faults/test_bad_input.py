@@ -317,7 +317,7 @@ BAD_GRAPHS: dict[str, tuple[Callable[[onnx.GraphProto], Any], str]] = {
     "sigmoid": (insert("Sigmoid"), r"node my_node \(Sigmoid\) cannot be lowered"),
     "unknown operation": (insert("Nonsense"), r"node my_node \(Nonsense\) cannot be lowered"),
     "unknown domain": (insert("Nonsense", domain="my.own"), "my_node.*my.own"),
-    "FINN form": (insert("MultiThreshold", domain="qonnx.custom_op.general"), "node my_node .*\n.*FINN's own form"),
+    "FINN form": (insert("MVAU_hls", domain="finn.custom_op.fpgadataflow.hls"), "node my_node .*\n.*of hardware"),
     "float weights": (float_weight, r"node fc2 \(Gemm\).*\n.*weights are floats"),
     "tensors elsewhere": (external, "absent.bin"),
     "tensor cut off": (cut, "tensor fc1.weight is damaged"),
@@ -350,8 +350,8 @@ def chain(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], inputs:
 
 
 def test_a_convolution_is_named(tmp_path: Path) -> None:
-    made = helper.make_node("Conv", ["x", "w"], ["y"], "my_conv")
-    model = chain([made], {"w": np.ones((2, 3, 3, 3), np.float32)}, [1, 3, 8, 8], [1, 2, 6, 6])
+    result = helper.make_node("Conv", ["x", "w"], ["y"], "my_conv")
+    model = chain([result], {"w": np.ones((2, 3, 3, 3), np.float32)}, [1, 3, 8, 8], [1, 2, 6, 6])
     text = refused(write(tmp_path / "net.onnx", model), r"node my_conv \(Conv\) cannot be lowered")
     assert "supported: dense (MatMul, Gemm)" in text
 
@@ -362,7 +362,7 @@ def test_a_float_network_is_told_what_it_lacks(tmp_path: Path) -> None:
     refused(write(tmp_path / "net.onnx", model), r"node first \(Gemm\).*\n.*a Quant or BipolarQuant node must stand")
 
 
-def test_qcdq_is_told_from_qonnx(tmp_path: Path) -> None:
+def test_float_weights_beside_qcdq(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], "quantize"),
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], "dequantize"),
@@ -370,8 +370,7 @@ def test_qcdq_is_told_from_qonnx(tmp_path: Path) -> None:
     ]
     constants = {"s": np.float32(0.5), "z": np.int8(0), "w": np.ones((5, 4), np.float32)}
     model = chain(nodes, {key: np.asarray(value) for key, value in constants.items()}, [1, 5], [1, 4])
-    text = refused(write(tmp_path / "net.onnx", model), "node quantize is QuantizeLinear: this is QCDQ, not QONNX")
-    assert "export_qonnx" in text
+    refused(write(tmp_path / "net.onnx", model), r"node product \(MatMul\).*\n.*its weights are floats")
 
 
 # ---- options
@@ -412,9 +411,9 @@ def test_options(tmp_path: Path, options: tuple[str, ...], message: str) -> None
 def test_options_that_the_command_line_does_not_know(tmp_path: Path) -> None:
     path = save(tmp_path / "net.pt")
     for options in (("--bit", "4"), ("--target-fps", "many"), ("--output",)):
-        found = run("build", path, "--board", "pynq-z2", *options)
-        assert found.code == 2
-        assert "Traceback" not in found.err
+        result = run("build", path, "--board", "pynq-z2", *options)
+        assert result.code == 2
+        assert "Traceback" not in result.err
     assert run("build", path).code == 2  # no board
     assert list(tmp_path.iterdir()) == [path]
 
@@ -511,8 +510,8 @@ def test_missing_programs_are_said_before_any_work(
     monkeypatch.setattr("qap2fpga.build.run.BuildFolder", None)  # no folder is opened
     output = tmp_path / "build"
     for stage in ("simulate", "synthesize"):
-        found = run("build", path, "--board", "pynq-z2", "--until", stage, "--output", output)
-        text = assert_refused(found, re.escape(f"'{missing}' was not found on PATH"), output)
+        result = run("build", path, "--board", "pynq-z2", "--until", stage, "--output", output)
+        text = assert_refused(result, re.escape(f"'{missing}' was not found on PATH"), output)
         assert f"apt install {missing}" in text
         assert "✗" not in text
 
@@ -537,7 +536,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
     refused(path, os.strerror(number))
 
 
-def test_an_output_that_can_not_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "net.pt")
     (tmp_path / "file").write_text("mine")
     assert_refused(build(path, tmp_path / "file"), "file is a file")

@@ -32,10 +32,10 @@ RECIPE = draw.Recipe(
 
 
 def generated(network: Graph, folder: Path, backend: str = "rtl", clock: float = 10.0) -> Design:
-    made = backends.get(backend)
+    result = backends.get(backend)
     options = {"clock": clock} if backend == "rtl" else {"target_fps": 1e9 / (16 * 10)}
-    options = made.make_options(allow_oversize=True, **options)
-    return made.generate(network, BOARD, folder, options, np.zeros((1, network.inputs), np.int64))
+    options = result.make_options(allow_oversize=True, **options)
+    return result.generate(network, BOARD, folder, options, np.zeros((1, network.inputs), np.int64))
 
 
 def measured(design: Design, folder: Path) -> dict[str, Any]:
@@ -83,9 +83,9 @@ def right(request) -> Right:
 
 
 def test_the_right_hardware_passes(right):
-    found = verdicts(right.prediction, right.measurement, right.backend)
-    assert set(found) == {"LUT as predicted", "FF as predicted", "BRAM18 as predicted", "DSP blocks"}
-    assert [one for one in found.values() if not one.passed] == []
+    result = verdicts(right.prediction, right.measurement, right.backend)
+    assert set(result) == {"LUT as predicted", "FF as predicted", "BRAM18 as predicted", "DSP blocks"}
+    assert [one for one in result.values() if not one.passed] == []
 
 
 def changed(network: Graph, chosen: set[int], change) -> Graph:
@@ -136,8 +136,8 @@ def test_twice_the_pipeline(unrolled, tmp_path):
     assert not one.passed and "more pipeline stages" in one.why
     report = finished() | {"predictions": [unrolled.prediction]}
     report["timing"]["latency_cycles"] = {"predicted": design.latency_cycles, "measured": faulty.latency_cycles}
-    found = {one.name: one for one in check._cycles(read(report))}
-    assert found["initiation interval"].passed and not found["latency"].passed
+    results = {one.name: one for one in check._cycles(read(report))}
+    assert results["initiation interval"].passed and not results["latency"].passed
 
 
 def test_multipliers_in_dsp_blocks(unrolled, tmp_path):

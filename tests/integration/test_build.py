@@ -254,9 +254,9 @@ def test_every_width_sparsity_and_kind_of_scale(bits, sparsity, power_of_two, tm
         return
     vectors = np.concatenate([prepared.recorded, prepared.random[:100], prepared.extreme])
     expected = reference.outputs(prepared.network, "logits", vectors)
-    found = rtl.Rtl(design, tmp_path / "simulate", threads=1).simulate(vectors, expected)
-    assert sum(one.mismatches for one in found) == 0
-    assert rtl.measured(found)[1] == design.interval_cycles
+    simulation = rtl.Rtl(design, tmp_path / "simulate", threads=1).simulate(vectors, expected)
+    assert sum(one.mismatches for one in simulation) == 0
+    assert rtl.measured(simulation)[1] == design.interval_cycles
 
 
 @pytest.mark.slow

@@ -36,14 +36,14 @@ from tests.support.vendor import FAKES, needs_tclsh
 
 
 def request(model: Path, output: Path, until: str = "synthesize", vendor=None, **options) -> Request:
-    made = Hls4mlOptions(**options)
-    return Request(model, boards.load("pynq-z2"), "hls4ml", made, output, Widths(), until=until, vendor=vendor)
+    result = Hls4mlOptions(**options)
+    return Request(model, boards.load("pynq-z2"), "hls4ml", result, output, Widths(), until=until, vendor=vendor)
 
 
 def run(model: Path, output: Path, until: str = "synthesize", **options) -> dict:
-    wanted = request(model, output, until, **options)
+    job = request(model, output, until, **options)
     with Progress(quiet=True) as progress:
-        return encode(build(wanted, progress))
+        return encode(build(job, progress))
 
 
 def shown(report: dict) -> str:

@@ -25,10 +25,10 @@ from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
 from tests.support import command
+from tests.support.drivers import load
 from tests.support.networks import random_model
 from tests.support.reports import stored
 from tests.support.vendor import FAKES, needs_tclsh
-from tests.unit.driver.test_driver import load
 
 STEPS = ("system", "bitstream")
 FILES = ["constants.json", "driver.py", "my_net.h", "vectors.npz"]
@@ -64,11 +64,11 @@ def test_a_driver_is_written_and_computes_what_the_network_computes(model, tmp_p
     folder = tmp_path / "b" / "driver"
     assert report["driver"] == sorted(path.name for path in folder.iterdir()) == FILES
     one = storage.load(tmp_path / "b" / "network.npz")
-    found = load(folder / "driver.py").Network(folder, platform=MockPynq(one, made(tmp_path / "b"), kind))
+    network = load(folder / "driver.py").Network(folder, platform=MockPynq(one, made(tmp_path / "b"), kind))
     with np.load(folder / "vectors.npz") as vectors:
-        assert found.self_test() == len(vectors["inputs"]) == 60
+        assert network.self_test() == len(vectors["inputs"]) == 60
     values = np.random.default_rng(0).normal(0, 2, (50, one.inputs)).astype(np.float32)
-    assert (found.classes(values) == one.run(one.input.quantize(values)).argmax(axis=1)).all()
+    assert (network.classes(values) == one.run(one.input.quantize(values)).argmax(axis=1)).all()
 
 
 def test_the_driver_follows_the_board(model, tmp_path):
@@ -109,8 +109,8 @@ def test_the_plan_shows_the_bitstream(model, tmp_path, monkeypatch, backend, ste
 def test_a_whole_build_up_to_the_bitstream(model, tmp_path, monkeypatch):
     """Vivado is a mock; everything else is real, also the simulation from DMA word to DMA word."""
     monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
-    wanted = request(model, tmp_path / "b", vendor=STEPS, until="synthesize")
-    report = run(wanted)
+    job = request(model, tmp_path / "b", vendor=STEPS, until="synthesize")
+    report = run(job)
     assert [one["step"] for one in report["vendor"]] == list(STEPS)
     assert (report["measurements"][-1]["stage"], report["fits"]["stage"]) == ("routed", "routed")
     assert "mocks of AMD's tools only" in report["measurements"][-1]["note"]
@@ -120,12 +120,12 @@ def test_a_whole_build_up_to_the_bitstream(model, tmp_path, monkeypatch):
     assert {path.name for path in driver.iterdir()} == {*FILES, "network.bit", "network.hwh"}
     before = (tmp_path / "b" / "report.json").read_bytes()
     monkeypatch.setattr(amd, "run", lambda *_: pytest.fail("ran again"))
-    run(wanted)
+    run(job)
     assert (tmp_path / "b" / "report.json").read_bytes() == before
     monkeypatch.undo()
     monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
     (driver / "network.bit").unlink()
-    run(wanted)
+    run(job)
     assert (driver / "network.bit").is_file(), "what was taken away comes back, without a run of Vivado"
     shown = command.run("report", tmp_path / "b")
     assert "bitstream, Vivado 2023.2" in shown.out

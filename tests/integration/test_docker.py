@@ -99,8 +99,8 @@ def test_docker_comes_before_podman_and_one_of_them_is_enough(engine: Path, tmp_
     place.mkdir()
     for name in ("sh", "dirname", "cat", "id"):
         (place / name).symlink_to(shutil.which(name) or "")
-    found = csim(PATH=place)
-    assert found.returncode == 2 and "neither docker nor podman is on PATH" in found.stderr
+    simulations = csim(PATH=place)
+    assert simulations.returncode == 2 and "neither docker nor podman is on PATH" in simulations.stderr
     for name in ("podman", "docker"):
         program(place / name, f"echo {name}")
         assert csim(PATH=place).stdout.split() == [name]
@@ -117,41 +117,41 @@ def test_docker_comes_before_podman_and_one_of_them_is_enough(engine: Path, tmp_
     (("--fast",), {}, "unknown option '--fast'", "--help"),
     ((), {"FAIL": "run", "CODE": 125}, "could not run the image qap2fpga-csim (125)", "stands above"),
 ])  # fmt: skip
-def test_what_can_not_be_is_one_message(
+def test_what_cannot_be_is_one_message(
     engine: Path, arguments: tuple[str, ...], environment: dict[str, object], what: str, hint: str
 ) -> None:
-    found = csim(*arguments, engine=engine, **environment)
-    assert (found.returncode, found.stdout) == (2, "")
-    first, second = found.stderr.splitlines()
+    simulations = csim(*arguments, engine=engine, **environment)
+    assert (simulations.returncode, simulations.stdout) == (2, "")
+    first, second = simulations.stderr.splitlines()
     assert first.startswith("docker/csim: ") and what in first and hint in second
     assert not [call for call in calls(engine) if call[0] == "run"] or "FAIL" in environment
 
 
-def test_an_image_that_can_not_be_built_is_one_message(tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_built_is_one_message(tmp_path: Path) -> None:
     broken = program(tmp_path / "engine", "echo no daemon >&2; exit 1")
-    found = csim(engine=broken)
-    assert found.returncode == 2 and "the image qap2fpga-csim could not be built" in found.stderr
-    assert "no daemon" in found.stderr
+    simulations = csim(engine=broken)
+    assert simulations.returncode == 2 and "the image qap2fpga-csim could not be built" in simulations.stderr
+    assert "no daemon" in simulations.stderr
     gone = csim(engine=tmp_path / "gone")
     assert gone.returncode == 2 and f"CONTAINER_ENGINE is '{tmp_path / 'gone'}', which is not there" in gone.stderr
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])
 def test_what_the_simulation_finds_is_the_exit_code(engine: Path, code: int) -> None:
-    found = csim(engine=engine, FAIL="run", CODE=code)
-    assert (found.returncode, found.stderr) == (code, "")
+    simulations = csim(engine=engine, FAIL="run", CODE=code)
+    assert (simulations.returncode, simulations.stderr) == (code, "")
 
 
 def pins(name: str) -> dict[str, str]:
     """Package to version of a list, every line of which must be exact."""
-    found = {}
+    results = {}
     for line in (DOCKER / f"{name}.txt").read_text().splitlines():
         if not line.startswith("#"):
             assert re.fullmatch(r"[a-z0-9-]+==[0-9.]+", line), line
             package, version = line.split("==")
-            assert package not in found
-            found[package] = version
-    return found
+            assert package not in results
+            results[package] = version
+    return results
 
 
 def test_the_lists_are_exact_and_what_the_package_asks_for() -> None:
@@ -162,8 +162,8 @@ def test_the_lists_are_exact_and_what_the_package_asks_for() -> None:
     assert torch is not None
     held = {**demo, "torch": torch[1]}
     for text in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]:
-        wanted = Requirement(text)
-        assert wanted.specifier.contains(held[wanted.name]), text
+        expected = Requirement(text)
+        assert expected.specifier.contains(held[expected.name]), text
     assert "hatchling" in pins("wheel")
 
 
@@ -256,9 +256,9 @@ def test_the_small_image_built_and_run(containers: dict[str, object], tmp_path: 
     line = [containers["engine"], "run", "--rm", "--entrypoint", "sh", "-v", f"{build}:/made", INSPECT[2], "-c", script]
     environment = {**os.environ, **{name: str(value) for name, value in containers.items()}}
     inside = subprocess.run([*map(str, line)], env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    said = inside.stdout.splitlines()
-    assert said[0] == "qap" and "hls4ml" in said and not {"torch", "finn", "onnx", "qonnx"} & set(said)
-    assert int(said[-1]) < 1500, "MB"
+    printed = inside.stdout.splitlines()
+    assert printed[0] == "qap" and "hls4ml" in printed and not {"torch", "finn", "onnx", "qonnx"} & set(printed)
+    assert int(printed[-1]) < 1500, "MB"
 
     place = xilinx / "Vitis_HLS" / "2023.2" / "bin"
     place.mkdir(parents=True)

@@ -43,16 +43,16 @@ def sections(page: str) -> dict[str, str]:
 
 
 def test_the_command_lines_page_is_what_help_says(hooks: ModuleType) -> None:
-    found = sections(hooks.command_line())
-    assert list(found) == COMMANDS
-    for name, text in found.items():
+    result = sections(hooks.command_line())
+    assert list(result) == COMMANDS
+    for name, text in result.items():
         helped = run(name, "--help").out
         assert options(text) == options(helped), name
         # Every word of the help in its order, but for how it is laid out.
-        said = re.sub(r"[`*\s]|&lt;|<", "", text)
+        plain = re.sub(r"[`*\s]|&lt;|<", "", text)
         for line in helped.partition("Options:")[2].splitlines():
             words = re.sub(r"[`*\s<]", "", line.strip().partition("  ")[2])
-            assert words in said, (name, line)
+            assert words in plain, (name, line)
 
 
 def test_help_keeps_what_stands_in_brackets() -> None:

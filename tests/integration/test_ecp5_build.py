@@ -27,8 +27,8 @@ from qap2fpga.system.files import shipped
 from qap2fpga.verify import netlist
 from tests.conftest import Make
 from tests.support.command import Result, run, save
+from tests.support.ecp5 import REPORT, TOO_LARGE, ULX3S, design
 from tests.support.reports import failed
-from tests.unit.synth.test_ecp5 import REPORT, TOO_LARGE, ULX3S, design
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ecp5")]
 SMALL = Path(__file__).parents[2] / "examples" / "jets-4b-small.pt"
@@ -47,8 +47,8 @@ def report(folder: Path) -> dict[str, Any]:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small example, placed and routed for real."""
     folder = tmp_path_factory.mktemp("ecp5") / "small"
-    made = build(folder)
-    assert made.code == 0, made.err
+    result = build(folder)
+    assert result.code == 0, result.err
     return folder
 
 
@@ -59,19 +59,19 @@ def copied(built: Path, tmp_path: Path) -> Path:
 
 
 def test_from_a_model_to_a_bitstream(built: Path) -> None:
-    found = report(built)
-    routed = found["measurements"][-1]
+    content = report(built)
+    routed = content["measurements"][-1]
     assert (routed["tool"], routed["stage"], routed["circuit"]) == ("nextpnr-ecp5", "routed", "rtl")
     assert 2000 < routed["total"]["lut"] < 6000 and routed["total"]["dsp"] == 0
-    assert routed["total"]["lut"] > found["measurements"][0]["total"]["lut"]
-    assert found["routed"]["achieved_ns"] <= found["routed"]["target_ns"] == 40.0
-    assert found["fits"]["verdict"] == "fits" and found["fits"]["stage"] == "routed"
-    names = {one["compared"]: one for one in found["simulations"]}
+    assert routed["total"]["lut"] > content["measurements"][0]["total"]["lut"]
+    assert content["routed"]["achieved_ns"] <= content["routed"]["target_ns"] == 40.0
+    assert content["fits"]["verdict"] == "fits" and content["fits"]["stage"] == "routed"
+    names = {one["compared"]: one for one in content["simulations"]}
     pins = names["colorlight-i5 from pin to pin with the integer network, UART"]
     assert pins["vectors"] >= 7 and sum(one["mismatches"] for one in names.values()) == 0
     assert any(name.startswith("netlist (ecp5") for name in names)
-    assert not found["predictions"][1]["calibrated"] and not failed(found)
-    bitstream = (built / found["routed"]["bitstream"]).read_bytes()
+    assert not content["predictions"][1]["calibrated"] and not failed(content)
+    bitstream = (built / content["routed"]["bitstream"]).read_bytes()
     # The preamble of an ECP5's bitstream (Lattice FPGA-TN-02039), and the part's name in the comment before it.
     assert b"\xff\xff\xbd\xb3" in bitstream and b"LFE5U-25F" in bitstream
 
@@ -104,8 +104,8 @@ def test_what_came_before_is_kept_when_the_router_ends_otherwise(
 ) -> None:
     when = (copied / ".qap2fpga" / "pins.json").stat().st_mtime_ns
     native("nextpnr-ecp5", text, packed)
-    made = build(copied)
-    assert made.code == code and re.search(what, made.err)
+    result = build(copied)
+    assert result.code == code and re.search(what, result.err)
     assert (copied / ".qap2fpga" / "pins.json").stat().st_mtime_ns == when
     if code == 2:
         assert not (copied / "report.json").exists()
@@ -123,29 +123,29 @@ def test_another_device_is_told_and_decides_nothing(tmp_path: Path, native: Make
     monkeypatch.setattr(simulating, "simulate_netlist", lambda *_: asdict(gates))
     monkeypatch.setattr(simulating, "simulate_rtl", lambda *_: [])
     words = ("--backend", "rtl", "--board", "pynq-z2", "--vendor", "none", "--cross-check", "ecp5")
-    made = run("build", save(tmp_path / "net.pt"), *words, "--output", tmp_path / "made")
-    assert made.code == 0, made.err
-    found = report(tmp_path / "made")
-    assert found["cross_check"]["achieved_ns"] == 50.0 and found["cross_check"]["target_ns"] == 10.0
-    assert found["routed"] is None and [one["tool"] for one in found["measurements"]] == ["yosys"]
-    assert "another device, LFE5U-85F-6BG381C, as a cross-check" in " ".join(made.out.split())
+    result = run("build", save(tmp_path / "net.pt"), *words, "--output", tmp_path / "made")
+    assert result.code == 0, result.err
+    content = report(tmp_path / "made")
+    assert content["cross_check"]["achieved_ns"] == 50.0 and content["cross_check"]["target_ns"] == 10.0
+    assert content["routed"] is None and [one["tool"] for one in content["measurements"]] == ["yosys"]
+    assert "another device, LFE5U-85F-6BG381C, as a cross-check" in " ".join(result.out.split())
     netlist_json = json.loads((tmp_path / "made" / "cross-check" / "ecp5_board.json").read_text())
     assert "ecp5_board" in netlist_json["modules"]
 
 
 def test_one_flipped_bit_of_a_lut_is_found(tmp_path: Path) -> None:
-    made = design(tmp_path / "adder")
-    mapped = synthesis.map_design(made, tmp_path / "synthesize")
+    small_design = design(tmp_path / "adder")
+    mapped = synthesis.map_design(small_design, tmp_path / "synthesize")
     vectors = np.random.default_rng(2).integers(0, 256, (256, 2))
     expected = vectors @ [[1], [2]]
-    (found,) = netlist.Netlist(made, ULX3S, mapped, tmp_path / "sim").simulate(vectors, expected)
-    assert (found.vectors, found.mismatches) == (256, 0) and "netlist (ecp5" in found.compared
+    (simulation,) = netlist.Netlist(small_design, ULX3S, mapped, tmp_path / "sim").simulate(vectors, expected)
+    assert (simulation.vectors, simulation.mismatches) == (256, 0) and "netlist (ecp5" in simulation.compared
     text = mapped.netlist[0].read_text()
     # The carry chain adds; without its second input it does not.
     changed = tmp_path / "netlist.v"
     changed.write_text(re.sub(r"\.INIT0\(16'h\w+\)", ".INIT0(16'hAAAA)", text))
     assert changed.read_text() != text
-    engine = netlist.Netlist(made, ULX3S, replace(mapped, netlist=(changed,)), tmp_path / "changed")
+    engine = netlist.Netlist(small_design, ULX3S, replace(mapped, netlist=(changed,)), tmp_path / "changed")
     with pytest.raises(CheckFailed):
         engine.simulate(vectors, expected)
 

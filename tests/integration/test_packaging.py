@@ -129,8 +129,8 @@ def test_a_wheel(wheel: Path, tmp_path: Path) -> None:
     assert_whole(look(place, tmp_path), place / "qap2fpga")
     assert contents(place / "qap2fpga" / "boards") == contents(ROOT / "boards")
     modules = {name: digest for name, digest in contents(ROOT / "qap2fpga").items() if name.endswith(".py")}
-    found = contents(place / "qap2fpga")
-    assert {name: found.get(name) for name in modules} == modules
+    result = contents(place / "qap2fpga")
+    assert {name: result.get(name) for name in modules} == modules
 
 
 def test_a_wheel_holds_the_program_and_nothing_else(wheel: Path) -> None:

@@ -62,12 +62,12 @@ def quantized_network(
 
 def learned(network: nn.Sequential) -> list[torch.Tensor]:
     """Parameters and running statistics, layer by layer: weight, bias, then batch norm's, then the learned scale."""
-    found: list[torch.Tensor] = []
+    results: list[torch.Tensor] = []
     for module in network:
         if isinstance(module, nn.Linear):
-            found += [module.weight_orig if hasattr(module, "weight_orig") else module.weight, module.bias]
+            results += [module.weight_orig if hasattr(module, "weight_orig") else module.weight, module.bias]
         elif isinstance(module, nn.BatchNorm1d):
-            found += [module.weight, module.bias, module.running_mean, module.running_var]
+            results += [module.weight, module.bias, module.running_mean, module.running_var]
         elif isinstance(module, qnn.QuantReLU):
-            found.append(module.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl.value)
-    return [tensor.detach() for tensor in found]
+            results.append(module.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl.value)
+    return [tensor.detach() for tensor in results]

@@ -68,6 +68,54 @@ def residual() -> Graph:
     return verify(Graph(nodes, "dense", Fraction(1)), "a test")
 
 
+def small_cnn(seed: int = 3, *, size: tuple[int, int, int] = (2, 6, 5)) -> Graph:
+    """Return a network of frames of (channels, height, width): convolution, pool, convolution, dense end, logits."""
+    random, shape = np.random.default_rng(seed), Shape(*size)
+    nodes: list[Node] = [Input(name="in", size=shape, quantizer=InputQuantizer(-4, 3, (1.0,)))]
+
+    def linear(name: str, outputs: int, geometry: Geometry) -> None:
+        source = nodes[-1]
+        before = verify(Graph(tuple(nodes), source.name, Fraction(1)), "a test").shapes[source.name]
+        weights = random.integers(-3, 4, (geometry.taps * before.channels, outputs))
+        weights[random.random(weights.shape) < 0.4] = 0
+        nodes.append(
+            Linear(name=name, sources=(source.name,), weights=weights, weight_bits=3, input_bits=3, geometry=geometry)
+        )
+
+    def step(channels: int) -> None:
+        rows = np.sort(random.integers(-12, 13, (channels, 3)), axis=1)
+        source = nodes[-1].name
+        nodes.append(Requantizer(name=f"{source}/step", sources=(source,), function=Step(rows), bits=2))
+
+    linear("conv1", 3, Geometry((3, 3), pads=(1, 1, 1, 1)))
+    step(3)
+    nodes.append(Max(name="pool", sources=("conv1/step",), geometry=Geometry((2, 2), (2, 2))))
+    linear("conv2", 2, Geometry((2, 2)))
+    step(2)
+    linear("dense", 4, Geometry((size[1] // 2 - 1, size[2] // 2 - 1)))
+    end = Logits(np.array([5, 7, -3, 4]), random.integers(-9, 10, 4), 1, None)
+    nodes.append(Requantizer(name="logits", sources=("dense",), function=end))
+    return verify(Graph(tuple(nodes), "logits", Fraction(1)), "a test")
+
+
+def pooled(seed: int = 1, *, outputs: int = 12) -> Graph:
+    """Return a pool of frames of 8x8 with 2 channels, two dense layers after it, and logits."""
+    random = np.random.default_rng(seed)
+    nodes: list[Node] = [
+        Input(name="in", size=Shape(2, 8, 8), quantizer=InputQuantizer(-8, 7, (1.0,))),
+        Max(name="pool", sources=("in",), geometry=Geometry((2, 2), (2, 2))),
+    ]
+    for name, inputs, geometry in (("dense1", 32, Geometry((4, 4))), ("dense2", outputs, Geometry())):
+        weights = random.integers(-31, 32, (inputs, outputs))
+        nodes.append(Linear(name=name, sources=(nodes[-1].name,), weights=weights, weight_bits=6, input_bits=4,
+                            geometry=geometry))  # fmt: skip
+        end: Step | Logits = Step(np.sort(random.integers(-300, 300, (outputs, 15)), axis=1))
+        if name == "dense2":
+            end = Logits(random.integers(5, 90, outputs), random.integers(-9, 10, outputs), 4, None)
+        nodes.append(Requantizer(name=f"{name}/end", sources=(name,), function=end))
+    return verify(Graph(tuple(nodes), "dense2/end", Fraction(1)), "a test")
+
+
 def layer_results(graph: Graph, frames: np.ndarray) -> list[np.ndarray]:
     """Return what leaves each layer of a chain, in order, for input integers `frames` (n, inputs)."""
     results = graph.trace(frames)

@@ -65,7 +65,7 @@ def not_in_source(folder: Path) -> None:
     kinds = (".v", ".sv", ".cpp", ".h", ".tcl", ".py", ".mk", ".sh", ".dat")
     texts = {path: path.read_text(errors="replace") for path in folder.rglob("*") if path.suffix in kinds}
     assert texts
-    told = [name for name in (*NAMES, FOLDER) if not name.isidentifier() and len(name) > 6]
-    assert len(told) > 25
+    unusual = [name for name in (*NAMES, FOLDER) if not name.isidentifier() and len(name) > 6]
+    assert len(unusual) > 25
     for path, text in texts.items():
-        assert not [name for name in told if name in text], path
+        assert not [name for name in unusual if name in text], path

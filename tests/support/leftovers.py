@@ -21,14 +21,14 @@ def marked() -> dict[str, str]:
 
 def alive(environment: dict[str, str]) -> dict[int, str]:
     """The command lines, by number, of the processes with the mark of `environment` that have not ended."""
-    wanted, found = f"{MARK}={environment[MARK]}".encode(), {}
+    expected, result = f"{MARK}={environment[MARK]}".encode(), {}
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            if wanted in (place / "environ").read_bytes().split(b"\0"):
-                found[int(place.name)] = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if expected in (place / "environ").read_bytes().split(b"\0"):
+                result[int(place.name)] = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-    return {number: line for number, line in found.items() if line}
+    return {number: line for number, line in result.items() if line}
 
 
 def wait_for(wanted: Callable[[], object], seconds: float = 30.0) -> bool:

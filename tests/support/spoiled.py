@@ -18,8 +18,8 @@ def spoil_what_is_generated(monkeypatch: pytest.MonkeyPatch, change: Callable[[P
     generate = making.generate
 
     def spoiled(request: Request, *arguments: Any) -> Any:
-        made = generate(request, *arguments)
+        result = generate(request, *arguments)
         change(request.output)
-        return made
+        return result
 
     monkeypatch.setattr(making, "generate", spoiled)

@@ -182,12 +182,12 @@ def special_cases(source: str) -> list[int]:
 
 
 def test_no_family_is_asked_for_by_name() -> None:
-    found = {
+    results = {
         name: lines
         for path in sorted(PACKAGE.rglob("*.py"))
         if not (name := str(path.relative_to(PACKAGE))).startswith("hw/") and (lines := special_cases(path.read_text()))
     }
-    assert not found, "give the family a property in hw/families.py"
+    assert not results, "give the family a property in hw/families.py"
 
 
 @pytest.mark.parametrize("source", [

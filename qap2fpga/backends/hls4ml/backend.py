@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import numpy as np
 
 from qap2fpga.backends.api import UNROLLED_ADVICE, Backend, Progress, require_possible
 from qap2fpga.backends.hls4ml import counts, limits, workarounds
-from qap2fpga.backends.hls4ml.counts import DenseEstimate
-from qap2fpga.backends.hls4ml.options import UNROLLED, Hls4mlOptions
-from qap2fpga.exact.integers import width
+from qap2fpga.backends.hls4ml.counts import KernelEstimate
+from qap2fpga.backends.hls4ml.kernels import Kernel, Written, interval, kernels
+from qap2fpga.backends.hls4ml.options import LATENCY, PARALLEL, RESOURCE, STREAM, UNROLLED, Hls4mlOptions
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Expectation, HlsProject
 from qap2fpga.ir import outputs as reference
@@ -50,14 +51,14 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
         return limits.refusals(graph, options)
 
     def expect(self, graph: Graph, board: Board, options: Hls4mlOptions) -> Expectation:
-        """Return how `generate` would write each dense layer, and the interval that the code would ask for.
+        """Return how `generate` would write each layer of products, and the interval that the code would ask for.
 
         What an HLS tool makes of it is not known here: no resources, no latency. `estimate/vendor.py` predicts from
         `nodes` what C synthesis will state. Raises `QapError` for what is too large to unroll.
         """
         require_possible(self.check(graph, board, options))
-        tool = None
-        if options.strategy == UNROLLED:
+        stream, tool = options.streams(graph), None
+        if options.strategy in (RESOURCE, UNROLLED):
             # Only hls4ml knows which factors it can do.
             workarounds.require(options.strategy)
             with quiet():
@@ -66,20 +67,21 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
                 from qap2fpga.backends.hls4ml.layers import BACKEND
 
                 tool = hls4ml.backends.get_backend(BACKEND)
-        nodes: list[DenseEstimate] = []
-        for number, (layer, ranges) in enumerate(zip(graph.layers, graph.ranges, strict=True)):
+        nodes: list[KernelEstimate] = []
+        factors: list[tuple[Kernel, int]] = []
+        for number, one in enumerate(kernels(graph, stream=stream)):
             strategy, factor = workarounds.reuse_factor(
-                tool, layer.inputs, layer.outputs, options.reuse_factor, options.strategy
+                tool, one.inputs, one.outputs, options.reuse_factor, options.strategy, one.depthwise
             )
-            low, high = int(layer.weights.min()), int(layer.weights.max())
-            nodes.append(DenseEstimate(
-                name=f"dense{number}", layer=layer.name, estimate={},
-                strategy=strategy, reuse_factor=factor, inputs=layer.inputs, outputs=layer.outputs,
-                weight_bits=workarounds.weight_bits(low, high, layer.weight_width),
-                input_bits=max(width(int(a), int(b)) for a, b in zip(*ranges.inputs, strict=True)),
-                nonzeros=layer.nonzeros,
+            factors.append((one, factor))
+            nodes.append(KernelEstimate(
+                name=f"{one.prefix}{number}", layer=one.node.name, kind=one.kind, estimate={},
+                strategy=strategy, reuse_factor=factor, inputs=one.inputs, outputs=one.outputs,
+                weight_bits=workarounds.weight_bits(*one.weight_range, one.weight_width),
+                input_bits=one.node.geometry.seen(graph.node_ranges[one.node.sources[0]]).bits,
+                nonzeros=one.nonzeros,
             ))  # fmt: skip
-        return Expectation(max(node.reuse_factor for node in nodes), None, {}, tuple(nodes))
+        return Expectation(interval(graph, factors, stream=stream), None, {}, tuple(nodes))
 
     def generate(
         self, graph: Graph, board: Board, folder: Path, options: Hls4mlOptions, vectors: np.ndarray,
@@ -95,21 +97,27 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
         folder = folder.resolve()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        progress(f"hls4ml {workarounds.version()}, {options.strategy}, reuse factor {options.reuse_factor}")
+        io_type = STREAM if options.streams(graph) else PARALLEL
+        progress(f"hls4ml {workarounds.version()}, {io_type}, {options.strategy}, reuse factor {options.reuse_factor}")
         with quiet():
+            from qap2fpga.backends.hls4ml import layers, translate
             from qap2fpga.backends.hls4ml import model as models
 
-            plan = models.plan(graph, options)
-            model = models.convert(plan, board, folder, options)
+            plan = translate.plan(graph, options)
+            model = models.convert(plan, board, folder)
             workarounds.write(model, folder)
+            if plan.needs_frames:
+                layers.write_header(folder)
         _testbench(folder, graph, options.output_kind, vectors[:TESTBENCH_VECTORS])
-        numbers = [model.graph[f"dense{index}"].index for index in range(len(graph.layers))]
-        counted = counts.count(folder, graph, numbers, plan.reuse)
-        warnings = [*counts.warnings(graph.layers, counted), *_other_factors(graph, options, plan.reuse)]
+        written = [model.graph[one.layer] for one in plan.kernels]
+        numbered = [
+            (one, layer.index, workarounds.weights_number(layer))
+            for one, layer in zip(plan.kernels, written, strict=True)
+        ]
+        counted = counts.count(folder, numbered)
+        warnings = [*counts.warnings(plan.kernels, counted), *_other_factors(plan.kernels, options)]
         for text in warnings:
             progress(text)
-        output = plan.output
-        assert output is not None
         progress(f"{sum(one.in_source for one in counted)} multiplications in the source")
         return HlsProject(
             backend=self.name,
@@ -118,13 +126,16 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
             sources=(f"firmware/{models.TOP}.cpp",),
             data=(),
             input=plan.input,
-            output=output,
-            interval_cycles=max(factor for _, factor in plan.reuse),
+            output=plan.output,
+            interval_cycles=plan.interval,
             output_kind=options.output_kind,
             clock_ns=options.clock_ns(board),
             part=board.part,
-            configs=tuple(f"config{number}" for number in numbers),
+            configs={
+                one.kernel.node.name: f"config{layer.index}" for one, layer in zip(plan.kernels, written, strict=True)
+            },
             strategy=options.strategy,
+            streams_positions=plan.stream,
             traces=tuple(plan.traces),
             warnings=tuple(warnings),
             details={
@@ -140,15 +151,15 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
         return relaxing.relax(graph, tolerance, prices.load().luts)
 
 
-def _other_factors(network: Graph, options: Hls4mlOptions, reuse: list[tuple[str, int]]) -> list[str]:
-    """One sentence for each layer that hls4ml cannot do at the reuse factor that was asked for."""
+def _other_factors(kernels: Sequence[Written], options: Hls4mlOptions) -> list[str]:
+    """One sentence for each layer that hls4ml cannot write as it was asked for."""
     notes = []
-    for layer, (strategy, factor) in zip(network.layers, reuse, strict=True):
-        if (strategy, factor) != (options.strategy, options.reuse_factor):
-            notes.append(
-                f"layer {layer.name}: hls4ml cannot share its {layer.inputs} x {layer.outputs} products at reuse "
-                f"factor {options.reuse_factor}; it is written as '{strategy}' at {factor}"
-            )
+    for one in kernels:
+        if (one.strategy, one.reuse_factor) == (options.strategy, options.reuse_factor):
+            continue
+        why = f"hls4ml cannot share its {one.kernel.inputs} x {one.kernel.outputs} products at reuse factor "
+        why = f"hls4ml knows '{LATENCY}' alone for its kind" if one.kernel.depthwise else f"{why}{options.reuse_factor}"
+        notes.append(f"layer {one.kernel.node.name}: {why}; it is written as '{one.strategy}' at {one.reuse_factor}")
     return notes
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""C++ of what follows a dense layer: a few lines per channel, every constant in them.
+"""C++ of requantizers: a few lines per channel, every constant in them.
 
 The lines call `flows/hls4ml/qap_requantize.h`. They are the member `apply` of a struct, which hls4ml writes into the
 project's `parameters.h` beside the other layers' configurations. The implementation of a step function is the cheapest
@@ -8,17 +8,23 @@ that `lower.requantize` finds; with more levels than fit a table it is one multi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 from qap2fpga.backends.hls4ml import wide
 from qap2fpga.exact.integers import width
-from qap2fpga.ir.functions import Logits, Step
-from qap2fpga.ir.units import Ranges, Unit
+from qap2fpga.ir.functions import Function, Logits, Step
+from qap2fpga.ir.nodes import Node
+from qap2fpga.ir.tensors import Range
 from qap2fpga.requant import prices
 from qap2fpga.requant.implementations import Constant, Implementation, Piecewise, Search, Table, Target
 from qap2fpga.requant.meaning import prove_meaning
 from qap2fpga.requant.requantize import MANY, cheapest
 from qap2fpga.system.errors import QapError
+
+# From a name to the struct of that name.
+Text = Callable[[str], str]
 
 HEAD = """struct {name} {{
     template <class data_T, class res_T> static void apply(data_T data[{inputs}], res_T res[{outputs}]) {{
@@ -27,21 +33,43 @@ HEAD = """struct {name} {{
 TAIL = "    }\n};\n"
 
 
-def requantize(name: str, layer: Unit, ranges: Ranges) -> str:
-    """The struct `name` whose `apply` computes the activation of `layer`, exact on all of `ranges`.
+def requantize(name: str, node: Node, function: Function, source: Range) -> str:
+    """The struct `name` whose `apply` computes `function` of the result of `node`, exact on all of its range `source`.
 
     Raises `QapError` for a step function with too many levels for a table and no exact straight line.
     """
-    kind = integer_type(-1 << ranges.accumulator_bits - 1, 0)
-    text = HEAD.format(name=name, inputs=layer.outputs, outputs=layer.outputs)
-    for channel, (low, high) in enumerate(zip(*ranges.accumulators, strict=True)):
-        write = _step if isinstance(layer.activation, Step) else _logits
-        lines = [f"const {kind} x = data[{channel}];", *write(layer, channel, int(low), int(high))]
-        *before, result = lines
+    kind = integer_type(-1 << source.signed_bits - 1, 0)
+    text = HEAD.format(name=name, inputs=function.channels, outputs=function.channels)
+    for channel, (low, high) in enumerate(source.ends):
+        if isinstance(function, Step):
+            lines = _step(function, channel, low, high, _name(node, channel))
+        else:
+            lines = _logits(function, channel, low, high)
+        *before, result = [f"const {kind} x = data[{channel}];", *lines]
         body = [*before, f"res[{channel}] = {result};"]
-        text += f"        {{ // channel {layer.channel_name(channel)}\n"
+        text += f"        {{ // channel {node.channel_name(channel)}\n"
         text += "".join(f"            {line}\n" for line in body) + "        }\n"
     return text + TAIL
+
+
+def refusals(node: Node, step: Step, source: Range) -> Iterator[QapError]:
+    """Give the reason for each channel of `step` of the result of `node` that `requantize` cannot write."""
+    for channel, (low, high) in enumerate(source.ends):
+        row = step.thresholds[channel]
+        inside = row[(row > low) & (row <= high)].astype(np.int64)
+        if len(inside) > MANY and wide.affine(inside) is None:
+            yield _no_line(len(inside), _name(node, channel))
+
+
+def _name(node: Node, channel: int) -> str:
+    return f"layer {node.name}, channel {node.channel_name(channel)}"
+
+
+def _no_line(count: int, name: str) -> QapError:
+    return QapError(
+        f"{name}: its {count} thresholds do not lie on one line, and are too many for a table",
+        f"use activations of at most {MANY.bit_length() - 1} bits",
+    )
 
 
 def first_largest(name: str, inputs: int) -> str:
@@ -51,15 +79,12 @@ def first_largest(name: str, inputs: int) -> str:
     )
 
 
-def _step(layer: Unit, channel: int, low: int, high: int) -> list[str]:
+def _step(activation: Step, channel: int, low: int, high: int, name: str) -> list[str]:
     """Thresholds out of the channel's range are taken out: those below only count, those above never do."""
-    activation = layer.activation
-    assert isinstance(activation, Step)
     row = activation.thresholds[channel]
     base = activation.base + activation.step * int((row <= low).sum())
     plain = activation.step == 1
     target = Target(row[(row > low) & (row <= high)].astype(np.int64), low, high, base if plain else 0)
-    name = f"layer {layer.name}, channel {layer.channel_name(channel)}"
     worth = (0, 1) if plain else (base, activation.step)
     prove_meaning(target, activation, channel, (low, high), name, base=worth[0], step=worth[1])
     implement = _wide if len(target.thresholds) > MANY else _cheapest
@@ -121,19 +146,14 @@ def _piecewise(implementation: Piecewise) -> list[str]:
 def _wide(target: Target, name: str) -> list[str]:
     implementation = wide.affine(target.thresholds)
     if implementation is None:
-        raise QapError(
-            f"{name}: its {len(target.thresholds)} thresholds do not lie on one line, and are too many for a table",
-            f"use activations of at most {MANY.bit_length() - 1} bits",
-        )
+        raise _no_line(len(target.thresholds), name)
     bits = affine_bits(implementation.multiplier, implementation.offset, target.low, target.high)
     constants = f"{constant(implementation.multiplier, bits)}, {constant(implementation.offset, bits)}"
     call = f"qap::clamp(qap::affine<{bits}, {implementation.shift}>(x, {constants}), {literal(implementation.levels)})"
     return [call if not target.base else f"{literal(target.base)} + {call}"]
 
 
-def _logits(layer: Unit, channel: int, low: int, high: int) -> list[str]:
-    activation = layer.activation
-    assert isinstance(activation, Logits)
+def _logits(activation: Logits, channel: int, low: int, high: int) -> list[str]:
     multiplier, offset = int(activation.multiplier[channel]), int(activation.offset[channel])
     bits = affine_bits(multiplier, offset, low, high)
     constants = f"{constant(multiplier, bits)}, {constant(offset, bits)}"

@@ -3,7 +3,8 @@
 
 - 'latency': the product of every input with every weight is in the source; a weight is a constant there, and an HLS
   tool drops the product with the constant 0 before it schedules. So the entries of the weights header other than
-  0 are counted.
+  0 are counted. A convolution has them once, for all positions.
+- 'resource': a product for every weight, 0 or not; `reuse_factor` of them share a multiplier.
 - 'resource_unrolled': one line a product, counted; and the multipliers that the source allows the tool to make.
 - 'distributed_arithmetic': there is no product; the additions and subtractions are counted.
 """
@@ -15,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qap2fpga.backends.hls4ml.options import DISTRIBUTED, LATENCY, UNROLLED
+from qap2fpga.backends.hls4ml.kernels import Written
+from qap2fpga.backends.hls4ml.options import DISTRIBUTED, LATENCY, RESOURCE, UNROLLED
 from qap2fpga.hw.design import NodeEstimate
-from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.units import Unit
 
 HOW = {
+    RESOURCE: "entries of the weights header; zeros are multiplied with",
     LATENCY: "entries other than 0 in the weights header; the HLS tool drops products with the constant 0",
     UNROLLED: "products written out in the generated code",
     DISTRIBUTED: "no products: additions and subtractions only",
@@ -28,9 +29,13 @@ HOW = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class DenseEstimate(NodeEstimate):
-    """How a dense layer will be written; what an HLS tool makes of it, `estimate/vendor.py` predicts from this."""
+class KernelEstimate(NodeEstimate):
+    """How a layer of products will be written; what an HLS tool makes of it, `estimate/vendor.py` predicts from this.
 
+    `kind` is hls4ml's name of the layer; `inputs` and `outputs` are those of one position.
+    """
+
+    kind: str
     strategy: str
     reuse_factor: int
     inputs: int
@@ -63,14 +68,18 @@ class Count:
     additions: int | None = None
 
 
-def count(folder: Path, network: Graph, numbers: Sequence[int], reuse: Sequence[tuple[str, int]]) -> tuple[Count, ...]:
-    """One `Count` a dense layer of the project in `folder`; `numbers` are hls4ml's numbers of these layers."""
+def count(folder: Path, written: Sequence[tuple[Written, int, int]]) -> tuple[Count, ...]:
+    """One `Count` per kernel of the project in `folder`, each with the numbers of its layer and of its weights."""
     generated = (folder / "firmware" / "nnet_utils" / "nnet_code_gen.h").read_text()
     result = []
-    for layer, number, (strategy, factor) in zip(network.layers, numbers, reuse, strict=True):
+    for one, number, own in written:
+        strategy, factor = one.strategy, one.reuse_factor
         products, multipliers, additions = 0, None, None
         if strategy == LATENCY:
-            products = sum(value != 0 for value in weights(folder, number))
+            products = sum(value != 0 for value in weights(folder, own))
+        elif strategy == RESOURCE:
+            products = len(weights(folder, own))
+            multipliers = -(-products // factor)
         elif strategy == UNROLLED:
             text = _between(generated, f"class dense_resource_unrolled_{number} ", "Result:")
             products = text.count("product(data[")
@@ -79,9 +88,8 @@ def count(folder: Path, network: Graph, numbers: Sequence[int], reuse: Sequence[
             text = _between(generated, f"void dense_da_{number}(", "\n}")
             additions = len(re.findall(r"= [^;]*\w\)? [+-] [^;]*;", text))
             products = len(re.findall(r"= [^;/]*\*", text))
-        result.append(
-            Count(layer.name, strategy, factor, layer.nonzeros, products, HOW[strategy], multipliers, additions)
-        )
+        name, nonzeros = one.kernel.node.name, one.kernel.nonzeros
+        result.append(Count(name, strategy, factor, nonzeros, products, HOW[strategy], multipliers, additions))
     return tuple(result)
 
 
@@ -91,19 +99,19 @@ def weights(folder: Path, number: int) -> list[int]:
     return [int(value) for value in _match(r"= \{([^}]*)\}", text).split(",")]
 
 
-def warnings(layers: Sequence[Unit], counts: Sequence[Count]) -> tuple[str, ...]:
+def warnings(written: Sequence[Written], counts: Sequence[Count]) -> tuple[str, ...]:
     """One sentence for each sparse layer whose zeros keep multipliers busy."""
     entries = []
-    for layer, one in zip(layers, counts, strict=True):
+    for kernel, one in zip((each.kernel for each in written), counts, strict=True):
         if one.multipliers is None:
             continue
-        needed = -(-one.in_source // one.reuse_factor)
-        zeros = layer.weights.size - layer.nonzeros
+        needed = -(-one.after_compaction // one.reuse_factor)
+        zeros = kernel.weights.size - kernel.nonzeros
         if zeros and one.multipliers > needed:
             entries.append(
-                f"layer {one.layer}: its {zeros} zeros of {layer.weights.size} weights are not dropped at reuse factor "
-                f"{one.reuse_factor}: the source asks for {one.multipliers} multipliers, {needed} would do. A shared "
-                f"multiplier goes only where all of its weights are 0; strategy '{LATENCY}' drops every zero"
+                f"layer {one.layer}: its {zeros} zeros of {kernel.weights.size} weights are not dropped at reuse "
+                f"factor {one.reuse_factor}: the source asks for {one.multipliers} multipliers, {needed} would do. A "
+                f"shared multiplier goes only where all of its weights are 0; strategy '{LATENCY}' drops every zero"
             )
     return tuple(entries)
 

@@ -3,112 +3,133 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import hls4ml
-import numpy as np
 
-from qap2fpga.backends.hls4ml import code, layers, workarounds
+from qap2fpga.backends.hls4ml import layers, workarounds
+from qap2fpga.backends.hls4ml.kernels import Written
 from qap2fpga.backends.hls4ml.options import LATENCY, Hls4mlOptions
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Stream, Trace
-from qap2fpga.ir.functions import Step
-from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.tensors import Range, Shape
 
 TOP = "qap2fpga"
 INPUT = "features"
 # hls4ml's trace hands values over as doubles.
 TRACED_BITS = 53
+# Arrays above it are not taken apart into registers.
+LARGEST_ARRAY = 4096
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What leaves one of hls4ml's layers; `dims` is its shape there, which a vector or a row has fewer of."""
+
+    layer: str
+    shape: Shape
+    dims: tuple[int, ...]
+    low: int
+    high: int
+
+    @property
+    def bits(self) -> int:
+        """Bits of the type that holds its values."""
+        return width(self.low, self.high)
 
 
 @dataclass
 class Plan:
-    """hls4ml's layer list and configuration, and what the rest of the program must know of them."""
+    """hls4ml's layer list and configuration, and what the rest of the program must know of them.
 
-    input: Stream
+    `interval`: the cycles between two frames that the code asks for. `needs_frames`: whether `qap_layers.h` is called.
+    """
+
+    options: Hls4mlOptions
+    stream: bool
     layers: list[dict[str, Any]] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     traces: list[Trace] = field(default_factory=list)
-    reuse: list[tuple[str, int]] = field(default_factory=list)
-    output: Stream | None = None
+    kernels: list[Written] = field(default_factory=list)
+    interval: int = 1
+    needs_frames: bool = False
+    ends: list[Tensor] = field(default_factory=list)
+    _names: Counter[str] = field(default_factory=Counter)
+
+    def name(self, prefix: str) -> str:
+        """Return the next name that begins with `prefix`."""
+        self._names[prefix] += 1
+        return f"{prefix}{self._names[prefix] - 1}"
+
+    def add(
+        self, layer: dict[str, Any], shape: Shape, dims: tuple[int, ...], span: tuple[int, int], node: str = "",
+        *, signed: bool = False,
+    ) -> Tensor:  # fmt: skip
+        """Add `layer`, whose values lie within `span`, and return what leaves it.
+
+        `node`: the graph's node whose result it is, if it is one's. `signed`: a signed type even without need.
+        """
+        low, high = span
+        tensor = Tensor(layer["name"], shape, dims, min(low, -1) if signed else low, high)
+        kind = workarounds.precision(tensor.bits, tensor.low < 0, self.options.strategy)
+        traced = tensor.bits <= TRACED_BITS
+        self.layers.append(layer)
+        self.config[tensor.layer] = {"Trace": traced, "Precision": {"default": kind, "result": kind}}
+        if node and traced:
+            self.traces.append(Trace(tensor.layer, node, shape.size))
+        self.ends.append(tensor)
+        return tensor
+
+    @property
+    def input(self) -> Stream:
+        """The port of the frames."""
+        return self._port(INPUT, self.ends[0])
+
+    @property
+    def output(self) -> Stream:
+        """The port of the results, what leaves the last layer."""
+        return self._port("result", self.ends[-1])
+
+    def _port(self, name: str, tensor: Tensor) -> Stream:
+        lanes = tensor.shape.channels if self.stream else tensor.shape.size
+        return Stream(name, tensor.shape.size, lanes, tensor.bits, tensor.low < 0)
 
 
-def plan(network: Graph, options: Hls4mlOptions) -> Plan:
-    """Return the layers `dense<n>` and `step<n>` of `network`, and `class` after them if the user wants only that."""
-    backend = hls4ml.backends.get_backend(layers.BACKEND)
-    source = network.input
-    result = Plan(Stream(INPUT, network.inputs, network.inputs, source.bits, source.signed))
-    _add(result, options, {"name": INPUT, "class_name": "InputLayer", "input_shape": [network.inputs]},
-         network.inputs, source.bits, source.signed)  # fmt: skip
-    for number, (layer, ranges) in enumerate(zip(network.layers, network.ranges, strict=True)):
-        strategy, factor = workarounds.reuse_factor(
-            backend, layer.inputs, layer.outputs, options.reuse_factor, options.strategy
-        )
-        result.reuse.append((strategy, factor))
-        sums, bits = f"dense{number}", ranges.accumulator_bits
-        dense = {
-            "name": sums, "class_name": "Dense", "n_in": layer.inputs, "n_out": layer.outputs,
-            "weight_data": layer.weights.astype(np.float64), "bias_data": None,
-        }  # fmt: skip
-        _add(result, options, dense, layer.outputs, bits, True)
-        lowest = int(layer.weights.min())
-        weight = workarounds.weight_bits(lowest, int(layer.weights.max()), layer.weight_width)
-        names = result.config[sums]
-        names["Precision"]["weight"] = workarounds.precision(weight, True, options.strategy)
-        names["Precision"]["accum"] = workarounds.precision(bits, True, options.strategy)
-        names.update(Strategy=strategy, ReuseFactor=factor)
-        _trace(result, Trace(sums, layer.name, layer.outputs))
-        last = number == len(network.layers) - 1
-        if last and options.output_kind == "accumulators":
-            break
-        name = f"step{number}"
-        low, high = (int(end(value)) for end, value in zip((np.min, np.max), ranges.outputs, strict=True))
-        if isinstance(layer.activation, Step) and last:
-            low, high = layer.activation.low, layer.activation.high
-        step = {"name": name, "class_name": "QapStep", "n_out": layer.outputs,
-                "code": code.requantize(f"qap_{name}", layer, ranges)}  # fmt: skip
-        _add(result, options, step, layer.outputs, width(low, high), low < 0)
-        _trace(result, Trace(name, layer.requantizer.name, layer.outputs))
-    if options.output_kind == "class":
-        bits = width(0, network.outputs - 1)
-        largest = {"name": "largest", "class_name": "QapStep", "n_out": 1,
-                   "code": code.first_largest("qap_largest", network.outputs)}  # fmt: skip
-        _add(result, options, largest, 1, bits, False)
-    return result
+def dims(shape: Shape) -> tuple[int, ...]:
+    """Return the extents of `shape` as hls4ml's layers take them: a vector has one, a row of positions two."""
+    if shape.positions == 1:
+        return (shape.channels,)
+    if shape.height == 1:
+        return (shape.width, shape.channels)
+    return (shape.height, shape.width, shape.channels)
 
 
-def _add(result: Plan, options: Hls4mlOptions, layer: dict[str, Any], elements: int, bits: int, signed: bool) -> None:
-    kind = workarounds.precision(bits, signed, options.strategy)
-    result.layers.append(layer)
-    result.config[layer["name"]] = {"Trace": bits <= TRACED_BITS, "Precision": {"default": kind, "result": kind}}
-    result.output = Stream("result", elements, elements, bits, signed)
+def span(values: Range) -> tuple[int, int]:
+    """Return the smallest and the largest integer of `values`."""
+    return values.lowest, values.highest
 
 
-def _trace(result: Plan, trace: Trace) -> None:
-    if result.config[trace.name]["Trace"]:
-        result.traces.append(trace)
-
-
-def convert(plan: Plan, board: Board, folder: Path, options: Hls4mlOptions) -> Any:
+def convert(plan: Plan, board: Board, folder: Path) -> Any:
     """hls4ml's model of `plan`, its flows run; nothing is written yet."""
+    options = plan.options
     backend = hls4ml.backends.get_backend(layers.BACKEND)
     config = backend.create_initial_config(
-        part=board.part, clock_period=options.clock_ns(board), io_type="io_parallel", write_weights_txt=False
-    )
-    interval = max(factor for _, factor in plan.reuse)
-    largest = max(layer["n_in"] * layer["n_out"] for layer in plan.layers if layer["class_name"] == "Dense")
+        part=board.part, clock_period=options.clock_ns(board), write_weights_txt=False,
+        io_type="io_stream" if plan.stream else "io_parallel",
+    )  # fmt: skip
+    products = (one.kernel.inputs * one.kernel.outputs for one in plan.kernels if one.kernel.dense)
+    frames = any(tensor.shape.positions > 1 for tensor in plan.ends)
+    model: dict[str, Any] = {"Precision": "int<2>", "ReuseFactor": options.reuse_factor, "Strategy": LATENCY}
+    if plan.stream or frames:
+        model["PipelineStyle"] = "dataflow"
+    else:
+        model.update(PipelineStyle="pipeline", PipelineInterval=plan.interval)
     config.update(
         Backend=layers.BACKEND, ProjectName=TOP, OutputDir=str(folder), TraceOutput=True,
-        MaximumSize=max(4096, largest),  # arrays above it are not taken apart into registers
-        HLSConfig={
-            "Model": {
-                "Precision": "int<2>", "ReuseFactor": options.reuse_factor, "Strategy": LATENCY,
-                "PipelineStyle": "pipeline", "PipelineInterval": interval,
-            },
-            "LayerName": plan.config,
-        },
+        MaximumSize=max(LARGEST_ARRAY, *products, 0), HLSConfig={"Model": model, "LayerName": plan.config},
     )  # fmt: skip
     return hls4ml.model.ModelGraph.from_layer_list(config, plan.layers)

@@ -8,6 +8,12 @@
 - 'resource_unrolled' takes another reuse factor than asked for, or none at all, and then writes code that does not
   compile. `reuse_factor` chooses among those that it can do.
 - 'distributed_arithmetic' takes fixed-point inputs only, so integers become `fixed<n,n>` there (`precision`).
+- A convolution's kernel of one row ignores the stride of rows in a stream, and a depthwise one has an empty line buffer
+  there (`kernels`). Pooling pads unsigned numbers with half their range, takes no stride but its kernel's in a stream,
+  and averages in the output's type: pools, pads and joins are layers of ours (`translate`).
+- Depthwise layers know 'latency' alone (`reuse_factor`), and a convolution in parallel becomes 'resource' where
+  'resource_unrolled' was asked for (`limits`).
+- A convolution of one tap gets another number, while its weights keep theirs (`weights_number`).
 - Writing stamps a random number and the absolute output folder into the project (`write`).
 """
 
@@ -18,7 +24,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.backends.hls4ml.options import DISTRIBUTED, LATENCY, UNROLLED
+from qap2fpga.backends.hls4ml.options import DISTRIBUTED, LATENCY, RESOURCE, UNROLLED
 from qap2fpga.system.errors import QapError
 
 TESTED = ("1.3.0",)
@@ -60,17 +66,29 @@ def weight_bits(low: int, high: int, width: int) -> int:
     return 3 if width == 2 and low < -1 else max(2, width)
 
 
-def reuse_factor(backend: Any, inputs: int, outputs: int, target: int, strategy: str) -> tuple[str, int]:
+def reuse_factor(
+    backend: Any, inputs: int, outputs: int, target: int, strategy: str, depthwise: bool = False
+) -> tuple[str, int]:
     """(strategy, reuse factor) of one layer, the nearest to `target` that hls4ml can do and write.
 
     A layer in which no multiplier can be shared is written as 'latency'.
     """
-    if strategy != UNROLLED:
+    if depthwise:
+        return LATENCY, target
+    if strategy not in (UNROLLED, RESOURCE):
         return strategy, target
-    possible = [factor for factor in backend.get_valid_reuse_factors(inputs, outputs)[:-1] if factor > 1]
+    possible = [factor for factor in backend.get_valid_reuse_factors(inputs, outputs) if factor > 1]
+    if strategy == UNROLLED:
+        possible = possible[:-1]
     if not possible:
         return LATENCY, target
     return strategy, min(possible, key=lambda factor: (abs(factor - target), factor))
+
+
+def weights_number(layer: Any) -> int:
+    """Return the number in the name of `layer`'s file of weights; its own where an adder graph takes their place."""
+    weights = [int(one.name.removeprefix("w")) for name, one in layer.weights.items() if name == "weight"]
+    return weights[0] if weights else int(layer.index)
 
 
 def write(model: Any, folder: Path) -> None:

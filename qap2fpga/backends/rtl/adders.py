@@ -92,3 +92,9 @@ def pruned(graph: AdderGraph) -> AdderGraph:
     )
     outputs = tuple(Output(order[one.node], one.shift, one.sign, one.factor) for one in graph.outputs)
     return AdderGraph(graph.inputs, adders, outputs)
+
+
+def signed_digits(weights: np.ndarray) -> np.ndarray:
+    """Return the non-zero digits of every weight in non-adjacent form: the one bits of w xor 3w."""
+    magnitude = np.abs(weights).astype(np.int64)
+    return np.bitwise_count(magnitude ^ (3 * magnitude)).astype(np.int64)

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
-import numpy as np
 import yaml
 
+from qap2fpga.backends.rtl import serial
 from qap2fpga.backends.rtl.circuit import Delays
+from qap2fpga.backends.rtl.dataflow.cost import Cost, of_frames, of_window
+from qap2fpga.backends.rtl.dataflow.design import Dataflow
+from qap2fpga.backends.rtl.dataflow.window import Sweep
+from qap2fpga.backends.rtl.datapaths import datapaths
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.count import expected
 from qap2fpga.backends.rtl.options import RtlOptions
@@ -19,6 +23,8 @@ from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Features, NodeEstimate
 from qap2fpga.hw.resources import NAMES, Counts
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.windowed import Windowed
 from qap2fpga.requant import prices
 from qap2fpga.requant.implementations import Implementation, Target
 from qap2fpga.system.errors import QapError
@@ -28,15 +34,17 @@ from qap2fpga.system.files import shipped
 MOST_LUTS = 250_000
 # `move`, and the output's valid bit through it.
 HANDSHAKE_LUTS = 2
-# Sharing between a matrix' adders saves this part of the unshared tree at least, on the networks measured.
-SHARED = 0.6
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """The content of flows/rtl/estimate.yaml: LUTs of one bit of an adder, and delays by family."""
+    """The content of flows/rtl/estimate.yaml: LUTs of one bit of an adder, and delays by family.
+
+    `parts`: LUTs of each of what lies between datapaths, as `dataflow/cost.py` counts it.
+    """
 
     adder_bit: float
+    parts: Mapping[str, float]
     by_family: Mapping[str, Delays]
 
     def delays(self, family: str) -> Delays:
@@ -64,7 +72,8 @@ def load() -> Coefficients:
     """Return the shipped coefficients."""
     values = yaml.safe_load((shipped("flows") / "rtl" / "estimate.yaml").read_text())
     delays = {family: Delays(**one) for family, one in values["delays"].items()}
-    return Coefficients(float(values["coefficients"]["adder_bit"]), delays)
+    coefficients = values["coefficients"]
+    return Coefficients(float(coefficients["adder_bit"]), coefficients["parts"], delays)
 
 
 def module(
@@ -90,6 +99,31 @@ def handshake(stages: int) -> tuple[Counts, Features]:
     return _cells(HANDSHAKE_LUTS, stages), {"lut": {"handshake": 1}, "ff": {"valid_bits": stages}}
 
 
+def part(name: str, layer: str, cost: Cost) -> NodeEstimate:
+    """Return what the instance `name`, of the network's `layer`, is expected to take."""
+    cells, features = _of_cost(cost)
+    return NodeEstimate(name=name, layer=layer, estimate=cells, features=features)
+
+
+def counted(name: str, layer: str, made: Module) -> NodeEstimate:
+    """Return what a module of comparators, choices and tables is expected to take: what is counted of its netlist."""
+    held = asdict(expected(made.netlist))
+    registers = held.pop("flip_flops")
+    features = {"lut": held, "ff": {"flip_flops": registers}}
+    return NodeEstimate(name=name, layer=layer, estimate=_cells(sum(held.values()), registers), features=features)
+
+
+def frames(flow: Dataflow) -> NodeEstimate:
+    """Return what connects the parts with the streams."""
+    return part("frames", "", of_frames(flow.interval, flow.flush))
+
+
+def _of_cost(cost: Cost) -> tuple[Counts, Features]:
+    price = load().parts
+    luts = sum(price[kind] * number for kind, number in cost.luts.items())
+    return _cells(round(luts), cost.flip_flops), {"lut": cost.luts, "ff": {"flip_flops": cost.flip_flops}}
+
+
 def _cells(luts: int, registers: int) -> dict[str, int]:
     """Resources by name; an unrolled network has neither multipliers nor memories."""
     return dict.fromkeys(NAMES, 0) | {"lut": luts, "ff": registers}
@@ -98,26 +132,25 @@ def _cells(luts: int, registers: int) -> dict[str, int]:
 def before(network: Graph) -> int:
     """LUTs expected of `network` from its weights' signed digits alone, in a moment."""
     total = 0.0
-    for layer, ranges in zip(network.layers, network.ranges, strict=True):
-        digits = signed_digits(layer.weights)
-        operands = digits.sum(axis=0)
-        low, high = ranges.accumulators
-        widths = np.array([width(min(int(a), -1), int(b)) for a, b in zip(low, high, strict=True)])
-        total += SHARED * float((np.maximum(operands - 1, 0) * widths).sum())
-        total += 3.0 * float(widths.sum())
+    for path in datapaths(network, "logits").values():
+        ends = [(int(low), int(high)) for low, high in zip(*path.ranges.accumulators, strict=True)]
+        if path.serial and isinstance(path.node, Linear):
+            total += serial.luts(network, path.node)
+        else:
+            total += serial.adder_luts(path.unit.weights, ends)
+        total += 3.0 * float(serial.widths(ends).sum())
+    for node in network.nodes:
+        if isinstance(node, Windowed) and not node.geometry.is_point and node.name not in serial.serial_layers(network):
+            (source,) = node.sources
+            size = sum(width(*ends) for ends in node.geometry.seen(network.node_ranges[source]).ends)
+            total += _of_cost(of_window(Sweep(node.geometry, network.shapes[source]), size))[0]["lut"] or 0
     return round(total)
-
-
-def signed_digits(weights: np.ndarray) -> np.ndarray:
-    """Non-zero digits of every weight in non-adjacent~implementation: the one bits of w xor 3w."""
-    magnitude = np.abs(weights).astype(np.int64)
-    return np.bitwise_count(magnitude ^ (3 * magnitude)).astype(np.int64)
 
 
 def refusals(network: Graph, board: Board, options: RtlOptions) -> tuple[QapError, ...]:
     """Return the reason why `network` is too large to unroll, or for the board, if it is."""
     luts = before(network)
-    weights = sum(layer.nonzeros for layer in network.layers)
+    weights = sum(path.unit.nonzeros for path in datapaths(network, "logits").values())
     what = f"unrolled, the network's {weights:,} weights take about {luts:,} LUTs"
     hint = "prune it, or use fewer bits"
     if "finn" in board.device_family.backends:

@@ -98,10 +98,12 @@ def _of_zero(layer: Unit, channel: int) -> int:
 def build(
     name: str, layer: Unit, graph: AdderGraph, implementations: list[Implementation] | None,
     lanes: list[tuple[int, int]], results_in: list[tuple[int, int]], clock_ns: float, delays: Delays,
+    levels: Step | None = None,
 ) -> Module:  # fmt: skip
     """The module `name`; `lanes` and `results_in` are the (low, high) of its inputs and outputs.
 
-    Without `implementations` accumulators come out.
+    Without `implementations` accumulators come out; with `levels`, which is the layer's function, its levels, not how
+    many thresholds they stand for.
     """
     circuit = Circuit(clock_ns, delays)
     nodes = circuit.inputs(lanes)
@@ -125,8 +127,16 @@ def build(
         )
     if implementations is None:
         matrix_bits = circuit.adder_bits
+    if levels is not None:
+        results = [_level(circuit, *pair, levels) for pair in zip(results, results_in, strict=True)]
     ends = [narrowed(*pair) for pair in zip(results, results_in, strict=True)]
     return Module(name, circuit.netlist(ends), matrix_bits)
+
+
+def _level(circuit: Circuit, count: Wire, ends: tuple[int, int], step: Step) -> Wire:
+    """The level in `ends` that `count` thresholds stand for."""
+    low, high = ((end - step.base) // step.step for end in ends)
+    return requant.level(circuit, narrowed(count, (low, high)), step)
 
 
 def _whole(circuit: Circuit, node: Wire, output: Output) -> Wire:

@@ -5,38 +5,31 @@ from __future__ import annotations
 
 from qap2fpga.backends.rtl.circuit import Circuit, Delays
 from qap2fpga.backends.rtl.layer import Module
-from qap2fpga.backends.rtl.netlist.cells import Choose, Compare, Level, Sum
-from qap2fpga.backends.rtl.netlist.wiring import Constant, Wire, extended, literal
+from qap2fpga.backends.rtl.netlist.cells import Choose, Compare
+from qap2fpga.backends.rtl.netlist.wiring import Constant, Wire, extended
+from qap2fpga.backends.rtl.requant import level
 from qap2fpga.exact.integers import width
-from qap2fpga.ir.functions import Step
-from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.functions import Function, Step
 from qap2fpga.ir.outputs import IN_SCALE
 
 
-def build(network: Graph, kind: str, lanes: list[tuple[int, int]], clock_ns: float, delays: Delays) -> Module | None:
-    """Return the module for outputs of `kind` after lanes of (low, high); None if they leave the chip as they are."""
-    activation = network.layers[-1].activation
-    levels = isinstance(activation, Step) and (activation.base, activation.step) != (0, 1) and kind in IN_SCALE
+def build(
+    activation: Function | None, kind: str, lanes: list[tuple[int, int]], clock_ns: float, delays: Delays
+) -> Module | None:
+    """Return the module for outputs of `kind` after lanes of (low, high); None if they leave the chip as they are.
+
+    The lanes are counts of thresholds if `activation`, the network's last function, is a step.
+    """
+    levels = isinstance(activation, Step) and not activation.counts and kind in IN_SCALE
     if kind != "class" and not levels:
         return None
     circuit = Circuit(clock_ns, delays)
     wires = circuit.inputs(lanes)
     if levels:
         assert isinstance(activation, Step)
-        return Module("levels", circuit.netlist([_level(circuit, wire, activation) for wire in wires]), 0)
+        return Module("levels", circuit.netlist([level(circuit, wire, activation) for wire in wires]), 0)
     # The class is the number of the largest; levels rise with their counts, so counts compare as well.
     return Module("choose_class", circuit.netlist([_class(circuit, wires)]), 0)
-
-
-def _level(circuit: Circuit, count: Wire, step: Step) -> Wire:
-    """`base + step * count`."""
-    low, high = step.base + step.step * count.low, step.base + step.step * count.high
-    bits = width(low, high)
-    (placed,), stage, ready = circuit.place([count], 2 * circuit.adder_delay(bits))
-    out, base, value = circuit.new(low, high, stage, ready), literal(step.base, bits), extended(placed, bits)
-    if step.step == 1:
-        return circuit.put(Sum(out, base, value))
-    return circuit.put(Level(out, base, Constant(step.step, bits, "d"), value))
 
 
 def _class(circuit: Circuit, values: list[Wire]) -> Wire:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from qap2fpga.backends.rtl.circuit import Circuit
 from qap2fpga.backends.rtl.netlist import wiring
-from qap2fpga.backends.rtl.netlist.cells import Compare, Limit, Sum
-from qap2fpga.backends.rtl.netlist.wiring import Concat, Slice, Wire, literal, shifted, sliced
+from qap2fpga.backends.rtl.netlist.cells import Compare, Level, Limit, Sum
+from qap2fpga.backends.rtl.netlist.wiring import Concat, Slice, Wire, extended, literal, shifted, sliced
 from qap2fpga.exact.integers import width
+from qap2fpga.ir.functions import Step
 from qap2fpga.requant.implementations import Constant, Implementation, Piecewise, Search, Table
 
 
@@ -22,6 +23,17 @@ def build(circuit: Circuit, implementation: Implementation, x: Wire) -> Wire:
     if isinstance(implementation, Search):
         return _search(circuit, implementation, x)
     return _piecewise(circuit, implementation, x)
+
+
+def level(circuit: Circuit, count: Wire, step: Step) -> Wire:
+    """Return `base + step * count`."""
+    low, high = step.base + step.step * count.low, step.base + step.step * count.high
+    bits = width(low, high)
+    (placed,), stage, ready = circuit.place([count], 2 * circuit.adder_delay(bits))
+    out, base, value = circuit.new(low, high, stage, ready), literal(step.base, bits), extended(placed, bits)
+    if step.step == 1:
+        return circuit.put(Sum(out, base, value))
+    return circuit.put(Level(out, base, wiring.Constant(step.step, bits, "d"), value))
 
 
 def levels(inputs: int) -> int:

@@ -27,8 +27,8 @@ METHODS = ("wmc", "mc")
 TRIES, EFFORT = 16, 6000
 
 
-def solve(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str) -> AdderGraph:
-    """A graph for `weights` (inputs, outputs) when input i lies in `low[i]..high[i]`.
+def solve(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str, most: int = TRIES) -> AdderGraph:
+    """A graph for `weights` (inputs, outputs) when input i lies in `low[i]..high[i]`, the best of `most` at most.
 
     A factor common to all weights of an output is taken out first: it moves into the thresholds. The same weights
     always give the same graph. Raises `CheckFailed` naming layer `name` for a graph of other weights.
@@ -37,17 +37,17 @@ def solve(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str) -> 
     reduced = weights // factors
     if np.abs(reduced).max() >= LARGEST:
         raise CheckFailed(f"layer {name}: weights of more than 24 bits")
-    graphs = (pruned(_graph(reduced, factors, low, high, method, *order)) for method, order in _tries(weights))
+    graphs = (pruned(_graph(reduced, factors, low, high, method, *order)) for method, order in _tries(weights, most))
     graph = min(graphs, key=lambda graph: signs.luts(graph, low, high))
     graph = signs.settled(graph, low, high)
     graph.prove(weights, name)
     return graph
 
 
-def _tries(weights: np.ndarray) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
+def _tries(weights: np.ndarray, most: int = TRIES) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
     """(method, (order of the inputs, order of the outputs)); the first are as they stand."""
     random = np.random.default_rng(0)
-    for number in range(max(1, min(TRIES, EFFORT // max(1, int(np.count_nonzero(weights)))))):
+    for number in range(max(1, min(most, EFFORT // max(1, int(np.count_nonzero(weights)))))):
         shuffled = number >= len(METHODS)
         order = (random.permutation(size) if shuffled else np.arange(size) for size in weights.shape)
         yield METHODS[number % len(METHODS)], (next(order), next(order))

@@ -20,14 +20,13 @@ def save(
     labels: torch.Tensor | np.ndarray | None = None,
     provenance: Mapping[str, object] | None = None,
 ) -> None:
-    """Write a user's sequential Brevitas `module` as `model.pt`.
+    """Write a user's Brevitas `module` as `model.pt`.
 
-    `example_input` is (rows, inputs) of real inputs, as the network sees them; they are kept and become the
-    recorded vectors that the hardware is tried on. `labels` (rows,) are class numbers; with them the report
-    gives the accuracy. `provenance` is any JSON-like dict. Raises `QapError` with the name of the first layer
-    that cannot be lowered; nothing is written then.
+    `example_input` is (rows, ...) of real inputs, as the network sees them; they are kept and become the recorded
+    vectors that the hardware is tried on. `labels` (rows,) are class numbers; with them the report gives the accuracy.
+    `provenance` is any JSON-like dict. Raises `QapError` with the name of the first layer that cannot be lowered;
+    nothing is written then.
     """
-    from qap2fpga.frontend.checkpoint import brevitas as brevitas_module
-    from qap2fpga.frontend.checkpoint import model_file as file
+    from qap2fpga.frontend import saving
 
-    file.write(brevitas_module.describe(module, file.as_tensor(example_input)), Path(path), labels, provenance or {})
+    saving.save(module, example_input, Path(path), labels, provenance or {})

@@ -36,6 +36,19 @@ STRESS_ROWS = 64
 SUPPORTED = "supported: QuantIdentity, QuantLinear, BatchNorm1d, ReLU, QuantReLU, QuantHardTanh, Dropout, Flatten"
 
 
+class NotAChain(QapError):
+    """The module's layers do not run one after another, or are none that a chain of dense layers has."""
+
+
+def require_rows(module: nn.Module, example: Tensor) -> None:
+    """Raise `QapError` if there is no `example` for `module`, or if it is not on the CPU."""
+    if not example.ndim or not len(example) or not torch.isfinite(example).all():
+        raise QapError("the example input is empty, or has NaN or infinite values", "give some rows of real inputs")
+    places = {str(tensor.device) for tensor in (*module.parameters(), *module.buffers())} - {"cpu"}
+    if places:  # whose sums round otherwise
+        raise QapError(f"the model is on {', '.join(sorted(places))}", "move it before: save(module.cpu(), ...)")
+
+
 def describe(module: nn.Module, example: Tensor) -> Model:
     """Return the `Model` of a user's sequential Brevitas module, in the order its layers run on `example`.
 
@@ -45,11 +58,6 @@ def describe(module: nn.Module, example: Tensor) -> Model:
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
-        if not example.ndim or not len(example) or not torch.isfinite(example).all():
-            raise QapError("the example input is empty, or has NaN or infinite values", "give some rows of real inputs")
-        places = {str(tensor.device) for tensor in (*module.parameters(), *module.buffers())} - {"cpu"}
-        if places:  # whose sums round otherwise
-            raise QapError(f"the model is on {', '.join(sorted(places))}", "move it before: save(module.cpu(), ...)")
         run = _record(module, example)
         ops: list[Op] = []
         masks: dict[str, np.ndarray] = {}
@@ -119,7 +127,7 @@ def _record(module: nn.Module, example: Tensor) -> _Run:
     try:
         with torch.no_grad():
             output = _plain(module(example))
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except Exception as error:  # a user's forward() raises what it likes
         raise QapError(f"the model does not run on the example input: {error}", "check the example's shape") from error
     finally:
         for hook in hooks:
@@ -130,9 +138,9 @@ def _record(module: nn.Module, example: Tensor) -> _Run:
         if isinstance(call.layer, NOTHING_AT_INFERENCE):
             continue
         if type(call.layer) not in LEAVES:
-            raise QapError(f"layer {call.name} ({type(call.layer).__name__}) cannot be lowered", SUPPORTED)
+            raise NotAChain(f"layer {call.name} ({type(call.layer).__name__}) cannot be lowered", SUPPORTED)
         if id(call.layer) in seen:
-            raise QapError(f"layer {call.name} runs more than once", "give every place in the chain its own layer")
+            raise NotAChain(f"layer {call.name} runs more than once", "give every place in the chain its own layer")
         seen.add(id(call.layer))
         kept.append(call)
     return _Run(tuple(kept), output)
@@ -245,9 +253,9 @@ def _compare(model: Model, given: list[str], run: _Run, example: Tensor) -> None
             difference = _difference(ours, call.output)
             if difference != 0:
                 hint = f"what stands before it in forward() is not a layer, or its quantizer is unusual; {SUPPORTED}"
-                raise QapError(f"layer {call.name}: it computes something else than its parts ({difference:g})", hint)
+                raise NotAChain(f"layer {call.name}: it computes something else than its parts ({difference:g})", hint)
     if _difference(built.output, run.output) != 0:
-        raise QapError(
+        raise NotAChain(
             f"forward() does not return what layer {run.calls[-1].name}, the last one, gives",
             "return that alone; a Softmax or the like belongs after the network, on the host",
         )

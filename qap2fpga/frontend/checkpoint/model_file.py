@@ -16,7 +16,8 @@ import torch
 from numpy.typing import ArrayLike
 
 from qap2fpga.frontend.checkpoint import state_dict as foreign
-from qap2fpga.frontend.checkpoint import stored
+from qap2fpga.frontend.checkpoint import stored, stored_graph
+from qap2fpga.frontend.checkpoint.exported import Exported
 from qap2fpga.frontend.checkpoint.load import load
 from qap2fpga.frontend.checkpoint.spec import Model, Op, QuantSpec, check
 from qap2fpga.frontend.checkpoint.stored import FORMAT, VERSION
@@ -28,7 +29,11 @@ from qap2fpga.system.files import write_atomically
 
 def as_tensor(values: torch.Tensor | ArrayLike) -> torch.Tensor:
     """Return a float32 tensor on the CPU of (rows, inputs)."""
-    tensor = torch.as_tensor(np.asarray(values.detach().cpu()) if isinstance(values, torch.Tensor) else values)
+    try:
+        tensor = torch.as_tensor(np.asarray(values.detach().cpu()) if isinstance(values, torch.Tensor) else values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        what = f"the example input is a {type(values).__name__}, not rows of numbers"
+        raise QapError(what, "give some rows of real inputs, as the network sees them") from error
     return tensor.to("cpu", torch.float32)
 
 
@@ -48,31 +53,39 @@ def write(model: Model, path: Path, labels: torch.Tensor | ArrayLike | None, pro
     if model.example is not None:
         example["inputs"] = torch.from_numpy(model.example)
         if labels is not None:
-            example["labels"] = torch.from_numpy(_labels(labels, len(model.example)))
+            example["labels"] = torch.from_numpy(class_labels(labels, len(model.example)))
     elif labels is not None:
         raise QapError("labels without example inputs", "give the rows that they are of")
-    try:
-        free = stored.plain_values(json.loads(json.dumps(provenance)), "provenance")
-    except (TypeError, ValueError, RecursionError, stored.Damaged) as error:
-        raise QapError(f"provenance cannot be stored: {error}", "give texts, numbers, lists and dicts") from error
-    versions = {name: version(name) for name in ("torch", "brevitas")} | {"python": platform.python_version()}
     content = {
-        "format": FORMAT,
-        "version": VERSION,
         "architecture": architecture,
         "quantizers": quantizers,
         "state_dict": state,
         "masks": {name: torch.from_numpy(mask) for name, mask in model.masks.items()},
         "example": example,
-        "provenance": {"versions": versions, **free},
     }
+    _write(path, VERSION, content, provenance)
+
+
+def write_exported(model: Exported, path: Path) -> None:
+    """Write `model` as a `model.pt`, in one step."""
+    _write(path, stored_graph.VERSION, stored_graph.content(model), model.provenance)
+
+
+def _write(path: Path, form: int, content: Mapping[str, object], provenance: Mapping[str, object]) -> None:
+    """Write the `content` of this version of the form, with the provenance at its end, in one step."""
+    try:
+        free = stored.plain_values(json.loads(json.dumps(provenance)), "provenance")
+    except (TypeError, ValueError, RecursionError, stored.Damaged) as error:
+        raise QapError(f"provenance cannot be stored: {error}", "give texts, numbers, lists and dicts") from error
+    versions = {name: version(name) for name in ("torch", "brevitas")} | {"python": platform.python_version()}
+    whole = {"format": FORMAT, "version": form, **content, "provenance": {"versions": versions, **free}}
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    torch.save(whole, buffer)
     write_atomically(path, buffer.getvalue())
 
 
-def _labels(labels: torch.Tensor | ArrayLike, rows: int) -> np.ndarray:
-    """The class numbers (rows,) of `labels`. Raises `QapError` for anything else."""
+def class_labels(labels: torch.Tensor | ArrayLike, rows: int) -> np.ndarray:
+    """Return the class numbers (rows,) of `labels`. Raises `QapError` for anything else."""
     values = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
     if values.shape[:1] != (rows,):
         raise QapError(f"labels of shape {values.shape} for {rows} example inputs", "give one class number per row")
@@ -84,9 +97,18 @@ def _labels(labels: torch.Tensor | ArrayLike, rows: int) -> np.ndarray:
 
 
 def read(path: Path, widths: Widths) -> Model:
+    """Return the chain of dense layers in a file of `read_any`. Raises `QapError` where it is a graph."""
+    model = read_any(path, widths)
+    if isinstance(model, Exported):
+        raise QapError(f"{path} holds a graph, not a chain of dense layers", "build it, or save a chain")
+    return model
+
+
+def read_any(path: Path, widths: Widths) -> Model | Exported:
     """Return the model in a `model.pt`, or in a state dict that somebody else's program wrote.
 
-    Raises `QapError` for what is not a checkpoint, would run code, misses bit widths, or does not fit together.
+    Of a module that is no chain of dense layers it is the graph that `save` kept. Raises `QapError` for what is not a
+    checkpoint, would run code, misses bit widths, or does not fit together.
     """
     content = load(path)
     if not isinstance(content, dict) or not content:
@@ -95,6 +117,8 @@ def read(path: Path, widths: Widths) -> Model:
     if isinstance(stated, str) and stated == FORMAT:
         if widths.weight or widths.activation:
             raise QapError("bit widths were given, but a model.pt has its own", "leave --bits and the like out")
+        if stored.version_of(content, path, (VERSION, stored_graph.VERSION)) == stored_graph.VERSION:
+            return stored_graph.parse(content, path)
         model = stored.parse(content, path)
         if widths.input and model.has_input_quantizer:
             raise QapError("--input-bits was given, but the model has its own input quantizer", "leave it out")

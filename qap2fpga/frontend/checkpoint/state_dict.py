@@ -4,14 +4,14 @@
 Two generations of Brevitas checkpoints are known. In the older one (2019, as in FPGA4HEP) scales sit under
 `act_quant_proxy...learned_value`, weights have one scale per output channel and the inputs a signed quantizer;
 in the newer one (2020 on, as in "Ps and Qs") under `act_quant...scaling_impl.value`, with one weight scale a
-layer. Both store log2 of the activation's largest value. Bit widths are in neither. Later Brevitas stores the
-value itself under the same key; only the list of modules that PyTorch keeps beside a state dict tells.
+layer. How scales are stored is `scales`'. Bit widths are in neither, nor are strides, pads and pools.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeGuard
@@ -19,24 +19,42 @@ from typing import TypeGuard
 import numpy as np
 import torch
 
-from qap2fpga.frontend.checkpoint import tensors
+from qap2fpga.frontend.checkpoint import scales, tensors
+from qap2fpga.frontend.checkpoint.scales import NEW_SCALE, OLD_SCALE, SAVE_IT
 from qap2fpga.frontend.checkpoint.spec import Model, Op, QuantSpec
 from qap2fpga.system import names
 from qap2fpga.system.errors import QapError
 
-OLD_SCALE, NEW_SCALE = "scaling_impl.learned_value", "scaling_impl.value"
-
-
 # Where training programs put the state dict in their checkpoints, and how deep.
-WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "module", "params", "weights")
+WRAPPERS = (
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model_dict",
+    "model",
+    "network",
+    "net",
+    "module",
+    "params",
+    "weights",
+)
 DEEPEST = 2
 # Counts training batches; nothing reads it at inference.
 COUNTER = ".num_batches_tracked"
+CONVOLUTION = f"strides, pads and pools are not in a state dict: {SAVE_IT}"
 HINT = "save it with qap2fpga.save, or give model.state_dict() alone: torch.save(model.state_dict(), path)"
 
 
-def unwrap(content: Mapping[object, object], path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of the state dict that `content` is, or wraps as training checkpoints do.
+@dataclass(frozen=True)
+class State:
+    """The `arrays` of a state dict; `plain`: the layers whose scale is stored as it is."""
+
+    arrays: dict[str, np.ndarray]
+    plain: frozenset[str]
+
+
+def unwrap(content: Mapping[object, object], path: Path) -> State:
+    """Return the state dict that `content` is, or wraps as training checkpoints do.
 
     Raises `QapError` that names the keys where there is none, or more than one, and the first entry that is
     no tensor, or one that cannot be read exactly.
@@ -57,10 +75,11 @@ def unwrap(content: Mapping[object, object], path: Path) -> dict[str, np.ndarray
         some = ", ".join(f"'{key}'" for key in list(named)[:8])
         raise QapError(f"{path}: has no tensors{f' under {place[:-1]}' if place else ''}, but the keys {some}", HINT)
     _check_weights(named, path)
-    _check_scales(getattr(state, "_metadata", {}), path)
-    return {
+    plain = scales.plain(getattr(state, "_metadata", {}), path)
+    arrays = {
         key: tensors.floats(value, f"{path}: {place}{key}") for key, value in named.items() if not key.endswith(COUNTER)
     }
+    return State(arrays, plain)
 
 
 def _holds_tensors(value: object, depth: int) -> TypeGuard[dict[object, object]]:
@@ -73,46 +92,28 @@ def _holds_tensors(value: object, depth: int) -> TypeGuard[dict[object, object]]
 
 
 def _check_weights(state: Mapping[str, object], path: Path) -> None:
-    """Refuse a network with convolutions for these, whatever else could not be read of it."""
+    """Refuse a network with convolutions for these, or as not trained, whatever else could not be read of it."""
     for key, value in state.items():
         if key.endswith((".weight", ".weight_orig")) and isinstance(value, torch.Tensor) and value.dim() > 2:
-            what = f"layer {key.rpartition('.')[0]} has a weight of shape {tuple(value.shape)}, as a convolution has"
-            raise QapError(f"{path}: {what}", "qap2fpga takes chains of dense layers, with batch norm")
-
-
-def _check_scales(modules: object, path: Path) -> None:
-    """Refuse a state dict whose activation scales are not stored as log2, or with another arithmetic around it.
-
-    `modules` has the names of the modules that wrote it (`state_dict._metadata`); it is empty when they were not
-    kept. Brevitas from 0.11 on has a `restrict_threshold`: its scales differ in the last bit even where they are
-    log2.
-    """
-    if not isinstance(modules, dict) or not all(isinstance(name, str) for name in modules):
-        raise QapError(f"{path}: damaged: the list of modules beside the state dict is none", HINT)
-    stored = re.compile(r"(.*\.act_quant\b.*\.scaling_impl)\.restrict_\w+\.restrict_value_impl(.*)")
-    parts: dict[str, set[str]] = {}
-    for match in filter(None, map(stored.fullmatch, modules)):
-        parts.setdefault(match[1], set()).add(match[2].removeprefix("."))
-    for scale, kinds in parts.items():
-        if "power_of_two" not in kinds or "float_to_int_impl" in kinds or f"{scale}.restrict_threshold" in modules:
-            raise QapError(
-                f"{path}: {scale.split('.act_quant')[0]} has a scale of a kind that a state dict does not describe",
-                "save the module itself with qap2fpga.save",
-            )
+            name, weights = key.rpartition(".")[0], tensors.floats(value, f"{path}: {key}")
+            if not np.isfinite(weights).all():
+                raise QapError(f"{path}: layer {name}: weight has NaN or infinite values", "train or export it again")
+            what = f"layer {name} has a weight of shape {weights.shape}, as a convolution has"
+            raise QapError(f"{path}: {what}", CONVOLUTION)
 
 
 def parse(
-    arrays: dict[str, np.ndarray],
+    state: State,
     path: Path,
     weight_bits: tuple[int, ...],
     activation_bits: tuple[int, ...],
     input_bits: int | None,
 ) -> Model:
     """Return the model of a state dict. Raises `QapError` when bits or scales are missing or parts do not fit."""
-    for key, value in arrays.items():
+    for key, value in state.arrays.items():
         if not value.size:
             raise QapError(f"{path}: {key} has shape {value.shape}, no values", "save the trained model again")
-    arrays, masks = _apply_masks(arrays)
+    arrays, masks = _apply_masks(state.arrays)
     norms = [key.removesuffix(".running_mean") for key in arrays if key.endswith(".running_mean")]
     dense = [key.removesuffix(".weight") for key, value in arrays.items() if key.endswith(".weight")]
     dense = [name for name in dense if name not in norms]
@@ -120,7 +121,7 @@ def parse(
         if arrays[f"{name}.weight"].ndim != 2:
             raise QapError(
                 f"{path}: layer {name} has a weight of shape {arrays[f'{name}.weight'].shape}",
-                "qap2fpga takes chains of dense layers, with batch norm",
+                f"only chains of dense layers, with batch norm, can be worked out from tensors: {SAVE_IT}",
             )
     if not dense:
         raise QapError(f"{path}: no dense layer", "qap2fpga takes chains of dense layers")
@@ -130,13 +131,14 @@ def parse(
             f"{path}: bit widths are not in the file", "give --bits N, or --weight-bits and --activation-bits"
         )
     old = any(key.endswith(OLD_SCALE) for key in arrays)
-    scales = {key.split(".act_quant")[0]: value.item() for key, value in arrays.items() if _is_scale(key, value)}
+    thresholds = scales.thresholds(arrays, state.plain)
     _refuse_unknown(arrays, {*dense, *norms}, path)
-    acts = _in_order(list(scales))
+    acts = _in_order(list(thresholds))
     hidden = len(dense) - 1
     if len(acts) not in (hidden, hidden + 1):
         hint = f"{hidden} hidden activations need keys like 'act1.act_quant...{NEW_SCALE}'; save it with qap2fpga.save"
-        raise QapError(f"{path}: {len(acts)} activation scales for {len(dense)} dense layers", hint)
+        layers = f" ({', '.join(dense)})" if not acts else ""
+        raise QapError(f"{path}: {len(acts)} activation scales for {len(dense)} dense layers{layers}", hint)
     weights = _one_each(weight_bits, len(dense), "--weight-bits")
     activations = _one_each(activation_bits, hidden, "--activation-bits")
     ops: list[Op] = []
@@ -148,12 +150,14 @@ def parse(
         elif name in norms:
             ops.append(_norm(name, arrays))
         elif seen:
-            ops.append(_activation(name, scales[name], activations[seen - 1], signed=False))
+            ops.append(thresholds[name].quantizer(name, activations[seen - 1], signed=False))
         else:
-            ops.append(_activation(name, scales[name], input_bits or (activations or weights)[0], signed=True))
+            ops.append(thresholds[name].quantizer(name, input_bits or (activations or weights)[0], signed=True))
     order = " ".join(names.labels(op.name for op in ops))
+    per = "output channel" if old else "layer"
     note = f"architecture worked out from the tensors of {names.shown(path.name)}: {order}"
-    return Model(tuple(ops), masks, {"source": path.name}, notes=(note,))
+    assumed = f"a state dict does not say how weights were scaled: one scale per {per} was assumed, of the largest"
+    return Model(tuple(ops), masks, {"source": path.name}, notes=(note, assumed))
 
 
 def _apply_masks(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -170,6 +174,10 @@ def _apply_masks(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], 
             plain[f"{name}.weight"] = np.where(masks[name], value, np.float32(0))
         elif not key.endswith(".weight_mask"):
             plain[key] = value
+        elif f"{(layer := key.removesuffix('.weight_mask'))}.weight" in arrays:
+            weight, masks[layer] = arrays[f"{layer}.weight"], value != 0
+            if weight.shape != value.shape or weight[~masks[layer]].any():
+                raise QapError(f"layer {layer}: 'weight_mask' does not fit its 'weight'", "save the masked weights")
     return plain, masks
 
 
@@ -178,7 +186,7 @@ def _refuse_unknown(arrays: dict[str, np.ndarray], layers: set[str], path: Path)
     known = ("weight", "bias", "running_mean", "running_var")
     for key, value in arrays.items():
         layer, _, last = key.rpartition(".")
-        if not _is_scale(key, value) and not (layer in layers and last in known):
+        if not scales.is_scale(key, value) and not (layer in layers and last in known):
             raise QapError(f"{path}: '{key}' is not known", "save the module itself with qap2fpga.save")
 
 
@@ -238,10 +246,6 @@ def _chain(names: list[str], arrays: dict[str, np.ndarray]) -> list[str]:
     return names
 
 
-def _is_scale(key: str, value: np.ndarray) -> bool:
-    return key.endswith((OLD_SCALE, NEW_SCALE)) and ".act_quant" in key and value.size == 1
-
-
 def _one_each(bits: tuple[int, ...], count: int, option: str) -> tuple[int, ...]:
     if len(bits) == 1:
         return bits * count
@@ -287,13 +291,3 @@ def _dense(name: str, arrays: dict[str, np.ndarray], bits: int, *, per_channel: 
     largest = np.where(largest > 0, largest, np.float32(1))
     scale = largest.astype(np.float32) / np.float32(max(1, 2 ** (bits - 1) - 1))
     return Op(name, "dense", tensors, QuantSpec(bits, True, True, np.asarray(scale, np.float32)))
-
-
-def _activation(name: str, stored: float, bits: int, *, signed: bool) -> Op:
-    with np.errstate(over="ignore", under="ignore"):  # what comes of it is checked with every other scale
-        threshold = np.float32(2.0) ** np.float32(stored)
-    if bits == 1:
-        return Op(name, "hard_tanh", quantizer=QuantSpec(1, True, True, np.asarray(threshold, np.float32)))
-    largest = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
-    scale = np.asarray(np.float32(threshold) / np.float32(largest), np.float32)
-    return Op(name, "quantize" if signed else "relu", quantizer=QuantSpec(bits, signed, signed, scale))

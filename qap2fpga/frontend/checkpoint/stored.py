@@ -70,14 +70,20 @@ class File(TypedDict):
 
 def parse(content: Mapping[object, object], path: Path) -> Model:
     """Return the model in the `content` of a `model.pt`. Raises `QapError` that names what is wrong with it."""
-    version = content.get("version")
-    if type(version) is not int or version != VERSION:
-        stated = version if type(version) is int and abs(version) < LARGEST_WHOLE else _kind(version)
-        raise QapError(f"{path}: format version {stated}, this program reads {VERSION}", f"{AGAIN} of this version")
     try:
         return check(_model(cast(File, record(content, "", FILE))))
     except Damaged as error:
         raise QapError(f"{path}: damaged: {error}", error.hint) from error
+
+
+def version_of(content: Mapping[object, object], path: Path, known: tuple[int, ...]) -> int:
+    """Return the version of the form that `content` says it has. Raises `QapError` for one that is not `known`."""
+    version = content.get("version")
+    if type(version) is not int or version not in known:
+        stated = version if type(version) is int and abs(version) < LARGEST_WHOLE else _kind(version)
+        read = " and ".join(map(str, known))
+        raise QapError(f"{path}: format version {stated}, this program reads {read}", f"{AGAIN} of this version")
+    return version
 
 
 class Damaged(Exception):

@@ -14,7 +14,7 @@ from qap2fpga.hw.resources import EVERY, NAMES
 from qap2fpga.report import show
 from qap2fpga.report.schema.results import Check
 from qap2fpga.reports.designs import STAGES, ImportedDesign, same_part
-from qap2fpga.reports.folder import Found, Skipped
+from qap2fpga.reports.folder import ReportFile, Skipped
 from qap2fpga.reports.result import Cells, Parsed, total
 
 RESOURCES = tuple(one.name for one in EVERY)
@@ -74,12 +74,12 @@ def _step(parsed: Parsed) -> str:
     return next((word for word in parsed.note.split("; ") if word.startswith(("placed,", "optimized"))), "")
 
 
-def last_with_resources(design: ImportedDesign) -> Found | None:
+def last_with_resources(design: ImportedDesign) -> ReportFile | None:
     """The report whose cells count for the board: of the last stage, of all cells if there is such a one."""
     for stage in reversed(STAGES):
-        found = [one for one in design.reports if one.parsed.stage is stage and one.parsed.resources is not None]
-        if found:
-            return min(found, key=lambda one: (one.parsed.kind == "utilization-accelerator", scope(one.parsed) != "",
+        reports = [one for one in design.reports if one.parsed.stage is stage and one.parsed.resources is not None]
+        if reports:
+            return min(reports, key=lambda one: (one.parsed.kind == "utilization-accelerator", scope(one.parsed) != "",
                                                -_stated(one.parsed.resources)))  # fmt: skip
     return None
 
@@ -87,9 +87,11 @@ def last_with_resources(design: ImportedDesign) -> Found | None:
 def last_with_clock(design: ImportedDesign) -> Parsed | None:
     """The report of the last stage that states which clock period was reached."""
     for stage in reversed(STAGES):
-        found = [one.parsed for one in design.reports if one.parsed.stage is stage and one.parsed.period_ns is not None]
-        if found:
-            return found[0]
+        reports = [
+            one.parsed for one in design.reports if one.parsed.stage is stage and one.parsed.period_ns is not None
+        ]
+        if reports:
+            return reports[0]
     return None
 
 
@@ -99,7 +101,7 @@ def _stated(cells: Cells | None) -> int:
 
 def _agreement(design: ImportedDesign) -> Iterator[Check]:
     """Two reports of one design at one stage that state a number both, and not the same."""
-    groups: dict[tuple[str, str, str], list[Found]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[ReportFile]] = defaultdict(list)
     for one in design.reports:
         parsed = one.parsed
         counted = ", ".join(filter(None, (scope(parsed), _step(parsed))))
@@ -114,12 +116,12 @@ def _agreement(design: ImportedDesign) -> Iterator[Check]:
         apart = [text for pair in combinations(together, 2) for text in _differences(what, *pair)]
         name = f"{what} of all {stage} reports agree" + (f" ({counted})" if counted else "")
         paths = ", ".join(str(one.path) for one in together)
-        found = "; ".join(dict.fromkeys(apart)) or f"{len(together)} reports agree"
-        yield Check.of(name, "one number for one thing", found, not apart,
+        sentence = "; ".join(dict.fromkeys(apart)) or f"{len(together)} reports agree"
+        yield Check.of(name, "one number for one thing", sentence, not apart,
                     f"{paths}: one is of another run, or was edited" if apart else "")  # fmt: skip
 
 
-def _differences(what: str, one: Found, other: Found) -> Iterator[str]:
+def _differences(what: str, one: ReportFile, other: ReportFile) -> Iterator[str]:
     first, second = one.parsed, other.parsed
     if what == "resources":
         for name in RESOURCES:
@@ -168,19 +170,19 @@ def _cycles(design: ImportedDesign) -> Iterator[Check]:
     measured = [one for one in design.reports if one.parsed.stage is None and one.parsed.latency_max is not None]
     if not measured:
         yield Check.not_run("latency by simulation", show.DASH, NO_SIMULATION)
-    said: dict[tuple[int, int], Found] = {}
+    statements: dict[tuple[int, int], ReportFile] = {}
     for one in design.reports:
         if one.parsed.stage in (Stage.ESTIMATE, Stage.HLS) and one.parsed.latency_max is not None:
             # FINN's estimate is a sum over all layers, which overlap: a bound from above.
             low = 0 if one.parsed.tool == "finn" else one.parsed.latency_min or 0
-            said.setdefault((low, one.parsed.latency_max), one)
+            statements.setdefault((low, one.parsed.latency_max), one)
     for one in measured:
-        for (low, high), other in said.items():
-            found = one.parsed.latency_max or 0
+        for (low, high), other in statements.items():
+            latency = one.parsed.latency_max or 0
             expected = f"{low:,} to {high:,} cycles" if low != high else f"{high:,} cycles"
-            passed = low <= found <= high
+            passed = low <= latency <= high
             why = "" if passed else f"{one.path} and {other.path}: the interfaces wait, or it is another design"
-            yield Check.of(f"latency by simulation ({one.path.name})", expected, f"{found:,} cycles", passed, why)
+            yield Check.of(f"latency by simulation ({one.path.name})", expected, f"{latency:,} cycles", passed, why)
 
 
 def _simulated(design: ImportedDesign) -> Iterator[Check]:
@@ -215,8 +217,11 @@ def _identical(design: ImportedDesign, beside: list[ImportedDesign]) -> Iterator
         ]  # fmt: skip
         if same:
             one, copy = same[0]
-            found, why = f"the same in {one.path} and {copy.path}", "one report was copied, or both are of one design"
-            yield Check.of(f"differs from {other.name}", "other numbers", found, False, why)
+            sentence, why = (
+                f"the same in {one.path} and {copy.path}",
+                "one report was copied, or both are of one design",
+            )
+            yield Check.of(f"differs from {other.name}", "other numbers", sentence, False, why)
 
 
 def _numbers(parsed: Parsed) -> tuple[object, ...]:
@@ -237,12 +242,12 @@ def _readable(skipped: Iterable[Skipped]) -> Iterator[Check]:
 def ratios(design: ImportedDesign) -> list[dict[str, object]]:
     """How many times the cells of the later stage the earlier one states, for stages that follow each other. Reports
     of a part of the cells only are left out; `counts` says what else differs in what the two count."""
-    best: dict[Stage, Found] = {}
+    best: dict[Stage, ReportFile] = {}
     for stage in design.stages:
-        found = [one for one in design.reports if one.parsed.stage is stage and one.parsed.resources is not None
+        reports = [one for one in design.reports if one.parsed.stage is stage and one.parsed.resources is not None
                  and not one.parsed.black_boxes and one.parsed.kind not in PARTIAL]  # fmt: skip
-        if found:
-            best[stage] = min(found, key=lambda one: (scope(one.parsed) != "", -_stated(one.parsed.resources)))
+        if reports:
+            best[stage] = min(reports, key=lambda one: (scope(one.parsed) != "", -_stated(one.parsed.resources)))
     rows: list[dict[str, object]] = []
     for before, after in pairwise(best):
         values = {}

@@ -28,7 +28,7 @@ from qap2fpga.report.schema.results import (
 )
 from qap2fpga.reports import Parsed
 from qap2fpga.reports.designs import ImportedDesign, plain_part, same_part
-from qap2fpga.reports.folder import Found, Results, Skipped
+from qap2fpga.reports.folder import ReportFile, Results, Skipped
 from qap2fpga.synth.amd.result import CLOCK_TOLERANCE_NS
 from qap2fpga.system.codec import encode
 
@@ -179,7 +179,7 @@ def _too_large_for_hls(fits: Fits | None) -> list[str]:
 def _measurements(design: ImportedDesign) -> list[Measurement]:
     """Resources by stage, the one that counts last; reports that say the same are one measurement."""
     last = checks.last_with_resources(design)
-    chosen: dict[tuple[object, ...], Found] = {}
+    chosen: dict[tuple[object, ...], ReportFile] = {}
     for one in (*(report for report in design.reports if report is not last), *([last] if last else [])):
         parsed = one.parsed
         if parsed.resources is None or parsed.stage in (None, Stage.ESTIMATE):
@@ -192,7 +192,7 @@ def _measurements(design: ImportedDesign) -> list[Measurement]:
     return sorted(map(_measurement, chosen.values()), key=lambda row: order.index(Stage(row.stage)))
 
 
-def _measurement(one: Found) -> Measurement:
+def _measurement(one: ReportFile) -> Measurement:
     """The cells of a report that has some."""
     stored = one.parsed.measurement
     assert stored is not None
@@ -224,10 +224,10 @@ def _predictions(design: ImportedDesign) -> list[Tree]:
     return predictions
 
 
-def _latency(design: ImportedDesign, stages: tuple[Stage | None, ...]) -> Found | None:
+def _latency(design: ImportedDesign, stages: tuple[Stage | None, ...]) -> ReportFile | None:
     """The report of one of `stages` that states the latency, the later stage first."""
-    found = [one for one in design.reports if one.parsed.stage in stages and one.parsed.latency_max is not None]
-    return found[-1] if found else None
+    reports = [one for one in design.reports if one.parsed.stage in stages and one.parsed.latency_max is not None]
+    return reports[-1] if reports else None
 
 
 def _timing(design: ImportedDesign) -> Timing:
@@ -252,7 +252,7 @@ def _timing(design: ImportedDesign) -> Timing:
     )
 
 
-def _simulation(one: Found) -> Simulation:
+def _simulation(one: ReportFile) -> Simulation:
     """A simulation that the tool ran: what it compared, and on how many vectors, the report does not say."""
     return Simulation(
         circuit=None,
@@ -268,7 +268,7 @@ def _simulation(one: Found) -> Simulation:
     )
 
 
-def _file(one: Found, about: str) -> Tree:
+def _file(one: ReportFile, about: str) -> Tree:
     """Where a number comes from."""
     parsed = one.parsed
     return {"path": str(one.path), "about": about, "kind": parsed.kind, "tool": parsed.tool, "version": parsed.version,

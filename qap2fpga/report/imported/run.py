@@ -48,16 +48,16 @@ def import_reports(request: ImportRequest, say: Callable[[str], None]) -> list[I
     if len(designs) == 1:
         designs = [replace(designs[0], name=name)]
     places = [output if len(designs) == 1 else output / one.name for one in designs]
-    found = [
+    files = [
         (place, collect(one, designs, results, request.board, model, predicted))
         for place, one in zip(places, designs, strict=True)
     ]
-    for place, _ in found:
+    for place, _ in files:
         if (place / ".qap2fpga").exists():
             raise QapError(f"{place} holds a build, whose report would be lost", "give another folder with --output")
-    for place, report in found:
+    for place, report in files:
         write_atomically(place / "report.json", content.dump(report))
-    return found
+    return files
 
 
 def _slug(name: str) -> str:

@@ -13,6 +13,8 @@ from qap2fpga.system.files import shipped
 SOLUTION = "hls_prj/solution1"
 # Both the default of the HLS tool and of hls4ml's Vitis backend.
 CLOCK_UNCERTAINTY = "27%"
+# What feeds a project, and what it includes.
+BENCH = ("testbench.cpp", "qap_frame.h")
 # What hls4ml asks the HLS tools for.
 STANDARD = "-std=c++0x"
 FIRMWARE, VECTORS, ANSWERS = "firmware", "tb_data/tb_input_features.dat", "tb_data/tb_output_predictions.dat"
@@ -37,9 +39,10 @@ def _take_project(project: Artifact, folder: Path) -> tuple[str, ...]:
         shutil.copytree(
             project.folder / name, folder / name, ignore=shutil.ignore_patterns("ap_types", "*.so", "*.log")
         )
-    shutil.copyfile(shipped("flows") / "hls4ml" / "testbench.cpp", folder / "testbench.cpp")
+    for name in BENCH:
+        shutil.copyfile(shipped("flows") / "hls4ml" / name, folder / name)
     copied = [path for name in (FIRMWARE, "tb_data") for path in (folder / name).rglob("*") if path.is_file()]
-    return ("testbench.cpp", *sorted(path.relative_to(folder).as_posix() for path in copied))
+    return (*BENCH, *sorted(path.relative_to(folder).as_posix() for path in copied))
 
 
 def _take_design(design: Artifact, folder: Path) -> tuple[str, ...]:
@@ -53,11 +56,13 @@ def _take_design(design: Artifact, folder: Path) -> tuple[str, ...]:
 
 def _project_settings(project: Artifact) -> dict[str, Value]:
     sizes = f"-DQAP_INPUTS={project.input.elements} -DQAP_OUTPUTS={project.output.elements}"
+    if not project.wrappable:
+        sizes += " -DQAP_STREAM"
     return {
         "clock_uncertainty": CLOCK_UNCERTAINTY,
         "flags": STANDARD,
         "bench_flags": f"{STANDARD} {sizes}",
-        "testbench": "testbench.cpp",
+        "testbench": BENCH[0],
         "testbench_data": "tb_data",
         "ip_version": "1.0.0",
         # C++ for the HLS scripts; synth.tcl is given what they make of it.

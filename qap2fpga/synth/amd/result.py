@@ -68,29 +68,29 @@ def read_result(plan: Plan, step: Step, tool: Tool, log: Path) -> Result:
     return _vivado(plan, step, tool)
 
 
-def require_same(plan: Plan, step: Step, path: str, found: Parsed, *, clock: bool) -> None:
+def require_same(plan: Plan, step: Step, path: str, parsed: Parsed, *, clock: bool) -> None:
     """Raise `CheckFailed` unless the report is of the step's top and stage, and of the plan's part and clock."""
     wrong = []
     stage = STAGES[step.name]
     tolerance = plan.clock_ns * DIVIDED_CLOCK if step.name in DIVIDED else CLOCK_TOLERANCE_NS
-    if found.design != step.top:
-        wrong.append(f"is of '{found.design}', not of '{step.top}'")
-    if found.part is None or not same_part(found.part, plan.part):
-        wrong.append(f"is for the part {found.part}, not for {plan.part}")
-    if found.stage is not stage:
-        wrong.append(f"is of stage '{found.stage}', not '{stage}'")
-    if "not routed" in found.note:
+    if parsed.design != step.top:
+        wrong.append(f"is of '{parsed.design}', not of '{step.top}'")
+    if parsed.part is None or not same_part(parsed.part, plan.part):
+        wrong.append(f"is for the part {parsed.part}, not for {plan.part}")
+    if parsed.stage is not stage:
+        wrong.append(f"is of stage '{parsed.stage}', not '{stage}'")
+    if "not routed" in parsed.note:
         wrong.append("is of a design that is placed, not routed")
-    if clock and (found.target_ns is None or abs(found.target_ns - plan.clock_ns) > tolerance):
-        stated = "no clock" if found.target_ns is None else f"a clock of {found.target_ns:g} ns"
+    if clock and (parsed.target_ns is None or abs(parsed.target_ns - plan.clock_ns) > tolerance):
+        stated = "no clock" if parsed.target_ns is None else f"a clock of {parsed.target_ns:g} ns"
         wrong.append(f"states {stated}, not {plan.clock_ns:g} ns")
     if wrong:
         raise CheckFailed(f"the report {plan.folder / path} {'; '.join(wrong)}", "remove it, and build again")
 
 
-def same_part(stated: str, wanted: str) -> bool:
+def same_part(stated: str, target: str) -> bool:
     """Whether a report's part is the wanted one: reports leave out 'xc', hyphens, and what follows the package."""
-    one, other = (re.sub(r"^xc", "", part.lower()).replace("-", "") for part in (stated, wanted))
+    one, other = (re.sub(r"^xc", "", part.lower()).replace("-", "") for part in (stated, target))
     return bool(one) and (one.startswith(other) or other.startswith(one))
 
 
@@ -108,32 +108,32 @@ def require_counted(plan: Plan, output: str, tool: Tool, step: Step, log: Path) 
     """Raise `CheckFailed` unless the testbench says that it saw all vectors and no difference."""
     counts = COUNTED.findall(output)
     if not counts or counts[-1] != (str(plan.vectors), "0"):
-        said = f"{counts[-1][0]} vectors and {counts[-1][1]} differences" if counts else "nothing"
+        sentence = f"{counts[-1][0]} vectors and {counts[-1][1]} differences" if counts else "nothing"
         raise CheckFailed(
-            f"{tool.title}, {step.name}: {plan.vectors} equal vectors were expected, the testbench says {said}",
+            f"{tool.title}, {step.name}: {plan.vectors} equal vectors were expected, the testbench says {sentence}",
             f"its log: {log}",
         )
 
 
 def _csynth(plan: Plan, step: Step, tool: Tool) -> Result:
-    found = read(plan.folder / CSYNTH)
-    require_same(plan, step, CSYNTH, found, clock=True)
-    return _result(step, tool, found, found.measurement, (CSYNTH,))
+    parsed = read(plan.folder / CSYNTH)
+    require_same(plan, step, CSYNTH, parsed, clock=True)
+    return _result(step, tool, parsed, parsed.measurement, (CSYNTH,))
 
 
 def _cosim(plan: Plan, step: Step, tool: Tool) -> Result:
     """The co-simulation report names no design, but its file does."""
-    found = read(plan.folder / COSIM)
-    if found.status != "Pass":
+    parsed = read(plan.folder / COSIM)
+    if parsed.status != "Pass":
         raise CheckFailed(
-            f"{tool.title}, cosim: the RTL does not do what the C++ does (status {found.status})",
+            f"{tool.title}, cosim: the RTL does not do what the C++ does (status {parsed.status})",
             f"its report: {plan.folder / COSIM}",
         )
-    result = _result(step, tool, found, None, (COSIM,))
+    result = _result(step, tool, parsed, None, (COSIM,))
     simulation = Simulation(
         engine=f"{tool.name} co-simulation", version=tool.version,
         compared="RTL of the HLS tool with the integer network, outputs", vectors=plan.vectors, mismatches=0,
-        latency_cycles=found.latency_max, interval_cycles=found.interval_max, note=f"{found.note}; {CAVEAT}",
+        latency_cycles=parsed.latency_max, interval_cycles=parsed.interval_max, note=f"{parsed.note}; {CAVEAT}",
     )  # fmt: skip
     return replace(result, simulation=simulation)
 
@@ -141,32 +141,32 @@ def _cosim(plan: Plan, step: Step, tool: Tool) -> Result:
 def _vivado(plan: Plan, step: Step, tool: Tool) -> Result:
     """Resources from the flat report, their parts from the hierarchical one, the clock from the timing summary."""
     paths = {kind: report_of(step.name, kind) for kind in ("utilization", "hierarchy", "timing")}
-    found = {kind: read(plan.folder / path) for kind, path in paths.items()}
+    parsed = {kind: read(plan.folder / path) for kind, path in paths.items()}
     for kind, path in paths.items():
-        require_same(plan, step, path, found[kind], clock=kind == "timing")
-    measurement = found["utilization"].measurement
+        require_same(plan, step, path, parsed[kind], clock=kind == "timing")
+    measurement = parsed["utilization"].measurement
     if measurement is None:
         raise CheckFailed(f"the report {plan.folder / paths['utilization']} states no resources", "build again")
-    measurement = replace(measurement, parts=dict(found["hierarchy"].parts))
-    return _result(step, tool, found["timing"], measurement, tuple(paths.values()))
+    measurement = replace(measurement, parts=dict(parsed["hierarchy"].parts))
+    return _result(step, tool, parsed["timing"], measurement, tuple(paths.values()))
 
 
 def _shell(plan: Plan, step: Step, tool: Tool) -> Result:
     """Resources as FINN tells them of the routed system, the clock from Vivado's own report of it."""
-    found, timing = read(plan.folder / shell.RESOURCES), read(plan.folder / shell.TIMING)
+    parsed, timing = read(plan.folder / shell.RESOURCES), read(plan.folder / shell.TIMING)
     require_same(plan, step, shell.TIMING, timing, clock=True)
-    return _result(step, tool, timing, found.measurement, (shell.RESOURCES, shell.TIMING))
+    return _result(step, tool, timing, parsed.measurement, (shell.RESOURCES, shell.TIMING))
 
 
-def _result(step: Step, tool: Tool, found: Parsed, measured: Measurement | None, reports: tuple[str, ...]) -> Result:
-    version = found.version or tool.version
+def _result(step: Step, tool: Tool, parsed: Parsed, measured: Measurement | None, reports: tuple[str, ...]) -> Result:
+    version = parsed.version or tool.version
     if measured is not None:
         alone = "out of context" if step.name in VIVADO_STEPS else ""
         whole = "the whole system, with DMA and interconnect" if step.name == "bitstream" else ""
         notes = "; ".join(note for note in (measured.note, alone, whole, CAVEAT) if note)
         measured = replace(measured, version=version or measured.version, note=notes)
     return Result(
-        step.name, tool.title, version, measured, latency_min=found.latency_min, latency_max=found.latency_max,
-        interval_min=found.interval_min, interval_max=found.interval_max, target_ns=found.target_ns,
-        period_ns=found.period_ns, wns_ns=found.wns_ns, reports=reports,
+        step.name, tool.title, version, measured, latency_min=parsed.latency_min, latency_max=parsed.latency_max,
+        interval_min=parsed.interval_min, interval_max=parsed.interval_max, target_ns=parsed.target_ns,
+        period_ns=parsed.period_ns, wns_ns=parsed.wns_ns, reports=reports,
     )  # fmt: skip

@@ -99,5 +99,5 @@ def _is_done(plan: Plan, step: Step, key: str, mark: Path, log: Path) -> bool:
         return False
     if not isinstance(stored, dict) or stored.get("key") != key:
         return False
-    found = _digests(plan, step, log)
-    return found is not None and stored.get("reports") == found
+    digests = _digests(plan, step, log)
+    return digests is not None and stored.get("reports") == digests

@@ -112,6 +112,9 @@ def plan(
         raise QapError(f"{board.name} has the part {part}, which is not AMD's", "choose a board with a part of AMD")
     whole = any(name in SYSTEM_STEPS for name in chosen)
     processor = system.processor(board) if whole else ""
+    if whole and not artifact.wrappable:
+        what = "a project of streams has ports whose beats only the HLS tool knows: no system is made around it"
+        raise QapError(what, "--io-type parallel, or --backend finn or rtl")
     if SHELL_STEP in chosen:
         shell.require(artifact.backend, board)
     try:
@@ -151,14 +154,14 @@ def usual_steps(kinds: Collection[Kind], *, hls: bool) -> tuple[str, ...]:
 def _choose(steps: Sequence[str] | None, hls: bool) -> tuple[str, ...]:
     """The steps in their order. Raises `QapError` for unknown ones, and for one without what it builds on."""
     known = (*(HLS_STEPS if hls else ()), *VIVADO_STEPS, *SYSTEM_STEPS, *(() if hls else (SHELL_STEP,)))
-    wanted = [name for name in known if name not in UNUSUAL] if steps is None else list(steps)
-    for name in wanted:
+    chosen = [name for name in known if name not in UNUSUAL] if steps is None else list(steps)
+    for name in chosen:
         if name not in known:
             raise QapError(f"unknown step '{name}' of the vendor flow", nearest(name, known))
         before = AFTER.get(name)
-        if before in known and before not in wanted:
+        if before in known and before not in chosen:
             raise QapError(f"step '{name}' works on what '{before}' makes", f"ask for '{before}' too")
-    return tuple(name for name in known if name in wanted)
+    return tuple(name for name in known if name in chosen)
 
 
 def _step(

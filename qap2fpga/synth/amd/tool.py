@@ -127,8 +127,8 @@ def _find(kind: Kind, places: Places) -> Tool | None:
     return None
 
 
-def _older(found: str) -> bool:
-    return bool(found) and found < FIRST_VITIS_RUN
+def _older(version: str) -> bool:
+    return bool(version) and version < FIRST_VITIS_RUN
 
 
 def _folders(kind: Kind, places: Places) -> list[Path]:
@@ -142,21 +142,21 @@ def _folders(kind: Kind, places: Places) -> list[Path]:
 def version(path: Path) -> str:
     """The version of the tool at `path`: from the name of its installation's folder, else as it says; or empty."""
     # As named first: an installation may be reached by a link, or be a link.
-    return _in_path(path.absolute()) or _in_path(path.resolve()) or _said(path, path.stat().st_mtime_ns)
+    return _in_path(path.absolute()) or _in_path(path.resolve()) or _stated_version(path, path.stat().st_mtime_ns)
 
 
 def _in_path(place: Path) -> str:
     """The version that a folder above `place` is named by, or empty."""
-    found = (VERSION.fullmatch(part) for part in reversed(place.parts[:-1]))
-    return next((match[0] for match in found if match), "")
+    matches = (VERSION.fullmatch(part) for part in reversed(place.parts[:-1]))
+    return next((match[0] for match in matches if match), "")
 
 
 @cache
-def _said(path: Path, changed: int) -> str:
+def _stated_version(path: Path, changed: int) -> str:
     """What the tool prints; one process asks a tool once."""
     option = "--version" if path.name == "vitis-run" else "-version"
-    found = VERSION.search(tools.ask([path, option], VERSION_LIMIT_S))
-    return found[0] if found else ""
+    match = VERSION.search(tools.ask([path, option], VERSION_LIMIT_S))
+    return match[0] if match else ""
 
 
 def absent(kind: Kind, places: Places | None = None) -> str:

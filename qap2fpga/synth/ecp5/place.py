@@ -67,10 +67,10 @@ class Placed:
 
 def device(part: str) -> list[str]:
     """nextpnr's options for a part's full name. Raises `QapError` for one that is no ECP5."""
-    found = PART.match(part)
-    if found is None:
+    match = PART.match(part)
+    if match is None:
         raise QapError(f"'{part}' is no full name of an ECP5", "one is LFE5U-85F-6BG381C: line, size, speed, package")
-    line, size, speed, package, balls = found.groups()
+    line, size, speed, package, balls = match.groups()
     return [f"--{LINES[line]}{size}k", "--package", f"{PACKAGES[package]}{balls}", "--speed", speed]
 
 

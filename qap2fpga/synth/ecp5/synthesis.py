@@ -7,26 +7,21 @@ and the models in Yosys' share/ecp5.
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from qap2fpga.hw.design import Design, Measurement, Stage
 from qap2fpga.hw.resources import Resources
 from qap2fpga.synth import yosys
 from qap2fpga.synth.ecp5 import wrapper
+from qap2fpga.synth.jobs import Cells, JoinEcp5, MapEcp5, ask
 from qap2fpga.synth.yosys import Synthesis
-from qap2fpga.system import programs as tools
-from qap2fpga.system.errors import QapError
-from qap2fpga.system.files import PACKAGE, scratch, write_atomically
+from qap2fpga.system.files import scratch, write_atomically
 
 Progress = Callable[[str], None]
 WORKER = Path(__file__).with_name("worker.py")
-OPTIONS = ["-nodsp", "-noabc9"]
+OPTIONS = ("-nodsp", "-noabc9")
 TIME_LIMIT_S = 1800.0
 # LUTs of each kind of cell. PFUMX and L6MUX21 are multiplexers beside the LUTs and take none.
 LUTS = {"LUT4": 1, "CCU2C": 2}
@@ -39,16 +34,17 @@ def map_design(
     """Map `design`; its netlist is one Verilog file. Raises `QapError` when Yosys is missing, fails or is too slow."""
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
+    yosys.version()
     with scratch(folder) as place:
         netlist = place / "netlist.v"
-        job = {
-            "verb": "map", "top": design.top, "options": OPTIONS,
-            "sources": [str((design.folder / name).resolve()) for name in design.sources],
-            "statistics": str((place / "map.stat.json").resolve()), "netlist": str(netlist.resolve()),
-        }  # fmt: skip
-        found = _work(job, folder, place, time_limit_s)
+        job = MapEcp5(
+            top=design.top, options=OPTIONS,
+            sources=tuple(str((design.folder / name).resolve()) for name in design.sources),
+            statistics=str((place / "map.stat.json").resolve()), netlist=str(netlist.resolve()),
+        )  # fmt: skip
+        answer = ask(WORKER, job, Cells, name="map", what="map", logs=folder, place=place, limit_s=time_limit_s)
         progress(f"mapped {design.top} to ecp5 cells with Yosys {yosys.version()} in {time.monotonic() - begin:.1f} s")
-        return Synthesis(found["cells"], (netlist.replace(folder / netlist.name),))
+        return Synthesis(answer.cells, (netlist.replace(folder / netlist.name),))
 
 
 def measurement(done: Synthesis) -> Measurement:
@@ -77,27 +73,10 @@ def join(design: Design, netlist: Path, clock_ns: float, folder: Path, *, hold_h
     write_atomically(top, wrapper.verilog(design, clock_ns, hold_high=hold_high))
     with scratch(folder) as place:
         joined = place / f"{wrapper.TOP}.json"
-        job = {
-            "verb": "join", "top": wrapper.TOP, "options": OPTIONS, "netlist": str(netlist.resolve()),
-            "wrapper": [str(path.resolve()) for path in (*wrapper.sources(), top)],
-            "statistics": str((place / "join.stat.json").resolve()), "json": str(joined.resolve()),
-        }  # fmt: skip
-        _work(job, folder, place, TIME_LIMIT_S)
+        job = JoinEcp5(
+            top=wrapper.TOP, options=OPTIONS, netlist=str(netlist.resolve()),
+            wrapper=tuple(str(path.resolve()) for path in (*wrapper.sources(), top)),
+            statistics=str((place / "join.stat.json").resolve()), joined=str(joined.resolve()),
+        )  # fmt: skip
+        ask(WORKER, job, Cells, name="join", what="join", logs=folder, place=place, limit_s=TIME_LIMIT_S)
         return joined.replace(folder / joined.name)
-
-
-def _work(job: dict[str, Any], folder: Path, place: Path, limit_s: float) -> Any:
-    """Run one job in a process and return its result; the log goes to `folder`, all else to `place`."""
-    yosys.version()
-    verb = job["verb"]
-    job_file, result = ((place / f"{verb}.{kind}.json").resolve() for kind in ("job", "result"))
-    log = (folder / f"{verb}.log").resolve()
-    write_atomically(job_file, json.dumps({**job, "result": str(result)}))
-    command: list[str | os.PathLike[str]] = [sys.executable, "-P", WORKER, job_file]
-    try:
-        tools.run(
-            command, log=log, folder=folder, time_limit_s=limit_s, environment={"PYTHONPATH": str(PACKAGE.parent)}
-        )
-    except QapError as error:
-        raise QapError(f"Yosys ({verb} of {job['top']}): {error.message}", error.hint) from error
-    return json.loads(result.read_text())

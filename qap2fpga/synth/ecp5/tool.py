@@ -43,13 +43,13 @@ def find(name: str) -> Tool | None:
 
 def require(name: str) -> Tool:
     """The program `name`. Raises `QapError` that says how to get it."""
-    found = find(name)
-    if found is None:
+    path = find(name)
+    if path is None:
         raise QapError(f"{name} is not installed; it is needed for {GIVES}", GET)
-    return found
+    return path
 
 
 def _ask(path: Path) -> str:
     """The version that a program states; empty when it states none in time."""
-    found = re.search(r"Version (?:nextpnr-)?([\w.-]+)", tools.ask([path, "--version"], TIME_LIMIT_S))
-    return found.group(1) if found else ""
+    match = re.search(r"Version (?:nextpnr-)?([\w.-]+)", tools.ask([path, "--version"], TIME_LIMIT_S))
+    return match.group(1) if match else ""

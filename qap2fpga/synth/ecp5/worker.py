@@ -1,26 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Yosys for ECP5 in a process of its own. Run as a file with a JSON job as its argument; see `synthesis`.
+"""Yosys in a process of its own, for ECP5. Run as a file; `jobs` says of what.
 
-`map` makes cells of a design, each instance of its top module apart. `join` puts the netlist and the module that the
-board's pins are wired to into one. Passes: https://yosyshq.readthedocs.io/projects/yosys/en/latest/cmd/synth_ecp5.html.
+`map_cells` makes cells of a design, each instance of its top module apart. `join` puts the netlist and the module that
+the board's pins are wired to into one. Passes: https://yosyshq.readthedocs.io/projects/yosys/en/latest/cmd/synth_ecp5.html.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import Any
 
+from qap2fpga.synth.jobs import Cells, JoinEcp5, MapEcp5, serve
 from qap2fpga.synth.worker import Yosys, plain, select
 
 
-def map_cells(job: dict[str, Any]) -> dict[str, Any]:
-    """Read `sources` and write their `netlist`. Returns `cells`: for each part, '' the top itself, cells by type."""
-    yosys, top = Yosys(), job["top"]
-    yosys.run(
-        f"read_slang --top {top} --keep-hierarchy --allow-use-before-declare --ignore-assertions", *job["sources"]
-    )
+def map_cells(job: MapEcp5) -> Cells:
+    """Do `job`."""
+    yosys, top = Yosys(), job.top
+    yosys.run(f"read_slang --top {top} --keep-hierarchy --allow-use-before-declare --ignore-assertions", *job.sources)
     yosys.run("hierarchy -top", top)
     # As for the other families: an indexed constant is a multiplexer from the start.
     yosys.run("bmuxmap")
@@ -29,25 +26,25 @@ def map_cells(job: dict[str, Any]) -> dict[str, Any]:
     parts = {plain(cell.name): plain(cell.type) for cell in cells if cell.type.str() in modules}
     for module in parts.values():
         yosys.run("setattr -mod -set keep_hierarchy 1", select(module))
-    yosys.run(f"synth_ecp5 -top {top} {' '.join(job['options'])}")
+    yosys.run(f"synth_ecp5 -top {top} {' '.join(job.options)}")
     yosys.run("delete t:$scopeinfo")
-    report = statistics(yosys, Path(job["statistics"]))
-    yosys.run("write_verilog -noattr", job["netlist"])
-    found = {name: report[module] for name, module in parts.items()}
+    report = statistics(yosys, Path(job.statistics))
+    yosys.run("write_verilog -noattr", job.netlist)
+    counts = {name: report[module] for name, module in parts.items()}
     rest = {kind: number for kind, number in report[top].items() if kind not in parts.values()}
-    return {"cells": {**found, "": rest}}
+    return Cells(cells={**counts, "": rest})
 
 
-def join(job: dict[str, Any]) -> dict[str, Any]:
-    """Map the Verilog files `wrapper` around `netlist`, whose cells stay as they are. Writes `json` for nextpnr."""
+def join(job: JoinEcp5) -> Cells:
+    """Do `job`."""
     yosys = Yosys()
-    for path in (*job["wrapper"], job["netlist"]):
+    for path in (*job.wrapper, job.netlist):
         yosys.run("read_verilog -sv", path)
-    yosys.run(f"synth_ecp5 -top {job['top']} {' '.join(job['options'])}")
+    yosys.run(f"synth_ecp5 -top {job.top} {' '.join(job.options)}")
     yosys.run("delete t:$scopeinfo")
-    report = statistics(yosys, Path(job["statistics"]))
-    yosys.run("write_json", job["json"])
-    return {"cells": {"": report[job["top"]]}}
+    report = statistics(yosys, Path(job.statistics))
+    yosys.run("write_json", job.joined)
+    return Cells(cells={"": report[job.top]})
 
 
 def statistics(yosys: Yosys, path: Path) -> dict[str, dict[str, int]]:
@@ -57,14 +54,5 @@ def statistics(yosys: Yosys, path: Path) -> dict[str, dict[str, int]]:
     return {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in modules.items()}
 
 
-def main() -> None:
-    job = json.loads(Path(sys.argv[1]).read_text())
-    result = {"map": map_cells, "join": join}[job["verb"]](job)
-    target = Path(job["result"])
-    partial = target.with_suffix(".part")
-    partial.write_text(json.dumps(result))
-    partial.replace(target)
-
-
 if __name__ == "__main__":
-    main()
+    serve({MapEcp5: map_cells, JoinEcp5: join})

@@ -29,14 +29,14 @@ def from_arrays(path: Path, fields: Arrays) -> Dataset:
         if name not in fields:
             present = line(", ".join(sorted(fields)) or "nothing")
             raise QapError(f"{path} has no array '{name}', it has {present}", LAYOUT)
-    given = arrays.texts(fields["features"], f"{path}: features", LAYOUT) if "features" in fields else ()
-    x = numbers(str(path), fields["X"], given if fields["X"].shape[1:] == (len(given),) else (), LAYOUT)
+    names = arrays.texts(fields["features"], f"{path}: features", LAYOUT) if "features" in fields else ()
+    x = numbers(str(path), fields["X"], names if fields["X"].shape[1:] == (len(names),) else (), LAYOUT)
     y = labels(str(path), fields["y"], LAYOUT)
     if len(x) != len(y):
         raise QapError(f"{path}: X has {len(x)} rows, y has {len(y)}", "give one label per row")
-    if given and len(given) != x.shape[1]:
-        raise QapError(f"{path}: {len(given)} names in 'features' for {x.shape[1]} columns of X", LAYOUT)
-    features = given or tuple(f"f{i}" for i in range(x.shape[1]))
+    if names and len(names) != x.shape[1]:
+        raise QapError(f"{path}: {len(names)} names in 'features' for {x.shape[1]} columns of X", LAYOUT)
+    features = names or tuple(f"f{i}" for i in range(x.shape[1]))
     classes = arrays.texts(fields["classes"], f"{path}: classes", LAYOUT) if "classes" in fields else _counted(path, y)
     data = checked(Dataset(Part(x, y), features, classes, str(path), ""))
     return Dataset(data.rows, features, classes, path.name, sha256(path))

@@ -120,5 +120,5 @@ def note_sparsities(axes: Axes, curves: Sequence[Curve]) -> None:
             space.write(text, place, SMALL, GREY)
 
 
-def _nearest(values: Iterable[float], wanted: float) -> float:
-    return min(values, key=lambda value: abs(value - wanted))
+def _nearest(values: Iterable[float], target: float) -> float:
+    return min(values, key=lambda value: abs(value - target))

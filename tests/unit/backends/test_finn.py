@@ -409,7 +409,7 @@ def test_usual_8_bit_networks_stay_below_24_bits() -> None:
     assert max(layer.accumulator_bits for layer in planning.plan(network, last_thresholds=True).layers) <= 25
 
 
-def test_refusals_name_a_cure_that_exists() -> None:
+def test_refusals_name_a_hint_that_exists() -> None:
     network = random_network([6, 8, 5], 4, 0)
     huge = with_layer(network, 1, weights=network.layers[1].weights * (1 << 18))
     with pytest.raises(QapError, match=r"layer fc2: accumulators reach .* float32, exact to 24 bits") as caught:

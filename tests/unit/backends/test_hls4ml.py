@@ -15,6 +15,7 @@ import pytest
 
 from qap2fpga.backends.hls4ml import code, counts, limits, wide, workarounds
 from qap2fpga.backends.hls4ml.backend import Hls4mlBackend
+from qap2fpga.backends.hls4ml.kernels import Written, kernels
 from qap2fpga.backends.hls4ml.options import Hls4mlOptions
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import HlsProject
@@ -29,6 +30,8 @@ from qap2fpga.system.errors import QapError
 from qap2fpga.verify import csim
 from qap2fpga.verify.compare import Mismatch
 from qap2fpga.verify.engine import Reference
+from tests.support.branches import branching
+from tests.support.graphs import residual, small_cnn
 from tests.support.networks import random_model
 from tests.unit.frontend.test_lower import lowered
 
@@ -154,6 +157,84 @@ def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_la
     assert compared(project, network, tmp_path).mismatches == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("io_type", ["parallel", "stream"])
+@pytest.mark.parametrize(
+    "graph", [small_cnn(), compact(residual()), *(branching(seed, nodes=5) for seed in (4, 20))],
+    ids=["cnn", "residual", "drawn4", "drawn20"],
+)  # fmt: skip
+def test_networks_of_frames_are_exact_at_every_node(graph: Graph, io_type: str, tmp_path: Path) -> None:
+    project = made(graph, tmp_path, io_type=io_type)
+    assert [trace.node for trace in project.traces] == [node.name for node in graph.nodes[1:]]
+    assert compared(project, graph, tmp_path).mismatches == 0
+    for node, entry in zip(graph.weighted, project.details["layers"], strict=True):
+        assert entry["in_source"] == entry["after_compaction"] == node.nonzeros, "zeros are constants that vanish"
+    expected = Hls4mlBackend().expect(graph, PYNQ, Hls4mlOptions(io_type=io_type))
+    assert expected.interval_cycles == project.interval_cycles
+    assert [node.layer for node in expected.nodes] == [node.name for node in graph.weighted]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "io_type, strategy, factor",
+    [
+        ("stream", "latency", 3),
+        ("stream", "resource", 2),
+        ("parallel", "resource", 2),
+        ("stream", "resource_unrolled", 3),
+    ],
+)
+def test_strategies_of_convolutions_are_exact(io_type: str, strategy: str, factor: int, tmp_path: Path) -> None:
+    graph = compact(residual())
+    project = made(graph, tmp_path, io_type=io_type, strategy=strategy, reuse_factor=factor)
+    assert compared(project, graph, tmp_path).mismatches == 0
+    conv, pool, end = project.details["layers"]
+    assert conv["strategy"] == strategy and pool["strategy"] == "latency" and end["strategy"] == strategy
+    expected = graph["conv"].weights.size if strategy == "resource" else graph["conv"].nonzeros
+    assert conv["in_source"] == expected
+    told = " ".join(project.warnings)
+    assert ("layer mean: hls4ml knows 'latency' alone" in told) == (strategy != "latency")
+    assert ("layer conv: its 6 zeros of 36 weights are not dropped" in told) == (strategy != "latency")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("da4ml")
+@pytest.mark.parametrize("io_type", ["parallel", "stream"])
+def test_convolutions_without_products_are_exact(io_type: str, tmp_path: Path) -> None:
+    graph = compact(residual())
+    project = made(graph, tmp_path, io_type=io_type, strategy="distributed_arithmetic")
+    assert compared(project, graph, tmp_path).mismatches == 0
+    assert [entry["in_source"] for entry in project.details["layers"]] == [0, 8, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("io_type", ["parallel", "stream"])
+def test_a_fault_in_a_frame_names_node_position_channel_and_vector(io_type: str, tmp_path: Path) -> None:
+    graph = small_cnn()
+    project = made(graph, tmp_path, io_type=io_type)
+    top = project.folder / "firmware" / "qap2fpga.cpp"
+    text = top.read_text()
+    pad = re.search(r"(qap::pad<.*, )0LL>", text)
+    assert pad is not None
+    top.write_text(text.replace(pad[0], f"{pad[1]}1LL>"))
+    with pytest.raises(
+        Mismatch, match=r"layer conv1 is wrong first: its accumulator in vector \d+, row 0, column 0, ch"
+    ):
+        compared(project, graph, tmp_path)
+    pool = re.search(r"qap::largest<(.*?), 6, 5, 3, 2, 2,", text)
+    assert pool is not None
+    top.write_text(text.replace(pool[0], f"qap::largest<{pool[1]}, 6, 5, 3, 2, 1,"))
+    with pytest.raises(
+        Mismatch, match=r"layer pool is wrong first: its result in vector \d+, row \d, column \d, channel"
+    ):
+        compared(project, graph, tmp_path)
+    top.write_text(text)
+    larger = replace(project.output, elements=project.output.elements + project.output.lanes)
+    if io_type == "stream":
+        with pytest.raises(QapError, match="did not become"):
+            compared(replace(project, output=larger), graph, tmp_path)
+
+
 def test_zeros_are_counted_in_the_source_and_not_from_the_weights(tmp_path):
     whole, network = small(6, 0.8)
     project = made(network, tmp_path)
@@ -161,7 +242,8 @@ def test_zeros_are_counted_in_the_source_and_not_from_the_weights(tmp_path):
         assert entry["after_compaction"] == entry["in_source"] == layer.nonzeros < whole_layer.weights.size
     header = project.folder / "firmware" / "weights" / "w2.h"
     header.write_text(re.sub(r"= \{", "= {0, ", header.read_text()).replace("0, 0, ", "0, 7, ", 1))
-    first = counts.count(project.folder, network, [2, 4, 6], [("latency", 1)] * 3)[0]
+    written = Written(kernels(network, stream=False)[0], "dense0", "latency", 1)
+    (first,) = counts.count(project.folder, [(written, 2, 2)])
     assert first.in_source == network.layers[0].nonzeros + 1
 
 
@@ -191,7 +273,8 @@ def test_channels_that_never_or_always_pass_a_threshold_and_an_output_that_is_a_
     layer = dense("fc", np.array([[1, 2, -3, 0], [0, -2, 1, 0]]), Step(rows, -3, 2), 4, 4)
     _, network = small(2, 0.0)
     network = chain((layer,), replace(network.input, low=-8, high=7), network.output_scale)
-    assert "res[1] = -1 + 2 * ap_int<1>(0);" in code.requantize("name", layer, network.ranges[0])
+    text = code.requantize("name", network["fc"], layer.activation, network.node_ranges["fc"])
+    assert "res[1] = -1 + 2 * ap_int<1>(0);" in text
     assert run(network, tmp_path).mismatches == 0
 
 
@@ -226,7 +309,7 @@ def test_thresholds_that_are_on_no_line_are_refused_by_name():
     _, network = small(2, 0.0)
     network = chain((layer,), replace(network.input, low=-128, high=127), network.output_scale)
     with pytest.raises(QapError, match=r"layer fc3, channel 0: .* do not lie on one line"):
-        code.requantize("name", layer, network.ranges[0])
+        code.requantize("name", network["fc3"], layer.activation, network.node_ranges["fc3"])
 
 
 @pytest.mark.slow
@@ -247,7 +330,7 @@ def test_the_same_network_gives_the_same_bytes_and_no_path_of_this_machine(tmp_p
         assert str(tmp_path).encode() not in content, name
 
 
-def test_a_network_too_large_to_unroll_is_refused_with_its_size_and_a_cure(tmp_path, monkeypatch):
+def test_a_network_too_large_to_unroll_is_refused_with_its_size_and_a_hint(tmp_path, monkeypatch):
     _, network = small(4, 0.0, widths=(6, 5, 4, 3))
     monkeypatch.setattr(limits, "MAX_PRODUCTS", 20)
     with pytest.raises(QapError, match=r"multiplications at the same time.*LUTs") as caught:
@@ -263,6 +346,8 @@ def test_a_network_too_large_to_unroll_is_refused_with_its_size_and_a_cure(tmp_p
         ({"strategy": "latencyy"}, "unknown strategy"),
         ({"output_kind": "probabilities"}, "unknown output kind"),
         ({"reuse_factor": 0}, "reuse factor 0"),
+        ({"io_type": "io_stream"}, "unknown --io-type 'io_stream'"),
+        ({"strategy": "resource"}, "nothing to share"),
         ({"strategy": "resource_unrolled"}, "nothing to share"),
         ({"strategy": "distributed_arithmetic", "reuse_factor": 2}, "no multiplier to use again"),
     ],

@@ -181,7 +181,7 @@ def test_the_netlists_of_a_few(tmp_path):
 
 @pytest.mark.parametrize("kind", ["class", "accumulators"])
 def test_output_kinds(kind):
-    evaluated(network(3, (5, 6, 4), bits=3), kind)
+    evaluated(network(3, (5, 6, 4, 3), bits=3), kind)
 
 
 @pytest.mark.slow
@@ -423,6 +423,15 @@ def test_the_ports_hold_every_output_and_the_probes_name_their_nodes(tmp_path):
     assert (port.elements, port.bits, port.signed) == (3, width(int(low.min()), int(high.max())), int(low.min()) < 0)
     port = kinds["class"].output
     assert (port.elements, port.bits, port.signed) == (1, 2, False)
+
+
+@pytest.mark.parametrize("weights, bits", [((-5, 1), 8), ((5, -1), 8), ((5, 1), 7)])
+def test_a_port_has_the_bits_of_its_lowest_and_its_highest_value(weights, bits, tmp_path):
+    """Of inputs from 0 to 15; which output has the lowest and which the highest is not the same."""
+    layer = dense("fc1", np.array([weights]), Logits(np.array([1, 1]), np.array([0, 0]), 0, 0), 4, 4)
+    one = chain((layer,), InputQuantizer(0, 15, (0.1,)), Fraction(1))
+    port = generated(one, tmp_path, output_kind="accumulators").output
+    assert (port.bits, port.signed) == (bits, min(weights) < 0)
 
 
 def test_an_operation_that_is_no_adder_is_refused():

@@ -219,7 +219,7 @@ def constant(drivers: dict[Net, Any], cell: Any) -> bool:
     return isinstance(cell, Wiring) and isinstance(cell.vector, Constant)
 
 
-def test_modules_run_one_behind_the_other():
+def test_modules_run_one_after_the_other():
     first = circuit(2.5)
     a, b = first.inputs([(-4, 3), (0, 5)])
     one = first.netlist([first.add(a, b, 0, 1, 1), a])

@@ -35,15 +35,15 @@ DESIGN: dict[str, Any] = asdict(
 PROJECT: dict[str, Any] = asdict(
     HlsProject(
         "hls4ml", Path("hls4ml"), "qap2fpga", ("firmware/qap2fpga.cpp",), (), PORT, PORT, interval_cycles=1,
-        clock_ns=8.0, part="xc7z020", configs=("config2",), strategy="latency", traces=(Trace("dense0", "fc1", 2),),
-        details={"hls4ml_version": "1.3.0"},
+        clock_ns=8.0, part="xc7z020", configs={"fc1": "config2"}, strategy="latency",
+        traces=(Trace("dense0", "fc1", 2),), details={"hls4ml_version": "1.3.0"},
     )
 )  # fmt: skip
 # As the folder of a stage has them.
 DESIGN, PROJECT = ({**one, "folder": str(one["folder"])} for one in (DESIGN, PROJECT))
 END = {"name": "in0", "elements": 3, "bits": 8, "signed": True}
 INTERFACE = {"clock": "ap_clk", "input": END, "output": END}
-MADE = {
+GENERATED = {
     "design": DESIGN, "backend": "rtl", "interface": INTERFACE, "driver": None, "output_kind": "logits",
     "accuracy": {"output": "logits", "rows": 9, "value": 0.9}, "predicted": {"calibrated": False},
 }  # fmt: skip
@@ -66,38 +66,39 @@ def report(**results: Any) -> dict[str, Any]:
 
 
 def test_what_did_not_run_is_none_or_nothing() -> None:
-    found = report()
+    content = report()
     absent = ("relaxed", "design", "interface", "driver", "stand_in", "timing", "vendor", "routed", "cross_check")
-    assert [found[name] for name in absent] == [None] * len(absent)
-    assert (found["measurements"], found["predictions"]) == ([], [])
-    assert found["simulations"] == [{"circuit": None, **MODEL["simulations"][0]}]
+    assert [content[name] for name in absent] == [None] * len(absent)
+    assert (content["measurements"], content["predictions"]) == ([], [])
+    assert content["simulations"] == [{"circuit": None, **MODEL["simulations"][0]}]
     facts = {key: value for key, value in MODEL["facts"].items() if key != "file"}
-    assert found["model"] == {"file": "net.pt", "sha256": "f00d", **facts}
-    assert "pins" not in found["board"]
+    assert content["model"] == {"file": "net.pt", "sha256": "f00d", **facts}
+    assert "pins" not in content["board"]
 
 
 def test_a_design_stands_without_what_only_this_program_reads() -> None:
-    found = report(made=MADE)
-    assert found["design"]["nodes"][0] == {key: NODE[key] for key in ("name", "layer", "estimate")}
-    assert set(found["design"]) == {
+    content = report(generated=GENERATED)
+    assert content["design"]["nodes"][0] == {key: NODE[key] for key in ("name", "layer", "estimate")}
+    assert set(content["design"]) == {
         "folder", "top", "sources", "data", "interval_cycles", "latency_cycles", "clock_ns", "nodes", "estimate",
         "probes", "tool", "output_kind", "accuracy",
     }  # fmt: skip
-    assert (found["design"]["output_kind"], found["design"]["accuracy"]["value"]) == ("logits", 0.9)
-    assert found["interface"] == INTERFACE
-    cycles, resources = found["predictions"]
+    assert (content["design"]["output_kind"], content["design"]["accuracy"]["value"]) == ("logits", 0.9)
+    assert content["interface"] == INTERFACE
+    cycles, resources = content["predictions"]
     assert (cycles["circuit"], cycles["latency_cycles"], cycles["interval_cycles"]) == ("rtl", 6, 2)
     assert resources["parts"] == {"u_l0": {"lut": 7, "ff": 5}, "top": {"lut": 1, "ff": 1}}
     assert (resources["total"], resources["layer_of"]) == ({"lut": 8}, {"u_l0": "fc1"})
 
 
 def test_a_project_stands_as_a_project() -> None:
-    found = report(made={**MADE, "design": PROJECT, "backend": "hls4ml"})
-    assert set(found["design"]) == {
+    content = report(generated={**GENERATED, "design": PROJECT, "backend": "hls4ml"})
+    assert set(content["design"]) == {
         "folder", "top", "sources", "interval_cycles", "clock_ns", "part", "strategy", "warnings", "configs",
-        "hls4ml_version", "output_kind", "accuracy",
+        "hls4ml_version", "output_kind", "accuracy", "streams_positions",
     }  # fmt: skip
-    assert found["timing"] is None
+    assert content["design"]["configs"] == ["config2"]
+    assert content["timing"] is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_times_are_of_measured_cycles_where_there_are_any(
     measured: tuple[Any, Any], latency: int, interval: int
 ) -> None:
     one = SIMULATED | {"latency_cycles": measured[0], "interval_cycles": measured[1]}
-    timing = report(made=MADE, simulated=[SIMULATED, one])["timing"]
+    timing = report(generated=GENERATED, simulated=[SIMULATED, one])["timing"]
     assert timing["latency_cycles"] == {"predicted": 6, "measured": measured[0]}
     assert timing["interval_cycles"] == {"predicted": 2, "measured": measured[1]}
     assert (timing["clock_ns"], timing["latency_ns"]) == (8.0, latency * 8.0)
@@ -117,14 +118,14 @@ def test_times_are_of_measured_cycles_where_there_are_any(
 
 
 def test_steps_of_vendor_tools_are_told_apart_from_what_they_measured() -> None:
-    found = report(made=MADE, vendor=[STEP])
-    assert found["vendor"] == [{key: STEP[key] for key in STEP if key not in ("measurement", "simulation")}]
-    assert found["measurements"] == [{"circuit": "rtl", **STEP["measurement"]}]
-    assert report(made=MADE, vendor=[])["vendor"] == []
+    content = report(generated=GENERATED, vendor=[STEP])
+    assert content["vendor"] == [{key: STEP[key] for key in STEP if key not in ("measurement", "simulation")}]
+    assert content["measurements"] == [{"circuit": "rtl", **STEP["measurement"]}]
+    assert report(generated=GENERATED, vendor=[])["vendor"] == []
 
 
 def test_a_stand_in_that_was_refused_leaves_no_hardware() -> None:
     refused = {"backend": "rtl", "why": "no tool", "refused": "too large"}
-    found = report(made=MADE, stand_in=refused)
-    assert found["stand_in"] == refused
-    assert (found["timing"], found["predictions"]) == (None, [])
+    content = report(generated=GENERATED, stand_in=refused)
+    assert content["stand_in"] == refused
+    assert (content["timing"], content["predictions"]) == (None, [])

@@ -43,8 +43,8 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / ".qap2fpga").mkdir(parents=True)
     network = storage.load(NETWORK)
     vectors = np.zeros((1, network.inputs), int)
-    made = csim.Build(folder, hls_project(folder / "hls4ml"), boards.load("pynq-z2"), network, vectors)
-    monkeypatch.setattr(csim, "load", lambda _: made)
+    result = csim.Build(folder, hls_project(folder / "hls4ml"), boards.load("pynq-z2"), network, vectors)
+    monkeypatch.setattr(csim, "load", lambda _: result)
     monkeypatch.setattr(csim.CSimulation, "simulate", lambda *_: [BY_GXX])
     return folder
 
@@ -65,8 +65,8 @@ def simulate(folder: Path, tool: str | None = None) -> Simulation:
 @pytest.mark.parametrize("tool", [None, "vitis"])
 def test_vitis_hls_is_taken_where_it_is(build: Path, tmp_path: Path, tool: str | None) -> None:
     install(tmp_path)
-    found = simulate(build, tool)
-    assert (found.engine, found.version, found.vectors) == ("Vitis HLS C simulation", "2023.2", 3)
+    simulation = simulate(build, tool)
+    assert (simulation.engine, simulation.version, simulation.vectors) == ("Vitis HLS C simulation", "2023.2", 3)
     assert (build / csim.FOLDER / "vitis" / "logs" / "csim.log").is_file()
 
 
@@ -84,9 +84,9 @@ def test_gxx_is_taken_where_it_is_asked_for(build: Path, tmp_path: Path, capsys:
 
 
 def test_vitis_hls_that_is_asked_for_and_absent_is_one_message(build: Path, tmp_path: Path) -> None:
-    found = command.run("csim", build, "--tool", "vitis")
-    assert found.code == 2 and "Vitis HLS is absent" in found.err and str(tmp_path / "opt") in found.err
-    assert f"-v $XILINX:{csim.INSTALLED}:ro" in found.err and found.out == ""
+    result = command.run("csim", build, "--tool", "vitis")
+    assert result.code == 2 and "Vitis HLS is absent" in result.err and str(tmp_path / "opt") in result.err
+    assert f"-v $XILINX:{csim.INSTALLED}:ro" in result.err and result.out == ""
 
 
 @needs_tclsh
@@ -99,8 +99,8 @@ def test_how_vitis_hls_may_fail(
 ) -> None:
     install(tmp_path)
     monkeypatch.setenv("FAKE_MODE", f"csim:{mode}")
-    found = command.run("csim", build)
-    assert (found.code, found.out) == (code, "") and what in found.err
+    result = command.run("csim", build)
+    assert (result.code, result.out) == (code, "") and what in result.err
 
 
 def test_an_unknown_tool_is_refused(build: Path) -> None:
@@ -118,8 +118,8 @@ def test_a_folder_that_holds_no_project_is_refused(tmp_path: Path, stored: objec
         (tmp_path / ".qap2fpga").mkdir()
         text = stored if isinstance(stored, str) else json.dumps(stored)
         (tmp_path / ".qap2fpga" / "generate.json").write_text(text)
-    found = command.run("csim", tmp_path)
-    assert found.code == 2 and what in found.err and "--backend hls4ml" in found.err
+    result = command.run("csim", tmp_path)
+    assert result.code == 2 and what in result.err and "--backend hls4ml" in result.err
 
 
 @pytest.mark.slow
@@ -137,8 +137,8 @@ def test_project_and_simulation_need_no_torch_and_a_changed_weight_is_found(tmp_
         return subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
 
     folder = tmp_path / "jets"
-    made = run(ROOT / "docker" / "project.py", NETWORK, ROOT / "examples" / "jets_test.npz", folder)
-    assert made.returncode == 0, made.stderr
+    result = run(ROOT / "docker" / "project.py", NETWORK, ROOT / "examples" / "jets_test.npz", folder)
+    assert result.returncode == 0, result.stderr
     done = run("-m", "qap2fpga", "csim", folder, "--tool", "g++")
     assert done.returncode == 0, done.stderr
     assert "2163 vectors, 0 mismatches" in done.stdout

@@ -58,9 +58,9 @@ def test_a_stage_that_fails_is_not_there_any_more(tmp_path: Path) -> None:
 def test_results_are_plain_values(tmp_path: Path) -> None:
     given = {"path": Path("a/b"), "number": np.float64(0.5), "count": np.int64(3), "pair": (1, None), "yes": np.True_}
     with folder(tmp_path / "build") as build:
-        found = build.stage("one", "One", "key", lambda say: given)
-        assert found == {"path": "a/b", "number": 0.5, "count": 3, "pair": [1, None], "yes": True}
-        assert build.stage("one", "One", "key", never) == found
+        stage = build.stage("one", "One", "key", lambda say: given)
+        assert stage == {"path": "a/b", "number": 0.5, "count": 3, "pair": [1, None], "yes": True}
+        assert build.stage("one", "One", "key", never) == stage
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"key": "key"', "[]", "\x00"])
@@ -203,10 +203,10 @@ def test_a_changed_program_does_not_reuse(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_versions_are_those_installed() -> None:
-    found = stamps.versions()
-    assert found["numpy"] == np.__version__
-    assert set(found) == {"qap2fpga", *stamps.TOOLS}
-    json.dumps(found)
+    stamps_found = stamps.versions()
+    assert stamps_found["numpy"] == np.__version__
+    assert set(stamps_found) == {"qap2fpga", *stamps.TOOLS}
+    json.dumps(stamps_found)
 
 
 def leaves(place: Path, content: str) -> Callable[[Say], Any]:
@@ -237,15 +237,15 @@ def same_size_and_time(path: Path) -> None:
 def test_a_file_that_is_not_as_it_was_left_is_made_again(tmp_path: Path, named: Any, name: str, change: Any) -> None:
     place = tmp_path / "build"
     with folder(place) as build:
-        made = build.stage("one", "One", "key", leaves(place, "A"), named)
-        assert build.stage("one", "One", "key", never, named) == made
+        stage = build.stage("one", "One", "key", leaves(place, "A"), named)
+        assert build.stage("one", "One", "key", never, named) == stage
         (place / "deep" / "beside").write_text("of a later stage")
-        assert build.stage("one", "One", "key", never, named) == made
+        assert build.stage("one", "One", "key", never, named) == stage
         change(place / name)
         assert build.result("one", "key") is None
-        assert build.stage("one", "One", "key", leaves(place, "A"), named) == made
+        assert build.stage("one", "One", "key", leaves(place, "A"), named) == stage
         assert (place / name).read_text() == "A"
-        assert build.stage("one", "One", "key", never, named) == made
+        assert build.stage("one", "One", "key", never, named) == stage
 
 
 @pytest.mark.parametrize("part", ["result", "files", "key", "digest"])
@@ -263,7 +263,7 @@ def test_a_record_that_is_not_as_it_was_left_is_made_again(tmp_path: Path, part:
         assert build.result("one", "key") == whole["result"]
 
 
-def test_a_scratch_folder_is_nobody_elses_and_leaves_only_what_is_moved_out(tmp_path: Path) -> None:
+def test_a_scratch_folder_is_of_one_build_and_leaves_only_what_is_moved_out(tmp_path: Path) -> None:
     (tmp_path / f"{files.SCRATCH}of-a-killed-run").mkdir()
     (tmp_path / f"{files.SCRATCH}of-a-killed-run" / "netlist.v").write_text("another model's")
     with files.scratch(tmp_path) as place:

@@ -19,9 +19,9 @@ def test_a_build_is_called_by_model_backend_and_board() -> None:
 def test_long_names_are_cut_and_stay_different(tmp_path: Path) -> None:
     """A file system takes 255 bytes, not characters; a file with a name that long can exist."""
     names = ["x" * 252, "x" * 251 + "y", "ü" * 126, "日" * 84, "\udcff" * 250]
-    asked = [(Path(f"{name}.pt"), backend, board) for name in names for backend in ("finn", "rtl")
+    requests = [(Path(f"{name}.pt"), backend, board) for name in names for backend in ("finn", "rtl")
              for board in (BOARD, replace(BOARD, name="zcu104"))]  # fmt: skip
-    folders = [tmp_path / default_output(*one) for one in asked]
-    assert len(set(folders)) == len(asked)
+    folders = [tmp_path / default_output(*one) for one in requests]
+    assert len(set(folders)) == len(requests)
     for folder in folders:
         folder.mkdir(parents=True)

@@ -27,7 +27,7 @@ from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
 
 STORED: dict[str, Any] = {
-    "model": {"facts": {"outputs": 3}}, "generate": {"design": {"latency_cycles": 3}},
+    "model": {"facts": {"outputs": 3}}, "generate": {"design": {"latency_cycles": 3}, "driver": None},
     "synthesize": {"netlist": ["mapped.v"]}, "route": {"achieved_ns": 5.0, "target_ns": 8.0},
     "stand-in": {"design": {}},
 }  # fmt: skip
@@ -133,7 +133,9 @@ def test_what_each_stage_leaves_and_is_called(tmp_path: Path, monkeypatch: pytes
     assert stages_of["relax"].title == "relax: requantizers within 2 of an exact step"
     assert (stages_of["generate"].title, stages_of["route"].title) == ("generate: rtl", "place and route: nextpnr-ecp5")
     assert stages_of["bitstream"].title == "bitstream: ecppack"
-    assert asked(under_way(tmp_path, "rtl"))["generate"].files == ("rtl", "driver")
+    with monkeypatch.context() as patch:
+        patch.setitem(STORED, "generate", STORED["generate"] | {"driver": ["driver.py"]})
+        assert asked(under_way(tmp_path, "rtl"))["generate"].files == ("rtl", "driver")
     other = asked(under_way(tmp_path, "rtl", cross_check="ecp5"))["cross-check"]
     assert other.title == "place and route: nextpnr-ecp5, on ecp5: another device"
     monkeypatch.setitem(STORED, "route", {"achieved_ns": None, "target_ns": 8.0})
@@ -143,10 +145,10 @@ def test_what_each_stage_leaves_and_is_called(tmp_path: Path, monkeypatch: pytes
 def test_what_the_work_is_given(tmp_path: Path, given: dict[str, tuple[Any, ...]]) -> None:
     one = under_way(tmp_path, "rtl", "ulx3s-85f")
     run._finish(one)
-    made, mapped = STORED["generate"], STORED["synthesize"]
+    result, mapped = STORED["generate"], STORED["synthesize"]
     assert given["generate"] == (one.request, "rtl", one.request.options)
-    assert given["synthesize"] == given["simulate"] == given["pins"] == (one.request, made)
-    assert given["netlist"] == given["route"] == (one.request, made, mapped)
+    assert given["synthesize"] == given["simulate"] == given["pins"] == (one.request, result)
+    assert given["netlist"] == given["route"] == (one.request, result, mapped)
     assert given["model"][0] is one.request
 
 
@@ -181,7 +183,7 @@ def planned(*missing: str, steps: tuple[str, ...] = ("synth",)) -> SimpleNamespa
 def test_c_is_compared_as_c_and_another_circuit_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, tuple[Any, ...]]
 ) -> None:
-    monkeypatch.setitem(STORED, "generate", {"design": {}})
+    monkeypatch.setitem(STORED, "generate", {"design": {}, "driver": None})
     real = making.generate
 
     def generate(request: Request, backend: str, options: Options, say: Any) -> Any:

@@ -37,7 +37,7 @@ def test_each_backend_gets_back_what_it_left(tmp_path: Path) -> None:
         rtl_design(tmp_path / "rtl"), nodes=NODES, estimate={"lut": 7, "dsp": None}, folding={"MVAU_rtl_0": {"PE": 1}},
         details={"padded": ["fc1"]}, probes=(Probe("fc1", "u_l0.y", ((4, True), (3, False)), cycles=2),),
     )  # fmt: skip
-    project = hls_project(tmp_path / "hls", configs=("config2",), traces=(Trace("dense0", "fc1", 3),))
+    project = hls_project(tmp_path / "hls", configs={"fc1": "config2"}, traces=(Trace("dense0", "fc1", 3),))
     here = tmp_path / "made"
     assert stored.artifact(record(design), tmp_path) == stored.design(record(design), tmp_path)
     # Of the parts it knows what all parts have, and keeps the rest.
@@ -81,7 +81,7 @@ def test_what_is_damaged_is_refused(tmp_path: Path, changes: dict[str, Any], mes
 
 @pytest.mark.parametrize("backend", [None, "hdl"])
 def test_a_backend_that_is_none_is_refused(tmp_path: Path, backend: str | None) -> None:
-    made = record(rtl_design(tmp_path))
-    assert isinstance(stored.artifact(made, tmp_path), Design)
+    result = record(rtl_design(tmp_path))
+    assert isinstance(stored.artifact(result, tmp_path), Design)
     with pytest.raises(QapError, match="unknown backend"):
-        stored.artifact({**made, "backend": backend}, tmp_path)
+        stored.artifact({**result, "backend": backend}, tmp_path)

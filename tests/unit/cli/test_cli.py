@@ -84,10 +84,10 @@ def test_a_look_is_quick_and_loads_nothing_heavy(folder: Path, arguments: list[s
 
 
 def test_help_names_the_commands_and_python_m_is_the_same() -> None:
-    found = run("--help")
-    assert found.code == 0
+    result = run("--help")
+    assert result.code == 0
     for command in ("build", "report", "train", "simulate-jets", "boards", "doctor"):
-        assert re.search(rf"\b{command}\b", found.out)
+        assert re.search(rf"\b{command}\b", result.out)
     done = subprocess.run([sys.executable, "-m", "qap2fpga", "--help"], capture_output=True, text=True, check=True)
     assert "boards" in done.stdout
 
@@ -118,20 +118,20 @@ def test_help_of_build_names_every_option() -> None:
 
 
 def test_boards_are_listed_in_full() -> None:
-    found = run("boards")
-    assert found.code == 0
+    result = run("boards")
+    assert result.code == 0
     for name in boards.names():
         board = boards.load(name)
-        line = next(line for line in found.out.splitlines() if line.startswith(f"{name} "))
+        line = next(line for line in result.out.splitlines() if line.startswith(f"{name} "))
         for value in (board.part, f"{board.lut:,}", f"{board.ff:,}", f"{board.dsp:,}", f"{board.bram18:,}"):
             assert value in line.split()
 
 
 def test_doctor_says_what_is_there_and_what_it_is_for() -> None:
-    found = run("doctor")
-    assert found.code == 0
+    result = run("doctor")
+    assert result.code == 0
     for name in ("torch", "brevitas", "finn-plus", "g++", "make", "perl", "verilator", "pyosys", "vivado"):
-        line = next(line for line in found.out.splitlines() if f" {name} " in line)
+        line = next(line for line in result.out.splitlines() if f" {name} " in line)
         assert line[0] in "✓–"
         if line[0] == "✓":
             assert re.search(r"\d+\.\d+", line)
@@ -144,9 +144,9 @@ def test_doctor_names_what_is_missing_and_how_to_get_it(
     for program in {"perl", "g++", "make"} - {missing}:
         (tmp_path / program).symlink_to(shutil.which(program))
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = run("doctor")
-    assert (found.code, found.err.splitlines()[0]) == (2, f"qap2fpga: missing: {missing}")
-    line = next(line for line in found.out.splitlines() if f" {missing} " in line)
+    result = run("doctor")
+    assert (result.code, result.err.splitlines()[0]) == (2, f"qap2fpga: missing: {missing}")
+    line = next(line for line in result.out.splitlines() if f" {missing} " in line)
     assert line.startswith("✗")
     assert f"apt install {missing}" in line
 
@@ -163,11 +163,11 @@ def test_doctor_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_build_leaves_a_report_and_every_model(folder: Path) -> None:
-    made = folder / "one"
-    found = {path.name for path in made.iterdir()}
-    assert found == {*FILES, ".qap2fpga"}
-    onnx.checker.check_model(onnx.load(made / "model.qonnx.onnx"), skip_opset_compatibility_check=True)
-    report, model = report_of(made), random_model(3)
+    result = folder / "one"
+    results = {path.name for path in result.iterdir()}
+    assert results == {*FILES, ".qap2fpga"}
+    onnx.checker.check_model(onnx.load(result / "model.qonnx.onnx"), skip_opset_compatibility_check=True)
+    report, model = report_of(result), random_model(3)
     assert report["schema"] == content.SCHEMA
     assert report["board"]["name"] == "pynq-z2"
     assert report["backend"] == "finn"
@@ -181,8 +181,8 @@ def test_a_build_leaves_a_report_and_every_model(folder: Path) -> None:
     entry = described["input"]
     assert (entry["bits"], entry["signed"], entry["low"], entry["high"]) == (4, True, -8, 7)
     assert entry["scale"] == [float(model.ops[0].quantizer.scale)]
-    network = storage.load(made / "network.npz")
-    vectors = np.load(made / "vectors.npz")
+    network = storage.load(result / "network.npz")
+    vectors = np.load(result / "vectors.npz")
     assert np.array_equal(vectors["recorded"], network.input.quantize(model.example))
     assert described["accuracy"] == (network.run(vectors["recorded"]).argmax(axis=1) == model.labels).mean()
     assert len(vectors["random"]) == 1000
@@ -203,23 +203,23 @@ def test_the_reports_layers_and_bops_are_those_of_the_graph(folder: Path) -> Non
 
 def test_every_comparison_is_in_the_report_and_has_no_mismatch(folder: Path) -> None:
     report = report_of(folder / "one")
-    found = {one["engine"].split()[0]: one for one in report["simulations"]}
-    assert set(found) == {"compacted", "torch", "qonnx"}
-    assert all(one["mismatches"] == 0 and one["version"] for one in found.values())
-    assert found["compacted"]["vectors"] >= 1064
-    assert found["torch"]["rounding_ties"] is not None
+    results = {one["engine"].split()[0]: one for one in report["simulations"]}
+    assert set(results) == {"compacted", "torch", "qonnx"}
+    assert all(one["mismatches"] == 0 and one["version"] for one in results.values())
+    assert results["compacted"]["vectors"] >= 1064
+    assert results["torch"]["rounding_ties"] is not None
     assert [one["outcome"] for one in report["checks"]] == ["passed"] * len(report["simulations"])
 
 
 def test_a_second_run_finds_everything_there(folder: Path) -> None:
-    made = folder / "one"
-    before = {name: (made / name).read_bytes() for name in FILES}
-    stamp = (made / "network.npz").stat().st_mtime_ns
-    found = build(folder / "net.pt", made)
-    assert found.code == 0
-    assert "model: export, lower, compare  already there" in found.err
-    assert (made / "network.npz").stat().st_mtime_ns == stamp
-    assert {name: (made / name).read_bytes() for name in FILES} == before
+    result = folder / "one"
+    before = {name: (result / name).read_bytes() for name in FILES}
+    stamp = (result / "network.npz").stat().st_mtime_ns
+    outcome = build(folder / "net.pt", result)
+    assert outcome.code == 0
+    assert "model: export, lower, compare  already there" in outcome.err
+    assert (result / "network.npz").stat().st_mtime_ns == stamp
+    assert {name: (result / name).read_bytes() for name in FILES} == before
 
 
 @pytest.mark.parametrize("change", ["model", "data", "option"])
@@ -227,9 +227,9 @@ def test_another_input_is_another_build(folder: Path, tmp_path: Path, change: st
     shutil.copytree(folder / "one", tmp_path / "one")
     model = save(tmp_path / "net.pt", random_model(4 if change == "model" else 3))
     more = {"model": [], "data": ["--input-data", folder / "data.npz"], "option": ["--classes", "a,b,c"]}[change]
-    found = build(model, tmp_path / "one", *more)
-    assert found.code == 0
-    assert "already there" not in found.err
+    result = build(model, tmp_path / "one", *more)
+    assert result.code == 0
+    assert "already there" not in result.err
 
 
 def test_the_same_input_gives_the_same_bytes(folder: Path) -> None:
@@ -241,23 +241,23 @@ def test_the_same_input_gives_the_same_bytes(folder: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_build_resumes_to_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     """Killed at several moments, in a process with other hashes; what is left is whole or absent."""
-    made = tmp_path / "killed"
+    result = tmp_path / "killed"
     command = [sys.executable, "-m", "qap2fpga", "build", folder / "net.pt", "--board", "pynq-z2", "--until", "model"]
     for seconds in (0.0, 0.2, 0.7):
         environment = {**os.environ, "PYTHONHASHSEED": "7"}
-        process = subprocess.Popen([*command, "--output", made], env=environment, stderr=subprocess.DEVNULL)
-        while process.poll() is None and not (made / ".qap2fpga" / "lock").exists():
+        process = subprocess.Popen([*command, "--output", result], env=environment, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not (result / ".qap2fpga" / "lock").exists():
             time.sleep(0.01)
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        for path in made.glob("*"):
+        for path in result.glob("*"):
             if path.name in FILES:
                 assert path.read_bytes() == (folder / "one" / path.name).read_bytes()
-    subprocess.run([*command, "--output", made, "--quiet"], check=True)
+    subprocess.run([*command, "--output", result, "--quiet"], check=True)
     for name in FILES:
-        assert (made / name).read_bytes() == (folder / "one" / name).read_bytes(), name
-    assert not list(made.glob(".*.*"))  # no half-written file
+        assert (result / name).read_bytes() == (folder / "one" / name).read_bytes(), name
+    assert not list(result.glob(".*.*"))  # no half-written file
 
 
 def test_an_interrupted_build_keeps_what_is_done(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,17 +267,17 @@ def test_an_interrupted_build_keeps_what_is_done(folder: Path, tmp_path: Path, m
     finn = backends.get("finn")
     with monkeypatch.context() as patched:
         patched.setattr(finn, "generate", interrupted)
-        made = tmp_path / "new"
-        found = run("build", folder / "net.pt", "--board", "pynq-z2", "--until", "generate", "--output", made)
-    assert found.code not in (0, 2)
-    assert "Traceback" not in found.err
-    assert not (made / "report.json").exists()
-    assert not (made / "finn").exists()
-    found = build(folder / "net.pt", made)
-    assert found.code == 0
-    assert "already there" in found.err
+        result = tmp_path / "new"
+        outcome = run("build", folder / "net.pt", "--board", "pynq-z2", "--until", "generate", "--output", result)
+    assert outcome.code not in (0, 2)
+    assert "Traceback" not in outcome.err
+    assert not (result / "report.json").exists()
+    assert not (result / "finn").exists()
+    outcome = build(folder / "net.pt", result)
+    assert outcome.code == 0
+    assert "already there" in outcome.err
     for name in FILES:
-        assert (made / name).read_bytes() == (folder / "one" / name).read_bytes(), name
+        assert (result / name).read_bytes() == (folder / "one" / name).read_bytes(), name
 
 
 def test_a_build_interrupted_in_its_first_stage_leaves_nothing(
@@ -292,14 +292,14 @@ def test_a_build_interrupted_in_its_first_stage_leaves_nothing(
 
 
 def test_quiet_prints_nothing(folder: Path) -> None:
-    found = build(folder / "net.pt", folder / "quiet", "--quiet")
-    assert (found.code, found.out, found.err) == (0, "", "")
+    result = build(folder / "net.pt", folder / "quiet", "--quiet")
+    assert (result.code, result.out, result.err) == (0, "", "")
 
 
 def test_output_goes_to_builds_when_not_said(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = run("build", folder / "net.pt", "--board", "zcu104", "--until", "model")
-    assert found.code == 0
+    result = run("build", folder / "net.pt", "--board", "zcu104", "--until", "model")
+    assert result.code == 0
     assert (tmp_path / "builds" / "net-finn-zcu104" / "report.json").is_file()
     assert "net-finn-zcu104" in run("report").out
 
@@ -339,8 +339,8 @@ def test_a_model_without_input_quantizer_gets_one(folder: Path, tmp_path: Path, 
         path = tmp_path / "bare.onnx"
         path.write_bytes(qonnx_graph(bare).model.SerializeToString())
     more = ["--input-data", folder / "data.npz"] if given == "data" else ["--input-range=-3,3.9", "--input-bits", "6"]
-    found = build(path, tmp_path / "new", *more)
-    assert found.code == 0
+    result = build(path, tmp_path / "new", *more)
+    assert result.code == 0
     report = report_of(tmp_path / "new")["model"]
     assert report["input"]["bits"] == (8 if given == "data" else 6)
     if given == "range":
@@ -350,18 +350,18 @@ def test_a_model_without_input_quantizer_gets_one(folder: Path, tmp_path: Path, 
         cost = report["input_quantizer_cost"]
         assert cost["same_class"] > 0.9
         assert {"accuracy_raw", "accuracy", "largest_difference", "rows"} <= set(cost)
-        assert "input quantizer added" in found.out
+        assert "input quantizer added" in result.out
 
 
 @pytest.mark.parametrize(("how", "code"), [("fail", 1), ("warn", 0)])
 def test_a_failed_check_is_exit_code_1(folder: Path, monkeypatch: pytest.MonkeyPatch, how: str, code: int) -> None:
     failing = Check.of("latency", "3 cycles", "5 cycles", False, "a FIFO is too shallow")
     monkeypatch.setattr(check, "all_checks", lambda report, *, allow_oversize: (failing,))
-    found = build(folder / "net.pt", folder / f"check-{how}", "--check", how)
-    assert found.code == code
-    assert "latency: expected 3 cycles, found 5 cycles; a FIFO is too shallow" in found.out
+    result = build(folder / "net.pt", folder / f"check-{how}", "--check", how)
+    assert result.code == code
+    assert "latency: expected 3 cycles, found 5 cycles; a FIFO is too shallow" in result.out
     if code:
-        assert "1 of 1 checks failed; latency: expected 3 cycles, found 5 cycles" in found.err
+        assert "1 of 1 checks failed; latency: expected 3 cycles, found 5 cycles" in result.err
     assert (folder / f"check-{how}" / "report.json").is_file()
 
 
@@ -369,32 +369,32 @@ def test_a_failed_check_is_exit_code_1(folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_report_shows_one_build(folder: Path) -> None:
-    found = run("report", folder / "one")
-    assert found.code == 0
+    result = run("report", folder / "one")
+    assert result.code == 0
     for text in ("net.pt, 5 inputs, 3 outputs", "xc7z020clg400-1", "accuracy", "fc2", "7×6", "Checks 3 of 3 passed"):
-        assert text in found.out
+        assert text in result.out
 
 
 def test_report_shows_builds_side_by_side(folder: Path) -> None:
     assert build(folder / "net.pt", folder / "other", "--input-data", folder / "data.npz").code == 0
-    found = run("report", folder / "one", folder / "other")
-    assert found.code == 0
-    assert re.search(r"model +net\.pt +net\.pt", found.out)
-    assert re.search(r"LUT +– +–", found.out)
-    assert re.search(r"latency +– +–", found.out)
+    result = run("report", folder / "one", folder / "other")
+    assert result.code == 0
+    assert re.search(r"model +net\.pt +net\.pt", result.out)
+    assert re.search(r"LUT +– +–", result.out)
+    assert re.search(r"latency +– +–", result.out)
 
 
 def test_report_as_json_is_the_file(folder: Path) -> None:
-    found = run("report", folder / "one", "--json")
-    assert json.loads(found.out) == report_of(folder / "one")
+    result = run("report", folder / "one", "--json")
+    assert json.loads(result.out) == report_of(folder / "one")
     several = json.loads(run("report", folder / "one", folder / "one" / "report.json", "--json").out)
     assert set(several) == {str(folder / "one"), str(folder / "one" / "report.json")}
 
 
 def test_report_without_a_name_takes_the_newest(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = run("report")
-    assert (found.code, found.err.splitlines()[0]) == (2, "qap2fpga: there is no build in builds/")
+    result = run("report")
+    assert (result.code, result.err.splitlines()[0]) == (2, "qap2fpga: there is no build in builds/")
     for age, name in ((100, "older"), (50, "newer"), (200, "oldest")):
         shutil.copytree(folder / "one", tmp_path / "builds" / name)
         moment = time.time() - age
@@ -408,9 +408,9 @@ def test_report_without_a_name_takes_the_newest(folder: Path, tmp_path: Path, mo
 def test_what_is_no_report_is_said(tmp_path: Path, content: str | bytes | None) -> None:
     if content is not None:
         (tmp_path / "report.json").write_bytes(content if isinstance(content, bytes) else content.encode())
-    found = run("report", tmp_path)
-    assert found.code == 2
+    result = run("report", tmp_path)
+    assert result.code == 2
     assert re.search(
-        "no report in|not a report of this version|report.json (is no sound JSON|is no UTF-8|holds a)", found.err
+        "no report in|not a report of this version|report.json (is no sound JSON|is no UTF-8|holds a)", result.err
     )
-    assert str(tmp_path) in found.err
+    assert str(tmp_path) in result.err

@@ -19,9 +19,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_table_and_the_json_say_the_same(model: Path) -> None:
     shown = run("estimate", model, "--board", "pynq-z2", "--backend", "rtl")
-    told = run("estimate", model, "--board", "pynq-z2", "--backend", "rtl", "--json")
-    assert (shown.code, told.code) == (0, 0)
-    (one,) = json.loads(told.out)["estimates"]
+    result = run("estimate", model, "--board", "pynq-z2", "--backend", "rtl", "--json")
+    assert (shown.code, result.code) == (0, 0)
+    (one,) = json.loads(result.out)["estimates"]
     assert (one["backend"], one["board"], one["stage"], one["refused"]) == ("rtl", "pynq-z2", "estimate", None)
     (row,) = (line for line in shown.out.splitlines() if line.startswith("rtl"))
     values = [f"{one['predictions'][name]['value']:,.0f}" for name in ("dsp", "bram18")]
@@ -42,13 +42,13 @@ def test_the_table_and_the_json_say_the_same(model: Path) -> None:
         (("--input-range", "4"), "--input-range is '4'", "give LOW,HIGH"),
     ],
 )
-def test_an_estimate_that_can_not_be_made(model: Path, arguments: tuple[str, ...], what: str, hint: str) -> None:
+def test_an_estimate_that_cannot_be_made(model: Path, arguments: tuple[str, ...], what: str, hint: str) -> None:
     done = run("estimate", model, *arguments)
     assert (done.code, done.out) == (2, "")
     assert what in done.err and hint in done.err
 
 
-def test_a_calibration_that_can_not_be_made(tmp_path: Path) -> None:
+def test_a_calibration_that_cannot_be_made(tmp_path: Path) -> None:
     for more in ((), ("--confirm",)):
         done = run("calibrate", "--backend", "hls4ml", "--output", tmp_path / "here", *more)
         assert done.code == 2 and "no designs of backend 'hls4ml' can be measured here" in done.err

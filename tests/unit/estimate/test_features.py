@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qap2fpga.estimate.features import HLS4ML, Hls4mlLayer, ebops, hls4ml, of_layer
+from qap2fpga.estimate.features import HLS4ML, Hls4mlLayer, ebops, hls4ml, of_layer, of_network
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.units import Ranges, Unit, dense
+from tests.support.graphs import residual
 
 
 def layer_of(weights: list[list[int]], input_range: tuple[int, int]) -> tuple[Unit, Ranges]:
@@ -25,24 +26,24 @@ def layer_of(weights: list[list[int]], input_range: tuple[int, int]) -> tuple[Un
 def test_a_layer_counted_by_hand() -> None:
     """7 = 8 - 1 and 3 = 4 - 1 have two signed digits; 6 is 11 in binary between its ends, -4 a single one."""
     layer, ranges = layer_of([[7, 0], [-4, 0], [0, 6]], (0, 7))
-    found = of_layer(layer, ranges)
-    assert (found.inputs, found.outputs, found.nonzeros) == (3, 2, 3)
-    assert (found.fan_in, found.fan_out) == (2, 1)
-    assert found.ebops == 3 * (3 + 1 + 2)
-    assert found.signed_digits == 2 + 1 + 2
-    assert found.adders == 2 + 1
+    result = of_layer(layer, ranges)
+    assert (result.inputs, result.outputs, result.nonzeros) == (3, 2, 3)
+    assert (result.fan_in, result.fan_out) == (2, 1)
+    assert result.ebops == 3 * (3 + 1 + 2)
+    assert result.signed_digits == 2 + 1 + 2
+    assert result.adders == 2 + 1
     # Accumulators reach -28..49 and 0..42: both need 7 bits with the sign.
-    assert found.accumulator_bits == 7
-    assert found.adder_bits == 3 * 7
-    assert found.nonzero_products == 3 * 3 * 4
-    assert found.bops == pytest.approx(6 * (0.5 * 12 + 3 + 4 + np.log2(3)))
+    assert result.accumulator_bits == 7
+    assert result.adder_bits == 3 * 7
+    assert result.nonzero_products == 3 * 3 * 4
+    assert result.bops == pytest.approx(6 * (0.5 * 12 + 3 + 4 + np.log2(3)))
 
 
 def test_a_layer_without_weights_costs_nothing_but_bops() -> None:
     layer, ranges = layer_of([[0, 0], [0, 0]], (0, 7))
-    found = of_layer(layer, ranges)
-    assert (found.fan_in, found.fan_out, found.ebops, found.signed_digits, found.adders) == (0, 0, 0, 0, 0)
-    assert found.bops > 0
+    result = of_layer(layer, ranges)
+    assert (result.fan_in, result.fan_out, result.ebops, result.signed_digits, result.adders) == (0, 0, 0, 0, 0)
+    assert result.bops > 0
 
 
 @pytest.mark.parametrize(("weight", "span"), [(0, 0), (1, 1), (-1, 1), (8, 1), (12, 2), (-9, 4), (0b10110000, 4)])
@@ -62,26 +63,36 @@ def test_effective_bits_by_the_digits(weight: int, shift: int) -> None:
 
 
 def test_features_of_an_hls4ml_layer() -> None:
-    found = hls4ml(Hls4mlLayer(96, 160, 6, 960, "resource"))
-    assert found["multipliers"] == 16 and found["weight_word_bits"] == 96
-    assert found["accumulator_growth_bits"] == 160 * 7
-    assert found["accumulator_ways"] == 16 * 256 and found["input_ways"] == 16 * 128
-    assert found["weight_memories"] == 6, "96 bits at 1024 words are six of 18 bits"
-    assert found["multipliers_in_dsp"] == 16
-    assert found["latency_products_over_8_bits"] == 0
-    assert set(found) == set(HLS4ML)
+    result = hls4ml(Hls4mlLayer(96, 160, 6, 960, "resource"))
+    assert result["multipliers"] == 16 and result["weight_word_bits"] == 96
+    assert result["accumulator_growth_bits"] == 160 * 7
+    assert result["accumulator_ways"] == 16 * 256 and result["input_ways"] == 16 * 128
+    assert result["weight_memories"] == 6, "96 bits at 1024 words are six of 18 bits"
+    assert result["multipliers_in_dsp"] == 16
+    assert result["latency_products_over_8_bits"] == 0
+    assert set(result) == set(HLS4ML)
 
 
 @given(st.floats(2, 14))
 def test_products_are_shared_among_the_widths_around(bits: float) -> None:
-    found = hls4ml(Hls4mlLayer(8, 4, bits, 1, "latency"))  # type: ignore[arg-type]
-    assert sum(value for name, value in found.items() if name.startswith("products_near")) == pytest.approx(32)
+    result = hls4ml(Hls4mlLayer(8, 4, bits, 1, "latency"))  # type: ignore[arg-type]
+    assert sum(value for name, value in result.items() if name.startswith("products_near")) == pytest.approx(32)
 
 
 @pytest.mark.parametrize(("bits", "like"), [(1, 2), (16, 14), (40, 14)])
 def test_weights_beyond_all_widths_that_were_fitted_count_as_the_last_of_them(bits: int, like: int) -> None:
-    found, other = (hls4ml(Hls4mlLayer(8, 4, one, 1, "latency")) for one in (bits, like))
-    near = [name for name in found if name.startswith("products_near")]
-    assert [found[name] for name in near] == [other[name] for name in near] and found[
+    result, other = (hls4ml(Hls4mlLayer(8, 4, one, 1, "latency")) for one in (bits, like))
+    near = [name for name in result if name.startswith("products_near")]
+    assert [result[name] for name in near] == [other[name] for name in near] and result[
         f"products_near_{like}_bits"
     ] == 32
+
+
+def test_the_layers_of_a_graph_with_branches() -> None:
+    graph = residual()
+    measures = of_network(graph)
+    assert list(measures) == ["conv", "mean", "dense"]
+    mean = measures["mean"]
+    assert (mean.inputs, mean.outputs, mean.nonzeros, mean.adders) == (4, 2, 8, 6)
+    assert mean.bops == graph.bops()["mean"].paper / graph.shapes["mean"].positions
+    assert measures["conv"].bops == graph.bops()["conv"].paper / graph.shapes["conv"].positions

@@ -41,11 +41,11 @@ def shared(script: ModuleType) -> Any:
 
 def test_planted_coefficients_are_found(script: ModuleType) -> None:
     planted = runs(script, lambda of: 500 + 7 * of["accumulator_ways"] + 30 * of["outputs"])
-    found = script.fitted("lut", shared(script), planted)
-    assert found["coefficients"] == {"one": 500, "accumulator_ways": 7, "outputs": 30}
-    assert found["cross_validation"]["largest_error_percent"] == 0
-    assert set(found["cross_validation"]["log_residual_quantiles"].values()) == {0.0}
-    assert found["interval"] == 0 and found["cross_validation"]["in_interval_percent"] == 100
+    result = script.fitted("lut", shared(script), planted)
+    assert result["coefficients"] == {"one": 500, "accumulator_ways": 7, "outputs": 30}
+    assert result["cross_validation"]["largest_error_percent"] == 0
+    assert set(result["cross_validation"]["log_residual_quantiles"].values()) == {0.0}
+    assert result["interval"] == 0 and result["cross_validation"]["in_interval_percent"] == 100
 
 
 def test_what_no_feature_explains_is_an_error_that_is_told(script: ModuleType) -> None:
@@ -55,10 +55,10 @@ def test_what_no_feature_explains_is_an_error_that_is_told(script: ModuleType) -
         return 7 * of["accumulator_ways"] * (2 if of["inputs"] == 64 and of["outputs"] == 70 else 1)
 
     whole = script.fitted("lut", shared(script), runs(script, odd))
-    found = whole["cross_validation"]
-    assert 40 < found["largest_error_percent"] < 60
-    assert found["log_residual_quantiles"]["0.99"] == pytest.approx(math.log(2), abs=0.2)
-    assert found["in_interval_percent"] == 91.7 and found["interval_widened_by"] == script.WIDER[-1], "3 of 36 runs"
+    result = whole["cross_validation"]
+    assert 40 < result["largest_error_percent"] < 60
+    assert result["log_residual_quantiles"]["0.99"] == pytest.approx(math.log(2), abs=0.2)
+    assert result["in_interval_percent"] == 91.7 and result["interval_widened_by"] == script.WIDER[-1], "3 of 36 runs"
 
 
 def test_an_interval_holds_the_runs_of_shapes_that_it_knows_nothing_of(script: ModuleType) -> None:
@@ -100,9 +100,9 @@ def test_the_shipped_file_is_honest(script: ModuleType) -> None:
 
 def test_the_shipped_file_follows_from_the_results(script: ModuleType, real_data: Path) -> None:
     """Rounded as it is written, whatever the versions of numpy and scipy."""
-    found, shipped = yaml.safe_load(script.text(script.calibration(real_data))), yaml.safe_load(SHIPPED.read_text())
-    found["tools"] = shipped["tools"]
-    assert found == shipped
+    result, shipped = yaml.safe_load(script.text(script.calibration(real_data))), yaml.safe_load(SHIPPED.read_text())
+    result["tools"] = shipped["tools"]
+    assert result == shipped
 
 
 def test_shipped_predictions_of_real_layers(script: ModuleType, real_data: Path) -> None:
@@ -114,16 +114,16 @@ def test_shipped_predictions_of_real_layers(script: ModuleType, real_data: Path)
             chosen = condition.chosen(every, [strategy])
             for name, resource in fit["resources"].items():
                 values = np.array([one.measured[name] for one in chosen])
-                told = np.array([vendor.raw(resource["coefficients"], one.layer) for one in chosen])
-                inside = np.abs(np.log((values + 1) / (told + 1))) <= resource["interval"] + 1e-4
+                predicted = np.array([vendor.raw(resource["coefficients"], one.layer) for one in chosen])
+                inside = np.abs(np.log((values + 1) / (predicted + 1))) <= resource["interval"] + 1e-4
                 assert inside.mean() > 0.95, (condition.name, strategy, name)
 
 
 def test_whole_networks_are_too_few_to_predict_from(script: ModuleType, real_data: Path) -> None:
     data = importlib.import_module("vendor_data")
-    found = data.projects(real_data)
-    assert len(found) == 15 and len({one.network for one in found}) == 9 < script.LEAST_DESIGNS
-    one = next(one for one in found if one.folder.endswith("model_1/hls4ml_prj"))
+    result = data.projects(real_data)
+    assert len(result) == 15 and len({one.network for one in result}) == 9 < script.LEAST_DESIGNS
+    one = next(one for one in result if one.folder.endswith("model_1/hls4ml_prj"))
     # Read by eye: 18526 + 36592 + 22106 + 3428 LUTs of dense layers; 84942 in all, of which the softmax has 664.
     assert one.dense["lut"] == 80652 and one.total["lut"] == 84278
-    assert all(one.total["lut"] > one.dense["lut"] for one in found)
+    assert all(one.total["lut"] > one.dense["lut"] for one in result)

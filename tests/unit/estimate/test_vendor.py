@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from qap2fpga.backends.hls4ml.backend import Hls4mlBackend
-from qap2fpga.backends.hls4ml.counts import DenseEstimate
+from qap2fpga.backends.hls4ml.counts import KernelEstimate
 from qap2fpga.backends.hls4ml.options import UNROLLED, Hls4mlOptions
 from qap2fpga.estimate import vendor
 from qap2fpga.estimate.estimate import estimate
@@ -65,8 +65,8 @@ CONTENT = {
     ],
 }  # fmt: skip
 # An unpruned layer of 32 x 32 weights of 4 bits, as it was measured: 10 * 1024 + 5 * 32 LUTs.
-NODE = DenseEstimate(
-    name="dense0", layer="fc1", estimate={}, strategy="latency", reuse_factor=1, inputs=32, outputs=32,
+NODE = KernelEstimate(
+    name="dense0", layer="fc1", kind="Dense", estimate={}, strategy="latency", reuse_factor=1, inputs=32, outputs=32,
     weight_bits=4, input_bits=16, nonzeros=1024,
 )  # fmt: skip
 LUT = 10 * 1024 + 5 * 32
@@ -83,14 +83,14 @@ def layer(changes: dict[str, Any], family: str = "xcup", clock_ns: float = 5.0) 
 
 @pytest.mark.usefixtures("content")
 def test_a_layer_like_the_measured_ones_has_the_fit_and_its_interval():
-    found = layer({})
-    assert found.calibrated and found.outside == ()
-    lut = found.predictions["lut"]
+    result = layer({})
+    assert result.calibrated and result.outside == ()
+    lut = result.predictions["lut"]
     assert lut.value == LUT
     assert (lut.low + 1) * math.exp(0.5) == pytest.approx(LUT + 1) == pytest.approx((lut.high + 1) / math.exp(0.5))
-    assert found.predictions["dsp"] == Interval(0.0, 0.0, math.exp(0.25) - 1)
-    assert found.predictions["bram18"] == Interval(0.0, 0.0, 0.0)
-    assert found.missing == {"ff": "27 designs measured with strategy 'latency', reuse factor 1, 30 are needed"}
+    assert result.predictions["dsp"] == Interval(0.0, 0.0, math.exp(0.25) - 1)
+    assert result.predictions["bram18"] == Interval(0.0, 0.0, 0.0)
+    assert result.missing == {"ff": "27 designs measured with strategy 'latency', reuse factor 1, 30 are needed"}
 
 
 @pytest.mark.usefixtures("content")
@@ -105,15 +105,15 @@ def test_a_layer_like_the_measured_ones_has_the_fit_and_its_interval():
     ],
 )
 def test_one_thing_that_is_unlike_is_said_and_widens(changes, said, scale):
-    found = layer(changes)
-    assert found.outside == (said,) and not found.calibrated
-    lut = found.predictions["lut"]
+    result = layer(changes)
+    assert result.outside == (said,) and not result.calibrated
+    lut = result.predictions["lut"]
     # A quantile's interval three times as wide, as in other calibrations: 0.5 is 1.5 times the quantile.
     spread = math.exp(3 * 0.5 / 1.5)
     assert lut.low == pytest.approx(((lut.value + 1) / spread - 1) * min(1, scale))
     assert lut.high == pytest.approx(((lut.value + 1) * spread - 1) * max(1, scale))
     assert lut.outside == (said,)
-    assert found.missing["bram18"] == "0 in all measured layers, which this one is unlike"
+    assert result.missing["bram18"] == "0 in all measured layers, which this one is unlike"
 
 
 @pytest.mark.usefixtures("content")
@@ -146,26 +146,26 @@ def test_another_clock_or_device_is_another_measurement():
     ],
 )  # fmt: skip
 def test_what_was_not_measured_is_not_predicted(strategy, factor, why):
-    found = vendor.predict([replace(NODE, strategy=strategy, reuse_factor=factor)], "xcup", 5.0)
-    assert found.total == {} and found.layers[0].predictions == {} and found.errors == ()
-    assert found.layers[0].missing == dict.fromkeys(NAMES, why)
-    assert not found.layers[0].calibrated
+    prediction = vendor.predict([replace(NODE, strategy=strategy, reuse_factor=factor)], "xcup", 5.0)
+    assert prediction.total == {} and prediction.layers[0].predictions == {} and prediction.errors == ()
+    assert prediction.layers[0].missing == dict.fromkeys(NAMES, why)
+    assert not prediction.layers[0].calibrated
 
 
 @pytest.mark.usefixtures("content")
 def test_a_network_is_the_sum_of_its_layers_and_never_calibrated():
-    found = vendor.predict([NODE, replace(NODE, name="dense1", layer="fc2")], "xcup", 5.0)
-    one, lut = found.layers[0].predictions["lut"], found.total["lut"]
+    prediction = vendor.predict([NODE, replace(NODE, name="dense1", layer="fc2")], "xcup", 5.0)
+    one, lut = prediction.layers[0].predictions["lut"], prediction.total["lut"]
     assert lut.value == 2 * LUT
     assert (lut.low, lut.high) == (pytest.approx(2 * one.low * 1.1), pytest.approx(2 * one.high * 1.5))
     assert lut.outside == ("whole networks: 9 measured, 30 are needed",)
-    assert "ff" not in found.total
-    assert found.calibrated is False
-    assert found.errors == tuple(
+    assert "ff" not in prediction.total
+    assert prediction.calibrated is False
+    assert prediction.errors == tuple(
         f"{name} of layers of strategy 'latency' whose shape was not fitted: mean error 6.8 %, largest 31.1 %, 27 "
         "designs of 3 shapes; fitted to 35 designs of strategies latency and resource" for name in ("LUT", "DSP")
     )  # fmt: skip
-    assert found.observed == (
+    assert prediction.observed == (
         "observed only, of layers: FF / BOPs 0.1 to 0.3 (n = 27)",
         "observed only, of networks: LUT of a network / LUT of its layers 1.1 to 1.5 (n = 9)",
         "observed only, of pairs: C synthesis LUT / Vivado LUT 2 to 4 (n = 3)",
@@ -174,8 +174,8 @@ def test_a_network_is_the_sum_of_its_layers_and_never_calibrated():
 
 @pytest.mark.usefixtures("content")
 def test_one_layer_without_a_prediction_leaves_the_sum_without_one():
-    found = vendor.predict([NODE, replace(NODE, reuse_factor=4)], "xcup", 5.0)
-    assert found.total == {} and found.layers[0].calibrated
+    prediction = vendor.predict([NODE, replace(NODE, reuse_factor=4)], "xcup", 5.0)
+    assert prediction.total == {} and prediction.layers[0].calibrated
 
 
 def network(input_bits: int = 16, zeros: int = 0) -> Graph:
@@ -192,22 +192,22 @@ def signed(bits: int) -> InputQuantizer:
 
 
 def test_what_the_backend_expects_of_a_network():
-    found = Hls4mlBackend().expect(network(zeros=3), U250, Hls4mlOptions())
-    assert (found.interval_cycles, found.latency_cycles, found.total) == (1, None, {})
-    assert found.nodes == (replace(NODE, nonzeros=1021),)
+    result = Hls4mlBackend().expect(network(zeros=3), U250, Hls4mlOptions())
+    assert (result.interval_cycles, result.latency_cycles, result.total) == (1, None, {})
+    assert result.nodes == (replace(NODE, nonzeros=1021),)
     big = dense("big", np.ones((300, 100), np.int64), Step(np.zeros((100, 1), np.int64)), 2, 4)
     with pytest.raises(QapError, match="too many to unroll"):
         Hls4mlBackend().expect(chain((big,), signed(4), Fraction(1)), U250, Hls4mlOptions())
 
 
 def test_an_unpruned_layer_has_a_shipped_prediction_and_a_board_no_verdict():
-    found = estimate(network(), "hls4ml", U250, Hls4mlOptions())
-    assert found.of_stage == Stage.HLS and found.fits is None and not found.calibrated
-    assert found.csynth is not None and found.csynth.layers[0].calibrated
-    lut = found.predictions["lut"]
+    estimated = estimate(network(), "hls4ml", U250, Hls4mlOptions())
+    assert estimated.of_stage == Stage.HLS and estimated.fits is None and not estimated.calibrated
+    assert estimated.csynth is not None and estimated.csynth.layers[0].calibrated
+    lut = estimated.predictions["lut"]
     assert 0.3 < lut.low / lut.value < 1 < lut.high / lut.value < 3
-    assert found.predictions["interval_cycles"].value == 1 and "ff" not in found.predictions
-    stored = encode(found.record)
+    assert estimated.predictions["interval_cycles"].value == 1 and "ff" not in estimated.predictions
+    stored = encode(estimated.record)
     assert stored["of_stage"] == "hls" and stored["csynth"]["layers"][0]["calibrated"]
     pruned = estimate(network(zeros=900), "hls4ml", U250, Hls4mlOptions()).predictions["lut"]
     assert pruned.value == lut.value and pruned.low < lut.low / 4 and pruned.high > lut.high
@@ -215,10 +215,10 @@ def test_an_unpruned_layer_has_a_shipped_prediction_and_a_board_no_verdict():
 
 def test_the_table_gives_ends_alone_where_the_layer_is_unlike():
     console = Console(file=io.StringIO(), width=250)
-    found = [estimate(one, "hls4ml", U250, Hls4mlOptions()) for one in (network(), network(zeros=900))]
-    console.print(table.render(found))
+    results = [estimate(one, "hls4ml", U250, Hls4mlOptions()) for one in (network(), network(zeros=900))]
+    console.print(table.render(results))
     text = console.file.getvalue()
-    like, unlike = (one.csynth.layers[0].predictions["lut"] for one in found)
+    like, unlike = (one.csynth.layers[0].predictions["lut"] for one in results)
     assert f"{like.value:,.0f} ({show.ends(like.low, like.high)})" in text
     assert f" {show.ends(unlike.low, unlike.high)} " in text and f"({show.ends(unlike.low, unlike.high)}" not in text
     assert (
@@ -255,10 +255,10 @@ def test_published_networks_are_between_the_ends_of_layers_unlike_the_measured_o
                 nonzeros=round(left * one * other))
         for (one, other), input_bits in zip(shapes, inputs, strict=True)
     ]  # fmt: skip
-    found = vendor.predict(nodes, family, 5.0)
-    for layer, lut in zip(found.layers, stated, strict=True):
+    prediction = vendor.predict(nodes, family, 5.0)
+    for layer, lut in zip(prediction.layers, stated, strict=True):
         assert layer.outside and layer.predictions["lut"].holds(lut)
-    assert found.total["lut"].holds(sum(stated))
+    assert prediction.total["lut"].holds(sum(stated))
 
 
 @pytest.mark.slow
@@ -266,22 +266,27 @@ def test_on_the_command_line(tmp_path):
     model = save(tmp_path / "model.pt")
     done = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--json")
     assert done.code == 0
-    (found,) = json.loads(done.out)["estimates"]
-    assert (found["backend"], found["of_stage"], found["calibrated"], found["fits"]) == ("hls4ml", "hls", False, None)
-    assert {"lut", "dsp", "interval_cycles"} == set(found["predictions"])
+    (result,) = json.loads(done.out)["estimates"]
+    assert (result["backend"], result["of_stage"], result["calibrated"], result["fits"]) == (
+        "hls4ml",
+        "hls",
+        False,
+        None,
+    )
+    assert {"lut", "dsp", "interval_cycles"} == set(result["predictions"])
     shared = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--strategy", UNROLLED,
                  "--reuse-factor", "2")  # fmt: skip
     assert shared.code == 0 and "0 designs measured with strategy 'resource_unrolled'" in " ".join(shared.out.split())
     wrong = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--strategy", "resource")
     assert wrong.code == 2 and "unknown strategy 'resource'" in wrong.err
     everything = run("estimate", model, "--board", "alveo-u250", "--json")
-    told = json.loads(everything.out)
-    assert [one["backend"] for one in told["estimates"]] == ["finn", "hls4ml", "rtl"]
+    content = json.loads(everything.out)
+    assert [one["backend"] for one in content["estimates"]] == ["finn", "hls4ml", "rtl"]
     # FINN's foldings, and the adders and requantizers of the unrolled circuit, node by node.
-    finn, _, rtl = (one["nodes"] for one in told["estimates"])
+    finn, _, rtl = (one["nodes"] for one in content["estimates"])
     assert {"SIMD", "PE", "lanes"} <= set(finn[0]) and {"adders", "requantizers", "stages"} <= set(rtl[0])
     network = prepare(Source(Path(model), Widths(), compare=False), lambda line: None).network
-    assert told["layers"] == {name: asdict(one) for name, one in of_network(network).items()}
+    assert content["layers"] == {name: asdict(one) for name, one in of_network(network).items()}
     shown = run("estimate", model, "--backend", "finn", "--board", "pynq-z2")
-    total = sum(one["ebops"] for one in told["layers"].values())
+    total = sum(one["ebops"] for one in content["layers"].values())
     assert shown.code == 0 and "EBOPs" in shown.out and f"{total:,}" in shown.out

@@ -20,7 +20,7 @@ from qap2fpga.frontend.checkpoint.modules import build
 from qap2fpga.frontend.checkpoint.state_dict import COUNTER
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.system.errors import QapError
-from tests.unit.frontend.test_checkpoint import dense, one_thread, relu, run, trained  # noqa: F401
+from tests.unit.frontend.test_checkpoint import dense, entry, one_thread, relu, run, trained  # noqa: F401
 
 NEW = "{}.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl.value"
 OLD = "{}.act_quant_proxy.fused_activation_quant_proxy.tensor_quant.scaling_impl.learned_value"
@@ -217,17 +217,51 @@ def test_a_sequentials_numbers_are_the_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "quant",
     [
-        Uint8ActPerTensorFloat,
         Uint8ActPerTensorFixedPoint,
         Uint8ActPerTensorFloat.let(restrict_scaling_type=RestrictValueType.LOG_FP),
     ],
-    ids=["not log2", "rounded to a power of two", "log2, with another last bit"],
+    ids=["rounded to a power of two", "log2, with another last bit"],
 )
-def test_scales_of_todays_brevitas_are_refused(tmp_path: Path, quant: Any) -> None:
+def test_scales_of_todays_brevitas_that_are_not_described_are_refused(tmp_path: Path, quant: Any) -> None:
     """It keeps other numbers under the same key; PyTorch's list of modules beside them tells."""
     module = trained(nn.Sequential(OrderedDict(fc1=dense(5, 7), act1=relu(quant=quant), fc2=dense(7, 3))))
     torch.save(module.state_dict(), tmp_path / "model.pth")
     with pytest.raises(QapError, match="act1 has a scale of a kind that a state dict does not describe"):
+        file.read(tmp_path / "model.pth", Widths((4,), (4,)))
+
+
+def todays() -> nn.Module:
+    """A chain with the scales that Brevitas has unless it is told otherwise."""
+    layers = OrderedDict(
+        quant_inp=entry(5), fc1=dense(5, 7), act1=relu(), fc2=dense(7, 6), act2=relu(), fc3=dense(6, 3)
+    )
+    return trained(nn.Sequential(layers))
+
+
+def test_scales_that_todays_brevitas_stores_as_they_are(tmp_path: Path) -> None:
+    module = todays()
+    torch.save(module.state_dict(), tmp_path / "model.pth")
+    model = file.read(tmp_path / "model.pth", Widths((4,), (4,), 5))
+    rows = 2 * torch.randn(200, 5)
+    assert torch.equal(run(build(model), rows), run(module, rows))
+    assert "one scale per layer was assumed" in model.notes[1]
+
+
+def test_a_mask_beside_its_weights_is_kept_if_it_fits(tmp_path: Path) -> None:
+    state = state_dict()
+    mask = torch.rand(9, 5) < 0.5
+    state |= {"fc1.weight": state["fc1.weight"] * mask, "fc1.weight_mask": mask}
+    torch.save(state, tmp_path / "model.pth")
+    assert np.array_equal(file.read(tmp_path / "model.pth", Widths((6,), (6,))).masks["fc1"], mask.numpy())
+    for wrong in (~mask, mask[:, 1:]):
+        torch.save({**state, "fc1.weight_mask": wrong}, tmp_path / "model.pth")
+        with pytest.raises(QapError, match="layer fc1: 'weight_mask' does not fit its 'weight'"):
+            file.read(tmp_path / "model.pth", Widths((6,), (6,)))
+
+
+def test_weights_that_are_none_are_named_before_a_convolution(tmp_path: Path) -> None:
+    torch.save({"conv.weight": ONES(4, 1, 3, 3) * torch.nan}, tmp_path / "model.pth")
+    with pytest.raises(QapError, match="layer conv: weight has NaN"):
         file.read(tmp_path / "model.pth", Widths((4,), (4,)))
 
 
@@ -375,6 +409,12 @@ FOREIGN_REFUSED: dict[str, tuple[Callable[[], Any], Widths, str]] = {
     ),
     "modules that are none": (lambda: with_modules([1, 2]), Widths((6,), (6,)), "the list of modules .* is none"),
     "modules without names": (lambda: with_modules({3: {}}), Widths((6,), (6,)), "the list of modules .* is none"),
+    "bias quantizer": (
+        lambda: with_modules({"fc1.bias_quant.tensor_quant": {}}),
+        Widths((6,), (6,)),
+        "the bias of fc1 has a quantizer",
+    ),
+    "no quantizers": (lambda: {"a.weight": ONES(3, 4), "b.weight": ONES(2, 3)}, Widths((6,), (6,)), r"layers \(a, b\)"),
     "a list": (lambda: [ONES(3)], Widths((6,), (6,)), "holds a list, not a checkpoint"),
     "a tensor": (lambda: ONES(3), Widths((6,), (6,)), "holds a Tensor, not a checkpoint"),
 }

@@ -15,17 +15,19 @@ from onnx import helper
 
 from qap2fpga.exact.thresholds import Affine, Levels
 from qap2fpga.frontend import export, floats, ties
+from qap2fpga.frontend.axes import Axes
 from qap2fpga.frontend.checkpoint.spec import Model, Op, QuantSpec
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.graph import read
-from qap2fpga.frontend.integer import fit_logits, lower, meanings
+from qap2fpga.frontend.integer import fit_logits, lower
 from qap2fpga.frontend.prepare import Source, prepare
 from qap2fpga.frontend.trial import Trial, real_inputs, trial
-from qap2fpga.frontend.values import RawGraph, RawLayer
+from qap2fpga.frontend.values import RawGraph, RawNode, RawStep, Signal, Stored
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.functions import Logits, Step
-from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.graph import INPUT, Graph, chain
 from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.tensors import Shape
 from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -49,7 +51,8 @@ class Subject:
         return floats.compare(self.graph, self.network, changed, None, trial, lambda _: None, **options).simulations[0]
 
     def executed(self) -> ties.Execution:
-        return floats._qonnx(self.graph, self.qonnx, self.trial)
+        (run,) = floats._qonnx(self.graph, self.qonnx, self.trial)
+        return run
 
 
 def subject(model: Model, insert: Callable[[Any], None] = lambda model: None) -> Subject:
@@ -58,8 +61,6 @@ def subject(model: Model, insert: Callable[[Any], None] = lambda model: None) ->
     insert(qonnx)
     graph = read(qonnx)
     network = lower(graph)
-    if graph.layers[-1].levels is not None:
-        network = replace(network, output_scale=graph.output.slope[0])
     assert model.example is not None
     random, corner = random_vectors(network, 300, 1), extremes(network)
     vectors = np.concatenate([network.input.quantize(model.example), random, corner])
@@ -135,7 +136,7 @@ def test_a_wrong_value_between_a_quantizer_and_the_next_layer(share: float) -> N
     """A value per channel there is right, and no alarm; another one in a channel is found, a whole step too."""
     one = subject(MODEL, after("act1", "Add", OFFSETS))
     assert one.compared().rounding_ties < 20
-    step = float(one.graph.layers[1].entering.slope[0])
+    step = float(one.graph.layers[1].entering[0].affine.slope[0])
     with pytest.raises(CheckFailed, match="what enters layer fc2, channel 2, recorded vector 0: "):
         one.compared(constant("Add.0", added(2, share * step)))
 
@@ -152,7 +153,7 @@ def with_last_quantizer() -> Model:
     return replace(MODEL, ops=(*MODEL.ops, end))
 
 
-def test_a_wrong_scale_behind_the_last_quantizer() -> None:
+def test_a_wrong_scale_after_the_last_quantizer() -> None:
     one = subject(with_last_quantizer(), after("act3", "Mul", 3.0))
     assert one.network.output_scale == Fraction(3, 4)
     assert one.compared().rounding_ties < 20
@@ -200,18 +201,33 @@ def test_a_permuted_output() -> None:
         CHAIN.compared(swap)
     run = CHAIN.executed()
     with pytest.raises(CheckFailed, match="in layer fc3, channel 1, recorded vector 0: "):
-        agree(CHAIN, replace(run, output=run.output[:, [0, 2, 1, 3]]))
+        agree(CHAIN, with_value(run, CHAIN.graph.output.tensor, lambda values: values[:, [0, 2, 1, 3]]))
 
 
 def agree(one: Subject, run: ties.Execution, **options: Any) -> ties.Agreement:
-    return ties.compare(one.network, meanings(one.graph), one.graph.output, run, **options)
+    return ties.compare(one.network, one.graph, run, **options)
 
 
-def test_a_permuted_output_behind_a_last_quantizer() -> None:
+def with_value(run: ties.Execution, tensor: str, change: Callable[[np.ndarray], Any]) -> ties.Execution:
+    """The execution in which a tensor was changed."""
+    return replace(run, values={**run.values, tensor: np.asarray(change(run.values[tensor].copy()))})
+
+
+def put(place: tuple[int, int], change: Callable[[float], float]) -> Callable[[np.ndarray], np.ndarray]:
+    """Change one value of a tensor."""
+
+    def at(values: np.ndarray) -> np.ndarray:
+        values[place] = change(values[place])
+        return values
+
+    return at
+
+
+def test_a_permuted_output_after_a_last_quantizer() -> None:
     one = subject(with_last_quantizer())
-    run = one.executed()
-    with pytest.raises(CheckFailed, match="in what leaves layer fc3, channel"):
-        agree(one, replace(run, output=run.output[:, [0, 2, 1, 3]]))
+    run = with_value(one.executed(), one.graph.output.tensor, lambda values: values[:, [0, 2, 1, 3]])
+    with pytest.raises(CheckFailed, match="in layer fc3, channel"):
+        agree(one, run)
 
 
 def test_another_input_quantizer() -> None:
@@ -221,11 +237,12 @@ def test_another_input_quantizer() -> None:
 
 
 def test_one_value_of_a_layer() -> None:
-    run = CHAIN.executed()
-    left = [values.copy() for values in run.left]
-    left[1][400 + 17, 2] += float(CHAIN.graph.layers[1].levels.scale[2])
+    raw = CHAIN.graph.nodes["fc2/requantize"]
+    assert isinstance(raw, RawStep)
+    step = float(raw.levels.scale[2])
+    run = with_value(CHAIN.executed(), raw.tensor, put((400 + 17, 2), lambda value: value + step))
     with pytest.raises(CheckFailed, match=r"in layer fc2, channel 2, random vector 17: "):
-        agree(CHAIN, replace(run, left=left))
+        agree(CHAIN, run)
 
 
 def test_outputs_of_the_network_from_end_to_end() -> None:
@@ -256,20 +273,20 @@ def test_the_class_where_it_is_no_tie() -> None:
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
 def test_numbers_that_overflow(value: float) -> None:
-    run = CHAIN.executed()
-    left = [values.copy() for values in run.left]
-    left[1][300, 2] = value
+    raw = CHAIN.graph.nodes["fc2/requantize"]
+    assert isinstance(raw, RawStep)
+    run = with_value(CHAIN.executed(), raw.tensor, put((300, 2), lambda _: value))
     with pytest.raises(QapError, match="layer fc2 leaves the range of floats on recorded vector 300") as caught:
-        agree(CHAIN, replace(run, left=left))
+        agree(CHAIN, run)
     assert not isinstance(caught.value, CheckFailed)
 
 
 def test_scales_that_no_float_holds() -> None:
     huge = Fraction(10) ** 400
-    layers = meanings(CHAIN.graph)
-    layers[2] = replace(layers[2], affine=replace(layers[2].affine, slope=(huge,) * 4))
+    end = CHAIN.graph.output
+    graph = replace(CHAIN.graph, ends=[replace(end, affine=replace(end.affine, slope=(huge,) * 4))])
     with pytest.raises(QapError, match="layer fc3 leaves the range of floats"):
-        ties.compare(CHAIN.network, layers, CHAIN.graph.output, CHAIN.executed())
+        ties.compare(CHAIN.network, graph, CHAIN.executed())
 
 
 # ---- bounds, on one neuron by hand
@@ -278,14 +295,23 @@ def test_scales_that_no_float_holds() -> None:
 ONE = Affine.scaled([Fraction(1)])
 
 
-def neuron(intercept: Fraction, *, quantized: bool = True) -> tuple[Graph, RawLayer]:
-    """One input of scale 1, one weight of 1, then `intercept`; its levels 0 to 7 are the rounded sum."""
+def neuron(intercept: Fraction, *, quantized: bool = True, step: int = 1) -> tuple[Graph, RawGraph]:
+    """One input of scale `step`, one weight of 1, then `intercept`; its levels 0 to 7 are the rounded sum."""
     levels, weights = Levels(0, 7, (Fraction(1),)), np.ones((1, 1), np.int64)
-    affine = Affine.scaled([Fraction(1)], [intercept])
-    raw = RawLayer("fc", weights, 2, 4, affine, levels if quantized else None, entering=ONE)
+    one, axes = Shape(1), Axes(((),))
+    entering = Affine.scaled([Fraction(step)])
+    first = Signal("q", INPUT, one, axes, entering, 4, quantized=True)
+    sums = Signal("h", "fc", one, axes, Affine.scaled([Fraction(step)], [intercept]), 0, quantized=False)
     logits = Logits(np.array([1 << 20]), np.array([int(intercept * 2**20)]), 20, 0)
     layer = dense("fc", weights, Step(np.array([steps(intercept)])) if quantized else logits, 2, 4)
-    return chain((layer,), InputQuantizer(-8, 7, (1.0,)), Fraction(1)), raw
+    network = chain((layer,), InputQuantizer(-8, 7, (float(step),)), Fraction(step))
+    graph = RawGraph(one, axes, "x", network.input, 4, first)
+    graph.nodes = {"fc": RawNode(layer.linear, (first,), entering, Stored(1))}
+    graph.ends = [sums]
+    if quantized:
+        graph.nodes["fc/requantize"] = RawStep("fc/requantize", sums, levels, 3, "y", levels.scale)
+        graph.ends = [Signal("y", "fc/requantize", one, axes, ONE, 3, quantized=True)]
+    return network, graph
 
 
 def steps(intercept: Fraction) -> list[int]:
@@ -295,8 +321,8 @@ def steps(intercept: Fraction) -> list[int]:
 
 def run_of(entered: float, left: float, row: float | None = None) -> ties.Execution:
     rows = np.array([[entered if row is None else row]], np.float32)
-    values = np.array([[left]])
-    return ties.Execution("torch", Trial(rows, (("recorded", 1),)), [np.array([[entered]])], [values], values)
+    values = {"q": np.array([[entered]]), "h": np.array([[left]]), "y": np.array([[left]])}
+    return ties.Execution("torch", Trial(rows, (("recorded", 1),)), values)
 
 
 def float32_bound(size: float, inputs: int = 1) -> float:
@@ -311,64 +337,58 @@ def test_a_tie_is_within_the_bound_of_a_sum_and_not_beyond(times: float, side: i
     """4 + intercept lies `times` the bound beside 4.5, and the execution lands on the other side of it."""
     bound = float32_bound(4 + 0.5 + 4.5)
     intercept = Fraction(1, 2) + side * Fraction(times * bound)
-    network, raw = neuron(intercept)
+    network, graph = neuron(intercept)
     exact, wrong = (4, 5) if side < 0 else (5, 4)
     assert network.run(np.array([[4]]))[0, 0] == exact
-    right = ties.compare(network, [raw], ONE, run_of(4, exact))
+    right = ties.compare(network, graph, run_of(4, exact))
     assert (right.ties, right.whole) == (0, 1)
     if tie:
-        agreement = ties.compare(network, [raw], ONE, run_of(4, wrong))
+        agreement = ties.compare(network, graph, run_of(4, wrong))
         assert (agreement.ties, agreement.whole) == (1, 0)
     else:
         with pytest.raises(CheckFailed, match="in layer fc, channel 0, recorded vector 0: "):
-            ties.compare(network, [raw], ONE, run_of(4, wrong))
+            ties.compare(network, graph, run_of(4, wrong))
 
 
 @pytest.mark.parametrize(("times", "right"), [(0.9, True), (1.2, False), (100, False)])
 def test_an_output_is_within_the_bound_and_not_beyond(times: float, *, right: bool) -> None:
-    network, raw = neuron(Fraction(1, 4), quantized=False)
+    network, graph = neuron(Fraction(1, 4), quantized=False)
     run = run_of(4, 4.25 + times * float32_bound(4 + 0.25 + 4.25))
     if right:
-        assert ties.compare(network, [raw], raw.affine, run).whole == 1
+        assert ties.compare(network, graph, run).whole == 1
     else:
         with pytest.raises(CheckFailed, match="in layer fc, channel 0"):
-            ties.compare(network, [raw], raw.affine, run)
+            ties.compare(network, graph, run)
 
 
 @pytest.mark.parametrize(("times", "tie"), [(0.9, True), (1.2, False), (3, False), (500, False)])
 @pytest.mark.parametrize("side", [-1, 1])
 def test_a_tie_of_the_input_is_within_eight_roundings_and_not_beyond(times: float, side: int, *, tie: bool) -> None:
-    network, raw = neuron(Fraction(1, 4), quantized=False)
-    (layer,) = network.layers
-    raw = replace(
-        raw, entering=Affine.scaled([Fraction(2**20)]), affine=Affine.scaled([Fraction(2**20)], [Fraction(0)])
-    )
-    logits = Logits(np.array([1]), np.array([0]), 0, -20)
-    network = chain((layer.changed(activation=logits),), InputQuantizer(-8, 7, (2.0**20,)), Fraction(2**20))
+    network, graph = neuron(Fraction(0), quantized=False, step=2**20)
     row = 2.0**20 * (4.5 + side * times * 8 * 2.0**-24 * 4.5)
     wrong = 2.0**20 * (4 if side > 0 else 5)
     assert network.input.quantize(np.array([[row]]))[0, 0] == (5 if side > 0 else 4)
     rows = np.array([[row]])
     run = replace(run_of(wrong, wrong), trial=Trial(rows, (("recorded", 1),)))
     if tie:
-        agreement = ties.compare(network, [raw], raw.affine, run)
+        agreement = ties.compare(network, graph, run)
         assert (agreement.ties, agreement.whole) == (1, 0)
     else:
         with pytest.raises(CheckFailed, match=r"quantizes input 0 of recorded vector 0 to \d+, exactly"):
-            ties.compare(network, [raw], raw.affine, run)
+            ties.compare(network, graph, run)
 
 
 @pytest.mark.parametrize(("times", "right"), [(0.9, True), (1.2, False), (1000, False)])
 def test_what_enters_a_layer_is_within_the_bound_and_not_beyond(times: float, *, right: bool) -> None:
-    network, raw = neuron(Fraction(1, 4), quantized=False)
+    network, graph = neuron(Fraction(1, 4), quantized=False)
     unit = 2.0**-24
     entered = 4 + times * (4 * unit / (1 - 4 * unit)) * 4
     run = run_of(entered, 4.25, row=4.0)
     if right:
-        assert ties.compare(network, [raw], raw.affine, run).whole == 1
+        assert ties.compare(network, graph, run).whole == 1
     else:
         with pytest.raises(CheckFailed, match="what enters layer fc, channel 0, recorded vector 0"):
-            ties.compare(network, [raw], raw.affine, run)
+            ties.compare(network, graph, run)
 
 
 # ---- vectors

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qap2fpga.exact.thresholds import Affine, Levels, inverse_sqrt, thresholds
-from qap2fpga.frontend.checkpoint.spec import Model
+from qap2fpga.frontend.checkpoint.spec import Model, Op
 from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import fit_logits, lower
+from qap2fpga.frontend.values import Stored
 from qap2fpga.ir import storage
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.graph import Graph, chain
@@ -188,7 +189,7 @@ def test_logits_have_the_exact_argmax_where_accumulators_have_not():
     integers = network.input.quantize(model.example)
     last = network.layers[-1]
     accumulators = network.trace(integers)[last.name]
-    exact = exact_argmax(graph.layers[-1].affine, accumulators)
+    exact = exact_argmax(graph.output.affine, accumulators)
     assert (network.run(integers).argmax(axis=1) == exact).all()
     assert (accumulators.argmax(axis=1) != exact).any()
 
@@ -229,17 +230,18 @@ def test_a_graph_without_an_input_quantizer_is_refused():
 
 def test_weights_that_are_zero_by_their_quantizer_alone_are_not_said_to_be_pruned():
     graph = read(qonnx_graph(random_model(1)))
-    graph.layers[1] = replace(graph.layers[1], weights=graph.layers[1].weights * 0, nonzero_floats=7)
+    raw = graph.layers[1]
+    empty = replace(raw.node, weights=raw.weights * 0)
+    graph.nodes[raw.name] = replace(raw, node=empty, stored=Stored(7))
     with pytest.raises(ConstantNetwork, match="layer fc2: its quantizer makes 0 of each of the 7 weights"):
         lower(graph)
 
 
-def test_a_clip_behind_the_last_layer_is_refused():
-    graph = read(qonnx_graph(random_model(1)))
-    last = graph.layers[-1]
-    graph.layers[-1] = replace(last, affine=last.affine.clip(Fraction(0), None))
+def test_a_clip_after_the_last_layer_is_refused():
+    model = random_model(1)
+    end = Op("end", "relu")
     with pytest.raises(QapError, match="layer fc3: a Relu or Clip ends the network"):
-        lower(graph)
+        lower(read(qonnx_graph(replace(model, ops=(*model.ops, end)))))
 
 
 def test_range_of_240000_rows():

@@ -15,24 +15,29 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.defs import OpSchema, get_all_schemas_with_history
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.general.bipolar_quant import BipolarQuant
+from qonnx.custom_op.general.multithreshold import MultiThreshold
 from qonnx.custom_op.general.quant import Quant
+from qonnx.custom_op.general.trunc import Trunc_v2
 from qonnx.transformation.infer_shapes import InferShapes
 
 from qap2fpga.frontend import onnxfile, operators
 from qap2fpga.frontend.graph import AFTER_THE_LOGITS, HANDLERS, read
-from qap2fpga.frontend.operators import NEWEST_OPSET, OPERATORS, QUANTIZERS
+from qap2fpga.frontend.operators import NEWEST_OPSET, OF_QONNX, OPERATORS
 from qap2fpga.frontend.survey import survey
 from qap2fpga.system.errors import QapError
 
 Types = OpSchema.AttrType
 HISTORY = [one for one in get_all_schemas_with_history() if one.domain == "" and one.name in OPERATORS]
 # A value of each type that no operator takes where it takes only some.
+PLAIN: dict[Any, Any] = {Types.INTS: [1], Types.INT: 1, Types.STRING: "UINT2"}
+# Inputs of an operator that takes any number of them.
+MANY = 100
 STRANGE: dict[Any, Any] = {Types.INT: 7, Types.FLOAT: 7.5, Types.INTS: [7, 8], Types.STRING: "seven"}
 
 
 def test_each_handled_operator_is_in_the_table() -> None:
     assert set(HANDLERS) | set(AFTER_THE_LOGITS) == set(OPERATORS)
-    assert {one.name for one in HISTORY} | set(QUANTIZERS) == set(OPERATORS)
+    assert {one.name for one in HISTORY} | set(OF_QONNX) == set(OPERATORS)
 
 
 @pytest.mark.parametrize("schema", HISTORY, ids=lambda one: f"{one.name}-{one.since_version}")
@@ -46,7 +51,7 @@ def test_the_table_has_every_part_of_every_version(schema: OpSchema) -> None:
         assert part.why or part.use != "refused"
 
 
-@pytest.mark.parametrize("name", [one for one in OPERATORS if one not in QUANTIZERS])
+@pytest.mark.parametrize("name", [one for one in OPERATORS if one not in OF_QONNX])
 def test_the_names_are_those_of_the_newest_version(name: str) -> None:
     newest = onnx.defs.get_schema(name, NEWEST_OPSET, "")
     assert list(OPERATORS[name].inputs)[: len(newest.inputs)] == [one.name for one in newest.inputs]
@@ -55,15 +60,18 @@ def test_the_names_are_those_of_the_newest_version(name: str) -> None:
     assert known == set(OPERATORS[name].attributes)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("Quant", Quant), ("BipolarQuant", BipolarQuant)])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("Quant", Quant), ("BipolarQuant", BipolarQuant), ("MultiThreshold", MultiThreshold), ("Trunc", Trunc_v2)],
+)
 def test_the_quantizers_are_those_of_qonnx(name: str, kind: Any) -> None:
     node = helper.make_node(name, list(OPERATORS[name].inputs), ["Y"], domain=operators.QONNX_DOMAIN)
     types = kind(node, 1).get_nodeattr_types()
     schema = operators.schema(name, 13)
     assert set(types) == set(schema.attributes) == set(OPERATORS[name].attributes)
     for key, (letter, required, *_) in types.items():
-        assert schema.attributes[key].required == required
-        assert schema.attributes[key].type == {"i": Types.INT, "s": Types.STRING}[letter]
+        assert schema.attributes[key].required == (required and name != "Trunc")
+        assert schema.attributes[key].type == {"i": Types.INT, "s": Types.STRING, "f": Types.FLOAT}[letter]
 
 
 # ---- negative tests, made of the table
@@ -84,7 +92,7 @@ def plain_attributes(schema: OpSchema) -> dict[str, Any]:
     """What a node must say to be taken, as far as attributes go."""
     parts = OPERATORS[schema.name].attributes
     taken = {name: parts[name].values[0] for name in schema.attributes if parts[name].values}
-    needed = {name: [1] for name, one in schema.attributes.items() if one.required and one.type == Types.INTS}
+    needed = {name: PLAIN[one.type] for name, one in schema.attributes.items() if one.required and one.type in PLAIN}
     return needed | taken
 
 
@@ -95,7 +103,7 @@ def made(
     count = schema.min_input if inputs is None else inputs
     names = ["x", *(f"c{place}" for place in range(1, count))]
     kept = [f"y{place}" if place in outputs else "" for place in range(max(outputs) + 1)]
-    domain = operators.QONNX_DOMAIN if schema.name in QUANTIZERS else ""
+    domain = operators.QONNX_DOMAIN if schema.name in OF_QONNX else ""
     node = helper.make_node(schema.name, names, kept, "my_node", domain=domain, **attributes)
     constants = {name: np.ones((), np.float32) for name in names[1:]}
     return graph_around(node, max(schema.since_version, 1), constants, [name for name in kept if name])
@@ -123,9 +131,10 @@ def test_a_refused_attribute_is_named(schema: OpSchema, name: str) -> None:
 def test_what_is_in_no_specification_is_named(schema: OpSchema) -> None:
     plain = plain_attributes(schema)
     faults: list[tuple[dict[str, Any], int | None, str]] = [
-        (plain | {"surprise": 1}, None, "its attribute surprise is not known"),
-        (plain, schema.max_input + 1, f"at most {schema.max_input} are known"),
+        (plain | {"surprise": 1}, None, "its attribute surprise is not known")
     ]
+    if schema.max_input < MANY:
+        faults.append((plain, schema.max_input + 1, f"at most {schema.max_input} are known"))
     if schema.min_input > 1:
         faults.append((plain, schema.min_input - 1, "too few"))
     for attributes, inputs, reason in faults:
@@ -158,7 +167,8 @@ def refused_outputs() -> Iterator[Any]:
 def test_an_output_that_is_not_computed_is_refused_where_it_is_read(schema: OpSchema, place: int) -> None:
     with pytest.raises(QapError, match="node my_node") as caught:
         survey(made(schema, plain_attributes(schema), outputs=tuple({0, place})))
-    assert "training mode" in caught.value.hint or "is read, which is not supported" in caught.value.hint
+    reasons = ("training mode", "is read, which is not supported", "the places of the largest")
+    assert any(words in caught.value.hint for words in reasons)
 
 
 @pytest.mark.parametrize("name", ["signed", "narrow"])
@@ -239,7 +249,7 @@ def to(operator: str, *names: str) -> onnx.NodeProto:
 def second(*between: onnx.NodeProto) -> Any:
     """A network whose second dense layer reads 'b', which `between` makes of the quantized 'a'."""
     dense = helper.make_node("MatMul", ["b", "w2"], ["y"], "my_node")
-    constants = {"weights2": np.ones((3, 2), np.float32), "c": np.array([1, 2, 3], np.float32)}
+    constants = {"weights2": np.ones((3, 2), np.float32), "c": np.array([1, 1.1, 3], np.float32)}
     return network(to("Quant", "h", "a"), to("Quant", "weights2", "w2"), *between, dense, **constants)
 
 
@@ -282,10 +292,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "rows squeezed away": (network(node("Squeeze")), "does not keep the first dimension"),
     "a dimension before the rows": (network(node("Unsqueeze", "axes"), axes=np.array([0], INT)), "first dimension"),
-    "rows reshaped away": (network(node("Reshape", "shape"), shape=np.array([3, 1], INT)), "not one row of 3 values"),
+    "rows reshaped away": (network(node("Reshape", "shape"), shape=np.array([3, 1], INT)), "cannot be rows of shape"),
     "a column added to a row": (network(node("Add", "c"), c=np.ones((3, 1), np.float32)), "does not fit rows of shape"),
     "rows added": (network(node("Add", "c"), c=np.ones((5, 3), np.float32)), "does not fit rows of shape"),
-    "transposed rows": (network(node("Transpose")), "supported: dense"),
+    "transposed rows": (network(node("Transpose")), "does not keep the first dimension"),
     "division by the signal": (
         network(helper.make_node("Div", ["c", "h"], ["y"], "my_node"), c=np.float32(1)), "a division by the signal",
     ),
@@ -308,7 +318,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a negative scale": (network(quantized(scale="minus"), minus=np.float32(-1)), "its scale must be above 0"),
     "a scale for each of five": (network(quantized(scale="five"), five=np.ones(5, np.float32)), "does not fit rows"),
     "a rounding rule": (network(quantized(rounding_mode="HALF_UP")), "rounding mode HALF_UP; known: ROUND"),
-    "a bound per output": (network(node("Clip", "low"), low=np.zeros(3, np.float32)), "does not fit rows"),
+    "a bound per output": (network(node("Clip", "low"), low=np.zeros(3, np.float32)), "is not one number"),
     "an end that goes on": (
         network(helper.make_node("Softmax", ["h"], ["s"], "soft"), helper.make_node("Relu", ["s"], ["y"], "my_node")),
         "it comes after Softmax",
@@ -317,21 +327,12 @@ REFUSED: dict[str, tuple[Any, str]] = {
         network(helper.make_node("MatMul", ["h", "c"], ["y"], "my_node"), c=np.ones((3, 1), np.float32)),
         "weights are floats",
     ),
-    "a signed quantizer after a Relu": (
-        network(to("Relu", "h", "r"), helper.make_node("Quant", ["r", "scale", "zero", "bits"], ["y"], "my_node",
-                                                       signed=1, narrow=0, domain=operators.QONNX_DOMAIN)),
-        "a signed quantizer after a Relu",
-    ),
     "a Relu before a dense layer": (second(to("Relu", "a", "b")), "a Relu or Clip stands between the quantizer and it"),
     "a scale per channel before a dense layer": (second(to("Mul", "a", "c", "b")), "its input has a scale per channel"),
-    "a dense layer on another": (network(helper.make_node("MatMul", ["h", "w"], ["y"], "my_node")), "is not quantized"),
-    "two branches": (network(node("Add", "h")), "it joins two branches"),
-    "a quantizer after a quantizer": (
-        network(to("Quant", "h", "a"), helper.make_node("Quant", ["a", "scale", "zero", "bits"], ["y"], "my_node",
-                                                        signed=1, narrow=0, domain=operators.QONNX_DOMAIN)),
-        "it quantizes what is quantized already",
-    ),
-    "another operator": (network(node("Tanh")), "supported: dense"),
+    "a dense layer of another size": (network(helper.make_node("MatMul", ["h", "w"], ["y"], "my_node")), "3 inputs"),
+    "a product of two branches": (network(node("Mul", "h")), "it multiplies or divides two tensors"),
+    "branches of two shapes": (network(node("Add", "q")), "Incompatible dimensions|it joins branches of shapes"),
+    "another operator": (network(node("Erf")), "supported: dense"),
     "transposed inputs of Gemm": (
         network(node("Gemm", "w2", transA=1), w2=np.ones((1, 2), np.float32)), "its attribute transA is 1",
     ),
@@ -352,7 +353,6 @@ def test_what_may_not_stand_before_the_inputs_quantizer(before: tuple[str, ...],
     model = network(node("Relu"), minus=np.float32(-1))
     model.graph.node.insert(0, to(before[0], "x", *before[1:], "x2"))
     model.graph.node[1].input[0] = "x2"
-    next(one for one in model.graph.node[1].attribute if one.name == "signed").i = 0
     with pytest.raises(QapError, match="node input") as caught:
         lowered(model, tmp_path)
     assert caught.value.hint == "only scaling and shifting may stand before the input's quantizer"
@@ -375,7 +375,7 @@ def dense(*names: str) -> onnx.NodeProto:
 
 # The walk itself refuses what the first look would have named before.
 WALKED: dict[str, tuple[Callable[[], Any], str]] = {
-    "no operator of ours": (lambda: network(node("Tanh")), "my_node.*\n.*supported: dense"),
+    "no operator of ours": (lambda: network(node("Erf")), "my_node.*\n.*supported: dense"),
     "two inputs": (two_inputs, "the graph has 2 inputs"),
     "no dense layer": (lambda: without_dense(), "the graph has no dense layer"),
     "a Relu of a constant": (
@@ -390,16 +390,13 @@ WALKED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: network(node("Add", "c"), c=np.array([1, np.nan, 3], np.float32)),
         "my_node.*c has NaN or infinite values",
     ),
-    "a join": (lambda: network(node("Add", "h")), "my_node.*\n.*it joins two branches"),
+    "a join of two shapes": (lambda: network(node("Add", "q")), "my_node.*\n.*it joins branches of shapes"),
     "weights quantized twice": (
         lambda: network(to("Quant", "w", "ww"), node("Relu")), "node ww.*\n.*it quantizes what is quantized already",
     ),
     "floats into a dense layer": (
-        lambda: network(to("Quant", "weights2", "w2"), dense("h", "w2", "y"), weights2=np.ones((3, 2), np.float32)),
+        lambda: network(to("Quant", "weights2", "w2"), dense("x", "w2", "y"), weights2=np.ones((4, 2), np.float32)),
         "my_node.*\n.*its input is not quantized",
-    ),
-    "two dense layers on one quantizer": (
-        lambda: network(dense("q", "w", "y")), "my_node.*\n.*no quantizer stands between",
     ),
     "what follows the last quantizer": (
         lambda: network(to("Quant", "h", "a"), helper.make_node("Relu", ["a"], ["y"], "my_node")),
@@ -438,7 +435,7 @@ def test_a_scale_that_does_not_fit_the_weights(tmp_path: Path) -> None:
     assert caught.value.hint == "a scale of shape (5,) for a tensor of shape (4, 3)"
 
 
-def test_arithmetic_behind_a_weights_quantizer(tmp_path: Path) -> None:
+def test_arithmetic_after_a_weights_quantizer(tmp_path: Path) -> None:
     model = network(node("Relu"), two=np.float32(2))
     model.graph.node[2].input[1] = "w2"
     model.graph.node.insert(2, helper.make_node("Mul", ["w", "two"], ["w2"], "twice"))

@@ -187,6 +187,20 @@ def test_ties_of_unlike_scales_give_one_of_the_equals_and_say_so():
     assert bool(end.notes) == bool((found != 0).any())
 
 
+def test_one_of_the_equals_is_no_smaller_output_on_any_vector():
+    """Beside six equal outputs one that is a unit above or below: a coarse scale has some vectors right, not all."""
+    unit, factors = Fraction(1, 997), (3, 5, 7, 11, 13, 17)
+    product = math.prod(factors)
+    rows = np.array([
+        [*(n * product // one for one in factors), n * product + step] for n in range(-300, 301) for step in (-1, 1)
+    ])  # fmt: skip
+    affine = Affine.scaled([one * unit for one in factors] + [unit])
+    end = choose(affine, rows, Range(rows.min(axis=0), rows.max(axis=0)))
+    assert end.notes, "some scale has the first of the equals everywhere"
+    classes = end.logits.apply(rows).argmax(axis=1)
+    assert is_largest(affine, rows)[np.arange(len(rows)), classes].all()
+
+
 def test_exact_values_are_compared_as_rationals_however_small():
     tiny = Fraction(float(np.float32(1e-45))) ** 2
     affine = Affine.scaled([tiny, tiny], [Fraction(0), tiny / 2])
@@ -230,7 +244,7 @@ def test_a_network_of_values_is_as_fine_as_its_accumulators(outputs, last_batch_
         [network.input.quantize(model.example), extremes(network), random_vectors(network, 500, 0)]
     )
     fine = fit_logits(network, graph, vectors, values=True)
-    affine, last = graph.layers[-1].affine, fine.layers[-1]
+    affine, last = graph.output.affine, fine.layers[-1]
     accumulators = fine.trace(vectors)[last.name]
     found = compact(fine).run(vectors)
     output = facts.describe(graph, fine, compact(fine)).output

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from qap2fpga.hw import boards
 from qap2fpga.hw import boards as board
 from qap2fpga.synth.ecp5.place import device
 from qap2fpga.system.errors import QapError
@@ -121,9 +122,26 @@ def test_a_file_that_is_no_board_is_refused(tmp_path: Path, content: str, what: 
         board.load(str(tmp_path / "mine.yaml"))
 
 
-def test_files_that_can_not_be_read(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
     (tmp_path / "folder.yaml").mkdir()
     for name, what in (("binary", "is no UTF-8 text"), ("folder", "is a folder"), ("absent", "does not exist")):
         with pytest.raises(QapError, match=what):
             board.load(str(tmp_path / f"{name}.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        (None, "an ecp5 board needs its pins"),
+        (["clk", "uart_rx"], "no LOCATE of uart_tx"),
+        (["clk", "uart_rx", "uart_tx", "led"], "unknown port led"),
+    ],
+)
+def test_pins_of_a_users_board_are_checked(tmp_path: Path, lines: list[str] | None, what: str) -> None:
+    folder = Path(boards.shipped("boards"))
+    (tmp_path / "mine.yaml").write_text((folder / "ulx3s-85f.yaml").read_text())
+    if lines is not None:
+        (tmp_path / "mine.lpf").write_text("".join(f'LOCATE COMP "{port}" SITE "A1";\n' for port in lines))
+    with pytest.raises(QapError, match=what):
+        boards.load(str(tmp_path / "mine.yaml"))

@@ -17,13 +17,18 @@ DESIGN = Design(
 )  # fmt: skip
 PROJECT = HlsProject(
     "hls4ml", Path("hls4ml"), "qap2fpga", ("firmware/qap2fpga.cpp",), (), WIDE, NARROW, 1, clock_ns=4.0, part="xc7z020",
-    configs=("config2",), strategy="latency", traces=(Trace("dense0", "fc1", 3),), warnings=("a zero stays",),
+    configs={"fc1": "config2"}, strategy="latency", traces=(Trace("dense0", "fc1", 3),), warnings=("a zero stays",),
 )  # fmt: skip
 
 
 def test_c_is_no_circuit_yet() -> None:
     assert DESIGN.circuit is DESIGN and PROJECT.circuit is None
     assert DESIGN.streams == PROJECT.streams == (DESIGN.input, DESIGN.output)
+
+
+def test_a_project_of_streams_has_ports_that_only_the_tool_knows() -> None:
+    assert DESIGN.wrappable and PROJECT.wrappable
+    assert not replace(PROJECT, streams_positions=True).wrappable
 
 
 def test_the_clock_is_its_own_or_the_boards() -> None:

@@ -30,9 +30,9 @@ def test_whatever_has_resources_has_those_of_the_list() -> None:
 
 def lists(source: str) -> list[int]:
     """Return the lines on which `source` lists three resources and more, as a tuple, a list or a set."""
-    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Tuple | ast.List | ast.Set)]
+    results = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Tuple | ast.List | ast.Set)]
     return [
-        node.lineno for node in found if len({ast.literal_eval(one) for one in node.elts if is_resource(one)}) > 2
+        node.lineno for node in results if len({ast.literal_eval(one) for one in node.elts if is_resource(one)}) > 2
     ]  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def is_resource(node: ast.expr) -> bool:
 
 def test_resources_are_listed_once() -> None:
     assert lists("x = ('lut', 'ff', 'dsp')\ny = ['lut', 'ff']\nz = {1, 'bram18', 'dsp', 'ff'}") == [1, 3]
-    found = {
+    results = {
         str(path.relative_to(PACKAGE)): where for path in PACKAGE.rglob("*.py") if (where := lists(path.read_text()))
     }
-    assert not found, "hw/resources.py lists them"
+    assert not results, "hw/resources.py lists them"

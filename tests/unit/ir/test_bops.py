@@ -43,16 +43,16 @@ def changed(model: Model, name: str, **tensors: Any) -> Model:
 
 def test_the_papers_dense_float_network() -> None:
     """Hawks et al. 2021 count 32 bits for every operand of a network that is not quantized."""
-    found = sum(bops.equation(inputs, outputs, 1.0, 32, 32) for inputs, outputs in pairwise(JETS))
-    assert found == 4_652_832
+    result = sum(bops.equation(inputs, outputs, 1.0, 32, 32) for inputs, outputs in pairwise(JETS))
+    assert result == 4_652_832
 
 
 def test_the_papers_dense_six_bit_network_through_the_graph() -> None:
     model = random_model(1, widths=JETS, bits=6, sparsity=0.0, input_bits=8)
     graph = read(qonnx_graph(model))
     assert all(layer.weights.all() for layer in graph.layers)
-    assert [layer.biases for layer in graph.layers] == [64, 32, 32, 5]
-    assert [layer.nonzero_biases for layer in graph.layers] == [64, 32, 32, 5]
+    assert [layer.stored.biases for layer in graph.layers] == [64, 32, 32, 5]
+    assert [layer.stored.nonzero_biases for layer in graph.layers] == [64, 32, 32, 5]
     total = bops.total(counts(graph))
     assert total.paper_code == 412_960
     assert total.paper_code_rounded == 412_960
@@ -95,7 +95,7 @@ def test_a_layer_without_bias_counts_none() -> None:
     ops = [replace(op, tensors={k: v for k, v in op.tensors.items() if k != "bias"}) if op.kind == "dense" else op
            for op in model.ops]  # fmt: skip
     graph = read(qonnx_graph(replace(model, ops=tuple(ops))))
-    assert [(layer.biases, layer.nonzero_biases) for layer in graph.layers] == [(0, 0), (0, 0)]
+    assert [(layer.stored.biases, layer.stored.nonzero_biases) for layer in graph.layers] == [(0, 0), (0, 0)]
     count = counts(graph)[1]
     assert count.paper_code == count.paper
 

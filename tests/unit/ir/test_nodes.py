@@ -40,8 +40,8 @@ def logits(multiplier: list[int], offset: list[int], shift: int) -> Requantizer:
 )
 @settings(max_examples=60, deadline=None)
 def test_sums_are_those_of_python(weights: list[list[int]], row: list[int]) -> None:
-    wanted = [sum(value * weights[i][j] for i, value in enumerate(row)) for j in range(3)]
-    assert linear(weights).evaluate([np.array([[[row]]], np.int64)]).tolist() == [[[wanted]]]
+    expected = [sum(value * weights[i][j] for i, value in enumerate(row)) for j in range(3)]
+    assert linear(weights).evaluate([np.array([[[row]]], np.int64)]).tolist() == [[[expected]]]
 
 
 @given(st.lists(st.lists(SMALL, min_size=2, max_size=2), min_size=2, max_size=2))
@@ -71,8 +71,8 @@ def test_sums_beyond_64_bits_are_refused_by_name() -> None:
 @settings(max_examples=80, deadline=None)
 def test_a_step_counts_the_thresholds_that_are_reached(row: list[int], base: int, size: int, value: int) -> None:
     node = step([row], base, size)
-    wanted = base + size * sum(value >= threshold for threshold in row)
-    assert node.evaluate([np.array([[value]], np.int64)]).tolist() == [[wanted]]
+    expected = base + size * sum(value >= threshold for threshold in row)
+    assert node.evaluate([np.array([[value]], np.int64)]).tolist() == [[expected]]
 
 
 @pytest.mark.parametrize("spread", [10, 1 << 40])
@@ -81,14 +81,14 @@ def test_a_step_of_many_values_is_the_same_by_table_and_by_search(spread: int) -
     values = np.linspace(-spread, spread, 101).astype(np.int64)
     thresholds = [-spread // 3, 0, 1, spread // 2]
     node = step([thresholds])
-    wanted = [sum(int(value) >= int(threshold) for threshold in thresholds) for value in values]
-    assert node.evaluate([values[:, None]])[:, 0].tolist() == wanted
+    expected = [sum(int(value) >= int(threshold) for threshold in thresholds) for value in values]
+    assert node.evaluate([values[:, None]])[:, 0].tolist() == expected
 
 
 def test_the_range_of_a_step_are_its_levels_at_both_ends() -> None:
     node = step([[0, 5], [-5, 100]], base=-1, step=2)
-    found = node.range([Range(np.array([0, -6]), np.array([4, 99]))])
-    assert (found.low.tolist(), found.high.tolist()) == ([1, -1], [1, 1])
+    result = node.range([Range(np.array([0, -6]), np.array([4, 99]))])
+    assert (result.low.tolist(), result.high.tolist()) == ([1, -1], [1, 1])
 
 
 @given(st.lists(st.integers(-20, 20), min_size=1, max_size=4).map(sorted), st.integers(1, 3), st.integers(-5, 5))
@@ -109,8 +109,8 @@ def test_logits_that_are_fed_less_do_the_same(factor: int, offset: int, shift: i
 
 
 def test_the_range_of_logits_is_in_order_where_they_fall() -> None:
-    found = logits([2, -3], [1, 0], 1).range([Range(np.array([-4, -4]), np.array([5, 5]))])
-    assert (found.low.tolist(), found.high.tolist()) == ([-4, -8], [5, 6])
+    result = logits([2, -3], [1, 0], 1).range([Range(np.array([-4, -4]), np.array([5, 5]))])
+    assert (result.low.tolist(), result.high.tolist()) == ([-4, -8], [5, 6])
 
 
 def test_dropped_inputs_come_back_as_what_is_missing() -> None:
@@ -132,8 +132,8 @@ def test_the_type_of_the_weights_is_signed() -> None:
 
 
 def test_which_inputs_are_read() -> None:
-    (wanted,) = linear([[0, 0], [0, 1]]).wants(np.ones(2, bool), [np.zeros(2, bool)])
-    assert wanted.tolist() == [False, True]
+    (expected,) = linear([[0, 0], [0, 1]]).wants(np.ones(2, bool), [np.zeros(2, bool)])
+    assert expected.tolist() == [False, True]
 
 
 @pytest.mark.parametrize(

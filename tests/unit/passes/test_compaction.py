@@ -17,7 +17,7 @@ from qap2fpga.passes.compaction import compact
 from qap2fpga.system.errors import ConstantNetwork
 
 INPUTS = np.array([*product(range(-2, 2), repeat=2)])
-# Of the hidden neurons 0 and 4 are live, 1 is read by nobody, 2 has no weights, and 3 never reaches another level.
+# Of the hidden neurons 0 and 4 are live, 1 is dead, 2 has no weights, and 3 never reaches another level.
 HIDDEN = dense(
     "fc1",
     np.array([[1, 2, 0, 1, -1], [1, 0, 0, 1, 2]]),

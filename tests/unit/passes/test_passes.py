@@ -92,13 +92,13 @@ def test_a_pass_that_changes_the_network_is_named() -> None:
 def test_the_first_difference_is_the_one_that_is_named() -> None:
     graph = random_graph(1)
     frames = all_frames(graph, 10, 1)
-    wanted = graph.run(frames)
-    assert wanted.shape[1] > 2
-    other = wanted.copy()
+    expected = graph.run(frames)
+    assert expected.shape[1] > 2
+    other = expected.copy()
     other[3, 2] += 5
     other[7, 0] += 1
-    said = rf"output 2, vector 3: {wanted[3, 2]} instead of {other[3, 2]}"
-    with pytest.raises(CheckFailed, match=said):
+    message = rf"output 2, vector 3: {expected[3, 2]} instead of {other[3, 2]}"
+    with pytest.raises(CheckFailed, match=message):
         pipeline.require_equal("odd", graph, frames, other)
 
 

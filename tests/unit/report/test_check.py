@@ -122,12 +122,12 @@ def outcome(name: str, *changes: Change) -> tuple[str, Report]:
 
 @pytest.mark.parametrize(("name", "good", "bad"), [one[:3] for one in CHECKS], ids=NAMES)
 def test_a_check_passes_and_fails(name: str, good: Change, bad: Change) -> None:
-    found, report = outcome(name, good)
-    assert found == Outcome.PASSED
+    result, report = outcome(name, good)
+    assert result == Outcome.PASSED
     assert [one["why"] for one in report["checks"] if one["name"] == name] == [""]
     fail([read(report)])
-    found, report = outcome(name, good, bad)
-    assert found == Outcome.FAILED
+    result, report = outcome(name, good, bad)
+    assert result == Outcome.FAILED
     assert name in [one.name for one in check.failed(read(report))]
     with pytest.raises(CheckFailed) as caught:
         fail([read(report)])
@@ -170,8 +170,8 @@ def test_what_never_ran_is_listed_too(name: str, change: Change, why: str) -> No
 
 
 def test_a_measurement_of_another_stage_fails() -> None:
-    found, _ = outcome("LUT, FF as predicted", calibrated, put("measurements", 0, "stage", value="hls"))
-    assert found == Outcome.FAILED
+    result, _ = outcome("LUT, FF as predicted", calibrated, put("measurements", 0, "stage", value="hls"))
+    assert result == Outcome.FAILED
 
 
 def build(report: Report, name: str) -> Build:
@@ -220,24 +220,24 @@ def test_a_total_of_nothing_is_a_dash() -> None:
     assert "no check was run, 8 not run" in html and "chip good" not in html.split("<article")[1].split("</p>")[0]
     assert (table["mismatches"], table["checks"], table["lut"]) == ("", "0", "4900")
     assert {one["mismatches"] for one in values["simulations"]} == {None}
-    found = build(report, "build").summary
-    assert found.mismatches is None and compare.outcome(found) == "8 not run"
-    line = {one.measure.key: one.cells[0].text for one in compare.lines([found, found])}
+    result = build(report, "build").summary
+    assert result.mismatches is None and compare.outcome(result) == "8 not run"
+    line = {one.measure.key: one.cells[0].text for one in compare.lines([result, result])}
     assert line["mismatches"] == "–"
 
 
-def test_cycles_that_nobody_knows_come_from_nowhere() -> None:
+def test_cycles_that_are_not_known_come_from_nowhere() -> None:
     report = nothing_run()
     assert build(report, "a").summary.cycles_from == "predicted"
     for one in report["timing"].values():
         if isinstance(one, dict):
             one |= {"predicted": None}
     report["timing"] |= {"clock_ns": None, "latency_ns": None, "frames_per_second": None}
-    found = build(report, "a")
-    assert found.summary.cycles_from is None
-    one = section(found, "b1", "", "")
+    result = build(report, "a")
+    assert result.summary.cycles_from is None
+    one = section(result, "b1", "", "")
     assert next(key for key in one.keys if key.name == "Latency").value == "–"
-    assert "at –" in page.render(Gathered((found,), (), ()), Path())
+    assert "at –" in page.render(Gathered((result,), (), ()), Path())
 
 
 def test_imported_cycles_are_the_tools_estimate() -> None:

@@ -41,22 +41,22 @@ def stands_in() -> dict[str, Any]:
 
 
 def test_the_key_numbers_of_a_build() -> None:
-    found = of(finished())
-    assert (found.lut, found.dsp, found.stage, found.tool) == (5000, 12, "synthesis", "yosys")
-    assert (found.accuracy, found.accuracy_rows, found.accuracy_from) == (0.7615, 499, "the integer network")
-    assert (found.latency_cycles, found.cycles_from, found.latency_ns) == (137, "measured", 1370.0)
-    assert found.zeros == 819 / 1024
-    assert found.board_lut == 5000 / 53200
-    assert found.lut_per_bop == 5000 / 28100.25
-    assert not found.another_circuit
-    assert found.sound
+    result = of(finished())
+    assert (result.lut, result.dsp, result.stage, result.tool) == (5000, 12, "synthesis", "yosys")
+    assert (result.accuracy, result.accuracy_rows, result.accuracy_from) == (0.7615, 499, "the integer network")
+    assert (result.latency_cycles, result.cycles_from, result.latency_ns) == (137, "measured", 1370.0)
+    assert result.zeros == 819 / 1024
+    assert result.board_lut == 5000 / 53200
+    assert result.lut_per_bop == 5000 / 28100.25
+    assert not result.another_circuit
+    assert result.sound
 
 
 def test_the_chips_accuracy_goes_before_the_networks() -> None:
     report = finished()
     report["design"]["accuracy"] = {"output": "class", "rows": 400, "value": 0.75}
-    found = of(report)
-    assert (found.accuracy, found.accuracy_rows, found.accuracy_from) == (0.75, 400, "the chip's output (class)")
+    result = of(report)
+    assert (result.accuracy, result.accuracy_rows, result.accuracy_from) == (0.75, 400, "the chip's output (class)")
 
 
 def test_an_estimate_is_not_passed_off_as_a_measurement() -> None:
@@ -64,9 +64,9 @@ def test_an_estimate_is_not_passed_off_as_a_measurement() -> None:
     report["measurements"] = []
     for key in ("latency_cycles", "interval_cycles"):
         report["timing"][key]["measured"] = None
-    found = of(report)
-    assert (found.lut, found.stage, found.verdict) == (4900, "estimate", None)
-    assert (found.latency_cycles, found.cycles_from) == (137, "predicted")
+    result = of(report)
+    assert (result.lut, result.stage, result.verdict) == (4900, "estimate", None)
+    assert (result.latency_cycles, result.cycles_from) == (137, "predicted")
     assert line("lut", report, finished()).apart == ("stage", "tool")
     assert best("lut", report, finished()) == []
     assert line("latency_cycles", report, finished()).apart == ("cycles",)
@@ -151,6 +151,6 @@ def test_the_front_is_what_no_other_point_beats(chosen: list[tuple[int, int]]) -
     def beaten(one: tuple[int, int]) -> bool:
         return any(other != one and other[0] <= one[0] and other[1] >= one[1] for other in chosen)
 
-    found = compare.front(chosen)
-    assert sorted(found) == [index for index, one in enumerate(chosen) if not beaten(one)]
-    assert [chosen[index][0] for index in found] == sorted(chosen[index][0] for index in found)
+    front = compare.front(chosen)
+    assert sorted(front) == [index for index, one in enumerate(chosen) if not beaten(one)]
+    assert [chosen[index][0] for index in front] == sorted(chosen[index][0] for index in front)

@@ -77,13 +77,13 @@ def report(*measurements: dict[str, Any], predicted: dict[str, Any] = PREDICTED)
 
 
 def test_layers_inside_pass():
-    found = csynth.check_layers(report(STATED))
-    assert [(one.name, one.found, one.passed) for one in found] == [
+    result = csynth.check_layers(report(STATED))
+    assert [(one.name, one.found, one.passed) for one in result] == [
         (f"{name} of layer {layer} by C synthesis, as predicted", cells, True)
         for layer, lut in (("fc1", "900"), ("fc2", "1,100"))
         for name, cells in (("LUT", lut), ("DSP", "0"), ("BRAM18", "0"))
     ]
-    assert found[0].expected == "1,000 (800 to 1,250)" and all(one.why == "" for one in found)
+    assert result[0].expected == "1,000 (800 to 1,250)" and all(one.why == "" for one in result)
     assert csynth.check_stages(report(STATED, SYNTHESIS)) == []
 
 
@@ -110,8 +110,8 @@ def test_what_is_not_calibrated_or_not_reported_fails_nothing(changes):
     """The second layer takes fifty times its prediction."""
     planted = tree(STATED, predicted={**PREDICTED, "layers": [layer(0, "fc1"), layer(1, "fc2", **changes)]})
     planted["measurements"][0]["parts"]["grp_dense_latency_ap_uint_4_ap_int_11_config5_s_fu_123"]["lut"] = 50_000
-    found = csynth.check_layers(read(planted))
-    *first, second = found
+    result = csynth.check_layers(read(planted))
+    *first, second = result
     assert len(first) == 3 and all(one.passed and "fc1" in one.name for one in first)
     assert (second.name, second.outcome) == ("cells of layer fc2 by C synthesis, as predicted", Outcome.NOT_RUN)
     assert second.why in ("unlike measured layers", "the report names no function of this layer")
@@ -198,8 +198,8 @@ def test_an_import_is_compared_with_the_build_that_it_came_from(tmp_path):
         request = ImportRequest(tmp_path / "results", model=place, output=tmp_path / "out")
         return import_reports(request, lambda text: None)[0][1]
 
-    found = imported(PREDICTED)
-    failed = check.failed(found)
+    result = imported(PREDICTED)
+    failed = check.failed(result)
     assert [one.name for one in failed] == ["LUT of layer fc2 by C synthesis, as predicted"]
     assert failed[0].why.startswith("4.00 times the prediction")
     # The same results say nothing of a build for another clock, top or part.
@@ -217,12 +217,12 @@ def test_both_reports_show_predicted_beside_stated(tmp_path):
     whole["predictions"].append({**PREDICTED, "layers": [layer(0, "fc1")]})
     whole["measurements"].append(STATED)
     # LUTs predicted and stated, FFs, DSPs and block RAMs, BOPs, LUTs per BOP.
-    told = ["1,000 (800 to 1,250)", "900", "–", "20", "0", "0", "0", "0", "28,100", "0.0320"]
+    cells = ["1,000 (800 to 1,250)", "900", "–", "20", "0", "0", "0", "0", "28,100", "0.0320"]
     text = shown(closed(whole))
-    assert row(text[text.index("C synthesis, layer by layer") :], "fc1") == told
+    assert row(text[text.index("C synthesis, layer by layer") :], "fc1") == cells
     assert "1 of 1 layers are like measured ones" in text and "observed only, of pairs: 2 to 4 (n = 3)" in text
     page = rendered(tmp_path, build=closed(whole)).shown
-    assert "C synthesis, layer by layer" in page and " ".join(["fc1", *told]) in page
+    assert "C synthesis, layer by layer" in page and " ".join(["fc1", *cells]) in page
     assert "LUT: mean error 7 %" in page and "no prediction of FF: 27 designs measured" in page
     assert "C synthesis" not in rendered(tmp_path, build=closed(finished())).shown
 
@@ -231,14 +231,14 @@ def test_real_results_against_a_build(real_data: Path, tmp_path):
     """A published jet tagger of four layers, whose first takes 28,413 LUTs and 59 DSPs by C synthesis."""
     place = real_data / "reports" / "Lrozzy+hls4ml_OpenML" / "model_3.1_1" / "hls4ml_prj"
     stated = {3: 28413, 8: 35886, 13: 16400, 18: 4211}
-    told = {**{number: interval(lut, 0.9 * lut, 1.1 * lut) for number, lut in stated.items()},
+    intervals = {**{number: interval(lut, 0.9 * lut, 1.1 * lut) for number, lut in stated.items()},
             13: interval(6000, 5000, 7000)}  # fmt: skip
     layers = [
-        layer(0, f"fc{number}", config=f"config{number}", predictions={"lut": lut}) for number, lut in told.items()
+        layer(0, f"fc{number}", config=f"config{number}", predictions={"lut": lut}) for number, lut in intervals.items()
     ]
     predicted = {**PREDICTED, "layers": layers, "top": "myproject", "part": "xcu50-fsvh2104-2-e"}
     request = ImportRequest(place, model=build(tmp_path / "build", predicted), output=tmp_path / "out")
     checks = import_reports(request, lambda text: None)[0][1].checks
-    found = {one.name: one for one in checks if "as predicted" in one.name}
-    assert [one.outcome for one in found.values()] == ["passed", "passed", "failed", "passed"]
-    assert found["LUT of layer fc13 by C synthesis, as predicted"].found == "16,400"
+    results = {one.name: one for one in checks if "as predicted" in one.name}
+    assert [one.outcome for one in results.values()] == ["passed", "passed", "failed", "passed"]
+    assert results["LUT of layer fc13 by C synthesis, as predicted"].found == "16,400"

@@ -31,8 +31,8 @@ def imported(folder: Path, **options: Any) -> dict[str, Any]:
 
 def tree(report: Report) -> dict[str, Any]:
     """The report as the file has it."""
-    found: dict[str, Any] = json.loads(content.dump(report))
-    return found
+    result: dict[str, Any] = json.loads(content.dump(report))
+    return result
 
 
 def failed(report: dict[str, Any]) -> list[str]:
@@ -50,9 +50,9 @@ def test_without_the_tops_report_modules_stand_alone_and_are_warned_of(tmp_path:
     reports = tmp_path / "prj" / "net_prj" / "solution1" / "syn" / "report"
     for name in ("dense", "relu"):
         make.csynth(reports / f"{name}_csynth.xml", 10 + len(name), top=name)
-    found = import_reports(ImportRequest(tmp_path / "prj", output=tmp_path / "out"), lambda text: None)
-    assert {place.name.rpartition("-")[2] for place, _ in found} == {"dense", "relu"}
-    assert all(warnings(tree(report), "another top") for _, report in found)
+    result = import_reports(ImportRequest(tmp_path / "prj", output=tmp_path / "out"), lambda text: None)
+    assert {place.name.rpartition("-")[2] for place, _ in result} == {"dense", "relu"}
+    assert all(warnings(tree(report), "another top") for _, report in result)
 
 
 def test_black_boxes_belong_to_the_design_around_them(tmp_path: Path) -> None:
@@ -203,8 +203,8 @@ def test_identical_reports_of_designs_that_are_said_to_differ(tmp_path: Path) ->
     assert not any(failed(tree(report)) for _, report in import_reports(request, lambda text: None))
     shutil.rmtree(tmp_path / "all" / "reuse2")
     shutil.copytree(tmp_path / "all" / "reuse1", tmp_path / "all" / "reuse2")
-    found = [failed(tree(report)) for _, report in import_reports(request, lambda text: None)]
-    assert found == [["differs from reuse2"], ["differs from reuse1"]]
+    results = [failed(tree(report)) for _, report in import_reports(request, lambda text: None)]
+    assert results == [["differs from reuse2"], ["differs from reuse1"]]
 
 
 def test_csynth_numbers_passed_as_post_synthesis(tmp_path: Path) -> None:
@@ -216,12 +216,12 @@ def test_csynth_numbers_passed_as_post_synthesis(tmp_path: Path) -> None:
 def test_a_report_of_another_part_or_top(tmp_path: Path) -> None:
     folder = make.hls_project(tmp_path / "prj")
     make.utilization(folder / "vivado_synth.rpt", 600, part="xcku115flvf1924-2")
-    found = import_reports(ImportRequest(folder, output=tmp_path / "out"), lambda text: None)
-    assert [failed(tree(report)) for _, report in found] == [["one part in one project"]] * 2
+    result = import_reports(ImportRequest(folder, output=tmp_path / "out"), lambda text: None)
+    assert [failed(tree(report)) for _, report in result] == [["one part in one project"]] * 2
     make.utilization(folder / "vivado_synth.rpt", 600)
     make.utilization(folder / "other.rpt", 700, top="other")
-    found = import_reports(ImportRequest(folder, output=tmp_path / "out"), lambda text: None)
-    assert [bool(warnings(tree(report), "another top")) for _, report in found] == [True, True]
+    result = import_reports(ImportRequest(folder, output=tmp_path / "out"), lambda text: None)
+    assert [bool(warnings(tree(report), "another top")) for _, report in result] == [True, True]
 
 
 def test_a_board_with_another_part_or_too_small_a_part(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_board_with_another_part_or_too_small_a_part(tmp_path: Path) -> None:
     assert failed(imported(folder)) == ["fits xc7z020-clg400-1 (synthesis)"]
 
 
-def test_c_synthesis_can_not_tell_whether_it_fits(tmp_path: Path) -> None:
+def test_c_synthesis_cannot_tell_whether_it_fits(tmp_path: Path) -> None:
     report = imported(make.hls_project(tmp_path / "prj", 53201, synthesized=None), board=boards.load("pynq-z2"))
     assert failed(report) == [] and report["fits"]["verdict"] == "does not fit"
     assert warnings(report, "by C synthesis it does not fit (LUT 53,201 of 53,200)")
@@ -280,24 +280,24 @@ def test_a_report_that_is_cut_off_is_named_with_the_reason(tmp_path: Path) -> No
 def test_real_results(real_data: Path, tmp_path: Path) -> None:
     """The numbers and contradictions that were found by eye in folders of others."""
     place = real_data / "reports"
-    found = {}
+    results = {}
     for repository in ("fastmachinelearning+hls4ml", "uw-acme+HLS4ML_VS_MANUAL", "Hector-Plata+hls4ml-tutorial",
                        "alhusseingamal+finn-brevitas-pynq-labs", "LiuHanpei+hls4ML_template"):  # fmt: skip
         request = ImportRequest(place / repository, output=tmp_path / repository)
-        found[repository] = {
+        results[repository] = {
             one["imported"]["name"]: one for one in (tree(report) for _, report in import_reports(request, print))
         }
-    (report,) = found["fastmachinelearning+hls4ml"].values()
+    (report,) = results["fastmachinelearning+hls4ml"].values()
     assert [one["total"]["lut"] for one in report["measurements"]] == [2532, 1526]
     assert failed(report) == []
-    manual = found["uw-acme+HLS4ML_VS_MANUAL"]
+    manual = results["uw-acme+HLS4ML_VS_MANUAL"]
     copied = {name: names for name, report in manual.items() if (names := failed(report))}
     assert {name.rpartition("handmade-")[2] for name in copied} == {"10_4_SA3_4", "10_4_SA3_5", "10_4_MinpipeNegmax"}
-    pynq = [report for report in found["Hector-Plata+hls4ml-tutorial"].values() if len(report["measurements"]) == 2]
+    pynq = [report for report in results["Hector-Plata+hls4ml-tutorial"].values() if len(report["measurements"]) == 2]
     assert [[one["total"]["lut"] for one in report["measurements"]] for report in pynq] == [[40461, 17267], [0, 19879]]
-    late = found["alhusseingamal+finn-brevitas-pynq-labs"]
+    late = results["alhusseingamal+finn-brevitas-pynq-labs"]
     assert {name[-8:]: len(failed(report)) for name, report in late.items()} == {
         "put_auto": 0, "custom_0": 1, "custom_2": 2,
     }  # fmt: skip
-    (report,) = found["LiuHanpei+hls4ML_template"].values()
+    (report,) = results["LiuHanpei+hls4ML_template"].values()
     assert failed(report) == ["latency by simulation (mem_streaming_cosim.rpt)"]

@@ -183,30 +183,30 @@ def check_nothing_from_outside(found: Page) -> None:
 
 
 def test_a_page_of_one_build(tmp_path: Path) -> None:
-    found = rendered(tmp_path, net=full())
-    check_structure(found, tmp_path)
-    shown = found.shown
+    result = rendered(tmp_path, net=full())
+    check_structure(result, tmp_path)
+    shown = result.shown
     assert "✓ 6 of 6 checks passed" in shown
     assert "Equal to the integer network on every bit in 2 comparisons of up to 2,164 vectors." in shown
     assert "It fits pynq-z2 with 9.4 % of the LUTs used, by synthesis; not placed and routed." in shown
     assert "yosys 0.70, synthesis" in shown
     assert "137 cycles of 10 ns measured in simulation, at not confirmed" in shown
-    assert cells(found, "fc1")[:5] == ["16×64", "16×60", "6", "8", "15"]
-    assert cells(found, "fc1")[5:] == ["1,024", "205", "205", "80.0 %", "28,100", "9,840"]
-    assert cells(found, "LUT") == ["4,900", "5,000", "53,200"]
+    assert cells(result, "fc1")[:5] == ["16×64", "16×60", "6", "8", "15"]
+    assert cells(result, "fc1")[5:] == ["1,024", "205", "205", "80.0 %", "28,100", "9,840"]
+    assert cells(result, "LUT") == ["4,900", "5,000", "53,200"]
     for wanted in ("finn/rtl/, top top, 2 sources", "0123456789abcdef", "not installed", "finn_design the_name ("):
         assert wanted in shown
-    assert "a < b && c" in html.unescape(found.text)
+    assert "a < b && c" in html.unescape(result.text)
 
 
-def test_nodes_are_held_against_their_predictions(tmp_path: Path) -> None:
-    found = rendered(tmp_path, net=full())
+def test_nodes_are_compared_with_their_predictions(tmp_path: Path) -> None:
+    result = rendered(tmp_path, net=full())
     # A node's memory is an instance of its own and belongs to it.
-    assert cells(found, "MVAU_rtl_0")[1:] == ["2,000", "2,100", "+5.0 %", "3,000 / 6,000", "12 / 12", "4 / 8"]
-    assert cells(found, "qap_logits")[1:] == ["500", "–", "–", "1 / –", "– / –", "– / –"]
-    assert cells(found, "StreamingFIFO_rtl_0")[1:4] == ["–", "70", "–"]
-    assert cells(found, "outside")[1:4] == ["–", "2,830", "–"]
-    widths = [float(one["width"] or 0) for one in found.all("rect") if one.get("class") == "fill"]
+    assert cells(result, "MVAU_rtl_0")[1:] == ["2,000", "2,100", "+5.0 %", "3,000 / 6,000", "12 / 12", "4 / 8"]
+    assert cells(result, "qap_logits")[1:] == ["500", "–", "–", "1 / –", "– / –", "– / –"]
+    assert cells(result, "StreamingFIFO_rtl_0")[1:4] == ["–", "70", "–"]
+    assert cells(result, "outside")[1:4] == ["–", "2,830", "–"]
+    widths = [float(one["width"] or 0) for one in result.all("rect") if one.get("class") == "fill"]
     largest = max(2100, 2830)
     assert round(100 * 2000 / largest, 2) in widths
     assert round(100 * 2100 / largest, 2) in widths
@@ -216,8 +216,8 @@ def test_what_is_outside_of_all_nodes_is_the_top_module_where_that_is_a_node() -
     report = full()
     predicted = next(one for one in report["predictions"] if one["what"] == "resources")
     predicted["parts"][report["design"]["top"]] = {"lut": 2, "ff": 9}
-    found = {one.name: one for one in parts.parts(read(report))}
-    assert found[report["design"]["top"]].measured["lut"] == 2830 and "outside the nodes" not in found
+    results = {one.name: one for one in parts.parts(read(report))}
+    assert results[report["design"]["top"]].measured["lut"] == 2830 and "outside the nodes" not in results
 
 
 def test_layers_shares_are_of_all_measured_luts() -> None:
@@ -232,43 +232,43 @@ def test_a_node_is_not_taken_for_one_whose_name_begins_alike() -> None:
     measured = {"u_MVAU_rtl_1": {"lut": 1}, "u_MVAU_rtl_10": {"lut": 10}, "u_MVAU_rtl_1_weights": {"lut": 2}}
     report["measurements"][0]["parts"] = measured
     report["predictions"][1]["parts"] = {"MVAU_rtl_1": {"lut": 5}, "MVAU_rtl_10": {"lut": 6}}
-    found = {one.name: one.measured.get("lut") for one in parts.parts(read(report))}
-    assert (found["MVAU_rtl_1"], found["MVAU_rtl_10"]) == (3, 10)
+    results = {one.name: one.measured.get("lut") for one in parts.parts(read(report))}
+    assert (results["MVAU_rtl_1"], results["MVAU_rtl_10"]) == (3, 10)
 
 
 def test_failed_checks_come_first_and_say_why(tmp_path: Path) -> None:
     report = full()
     report["simulations"][1]["mismatches"] = 3
     report["measurements"][0]["total"]["lut"] = 60000
-    found = rendered(tmp_path, net=closed(report))
-    shown = found.shown
+    result = rendered(tmp_path, net=closed(report))
+    shown = result.shown
     assert "✗ 2 of 6 checks failed" in shown
     assert "Differs from the integer network in 3 vectors." in shown
     assert "It does not fit pynq-z2" in shown
     assert shown.index("LUT 60000 of 53200") < shown.index("Passed checks")
     assert "choose a larger board" in shown
-    assert [one.get("open", "closed") for one in found.all("details")][:2] == [None, "closed"]
+    assert [one.get("open", "closed") for one in result.all("details")][:2] == [None, "closed"]
     assert "112.8 %" in shown
-    assert any(one.get("class") == "bar over" for one in found.all("svg"))
+    assert any(one.get("class") == "bar over" for one in result.all("svg"))
 
 
 def test_another_circuit_is_flagged_at_every_hardware_number(tmp_path: Path) -> None:
     report = stands_in()
     report["design"] = {"folder": "hls4ml", "top": "net", "sources": ["a.cpp"], "layers": [WRITTEN]}
-    found = rendered(tmp_path, net=report)
-    check_structure(found, tmp_path)
-    shown = found.shown
+    result = rendered(tmp_path, net=report)
+    check_structure(result, tmp_path)
+    shown = result.shown
     assert "Another circuit. No HLS tool has made hardware of this hls4ml C++." in shown
-    tiles = re.findall(r"<li><span class=\"key\">(\w+)</span>(.*?)</li>", found.text, re.S)
+    tiles = re.findall(r"<li><span class=\"key\">(\w+)</span>(.*?)</li>", result.text, re.S)
     flagged = {name for name, rest in tiles if "rtl circuit, not hls4ml's" in html.unescape(rest)}
     assert flagged == {"LUT", "Latency"}
     assert "rtl circuit fits pynq-z2" in shown
     for title in ("Floor plan", "Cycles"):
         assert re.search(
             rf"{title}[^<]*(?:<span class=\"chip stage\">[^<]*</span>)?\s*<span class=\"chip warn\">rtl circuit",
-            found.text,
+            result.text,
         )
-    assert cells(found, "fc1")[5:9] == ["1,024", "205", "205", "203"]
+    assert cells(result, "fc1")[5:9] == ["1,024", "205", "205", "203"]
     beside = rendered(tmp_path / "two", one=report, two=full()).text
     assert "rtl circuit, not hls4ml" in beside[beside.index("<thead>") : beside.index("</thead>")]
 
@@ -279,11 +279,11 @@ def test_unknown_is_a_dash_and_never_0(tmp_path: Path) -> None:
     report["timing"]["latency_ns"] = report["timing"]["frames_per_second"] = None
     report["predictions"] = report["predictions"][:1]
     report["model"]["accuracy"] = None
-    found = rendered(tmp_path, net=closed(report))
-    assert cells(found, "LUT") == ["–", "53,200"]
-    assert cells(found, "BRAM18") == ["–", "280"]
-    assert cells(found, "latency,") == ["–", "–", "–"]
-    tiles = dict(re.findall(r"<li><span class=\"key\">(\w+)</span> <strong>(.*?)</strong>", found.text))
+    result = rendered(tmp_path, net=closed(report))
+    assert cells(result, "LUT") == ["–", "53,200"]
+    assert cells(result, "BRAM18") == ["–", "280"]
+    assert cells(result, "latency,") == ["–", "–", "–"]
+    tiles = dict(re.findall(r"<li><span class=\"key\">(\w+)</span> <strong>(.*?)</strong>", result.text))
     assert [tiles[name] for name in ("Accuracy", "LUT", "Latency")] == ["–", "–", "–"]
 
 
@@ -292,22 +292,22 @@ def test_stages_are_named_at_every_measurement(tmp_path: Path) -> None:
     routed = deepcopy(report["measurements"][0]) | {"tool": "Vivado", "version": "2024.1", "stage": "routed"}
     routed["total"]["lut"] = 4321
     report["measurements"].append(routed)
-    found = rendered(tmp_path, net=closed(report))
-    head = found.text[found.text.index("Cells by who counted them") :]
+    result = rendered(tmp_path, net=closed(report))
+    head = result.text[result.text.index("Cells by who counted them") :]
     names = re.findall(r'chip stage">([^<]*)<', head[: head.index("</thead>")])
     assert names == ["estimate", "synthesis", "placed and routed"]
-    assert cells(found, "LUT") == ["4,900", "5,000", "4,321", "53,200"]
-    assert "not placed and routed" not in found.shown
+    assert cells(result, "LUT") == ["4,900", "5,000", "4,321", "53,200"]
+    assert "not placed and routed" not in result.shown
 
 
 def test_a_build_that_has_not_come_so_far(tmp_path: Path) -> None:
     report = finished()
     report |= {"design": None, "interface": None, "timing": None, "measurements": [], "predictions": []}
     report["simulations"] = report["simulations"][:1]
-    found = rendered(tmp_path, net=closed(report))
-    check_structure(found, tmp_path)
-    assert "Not synthesised: whether it fits the board is not known." in found.shown
-    assert "Cells and the board" not in found.shown
+    result = rendered(tmp_path, net=closed(report))
+    check_structure(result, tmp_path)
+    assert "Not synthesised: whether it fits the board is not known." in result.shown
+    assert "Cells and the board" not in result.shown
 
 
 def test_names_of_others_are_only_text(tmp_path: Path) -> None:
@@ -318,10 +318,10 @@ def test_names_of_others_are_only_text(tmp_path: Path) -> None:
     report["model"]["layers"][0]["name"] = report["design"]["nodes"][0]["layer"] = HOSTILE
     report["versions"][HOSTILE] = HOSTILE
     name = HOSTILE.replace("/", "")
-    found = rendered(tmp_path, **{name: closed(report), f"javascript:{name}": report, "three": full()})
-    check_structure(found, tmp_path)
-    assert found.shown.count("<script>alert(1)") > 10
-    assert not any("javascript:" in (one["href"] or "") for one in found.all("a"))
+    result = rendered(tmp_path, **{name: closed(report), f"javascript:{name}": report, "three": full()})
+    check_structure(result, tmp_path)
+    assert result.shown.count("<script>alert(1)") > 10
+    assert not any("javascript:" in (one["href"] or "") for one in result.all("a"))
 
 
 def test_the_same_reports_give_the_same_page(tmp_path: Path) -> None:
@@ -334,13 +334,13 @@ def test_the_same_reports_give_the_same_page(tmp_path: Path) -> None:
 def test_builds_are_compared_and_each_has_its_section(tmp_path: Path) -> None:
     small = full()
     small["measurements"][0]["total"]["lut"] = 4000
-    found = rendered(tmp_path, a=full(), b=closed(small))
-    check_structure(found, tmp_path)
-    assert {"b1", "b2", "comparison", "plots"} <= {attributes.get("id") for _, attributes in found.tags}
-    body = found.text[found.text.index('id="comparison"') :]
+    result = rendered(tmp_path, a=full(), b=closed(small))
+    check_structure(result, tmp_path)
+    assert {"b1", "b2", "comparison", "plots"} <= {attributes.get("id") for _, attributes in result.tags}
+    body = result.text[result.text.index('id="comparison"') :]
     assert re.search(r'<th scope="row">LUT</th><td class="num">5,000</td><td class="num best">4,000 ', body)
     assert '<tr class="same"><th scope="row">FF</th>' in body
-    points = [one for one in found.all("a") if "LUTs" in (one.get("aria-label") or "")]
+    points = [one for one in result.all("a") if "LUTs" in (one.get("aria-label") or "")]
     assert [one["href"] for one in points] == ["#b1", "#b2"]
     # Only the best are stops of the tab key.
     assert [one.get("tabindex") for one in points] == ["-1", None]
@@ -350,12 +350,12 @@ def test_what_may_not_be_compared_is_said(tmp_path: Path) -> None:
     other = full()
     other["measurements"][0]["stage"] = "routed"
     other["board"]["name"] = "zcu104"
-    found = rendered(tmp_path, a=full(), b=closed(other))
-    assert "Not everything here may be compared." in found.shown
-    assert "of the board's LUTs, LUT per BOP: different board, stage" in found.shown
-    assert 'class="num best"' not in found.text
-    assert "pynq-z2, synthesis" in found.shown
-    assert "zcu104, routed" in found.shown
+    result = rendered(tmp_path, a=full(), b=closed(other))
+    assert "Not everything here may be compared." in result.shown
+    assert "of the board's LUTs, LUT per BOP: different board, stage" in result.shown
+    assert 'class="num best"' not in result.text
+    assert "pynq-z2, synthesis" in result.shown
+    assert "zcu104, routed" in result.shown
 
 
 @pytest.fixture
@@ -372,13 +372,13 @@ def many(tmp_path: Path) -> Path:
 
 def test_200_builds_are_one_small_page(many: Path) -> None:
     assert run("report", many / "builds", "--html", many / "pages" / "all.html", "--csv", many / "all.csv").code == 0
-    found = Page((many / "pages" / "all.html").read_text())
-    check_structure(found, many / "pages")
-    links = [one["href"] for one in found.all("a")]
+    result = Page((many / "pages" / "all.html").read_text())
+    check_structure(result, many / "pages")
+    links = [one["href"] for one in result.all("a")]
     assert len({one for one in links if one and one.startswith("../builds/net-")}) == 200
-    rows = [one.get("id") for one in found.all("tr") if one.get("id")]
+    rows = [one.get("id") for one in result.all("tr") if one.get("id")]
     assert rows == [f"b{number}" for number in range(1, 201)]
-    assert found.text.count('<tr class="failed">') == 2
+    assert result.text.count('<tr class="failed">') == 2
     assert len((many / "all.csv").read_text().splitlines()) == 201
 
 

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,7 @@ def test_other_dsps_than_predicted_fail(found: int, wanted: int) -> None:
     assert (failed.expected, failed.found) == (str(wanted), str(found))
 
 
-def test_dsps_that_nobody_measured_are_not_checked_and_those_that_nobody_predicted_are_no_check() -> None:
+def test_dsps_not_measured_are_not_checked_and_those_not_predicted_are_no_check() -> None:
     assert ("DSP blocks", "12", None) in left_out(finished(dsp=None))
     report = finished()
     report["predictions"][1]["total"]["dsp"] = None
@@ -126,11 +128,11 @@ def test_cycles_that_are_not_known_are_not_checked() -> None:
 def test_a_design_larger_than_the_board_fails(name: str, used: int, verdict: str) -> None:
     report = finished(**{name: used})
     report["predictions"][1]["total"]["dsp"] = report["measurements"][0]["total"]["dsp"]
-    wanted = ["fits pynq-z2"] if verdict == "does not fit" else []
-    assert failures(report) == wanted
+    expected = ["fits pynq-z2"] if verdict == "does not fit" else []
+    assert failures(report) == expected
     assert report["fits"]["verdict"] == verdict
     assert verdict in shown(report)
-    if wanted:
+    if expected:
         failed = check.failed(read(report))[0]
         assert failed.found == f"{name.upper()} {used} of {report['board'][name]}"
         assert "--max-utilization" in failed.why
@@ -278,6 +280,32 @@ def test_a_report_is_written_and_read_whole(tmp_path: Path) -> None:
         content.load(tmp_path)
 
 
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"model": {"output": {"scale": "1/512.5"}}}, "model.output.scale = '1/512.5'"),
+    ({"model": {"output": {"scale": "-1/2"}}}, "model.output.scale = '-1/2'"),
+    ({"model": {"output": {"scale": "1/0"}}}, "model.output.scale = '1/0'"),
+    ({"model": {"output": {"scale": "2**-9"}}}, re.escape("model.output.scale = '2**-9'")),
+    ({"model": {"layers": []}}, "the model has no layers"),
+    ({"design": {"layers": []}}, "design.layers and model.layers have different lengths"),
+    ({"relaxed": {"layers": [], "tolerance": 1, "accuracy": 0.5}}, "'relaxed.accuracy_exact' is missing"),
+])  # fmt: skip
+def test_a_report_that_does_not_fit_its_network_is_refused(changes: dict[str, Any], message: str) -> None:
+    tree = finished()
+    for part, content_of in changes.items():
+        tree[part] = (tree.get(part) or {}) | content_of
+    with pytest.raises(QapError, match=f"report.json: {message}"):
+        read(tree)
+    assert read(finished()).model is not None
+
+
+@pytest.mark.parametrize("scale", ["1/512", "0", "3", "137/1000"])
+def test_a_scale_is_a_fraction(scale: str) -> None:
+    tree = finished()
+    tree["model"]["output"] = {"scale": scale}
+    model = read(tree).model
+    assert model is not None and model.output is not None and Fraction(model.output.scale) == Fraction(scale)
+
+
 def test_the_interface_says_the_bytes_of_one_vector() -> None:
     """A worked example for whoever feeds the stream: unpacked by the stream's layout it is the vector again."""
     model = random_model(3)
@@ -292,21 +320,21 @@ def test_the_interface_says_the_bytes_of_one_vector() -> None:
     )  # fmt: skip
     recorded = network.input.quantize(model.example)
     arrays = {"recorded": recorded, "random": extremes(network), "first_input": model.example[0]}
-    found = encode(interface.describe(design, network, "logits", arrays))
-    example = found["example"]
+    result = encode(interface.describe(design, network, "logits", arrays))
+    example = result["example"]
     assert example["integers"] == recorded[0].tolist()
     assert example["real"] == [float(value) for value in model.example[0]]
-    wanted = network.run(recorded[:1])[0]
-    assert example["output_integers"] == wanted.tolist()
-    assert example["output_values"] == [value * float(network.output_scale) for value in wanted]
-    for name, stream, values in (("input_bytes", design.input, recorded[0]), ("output_bytes", design.output, wanted)):
+    expected = network.run(recorded[:1])[0]
+    assert example["output_integers"] == expected.tolist()
+    assert example["output_values"] == [value * float(network.output_scale) for value in expected]
+    for name, stream, values in (("input_bytes", design.input, recorded[0]), ("output_bytes", design.output, expected)):
         beats = [[int(beat, 16) >> 32 * place & 0xFFFFFFFF for place in range(2)] for beat in example[name]]
         assert len(beats) == stream.beats
         words = np.array(beats, np.uint32)[:, : -(-stream.beat_bits // 32)]
         assert unpack(words, stream)[0].reshape(-1).tolist() == values.tolist()
-    quantizer = found["input"]["quantizer"]
+    quantizer = result["input"]["quantizer"]
     assert (quantizer["scale"], quantizer["low"], quantizer["high"]) == (list(network.input.scale), -8, 7)
-    json.dumps(found)
+    json.dumps(result)
 
 
 def test_a_check_is_plain() -> None:

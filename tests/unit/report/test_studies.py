@@ -71,12 +71,12 @@ def build_of(model: Path, folder: Path, **total: int) -> Path:
 
 
 def test_every_step_that_a_run_has_finished_is_a_checkpoint(study: Path) -> None:
-    found = studies.load("s", study)
-    assert [one.name for one in found.checkpoints] == [
+    loaded = studies.load("s", study)
+    assert [one.name for one in loaded.checkpoints] == [
         "a, step 0", "a, step 1", "a, step 2", "b, step 0", "trial, step 0", "trial, step 1",
     ]  # fmt: skip
-    assert (found.runs, found.waiting, found.failed, found.unreadable) == (6, 2, 1, ("broken",))
-    one = found.checkpoints[1]
+    assert (loaded.runs, loaded.waiting, loaded.failed, loaded.unreadable) == (6, 2, 1, ("broken",))
+    one = loaded.checkpoints[1]
     assert (one.accuracy, one.accuracy_rows, one.bops_paper, one.zeros) == (0.75, 1000, 3000.0, 0.11)
     assert (one.weight_bits, one.activation_bits, one.model) == ("6", "8,6", "step-01.pt")
     assert (one.lut, one.stage, one.backend, one.checks) == (None, None, None, None)
@@ -93,17 +93,17 @@ def test_a_checkpoint_takes_over_the_hardware_of_its_builds(study: Path, tmp_pat
     build_of(study / "runs/a/step-01.pt", tmp_path / "one", lut=4000)
     build_of(study / "runs/a/step-01.pt", study / "builds/two", lut=4500)
     build_of(study / "runs/broken/step-00.pt", tmp_path / "other")
-    found = gather.gather([study, tmp_path / "one", tmp_path / "other"])
-    built = [one for one in found.studies[0].checkpoints if one.board]
+    gathered = gather.gather([study, tmp_path / "one", tmp_path / "other"])
+    built = [one for one in gathered.studies[0].checkpoints if one.board]
     assert [(one.lut, one.stage, one.accuracy) for one in built] == [
         (4500, "synthesis", 0.75),
         (4000, "synthesis", 0.75),
     ]
     assert all(one.kind == summary.CHECKPOINT for one in built)
-    assert [build.studied for build in found.builds] == [True, True, False]
+    assert [build.studied for build in gathered.builds] == [True, True, False]
     # Each thing is there once, whether it is a checkpoint or a build or both.
-    assert len(found.summaries) == 6 + 1 + 1
-    text = page.render(found, tmp_path)
+    assert len(gathered.summaries) == 6 + 1 + 1
+    text = page.render(gathered, tmp_path)
     assert "2 checkpoints were built" in text
     assert 'href="#b1"' in text
     assert 'aria-label="a, step 1, built as' in text
@@ -126,10 +126,10 @@ def test_the_page_of_a_study_leads_to_its_runs(study: Path, tmp_path: Path) -> N
 
 
 def test_the_terminal_shows_what_no_checkpoint_beats(study: Path) -> None:
-    found = run("report", study)
-    assert found.code == 0
-    assert "6 checkpoints of 6 runs, 2 not finished, 1 failed, 1 unreadable" in found.out
-    lines = [line.split() for line in found.out.splitlines()]
+    result = run("report", study)
+    assert result.code == 0
+    assert "6 checkpoints of 6 runs, 2 not finished, 1 failed, 1 unreadable" in result.out
+    lines = [line.split() for line in result.out.splitlines()]
     assert ["b,", "step", "0", "74.00", "%", "2,000", "1.0", "%", "6", "8,6", "–", "–"] in lines
 
 
@@ -145,17 +145,17 @@ def test_json_and_csv_of_a_study(study: Path, tmp_path: Path) -> None:
         "0.74",
     )
     assert table[1]["lut"] == ""
-    found = json.loads(run("report", study, tmp_path / "one", "--json").out)
-    assert set(found) == {str(study), str(tmp_path / "one")}
-    assert len(found[str(study)]["checkpoints"]) == 6
+    result = json.loads(run("report", study, tmp_path / "one", "--json").out)
+    assert set(result) == {str(study), str(tmp_path / "one")}
+    assert len(result[str(study)]["checkpoints"]) == 6
 
 
 def test_csv_gives_back_every_number_of_a_build(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     (tmp_path / "net" / "report.json").write_text(content.dump(finished(dsp=0, bram18=None)))
-    found = gather.gather([tmp_path / "net"])
-    table = list(csv.DictReader(io.StringIO(rows.as_csv(found))))
-    for name, value in summary.values(found.builds[0].summary).items():
+    gathered = gather.gather([tmp_path / "net"])
+    table = list(csv.DictReader(io.StringIO(rows.as_csv(gathered))))
+    for name, value in summary.values(gathered.builds[0].summary).items():
         text = table[0][name]
         assert text == ("" if value is None else str(value)), name
     assert (table[0]["dsp"], table[0]["bram18"]) == ("0", "")
@@ -181,10 +181,10 @@ def test_one_folder_of_several_without_a_report_is_left_out_and_named(tmp_path: 
         (tmp_path / name / "report.json").write_text(content.dump(finished()))
     (tmp_path / "empty").mkdir()
     (tmp_path / "builds" / "two" / "report.json").write_text("{")
-    found = run("report", tmp_path / "builds", tmp_path / "empty")
-    assert found.code == 0
-    assert "left out: no report in" in found.err
-    assert str(tmp_path / "empty") in found.err
-    assert str(tmp_path / "builds" / "two") in found.err
-    assert "Checks 6 of 6 passed" in found.out
+    result = run("report", tmp_path / "builds", tmp_path / "empty")
+    assert result.code == 0
+    assert "left out: no report in" in result.err
+    assert str(tmp_path / "empty") in result.err
+    assert str(tmp_path / "builds" / "two") in result.err
+    assert "Checks 6 of 6 passed" in result.out
     assert run("report", tmp_path / "empty").code == 2

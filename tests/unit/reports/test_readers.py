@@ -22,25 +22,25 @@ SOUND = sorted(path.name for path in GOLDEN.iterdir() if path.name not in WITHOU
 
 
 def test_vivado_hls_xml_without_uram_and_with_an_undefined_latency() -> None:
-    found = read(GOLDEN / "vivado_hls_2018_csynth.xml")
-    assert (found.tool, found.version, found.stage) == ("vivado_hls", "2018.2", Stage.HLS)
-    assert (found.design, found.part) == ("layer", "xc7z007sclg225-1")
-    assert found.resources == Cells(lut=345, ff=210, dsp=7, bram18=3)
-    assert found.resources.uram is None and found.resources.lutram is None
-    assert found.available == Cells(lut=14400, ff=28800, dsp=66, bram18=100)
-    assert (found.latency_min, found.latency_max, found.interval_min, found.interval_max) == (None, 77, None, 78)
-    assert (found.target_ns, found.period_ns, found.wns_ns) == (5.0, 4.125, None)
-    assert not found.modules and not found.parts
+    parsed = read(GOLDEN / "vivado_hls_2018_csynth.xml")
+    assert (parsed.tool, parsed.version, parsed.stage) == ("vivado_hls", "2018.2", Stage.HLS)
+    assert (parsed.design, parsed.part) == ("layer", "xc7z007sclg225-1")
+    assert parsed.resources == Cells(lut=345, ff=210, dsp=7, bram18=3)
+    assert parsed.resources.uram is None and parsed.resources.lutram is None
+    assert parsed.available == Cells(lut=14400, ff=28800, dsp=66, bram18=100)
+    assert (parsed.latency_min, parsed.latency_max, parsed.interval_min, parsed.interval_max) == (None, 77, None, 78)
+    assert (parsed.target_ns, parsed.period_ns, parsed.wns_ns) == (5.0, 4.125, None)
+    assert not parsed.modules and not parsed.parts
 
 
 def test_vitis_hls_xml_with_modules() -> None:
-    found = read(GOLDEN / "vitis_hls_2022_csynth.xml")
-    assert (found.tool, found.version) == ("vitis_hls", "2022.2")
-    assert found.resources == Cells(lut=1000, ff=400, dsp=5, bram18=0, uram=2)
-    assert found.available is None, "a field that is missing is None"
-    assert found.parts == {"grp_dense_fu_1": Cells(lut=800, ff=310, dsp=5)}
-    assert set(found.modules) == {"dense", "net"}
-    assert (found.latency_min, found.latency_max, found.interval_min, found.interval_max) == (11, 12, 1, 2)
+    parsed = read(GOLDEN / "vitis_hls_2022_csynth.xml")
+    assert (parsed.tool, parsed.version) == ("vitis_hls", "2022.2")
+    assert parsed.resources == Cells(lut=1000, ff=400, dsp=5, bram18=0, uram=2)
+    assert parsed.available is None, "a field that is missing is None"
+    assert parsed.parts == {"grp_dense_fu_1": Cells(lut=800, ff=310, dsp=5)}
+    assert set(parsed.modules) == {"dense", "net"}
+    assert (parsed.latency_min, parsed.latency_max, parsed.interval_min, parsed.interval_max) == (11, 12, 1, 2)
 
 
 def test_csynth_text_of_both_tools_says_the_same_as_the_xml() -> None:
@@ -54,19 +54,19 @@ def test_csynth_text_of_both_tools_says_the_same_as_the_xml() -> None:
 
 
 def test_csynth_text_has_the_whole_device_as_available_not_one_slr() -> None:
-    found = read(GOLDEN / "vitis_hls_2023_csynth.rpt")
-    assert found.available == Cells(lut=871680, ff=1743360, dsp=5952, bram18=2688, uram=640)
-    assert found.percent == {"lut": "~0", "ff": "~0", "dsp": "~0", "bram18": "0", "uram": "~0"}
-    assert found.parts == {"grp_dense_fu_1": Cells(lut=800, ff=310, dsp=5, bram18=0, uram=2)}
+    parsed = read(GOLDEN / "vitis_hls_2023_csynth.rpt")
+    assert parsed.available == Cells(lut=871680, ff=1743360, dsp=5952, bram18=2688, uram=640)
+    assert parsed.percent == {"lut": "~0", "ff": "~0", "dsp": "~0", "bram18": "0", "uram": "~0"}
+    assert parsed.parts == {"grp_dense_fu_1": Cells(lut=800, ff=310, dsp=5, bram18=0, uram=2)}
 
 
 def test_synthesis_summary() -> None:
-    found = read(GOLDEN / "vitis_hls_2024_summary.rpt")
-    assert (found.kind, found.version, found.design) == ("csynth-summary", "2023.2", "net")
-    assert found.resources == Cells(lut=1531, ff=580, dsp=9, bram18=8)
-    assert (found.latency_min, found.latency_max, found.interval_max) == (None, 31, 17)
-    assert list(found.modules) == ["net", "dense"], "loops are no modules"
-    assert found.percent["ff"] == "~0"
+    parsed = read(GOLDEN / "vitis_hls_2024_summary.rpt")
+    assert (parsed.kind, parsed.version, parsed.design) == ("csynth-summary", "2023.2", "net")
+    assert parsed.resources == Cells(lut=1531, ff=580, dsp=9, bram18=8)
+    assert (parsed.latency_min, parsed.latency_max, parsed.interval_max) == (None, 31, 17)
+    assert list(parsed.modules) == ["net", "dense"], "loops are no modules"
+    assert parsed.percent["ff"] == "~0"
 
 
 def test_cosim_before_and_after_the_total_time_was_added() -> None:
@@ -77,22 +77,22 @@ def test_cosim_before_and_after_the_total_time_was_added() -> None:
 
 
 def test_flat_utilization_of_7_series_after_synthesis() -> None:
-    found = read(GOLDEN / "vivado_2018_utilization_synth.rpt")
-    assert (found.stage, found.version, found.part) == (Stage.SYNTHESIS, "2018.2", "7z020clg400-1")
-    assert found.resources == Cells(lut=1100, ff=3, dsp=9, bram18=7, lutram=100, carry=44)
-    assert found.resources.uram is None, "7 series has no row of URAM"
-    assert found.available == Cells(lut=53200, ff=106400, dsp=220, bram18=280, lutram=17400)
-    assert found.percent["ff"] == "<0.01" and found.percent["bram18"] == "2.50"
-    assert "black boxes, not counted: fifo_0" in found.note
-    measurement = found.measurement
+    parsed = read(GOLDEN / "vivado_2018_utilization_synth.rpt")
+    assert (parsed.stage, parsed.version, parsed.part) == (Stage.SYNTHESIS, "2018.2", "7z020clg400-1")
+    assert parsed.resources == Cells(lut=1100, ff=3, dsp=9, bram18=7, lutram=100, carry=44)
+    assert parsed.resources.uram is None, "7 series has no row of URAM"
+    assert parsed.available == Cells(lut=53200, ff=106400, dsp=220, bram18=280, lutram=17400)
+    assert parsed.percent["ff"] == "<0.01" and parsed.percent["bram18"] == "2.50"
+    assert "black boxes, not counted: fifo_0" in parsed.note
+    measurement = parsed.measurement
     assert isinstance(measurement, Measurement) and measurement.total.bram18 == 7
     assert (measurement.tool, measurement.version, measurement.stage) == ("vivado", "2018.2", Stage.SYNTHESIS)
 
 
 def test_flat_utilization_of_ultrascale_after_routing() -> None:
-    found = read(GOLDEN / "vivado_2024_utilization_routed.rpt")
-    assert found.stage is Stage.ROUTED and found.note == ""
-    assert found.resources == Cells(lut=1232, ff=900, dsp=0, bram18=4, lutram=32, carry=53, uram=1)
+    parsed = read(GOLDEN / "vivado_2024_utilization_routed.rpt")
+    assert parsed.stage is Stage.ROUTED and parsed.note == ""
+    assert parsed.resources == Cells(lut=1232, ff=900, dsp=0, bram18=4, lutram=32, carry=53, uram=1)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_flat_utilization_of_ultrascale_after_routing() -> None:
      ("Physopt postPlace", Stage.ROUTED, "placed")],
 )  # fmt: skip
 def test_design_state_is_the_stage(tmp_path: Path, state: str, stage: Stage, note: str) -> None:
-    found = read(changed(tmp_path, "vivado_2024_utilization_routed.rpt", "Physopt postRoute", state))
-    assert found.stage is stage and found.note.startswith(note) and bool(found.note) == bool(note)
+    parsed = read(changed(tmp_path, "vivado_2024_utilization_routed.rpt", "Physopt postRoute", state))
+    assert parsed.stage is stage and parsed.note.startswith(note) and bool(parsed.note) == bool(note)
 
 
 @pytest.mark.parametrize("state", ["", "Partially Routed", "Elaborated"])
@@ -112,46 +112,46 @@ def test_resources_without_a_stage_are_refused(tmp_path: Path, state: str) -> No
 
 
 def test_state_of_the_platform_is_not_that_of_the_design(tmp_path: Path) -> None:
-    found = read(changed(tmp_path, "vivado_2018_utilization_synth.rpt", "Synthesized", "Physopt postRoute"))
-    assert found.stage is Stage.SYNTHESIS and "platform" in found.note
+    parsed = read(changed(tmp_path, "vivado_2018_utilization_synth.rpt", "Synthesized", "Physopt postRoute"))
+    assert parsed.stage is Stage.SYNTHESIS and "platform" in parsed.note
 
 
 def test_hierarchy_in_text() -> None:
-    found = read(GOLDEN / "vivado_2025_hierarchical.rpt")
-    assert found.resources == Cells(lut=100, ff=90, dsp=4, bram18=5, lutram=17)
-    assert set(found.parts) == {"(top)", "dense_0", "dense_1"}
-    assert sum(part.lut or 0 for part in found.parts.values()) == 100
-    assert found.modules["top/dense_0/relu"].lut == 20 and found.modules["top/dense_1/relu"].lut == 11
-    assert found.stage is Stage.ROUTED and found.note == "placed, not routed"
+    parsed = read(GOLDEN / "vivado_2025_hierarchical.rpt")
+    assert parsed.resources == Cells(lut=100, ff=90, dsp=4, bram18=5, lutram=17)
+    assert set(parsed.parts) == {"(top)", "dense_0", "dense_1"}
+    assert sum(part.lut or 0 for part in parsed.parts.values()) == 100
+    assert parsed.modules["top/dense_0/relu"].lut == 20 and parsed.modules["top/dense_1/relu"].lut == 11
+    assert parsed.stage is Stage.ROUTED and parsed.note == "placed, not routed"
 
 
 def test_hierarchy_in_xml_states_no_version() -> None:
-    found = read(GOLDEN / "vivado_2023_utilization.xml")
-    assert found.resources == Cells(lut=70, ff=50, dsp=0, bram18=3, lutram=7)
-    assert found.version is None and found.measurement is not None and found.measurement.version == "not stated"
-    assert found.parts == {"inst": Cells(lut=66, ff=48, dsp=0, bram18=3, lutram=7)}
+    parsed = read(GOLDEN / "vivado_2023_utilization.xml")
+    assert parsed.resources == Cells(lut=70, ff=50, dsp=0, bram18=3, lutram=7)
+    assert parsed.version is None and parsed.measurement is not None and parsed.measurement.version == "not stated"
+    assert parsed.parts == {"inst": Cells(lut=66, ff=48, dsp=0, bram18=3, lutram=7)}
 
 
 def test_slrs_are_summed_only_once_placed(tmp_path: Path) -> None:
-    found = read(GOLDEN / "vivado_2022_slr.rpt")
-    assert found.resources == Cells(lut=922, ff=1166, dsp=9, bram18=12, lutram=65, carry=41, uram=0)
-    assert found.parts["SLR1"].bram18 == 3
+    parsed = read(GOLDEN / "vivado_2022_slr.rpt")
+    assert parsed.resources == Cells(lut=922, ff=1166, dsp=9, bram18=12, lutram=65, carry=41, uram=0)
+    assert parsed.parts["SLR1"].bram18 == 3
     with pytest.raises(Refused, match="not placed"):
         read(changed(tmp_path, "vivado_2022_slr.rpt", "Routed", "Synthesized"))
 
 
 def test_kernels_without_the_platform_and_without_rounded_block_ram() -> None:
-    found = read(GOLDEN / "vivado_2022_kernels.rpt")
-    assert found.resources == Cells(lut=300, ff=593, dsp=10, lutram=19, uram=0)
-    assert found.resources.bram18 is None and "17 tiles" in found.note
-    assert set(found.parts) == {"k_1", "k_2"} and found.percent["lut"] == "0.03"
+    parsed = read(GOLDEN / "vivado_2022_kernels.rpt")
+    assert parsed.resources == Cells(lut=300, ff=593, dsp=10, lutram=19, uram=0)
+    assert parsed.resources.bram18 is None and "17 tiles" in parsed.note
+    assert set(parsed.parts) == {"k_1", "k_2"} and parsed.percent["lut"] == "0.03"
 
 
 def test_timing_summary_without_design_state_and_with_two_clocks() -> None:
-    found = read(GOLDEN / "vivado_2019_timing_summary.rpt")
-    assert (found.wns_ns, found.tns_ns, found.clock) == (-1.054, -77.251, "ap_clk")
-    assert (found.target_ns, found.period_ns) == (5.0, 6.054)
-    assert found.stage is Stage.ROUTED and "not met" in found.note
+    parsed = read(GOLDEN / "vivado_2019_timing_summary.rpt")
+    assert (parsed.wns_ns, parsed.tns_ns, parsed.clock) == (-1.054, -77.251, "ap_clk")
+    assert (parsed.target_ns, parsed.period_ns) == (5.0, 6.054)
+    assert parsed.stage is Stage.ROUTED and "not met" in parsed.note
 
 
 @pytest.mark.parametrize(
@@ -159,34 +159,34 @@ def test_timing_summary_without_design_state_and_with_two_clocks() -> None:
     [("unplaced", Stage.SYNTHESIS, "nets not placed"), ("estimated", Stage.ROUTED, "placed, not routed")],
 )
 def test_stage_of_timing_is_that_of_its_nets(tmp_path: Path, net: str, stage: Stage, note: str) -> None:
-    found = read(changed(tmp_path, "vivado_2019_timing_summary.rpt", "routed)", f"{net})"))
-    assert found.stage is stage and found.note.startswith(note)
+    parsed = read(changed(tmp_path, "vivado_2019_timing_summary.rpt", "routed)", f"{net})"))
+    assert parsed.stage is stage and parsed.note.startswith(note)
 
 
 def test_critical_clock_that_is_not_clear_is_not_chosen(tmp_path: Path) -> None:
-    found = read(
+    parsed = read(
         changed(tmp_path, "vivado_2019_timing_summary.rpt", "  slow             7.000", "  slow            -1.054")
     )
-    assert found.wns_ns == -1.054 and found.clock is None and found.target_ns is None and found.period_ns is None
-    assert "2 clocks" in found.note
+    assert parsed.wns_ns == -1.054 and parsed.clock is None and parsed.target_ns is None and parsed.period_ns is None
+    assert "2 clocks" in parsed.note
 
 
 def test_timing_without_constraints_has_no_slack() -> None:
-    found = read(GOLDEN / "vivado_2025_timing_unconstrained.rpt")
-    assert (found.wns_ns, found.tns_ns, found.target_ns, found.period_ns, found.clock) == (None,) * 5
-    assert "no user specified timing constraints" in found.note
+    parsed = read(GOLDEN / "vivado_2025_timing_unconstrained.rpt")
+    assert (parsed.wns_ns, parsed.tns_ns, parsed.target_ns, parsed.period_ns, parsed.clock) == (None,) * 5
+    assert "no user specified timing constraints" in parsed.note
 
 
 def test_timing_of_listed_paths_is_the_worst_of_them() -> None:
-    found = read(GOLDEN / "vivado_2018_timing_paths.rpt")
-    assert (found.wns_ns, found.period_ns, found.clock) == (0.9, 4.1, "ap_clk")
-    assert found.tns_ns is None and found.stage is Stage.SYNTHESIS
+    parsed = read(GOLDEN / "vivado_2018_timing_paths.rpt")
+    assert (parsed.wns_ns, parsed.period_ns, parsed.clock) == (0.9, 4.1, "ap_clk")
+    assert parsed.tns_ns is None and parsed.stage is Stage.SYNTHESIS
 
 
 def test_finn_estimates() -> None:
-    found = read(GOLDEN / "estimate_layer_resources.json")
-    assert found.stage is Stage.ESTIMATE and found.resources == Cells(lut=395, dsp=0, bram18=4, uram=0)
-    assert found.resources.ff is None and found.parts["MVAU_0"].lut == 383
+    parsed = read(GOLDEN / "estimate_layer_resources.json")
+    assert parsed.stage is Stage.ESTIMATE and parsed.resources == Cells(lut=395, dsp=0, bram18=4, uram=0)
+    assert parsed.resources.ff is None and parsed.parts["MVAU_0"].lut == 383
     hls = read(GOLDEN / "estimate_layer_resources_hls.json")
     assert hls.stage is Stage.HLS and hls.resources == Cells(lut=300, ff=100, dsp=5, bram18=1, uram=0)
     assert "summed here" in hls.note
@@ -197,8 +197,8 @@ def test_finn_estimates() -> None:
 
 
 def test_finn_after_implementation(tmp_path: Path) -> None:
-    found = read(GOLDEN / "post_synth_resources.json")
-    assert found.stage is Stage.ROUTED and found.resources == Cells(lut=893, ff=655, dsp=0, bram18=17)
+    parsed = read(GOLDEN / "post_synth_resources.json")
+    assert parsed.stage is Stage.ROUTED and parsed.resources == Cells(lut=893, ff=655, dsp=0, bram18=17)
     part = tmp_path / "post_synth_resources_dcp.json"
     part.write_text((GOLDEN / "post_synth_resources.json").read_text())
     assert read(part).stage is Stage.SYNTHESIS
@@ -334,16 +334,16 @@ REFUSED = {
 @pytest.fixture(scope="module")
 def real(real_data: Path) -> dict[str, Parsed]:
     """Every real report that has numbers, by its path."""
-    found, refused = {}, Counter[str]()
+    result, refused = {}, Counter[str]()
     for path in sorted((real_data / "reports").rglob("*")):
         if path.is_file() and path.name != "MANIFEST.tsv":
             try:
-                found[path.relative_to(real_data / "reports").as_posix()] = read(path)
+                result[path.relative_to(real_data / "reports").as_posix()] = read(path)
             except Refused as error:
                 assert error.whole, error
                 refused[error.kind] += 1
     assert refused == REFUSED
-    return found
+    return result
 
 
 def test_every_real_report_is_read_or_refused(real: dict[str, Parsed]) -> None:
@@ -415,14 +415,14 @@ def test_real_tables_hold_what_is_read(real: dict[str, Parsed], real_data: Path)
     compared = 0
     for row in rows:
         start = f"{row['repo'].replace('/', '+')}/{row['project']}/"
-        for path, found in real.items():
-            if path.startswith(start) and found.kind == "csynth-xml" and found.design == row["top"]:
-                cells = found.resources
+        for path, result in real.items():
+            if path.startswith(start) and result.kind == "csynth-xml" and result.design == row["top"]:
+                cells = result.resources
                 assert cells is not None
                 stated = [row[name] for name in ("lut", "ff", "dsp", "bram")]
                 assert [str(number) for number in (cells.lut, cells.ff, cells.dsp, cells.bram18)] == stated
-                assert (found.version, found.part, found.target_ns) == (row["ver"], row["part"], float(row["clk"]))
-                times = (found.latency_min, found.latency_max, found.interval_min, found.interval_max)
+                assert (result.version, result.part, result.target_ns) == (row["ver"], row["part"], float(row["clk"]))
+                times = (result.latency_min, result.latency_max, result.interval_min, result.interval_max)
                 assert ["undef" if time is None else str(time) for time in times] == [
                     row[name] for name in ("lat_best", "lat_worst", "ii_min", "ii_max")
                 ]
@@ -431,9 +431,9 @@ def test_real_tables_hold_what_is_read(real: dict[str, Parsed], real_data: Path)
     with (real_data / "tables" / "finn_estimate_vs_actual.tsv").open() as stream:
         for row in csv.DictReader(stream, delimiter="\t"):
             start = f"{row['repo'].replace('/', '+')}/{row['dir']}/"
-            if (found := real.get(start + "estimate_layer_resources.json")) is None or found.resources is None:
+            if (result := real.get(start + "estimate_layer_resources.json")) is None or result.resources is None:
                 continue
-            assert (found.resources.lut, found.resources.bram18) == (float(row["est_LUT"]), float(row["est_BRAM"]))
+            assert (result.resources.lut, result.resources.bram18) == (float(row["est_LUT"]), float(row["est_BRAM"]))
             assert real[start + "rtlsim_performance.json"].latency_max == int(row["sim_lat"])
             assert real[start + "estimate_network_performance.json"].latency_max == int(row["est_lat"])
             actual = real.get(start + "post_synth_resources.json")
@@ -441,5 +441,5 @@ def test_real_tables_hold_what_is_read(real: dict[str, Parsed], real_data: Path)
                 assert (actual.resources.lut, actual.resources.ff) == (float(row["post_LUT"]), float(row["post_FF"]))
             alone = json.loads(row["ooc"])
             if alone:
-                found = real[start + "ooc_synth_and_timing.json"]
-                assert (found.resources or Cells()).lut == alone["LUT"] and found.wns_ns == alone["WNS"]
+                result = real[start + "ooc_synth_and_timing.json"]
+                assert (result.resources or Cells()).lut == alone["LUT"] and result.wns_ns == alone["WNS"]

@@ -29,7 +29,7 @@ BACKENDS = [pytest.param(COST, readings, id="rtl"), pytest.param(COST, accumulat
 
 def differences(exact: Graph, other: Graph) -> list[list[np.ndarray]]:
     """Steps between the two in every channel of every hidden layer, for every accumulator that can occur there."""
-    found = []
+    results = []
     for layer, changed, ranges in zip(exact.layers, other.layers, exact.ranges, strict=True):
         if not isinstance(layer.activation, Step):
             continue
@@ -39,8 +39,8 @@ def differences(exact: Graph, other: Graph) -> list[list[np.ndarray]]:
             values = np.arange(low, high + 1, factor)[:, None]
             rows = (one.activation.thresholds[channel] for one in (layer, changed))
             channels.append(np.diff([(values >= row).sum(axis=1) for row in rows], axis=0)[0])
-        found.append(channels)
-    return found
+        results.append(channels)
+    return results
 
 
 @pytest.mark.parametrize("tolerance", [1, 2])
@@ -98,12 +98,12 @@ def test_thresholds_of_a_loose_implementation_are_its_own(wanted, tolerance):
     """By enumeration: it rises, its ends are exact, and its thresholds give its results."""
     implementation = requantize.cheapest(wanted, COST, "channel 0", tolerance)
     values = np.arange(wanted.low, wanted.high + 1)
-    found = implementation.apply(values)
-    assert (np.diff(found) >= 0).all()
+    result = implementation.apply(values)
+    assert (np.diff(result) >= 0).all()
     rises = thresholds_of(implementation, wanted)
-    assert (wanted.base + (values[:, None] >= rises[None, :]).sum(axis=1) == found).all()
+    assert (wanted.base + (values[:, None] >= rises[None, :]).sum(axis=1) == result).all()
     worst, mean = difference(wanted.thresholds, rises, wanted.low, wanted.high)
-    apart = np.abs(found - wanted.apply(values))
+    apart = np.abs(result - wanted.apply(values))
     assert worst == apart.max() <= tolerance and mean == pytest.approx(apart.mean())
 
 
@@ -139,8 +139,8 @@ def test_facts_have_both_accuracies():
     relaxed = relax(exact, 2, COST, readings)
     recorded = random_vectors(exact, 500, 1)
     facts = relaxed.facts(recorded, exact.run(recorded).argmax(axis=1))
-    assert facts["accuracy_exact"] == 1.0 and 0.8 < facts["accuracy"] < 1.0
-    assert facts["tolerance"] == 2 and [one["layer"] for one in facts["layers"]] == ["fc1", "fc2"]
+    assert facts.accuracy_exact == 1.0 and facts.accuracy is not None and 0.8 < facts.accuracy < 1.0
+    assert facts.tolerance == 2 and [one.layer for one in facts.layers] == ["fc1", "fc2"]
 
 
 @pytest.mark.slow
@@ -152,15 +152,15 @@ def test_hardware_equals_the_relaxed_network_and_not_the_exact_one(tmp_path):
     assert (expected != reference.outputs(exact, "logits", vectors)).any()
     design, before = generated(one, tmp_path / "relaxed"), generated(exact, tmp_path / "exact")
     assert design.estimate["lut"] < before.estimate["lut"]
-    found = rtl.Rtl(design, tmp_path / "simulate", threads=1).simulate(vectors, expected)
-    assert sum(run.mismatches for run in found) == 0
+    simulation = rtl.Rtl(design, tmp_path / "simulate", threads=1).simulate(vectors, expected)
+    assert sum(run.mismatches for run in simulation) == 0
 
 
 def test_levels_of_an_output_are_relaxed_in_steps():
     one = network(4, bits=6, step_end=Step(np.zeros((1, 40), np.int64), base=-4, step=3))
-    found = relax(one, 1, COST, readings)
-    assert found.layers[-1].largest <= 1 and found.layers[-1].layer == one.layers[-1].name
-    last = found.network.layers[-1].activation
+    result = relax(one, 1, COST, readings)
+    assert result.layers[-1].largest <= 1 and result.layers[-1].layer == one.layers[-1].name
+    last = result.network.layers[-1].activation
     assert isinstance(last, Step) and (last.base, last.step) == (-4, 3)
 
 
@@ -168,9 +168,9 @@ def test_an_implementation_that_reaches_other_outputs_is_found(monkeypatch):
     """Within the tolerance, but the highest level is not reached any more: the next layer would see another range."""
 
     def lower(row, low, high, *others):
-        found = row.copy()
-        found[np.searchsorted(row, high, side="right") - 1] = high + 1
-        return found, 2.0, 1.0
+        changed = row.copy()
+        changed[np.searchsorted(row, high, side="right") - 1] = high + 1
+        return changed, 2.0, 1.0
 
     monkeypatch.setattr(module, "_cheaper", lower)
     with pytest.raises(CheckFailed, match="layer fc1: relaxed requantizers reach other outputs"):

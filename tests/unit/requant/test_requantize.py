@@ -52,8 +52,8 @@ def test_every_implementation_equals_the_thresholds_everywhere(wanted):
     expected = brute(wanted, values)
     seen = 0
     for implementation in requantize.candidates(wanted):
-        found = implementation.apply(values)
-        assert (found == expected).all(), implementation
+        result = implementation.apply(values)
+        assert (result == expected).all(), implementation
         prove(implementation, wanted, "channel 0")
         seen += 1
     assert seen
@@ -64,10 +64,10 @@ def test_every_implementation_equals_the_thresholds_everywhere(wanted):
 @given(st.lists(st.integers(-3000, 3000), min_size=1, max_size=63), st.integers(1, 30))
 def test_thresholds_of_no_pattern_at_all(thresholds, room):
     ordered = np.sort(np.array(thresholds, np.int64))
-    wanted = Target(ordered, int(ordered[0]) - room, int(ordered[-1]) + room)
-    implementation = requantize.cheapest(wanted, COST, "channel 0")
-    values = enumerated(wanted)
-    assert (implementation.apply(values) == brute(wanted, values)).all()
+    goal = Target(ordered, int(ordered[0]) - room, int(ordered[-1]) + room)
+    implementation = requantize.cheapest(goal, COST, "channel 0")
+    values = enumerated(goal)
+    assert (implementation.apply(values) == brute(goal, values)).all()
 
 
 @settings(max_examples=30, deadline=None)
@@ -82,9 +82,9 @@ def test_the_roundest_integer_of_a_range():
     for low in range(-40, 41):
         for high in range(low, 41):
             zeros = {n: (n & -n).bit_length() if n else 99 for n in range(low, high + 1)}
-            found = roundest(low, high)
-            assert low <= found <= high
-            assert zeros[found] == max(zeros.values())
+            result = roundest(low, high)
+            assert low <= result <= high
+            assert zeros[result] == max(zeros.values())
 
 
 def test_a_power_of_two_is_a_plain_shift():
@@ -96,8 +96,8 @@ def test_a_power_of_two_is_a_plain_shift():
 
 def test_a_constant_and_a_small_range():
     assert requantize.cheapest(Target(np.array([], np.int64), -5, 9, 3), COST, "c") == Constant(3)
-    wanted = target(0, 15, 1 / 1.7, 0.2, 7)
-    assert isinstance(requantize.cheapest(wanted, COST, "c"), Table)
+    goal = target(0, 15, 1 / 1.7, 0.2, 7)
+    assert isinstance(requantize.cheapest(goal, COST, "c"), Table)
 
 
 ARBITRARY = target(-9000, 9000, 1 / 19.37, -0.71, 63)
@@ -146,11 +146,11 @@ def test_prove_names_channel_and_value(implementation, wanted):
 
 def test_a_segment_that_is_wrong_far_from_any_threshold():
     """Its sum reaches the right result before it ends, so only its first x tells."""
-    wanted = Target(np.array([4]), 0, 15)
+    goal = Target(np.array([4]), 0, 15)
     implementation = Piecewise(((1, 0),), 3, 3, 1, (4, 0), None, None, 0, 1)
-    prove(implementation, wanted, "c")
+    prove(implementation, goal, "c")
     with pytest.raises(CheckFailed, match="gives 0 for accumulator 8, must be 1"):
-        prove(replace(implementation, offsets=(4, -4)), wanted, "c")
+        prove(replace(implementation, offsets=(4, -4)), goal, "c")
 
 
 def test_a_threshold_off_by_one_is_found_at_any_place():
@@ -167,10 +167,10 @@ def test_logits_take_an_affine_implementation():
     slope = 14527 / 2**15
     levels = 7600
     thresholds = np.array([int(np.ceil(level / slope)) for level in range(1, levels)], np.int64)
-    wanted = Target(thresholds, 0, int(thresholds[-1]) + 1)
-    implementation = requantize.cheapest(wanted, COST, "c")
+    goal = Target(thresholds, 0, int(thresholds[-1]) + 1)
+    implementation = requantize.cheapest(goal, COST, "c")
     assert isinstance(implementation, Piecewise) and implementation.bits == 0
-    assert (implementation.apply(enumerated(wanted)) == brute_sorted(wanted)).all()
+    assert (implementation.apply(enumerated(goal)) == brute_sorted(goal)).all()
 
 
 def brute_sorted(wanted: Target) -> np.ndarray:
@@ -183,9 +183,9 @@ def test_what_is_known_to_be_a_line_always_has_an_implementation(multiplier):
     shift, offset, low, high = 15, -257387, -700, 900
     first, last = ((multiplier * end + offset) >> shift for end in (low, high))
     edges = [-((offset - (level << shift)) // multiplier) for level in range(first + 1, last + 1)]
-    wanted = Target(np.array(edges, np.int64), low, high, first, (multiplier, offset, shift))
-    implementation = requantize.cheapest(wanted, COST, "c")
-    values = enumerated(wanted)
+    goal = Target(np.array(edges, np.int64), low, high, first, (multiplier, offset, shift))
+    implementation = requantize.cheapest(goal, COST, "c")
+    values = enumerated(goal)
     assert (implementation.apply(values) == (multiplier * values + offset) >> shift).all()
 
 

@@ -88,9 +88,9 @@ def test_what_vivado_finds_in_a_design(tmp_path: Path) -> None:
 def test_the_older_hls_tools(tmp_path: Path, name: str) -> None:
     """Vivado HLS names the report by the top function."""
     tool = vendor.Tool(name, FAKES / name, "2019.2", vendor.Kind.HLS)
-    found = vendor.run(hls_plan(tmp_path, tools=vendor.Tools(tool, VIVADO)))
-    assert found[1].reports == ("reports/csynth.xml",) and found[1].latency_max == 12
-    assert found[0].simulation is not None and found[0].simulation.engine.endswith("HLS C simulation")
+    result = vendor.run(hls_plan(tmp_path, tools=vendor.Tools(tool, VIVADO)))
+    assert result[1].reports == ("reports/csynth.xml",) and result[1].latency_max == 12
+    assert result[0].simulation is not None and result[0].simulation.engine.endswith("HLS C simulation")
 
 
 # mode, message, hint, in one step of each tool.
@@ -158,7 +158,7 @@ def test_what_an_exit_code_means(tmp_path: Path, code: int, what: str) -> None:
     assert caught.value.message.startswith(f"Vivado 2023.2, synth: {what}") and caught.value.message.endswith(": begun")
 
 
-def test_a_tool_that_fails_behind_the_last_line_failed(tmp_path: Path) -> None:
+def test_a_tool_that_fails_after_the_last_line_failed(tmp_path: Path) -> None:
     plan = design_plan(tmp_path)
     with pytest.raises(QapError, match=r"it crashed \(signal 11\) after: qap2fpga: synth finished"):
         judge(plan, plan.steps[0], VIVADO, Ended("qap2fpga: synth finished\n", 139), tmp_path / "log")
@@ -181,12 +181,12 @@ def test_a_simulation_that_differs_is_a_failed_check(tmp_path: Path, step: str, 
     plan = hls_plan(tmp_path, ["csim", "csynth", "cosim"])
     with pytest.raises(CheckFailed) as caught:
         vendor.run(plan, runner=behaving(mode=f"{step}:{mode}"))
-    said = {
+    messages = {
         "mismatch": "differs from the integer network: vector 3, output 1 is 7, expected -2",
         "rtlfail": "the RTL does not do what the C++ does (status Fail)",
         "fewer": "3 equal vectors were expected, the testbench says 2 vectors and 0 differences",
     }
-    assert said[mode] in caught.value.message and caught.value.exit_code == 1
+    assert messages[mode] in caught.value.message and caught.value.exit_code == 1
     assert step in ran(plan), "a failed check is made again"
 
 
@@ -289,9 +289,9 @@ def test_what_changed_is_repeated(tmp_path: Path, change: str, repeated: list[st
     elif change in ("log", "checkpoint"):
         (plan.folder / {"log": "logs/csim.log", "checkpoint": "synthesized.dcp"}[change]).unlink()
     lines = Lines()
-    found = vendor.run(plan, progress=lines)
+    result = vendor.run(plan, progress=lines)
     assert lines.ran == repeated
-    measured = found[1].measurement
+    measured = result[1].measurement
     assert measured is not None and measured.total.lut == 1000, "the planted number is gone"
 
 
@@ -312,7 +312,7 @@ def test_reports_of_a_killed_run_are_not_taken_for_new_ones(tmp_path: Path) -> N
     assert not (plan.folder / "reports" / "csynth.xml").exists()
 
 
-def test_a_log_that_can_not_be_written_is_one_message(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
     plan = hls_plan(tmp_path, ["csim"])
     (plan.folder / "logs").write_text("")
     with pytest.raises(QapError, match="cannot write"):
@@ -344,10 +344,10 @@ def replay(folder: Path, report: Path, top: str, part: str, clock_ns: float) -> 
 
 def test_a_real_synthesis_report(real_data: Path, tmp_path: Path) -> None:
     place = next((real_data / "reports").glob("ArgyKokk*/**/CARDIO/**/DSP_reuse1/**/csynth.xml"))
-    found = replay(tmp_path, place, "myproject", "xc7z007s-clg225-2", 10 / 3)
-    assert found.measurement is not None
-    assert found.measurement.total == Cells(lut=2579, ff=3684, dsp=36, bram18=3, uram=0)
-    assert (found.version, found.latency_max, found.interval_max) == ("2021.1", 29, 1)
+    result = replay(tmp_path, place, "myproject", "xc7z007s-clg225-2", 10 / 3)
+    assert result.measurement is not None
+    assert result.measurement.total == Cells(lut=2579, ff=3684, dsp=36, bram18=3, uram=0)
+    assert (result.version, result.latency_max, result.interval_max) == ("2021.1", 29, 1)
 
 
 def test_a_real_report_of_another_design_is_a_failed_check(real_data: Path, tmp_path: Path) -> None:
@@ -378,9 +378,9 @@ def test_real_reports_of_vivado(
     board = replace(PYNQ, part="xcvu9p-flgb2104-2-i", clock_ns=clock_ns)
     steps = ["synth", "route"][: 1 + (step == "route")]
     plan = vendor.plan(replace(design, top=top), board, tmp_path / "work", TOOLS, steps=steps)
-    found = vendor.run(plan, runner=behaving(reports=tmp_path / "real"))[-1]
-    assert found.measurement is not None
-    assert (found.measurement.total.lut, found.version, found.wns_ns, found.measurement.stage) == expected
+    result = vendor.run(plan, runner=behaving(reports=tmp_path / "real"))[-1]
+    assert result.measurement is not None
+    assert (result.measurement.total.lut, result.version, result.wns_ns, result.measurement.stage) == expected
 
 
 @pytest.mark.slow
@@ -389,8 +389,8 @@ def test_a_generated_design_goes_through_the_flow(tmp_path: Path) -> None:
     from tests.unit.backends.test_rtl import generated, network
 
     design = generated(network(1), tmp_path)
-    found = vendor.run(vendor.plan(design, PYNQ, tmp_path / "work", TOOLS))
-    assert [result.step for result in found] == ["synth"]
+    outcome = vendor.run(vendor.plan(design, PYNQ, tmp_path / "work", TOOLS))
+    assert [result.step for result in outcome] == ["synth"]
 
 
 # ---- the testbench
@@ -405,8 +405,8 @@ def test_the_testbench_in_the_hls_flow_compares_every_output(tmp_path: Path) -> 
     project = made(network, tmp_path)
     types = project.folder / "firmware" / "ap_types"
     plan = vendor.plan(project, PYNQ, tmp_path / "work", TOOLS, steps=["csim"])
-    found = vendor.run(plan, runner=behaving(compile=f"-w -I{types}"))[0].simulation
-    assert found is not None and (found.vectors, found.mismatches) == (5, 0)
+    result = vendor.run(plan, runner=behaving(compile=f"-w -I{types}"))[0].simulation
+    assert result is not None and (result.vectors, result.mismatches) == (5, 0)
     answers = project.folder / "tb_data" / "tb_output_predictions.dat"
     right = answers.read_text()
     rows = [line.split() for line in right.splitlines()]
@@ -427,8 +427,8 @@ def test_the_testbench_in_the_hls_flow_compares_every_output(tmp_path: Path) -> 
 
 def test_a_report_without_resources_is_a_failed_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def without(path: Path):
-        found = read(path)
-        return replace(found, resources=None) if path.name == "synth_utilization.rpt" else found
+        parsed = read(path)
+        return replace(parsed, resources=None) if path.name == "synth_utilization.rpt" else parsed
 
     monkeypatch.setattr("qap2fpga.synth.amd.result.read", without)
     with pytest.raises(CheckFailed, match=r"synth_utilization\.rpt states no resources"):

@@ -65,11 +65,11 @@ def test_finns_own_package_takes_the_configuration(tmp_path: Path, name: str) ->
     done = subprocess.run(
         [sys.executable, "-c", READ, plan.folder / "finn_build.yaml"], capture_output=True, text=True, check=True
     )
-    found = json.loads(done.stdout)
-    assert (found["part"], found["platform"], found["clock"]) == (board.part, "zynq-iodma", board.clock_ns)
-    assert found["outputs"] == list(shell.OUTPUTS) and found["steps"] == list(shell.STEPS)
-    assert found["folding"] == str(plan.folder / "finn_folding.json") and found["no_dma"] is False
-    assert {one: found["known"][finns] for one, finns in shell.BOARDS.items()} == {
+    content = json.loads(done.stdout)
+    assert (content["part"], content["platform"], content["clock"]) == (board.part, "zynq-iodma", board.clock_ns)
+    assert content["outputs"] == list(shell.OUTPUTS) and content["steps"] == list(shell.STEPS)
+    assert content["folding"] == str(plan.folder / "finn_folding.json") and content["no_dma"] is False
+    assert {one: content["known"][finns] for one, finns in shell.BOARDS.items()} == {
         one: boards.load(one).part for one in shell.BOARDS
     }
 
@@ -137,12 +137,12 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("installed")
 def test_what_finns_builder_finds(tmp_path: Path) -> None:
     plan = shell_plan(tmp_path)
-    found = vendor.run(plan)[0]
-    assert found.measurement is not None and found.measurement.stage is Stage.ROUTED
+    result = vendor.run(plan)[0]
+    assert result.measurement is not None and result.measurement.stage is Stage.ROUTED
     golden = json.loads((ROOT / "tests" / "golden" / "reports" / "post_synth_resources.json").read_text())
-    assert found.measurement.total.lut == golden["(top)"]["LUT"]
-    assert (found.target_ns, found.wns_ns) == (10.0, -1.054)
-    assert "with the shell around it" in found.measurement.note and vendor.CAVEAT in found.measurement.note
+    assert result.measurement.total.lut == golden["(top)"]["LUT"]
+    assert (result.target_ns, result.wns_ns) == (10.0, -1.054)
+    assert "with the shell around it" in result.measurement.note and vendor.CAVEAT in result.measurement.note
     assert ran(plan) == []
 
 

@@ -63,18 +63,18 @@ def test_every_call_of_the_hls_flow(tmp_path: Path) -> None:
             "report_timing_summary -file reports/synth_timing.rpt",
         ],
     }
-    found: dict[str, list[str]] = {}
+    results: dict[str, list[str]] = {}
     for step, *words in calls(plan):
-        found.setdefault(step, []).append(" ".join(words))
-    assert found == expected
+        results.setdefault(step, []).append(" ".join(words))
+    assert results == expected
 
 
 @needs_tclsh
 def test_every_call_for_a_design_up_to_routing(tmp_path: Path) -> None:
     board = boards.load("zcu104")
     plan = vendor.plan(rtl_design(tmp_path / "rtl"), board, tmp_path / "work", TOOLS, steps=["synth", "route"])
-    found = [" ".join(words) for words in calls(plan)]
-    assert found == [
+    results = [" ".join(words) for words in calls(plan)]
+    assert results == [
         "synth create_project -in_memory -part xczu7ev-ffvc1156-2-e",
         "synth set_msg_config -id Synth 8-4445 -new_severity ERROR",
         "synth read_verilog -sv rom.sv",
@@ -154,7 +154,7 @@ def test_a_plan_without_tools_says_what_is_absent(tmp_path: Path) -> None:
 
 def test_the_folder_holds_what_is_needed_and_nothing_else(tmp_path: Path) -> None:
     plan = vendor.plan(hls_project(tmp_path / "made"), PYNQ, tmp_path / "work", TOOLS)
-    found = {path.relative_to(plan.folder).as_posix() for path in plan.folder.rglob("*") if path.is_file()}
+    results = {path.relative_to(plan.folder).as_posix() for path in plan.folder.rglob("*") if path.is_file()}
     scripts = {
         f"{name}.tcl"
         for name in (
@@ -170,13 +170,13 @@ def test_the_folder_holds_what_is_needed_and_nothing_else(tmp_path: Path) -> Non
             "system",
         )
     }
-    assert found == scripts | {
+    assert results == scripts | {
         "firmware/qap2fpga.cpp", "firmware/qap2fpga.h", "firmware/weights/w2.h", "tb_data/tb_input_features.dat",
-        "tb_data/tb_output_predictions.dat", "testbench.cpp",
+        "tb_data/tb_output_predictions.dat", "testbench.cpp", "qap_frame.h",
     }  # fmt: skip
     plan = vendor.plan(rtl_design(tmp_path / "rtl"), PYNQ, tmp_path / "design", TOOLS)
-    found = {path.relative_to(plan.folder).as_posix() for path in plan.folder.rglob("*") if path.is_file()}
-    assert found == {
+    results = {path.relative_to(plan.folder).as_posix() for path in plan.folder.rglob("*") if path.is_file()}
+    assert results == {
         "bitstream.tcl",
         "rom.sv",
         "route.tcl",
@@ -211,7 +211,7 @@ def test_what_an_earlier_project_left_is_taken_away(tmp_path: Path) -> None:
     (["cosim"], "step 'cosim' works on what 'csynth' makes"), (["csim", "synth"], "step 'synth' works on"),
     (["csynth", "route"], "step 'route' works on what 'synth' makes"), (["synthesis"], "unknown step 'synthesis'"),
 ])  # fmt: skip
-def test_steps_that_can_not_be_done_are_refused(tmp_path: Path, steps: list[str], what: str) -> None:
+def test_steps_that_cannot_be_done_are_refused(tmp_path: Path, steps: list[str], what: str) -> None:
     with pytest.raises(QapError, match=what):
         vendor.plan(hls_project(tmp_path / "made"), PYNQ, tmp_path / "work", TOOLS, steps=steps)
 
@@ -234,7 +234,7 @@ def test_steps_come_in_their_order_whatever_was_asked(tmp_path: Path) -> None:
     assert [step.name for step in plan.steps] == ["csim", "csynth", "synth", "route"]
 
 
-def test_a_folder_that_can_not_be_written_is_an_error_of_the_user(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error_of_the_user(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(QapError, match="cannot write"):
         vendor.plan(rtl_design(tmp_path / "rtl"), PYNQ, tmp_path / "file" / "work", TOOLS)

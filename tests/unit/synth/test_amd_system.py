@@ -29,6 +29,16 @@ def design_plan(folder: Path, board: boards.Board = PYNQ, tools: vendor.Tools = 
     return vendor.plan(rtl_design(folder / "rtl"), board, folder / "work", tools, steps=STEPS, **options)
 
 
+def test_no_system_is_made_around_streams_that_only_the_tool_knows(tmp_path: Path) -> None:
+    project = hls_project(tmp_path / "made", streams_positions=True)
+    with pytest.raises(QapError, match="only the HLS tool knows: no system is made") as caught:
+        vendor.plan(project, PYNQ, tmp_path / "work", TOOLS, steps=HLS)
+    assert "--io-type parallel" in caught.value.hint and not (tmp_path / "work").exists()
+    vendor.plan(project, PYNQ, tmp_path / "work", TOOLS, steps=["csynth", "export"])
+    flags = [line for line in (tmp_path / "work" / "settings.tcl").read_text().splitlines() if "bench_flags" in line]
+    assert flags == ['set bench_flags "-std=c++0x -DQAP_INPUTS=2 -DQAP_OUTPUTS=1 -DQAP_STREAM"']
+
+
 def hls_plan(folder: Path) -> vendor.Plan:
     return vendor.plan(hls_project(folder / "made"), PYNQ, folder / "work", TOOLS, steps=HLS)
 
@@ -51,8 +61,8 @@ def test_which_boards_have_a_processor(tmp_path: Path, name: str) -> None:
 @needs_tclsh
 def test_every_call_for_a_zynq_7000(tmp_path: Path) -> None:
     files = "tul.com.tw:pynq-z2:part0:1.0 tul.com.tw:pynq-z2:part0:1.10 x:zcu104:part0:1.0"
-    found = [" ".join(words) for words in calls(design_plan(tmp_path), boards=files)]
-    assert found[:12] == [
+    results = [" ".join(words) for words in calls(design_plan(tmp_path), boards=files)]
+    assert results[:12] == [
         "system create_project -force -part xc7z020clg400-1 zynq zynq",
         "system get_board_parts -quiet tul.com.tw:pynq-z2:part0:*",
         "system current_project",
@@ -66,8 +76,8 @@ def test_every_call_for_a_zynq_7000(tmp_path: Path) -> None:
         "system update_compile_order -fileset sources_1",
         "system create_bd_design system",
     ]
-    made = [line for line in found if re.search("automation|set_property -dict|create_bd_cell|intf_net", line)]
-    assert made == [
+    entries = [line for line in results if re.search("automation|set_property -dict|create_bd_cell|intf_net", line)]
+    assert entries == [
         "system create_bd_cell -type ip -vlnv xilinx.com:ip:processing_system7:5.5 ps",
         "system apply_bd_automation -rule xilinx.com:bd_rule:processing_system7 -config make_external {FIXED_IO, DDR}"
         " apply_board_preset 1 Master Disable Slave Disable ps",
@@ -91,7 +101,7 @@ def test_every_call_for_a_zynq_7000(tmp_path: Path) -> None:
         "system connect_bd_intf_net dma/M_AXIS_MM2S stream/s_axis",
         "system connect_bd_intf_net stream/m_axis dma/S_AXIS_S2MM",
     ]
-    nets = [line.split()[2:] for line in found if "connect_bd_net" in line]
+    nets = [line.split()[2:] for line in results if "connect_bd_net" in line]
     assert {target for source, target in nets if source == "/ps/FCLK_CLK0"} == {
         "/ps/M_AXI_GP0_ACLK", "/ps/S_AXI_HP0_ACLK", "/reset/slowest_sync_clk", "/control/aclk", "/memory/aclk",
         "/dma/s_axi_lite_aclk", "/dma/m_axi_mm2s_aclk", "/dma/m_axi_s2mm_aclk", "/stream/aclk",
@@ -100,8 +110,8 @@ def test_every_call_for_a_zynq_7000(tmp_path: Path) -> None:
         "/control/aresetn", "/memory/aresetn", "/dma/axi_resetn", "/stream/aresetn",
     }  # fmt: skip
     wrapper = "zynq/zynq.srcs/sources_1/bd/system/system.bd"
-    at = found.index("system assign_bd_address")
-    assert found[at:] == [
+    at = results.index("system assign_bd_address")
+    assert results[at:] == [
         "system assign_bd_address",
         "system validate_bd_design",
         "system save_bd_design",
@@ -133,9 +143,9 @@ def test_every_call_for_a_zynq_7000(tmp_path: Path) -> None:
 @needs_tclsh
 def test_every_call_for_an_ultrascale(tmp_path: Path) -> None:
     plan = design_plan(tmp_path, KV260)
-    found = [" ".join(words) for words in calls(plan, boards="")]
-    made = [line for line in found if re.search("automation|dict CONFIG.PSU|zynq_ultra_ps_e|HP|pl_", line)]
-    assert made[:4] == [
+    results = [" ".join(words) for words in calls(plan, boards="")]
+    entries = [line for line in results if re.search("automation|dict CONFIG.PSU|zynq_ultra_ps_e|HP|pl_", line)]
+    assert entries[:4] == [
         "system get_ipdefs xilinx.com:ip:zynq_ultra_ps_e:*",
         "system create_bd_cell -type ip -vlnv xilinx.com:ip:zynq_ultra_ps_e:3.5 ps",
         "system apply_bd_automation -rule xilinx.com:bd_rule:zynq_ultra_ps_e -config apply_board_preset 0 ps",
@@ -143,20 +153,20 @@ def test_every_call_for_an_ultrascale(tmp_path: Path) -> None:
         " CONFIG.PSU__USE__M_AXI_GP2 0 CONFIG.PSU__USE__S_AXI_GP2 1 CONFIG.PSU__FPGA_PL0_ENABLE 1"
         " CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ 200.0 ps",
     ]
-    assert "system connect_bd_intf_net memory/M00_AXI ps/S_AXI_HP0_FPD" in found
-    assert "system connect_bd_net /ps/pl_clk0 /ps/saxihp0_fpd_aclk" in found
-    assert not any("set_property board_part" in line for line in found)
+    assert "system connect_bd_intf_net memory/M00_AXI ps/S_AXI_HP0_FPD" in results
+    assert "system connect_bd_net /ps/pl_clk0 /ps/saxihp0_fpd_aclk" in results
+    assert not any("set_property board_part" in line for line in results)
     assert "no board files 'xilinx.com:kv260_som:part0'" in (plan.folder / "logs" / "system.log").read_text()
 
 
 @needs_tclsh
 def test_the_block_of_an_hls_tool_is_put_beside_the_stream(tmp_path: Path) -> None:
     plan = vendor.plan(hls_project(tmp_path / "made"), PYNQ, tmp_path / "work", TOOLS, steps=HLS)
-    found = [" ".join(words) for words in calls(plan)]
-    added = next(line for line in found if "-add_ip" in line)
+    results = [" ".join(words) for words in calls(plan)]
+    added = next(line for line in results if "-add_ip" in line)
     assert added.startswith(f"system update_ip_catalog -add_ip {plan.folder}/hls_prj/solution1/impl/ip/")
-    assert "system create_bd_cell -type ip -vlnv xilinx.com:hls:qap2fpga:1.0 core" in found
-    nets = [line.split()[2:] for line in found if "connect_bd_net" in line and "core" in line]
+    assert "system create_bd_cell -type ip -vlnv xilinx.com:hls:qap2fpga:1.0 core" in results
+    nets = [line.split()[2:] for line in results if "connect_bd_net" in line and "core" in line]
     assert sorted(map(tuple, nets)) == sorted([
         ("/ps/FCLK_CLK0", "/core/ap_clk"), ("/reset/peripheral_reset", "/core/ap_rst"),
         ("/stream/core_start", "/core/ap_start"), ("/stream/core_start", "/core/features_ap_vld"),
@@ -164,7 +174,7 @@ def test_the_block_of_an_hls_tool_is_put_beside_the_stream(tmp_path: Path) -> No
         ("/core/layer7_out_0_ap_vld", "/stream/core_result_0_vld"),
         ("/core/layer7_out_0", "/stream/core_result_0"),
     ])  # fmt: skip
-    assert [line for line in found if "add_files" in line and line.startswith("system")] == [
+    assert [line for line in results if "add_files" in line and line.startswith("system")] == [
         f"system add_files -norecurse {name}" for name in ("qap_dma.v", "qap_hls.v", "qap_stream.v")
     ]
 
@@ -172,8 +182,8 @@ def test_the_block_of_an_hls_tool_is_put_beside_the_stream(tmp_path: Path) -> No
 @needs_tclsh
 def test_what_is_found_and_what_is_left_for_the_board(tmp_path: Path) -> None:
     plan = design_plan(tmp_path)
-    made, routed = vendor.run(plan)
-    assert (made.step, made.measurement) == ("system", None)
+    result, routed = vendor.run(plan)
+    assert (result.step, result.measurement) == ("system", None)
     assert routed.measurement is not None and routed.measurement.stage is Stage.ROUTED
     assert "the whole system" in routed.measurement.note and "out of context" not in routed.measurement.note
     assert vendor.CAVEAT in routed.measurement.note

@@ -50,29 +50,29 @@ def test_every_name_of_the_hls_tool_is_found_on_the_path(tmp_path: Path, places:
 
 def test_the_newest_name_is_taken(tmp_path: Path, places: Look) -> None:
     place = install(tmp_path / "2024.1", "vivado_hls", "vitis_hls", "vitis-run", "vivado")
-    found = find(places(PATH=place))
-    assert found.hls is not None and found.hls.program == "vitis-run"
-    assert found.vivado == found.of(Kind.VIVADO) == Tool("vivado", place / "vivado", "2024.1", Kind.VIVADO)
+    tools = find(places(PATH=place))
+    assert tools.hls is not None and tools.hls.program == "vitis-run"
+    assert tools.vivado == tools.of(Kind.VIVADO) == Tool("vivado", place / "vivado", "2024.1", Kind.VIVADO)
 
 
 def test_a_vitis_run_that_is_too_old_for_hls_is_passed_by(tmp_path: Path, places: Look) -> None:
-    found = find(places(PATH=install(tmp_path / "2022.2", "vitis_hls", "vitis-run"))).hls
-    assert found is not None and (found.program, found.version) == ("vitis_hls", "2022.2")
+    result = find(places(PATH=install(tmp_path / "2022.2", "vitis_hls", "vitis-run"))).hls
+    assert result is not None and (result.program, result.version) == ("vitis_hls", "2022.2")
     assert find(places(PATH=install(tmp_path / "2023.1", "vitis-run"))).hls is None
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_installations_that_the_environment_names(tmp_path: Path, places: Look, variable: str) -> None:
     place = install(tmp_path / "Xilinx" / "2025.1" / "Vitis", "vitis-run", "vivado")
-    found = find(places(**{variable: place.parent}))
-    assert found.hls is not None and (found.hls.path, found.hls.version) == (place / "vitis-run", "2025.1")
-    assert found.vivado is not None and found.vivado.path == place / "vivado"
+    tools = find(places(**{variable: place.parent}))
+    assert tools.hls is not None and (tools.hls.path, tools.hls.version) == (place / "vitis-run", "2025.1")
+    assert tools.vivado is not None and tools.vivado.path == place / "vivado"
 
 
 def test_the_path_comes_before_the_environment(tmp_path: Path, places: Look) -> None:
     on_path = install(tmp_path / "2019.2", "vivado_hls")
-    found = find(places(PATH=on_path, XILINX_HLS=install(tmp_path / "2024.1", "vitis-run").parent)).hls
-    assert found is not None and found.path == on_path / "vivado_hls"
+    result = find(places(PATH=on_path, XILINX_HLS=install(tmp_path / "2024.1", "vitis-run").parent)).hls
+    assert result is not None and result.path == on_path / "vivado_hls"
 
 
 @pytest.mark.parametrize("newest, older", [
@@ -83,22 +83,22 @@ def test_the_newest_installation_is_found_where_a_container_has_it(
 ) -> None:
     install(tmp_path / "opt" / older, "vitis_hls")
     place = install(tmp_path / "opt" / newest, "vitis_hls", "vivado")
-    found = find(places())
-    assert found.hls is not None and found.hls.path == place / "vitis_hls" and found.hls.version in newest
-    assert found.vivado is not None and found.vivado.path == place / "vivado"
+    tools = find(places())
+    assert tools.hls is not None and tools.hls.path == place / "vitis_hls" and tools.hls.version in newest
+    assert tools.vivado is not None and tools.vivado.path == place / "vivado"
 
 
 def test_one_release_may_be_mounted_alone(tmp_path: Path, places: Look) -> None:
     place = install(tmp_path / "opt", "vitis_hls", text="echo 'Vitis HLS v2022.1 (64-bit)'")
-    found = find(places()).hls
-    assert found is not None and (found.path, found.version) == (place / "vitis_hls", "2022.1")
+    result = find(places()).hls
+    assert result is not None and (result.path, result.version) == (place / "vitis_hls", "2022.1")
 
 
 def test_what_is_named_comes_before_what_is_installed(tmp_path: Path, places: Look) -> None:
     install(tmp_path / "opt" / "Vitis" / "2025.2", "vitis-run")
     named = install(tmp_path / "mine" / "2024.1", "vitis-run")
-    found = find(places(XILINX_VITIS=named.parent)).hls
-    assert found is not None and found.path == named / "vitis-run"
+    result = find(places(XILINX_VITIS=named.parent)).hls
+    assert result is not None and result.path == named / "vitis-run"
 
 
 def test_an_empty_file_in_its_place_is_no_installation(tmp_path: Path, places: Look) -> None:
@@ -114,8 +114,8 @@ def test_the_version_is_asked_for_where_no_folder_says_it(tmp_path: Path, places
     text = 'echo x >> "$0.asked"; [ "$1" = -version ] && echo "Vivado v2022.2.1 (64-bit)"'
     place = install(tmp_path / "amd", "vivado", text=text)
     for _ in range(2):
-        found = find(places(PATH=place)).vivado
-        assert found is not None and (found.version, found.title) == ("2022.2.1", "Vivado 2022.2.1")
+        result = find(places(PATH=place)).vivado
+        assert result is not None and (result.version, result.title) == ("2022.2.1", "Vivado 2022.2.1")
     assert (place / "vivado.asked").read_text() == "x\n", "a slow program is asked once"
 
 
@@ -124,16 +124,16 @@ def test_a_tool_that_does_not_say_its_version_is_found_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: Look, text: str
 ) -> None:
     monkeypatch.setattr(module, "VERSION_LIMIT_S", 0.3)
-    found = find(places(XILINX_VIVADO=install(tmp_path / "amd", "vivado", text=text).parent)).vivado
-    assert found is not None and (found.version, found.title) == ("", "Vivado")
+    result = find(places(XILINX_VIVADO=install(tmp_path / "amd", "vivado", text=text).parent)).vivado
+    assert result is not None and (result.version, result.title) == ("", "Vivado")
 
 
-def test_the_version_is_that_of_the_installation_behind_a_link(tmp_path: Path, places: Look) -> None:
+def test_the_version_is_that_of_the_installation_that_a_link_names(tmp_path: Path, places: Look) -> None:
     place = install(tmp_path / "Vivado" / "2021.1", "vivado")
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "vivado").symlink_to(place / "vivado")
-    found = find(places(PATH=tmp_path / "links")).vivado
-    assert found is not None and (found.path, found.version) == (tmp_path / "links" / "vivado", "2021.1")
+    result = find(places(PATH=tmp_path / "links")).vivado
+    assert result is not None and (result.path, result.version) == (tmp_path / "links" / "vivado", "2021.1")
 
 
 @pytest.mark.parametrize(
@@ -150,12 +150,12 @@ def test_command_lines(name: str, kind: Kind, arguments: tuple[str, ...]) -> Non
 
 
 def test_what_is_absent_is_said_in_one_sentence(tmp_path: Path, places: Look) -> None:
-    said = absent(Kind.HLS, places(XILINX_VITIS=tmp_path))
+    message = absent(Kind.HLS, places(XILINX_VITIS=tmp_path))
     for part in ("Vitis HLS is absent", "no vitis-run, vitis_hls or vivado_hls on PATH", "XILINX_HLS (not set)",
                  f"XILINX_VITIS ({tmp_path / 'bin'})", f", {tmp_path / 'opt'}.", "install AMD Vitis",
                  "co-simulation"):  # fmt: skip
-        assert part in said
-    assert said.endswith(".") and "\n" not in said
+        assert part in message
+    assert message.endswith(".") and "\n" not in message
     other = absent(Kind.VIVADO, places())
     assert other.startswith("Vivado is absent") and "no vivado on PATH" in other
 

@@ -36,17 +36,17 @@ def test_count_is_what_it_says() -> None:
         "RAM32M": 2, "RAM64X1D": 3, "SRL16E": 4, "SRLC32E": 5, "CARRY4": 17,
     }  # fmt: skip
     memory = 2 * 4 + 3 * 2 + 4 + 5
-    found = count(cells)
-    assert found == Resources(36 + memory, 47, 14, 15 + 32, memory, 17, found.lut_packed)
+    result = count(cells)
+    assert result == Resources(36 + memory, 47, 14, 15 + 32, memory, 17, result.lut_packed)
     # LUT3 take 2 LUT2 and 1 LUT1, LUT4 take 4 LUT1, the other 4 LUT1 are two LUTs.
-    assert packed(cells) == 3 + 4 + 5 + 6 + 7 + 2 and found.lut_packed == 27 + memory
+    assert packed(cells) == 3 + 4 + 5 + 6 + 7 + 2 and result.lut_packed == 27 + memory
     assert unknown(cells) == {}
 
 
 def test_an_unknown_cell_is_named() -> None:
     assert unknown({"LUT6": 1, "BUFG": 2, "$scopeinfo": 1, "FDRE_1": 3}) == {"BUFG": 2}
-    found = yosys.measurement(yosys.Synthesis({"": {"BUFG": 2, "LUT6": 1}}, ()))
-    assert found.total.lut == 1 and "not counted: 2 BUFG" in found.note
+    result = yosys.measurement(yosys.Synthesis({"": {"BUFG": 2, "LUT6": 1}}, ()))
+    assert result.total.lut == 1 and "not counted: 2 BUFG" in result.note
 
 
 @pytest.mark.parametrize(
@@ -73,16 +73,16 @@ module inverter(input clk, input [7:0] x, output reg [7:0] y);
     always @(posedge clk) y <= {x[7:1] ^ x[6:0], x[0]};
 endmodule
 """
-    found = yosys.synthesize(design(tmp_path / "design", body, more), XC7, tmp_path / "yosys")
-    assert (found.tool, found.version, found.stage) == ("yosys", yosys.version(), Stage.SYNTHESIS)
-    assert found.parts == {
+    measurement = yosys.synthesize(design(tmp_path / "design", body, more), XC7, tmp_path / "yosys")
+    assert (measurement.tool, measurement.version, measurement.stage) == ("yosys", yosys.version(), Stage.SYNTHESIS)
+    assert measurement.parts == {
         "part_a": Resources(8, 8, 0, 0, 0, 2, 4),
         "part_b": Resources(7, 8, 0, 0, 0, 0, 4),
     }
-    assert found.total == Resources(15, 16, 0, 0, 0, 2, 8)
+    assert measurement.total == Resources(15, 16, 0, 0, 0, 2, 8)
     # Clock to output of a register, a LUT2, from S of one CARRY4 to its CO, and from CI of the next to its O.
-    assert found.cell_delay_ns == (303 + 238 + 528 + 334) / 1000
-    assert "longest path 1.40 ns of cells, before routing: " in found.note
+    assert measurement.cell_delay_ns == (303 + 238 + 528 + 334) / 1000
+    assert "longest path 1.40 ns of cells, before routing: " in measurement.note
 
 
 @pytest.mark.slow
@@ -108,10 +108,10 @@ def test_ultrascale_plus_is_mapped_too(tmp_path: Path) -> None:
     body = """
     reg [7:0] sum; always @(posedge ap_clk) sum <= sum + in0_TDATA;
     assign out0_TDATA = sum; assign out0_TVALID = 1'b1; assign in0_TREADY = 1'b1;"""
-    found = yosys.synthesize(design(tmp_path / "design", body), replace(XC7, family="xcup"), tmp_path / "yosys")
-    assert found.total.carry == 2 and found.total.ff == 8
-    assert found.parts == {}
-    assert found.cell_delay_ns is None and "longest path" not in found.note
+    measurement = yosys.synthesize(design(tmp_path / "design", body), replace(XC7, family="xcup"), tmp_path / "yosys")
+    assert measurement.total.carry == 2 and measurement.total.ff == 8
+    assert measurement.parts == {}
+    assert measurement.cell_delay_ns is None and "longest path" not in measurement.note
 
 
 @pytest.mark.slow
@@ -120,8 +120,8 @@ def test_cells_without_delays_leave_no_longest_path(tmp_path: Path) -> None:
         wire a, b; FDRE r(.C(ap_clk), .CE(1'b1), .R(1'b0), .D(x), .Q(a));
         STRANGE s(.I(a), .O(b)); FDRE t(.C(ap_clk), .CE(1'b1), .R(1'b0), .D(b), .Q(y)); endmodule""")
     known = design(tmp_path / "design", "")
-    found = yosys._longest_path(known, (tmp_path / "netlist.v",), tmp_path, tmp_path)
-    assert found.ns is None and str(found) == "longest path of cells not known: Yosys has no delays of STRANGE"
+    result = yosys._longest_path(known, (tmp_path / "netlist.v",), tmp_path, tmp_path)
+    assert result.ns is None and str(result) == "longest path of cells not known: Yosys has no delays of STRANGE"
 
 
 def test_large_parts_are_mapped_alone() -> None:
@@ -131,7 +131,7 @@ def test_large_parts_are_mapped_alone() -> None:
 
 
 @pytest.mark.slow
-def test_what_yosys_can_not_read_is_an_error_with_its_line(tmp_path: Path) -> None:
+def test_what_yosys_cannot_read_is_an_error_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(QapError, match=r"Yosys \(elaborate of known\)"):
         yosys.synthesize(design(tmp_path / "design", "missing m (.a(ap_clk));"), XC7, tmp_path / "yosys")
 
@@ -149,7 +149,7 @@ def test_the_part_that_takes_too_long_is_named(tmp_path: Path, monkeypatch: pyte
     busy part_a (.clk(ap_clk), .x(in0_TDATA), .y(out0_TDATA)); assign out0_TVALID = 1'b1; assign in0_TREADY = 1'b1;"""
     more = "module busy(input clk, input [7:0] x, output reg [7:0] y); always @(posedge clk) y <= y + x; endmodule"
     known = design(tmp_path / "design", body, more)
-    plan = yosys._elaborate(known, tmp_path, tmp_path, 600.0)
+    parts = yosys._elaborate(known, tmp_path, tmp_path, 600.0)
     with pytest.raises(QapError, match=r"more than 0.05 s for part_a of known") as caught:
-        yosys._map(known, XC7, tmp_path, tmp_path, plan["parts"], 0.05, 1)
+        yosys._map(known, XC7, tmp_path, tmp_path, parts, 0.05, 1)
     assert "fewer bits" in caught.value.hint

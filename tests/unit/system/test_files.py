@@ -11,6 +11,7 @@ import pytest
 
 from qap2fpga.system import files
 from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import append_json, read_json_lines
 
 
 @pytest.fixture
@@ -67,3 +68,13 @@ def test_what_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> No
         with pytest.raises(QapError, match="folder"):
             write(tmp_path / "folder", "text")
     assert [one.name for one in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_cut_off_line_loses_only_itself(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "lines.jsonl"
+    assert read_json_lines(path) == []
+    append_json(path, {"a": 1})
+    append_json(path, {"a": 2})
+    path.write_bytes(path.read_bytes()[:-4])
+    append_json(path, {"a": 3})
+    assert read_json_lines(path) == [{"a": 1}, {"a": 3}]

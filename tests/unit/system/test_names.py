@@ -68,8 +68,8 @@ def test_a_label_is_short_visible_text_on_one_line_and_stays_itself(name: str) -
 
 @given(st.lists(st.text(alphabet="a\n\\n (2)", max_size=6), max_size=8))
 def test_labels_differ(given_names: list[str]) -> None:
-    made = names.labels(given_names)
-    assert len(set(made)) == len(made) == len(given_names) and names.labels(made) == made
+    labels = names.labels(given_names)
+    assert len(set(labels)) == len(labels) == len(given_names) and names.labels(labels) == labels
 
 
 def test_names_that_would_look_the_same_are_numbered() -> None:
@@ -86,8 +86,13 @@ def test_an_ordinary_name_is_shown_as_it_is() -> None:
 
 @given(st.text())
 def test_an_identifier_is_one_everywhere(text: str) -> None:
-    made = names.identifier(text)
-    assert made.isascii() and made.isidentifier() and len(made) <= 44 and made == made.lower()
+    identifier = names.identifier(text)
+    assert (
+        identifier.isascii()
+        and identifier.isidentifier()
+        and len(identifier) <= 44
+        and identifier == identifier.lower()
+    )
 
 
 @pytest.mark.parametrize("text", [*NAMES, " =1", "\n+1"])
@@ -260,9 +265,9 @@ def test_what_a_backend_generates_has_no_name_of_the_users(
     model = random_model(1, (5,) * 11, sparsity=0.0, rows=32)
     chosen = [*NAMES[:8], NAMES[11], NAMES[15]]
     network = compact(lower(read(export.clean(qonnx_graph(model)), tuple(names.labels(chosen)))))
-    target, made = boards.load("pynq-z2"), backends.get(backend)
-    options = made.make_options(allow_oversize=True)
+    target, result = boards.load("pynq-z2"), backends.get(backend)
+    options = result.make_options(allow_oversize=True)
     vectors = random_vectors(network, 8, 1)
-    made.generate(network, target, tmp_path / "made", options, np.asarray(vectors))
+    result.generate(network, target, tmp_path / "made", options, np.asarray(vectors))
     without_effect(tmp_path)
     not_in_source(tmp_path / "made")

@@ -22,9 +22,9 @@ RUN = "from pathlib import Path; from qap2fpga.system.processes import each\n" \
 
 
 def test_everything_is_done_and_what_dies_takes_nothing_with_it() -> None:
-    found: dict[int, int | None] = {}
-    each(square, [1, 2, 13, 3, 4], 2, lambda item, result: found.update({item: result}))
-    assert found == {1: 1, 2: 4, 13: None, 3: 9, 4: 16}
+    results: dict[int, int | None] = {}
+    each(square, [1, 2, 13, 3, 4], 2, lambda item, result: results.update({item: result}))
+    assert results == {1: 1, 2: 4, 13: None, 3: 9, 4: 16}
 
 
 def test_nothing_to_do_is_done() -> None:

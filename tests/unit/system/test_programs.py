@@ -32,9 +32,9 @@ def start(folder: Path, text: str, *arguments: str, limit: float = 60.0, **envir
 
 
 def test_a_program_on_the_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = program(tmp_path / "synthesizer", "true")
+    result = program(tmp_path / "synthesizer", "true")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert tools.require("synthesizer", "synthesis", "buy one") == made
+    assert tools.require("synthesizer", "synthesis", "buy one") == result
 
 
 def test_a_missing_program_is_named_with_what_it_is_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_output_that_is_no_text_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["absent", "not executable"])
-def test_a_program_that_can_not_be_started(tmp_path: Path, what: str) -> None:
+def test_a_program_that_cannot_be_started(tmp_path: Path, what: str) -> None:
     path = tmp_path / "tool"
     if what == "not executable":
         path.write_text("text")
@@ -131,7 +131,7 @@ def test_a_program_that_can_not_be_started(tmp_path: Path, what: str) -> None:
         tools.run([path], log=tmp_path / "log", folder=tmp_path, time_limit_s=5)
 
 
-def test_a_log_that_can_not_be_written(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(QapError, match=r"cannot write .*log: "):
         tools.run(["true"], log=tmp_path / "file" / "log", folder=tmp_path, time_limit_s=5)

@@ -163,10 +163,10 @@ def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     held = {"f": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "u": np.array(["ä", "bc"]), "o": np.array(3),
             "b": np.arange(3, dtype=">i4"), "e": np.zeros((0, 4))}  # fmt: skip
     np.savez(tmp_path / "a.npz", **held)
-    found = arrays.load_npz(tmp_path / "a.npz", HINT)
+    result = arrays.load_npz(tmp_path / "a.npz", HINT)
     for name, array in held.items():
-        assert found[name].dtype == array.dtype
-        np.testing.assert_array_equal(found[name], array)
+        assert result[name].dtype == array.dtype
+        np.testing.assert_array_equal(result[name], array)
     np.save(tmp_path / "a.npy", held["f"])
     refused(lambda: arrays.load_npz(tmp_path / "a.npy", HINT), "holds a single array")
     assert list(arrays.load(tmp_path / "a.npz", HINT, ("u",))) == ["u"]

@@ -61,8 +61,8 @@ def test_a_closed_pipe_is_no_error(build: Path) -> None:
         assert process.stdout is not None
         process.stdout.close()
         assert process.stderr is not None
-        said = process.stderr.read()
-        assert (process.wait(60), said) == (0, b"")
+        message = process.stderr.read()
+        assert (process.wait(60), message) == (0, b"")
         process.stderr.close()
 
 
@@ -116,5 +116,5 @@ def test_ctrl_c_while_torch_is_imported(example: Path) -> None:
         )  # fmt: skip
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-        assert (process.returncode, said) == (130, b"")
+        _, message = process.communicate(timeout=60)
+        assert (process.returncode, message) == (130, b"")

@@ -236,15 +236,15 @@ def test_openml_gives_its_columns_and_classes(monkeypatch: pytest.MonkeyPatch) -
 
     part = toy()
     frame = pandas.DataFrame({name: part.x[:, i].astype(float) for i, name in enumerate(NAMES)})
-    asked = []
+    requests = []
 
     def fetch(name: str, **options: Any) -> SimpleNamespace:
-        asked.append((name, options))
+        requests.append((name, options))
         return SimpleNamespace(data=frame, target=pandas.Series(np.array(list("gqt"))[part.y], dtype="category"))
 
     monkeypatch.setattr(sklearn.datasets, "fetch_openml", fetch)
     data = load_source(DataConfig("openml"))
-    assert asked == [("hls4ml_lhc_jets_hlf", {"version": 1, "as_frame": True})]
+    assert requests == [("hls4ml_lhc_jets_hlf", {"version": 1, "as_frame": True})]
     assert data.classes == ("g", "q", "t")
     assert data.features == NAMES
     np.testing.assert_array_equal(data.rows.x, part.x)

@@ -58,13 +58,13 @@ def test_correlations_equal_the_sums_over_all_triples() -> None:
     random = np.random.RandomState(3)
     jet = np.stack([random.rand(9) + 0.1, random.randn(9), random.rand(9) * 2 * np.pi], axis=1)
     z, r = jet[:, 0] / jet[:, 0].sum(), distances(jet[:, 1], jet[:, 2])
-    found = energy_correlations(jet)
+    result = energy_correlations(jet)
     for b in (1, 2):
         sums = np.zeros(3)
         for i, j, k in itertools.combinations(range(9), 3):
             low, middle, high = sorted((r[i, j], r[i, k], r[j, k]))
             sums += z[i] * z[j] * z[k] * np.array([low * middle * high, low, low * middle]) ** b
-        np.testing.assert_allclose([found.e3[b], found.e3_min[b], found.e3_min2[b]], sums, rtol=1e-12)
+        np.testing.assert_allclose([result.e3[b], result.e3_min[b], result.e3_min2[b]], sums, rtol=1e-12)
 
 
 @pytest.mark.parametrize("groomed", [1, 2])

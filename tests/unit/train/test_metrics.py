@@ -64,9 +64,9 @@ def test_auc_counts_ties_half(signal: list[int], background: list[int], expected
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=30), st.lists(st.integers(-4, 4), min_size=1, max_size=30))
 def test_auc_is_mann_whitney(signal: list[int], background: list[int]) -> None:
-    found = evaluate(*of_scores(signal, background), TWO)["auc"]
-    assert found["signal"] == pytest.approx(float(mann_whitney(signal, background)), abs=1e-14)
-    assert found["background"] == pytest.approx(found["signal"], abs=1e-14)
+    result = evaluate(*of_scores(signal, background), TWO)["auc"]
+    assert result["signal"] == pytest.approx(float(mann_whitney(signal, background)), abs=1e-14)
+    assert result["background"] == pytest.approx(result["signal"], abs=1e-14)
 
 
 def test_a_saturated_softmax_still_orders_rows() -> None:
@@ -90,11 +90,11 @@ def test_scores_are_the_log_odds_of_the_softmax() -> None:
 
 def test_loss_and_accuracy_of_known_rows() -> None:
     logits = np.log(np.array([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125], [0.25, 0.25, 0.5], [0.5, 0.25, 0.25]]))
-    found = evaluate(logits, np.array([0, 1, 2, 1]), ("a", "b", "c"))
-    assert found["rows"] == 4
-    assert found["loss"] == pytest.approx(-(math.log(0.5) * 2 + math.log(0.75) + math.log(0.25)) / 4, rel=1e-14)
-    assert found["accuracy"] == 0.75
-    assert found["accuracy_error"] == math.sqrt(0.75 * 0.25 / 4)
+    metrics = evaluate(logits, np.array([0, 1, 2, 1]), ("a", "b", "c"))
+    assert metrics["rows"] == 4
+    assert metrics["loss"] == pytest.approx(-(math.log(0.5) * 2 + math.log(0.75) + math.log(0.25)) / 4, rel=1e-14)
+    assert metrics["accuracy"] == 0.75
+    assert metrics["accuracy_error"] == math.sqrt(0.75 * 0.25 / 4)
 
 
 def test_the_first_of_equal_logits_is_the_answer() -> None:
@@ -119,9 +119,9 @@ def test_the_first_of_equal_logits_is_the_answer() -> None:
 def test_background_efficiency_of_a_built_score(
     signal: list[float], background: list[float], expected: Fraction
 ) -> None:
-    found = evaluate(*of_scores(signal, background), TWO)["background_efficiency"]["signal"]
+    result = evaluate(*of_scores(signal, background), TWO)["background_efficiency"]["signal"]
     share = float(expected)
-    assert found == {
+    assert result == {
         "value": pytest.approx(share, abs=1e-15),
         "error": pytest.approx(math.sqrt(share * (1 - share) / len(background)), abs=1e-15),
         "at_signal_efficiency": 0.5,
@@ -137,21 +137,21 @@ def test_background_efficiency_at_other_signal_efficiencies() -> None:
 def test_means_over_classes() -> None:
     random = np.random.default_rng(3)
     labels = random.integers(0, 3, 300)
-    found = evaluate(random.normal(size=(300, 3)) + 1.5 * np.eye(3)[labels], labels, ("a", "b", "c"))
-    assert found["mean_auc"] == pytest.approx(np.mean(list(found["auc"].values())))
-    one = list(found["background_efficiency"].values())
-    assert found["mean_background_efficiency"]["value"] == pytest.approx(np.mean([each["value"] for each in one]))
+    metrics = evaluate(random.normal(size=(300, 3)) + 1.5 * np.eye(3)[labels], labels, ("a", "b", "c"))
+    assert metrics["mean_auc"] == pytest.approx(np.mean(list(metrics["auc"].values())))
+    one = list(metrics["background_efficiency"].values())
+    assert metrics["mean_background_efficiency"]["value"] == pytest.approx(np.mean([each["value"] for each in one]))
     errors = [each["error"] for each in one]
-    assert found["mean_background_efficiency"]["error"] == pytest.approx(np.sqrt(np.sum(np.square(errors))) / 3)
-    assert json.loads(json.dumps(found)) == found
+    assert metrics["mean_background_efficiency"]["error"] == pytest.approx(np.sqrt(np.sum(np.square(errors))) / 3)
+    assert json.loads(json.dumps(metrics)) == metrics
 
 
 def test_the_kept_roc_is_part_of_the_curve_and_gives_its_area() -> None:
     random = np.random.default_rng(4)
     labels = random.integers(0, 2, 20_000)
     logits = np.stack([np.zeros(20_000), random.normal(size=20_000) + 2 * labels], axis=1)
-    found = evaluate(logits, labels, TWO)
-    curve = found["roc"]["signal"]
+    metrics = evaluate(logits, labels, TWO)
+    curve = metrics["roc"]["signal"]
     x, y = np.array(curve["background_efficiency"]), np.array(curve["signal_efficiency"])
     assert ROC_POINTS // 2 < len(x) == len(y) <= ROC_POINTS
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
@@ -160,7 +160,7 @@ def test_the_kept_roc_is_part_of_the_curve_and_gives_its_area() -> None:
     passed = [logits[:, 1] >= cut for cut in cuts[::20]]
     points = [(np.mean(one[labels == 0]), np.mean(one[labels == 1])) for one in passed]
     assert np.count_nonzero((x > 0) & (x < 1e-2)) > 20
-    assert np.trapezoid(y, x) == pytest.approx(found["auc"]["signal"], abs=2e-4)
+    assert np.trapezoid(y, x) == pytest.approx(metrics["auc"]["signal"], abs=2e-4)
     for background, efficiency in points:
         across, along = np.interp(efficiency, y, x) - background, np.interp(background, x, y) - efficiency
         assert min(abs(across), abs(along)) < 2e-3
@@ -258,15 +258,15 @@ def test_network_efficiency_is_the_geometric_mean() -> None:
 
 
 def test_a_layer_that_never_changes_makes_the_network_zero() -> None:
-    found = neural_efficiency({"act1": states("01", "10"), "act2": states("11", "11")})
-    assert found["network"] == 0.0
+    efficiencies = neural_efficiency({"act1": states("01", "10"), "act2": states("11", "11")})
+    assert efficiencies["network"] == 0.0
 
 
 def test_the_sample_caps_the_entropy() -> None:
     layer = np.random.default_rng(5).random((1000, 64)) < 0.5
-    found = neural_efficiency({"act1": layer})
-    assert found["cap_bits"] == math.log2(1000)
-    assert found["layers"]["act1"]["entropy_bits"] == pytest.approx(math.log2(1000), rel=1e-14)
+    efficiencies = neural_efficiency({"act1": layer})
+    assert efficiencies["cap_bits"] == math.log2(1000)
+    assert efficiencies["layers"]["act1"]["entropy_bits"] == pytest.approx(math.log2(1000), rel=1e-14)
 
 
 @settings(max_examples=50, deadline=None)

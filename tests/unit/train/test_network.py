@@ -37,12 +37,12 @@ SCALE = 0.0625
 
 def ours(network: Network) -> list[Tensor]:
     """What `learned` gives of the same network in Brevitas."""
-    found = []
+    results = []
     for layer in network.layers:
         parts = [layer.weight, layer.bias, layer.gamma, layer.beta, layer.mean, layer.variance]
         parts.append(layer.activation.exponent if isinstance(layer.activation, ActivationQuantizer) else None)
-        found += [part for part in parts if part is not None]
-    return found
+        results += [part for part in parts if part is not None]
+    return results
 
 
 def batches(rows: int, count: int, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
@@ -70,16 +70,16 @@ def learn_both(reference: nn.Sequential, network: Network, l1: float, rows: int,
     recipe = Recipe(1, 1, 3e-3, rows, l1, loss.cross_entropy)
     torchs, own = torch.optim.Adam(reference.parameters(), 3e-3), Adam(network.parameters, network.gradient)
     for x, y in batches(rows, count, seed):
-        wanted = cross_entropy(reference(x), y)
+        expected = cross_entropy(reference(x), y)
         dense = [layer for layer in reference if isinstance(layer, nn.Linear)]
         penalty = torch.stack([layer.weight.abs().sum() for layer in dense]).sum()
         torchs.zero_grad()
-        (wanted + l1 * penalty if l1 else wanted).backward()
+        (expected + l1 * penalty if l1 else expected).backward()
         torchs.step()
         with torch.no_grad():
             entering = x if network.shape.input_bits is None else quantize_inputs(x, 8, SCALE)
-            found = step(network, entering, y, recipe, own, 3e-3)
-        assert float(found) == pytest.approx(wanted.item(), rel=1e-6)
+            result = step(network, entering, y, recipe, own, 3e-3)
+        assert float(result) == pytest.approx(expected.item(), rel=1e-6)
         for theirs, mine in zip(learned(reference), ours(network), strict=True):
             assert torch.equal(theirs, mine)
 
@@ -155,11 +155,11 @@ def test_the_other_losses_have_autograds_gradient() -> None:
         probabilities = torch.softmax(logits.detach(), dim=0 if over_batch else 1)
         entropy = one_hot * probabilities.log()
         if name == "binary_cross_entropy":
-            wanted = -(entropy + (1 - one_hot) * (1 - probabilities).log()).mean()
+            expected = -(entropy + (1 - one_hot) * (1 - probabilities).log()).mean()
         else:
-            wanted = -entropy.sum(dim=1).mean()
+            expected = -entropy.sum(dim=1).mean()
         value, gradient = loss.choose(name, over_batch)(logits.detach(), y)
-        assert float(value) == pytest.approx(wanted.item(), rel=1e-5)
+        assert float(value) == pytest.approx(expected.item(), rel=1e-5)
         assert gradient.shape == logits.shape
     assert loss.choose("cross_entropy", False) is loss.cross_entropy
 

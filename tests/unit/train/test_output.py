@@ -122,9 +122,9 @@ def test_the_command_tells_mistakes(tmp_path: Path) -> None:
     assert command("train").code == 2
     assert "nothing to train on" in command("train", "--output", tmp_path / "model.pt").err
     (tmp_path / "run.yaml").write_text("data: {source: x.npz}\nmodle: {}\n")
-    found = command("train", tmp_path / "run.yaml", "--output", tmp_path / "model.pt")
-    assert found.code == 2
-    assert "did you mean 'model'" in found.err
+    result = command("train", tmp_path / "run.yaml", "--output", tmp_path / "model.pt")
+    assert result.code == 2
+    assert "did you mean 'model'" in result.err
 
 
 # ---- the shipped example

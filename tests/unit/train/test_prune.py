@@ -24,9 +24,9 @@ SIZES = (6, 12, 8, 3)
 def network(sizes: tuple[int, ...] = SIZES, seed: int = 0) -> Network:
     torch.manual_seed(seed)
     shape = Shape(sizes, (4,) * (len(sizes) - 1), (4,) * (len(sizes) - 2), None, 8, 0.0625, True)
-    made = Network(shape)
-    made.initialise()
-    return made
+    result = Network(shape)
+    result.initialise()
+    return result
 
 
 def test_the_smallest_weights_go_whatever_their_layer() -> None:
@@ -111,18 +111,18 @@ def plan(**pruning: object) -> RunConfig:
 def test_the_default_steps_take_the_same_share_of_what_is_left() -> None:
     assert sparsities(plan(sparsity=0.0).pruning) == ()
     assert sparsities(plan(steps=1).pruning) == (0.8,)
-    found = sparsities(plan(steps=4).pruning)
-    kept = [1.0, *(1 - sparsity for sparsity in found)]
+    fractions = sparsities(plan(steps=4).pruning)
+    kept = [1.0, *(1 - sparsity for sparsity in fractions)]
     assert [b / a for a, b in itertools.pairwise(kept)] == pytest.approx([0.2**0.25] * 4)
-    assert found[-1] == 0.8
+    assert fractions[-1] == 0.8
 
 
 def test_the_papers_steps_are_fractions_of_what_is_left() -> None:
-    found = sparsities(plan(sparsities="paper").pruning)
-    assert len(found) == 11
-    assert found[:3] == pytest.approx((0.1, 0.1999, 1 - 0.9 * 0.889 * 0.875))
+    fractions = sparsities(plan(sparsities="paper").pruning)
+    assert len(fractions) == 11
+    assert fractions[:3] == pytest.approx((0.1, 0.1999, 1 - 0.9 * 0.889 * 0.875))
     left = math.prod(1 - part for part in (0.1, 0.111, 0.125, 0.143, 0.166, 0.2, 0.25, 0.333, 0.5, 0.666, 0.666))
-    assert found[-1] == pytest.approx(1 - left)
+    assert fractions[-1] == pytest.approx(1 - left)
     assert sparsities(plan(sparsities=[0.3, 0.6]).pruning) == (0.3, 0.6)
     assert sparsities(plan(sparsities="paper", schedule="none").pruning) == ()
 
@@ -139,8 +139,8 @@ def test_the_papers_steps_are_fractions_of_what_is_left() -> None:
 def test_the_schedules_differ_in_epochs_and_in_where_they_start(
     schedule: str, epochs: list[int], rewinds: bool
 ) -> None:
-    found = steps(plan(schedule=schedule, steps=2))
-    assert [one.epochs for one in found] == epochs
-    assert [one.number for one in found] == list(range(len(epochs)))
-    assert [one.rewind for one in found] == [False] + [rewinds] * (len(epochs) - 1)
-    assert found[0].sparsity == 0
+    result = steps(plan(schedule=schedule, steps=2))
+    assert [one.epochs for one in result] == epochs
+    assert [one.number for one in result] == list(range(len(epochs)))
+    assert [one.rewind for one in result] == [False] + [rewinds] * (len(epochs) - 1)
+    assert result[0].sparsity == 0

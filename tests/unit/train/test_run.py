@@ -139,11 +139,11 @@ def starts(config: RunConfig, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_lottery_ticket_is_the_initial_network_bit_for_bit(
     toy_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = starts(small(toy_file, pruning__schedule="lottery_ticket"), tmp_path / "run", monkeypatch)
-    network, initial = found[0]
+    begins = starts(small(toy_file, pruning__schedule="lottery_ticket"), tmp_path / "run", monkeypatch)
+    network, initial = begins[0]
     count = network.weight_count
-    assert len(found) == 3
-    for _, later in found[1:]:
+    assert len(begins) == 3
+    for _, later in begins[1:]:
         assert torch.equal(later["parameters"][:count], initial["parameters"][:count] * later["mask"])
         assert torch.equal(later["parameters"][count:], initial["parameters"][count:])
         assert torch.equal(later["statistics"], initial["statistics"])
@@ -158,8 +158,8 @@ def test_the_other_schedules_go_on_with_what_was_learned(
     toy_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: str, mistakes: list[str]
 ) -> None:
     config = small(toy_file, pruning__schedule=schedule, paper_code=mistakes)
-    network, initial = (found := starts(config, tmp_path / "run", monkeypatch))[0]
-    for _, later in found[1:]:
+    network, initial = (begins := starts(config, tmp_path / "run", monkeypatch))[0]
+    for _, later in begins[1:]:
         kept = later["mask"] == 1
         same = later["parameters"][: network.weight_count] == initial["parameters"][: network.weight_count]
         assert not same[kept].any()
@@ -431,10 +431,10 @@ def test_a_mistake_changes_what_it_says(toy_file: Path, tmp_path: Path, mistake:
 def test_shared_masks_begin_where_the_float_run_ended(
     toy_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = starts(small(toy_file, paper_code=["shared_masks"]), tmp_path / "run", monkeypatch)
+    begins = starts(small(toy_file, paper_code=["shared_masks"]), tmp_path / "run", monkeypatch)
     last = torch.load(tmp_path / "run" / "shared_masks" / "step-02.pt", weights_only=True)
     weights = torch.cat([last[f"fc{number}.weight"].flatten() for number in (1, 2, 3)])
-    network, first = found[3]
+    network, first = begins[3]
     assert network.shape.weight_bits is not None
     assert torch.equal(first["mask"], (weights != 0).float())
 

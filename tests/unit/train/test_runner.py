@@ -49,10 +49,10 @@ def by_name(runner: Runner) -> dict[str, Outcome]:
 def test_results_and_errors_come_back_by_job(runner: Runner, tmp_path: Path) -> None:
     for name, config in {"fine": {}, "user": {"error": "user"}, "bug": {"error": "bug"}}.items():
         runner.submit(job(tmp_path, name, **config), study_work.count)
-    found = by_name(runner)
-    assert (found["fine"].result, found["fine"].error) == (3, None)
-    assert (found["user"].result, found["user"].error) == (None, "it went wrong")
-    assert found["bug"].error == "ZeroDivisionError: it went wrong (see bug.error.txt)"
+    result = by_name(runner)
+    assert (result["fine"].result, result["fine"].error) == (3, None)
+    assert (result["user"].result, result["user"].error) == (None, "it went wrong")
+    assert result["bug"].error == "ZeroDivisionError: it went wrong (see bug.error.txt)"
     assert "study_work.py" in (tmp_path / "runs" / "bug.error.txt").read_text()
     assert not list(runner.outcomes())
 
@@ -155,11 +155,11 @@ def test_workers_that_die(tmp_path: Path, marker: Path, monkeypatch: pytest.Monk
         runner.submit(job(tmp_path, "always", die=[1], always=True), study_work.count)
         runner.submit(job(tmp_path, "fine"), study_work.count)
         runner.submit(job(tmp_path, "process"), study_work.process)
-        found = by_name(runner)
-    assert found["fine"].result == 3
-    assert found["process"].result != os.getpid()
-    assert found["twice"].result == 1  # steps 0 and 1 were counted before the deaths
+        result = by_name(runner)
+    assert result["fine"].result == 3
+    assert result["process"].result != os.getpid()
+    assert result["twice"].result == 1  # steps 0 and 1 were counted before the deaths
     steps = json.loads((tmp_path / "runs" / "twice" / "record.json").read_text())["steps"]
     assert [one["step"] for one in steps] == [0, 1, 2]
-    assert "died 4 times before" in str(found["always"].error)
+    assert "died 4 times before" in str(result["always"].error)
     assert [path.parent.name for path in tmp_path.glob("runs/*/.tries")] == ["always"]

@@ -100,9 +100,9 @@ def test_a_failed_run_is_noted_and_does_not_stop_the_rest(study: plan.Study, tmp
     manifest = Manifest(tmp_path, study)
     failures = do(manifest, study.runs, **{"grid-batch_norm-fold1": "it diverged"})
     assert failures == {"grid-batch_norm-fold1": "it diverged"}
-    found = {name: (run["status"], run["message"]) for name, run in read(tmp_path).items()}
-    assert found.pop("grid-batch_norm-fold1") == (FAILED, "it diverged")
-    assert set(found.values()) == {(FINISHED, None)}
+    results = {name: (run["status"], run["message"]) for name, run in read(tmp_path).items()}
+    assert results.pop("grid-batch_norm-fold1") == (FAILED, "it diverged")
+    assert set(results.values()) == {(FINISHED, None)}
     with pytest.raises(
         studies.RunsFailed, match=r"1 of 4 runs failed.*\n  grid-batch_norm-fold1: it diverged"
     ) as error:
@@ -166,9 +166,9 @@ def test_the_table_puts_folds_together(study: plan.Study, tmp_path: Path) -> Non
 def test_the_command_refuses_before_it_starts(tmp_path: Path) -> None:
     file, output = tmp_path / "study.yaml", tmp_path / "out"
     file.write_text(yaml.safe_dump({**TINY, "foldz": 2}))
-    found = command("study", file, "--output", output)
-    assert (found.code, output.exists()) == (2, False)
-    assert "unknown key 'foldz'" in found.err and "did you mean 'folds'" in found.err
+    result = command("study", file, "--output", output)
+    assert (result.code, output.exists()) == (2, False)
+    assert "unknown key 'foldz'" in result.err and "did you mean 'folds'" in result.err
     file.write_text(yaml.safe_dump(TINY))
     assert "no experiment or search 'x'" in command("study", file, "--output", output, "--only", "x").err
     assert command("study", tmp_path / "absent.yaml", "--output", output).code == 2
@@ -181,10 +181,10 @@ def test_a_finished_study_needs_no_workers(study: plan.Study, tmp_path: Path, mo
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(TINY))
     monkeypatch.setattr(studies, "open_runner", None)
-    found = command("study", file, "--output", tmp_path / "out")
-    assert found.code == 0
-    assert found.err.count("already there") == 4
-    assert "grid-no_batch_norm" in found.out
+    result = command("study", file, "--output", tmp_path / "out")
+    assert result.code == 0
+    assert result.err.count("already there") == 4
+    assert "grid-no_batch_norm" in result.out
     assert command("study", file, "--output", tmp_path / "out", "--quiet").out == ""
 
 
@@ -217,13 +217,13 @@ def test_a_worker_killed_in_the_middle_changes_no_bit(tmp_path: Path) -> None:
     from qap2fpga.train.run import run as train
 
     for run in runs:
-        made, undisturbed = output / "runs" / run.name, tmp_path / run.name
+        outcome, undisturbed = output / "runs" / run.name, tmp_path / run.name
         train(run.config, undisturbed, lambda text: None)
-        records = [json.loads((folder / "record.json").read_text()) for folder in (made, undisturbed)]
+        records = [json.loads((folder / "record.json").read_text()) for folder in (outcome, undisturbed)]
         for record in records:
             assert record.pop("seconds") > 0
         assert records[0] == records[1]
         names = sorted(path.name for path in undisturbed.iterdir() if path.name != "record.json" and path.suffix)
         assert "step-02.pt" in names
         for name in names:
-            assert (made / name).read_bytes() == (undisturbed / name).read_bytes(), name
+            assert (outcome / name).read_bytes() == (undisturbed / name).read_bytes(), name

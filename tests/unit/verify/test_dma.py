@@ -47,8 +47,8 @@ def delay(folder, elements: int, lanes: int, bits: int, signed: bool) -> Design:
     (11, 12, 24),
 ])  # fmt: skip
 def test_a_slot_is_a_power_of_two_or_whole_words(bits, lanes, slot):
-    made = layout(Stream("in0", 3 * lanes, lanes, bits, True))
-    assert (made.slot_bytes, made.beats, made.frame_bytes) == (slot, 3, 3 * slot)
+    packing = layout(Stream("in0", 3 * lanes, lanes, bits, True))
+    assert (packing.slot_bytes, packing.beats, packing.frame_bytes) == (slot, 3, 3 * slot)
 
 
 def test_a_transfer_as_words():
@@ -68,8 +68,8 @@ def test_every_ratio_of_beat_to_word(tmp_path, elements, lanes, bits, signed, ba
     design = delay(tmp_path / "core", elements, lanes, bits, signed)
     low = -(1 << bits - 1) if signed else 0
     values = np.random.default_rng(1).integers(low, low + (1 << bits), (8 * batch, elements))
-    found = dma.Dma(design, tmp_path / "work", batch=batch).simulate(values, values)
-    assert len(found) == 5 and all(one.vectors == 8 * batch and one.mismatches == 0 for one in found)
+    simulation = dma.Dma(design, tmp_path / "work", batch=batch).simulate(values, values)
+    assert len(simulation) == 5 and all(one.vectors == 8 * batch and one.mismatches == 0 for one in simulation)
     again = dma.Dma(design, tmp_path / "work", batch=1).simulate(values[:7], values[:7])
     assert [one.vectors for one in again] == [7] * 5
     wrong = values.copy()
@@ -117,8 +117,8 @@ def test_a_block_of_an_hls_tool_from_dma_word_to_dma_word(tmp_path):
     vectors = random_vectors(one, 400, 3)
     answers = reference.outputs(one, "logits", vectors)
     engine = dma.Dma(project, tmp_path / "work", batch=100, core=core, harness=dma.harness_of(block, connected))
-    found = engine.simulate(vectors, answers)
-    assert sum(run.mismatches for run in found) == 0 and len(found) == 5
+    simulation = engine.simulate(vectors, answers)
+    assert sum(run.mismatches for run in simulation) == 0 and len(simulation) == 5
 
 
 @pytest.mark.slow

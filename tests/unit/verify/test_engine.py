@@ -14,6 +14,7 @@ from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.verify.compare import Mismatch
 from qap2fpga.verify.engine import Engine, Execution, Progress, Reference, Shown, first_wrong
+from tests.support.graphs import small_cnn
 from tests.unit.backends.test_rtl import network
 
 ONE = network(8, bits=4)
@@ -47,8 +48,13 @@ def shown(node: str, values: np.ndarray | None = None) -> Shown:
 
 
 def test_the_reference_is_equal_to_itself() -> None:
-    (found,) = Reference(ONE, "logits").simulate(VECTORS, EXPECTED)
-    assert (found.engine, found.version, found.vectors, found.mismatches) == ("numpy", np.__version__, 50, 0)
+    (one,) = Reference(ONE, "logits").simulate(VECTORS, EXPECTED)
+    assert (one.engine, one.version, one.vectors, one.mismatches) == (
+        "numpy",
+        np.__version__,
+        50,
+        0,
+    )
 
 
 def test_every_run_is_compared_on_its_vectors() -> None:
@@ -102,9 +108,31 @@ def test_every_node_is_named_by_its_layer_and_what_it_holds(node: str) -> None:
     assert first_wrong(ONE, places, VECTORS) is None, "in any order"
     named = f"layer {layer.name} is wrong first: its {layer.word(node)} in vector 7, channel 1: "
     changed = shown(node, wrong(ONE.trace(VECTORS)[node], 7, 1))
-    said = first_wrong(ONE, [*places, changed], VECTORS)
-    assert said is not None and said.startswith(named)
-    assert said.endswith(f"(channel {layer.channel_name(1)} of the model)")
+    message = first_wrong(ONE, [*places, changed], VECTORS)
+    assert message is not None and message.startswith(named)
+    assert message.endswith(f"(channel {layer.channel_name(1)} of the model)")
+
+
+@pytest.mark.parametrize(
+    "node, word, place, model",
+    [
+        ("conv1", "accumulator", "row 1, column 3, channel 2", "channel 2"),
+        ("conv1/step", "activation", "row 1, column 3, channel 2", "channel 2"),
+        ("pool", "result", "row 2, column 1, channel 2", "channel 2"),
+        ("logits", "logit", "channel 1", "channel 1"),
+    ],
+)
+def test_a_wrong_value_of_a_frame_is_named_by_its_position(node: str, word: str, place: str, model: str) -> None:
+    graph = small_cnn()
+    vectors = random_vectors(graph, 20, 1)
+    right, shape = graph.trace(vectors)[node], graph.shapes[node]
+    element = {"conv1": 26, "conv1/step": 26, "pool": 17, "logits": 1}[node]
+    said = first_wrong(graph, [Shown(node, right), Shown(node, wrong(right, 7, element))], vectors)
+    layer = graph[node].sources[0] if word in ("activation", "logit") else node
+    assert said is not None and said.startswith(
+        f"layer {layer} is wrong first: its {word} in vector 7, {place}: found "
+    )
+    assert said.endswith(f"({model} of the model)") and shape.size == right.shape[1]
 
 
 def test_a_node_that_the_network_has_not_is_refused() -> None:

@@ -58,14 +58,14 @@ def traced(design: Design, one: Graph, folder: Path, kind: str = "logits") -> st
     with pytest.raises(Mismatch) as caught:
         rtl.Rtl(design, folder, network=one, threads=1).simulate(vectors, reference.outputs(one, kind, vectors))
     whole = str(caught.value)
-    outputs, said = whole.split("; first vector")[0], whole.split("; ")[-1]
+    outputs, message = whole.split("; first vector")[0], whole.split("; ")[-1]
     assert "vectors differ" in outputs
-    found = Mismatch("again", caught.value.comparison)
+    mismatch = Mismatch("again", caught.value.comparison)
     suspect = layers.Suspect(design, [design.folder / name for name in design.sources], one, folder / "layers", 1)
     for schedule in rtl.schedules(design):
-        again = suspect.traced(found, vectors, schedule, lambda text: None)
-        assert str(again) == f"again; {said}", schedule.name
-    return said
+        again = suspect.traced(mismatch, vectors, schedule, lambda text: None)
+        assert str(again) == f"again; {message}", schedule.name
+    return message
 
 
 @pytest.mark.slow
@@ -77,12 +77,12 @@ def test_a_flipped_weight_in_the_verilog_names_its_layer(index, tmp_path):
     design, other = generated(one, tmp_path / "right"), generated(wrong, tmp_path / "wrong")
     assert design.latency_cycles == other.latency_cycles
     (design.folder / design.sources[index]).write_text((other.folder / other.sources[index]).read_text())
-    said = traced(design, one, tmp_path / "simulate")
-    assert NAMED.search(said).groups() == first_difference(one, wrong, stimuli(one)), said
+    message = traced(design, one, tmp_path / "simulate")
+    assert NAMED.search(message).groups() == first_difference(one, wrong, stimuli(one)), message
 
 
 @pytest.mark.slow
-def test_a_fault_behind_the_last_layer_is_not_a_layers(tmp_path):
+def test_a_fault_after_the_last_layer_is_not_a_layers(tmp_path):
     one = network(8, bits=4)
     design = generated(one, tmp_path, output_kind="class")
     tail = design.folder / "choose_class.v"
@@ -101,12 +101,12 @@ def test_one_flipped_bit_of_a_memory_names_its_layer(tmp_path):
     words = memory.read_text().split()
     words[0] = f"{int(words[0], 16) ^ 1:0{len(words[0])}x}"
     memory.write_text("\n".join(words) + "\n")
-    said = traced(design, one, tmp_path / "simulate")
-    layer, stage, vector, channel, found, wanted = NAMED.search(said).groups()
-    assert (layer, stage) == ("fc2", "accumulator"), said
+    message = traced(design, one, tmp_path / "simulate")
+    layer, stage, vector, channel, result, expected = NAMED.search(message).groups()
+    assert (layer, stage) == ("fc2", "accumulator"), message
     before = layer_results(one, stimuli(one))[0]
     right = one.trace(stimuli(one))["fc2"][int(vector), int(channel)]
-    assert int(wanted) == right and abs(int(found) - right) in before[int(vector)]
+    assert int(expected) == right and abs(int(result) - right) in before[int(vector)]
 
 
 @pytest.mark.slow
@@ -138,18 +138,18 @@ def test_without_probes_the_mismatch_stays_as_it_is(tmp_path):
     one = network(8, bits=4)
     design = replace(generated(one, tmp_path), probes=())
     suspect = layers.Suspect(design, [], one, tmp_path / "layers", 1)
-    found = Mismatch("RTL: 1 of 2 vectors differ", compare(np.zeros((1, 1)), np.ones((1, 1))))
-    assert suspect.traced(found, stimuli(one), rtl.schedules(design)[0], print) is found
+    mismatch = Mismatch("RTL: 1 of 2 vectors differ", compare(np.zeros((1, 1)), np.ones((1, 1))))
+    assert suspect.traced(mismatch, stimuli(one), rtl.schedules(design)[0], print) is mismatch
 
 
 def test_what_goes_wrong_while_looking_does_not_hide_the_mismatch(tmp_path):
     one = network(8, bits=4)
     design = generated(one, tmp_path)
     suspect = layers.Suspect(design, [tmp_path / "lost.v"], one, tmp_path / "layers", 1)
-    found = Mismatch("RTL: 1 of 2 vectors differ", compare(np.zeros((1, 1)), np.ones((1, 1))))
+    mismatch = Mismatch("RTL: 1 of 2 vectors differ", compare(np.zeros((1, 1)), np.ones((1, 1))))
     (tmp_path / "lost.v").write_text("module nonsense")
-    said = suspect.traced(found, stimuli(one), rtl.schedules(design)[0], lambda text: None)
-    assert str(said).startswith("RTL: 1 of 2 vectors differ; its layers could not be looked at (")
+    message = suspect.traced(mismatch, stimuli(one), rtl.schedules(design)[0], lambda text: None)
+    assert str(message).startswith("RTL: 1 of 2 vectors differ; its layers could not be looked at (")
 
 
 def test_a_mismatch_that_does_not_show_again_says_so(tmp_path, monkeypatch):
@@ -166,6 +166,6 @@ def test_a_mismatch_that_does_not_show_again_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(layers.verilator, "run", lambda *given: Run(given[-1], pack(right, design.output), {}))
     wrong = right.copy()
     wrong[7, 1] += 1
-    found = Mismatch("RTL: 1 of 2 vectors differ", compare(wrong, right))
-    said = layers.Suspect(design, [], one, tmp_path, 1).traced(found, vectors, rtl.schedules(design)[0], print)
-    assert str(said) == "RTL: 1 of 2 vectors differ; it did not show again in a second simulation"
+    mismatch = Mismatch("RTL: 1 of 2 vectors differ", compare(wrong, right))
+    message = layers.Suspect(design, [], one, tmp_path, 1).traced(mismatch, vectors, rtl.schedules(design)[0], print)
+    assert str(message) == "RTL: 1 of 2 vectors differ; it did not show again in a second simulation"

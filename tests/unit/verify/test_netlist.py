@@ -39,9 +39,9 @@ def mapped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Design, yosy
 @of_one_synthesis
 def test_a_netlist_computes_the_same(mapped: tuple[Path, Design, yosys.Synthesis]) -> None:
     place, design, done = mapped
-    (found,) = netlist.Netlist(design, XC7, done, place / "sim").simulate(*frames(250))
-    assert (found.vectors, found.mismatches, found.interval_cycles, found.note) == (250, 0, 4.0, "")
-    assert "netlist (xc7" in found.compared
+    (simulation,) = netlist.Netlist(design, XC7, done, place / "sim").simulate(*frames(250))
+    assert (simulation.vectors, simulation.mismatches, simulation.interval_cycles, simulation.note) == (250, 0, 4.0, "")
+    assert "netlist (xc7" in simulation.compared
 
 
 @of_one_synthesis
@@ -65,9 +65,9 @@ def test_a_cell_without_a_model_is_not_simulated(
 ) -> None:
     place, design, done = mapped
     strange = yosys.Synthesis({"": {**done.total, "GTXE2_CHANNEL": 1}}, done.netlist)
-    (found,) = netlist.Netlist(design, XC7, strange, place / "strange").simulate(*frames(250))
-    assert (found.vectors, found.mismatches) == (0, None)
-    assert found.note == "netlist not simulated: no simulation model of GTXE2_CHANNEL"
+    (simulation,) = netlist.Netlist(design, XC7, strange, place / "strange").simulate(*frames(250))
+    assert (simulation.vectors, simulation.mismatches) == (0, None)
+    assert simulation.note == "netlist not simulated: no simulation model of GTXE2_CHANNEL"
 
 
 def test_which_cells_have_a_model() -> None:
@@ -149,7 +149,7 @@ endmodule
 
 def answer(kind: str, width: int, content: list[int], vectors: np.ndarray) -> list[int]:
     """What one memory answers to each vector."""
-    memory, last, found = list(content), 0, []
+    memory, last, result = list(content), 0, []
     upper, lower = ((1 << width) - 1) ^ ((1 << width // 2) - 1), (1 << width // 2) - 1
     for a, b, data, control in vectors.tolist():
         a, b = a % len(memory), b % len(memory)
@@ -164,8 +164,8 @@ def answer(kind: str, width: int, content: list[int], vectors: np.ndarray) -> li
         else:
             memory[b] = word if writes else memory[b]
             last = memory[a] if kind == "new" else before
-        found.append(last)
-    return found
+        result.append(last)
+    return result
 
 
 class Memories(rtl.Rtl):
@@ -185,8 +185,8 @@ def test_block_ram_models_against_the_rtl(target: board.Board, cells: tuple[str,
     assert all(done.total[kind] for kind in cells)
     for name, *_ in MEMORIES:
         assert any(kind in cells for kind in done.cells[f"u_{name}"]), name
-    (found,) = netlist.Netlist(design, target, done, tmp_path / "sim").simulate(vectors, expected)
-    assert (found.vectors, found.mismatches, found.note) == (400, 0, "")
+    (simulation,) = netlist.Netlist(design, target, done, tmp_path / "sim").simulate(vectors, expected)
+    assert (simulation.vectors, simulation.mismatches, simulation.note) == (400, 0, "")
     (part,) = (path for path in done.netlist if path.name == "u_half.v")
     text = part.read_text()
     # The lowest bit of the word at address 0.
@@ -295,8 +295,8 @@ def test_dsp_models_against_the_rtl(target: board.Board, version: int, cells: di
     done = yosys.map_design(design, target, tmp_path / "yosys")
     # Products of 4 x 4 bits: three to a DSP48E1 of 25 bits, four to a DSP48E2 of 27.
     assert {kind: number for kind, number in done.total.items() if kind.startswith("DSP")} == cells
-    (found,) = netlist.Netlist(design, target, done, tmp_path / "sim").simulate(vectors, expected)
-    assert (found.vectors, found.mismatches, found.interval_cycles) == (2000, 0, 4.0)
+    (simulation,) = netlist.Netlist(design, target, done, tmp_path / "sim").simulate(vectors, expected)
+    assert (simulation.vectors, simulation.mismatches, simulation.interval_cycles) == (2000, 0, 4.0)
 
 
 @pytest.mark.parametrize(

@@ -28,19 +28,19 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Simulatio
 
 @of_one_build
 def test_a_good_design_passes_and_is_measured_exactly(good: tuple[Path, list[Simulation]]) -> None:
-    _, found = good
-    assert [one.mismatches for one in found] == [0] * 5
-    assert rtl.measured(found) == (7, 4.0)
-    assert all(one.vectors == COUNT and one.engine == "verilator" and one.version for one in found)
+    _, result = good
+    assert [one.mismatches for one in result] == [0] * 5
+    assert rtl.measured(result) == (7, 4.0)
+    assert all(one.vectors == COUNT and one.engine == "verilator" and one.version for one in result)
 
 
 @of_one_build
 def test_an_equal_build_is_used_again(good: tuple[Path, list[Simulation]]) -> None:
-    place, found = good
-    said: list[str] = []
+    place, result = good
+    message: list[str] = []
     before = (place / "obj" / "simulate").stat().st_mtime_ns
-    assert rtl.Rtl(sums(place / "design"), place).simulate(*frames(COUNT), said.append) == found
-    assert (place / "obj" / "simulate").stat().st_mtime_ns == before and "up to date" in said[0]
+    assert rtl.Rtl(sums(place / "design"), place).simulate(*frames(COUNT), message.append) == result
+    assert (place / "obj" / "simulate").stat().st_mtime_ns == before and "up to date" in message[0]
 
 
 @of_one_build
@@ -56,8 +56,8 @@ def test_a_wrong_expectation_names_vector_and_channel(good: tuple[Path, list[Sim
 def test_few_vectors_measure_no_interval(good: tuple[Path, list[Simulation]]) -> None:
     place, _ = good
     vectors, expected = frames(COUNT)
-    found = rtl.Rtl(sums(place / "design"), place).simulate(vectors[:5], expected[:5])
-    assert rtl.measured(found) == (7, None)
+    simulation = rtl.Rtl(sums(place / "design"), place).simulate(vectors[:5], expected[:5])
+    assert rtl.measured(simulation) == (7, None)
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,8 @@ def test_extremes_are_the_corners() -> None:
 def test_extremes_reach_the_ends_of_the_first_accumulator() -> None:
     net = network(-4, 3)
     low, high = net.ranges[0].accumulators
-    found = net.layers[0].accumulate(extremes(net))
-    assert (found.min(axis=0) == low).all() and (found.max(axis=0) == high).all()
+    result = net.layers[0].accumulate(extremes(net))
+    assert (result.min(axis=0) == low).all() and (result.max(axis=0) == high).all()
 
 
 def test_extremes_take_the_value_nearest_to_zero() -> None:
@@ -50,9 +50,9 @@ def test_extremes_take_the_value_nearest_to_zero() -> None:
 
 def test_random_vectors_repeat_and_fill_the_range() -> None:
     net = network(-4, 3)
-    found = random_vectors(net, 500, 7)
-    assert (found == random_vectors(net, 500, 7)).all() and set(found.ravel()) == set(range(-4, 4))
-    assert not (found == random_vectors(net, 500, 8)).all()
+    result = random_vectors(net, 500, 7)
+    assert (result == random_vectors(net, 500, 7)).all() and set(result.ravel()) == set(range(-4, 4))
+    assert not (result == random_vectors(net, 500, 8)).all()
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -66,8 +66,8 @@ def test_pack_and_unpack_are_inverse(elements: int, lanes: int, bits: int, signe
     values[0], values[1] = low, high
     beats = pack(values, stream)
     assert beats.shape == (20 * elements // lanes, -(-stream.beat_bits // 32))
-    found, bad = unpack(beats, stream)
-    assert (found == values).all() and bad is None
+    result, bad = unpack(beats, stream)
+    assert (result == values).all() and bad is None
 
 
 def test_element_0_is_lowest() -> None:
@@ -89,14 +89,14 @@ def test_padding_is_zero_or_the_sign() -> None:
 
 def test_compare_names_the_first_difference() -> None:
     expected = np.arange(12).reshape(4, 3)
-    found = expected.copy()
-    found[2, 1], found[3, 0] = -5, 0
-    result = compare(found, expected)
+    changed = expected.copy()
+    changed[2, 1], changed[3, 0] = -5, 0
+    result = compare(changed, expected)
     assert (result.vectors, result.mismatches) == (4, 2)
     assert str(result.first) == "vector 2, channel 1: found -5, expected 7"
     assert compare(expected, expected).first is None
     with pytest.raises(Mismatch, match=r"engine: 2 of 4 vectors differ; first vector 2, channel 1") as caught:
-        require_equal("engine", found, expected)
+        require_equal("engine", changed, expected)
     assert caught.value.comparison == result and caught.value.exit_code == 1
 
 

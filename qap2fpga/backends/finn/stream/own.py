@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks of our own, modules in flows/finn: what FINN has no RTL for."""
+"""Blocks of our own, modules of flows/finn: what FINN has no RTL for."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 """What synthesis will make of a netlist, counted bit by bit before any synthesis.
 
 Four things make flip-flops fewer than declared bits: dead bits go; constants need none; a bit that is held
-under two names is held once; and three and more registers in a row, with nobody reading in between, become one shift
+under two names is held once; and three and more registers in a row, not read in between, become one shift
 register, which is a LUT (AMD UG474, "Shift Registers"). The same bits say how long carry chains are, and how many LUTs
 of six inputs the tables and the logic between them take.
 """

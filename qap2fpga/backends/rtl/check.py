@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the rtl backend refuses, known before anything is designed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from qap2fpga.backends.rtl import estimate
+from qap2fpga.backends.rtl.dataflow.window import Sweep
+from qap2fpga.backends.rtl.options import RtlOptions
+from qap2fpga.hw.boards import Board
+from qap2fpga.ir.channelwise import Depthwise, Max
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.joins import Concat, Sum
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Input, Requantizer
+from qap2fpga.ir.windowed import Windowed
+from qap2fpga.system.errors import QapError
+
+KINDS = (Input, Linear, Depthwise, Max, Sum, Concat, Requantizer)
+
+
+def refusals(graph: Graph, board: Board, options: RtlOptions) -> tuple[QapError, ...]:
+    """Return every reason why `graph` cannot be built: its nodes, its outputs, its size."""
+    return (*_of_nodes(graph), *_of_outputs(graph, options), *estimate.refusals(graph, board, options))
+
+
+def _of_nodes(graph: Graph) -> Iterator[QapError]:
+    for node in graph.nodes:
+        if not isinstance(node, KINDS):
+            yield QapError(f"node {node.name}: the rtl backend has no hardware for the kind '{node.kind}'")
+        elif isinstance(node, Windowed):
+            reason = Sweep(node.geometry, graph.shapes[node.sources[0]]).refusal
+            if reason and not node.geometry.is_point:
+                yield QapError(f"node {node.name} ({node.kind}): {reason}", "pad it less")
+
+
+def _of_outputs(graph: Graph, options: RtlOptions) -> Iterator[QapError]:
+    shape = graph.shapes[graph.output]
+    if options.output_kind == "accumulators":
+        try:
+            _ = graph.end
+        except QapError as error:
+            yield error
+    if options.output_kind == "class" and shape.positions > 1:
+        what = f"--output-kind class: the network gives {shape}, so there is no one class of a frame"
+        yield QapError(what, "leave --output-kind out")

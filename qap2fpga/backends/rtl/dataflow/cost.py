@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the parts between datapaths are made of: flip-flops, exactly, and what their LUTs are a sum of.
+
+Positions that are held in a row, with nobody reading in between, are shift registers (`netlist/count.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from qap2fpga.backends.rtl.dataflow.mac import Mac
+from qap2fpga.backends.rtl.dataflow.parts import Compute, Delay, Part, Skip, Window, bits
+from qap2fpga.backends.rtl.dataflow.window import Sweep
+from qap2fpga.backends.rtl.netlist.count import SHORTEST_SHIFT
+
+# Registers that one LUT holds as a shift register; a LUT as memory holds so many words of a bit.
+SHIFT, WORDS = 32, 32
+# Bits of a window that say what it holds: of a frame, busy, real and fresh.
+FLAGS = 4
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`luts` by what they are for; a coefficient in flows/rtl/estimate.yaml says how many each takes."""
+
+    flip_flops: int
+    luts: Mapping[str, int] = field(default_factory=dict)
+
+
+def counter(last: int) -> int:
+    """Return the bits of a counter that holds 0 to `last`, as Verilog's $clog2(last + 1)."""
+    return last.bit_length()
+
+
+def of_part(part: Part) -> dict[str, Cost]:
+    """Return what the instances of `part` are made of, by name, but for datapaths, whose netlists are counted."""
+    match part:
+        case Window():
+            return {part.instance: of_window(part.sweep, bits(part.lanes))}
+        case Delay():
+            flip_flops, shifts = held(bits(part.out.lanes), [0, part.cycles])
+            return {part.instance: Cost(flip_flops, {"shift_registers": shifts}), part.beside: of_valid(part.cycles)}
+        case Skip():
+            words, places = -(-part.depth // WORDS), counter(part.depth)
+            luts = {"memory_bits": words * bits(part.out.lanes), "skip_counter_bits": 2 * places}
+            return {part.instance: Cost(2 * places, luts)}
+        case Mac():
+            return {part.queue: of_queue(part), part.instance: of_mac(part)}
+        case Compute():
+            return {part.beside: of_valid(part.module.stages)}
+    return {}
+
+
+def of_valid(stages: int) -> Cost:
+    """Return what the bits beside so many stages are made of."""
+    return Cost(2 * stages, {"valid": 1})
+
+
+def of_queue(part: Mac) -> Cost:
+    """Return what gives the integers of a frame one after the other."""
+    size = len(part.operand.lanes) * part.element_bits
+    words, waiting = -(-part.slots.depth // WORDS), counter(part.slots.depth)
+    counters = counter(part.places - 1) + counter(len(part.operand.lanes)) + 3 * waiting
+    luts = {"memory_bits": words * size, "serial_bits": size, "skip_counter_bits": counters}
+    return Cost(size + counters, luts)
+
+
+def of_mac(part: Mac) -> Cost:
+    """Return what multiplies and adds."""
+    outputs, weight = len(part.out.lanes), part.rom.netlist.outputs[0].bits
+    each = part.element_bits + weight + part.sum_bits
+    beside = 3 * (part.rom.stages + 1) + 1 + part.rom.stages * part.element_bits
+    luts = {
+        "product_bits": outputs * part.element_bits * weight, "sum_bits": outputs * part.sum_bits, "macs": 1
+    }  # fmt: skip
+    return Cost(outputs * each + beside, luts)
+
+
+def of_frames(positions: int, flush: int) -> Cost:
+    """Return what connects the streams with the parts."""
+    counters = counter(positions) + counter(flush + 1)
+    return Cost(counters + 1, {"frames": 1, "frame_counter_bits": counters})
+
+
+def of_window(sweep: Sweep, size: int) -> Cost:
+    """Return what holds a window of positions of `size` bits, and says when it is one."""
+    geometry, source = sweep.geometry, sweep.source
+    (rows, columns), (down, across) = sweep.last_tap, geometry.dilation
+    places = {
+        (rows - row) * down * source.width + (columns - column) * across + 1
+        for row in range(rows + 1)
+        for column in range(columns + 1)
+    }
+    flip_flops, shifts = held(size, [0, *sorted(places)])
+    strides = sum(counter(stride - 1) for stride in geometry.stride)
+    counters = counter(source.positions) + counter(source.height) + counter(source.width) + strides
+    return Cost(
+        flip_flops + FLAGS + counters,
+        {
+            "shift_registers": shifts, "masked_bits": size * _masked(sweep), "windows": 1,
+            "window_counter_bits": counters,
+        },
+    )  # fmt: skip
+
+
+def held(size: int, places: Iterable[int]) -> tuple[int, int]:
+    """Return (flip-flops, LUTs as shift registers) of `size` bits that are read at `places`, rising from 0."""
+    flip_flops = shifts = 0
+    for first, last in pairwise(places):
+        if last - first >= SHORTEST_SHIFT:
+            shifts += -(-(last - first) // SHIFT)
+        else:
+            flip_flops += last - first
+    return flip_flops * size, shifts * size
+
+
+def _masked(sweep: Sweep) -> int:
+    """Taps that lie beyond a border at some position, and within at another."""
+    masked = 0
+    kernel, (rows, columns) = sweep.geometry.kernel, sweep.last_tap
+    beyond = [_beyond(sweep, axis) for axis in (0, 1)]
+    for row in range(min(kernel[0], rows + 1)):
+        for column in range(min(kernel[1], columns + 1)):
+            masked += beyond[0][row] or beyond[1][column]
+    return masked
+
+
+def _beyond(sweep: Sweep, axis: int) -> list[bool]:
+    """Which taps of one axis leave the frame at its first or its last position."""
+    geometry = sweep.geometry
+    size = (sweep.source.height, sweep.source.width)[axis]
+    last = ((sweep.output.height, sweep.output.width)[axis] - 1) * geometry.stride[axis]
+    firsts = [tap * geometry.dilation[axis] - geometry.pads[axis] for tap in range(geometry.kernel[axis])]
+    return [first < 0 or first + last >= size for first in firsts]

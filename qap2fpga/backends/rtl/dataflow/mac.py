@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A dense layer that takes a frame's integers one after the other: a multiplier and a sum per output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qap2fpga.backends.rtl.circuit import Circuit, Delays
+from qap2fpga.backends.rtl.dataflow.parts import CLOCKED, Flow, Part
+from qap2fpga.backends.rtl.dataflow.timing import Timing
+from qap2fpga.backends.rtl.layer import Module
+from qap2fpga.backends.rtl.netlist.evaluate import run
+from qap2fpga.backends.rtl.requant import levels
+from qap2fpga.backends.rtl.serial import Slots
+from qap2fpga.exact import integers as exact
+from qap2fpga.exact.integers import width
+
+# Cycles from the queue to the first element, and from a weight to the sum.
+LOAD, ADD = 1, 2
+
+
+def weights_module(name: str, weights: np.ndarray, clock_ns: float, delays: Delays) -> Module:
+    """Return the module that gives the row of `weights` (places, outputs) of each place; none beyond the last."""
+    circuit = Circuit(clock_ns, delays)
+    places = len(weights)
+    (place,) = circuit.inputs([(0, places - 1)])
+    low, high = min(int(weights.min()), -1), int(weights.max())
+    rows = np.concatenate([weights, np.zeros(((1 << place.bits) - places, weights.shape[1]), np.int64)])
+    (placed,), stage, ready = circuit.place([place], levels(place.bits) * delays.lut)
+    lanes = [circuit.table(column.tolist(), placed.net, low, high, stage, ready) for column in rows.T]
+    return Module(name, circuit.netlist(lanes), 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Mac(Part):
+    """The sums of products of whole frames; `rom` gives the weights of each place of a frame."""
+
+    out: Flow
+    operand: Flow
+    rom: Module
+    files = ("qap_mac.sv", "qap_serial.sv", "qap_skip.sv")
+
+    @property
+    def operands(self) -> tuple[Flow, ...]:
+        """The flow that it takes."""
+        return (self.operand,)
+
+    @property
+    def modules(self) -> tuple[Module, ...]:
+        """The weights."""
+        return (self.rom,)
+
+    @property
+    def instance(self) -> str:
+        """The name of its module in the design."""
+        return f"u_{self.rom.name}"
+
+    @property
+    def queue(self) -> str:
+        """The name, in the design, of what gives its integers one after the other."""
+        return f"q_{self.rom.name}"
+
+    @property
+    def weights(self) -> str:
+        """The name of the weights in the design."""
+        return f"r_{self.rom.name}"
+
+    @property
+    def slots(self) -> Slots:
+        """When positions leave the queue."""
+        return Slots(self.operand.timing, len(self.operand.lanes))
+
+    @property
+    def element_bits(self) -> int:
+        """Bits of the integers that come one after the other."""
+        return width(*self.element)
+
+    @property
+    def places(self) -> int:
+        """Integers of a frame."""
+        return self.operand.shape.size
+
+    @property
+    def element(self) -> tuple[int, int]:
+        """(low, high) of the integers that come one after the other."""
+        return min(low for low, _ in self.operand.lanes), max(high for _, high in self.operand.lanes)
+
+    @property
+    def sum_bits(self) -> int:
+        """Bits of every sum, signed; on the way to it they may wrap."""
+        return max(width(min(low, -1), high) for low, high in self.out.lanes)
+
+    def evaluate(self, operands: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the sums of products with the weights in the rom."""
+        (values,) = operands
+        weights = run([self.rom.netlist], np.arange(self.places)[:, None])
+        sums = exact.matmul(values.reshape(len(values), -1), weights, f"the sums of {self.instance}")
+        return sums.reshape(len(values), 1, 1, -1)
+
+    def verilog(self) -> list[str]:
+        """Return the instances of the queue, the weights and the sums, and the lanes of the result."""
+        name, (low, high) = self.out.name, self.element
+        x_bits, place = self.element_bits, width(0, self.places - 1)
+        weight = self.rom.netlist.outputs[0].bits
+        outputs, lanes = len(self.out.lanes), len(self.operand.lanes)
+        queue = {
+            "LANES": lanes, "BITS": x_bits, "POSITIONS": self.operand.shape.positions,
+            "DEPTH": self.slots.depth, "PLACE": place,
+        }  # fmt: skip
+        sums = {
+            "OUTPUTS": outputs, "X_BITS": x_bits, "X_SIGNED": int(low < 0), "WEIGHT_BITS": weight,
+            "SUM_BITS": self.sum_bits, "STAGES": self.rom.stages, "PLACE": place, "LAST": self.places - 1,
+        }  # fmt: skip
+        elements = self.operand.as_lanes(((low, high),) * lanes)
+        parts = [
+            f"s{name}[{at * self.sum_bits + width(*lane) - 1}:{at * self.sum_bits}]"
+            for at, lane in enumerate(self.out.lanes)
+        ]
+        return [
+            f"  wire [{x_bits - 1}:0]  x{name};",
+            f"  wire [{place - 1}:0]  p{name};",
+            f"  wire  e{name};",
+            f"  wire [{outputs * weight - 1}:0]  w{name};",
+            f"  wire [{outputs * self.sum_bits - 1}:0]  s{name};",
+            self._instance("qap_serial", self.queue, queue, {
+                **CLOCKED, "valid": f"v{self.operand.name}", "x": elements, "out_valid": f"e{name}",
+                "place": f"p{name}", "y": f"x{name}",
+            }),
+            f"  {self.rom.name} {self.weights} (.ap_clk(ap_clk), .move(move), .x(p{name}), .y(w{name}));",
+            self._instance("qap_mac", self.instance, sums, {
+                **CLOCKED, "valid": f"e{name}", "place": f"p{name}", "x": f"x{name}", "weights": f"w{name}",
+                "out_valid": f"v{name}", "y": f"s{name}",
+            }),
+            f"  assign d{name} = {{{', '.join(reversed(parts))}}}, f{name} = 0;",
+        ]  # fmt: skip
+
+
+def timing(operand: Flow, rom: Module) -> Timing:
+    """Return when the sums of a frame leave. Raises `AssertionError` where frames come too fast."""
+    slots = Slots(operand.timing, len(operand.lanes))
+    if not slots.keeps_up:
+        raise AssertionError(f"frames of {operand.shape} come faster than one integer per cycle")
+    last = slots.leave.last + LOAD + slots.lanes - 1 + rom.stages + ADD
+    return Timing(np.array([last]), operand.timing.needs.max(keepdims=True), operand.timing.period)

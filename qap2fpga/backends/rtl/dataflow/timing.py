@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When each position of a tensor passes by, in cycles from the one in which its frame begins to come in.
+
+Everything moves with one enable and a frame that has begun is never torn apart, so that this is the same for all
+frames, and known before anything is simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Timing:
+    """`cycles` (positions,), rising: when each position passes by, in the order of rows.
+
+    `needs` (positions,): the number of the input position by which it is moved, counted on into what follows the frame.
+    `period`: cycles from one frame to the next at full speed.
+    """
+
+    cycles: np.ndarray
+    needs: np.ndarray
+    period: int
+
+    @staticmethod
+    def of_input(positions: int) -> Timing:
+        """Return the timing of a frame that comes in, a position per cycle."""
+        return Timing(np.arange(positions), np.arange(positions), positions)
+
+    @property
+    def last(self) -> int:
+        """The cycle of the last position."""
+        return int(self.cycles[-1])
+
+    @property
+    def flush(self) -> int:
+        """Positions that must come after the frame until its last position has passed by."""
+        return max(0, int(self.needs.max()) + 1 - self.period)
+
+    def later(self, cycles: int) -> Timing:
+        """Return the timing so many cycles later."""
+        return replace(self, cycles=self.cycles + cycles)
+
+    def at(self, places: np.ndarray) -> Timing:
+        """Return the timing of what passes by together with the positions `places`, counted on into later frames."""
+        frames, within = np.divmod(places, len(self.cycles))
+        after = frames * self.period
+        return replace(self, cycles=self.cycles[within] + after, needs=self.needs[within] + after)
+
+
+def waiting(first: Timing, second: Timing) -> int | None:
+    """Return the cycles by which `second` is later than `first`; None where they vary."""
+    cycles = second.cycles - first.cycles
+    return int(cycles[0]) if (cycles == cycles[0]).all() else None
+
+
+def held(enter: Timing, leave: Timing) -> int:
+    """Return the most positions that wait at a time, of frames that follow each other at full speed.
+
+    Each enters before the cycle in which it leaves.
+    """
+    overlap = 1 + (leave.last - int(enter.cycles[0])) // enter.period
+    fill = np.zeros(len(leave.cycles), np.int64)
+    for after in np.arange(-overlap, overlap + 1) * enter.period:
+        entered, left = (np.searchsorted(one.cycles, leave.cycles + after) for one in (enter, leave))
+        fill += entered - left
+    return int(fill.max())
+
+
+def joined(timings: Sequence[Timing]) -> tuple[int, int]:
+    """Return which of the branches the others wait for, and how many cycles that one must be later.
+
+    A branch that waits by a number of cycles that varies needs a cycle at least.
+    """
+
+    def delay(lead: Timing) -> int:
+        least = 0
+        for one in timings:
+            behind = int((one.cycles - lead.cycles).max())
+            least = max(least, behind + (waiting(one, lead) is None))
+        return least
+
+    delays = [delay(one) for one in timings]
+    best = int(np.argmin(delays))
+    return best, delays[best]

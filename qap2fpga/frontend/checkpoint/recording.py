@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any Brevitas module, run: what it gives for some rows, and what its quantizers give on the way."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qap2fpga.system.quiet import quiet
+
+with quiet():
+    from brevitas.proxy.runtime_quant import ActQuantProxyFromInjectorBase, TruncQuantProxyFromInjector
+
+from qap2fpga.frontend.checkpoint.exported import Recording
+from qap2fpga.system.errors import QapError
+
+QUANTIZERS = (ActQuantProxyFromInjectorBase, TruncQuantProxyFromInjector)
+# Values of quantizers that are kept, for no less than so many rows and no more than so many.
+VALUES, FEWEST_ROWS, MOST_ROWS = 1 << 14, 8, 256
+
+
+@contextlib.contextmanager
+def evaluated(module: nn.Module) -> Iterator[nn.Module]:
+    """`module` in eval mode, and afterwards, layer by layer, in the mode it was in."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield module
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
+def record(module: nn.Module, inputs: Tensor) -> Recording:
+    """Return what the module, which is in eval mode, gives for `inputs` (rows, ...).
+
+    Raises `QapError` for a module that does not run on them or that returns something else than one tensor.
+    """
+    outputs, _ = _run(module, inputs)
+    _, one = _run(module, inputs[:1])
+    values = sum(value.numel() for value in one.values())
+    rows = min(max(VALUES // max(values, 1), FEWEST_ROWS), MOST_ROWS)
+    levels = _run(module, inputs[:rows])[1]
+    return Recording(_array(outputs), {name: _array(value) for name, value in levels.items()})
+
+
+def _run(module: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """The outputs, and by name what each call of a quantizer gave."""
+    calls: Counter[str] = Counter()
+    levels: dict[str, Tensor] = {}
+    hooks = []
+
+    def listen(path: str, quantizer: nn.Module) -> None:
+        def keep(_quantizer: nn.Module, _inputs: object, output: object) -> None:
+            value = plain(output)
+            # Brevitas runs a quantizer on nothing, too, to ask for its scale.
+            if isinstance(value, Tensor) and value.ndim > 1 and len(value) == len(inputs):
+                levels[call_name(path, calls[path])] = value
+                calls[path] += 1
+
+        hooks.append(quantizer.register_forward_hook(keep))
+
+    for path, part in module.named_modules():
+        if isinstance(part, QUANTIZERS) and part.is_quant_enabled:
+            listen(path, part)
+    try:
+        with torch.no_grad():
+            output = plain(module(inputs))
+    except Exception as error:  # a user's forward() raises what it likes
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise QapError(f"the model does not run on the example input: {first}", "check the example's shape") from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not isinstance(output, Tensor):
+        number = f" of {len(output)}" if isinstance(output, list | tuple) else ""
+        what = f"a {type(output).__name__}{number}"
+        raise QapError(f"forward() returns {what}", "return one tensor; torch.cat joins the outputs of several heads")
+    if output.ndim < 2 or len(output) != len(inputs):
+        what = f"forward() returns shape {tuple(output.shape)} for {len(inputs)} rows"
+        raise QapError(what, "the first dimension counts rows")
+    return output, levels
+
+
+def plain(value: object) -> object:
+    """The plain tensor of a quantized tensor; anything else, which a module may return, as it is."""
+    return getattr(value, "value", value)
+
+
+def call_name(path: str, call: int) -> str:
+    """Return the name of a quantizer's `call`: that of the layer that it is of, as a user calls it."""
+    owner, _, proxy = path.rpartition(".")
+    name = owner if proxy in ("act_quant", "trunc_quant") else path
+    return f"{name or proxy}_{call}" if call else name or proxy
+
+
+def _array(value: Tensor) -> np.ndarray:
+    array: np.ndarray = value.detach().numpy().astype(np.float32)
+    return array

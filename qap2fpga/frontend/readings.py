@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model file, read: its graph in three forms, an input quantizer before it, and real inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qap2fpga.frontend import data, export, facts, onnxfile, recorded
+from qap2fpga.frontend.checkpoint import model_file as checkpoint
+from qap2fpga.frontend.checkpoint.exported import Exported
+from qap2fpga.frontend.checkpoint.modules import build
+from qap2fpga.frontend.checkpoint.widths import Widths
+from qap2fpga.frontend.facts import QuantizerCost
+from qap2fpga.frontend.floats import QONNX_ROWS
+from qap2fpga.frontend.graph import input_is_quantized, read
+from qap2fpga.frontend.recorded import Recorded
+from qap2fpga.frontend.values import RawGraph
+from qap2fpga.ir.quantizer import power_of_two_scale, scale_for_range
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.quiet import quiet
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+    from torch.nn import Sequential
+
+DEFAULT_INPUT_BITS = 8
+DRAWN, DRAWN_VALUES = 1000, 1 << 24  # real inputs where the user gave none, and their values in all
+SEED = 20210504  # any fixed number: the same input gives the same bytes
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the user gave: the model file and what it does not say itself. `range` is (low, high) of the inputs.
+
+    `compare`: compare torch and QONNX with the integer network; an estimate does without. `output_kind`: what leaves
+    the chip; of 'values' the scale is as fine as the accumulators, not just fine enough for the class.
+    """
+
+    path: Path
+    widths: Widths
+    data: Path | None = None
+    range: tuple[float, float] | None = None
+    classes: tuple[str, ...] = ()
+    compare: bool = True
+    output_kind: str = "logits"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A model file read: its graph in three forms (no `module` of an ONNX file), and real inputs.
+
+    `rows` are the user's, or the file's own; `values` (n, inputs) are these as frames, or drawn where there are none.
+    """
+
+    graph: RawGraph
+    qonnx: ModelWrapper
+    module: Sequential | None
+    rows: data.Rows | None
+    masked: dict[str, int] | None = None
+    cost: QuantizerCost | None = None
+    recorded: Recorded | None = None
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """Real inputs as frames (n, inputs)."""
+        if self.rows is None:
+            return _real(self.graph, DRAWN)
+        rows = self.rows.values
+        return self.graph.input_axes.frames(rows.reshape(len(rows), *self.graph.input_axes.shape))
+
+
+def read_source(source: Source, say: Callable[[str], None]) -> Reading:
+    """Return what is in the model file of `source`. Raises `QapError` for input that cannot be used."""
+    return (_from_onnx if source.path.suffix == ".onnx" else _from_checkpoint)(source, say)
+
+
+def _from_checkpoint(source: Source, say: Callable[[str], None]) -> Reading:
+    say("reading the checkpoint")
+    model = checkpoint.read_any(source.path, source.widths)
+    if isinstance(model, Exported):
+        return _from_exported(source, model, say)
+    rows = data.load(source.data, model.inputs, source.classes) if source.data else None
+    if rows is None and model.example is not None:
+        rows = data.Rows(model.example, model.labels)
+    raw = None
+    if not model.has_input_quantizer:
+        bits, scale, signed = _input_quantizer(source, rows)
+        raw, model = model, checkpoint.with_input_quantizer(model, bits, scale, signed)
+    say("exporting to QONNX")
+    module, qonnx = export.export(model)
+    names = tuple(op.name for op in model.ops if op.kind == "dense")
+    say("lowering to integers")
+    graph = read(qonnx, names)
+    graph.notes[:0] = [*model.notes, *(_unused_range(source) if raw is None else ())]
+    cost = None
+    if raw is not None and rows is not None:
+        with quiet():
+            plain = export.torch_values(build(raw), rows.values)[1][-1]
+        cost = facts.quantizer_cost(plain, export.torch_values(module, rows.values)[1][-1], rows.labels)
+    masked = {name: int((~mask).sum()) for name, mask in model.masks.items()}
+    return Reading(graph, qonnx, module, rows, masked, cost)
+
+
+def _from_onnx(source: Source, say: Callable[[str], None]) -> Reading:
+    if source.widths.weight or source.widths.activation:
+        raise QapError("bit widths were given, but a QONNX file has its own", "leave --bits and the like out")
+    say("reading the graph")
+    qonnx = onnxfile.load(source.path)
+    rows = _rows(source, qonnx)
+    return _of_graph(source, qonnx, rows, say)
+
+
+def _from_exported(source: Source, model: Exported, say: Callable[[str], None]) -> Reading:
+    qonnx = onnxfile.read(model.graph, source.path)
+    taken = tuple(qonnx.get_tensor_shape(qonnx.graph.input[0].name))[1:]
+    if model.example.shape[1:] != taken:
+        what = f"example inputs of shape {model.example.shape[1:]}, the graph takes {taken}"
+        raise QapError(f"{source.path}: damaged: {what}", "save the model again")
+    rows = _rows(source, qonnx) or data.Rows(model.rows, model.labels)
+    quantized = input_is_quantized(qonnx)  # else torch saw other inputs
+    reading = _of_graph(source, qonnx, rows, say)
+    masked = {name: int((~mask).sum()) for name, mask in model.masks.items()}
+    return replace(reading, masked=masked, recorded=recorded.of_file(model, reading.qonnx) if quantized else None)
+
+
+def _rows(source: Source, qonnx: ModelWrapper) -> data.Rows | None:
+    """The user's own rows for a graph, if there are any."""
+    size = math.prod(qonnx.get_tensor_shape(qonnx.graph.input[0].name)[1:])
+    return data.load(source.data, size, source.classes) if source.data else None
+
+
+def _of_graph(source: Source, qonnx: ModelWrapper, rows: data.Rows | None, say: Callable[[str], None]) -> Reading:
+    """Read a graph that came from a file, with an input quantizer before it if it has none."""
+    cost, remarks = None, []
+    declared = export.declared_input(qonnx)
+    if declared is not None and input_is_quantized(qonnx):  # they are quantized on the host
+        qonnx = export.undeclared(qonnx)
+    elif declared is not None:  # integers come in: a quantizer of scale 1 changes nothing and says what they are
+        qonnx = export.add_input_quantizer(qonnx, declared[0], 1.0, declared[1])
+    if not input_is_quantized(qonnx):
+        _read_error_first(qonnx)
+        bits, scale, signed = _input_quantizer(source, rows)
+        if rows is not None:
+            some = data.Rows(rows.values[:QONNX_ROWS], None if rows.labels is None else rows.labels[:QONNX_ROWS])
+            output = qonnx.graph.output[0].name
+            plain = export.execute(qonnx, some.values)[output]
+            qonnx = export.add_input_quantizer(qonnx, bits, scale, signed)
+            with_it = export.execute(qonnx, some.values)[qonnx.graph.output[0].name]
+            cost = facts.quantizer_cost(plain, with_it, some.labels)
+        else:
+            qonnx = export.add_input_quantizer(qonnx, bits, scale, signed)
+        remarks.append(f"the model has no input quantizer: one of {bits} bits with scale {scale:g} was put before it")
+    else:
+        if source.widths.input:
+            raise QapError("--input-bits was given, but the model has its own input quantizer", "leave it out")
+        remarks += _unused_range(source)
+    say("lowering to integers")
+    graph = read(qonnx)
+    graph.notes[:0] = remarks
+    return Reading(graph, qonnx, None, rows, cost=cost)
+
+
+def _read_error_first(qonnx: ModelWrapper) -> None:
+    """An operation that cannot be lowered is the user's first concern, before a missing input quantizer."""
+    trial = export.add_input_quantizer(export.copy(qonnx), DEFAULT_INPUT_BITS, 1.0, True)
+    read(trial)
+
+
+def _unused_range(source: Source) -> list[str]:
+    return [] if source.range is None else ["--input-range was not used: the model has its own input quantizer"]
+
+
+def _input_quantizer(source: Source, rows: data.Rows | None) -> tuple[int, float, bool]:
+    bits = source.widths.input or DEFAULT_INPUT_BITS
+    if source.range is not None:
+        signed = source.range[0] < 0
+    elif rows is not None:
+        signed = bool((rows.values < 0).any())
+    else:
+        raise QapError(
+            "the model has no input quantizer", "give --input-data FILE (npz with X) or --input-range LOW,HIGH"
+        )
+    if bits == 1 and not signed:
+        raise QapError("an input quantizer of 1 bit is the sign, but no input is negative", "give --input-bits 2")
+    if source.range is not None:
+        return bits, scale_for_range(*source.range, bits), signed
+    assert rows is not None
+    return bits, power_of_two_scale(rows.values, bits, signed=signed), signed
+
+
+def _real(graph: RawGraph, count: int) -> np.ndarray:
+    """Real inputs for comparisons when the user gave none: uniform over what the input quantizer takes."""
+    assert graph.input is not None
+    quantizer, inputs = graph.input, graph.frame.size
+    count = max(1, min(count, DRAWN_VALUES // inputs))
+    integers = np.random.default_rng(SEED).integers(quantizer.low, quantizer.high, (count, inputs), endpoint=True)
+    return (integers * np.asarray(quantizer.scale) + np.asarray(quantizer.offset)).astype(np.float32)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A user's Brevitas module to a `model.pt`: a chain of dense layers as its layers, any other module as a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from qap2fpga.system.quiet import quiet
+
+with quiet():
+    import brevitas.nn as qnn
+
+from qap2fpga.frontend import export, layernames, onnxfile, recorded, ties
+from qap2fpga.frontend.checkpoint import brevitas, model_file
+from qap2fpga.frontend.checkpoint.exported import Exported, check
+from qap2fpga.frontend.checkpoint.recording import evaluated, record
+from qap2fpga.frontend.graph import input_is_quantized, read
+from qap2fpga.frontend.integer import fit_logits, lower
+from qap2fpga.frontend.trial import real_inputs
+from qap2fpga.ir.quantizer import power_of_two_scale
+from qap2fpga.system.errors import CheckFailed, QapError
+
+# As many example rows are tried, and with other signs and sizes: forward() may branch on the values.
+STRESS_ROWS, STRESS_FACTORS = 64, (1, -1, 8, 0)
+INPUT_BITS = 8
+RECURRENT = (nn.RNNBase, qnn.QuantRNN, qnn.QuantLSTM)
+WITH_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Embedding)
+
+
+def save(
+    module: nn.Module,
+    example: Tensor | ArrayLike,
+    path: Path,
+    labels: Tensor | ArrayLike | None,
+    provenance: Mapping[str, object],
+) -> None:
+    """Write `module` as a `model.pt`; see `qap2fpga.save`."""
+    rows = model_file.as_tensor(example)
+    brevitas.require_rows(module, rows)
+    try:
+        model = brevitas.describe(module, rows)
+    except QapError as reason:
+        try:
+            exported = describe(module, rows, labels, provenance)
+        except QapError as other:
+            raise _with_cause(other, module) if isinstance(reason, brevitas.NotAChain) else reason from other
+        model_file.write_exported(exported, path)
+    else:
+        model_file.write(model, path, labels, provenance)
+
+
+def _with_cause(error: QapError, module: nn.Module) -> QapError:
+    """`error`, and in its hint the layer that is likely to be the cause of it."""
+    for name, part in module.named_modules():
+        kind = type(part).__name__
+        if isinstance(part, RECURRENT):
+            return QapError(error.message, f"layer {name} ({kind}) is recurrent, which is not supported")
+        if isinstance(part, WITH_WEIGHTS) and not hasattr(part, "weight_quant"):
+            return QapError(error.message, f"layer {name} ({kind}) has float weights: use brevitas.nn.Quant{kind}")
+    return error
+
+
+def describe(
+    module: nn.Module, example: Tensor, labels: Tensor | ArrayLike | None, provenance: Mapping[str, object]
+) -> Exported:
+    """Return the graph that Brevitas exports of `module`, and what torch gives for the `example` (rows, ...).
+
+    Raises `QapError` with the reason where there is none, where it cannot be lowered, or where it computes something
+    else than the module.
+    """
+    for name, tensor in module.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise QapError(f"{name} has NaN or infinite values", "train the network again")
+    numbers = None if labels is None else model_file.class_labels(labels, len(example))
+    with evaluated(module):
+        recording = record(module, example)
+        model = export.export_module(module, example)
+        layernames.name_nodes(model.graph, frozenset(name for name, part in module.named_modules() if _is_leaf(part)))
+        onnxfile.take_as_data(model)
+        content = model.SerializeToString(deterministic=True)
+        exported = Exported(content, example.numpy(), recording, _masks(module), dict(provenance), numbers)
+        _compare(check(exported, "the module"), module, example)
+    return exported
+
+
+def _compare(exported: Exported, module: nn.Module, example: Tensor) -> None:
+    """The integers of the exported graph must be those that torch computes, beyond the example too: it may never reach
+    where forward() does something else.
+    """
+    qonnx = onnxfile.read(exported.graph, Path("the exported graph"))
+    rows, quantized = example[:STRESS_ROWS], input_is_quantized(qonnx)
+    if not quantized:  # the user chooses one when building: any will do for a comparison
+        signed = bool((rows < 0).any())
+        scale = power_of_two_scale(rows.numpy(), INPUT_BITS, signed=signed)
+        qonnx = export.add_input_quantizer(qonnx, INPUT_BITS, scale, signed)
+    graph = read(qonnx)
+    lowered = lower(graph)
+    for factor in STRESS_FACTORS:
+        tried = factor * rows
+        if not quantized:
+            flat = tried.reshape(len(tried), -1).numpy()
+            levels = real_inputs(lowered.input, lowered.input.quantize(flat))
+            tried = torch.from_numpy(levels).reshape(tried.shape)
+        given = recorded.of(record(module, tried), tried.numpy(), qonnx, torch.__version__)
+        run = recorded.execution(given, graph, qonnx)
+        integers = lowered.input.quantize(run.trial.rows)
+        try:
+            ties.compare(fit_logits(lowered, graph, integers, values=True), graph, run, classes=False)
+        except CheckFailed as error:
+            what = f"the module gives something else than what Brevitas exports of it: {error.message}"
+            raise QapError(what, "an export is of one run: forward() must not branch on values") from error
+
+
+def _is_leaf(part: nn.Module) -> bool:
+    """Whether a part of a module is a layer: it has no parts itself but for quantizers."""
+    return all(name.endswith("_quant") for name, _ in part.named_children())
+
+
+def _masks(module: nn.Module) -> dict[str, np.ndarray]:
+    """Which weights of each layer were kept: as torch's pruning says, or as the zeros do."""
+    masks = {}
+    for name, part in module.named_modules():
+        if hasattr(part, "weight_quant"):
+            mask = getattr(part, "weight_mask", None)
+            kept = mask if mask is not None else part.weight != 0
+            masks[name] = kept.detach().cpu().numpy().astype(bool)
+    return masks

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the rtl backend refuses before any work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qap2fpga.backends.rtl.check import refusals
+from qap2fpga.backends.rtl.options import RtlOptions
+from qap2fpga.hw import boards
+from qap2fpga.ir.geometry import Geometry
+from qap2fpga.ir.graph import Graph
+from tests.support.graphs import residual, small_cnn
+
+BOARD = boards.load("pynq-z2")
+
+
+def reasons(graph: Graph, kind: str = "logits") -> list[str]:
+    return [error.message for error in refusals(graph, BOARD, RtlOptions(output_kind=kind))]
+
+
+def test_what_can_be_built_has_no_reasons() -> None:
+    assert not reasons(small_cnn())
+
+
+def test_a_kind_without_hardware_is_named() -> None:
+    assert reasons(residual()) == ["node large: the rtl backend has no hardware for the kind 'repeat'"]
+
+
+def test_pads_as_large_as_the_kernel_are_refused() -> None:
+    graph = small_cnn()
+    wide = replace(graph["conv1"], geometry=Geometry((3, 3), pads=(2, 1, 1, 1)))  # type: ignore[call-arg]
+    (reason,) = reasons(graph.with_nodes(wide))
+    assert reason.startswith("node conv1 (linear): its pads on both sides are together as large as its kernel")
+
+
+def test_a_class_of_every_position_is_refused() -> None:
+    graph = small_cnn()
+    whole = replace(graph, nodes=graph.nodes[:3], output=graph.nodes[2].name)
+    assert not reasons(whole)
+    assert reasons(whole, "class") == [
+        "--output-kind class: the network gives 6x5x3, so there is no one class of a frame"
+    ]
+
+
+def test_a_network_that_is_too_large_is_refused() -> None:
+    graph = small_cnn(size=(64, 6, 5))
+    small = replace(BOARD, lut=100)
+    (error,) = refusals(graph, small, RtlOptions())
+    assert "unrolled, the network's" in error.message and "pynq-z2 has 100" in error.message
+    assert not refusals(graph, small, RtlOptions(allow_oversize=True))

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a calibration counts, and what it says outside of its range."""
+
+from __future__ import annotations
+
+import pytest
+
+from qap2fpga.estimate import calibration, draw, estimate
+from qap2fpga.estimate.calibration import Calibration
+from tests.support.branches import branching
+from tests.support.measured import fitted, lines, node, nodes
+
+
+def test_outside_the_measured_range_is_said_and_widens():
+    content, _ = fitted(noise=0.05)
+    known = Calibration(content)
+    inside = calibration.sizes(lines()[0]["network"])
+    usual = known.predict("lut", nodes(400, 600), inside)
+    beyond = known.predict("lut", nodes(400, 600), {**inside, "weight_bits": 16.0})
+    assert not usual.outside and beyond.outside == ("weight_bits 16, measured 4 to 4",)
+    assert usual.value == beyond.value == sum(known.of_node("lut", one) for one in nodes(400, 600))
+    assert beyond.low < usual.low < usual.value < usual.high < beyond.high
+    strange = known.predict("lut", [*nodes(400, 600), node("c", 100)], inside)
+    assert strange.value == usual.value and strange.outside == ("c: not among the measured designs",)
+
+
+def test_a_calibration_of_another_generator_does_not_count(monkeypatch):
+    content, _ = fitted()
+    network = draw.network(draw.recipes(1, 7)[0])
+    monkeypatch.setattr(calibration, "load", lambda backend, over: Calibration(content) if over == "vectors" else None)
+    expected = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, network, "xc7")
+    assert estimate.calibrated("rtl", "xc7", network)
+    assert expected["lut"].low < expected["lut"].value < expected["lut"].high
+    assert estimate.calibrated("rtl", "ecp5", network) is None
+    assert estimate.calibrated("rtl", "xc7", branching(0)) is None
+    monkeypatch.setitem(content, "fingerprint", "of another program")
+    expected = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, network, "xc7")
+    assert estimate.calibrated("rtl", "xc7", network) is None
+    assert (expected["lut"].low, expected["lut"].value) == (7, 7)
+
+
+def test_the_fingerprint_is_of_what_is_generated_and_not_of_comments(tmp_path, monkeypatch):
+    source = tmp_path / "backends" / "rtl" / "layer.py"
+    source.parent.mkdir(parents=True)
+    for name in calibration.GENERATORS["rtl"][1:]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
+    monkeypatch.setattr(calibration, "PACKAGE", tmp_path)
+
+    def now(text: str) -> str:
+        source.write_text(text)
+        calibration.fingerprint.cache_clear()
+        return calibration.fingerprint("rtl")
+
+    first = now('"""A."""\ndef f():\n    """Doc."""\n    return 1\n')
+    assert now('"""B."""\n# why\ndef f():\n    """Other."""\n    return 1\n') == first
+    assert now('"""B."""\ndef f():\n    """Other."""\n    return 2\n') != first
+    calibration.fingerprint.cache_clear()
+
+
+def test_comments_and_docstrings_are_no_code():
+    text = '"""Doc."""\n\n\ndef f(a):  # why\n    """Other.\n\n    More.\n    """\n    return f"#{a}"  # so\n'
+    assert calibration._code(text) == b'def f(a):\n    return f"#{a}"'
+
+
+@pytest.mark.parametrize("backend", ["rtl", "finn"])
+def test_the_shipped_calibration_is_of_this_program(backend):
+    """Where this fails after a change that changes no hardware: `qap2fpga calibrate --backend ... --confirm`."""
+    known = calibration.load(backend)
+    assert known is not None and known.current
