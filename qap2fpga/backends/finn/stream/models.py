@@ -42,7 +42,7 @@ class Model(ABC):
 
 
 class Registered(Model):
-    """A block whose offer and acceptance follow from registers: `clock` leaves what they are in the next cycle."""
+    """A block whose offer and acceptance follow from registers alone: `clock` leaves those of the next cycle."""
 
     valid_now = False
     ready_now = True
