@@ -56,7 +56,7 @@ def test_a_residual_network_is_exact(tmp_path: Path) -> None:
     assert [one["kind"] for one in layers] == ["conv", "conv", "dense"]
     record = result.facts.network.record()
     assert record["frame"] == {
-        "height": 6, "width": 5, "channels": 3, "model": [3, 6, 5], "parts": [3, 30], "moves": [1, 0],
+        "height": 6, "width": 5, "channels": 3, "model": [3, 6, 5], "parts": [3, 6, 5], "moves": [1, 2, 0],
     }  # fmt: skip
     nodes = record["nodes"]
     assert isinstance(nodes, list)
