@@ -68,7 +68,15 @@ def test_a_residual_network_is_exact(tmp_path: Path) -> None:
     layers = result.facts.network.record()["layers"]
     assert isinstance(layers, list)
     assert [one.get("kernel") for one in layers] == [(3, 3), (3, 3), None]
+    assert [one.get("pads") for one in layers] == [(1, 1, 1, 1), (1, 1, 1, 1), None]
     assert [one["kind"] for one in layers] == ["conv", "conv", "dense"]
+    record = result.facts.network.record()
+    assert record["frame"] == {
+        "height": 6, "width": 5, "channels": 3, "model": [3, 6, 5], "parts": [3, 6, 5], "moves": [1, 2, 0],
+    }  # fmt: skip
+    nodes = record["nodes"]
+    assert isinstance(nodes, list)
+    assert [node["name"] for node in nodes] == [node.name for node in result.lowered.nodes]
 
 
 # ---- drawn graphs beside rational arithmetic
