@@ -116,6 +116,24 @@ def pooled(seed: int = 1, *, outputs: int = 12) -> Graph:
     return verify(Graph(tuple(nodes), "dense2/end", Fraction(1)), "a test")
 
 
+def averaged(seed: int = 2) -> Graph:
+    """Return a convolution of frames of 4x5 with 2 channels, its sums over the frame, a step, and a dense end."""
+    random = np.random.default_rng(seed)
+    window = Geometry((3, 3), pads=(1, 1, 1, 1))
+    ones = np.broadcast_to(np.array([1, 3, 1]), (20, 3)).astype(np.int64)
+    nodes: tuple[Node, ...] = (
+        Input(name="in", size=Shape(2, 4, 5), quantizer=InputQuantizer(-2, 1, (1.0,))),
+        Linear(name="conv", sources=("in",), weights=random.integers(-2, 3, (18, 3)), weight_bits=3, input_bits=2,
+               geometry=window),
+        Requantizer(name="a", sources=("conv",), function=Step(np.array([[-3, 0, 4]] * 3), -1, 1), bits=2),
+        Depthwise(name="mean", sources=("a",), weights=ones, weight_bits=2, input_bits=2, geometry=Geometry((4, 5))),
+        Requantizer(name="b", sources=("mean",), function=Step(np.array([[-4, 0, 5], [0, 9, 20], [2, 4, 9]])), bits=2),
+        Linear(name="dense", sources=("b",), weights=random.integers(-3, 4, (3, 2)), weight_bits=3, input_bits=2),
+        Requantizer(name="out", sources=("dense",), function=Logits(np.array([3, -5]), np.array([1, 2]), 1, None)),
+    )  # fmt: skip
+    return verify(Graph(nodes, "out", Fraction(1)), "a test")
+
+
 def layer_results(graph: Graph, frames: np.ndarray) -> list[np.ndarray]:
     """Return what leaves each layer of a chain, in order, for input integers `frames` (n, inputs)."""
     results = graph.trace(frames)

@@ -14,7 +14,7 @@ from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.dataflow.cost import Cost, of_frames, of_window
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
 from qap2fpga.backends.rtl.dataflow.window import Sweep
-from qap2fpga.backends.rtl.datapaths import datapaths
+from qap2fpga.backends.rtl.datapaths import datapaths, has_window
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.count import expected
 from qap2fpga.backends.rtl.options import RtlOptions
@@ -140,7 +140,7 @@ def before(network: Graph) -> int:
             total += serial.adder_luts(path.unit.weights, ends)
         total += 3.0 * float(serial.widths(ends).sum())
     for node in network.nodes:
-        if isinstance(node, Windowed) and not node.geometry.is_point and node.name not in serial.serial_layers(network):
+        if isinstance(node, Windowed) and has_window(network, node):
             (source,) = node.sources
             size = sum(width(*ends) for ends in node.geometry.seen(network.node_ranges[source]).ends)
             total += _of_cost(of_window(Sweep(node.geometry, network.shapes[source]), size))[0]["lut"] or 0

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from qap2fpga.backends.rtl import largest, layer, output_stage
 from qap2fpga.backends.rtl.adders import AdderGraph
 from qap2fpga.backends.rtl.circuit import Delays
-from qap2fpga.backends.rtl.dataflow import mac
+from qap2fpga.backends.rtl.dataflow import mac, total
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
 from qap2fpga.backends.rtl.dataflow.mac import Mac
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Delay, Flow, Join, Lanes, Part, Skip, Source, Window
 from qap2fpga.backends.rtl.dataflow.timing import Timing, joined, waiting
+from qap2fpga.backends.rtl.dataflow.total import Total
 from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.backends.rtl.datapaths import Datapath, seen
 from qap2fpga.backends.rtl.layer import Module
@@ -85,7 +86,9 @@ class Builder:
             self._serial(path)
             return
         operand = self._join(path.node.sources)
-        if isinstance(path.node, Linear | Depthwise):
+        if path.totals:
+            operand = self._total(operand, path)
+        elif isinstance(path.node, Linear | Depthwise):
             operand = self._window(path.node.sources[0], path.node.geometry)
         graph, implementations = self.solved[path.result]
         module = layer.build(
@@ -101,6 +104,11 @@ class Builder:
         part = Mac(out, operand, rom)
         self._put(None, part)
         self._show(path.result, part, counts=False)
+
+    def _total(self, operand: Flow, path: Datapath) -> Flow:
+        low, high = path.ranges.inputs
+        lanes = tuple(zip(low.tolist(), high.tolist(), strict=True))
+        return self._put(None, Total(self._flow(Shape(len(lanes)), lanes, total.timing(operand.timing)), operand))
 
     def _window(self, source: str, geometry: Geometry) -> Flow:
         """What a kernel sees of the result of `source`: that itself where it sees one position."""

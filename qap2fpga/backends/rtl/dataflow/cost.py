@@ -12,8 +12,10 @@ from itertools import pairwise
 
 from qap2fpga.backends.rtl.dataflow.mac import Mac
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Delay, Part, Skip, Window, bits
+from qap2fpga.backends.rtl.dataflow.total import Total
 from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.backends.rtl.netlist.count import SHORTEST_SHIFT
+from qap2fpga.exact.integers import width
 
 # Registers that one LUT holds as a shift register; a LUT as memory holds so many words of a bit.
 SHIFT, WORDS = 32, 32
@@ -46,6 +48,8 @@ def of_part(part: Part) -> dict[str, Cost]:
             words, places = -(-part.depth // WORDS), counter(part.depth)
             luts = {"memory_bits": words * bits(part.out.lanes), "skip_counter_bits": 2 * places}
             return {part.instance: Cost(2 * places, luts)}
+        case Total():
+            return {part.instance: of_total(part)}
         case Mac():
             return {part.queue: of_queue(part), part.instance: of_mac(part)}
         case Compute():
@@ -56,6 +60,12 @@ def of_part(part: Part) -> dict[str, Cost]:
 def of_valid(stages: int) -> Cost:
     """Return what the bits beside so many stages are made of."""
     return Cost(2 * stages, {"valid": 1})
+
+
+def of_total(part: Total) -> Cost:
+    """Return what sums up whole frames."""
+    size, places = len(part.out.lanes) * width(*part.sums), counter(part.operand.shape.positions)
+    return Cost(size + places + 1, {"total_bits": size, "total_counter_bits": places})
 
 
 def of_queue(part: Mac) -> Cost:
