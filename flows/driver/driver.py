@@ -43,6 +43,22 @@ def quantize(values, quantizer):
     return np.clip(rounded, quantizer["low"], quantizer["high"]).astype(np.int64)
 
 
+def frames(values, frame, inputs):
+    """Values (n, inputs) in the order of the hardware: row by row, the channels of a position together.
+
+    `values` are rows as the model takes them, as images (n, channels, height, width), or (n, inputs) in that order.
+    """
+    values = np.asarray(values)
+    model = frame and tuple(frame["model"])
+    if frame and values.shape[1:] == model:
+        parts = values.reshape(len(values), *frame["parts"])
+        return parts.transpose(0, *(place + 1 for place in frame["moves"])).reshape(len(values), inputs)
+    if values.ndim != 2 or values.shape[1] != inputs:
+        images = f"(n, {', '.join(map(str, model))}) or " if frame else ""
+        raise ValueError(f"inputs have shape {values.shape}, {images}(n, {inputs}) is needed")
+    return values
+
+
 def pack(integers, layout):
     """Bytes (n * frame_bytes,) of integers (n, elements), as they lie in memory."""
     lanes, bits = layout["lanes"], layout["bits"]
@@ -87,20 +103,22 @@ class Network:
         self.batch = max(1, BUFFER_BYTES // largest)
         self.buffers = {}
 
+    def frames(self, values):
+        """The same values (n, inputs) in the order of the hardware, of the model's rows or of such values."""
+        return frames(values, self.constants["frame"], self.constants["input"]["elements"])
+
     def quantize(self, values):
-        """The integers (n, inputs) that the hardware takes for real `values` (n, inputs)."""
-        values = np.asarray(values)
-        self._require_shape(values)
-        return quantize(values, self.constants["quantizer"])
+        """The integers (n, inputs) that the hardware takes for real `values`, which `frames` puts in order."""
+        return quantize(self.frames(values), self.constants["quantizer"])
 
     def run(self, values):
-        """Output integers (n, outputs) of real `values` (n, inputs)."""
+        """Output integers (n, outputs) of real `values`: images as the model takes them, or (n, inputs) in order."""
         return self.run_integers(self.quantize(values))
 
     def run_integers(self, integers):
-        """Output integers (n, outputs) of input integers (n, inputs). Raises ValueError for one out of range."""
-        integers = np.asarray(integers)
-        self._require_shape(integers)
+        """Output integers (n, outputs) of input integers (n, inputs), in the order of the hardware as `quantize` gives
+        them. Raises ValueError for one out of range."""
+        integers = frames(integers, None, self.constants["input"]["elements"])
         limits = self.constants["quantizer"]
         if integers.size and not (limits["low"] <= integers.min() and integers.max() <= limits["high"]):
             raise ValueError(f"inputs are integers from {limits['low']} to {limits['high']}")
@@ -114,7 +132,7 @@ class Network:
         return outputs * self.constants["output_value"]
 
     def classes(self, values):
-        """Class numbers (n,) of real `values` (n, inputs), the first of equals."""
+        """Class numbers (n,) of real `values`, as `run` takes them; the first of equals."""
         return self.classes_of(self.run(values))
 
     def classes_of(self, outputs):
@@ -145,7 +163,10 @@ class Network:
         """Run the recorded vectors; number of them. Raises RuntimeError that names the first wrong one."""
         with np.load(self.folder / "vectors.npz") as stored:
             recorded = dict(stored)
-        if not np.array_equal(self.quantize(recorded["real"]), recorded["real_integers"]):
+        frame, size = self.constants["frame"], self.constants["input"]["elements"]
+        if frame and not np.array_equal(self.frames(np.arange(size).reshape(1, *frame["model"])), recorded["order"]):
+            raise RuntimeError("values of an image are put into another order than the recorded one")
+        if not np.array_equal(quantize(recorded["real"], self.constants["quantizer"]), recorded["real_integers"]):
             raise RuntimeError("the quantizer gives other integers than those recorded")
         found = self.run_integers(recorded["inputs"])
         wrong = np.argwhere(found != recorded["outputs"])
@@ -171,11 +192,6 @@ class Network:
             "all": _rate(lambda: self.run(real), count, seconds),
             "expected": self.constants["expected_per_second"],
         }
-
-    def _require_shape(self, values):
-        inputs = self.constants["input"]["elements"]
-        if values.ndim != 2 or values.shape[1] != inputs:
-            raise ValueError(f"inputs have shape {values.shape}, (n, {inputs}) is needed")
 
     def _buffer(self, name, size):
         """A buffer of at least `size` bytes that the DMA can reach."""

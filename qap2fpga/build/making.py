@@ -19,6 +19,7 @@ from qap2fpga.hw.design import Artifact, Design
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir import storage
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.shown import Frame
 from qap2fpga.report import interface
 from qap2fpga.system.arrays import save_npz
 from qap2fpga.system.codec import encode
@@ -63,8 +64,8 @@ def relax(request: Request, say: Say) -> Stored:
     return asdict(facts)
 
 
-def generate(request: Request, backend: str, options: Options, say: Say) -> Stored:
-    """What `backend` makes of the network, in the build's folder of that name."""
+def generate(request: Request, backend: str, options: Options, frame: Frame | None, say: Say) -> Stored:
+    """What `backend` makes of the network, in the build's folder of that name; `frame` is what comes in."""
     network, arrays = stored.load(request)
     folder = request.output / backend
     shutil.rmtree(folder, ignore_errors=True)
@@ -75,7 +76,7 @@ def generate(request: Request, backend: str, options: Options, say: Say) -> Stor
         shutil.rmtree(folder, ignore_errors=True)
         raise
     kind, circuit = request.output_kind, artifact.circuit
-    driver = _driver(request, artifact, network, arrays) if backend == request.backend else None
+    driver = _driver(request, artifact, network, arrays, frame) if backend == request.backend else None
     return {
         "backend": backend,
         "board": asdict(request.board),
@@ -90,7 +91,9 @@ def generate(request: Request, backend: str, options: Options, say: Say) -> Stor
     }
 
 
-def _driver(request: Request, artifact: Artifact, network: Graph, arrays: dict[str, np.ndarray]) -> list[str] | None:
+def _driver(
+    request: Request, artifact: Artifact, network: Graph, arrays: dict[str, np.ndarray], frame: Frame | None
+) -> list[str] | None:
     """The files of the folder `driver/`; None, and no folder, for a board without a processor or unknown ports."""
     from qap2fpga.driver import files
     from qap2fpga.synth.amd import system
@@ -100,7 +103,7 @@ def _driver(request: Request, artifact: Artifact, network: Graph, arrays: dict[s
     if not system.has_processor(request.board) or not artifact.wrappable:
         return None
     vectors = arrays["recorded"] if len(arrays["recorded"]) else arrays["random"]
-    files.write(artifact, network, request.output_kind, request.board, request.model.stem, vectors, folder)
+    files.write(artifact, network, request.output_kind, request.board, request.model.stem, vectors, folder, frame)
     return sorted(path.name for path in folder.iterdir())
 
 

@@ -13,6 +13,8 @@ from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import IN_SCALE
 from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.shown import Frame
+from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import QapError
 
 BITSTREAM = "network.bit"
@@ -40,7 +42,8 @@ class StepEnd:
 class Constants:
     """Formats, the input quantizer, and the end of a network if it is left to the software.
 
-    `output_value` is what one unit of the output is worth. `expected_per_second` is what the interval and the DMA's
+    `frame` says how a row of the model becomes a frame, None where both are the same vector. `output_value` is what one
+    unit of the output is worth. `expected_per_second` is what the interval and the DMA's
     words allow at the design's clock, before any software.
     """
 
@@ -49,6 +52,7 @@ class Constants:
     clock_ns: float
     expected_per_second: float
     quantizer: InputQuantizer
+    frame: Frame | None
     input: Layout
     output: Layout
     output_kind: str
@@ -58,11 +62,12 @@ class Constants:
     @property
     def values(self) -> dict[str, object]:
         """The content of `constants.json`."""
-        return asdict(self) | {"input": _layout(self.input), "output": _layout(self.output)}
+        sides = {"input": _layout(self.input), "output": _layout(self.output)}
+        return asdict(self) | sides | {"frame": encode(self.frame)}
 
 
-def constants(artifact: Artifact, network: Graph, kind: str, board: Board) -> Constants:
-    """Return the constants of `network`, whose output of `kind` leaves the chip."""
+def constants(artifact: Artifact, network: Graph, kind: str, board: Board, frame: Frame | None = None) -> Constants:
+    """Return the constants of `network`, whose output of `kind` leaves the chip and which takes frames of `frame`."""
     into, out = (layout(one) for one in artifact.streams)
     clock_ns = artifact.clock(board)
     busiest = max(artifact.interval_cycles, *(one.frame_bytes / WORD_BYTES for one in (into, out)))
@@ -72,6 +77,7 @@ def constants(artifact: Artifact, network: Graph, kind: str, board: Board) -> Co
         clock_ns=clock_ns,
         expected_per_second=1e9 / (clock_ns * busiest),
         quantizer=network.input,
+        frame=frame,
         input=into,
         output=out,
         output_kind=kind,
@@ -95,9 +101,11 @@ def _require_int64(network: Graph, last: Logits) -> None:
 
 
 def _end(network: Graph) -> LogitsEnd | StepEnd:
-    """The last activation."""
-    last = network.end.function
+    """The last activation, by output: channels are the same at every position."""
+    last, positions = network.end.function, network.shapes[network.output].positions
     if isinstance(last, Logits):
         _require_int64(network, last)
-        return LogitsEnd(tuple(last.multiplier.tolist()), tuple(last.offset.tolist()), last.shift)
-    return StepEnd(tuple(map(tuple, last.thresholds.tolist())), last.base, last.step)
+        return LogitsEnd(
+            tuple(last.multiplier.tolist()) * positions, tuple(last.offset.tolist()) * positions, last.shift
+        )
+    return StepEnd(tuple(map(tuple, last.thresholds.tolist())) * positions, last.base, last.step)

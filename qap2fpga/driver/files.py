@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Artifact
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.shown import Frame
 from qap2fpga.system.arrays import save_npz
 from qap2fpga.system.files import shipped, write_atomically
 from qap2fpga.system.names import identifier
@@ -24,14 +26,14 @@ FOLDER = "driver"
 
 def write(
     artifact: Artifact, network: Graph, kind: str, board: Board, name: str, vectors: np.ndarray,
-    folder: Path,
+    folder: Path, frame: Frame | None = None,
 ) -> None:  # fmt: skip
     """Write `folder` anew: driver.py, constants.json, vectors.npz and `<name>.h`.
 
-    `vectors` (n, inputs) are the recorded input integers of the self-test.
+    `vectors` (n, inputs) are the recorded input integers of the self-test, `frame` how rows of the model become frames.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    content = constants(artifact, network, kind, board)
+    content = constants(artifact, network, kind, board, frame)
     write_atomically(folder / "driver.py", (shipped("flows") / "driver" / "driver.py").read_text())
     write_atomically(folder / "constants.json", json.dumps(content.values, indent=1) + "\n")
     write_atomically(folder / f"{identifier(name)}.h", header(name, content))
@@ -43,8 +45,14 @@ def write(
             "outputs": reference.outputs(network, kind, vectors),
             "real": real,
             "real_integers": network.input.quantize(real),
+            **({} if frame is None else {"order": _order(frame)}),
         },
     )
+
+
+def _order(frame: Frame) -> np.ndarray:
+    """Where each value of a frame (1, inputs) stands in a row of the model."""
+    return frame.frames(np.arange(math.prod(frame.model))[None])
 
 
 def edges(network: Graph) -> np.ndarray:

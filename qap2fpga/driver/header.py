@@ -24,7 +24,7 @@ def header(name: str, constants: Constants) -> str:
     steps = [float(value) for value in quantizer.scale]
     environment = Environment(loader=FileSystemLoader(shipped("flows") / "driver"), undefined=StrictUndefined)
     return environment.get_template(TEMPLATE).render(
-        p=prefix, P=prefix.upper(), source=constants.input,
+        p=prefix, P=prefix.upper(), source=constants.input, frame=constants.frame,
         sink=constants.output, kind=constants.output_kind, quantizer=quantizer,
         rounding=ROUNDINGS[quantizer.rounding],
         output_value=float(constants.output_value).hex(),

@@ -17,6 +17,8 @@ from fractions import Fraction
 from qap2fpga.system.errors import QapError
 
 SQRT_BITS = 1024
+# Half to even before the zero point is added, as ONNX does it; 'ROUND' is after that, as QONNX does it.
+ROUND_FIRST = "ROUND_FIRST"
 # A quotient closer than this to an integer, but not one, is not settled by SQRT_BITS.
 DOUBT_BITS = 512
 
@@ -148,6 +150,8 @@ class Levels:
         above = level - self.zero_point
         if self.rounding == "ROUND":  # half to even: a half goes up exactly to an even level
             return 2 * above - 1, level % 2 == 1
+        if self.rounding == ROUND_FIRST:
+            return 2 * above - 1, above % 2 == 1
         if self.rounding == "FLOOR" or (self.rounding == "ROUND_TO_ZERO" and level > 0):
             return 2 * above, False
         return 2 * (above - 1), True

@@ -39,6 +39,11 @@ class Axes:
         """The extents of a row."""
         return tuple(math.prod(size for size, _ in factors) for factors in self.dims)
 
+    @property
+    def factors(self) -> Factors:
+        """The factors of all dimensions, the outermost first."""
+        return tuple(factor for one in self.dims for factor in one)
+
     def transposed(self, order: Sequence[int]) -> Axes:
         """Return the axes with dimension `order[i]` in place i."""
         return Axes(tuple(self.dims[place] for place in order))
@@ -47,7 +52,7 @@ class Axes:
         """Return the axes of the same values in rows of another `shape`. Raises `ValueError` if it has another size."""
         if math.prod(shape) != math.prod(self.shape):
             raise ValueError(f"rows of shape {self.shape} cannot be rows of shape {tuple(shape)}")
-        rest = [factor for factors in self.dims for factor in factors][::-1]
+        rest = list(self.factors[::-1])
         return Axes(tuple(_merged(_taken(rest, size)) for size in shape))
 
     def with_channels(self, before: int, after: int) -> Axes:
@@ -57,14 +62,14 @@ class Axes:
 
     def frames(self, values: np.ndarray) -> np.ndarray:
         """Return rows (n, ...) of the tensor as frames (n, size)."""
-        factors = [factor for one in self.dims for factor in one]
+        factors = self.factors
         order = sorted(range(len(factors)), key=lambda place: -factors[place][1])
         parts = values.reshape(len(values), *(size for size, _ in factors))
         return parts.transpose(0, *(place + 1 for place in order)).reshape(len(values), -1)
 
     def rows(self, frames: np.ndarray) -> np.ndarray:
         """Return frames (n, size) as rows (n, ...) of the tensor."""
-        factors = [factor for one in self.dims for factor in one]
+        factors = self.factors
         order = sorted(range(len(factors)), key=lambda place: -factors[place][1])
         parts = frames.reshape(len(frames), *(factors[place][0] for place in order))
         back = np.argsort(order)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from qap2fpga.frontend.values import RawGraph
-from qap2fpga.ir import bops
+from qap2fpga.ir import bops, described, shown
 from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.functions import Logits
@@ -17,12 +17,15 @@ from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.shown import Described, Frame
 from qap2fpga.ir.tensors import Range
+from qap2fpga.ir.units import is_chain
 from qap2fpga.passes import exactness
 from qap2fpga.passes.scales import End
+from qap2fpga.system.codec import encode
 
 # What a record has of a layer whose kernel moves.
-KERNEL = ("positions", "kernel")
+KERNEL = ("positions", "kernel", "stride", "dilation", "pads")
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,8 @@ class Hardware:
 class Layer:
     """A layer as the model has it: extents, the quantizers' widths in bits, how many of its weights are zero.
 
-    `kind` is 'dense', 'conv' or 'depthwise'; `kernel` (rows, columns) moves over as many `positions`, which are None of
-    a dense layer.
+    `kind` is 'dense', 'conv' or 'depthwise'; `kernel` (rows, columns) moves over as many `positions`, with `pads` (top,
+    left, bottom, right) beyond the borders. They are None of a dense layer.
     """
 
     name: str
@@ -71,6 +74,9 @@ class Layer:
     hardware: Hardware
     positions: int | None = None
     kernel: tuple[int, int] | None = None
+    stride: tuple[int, int] | None = None
+    dilation: tuple[int, int] | None = None
+    pads: tuple[int, int, int, int] | None = None
 
     def record(self) -> dict[str, object]:
         """Return the plain values that a report keeps."""
@@ -80,7 +86,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Network:
-    """The network: integers of a frame that come in (of `input_bits`) and go out, its layers, and their sum of BOPs."""
+    """The network: integers of a frame that come in (of `input_bits`) and go out, its layers, and their sum of BOPs.
+
+    `frame` is None where rows of the model are vectors, `nodes` are none of a chain of dense layers.
+    """
 
     inputs: int
     outputs: int
@@ -89,9 +98,12 @@ class Network:
     output: Output
     layers: tuple[Layer, ...]
     bops: Bops
+    frame: Frame | None = None
+    nodes: tuple[Described, ...] = ()
 
     def record(self) -> dict[str, object]:
         """Return the plain values that a report keeps."""
+        graph = {"frame": encode(self.frame), "nodes": [encode(node) for node in self.nodes]}
         return {
             "inputs": self.inputs,
             "outputs": self.outputs,
@@ -99,6 +111,7 @@ class Network:
             "output": asdict(self.output),
             "layers": [layer.record() for layer in self.layers],
             "bops": asdict(self.bops),
+            **{name: one for name, one in graph.items() if one},
         }
 
 
@@ -168,7 +181,17 @@ def describe(graph: RawGraph, lowered: Graph, network: Graph) -> Network:
         _output(graph, lowered),
         tuple(layers),
         bops.total(counts.values()),
+        _frame(graph),
+        () if is_chain(lowered.nodes) else described.nodes(lowered),
     )
+
+
+def _frame(graph: RawGraph) -> Frame | None:
+    """How a row of the model becomes a frame; None where both are the same vector."""
+    shape, axes = graph.frame, graph.input_axes
+    if axes.shape == (shape.channels,):
+        return None
+    return shown.frame((shape.height, shape.width, shape.channels), axes.shape, axes.factors)
 
 
 def count(graph: RawGraph, lowered: Graph) -> dict[str, Bops]:
@@ -193,8 +216,9 @@ def _layer(name: str, lowered: Graph, network: Graph, counted: Bops) -> Layer:
     node = lowered[name]
     assert isinstance(node, Linear | Depthwise)
     readers = [one for one in lowered.readers(name) if isinstance(one, Requantizer)]
-    dense = isinstance(node, Linear) and lowered.shapes[name].positions == 1 and not node.geometry.is_padded
-    kind = "dense" if dense else "conv" if isinstance(node, Linear) else "depthwise"
+    kind = "depthwise" if isinstance(node, Depthwise) else described.in_words(node, lowered.shapes[name])[0]
+    geometry = node.geometry
+    moves = (lowered.shapes[name].positions, geometry.kernel, geometry.stride, geometry.dilation, geometry.pads)
     return Layer(
         name,
         kind,
@@ -207,8 +231,7 @@ def _layer(name: str, lowered: Graph, network: Graph, counted: Bops) -> Layer:
         node.weights.size - int(np.count_nonzero(node.weights)),
         counted,
         _hardware(name, network),
-        None if dense else lowered.shapes[name].positions,
-        None if dense else node.geometry.kernel,
+        *(() if kind == "dense" else moves),
     )
 
 

@@ -13,8 +13,9 @@ from fractions import Fraction
 import numpy as np
 from onnx import NodeProto, helper
 
-from qap2fpga.exact.thresholds import Affine, Levels, Truncation
+from qap2fpga.exact.thresholds import ROUND_FIRST, Affine, Levels, Truncation
 from qap2fpga.frontend.checkpoint.widths import MAX_BITS
+from qap2fpga.frontend.operators import ROUNDS_FIRST
 from qap2fpga.frontend.values import Quantized, Signal, refused
 from qap2fpga.ir.quantizer import ROUNDINGS, InputQuantizer
 
@@ -54,6 +55,8 @@ def parameters(
         raise refused(node, f"rounding mode {name}; known: {', '.join([*ROUNDINGS, *ALIASES])}")
     low = -(2 ** (width - 1)) + narrow if signed else 0
     high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
+    if zero and rounding == "ROUND" and options.get(ROUNDS_FIRST):
+        rounding = ROUND_FIRST
     return width, Levels(low, high, (), zero, rounding), scale
 
 
@@ -115,13 +118,16 @@ def of_constant(node: NodeProto, value: np.ndarray, bits: int, levels: Levels, s
         np.broadcast_to(scale, value.shape)
     except ValueError as error:
         raise refused(node, f"a scale of shape {scale.shape} for a tensor of shape {value.shape}") from error
-    if levels.rounding == "SIGN":
-        integers = np.where(value >= 0, 1, -1)
-    else:
-        rounding = ROUNDINGS[levels.rounding]
-        rounded = np.clip(rounding(value / scale + levels.zero_point), levels.low, levels.high)
-        integers = rounded - levels.zero_point
+    integers = np.where(value >= 0, 1, -1) if levels.rounding == "SIGN" else rounded(levels, value / scale)
     return Quantized(integers.astype(np.int64), scale, bits, int(np.count_nonzero(value)))
+
+
+def rounded(levels: Levels, scaled: np.ndarray) -> np.ndarray:
+    """Return the integers, without the zero point, of real values in units of the scale."""
+    zero = levels.zero_point
+    if levels.rounding == ROUND_FIRST:
+        return np.asarray(np.clip(np.rint(scaled), levels.low - zero, levels.high - zero))
+    return np.asarray(np.clip(ROUNDINGS[levels.rounding](scaled + zero), levels.low, levels.high) - zero)
 
 
 def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
@@ -132,13 +138,14 @@ def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
     scale = tuple(float(s / slope) for s, slope in zip(levels.scale, affine.slope, strict=True))
     offset = tuple(float(-shift / slope) for shift, slope in zip(affine.intercept, affine.slope, strict=True))
     zero, positions = levels.zero_point, signal.shape.positions
+    first = levels.rounding == ROUND_FIRST  # then the zero point only shifts what is rounded
     return InputQuantizer(
         levels.low - zero,
         levels.high - zero,
         shortest(scale, positions),
         shortest(offset, positions),
-        zero,
-        levels.rounding,
+        0 if first else zero,
+        "ROUND" if first else levels.rounding,
     )
 
 

@@ -21,6 +21,7 @@ from fractions import Fraction
 import numpy as np
 
 from qap2fpga.exact.thresholds import Affine, Levels, Truncation
+from qap2fpga.frontend import quantizers
 from qap2fpga.frontend.magnitudes import Sums, sums
 from qap2fpga.frontend.trial import Trial
 from qap2fpga.frontend.values import RawGraph, RawNode, RawStep, Signal
@@ -178,7 +179,9 @@ class _Comparison:
         expected = node.evaluate([source.integers])
         different = results != expected
         rows = np.flatnonzero(_any(different))
-        nearby = [_level(levels, one, scale) for one in _between(raw.entering, source.some(rows), name)]
+        low, high = _between(raw.entering, source.some(rows), name)
+        slack = _gamma(LEVEL_ROUNDINGS) * abs(levels.zero_point) * scale  # it is added in float32
+        nearby = [_level(levels, one, scale) for one in (low - slack, high + slack)]
         bad = np.zeros_like(different)
         bad[rows] = different[rows] & ((results[rows] < nearby[0]) | (results[rows] > nearby[1]))
         self._refuse(f"in layer {name}", bad, results, expected, node.channel_name)
@@ -303,8 +306,7 @@ def _level(levels: Levels, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
     if isinstance(levels, Truncation):
         truncated = ROUNDINGS[levels.rounding](np.rint(scaled) / 2**levels.dropped)
         return np.clip(truncated, levels.low, levels.high) if levels.bounded else truncated
-    rounded = ROUNDINGS[levels.rounding](scaled + levels.zero_point)
-    return np.asarray(np.clip(rounded, levels.low, levels.high) - levels.zero_point)
+    return quantizers.rounded(levels, scaled)
 
 
 def _gamma(roundings: int) -> float:

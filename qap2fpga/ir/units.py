@@ -174,6 +174,15 @@ def of_chain(nodes: Sequence[Node]) -> tuple[Unit, ...]:
     return tuple(units)
 
 
+def is_chain(nodes: Sequence[Node]) -> bool:
+    """Return whether `nodes` are a chain of dense layers, each with a requantizer."""
+    try:
+        of_chain(nodes)
+    except QapError:
+        return False
+    return True
+
+
 def ranges_of(unit: Unit, node_ranges: Mapping[str, Range]) -> Ranges:
     """Return what can be reached in `unit`, from the range of every node."""
     names = (unit.linear.sources[0], unit.name, unit.requantizer.name)

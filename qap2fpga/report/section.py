@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from qap2fpga.report import csynth, parts, resources, routed, show
+from qap2fpga.report import csynth, network, parts, resources, routed, show
 from qap2fpga.report.gather import Build
 from qap2fpga.report.parts import Column, Part, Share, Use
 from qap2fpga.report.schema import Report
@@ -66,6 +66,9 @@ class Section:
     stand_in: str
     keys: tuple[Key, ...]
     checks: tuple[Check, ...]
+    frame: tuple[str, ...]
+    nodes: tuple[network.Line, ...]
+    interval: str
     layers: tuple[LayerRow, ...]
     in_source: bool
     csynth: tuple[csynth.Row, ...]
@@ -102,6 +105,9 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         stand_in=stand_in(report),
         keys=tuple(_keys(report, summary)),
         checks=report.checks,
+        frame=() if report.model is None else tuple(network.frame(report.model)),
+        nodes=() if report.model is None else tuple(network.lines(report.model)),
+        interval=network.interval(report),
         layers=layers,
         in_source=bool(layers) and len(layers[0].products) > 3,
         csynth=tuple(csynth.rows(report)),
@@ -214,7 +220,7 @@ def _layers(report: Report) -> Iterator[LayerRow]:
         rows.append((*products, *in_source[index : index + 1]))
         yield LayerRow(
             layer.name,
-            f"{layer.inputs}×{layer.outputs}",
+            f"{layer.inputs}×{layer.outputs}" + (f" at {layer.positions}" if layer.positions else ""),
             f"{hardware.inputs}×{hardware.outputs}",
             (layer.weight_bits, layer.input_bits, hardware.accumulator_bits),
             layer.zeros / layer.weights,

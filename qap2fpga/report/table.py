@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from qap2fpga.report import cells, check, routed, show, side_by_side, summary
+from qap2fpga.report import cells, check, network, parts, routed, show, side_by_side, summary
 from qap2fpga.report.gather import Gathered
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.hardware import Design, DesignLayer, StandIn
@@ -41,7 +41,7 @@ def _one(name: str, report: Report) -> RenderableType:
     model, design = report.model, report.design
     blocks: list[RenderableType] = ["\n".join(_head(name, report))]
     if model is not None:
-        blocks += [_layers(model), _bops(model)]
+        blocks += [*_nodes(model), _layers(model), _bops(model)]
     if model is not None and design and design.layers is not None:
         blocks.append(_multiplications(model, design.layers))
     if report.vendor:
@@ -51,7 +51,7 @@ def _one(name: str, report: Report) -> RenderableType:
     if report.stand_in:
         blocks.append(_stand_in(report.stand_in))
     if report.timing:
-        blocks += [cells.resources(report), _timing(report.timing)]
+        blocks += [cells.resources(report), *_parts(report), _timing(report, report.timing)]
     blocks += [f"\n[bold]Place and route[/] {escape(text)}" for text in routed.lines(report)]
     if report.simulations:
         blocks.append(_simulations(report))
@@ -64,6 +64,7 @@ def _head(name: str, report: Report) -> Iterator[str]:
     yield f"[bold]{escape(name)}[/]"
     if model is not None:
         yield f"model   {escape(model.file)}, {model.inputs} inputs, {model.outputs} outputs"
+        yield from (f"{'input' * (not index):8}{text}" for index, text in enumerate(network.frame(model)))
     yield f"board   {escape(board.title)}, {escape(board.part)}, {show.period(board.clock_ns)}"
     yield f"backend {escape(_backend(report.backend, report.design))}"
     if model is not None:
@@ -117,15 +118,39 @@ def _accuracy(model: Model, design: Design | None, relaxed: Relaxed | None) -> I
         yield text
 
 
+def _nodes(model: Model) -> Iterator[Table]:
+    """The network as a graph, where it is no chain of dense layers."""
+    if not model.nodes:
+        return
+    table = headed("node", "what it does", "to", "gives", "bits", title="\nNetwork", words=(0, 1, 2, 3, 4))
+    for line in network.lines(model):
+        table.add_row(*map(escape, (line.name, line.what, line.takes, line.gives, line.bits)))
+    yield table
+
+
+def _parts(report: Report) -> Iterator[Table]:
+    """What each part of the hardware takes, where the network is a graph."""
+    if report.model is None or not report.model.nodes:
+        return
+    table = headed("part", "of node", "LUT", "predicted", "FF", "predicted", title="\nParts", words=(0, 1))
+    for part in parts.parts(report):
+        pairs = ((side.get(name)) for name in ("lut", "ff") for side in (part.measured, part.predicted))
+        table.add_row(escape(part.name), escape(part.layer or ""), *map(_number, pairs))
+    yield table
+
+
 def _layers(model: Model) -> Table:
+    """Weights by layer; where kernels move, how often each is used instead of its shape before compaction."""
+    moves = any(layer.positions for layer in model.layers)
+    second = "times used" if moves else "shape"
     table = headed(
-        "layer", "shape", "in hardware", "w bits", "a bits", "acc bits", "zeros", "BOPs", "nnz·bₐ·b_w", title="\nLayers"
+        "layer", second, "in hardware", "w bits", "a bits", "acc bits", "zeros", "BOPs", "nnz·bₐ·b_w", title="\nLayers"
     )
     for layer in model.layers:
         hardware = layer.hardware
         table.add_row(
             escape(layer.name),
-            f"{layer.inputs}×{layer.outputs}",
+            str(layer.positions or 1) if moves else f"{layer.inputs}×{layer.outputs}",
             f"{hardware.inputs}×{hardware.outputs}",
             str(layer.weight_bits),
             str(layer.input_bits),
@@ -173,19 +198,21 @@ def _stand_in(other: StandIn) -> str:
 
 def _bops(model: Model) -> str:
     total = model.bops
+    each = " times positions" if any(layer.positions for layer in model.layers) else ""
     return (
-        f"[dim]BOPs: the paper's equation 1 with zeros after rounding; as the paper's code counts "
+        f"[dim]BOPs: the paper's equation 1{each} with zeros after rounding; as the paper's code counts "
         f"{total.paper_code:,.0f} (32-bit input, biases; zeros after rounding {total.paper_code_rounded:,.0f})[/]"
     )
 
 
-def _timing(timing: Timing) -> Group:
+def _timing(report: Report, timing: Timing) -> Group:
     table = headed("", "predicted", "measured", "at the board's clock", title="\nCycles")
     latency, interval = timing.latency_cycles, timing.interval_cycles
     time, rate = show.nanoseconds(timing.latency_ns or None), show.rate(timing.frames_per_second or None)
     table.add_row("latency", _number(latency.predicted), _number(latency.measured), time)
     table.add_row("interval", _number(interval.predicted), _number(interval.measured), rate)
-    return Group(table, f"[dim]{escape(timing.clock_note)}[/]")
+    notes = [text for text in (timing.clock_note, network.interval(report)) if text]
+    return Group(table, *(f"[dim]{escape(text)}[/]" for text in notes))
 
 
 def _simulations(report: Report) -> Table:

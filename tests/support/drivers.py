@@ -15,6 +15,7 @@ from qap2fpga.hw.design import Design, Stream
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.shown import Frame
 from qap2fpga.ir.vectors import random_vectors
 from tests.conftest import ROOT
 
@@ -44,10 +45,11 @@ def design(one: Graph, folder, kind: str = "logits", lanes: tuple[int, int] = (2
     return Design("finn", folder, "top", (), (), into, out, 3)
 
 
-def driver(one: Graph, folder, kind: str = "logits", vectors: int = 40, **options):
+def driver(one: Graph, folder, kind: str = "logits", vectors: int = 40, frame: Frame | None = None, **options):
     """A driver of the written folder, and the mock that it speaks with."""
     small_design = design(one, folder, kind, **options)
-    files.write(small_design, one, kind, BOARD, "Jets 6b", random_vectors(one, vectors, 2), folder / "driver")
+    rows = random_vectors(one, vectors, 2)
+    files.write(small_design, one, kind, BOARD, "Jets 6b", rows, folder / "driver", frame)
     mock = MockPynq(one, small_design, kind)
     module = load(folder / "driver" / "driver.py")
     return module.Network(folder / "driver", platform=mock), mock

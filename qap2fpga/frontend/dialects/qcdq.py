@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from qap2fpga.frontend.dialects import datatypes
 from qap2fpga.frontend.dialects.datatypes import IntegerType
@@ -47,28 +47,61 @@ def as_quantizers(model: ModelProto) -> ModelProto:
     if not any(node.op_type == "DequantizeLinear" for node in model.graph.node):
         return model
     rewriting = Rewriting(model)
-    bypassed: list[NodeProto] = []
     for node in rewriting.nodes:
         if node.op_type != "DequantizeLinear" or node.domain not in ONNX_DOMAINS:
             rewriting.keep(node)
             continue
-        clip = rewriting.producer(node.input[0], "Clip")
-        quantize = rewriting.producer(clip.input[0] if clip is not None else node.input[0], "QuantizeLinear")
-        bypassed += [one for one in (clip, quantize) if one is not None]
-        _write(rewriting, node, clip, quantize)
-    return rewriting.finished(bypassed)
+        before = _Before.of(rewriting, node.input[0])
+        _write(rewriting, node, before)
+    return rewriting.finished()
 
 
-def _write(rewriting: Rewriting, node: NodeProto, clip: NodeProto | None, quantize: NodeProto | None) -> None:
+@dataclass(frozen=True)
+class _Before:
+    """What stands before a DequantizeLinear: its `clip` and `quantize` if there are some, and where that begins."""
+
+    clip: NodeProto | None
+    quantize: NodeProto | None
+    casts: tuple[NodeProto, ...]
+    source: str
+
+    @staticmethod
+    def of(rewriting: Rewriting, tensor: str) -> _Before:
+        """Go back from `tensor`; a Cast there is torch's, to the type that the integers have already."""
+        clip = quantize = None
+        casts: list[NodeProto] = []
+        for kind in ("Cast", "Clip", "Cast", "QuantizeLinear"):
+            one = rewriting.producer(tensor, kind)
+            if one is None:
+                continue
+            tensor = one.input[0]
+            casts += [one] if kind == "Cast" else []
+            clip = one if kind == "Clip" else clip
+            quantize = one if kind == "QuantizeLinear" else quantize
+        return _Before(clip, quantize, tuple(casts), tensor)
+
+    def check_casts(self, known: Parameters) -> None:
+        """Raise `QapError` for a Cast to a type that does not hold all that a QuantizeLinear gives."""
+        for cast in self.casts:
+            to = next((item.i for item in cast.attribute if item.name == "to"), 0)
+            name = TensorProto.DataType.Name(to).lower() if to in TensorProto.DataType.values() else ""
+            low, high = RANGES.get(name, (0, -1))
+            if self.quantize is None or not low <= known.low < known.high <= high:
+                raise refused(cast, "it stands between integers and their DequantizeLinear, and may change them")
+
+
+def _write(rewriting: Rewriting, node: NodeProto, chain: _Before) -> None:
+    quantize, clip = chain.quantize, chain.clip
     after = _parameters(rewriting, node)
     if quantize is not None:
         before = _parameters(rewriting, quantize)
         if not before.same_scale(after):
             raise refused(node, f"its scale or zero point is not that of {label(quantize)} before it")
         after = before
+    chain.check_casts(after)
     low, high = _clipped(rewriting, clip, after)
     if quantize is None:
-        stored = rewriting.constant(clip.input[0] if clip is not None else node.input[0])
+        stored = rewriting.constant(chain.source)
         if stored is None or stored.dtype.name not in RANGES:
             raise refused(node, "before it is no QuantizeLinear, with or without a Clip, and no stored integers")
         if len(node.input) < 3:
@@ -103,10 +136,6 @@ def _write_quantizer(
     if zero.ndim and (zero != zero.reshape(-1)[0]).any():
         raise refused(node, "its zero point varies over the channels of a tensor that is no constant")
     point = int(zero.reshape(-1)[0])
-    if point % 2:
-        raise refused(
-            node, f"its zero point is {point}: with an odd one, halves are not rounded as a quantizer of QONNX does it"
-        )
     rewriting.quantize(source, node.output[0], scale, kind, node, point)
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 
 import numpy as np
@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from qap2fpga.frontend.dialects.datatypes import IntegerType
 from qap2fpga.frontend.external import first_line
-from qap2fpga.frontend.operators import ONNX_DOMAINS, QONNX_DOMAIN
+from qap2fpga.frontend.operators import ONNX_DOMAINS, QONNX_DOMAIN, ROUNDS_FIRST
 from qap2fpga.frontend.survey import FOLDED
 from qap2fpga.frontend.values import label, refused
 
@@ -29,6 +29,7 @@ class Rewriting:
         self.model.CopyFrom(model)
         self.nodes = list(self.model.graph.node)
         self._written: list[NodeProto] = []
+        self._read = {name for node in self.nodes for name in node.input}
         self._producers = {name: node for node in self.nodes for name in node.output}
         self._stored = {tensor.name: tensor for tensor in self.model.graph.initializer}
         self._constants: dict[str, np.ndarray | None] = {}
@@ -50,7 +51,12 @@ class Rewriting:
 
     def _computed(self, tensor: str, depth: int) -> np.ndarray | None:
         node = self._producers.get(tensor)
-        if node is None or node.op_type not in FOLDED or node.domain not in ONNX_DOMAINS or depth > DEEPEST:
+        if (
+            node is None
+            or node.op_type not in (*FOLDED, "ConstantOfShape")
+            or node.domain not in ONNX_DOMAINS
+            or depth > DEEPEST
+        ):
             return None
         values: dict[str, np.ndarray] = {}
         for name in filter(None, node.input):
@@ -59,7 +65,8 @@ class Rewriting:
                 return None
             values[name] = value
         sizes = sorted((max(1, value.size) for value in values.values()), reverse=True)
-        if math.prod(sizes[:2]) > LARGEST:
+        wanted = values[node.input[0]].reshape(-1).tolist() if node.op_type == "ConstantOfShape" else sizes[:2]
+        if not 0 < math.prod(wanted) <= LARGEST:
             raise refused(node, "it computes a constant, of a size that nobody can mean")
         opset = max((entry.version for entry in self.model.opset_import if entry.domain in ONNX_DOMAINS), default=1)
         try:
@@ -104,15 +111,15 @@ class Rewriting:
             return
         numbers = [np.float32(value).reshape(()) for value in (zero_point, kind.bits)]
         inputs = [source, *(self.store(output, np.asarray(value)) for value in (scale, *numbers))]
-        options = {"signed": int(kind.signed), "narrow": int(kind.narrow), "rounding_mode": "ROUND"}
+        options: dict[str, object] = {"signed": int(kind.signed), "narrow": int(kind.narrow), "rounding_mode": "ROUND"}
+        options |= {ROUNDS_FIRST: 1} if zero_point else {}
         self.write("Quant", inputs, output, old, options, QONNX_DOMAIN)
 
-    def finished(self, bypassed: Iterable[NodeProto] = ()) -> ModelProto:
-        """Return the model of what was written, without tensors and without `bypassed` nodes that nobody reads now."""
-        wanted = {value.name for value in self.model.graph.output}
-        passed, nodes = {id(node) for node in bypassed}, []
+    def finished(self) -> ModelProto:
+        """Return the model of what was written, without the tensors and nodes that nobody reads any more."""
+        wanted, nodes = {value.name for value in self.model.graph.output}, []
         for node in reversed(self._written):
-            if id(node) not in passed or wanted.intersection(node.output):
+            if wanted.intersection(node.output) or not self._read.intersection(node.output):
                 wanted.update(node.input)
                 nodes.append(node)
         nodes.reverse()

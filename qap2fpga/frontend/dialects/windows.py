@@ -24,17 +24,15 @@ def as_convolutions(model: ModelProto) -> ModelProto:
     if not any(_is(node, "Im2Col") or _is(node, "MaxPoolNHWC") for node in model.graph.node):
         return model
     rewriting = Rewriting(model)
-    bypassed = []
     for node in rewriting.nodes:
         columns = rewriting.producer(node.input[0], "Im2Col", (QONNX_DOMAIN,)) if node.op_type == "MatMul" else None
         if columns is not None:
-            bypassed += _write_convolution(rewriting, columns, node)
+            _write_convolution(rewriting, columns, node)
         elif _is(node, "MaxPoolNHWC"):
             _write_pool(rewriting, node)
         else:
-            bypassed += [node] if _is(node, "Im2Col") else []
             rewriting.keep(node)
-    result = rewriting.finished(bypassed)
+    result = rewriting.finished()
     for node in result.graph.node:
         if _is(node, "Im2Col"):
             raise refused(node, "what reads it must be a MatMul whose weights are quantized")
@@ -47,11 +45,8 @@ def _is(node: NodeProto, kind: str) -> bool:
     return node.op_type == kind and node.domain == QONNX_DOMAIN
 
 
-def _write_convolution(rewriting: Rewriting, columns: NodeProto, node: NodeProto) -> list[NodeProto]:
-    """Write a convolution, with its weights (outputs, rows, columns, channels) and their quantizer.
-
-    Returns the nodes that it may stand for, all but `node` itself.
-    """
+def _write_convolution(rewriting: Rewriting, columns: NodeProto, node: NodeProto) -> None:
+    """Write a convolution, with its weights (outputs, rows, columns, channels) and their quantizer."""
     quantizer = next(
         filter(None, (rewriting.producer(node.input[1], kind, (QONNX_DOMAIN,)) for kind in QUANTIZERS)), None
     )
@@ -86,7 +81,6 @@ def _write_convolution(rewriting: Rewriting, columns: NodeProto, node: NodeProto
         "group": group,
     }
     rewriting.write("Conv", [columns.input[0], weight], node.output[0], node, attributes, domain=CHANNELS_LAST)
-    return [quantizer, columns]
 
 
 def _own_channels(node: NodeProto, weights: np.ndarray) -> np.ndarray:

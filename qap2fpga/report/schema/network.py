@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qap2fpga.ir.shown import Described, Frame
 from qap2fpga.system.codec import Count, Number, Record, Size
 
 
@@ -36,9 +37,14 @@ class Hardware(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Layer(Record):
-    """A layer as it was trained, and in `hardware` as it is built; `zeros` are of its `weights`, after rounding."""
+    """A layer as it was trained, and in `hardware` as it is built; `zeros` are of its `weights`, after rounding.
+
+    Its kernel moves over as many `positions`, None of a dense layer, of which there is one.
+    """
 
     name: str
+    kind: str = "dense"
+    positions: Size | None = None
     inputs: Count
     outputs: Count
     weight_bits: Count
@@ -79,7 +85,10 @@ class Output(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Model(Record):
-    """The model file, and the network in it."""
+    """The model file, and the network in it.
+
+    `frame` is None where rows of the model are vectors, `nodes` are none of a chain of dense layers.
+    """
 
     file: str
     sha256: str | None = None
@@ -92,6 +101,8 @@ class Model(Record):
     notes: tuple[str, ...]
     layers: tuple[Layer, ...]
     bops: Bops
+    frame: Frame | None = None
+    nodes: tuple[Described, ...] = ()
     export: Export | None = None
     input_quantizer_cost: QuantizerCost | None = None
 

@@ -22,6 +22,6 @@ def test_the_software_after_bare_accumulators_may_not_wrap():
         layer = dense("fc1", np.ones((1, 2), np.int64), end, 8, 8)
         return chain((layer,), InputQuantizer(-(2**7), 2**7 - 1, (1.0,)), Fraction(1))
 
-    assert _end(network(2**55))["multiplier"] == [2**55, 1]
+    assert _end(network(2**55)).multiplier == (2**55, 1)
     with pytest.raises(QapError, match="would not fit 64 bits"):
         _end(network(2**56))

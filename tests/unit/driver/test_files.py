@@ -17,11 +17,14 @@ from qap2fpga.driver import files
 from qap2fpga.driver.layout import in_memory
 from qap2fpga.driver.mock import MockPynq
 from qap2fpga.ir import outputs as reference
-from qap2fpga.ir.functions import Step
+from qap2fpga.ir import shown
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.verify import dma
 from tests.conftest import ROOT
 from tests.support.drivers import BOARD, DRIVER, QUANTIZERS, driver, load, real
+from tests.support.graphs import small_cnn
 from tests.unit.backends.test_rtl import network
 
 
@@ -130,6 +133,63 @@ def test_hardware_that_does_not_answer(tmp_path):
         result.run(real(one, 3))
 
 
+IMAGES = shown.frame((6, 5, 2), (2, 6, 5), ((2, 1), (30, 2)))
+
+
+@pytest.mark.parametrize("kind", ["logits", "class", "accumulators"])
+def test_images_as_the_model_takes_them(tmp_path, kind):
+    one = small_cnn()
+    result, _ = driver(one, tmp_path, kind, frame=IMAGES)
+    assert result.constants["frame"]["model"] == [2, 6, 5]
+    images = np.random.default_rng(4).normal(0, 3, (9, 2, 6, 5)).astype(np.float32)
+    rows = images.transpose(0, 2, 3, 1).reshape(9, 60)
+    integers = one.input.quantize(rows)
+    assert (result.frames(images) == rows).all() and (result.frames(rows) == rows).all()
+    assert (result.run(images) == reference.outputs(one, kind, integers)).all()
+    assert (result.run(rows) == result.run(images)).all()
+    assert (result.classes(images) == one.run(integers).argmax(axis=1)).all()
+    assert result.self_test() == 40
+    assert result.throughput(vectors=5, seconds=0.01)["all"] > 0
+    for wrong in (images[0], images.transpose(0, 2, 3, 1), rows[:, 1:]):
+        with pytest.raises(ValueError, match=r"\(n, 2, 6, 5\) or \(n, 60\) is needed"):
+            result.run(wrong)
+    with pytest.raises(ValueError, match=r"inputs have shape \(9, 2, 6, 5\), \(n, 60\) is needed"):
+        result.run_integers(images)
+
+
+@pytest.mark.parametrize(
+    "end", [Step(np.array([[-3, 4], [0, 9]]), -1, 2), Logits(np.array([5, 7]), np.array([1, -9]), 2, 0)]
+)
+def test_an_image_leaves_the_network(tmp_path, end):
+    """Each channel has one end, at all positions."""
+    nodes = (*small_cnn().nodes[:5], Requantizer(name="end", sources=("conv2",), function=end))
+    one = replace(small_cnn(), nodes=nodes, output="end")
+    assert one.shapes["end"].positions == 2
+    result, _ = driver(one, tmp_path, "accumulators", frame=IMAGES)
+    integers = random_vectors(one, 30, 4)
+    outputs = result.run_integers(integers)
+    assert (outputs == one.result("conv2", integers)).all()
+    assert (DRIVER.finish(outputs, result.constants["end"]) == one.run(integers)).all()
+
+
+def test_the_self_test_sees_images_in_another_order(tmp_path):
+    result, _ = driver(small_cnn(), tmp_path, frame=IMAGES)
+    result.constants["frame"] |= {"moves": [0, 1]}
+    with pytest.raises(RuntimeError, match="another order"):
+        result.self_test()
+
+
+def test_rows_of_the_model_that_are_as_long_as_frames(tmp_path):
+    """A model that takes channels first, flattened: its rows are put in order, integers of the hardware are not."""
+    one = small_cnn()
+    result, _ = driver(one, tmp_path, frame=shown.frame((6, 5, 2), (60,), ((2, 1), (30, 2))))
+    images = np.random.default_rng(4).normal(0, 3, (9, 2, 6, 5)).astype(np.float32)
+    integers = one.input.quantize(images.transpose(0, 2, 3, 1).reshape(9, 60))
+    assert (result.run(images.reshape(9, 60)) == one.run(integers)).all()
+    assert (result.run_integers(integers) == one.run(integers)).all()
+    assert result.self_test() == 40
+
+
 def test_throughput_is_measured(tmp_path):
     result, _ = driver(network(3), tmp_path)
     rates = result.throughput(vectors=50, seconds=0.01)
@@ -168,3 +228,26 @@ def test_the_drivers_words_through_the_hardware(tmp_path, monkeypatch):
     assert (packed == in_memory(integers, design.input)).all()
     answers = result.run(values)
     dma.Dma(design, tmp_path / "work", batch=15).simulate(integers, answers)
+
+
+@pytest.mark.slow
+def test_images_through_the_dma(tmp_path):
+    """What the driver packs of images goes through Verilator, in several transfers; a frame waits for the next one."""
+    from qap2fpga.backends.rtl.backend import RtlBackend
+    from qap2fpga.backends.rtl.options import RtlOptions
+
+    one = small_cnn()
+    design = RtlBackend().generate(
+        one, BOARD, tmp_path / "rtl", RtlOptions(), random_vectors(one, 8, 1), lambda _: None
+    )
+    files.write(design, one, "logits", BOARD, "n", random_vectors(one, 8, 1), tmp_path / "driver", IMAGES)
+    result = load(tmp_path / "driver" / "driver.py").Network(
+        tmp_path / "driver", platform=MockPynq(one, design, "logits")
+    )  # fmt: skip
+    images = np.random.default_rng(4).normal(0, 3, (20, 2, 6, 5)).astype(np.float32)
+    integers = result.quantize(images)
+    assert (DRIVER.pack(integers, result.constants["input"]) == in_memory(integers, design.input)).all()
+    answers = result.run(images)
+    assert (answers == one.run(integers)).all()
+    dma.Dma(design, tmp_path / "work", batch=5).simulate(integers, answers)
+    dma.Dma(design, tmp_path / "single", batch=1).simulate(integers[:6], answers[:6])

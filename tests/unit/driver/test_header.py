@@ -14,10 +14,12 @@ from qap2fpga.driver import files, header
 from qap2fpga.driver.layout import in_memory, layout
 from qap2fpga.hw.design import Stream
 from qap2fpga.ir import outputs as reference
+from qap2fpga.ir import shown
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.system.names import identifier
 from tests.support.drivers import BOARD, ODD, QUANTIZERS, design, real
+from tests.support.graphs import small_cnn
 from tests.unit.backends.test_rtl import network
 
 
@@ -101,3 +103,23 @@ def test_the_fixed_point_formats_are_stated(tmp_path):
     assert f"ap_fixed<{design(one, tmp_path).output.bits}, {design(one, tmp_path).output.bits - 4}>" in text
     other = header.header("n", files.constants(design(one, tmp_path), one.with_input(ODD), "logits", BOARD))
     assert "no fixed-point format: the scale is not one power of two" in other
+
+
+def test_the_order_of_an_image_is_stated(tmp_path):
+    one, frame = small_cnn(), shown.frame((6, 5, 2), (2, 6, 5), ((2, 1), (30, 2)))
+    result = design(one, tmp_path)
+    text = header.header("n", files.constants(result, one, "logits", BOARD, frame))
+    assert "// A frame is a 6x5 image of 2 channels, row by row" in text
+    assert "Rows of the model have the shape (n, 2, 6, 5)." in text
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "n.h").write_text(text)
+    code = '#include "n.h"\nint at(int row, int column, int channel) { return N_AT(row, column, channel); }\n'
+    (tmp_path / "c" / "at.c").write_text(code + "int size(void) { return N_HEIGHT * N_WIDTH * N_CHANNELS; }\n")
+    flags = ["-std=c99", "-Wall", "-Werror", "-pedantic", "-shared", "-fPIC"]
+    subprocess.run(["gcc", *flags, "-o", "at.so", "at.c", "-lm"], cwd=tmp_path / "c", check=True)
+    library = ctypes.CDLL(str(tmp_path / "c" / "at.so"))
+    order = frame.frames(np.arange(60).reshape(1, 2, 6, 5))[0]
+    for channel, row, column in np.ndindex(2, 6, 5):
+        assert order[library.at(row, column, channel)] == channel * 30 + row * 5 + column
+    assert library.size() == one.inputs
+    assert "_AT(" not in header.header("n", files.constants(result, one, "logits", BOARD))

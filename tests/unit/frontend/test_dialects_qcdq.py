@@ -11,11 +11,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import ModelProto, helper
+from onnx import ModelProto, TensorProto, helper
+from torch.ao import quantization
 
 from qap2fpga.frontend import onnxfile
 from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import lower
+from qap2fpga.frontend.operators import NEWEST_OPSET
 from qap2fpga.frontend.values import RawNode, RawStep
 from qap2fpga.ir.functions import Step
 from qap2fpga.system.errors import QapError
@@ -32,15 +34,15 @@ RANDOM = np.random.default_rng(6)
 ROWS = RANDOM.uniform(-2, 2, (80, 5)).astype(np.float32)
 
 
-def brevitas_module() -> torch.nn.Sequential:
+def brevitas_module(bias_quant: Any = Int32Bias) -> torch.nn.Sequential:
     torch.manual_seed(2)
-    bits: dict[str, Any] = {"weight_bit_width": 3, "weight_quant": Int8WeightPerChannelFloat, "bias_quant": Int32Bias}
+    bits: dict[str, Any] = {"weight_bit_width": 3, "weight_quant": Int8WeightPerChannelFloat, "bias_quant": bias_quant}
     module = torch.nn.Sequential(
         qnn.QuantIdentity(bit_width=6, return_quant_tensor=True),
         qnn.QuantLinear(5, 4, bias=True, **bits),
         torch.nn.BatchNorm1d(4),
         qnn.QuantReLU(bit_width=3, return_quant_tensor=True),
-        qnn.QuantLinear(4, 3, bias=True, weight_bit_width=8, bias_quant=Int32Bias),
+        qnn.QuantLinear(4, 3, bias=True, weight_bit_width=8, bias_quant=bias_quant),
         qnn.QuantIdentity(bit_width=4),
     )
     for _ in range(3):
@@ -53,6 +55,15 @@ def exported(function: Any, path: Path, **options: Any) -> Path:
         warnings.simplefilter("ignore")
         function(brevitas_module(), torch.from_numpy(ROWS[:1]), str(path), dynamo=False, **options)
     return path
+
+
+def test_an_export_of_brevitas_by_dynamo(tmp_path: Path) -> None:
+    module = brevitas_module(bias_quant=None)
+    with warnings.catch_warnings(), quiet():
+        warnings.simplefilter("ignore")
+        export_onnx_qcdq(module, torch.from_numpy(ROWS[:1]), str(tmp_path / "qcdq.onnx"), dynamo=True)
+    one = onnx.load(str(tmp_path / "qcdq.onnx"))
+    assert np.allclose(values(prepared(one, tmp_path), ROWS), by_onnxruntime(one, ROWS), rtol=1e-6)
 
 
 @pytest.mark.parametrize("opset", [13, 17])
@@ -84,7 +95,8 @@ def steps_apart(one: ModelProto, folder: Path, scale: float = 0.0937) -> float:
 @pytest.mark.parametrize(
     ("ends", "zero", "bits"),
     [((-7, 7), np.int8(0), 4), ((-8, 7), np.int8(0), 4), (None, np.int8(0), 8), ((0, 15), np.uint8(4), 4),
-     ((0, 14), np.uint8(4), 4), (None, np.uint8(128), 8), ((-128, 127), np.int8(-20), 8), ((0, 1), np.uint8(0), 1)],
+     ((0, 14), np.uint8(4), 4), (None, np.uint8(128), 8),
+     (None, np.uint8(53), 8), ((-8, 7), np.int8(3), 4), ((-128, 127), np.int8(-20), 8), ((0, 1), np.uint8(0), 1)],
 )  # fmt: skip
 def test_bits_are_those_of_the_clip(ends: tuple[int, int] | None, zero: Any, bits: int, tmp_path: Path) -> None:
     one = network(ends=ends, zero=zero)
@@ -160,6 +172,66 @@ def test_clips_of_old_opsets(tmp_path: Path) -> None:
     assert (done.lowered.input.low, done.lowered.input.high) == (-7, 7)
 
 
+def test_halves_are_rounded_before_the_zero_point_is_added(tmp_path: Path) -> None:
+    """0.5 and 1.5 steps become 0 and 2, whatever the zero point; QONNX would make 1 of both with an odd one."""
+    one = network(ends=None, zero=np.int8(3), s=np.float32(0.5))
+    network_of = prepared(one, tmp_path).lowered
+    assert network_of.input.quantize(np.array([[0.25, 0.75, -0.25, -0.75, 1.25]])).tolist() == [[0, 2, 0, -2, 2]]
+    levels = next(
+        node.levels for node in read(onnxfile.load(tmp_path / "net.onnx")).nodes.values() if isinstance(node, RawStep)
+    )
+    boundaries = dict(zip(range(levels.low + 1, levels.high + 1), levels.boundaries(0), strict=True))
+    assert boundaries[4] == (1, True)  # above half a step, not at it
+    assert boundaries[5] == (3, False)  # at one and a half
+
+
+def test_an_export_of_torch(tmp_path: Path) -> None:
+    """Zero points that are odd, a Cast to the type that is there already, and zero points without a value."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = torch.nn.Sequential(
+            quantization.QuantStub(), torch.nn.Linear(5, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3),
+            quantization.DeQuantStub(),
+        ).eval()  # fmt: skip
+        module.qconfig = quantization.get_default_qconfig("x86")
+        quantization.prepare(module, inplace=True)
+        module(torch.from_numpy(ROWS))
+        quantization.convert(module, inplace=True)
+        path = tmp_path / "torch.onnx"
+        torch.onnx.export(module, (torch.zeros(1, 5),), str(path), opset_version=13, dynamo=False)
+    one = onnx.load(str(path))
+    assert {"Cast", "ConstantOfShape"} <= {node.op_type for node in one.graph.node}
+    done = prepared(one, tmp_path)
+    apart = np.abs(values(done, ROWS) - by_onnxruntime(one, ROWS)).max() / float(done.lowered.output_scale)
+    assert apart < 0.01
+
+
+@pytest.mark.parametrize("opset", [9, 10, 11, 15, 19, 21, NEWEST_OPSET])
+def test_every_opset(opset: int, tmp_path: Path) -> None:
+    """The operators of QCDQ that an opset does not have yet are read as they are later."""
+    one = network(opset=opset, ends=None, wz=np.int8(0), ws=np.float32(0.3))
+    del one.graph.node[2].attribute[:]
+    known = network(ends=None, wz=np.int8(0), ws=np.float32(0.3))
+    assert (values(prepared(one, tmp_path), ROWS) == values(prepared(known, tmp_path), ROWS)).all()
+
+
+def cast(to: int) -> ModelProto:
+    one = network(ends=None)
+    one.graph.node.insert(1, helper.make_node("Cast", ["a_q"], ["a_t"], "cast", to=to))
+    one.graph.node[2].input[0] = "a_t"
+    return one
+
+
+def test_a_cast_that_changes_nothing(tmp_path: Path) -> None:
+    assert prepared(cast(TensorProto.INT8), tmp_path).facts.network.input_bits == 8
+
+
+@pytest.mark.parametrize("to", [TensorProto.UINT8, TensorProto.FLOAT, TensorProto.BOOL])
+def test_a_cast_that_may_change_integers(to: int, tmp_path: Path) -> None:
+    with pytest.raises(QapError, match=r"node cast .Cast. cannot be lowered\n.*may change them"):
+        prepared(cast(to), tmp_path)
+
+
 def edited(place: int, change: Any, **options: Any) -> ModelProto:
     one = network(**options)
     change(one.graph.node[place])
@@ -179,7 +251,6 @@ REFUSED = {
     "another zero point": (rewired(2, 2, "other", other=np.int8(2)), "not that of a_quantize before it"),
     "odd bounds": (network(ends=(-5, 6)), "its integers are -5 to 6: no bit width"),
     "one integer": (network(ends=(0, 0)), "its integers are 0 to 0: no bit width"),
-    "an odd zero point": (network(zero=np.int8(3)), "its zero point is 3: with an odd one"),
     "crossed bounds": (network(ends=(7, -7)), "lower bound is above"),
     "half a bound": (network(a_low=np.float32(-7.5)), "its min must be one whole number"),
     "two bounds": (network(a_high=np.array([7, 7], np.int8)), "its max must be one whole number"),

@@ -68,7 +68,8 @@ def test_the_quantizers_are_those_of_qonnx(name: str, kind: Any) -> None:
     node = helper.make_node(name, list(OPERATORS[name].inputs), ["Y"], domain=operators.QONNX_DOMAIN)
     types = kind(node, 1).get_nodeattr_types()
     schema = operators.schema(name, 13)
-    assert set(types) == set(schema.attributes) == set(OPERATORS[name].attributes)
+    assert set(schema.attributes) == set(OPERATORS[name].attributes)
+    assert set(types) == set(schema.attributes) - {operators.ROUNDS_FIRST}
     for key, (letter, required, *_) in types.items():
         assert schema.attributes[key].required == (required and name != "Trunc")
         assert schema.attributes[key].type == {"i": Types.INT, "s": Types.STRING, "f": Types.FLOAT}[letter]

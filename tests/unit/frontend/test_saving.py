@@ -139,6 +139,10 @@ TAKEN: dict[str, Callable[[], nn.Module]] = {
     "zero point of weights": lambda: nn.Sequential(entry(), qnn.QuantLinear(5, 3, bias=True, **SHIFTED)),
     "signed ReLU": lambda: nn.Sequential(entry(), dense(5, 4), relu(act_quant=Int8ActPerTensorFloat), dense(4, 2)),
     "sigmoid": lambda: nn.Sequential(entry(), dense(5, 4), nn.Sigmoid(), entry(), dense(4, 2)),
+    "quantizer used twice on the same": lambda: Own(
+        lambda own, x: own.two(own.act(own.quant(x) + own.quant(own.one(own.quant(x)))))
+    ),
+    "quantizer whose result is not used": lambda: Own(lambda own, x: (own.act(x), own.two(own.hidden(x)))[1]),
     "softmax at the end": lambda: Own(lambda own, x: torch.softmax(own.two(own.hidden(x)), 1)),
     "skip between dense layers": lambda: Own(lambda own, x: own.two(own.act(own.quant(own.hidden(x)) + own.quant(x)))),
 }
