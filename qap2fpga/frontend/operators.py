@@ -80,6 +80,8 @@ _TWO_WAYS = {
 }
 _NO_RUNNING = dict.fromkeys(("running_mean", "running_var", "saved_mean", "saved_var"), TRAINING)
 
+# Attributes that are divided by, also by libraries that do not look at them first.
+COUNTS = ("strides", "dilations", "kernel_shape")
 _KERNEL = dict.fromkeys(("auto_pad", "kernel_shape", "pads", "strides"), READ)
 
 OPERATORS: dict[str, Operator] = {
@@ -264,6 +266,8 @@ def _check_attributes(node: NodeProto, operator: Operator, known: OpSchema, opse
             raise refused(node, f"its attribute {name} is missing")
         part, value = operator.attributes[name], option(node, name, opset)
         taken = value is None or not part.values or value in part.values
+        if name in COUNTS and value is not None and min(value, default=1) < 1:  # type: ignore[call-overload]
+            raise refused(node, f"its {name} are {list(value)}: none may be below 1")  # type: ignore[call-overload]
         if not taken or (part.use == "refused" and not part.values and name in names):
             raise refused(node, f"its attribute {name} is {value}: {part.why}")
 

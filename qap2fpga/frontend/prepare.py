@@ -41,7 +41,7 @@ DEFAULT_INPUT_BITS = 8
 RANDOM_VECTORS, RECORDED_VECTORS = 1000, 1000
 DRAWN, DRAWN_VALUES = 1000, 1 << 24  # real inputs where the user gave none, and their values in all
 # Vectors of a group in a network that sees frames: so many integers on the way, but never fewer than these.
-WORK, FEWEST = 1 << 26, 8
+WORK, FEWEST = 1 << 25, 4
 SEED = 20210504  # any fixed number: the same input gives the same bytes
 
 

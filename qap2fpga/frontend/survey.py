@@ -14,7 +14,14 @@ from collections import Counter
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from qap2fpga.frontend import operators
-from qap2fpga.frontend.operators import NEWEST_OPSET, ONNX_DOMAINS, QUANT_DOMAINS, QUANTIZERS, SUPPORTED
+from qap2fpga.frontend.operators import (
+    NEWEST_OPSET,
+    ONNX_DOMAINS,
+    QUANT_DOMAINS,
+    QUANTIZERS,
+    SUPPORTED,
+    WEIGHTED,
+)
 from qap2fpga.frontend.values import label, refused
 from qap2fpga.system.errors import QapError
 
@@ -28,6 +35,9 @@ FOLDED = frozenset((
     "Gather", "Identity", "Log", "MatMul", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "Relu", "Reshape", "Round",
     "Shape", "Sign", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze",
 ))  # fmt: skip
+MOVING = ("Identity", "Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+# What stays on the host at the end of a network.
+ENDS = ("ArgMax", "LogSoftmax", "Softmax", "TopK")
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 MAX_INPUTS = 1 << 20
 EXPORT_AGAIN = "export the model again"
@@ -46,6 +56,8 @@ def survey(model: ModelProto) -> int:
     wanted = wanted_tensors(graph)
     for node in carriers:
         operators.check(node, opset, wanted)
+    _check_weights(graph, carriers, {value.name for value in inputs})
+    _check_after_ends(carriers)
     if len(inputs) != 1:
         raise QapError(f"the graph has {len(inputs)} inputs", "networks with one input are supported")
     if len(graph.output) != 1:
@@ -154,6 +166,36 @@ def _opset(model: ModelProto) -> int:
             f"the file is of ONNX opset {opset}; 1 to {NEWEST_OPSET} are known", "export it with a known one"
         )
     return opset
+
+
+def _check_weights(graph: GraphProto, carriers: list[NodeProto], sources: set[str]) -> None:
+    """Weights must be quantized constants; what stands between a quantizer and its node only moves them."""
+    origin = {name: node for node in graph.node for name in node.output}
+    typed = {note.tensor_name for note in graph.quantization_annotation}
+    signals = set(sources)
+    for node in carriers:
+        if signals.intersection(node.input):
+            signals.update(node.output)
+        if node.op_type not in WEIGHTED or not signals.intersection(node.input):
+            continue
+        weights = node.input[1]
+        if weights in signals and node.input[0] in signals:
+            raise refused(node, "it multiplies two tensors that depend on the network's input, as attention does")
+        while weights in origin and origin[weights].op_type in MOVING:
+            weights = origin[weights].input[0]
+        if weights not in typed and (weights not in origin or origin[weights].op_type == "Constant"):
+            raise refused(node, "its weights are floats: a Quant or BipolarQuant node must stand on them")
+
+
+def _check_after_ends(carriers: list[NodeProto]) -> None:
+    """A Softmax and the like end a network; inside of one they are something else."""
+    ended: dict[str, NodeProto] = {}
+    for node in carriers:
+        before = next((ended[name] for name in node.input if name in ended), None)
+        if before is not None and node.op_type not in (*MOVING, *ENDS):
+            raise refused(node, f"it comes after {before.op_type}, which is supported at the end alone")
+        if before is not None or node.op_type in ENDS:
+            ended.update(dict.fromkeys(node.output, before or node))
 
 
 def _check_ends(graph: GraphProto, source: str, wanted: set[str]) -> None:
