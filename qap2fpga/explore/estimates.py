@@ -145,7 +145,7 @@ def _recorded_accuracy(path: Path) -> Known:
 
     if path.suffix == ".onnx":
         return {}
-    provenance = file.read(path, Widths()).provenance
+    provenance = file.read_any(path, Widths()).provenance
     # Of a file of qap2fpga.save the provenance is whatever its user put there.
     metrics: Any = provenance.get("metrics")
     data: Any = provenance.get("data")
