@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums of products, an element of the frame after the other, all OUTPUTS at once. The weights of the element that is in
-// `x` come STAGES cycles later.
+// Sums of products, an element after the other, all OUTPUTS at once. The weights of the element that is in `x` come
+// STAGES cycles later; `of_frame` says whether it is of a frame.
 module qap_mac #(
   parameter OUTPUTS = 1,
   parameter X_BITS = 1,
@@ -9,24 +9,27 @@ module qap_mac #(
   parameter SUM_BITS = 1,
   parameter STAGES = 1,
   parameter PLACE = 1,    // bits of `place`
-  parameter LAST = 0      // the last place of a frame
+  parameter LAST = 0      // the last place of a sum
 )(
   input  wire ap_clk,
   input  wire ap_rst_n,
   input  wire move,
   input  wire valid,
+  input  wire of_frame,
   input  wire [PLACE-1:0] place,
   input  wire [X_BITS-1:0] x,
   input  wire [OUTPUTS*WEIGHT_BITS-1:0] weights,
   output wire out_valid,
+  output wire out_flush,
   output wire [OUTPUTS*SUM_BITS-1:0] y
 );
   // Stage STAGES has the weights, the next one the products, the last one the sums.
-  reg [STAGES:0] valids = 0, firsts = 0, lasts = 0;
-  reg done = 0;
+  reg [STAGES:0] valids = 0, firsts = 0, lasts = 0, frames = 0;
+  reg done = 0, real_frame = 0;
   reg [STAGES*X_BITS-1:0] held;
   wire signed [X_BITS:0] element = {X_SIGNED != 0 && held[STAGES*X_BITS-1], held[STAGES*X_BITS-1 -: X_BITS]};
-  assign out_valid = done;
+  assign out_valid = done && real_frame;
+  assign out_flush = done && !real_frame;
   always @(posedge ap_clk) begin
     if (!ap_rst_n) begin
       valids <= 0;
@@ -38,6 +41,8 @@ module qap_mac #(
     if (move) begin
       firsts <= {firsts, place == 0};
       lasts <= {lasts, place == LAST};
+      frames <= {frames, of_frame};
+      real_frame <= frames[STAGES];
       held <= {held, x};
     end
   end

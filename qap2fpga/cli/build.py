@@ -66,6 +66,10 @@ def build(
     reuse_factor: Annotated[
         int | None, typer.Option(help="hls4ml: products that share a multiplier [1: fully unrolled]")
     ] = None,
+    target_interval: Annotated[
+        int | None,
+        typer.Option(help="rtl: cycles that a frame may take; more of them share multipliers [as few as it can]"),
+    ] = None,
     requant_tolerance: Annotated[
         int | None, typer.Option(help="hls4ml, rtl: output steps that a requantizer may be off by, to be cheaper [0]")
     ] = None,
@@ -112,6 +116,7 @@ def build(
         io_type=io_type,
         reuse_factor=reuse_factor,
         requant_tolerance=requant_tolerance,
+        target_interval=target_interval,
         output_kind=output_kind,
         allow_oversize=allow_oversize,
     )

@@ -54,7 +54,9 @@ def predict(nodes: Sequence[NodeEstimate], family: str, clock_ns: float) -> Csyn
     dense = [node for node in kernels if node.kind == MEASURED]
     ways = {(node.strategy, node.reuse_factor > 1) for node in dense}
     errors = dict.fromkeys(text for node in dense for text in _errors(content, _written(node)))
-    observed = _sentences(one for one in content["observed"] if _concerns(one, ways))
+    # What was observed is of networks of dense layers.
+    alike = content["observed"] if len(dense) == len(kernels) else ()
+    observed = _sentences(one for one in alike if _concerns(one, ways))
     return Csynth(layers=layers, total=total, errors=tuple(errors), observed=observed)
 
 

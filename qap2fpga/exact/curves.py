@@ -129,9 +129,9 @@ def thresholds_of(first: Affine, stages: Stages, channel: int, levels: Levels, l
 
     `low` stands for 'always' and `high + 1` for 'never'. The composition must not fall.
     """
-    starts, half = [], levels.scale[channel] / 2
-    for bound, strict in levels.boundaries():
-        condition = Condition(bound * half, strict)
+    starts, unit = [], levels.unit(channel)
+    for bound, strict in levels.boundaries(channel):
+        condition = Condition(bound * unit, strict)
         for curve, affine in reversed(stages):
             condition = _through(affine, condition, channel)
             if condition.bound is not None:

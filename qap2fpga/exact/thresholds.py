@@ -17,6 +17,8 @@ from fractions import Fraction
 from qap2fpga.system.errors import QapError
 
 SQRT_BITS = 1024
+# Half to even before the zero point is added, as ONNX does it; 'ROUND' is after that, as QONNX does it.
+ROUND_FIRST = "ROUND_FIRST"
 # A quotient closer than this to an integer, but not one, is not settled by SQRT_BITS.
 DOUBT_BITS = 512
 
@@ -109,9 +111,10 @@ class Affine:
 
 @dataclass(frozen=True)
 class Levels:
-    """A uniform quantizer's levels `low..high` (zero point included) and when each is reached.
+    """A quantizer's levels `low..high` (zero point included) and when each is reached.
 
-    The integer it gives is `clamp(round(x / scale + zero_point), low, high)`; `scale` is one per channel.
+    The integer it gives is `clamp(round(x / scale + zero_point), low, high)`; `scale` is one per channel. With
+    `bounds`, sorted real numbers per channel, it is `low` and one `step` more for each of them that x reaches.
     """
 
     low: int
@@ -119,9 +122,26 @@ class Levels:
     scale: tuple[Fraction, ...]
     zero_point: int = 0
     rounding: str = "ROUND"
+    bounds: tuple[tuple[Fraction, ...], ...] = ()
 
-    def boundaries(self) -> list[tuple[int, bool]]:
-        """(bound, strict) of every level above the lowest: reached where `2 x / scale` >= bound, or > if strict."""
+    @property
+    def step(self) -> int:
+        """How far a level is from the next."""
+        if self.bounds:
+            return (self.high - self.low) // len(self.bounds[0])
+        return 2 if self.rounding == "SIGN" else 1
+
+    def unit(self, channel: int) -> Fraction:
+        """Return what the bounds of `boundaries` are counted in."""
+        if self.bounds:
+            return Fraction(1, math.lcm(*(bound.denominator for bound in self.bounds[channel])))
+        return self.scale[channel] / 2
+
+    def boundaries(self, channel: int) -> list[tuple[int, bool]]:
+        """(bound, strict) of every level above the lowest: reached where `x / unit` >= bound, or > if strict."""
+        if self.bounds:
+            unit = self.unit(channel)
+            return [(int(bound / unit), False) for bound in self.bounds[channel]]
         if self.rounding == "SIGN":
             return [(0, False)]
         return [self._boundary(level) for level in range(self.low + 1, self.high + 1)]
@@ -130,6 +150,8 @@ class Levels:
         above = level - self.zero_point
         if self.rounding == "ROUND":  # half to even: a half goes up exactly to an even level
             return 2 * above - 1, level % 2 == 1
+        if self.rounding == ROUND_FIRST:
+            return 2 * above - 1, above % 2 == 1
         if self.rounding == "FLOOR" or (self.rounding == "ROUND_TO_ZERO" and level > 0):
             return 2 * above, False
         return 2 * (above - 1), True
@@ -146,7 +168,7 @@ class Truncation(Levels):
     dropped: int = 0
     bounded: bool = True
 
-    def boundaries(self) -> list[tuple[int, bool]]:
+    def boundaries(self, channel: int) -> list[tuple[int, bool]]:
         """(bound, strict) of every level above the lowest."""
         multiples = [self._multiple(level) for level in range(self.low + 1, self.high + 1)]
         return [(2 * multiple - 1, multiple % 2 == 1) for multiple in multiples]
@@ -176,22 +198,22 @@ def thresholds(affine: Affine, channel: int, levels: Levels, low: int, high: int
     `low` stands for 'always' and `high + 1` for 'never'. The slope must not be negative. As the chain is one
     clipped affine map, the inverse that a bisection would find is one exact division.
     """
-    slope, intercept, half = affine.slope[channel], affine.intercept[channel], levels.scale[channel] / 2
+    slope, intercept, unit = affine.slope[channel], affine.intercept[channel], levels.unit(channel)
     floor, ceiling = affine.low[channel], affine.high[channel]
     constant = intercept if slope == 0 else None
-    lowest = -math.inf if floor is None else floor / half
-    highest = math.inf if ceiling is None else ceiling / half
+    lowest = -math.inf if floor is None else floor / unit
+    highest = math.inf if ceiling is None else ceiling / unit
     if constant is not None:
-        lowest = highest = min(max(constant / half, lowest), highest)
+        lowest = highest = min(max(constant / unit, lowest), highest)
         factor = shift = Fraction(0)
     else:
-        factor, shift = half / slope, intercept / slope
+        factor, shift = unit / slope, intercept / slope
     # accumulator >= bound * factor - shift, over one common denominator
     denominator = math.lcm(factor.denominator, shift.denominator)
     multiply = factor.numerator * (denominator // factor.denominator)
     subtract = shift.numerator * (denominator // shift.denominator)
     starts = []
-    for bound, strict in levels.boundaries():
+    for bound, strict in levels.boundaries(channel):
         if lowest > bound or (lowest == bound and not strict):
             starts.append(low)
         elif highest < bound or (highest == bound and strict):

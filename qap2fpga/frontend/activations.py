@@ -10,7 +10,7 @@ import numpy as np
 from onnx import NodeProto
 
 from qap2fpga.exact.thresholds import Affine, Levels
-from qap2fpga.frontend import quantizers
+from qap2fpga.frontend import multithreshold, quantizers
 from qap2fpga.frontend.checkpoint.widths import MAX_BITS
 from qap2fpga.frontend.operators import SUPPORTED
 from qap2fpga.frontend.values import RawNode, RawStep, Signal, Tensor, label, refused
@@ -44,8 +44,18 @@ def truncate(walk: Walk, node: NodeProto) -> Signal:
     return step(walk, node, value, bits, levels, unit)
 
 
+def multi_threshold(walk: Walk, node: NodeProto) -> Signal:
+    """Return the activations of a quantizer whose thresholds are stored one by one."""
+    value = walk.signal(node)
+    bits, levels = multithreshold.read(walk, node, value)
+    if value.node == INPUT and not value.quantized:
+        return _of_input(walk, node, value, bits, levels)
+    return step(walk, node, value, bits, levels, levels.scale)
+
+
 def _of_input(walk: Walk, node: NodeProto, value: Signal, bits: int, levels: Levels) -> Signal:
-    quantizer = quantizers.of_input(node, value, levels)
+    of_input = multithreshold.of_input if levels.bounds else quantizers.of_input
+    quantizer = of_input(node, value, levels)
     if walk.graph.input is not None and quantizer != walk.graph.input:
         raise refused(node, "the network's input has another quantizer already; one is supported")
     signal = _quantized(value, node.output[0], INPUT, bits, levels.scale)

@@ -156,6 +156,13 @@ def declared_input(graph: ModelWrapper) -> tuple[int, bool] | None:
     return (declared.bitwidth(), declared.signed()) if declared.is_integer() else None
 
 
+def undeclared(graph: ModelWrapper) -> ModelWrapper:
+    """Return the graph, which no longer says that integers come in."""
+    graph = copy(graph)
+    graph.set_tensor_datatype(graph.graph.input[0].name, DataType["FLOAT32"])
+    return graph
+
+
 def execute(
     graph: ModelWrapper, rows: np.ndarray, known: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ from qap2fpga.frontend import (
     joins,
     linear,
     moves,
+    multithreshold,
     operators,
     pools,
     shapes,
@@ -48,10 +49,13 @@ def read(model: ModelWrapper, layer_names: tuple[str, ...] = ()) -> RawGraph:
 
 
 def input_is_quantized(model: ModelWrapper) -> bool:
-    """Return whether a quantizer stands between the graph's input and its first node with weights."""
+    """Return whether a quantizer that the host can be stands between the graph's input and the first weights."""
     reached = {model.graph.input[0].name}
     for node in model.graph.node:
         if reached.intersection(node.input):
+            if node.op_type == "MultiThreshold":
+                rows = model.get_initializer(node.input[1])
+                return rows is None or multithreshold.is_even(rows)
             if node.op_type in QUANTIZERS:
                 return True
             if node.op_type in WEIGHTED:
@@ -75,7 +79,7 @@ def _visit(walk: Walk, node: NodeProto) -> None:
         return
     _refuse_pads(walk, node)
     result = HANDLERS[node.op_type](walk, node)
-    if isinstance(result, Signal) and walk.shape(node.output[0]) != moves.padded_shape(result):
+    if isinstance(result, Signal) and not moves.has_shape(result, walk.shape(node.output[0])):
         shape = walk.model.get_tensor_shape(node.output[0])
         raise refused(node, f"its output has shape {shape}, which is not one row of {result.shape.size} values")
     walk.tensors[node.output[0]] = result
@@ -126,6 +130,7 @@ HANDLERS: dict[str, Callable[[Walk, NodeProto], Tensor]] = {
     "Pad": moves.zeros_around,
     "Quant": activations.quant,
     "BipolarQuant": activations.quant,
+    "MultiThreshold": activations.multi_threshold,
     "Trunc": activations.truncate,
     "Dropout": elementwise.dropout,
     **dict.fromkeys(SHAPE_ONLY, moves.reshaped),

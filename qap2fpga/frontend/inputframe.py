@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
 
+# What is only done to frames, with channels first where no other node says something else.
+LIKELY = ("Resize", "Pad", "Concat")
+RESHAPING = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
+
+
 def input_frame(model: ModelWrapper, tensor: str) -> tuple[Shape, Axes]:
     """Return the shape of the input's frames, and where the graph's input `tensor` holds their values."""
     row = _row(model, tensor)
-    axes = {tensor: _flat(row)[1]}
+    axes, guess = {tensor: _flat(row)[1]}, None
     for node in model.graph.node:
         before = next((axes[name] for name in node.input if name in axes), None)
         if before is None:
@@ -30,12 +35,14 @@ def input_frame(model: ModelWrapper, tensor: str) -> tuple[Shape, Axes]:
         spatial = _spatial(model, node)
         if spatial is not None:
             return _framed(before, row, last=spatial == "last")
+        if node.op_type in LIKELY and guess is None:
+            guess = before
         after = _row(model, node.output[0])
         try:
             axes[node.output[0]] = _moved(node, before, after)
         except ValueError:
-            break
-    return _flat(row)
+            continue  # the walk will refuse it by name
+    return _flat(row) if guess is None else _framed(guess, row, last=False)
 
 
 def _row(model: ModelWrapper, tensor: str) -> tuple[int, ...]:
@@ -57,7 +64,8 @@ def _moved(node: NodeProto, axes: Axes, after: tuple[int, ...]) -> Axes:
         if order[0] != 0:
             raise ValueError("it moves the rows")
         return axes.transposed([place - 1 for place in order[1:]])
-    return axes.reshaped(after)
+    # Whatever else a node does, each dimension stays what it was.
+    return axes.reshaped(after) if node.op_type in RESHAPING else axes
 
 
 def _framed(axes: Axes, row: tuple[int, ...], *, last: bool) -> tuple[Shape, Axes]:

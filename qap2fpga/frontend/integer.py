@@ -111,8 +111,8 @@ class _Lowering:
         if isinstance(levels, Truncation) and not levels.bounded:
             levels = _bounded(levels, signal, ends)
         rows = [_thresholds(signal, channel, levels, *one) for channel, one in enumerate(ends)]
-        step, base = 2 if levels.rounding == "SIGN" else 1, levels.low - levels.zero_point
-        function = Step(np.array(rows, np.int64).reshape(len(ends), -1), base, step)
+        base = levels.low - levels.zero_point
+        function = Step(np.array(rows, np.int64).reshape(len(ends), -1), base, levels.step)
         self._add(Requantizer(name=raw.name, sources=(source,), function=function, bits=raw.bits))
 
     def _end(self) -> tuple[str, Fraction]:

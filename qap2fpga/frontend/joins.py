@@ -81,7 +81,8 @@ def concatenated(walk: Walk, node: NodeProto) -> Signal:
     if not 0 <= place < rank - 1:
         raise refused(node, f"its axis is {axis}: it joins rows instead of channels")
     shapes = {(one.shape.height, one.shape.width) for one in parts}
-    if len(shapes) != 1 or any(one.axes != _layout(one, first, place) for one in parts):
+    inside = 0 < place < rank - 2  # neither the first dimension nor the last: rows or columns
+    if inside or len(shapes) != 1 or any(one.axes != _layout(one, first, place) for one in parts):
         what = " and ".join(str(one.axes.shape) for one in parts)
         raise refused(node, f"it joins tensors of shapes {what} along axis {axis}; only channels can be joined")
     for one in parts:

@@ -104,7 +104,7 @@ def _matrix(node: NodeProto, weight: Quantized, factor: Fraction = Fraction(1)) 
     if (scale != scale[:1]).any():
         raise refused(node, "its weight scale varies over the inputs; one scale per output is supported")
     scales = [Fraction(float(value)) * factor for value in scale[0]]
-    return _Matrix(np.ascontiguousarray(weight.integers, np.int64), scales, weight.bits, weight.nonzero_floats)
+    return _Matrix(weight.integers.astype(np.int64), scales, weight.bits, weight.nonzero_floats)
 
 
 def _linear(walk: Walk, node: NodeProto, signal: Signal, matrix: _Matrix, geometry: Geometry, axes: Axes) -> Signal:

@@ -125,12 +125,15 @@ def zeros_around(walk: Walk, node: NodeProto) -> Signal:
     raise refused(node, "it pads something else than rows and columns")
 
 
-def padded_shape(signal: Signal) -> tuple[int, ...]:
-    """Return the shape of a row of the tensor, with the zeros around it."""
+def has_shape(signal: Signal, shape: tuple[int, ...]) -> bool:
+    """Return whether a row of the tensor, with the zeros around it, has this `shape`."""
     if not any(signal.pads):
-        return signal.axes.shape
+        return signal.axes.shape == shape
     top, left, bottom, right = signal.pads
-    shape, spatial = signal.shape, len(signal.axes.dims) - 1
-    large = replace(shape, height=shape.height + top + bottom, width=shape.width + left + right)
-    last = signal.axes == Axes.of(shape, spatial, last=True)
-    return Axes.of(large, spatial, last=last).shape
+    frame, spatial = signal.shape, len(signal.axes.dims) - 1
+    large = replace(frame, height=frame.height + top + bottom, width=frame.width + left + right)
+    return any(
+        Axes.of(large, spatial, last=last).shape == shape
+        for last in (False, True)
+        if signal.axes == Axes.of(frame, spatial, last=last)
+    )

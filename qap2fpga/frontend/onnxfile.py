@@ -16,18 +16,17 @@ from qap2fpga.system.quiet import quiet
 with quiet():
     from qonnx.core.modelwrapper import ModelWrapper
 
-from qap2fpga.frontend import export, external, uniform
+from qap2fpga.frontend import dialects, export, external, uniform
+from qap2fpga.frontend.dialects.datatypes import DATATYPE
 from qap2fpga.frontend.external import first_line
-from qap2fpga.frontend.survey import FLOATS, survey
+from qap2fpga.frontend.survey import FLOATS, check_links, survey
 from qap2fpga.system.errors import QapError
 
-# qonnx' annotation of a tensor with its integer type.
-DATATYPE = "finn_datatype"
 ANOTHER_KIND = "it is truncated or of another kind; export it again"
 NUMBERS = (
     *FLOATS,
     TensorProto.BOOL, TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64,
-    TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64,
+    TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64, TensorProto.INT4, TensorProto.UINT4,
 )  # fmt: skip
 
 
@@ -53,10 +52,13 @@ def read(content: bytes, path: Path) -> ModelWrapper:
 
 def _clean(model: ModelProto, path: Path) -> ModelWrapper:
     take_as_data(model)
-    opset = survey(model)
+    check_links(model.graph)
     external.load(model, path)
     _check_tensors(model, path)
+    model = dialects.normalised(model)
+    opset = survey(model)
     uniform.bring_to_one_opset(model, opset)
+    uniform.leave_out_shapes(model)
     return uniform.widen(export.clean(ModelWrapper(model)))
 
 

@@ -18,14 +18,16 @@ from onnx.defs import OpSchema
 from qap2fpga.frontend.values import refused
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
-# Where the quantizers stood before qonnx gave them a domain: old exporters left it out or used their own.
-QUANT_DOMAINS = ("", QONNX_DOMAIN, "onnx.brevitas", "finn.custom_op.general")
-ONNX_DOMAINS = ("", "ai.onnx")
-NEWEST_OPSET = defs.onnx_opset_version()
 CHANNELS_LAST = "qonnx.custom_op.channels_last"
+# Where the quantizers stood before qonnx gave them a domain: old exporters left it out or used their own.
+QUANT_DOMAINS = ("", QONNX_DOMAIN, "onnx.brevitas", "finn.custom_op.general", "finn")
+ONNX_DOMAINS = ("", "ai.onnx")
+# An attribute of our own: halves are rounded before the zero point is added, as in the file that it was written from.
+ROUNDS_FIRST = "rounds_first"
+NEWEST_OPSET = defs.onnx_opset_version()
 SUPPORTED = (
     "supported: dense (MatMul, Gemm), Conv, MaxPool, AveragePool, Add, Sub, Mul, Div, Concat, BatchNormalization, "
-    "Relu, Clip, Quant, BipolarQuant"
+    "Relu, Clip, Quant, BipolarQuant, MultiThreshold"
 )
 
 
@@ -78,6 +80,8 @@ _TWO_WAYS = {
 }
 _NO_RUNNING = dict.fromkeys(("running_mean", "running_var", "saved_mean", "saved_var"), TRAINING)
 
+# Attributes that are divided by, also by libraries that do not look at them first.
+COUNTS = ("strides", "dilations", "kernel_shape")
 _KERNEL = dict.fromkeys(("auto_pad", "kernel_shape", "pads", "strides"), READ)
 
 OPERATORS: dict[str, Operator] = {
@@ -145,15 +149,20 @@ OPERATORS: dict[str, Operator] = {
         largest=_only(1, why="it asks for the smallest outputs instead of the largest"),
         sorted=Part("harmless", (), "one class has no order"),
     ),
-    "Quant": _operator("X scale zeropt bitwidth", "Y", signed=SWITCH, narrow=SWITCH, rounding_mode=READ),
+    "Quant": _operator(
+        "X scale zeropt bitwidth", "Y", signed=SWITCH, narrow=SWITCH, rounding_mode=READ, **{ROUNDS_FIRST: SWITCH}
+    ),
     "BipolarQuant": _operator("X scale", "Y"),
+    "MultiThreshold": _operator("X thresholds", "Y", out_dtype=READ, out_scale=READ, out_bias=READ, data_layout=READ),
     "Trunc": _operator(
         "X scale zeropt in_bitwidth out_bitwidth out_scale", "Y", signed=SWITCH, narrow=SWITCH, rounding_mode=READ
     ),
 }  # fmt: skip
-QUANTIZERS = ("Quant", "BipolarQuant")
+QUANTIZERS = ("Quant", "BipolarQuant", "MultiThreshold")
 # What qonnx has beside them in its own domain.
 OF_QONNX = (*QUANTIZERS, "Trunc")
+# What is rewritten before anything else looks at it.
+REWRITTEN = ("XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC")
 SINGLE, OPTIONAL = OpSchema.FormalParameterOption.Single, OpSchema.FormalParameterOption.Optional
 DENSE = ("MatMul", "Gemm")
 WEIGHTED = (*DENSE, "Conv")
@@ -184,8 +193,16 @@ QONNX_SCHEMAS = {
         OpSchema.Attribute("signed", _INT, required=True),
         OpSchema.Attribute("narrow", _INT, required=True),
         OpSchema.Attribute("rounding_mode", helper.make_attribute("rounding_mode", "ROUND")),
+        OpSchema.Attribute(ROUNDS_FIRST, helper.make_attribute(ROUNDS_FIRST, 0)),
     ),
     "BipolarQuant": _qonnx_schema("BipolarQuant"),
+    "MultiThreshold": _qonnx_schema(
+        "MultiThreshold",
+        OpSchema.Attribute("out_dtype", OpSchema.AttrType.STRING, required=True),
+        OpSchema.Attribute("out_scale", helper.make_attribute("out_scale", 1.0)),
+        OpSchema.Attribute("out_bias", helper.make_attribute("out_bias", 0.0)),
+        OpSchema.Attribute("data_layout", helper.make_attribute("data_layout", "")),
+    ),
     "Trunc": _qonnx_schema(
         "Trunc",
         OpSchema.Attribute("rounding_mode", helper.make_attribute("rounding_mode", "FLOOR")),
@@ -249,6 +266,8 @@ def _check_attributes(node: NodeProto, operator: Operator, known: OpSchema, opse
             raise refused(node, f"its attribute {name} is missing")
         part, value = operator.attributes[name], option(node, name, opset)
         taken = value is None or not part.values or value in part.values
+        if name in COUNTS and value is not None and min(value, default=1) < 1:  # type: ignore[call-overload]
+            raise refused(node, f"its {name} are {list(value)}: none may be below 1")  # type: ignore[call-overload]
         if not taken or (part.use == "refused" and not part.values and name in names):
             raise refused(node, f"its attribute {name} is {value}: {part.why}")
 

@@ -34,7 +34,7 @@ __all__ = ["Prepared", "Source", "prepare"]
 
 RANDOM_VECTORS, RECORDED_VECTORS = 1000, 1000
 # Vectors of a group in a network that sees frames: so many integers on the way, but never fewer than these.
-WORK, FEWEST = 1 << 30, 8
+WORK, FEWEST = 1 << 25, 4
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from fractions import Fraction
 import numpy as np
 from onnx import NodeProto, helper
 
-from qap2fpga.exact.thresholds import Affine, Levels, Truncation
+from qap2fpga.exact.thresholds import ROUND_FIRST, Affine, Levels, Truncation
 from qap2fpga.frontend.checkpoint.widths import MAX_BITS
+from qap2fpga.frontend.operators import ROUNDS_FIRST
 from qap2fpga.frontend.values import Quantized, Signal, refused
 from qap2fpga.ir.quantizer import ROUNDINGS, InputQuantizer
 
@@ -54,6 +55,8 @@ def parameters(
         raise refused(node, f"rounding mode {name}; known: {', '.join([*ROUNDINGS, *ALIASES])}")
     low = -(2 ** (width - 1)) + narrow if signed else 0
     high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
+    if zero and rounding == "ROUND" and options.get(ROUNDS_FIRST):
+        rounding = ROUND_FIRST
     return width, Levels(low, high, (), zero, rounding), scale
 
 
@@ -81,7 +84,7 @@ def truncation(
         dropped = _whole(node, "bit width", constant(node, 3)) - width
         if dropped < 0:
             raise refused(node, f"it widens its input by {-dropped} bits")
-        return width, Truncation(0, 0, scales, 0, rounding, dropped, bounded=False), scales
+        return width, Truncation(0, 0, scales, 0, rounding, dropped=dropped, bounded=False), scales
     after = {Fraction(float(value)) for value in constant(node, 4).reshape(-1)}
     if len(after) != 1 or len(set(scales)) != 1:
         raise refused(node, "its scales must be one number each")
@@ -93,7 +96,7 @@ def truncation(
     signed, narrow = bool(options.get("signed", 1)), bool(options.get("narrow", 0))
     low = -(2 ** (width - 1)) + narrow if signed else 0
     high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
-    return width, Truncation(low, high, scales, 0, rounding, dropped), (unit,) * len(scales)
+    return width, Truncation(low, high, scales, 0, rounding, dropped=dropped), (unit,) * len(scales)
 
 
 def _whole(node: NodeProto, what: str, values: np.ndarray) -> int:
@@ -115,13 +118,16 @@ def of_constant(node: NodeProto, value: np.ndarray, bits: int, levels: Levels, s
         np.broadcast_to(scale, value.shape)
     except ValueError as error:
         raise refused(node, f"a scale of shape {scale.shape} for a tensor of shape {value.shape}") from error
-    if levels.rounding == "SIGN":
-        integers = np.where(value >= 0, 1, -1)
-    else:
-        rounding = ROUNDINGS[levels.rounding]
-        rounded = np.clip(rounding(value / scale + levels.zero_point), levels.low, levels.high)
-        integers = rounded - levels.zero_point
+    integers = np.where(value >= 0, 1, -1) if levels.rounding == "SIGN" else rounded(levels, value / scale)
     return Quantized(integers.astype(np.int64), scale, bits, int(np.count_nonzero(value)))
+
+
+def rounded(levels: Levels, scaled: np.ndarray) -> np.ndarray:
+    """Return the integers, without the zero point, of real values in units of the scale."""
+    zero = levels.zero_point
+    if levels.rounding == ROUND_FIRST:
+        return np.asarray(np.clip(np.rint(scaled), levels.low - zero, levels.high - zero))
+    return np.asarray(np.clip(ROUNDINGS[levels.rounding](scaled + zero), levels.low, levels.high) - zero)
 
 
 def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
@@ -132,29 +138,29 @@ def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
     scale = tuple(float(s / slope) for s, slope in zip(levels.scale, affine.slope, strict=True))
     offset = tuple(float(-shift / slope) for shift, slope in zip(affine.intercept, affine.slope, strict=True))
     zero, positions = levels.zero_point, signal.shape.positions
+    first = levels.rounding == ROUND_FIRST  # then the zero point only shifts what is rounded
     return InputQuantizer(
         levels.low - zero,
         levels.high - zero,
-        _shortest(scale, positions),
-        _shortest(offset, positions),
-        zero,
-        levels.rounding,
+        shortest(scale, positions),
+        shortest(offset, positions),
+        0 if first else zero,
+        "ROUND" if first else levels.rounding,
     )
 
 
 def _clips_nothing(affine: Affine, levels: Levels) -> bool:
     """Whether the bounds of `affine` lie where the quantizer has its own lowest and highest level."""
-    boundaries = levels.boundaries()
-    for scale, low, high in zip(levels.scale, affine.low, affine.high, strict=True):
+    for channel, (low, high) in enumerate(zip(affine.low, affine.high, strict=True)):
+        boundaries, unit = levels.boundaries(channel), levels.unit(channel)
         for end, (bound, strict), wanted in ((low, boundaries[0], False), (high, boundaries[-1], True)):
             if end is None:
                 continue
-            doubled = 2 * end / scale
-            if (doubled > bound if strict else doubled >= bound) != wanted:
+            if (end / unit > bound if strict else end / unit >= bound) != wanted:
                 return False
     return True
 
 
-def _shortest(values: tuple[float, ...], positions: int) -> tuple[float, ...]:
-    """The one value of all channels, or one per value of a frame."""
+def shortest(values: tuple[float, ...], positions: int) -> tuple[float, ...]:
+    """Return the one value of all channels, or one per value of a frame."""
     return values[:1] if len(set(values)) == 1 else values * positions

@@ -140,7 +140,9 @@ def _of_graph(source: Source, qonnx: ModelWrapper, rows: data.Rows | None, say: 
     """Read a graph that came from a file, with an input quantizer before it if it has none."""
     cost, remarks = None, []
     declared = export.declared_input(qonnx)
-    if declared is not None:  # integers come in: a quantizer of scale 1 changes nothing and says what they are
+    if declared is not None and input_is_quantized(qonnx):  # they are quantized on the host
+        qonnx = export.undeclared(qonnx)
+    elif declared is not None:  # integers come in: a quantizer of scale 1 changes nothing and says what they are
         qonnx = export.add_input_quantizer(qonnx, declared[0], 1.0, declared[1])
     if not input_is_quantized(qonnx):
         _read_error_first(qonnx)

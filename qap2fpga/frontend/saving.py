@@ -79,10 +79,10 @@ def describe(
             raise QapError(f"{name} has NaN or infinite values", "train the network again")
     numbers = None if labels is None else model_file.class_labels(labels, len(example))
     with evaluated(module):
-        recording = record(module, example)
         model = export.export_module(module, example)
         layernames.name_nodes(model.graph, frozenset(name for name, part in module.named_modules() if _is_leaf(part)))
         onnxfile.take_as_data(model)
+        recording = record(module, example, {node.name for node in model.graph.node})
         content = model.SerializeToString(deterministic=True)
         exported = Exported(content, example.numpy(), recording, _masks(module), dict(provenance), numbers)
         _compare(check(exported, "the module"), module, example)
@@ -107,7 +107,7 @@ def _compare(exported: Exported, module: nn.Module, example: Tensor) -> None:
             flat = tried.reshape(len(tried), -1).numpy()
             levels = real_inputs(lowered.input, lowered.input.quantize(flat))
             tried = torch.from_numpy(levels).reshape(tried.shape)
-        given = recorded.of(record(module, tried), tried.numpy(), qonnx, torch.__version__)
+        given = recorded.of(record(module, tried, exported.recording.levels), tried.numpy(), qonnx, torch.__version__)
         run = recorded.execution(given, graph, qonnx)
         integers = lowered.input.quantize(run.trial.rows)
         try:

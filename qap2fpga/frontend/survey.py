@@ -14,13 +14,19 @@ from collections import Counter
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from qap2fpga.frontend import operators
-from qap2fpga.frontend.operators import DENSE, NEWEST_OPSET, ONNX_DOMAINS, QUANT_DOMAINS, QUANTIZERS, SUPPORTED
+from qap2fpga.frontend.operators import (
+    NEWEST_OPSET,
+    ONNX_DOMAINS,
+    QUANT_DOMAINS,
+    QUANTIZERS,
+    SUPPORTED,
+    WEIGHTED,
+)
 from qap2fpga.frontend.values import label, refused
 from qap2fpga.system.errors import QapError
 
-FINN_OPERATORS = ("MultiThreshold", "XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC", "QuantAvgPool2d", "GenericPartition",
-                  "StreamingDataflowPartition")  # fmt: skip
-FINN_FORM = "this is FINN's own form; give the QONNX model that it was made from"
+FINN_OPERATORS = ("GenericPartition", "StreamingDataflowPartition")
+FINN_FORM = "this is FINN's form of hardware; give the model from before the conversion to hardware layers"
 QCDQ = ("QuantizeLinear", "DequantizeLinear", "QLinearMatMul", "QLinearConv", "QGemm", "DynamicQuantizeLinear",
         "MatMulInteger", "ConvInteger")  # fmt: skip
 # What qonnx executes where all inputs are constants: without loops, and no larger than what the file holds.
@@ -29,6 +35,9 @@ FOLDED = frozenset((
     "Gather", "Identity", "Log", "MatMul", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "Relu", "Reshape", "Round",
     "Shape", "Sign", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze",
 ))  # fmt: skip
+MOVING = ("Identity", "Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+# What stays on the host at the end of a network.
+ENDS = ("ArgMax", "LogSoftmax", "Softmax", "TopK")
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 MAX_INPUTS = 1 << 20
 EXPORT_AGAIN = "export the model again"
@@ -37,7 +46,7 @@ EXPORT_AGAIN = "export the model again"
 def survey(model: ModelProto) -> int:
     """The opset of the graph's ONNX operators. Raises `QapError` for the first reason why it cannot be lowered."""
     graph = model.graph
-    _check_links(graph)
+    check_links(graph)
     inputs = read_inputs(graph)
     carriers = _carriers(graph, {value.name for value in inputs})
     _check_form(graph)
@@ -47,6 +56,8 @@ def survey(model: ModelProto) -> int:
     wanted = wanted_tensors(graph)
     for node in carriers:
         operators.check(node, opset, wanted)
+    _check_weights(graph, carriers, {value.name for value in inputs})
+    _check_after_ends(carriers)
     if len(inputs) != 1:
         raise QapError(f"the graph has {len(inputs)} inputs", "networks with one input are supported")
     if len(graph.output) != 1:
@@ -68,8 +79,8 @@ def wanted_tensors(graph: GraphProto) -> set[str]:
     return {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
 
 
-def _check_links(graph: GraphProto) -> None:
-    """Each tensor has one name and one origin, and stands before those who read it."""
+def check_links(graph: GraphProto) -> None:
+    """Raise `QapError` unless each tensor has one name and one origin, and stands before those who read it."""
     if graph.sparse_initializer:
         raise QapError("the graph has sparse tensors", "export the model with dense tensors")
     stored = Counter(tensor.name for tensor in graph.initializer)
@@ -107,18 +118,9 @@ def _check_form(graph: GraphProto) -> None:
     for node in graph.node:
         if node.op_type in QCDQ:
             raise QapError(
-                f"node {label(node)} is {node.op_type}: this is QCDQ, not QONNX",
-                "export it with brevitas.export.export_qonnx",
+                f"node {label(node)} is {node.op_type}, which does not stand for a quantizer",
+                "of QCDQ, QuantizeLinear, Clip and DequantizeLinear are read, one after the other; or export QONNX",
             )
-    if any(node.op_type in QUANTIZERS for node in graph.node):
-        return
-    stored = {tensor.name for tensor in graph.initializer}
-    for tensor in graph.quantization_annotation:
-        types = [pair.value for pair in tensor.quant_parameter_tensor_names if pair.key == "finn_datatype"]
-        if tensor.tensor_name in stored and types and not types[0].startswith("FLOAT"):
-            node = next((node for node in graph.node if tensor.tensor_name in node.input), None)
-            if node is not None and node.op_type in DENSE:
-                raise refused(node, f"its weights are integers without a quantizer: {FINN_FORM}")
 
 
 def _check_functions(model: ModelProto) -> None:
@@ -164,6 +166,36 @@ def _opset(model: ModelProto) -> int:
             f"the file is of ONNX opset {opset}; 1 to {NEWEST_OPSET} are known", "export it with a known one"
         )
     return opset
+
+
+def _check_weights(graph: GraphProto, carriers: list[NodeProto], sources: set[str]) -> None:
+    """Weights must be quantized constants; what stands between a quantizer and its node only moves them."""
+    origin = {name: node for node in graph.node for name in node.output}
+    typed = {note.tensor_name for note in graph.quantization_annotation}
+    signals = set(sources)
+    for node in carriers:
+        if signals.intersection(node.input):
+            signals.update(node.output)
+        if node.op_type not in WEIGHTED or not signals.intersection(node.input):
+            continue
+        weights = node.input[1]
+        if weights in signals and node.input[0] in signals:
+            raise refused(node, "it multiplies two tensors that depend on the network's input, as attention does")
+        while weights in origin and origin[weights].op_type in MOVING:
+            weights = origin[weights].input[0]
+        if weights not in typed and (weights not in origin or origin[weights].op_type == "Constant"):
+            raise refused(node, "its weights are floats: a Quant or BipolarQuant node must stand on them")
+
+
+def _check_after_ends(carriers: list[NodeProto]) -> None:
+    """A Softmax and the like end a network; inside of one they are something else."""
+    ended: dict[str, NodeProto] = {}
+    for node in carriers:
+        before = next((ended[name] for name in node.input if name in ended), None)
+        if before is not None and node.op_type not in (*MOVING, *ENDS):
+            raise refused(node, f"it comes after {before.op_type}, which is supported at the end alone")
+        if before is not None or node.op_type in ENDS:
+            ended.update(dict.fromkeys(node.output, before or node))
 
 
 def _check_ends(graph: GraphProto, source: str, wanted: set[str]) -> None:

@@ -21,6 +21,7 @@ from fractions import Fraction
 import numpy as np
 
 from qap2fpga.exact.thresholds import Affine, Levels, Truncation
+from qap2fpga.frontend import quantizers
 from qap2fpga.frontend.magnitudes import Sums, sums
 from qap2fpga.frontend.trial import Trial
 from qap2fpga.frontend.values import RawGraph, RawNode, RawStep, Signal
@@ -178,7 +179,9 @@ class _Comparison:
         expected = node.evaluate([source.integers])
         different = results != expected
         rows = np.flatnonzero(_any(different))
-        nearby = [_level(levels, one / scale) for one in _between(raw.entering, source.some(rows), name)]
+        low, high = _between(raw.entering, source.some(rows), name)
+        slack = _gamma(LEVEL_ROUNDINGS) * abs(levels.zero_point) * scale  # it is added in float32
+        nearby = [_level(levels, one, scale) for one in (low - slack, high + slack)]
         bad = np.zeros_like(different)
         bad[rows] = different[rows] & ((results[rows] < nearby[0]) | (results[rows] > nearby[1]))
         self._refuse(f"in layer {name}", bad, results, expected, node.channel_name)
@@ -289,15 +292,21 @@ def _clipped(affine: Affine, values: np.ndarray) -> np.ndarray:
     return np.clip(values, low, high)
 
 
-def _level(levels: Levels, scaled: np.ndarray) -> np.ndarray:
-    """The level of real values in units of the scale."""
+def _level(levels: Levels, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The level of real values (..., channels)."""
+    if levels.bounds:
+        counts = [
+            np.searchsorted([float(bound) for bound in bounds], values[..., channel], side="right")
+            for channel, bounds in enumerate(levels.bounds)
+        ]
+        return np.asarray(levels.low + levels.step * np.stack(counts, axis=-1))
+    scaled = values / scale
     if levels.rounding == "SIGN":
         return np.where(scaled >= 0, 1, -1)
     if isinstance(levels, Truncation):
         truncated = ROUNDINGS[levels.rounding](np.rint(scaled) / 2**levels.dropped)
         return np.clip(truncated, levels.low, levels.high) if levels.bounded else truncated
-    rounded = ROUNDINGS[levels.rounding](scaled + levels.zero_point)
-    return np.asarray(np.clip(rounded, levels.low, levels.high) - levels.zero_point)
+    return quantizers.rounded(levels, scaled)
 
 
 def _gamma(roundings: int) -> float:

@@ -62,6 +62,13 @@ def _leave_out_unread(model: ModelProto) -> None:
             del node.output[-1]
 
 
+def leave_out_shapes(model: ModelProto) -> None:
+    """Drop what `model` says of the shapes of results, which is not always true: they are inferred."""
+    del model.graph.value_info[:]
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
+
+
 def _convert(model: ModelProto) -> None:
     """Bring `model` to `OPSET`, in place. Raises `QapError` where onnx cannot, or where it would change a quantizer."""
     try:

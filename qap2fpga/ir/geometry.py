@@ -75,6 +75,10 @@ class Geometry:
             raise ValueError(f"its kernel of {self.kernel[0]}x{self.kernel[1]} does not fit into {source}")
         return Shape(channels, rows, columns)
 
+    def sees_whole(self, source: Shape) -> bool:
+        """Return whether its one position sees every value of `source` once, and nothing else."""
+        return self.kernel == (source.height, source.width) and not self.is_padded
+
     def _positions(self, axis: int, size: int) -> int:
         room = size + self.pads[axis] + self.pads[axis + 2] - self._extent(axis)
         return room // self.stride[axis] + 1

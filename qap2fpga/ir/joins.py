@@ -64,7 +64,8 @@ class Sum(Node):
         self, kept: np.ndarray, taken: Sequence[np.ndarray], values: Sequence[np.ndarray]
     ) -> tuple[Self, np.ndarray | None]:
         """Return the node without sources of which nothing is taken; those were constants, which its sums miss."""
-        stay = [bool(one.any()) for one in taken]
+        # Another reader may keep channels of a constant.
+        stay = [np.array_equal(one, kept) for one in taken]
         fewer = replace(
             self.select(kept),
             sources=tuple(one for one, stays in zip(self.sources, stay, strict=True) if stays),

@@ -20,6 +20,7 @@ from qap2fpga.ir.tensors import Code
 from qap2fpga.system.errors import ConstantNetwork
 
 Masks = Mapping[str, np.ndarray]
+Foldable = Mapping[str, Sequence[np.ndarray]]
 
 
 def _hidden(graph: Graph) -> list[tuple[Requantizer, Step]]:
@@ -36,8 +37,13 @@ def drop_dead(graph: Graph) -> Graph:
 
     Raises `ConstantNetwork` if the network is one.
     """
-    kept = _kept(graph)
+    foldable = {node.name: _foldable(graph, node) for node in graph.nodes}
+    kept = {node.name: np.zeros(graph.shapes[node.name].channels, bool) for node in graph.nodes}
+    kept[graph.output][:] = kept[graph.source.name][:] = True
+    _keep_wanted(graph, kept, foldable)
     _require_some(graph, kept)
+    while _feed(graph, kept, foldable):
+        _keep_wanted(graph, kept, foldable)
     steps = [(kept[node.name], graph.node_ranges[node.name].constant) for node, _ in _hidden(graph)]
     constant = sum(int((~kept & fixed).sum()) for kept, fixed in steps)
     unread = sum(int((~kept & ~fixed).sum()) for kept, fixed in steps)
@@ -51,22 +57,36 @@ def drop_dead(graph: Graph) -> Graph:
     return _without(graph, kept).with_notes(note)
 
 
-def _kept(graph: Graph) -> Masks:
-    """The channels of each node that have to stay, (channels,) bool."""
-    foldable = {node.name: _foldable(graph, node) for node in graph.nodes}
-    kept = {node.name: np.zeros(graph.shapes[node.name].channels, bool) for node in graph.nodes}
-    kept[graph.output][:] = kept[graph.source.name][:] = True
+def _keep_wanted(graph: Graph, kept: Masks, foldable: Foldable) -> None:
+    """Keep all channels that those which are `kept`, (channels,) bool a node, are made of."""
     before = -1
     while (count := sum(int(mask.sum()) for mask in kept.values())) != before:
         before = count
         for node in reversed(graph.nodes):
             for source, needs in zip(node.sources, node.wants(kept[node.name], foldable[node.name]), strict=True):
-                kept[source] |= needs
+                kept[source][needs] = True
         for node in graph.nodes:
             tied = node.tied([kept[source] for source in node.sources], foldable[node.name])
             if tied is not None and kept[node.name].any():
-                kept[node.name] |= tied
-    return kept
+                kept[node.name][tied] = True
+
+
+def _feed(graph: Graph, kept: Masks, foldable: dict[str, Sequence[np.ndarray]]) -> bool:
+    """Keep a source of the nodes that stay and want nothing; return whether there was one.
+
+    Such a node is a constant that its reader cannot fold, since it is not what is padded beside it.
+    """
+    fed = False
+    for node in graph.nodes:
+        stays = kept[node.name]
+        if not node.sources or not stays.any() or any(one.any() for one in node.wants(stays, foldable[node.name])):
+            continue
+        first = kept[node.sources[0]]
+        if any(one.any() for one in foldable[node.name]):
+            foldable[node.name], fed = [np.zeros_like(one) for one in foldable[node.name]], True
+        elif not first.any():
+            first[0] = fed = True
+    return fed
 
 
 def _foldable(graph: Graph, node: Node) -> Sequence[np.ndarray]:

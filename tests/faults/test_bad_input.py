@@ -317,7 +317,7 @@ BAD_GRAPHS: dict[str, tuple[Callable[[onnx.GraphProto], Any], str]] = {
     "sigmoid": (insert("Sigmoid"), r"node my_node \(Sigmoid\) cannot be lowered"),
     "unknown operation": (insert("Nonsense"), r"node my_node \(Nonsense\) cannot be lowered"),
     "unknown domain": (insert("Nonsense", domain="my.own"), "my_node.*my.own"),
-    "FINN form": (insert("MultiThreshold", domain="qonnx.custom_op.general"), "node my_node .*\n.*FINN's own form"),
+    "FINN form": (insert("MVAU_hls", domain="finn.custom_op.fpgadataflow.hls"), "node my_node .*\n.*of hardware"),
     "float weights": (float_weight, r"node fc2 \(Gemm\).*\n.*weights are floats"),
     "tensors elsewhere": (external, "absent.bin"),
     "tensor cut off": (cut, "tensor fc1.weight is damaged"),
@@ -362,7 +362,7 @@ def test_a_float_network_is_told_what_it_lacks(tmp_path: Path) -> None:
     refused(write(tmp_path / "net.onnx", model), r"node first \(Gemm\).*\n.*a Quant or BipolarQuant node must stand")
 
 
-def test_qcdq_is_told_from_qonnx(tmp_path: Path) -> None:
+def test_float_weights_beside_qcdq(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], "quantize"),
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], "dequantize"),
@@ -370,8 +370,7 @@ def test_qcdq_is_told_from_qonnx(tmp_path: Path) -> None:
     ]
     constants = {"s": np.float32(0.5), "z": np.int8(0), "w": np.ones((5, 4), np.float32)}
     model = chain(nodes, {key: np.asarray(value) for key, value in constants.items()}, [1, 5], [1, 4])
-    text = refused(write(tmp_path / "net.onnx", model), "node quantize is QuantizeLinear: this is QCDQ, not QONNX")
-    assert "export_qonnx" in text
+    refused(write(tmp_path / "net.onnx", model), r"node product \(MatMul\).*\n.*its weights are floats")
 
 
 # ---- options

@@ -317,6 +317,19 @@ def _models() -> list[Files]:
     return [{"net.pt": _saved(partial(save, model=model))} for model in models]
 
 
+@cache
+def _graph_models() -> list[Files]:
+    """Files of `save` that hold an exported graph."""
+    import qap2fpga
+    from tests.support.brevitas_modules import module
+
+    def save(path: Path, name: str) -> None:
+        network, rows = module(name)
+        qap2fpga.save(network, rows, path, labels=[0] * len(rows))
+
+    return [{"net.pt": _saved(partial(save, name=name))} for name in ("wave classifier", "residual dense")]
+
+
 def _saved(write: Callable[[Path], object]) -> bytes:
     import tempfile
 
@@ -386,16 +399,37 @@ def _checkpoint(name: str) -> Callable[[Path], object]:
         from qap2fpga.frontend.checkpoint import model_file as checkpoint
         from qap2fpga.frontend.checkpoint.widths import Widths
 
-        return checkpoint.read(folder / name, Widths((4,), (4,), 4) if name.endswith(".pth") else Widths())
+        return checkpoint.read_any(folder / name, Widths((4,), (4,), 4) if name.endswith(".pth") else Widths())
 
     return read
+
+
+def _graph_model(folder: Path) -> object:
+    from qap2fpga.frontend import onnxfile, recorded
+    from qap2fpga.frontend.checkpoint import model_file as checkpoint
+    from qap2fpga.frontend.checkpoint.exported import Exported
+    from qap2fpga.frontend.checkpoint.widths import Widths
+    from qap2fpga.frontend.graph import read
+
+    model = checkpoint.read_any(folder / "net.pt", Widths())
+    if not isinstance(model, Exported):
+        return model
+    graph = onnxfile.read(model.graph, folder / "net.pt")
+    return read(graph), recorded.of_file(model, graph)
+
+
+OPERATORS = ("Relu", "Conv", "Loop", "ArgMax", "Gemm", "Quant", "BipolarQuant", "MultiThreshold", "DequantizeLinear",
+             "XnorPopcountMatMul", "Clip", "x" * 300, "")  # fmt: skip
+TYPES = ("INT2", "BIPOLAR", "UINT64", "INT99999999999", "FLOAT32", "", "x", "INT-1", "FIXED<4,2>")
 
 
 @cache
 def _graphs() -> list[Files]:
     from tests.support.networks import qonnx_graph, random_model
+    from tests.support.onnx_graphs import qcdq, streamlined
 
-    return [{"net.onnx": qonnx_graph(random_model(seed)).model.SerializeToString()} for seed in (1, 2)]
+    models = [*(qonnx_graph(random_model(seed)).model for seed in (1, 2)), qcdq(), streamlined()]
+    return [{"net.onnx": model.SerializeToString()} for model in models]
 
 
 def _graph(random: Random, data: bytes) -> tuple[bytes, str]:
@@ -405,7 +439,9 @@ def _graph(random: Random, data: bytes) -> tuple[bytes, str]:
 
     model = onnx.load_from_string(data)
     node = random.choice(model.graph.node)
-    kind = random.choice(("attribute", "input", "operator", "tensor", "shape", "opset", "node", "domain", "output"))
+    kind = random.choice(
+        ("attribute", "input", "operator", "tensor", "shape", "opset", "node", "domain", "output", "type")
+    )
     if kind == "attribute" and node.attribute:
         attribute = random.choice(node.attribute)
         attribute.i = random.choice((0, -1, 2**62, 7))
@@ -415,7 +451,7 @@ def _graph(random: Random, data: bytes) -> tuple[bytes, str]:
     elif kind == "input" and node.input:
         node.input[random.randrange(len(node.input))] = random.choice(("", "no such", model.graph.input[0].name))
     elif kind == "operator":
-        node.op_type = random.choice(("Relu", "Conv", "Loop", "ArgMax", "Gemm", "Quant", "BipolarQuant", "x" * 300, ""))
+        node.op_type = random.choice(OPERATORS)
     elif kind == "tensor" and model.graph.initializer:
         tensor = random.choice(model.graph.initializer)
         if random.random() < 0.5:
@@ -431,6 +467,9 @@ def _graph(random: Random, data: bytes) -> tuple[bytes, str]:
         model.graph.node.remove(node)
     elif kind == "domain":
         node.domain = random.choice(("", "x", "ai.onnx", "qonnx.custom_op.general"))
+    elif kind == "type":
+        note = model.graph.quantization_annotation.add(tensor_name=random.choice([*node.input, *node.output, "x"]))
+        note.quant_parameter_tensor_names.add(key="finn_datatype", value=random.choice(TYPES))
     elif kind == "output" and node.output:
         node.output[0] = random.choice(("", "x", model.graph.input[0].name))
     return model.SerializeToString(), f"{kind} of {node.op_type[:20]}"
@@ -456,6 +495,7 @@ def readers() -> Iterator[Reader]:
     yield Reader("study-folder", _studies, _study_report)
     yield Reader("build", _builds, _build)
     yield Reader("model", _models, _checkpoint("net.pt"), heavy=True)
+    yield Reader("graph-model", _graph_models, _graph_model, heavy=True)
     yield Reader("state-dict", _state_dicts, _checkpoint("net.pth"), heavy=True)
     yield Reader("onnx", _graphs, _lower, heavy=True)
 

@@ -26,7 +26,7 @@ def entry(bits: int = BITS, **more: Any) -> nn.Module:
 
 def relu(bits: int = BITS, **more: Any) -> nn.Module:
     """Return a ReLU with a quantizer."""
-    return qnn.QuantReLU(act_quant=Uint8ActPerTensorFloat, bit_width=bits, **more)
+    return qnn.QuantReLU(**{"act_quant": Uint8ActPerTensorFloat, "bit_width": bits, **more})
 
 
 def dense(inputs: int, outputs: int) -> nn.Module:

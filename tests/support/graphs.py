@@ -116,6 +116,72 @@ def pooled(seed: int = 1, *, outputs: int = 12) -> Graph:
     return verify(Graph(tuple(nodes), "dense2/end", Fraction(1)), "a test")
 
 
+def wide(seed: int = 4) -> Graph:
+    """Return two convolutions of 6 bits with a pool between them, of frames of 6x6 with 2 channels, and a dense end."""
+    random, window = np.random.default_rng(seed), Geometry((3, 3), pads=(1, 1, 1, 1))
+    nodes: list[Node] = [Input(name="in", size=Shape(2, 6, 6), quantizer=InputQuantizer(-4, 3, (1.0,)))]
+    for name, inputs, outputs, geometry in (
+        ("conv1", 18, 4, window), ("conv2", 36, 4, window), ("dense", 36, 3, Geometry((3, 3))),
+    ):  # fmt: skip
+        weights = random.integers(-31, 32, (inputs, outputs))
+        nodes.append(Linear(name=name, sources=(nodes[-1].name,), weights=weights, weight_bits=6, input_bits=3,
+                            geometry=geometry))  # fmt: skip
+        end: Step | Logits = Step(np.sort(random.integers(-200, 200, (outputs, 7)), axis=1))
+        if name == "dense":
+            end = Logits(np.array([3, 5, 7]), np.array([1, 2, -3]), 1, None)
+        nodes.append(Requantizer(name=f"{name}/end", sources=(name,), function=end))
+        if name == "conv1":
+            nodes.append(Max(name="pool", sources=("conv1/end",), geometry=Geometry((2, 2), (2, 2))))
+    return verify(Graph(tuple(nodes), "dense/end", Fraction(1)), "a test")
+
+
+def enlarged(size: tuple[int, int, int] = (2, 3, 4), *, pooled: bool = False) -> Graph:
+    """Return rows and columns twice, a convolution, a pool and a dense end of frames of (channels, height, width).
+
+    `pooled`: what is enlarged was pooled before, and stands beside the frame itself.
+    """
+    random, shape = np.random.default_rng(0), Shape(*size)
+    nodes: list[Node] = [Input(name="in", size=shape, quantizer=InputQuantizer(0, 3, (1.0,)))]
+    if pooled:
+        nodes.append(Max(name="small", sources=("in",), geometry=Geometry((2, 2), (2, 2))))
+    nodes.append(Repeat(name="large", sources=(nodes[-1].name,), rows=2, columns=2))
+    if pooled:
+        nodes.append(Concat(name="both", sources=("large", "in")))
+    channels, rows, columns = (2 * size[0], *size[1:]) if pooled else (size[0], 2 * size[1], 2 * size[2])
+
+    def linear(name: str, inputs: int, outputs: int, geometry: Geometry) -> Linear:
+        weights = random.integers(-2, 3, (inputs, outputs))
+        return Linear(name=name, sources=(nodes[-1].name,), weights=weights, weight_bits=3, input_bits=2,
+                      geometry=geometry)  # fmt: skip
+
+    nodes.append(linear("conv", 9 * channels, 2, Geometry((3, 3), pads=(1, 1, 1, 1))))
+    levels = np.sort(random.integers(-6, 7, (2, 3)), axis=1)
+    nodes.append(Requantizer(name="a", sources=("conv",), function=Step(levels), bits=2))
+    nodes.append(Max(name="pool", sources=("a",), geometry=Geometry((2, 2), (2, 2))))
+    nodes.append(linear("dense", rows // 2 * (columns // 2) * 2, 3, Geometry((rows // 2, columns // 2))))
+    end = Logits(np.array([3, 5, 7]), np.array([1, 2, -3]), 1, None)
+    nodes.append(Requantizer(name="out", sources=("dense",), function=end))
+    return verify(Graph(tuple(nodes), "out", Fraction(1)), "a test")
+
+
+def averaged(seed: int = 2) -> Graph:
+    """Return a convolution of frames of 4x5 with 2 channels, its sums over the frame, a step, and a dense end."""
+    random = np.random.default_rng(seed)
+    window = Geometry((3, 3), pads=(1, 1, 1, 1))
+    ones = np.broadcast_to(np.array([1, 3, 1]), (20, 3)).astype(np.int64)
+    nodes: tuple[Node, ...] = (
+        Input(name="in", size=Shape(2, 4, 5), quantizer=InputQuantizer(-2, 1, (1.0,))),
+        Linear(name="conv", sources=("in",), weights=random.integers(-2, 3, (18, 3)), weight_bits=3, input_bits=2,
+               geometry=window),
+        Requantizer(name="a", sources=("conv",), function=Step(np.array([[-3, 0, 4]] * 3), -1, 1), bits=2),
+        Depthwise(name="mean", sources=("a",), weights=ones, weight_bits=2, input_bits=2, geometry=Geometry((4, 5))),
+        Requantizer(name="b", sources=("mean",), function=Step(np.array([[-4, 0, 5], [0, 9, 20], [2, 4, 9]])), bits=2),
+        Linear(name="dense", sources=("b",), weights=random.integers(-3, 4, (3, 2)), weight_bits=3, input_bits=2),
+        Requantizer(name="out", sources=("dense",), function=Logits(np.array([3, -5]), np.array([1, 2]), 1, None)),
+    )  # fmt: skip
+    return verify(Graph(nodes, "out", Fraction(1)), "a test")
+
+
 def layer_results(graph: Graph, frames: np.ndarray) -> list[np.ndarray]:
     """Return what leaves each layer of a chain, in order, for input integers `frames` (n, inputs)."""
     results = graph.trace(frames)

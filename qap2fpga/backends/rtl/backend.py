@@ -24,7 +24,9 @@ from qap2fpga.backends.rtl.datapaths import Datapath, datapaths
 from qap2fpga.backends.rtl.estimate import LayerEstimate
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.options import RtlOptions
+from qap2fpga.backends.rtl.pace import pace_for
 from qap2fpga.backends.rtl.reading import readings
+from qap2fpga.backends.rtl.serial import serial_layers
 from qap2fpga.backends.rtl.top import TOP, top
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
@@ -132,8 +134,10 @@ def _stream(name: str, shape: Shape, lanes: Sequence[tuple[int, int]]) -> Stream
 def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progress = lambda line: None) -> Circuit:
     """The parts of `network`, cut into stages for the clock."""
     clock, kind = options.clock_ns(board), options.output_kind
-    flow = _flow(network, kind, clock, estimates.load().delays(board.family))
-    paths, solved = datapaths(network, kind), _solved(network, kind == "accumulators")
+    pace = pace_for(network, options.target_interval)
+    flow = _flow(network, kind, clock, estimates.load().delays(board.family), pace)
+    paths = datapaths(network, kind, serial_layers(network, pace))
+    solved = _solved(network, kind == "accumulators", pace)
     nodes: list[NodeEstimate] = []
     results = {part: name for name, (part, _) in flow.shows.items()}
     for part in flow.parts:
@@ -163,20 +167,22 @@ def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progres
 
 
 @lru_cache(maxsize=4)
-def _flow(network: Graph, output_kind: str, clock: float, delays: Delays) -> Dataflow:
+def _flow(network: Graph, output_kind: str, clock: float, delays: Delays, pace: int) -> Dataflow:
     """Return the parts of the design. Boards may share them."""
-    solved = _solved(network, output_kind == "accumulators")
-    return Builder(network, datapaths(network, output_kind), solved, clock, delays).design(output_kind)
+    solved = _solved(network, output_kind == "accumulators", pace)
+    paths = datapaths(network, output_kind, serial_layers(network, pace))
+    return Builder(network, paths, solved, pace, clock, delays).design(output_kind)
 
 
 @lru_cache(maxsize=2)
-def _solved(network: Graph, bare: bool) -> dict[str, Solved]:
+def _solved(network: Graph, bare: bool, pace: int) -> dict[str, Solved]:
     """Adders and requantizers of every datapath; the last has none if it is `bare`.
 
     They depend on no board: an estimate for all boards needs them once.
     """
     solutions: dict[str, Solved] = {}
-    for name, path in datapaths(network, "accumulators" if bare else "logits").items():
+    kind = "accumulators" if bare else "logits"
+    for name, path in datapaths(network, kind, serial_layers(network, pace)).items():
         if path.serial:
             continue
         solve = solver.solve if isinstance(path.node, Linear) else apart.solve

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from qap2fpga.backends.rtl import estimate
 from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.backends.rtl.options import RtlOptions
+from qap2fpga.backends.rtl.pace import pace
 from qap2fpga.hw.boards import Board
-from qap2fpga.ir.channelwise import Depthwise, Max
+from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat, Sum
 from qap2fpga.ir.linear import Linear
@@ -17,22 +18,32 @@ from qap2fpga.ir.nodes import Input, Requantizer
 from qap2fpga.ir.windowed import Windowed
 from qap2fpga.system.errors import QapError
 
-KINDS = (Input, Linear, Depthwise, Max, Sum, Concat, Requantizer)
+KINDS = (Input, Linear, Depthwise, Max, Repeat, Sum, Concat, Requantizer)
 
 
 def refusals(graph: Graph, board: Board, options: RtlOptions) -> tuple[QapError, ...]:
     """Return every reason why `graph` cannot be built: its nodes, its outputs, its size."""
-    return (*_of_nodes(graph), *_of_outputs(graph, options), *estimate.refusals(graph, board, options))
+    return (
+        *_of_nodes(graph), *_of_outputs(graph, options), *_of_interval(graph, options),
+        *estimate.refusals(graph, board, options),
+    )  # fmt: skip
 
 
 def _of_nodes(graph: Graph) -> Iterator[QapError]:
     for node in graph.nodes:
-        if not isinstance(node, KINDS):
+        if type(node) not in KINDS:
             yield QapError(f"node {node.name}: the rtl backend has no hardware for the kind '{node.kind}'")
         elif isinstance(node, Windowed):
             reason = Sweep(node.geometry, graph.shapes[node.sources[0]]).refusal
             if reason and not node.geometry.is_point:
                 yield QapError(f"node {node.name} ({node.kind}): {reason}", "pad it less")
+
+
+def _of_interval(graph: Graph, options: RtlOptions) -> Iterator[QapError]:
+    least = pace(graph) * graph.source.size.positions
+    if options.target_interval is not None and options.target_interval < least:
+        what = f"--target-interval is {options.target_interval}; a frame takes {least} cycles at least"
+        yield QapError(what, "give more, or leave it out")
 
 
 def _of_outputs(graph: Graph, options: RtlOptions) -> Iterator[QapError]:

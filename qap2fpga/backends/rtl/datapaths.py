@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qap2fpga.backends.rtl.serial import serial_layers
+from qap2fpga.exact import integers as exact
 from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.geometry import Geometry
@@ -21,6 +21,7 @@ from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Node, Requantizer
 from qap2fpga.ir.tensors import Range
 from qap2fpga.ir.units import Ranges, Unit
+from qap2fpga.ir.windowed import Windowed
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,8 @@ class Datapath:
     """One `unit` per position. `node` is its first node in the graph, `result` the last one's name.
 
     `bare`: its sums leave it, as no requantizer takes them alone. `counts`: of a step function the number of
-    thresholds leaves it, not the level. `serial`: its inputs come one after the other.
+    thresholds leaves it, not the level. `serial`: its inputs come one after the other. `totals`: what it takes are sums
+    over the whole frame.
     """
 
     node: Node
@@ -38,6 +40,7 @@ class Datapath:
     bare: bool
     counts: bool
     serial: bool = False
+    totals: bool = False
 
     @property
     def lanes(self) -> tuple[tuple[int, int], ...]:
@@ -55,10 +58,12 @@ class Datapath:
         return function if isinstance(function, Step) and not (self.bare or self.counts or function.counts) else None
 
 
-def datapaths(graph: Graph, kind: str) -> dict[str, Datapath]:
-    """Return the datapaths by the node whose result leaves them, in the graph's order, for outputs of `kind`."""
+def datapaths(graph: Graph, kind: str, serial: frozenset[str] = frozenset()) -> dict[str, Datapath]:
+    """Return the datapaths by the node whose result leaves them, in the graph's order, for outputs of `kind`.
+
+    `serial` are the nodes whose inputs come one after the other.
+    """
     final = graph.end.sources[0] if kind == "accumulators" else graph.output
-    serial = serial_layers(graph)
     paths: dict[str, Datapath] = {}
     for node in graph.nodes:
         if isinstance(node, Requantizer) and (final == graph.output or node.name != graph.output):
@@ -80,14 +85,21 @@ def _of_sums(graph: Graph, node: Linear | Depthwise | Sum) -> Datapath:
     channels = graph.shapes[node.name].channels
     nothing = Logits(np.ones(channels, np.int64), np.zeros(channels, np.int64), 0, None)
     end = Requantizer(name=node.name, sources=(node.name,), function=nothing)
-    return Datapath(node, node.name, Unit(_linear(graph, node), end), _ranges(graph, node, node.name), True, False)
+    ranges = _ranges(graph, node, node.name)
+    totals = isinstance(node, Depthwise) and sums_up_frames(graph, node)
+    return Datapath(node, node.name, Unit(_linear(graph, node), end), ranges, True, False, totals=totals)
 
 
 def _of_requantizer(graph: Graph, node: Requantizer, taken: Datapath | None) -> Datapath:
-    first = node if taken is None else taken.node
-    linear = _linear(graph, node) if taken is None else taken.unit.linear
+    """The datapath of `node`, which has `taken`, that of its source's sums, in it, if there is one."""
     counts = node.name == graph.output
-    return Datapath(first, node.name, Unit(linear, node), _ranges(graph, first, node.name), False, counts)
+    if taken is None:
+        unit = Unit(_linear(graph, node), node)
+        return Datapath(node, node.name, unit, _ranges(graph, node, node.name), False, counts)
+    ranges = _ranges(graph, taken.node, node.name)
+    return replace(
+        taken, result=node.name, unit=Unit(taken.unit.linear, node), ranges=ranges, bare=False, counts=counts
+    )
 
 
 def _linear(graph: Graph, node: Node) -> Linear:
@@ -97,7 +109,8 @@ def _linear(graph: Graph, node: Node) -> Linear:
             return node
         case Depthwise(weights=weights):
             each = np.eye(weights.shape[1], dtype=np.int64)
-            matrix = np.concatenate([each * row for row in weights])
+            rows = weights[:1] if sums_up_frames(graph, node) else weights
+            matrix = np.concatenate([each * row for row in rows])
             bits = node.weight_bits, node.input_bits
         case Sum(multipliers=multipliers):
             each = np.eye(graph.shapes[node.name].channels, dtype=np.int64)
@@ -115,7 +128,9 @@ def _linear(graph: Graph, node: Node) -> Linear:
 def _ranges(graph: Graph, first: Node, result: str) -> Ranges:
     """What can be reached between the window of `first` and the node `result`."""
     sources = [graph.node_ranges[source] for source in first.sources]
-    if isinstance(first, Linear | Depthwise):
+    if isinstance(first, Depthwise) and sums_up_frames(graph, first):
+        sources = [totals(sources[0], first.geometry.taps)]
+    elif isinstance(first, Linear | Depthwise):
         sources = [seen(first.geometry, sources[0])]
     sums = sources[0] if isinstance(first, Requantizer) else graph.node_ranges[first.name]
     return Ranges(_ends(sources), _ends([sums]), _ends([graph.node_ranges[result]]))
@@ -125,6 +140,25 @@ def seen(geometry: Geometry, source: Range) -> Range:
     """Return the range of every channel at every tap."""
     one = geometry.seen(source)
     return Range(np.tile(one.low, geometry.taps), np.tile(one.high, geometry.taps))
+
+
+def sums_up_frames(graph: Graph, node: Depthwise) -> bool:
+    """Return whether all positions of a frame have one weight in each channel, and are more than one."""
+    source = graph.shapes[node.sources[0]]
+    whole = node.geometry.sees_whole(source) and source.positions > 1
+    return whole and bool((node.weights == node.weights[0]).all())
+
+
+def has_window(graph: Graph, node: Windowed, serial: frozenset[str]) -> bool:
+    """Return whether positions are held for `node`: neither taken one by one nor summed up as they come."""
+    if node.geometry.is_point or (node.name in serial and node.geometry.sees_whole(graph.shapes[node.sources[0]])):
+        return False
+    return not (isinstance(node, Depthwise) and sums_up_frames(graph, node))
+
+
+def totals(source: Range, positions: int) -> Range:
+    """Return the range of the sum of each channel over so many positions."""
+    return Range(*(exact.multiply_add(end, positions, 0, "sums over a frame") for end in (source.low, source.high)))
 
 
 def _ends(ranges: Sequence[Range]) -> tuple[np.ndarray, np.ndarray]:

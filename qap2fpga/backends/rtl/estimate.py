@@ -14,10 +14,11 @@ from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.dataflow.cost import Cost, of_frames, of_window
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
 from qap2fpga.backends.rtl.dataflow.window import Sweep
-from qap2fpga.backends.rtl.datapaths import datapaths
+from qap2fpga.backends.rtl.datapaths import datapaths, has_window
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.count import expected
 from qap2fpga.backends.rtl.options import RtlOptions
+from qap2fpga.backends.rtl.pace import pace_for
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Features, NodeEstimate
@@ -115,7 +116,7 @@ def counted(name: str, layer: str, made: Module) -> NodeEstimate:
 
 def frames(flow: Dataflow) -> NodeEstimate:
     """Return what connects the parts with the streams."""
-    return part("frames", "", of_frames(flow.interval, flow.flush))
+    return part("frames", "", of_frames(flow.input.shape.positions, flow.flush, flow.input.timing.pace, flow.drain))
 
 
 def _of_cost(cost: Cost) -> tuple[Counts, Features]:
@@ -129,10 +130,10 @@ def _cells(luts: int, registers: int) -> dict[str, int]:
     return dict.fromkeys(NAMES, 0) | {"lut": luts, "ff": registers}
 
 
-def before(network: Graph) -> int:
-    """LUTs expected of `network` from its weights' signed digits alone, in a moment."""
-    total = 0.0
-    for path in datapaths(network, "logits").values():
+def before(network: Graph, pace: int) -> int:
+    """LUTs expected of `network` from its weights' signed digits alone, in a moment; a position every `pace` cycles."""
+    total, in_turn = 0.0, serial.serial_layers(network, pace)
+    for path in datapaths(network, "logits", in_turn).values():
         ends = [(int(low), int(high)) for low, high in zip(*path.ranges.accumulators, strict=True)]
         if path.serial and isinstance(path.node, Linear):
             total += serial.luts(network, path.node)
@@ -140,7 +141,7 @@ def before(network: Graph) -> int:
             total += serial.adder_luts(path.unit.weights, ends)
         total += 3.0 * float(serial.widths(ends).sum())
     for node in network.nodes:
-        if isinstance(node, Windowed) and not node.geometry.is_point and node.name not in serial.serial_layers(network):
+        if isinstance(node, Windowed) and has_window(network, node, in_turn):
             (source,) = node.sources
             size = sum(width(*ends) for ends in node.geometry.seen(network.node_ranges[source]).ends)
             total += _of_cost(of_window(Sweep(node.geometry, network.shapes[source]), size))[0]["lut"] or 0
@@ -149,12 +150,14 @@ def before(network: Graph) -> int:
 
 def refusals(network: Graph, board: Board, options: RtlOptions) -> tuple[QapError, ...]:
     """Return the reason why `network` is too large to unroll, or for the board, if it is."""
-    luts = before(network)
+    luts = before(network, pace_for(network, options.target_interval))
     weights = sum(path.unit.nonzeros for path in datapaths(network, "logits").values())
     what = f"unrolled, the network's {weights:,} weights take about {luts:,} LUTs"
     hint = "prune it, or use fewer bits"
     if "finn" in board.device_family.backends:
         hint = f"use --backend finn, which folds layers in time, or {hint}"
+    if network.source.size.positions > 1:
+        hint = f"give a frame more cycles (--target-interval), {hint}"
     if luts > MOST_LUTS:
         return (QapError(f"{what}; more than {MOST_LUTS:,} are not unrolled", hint),)
     if luts > board.lut and not options.allow_oversize:

@@ -34,7 +34,12 @@ def top(flow: Dataflow, source: Stream, sink: Stream) -> str:
     ]
     for part in flow.parts:
         lines += part.out.declared()
-    lines.append(f"  qap_frames #(.POSITIONS({flow.interval}), .FLUSH({flow.flush})) frames ({ports});")
+    settings = {
+        "POSITIONS": flow.input.shape.positions, "PACE": flow.input.timing.pace, "FLUSH": flow.flush,
+        "DRAIN": flow.drain,
+    }  # fmt: skip
+    values = ", ".join(f".{key}({value})" for key, value in settings.items())
+    lines.append(f"  qap_frames #({values}) frames ({ports});")
     for part in flow.parts:
         lines += part.verilog()
     return "\n".join([*lines, *_outputs(flow.output.lanes, f"d{flow.output.name}", sink), "endmodule", ""])

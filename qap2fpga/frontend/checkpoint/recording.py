@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import torch
@@ -36,23 +36,27 @@ def evaluated(module: nn.Module) -> Iterator[nn.Module]:
             part.training = mode
 
 
-def record(module: nn.Module, inputs: Tensor) -> Recording:
-    """Return what the module, which is in eval mode, gives for `inputs` (rows, ...).
+def record(module: nn.Module, inputs: Tensor, nodes: Collection[str]) -> Recording:
+    """Return what the module, which is in eval mode, gives for `inputs` (rows, ...), and at the graph's `nodes`.
 
-    Raises `QapError` for a module that does not run on them or that returns something else than one tensor.
+    A quantizer that runs more often than it is in the graph, which leaves out what is there twice or unused, is not
+    recorded. Raises `QapError` for a module that does not run or that returns something else than one tensor.
     """
     outputs, _ = _run(module, inputs)
     _, one = _run(module, inputs[:1])
-    values = sum(value.numel() for value in one.values())
+    values = sum(value.numel() for calls in one.values() for value in calls)
     rows = min(max(VALUES // max(values, 1), FEWEST_ROWS), MOST_ROWS)
-    levels = _run(module, inputs[:rows])[1]
-    return Recording(_array(outputs), {name: _array(value) for name, value in levels.items()})
+    levels: dict[str, np.ndarray] = {}
+    for path, calls in _run(module, inputs[:rows])[1].items():
+        names = [call_name(path, call) for call in range(len(calls))]
+        if all(name in nodes for name in names):
+            levels |= {name: _array(value) for name, value in zip(names, calls, strict=True)}
+    return Recording(_array(outputs), levels)
 
 
-def _run(module: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """The outputs, and by name what each call of a quantizer gave."""
-    calls: Counter[str] = Counter()
-    levels: dict[str, Tensor] = {}
+def _run(module: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, list[Tensor]]]:
+    """The outputs, and what each call of a quantizer gave, by its path."""
+    levels: dict[str, list[Tensor]] = defaultdict(list)
     hooks = []
 
     def listen(path: str, quantizer: nn.Module) -> None:
@@ -60,8 +64,7 @@ def _run(module: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             value = plain(output)
             # Brevitas runs a quantizer on nothing, too, to ask for its scale.
             if isinstance(value, Tensor) and value.ndim > 1 and len(value) == len(inputs):
-                levels[call_name(path, calls[path])] = value
-                calls[path] += 1
+                levels[path].append(value)
 
         hooks.append(quantizer.register_forward_hook(keep))
 

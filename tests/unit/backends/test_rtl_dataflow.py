@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Design
 from qap2fpga.ir import outputs as reference
+from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.passes.compaction import compact
@@ -39,13 +41,14 @@ def evaluated(graph: Graph, kind: str = "logits", **options: float) -> backend.C
     return circuit
 
 
-def generated(graph: Graph, folder: Path, kind: str = "logits") -> Design:
+def generated(graph: Graph, folder: Path, kind: str = "logits", **options: int) -> Design:
     nothing = np.zeros((0, graph.inputs), np.int64)
-    return RtlBackend().generate(graph, BOARD, folder / "rtl", RtlOptions(output_kind=kind), nothing)
+    chosen = RtlOptions(output_kind=kind, **options)  # type: ignore[arg-type]
+    return RtlBackend().generate(graph, BOARD, folder / "rtl", chosen, nothing)
 
 
-def simulated(graph: Graph, folder: Path, kind: str = "logits") -> Design:
-    design = generated(graph, folder, kind)
+def simulated(graph: Graph, folder: Path, kind: str = "logits", **options: int) -> Design:
+    design = generated(graph, folder, kind, **options)
     frames = stimuli(graph)
     engine = rtl.Rtl(design, folder / "simulate", network=graph, threads=1)
     runs = engine.simulate(frames, reference.outputs(graph, kind, frames))
@@ -115,9 +118,10 @@ def test_a_faster_clock_takes_more_cycles() -> None:
 
 
 def test_what_is_refused_is_named(tmp_path: Path) -> None:
-    graph = next(graph for graph in map(branching, range(40)) if any(node.kind == "repeat" for node in graph.nodes))
-    with pytest.raises(QapError, match=r"node repeat\d+: the rtl backend has no hardware for the kind 'repeat'"):
-        generated(graph, tmp_path)
+    graph = small_cnn()
+    wide = replace(graph["conv1"], geometry=Geometry((3, 3), pads=(2, 1, 1, 1)))  # type: ignore[call-arg]
+    with pytest.raises(QapError, match=r"node conv1 \(linear\): its pads on both sides"):
+        generated(graph.with_nodes(wide), tmp_path)
 
 
 @pytest.mark.slow

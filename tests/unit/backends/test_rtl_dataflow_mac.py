@@ -20,7 +20,7 @@ from qap2fpga.backends.rtl.netlist.evaluate import run
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.tensors import Shape
-from tests.support.graphs import pooled
+from tests.support.graphs import pooled, wide
 from tests.unit.backends.test_rtl_dataflow import BOARD, evaluated, generated, simulated, stimuli
 
 DELAYS = Delays(1.0, 1.4, 0.03, 1.2)
@@ -31,6 +31,19 @@ def test_two_serial_layers(kind: str) -> None:
     flow = evaluated(pooled(), kind).flow
     assert sum(isinstance(part, Mac) for part in flow.parts) == 2
     assert flow.interval == 64
+
+
+@pytest.mark.parametrize("interval, serial", [(36, 0), (100, 1), (1000, 3)])
+def test_convolutions_that_may_take_more_cycles(interval: int, serial: int) -> None:
+    flow = evaluated(wide(), target_interval=interval).flow
+    assert sum(isinstance(part, Mac) for part in flow.parts) == serial
+    assert interval - 36 < flow.interval <= interval
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("interval", [100, 1000])
+def test_serial_convolutions_in_verilator(tmp_path: Path, interval: int) -> None:
+    simulated(wide(), tmp_path, target_interval=interval)
 
 
 @pytest.mark.slow
@@ -63,7 +76,7 @@ def test_a_changed_weight_is_seen() -> None:
 def test_frames_that_come_too_fast_are_a_bug() -> None:
     flow = Flow("0", Shape(3, 2, 2), ((0, 3),) * 3, Timing(np.arange(4), np.arange(4), 4))
     with pytest.raises(AssertionError, match="frames of 2x2x3 come faster"):
-        mac.timing(flow, mac.weights_module("l0", np.ones((12, 1), np.int64), 9.0, DELAYS))
+        mac.timing(flow, mac.weights_module("l0", np.ones((12, 1), np.int64), 9.0, DELAYS), whole=True)
 
 
 def test_its_probe_shows_the_sums(tmp_path: Path) -> None:

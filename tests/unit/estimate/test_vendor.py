@@ -82,6 +82,16 @@ def layer(changes: dict[str, Any], family: str = "xcup", clock_ns: float = 5.0) 
 
 
 @pytest.mark.usefixtures("content")
+def test_a_convolution_is_like_no_measured_layer_and_a_network_with_one_like_no_measured_network():
+    conv = replace(NODE, name="conv0", layer="c1", kind="Conv2D")
+    found = vendor.predict([conv, NODE], "xcup", 5.0)
+    first, second = found.layers
+    assert not first.predictions and not first.calibrated and second.predictions and second.calibrated
+    assert set(first.missing.values()) == {"no layer of the kind Conv2D is among the measured designs"}
+    assert not found.total and not found.observed and vendor.predict([NODE], "xcup", 5.0).observed
+
+
+@pytest.mark.usefixtures("content")
 def test_a_layer_like_the_measured_ones_has_the_fit_and_its_interval():
     result = layer({})
     assert result.calibrated and result.outside == ()
@@ -277,8 +287,8 @@ def test_on_the_command_line(tmp_path):
     shared = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--strategy", UNROLLED,
                  "--reuse-factor", "2")  # fmt: skip
     assert shared.code == 0 and "0 designs measured with strategy 'resource_unrolled'" in " ".join(shared.out.split())
-    wrong = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--strategy", "resource")
-    assert wrong.code == 2 and "unknown strategy 'resource'" in wrong.err
+    wrong = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--strategy", "resources")
+    assert wrong.code == 2 and "unknown strategy 'resources'" in wrong.err
     everything = run("estimate", model, "--board", "alveo-u250", "--json")
     content = json.loads(everything.out)
     assert [one["backend"] for one in content["estimates"]] == ["finn", "hls4ml", "rtl"]

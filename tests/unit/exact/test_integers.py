@@ -151,6 +151,7 @@ NO_INTEGERS_OF_A_NETWORK = {  # but extents of shapes, and constants of the grap
     ("frontend/prepare.py", "np.prod(qonnx.get_tensor_shape(qonnx.graph.input[0].name)[1:])"),
     ("frontend/shapes.py", "math.prod(shape[:first - 1])"),
     ("frontend/survey.py", "math.prod(shape[1:])"),
+    ("frontend/dialects/rewriting.py", "math.prod(sizes[:2])"),
 }
 
 

@@ -347,11 +347,6 @@ REFUSED = {
         r"node 1 \(Gemm\) cannot be lowered\n  layer 1 \(Linear\) has float weights",
     ),
     "unquantized weights": (lambda: nn.Sequential(entry(), dense(5, 3, weight_quant=None)), "layer 1: its weights"),
-    "other activation": (lambda: nn.Sequential(entry(), dense(5, 7), nn.Sigmoid()), r"node 2 \(Sigmoid\) cannot"),
-    "signed ReLU": (
-        lambda: nn.Sequential(entry(), dense(5, 7), relu(quant=Int8ActPerTensorFloat), dense(7, 3)),
-        "layer 2: a ReLU with a signed quantizer",
-    ),
     "one-bit Int": (
         lambda: nn.Sequential(entry(), dense(5, 3, **WEIGHTS_OF_ONE_BIT)),
         "layer 1: an Int quantizer of 1",

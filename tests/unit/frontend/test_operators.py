@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.defs import OpSchema, get_all_schemas_with_history
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.general.bipolar_quant import BipolarQuant
+from qonnx.custom_op.general.multithreshold import MultiThreshold
 from qonnx.custom_op.general.quant import Quant
 from qonnx.custom_op.general.trunc import Trunc_v2
 from qonnx.transformation.infer_shapes import InferShapes
@@ -28,6 +29,7 @@ from qap2fpga.system.errors import QapError
 Types = OpSchema.AttrType
 HISTORY = [one for one in get_all_schemas_with_history() if one.domain == "" and one.name in OPERATORS]
 # A value of each type that no operator takes where it takes only some.
+PLAIN: dict[Any, Any] = {Types.INTS: [1], Types.INT: 1, Types.STRING: "UINT2"}
 # Inputs of an operator that takes any number of them.
 MANY = 100
 STRANGE: dict[Any, Any] = {Types.INT: 7, Types.FLOAT: 7.5, Types.INTS: [7, 8], Types.STRING: "seven"}
@@ -58,15 +60,19 @@ def test_the_names_are_those_of_the_newest_version(name: str) -> None:
     assert known == set(OPERATORS[name].attributes)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("Quant", Quant), ("BipolarQuant", BipolarQuant), ("Trunc", Trunc_v2)])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("Quant", Quant), ("BipolarQuant", BipolarQuant), ("MultiThreshold", MultiThreshold), ("Trunc", Trunc_v2)],
+)
 def test_the_quantizers_are_those_of_qonnx(name: str, kind: Any) -> None:
     node = helper.make_node(name, list(OPERATORS[name].inputs), ["Y"], domain=operators.QONNX_DOMAIN)
     types = kind(node, 1).get_nodeattr_types()
     schema = operators.schema(name, 13)
-    assert set(types) == set(schema.attributes) == set(OPERATORS[name].attributes)
+    assert set(schema.attributes) == set(OPERATORS[name].attributes)
+    assert set(types) == set(schema.attributes) - {operators.ROUNDS_FIRST}
     for key, (letter, required, *_) in types.items():
-        assert schema.attributes[key].required == (required and name == "Quant")
-        assert schema.attributes[key].type == {"i": Types.INT, "s": Types.STRING}[letter]
+        assert schema.attributes[key].required == (required and name != "Trunc")
+        assert schema.attributes[key].type == {"i": Types.INT, "s": Types.STRING, "f": Types.FLOAT}[letter]
 
 
 # ---- negative tests, made of the table
@@ -87,8 +93,7 @@ def plain_attributes(schema: OpSchema) -> dict[str, Any]:
     """What a node must say to be taken, as far as attributes go."""
     parts = OPERATORS[schema.name].attributes
     taken = {name: parts[name].values[0] for name in schema.attributes if parts[name].values}
-    plain = {Types.INTS: [1], Types.INT: 1}
-    needed = {name: plain[one.type] for name, one in schema.attributes.items() if one.required and one.type in plain}
+    needed = {name: PLAIN[one.type] for name, one in schema.attributes.items() if one.required and one.type in PLAIN}
     return needed | taken
 
 

@@ -11,7 +11,7 @@ import brevitas.nn as qnn
 import numpy as np
 import pytest
 import torch
-from brevitas.quant import ShiftedUint8WeightPerTensorFloat
+from brevitas.quant import Int8ActPerTensorFloat, ShiftedUint8WeightPerTensorFloat
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
@@ -137,6 +137,12 @@ TAKEN: dict[str, Callable[[], nn.Module]] = {
     "function before the input": lambda: Own(lambda own, x: own.two(own.hidden(2 * x - 1))),
     "subclass": lambda: nn.Sequential(entry(), Subclass(5, 3, bias=True, weight_bit_width=4)),
     "zero point of weights": lambda: nn.Sequential(entry(), qnn.QuantLinear(5, 3, bias=True, **SHIFTED)),
+    "signed ReLU": lambda: nn.Sequential(entry(), dense(5, 4), relu(act_quant=Int8ActPerTensorFloat), dense(4, 2)),
+    "sigmoid": lambda: nn.Sequential(entry(), dense(5, 4), nn.Sigmoid(), entry(), dense(4, 2)),
+    "quantizer used twice on the same": lambda: Own(
+        lambda own, x: own.two(own.act(own.quant(x) + own.quant(own.one(own.quant(x)))))
+    ),
+    "quantizer whose result is not used": lambda: Own(lambda own, x: (own.act(x), own.two(own.hidden(x)))[1]),
     "softmax at the end": lambda: Own(lambda own, x: torch.softmax(own.two(own.hidden(x)), 1)),
     "skip between dense layers": lambda: Own(lambda own, x: own.two(own.act(own.quant(own.hidden(x)) + own.quant(x)))),
 }
@@ -163,6 +169,11 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
         lambda: nn.Sequential(entry(), nn.Linear(5, 4), relu(), dense(4, 2)),
         (5,),
         r"node 1 \(Gemm\) cannot be lowered\n.*layer 1 \(Linear\) has float weights",
+    ),
+    "activation at the end": (
+        lambda: nn.Sequential(entry(), dense(5, 3), nn.Sigmoid()),
+        (5,),
+        "layer 1: .* ends the network",
     ),
     "LSTM": (
         lambda: Own(lambda own, x: own.two(own.cell(own.quant(x))[0][:, -1]), cell=nn.LSTM(4, 5, batch_first=True)),

@@ -14,7 +14,7 @@ import pytest
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph, verify
-from qap2fpga.ir.joins import Concat
+from qap2fpga.ir.joins import Concat, Sum
 from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Input, Node, Requantizer
 from qap2fpga.ir.quantizer import InputQuantizer
@@ -23,6 +23,9 @@ from qap2fpga.passes.codes import count_from_zero
 from qap2fpga.passes.compaction import compact
 from qap2fpga.system.errors import ConstantNetwork
 from tests.support.branches import branching
+
+STEP = Step(np.array([[-2, 0, 2]]), 2, 2)
+BORDER = Geometry((1, 2), pads=(0, 1, 0, 1), pad=0)
 
 
 def drawn_frames(graph: Graph, count: int, seed: int) -> np.ndarray:
@@ -46,6 +49,56 @@ def test_compaction_changes_no_output(seed: int) -> None:
         assert small.node_ranges[name].contains(values).all(), name
 
 
+def summed(sources: tuple[str, ...]) -> Sum:
+    return Sum(name="inner", sources=sources, multipliers=(1,) * len(sources))
+
+
+POINTWISE = Linear(name="inner", sources=("dead",), weights=np.array([[3], [0]]), weight_bits=3, input_bits=3)
+SILENT = replace(POINTWISE, weights=np.zeros((2, 1), np.int64))
+
+
+@pytest.mark.parametrize("inner", [POINTWISE, SILENT, summed(("dead", "dead"))], ids=["linear", "zeros", "sum"])
+def test_a_constant_beside_other_pads_keeps_something_that_it_is_made_of(inner: Node) -> None:
+    """All that it reads could be folded, but it cannot go itself."""
+    outputs = inner.shape([Shape(2, 1, 3)]).channels
+    edge = {"weight_bits": 3, "input_bits": 3, "geometry": BORDER}
+    ones = np.ones((2, 1), np.int64)
+    nodes: list[Node] = [
+        Input(name="in", size=Shape(2, 1, 3), quantizer=InputQuantizer(-2, 1, (1.0,))),
+        Requantizer(name="dead", sources=("in",), function=Step(np.full((2, 1), 100), 5, 1)),
+        inner,
+        Requantizer(name="always", sources=("inner",), function=Step(np.full((outputs, 1), -100), 0, 2)),
+        Linear(name="border", sources=("always",), weights=np.repeat(ones, outputs, axis=0), **edge),
+        Linear(name="alive", sources=("in",), weights=np.arange(1, 5).reshape(-1, 1), **edge),
+        Sum(name="total", sources=("border", "alive"), multipliers=(1, 1)),
+        Requantizer(name="out", sources=("total",), function=Step(np.array([[-6, -2, 0, 4, 7]]))),
+    ]
+    graph = verify(Graph(tuple(nodes), "out", Fraction(1)), "a test")
+    frames = np.array([*product(range(-2, 2), repeat=6)])
+    assert np.array_equal(compact(graph, frames).run(frames), graph.run(frames))
+
+
+def test_a_sum_drops_a_constant_of_which_another_reader_keeps_a_channel() -> None:
+    """Its own channels would not fit those any more."""
+    edge = {"weight_bits": 3, "input_bits": 3, "geometry": BORDER}
+    nodes: list[Node] = [
+        Input(name="in", size=Shape(2, 1, 3), quantizer=InputQuantizer(-2, 1, (1.0,))),
+        Linear(name="before", sources=("in",), weights=np.eye(2, dtype=np.int64), weight_bits=3, input_bits=3),
+        Requantizer(name="dead", sources=("before",), function=Step(np.full((2, 1), 100), 2, 1)),
+        Sum(name="sum", sources=("in", "dead"), multipliers=(1, 3)),
+        Requantizer(name="act", sources=("sum",), function=Step(np.array([[5, 6], [6, 7]]))),
+        Linear(name="one", sources=("dead",), weights=np.array([[0], [1], [0], [2]]), **edge),
+        Linear(name="two", sources=("act",), weights=np.arange(1, 5).reshape(-1, 1), **edge),
+        Sum(name="total", sources=("one", "two"), multipliers=(1, 1)),
+        Requantizer(name="out", sources=("total",), function=Step(np.array([[1, 3, 5, 7, 11]]))),
+    ]
+    graph = verify(Graph(tuple(nodes), "out", Fraction(1)), "a test")
+    frames = np.array([*product(range(-2, 2), repeat=6)])
+    small = compact(graph, frames)
+    assert np.array_equal(small.run(frames), graph.run(frames))
+    assert small["sum"].sources == ("in",)
+
+
 def padded(step: Step, geometry: Geometry, *, joined: bool = False) -> Graph:
     """A frame of 1x3, a `step`, perhaps beside itself, and sums under `geometry`."""
     quantizer = InputQuantizer(-4, 3, (1.0,))
@@ -63,8 +116,6 @@ def padded(step: Step, geometry: Geometry, *, joined: bool = False) -> Graph:
     return verify(Graph(tuple(nodes), "out", Fraction(1)), "a test")
 
 
-STEP = Step(np.array([[-2, 0, 2]]), 2, 2)
-BORDER = Geometry((1, 2), pads=(0, 1, 0, 1), pad=0)
 EVERY = np.array([*product(range(-4, 4), repeat=3)])
 
 

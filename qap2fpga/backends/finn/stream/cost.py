@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from qap2fpga.backends.finn import estimate
 from qap2fpga.backends.finn.stream import library, own
 from qap2fpga.backends.finn.stream.blocks import Block
@@ -53,7 +51,7 @@ def _product(block: library.Product, dsp_cell: str) -> tuple[Resources, Values]:
     inputs, outputs = block.weights.shape
     node = estimate.Mvau(
         inputs, outputs, block.simd, block.pe, block.weight_bits, block.taken.kind.bits, block.given.kind.bits,
-        float(np.mean(block.weights != 0)), dsp_cell,
+        block.density, dsp_cell,
     )  # fmt: skip
     features = named("mvau", estimate.mvau_features(node)) | named(*estimate.memory_features(node))
     return estimate.mvau(node), features
@@ -140,7 +138,7 @@ def _weighted(block: own.Weighted, dsp_cell: str) -> tuple[Resources, Values]:
         kind, values = "block weights", {"one": 1.0, "address": _bits(depth), "blocks": float(blocks)}
         memory = Resources(lut=20, ff=round(_bits(depth)) + 1, dsp=0, bram18=blocks)
     elif depth > 1:
-        values = estimate.weights_features(bits, depth, float(np.mean(block.weights != 0)))
+        values = estimate.weights_features(bits, depth, block.density)
         lut, ff = (estimate.linear(kind, resource, values) for resource in ("lut", "ff"))
         memory = Resources(lut=lut, ff=ff, dsp=0, bram18=0)
     return estimate.total([compute, memory]), features | named(kind, values)

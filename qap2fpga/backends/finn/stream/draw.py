@@ -12,7 +12,7 @@ from typing import Any
 from qap2fpga.backends.finn import output_stage
 from qap2fpga.backends.finn.stream import library, own
 from qap2fpga.backends.finn.stream.blocks import Block, Kind, Stream
-from qap2fpga.backends.finn.stream.widths import accumulator, narrow_weight_bits, rows_of, whole_frame
+from qap2fpga.backends.finn.stream.widths import accumulator, density, narrow_weight_bits, rows_of, whole_frame
 from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.geometry import POINT, Geometry
@@ -223,14 +223,9 @@ def _linear(drawing: Drawing, node: Linear) -> None:
         edge = drawing.converted(node, edge, lanes.simd)
         edge = edge if lanes.parallel else drawing.fifo(node, edge)
     kind = drawing.streams[edge].kind
-    weight_bits = narrow_weight_bits(node.weights)
     result = graph.shapes[node.name]
-    given = Stream(
-        (result.height, result.width, result.channels), lanes.pe, accumulator(node, seen, weight_bits, kind)
-    )  # fmt: skip
-    drawing.close(
-        node, drawing.add(library.Product, node, (edge,), given, weights=node.weights, weight_bits=weight_bits)
-    )
+    given = Stream((result.height, result.width, result.channels), lanes.pe, accumulator(node, seen, kind))
+    drawing.close(node, drawing.add(library.Product, node, (edge,), given, **_weights(node)))
 
 
 def _depthwise(drawing: Drawing, node: Depthwise) -> None:
@@ -238,11 +233,14 @@ def _depthwise(drawing: Drawing, node: Depthwise) -> None:
     (source,) = node.sources
     kind = drawing.streams[drawing.waiting[source][0]].kind
     edge = drawing.windows(node, lanes, node.geometry, kind, parallel=False, depthwise=True)
-    weight_bits = narrow_weight_bits(node.weights)
     result = graph.shapes[node.name]
-    sums = accumulator(node, graph.node_ranges[source], weight_bits, drawing.streams[edge].kind)
+    sums = accumulator(node, graph.node_ranges[source], drawing.streams[edge].kind)
     given = Stream((result.height, result.width, result.channels), lanes, sums)
-    drawing.close(node, drawing.add(own.Weighted, node, (edge,), given, weights=node.weights, weight_bits=weight_bits))
+    drawing.close(node, drawing.add(own.Weighted, node, (edge,), given, **_weights(node)))
+
+
+def _weights(node: Linear | Depthwise) -> dict[str, Any]:
+    return {"weights": node.weights, "weight_bits": narrow_weight_bits(node), "density": density(node)}
 
 
 def _max(drawing: Drawing, node: Max) -> None:

@@ -48,11 +48,16 @@ def sized(draw: Callable[[Depths], Drawn], interval: int = 0) -> Sized:
     every = draw(endless())
     interval = max(interval, *(interval_of(block) for block in every.blocks))
     best: Sized | None = None
+    tried: list[Depths] = []
     for depths, least in _choices(every, interval):
         missing = [edge for edge, depth in depths.items() if depth is None]
         if missing:
             waiting = fills(draw(depths), interval)
             depths |= {edge: depth_for(waiting[edge], least) for edge in missing}
+        depths = without() | {edge: depth for edge, depth in depths.items() if depth}
+        if depths in tried:
+            continue
+        tried.append(depths)
         drawn = draw(depths)
         try:
             one = Sized(drawn, cycles(drawn))

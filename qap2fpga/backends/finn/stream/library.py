@@ -96,6 +96,7 @@ class Product(Block):
     op = "MVAU_rtl"
     weights: np.ndarray
     weight_bits: int
+    density: float  # the part of the weights that is not zero
 
     @property
     def simd(self) -> int:

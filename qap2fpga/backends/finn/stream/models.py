@@ -42,7 +42,7 @@ class Model(ABC):
 
 
 class Registered(Model):
-    """A block whose offer and acceptance are registers or follow from registers, whatever its neighbours do."""
+    """A block whose offer and acceptance follow from registers alone: `clock` leaves those of the next cycle."""
 
     valid_now = False
     ready_now = True
@@ -209,7 +209,7 @@ class Turns(Model):
                 self.count, self.turn = 0, (self.turn + 1) % len(self.beats)
 
 
-class Matrix(Model):
+class Matrix(Registered):
     """mvu_vvu_axi.sv: frames of `fold` beats, each replayed `repeat` times, a result each time."""
 
     def __init__(self, fold: int, repeat: int, simd: int) -> None:
@@ -224,17 +224,6 @@ class Matrix(Model):
         self.waiting = 0  # results in the queue behind them
         self.full = self.locked = False
 
-    def offer(self, valid: Wires) -> None:
-        """Offer what is in the output register."""
-        valid[self.target] = self.full
-
-    def accept(self, valid: Wires, ready: Wires) -> None:
-        """Take what there is room for; without a replay, what the DSPs take."""
-        if self.repeat == 1:
-            ready[self.source] = not self.locked
-        else:
-            ready[self.source] = self.written - self.freed < self.room
-
     def clock(self, valid: Wires, ready: Wires) -> None:
         """Move beats through replay buffer, DSPs and queue."""
         taken = valid[self.source] and ready[self.source]
@@ -245,6 +234,9 @@ class Matrix(Model):
             self._replay(taken)
         self._give(ready[self.target])
         self.now += 1
+        self.valid_now = self.full
+        # Without a replay, beats go straight into the DSPs.
+        self.ready_now = not self.locked if self.repeat == 1 else self.written - self.freed < self.room
 
     def _step(self) -> bool:
         """Whether the beat is the last of a frame."""

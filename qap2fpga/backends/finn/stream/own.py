@@ -105,6 +105,7 @@ class Weighted(Own):
     op = "qap_dw"
     weights: np.ndarray
     weight_bits: int
+    density: float  # the part of the weights that is not zero
 
     @property
     def taps(self) -> int:

@@ -6,11 +6,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import and_
 
 from qap2fpga.backends.finn.stream import library
 from qap2fpga.backends.finn.stream.blocks import Block
 from qap2fpga.backends.finn.stream.draw import INPUT, Drawn
-from qap2fpga.backends.finn.stream.models import Model, Queue
+from qap2fpga.backends.finn.stream.models import Model, Queue, Registered
 from qap2fpga.system.errors import CheckFailed
 
 # Frames that are looked at, at most: before that, the time between two of them has long been the same.
@@ -47,24 +48,30 @@ class Run:
         self.now = 0
         self.came_in: list[int] = []  # when beats did
         self.left: list[int] = []
-        self._forward = list(self.models.values())
+        self._all = list(self.models.values())
+        # What a register says needs no order; the others ask their neighbours.
+        self._registered = [model for model in self._all if isinstance(model, Registered)]
+        self._forward = [model for model in self._all if not isinstance(model, Registered)]
         self._backward = self._forward[::-1]
 
     def cycle(self, *, offered: bool) -> bool:
         """Go through one cycle in which the source offers a beat or none; return whether any beat moved."""
         valid, ready = self.valid, self.ready
         valid[self.start] = offered
+        ready[self.end] = True
+        for registered in self._registered:
+            valid[registered.target] = registered.valid_now
+            ready[registered.source] = registered.ready_now
         for model in self._forward:
             model.offer(valid)
-        ready[self.end] = True
         for model in self._backward:
             model.accept(valid, ready)
         if offered and ready[self.start]:
             self.came_in.append(self.now)
         if valid[self.end]:
             self.left.append(self.now)
-        moved = any(one and other for one, other in zip(valid, ready, strict=True))
-        for model in self._forward:
+        moved = any(map(and_, valid, ready))
+        for model in self._all:
             model.clock(valid, ready)
         self.now += 1
         return moved
@@ -93,7 +100,7 @@ def interval_of(block: Block) -> int:
         beats += valid[1]
         if valid[1] and beats % block.given.beats == 0:
             ends.append(now)
-            if len(ends) == STEADY:
+            if len(ends) == 2:
                 break
         model.clock(valid, ready)
     return ends[-1] - ends[-2]

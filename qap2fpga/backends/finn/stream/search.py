@@ -38,6 +38,8 @@ from qap2fpga.system.errors import QapError
 
 # How many shorter intervals are tried where FIFOs and converters do not fit, or make a design slower than wanted.
 TRIES = 6
+# Of a window generator that takes longer, the search adds the filling of its memory to its beats; what is built is run.
+LONG = 10_000
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,8 @@ class Search:
     def _interval(self, block: Block) -> int:
         if not isinstance(block, library.Windows):
             return block.cycles
+        if block.cycles > LONG:
+            return block.cycles + block.memory
         key = (block.taken.shape, block.taken.lanes, block.geometry, block.depthwise, block.parallel)
         if key not in self._known:
             self._known[key] = interval_of(block)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from qap2fpga.backends.finn.stream.blocks import Kind
@@ -20,17 +22,29 @@ def whole_frame(geometry: Geometry, shape: Shape) -> bool:
     return whole and not geometry.is_padded and max(geometry.kernel) > 1
 
 
-def narrow_weight_bits(weights: np.ndarray) -> int:
+# One node's weights are looked at once, however many foldings of it are.
+@lru_cache(maxsize=512)
+def narrow_weight_bits(node: Linear | Depthwise) -> int:
     """Return the bits of the narrowest signed type of 2 bits or more whose lowest value no weight uses."""
-    return max(2, int(np.abs(weights).max(initial=0)).bit_length() + 1)
+    return max(2, int(np.abs(node.weights).max(initial=0)).bit_length() + 1)
 
 
-def accumulator(node: Linear | Depthwise, source: Range, weight_bits: int, taken: Kind) -> Kind:
-    """Return the type of the sums, and of all their partial sums; at least as wide as a product."""
-    # With the zeros, so that partial sums fit too.
+@lru_cache(maxsize=512)
+def density(node: Linear | Depthwise) -> float:
+    """Return the part of the weights that is not zero."""
+    return float(np.mean(node.weights != 0))
+
+
+@lru_cache(maxsize=512)
+def _partial_sums(node: Linear | Depthwise, source: Range) -> int:
+    """The bits of all partial sums: with zeros for the taps that are missing."""
     ends = node.range([Range(np.minimum(source.low, 0), np.maximum(source.high, 0))])
-    bits = width(min(ends.lowest, -1), ends.highest)
-    return Kind(max(bits, weight_bits + taken.bits - taken.signed), True)
+    return width(min(ends.lowest, -1), ends.highest)
+
+
+def accumulator(node: Linear | Depthwise, source: Range, taken: Kind) -> Kind:
+    """Return the type of the sums, and of all their partial sums; at least as wide as a product."""
+    return Kind(max(_partial_sums(node, source), narrow_weight_bits(node) + taken.bits - taken.signed), True)
 
 
 def rows_of(step: Step, source: Range, *, counted: bool) -> np.ndarray:

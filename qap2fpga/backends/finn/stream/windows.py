@@ -5,26 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qap2fpga.backends.finn.stream.models import Model, Wires
+from qap2fpga.backends.finn.stream.models import Model, Registered, Wires
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.tensors import Shape
 
 
-class Padding(Model):
+class Padding(Registered):
     """fmpadding.sv: `inside` says for each beat that leaves whether it comes from the source."""
 
     def __init__(self, inside: Sequence[bool]) -> None:
         super().__init__()
         self.inside, self.place = tuple(inside), 0
         self.spare = self.full = False
-
-    def offer(self, valid: Wires) -> None:
-        """Offer the output register."""
-        valid[self.target] = self.full
-
-    def accept(self, valid: Wires, ready: Wires) -> None:
-        """Take a beat while the spare register is free."""
-        ready[self.source] = not self.spare
 
     def clock(self, valid: Wires, ready: Wires) -> None:
         """Fill both registers."""
@@ -36,9 +28,10 @@ class Padding(Model):
             if self.full:
                 self.place = (self.place + 1) % len(self.inside)
         self.spare = here and (waits or not forward)
+        self.valid_now, self.ready_now = self.full, not self.spare
 
 
-class Window(Model):
+class Window(Registered):
     """swg_template_default.sv: a memory from which the elements of every window are fetched one by one.
 
     `order` are the elements of a frame in the order in which they are fetched, `free` is up to which element the memory
@@ -60,14 +53,6 @@ class Window(Model):
         # A fetch that is over leaves the last element as the current one.
         current = self.order[min(self.fetched, len(self.order) - 1)]
         return self.fetching_done or (oldest < self.first and oldest < current)
-
-    def offer(self, valid: Wires) -> None:
-        """Offer what was fetched."""
-        valid[self.target] = self.offers
-
-    def accept(self, valid: Wires, ready: Wires) -> None:
-        """Take an element where the oldest one in the memory is no longer needed."""
-        ready[self.source] = self._reads()
 
     def clock(self, valid: Wires, ready: Wires) -> None:
         """Read, fetch and write, as far as they can."""
@@ -96,6 +81,7 @@ class Window(Model):
             self.newest, self.fetched, self.first = -1, 0, 0
             fetching_done = writing_done = False
         self.fetching_done, self.writing_done = fetching_done, writing_done
+        self.valid_now, self.ready_now = self.offers, self._reads()
 
 
 class Parallel(Model):

@@ -9,15 +9,17 @@ from dataclasses import dataclass, field, replace
 from qap2fpga.backends.rtl import largest, layer, output_stage
 from qap2fpga.backends.rtl.adders import AdderGraph
 from qap2fpga.backends.rtl.circuit import Delays
-from qap2fpga.backends.rtl.dataflow import mac
+from qap2fpga.backends.rtl.dataflow import mac, repeat, total
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
 from qap2fpga.backends.rtl.dataflow.mac import Mac
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Delay, Flow, Join, Lanes, Part, Skip, Source, Window
+from qap2fpga.backends.rtl.dataflow.repeat import Repeated
 from qap2fpga.backends.rtl.dataflow.timing import Timing, joined, waiting
+from qap2fpga.backends.rtl.dataflow.total import Total
 from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.backends.rtl.datapaths import Datapath, seen
 from qap2fpga.backends.rtl.layer import Module
-from qap2fpga.ir.channelwise import Depthwise, Max
+from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat
@@ -37,6 +39,7 @@ class Builder:
     graph: Graph
     paths: Mapping[str, Datapath]
     solved: Mapping[str, Solved]
+    pace: int
     clock_ns: float
     delays: Delays
     parts: list[Part] = field(default_factory=list)
@@ -56,6 +59,8 @@ class Builder:
                 self._concat(node)
             elif isinstance(node, Max):
                 self._max(node)
+            elif isinstance(node, Repeat):
+                self._repeat(node)
             elif node.name in self.paths:
                 self._datapath(self.paths[node.name])
         name, last = next(reversed(self.flows.items()))
@@ -69,10 +74,18 @@ class Builder:
 
     def _input(self, node: Input) -> None:
         lanes = tuple(self.graph.node_ranges[node.name].ends)
-        self._put(node.name, Source(self._flow(node.size, lanes, Timing.of_input(node.size.positions))))
+        self._put(node.name, Source(self._flow(node.size, lanes, Timing.of_input(node.size.positions, self.pace))))
 
     def _concat(self, node: Concat) -> None:
         self.flows[node.name] = self._join(node.sources)
+
+    def _repeat(self, node: Repeat) -> None:
+        operand = self.flows[node.sources[0]]
+        shape = self.graph.shapes[node.name]
+        if not repeat.rows(operand.timing, operand.shape, node).keeps_up:
+            raise AssertionError(f"node {node.name}: rows come faster than they can be repeated")
+        out = self._flow(shape, operand.lanes, repeat.timing(operand.timing, operand.shape, node))
+        self._put(node.name, Repeated(out, operand, node))
 
     def _max(self, node: Max) -> None:
         window = self._window(node.sources[0], node.geometry)
@@ -85,7 +98,9 @@ class Builder:
             self._serial(path)
             return
         operand = self._join(path.node.sources)
-        if isinstance(path.node, Linear | Depthwise):
+        if path.totals:
+            operand = self._total(operand, path)
+        elif isinstance(path.node, Linear | Depthwise):
             operand = self._window(path.node.sources[0], path.node.geometry)
         graph, implementations = self.solved[path.result]
         module = layer.build(
@@ -95,12 +110,22 @@ class Builder:
         self._show(path.result, self._compute(module, operand), counts=path.counts)
 
     def _serial(self, path: Datapath) -> None:
-        operand = self.flows[path.node.sources[0]]
+        assert isinstance(path.node, Linear)
+        (source,), geometry = path.node.sources, path.node.geometry
+        operand = self.flows[source]
+        whole = geometry.sees_whole(operand.shape)
+        if not whole:
+            operand = self._window(source, geometry)
         rom = mac.weights_module(self._module_name(), path.unit.weights, self.clock_ns, self.delays)
-        out = self._flow(Shape(len(path.lanes)), path.lanes, mac.timing(operand, rom))
-        part = Mac(out, operand, rom)
+        shape = replace(self.graph.shapes[path.node.name], channels=len(path.lanes))
+        part = Mac(self._flow(shape, path.lanes, mac.timing(operand, rom, whole=whole)), operand, rom, whole)
         self._put(None, part)
         self._show(path.result, part, counts=False)
+
+    def _total(self, operand: Flow, path: Datapath) -> Flow:
+        low, high = path.ranges.inputs
+        lanes = tuple(zip(low.tolist(), high.tolist(), strict=True))
+        return self._put(None, Total(self._flow(Shape(len(lanes)), lanes, total.timing(operand.timing)), operand))
 
     def _window(self, source: str, geometry: Geometry) -> Flow:
         """What a kernel sees of the result of `source`: that itself where it sees one position."""

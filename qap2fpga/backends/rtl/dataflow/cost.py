@@ -12,8 +12,11 @@ from itertools import pairwise
 
 from qap2fpga.backends.rtl.dataflow.mac import Mac
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Delay, Part, Skip, Window, bits
+from qap2fpga.backends.rtl.dataflow.repeat import Repeated
+from qap2fpga.backends.rtl.dataflow.total import Total
 from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.backends.rtl.netlist.count import SHORTEST_SHIFT
+from qap2fpga.exact.integers import width
 
 # Registers that one LUT holds as a shift register; a LUT as memory holds so many words of a bit.
 SHIFT, WORDS = 32, 32
@@ -46,6 +49,10 @@ def of_part(part: Part) -> dict[str, Cost]:
             words, places = -(-part.depth // WORDS), counter(part.depth)
             luts = {"memory_bits": words * bits(part.out.lanes), "skip_counter_bits": 2 * places}
             return {part.instance: Cost(2 * places, luts)}
+        case Repeated():
+            return {part.instance: of_repeat(part)}
+        case Total():
+            return {part.instance: of_total(part)}
         case Mac():
             return {part.queue: of_queue(part), part.instance: of_mac(part)}
         case Compute():
@@ -58,29 +65,46 @@ def of_valid(stages: int) -> Cost:
     return Cost(2 * stages, {"valid": 1})
 
 
+def of_total(part: Total) -> Cost:
+    """Return what sums up whole frames."""
+    size, places = len(part.out.lanes) * width(*part.sums), counter(part.operand.shape.positions)
+    return Cost(size + places + 1, {"total_bits": size, "total_counter_bits": places})
+
+
+def of_repeat(part: Repeated) -> Cost:
+    """Return what holds rows and gives them several times."""
+    columns, node = part.operand.shape.width, part.node
+    words = -(-part.rows * columns // WORDS)
+    counters = 2 * counter(columns) + 4 * counter(part.rows) + counter(node.columns) + counter(node.rows)
+    luts = {"memory_bits": words * bits(part.out.lanes), "skip_counter_bits": counters, "repeats": 1}
+    return Cost(counters + part.rows + FLAGS - 1, luts)
+
+
 def of_queue(part: Mac) -> Cost:
     """Return what gives the integers of a frame one after the other."""
     size = len(part.operand.lanes) * part.element_bits
     words, waiting = -(-part.slots.depth // WORDS), counter(part.slots.depth)
     counters = counter(part.places - 1) + counter(len(part.operand.lanes)) + 3 * waiting
     luts = {"memory_bits": words * size, "serial_bits": size, "skip_counter_bits": counters}
-    return Cost(size + counters, luts)
+    return Cost(size + counters + 1, luts)
 
 
 def of_mac(part: Mac) -> Cost:
     """Return what multiplies and adds."""
     outputs, weight = len(part.out.lanes), part.rom.netlist.outputs[0].bits
     each = part.element_bits + weight + part.sum_bits
-    beside = 3 * (part.rom.stages + 1) + 1 + part.rom.stages * part.element_bits
+    beside = 4 * (part.rom.stages + 1) + 2 + part.rom.stages * part.element_bits
     luts = {
         "product_bits": outputs * part.element_bits * weight, "sum_bits": outputs * part.sum_bits, "macs": 1
     }  # fmt: skip
     return Cost(outputs * each + beside, luts)
 
 
-def of_frames(positions: int, flush: int) -> Cost:
+def of_frames(positions: int, flush: int, pace: int = 1, drain: int = 0) -> Cost:
     """Return what connects the streams with the parts."""
     counters = counter(positions) + counter(flush + 1)
+    # What is never counted is gone.
+    counters += (counter(pace) if pace > 1 else 0) + (counter(drain + 1) if drain else 0)
     return Cost(counters + 1, {"frames": 1, "frame_counter_bits": counters})
 
 

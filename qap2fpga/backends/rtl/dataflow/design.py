@@ -39,8 +39,8 @@ class Dataflow:
 
     @property
     def interval(self) -> int:
-        """Cycles from one frame to the next at full speed: a position enters per cycle."""
-        return self.input.shape.positions
+        """Cycles from one frame to the next at full speed."""
+        return self.input.timing.period
 
     @property
     def latency(self) -> int:
@@ -51,6 +51,11 @@ class Dataflow:
     def flush(self) -> int:
         """Positions that must follow a frame until all of it has passed by everywhere."""
         return max(part.out.timing.flush for part in self.parts)
+
+    @property
+    def drain(self) -> int:
+        """Cycles after these positions until what came of them has left."""
+        return max(part.drain(self.flush) for part in self.parts)
 
     @property
     def is_chain(self) -> bool:
@@ -77,7 +82,8 @@ class Dataflow:
     def _probe(self, node: str, compute: Compute | Mac, counts: bool) -> Probe:
         if isinstance(compute, Mac):
             name, sums = compute.instance, ((compute.sum_bits, True),) * len(compute.out.lanes)
-            return Probe(node, f"{name}.y", sums, valid=f"{name}.out_valid", ready=f"{name}.move", counts=counts)
+            beats = compute.out.shape.positions
+            return Probe(node, f"{name}.y", sums, beats, f"{name}.out_valid", f"{name}.move", counts=counts)
         lanes = tuple((wire.bits, wire.signed) for wire in compute.module.netlist.outputs)
         signal = f"{compute.instance}.y"
         if self.is_chain:

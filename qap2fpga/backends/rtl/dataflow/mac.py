@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A dense layer that takes a frame's integers one after the other: a multiplier and a sum per output."""
+"""A layer that takes the integers of a frame, or of each window, one after the other: a multiplier per output."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from qap2fpga.backends.rtl.circuit import Circuit, Delays
 from qap2fpga.backends.rtl.dataflow.parts import CLOCKED, Flow, Part
-from qap2fpga.backends.rtl.dataflow.timing import Timing
+from qap2fpga.backends.rtl.dataflow.timing import Slots, Timing
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.evaluate import run
 from qap2fpga.backends.rtl.requant import levels
-from qap2fpga.backends.rtl.serial import Slots
 from qap2fpga.exact import integers as exact
 from qap2fpga.exact.integers import width
 
@@ -36,11 +35,12 @@ def weights_module(name: str, weights: np.ndarray, clock_ns: float, delays: Dela
 
 @dataclass(frozen=True, eq=False)
 class Mac(Part):
-    """The sums of products of whole frames; `rom` gives the weights of each place of a frame."""
+    """The sums of products of `whole` frames, or of each position; `rom` gives the weights of each of the integers."""
 
     out: Flow
     operand: Flow
     rom: Module
+    whole: bool
     files = ("qap_mac.sv", "qap_serial.sv", "qap_skip.sv")
 
     @property
@@ -80,8 +80,8 @@ class Mac(Part):
 
     @property
     def places(self) -> int:
-        """Integers of a frame."""
-        return self.operand.shape.size
+        """Integers of a sum."""
+        return self.operand.shape.size if self.whole else self.operand.shape.channels
 
     @property
     def element(self) -> tuple[int, int]:
@@ -97,8 +97,15 @@ class Mac(Part):
         """Return the sums of products with the weights in the rom."""
         (values,) = operands
         weights = run([self.rom.netlist], np.arange(self.places)[:, None])
-        sums = exact.matmul(values.reshape(len(values), -1), weights, f"the sums of {self.instance}")
-        return sums.reshape(len(values), 1, 1, -1)
+        sums = exact.matmul(values.reshape(-1, self.places), weights, f"the sums of {self.instance}")
+        return sums.reshape(len(values), self.out.shape.height, self.out.shape.width, -1)
+
+    def drain(self, flush: int) -> int:
+        """Return the cycles after `flush` positions without a frame until the sums of these have left."""
+        came = self.out.timing.cycles[self.out.timing.needs < flush]
+        if self.whole or not len(came):
+            return 0
+        return max(0, int(came.max()) + 1 - flush * self.out.timing.pace)
 
     def verilog(self) -> list[str]:
         """Return the instances of the queue, the weights and the sums, and the lanes of the result."""
@@ -107,8 +114,8 @@ class Mac(Part):
         weight = self.rom.netlist.outputs[0].bits
         outputs, lanes = len(self.out.lanes), len(self.operand.lanes)
         queue = {
-            "LANES": lanes, "BITS": x_bits, "POSITIONS": self.operand.shape.positions,
-            "DEPTH": self.slots.depth, "PLACE": place,
+            "LANES": lanes, "BITS": x_bits, "POSITIONS": self.places // lanes, "DEPTH": self.slots.depth,
+            "WHOLE": int(self.whole), "PLACE": place,
         }  # fmt: skip
         sums = {
             "OUTPUTS": outputs, "X_BITS": x_bits, "X_SIGNED": int(low < 0), "WEIGHT_BITS": weight,
@@ -122,26 +129,26 @@ class Mac(Part):
         return [
             f"  wire [{x_bits - 1}:0]  x{name};",
             f"  wire [{place - 1}:0]  p{name};",
-            f"  wire  e{name};",
+            f"  wire  e{name}, g{name};",
             f"  wire [{outputs * weight - 1}:0]  w{name};",
             f"  wire [{outputs * self.sum_bits - 1}:0]  s{name};",
             self._instance("qap_serial", self.queue, queue, {
-                **CLOCKED, "valid": f"v{self.operand.name}", "x": elements, "out_valid": f"e{name}",
-                "place": f"p{name}", "y": f"x{name}",
+                **CLOCKED, "valid": f"v{self.operand.name}", "flush": f"f{self.operand.name}", "x": elements,
+                "out_valid": f"e{name}", "of_frame": f"g{name}", "place": f"p{name}", "y": f"x{name}",
             }),
             f"  {self.rom.name} {self.weights} (.ap_clk(ap_clk), .move(move), .x(p{name}), .y(w{name}));",
             self._instance("qap_mac", self.instance, sums, {
-                **CLOCKED, "valid": f"e{name}", "place": f"p{name}", "x": f"x{name}", "weights": f"w{name}",
-                "out_valid": f"v{name}", "y": f"s{name}",
+                **CLOCKED, "valid": f"e{name}", "of_frame": f"g{name}", "place": f"p{name}", "x": f"x{name}",
+                "weights": f"w{name}", "out_valid": f"v{name}", "out_flush": f"f{name}", "y": f"s{name}",
             }),
-            f"  assign d{name} = {{{', '.join(reversed(parts))}}}, f{name} = 0;",
+            f"  assign d{name} = {{{', '.join(reversed(parts))}}};",
         ]  # fmt: skip
 
 
-def timing(operand: Flow, rom: Module) -> Timing:
-    """Return when the sums of a frame leave. Raises `AssertionError` where frames come too fast."""
+def timing(operand: Flow, rom: Module, *, whole: bool) -> Timing:
+    """Return when the sums leave. Raises `AssertionError` where frames come too fast."""
     slots = Slots(operand.timing, len(operand.lanes))
     if not slots.keeps_up:
         raise AssertionError(f"frames of {operand.shape} come faster than one integer per cycle")
-    last = slots.leave.last + LOAD + slots.lanes - 1 + rom.stages + ADD
-    return Timing(np.array([last]), operand.timing.needs.max(keepdims=True), operand.timing.period)
+    sums = slots.leave.later(LOAD + slots.lanes - 1 + rom.stages + ADD)
+    return replace(sums, cycles=sums.cycles[-1:], needs=sums.needs.max(keepdims=True)) if whole else sums

@@ -75,6 +75,10 @@ class Part(ABC):
     def evaluate(self, operands: Sequence[np.ndarray]) -> np.ndarray:
         """Return its result (frames, height, width, channels) of the operands'."""
 
+    def drain(self, flush: int) -> int:
+        """Return the cycles after `flush` positions without a frame until nothing of these is left, but on its way."""
+        return 0
+
     @abstractmethod
     def verilog(self) -> list[str]:
         """Return the lines after the declaration of its wires."""

@@ -18,17 +18,23 @@ class Timing:
     """`cycles` (positions,), rising: when each position passes by, in the order of rows.
 
     `needs` (positions,): the number of the input position by which it is moved, counted on into what follows the frame.
-    `period`: cycles from one frame to the next at full speed.
+    `period`: cycles from one frame to the next at full speed; `pace`: cycles from one input position to the next.
     """
 
     cycles: np.ndarray
     needs: np.ndarray
     period: int
+    pace: int = 1
 
     @staticmethod
-    def of_input(positions: int) -> Timing:
-        """Return the timing of a frame that comes in, a position per cycle."""
-        return Timing(np.arange(positions), np.arange(positions), positions)
+    def of_input(positions: int, pace: int = 1) -> Timing:
+        """Return the timing of a frame that comes in, a position every `pace` cycles."""
+        return Timing(np.arange(positions) * pace, np.arange(positions), positions * pace, pace)
+
+    @property
+    def first(self) -> int:
+        """The cycle of the first position."""
+        return int(self.cycles[0])
 
     @property
     def last(self) -> int:
@@ -38,7 +44,7 @@ class Timing:
     @property
     def flush(self) -> int:
         """Positions that must come after the frame until its last position has passed by."""
-        return max(0, int(self.needs.max()) + 1 - self.period)
+        return max(0, int(self.needs.max()) + 1 - self.period // self.pace)
 
     def later(self, cycles: int) -> Timing:
         """Return the timing so many cycles later."""
@@ -47,8 +53,8 @@ class Timing:
     def at(self, places: np.ndarray) -> Timing:
         """Return the timing of what passes by together with the positions `places`, counted on into later frames."""
         frames, within = np.divmod(places, len(self.cycles))
-        after = frames * self.period
-        return replace(self, cycles=self.cycles[within] + after, needs=self.needs[within] + after)
+        cycles, needs = frames * self.period, frames * (self.period // self.pace)
+        return replace(self, cycles=self.cycles[within] + cycles, needs=self.needs[within] + needs)
 
 
 def waiting(first: Timing, second: Timing) -> int | None:
@@ -62,7 +68,7 @@ def held(enter: Timing, leave: Timing) -> int:
 
     Each enters before the cycle in which it leaves.
     """
-    overlap = 1 + (leave.last - int(enter.cycles[0])) // enter.period
+    overlap = 1 + (leave.last - enter.first) // enter.period
     fill = np.zeros(len(leave.cycles), np.int64)
     for after in np.arange(-overlap, overlap + 1) * enter.period:
         entered, left = (np.searchsorted(one.cycles, leave.cycles + after) for one in (enter, leave))
@@ -86,3 +92,32 @@ def joined(timings: Sequence[Timing]) -> tuple[int, int]:
     delays = [delay(one) for one in timings]
     best = int(np.argmin(delays))
     return best, delays[best]
+
+
+@dataclass(frozen=True, eq=False)
+class Slots:
+    """When a queue is emptied, one of what waits in `lanes` cycles; `enter` is when they come."""
+
+    enter: Timing
+    lanes: int
+
+    @property
+    def leave(self) -> Timing:
+        """When each position leaves the queue."""
+        cycles = np.empty_like(self.enter.cycles)
+        free = -1
+        for place, cycle in enumerate(self.enter.cycles.tolist()):
+            cycles[place] = max(cycle + 1, free)
+            free = int(cycles[place]) + self.lanes
+        return replace(self.enter, cycles=cycles)
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether the queue is emptied before the next frame's first position would leave it."""
+        leave = self.leave
+        return leave.last + self.lanes <= leave.first + leave.period
+
+    @property
+    def depth(self) -> int:
+        """Positions that wait at a time."""
+        return held(self.enter, self.leave)
