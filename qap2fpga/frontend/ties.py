@@ -14,35 +14,41 @@ value of these integers, so nothing stands between them. A vector without a tie 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 
+<<<<<<< HEAD
 from qap2fpga.exact.thresholds import Affine, Levels, Truncation
 from qap2fpga.frontend import quantizers
+=======
+from qap2fpga.frontend.bounds import (
+    INPUT_ROUNDINGS,
+    LEVEL_ROUNDINGS,
+    OUT_OF_RANGE,
+    SMALLEST,
+    UNIT,
+    array,
+    between,
+    gamma,
+    level,
+    line,
+    sum_value,
+)
+from qap2fpga.frontend.bounds import (
+    value as value_of,
+)
+>>>>>>> s-front
 from qap2fpga.frontend.magnitudes import Sums, sums
 from qap2fpga.frontend.trial import Trial
 from qap2fpga.frontend.values import RawGraph, RawNode, RawStep, Signal
 from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.graph import INPUT, Graph
 from qap2fpga.ir.nodes import Requantizer
-from qap2fpga.ir.quantizer import ROUNDINGS
 from qap2fpga.ir.tensors import Shape
 from qap2fpga.system.errors import CheckFailed, QapError
 
-UNIT, SMALLEST = 2.0**-24, 2.0**-149
-# Roundings beside the sum's own: two scaled factors and their product, the quantizer's division, batch norm's
-# folded form, and a little for the float64 arithmetic here.
-OTHER_ROUNDINGS = 12
-# Roundings of what a quantizer gives beside those of the steps after it: zero point, scale, and float64 here.
-LEVEL_ROUNDINGS = 4
-# Roundings of a curve: float32 libraries give a sigmoid or a tangent within a few units in the last place.
-CURVE_ROUNDINGS = 16
-# Units in the last place of x / scale that a float32 quantizer of the input may be off.
-INPUT_ROUNDINGS = 8
-OUT_OF_RANGE = "a scale, weight or batch norm is out of any usual range; check the model"
 OUR_FAULT = "this is a bug of qap2fpga or of the export; please report it with the model"
 
 
@@ -133,7 +139,7 @@ class _Comparison:
         """
         signal = self.graph.quantized_input
         assert signal is not None
-        step, zero = _line(signal.affine, signal.node)
+        step, zero = line(signal.affine, signal.node)
         results = np.rint((self._floats(signal, signal.node) - zero) / step)
         quantizer, frame = self.network.input, self.graph.frame
         rows = self.run.rows(frame, len(results))
@@ -164,9 +170,9 @@ class _Comparison:
         for signal, source in zip(raw.entering, sources, strict=True):
             entered = self._floats(signal, raw.name)
             if signal.quantized:
-                value, bound = _value(signal.affine, source, raw.name)
+                value, bound = value_of(signal.affine, source, raw.name)
             else:
-                value, bound = _sum_value(signal.affine, source, raw.name)
+                value, bound = sum_value(signal.affine, source, raw.name)
             self._refuse(f"what enters layer {raw.name}", np.abs(entered - value) > bound, entered, value)
 
     def _levels(self, raw: RawStep, node: Requantizer, source: Sums) -> tuple[np.ndarray, np.ndarray]:
@@ -174,14 +180,18 @@ class _Comparison:
         exact one.
         """
         levels, name = raw.levels, self._shown(raw.name)
-        scale = _array(levels.scale, name)
-        results = np.rint(self._floats(raw.entering, name, raw.tensor) / _array(raw.units, name))
+        scale = array(levels.scale, name)
+        results = np.rint(self._floats(raw.entering, name, raw.tensor) / array(raw.units, name))
         expected = node.evaluate([source.integers])
         different = results != expected
         rows = np.flatnonzero(_any(different))
+<<<<<<< HEAD
         low, high = _between(raw.entering, source.some(rows), name)
         slack = _gamma(LEVEL_ROUNDINGS) * abs(levels.zero_point) * scale  # it is added in float32
         nearby = [_level(levels, one, scale) for one in (low - slack, high + slack)]
+=======
+        nearby = [level(levels, one / scale) for one in between(raw.entering, source.some(rows), name)]
+>>>>>>> s-front
         bad = np.zeros_like(different)
         bad[rows] = different[rows] & ((results[rows] < nearby[0]) | (results[rows] > nearby[1]))
         self._refuse(f"in layer {name}", bad, results, expected, node.channel_name)
@@ -202,7 +212,7 @@ class _Comparison:
             return
         levels = self.results[end.name].integers
         value = levels * float(self.network.output_scale)
-        bound = _gamma(signal.affine.steps + LEVEL_ROUNDINGS) * np.abs(value) + SMALLEST
+        bound = gamma(signal.affine.steps + LEVEL_ROUNDINGS) * np.abs(value) + SMALLEST
         self._refuse(f"in what leaves layer {name}", np.abs(output - value) > bound, output, value, end.channel_name)
 
     def _sums_out(self, end: Requantizer, output: np.ndarray, whole: np.ndarray, *, classes: bool) -> None:
@@ -212,7 +222,7 @@ class _Comparison:
         """
         signal, source, name = self.graph.output, self.results[end.sources[0]], self._shown(end.name)
         unit = float(self.network.output_scale)
-        value, bound = _sum_value(signal.affine, source, name)
+        value, bound = sum_value(signal.affine, source, name)
         self._refuse(f"in layer {name}", np.abs(output - value) > bound, output, value, end.channel_name)
         logits = end.evaluate([source.integers])
         bad = np.abs(output - logits * unit) > bound + unit
@@ -253,6 +263,7 @@ class _Comparison:
         )
 
 
+<<<<<<< HEAD
 def _value(affine: Affine, source: Sums, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The real value of activations, and how far a float32 execution may be from it."""
     slope, intercept = _line(affine, name)
@@ -324,6 +335,8 @@ def _array(values: Iterable[Fraction], name: str) -> np.ndarray:
         raise QapError(f"layer {name} leaves the range of floats", OUT_OF_RANGE) from error
 
 
+=======
+>>>>>>> s-front
 def _any(bad: np.ndarray) -> np.ndarray:
     """Which vectors have one that is bad."""
     return np.asarray(bad.reshape(len(bad), -1).any(axis=1))
