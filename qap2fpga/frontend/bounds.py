@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from qap2fpga.exact.thresholds import Affine, Levels, Truncation
+from qap2fpga.frontend import quantizers
 from qap2fpga.frontend.magnitudes import Sums
 from qap2fpga.frontend.values import Signal
 from qap2fpga.ir.quantizer import ROUNDINGS
@@ -66,15 +67,21 @@ def _clipped(affine: Affine, values: np.ndarray) -> np.ndarray:
     return np.clip(values, low, high)
 
 
-def level(levels: Levels, scaled: np.ndarray) -> np.ndarray:
-    """Return the level of real values in units of the scale."""
+def level(levels: Levels, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return the level of real values (..., channels)."""
+    if levels.bounds:
+        counts = [
+            np.searchsorted([float(bound) for bound in bounds], values[..., channel], side="right")
+            for channel, bounds in enumerate(levels.bounds)
+        ]
+        return np.asarray(levels.low + levels.step * np.stack(counts, axis=-1))
+    scaled = values / scale
     if levels.rounding == "SIGN":
         return np.where(scaled >= 0, 1, -1)
     if isinstance(levels, Truncation):
         truncated = ROUNDINGS[levels.rounding](np.rint(scaled) / 2**levels.dropped)
         return np.clip(truncated, levels.low, levels.high) if levels.bounded else truncated
-    rounded = ROUNDINGS[levels.rounding](scaled + levels.zero_point)
-    return np.asarray(np.clip(rounded, levels.low, levels.high) - levels.zero_point)
+    return quantizers.rounded(levels, scaled)
 
 
 def gamma(roundings: int) -> float:

@@ -19,10 +19,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-<<<<<<< HEAD
-from qap2fpga.exact.thresholds import Affine, Levels, Truncation
-from qap2fpga.frontend import quantizers
-=======
 from qap2fpga.frontend.bounds import (
     INPUT_ROUNDINGS,
     LEVEL_ROUNDINGS,
@@ -39,7 +35,6 @@ from qap2fpga.frontend.bounds import (
 from qap2fpga.frontend.bounds import (
     value as value_of,
 )
->>>>>>> s-front
 from qap2fpga.frontend.magnitudes import Sums, sums
 from qap2fpga.frontend.trial import Trial
 from qap2fpga.frontend.values import RawGraph, RawNode, RawStep, Signal
@@ -185,13 +180,9 @@ class _Comparison:
         expected = node.evaluate([source.integers])
         different = results != expected
         rows = np.flatnonzero(_any(different))
-<<<<<<< HEAD
-        low, high = _between(raw.entering, source.some(rows), name)
-        slack = _gamma(LEVEL_ROUNDINGS) * abs(levels.zero_point) * scale  # it is added in float32
-        nearby = [_level(levels, one, scale) for one in (low - slack, high + slack)]
-=======
-        nearby = [level(levels, one / scale) for one in between(raw.entering, source.some(rows), name)]
->>>>>>> s-front
+        low, high = between(raw.entering, source.some(rows), name)
+        slack = gamma(LEVEL_ROUNDINGS) * abs(levels.zero_point) * scale  # it is added in float32
+        nearby = [level(levels, one, scale) for one in (low - slack, high + slack)]
         bad = np.zeros_like(different)
         bad[rows] = different[rows] & ((results[rows] < nearby[0]) | (results[rows] > nearby[1]))
         self._refuse(f"in layer {name}", bad, results, expected, node.channel_name)
@@ -263,80 +254,6 @@ class _Comparison:
         )
 
 
-<<<<<<< HEAD
-def _value(affine: Affine, source: Sums, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The real value of activations, and how far a float32 execution may be from it."""
-    slope, intercept = _line(affine, name)
-    scaled = source.integers * slope
-    size = np.abs(scaled) + _array(affine.magnitude, name)
-    return scaled + intercept, _gamma(affine.steps + LEVEL_ROUNDINGS) * size + SMALLEST
-
-
-def _sum_value(affine: Affine, source: Sums, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The real value of sums, and how far a float32 execution may be from it."""
-    slope, intercept = _line(affine, name)
-    value = source.integers * slope + intercept
-    size = np.abs(slope) * source.sizes + _array(affine.magnitude, name) + np.abs(value)
-    roundings = source.roundings + affine.steps + OTHER_ROUNDINGS
-    return value, _gamma(roundings) * size + roundings * SMALLEST
-
-
-def _between(signal: Signal, source: Sums, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest real value that a float32 execution may have of a signal."""
-    value, bound = _sum_value(signal.affine, source, name)
-    low, high = _clipped(signal.affine, value - bound), _clipped(signal.affine, value + bound)
-    for curve, affine in signal.stages:
-        low, high = curve.apply(low), curve.apply(high)
-        slack = _gamma(CURVE_ROUNDINGS) * np.maximum(np.abs(low), np.abs(high)) + SMALLEST
-        low, high = low - slack, high + slack
-        slope, intercept = _line(affine, name)
-        size = np.abs(slope) * np.maximum(np.abs(low), np.abs(high)) + _array(affine.magnitude, name)
-        slack = _gamma(affine.steps + OTHER_ROUNDINGS) * size + SMALLEST
-        ends = low * slope + intercept, high * slope + intercept
-        low, high = (_clipped(affine, one) for one in (np.minimum(*ends) - slack, np.maximum(*ends) + slack))
-    return low, high
-
-
-def _clipped(affine: Affine, values: np.ndarray) -> np.ndarray:
-    low = np.array([-np.inf if end is None else float(end) for end in affine.low])
-    high = np.array([np.inf if end is None else float(end) for end in affine.high])
-    return np.clip(values, low, high)
-
-
-def _level(levels: Levels, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """The level of real values (..., channels)."""
-    if levels.bounds:
-        counts = [
-            np.searchsorted([float(bound) for bound in bounds], values[..., channel], side="right")
-            for channel, bounds in enumerate(levels.bounds)
-        ]
-        return np.asarray(levels.low + levels.step * np.stack(counts, axis=-1))
-    scaled = values / scale
-    if levels.rounding == "SIGN":
-        return np.where(scaled >= 0, 1, -1)
-    if isinstance(levels, Truncation):
-        truncated = ROUNDINGS[levels.rounding](np.rint(scaled) / 2**levels.dropped)
-        return np.clip(truncated, levels.low, levels.high) if levels.bounded else truncated
-    return quantizers.rounded(levels, scaled)
-
-
-def _gamma(roundings: int) -> float:
-    return roundings * UNIT / (1 - roundings * UNIT)
-
-
-def _line(affine: Affine, name: str) -> tuple[np.ndarray, np.ndarray]:
-    return _array(affine.slope, name), _array(affine.intercept, name)
-
-
-def _array(values: Iterable[Fraction], name: str) -> np.ndarray:
-    try:
-        return np.array([float(value) for value in values])
-    except OverflowError as error:
-        raise QapError(f"layer {name} leaves the range of floats", OUT_OF_RANGE) from error
-
-
-=======
->>>>>>> s-front
 def _any(bad: np.ndarray) -> np.ndarray:
     """Which vectors have one that is bad."""
     return np.asarray(bad.reshape(len(bad), -1).any(axis=1))
