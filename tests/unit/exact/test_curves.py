@@ -101,7 +101,7 @@ def test_truncations_equal_evaluation(rounding: str, dropped: int) -> None:
     """A sum is rounded to a multiple first, and then loses bits."""
     for slope, intercept in (("1/4", "0"), ("1/8", "1/16"), ("3/10", "-1/7")):
         affine = Affine.scaled([Fraction(slope)], [Fraction(intercept)])
-        levels = Truncation(-9, 9, (Fraction(1, 4),), 0, rounding, dropped)
+        levels = Truncation(-9, 9, (Fraction(1, 4),), 0, rounding, dropped=dropped)
         row = thresholds(affine, 0, levels, -30, 30)
         for integer in range(-30, 31):
             wanted = min(max(levels.level(affine.value(0, integer), 0), -9), 9)

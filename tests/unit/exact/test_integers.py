@@ -145,6 +145,7 @@ NO_INTEGERS_OF_A_NETWORK = {  # but extents of shapes, and constants of the grap
     ("frontend/axes.py", "math.prod((factors[place][0] for place in outer))"),
     ("frontend/axes.py", "math.prod((size for size, _ in factors))"),
     ("frontend/data.py", "math.prod(values.shape[1:])"),
+    ("ir/shown.py", "math.prod(self.model)"),
     ("frontend/floats.py", "math.prod(qonnx.get_tensor_shape(name) or ())"),
     ("frontend/inputframe.py", "math.prod(row)"),
     ("frontend/inputframe.py", "math.prod((size for size, _ in factors))"),
