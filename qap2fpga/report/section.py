@@ -211,13 +211,14 @@ def _layers(report: Report) -> Iterator[LayerRow]:
     model = report.model
     if model is None:
         return
-    written = (report.design.layers if report.design else None) or ()
-    in_source = [one.in_source for one in written] if len(written) == len(model.layers) else []
+    design = report.design if report.design and report.design.layers else None
     rows = list[tuple[int | None, ...]]()
-    for index, layer in enumerate(model.layers):
+    for layer in model.layers:
         hardware = layer.hardware
         products = (layer.weights, layer.weights - layer.zeros, hardware.nonzeros)
-        rows.append((*products, *in_source[index : index + 1]))
+        written = design.written(layer.name) if design else None
+        in_source = (written.in_source if written else None,) if design else ()
+        rows.append((*products, *in_source))
         yield LayerRow(
             layer.name,
             f"{layer.inputs}×{layer.outputs}" + (f" at {layer.positions}" if layer.positions else ""),

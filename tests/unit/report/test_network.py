@@ -78,6 +78,16 @@ def test_page(tmp_path: Path) -> None:
     assert "16×64 at 30" in text and "The interval is in cycles per frame" in text
 
 
+def test_multiplications_are_known_by_name() -> None:
+    """A pool that sums has products in C++ too, and of a layer nothing may be left."""
+    tree: Any = encode(image())
+    pool = {"layer": "mean", "how": "a loop", "after_compaction": 4, "in_source": 4, "multipliers": None}
+    tree["design"]["layers"] = [pool]
+    assert reports.row(reports.shown(tree).split("Multiplications")[1], "fc1") == ["1,024", "205", "–", "–", "–"]
+    tree["design"]["layers"].append(pool | {"layer": "fc1", "in_source": 205})
+    assert reports.row(reports.shown(tree).split("Multiplications")[1], "fc1") == ["1,024", "205", "4", "205", "–"]
+
+
 def test_why_an_interval_is_longer_than_its_beats() -> None:
     report = image()
     assert report.timing is not None
