@@ -69,6 +69,7 @@ class Section:
     frame: tuple[str, ...]
     nodes: tuple[network.Line, ...]
     interval: str
+    additions: str
     layers: tuple[LayerRow, ...]
     in_source: bool
     csynth: tuple[csynth.Row, ...]
@@ -108,6 +109,7 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         frame=() if report.model is None else tuple(network.frame(report.model)),
         nodes=() if report.model is None else tuple(network.lines(report.model)),
         interval=network.interval(report),
+        additions="" if report.model is None else network.additions(report.model),
         layers=layers,
         in_source=bool(layers) and len(layers[0].products) > 3,
         csynth=tuple(csynth.rows(report)),

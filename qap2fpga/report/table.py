@@ -199,10 +199,12 @@ def _stand_in(other: StandIn) -> str:
 
 def _bops(model: Model) -> str:
     total = model.bops
+    others = network.additions(model)
     each = " times positions" if any(layer.positions for layer in model.layers) else ""
     return (
         f"[dim]BOPs: the paper's equation 1{each} with zeros after rounding; as the paper's code counts "
-        f"{total.paper_code:,.0f} (32-bit input, biases; zeros after rounding {total.paper_code_rounded:,.0f})[/]"
+        f"{total.paper_code:,.0f} (32-bit input, biases; zeros after rounding {total.paper_code_rounded:,.0f})"
+        f"{'; ' * bool(others)}{others}[/]"
     )
 
 

@@ -115,7 +115,7 @@ def _model(report: Report, where: str) -> None:
         raise QapError(f"{where}: the model has no layers", HINT)
     if model is not None and model.output is not None and not FRACTION.fullmatch(model.output.scale):
         raise QapError(f"{where}: model.output.scale = {shown(model.output.scale)}", "it must be a fraction")
-    known = {layer.name for layer in model.layers} if model else set()
+    known = {layer.name for layer in model.layers} | {node.name for node in model.nodes} if model else set()
     for layer in report.csynth.layers if model and report.csynth else ():
         if layer.layer not in known:
             raise QapError(f"{where}: a prediction is of layer {shown(layer.layer)}, which the model has not", HINT)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from qap2fpga.ir import described, shown
-from qap2fpga.report import gather, network, page
+from qap2fpga.report import csynth, gather, network, page
 from qap2fpga.report.schema import Report
 from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import QapError
@@ -86,6 +86,26 @@ def test_multiplications_are_known_by_name() -> None:
     assert reports.row(reports.shown(tree).split("Multiplications")[1], "fc1") == ["1,024", "205", "–", "–", "–"]
     tree["design"]["layers"].append(pool | {"layer": "fc1", "in_source": 205})
     assert reports.row(reports.shown(tree).split("Multiplications")[1], "fc1") == ["1,024", "205", "4", "205", "–"]
+
+
+def test_bit_operations_without_a_row_are_named() -> None:
+    model = image().model
+    assert model is not None and network.additions(model) == ""
+    more = replace(model, bops=replace(model.bops, paper=model.bops.paper + 288))
+    assert network.additions(more) == "288 of the total are additions of pools and signs"
+    assert network.additions(replace(more, nodes=())) == ""
+
+
+def test_c_synthesis_of_a_pool_that_sums() -> None:
+    """It has products in C++, and no row among the layers."""
+    tree: Any = encode(image())
+    layer = {"name": "pool", "layer": "pool", "config": "config5", "predictions": {}, "outside": [], "missing": {}, "calibrated": False}
+    tree["predictions"].append({"circuit": "hls4ml", "what": "csynth", "stage": "estimate", "layers": [layer],
+                                "total": {}, "errors": [], "observed": []})  # fmt: skip
+    assert csynth.rows(reports.read(tree))[0].layer == "pool"
+    layer["layer"] = "strange"
+    with pytest.raises(QapError, match="a prediction is of layer 'strange', which the model has not"):
+        reports.read(tree)
 
 
 def test_why_an_interval_is_longer_than_its_beats() -> None:
