@@ -99,7 +99,8 @@ def test_bit_operations_without_a_row_are_named() -> None:
 def test_c_synthesis_of_a_pool_that_sums() -> None:
     """It has products in C++, and no row among the layers."""
     tree: Any = encode(image())
-    layer = {"name": "pool", "layer": "pool", "config": "config5", "predictions": {}, "outside": [], "missing": {}, "calibrated": False}
+    layer: Any = {"name": "pool", "layer": "pool", "config": "config5", "predictions": {}}
+    layer |= {"outside": [], "missing": {}, "calibrated": False}
     tree["predictions"].append({"circuit": "hls4ml", "what": "csynth", "stage": "estimate", "layers": [layer],
                                 "total": {}, "errors": [], "observed": []})  # fmt: skip
     assert csynth.rows(reports.read(tree))[0].layer == "pool"
