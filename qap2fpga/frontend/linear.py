@@ -93,6 +93,8 @@ def _operands(walk: Walk, node: NodeProto) -> tuple[Signal, Quantized]:
         raise refused(node, "it multiplies two tensors that depend on the network's input")
     if not isinstance(weight, Quantized):
         raise refused(node, "its weights are floats: a Quant or BipolarQuant node must stand on them")
+    if not weight.integers.size:
+        raise refused(node, f"its weights have shape {weight.integers.shape}: there are none")
     if walk.graph.quantized_input is None or (signal.node == walk.graph.quantized_input.node and not signal.quantized):
         raise refused(node, "its input is not quantized: put a quantizer before it")
     walk.require_line(node, signal)

@@ -64,14 +64,17 @@ def repeated(walk: Walk, node: NodeProto) -> Signal:
     mode = walk.option(node, "mode", bytes)
     if mode != b"nearest":
         raise refused(node, f"its attribute mode is {mode.decode(errors='replace')}; nearest is supported")
+    rows, more = (walk.model.get_tensor_shape(name)[0] for name in (node.input[0], node.output[0]))
+    if rows != more:
+        raise refused(node, f"it makes {more} rows of {rows}")
     before, after = signal.axes.shape, walk.shape(node.output[0])
     if len(before) != len(after) or any(large % small for small, large in zip(before, after, strict=True)):
         raise refused(node, f"it makes {after} of {before}, which is not a whole number of times as large")
     factors = [large // small for small, large in zip(before, after, strict=True)]
     _check_places(walk, node, before, factors)
-    last, (rows, columns) = _spatial(node, signal, factors)
+    last, (down, across) = _spatial(node, signal, factors)
     name = walk.name(label(node))
-    repeat = Repeat(name=name, sources=(signal.node,), rows=rows, columns=columns)
+    repeat = Repeat(name=name, sources=(signal.node,), rows=down, columns=across)
     walk.add(RawNode(repeat, (signal,), signal.affine))
     shape = repeat.shape([signal.shape])
     axes = Axes.of(shape, len(before) - 1, last=last)

@@ -19,7 +19,7 @@ with quiet():
 from qap2fpga.frontend import export, layernames, onnxfile, recorded, ties
 from qap2fpga.frontend.checkpoint import brevitas, model_file
 from qap2fpga.frontend.checkpoint.exported import Exported, check
-from qap2fpga.frontend.checkpoint.recording import evaluated, record
+from qap2fpga.frontend.checkpoint.recording import QUANTIZERS, call_name, evaluated, record
 from qap2fpga.frontend.graph import input_is_quantized, read
 from qap2fpga.frontend.integer import fit_logits, lower
 from qap2fpga.frontend.trial import real_inputs
@@ -79,6 +79,7 @@ def describe(
             raise QapError(f"{name} has NaN or infinite values", "train the network again")
     numbers = None if labels is None else model_file.class_labels(labels, len(example))
     with evaluated(module):
+        _check_quantizers(module)
         model = export.export_module(module, example)
         layernames.name_nodes(model.graph, frozenset(name for name, part in module.named_modules() if _is_leaf(part)))
         onnxfile.take_as_data(model)
@@ -87,6 +88,16 @@ def describe(
         exported = Exported(content, example.numpy(), recording, _masks(module), dict(provenance), numbers)
         _compare(check(exported, "the module"), module, example)
     return exported
+
+
+def _check_quantizers(module: nn.Module) -> None:
+    """Raise `QapError` for a quantizer that Brevitas exports as another one: of one bit it makes the sign."""
+    for path, part in module.named_modules():
+        if not isinstance(part, QUANTIZERS) or not part.is_quant_enabled or part.is_signed:
+            continue
+        if int(part.bit_width() or 0) == 1:
+            hint = "one bit is the sign: use a Binary quantizer, or two bits"
+            raise QapError(f"layer {call_name(path, 0)}: a quantizer of 1 bit that is unsigned", hint)
 
 
 def _compare(exported: Exported, module: nn.Module, example: Tensor) -> None:

@@ -243,6 +243,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "groups that do not divide": (around(conv(4, 1, 3, 3, group=3)), "3 groups for 4 channels|does not fit together"),
     "groups of two": (around(conv(4, 2, 3, 3, group=2)), "one group, or one per channel"),
     "other channels": (around(conv(2, 3, 3, 3)), "weights of shape|does not fit together"),
+    "no outputs": (around(conv(0, 4, 3, 3)), r"its weights have shape \(0, 4, 3, 3\): there are none"),
     "three dimensions": (around(conv(2, 4, 1, 1, 1), shape=(1, 4, 2, 2, 2)), "1 and 2 are supported"),
     "an unknown auto_pad": (around(conv(2, 4, 3, 3, auto_pad="ODD")), "auto_pad is ODD|does not fit together"),
     "a scale per input": (
@@ -273,6 +274,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "between neighbours": (around(node("Resize", None, [1.0, 1, 2, 2], mode="linear")), "nearest is supported"),
     "half as large": (around(node("Resize", None, [1.0, 1, 0.5, 0.5], **NEAREST)), "not a whole number of times"),
     "larger channels": (around(node("Resize", None, [1.0, 2, 1, 1], **NEAREST)), "something else than rows"),
+    "more rows": (around(node("Resize", None, [2.0, 1, 1, 1], **NEAREST)), "it makes 2 rows of 1"),
     "aligned corners": (
         around(node("Resize", None, [1.0, 1, 2, 2], mode="nearest", coordinate_transformation_mode="align_corners")),
         "align_corners",

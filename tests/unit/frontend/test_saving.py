@@ -206,6 +206,11 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
         (5,),
         r"returns shape \(1, 2\) for 40 rows",
     ),
+    "one bit, unsigned": (
+        lambda: nn.Sequential(entry(), convolution(1, 2), relu(1), nn.Flatten(), dense(18, 2)),
+        (1, 5, 5),
+        "layer 2: a quantizer of 1 bit that is unsigned\n.*one bit is the sign",
+    ),
     "an error of its own": (lambda: Own(raises), (5,), "does not run on the example input: nothing there"),
 }
 
