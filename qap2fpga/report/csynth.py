@@ -46,7 +46,7 @@ def rows(report: Report) -> list[Row]:
         return []
     bops = {layer.name: layer.bops.paper for layer in model.layers}
     layers = [
-        _row(one.layer, one.predictions, _of_layer(one.config, measured), bops[one.layer], one.outside)
+        _row(one.layer, one.predictions, _of_layer(one.config, measured), bops.get(one.layer, 0), one.outside)
         for one in predicted.layers
     ]
     return [*layers, _row("network", predicted.total, measured.total if measured else {}, model.bops.paper, ())]

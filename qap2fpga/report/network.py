@@ -61,6 +61,12 @@ def frame(model: Model) -> Iterator[str]:
             yield ORDER
 
 
+def additions(model: Model) -> str:
+    """Return how many BOPs of the total are in no layer's row, those of nodes that only add; else nothing."""
+    others = model.bops.paper - sum(layer.bops.paper for layer in model.layers)
+    return f"{others:,.0f} of the total are additions of pools and signs" if model.nodes and others > 0.5 else ""
+
+
 def interval(report: Report) -> str:
     """Return why a frame takes as many cycles as it does; empty for a network of vectors."""
     port = report.interface.input if report.interface else None

@@ -69,6 +69,7 @@ class Section:
     frame: tuple[str, ...]
     nodes: tuple[network.Line, ...]
     interval: str
+    additions: str
     layers: tuple[LayerRow, ...]
     in_source: bool
     csynth: tuple[csynth.Row, ...]
@@ -108,6 +109,7 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         frame=() if report.model is None else tuple(network.frame(report.model)),
         nodes=() if report.model is None else tuple(network.lines(report.model)),
         interval=network.interval(report),
+        additions="" if report.model is None else network.additions(report.model),
         layers=layers,
         in_source=bool(layers) and len(layers[0].products) > 3,
         csynth=tuple(csynth.rows(report)),
@@ -211,13 +213,14 @@ def _layers(report: Report) -> Iterator[LayerRow]:
     model = report.model
     if model is None:
         return
-    written = (report.design.layers if report.design else None) or ()
-    in_source = [one.in_source for one in written] if len(written) == len(model.layers) else []
+    design = report.design if report.design and report.design.layers else None
     rows = list[tuple[int | None, ...]]()
-    for index, layer in enumerate(model.layers):
+    for layer in model.layers:
         hardware = layer.hardware
         products = (layer.weights, layer.weights - layer.zeros, hardware.nonzeros)
-        rows.append((*products, *in_source[index : index + 1]))
+        written = design.written(layer.name) if design else None
+        in_source = (written.in_source if written else None,) if design else ()
+        rows.append((*products, *in_source))
         yield LayerRow(
             layer.name,
             f"{layer.inputs}×{layer.outputs}" + (f" at {layer.positions}" if layer.positions else ""),

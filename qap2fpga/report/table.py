@@ -13,7 +13,7 @@ from rich.table import Table
 from qap2fpga.report import cells, check, network, parts, routed, show, side_by_side, summary
 from qap2fpga.report.gather import Gathered
 from qap2fpga.report.schema import Report
-from qap2fpga.report.schema.hardware import Design, DesignLayer, StandIn
+from qap2fpga.report.schema.hardware import Design, StandIn
 from qap2fpga.report.schema.network import Model, Relaxed
 from qap2fpga.report.schema.results import Simulation, Timing
 from qap2fpga.report.show import DASH, not_used, output
@@ -43,7 +43,7 @@ def _one(name: str, report: Report) -> RenderableType:
     if model is not None:
         blocks += [*_nodes(model), _layers(model), _bops(model)]
     if model is not None and design and design.layers is not None:
-        blocks.append(_multiplications(model, design.layers))
+        blocks.append(_multiplications(model, design))
     if report.vendor:
         blocks.append(cells.vendor(report))
     if report.csynth is not None:
@@ -173,14 +173,15 @@ def _backend(name: str, design: Design | None) -> str:
     return f"{name} {design.hls4ml_version}, strategy {design.strategy}, {target}"
 
 
-def _multiplications(model: Model, written: tuple[DesignLayer, ...]) -> Group:
+def _multiplications(model: Model, design: Design) -> Group:
     """Where the zeros went: products of each layer, from the dense network to the generated source."""
     table = headed("layer", "before pruning", "not pruned", "after compaction", "in the source",
                    "multipliers asked for", title="\nMultiplications")  # fmt: skip
-    for layer, one in zip(model.layers, written, strict=True):
-        numbers = (layer.weights, layer.weights - layer.zeros, one.after_compaction, one.in_source, one.multipliers)
-        table.add_row(escape(layer.name), *map(_number, numbers))
-    ways = dict.fromkeys(one.how for one in written)
+    for layer in model.layers:
+        one = design.written(layer.name)
+        left = (one.after_compaction, one.in_source, one.multipliers) if one else (None,) * 3
+        table.add_row(escape(layer.name), *map(_number, (layer.weights, layer.weights - layer.zeros, *left)))
+    ways = dict.fromkeys(one.how for one in design.layers or ())
     return Group(table, f"[dim]in the source: {escape('; '.join(ways))}[/]")
 
 
@@ -198,10 +199,12 @@ def _stand_in(other: StandIn) -> str:
 
 def _bops(model: Model) -> str:
     total = model.bops
+    others = network.additions(model)
     each = " times positions" if any(layer.positions for layer in model.layers) else ""
     return (
         f"[dim]BOPs: the paper's equation 1{each} with zeros after rounding; as the paper's code counts "
-        f"{total.paper_code:,.0f} (32-bit input, biases; zeros after rounding {total.paper_code_rounded:,.0f})[/]"
+        f"{total.paper_code:,.0f} (32-bit input, biases; zeros after rounding {total.paper_code_rounded:,.0f})"
+        f"{'; ' * bool(others)}{others}[/]"
     )
 
 

@@ -108,16 +108,14 @@ def read(tree: dict[str, object], where: str) -> Report:
 
 def _model(report: Report, where: str) -> None:
     """What a report says of a network must fit to the network."""
-    model, relaxed, written = report.model, report.relaxed, report.design.layers if report.design else None
+    model, relaxed = report.model, report.relaxed
     if relaxed and relaxed.accuracy is not None and relaxed.accuracy_exact is None:
         raise QapError(f"{where}: 'relaxed.accuracy_exact' is missing", HINT)
     if model is not None and not model.layers:
         raise QapError(f"{where}: the model has no layers", HINT)
     if model is not None and model.output is not None and not FRACTION.fullmatch(model.output.scale):
         raise QapError(f"{where}: model.output.scale = {shown(model.output.scale)}", "it must be a fraction")
-    if written is not None and (model is None or len(model.layers) != len(written)):
-        raise QapError(f"{where}: design.layers and model.layers have different lengths", HINT)
-    known = {layer.name for layer in model.layers} if model else set()
+    known = {layer.name for layer in model.layers} | {node.name for node in model.nodes} if model else set()
     for layer in report.csynth.layers if model and report.csynth else ():
         if layer.layer not in known:
             raise QapError(f"{where}: a prediction is of layer {shown(layer.layer)}, which the model has not", HINT)

@@ -40,8 +40,10 @@ class Accuracy(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class DesignLayer(Record):
-    """The multiplications of a layer that are left in generated C++, and `how` they were counted."""
+    """The multiplications of a `layer`, or of a pool that sums, that are left in generated C++, and `how` they were
+    counted."""
 
+    layer: str
     how: str
     after_compaction: Count | None
     in_source: Count | None
@@ -73,6 +75,10 @@ class Design(Record):
     hls4ml_version: str | None = None
     clock_ns: Positive | None = None
     layers: tuple[DesignLayer, ...] | None = None
+
+    def written(self, layer: str) -> DesignLayer | None:
+        """Return what is left of the model's `layer`; None where nothing is known of it."""
+        return next((one for one in self.layers or () if one.layer == layer), None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from qap2fpga.ir import described, shown
-from qap2fpga.report import gather, network, page
+from qap2fpga.report import csynth, gather, network, page
 from qap2fpga.report.schema import Report
 from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import QapError
@@ -76,6 +76,37 @@ def test_page(tmp_path: Path) -> None:
     assert "6x5 image of 2 channels, of the model&#39;s rows (n, 2, 6, 5)" in text
     assert "<td>conv 2x2, 12x2 weights, quantized</td><td>pool</td><td>2x1x2</td>" in text
     assert "16×64 at 30" in text and "The interval is in cycles per frame" in text
+
+
+def test_multiplications_are_known_by_name() -> None:
+    """A pool that sums has products in C++ too, and of a layer nothing may be left."""
+    tree: Any = encode(image())
+    pool = {"layer": "mean", "how": "a loop", "after_compaction": 4, "in_source": 4, "multipliers": None}
+    tree["design"]["layers"] = [pool]
+    assert reports.row(reports.shown(tree).split("Multiplications")[1], "fc1") == ["1,024", "205", "–", "–", "–"]
+    tree["design"]["layers"].append(pool | {"layer": "fc1", "in_source": 205})
+    assert reports.row(reports.shown(tree).split("Multiplications")[1], "fc1") == ["1,024", "205", "4", "205", "–"]
+
+
+def test_bit_operations_without_a_row_are_named() -> None:
+    model = image().model
+    assert model is not None and network.additions(model) == ""
+    more = replace(model, bops=replace(model.bops, paper=model.bops.paper + 288))
+    assert network.additions(more) == "288 of the total are additions of pools and signs"
+    assert network.additions(replace(more, nodes=())) == ""
+
+
+def test_c_synthesis_of_a_pool_that_sums() -> None:
+    """It has products in C++, and no row among the layers."""
+    tree: Any = encode(image())
+    layer: Any = {"name": "pool", "layer": "pool", "config": "config5", "predictions": {}}
+    layer |= {"outside": [], "missing": {}, "calibrated": False}
+    tree["predictions"].append({"circuit": "hls4ml", "what": "csynth", "stage": "estimate", "layers": [layer],
+                                "total": {}, "errors": [], "observed": []})  # fmt: skip
+    assert csynth.rows(reports.read(tree))[0].layer == "pool"
+    layer["layer"] = "strange"
+    with pytest.raises(QapError, match="a prediction is of layer 'strange', which the model has not"):
+        reports.read(tree)
 
 
 def test_why_an_interval_is_longer_than_its_beats() -> None:

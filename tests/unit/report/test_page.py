@@ -68,7 +68,7 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.words))
 
 
-WRITTEN = {"how": "a loop", "after_compaction": 203, "in_source": 203, "multipliers": 203}
+WRITTEN = {"layer": "fc1", "how": "a loop", "after_compaction": 203, "in_source": 203, "multipliers": 203}
 
 
 def full() -> dict[str, Any]:

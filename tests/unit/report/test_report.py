@@ -286,7 +286,7 @@ def test_a_report_is_written_and_read_whole(tmp_path: Path) -> None:
     ({"model": {"output": {"scale": "1/0"}}}, "model.output.scale = '1/0'"),
     ({"model": {"output": {"scale": "2**-9"}}}, re.escape("model.output.scale = '2**-9'")),
     ({"model": {"layers": []}}, "the model has no layers"),
-    ({"design": {"layers": []}}, "design.layers and model.layers have different lengths"),
+    ({"design": {"layers": [{"how": "a loop"}]}}, re.escape("'design.layers[0].layer' is missing")),
     ({"relaxed": {"layers": [], "tolerance": 1, "accuracy": 0.5}}, "'relaxed.accuracy_exact' is missing"),
 ])  # fmt: skip
 def test_a_report_that_does_not_fit_its_network_is_refused(changes: dict[str, Any], message: str) -> None:
