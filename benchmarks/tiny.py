@@ -104,7 +104,7 @@ def _averaged(drawing: Drawing, source: str) -> str:
     ones = np.ones((height * width, channels), np.int64)
     bits = drawing.numbers.activation_bits
     node = Depthwise(
-        name=drawing.name("average"), sources=(source,), weights=ones, weight_bits=1, input_bits=bits,
+        name=drawing.name("average"), sources=(source,), weights=ones, weight_bits=0, input_bits=bits,
         geometry=Geometry((height, width)),
     )  # fmt: skip
     return drawing.step(drawing.add(node))

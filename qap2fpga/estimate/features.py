@@ -43,6 +43,7 @@ class DenseFeatures:
     - `adders`: two-operand adders and subtractors that sum these digits, nothing shared.
     - `adder_bits`: these, each as wide as its neuron's accumulator.
     - `accumulator_bits`: of a signed type that holds every accumulator that can be reached.
+    - `positions`: how often a frame uses them, 1 of a dense layer. Bit operations are those of all positions.
     """
 
     inputs: int
@@ -59,6 +60,7 @@ class DenseFeatures:
     signed_digits: int
     adders: int
     adder_bits: int
+    positions: int = 1
 
 
 def of_layer(layer: Unit, ranges: Ranges) -> DenseFeatures:
@@ -100,8 +102,14 @@ def of_network(network: Graph) -> dict[str, DenseFeatures]:
             bits, density = (one.input_bits, one.weight_bits), one.nonzeros / path.node.weights.size
             one = replace(one, inputs=taps, bops=channels * bops.equation(taps, 1, density, *bits))
         if isinstance(path.node, Weighted):
-            measures[path.unit.name] = one
+            measures[path.unit.name] = _per_frame(one, network.shapes[path.node.name].positions)
     return measures
+
+
+def _per_frame(one: DenseFeatures, positions: int) -> DenseFeatures:
+    """The measures of a layer used at so many `positions`: its operations are repeated, its adders are not."""
+    operations = ("bops", "nonzero_products", "ebops")
+    return replace(one, positions=positions, **{name: positions * getattr(one, name) for name in operations})
 
 
 def ebops(weights: np.ndarray, input_bits: np.ndarray) -> int:

@@ -11,6 +11,8 @@ from onnx import ModelProto, NodeProto, helper
 from qap2fpga.frontend.operators import CHANNELS_LAST
 from qap2fpga.frontend.values import refused
 
+RESHAPING = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
+
 
 def to_channels_first(model: ModelProto) -> None:
     """Replace the nodes of qonnx's domain for channels last, in place."""
@@ -21,7 +23,14 @@ def to_channels_first(model: ModelProto) -> None:
     }
     nodes: list[NodeProto] = []
     for node in model.graph.node:
-        nodes += [node] if node.domain != CHANNELS_LAST else _replaced(node, _rank(node, ranks))
+        kept = next((ranks[name] for name in node.input if name in ranks), None)
+        if node.domain == CHANNELS_LAST:
+            kept = _rank(node, ranks)
+            nodes += _replaced(node, kept)
+        else:
+            nodes.append(node)
+        if kept is not None and node.op_type not in RESHAPING and node.output:
+            ranks.setdefault(node.output[0], kept)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
 

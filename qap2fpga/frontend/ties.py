@@ -14,35 +14,36 @@ value of these integers, so nothing stands between them. A vector without a tie 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 
-from qap2fpga.exact.thresholds import Affine, Levels, Truncation
-from qap2fpga.frontend import quantizers
+from qap2fpga.frontend.bounds import (
+    INPUT_ROUNDINGS,
+    LEVEL_ROUNDINGS,
+    OUT_OF_RANGE,
+    SMALLEST,
+    UNIT,
+    array,
+    between,
+    gamma,
+    level,
+    line,
+    sum_value,
+)
+from qap2fpga.frontend.bounds import (
+    value as value_of,
+)
 from qap2fpga.frontend.magnitudes import Sums, sums
 from qap2fpga.frontend.trial import Trial
 from qap2fpga.frontend.values import RawGraph, RawNode, RawStep, Signal
 from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.graph import INPUT, Graph
 from qap2fpga.ir.nodes import Requantizer
-from qap2fpga.ir.quantizer import ROUNDINGS
 from qap2fpga.ir.tensors import Shape
 from qap2fpga.system.errors import CheckFailed, QapError
 
-UNIT, SMALLEST = 2.0**-24, 2.0**-149
-# Roundings beside the sum's own: two scaled factors and their product, the quantizer's division, batch norm's
-# folded form, and a little for the float64 arithmetic here.
-OTHER_ROUNDINGS = 12
-# Roundings of what a quantizer gives beside those of the steps after it: zero point, scale, and float64 here.
-LEVEL_ROUNDINGS = 4
-# Roundings of a curve: float32 libraries give a sigmoid or a tangent within a few units in the last place.
-CURVE_ROUNDINGS = 16
-# Units in the last place of x / scale that a float32 quantizer of the input may be off.
-INPUT_ROUNDINGS = 8
-OUT_OF_RANGE = "a scale, weight or batch norm is out of any usual range; check the model"
 OUR_FAULT = "this is a bug of qap2fpga or of the export; please report it with the model"
 
 
@@ -133,7 +134,7 @@ class _Comparison:
         """
         signal = self.graph.quantized_input
         assert signal is not None
-        step, zero = _line(signal.affine, signal.node)
+        step, zero = line(signal.affine, signal.node)
         results = np.rint((self._floats(signal, signal.node) - zero) / step)
         quantizer, frame = self.network.input, self.graph.frame
         rows = self.run.rows(frame, len(results))
@@ -164,9 +165,9 @@ class _Comparison:
         for signal, source in zip(raw.entering, sources, strict=True):
             entered = self._floats(signal, raw.name)
             if signal.quantized:
-                value, bound = _value(signal.affine, source, raw.name)
+                value, bound = value_of(signal.affine, source, raw.name)
             else:
-                value, bound = _sum_value(signal.affine, source, raw.name)
+                value, bound = sum_value(signal.affine, source, raw.name)
             self._refuse(f"what enters layer {raw.name}", np.abs(entered - value) > bound, entered, value)
 
     def _levels(self, raw: RawStep, node: Requantizer, source: Sums) -> tuple[np.ndarray, np.ndarray]:
@@ -174,14 +175,14 @@ class _Comparison:
         exact one.
         """
         levels, name = raw.levels, self._shown(raw.name)
-        scale = _array(levels.scale, name)
-        results = np.rint(self._floats(raw.entering, name, raw.tensor) / _array(raw.units, name))
+        scale = array(levels.scale, name)
+        results = np.rint(self._floats(raw.entering, name, raw.tensor) / array(raw.units, name))
         expected = node.evaluate([source.integers])
         different = results != expected
         rows = np.flatnonzero(_any(different))
-        low, high = _between(raw.entering, source.some(rows), name)
-        slack = _gamma(LEVEL_ROUNDINGS) * abs(levels.zero_point) * scale  # it is added in float32
-        nearby = [_level(levels, one, scale) for one in (low - slack, high + slack)]
+        low, high = between(raw.entering, source.some(rows), name)
+        slack = gamma(LEVEL_ROUNDINGS) * abs(levels.zero_point) * scale  # it is added in float32
+        nearby = [level(levels, one, scale) for one in (low - slack, high + slack)]
         bad = np.zeros_like(different)
         bad[rows] = different[rows] & ((results[rows] < nearby[0]) | (results[rows] > nearby[1]))
         self._refuse(f"in layer {name}", bad, results, expected, node.channel_name)
@@ -202,7 +203,7 @@ class _Comparison:
             return
         levels = self.results[end.name].integers
         value = levels * float(self.network.output_scale)
-        bound = _gamma(signal.affine.steps + LEVEL_ROUNDINGS) * np.abs(value) + SMALLEST
+        bound = gamma(signal.affine.steps + LEVEL_ROUNDINGS) * np.abs(value) + SMALLEST
         self._refuse(f"in what leaves layer {name}", np.abs(output - value) > bound, output, value, end.channel_name)
 
     def _sums_out(self, end: Requantizer, output: np.ndarray, whole: np.ndarray, *, classes: bool) -> None:
@@ -212,7 +213,7 @@ class _Comparison:
         """
         signal, source, name = self.graph.output, self.results[end.sources[0]], self._shown(end.name)
         unit = float(self.network.output_scale)
-        value, bound = _sum_value(signal.affine, source, name)
+        value, bound = sum_value(signal.affine, source, name)
         self._refuse(f"in layer {name}", np.abs(output - value) > bound, output, value, end.channel_name)
         logits = end.evaluate([source.integers])
         bad = np.abs(output - logits * unit) > bound + unit
@@ -251,77 +252,6 @@ class _Comparison:
             f"{expected[place]:g}",
             OUR_FAULT,
         )
-
-
-def _value(affine: Affine, source: Sums, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The real value of activations, and how far a float32 execution may be from it."""
-    slope, intercept = _line(affine, name)
-    scaled = source.integers * slope
-    size = np.abs(scaled) + _array(affine.magnitude, name)
-    return scaled + intercept, _gamma(affine.steps + LEVEL_ROUNDINGS) * size + SMALLEST
-
-
-def _sum_value(affine: Affine, source: Sums, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The real value of sums, and how far a float32 execution may be from it."""
-    slope, intercept = _line(affine, name)
-    value = source.integers * slope + intercept
-    size = np.abs(slope) * source.sizes + _array(affine.magnitude, name) + np.abs(value)
-    roundings = source.roundings + affine.steps + OTHER_ROUNDINGS
-    return value, _gamma(roundings) * size + roundings * SMALLEST
-
-
-def _between(signal: Signal, source: Sums, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest real value that a float32 execution may have of a signal."""
-    value, bound = _sum_value(signal.affine, source, name)
-    low, high = _clipped(signal.affine, value - bound), _clipped(signal.affine, value + bound)
-    for curve, affine in signal.stages:
-        low, high = curve.apply(low), curve.apply(high)
-        slack = _gamma(CURVE_ROUNDINGS) * np.maximum(np.abs(low), np.abs(high)) + SMALLEST
-        low, high = low - slack, high + slack
-        slope, intercept = _line(affine, name)
-        size = np.abs(slope) * np.maximum(np.abs(low), np.abs(high)) + _array(affine.magnitude, name)
-        slack = _gamma(affine.steps + OTHER_ROUNDINGS) * size + SMALLEST
-        ends = low * slope + intercept, high * slope + intercept
-        low, high = (_clipped(affine, one) for one in (np.minimum(*ends) - slack, np.maximum(*ends) + slack))
-    return low, high
-
-
-def _clipped(affine: Affine, values: np.ndarray) -> np.ndarray:
-    low = np.array([-np.inf if end is None else float(end) for end in affine.low])
-    high = np.array([np.inf if end is None else float(end) for end in affine.high])
-    return np.clip(values, low, high)
-
-
-def _level(levels: Levels, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """The level of real values (..., channels)."""
-    if levels.bounds:
-        counts = [
-            np.searchsorted([float(bound) for bound in bounds], values[..., channel], side="right")
-            for channel, bounds in enumerate(levels.bounds)
-        ]
-        return np.asarray(levels.low + levels.step * np.stack(counts, axis=-1))
-    scaled = values / scale
-    if levels.rounding == "SIGN":
-        return np.where(scaled >= 0, 1, -1)
-    if isinstance(levels, Truncation):
-        truncated = ROUNDINGS[levels.rounding](np.rint(scaled) / 2**levels.dropped)
-        return np.clip(truncated, levels.low, levels.high) if levels.bounded else truncated
-    return quantizers.rounded(levels, scaled)
-
-
-def _gamma(roundings: int) -> float:
-    return roundings * UNIT / (1 - roundings * UNIT)
-
-
-def _line(affine: Affine, name: str) -> tuple[np.ndarray, np.ndarray]:
-    return _array(affine.slope, name), _array(affine.intercept, name)
-
-
-def _array(values: Iterable[Fraction], name: str) -> np.ndarray:
-    try:
-        return np.array([float(value) for value in values])
-    except OverflowError as error:
-        raise QapError(f"layer {name} leaves the range of floats", OUT_OF_RANGE) from error
 
 
 def _any(bad: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ from qap2fpga.ir.windowed import Weighted, Windowed, by_rows
 class Depthwise(Weighted):
     """Sums of products of each channel with its own kernel: `weights` (taps, channels), rows before columns.
 
-    Weights of one are a sum over the window: the average before its division.
+    Weights of one are a sum over the window: the average before its division. What is not the model's weights has
+    `weight_bits` 0.
     """
 
     kind = "depthwise"
@@ -62,7 +63,12 @@ class Depthwise(Weighted):
         return Range(low, high)
 
     def bops(self, positions: int, *, first: bool = False, stored_density: float | None = None) -> Bops:
-        """Return the bit operations: each channel is a layer of `taps` inputs and one output."""
+        """Return the bit operations: each channel is a layer of `taps` inputs and one output.
+
+        None where `weight_bits` is 0: sums, signs and factors that are no weights of the model.
+        """
+        if self.weight_bits == 0:
+            return Bops()
         taps, channels = self.weights.shape
         return positions * of_counts(
             taps, channels, self.nonzeros, stored_density,

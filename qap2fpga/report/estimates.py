@@ -32,13 +32,14 @@ def complexity(layers: Mapping[str, DenseFeatures]) -> Group:
     """What the layers that are built add up to, before any backend."""
     table = headed("layer", "shape", "w bits", "a bits", *MEASURES.values(), words=(0, 1))
     for name, one in layers.items():
-        shape = f"{one.inputs} × {one.outputs}"
+        shape = f"{one.inputs} × {one.outputs}" + (f" at {one.positions}" if one.positions > 1 else "")
         numbers = [show.number(getattr(one, key)) for key in MEASURES]
         table.add_row(escape(name), shape, str(one.weight_bits), str(one.input_bits), *numbers)
     totals = [show.number(sum(getattr(one, key) for one in layers.values())) for key in MEASURES]
     table.add_row("together", "", "", "", *totals)
     sentence = (
-        "after compaction; BOPs by the paper's equation 1, EBOPs as HGQ's, adders of signed digits with nothing shared"
+        "after compaction; BOPs of a frame by the paper's equation 1, EBOPs as HGQ's, adders of signed digits with "
+        "nothing shared"
     )
     return Group(table, f"[dim]{sentence}[/]\n")
 

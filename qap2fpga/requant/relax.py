@@ -14,7 +14,7 @@ can tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,8 @@ import numpy as np
 from qap2fpga.exact import integers
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.units import Ranges, Unit
+from qap2fpga.ir.nodes import Node, Requantizer
+from qap2fpga.ir.windowed import Weighted
 from qap2fpga.requant.implementations import Implementation, Target
 from qap2fpga.requant.requantize import MANY, Cost, cheapest
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -42,12 +43,13 @@ class Reading:
         return Target(raw[(raw > first) & (raw <= last)].astype(np.int64), first, last, int((raw <= first).sum()))
 
 
-Read = Callable[[Unit, Ranges], Sequence[Reading]]
+# What the requantizers of a graph get, per channel, by the node's name.
+Read = Callable[[Graph], Mapping[str, Sequence[Reading]]]
 
 
-def accumulators(layer: Unit, ranges: Ranges) -> list[Reading]:
-    """Requantizers that get the accumulators themselves."""
-    return [Reading()] * layer.outputs
+def accumulators(graph: Graph) -> dict[str, list[Reading]]:
+    """Return readings of requantizers that get the results of their sources themselves."""
+    return {node.name: [Reading()] * node.function.channels for node in graph.nodes if isinstance(node, Requantizer)}
 
 
 @dataclass(frozen=True)
@@ -107,43 +109,58 @@ def relax(network: Graph, tolerance: int, price: Cost, read: Read = accumulators
     """
     if tolerance < 0:
         raise QapError(f"--requant-tolerance is {tolerance}", "give a number of output steps, 0 is exact")
-    layers, changes = [], []
-    for layer, ranges in zip(network.layers, network.ranges, strict=True):
-        if isinstance(layer.activation, Step) and tolerance:
-            layer, change = _relaxed(layer, layer.activation, ranges, tolerance, price, read(layer, ranges))
+    if not tolerance:
+        return Relaxed(network, network, tolerance, ())
+    readings, nodes, changes = read(network), [], []
+    for node in network.nodes:
+        if isinstance(node, Requantizer) and isinstance(node.function, Step):
+            other, change = _relaxed(network, node, node.function, tolerance, price, readings[node.name])
+            nodes.append(other)
             changes.append(change)
-        layers.append(layer)
     if not any(change.changed for change in changes):
         return Relaxed(network, network, tolerance, tuple(changes))
-    result = network.with_layers(layers).with_notes(_note(changes, tolerance))
-    for layer, before, after in zip(network.layers, network.ranges, result.ranges, strict=True):
-        if any((one != other).any() for one, other in zip(before.outputs, after.outputs, strict=True)):
-            raise CheckFailed(f"layer {layer.name}: relaxed requantizers reach other outputs")
+    result = network.with_nodes(*nodes).with_notes(_note(changes, tolerance))
+    for node in nodes:
+        before, after = network.node_ranges[node.name], result.node_ranges[node.name]
+        if (before.low != after.low).any() or (before.high != after.high).any():
+            raise CheckFailed(f"layer {_owner(network, node).name}: relaxed requantizers reach other outputs")
     return Relaxed(result, network, tolerance, tuple(changes))
 
 
+def _owner(network: Graph, node: Requantizer) -> Node:
+    """The layer whose sums the requantizer `node` alone takes, by whose name people know it; else itself."""
+    source = network[node.sources[0]]
+    return source if isinstance(source, Weighted) and len(network.readers(source.name)) == 1 else node
+
+
 def _relaxed(
-    layer: Unit, step: Step, ranges: Ranges, tolerance: int, price: Cost, readings: Sequence[Reading]
-) -> tuple[Unit, Change]:
+    network: Graph, node: Requantizer, step: Step, tolerance: int, price: Cost, readings: Sequence[Reading]
+) -> tuple[Requantizer, Change]:
     thresholds = step.thresholds.copy()
     before = after = total = 0.0
     changed, largest = 0, 0
-    for channel, (row, reading) in enumerate(zip(step.thresholds, readings, strict=True)):
-        low, high = (int(ends[channel]) for ends in ranges.accumulators)
-        name = f"layer {layer.name}, channel {layer.channel_name(channel)}"
+    owner, ranges = _owner(network, node), network.node_ranges[node.sources[0]]
+    factors = _factors(network[node.sources[0]], step.channels)
+    for channel, (row, reading, factor) in enumerate(zip(step.thresholds, readings, factors, strict=True)):
+        low, high = ranges.ends[channel]
+        name = f"layer {owner.name}, channel {owner.channel_name(channel)}"
         relaxed, exact_cost, cost = _cheaper(row, low, high, reading, tolerance, price, name)
-        # Only multiples of the weights' common factor can occur; between them thresholds mean nothing.
-        factor = max(1, int(np.gcd.reduce(layer.weights[:, channel])))
         worst, mean = difference(-(-row // factor), -(-relaxed // factor), low // factor, high // factor)
         if worst > tolerance:
             raise CheckFailed(f"{name}: the relaxed requantizer differs by {worst} steps, {tolerance} are allowed")
         thresholds[channel] = relaxed
         before, after, total = before + exact_cost, after + cost, total + mean
         changed, largest = changed + bool(worst), max(largest, worst)
-    change = Change(
-        layer.name, layer.outputs, changed, largest, total / layer.outputs, round(before, 1), round(after, 1)
-    )
-    return layer.changed(activation=replace(step, thresholds=thresholds)), change
+    mean = total / step.channels
+    change = Change(owner.name, step.channels, changed, largest, mean, round(before, 1), round(after, 1))
+    return replace(node, function=replace(step, thresholds=thresholds)), change
+
+
+def _factors(source: Node, channels: int) -> list[int]:
+    """The common factor of each channel's weights: only its multiples occur, between them thresholds mean nothing."""
+    if not isinstance(source, Weighted):
+        return [1] * channels
+    return [max(1, int(one)) for one in np.gcd.reduce(source.weights, axis=0)]
 
 
 def _cheaper(

@@ -77,7 +77,7 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
             nodes.append(KernelEstimate(
                 name=f"{one.prefix}{number}", layer=one.node.name, kind=one.kind, estimate={},
                 strategy=strategy, reuse_factor=factor, inputs=one.inputs, outputs=one.outputs,
-                weight_bits=workarounds.weight_bits(*one.weight_range, one.weight_width),
+                weight_bits=workarounds.weight_bits(*one.weight_range, one.node.weight_width),
                 input_bits=one.node.geometry.seen(graph.node_ranges[one.node.sources[0]]).bits,
                 nonzeros=one.nonzeros,
             ))  # fmt: skip

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qap2fpga.exact.integers import width
 from qap2fpga.ir.channelwise import Depthwise, Max
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
@@ -88,12 +87,6 @@ class Kernel:
     def weight_range(self) -> tuple[int, int]:
         """The smallest and the largest weight."""
         return int(self.weights.min()), int(self.weights.max())
-
-    @property
-    def weight_width(self) -> int:
-        """Bits of a signed type that holds every weight."""
-        low, high = self.weight_range
-        return width(min(low, -1), high)
 
     def cycles(self, factor: int, *, stream: bool) -> int:
         """Return the cycles between two frames that the layer's loops ask for at the reuse factor `factor`."""

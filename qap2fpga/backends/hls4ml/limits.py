@@ -59,8 +59,9 @@ def _of_kernel(one: Kernel, options: Hls4mlOptions, stream: bool) -> Iterator[Qa
     if options.strategy == UNROLLED and not (stream or one.dense or one.depthwise):
         what = f"{where}: hls4ml 1.3.0 does not write convolutions in parallel with strategy '{UNROLLED}'"
         yield QapError(what, f"--io-type {STREAM}, or --strategy {LATENCY} or {RESOURCE}")
-    if one.weight_width > WEIGHT_BITS:
-        yield QapError(f"{where}: weights of {one.weight_width} bits, hls4ml takes {WEIGHT_BITS}", "use fewer bits")
+    if one.node.weight_width > WEIGHT_BITS:
+        what = f"{where}: weights of {one.node.weight_width} bits, hls4ml takes {WEIGHT_BITS}"
+        yield QapError(what, "use fewer bits")
 
 
 def _of_tensors(network: Graph, options: Hls4mlOptions, stream: bool) -> Iterator[QapError]:

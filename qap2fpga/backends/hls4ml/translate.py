@@ -94,7 +94,7 @@ class _Translation:
         extents = (one.outputs,) if one.dense else _extents(one.result, one.dimensions)
         tensor = plan.add(layer, one.result, extents, span(values), one.node.name, signed=True)
         config = plan.config[name]
-        bits = workarounds.weight_bits(*one.weight_range, one.weight_width)
+        bits = workarounds.weight_bits(*one.weight_range, one.node.weight_width)
         config["Precision"]["weight"] = workarounds.precision(bits, True, options.strategy)
         config["Precision"]["accum"] = workarounds.precision(tensor.bits, True, options.strategy)
         config.update(Strategy=strategy, ReuseFactor=factor)

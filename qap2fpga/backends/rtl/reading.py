@@ -3,16 +3,26 @@
 
 from __future__ import annotations
 
-from qap2fpga.backends.rtl import solver
+from qap2fpga.backends.rtl import apart, solver
+from qap2fpga.backends.rtl.datapaths import Datapath, datapaths
 from qap2fpga.backends.rtl.layer import falls
-from qap2fpga.ir.units import Ranges, Unit
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.linear import Linear
 from qap2fpga.requant.relax import Reading
 
 
-def readings(layer: Unit, ranges: Ranges) -> list[Reading]:
-    """One a channel. A factor that all weights share is not in the node; a negative node is read as its complement."""
-    graph = solver.solve(layer.weights, *ranges.inputs, layer.name)
+def readings(graph: Graph) -> dict[str, list[Reading]]:
+    """Return what every requantizer of `graph` gets, one per channel.
+
+    A factor that all weights share is not in the node; a negative node is read as its complement.
+    """
+    return {name: _readings(path) for name, path in datapaths(graph, "logits").items() if not path.bare}
+
+
+def _readings(path: Datapath) -> list[Reading]:
+    solve = solver.solve if isinstance(path.node, Linear) else apart.solve
+    outputs = solve(path.unit.weights, *path.ranges.inputs, path.unit.name).outputs
     return [
-        Reading(max(1, output.factor) << max(output.shift, 0), -int(falls(layer, channel, output)))
-        for channel, output in enumerate(graph.outputs)
+        Reading(max(1, output.factor) << max(output.shift, 0), -int(falls(path.unit, channel, output)))
+        for channel, output in enumerate(outputs)
     ]

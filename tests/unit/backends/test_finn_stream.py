@@ -16,6 +16,7 @@ from qap2fpga.backends.finn.backend import FinnBackend
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.stream import fifos, layers
 from qap2fpga.backends.finn.stream.draw import Drawing, Lanes
+from qap2fpga.backends.finn.stream.handlers import HANDLERS
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Design
 from qap2fpga.ir.graph import Graph
@@ -76,7 +77,7 @@ def test_the_same_graph_gives_the_same_files(built: Built, tmp_path: Path) -> No
 def test_a_step_that_changes_the_network_is_caught_where_it_does(tmp_path: Path) -> None:
     graph = cnn()
     ones = {node.name: Lanes() for node in graph.nodes}
-    drawn = Drawing(graph, ones, fifos.without(), deep=False, kind="logits").drawn()
+    drawn = Drawing(graph, ones, fifos.without(), deep=False, kind="logits").drawn(HANDLERS)
     model = layers.write(drawn)
     comparison = layers.Comparison(graph, drawn, frames(graph, 2))
     comparison.compare("layers", model)

@@ -11,6 +11,7 @@ import pytest
 from qap2fpga.backends.finn.stream import fifos, library, own
 from qap2fpga.backends.finn.stream.blocks import Block, Kind
 from qap2fpga.backends.finn.stream.draw import Drawing, Drawn, Lanes
+from qap2fpga.backends.finn.stream.handlers import HANDLERS
 from qap2fpga.ir.channelwise import Max
 from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.geometry import Geometry
@@ -22,7 +23,7 @@ from tests.support.streams import PAD1, Nodes, cnn, everything, residual
 
 def drawn(graph: Graph, folding: dict[str, Lanes] | None = None, kind: str = "logits") -> Drawn:
     every = {node.name: Lanes() for node in graph.nodes} | (folding or {})
-    return Drawing(graph, every, fifos.without(), deep=False, kind=kind).drawn()
+    return Drawing(graph, every, fifos.without(), deep=False, kind=kind).drawn(HANDLERS)
 
 
 def kinds(design: Drawn) -> list[str]:

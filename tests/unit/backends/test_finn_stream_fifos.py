@@ -7,6 +7,7 @@ import pytest
 
 from qap2fpga.backends.finn.stream import fifos, library
 from qap2fpga.backends.finn.stream.draw import Depths, Drawing, Drawn, Lanes
+from qap2fpga.backends.finn.stream.handlers import HANDLERS
 from qap2fpga.backends.finn.stream.schedule import cycles, fills, interval_of
 from qap2fpga.ir.graph import INPUT, Graph
 from qap2fpga.system.errors import CheckFailed
@@ -15,7 +16,7 @@ from tests.support.streams import cnn, everything, residual
 
 def drawn(graph: Graph, folding: dict[str, Lanes], depths: Depths) -> Drawn:
     every = {node.name: Lanes() for node in graph.nodes} | folding
-    return Drawing(graph, every, depths, deep=False, kind="logits").drawn()
+    return Drawing(graph, every, depths, deep=False, kind="logits").drawn(HANDLERS)
 
 
 SKIP = {INPUT: Lanes(pe=4), "conv": Lanes(4, 4), "sum": Lanes(pe=4)}

@@ -71,6 +71,8 @@ def test_a_kernel_computes_its_node(stream: bool) -> None:
         made = kernel(one, source, stream=stream)
         assert np.array_equal(evaluated(made, frames), one.evaluate([frames])), seed
         assert made.result == result and made.nonzeros == one.nonzeros
+        assert made.is_padded == (max(made.pads) > 0) and made.weight_range[0] == made.weights.min()
+        assert made.weight_range[1] == made.weights.max()
         counts[made.kind] += 1
         if stream and made.dimensions == 2 and not made.dense and len(made.weights) == 1:
             assert not made.depthwise and (made.stride[0] == 1 or made.weights.shape[1] == 1)
@@ -83,6 +85,8 @@ def test_a_kernel_of_one_row_gets_a_second_one_in_a_stream_alone() -> None:
     streamed = kernel(one, FRAME, stream=True)
     assert streamed.weights.shape == (2, 3, 2, 3) and streamed.pads == (0, 0, 1, 0)
     assert streamed.frame == Shape(2, 5, 5) and not streamed.weights[1].any()
+    for geometry in (Geometry((1, 3)), Geometry((1, 1), (2, 2))):
+        assert len(kernel(node(geometry), FRAME, stream=True).weights) == 1, "hls4ml does these right"
     row = Shape(2, 1, 5)
     assert kernel(node(Geometry((1, 3)), row, depthwise=True), row, stream=True).weights.shape == (1, 3, 2, 1)
 
@@ -90,7 +94,8 @@ def test_a_kernel_of_one_row_gets_a_second_one_in_a_stream_alone() -> None:
 def test_what_sees_its_frame_once_is_dense_and_what_it_does_not_see_has_zeros() -> None:
     whole = kernel(node(Geometry((4, 5))), FRAME, stream=True)
     assert (whole.kind, whole.inputs, whole.outputs, whole.is_padded) == ("Dense", 40, 3, False)
-    assert np.array_equal(whole.weights[:, 0, 0], whole.node.weights)
+    assert np.array_equal(whole.weights[:, 0, 0], whole.node.weights) and whole.stride == (1, 1)
+    assert whole.weights.shape == (40, 1, 1, 3)
     some = kernel(node(Geometry((2, 2), (4, 4))), FRAME, stream=False)
     assert some.kind == "Dense" and some.nonzeros == some.node.nonzeros and some.weights.size == 120
     assert kernel(node(Geometry((4, 5), pads=(1, 0, 0, 0), stride=(2, 1))), FRAME, stream=False).kind == "Conv2D"

@@ -70,6 +70,23 @@ def test_readers_of_a_stream_sizes_of_arrays_and_classes_of_frames(tmp_path: Pat
     assert not (tmp_path / "hls4ml").exists()
 
 
+def test_frames_up_to_a_size_are_arrays_and_vectors_of_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = small_cnn()
+    largest = max(shape.size for shape in graph.shapes.values())
+    assert limits.MAX_ARRAY == 4096, "as docs/limits.md says"
+    monkeypatch.setattr(limits, "MAX_ARRAY", largest)
+    assert reasons(graph, io_type="parallel") == []
+    monkeypatch.setattr(limits, "MAX_ARRAY", largest - 1)
+    assert all("is too large for registers" in one for one in reasons(graph, io_type="parallel"))
+    assert reasons(graph, io_type="parallel") and reasons(graph) == []
+    monkeypatch.setattr(limits, "MAX_ARRAY", 1)
+    assert reasons(vectors()) == []
+
+
+def test_the_class_of_a_vector_may_leave() -> None:
+    assert reasons(small_cnn(), output_kind="class") == []
+
+
 def test_accumulators_of_a_network_that_ends_in_none() -> None:
     (reason,) = reasons(residual(), output_kind="accumulators")
     assert "the network ends in the node dense (linear), which is no requantizer" in reason
@@ -90,6 +107,9 @@ def test_products_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = small_cnn()
     count = limits.products(graph)
     assert count == sum(node.nonzeros for node in graph.weighted)
+    assert limits.estimated_luts(vectors()) == round(limits.LUTS_PER_BIT * 5 * 4 * 4)
+    monkeypatch.setattr(limits, "MAX_PRODUCTS", count)
+    assert reasons(graph) == []
     monkeypatch.setattr(limits, "MAX_PRODUCTS", count - 1)
     (reason,) = reasons(graph)
     assert f"{count} multiplications at the same time" in reason

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from qap2fpga.backends.rtl import adders, circuit, requant, solver
 from qap2fpga.backends.rtl import backend as backend_module
-from qap2fpga.backends.rtl import circuit, estimate, requant, solver
 from qap2fpga.backends.rtl import layer as layer_module
 from qap2fpga.backends.rtl.adders import Output
 from qap2fpga.backends.rtl.backend import RtlBackend
@@ -556,7 +556,7 @@ def test_too_large_is_refused_before_any_work(shape, tmp_path):
 
 
 def test_the_estimate_is_made_of_digits():
-    assert estimate.signed_digits(np.array([[0, 1, -7, 5, 31, 21]])).tolist() == [[0, 1, 2, 2, 2, 3]]
+    assert adders.signed_digits(np.array([[0, 1, -7, 5, 31, 21]])).tolist() == [[0, 1, 2, 2, 2, 3]]
     assert width(0, 1) == 1
 
 

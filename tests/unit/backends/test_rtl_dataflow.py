@@ -62,7 +62,7 @@ def possible(seed: int) -> Graph | None:
     return None if RtlBackend().check(graph, BOARD, RtlOptions()) else graph
 
 
-@pytest.mark.parametrize("kind", ["logits", "class", "accumulators"])
+@pytest.mark.parametrize("kind", ["logits", "values", "class", "accumulators"])
 def test_a_small_cnn(kind: str) -> None:
     flow = evaluated(small_cnn(), kind).flow
     assert flow.interval == 30

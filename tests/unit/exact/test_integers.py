@@ -151,7 +151,14 @@ NO_INTEGERS_OF_A_NETWORK = {  # but extents of shapes, and constants of the grap
     ("frontend/prepare.py", "np.prod(qonnx.get_tensor_shape(qonnx.graph.input[0].name)[1:])"),
     ("frontend/shapes.py", "math.prod(shape[:first - 1])"),
     ("frontend/survey.py", "math.prod(shape[1:])"),
-    ("frontend/dialects/rewriting.py", "math.prod(sizes[:2])"),
+    ("frontend/dialects/rewriting.py", "math.prod(wanted)"),
+    ("frontend/axes.py", "math.prod(shape)"),
+    ("frontend/axes.py", "math.prod(self.shape)"),
+    ("frontend/axes.py", "math.prod((factors[place][0] for place in outer))"),
+    ("frontend/axes.py", "math.prod((size for size, _ in factors))"),
+    ("frontend/floats.py", "math.prod(qonnx.get_tensor_shape(name) or ())"),
+    ("frontend/inputframe.py", "math.prod(row)"),
+    ("frontend/inputframe.py", "math.prod((size for size, _ in factors))"),
 }
 
 

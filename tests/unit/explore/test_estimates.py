@@ -12,7 +12,9 @@ from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.explore import estimates
 from qap2fpga.explore.estimates import Lowered
 from qap2fpga.frontend.checkpoint import model_file as file
+from qap2fpga.report import studies
 from qap2fpga.system.files import read_json_lines
+from tests.conftest import ROOT
 from tests.support.explorations import candidate
 from tests.support.networks import random_model
 
@@ -73,3 +75,9 @@ def test_a_model_file_says_its_accuracy(tmp_path: Path) -> None:
     assert estimates._lower((tmp_path / "none.pt", tmp_path / "none.npz")) == Lowered(
         refused=f"{tmp_path / 'none.pt'} does not exist"
     )
+
+
+def test_what_a_training_found_is_read_from_a_graph_too() -> None:
+    known = estimates._recorded_accuracy(ROOT / "examples" / "digits-cnn.pt")
+    assert known["accuracy_from"] == studies.TEST_SET and known["accuracy_rows"] == 450
+    assert 0.9 < known["accuracy"] < 1

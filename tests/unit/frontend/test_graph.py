@@ -14,21 +14,23 @@ import pytest
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.infer_shapes import InferShapes
 
-from qap2fpga.frontend import onnxfile
+from qap2fpga.frontend import export, onnxfile, ties
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import lower
 from qap2fpga.frontend.prepare import Prepared, Source, prepare
+from qap2fpga.frontend.trial import Trial
 from qap2fpga.frontend.values import RawGraph, RawStep
 from qap2fpga.ir.channelwise import Max
 from qap2fpga.ir.graph import Graph, verify
 from qap2fpga.ir.joins import Sum
 from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.passes.compaction import compact
-from qap2fpga.system.errors import ConstantNetwork, QapError
+from qap2fpga.system.errors import CheckFailed, ConstantNetwork, QapError
 from tests.support.drawn import drawn
-from tests.support.qonnx_builder import QONNX, Builder
+from tests.support.qonnx_builder import CHANNELS_LAST, QONNX, Builder
 from tests.support.rational import execute, fractions
 
 
@@ -77,6 +79,55 @@ def test_a_residual_network_is_exact(tmp_path: Path) -> None:
     nodes = record["nodes"]
     assert isinstance(nodes, list)
     assert [node["name"] for node in nodes] == [node.name for node in result.lowered.nodes]
+
+
+def channels_last() -> Any:
+    """Convolution and pool of qonnx's domain for channels last, then curves, a global pool and a truncation."""
+    random = np.random.default_rng(1)
+    one = Builder((1, 5, 6, 2))
+    start = one.quant("x", 0.3)
+    weights = one.weights(random.integers(-7, 8, (3, 3, 3, 2)) / 4, 0.25)
+    options = {"kernel_shape": [3, 3], "auto_pad": "SAME_UPPER", "strides": [2, 1], "domain": CHANNELS_LAST}
+    sums = one.add("Conv", start, weights, **options)
+    normal = [random.normal(size=3) for _ in range(3)]
+    sums = one.batch_norm(sums, *normal, random.uniform(0.5, 3, 3), domain=CHANNELS_LAST)
+    leaky = one.quant(one.add("LeakyRelu", sums, alpha=0.1), 0.21)
+    pool = one.add("MaxPool", leaky, kernel_shape=[2, 2], domain=CHANNELS_LAST)
+    smooth = one.quant(one.add("Tanh", pool), 0.07, 4)
+    hard = one.quant(one.add("HardSigmoid", smooth, alpha=0.3, beta=0.4), 2.0**-6, 6, signed=False)
+    first = one.add("Transpose", hard, perm=[0, 3, 1, 2])
+    mean = one.add("Mul", one.add("GlobalAveragePool", first), one.constant(10))
+    parts = [one.constant(value) for value in (2.0**-6, 0, 9, 6)]
+    short = one.add("Trunc", mean, *parts, domain=QONNX, rounding_mode="FLOOR")
+    return one.model(one.add("Gemm", one.add("Flatten", short), one.weights(random.integers(-7, 8, (3, 2)) / 4, 0.25)))
+
+
+def test_channels_last_curves_and_a_truncation_are_exact(tmp_path: Path) -> None:
+    result = prepared(channels_last(), tmp_path)
+    assert str(result.lowered.source.size) == "5x6x2"
+    assert [one.mismatches for one in result.simulations] == [0, 0]
+    assert result.simulations[-1].rounding_ties is not None
+    assert result.simulations[-1].rounding_ties < 50
+    steps = [one for one in result.lowered.nodes if isinstance(one, Requantizer) and one.bits]
+    assert [one.bits for one in steps] == [4, 4, 6, 6]
+
+
+def test_a_wrong_value_in_a_position_is_named(tmp_path: Path) -> None:
+    """The comparison of a frame's values says in which row and column they differ."""
+    (tmp_path / "net.onnx").write_bytes(residual().SerializeToString())
+    model = onnxfile.load(tmp_path / "net.onnx")
+    graph = read(model)
+    network = lower(graph)
+    rows = np.random.default_rng(0).normal(size=(4, 90)).astype(np.float32)
+    values = export.execute(model, graph.input_axes.rows(rows))
+    raw = graph.nodes["quant10"]
+    assert isinstance(raw, RawStep)
+    trial = Trial(rows, (("recorded", 4),))
+    assert ties.compare(network, graph, ties.Execution("qonnx", trial, values)).ties < 9
+    values[raw.tensor] = values[raw.tensor].copy()
+    values[raw.tensor][2, 3, 4, 1] += float(raw.units[0])
+    with pytest.raises(CheckFailed, match="in layer quant10, channel 3, row 4, column 1, recorded vector 2: "):
+        ties.compare(network, graph, ties.Execution("qonnx", trial, values))
 
 
 # ---- drawn graphs beside rational arithmetic

@@ -21,7 +21,7 @@ from qap2fpga.frontend import export, onnxfile, uniform
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.graph import input_is_quantized, read
 from qap2fpga.frontend.modelfiles import model_digest
-from qap2fpga.frontend.operators import NEWEST_OPSET, QONNX_DOMAIN
+from qap2fpga.frontend.operators import CHANNELS_LAST, NEWEST_OPSET, QONNX_DOMAIN
 from qap2fpga.frontend.prepare import Prepared, Source, prepare
 from qap2fpga.frontend.survey import survey
 from qap2fpga.system.errors import ConstantNetwork, QapError
@@ -254,6 +254,20 @@ SURVEYED: dict[str, tuple[Any, str]] = {
         network(helper.make_node("ConstantOfShape", ["big"], ["c"], "large"), node("Add", "c"), big=np.array([10**9])),
         r"large \(ConstantOfShape\)[^\n]*\n[^\n]*let the exporter fold constants",
     ),
+    "a product of two signals": (network(node("MatMul", "h")), "my_node[^\n]*\n[^\n]*as attention does"),
+    "a Softmax inside": (
+        network(
+            helper.make_node("Softmax", ["h"], ["s"], "soft"), helper.make_node("MatMul", ["s", "w"], ["y"], "my_node")
+        ),
+        "my_node[^\n]*\n[^\n]*it comes after Softmax",
+    ),
+    "float weights": (
+        network(helper.make_node("MatMul", ["h", "c"], ["y"], "my_node"), c=np.ones((3, 1), np.float32)),
+        "my_node[^\n]*\n[^\n]*weights are floats",
+    ),
+    "a stride of nothing": (
+        network(node("MaxPool", kernel_shape=[1], strides=[0])), "my_node[^\n]*\n[^\n]*none may be below 1",
+    ),
     "nothing reads it": (network(other("z", "lost"), node("Relu")), "lost .Relu. leads nowhere"),
     "not in order": (residual(), "sum[^\n]*\n[^\n]*reads h2, which nothing before it gives"),
     "written twice": (network(other("q", "again"), node("Relu")), "writes q, which is there"),
@@ -285,6 +299,16 @@ SURVEYED: dict[str, tuple[Any, str]] = {
     "an operator of its own": (changed(lambda m: m.functions.append(FUNCTION)), "an operator Relu of its own"),
     "after the output": (changed(lambda m: setattr(m.graph.output[0], "name", "h")), "my_node .Relu. leads nowhere"),
 }  # fmt: skip
+
+
+def test_channels_last_of_an_unknown_rank(tmp_path: Path) -> None:
+    normal = helper.make_node("BatchNormalization", ["s", *"cccc"], ["z"], "my_node", domain=CHANNELS_LAST)
+    shaped = helper.make_node("Reshape", ["h", "shape"], ["s"], "shaped")
+    end = helper.make_node("Flatten", ["z"], ["y"], "last")
+    model = network(shaped, normal, end, c=np.ones(3, np.float32), shape=np.array([1, 1, 1, 3]))
+    with pytest.raises(QapError, match="my_node") as caught:
+        _loaded(model, tmp_path)
+    assert caught.value.hint == "the file does not say how many dimensions its input has"
 
 
 def test_the_newest_opset_is_known_and_no_newer_one() -> None:

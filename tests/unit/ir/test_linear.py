@@ -170,6 +170,12 @@ def test_bit_operations_are_those_of_a_dense_layer_at_every_position() -> None:
     assert own.bops(20).nonzero_products == 20 * int(np.count_nonzero(own.weights)) * 12
 
 
+def test_sums_that_are_no_weights_of_the_model_cost_no_bit_operations() -> None:
+    node = depthwise(Geometry((2, 2)))
+    assert node.bops(5).paper > 0
+    assert replace(node, weight_bits=0).bops(5) == bops.Bops()
+
+
 def test_sums_beyond_64_bits_are_refused_by_name() -> None:
     node = replace(depthwise(Geometry((1, 2))), weights=np.full((2, 3), 1 << 62))
     with pytest.raises(Exception, match="layer dw"):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,13 +14,18 @@ from qap2fpga.backends.rtl.reading import readings
 from qap2fpga.ir import outputs as reference
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.ir.vectors import extremes, random_vectors
+from qap2fpga.ir.windowed import Weighted
+from qap2fpga.passes.compaction import compact
 from qap2fpga.requant import prices, requantize
 from qap2fpga.requant import relax as module
 from qap2fpga.requant.implementations import Search, Table, Target
 from qap2fpga.requant.relax import Reading, accumulators, difference, relax, thresholds_of
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.verify import rtl
+from tests.support.branches import branching
+from tests.support.graphs import residual, small_cnn
 from tests.unit.backends.test_rtl import generated, network
 from tests.unit.requant.test_requantize import STEPS
 
@@ -175,3 +182,51 @@ def test_an_implementation_that_reaches_other_outputs_is_found(monkeypatch):
     monkeypatch.setattr(module, "_cheaper", lower)
     with pytest.raises(CheckFailed, match="layer fc1: relaxed requantizers reach other outputs"):
         relax(network(7, (5, 6, 4), bits=3), 1, COST)
+
+
+@pytest.mark.parametrize("graph", [small_cnn(), residual(), *(branching(seed, nodes=8) for seed in (3,))])
+@pytest.mark.parametrize("read", [readings, accumulators])
+def test_requantizers_of_graphs_are_relaxed_each_by_itself(graph, read):
+    """Each node alone on everything that can come, whatever it comes from."""
+    if read is readings:
+        graph = compact(graph)
+    relaxed = relax(graph, 1, COST, read)
+    steps = [node for node in graph.nodes if isinstance(node, Requantizer) and isinstance(node.function, Step)]
+    assert len(relaxed.layers) == len(steps)
+    for node, change in zip(steps, relaxed.layers, strict=True):
+        other, source = relaxed.network[node.name], graph[node.sources[0]]
+        assert isinstance(other, Requantizer)
+        for channel, (low, high) in enumerate(graph.node_ranges[source.name].ends):
+            factor = max(1, int(np.gcd.reduce(source.weights[:, channel]))) if isinstance(source, Weighted) else 1
+            values = np.arange(low, high + 1, factor)[:, None]
+            counts = [(values >= one.function.thresholds[channel]).sum(axis=1) for one in (node, other)]
+            assert np.abs(counts[0] - counts[1]).max() <= change.largest <= 1
+    untouched = [node.name for node in graph.nodes if node not in steps]
+    assert all(relaxed.network[name] is graph[name] for name in untouched)
+
+
+def test_a_requantizer_that_shares_its_source_is_known_by_its_own_name():
+    relaxed = relax(residual(), 1, COST)
+    assert [one.layer for one in relaxed.layers] == ["conv", "b"]
+
+
+@pytest.mark.slow
+def test_hardware_of_images_equals_the_relaxed_network(tmp_path):
+    exact = wide_cnn()
+    one = relax(exact, 1, COST, readings).network
+    vectors = random_vectors(one, 40, 5)
+    expected = one.run(vectors)
+    assert one is not exact and (expected != exact.run(vectors)).any()
+    design = generated(one, tmp_path / "relaxed")
+    simulation = rtl.Rtl(design, tmp_path / "simulate", threads=1).simulate(vectors, expected)
+    assert sum(run.mismatches for run in simulation) == 0
+
+
+def wide_cnn() -> Graph:
+    """A small CNN whose first requantizer has many thresholds in a straight line, so that some may move."""
+    graph = small_cnn()
+    end = graph["conv1/step"]
+    assert isinstance(end, Requantizer)
+    low, high = graph.node_ranges["conv1"].low, graph.node_ranges["conv1"].high
+    rows = [np.linspace(bottom, top, 64)[1:].astype(np.int64) for bottom, top in zip(low, high, strict=True)]
+    return compact(graph.with_nodes(replace(end, function=Step(np.array(rows)), bits=6)))

@@ -9,8 +9,9 @@ from qap2fpga.backends.finn.padding import divisors
 from qap2fpga.backends.finn.plan import FLOAT32_EXACT, MAX_ACTIVATION_BITS, elsewhere
 from qap2fpga.backends.finn.stream import library, own
 from qap2fpga.backends.finn.stream.blocks import Block
-from qap2fpga.backends.finn.stream.draw import HANDLERS, Drawing, Lanes
+from qap2fpga.backends.finn.stream.draw import Drawing, Lanes
 from qap2fpga.backends.finn.stream.fifos import without
+from qap2fpga.backends.finn.stream.handlers import HANDLERS
 from qap2fpga.backends.finn.stream.windows import memory
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.geometry import Geometry
@@ -33,7 +34,7 @@ def refusals(graph: Graph, output_kind: str) -> tuple[QapError, ...]:
     if reasons:
         return tuple(reasons)
     ones = {node.name: Lanes() for node in graph.nodes}
-    drawn = Drawing(graph, ones, without(), deep=False, kind=output_kind).drawn()
+    drawn = Drawing(graph, ones, without(), deep=False, kind=output_kind).drawn(HANDLERS)
     return tuple(reason for block in drawn.blocks for reason in _of_widths(graph, block))
 
 

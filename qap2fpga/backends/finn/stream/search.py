@@ -21,8 +21,9 @@ from qap2fpga.backends.finn.plan import deep_pipeline
 from qap2fpga.backends.finn.stream import library
 from qap2fpga.backends.finn.stream.blocks import Block, Stream
 from qap2fpga.backends.finn.stream.cost import cost
-from qap2fpga.backends.finn.stream.draw import HANDLERS, Depths, Drawing, Drawn, Lanes
+from qap2fpga.backends.finn.stream.draw import Depths, Drawing, Drawn, Lanes
 from qap2fpga.backends.finn.stream.fifos import Sized, sized, without
+from qap2fpga.backends.finn.stream.handlers import HANDLERS
 from qap2fpga.backends.finn.stream.limits import parallel_possible, serial_lanes
 from qap2fpga.backends.finn.stream.schedule import interval_of
 from qap2fpga.backends.finn.stream.widths import whole_frame
@@ -59,12 +60,12 @@ class Search:
         ones = {node.name: Lanes() for node in graph.nodes}
         plain = Drawing(graph, ones, without(), deep=self.deep, kind=kind)
         self.dropped = plain.dropped
-        plain.drawn()
+        plain.drawn(HANDLERS)
         self.results: dict[str, Stream] = plain.results
 
     def draw(self, folding: Mapping[str, Lanes]) -> Callable[[Depths], Drawn]:
         """Return what draws the graph with `folding`, given depths of FIFOs."""
-        return lambda depths: Drawing(self.graph, folding, depths, deep=self.deep, kind=self.kind).drawn()
+        return lambda depths: Drawing(self.graph, folding, depths, deep=self.deep, kind=self.kind).drawn(HANDLERS)
 
     @cached_property
     def choices(self) -> dict[str, list[Choice]]:
