@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +200,18 @@ def _cut(graph: ModelWrapper, known: Mapping[str, np.ndarray]) -> Mapping[str, n
     return fed
 
 
-def torch_values(module: torch.nn.Sequential, rows: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Real values that enter and leave each dense layer (with its activation) of the module, run on `rows`."""
-    entered, left = [], []
+@dataclass(frozen=True)
+class TorchValues:
+    """Real values (n, ...) in a chain: what `entered` each dense layer, what left each quantizer, and the `output`."""
+
+    entered: list[np.ndarray]
+    quantized: list[np.ndarray]
+    output: np.ndarray
+
+
+def torch_values(module: torch.nn.Sequential, rows: np.ndarray) -> TorchValues:
+    """Return what torch gives for real `rows` (n, inputs)."""
+    entered, quantized = [], []
     with torch.no_grad():
         value = torch.from_numpy(np.ascontiguousarray(rows, np.float32))
         for layer in module:
@@ -209,8 +219,9 @@ def torch_values(module: torch.nn.Sequential, rows: np.ndarray) -> tuple[list[np
                 entered.append(value.numpy())
             value = layer(value)
             value = value.value if hasattr(value, "value") else value
-        left = [*entered[1:], value.numpy()]
-    return entered, left
+            if hasattr(layer, "act_quant"):
+                quantized.append(value.numpy())
+    return TorchValues(entered, quantized, value.numpy())
 
 
 def write(graph: ModelWrapper, path: Path) -> None:

@@ -89,15 +89,16 @@ def compare(
 
 
 def _torch(graph: RawGraph, module: Sequential, trial: Trial) -> ties.Execution:
-    """An execution of a chain: what enters each layer is what left the quantizer before it."""
-    entered, left = export.torch_values(module, trial.rows)
+    """An execution of a chain: what left its quantizers, one after the other, and what entered each layer."""
+    torch = export.torch_values(module, trial.rows)
     first = graph.quantized_input
     assert first is not None
-    values = {first.tensor: entered[0]}
     steps = [raw.tensor for raw in graph.nodes.values() if isinstance(raw, RawStep)]
-    for raw, before, after, step in zip(graph.layers, entered, left, [*steps, graph.output.tensor], strict=False):
-        values |= {raw.entering[0].tensor: before, step: after}
-    return ties.Execution("torch", trial, values | {graph.output.tensor: left[-1]})
+    layers = [raw.entering[0].tensor for raw in graph.layers]
+    values = dict(zip(layers, torch.entered, strict=True)) | dict(
+        zip([first.tensor, *steps], torch.quantized, strict=True)
+    )
+    return ties.Execution("torch", trial, values | {graph.output.tensor: torch.output})
 
 
 def _qonnx(graph: RawGraph, qonnx: ModelWrapper, trial: Trial) -> Iterator[ties.Execution]:

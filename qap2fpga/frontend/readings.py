@@ -102,8 +102,8 @@ def _from_checkpoint(source: Source, say: Callable[[str], None]) -> Reading:
     cost = None
     if raw is not None and rows is not None:
         with quiet():
-            plain = export.torch_values(build(raw), rows.values)[1][-1]
-        cost = facts.quantizer_cost(plain, export.torch_values(module, rows.values)[1][-1], rows.labels)
+            plain = export.torch_values(build(raw), rows.values).output
+        cost = facts.quantizer_cost(plain, export.torch_values(module, rows.values).output, rows.labels)
     masked = {name: int((~mask).sum()) for name, mask in model.masks.items()}
     return Reading(graph, qonnx, module, rows, masked, cost)
 

@@ -106,7 +106,7 @@ def cost(module: libyosys.Module, modules: Mapping[str, libyosys.Module]) -> int
 
 
 def synthesize(job: Synthesize) -> Cells:
-    """Do `job`: one Verilog netlist per module, and its cells by type."""
+    """Do `job`: one Verilog netlist per module, and its cells by type. A module that nobody reads has neither."""
     yosys, folder = Yosys(), Path(job.folder)
     yosys.run("read_rtlil", job.rtlil)
     # An indexed constant is a multiplexer from the start; left as a cell of its own it hides equal registers.
@@ -120,9 +120,12 @@ def synthesize(job: Synthesize) -> Cells:
     yosys.run("delete t:$scopeinfo")
     yosys.run("tee -q -o", job.statistics, "stat", "-json")
     report = json.loads(Path(job.statistics).read_text())
+    left = {plain(module.name) for module in yosys.design.modules_.values()}
     modules = [*job.keep, job.top] if job.glue else job.keep
-    cells = {}
+    cells: dict[str, Mapping[str, int]] = {module: {} for module in modules}
     for module in modules:
+        if module not in left:
+            continue  # nobody read what it gave: it is no part of the design any more
         counts = report["modules"].get("\\" + module) or report["modules"][module]
         cells[module] = counts["num_cells_by_type"]
         yosys.run("select", select(module))

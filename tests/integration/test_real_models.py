@@ -163,7 +163,7 @@ def test_16_bits_are_exact_in_cpp_and_too_large_to_unroll(real_data: Path, jets:
     assert labels is not None
     module, _ = export.export(checkpoint.read(real_data / "models" / f"{name}.pth", Widths((16,), (16,))))
     with np.load(jets) as data:
-        logits = export.torch_values(module, data["X"])[1][-1]
+        logits = export.torch_values(module, data["X"]).output
     assert prepared.facts.record()["accuracy"] == (logits.argmax(axis=1) == labels).mean() > 0.75
     code = (c_simulated(prepared, tmp_path) / "firmware" / "parameters.h").read_text()
     hidden = sum(layer.outputs for layer in network.layers[:-1])

@@ -258,3 +258,17 @@ def test_what_goes_with_the_module_is_checked(
     with pytest.raises(QapError, match=message):
         qap2fpga.save(network, change(rows), tmp_path / "model.pt", **options)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_chain_may_quantize_twice_in_a_row(tmp_path: Path) -> None:
+    """Before its first layer, between two, and at its end."""
+    torch.manual_seed(1)
+    clipped = qnn.QuantHardTanh(act_quant=Int8ActPerTensorFloat, bit_width=3, max_val=1.0, min_val=-1.0)
+    network = nn.Sequential(entry(4), clipped, dense(5, 4), relu(), relu(2), dense(4, 3), entry(5), entry())
+    rows = torch.randn(40, 5)
+    with torch.no_grad():
+        network(rows)
+    qap2fpga.save(network.eval(), rows, tmp_path / "model.pt")
+    assert not isinstance(file.read_any(tmp_path / "model.pt", Widths()), Exported)
+    engines = {one.engine: one for one in prepared(tmp_path / "model.pt").simulations}
+    assert engines["torch"].mismatches == engines["qonnx"].mismatches == 0

@@ -86,6 +86,20 @@ endmodule
 
 
 @pytest.mark.slow
+def test_a_part_that_nobody_reads_has_no_cells_and_no_netlist(tmp_path: Path) -> None:
+    body = """
+    wire [7:0] unused;
+    later part_a (.clk(ap_clk), .x(in0_TDATA), .y(out0_TDATA));
+    unread part_b (.clk(ap_clk), .x(in0_TDATA), .y(unused));
+    assign out0_TVALID = in0_TVALID; assign in0_TREADY = out0_TREADY;"""
+    part = "module {}(input clk, input [7:0] x, output reg [7:0] y);\n    always @(posedge clk) y <= ~x;\nendmodule\n"
+    known = design(tmp_path / "design", body, "".join(part.format(name) for name in ("later", "unread")))
+    done = yosys.map_design(known, XC7, tmp_path / "yosys", threads=1)
+    assert done.cells["part_a"]["FDRE"] == 8 and done.cells["part_b"] == {}
+    assert [path.name for path in done.netlist] == ["part_a.v", "known_top.v"]
+
+
+@pytest.mark.slow
 def test_multipliers_are_not_dsps_and_memory_is_block_ram(tmp_path: Path) -> None:
     """A 2048 x 18 memory is two RAMB18 or one RAMB36."""
     body = """
