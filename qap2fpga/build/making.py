@@ -64,8 +64,8 @@ def relax(request: Request, say: Say) -> Stored:
     return asdict(facts)
 
 
-def generate(request: Request, backend: str, options: Options, frame: Frame | None, say: Say) -> Stored:
-    """What `backend` makes of the network, in the build's folder of that name; `frame` is what comes in."""
+def generate(request: Request, backend: str, options: Options, model: Stored, say: Say) -> Stored:
+    """What `backend` makes of the network, in the build's folder of that name; `model` is what its stage stored."""
     network, arrays = stored.load(request)
     folder = request.output / backend
     shutil.rmtree(folder, ignore_errors=True)
@@ -76,6 +76,7 @@ def generate(request: Request, backend: str, options: Options, frame: Frame | No
         shutil.rmtree(folder, ignore_errors=True)
         raise
     kind, circuit = request.output_kind, artifact.circuit
+    frame = stored.frame(model, request.output)
     driver = _driver(request, artifact, network, arrays, frame) if backend == request.backend else None
     return {
         "backend": backend,

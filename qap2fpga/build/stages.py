@@ -17,11 +17,9 @@ from qap2fpga.build.stored import RELAXED, Say, Stored
 from qap2fpga.frontend.modelfiles import model_digest
 from qap2fpga.hw import boards
 from qap2fpga.ir.outputs import require_classes
-from qap2fpga.ir.shown import Frame
 from qap2fpga.report.routed import met
 from qap2fpga.synth.amd.steps import Plan
 from qap2fpga.system import versions as stamps
-from qap2fpga.system.codec import decode
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.files import sha256
 from qap2fpga.system.versions import digest
@@ -39,12 +37,6 @@ class Run:
     def results(self) -> Results:
         """What the stages stored so far, as the report takes it."""
         return Results(**{FIELDS.get(name, name): result for name, result in self.stored.items()})
-
-    @property
-    def frame(self) -> Frame | None:
-        """How a row of the model becomes a frame; None where both are the same vector."""
-        stored = self.stored["model"]["facts"].get("frame")
-        return None if stored is None else decode(Frame, stored, "facts.frame", f"{self.request.output}: model")
 
     @property
     def generated(self) -> Stored:
@@ -206,7 +198,7 @@ def _generate_substitute(run: Run, say: Say) -> Stored:
     other, why = _substitute(run), {"why": vendor.absent(vendor.Kind.HLS)}
     options = backends.get(other).options_like(run.request.options)
     try:
-        return making.generate(run.request, other, options, run.frame, say) | why
+        return making.generate(run.request, other, options, run.stored["model"], say) | why
     except CheckFailed:
         raise
     except QapError as error:
@@ -226,7 +218,7 @@ RELAX = Stage(
 )  # fmt: skip
 GENERATE = Stage(
     "generate", "generate", lambda run: f"generate: {run.request.backend}", lambda run: run.design_key,
-    lambda run, say: making.generate(run.request, run.request.backend, run.request.options, run.frame, say),
+    lambda run, say: making.generate(run.request, run.request.backend, run.request.options, run.stored["model"], say),
     needs=("model",), makes=_generated,
 )  # fmt: skip
 C_SIMULATION = Stage(

@@ -18,6 +18,7 @@ from qap2fpga.build.request import Request
 from qap2fpga.hw.design import Artifact, Design, HlsProject
 from qap2fpga.ir import storage
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.shown import Frame
 from qap2fpga.system import codec as shapes
 from qap2fpga.system.arrays import load_npz
 from qap2fpga.system.errors import QapError
@@ -76,6 +77,12 @@ def fields(artifact: Artifact, output: Path) -> Stored:
     folder = artifact.folder.resolve().relative_to(output.resolve())
     nodes = [shapes.encode(node) for node in artifact.nodes]
     return asdict(replace(artifact, nodes=())) | {"folder": str(folder), "nodes": nodes}
+
+
+def frame(model: Stored, output: Path) -> Frame | None:
+    """Return how a row of the model becomes a frame; None where both are the same vector."""
+    stored = model["facts"].get("frame")
+    return None if stored is None else shapes.decode(Frame, stored, "facts.frame", f"{output}: model")
 
 
 def artifact(generated: Stored, output: Path) -> Artifact:

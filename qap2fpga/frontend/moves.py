@@ -87,7 +87,7 @@ def _spatial(node: NodeProto, signal: Signal, factors: Sequence[int]) -> tuple[b
     for last in (False, True):
         places, channels = (factors[:-1], factors[-1]) if last else (factors[1:], factors[0])
         if spatial in (1, 2) and channels == 1 and signal.axes == Axes.of(signal.shape, spatial, last=last):
-            return last, ((1,) * (2 - spatial) + tuple(places))[:2]  # type: ignore[return-value]
+            return last, (places[0] if spatial == 2 else 1, places[-1])
     raise refused(node, "it resizes something else than rows and columns")
 
 

@@ -266,8 +266,8 @@ def _check_attributes(node: NodeProto, operator: Operator, known: OpSchema, opse
             raise refused(node, f"its attribute {name} is missing")
         part, value = operator.attributes[name], option(node, name, opset)
         taken = value is None or not part.values or value in part.values
-        if name in COUNTS and value is not None and min(value, default=1) < 1:  # type: ignore[call-overload]
-            raise refused(node, f"its {name} are {list(value)}: none may be below 1")  # type: ignore[call-overload]
+        if name in COUNTS and isinstance(value, list) and min(value, default=1) < 1:
+            raise refused(node, f"its {name} are {value}: none may be below 1")
         if not taken or (part.use == "refused" and not part.values and name in names):
             raise refused(node, f"its attribute {name} is {value}: {part.why}")
 

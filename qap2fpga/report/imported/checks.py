@@ -54,10 +54,9 @@ def examine(design: ImportedDesign, others: Iterable[ImportedDesign], skipped: I
     `skipped` are the files of this design's project that gave no numbers.
     """
     beside = [one for one in others if one.name != design.name]
-    checks = [
-        *_agreement(design), *_copied_estimate(design), *_clock(design), *_cycles(design), *_simulated(design),
-        *_part(design, beside, board), *_identical(design, beside), *_readable(skipped),
-    ]  # fmt: skip
+    alone = (_agreement, _copied_estimate, _clock, _cycles, _simulated)
+    checks = [check for examined in alone for check in examined(design)]
+    checks += [*_part(design, beside, board), *_identical(design, beside), *_readable(skipped)]
     warnings = [
         *_between_stages(design), *_black_boxes(design), *_other_tops(design, beside), *_not_final(design, board),
     ]  # fmt: skip
@@ -217,11 +216,8 @@ def _identical(design: ImportedDesign, beside: list[ImportedDesign]) -> Iterator
         ]  # fmt: skip
         if same:
             one, copy = same[0]
-            sentence, why = (
-                f"the same in {one.path} and {copy.path}",
-                "one report was copied, or both are of one design",
-            )
-            yield Check.of(f"differs from {other.name}", "other numbers", sentence, False, why)
+            files, why = f"the same in {one.path} and {copy.path}", "one report was copied, or both are of one design"
+            yield Check.of(f"differs from {other.name}", "other numbers", files, False, why)
 
 
 def _numbers(parsed: Parsed) -> tuple[object, ...]:
@@ -273,8 +269,7 @@ def _between_stages(design: ImportedDesign) -> Iterator[str]:
 
 def _black_boxes(design: ImportedDesign) -> Iterator[str]:
     for one in design.reports:
-        boxes = one.parsed.black_boxes
-        if not boxes or one.parsed.resources is None:
+        if not (boxes := one.parsed.black_boxes) or one.parsed.resources is None:
             continue
         inside = {module.parsed.design: module.parsed.resources for module in design.modules}
         cells = [inside[name] for name in boxes if inside.get(name) is not None]
@@ -299,5 +294,6 @@ def _not_final(design: ImportedDesign, board: Board | None) -> Iterator[str]:
         yield "no report states a clock period that was reached"
     elif last.stage is not Stage.ROUTED:
         yield f"no report of the routed design: the clock period is that of stage '{last.stage}'"
-    if board is not None and last is not None and last.target_ns is not None and last.target_ns != board.clock_ns:
-        yield f"made for a clock of {last.target_ns:g} ns; the board's is {board.clock_ns:g} ns"
+    target = None if last is None else last.target_ns
+    if board is not None and target not in (None, board.clock_ns):
+        yield f"made for a clock of {target:g} ns; the board's is {board.clock_ns:g} ns"

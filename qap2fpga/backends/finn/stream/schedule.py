@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import and_
 
 from qap2fpga.backends.finn.stream import library
@@ -129,6 +130,10 @@ def fills(drawn: Drawn, interval: int) -> dict[str, int]:
     return dict(zip(fifos.values(), before, strict=True))
 
 
+def _has_sent_fewer(run: Run, beats: int) -> bool:
+    return len(run.came_in) < beats
+
+
 def cycles(drawn: Drawn) -> Cycles:
     """Return what a run of `drawn` comes to. Raises `CheckFailed` if it stands still."""
     beats, result = drawn.source.beats, drawn.result.beats
@@ -137,7 +142,7 @@ def cycles(drawn: Drawn) -> Cycles:
         alone.cycle(offered=False)
     latency = 0
     for frame in (1, 2):
-        alone.until(frame * result, lambda run, sent=frame * beats: len(run.came_in) < sent)  # type: ignore[misc]
+        alone.until(frame * result, partial(_has_sent_fewer, beats=frame * beats))
         latency = max(latency, alone.left[-1] - alone.came_in[(frame - 1) * beats] + 1)
     run = Run(drawn)
     for frame in range(1, MOST_FRAMES + 1):
