@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from qap2fpga.backends.rtl import estimate
 from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.backends.rtl.options import RtlOptions
-from qap2fpga.backends.rtl.pace import pace
+from qap2fpga.backends.rtl.pace import late, pace, pace_for
 from qap2fpga.hw.boards import Board
 from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.graph import Graph
@@ -44,6 +44,9 @@ def _of_interval(graph: Graph, options: RtlOptions) -> Iterator[QapError]:
     if options.target_interval is not None and options.target_interval < least:
         what = f"--target-interval is {options.target_interval}; a frame takes {least} cycles at least"
         yield QapError(what, "give more, or leave it out")
+    for node in late(graph, pace_for(graph, options.target_interval)):
+        what = f"node {node.name}: rows that a kernel makes of its pads come faster than they can be repeated"
+        yield QapError(what, "pad less before it")
 
 
 def _of_outputs(graph: Graph, options: RtlOptions) -> Iterator[QapError]:

@@ -29,11 +29,17 @@ def pace(graph: Graph) -> int:
     repeats = [node for node in graph.nodes if isinstance(node, Repeat)]
     # With a cycle for each position that comes of an input position there is always enough time.
     most = math.prod(one.rows * one.columns for one in repeats)
-    for cycles in range(1, most):
-        came = timings(graph, cycles)
-        if all(repeat.rows(came[one.sources[0]], graph.shapes[one.sources[0]], one).keeps_up for one in repeats):
-            return cycles
-    return most
+    return next((cycles for cycles in range(1, most) if not late(graph, cycles)), most)
+
+
+def late(graph: Graph, cycles: int) -> list[Repeat]:
+    """Return the nodes to which rows come faster than they are repeated, a position every `cycles`."""
+    came = timings(graph, cycles)
+    repeats = [node for node in graph.nodes if isinstance(node, Repeat)]
+    return [
+        one for one in repeats
+        if not repeat.rows(came[one.sources[0]], graph.shapes[one.sources[0]], one).keeps_up
+    ]  # fmt: skip
 
 
 def timings(graph: Graph, cycles: int) -> dict[str, Timing]:

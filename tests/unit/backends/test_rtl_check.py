@@ -12,6 +12,8 @@ from qap2fpga.hw import boards
 from qap2fpga.ir.channelwise import Repeat
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
+from qap2fpga.passes.compaction import compact
+from tests.support.branches import branching
 from tests.support.graphs import enlarged, residual, small_cnn, wide
 
 BOARD = boards.load("pynq-z2")
@@ -65,6 +67,11 @@ def test_an_interval_that_no_frame_keeps_is_refused() -> None:
     (error,) = refusals(graph, BOARD, RtlOptions(target_interval=40))
     assert error.message == "--target-interval is 40; a frame takes 48 cycles at least"
     assert not refusals(graph, BOARD, RtlOptions(target_interval=48))
+
+
+def test_rows_that_come_too_fast_to_be_repeated_are_refused() -> None:
+    (reason,) = reasons(compact(branching(2003, nodes=9)))
+    assert reason == "node repeat11: rows that a kernel makes of its pads come faster than they can be repeated"
 
 
 def test_a_network_that_is_too_large_is_refused() -> None:
