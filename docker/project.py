@@ -18,6 +18,7 @@ from qap2fpga import backends
 from qap2fpga.build import making
 from qap2fpga.build.folder import BuildFolder
 from qap2fpga.build.request import Request
+from qap2fpga.build.stored import Stored
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
 from qap2fpga.ir import storage
@@ -45,7 +46,10 @@ def main(source: Path, jets: Path, folder: Path) -> None:
         }
         save_npz(folder / "vectors.npz", vectors)
         key = "the image is built as a whole"
-        build.stage("generate", "generate: hls4ml", key, lambda say: making.generate(request, "hls4ml", options, say))
+        model: Stored = {"facts": {}}  # no model was read: its frames are vectors
+        build.stage(
+            "generate", "generate: hls4ml", key, lambda say: making.generate(request, "hls4ml", options, model, say)
+        )
 
 
 if __name__ == "__main__":

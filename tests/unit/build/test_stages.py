@@ -22,7 +22,6 @@ from qap2fpga.build.request import Request
 from qap2fpga.build.stages import Run
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
-from qap2fpga.ir import shown
 from qap2fpga.synth.amd import CAVEAT, Kind, absent
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
@@ -147,7 +146,7 @@ def test_what_the_work_is_given(tmp_path: Path, given: dict[str, tuple[Any, ...]
     one = under_way(tmp_path, "rtl", "ulx3s-85f")
     run._finish(one)
     result, mapped = STORED["generate"], STORED["synthesize"]
-    assert given["generate"] == (one.request, "rtl", one.request.options, None)
+    assert given["generate"] == (one.request, "rtl", one.request.options, STORED["model"])
     assert given["synthesize"] == given["simulate"] == given["pins"] == (one.request, result)
     assert given["netlist"] == given["route"] == (one.request, result, mapped)
     assert given["model"][0] is one.request
@@ -181,25 +180,15 @@ def planned(*missing: str, steps: tuple[str, ...] = ("synth",)) -> SimpleNamespa
     return SimpleNamespace(text="run", missing=missing, steps=named, tools=SimpleNamespace(hls=None, vivado=None))
 
 
-def test_a_frame_is_handed_on_from_the_model(tmp_path: Path) -> None:
-    one = under_way(tmp_path, "rtl")
-    frame = {"height": 2, "width": 2, "channels": 3, "model": [3, 2, 2], "parts": [3, 4], "moves": [1, 0]}
-    one.stored["model"] = {"facts": {"frame": frame}}
-    assert one.frame == shown.frame((2, 2, 3), (3, 2, 2), ((3, 1), (4, 3)))
-    one.stored["model"] = {"facts": {"frame": frame | {"moves": "right"}}}
-    with pytest.raises(QapError, match=r"facts\.frame"):
-        _ = one.frame
-
-
 def test_c_is_compared_as_c_and_another_circuit_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, tuple[Any, ...]]
 ) -> None:
     monkeypatch.setitem(STORED, "generate", {"design": {}, "driver": None})
     real = making.generate
 
-    def generate(request: Request, backend: str, options: Options, frame: Any, say: Any) -> Any:
+    def generate(request: Request, backend: str, options: Options, model: Any, say: Any) -> Any:
         if backend != "rtl":
-            return real(request, backend, options, frame, say)
+            return real(request, backend, options, model, say)
         assert options == RtlOptions(output_kind="logits")
         return STORED["stand-in"]
 

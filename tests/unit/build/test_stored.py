@@ -13,6 +13,7 @@ import pytest
 from qap2fpga.backends.rtl.estimate import LayerEstimate
 from qap2fpga.build import stored
 from qap2fpga.hw.design import Artifact, Design, NodeEstimate, Probe, Trace
+from qap2fpga.ir import shown
 from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import QapError
 from tests.support.vendor import hls_project, rtl_design
@@ -85,3 +86,12 @@ def test_a_backend_that_is_none_is_refused(tmp_path: Path, backend: str | None) 
     assert isinstance(stored.artifact(result, tmp_path), Design)
     with pytest.raises(QapError, match="unknown backend"):
         stored.artifact({**result, "backend": backend}, tmp_path)
+
+
+def test_a_frame_is_handed_on_from_the_model(tmp_path: Path) -> None:
+    frame = {"height": 2, "width": 2, "channels": 3, "model": [3, 2, 2], "parts": [3, 4], "moves": [1, 0]}
+    expected = shown.frame((2, 2, 3), (3, 2, 2), ((3, 1), (4, 3)))
+    assert stored.frame({"facts": {"frame": frame}}, tmp_path) == expected
+    assert stored.frame({"facts": {}}, tmp_path) is None
+    with pytest.raises(QapError, match=r"facts\.frame"):
+        stored.frame({"facts": {"frame": frame | {"moves": "right"}}}, tmp_path)
