@@ -133,7 +133,7 @@ def _folding(folder: Path) -> object:
     from qap2fpga.backends.finn import folding
     from qap2fpga.cli.arguments import json_file
 
-    return folding.given(json_file(folder / "folding.json"), _plan())
+    return folding.parsed(json_file(folder / "folding.json"), _plan())
 
 
 def _foldings() -> list[Files]:

@@ -117,6 +117,7 @@ PROVEN = {
     "qap2fpga/requant/meaning.py": (2, "targets of requantizers against the layer's function"),
     "qap2fpga/backends/rtl/adders.py": (2, "`AdderGraph.prove`"),
     "qap2fpga/backends/rtl/solver.py": (3, "`AdderGraph.prove`"),
+    "qap2fpga/backends/rtl/apart.py": (2, "graphs of the solver, joined and proven again by `AdderGraph.prove`"),
 }
 
 

@@ -31,7 +31,7 @@ def test_an_average_over_the_frame_holds_no_positions() -> None:
     parts = evaluated(graph).flow.parts
     assert [type(part) for part in parts].count(Total) == 1
     assert [type(part) for part in parts].count(Window) == 1
-    assert sums_up_frames(graph, mean_of(graph)) and not has_window(graph, mean_of(graph))
+    assert sums_up_frames(graph, mean_of(graph)) and not has_window(graph, mean_of(graph), frozenset())
 
 
 @pytest.mark.parametrize("kind", ["class", "accumulators"])

@@ -147,4 +147,4 @@ def test_project_and_simulation_need_no_torch_and_a_changed_weight_is_found(tmp_
     first, rest = values.split(",", 1)
     header.write_text(f"{head}{{{int(first) + 1},{rest}")
     wrong = run("-m", "qap2fpga", "csim", folder, "--tool", "g++")
-    assert wrong.returncode == 1 and "layer fc1, accumulator" in wrong.stderr, wrong.stderr
+    assert wrong.returncode == 1 and "layer fc1 is wrong first: its accumulator" in wrong.stderr, wrong.stderr

@@ -12,6 +12,7 @@ import pytest
 from qap2fpga.backends.hls4ml import code
 from qap2fpga.backends.rtl import backend, layer, solver
 from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.tensors import Range
 from qap2fpga.ir.units import Ranges, dense
 from qap2fpga.requant.implementations import Target
 from qap2fpga.requant.meaning import prove_meaning
@@ -123,8 +124,9 @@ def test_the_rtl_backend_proves_its_targets(monkeypatch: pytest.MonkeyPatch, act
 
 
 def test_the_hls4ml_backend_proves_its_targets(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert code.requantize("requantize", LAYER, RANGES)
+    source = Range(*RANGES.accumulators)
+    assert code.requantize("requantize", LAYER.linear, LAYER.activation, source)
     monkeypatch.setattr(code, "Target", lambda row, *others: off_by_one(Target(row, *others)))
     for step in (1, 2):
         with pytest.raises(CheckFailed, match="layer fc1, channel 0: its requantizer is to give"):
-            code.requantize("requantize", LAYER.changed(activation=replace(LAYER.activation, step=step)), RANGES)
+            code.requantize("requantize", LAYER.linear, replace(LAYER.activation, step=step), source)
