@@ -163,7 +163,7 @@ def complement(circuit: Circuit, wire: Wire) -> Wire:
 
 def _accumulator(circuit: Circuit, node: Wire, output: Output) -> Wire:
     """The accumulator itself, from its node."""
-    if not output.factor:
+    if not output.factor or node.low == node.high == 0:
         return circuit.wiring(ZERO, 0, 0, node.stage, 0.0)
     wire = node
     for shift in _digits(output.factor):

@@ -75,6 +75,14 @@ def test_drawn_graphs(seed: int) -> None:
     assert graph is None or evaluated(graph)
 
 
+def test_sums_of_a_channel_that_is_always_zero() -> None:
+    graph = possible(41)
+    assert graph is not None
+    sums = graph.node_ranges[graph.end.sources[0]]
+    assert (sums.low[0], sums.high[0]) == (0, 0)
+    assert evaluated(graph, "accumulators")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["logits", "class", "accumulators"])
 def test_more_drawn_graphs(kind: str) -> None:

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 from qap2fpga.backends.rtl.circuit import Circuit, Delays
+from qap2fpga.backends.rtl.dataflow.design import Dataflow
+from qap2fpga.backends.rtl.dataflow.parts import Compute, Flow, Source
+from qap2fpga.backends.rtl.dataflow.timing import Timing
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist import verilog
 from qap2fpga.backends.rtl.netlist.cells import (
@@ -46,6 +49,7 @@ from qap2fpga.backends.rtl.netlist.wiring import (
 from qap2fpga.backends.rtl.top import TOP, top
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.design import Design, Stream
+from qap2fpga.ir.tensors import Shape
 from qap2fpga.system.errors import CheckFailed
 from qap2fpga.verify import rtl
 
@@ -370,7 +374,10 @@ def test_verilator_reads_every_kind_as_it_is_evaluated(tmp_path):
     source = Stream("in0", 1, 1, sum(wire.bits for wire in lanes), False)
     sink = Stream("out0", len(outputs), len(outputs), max(wire.bits + (not wire.signed) for wire in outputs), True)
     (tmp_path / "every_kind.v").write_text(module.verilog())
-    (tmp_path / f"{TOP}.v").write_text(top([module], source, sink))
+    begin = Flow("0", Shape(len(lanes)), tuple((wire.low, wire.high) for wire in lanes), Timing.of_input(1))
+    end = Flow("1", Shape(len(outputs)), module.outputs, begin.timing.later(module.stages))
+    parts = (Source(begin), Compute(end, begin, module))
+    (tmp_path / f"{TOP}.v").write_text(top(Dataflow(parts, end, {}, {}), source, sink))
     design = Design("rtl", tmp_path, TOP, ("every_kind.v", f"{TOP}.v"), (), source, sink, 1, module.stages + 1)
     integers = vectors(netlist, 500)
     packed = np.zeros(len(integers), np.int64)

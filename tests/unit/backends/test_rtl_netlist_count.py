@@ -267,7 +267,7 @@ def test_yosys_counts_the_same_flip_flops(tmp_path):
         parts = yosys.synthesize(design, board, tmp_path / f"yosys{number}").parts
         for node in design.nodes[:-1]:
             found.append(node.features["ff"]["flip_flops"])
-            counted.append(parts[node["name"]].ff)
+            counted.append(parts[node.name].ff)
             near += abs(found[-1] - counted[-1]) <= 4
             equal += found[-1] == counted[-1]
     assert abs(sum(found) - sum(counted)) <= 0.04 * sum(counted)
