@@ -19,16 +19,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qap2fpga import backends
+from qap2fpga.backends.api import Backend, Options
 from qap2fpga.estimate.images import Drawing, Numbers
 from qap2fpga.hw import boards
 from qap2fpga.hw.boards import Board
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir import outputs
 from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.geometry import Geometry
@@ -43,7 +44,6 @@ from qap2fpga.verify import rtl
 
 SEED = 2021
 FRAMES = 3
-COLUMNS = ("lut", "ff", "dsp", "bram18")
 
 
 def _dense(drawing: Drawing, widths: tuple[int, ...]) -> Graph:
@@ -110,7 +110,8 @@ def _averaged(drawing: Drawing, source: str) -> str:
     return drawing.step(drawing.add(node))
 
 
-NETWORKS: dict[str, Callable[[np.random.Generator, Numbers], Graph]] = {
+Draw = Callable[[np.random.Generator, Numbers], Graph]
+NETWORKS: dict[str, Draw] = {
     "kws-mlp": keyword_mlp, "autoencoder": autoencoder, "kws-separable": keyword_separable, "resnet8": resnet,
     "cnv": cnv,
 }  # fmt: skip
@@ -130,9 +131,9 @@ def main() -> None:
     arguments = parser.parse_args()
     board = boards.load(arguments.board)
     numbers = Numbers(8, arguments.bits, arguments.bits, 1 - arguments.zeros / 100)
-    lines = read_json_lines(arguments.results)
+    # Of what was predicted first and measured later the last line counts.
+    lines = list({json.dumps(line["key"]): line for line in read_json_lines(arguments.results)}.values())
     for name in arguments.networks.split(","):
-        draw = partial(NETWORKS[name], np.random.default_rng(SEED), numbers)
         for backend in arguments.backends.split(","):
             key = {
                 "network": name,
@@ -144,7 +145,7 @@ def main() -> None:
             done = [line for line in lines if line["key"] == key]
             if done and (not arguments.measure or "measured" in done[-1] or "refused" in done[-1]):
                 continue
-            line = {"key": key, **_line(draw, backend, board, measure=arguments.measure)}
+            line = {"key": key, **_line(NETWORKS[name], numbers, backend, board, measure=arguments.measure)}
             append_json(arguments.results, line)
             lines = [other for other in lines if other["key"] != key] + [line]
             print(json.dumps(line), file=sys.stderr)
@@ -152,9 +153,9 @@ def main() -> None:
         write_atomically(arguments.page, page(lines, Path(__file__).name))
 
 
-def _line(draw: Callable[[], Graph], backend: str, board: Board, *, measure: bool) -> dict[str, Any]:
+def _line(draw: Draw, numbers: Numbers, backend: str, board: Board, *, measure: bool) -> dict[str, Any]:
     """What `backend` expects of the network, and with `measure` what was generated, simulated and mapped."""
-    graph = compact(draw())
+    graph = compact(draw(np.random.default_rng(SEED), numbers))
     generator = backends.get(backend)
     options = generator.make_options()
     line: dict[str, Any] = {
@@ -169,19 +170,17 @@ def _line(draw: Callable[[], Graph], backend: str, board: Board, *, measure: boo
         line["predicted"] = {**expected.total, **cycles}
         if measure:
             with tempfile.TemporaryDirectory(prefix="qap2fpga-") as scratch:
-                line["measured"] = _measured(graph, backend, board, Path(scratch))
+                line["measured"] = _measured(graph, generator, options, board, Path(scratch))
     except QapError as error:
         line["refused"] = str(error)
     return {**line, "seconds": round(time.monotonic() - begin)}
 
 
-def _measured(graph: Graph, backend: str, board: Board, folder: Path) -> dict[str, Any]:
-    generator = backends.get(backend)
-    options = generator.make_options()
+def _measured(graph: Graph, generator: Backend[Any], options: Options, board: Board, folder: Path) -> dict[str, Any]:
     vectors = np.concatenate([random_vectors(graph, FRAMES, SEED), extremes(graph)[:FRAMES]])
     design = generator.generate(graph, board, folder / "design", options, vectors).circuit
     if design is None:
-        raise QapError(f"the {backend} backend leaves C++", "no HLS tool is here to make hardware of it")
+        raise QapError(f"the {generator.name} backend leaves C++", "no HLS tool is here to make hardware of it")
     runs = rtl.Rtl(design, folder / "rtl").simulate(vectors, outputs.outputs(graph, options.output_kind, vectors))
     latency, interval = rtl.measured(runs)
     total = yosys.synthesize(design, board, folder / "yosys", time_limit_s=3600.0).total
@@ -206,7 +205,7 @@ def page(lines: list[dict[str, Any]], script: str) -> str:
             text.append(f"{head} refused: {line['refused'].splitlines()[0]} | | | | | | |")
         for kind in ("predicted", "measured"):
             if kind in line:
-                names = (*COLUMNS, "interval_cycles", "latency_cycles")
+                names = (*NAMES, "interval_cycles", "latency_cycles")
                 cells = " | ".join(_cell(line[kind].get(name)) for name in names)
                 text.append(f"{head} {kind} | {cells} |")
     return "\n".join([*text, ""])

@@ -75,7 +75,7 @@ def calibrate(
             raise CheckFailed(f"the calibration of {backend} is of other hardware: calibrate again")
         print(f"the calibration of {backend} is of the hardware that is made now")
         return
-    folder = output or Path("calibration") / (backend if over == "vectors" else f"{backend}-{over}")
+    folder = output or Path("calibration") / calibrations.title(backend, over)
     content = calibrations.calibrate(backend, designs, jets, seed, processes, folder, print, over)
     for name, part in content["resources"].items():
         row = part["held_back"]["all"]

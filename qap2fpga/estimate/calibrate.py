@@ -50,7 +50,7 @@ def calibrate(
     if over == IMAGES:
         # Bit operations are of every position, hardware that is used for all of them is there once.
         content["lut_per_bop"] = None
-    name, written = _name(content), folder / calibration.file(backend, over).name
+    name, written = title(backend, over), folder / calibration.file(backend, over).name
     _write(content, written)
     write_atomically(folder / f"{name}.md", page(content))
     _plot(content, held, folder / f"{name}.svg")
@@ -58,10 +58,9 @@ def calibrate(
     return content
 
 
-def _name(content: dict[str, Any]) -> str:
-    """The name of the page and of the picture of a calibration."""
-    over = content.get("over", VECTORS)
-    return str(content["backend"] if over == VECTORS else f"{content['backend']}-{over}")
+def title(backend: str, over: str) -> str:
+    """Return what a calibration's folder, page and picture are called."""
+    return backend if over == VECTORS else f"{backend}-{over}"
 
 
 def confirm(backend: str, processes: int, path: Path | None = None, over: str = VECTORS) -> bool:
@@ -127,7 +126,7 @@ def page(content: dict[str, Any]) -> str:
         "",
         f"    {content['command']}",
         "",
-        f"![predicted against measured]({_name(content)}.svg)",
+        f"![predicted against measured]({title(content['backend'], content.get('over', VECTORS))}.svg)",
         "",
         "## Errors",
         "",

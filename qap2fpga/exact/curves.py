@@ -44,9 +44,6 @@ class Condition:
 class Curve(ABC):
     """A function that never falls, the same for each channel or with parameters per channel."""
 
-    # The largest slope anywhere.
-    steepest: Fraction
-
     @abstractmethod
     def back(self, condition: Condition, channel: int) -> Condition:
         """Return the condition on x that holds where that on f(x) does; `condition` has a bound."""

@@ -14,12 +14,10 @@ from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.shown import Described, Frame
-from qap2fpga.ir.tensors import Range
-from qap2fpga.ir.units import is_chain
+from qap2fpga.ir.windowed import Weighted
 from qap2fpga.passes import exactness
 from qap2fpga.passes.scales import End
 from qap2fpga.system.codec import encode
@@ -182,7 +180,7 @@ def describe(graph: RawGraph, lowered: Graph, network: Graph) -> Network:
         tuple(layers),
         bops.total(counts.values()),
         _frame(graph),
-        () if is_chain(lowered.nodes) else described.nodes(lowered),
+        () if lowered.is_chain else described.nodes(lowered),
     )
 
 
@@ -214,7 +212,7 @@ def _output(graph: RawGraph, lowered: Graph) -> Output:
 
 def _layer(name: str, lowered: Graph, network: Graph, counted: Bops) -> Layer:
     node = lowered[name]
-    assert isinstance(node, Linear | Depthwise)
+    assert isinstance(node, Weighted)
     readers = [one for one in lowered.readers(name) if isinstance(one, Requantizer)]
     kind = "depthwise" if isinstance(node, Depthwise) else described.in_words(node, lowered.shapes[name])[0]
     geometry = node.geometry
@@ -222,13 +220,13 @@ def _layer(name: str, lowered: Graph, network: Graph, counted: Bops) -> Layer:
     return Layer(
         name,
         kind,
-        node.weights.shape[0],
-        node.weights.shape[1],
+        node.inputs,
+        node.outputs,
         node.weight_bits,
         node.input_bits,
         readers[0].bits if len(readers) == 1 else None,
         node.weights.size,
-        node.weights.size - int(np.count_nonzero(node.weights)),
+        node.weights.size - node.nonzeros,
         counted,
         _hardware(name, network),
         *(() if kind == "dense" else moves),
@@ -237,13 +235,11 @@ def _layer(name: str, lowered: Graph, network: Graph, counted: Bops) -> Layer:
 
 def _hardware(name: str, network: Graph) -> Hardware:
     """What compaction has left of a layer, which may be nothing."""
-    node = next((one for one in network.nodes if one.name == name), None)
-    if not isinstance(node, Linear | Depthwise):
+    node = next((one for one in network.weighted if one.name == name), None)
+    if node is None:
         return Hardware(0, 0, 0, 0, 0)
-    inputs, outputs = node.weights.shape
-    weights = Range(node.weights.min(axis=0), node.weights.max(axis=0))
-    nonzeros, bits = int(np.count_nonzero(node.weights)), network.node_ranges[name].signed_bits
-    return Hardware(inputs, outputs, nonzeros, weights.signed_bits, bits)
+    bits = network.node_ranges[name].signed_bits
+    return Hardware(node.inputs, node.outputs, node.nonzeros, node.weight_width, bits)
 
 
 def accuracy(network: Graph, recorded: np.ndarray, labels: np.ndarray | None) -> float | None:

@@ -13,6 +13,7 @@ from qap2fpga.ir.channelwise import Depthwise, Max
 from qap2fpga.ir.joins import Sum
 from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Node
+from qap2fpga.ir.windowed import Weighted
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,8 @@ def sums(raw: RawNode, node: Node, sources: Sequence[Sums]) -> Sums:
 
 def _additions(node: Node) -> int:
     """How many values a node adds up."""
-    if isinstance(node, Linear):
+    if isinstance(node, Weighted):
         return node.inputs
-    if isinstance(node, Depthwise):
-        return node.geometry.taps
     return len(node.sources) if isinstance(node, Sum) else 0
 
 

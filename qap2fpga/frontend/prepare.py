@@ -18,12 +18,11 @@ from qap2fpga.frontend.integer import fit_logits, lower
 from qap2fpga.frontend.readings import SEED, Reading, Source, read_source
 from qap2fpga.frontend.trial import trial
 from qap2fpga.frontend.values import RawGraph, RawStep
-from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.outputs import require_classes
 from qap2fpga.ir.vectors import extremes, random_vectors
+from qap2fpga.ir.windowed import Weighted
 from qap2fpga.passes.compaction import compact
 from qap2fpga.system.errors import QapError
 
@@ -135,7 +134,7 @@ def _check_widths(graph: RawGraph) -> None:
     for raw in graph.nodes.values():
         if isinstance(raw, RawStep):
             widths[f"layer {raw.name}"] = raw.bits
-        elif isinstance(raw.node, Linear | Depthwise):
+        elif isinstance(raw.node, Weighted):
             widths[f"layer {raw.name}"] = raw.node.weight_bits
     for name, widest in widths.items():
         if widest > MAX_BITS:

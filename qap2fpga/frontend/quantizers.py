@@ -152,6 +152,8 @@ def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
 def _clips_nothing(affine: Affine, levels: Levels) -> bool:
     """Whether the bounds of `affine` lie where the quantizer has its own lowest and highest level."""
     for channel, (low, high) in enumerate(zip(affine.low, affine.high, strict=True)):
+        if low is None and high is None:
+            continue
         boundaries, unit = levels.boundaries(channel), levels.unit(channel)
         for end, (bound, strict), wanted in ((low, boundaries[0], False), (high, boundaries[-1], True)):
             if end is None:

@@ -19,7 +19,7 @@ with quiet():
 from qap2fpga.frontend import export, layernames, onnxfile, recorded, ties
 from qap2fpga.frontend.checkpoint import brevitas, model_file
 from qap2fpga.frontend.checkpoint.exported import Exported, check
-from qap2fpga.frontend.checkpoint.recording import QUANTIZERS, call_name, evaluated, record
+from qap2fpga.frontend.checkpoint.recording import QUANTIZERS, call_name, evaluated, kept_weights, record
 from qap2fpga.frontend.graph import input_is_quantized, read
 from qap2fpga.frontend.integer import fit_logits, lower
 from qap2fpga.frontend.trial import real_inputs
@@ -27,7 +27,7 @@ from qap2fpga.ir.quantizer import power_of_two_scale
 from qap2fpga.system.errors import CheckFailed, QapError
 
 # As many example rows are tried, and with other signs and sizes: forward() may branch on the values.
-STRESS_ROWS, STRESS_FACTORS = 64, (1, -1, 8, 0)
+STRESS_FACTORS = (1, -1, 8, 0)
 INPUT_BITS = 8
 RECURRENT = (nn.RNNBase, qnn.QuantRNN, qnn.QuantLSTM)
 WITH_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Embedding)
@@ -105,7 +105,7 @@ def _compare(exported: Exported, module: nn.Module, example: Tensor) -> None:
     where forward() does something else.
     """
     qonnx = onnxfile.read(exported.graph, Path("the exported graph"))
-    rows, quantized = example[:STRESS_ROWS], input_is_quantized(qonnx)
+    rows, quantized = example[: brevitas.STRESS_ROWS], input_is_quantized(qonnx)
     if not quantized:  # the user chooses one when building: any will do for a comparison
         signed = bool((rows < 0).any())
         scale = power_of_two_scale(rows.numpy(), INPUT_BITS, signed=signed)
@@ -134,11 +134,5 @@ def _is_leaf(part: nn.Module) -> bool:
 
 
 def _masks(module: nn.Module) -> dict[str, np.ndarray]:
-    """Which weights of each layer were kept: as torch's pruning says, or as the zeros do."""
-    masks = {}
-    for name, part in module.named_modules():
-        if hasattr(part, "weight_quant"):
-            mask = getattr(part, "weight_mask", None)
-            kept = mask if mask is not None else part.weight != 0
-            masks[name] = kept.detach().cpu().numpy().astype(bool)
-    return masks
+    """Which weights of each layer were kept."""
+    return {name: kept_weights(part) for name, part in module.named_modules() if hasattr(part, "weight_quant")}

@@ -13,11 +13,10 @@ import numpy as np
 from qap2fpga.exact.curves import Curve, direction
 from qap2fpga.exact.thresholds import Affine, Levels
 from qap2fpga.frontend.axes import Axes
-from qap2fpga.ir.channelwise import Depthwise
-from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Node
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.tensors import Shape
+from qap2fpga.ir.windowed import Weighted
 from qap2fpga.system.errors import QapError
 
 if TYPE_CHECKING:
@@ -96,7 +95,6 @@ class Signal:
 
 # What a tensor of the graph is: a constant, a quantized constant, or what depends on the input.
 Tensor = np.ndarray | Quantized | Signal
-NOTHING = Affine((), (), (), (), ())
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ class RawNode:
     @property
     def weights(self) -> np.ndarray:
         """The integers of a node that has some."""
-        assert isinstance(self.node, Linear | Depthwise)
+        assert isinstance(self.node, Weighted)
         return self.node.weights
 
     @property
@@ -163,14 +161,13 @@ Raw = RawNode | RawStep
 class RawGraph:
     """What `read` found: the input's quantizer, the nodes in order, what they end in, remarks for people.
 
-    `frame` is the shape of the input's frames, `input_axes` where the graph's `input_tensor` holds their values, and
+    `frame` is the shape of the input's frames, `input_axes` where the graph's input holds their values, and
     `quantized_input` the signal after the quantizer. `output_scale` is the value of one level of the last quantizer,
     with all that follows it, if the graph ends in one.
     """
 
     frame: Shape
     input_axes: Axes
-    input_tensor: str
     input: InputQuantizer | None = None
     input_bits: int = 0
     quantized_input: Signal | None = None

@@ -66,7 +66,7 @@ class Walk:
         if len(inputs) != 1:
             raise QapError(f"the graph has {len(inputs)} inputs", "networks with one input are supported")
         shape, axes = input_frame(model, inputs[0])
-        self.graph = RawGraph(shape, axes, inputs[0])
+        self.graph = RawGraph(shape, axes)
         affine = Affine.scaled([Fraction(1)] * shape.channels)
         self.tensors[inputs[0]] = Signal(inputs[0], INPUT, shape, axes, affine, 32, quantized=False)
 

@@ -11,6 +11,7 @@ A step function's sorted thresholds are its definition::
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ TABLE_LIMIT = 1 << 20
 class Step:
     """A monotone step function per channel; see the module's docstring. `thresholds` is (channels, levels), rising."""
 
+    # What messages call one of its results.
+    word: ClassVar[str] = "activation"
     thresholds: np.ndarray
     base: int = 0
     step: int = 1
@@ -47,6 +50,10 @@ class Step:
     def counts(self) -> bool:
         """Whether the result is the number of thresholds passed, as every hidden one is after compaction."""
         return (self.base, self.step) == (0, 1)
+
+    def counted(self, results: np.ndarray) -> np.ndarray:
+        """Return how many thresholds its `results` stand for."""
+        return np.asarray((results - self.base) // self.step)
 
     def check(self) -> None:
         """Raise `ValueError` with the reason for thresholds that are not valid."""
@@ -101,6 +108,7 @@ class Logits:
     None where the scale is no power of two; what one unit is worth is the network's `output_scale` always.
     """
 
+    word: ClassVar[str] = "logit"
     multiplier: np.ndarray
     offset: np.ndarray
     shift: int

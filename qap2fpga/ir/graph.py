@@ -20,7 +20,7 @@ from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.tensors import Range, Shape
 from qap2fpga.ir.units import Ranges, Unit, joined, of_chain, ranges_of
 from qap2fpga.ir.windowed import Weighted
-from qap2fpga.system.errors import CheckFailed, QapError, nearest
+from qap2fpga.system.errors import CheckFailed, QapError
 
 T = TypeVar("T")
 # The identity of the input; a layer of a model that has the same name gets another.
@@ -105,6 +105,14 @@ class Graph:
         """The units of a chain. Raises `QapError` for a graph that is none."""
         return of_chain(self.nodes)
 
+    @property
+    def is_chain(self) -> bool:
+        """Whether it is dense layers one after the other, each with a requantizer."""
+        try:
+            return bool(self.layers)
+        except QapError:
+            return False
+
     @cached_property
     def ranges(self) -> tuple[Ranges, ...]:
         """What can be reached in each of the `layers`."""
@@ -126,16 +134,6 @@ class Graph:
             for node in self.nodes
         }
 
-    def unit(self, node: str) -> Unit:
-        """Return the unit that has the node `node`. Raises `QapError` where none has."""
-        if node not in self._units:
-            raise QapError(f"the network has no layer with a node '{node}'", nearest(node, self._units))
-        return self._units[node]
-
-    @cached_property
-    def _units(self) -> Mapping[str, Unit]:
-        return {name: unit for unit in self.layers for name in (unit.name, unit.requantizer.name)}
-
     def _through(self, of: Callable[[Node, Sequence[T]], T]) -> dict[str, T]:
         results: dict[str, T] = {}
         for node in self.nodes:
@@ -154,15 +152,15 @@ class Graph:
 
     def _result(self, name: str, frames: np.ndarray) -> np.ndarray:
         """The result of `name`, of all that it needs alone; what is dead is forgotten."""
-        last_reader = {source: node.name for node in self.nodes for source in node.sources}
+        needed = [node for node in self.nodes if node.name in self._before[name]]
+        last_reader = {source: node.name for node in needed for source in node.sources}
         results: dict[str, np.ndarray] = {}
-        for node in self.nodes:
-            if node.name in self._before[name]:
-                sources = [results[source] for source in node.sources]
-                results[node.name] = node.evaluate(sources or [self.source.size.tensor(frames.astype(np.int64))])
-                for source in node.sources:
-                    if last_reader[source] == node.name and source != name:
-                        results.pop(source, None)
+        for node in needed:
+            sources = [results[source] for source in node.sources]
+            results[node.name] = node.evaluate(sources or [self.source.size.tensor(frames.astype(np.int64))])
+            for source in node.sources:
+                if last_reader[source] == node.name:
+                    results.pop(source, None)
         return results[name].reshape(len(frames), self.shapes[name].size)
 
     @cached_property

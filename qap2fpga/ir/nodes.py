@@ -39,6 +39,11 @@ class Node(ABC):
     channels: tuple[int, ...] | None = None
 
     @property
+    def word(self) -> str:
+        """What messages call one of its results."""
+        return "result"
+
+    @property
     def padded_with(self) -> set[int]:
         """The values that it puts beyond the borders of its sources."""
         return set()
@@ -167,6 +172,11 @@ class Requantizer(Node):
     absorbs = True
     function: Function
     bits: int | None = None
+
+    @property
+    def word(self) -> str:
+        """What messages call one of its results."""
+        return self.function.word
 
     def check(self) -> None:
         """Raise `ValueError` with the reason if the function's parameters are not valid."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qap2fpga.exact.integers import width
-from qap2fpga.ir.functions import Function, Logits, Step
+from qap2fpga.ir.functions import Function, Step
 from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Node, Requantizer
 from qap2fpga.ir.tensors import Range, Shape
@@ -110,12 +110,6 @@ class Unit:
         """Return the output's number in the model, for messages."""
         return self.linear.channel_name(output)
 
-    def word(self, node: str) -> str:
-        """Return what messages call the result of `node`, one of the unit's two."""
-        if node == self.name:
-            return "accumulator"
-        return "logit" if isinstance(self.activation, Logits) else "activation"
-
     def accumulate(self, activations: np.ndarray) -> np.ndarray:
         """Return the accumulators (n, outputs) of integer `activations` (n, inputs), exactly."""
         return self.linear.evaluate([Shape(self.inputs).tensor(activations)]).reshape(len(activations), self.outputs)
@@ -128,7 +122,7 @@ class Unit:
     def counted(self, results: np.ndarray) -> np.ndarray:
         """Return how many thresholds `results` (n, outputs) of a step function stand for; logits are what they are."""
         step = self.activation
-        return (results - step.base) // step.step if isinstance(step, Step) else results
+        return step.counted(results) if isinstance(step, Step) else results
 
     def changed(self, *, weights: np.ndarray | None = None, activation: Function | None = None) -> Unit:
         """Return the unit with other weights or another function, of as many channels."""
@@ -172,15 +166,6 @@ def of_chain(nodes: Sequence[Node]) -> tuple[Unit, ...]:
         units.append(Unit(linear, end))
         before = end
     return tuple(units)
-
-
-def is_chain(nodes: Sequence[Node]) -> bool:
-    """Return whether `nodes` are a chain of dense layers, each with a requantizer."""
-    try:
-        of_chain(nodes)
-    except QapError:
-        return False
-    return True
 
 
 def ranges_of(unit: Unit, node_ranges: Mapping[str, Range]) -> Ranges:

@@ -48,6 +48,11 @@ class Weighted(Windowed):
     input_bits: int
 
     @property
+    def word(self) -> str:
+        """What messages call one of its results."""
+        return "accumulator"
+
+    @property
     def inputs(self) -> int:
         """Values that one output sees at one position."""
         return int(self.weights.shape[0])

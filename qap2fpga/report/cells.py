@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
 
 from qap2fpga.hw import families
-from qap2fpga.hw.resources import LABELS
+from qap2fpga.hw.resources import LABELS, Counts
 from qap2fpga.report import csynth, routed
 from qap2fpga.report.resources import basis
 from qap2fpga.report.schema import Report
@@ -82,7 +82,7 @@ def vendor(report: Report) -> Group:
     table = headed("step", *LABELS.values(), "latency", "interval", "period", "slack", title="\nAMD's tools")
     theirs = iter([one.total for one in report.measurements if one.tool != "yosys"])
     for one in report.vendor or ():
-        total: Mapping[str, int | None] = next(theirs, {}) if one.step in MEASURING else {}
+        total: Counts = next(theirs, {}) if one.step in MEASURING else {}
         table.add_row(
             escape(f"{one.step}, {one.tool}"),
             *(_number(total.get(name)) for name in LABELS),

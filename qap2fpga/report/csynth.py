@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from qap2fpga.estimate.prediction import Csynth, Interval
-from qap2fpga.hw.resources import LABELS
+from qap2fpga.hw.resources import LABELS, Counts
 from qap2fpga.report import resources, show
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.results import Check, CsynthLayer, CsynthPrediction, Measurement
 
 TOOLS = ("vitis_hls", "vivado_hls")
-Cells = Mapping[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def _why(name: str, ratio: float) -> str:
     return f"{ratio:.2f} times the prediction; {resources.reason(name, ratio, ())}"
 
 
-def _row(layer: str, predicted: Mapping[str, Interval], cells: Cells, bops: float, outside: Iterable[str]) -> Row:
+def _row(layer: str, predicted: Mapping[str, Interval], cells: Counts, bops: float, outside: Iterable[str]) -> Row:
     texts = tuple((text(predicted.get(name)), show.number(cells.get(name))) for name in LABELS)
     lut: float | None = cells.get("lut")
     expected = predicted.get("lut")

@@ -106,7 +106,7 @@ def cost(module: libyosys.Module, modules: Mapping[str, libyosys.Module]) -> int
 
 
 def synthesize(job: Synthesize) -> Cells:
-    """Do `job`: one Verilog netlist per module, and its cells by type. A module that nobody reads has neither."""
+    """Do `job`: one Verilog netlist per module, and its cells by type. A dead module has neither."""
     yosys, folder = Yosys(), Path(job.folder)
     yosys.run("read_rtlil", job.rtlil)
     # An indexed constant is a multiplexer from the start; left as a cell of its own it hides equal registers.
@@ -125,7 +125,7 @@ def synthesize(job: Synthesize) -> Cells:
     cells: dict[str, Mapping[str, int]] = {module: {} for module in modules}
     for module in modules:
         if module not in left:
-            continue  # nobody read what it gave: it is no part of the design any more
+            continue  # it is dead: Yosys has taken it out
         counts = report["modules"].get("\\" + module) or report["modules"][module]
         cells[module] = counts["num_cells_by_type"]
         yosys.run("select", select(module))

@@ -208,7 +208,7 @@ def _map(
     # The parts themselves are cells of the top; they are no logic.
     cells[""] = {kind: number for kind, number in counts[design.top].items() if kind not in every}
     order = [place / files[module] for module in dict.fromkeys([*modules.values(), design.top])]
-    # A part that nobody reads has no netlist, and the others no instance of it.
+    # A dead part has no netlist, and the others no instance of it.
     return Synthesis(cells, tuple(path for path in order if path.exists()))
 
 

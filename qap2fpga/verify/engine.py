@@ -16,10 +16,9 @@ import numpy as np
 
 from qap2fpga.ir import outputs
 from qap2fpga.ir.comparison import Simulation
-from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.nodes import Node, Requantizer
-from qap2fpga.ir.windowed import Weighted
 from qap2fpga.system.errors import CheckFailed, QapError, nearest
 from qap2fpga.verify.compare import Difference, Mismatch, compare, require_equal
 
@@ -136,23 +135,17 @@ def first_wrong(network: Graph, shown: Sequence[Shown], vectors: np.ndarray) -> 
             raise QapError(f"the network has no layer with a node '{one.node}'", nearest(one.node, results))
         node, expected = network[one.node], results[one.node]
         if one.counts and isinstance(node, Requantizer) and isinstance(node.function, Step):
-            expected = (expected - node.function.base) // node.function.step
+            expected = node.function.counted(expected)
         # Lanes beyond the network's outputs are dummy neurons, which show 0.
         expected = np.pad(expected, ((0, 0), (0, one.values.shape[1] - expected.shape[1])))
-        layer, word = _named(node)
+        # What messages call the layer: a requantizer has the name of the node before it.
+        layer = node.sources[0] if isinstance(node, Requantizer) else node.name
         if len(one.values) < len(expected):
             return f"layer {layer} let only {len(one.values)} of {len(expected)} vectors pass"
         first = compare(one.values[: len(expected)], expected).first
         if first is not None:
-            return f"layer {layer} is wrong first: its {word} in {_place(network, node, first)}"
+            return f"layer {layer} is wrong first: its {node.word} in {_place(network, node, first)}"
     return None
-
-
-def _named(node: Node) -> tuple[str, str]:
-    """The layer that `node` is of, the one before a requantizer, and what messages call its result."""
-    if isinstance(node, Requantizer):
-        return node.sources[0], "logit" if isinstance(node.function, Logits) else "activation"
-    return node.name, "accumulator" if isinstance(node, Weighted) else "result"
 
 
 def _place(network: Graph, node: Node, first: Difference) -> str:

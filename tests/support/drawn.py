@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from tests.support.qonnx_builder import Builder
+from tests.support.qonnx_builder import QONNX, Builder
 
 STAGES = ("conv", "conv", "depthwise", "largest", "mean", "add", "add", "concat", "resize", "again", "curve", "pad")
 
@@ -61,7 +61,7 @@ class _Drawing:
         bits, signed = int(self.random.integers(1, 9)), bool(self.random.integers(2))
         scale = np.float32(self._scale() * spread * (2 if bits < 3 else 1))
         if bits == 1 and self.random.integers(2):
-            result = self.one.add("BipolarQuant", tensor, self.one.constant(scale), domain="qonnx.custom_op.general")
+            result = self.one.add("BipolarQuant", tensor, self.one.constant(scale), domain=QONNX)
         else:
             rounding = str(self.random.choice(["ROUND", "ROUND", "FLOOR", "CEIL", "ROUND_TO_ZERO"]))
             # The scale of an activation may be another in each channel, but few nodes can read that.

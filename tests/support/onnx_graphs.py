@@ -16,8 +16,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.prepare import Prepared, Source, prepare
-
-QONNX = "qonnx.custom_op.general"
+from tests.support.qonnx_builder import QONNX
 
 
 def model(

@@ -65,4 +65,4 @@ class FinnBackend(Backend[FinnOptions]):
 
 
 def _way(graph: Graph) -> ModuleType:
-    return chain if chain.is_chain(graph) else way
+    return chain if graph.is_chain else way

@@ -28,14 +28,6 @@ from qap2fpga.system.files import write_atomically
 from qap2fpga.system.quiet import quiet
 
 
-def is_chain(graph: Graph) -> bool:
-    """Return whether `graph` is dense layers one after the other, each with a requantizer."""
-    try:
-        return bool(graph.layers)
-    except QapError:
-        return False
-
-
 def refusals(graph: Graph, board: Board, options: FinnOptions) -> tuple[QapError, ...]:
     """Return every reason why FINN's RTL cannot compute `graph`."""
     return planning.refusals(graph, last_thresholds=_thresholds_last(options))

@@ -16,6 +16,7 @@ with quiet():
     import brevitas.nn as qnn
 
 from qap2fpga.frontend.checkpoint.modules import build
+from qap2fpga.frontend.checkpoint.recording import evaluated, kept_weights, plain
 from qap2fpga.frontend.checkpoint.spec import Model, Op, QuantSpec, check
 from qap2fpga.system.errors import QapError
 
@@ -55,18 +56,14 @@ def describe(module: nn.Module, example: Tensor) -> Model:
     `example` is (rows, ...); the model takes it flattened. Raises `QapError` with the name of the first layer that
     cannot be lowered. The module is run in eval mode and left in the mode it was in.
     """
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
+    with evaluated(module):
         run = _record(module, example)
         ops: list[Op] = []
         masks: dict[str, np.ndarray] = {}
         for call in run.calls:
             ops += _ops_of(call.name, call.layer, call.bias)
             if isinstance(call.layer, qnn.QuantLinear):
-                mask = getattr(call.layer, "weight_mask", None)
-                kept = mask if mask is not None else call.layer.weight != 0
-                masks[call.name] = kept.detach().cpu().numpy().astype(bool)
+                masks[call.name] = kept_weights(call.layer)
         rows = example.detach().cpu().numpy().astype(np.float32)
         model = check(Model(tuple(ops), masks, {}, rows.reshape(len(rows), -1) if rows.ndim > 2 else rows))
         given = [op.name for op in ops]
@@ -74,9 +71,6 @@ def describe(module: nn.Module, example: Tensor) -> Model:
         # The example may never reach where forward() does something else: a clamp, a branch on the values.
         stress = torch.cat([factor * example[:STRESS_ROWS] for factor in (-1, 8, 0)])
         _compare(model, given, _record(module, stress), stress)
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
     return model
 
 
@@ -109,10 +103,10 @@ def _record(module: nn.Module, example: Tensor) -> _Run:
         if known or not list(part.children()) or hasattr(part, "weight_quant") or hasattr(part, "act_quant"):
 
             def record(layer: nn.Module, _inputs: object, output: object) -> None:
-                calls.append(_Call(name or LEAVES.get(type(layer), "layer"), layer, _plain(output), biases.get(layer)))
+                calls.append(_Call(name or LEAVES.get(type(layer), "layer"), layer, plain(output), biases.get(layer)))
 
             def record_bias(_proxy: nn.Module, _inputs: object, output: object) -> None:
-                bias = _plain(output)
+                bias = plain(output)
                 assert isinstance(bias, Tensor)
                 biases[part] = bias
 
@@ -126,7 +120,7 @@ def _record(module: nn.Module, example: Tensor) -> _Run:
     visit("", module)
     try:
         with torch.no_grad():
-            output = _plain(module(example))
+            output = plain(module(example))
     except Exception as error:  # a user's forward() raises what it likes
         raise QapError(f"the model does not run on the example input: {error}", "check the example's shape") from error
     finally:
@@ -144,11 +138,6 @@ def _record(module: nn.Module, example: Tensor) -> _Run:
         seen.add(id(call.layer))
         kept.append(call)
     return _Run(tuple(kept), output)
-
-
-def _plain(value: object) -> object:
-    """The plain tensor of a quantized tensor; anything else, which a module may return, as it is."""
-    return getattr(value, "value", value)
 
 
 def _ops_of(name: str, layer: nn.Module, bias: Tensor | None) -> list[Op]:

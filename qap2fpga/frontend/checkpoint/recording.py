@@ -42,7 +42,7 @@ def record(module: nn.Module, inputs: Tensor, nodes: Collection[str]) -> Recordi
     A quantizer that runs more often than it is in the graph, which leaves out what is there twice or unused, is not
     recorded. Raises `QapError` for a module that does not run or that returns something else than one tensor.
     """
-    outputs, _ = _run(module, inputs)
+    outputs, _ = _run(module, inputs, listening=False)
     _, one = _run(module, inputs[:1])
     values = sum(value.numel() for calls in one.values() for value in calls)
     rows = min(max(VALUES // max(values, 1), FEWEST_ROWS), MOST_ROWS)
@@ -54,8 +54,8 @@ def record(module: nn.Module, inputs: Tensor, nodes: Collection[str]) -> Recordi
     return Recording(_array(outputs), levels)
 
 
-def _run(module: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, list[Tensor]]]:
-    """The outputs, and what each call of a quantizer gave, by its path."""
+def _run(module: nn.Module, inputs: Tensor, *, listening: bool = True) -> tuple[Tensor, dict[str, list[Tensor]]]:
+    """The outputs, and if `listening` what each call of a quantizer gave, by its path."""
     levels: dict[str, list[Tensor]] = defaultdict(list)
     hooks = []
 
@@ -69,7 +69,7 @@ def _run(module: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, list[Tens
         hooks.append(quantizer.register_forward_hook(keep))
 
     for path, part in module.named_modules():
-        if isinstance(part, QUANTIZERS) and part.is_quant_enabled:
+        if listening and isinstance(part, QUANTIZERS) and part.is_quant_enabled:
             listen(path, part)
     try:
         with torch.no_grad():
@@ -93,6 +93,14 @@ def _run(module: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, list[Tens
 def plain(value: object) -> object:
     """The plain tensor of a quantized tensor; anything else, which a module may return, as it is."""
     return getattr(value, "value", value)
+
+
+def kept_weights(layer: nn.Module) -> np.ndarray:
+    """Return which weights of a layer were kept: as torch's pruning says, or as the zeros do."""
+    mask, weight = getattr(layer, "weight_mask", None), layer.weight
+    assert isinstance(weight, Tensor)
+    kept = mask if mask is not None else weight != 0
+    return np.asarray(kept.detach().cpu().numpy().astype(bool))
 
 
 def call_name(path: str, call: int) -> str:

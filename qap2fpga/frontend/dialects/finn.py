@@ -39,10 +39,12 @@ def as_quantizers(model: ModelProto) -> ModelProto:
 
 def without_types(model: ModelProto) -> ModelProto:
     """Return `model` with no type stated but the input's: qonnx would round to the others what it executes."""
+    inputs = {value.name for value in model.graph.input}
+    kept = [tensor for tensor in model.graph.quantization_annotation if tensor.tensor_name in inputs]
+    if len(kept) == len(model.graph.quantization_annotation):
+        return model
     copy = ModelProto()
     copy.CopyFrom(model)
-    inputs = {value.name for value in copy.graph.input}
-    kept = [tensor for tensor in model.graph.quantization_annotation if tensor.tensor_name in inputs]
     del copy.graph.quantization_annotation[:]
     copy.graph.quantization_annotation.extend(kept)
     return copy

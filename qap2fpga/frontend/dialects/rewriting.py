@@ -116,7 +116,7 @@ class Rewriting:
         self.write("Quant", inputs, output, old, options, QONNX_DOMAIN)
 
     def finished(self) -> ModelProto:
-        """Return the model of what was written, without the tensors and nodes that nobody reads any more."""
+        """Return the model of what was written, without dead tensors and nodes."""
         wanted, nodes = {value.name for value in self.model.graph.output}, []
         for node in reversed(self._written):
             if wanted.intersection(node.output) or not self._read.intersection(node.output):

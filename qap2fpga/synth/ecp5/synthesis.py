@@ -68,6 +68,7 @@ def count(cells: Mapping[str, int]) -> Resources:
 
 def join(design: Design, netlist: Path, clock_ns: float, folder: Path, *, hold_high: bool) -> Path:
     """The JSON netlist of `wrapper.TOP` for nextpnr: `netlist`, untouched, with a serial port."""
+    yosys.version()
     folder.mkdir(parents=True, exist_ok=True)
     top = folder / f"{wrapper.TOP}.v"
     write_atomically(top, wrapper.verilog(design, clock_ns, hold_high=hold_high))

@@ -231,7 +231,7 @@ def test_scales_of_todays_brevitas_that_are_not_described_are_refused(tmp_path: 
 
 
 def todays() -> nn.Module:
-    """A chain with the scales that Brevitas has unless it is told otherwise."""
+    """A chain with the scales that Brevitas has by default."""
     layers = OrderedDict(
         quant_inp=entry(5), fc1=dense(5, 7), act1=relu(), fc2=dense(7, 6), act2=relu(), fc3=dense(6, 3)
     )

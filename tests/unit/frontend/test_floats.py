@@ -305,7 +305,7 @@ def neuron(intercept: Fraction, *, quantized: bool = True, step: int = 1) -> tup
     logits = Logits(np.array([1 << 20]), np.array([int(intercept * 2**20)]), 20, 0)
     layer = dense("fc", weights, Step(np.array([steps(intercept)])) if quantized else logits, 2, 4)
     network = chain((layer,), InputQuantizer(-8, 7, (float(step),)), Fraction(step))
-    graph = RawGraph(one, axes, "x", network.input, 4, first)
+    graph = RawGraph(one, axes, network.input, 4, first)
     graph.nodes = {"fc": RawNode(layer.linear, (first,), entering, Stored(1))}
     graph.ends = [sums]
     if quantized:

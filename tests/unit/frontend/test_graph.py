@@ -15,10 +15,8 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.infer_shapes import InferShapes
 
 from qap2fpga.frontend import export, onnxfile, ties
-from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import lower
-from qap2fpga.frontend.prepare import Prepared, Source, prepare
 from qap2fpga.frontend.trial import Trial
 from qap2fpga.frontend.values import RawGraph, RawStep
 from qap2fpga.ir.channelwise import Max
@@ -30,15 +28,9 @@ from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.passes.compaction import compact
 from qap2fpga.system.errors import CheckFailed, ConstantNetwork, QapError
 from tests.support.drawn import drawn
+from tests.support.onnx_graphs import prepared
 from tests.support.qonnx_builder import CHANNELS_LAST, QONNX, Builder
 from tests.support.rational import execute, fractions
-
-
-def prepared(model: Any, folder: Path, **options: Any) -> Prepared:
-    """What the front end makes of a model, all of it compared with qonnx."""
-    path = folder / "net.onnx"
-    path.write_bytes(model.SerializeToString())
-    return prepare(Source(path, Widths(), **options), lambda _: None)
 
 
 def residual() -> Any:

@@ -18,21 +18,14 @@ from onnx import TensorProto, helper, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 
 from qap2fpga.frontend import export, onnxfile, uniform
-from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.graph import input_is_quantized, read
 from qap2fpga.frontend.modelfiles import model_digest
 from qap2fpga.frontend.operators import CHANNELS_LAST, NEWEST_OPSET, QONNX_DOMAIN
-from qap2fpga.frontend.prepare import Prepared, Source, prepare
 from qap2fpga.frontend.survey import survey
 from qap2fpga.system.errors import ConstantNetwork, QapError
 from tests.support.networks import qonnx_graph, random_model
+from tests.support.onnx_graphs import prepared
 from tests.unit.frontend.test_operators import network, node
-
-
-def prepared(model: Any, folder: Path, **source: Any) -> Prepared:
-    path = folder / "net.onnx"
-    path.write_bytes(model.SerializeToString())
-    return prepare(Source(path, Widths(), **source), lambda text: None)
 
 
 def exact(model: Any, folder: Path) -> list[Fraction]:

@@ -187,12 +187,9 @@ def test_the_output_scale_is_kept() -> None:
     assert replace(random_graph(5), output_scale=Fraction(3, 16)).output_scale == Fraction(3, 16)
 
 
-def test_a_node_knows_its_unit_and_what_its_result_is_called() -> None:
+def test_a_node_knows_what_its_result_is_called() -> None:
     graph = small_chain([[[1, -1], [2, 0]], [[1], [3]]], [[[0, 2], [-1, 1]]])
-    first, last = graph.layers
-    assert [graph.unit(node.name) for node in graph.nodes[1:]] == [first, first, last, last]
-    assert [graph.unit(node.name).word(node.name) for node in graph.nodes[1:]] == [
+    assert [node.word for node in graph.nodes[1:]] == [
         "accumulator", "activation", "accumulator", "logit",
     ]  # fmt: skip
-    with pytest.raises(QapError, match="no layer with a node 'fc3'"):
-        graph.unit("fc3")
+    assert graph.source.word == "result"

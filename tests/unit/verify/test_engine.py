@@ -103,10 +103,10 @@ def test_the_first_wrong_node_is_named_with_right_and_with_wrong_outputs() -> No
 
 @pytest.mark.parametrize("node", [node.name for node in ONE.nodes[1:]])
 def test_every_node_is_named_by_its_layer_and_what_it_holds(node: str) -> None:
-    layer = ONE.unit(node)
+    (layer,) = (one for one in ONE.layers if node in (one.name, one.requantizer.name))
     places = [shown(one.name) for one in reversed(ONE.nodes[1:]) if one.name != node]
     assert first_wrong(ONE, places, VECTORS) is None, "in any order"
-    named = f"layer {layer.name} is wrong first: its {layer.word(node)} in vector 7, channel 1: "
+    named = f"layer {layer.name} is wrong first: its {ONE[node].word} in vector 7, channel 1: "
     changed = shown(node, wrong(ONE.trace(VECTORS)[node], 7, 1))
     message = first_wrong(ONE, [*places, changed], VECTORS)
     assert message is not None and message.startswith(named)

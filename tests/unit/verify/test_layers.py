@@ -36,7 +36,7 @@ def first_difference(exact: Graph, wrong: Graph, vectors: np.ndarray) -> tuple[s
         if (one != other).any():
             vector, channel = np.argwhere(one != other)[0]
             numbers = (vector, channel, other[vector, channel], one[vector, channel])
-            return (layer.name, layer.word(layer.requantizer.name), *(str(number) for number in numbers))
+            return (layer.name, layer.requantizer.word, *(str(number) for number in numbers))
     raise AssertionError("the fault does not show")
 
 

@@ -75,7 +75,7 @@ class Comparison:
         last = graph[graph.output]
         if isinstance(last, Requantizer) and isinstance(last.function, Step):
             # At the end of the network thresholds are counted; the output stage makes levels of the counts.
-            results[last.name] = (results[last.name] - last.function.base) // last.function.step
+            results[last.name] = last.function.counted(results[last.name])
         self.results = results
 
     def compare(self, step: str, model: ModelWrapper) -> None:
