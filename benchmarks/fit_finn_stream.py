@@ -26,7 +26,7 @@ from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.stream import cost, library, own
 from qap2fpga.backends.finn.stream.blocks import Block
 from qap2fpga.backends.finn.stream.search import Search
-from qap2fpga.backends.finn.stream.way import Keys, plan
+from qap2fpga.backends.finn.stream.way import legal_keys, plan
 from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.geometry import Geometry
@@ -71,7 +71,7 @@ def parts_of(runs: dict[str, list[Run]], folder: Path, random: np.random.Generat
     """Add the blocks of one random graph."""
     graph = random_graph(random)
     search = Search(graph, BOARD, "logits")
-    keys = Keys(graph).legal
+    keys = legal_keys(graph)
     folding = {}
     for name, choices in search.choices.items():
         lanes = choices[int(random.integers(len(choices)))].lanes

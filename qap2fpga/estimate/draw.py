@@ -8,8 +8,10 @@ network of the size of the paper's jet tagger (`JET_SIZE` non-zero weights and m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -69,12 +71,17 @@ def recipes(count: int, seed: int, jets: int = 0) -> list[Recipe]:
 
 def network(recipe: Recipe) -> Graph:
     """The compacted network of `recipe`. Raises `QapError` if no attempt leaves anything but a constant."""
+    return first_whole(recipe.seed, partial(_network, recipe))
+
+
+def first_whole(seed: int, draw: Callable[[np.random.Generator], Graph]) -> Graph:
+    """Return the first drawn network, compacted, that is no constant. Raises `QapError` if no attempt leaves one."""
     for attempt in range(ATTEMPTS):
         try:
-            return compact(_network(recipe, np.random.default_rng([recipe.seed, attempt])))
+            return compact(draw(np.random.default_rng([seed, attempt])))
         except ConstantNetwork:
             continue
-    raise QapError(f"design {recipe.seed}: pruned away in {ATTEMPTS} attempts", "draw from another seed")
+    raise QapError(f"design {seed}: pruned away in {ATTEMPTS} attempts", "draw from another seed")
 
 
 def _recipe(kind: str, random: np.random.Generator, seed: int) -> Recipe:

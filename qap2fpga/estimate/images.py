@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import count
 
 import numpy as np
 
-from qap2fpga.estimate.draw import ATTEMPTS, drawn_step, drawn_weights
+from qap2fpga.estimate.draw import drawn_step, drawn_weights, first_whole
 from qap2fpga.ir.channelwise import Depthwise, Max
 from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.geometry import Geometry
@@ -23,8 +24,6 @@ from qap2fpga.ir.nodes import Input, Node, Requantizer
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.tensors import Shape
 from qap2fpga.ir.units import end_name
-from qap2fpga.passes.compaction import compact
-from qap2fpga.system.errors import ConstantNetwork, QapError
 
 # Images that the activations' ranges are fitted to.
 SAMPLE = 60
@@ -73,12 +72,7 @@ def recipes(number: int, seed: int) -> list[ImageRecipe]:
 
 def network(recipe: ImageRecipe) -> Graph:
     """Return the compacted network of `recipe`. Raises `QapError` if no attempt leaves anything but a constant."""
-    for attempt in range(ATTEMPTS):
-        try:
-            return compact(_network(recipe, np.random.default_rng([recipe.seed, attempt])))
-        except ConstantNetwork:
-            continue
-    raise QapError(f"design {recipe.seed}: pruned away in {ATTEMPTS} attempts", "draw from another seed")
+    return first_whole(recipe.seed, partial(_network, recipe))
 
 
 def _recipe(random: np.random.Generator, seed: int) -> ImageRecipe:

@@ -285,3 +285,8 @@ def linear(kind: str, resource: str, values: dict[str, float]) -> int:
     """Return the cells of `resource` that the shipped coefficients of `kind` give for the features `values`."""
     table = coefficients()[kind][resource]
     return max(0, round(sum(factor * values[feature] for feature, factor in table.items())))
+
+
+def named(kind: str, values: dict[str, float]) -> dict[str, float]:
+    """Return the features under names that say what they are of."""
+    return {f"{kind}: {name}": round(value, 3) for name, value in values.items() if value}

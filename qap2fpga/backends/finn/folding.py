@@ -7,13 +7,14 @@ Thresholding node has its MVAU's PE, so that nothing stands between the two.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from qap2fpga.backends.finn import estimate, output_stage
 from qap2fpga.backends.finn.padding import divisors
 from qap2fpga.backends.finn.plan import Plan
+from qap2fpga.backends.finn.verilog import whole_bytes
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.resources import NAMES, Resources
@@ -96,7 +97,7 @@ class Costs:
         parts = [estimate.width_converter(pe * bits, simd * bits)]
         depth = fifo_depth(mw, simd)
         if depth:
-            parts.append(estimate.fifo(fifo_bits(simd * bits), depth))
+            parts.append(estimate.fifo(whole_bytes(simd * bits), depth))
         return estimate.total(parts)
 
     def folding(self, layers: tuple[tuple[int, int], ...], outputs: tuple[int, ...]) -> Folding:
@@ -126,9 +127,18 @@ def fifo_depth(mw: int, simd: int) -> int:
     return beats + 1 if beats > 1 else 0
 
 
-def fifo_bits(bits: int) -> int:
-    """Width of a FIFO for beats of `bits`: whole bytes."""
-    return -(-bits // 8) * 8
+def require_legal(folding: Mapping[str, Any], legal: Mapping[str, Collection[str]]) -> None:
+    """Raise `QapError` for what a folding.json says of an unknown node or key, or not as a whole number."""
+    for name, entry in folding.items():
+        if name not in legal:
+            raise QapError(f"folding: unknown node '{name}'", nearest(name, legal))
+        if not isinstance(entry, Mapping):
+            raise QapError(f"folding: {name} is {entry!r}", 'it must be like {"SIMD": 4, "PE": 2}')
+        for key, value in entry.items():
+            if key not in legal[name]:
+                raise QapError(f"folding: {name} has no '{key}'", nearest(str(key), legal[name]))
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise QapError(f"folding: {name} has {key} {value!r}", "it must be a whole number")
 
 
 def parsed(folding: Mapping[str, Any], plan: Plan) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
@@ -141,16 +151,7 @@ def parsed(folding: Mapping[str, Any], plan: Plan) -> tuple[tuple[tuple[int, int
     legal = {name: set(entry) for name, entry in Folding(ones, own, 0, Resources()).nodes(plan).items()}
     for index in range(len(plan.layers) - 1):
         legal[f"MVAU_rtl_{index}"].add("MH")
-    for name, entry in folding.items():
-        if name not in legal:
-            raise QapError(f"folding: unknown node '{name}'", nearest(name, legal))
-        if not isinstance(entry, Mapping):
-            raise QapError(f"folding: {name} is {entry!r}", 'it must be like {"SIMD": 4, "PE": 2}')
-        for key, value in entry.items():
-            if key not in legal[name]:
-                raise QapError(f"folding: {name} has no '{key}'", nearest(str(key), legal[name]))
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise QapError(f"folding: {name} has {key} {value!r}", "it must be a whole number")
+    require_legal(folding, legal)
     layers, outputs, mw = [], [], plan.layers[0].mw
     for index, layer in enumerate(plan.layers):
         name = f"MVAU_rtl_{index}"

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from qap2fpga.backends.finn import estimate
-from qap2fpga.backends.finn.folding import Costs, Folding, fifo_bits, fifo_depth
+from qap2fpga.backends.finn.folding import Costs, Folding, fifo_depth
 from qap2fpga.backends.finn.plan import Plan, deep_pipeline
+from qap2fpga.backends.finn.verilog import whole_bytes
 from qap2fpga.hw.design import Features, NodeEstimate
 from qap2fpga.hw.resources import Resources
 
@@ -64,7 +65,8 @@ def nodes(plan: Plan, costs: Costs, chosen: Folding) -> tuple[NodeEstimate, ...]
                 seen[kind] += 1
         mvau = costs.mvau(index, layer.mw, layer.mh, simd, pe)
         activation = f"{'INT' if layer.input_signed else 'UINT'}{layer.input_bits}"
-        features = _named("mvau", estimate.mvau_features(mvau)) | _named(*estimate.memory_features(mvau))
+        features = estimate.named("mvau", estimate.mvau_features(mvau))
+        features |= estimate.named(*estimate.memory_features(mvau))
         entries.append(MvauNode(
             name=f"MVAU_rtl_{index}", op_type="MVAU_rtl", layer=layer.name, estimate=asdict(estimate.mvau(mvau)),
             features=_both(features), cycles=mvau.cycles, MW=layer.mw, MH=layer.mh, SIMD=simd, PE=pe, lanes=mvau.lanes,
@@ -74,7 +76,7 @@ def nodes(plan: Plan, costs: Costs, chosen: Folding) -> tuple[NodeEstimate, ...]
         if thresholds is not None:
             # A deep pipeline has twice the registers, and other logic between them.
             depth = "deep thresholds" if deep_pipeline(costs.board) else "thresholds"
-            features = _named(depth, estimate.thresholding_features(thresholds))
+            features = estimate.named(depth, estimate.thresholding_features(thresholds))
             cost = estimate.thresholding(thresholds)
             entries.append(ThresholdingNode(
                 name=f"Thresholding_rtl_{index}", op_type="Thresholding_rtl", layer=layer.name, estimate=asdict(cost),
@@ -82,7 +84,7 @@ def nodes(plan: Plan, costs: Costs, chosen: Folding) -> tuple[NodeEstimate, ...]
                 thresholds=(1 << thresholds.bits) - 1, activations=f"UINT{layer.activation_bits}",
             ))  # fmt: skip
     for kind, cost, features in costs.output_stage(chosen.layers[-1][1]):
-        entries.append(_node(kind, kind, plan.layers[-1].name, cost, _named(kind, features)))
+        entries.append(_node(kind, kind, plan.layers[-1].name, cost, estimate.named(kind, features)))
     return tuple(entries)
 
 
@@ -94,11 +96,12 @@ def _between(
     if pe != simd:
         kind, features = estimate.converter_features(pe * bits, simd * bits)
         cost = estimate.width_converter(pe * bits, simd * bits)
-        yield "StreamingDataWidthConverter_rtl", cost, _named(kind, features)
+        yield "StreamingDataWidthConverter_rtl", cost, estimate.named(kind, features)
     depth = fifo_depth(mw, simd)
     if depth:
-        width = fifo_bits(simd * bits)
-        yield "StreamingFIFO_rtl", estimate.fifo(width, depth), _named("fifo", estimate.fifo_features(width, depth))
+        width = whole_bytes(simd * bits)
+        features = estimate.named("fifo", estimate.fifo_features(width, depth))
+        yield "StreamingFIFO_rtl", estimate.fifo(width, depth), features
 
 
 def _node(name: str, kind: str, layer: str, cost: Resources, features: dict[str, float]) -> FinnNode:
@@ -108,7 +111,3 @@ def _node(name: str, kind: str, layer: str, cost: Resources, features: dict[str,
 def _both(features: dict[str, float]) -> Features:
     """LUTs and FFs are functions of the same."""
     return {"lut": features, "ff": features}
-
-
-def _named(kind: str, features: dict[str, float]) -> dict[str, float]:
-    return {f"{kind}: {name}": round(value, 3) for name, value in features.items() if value}

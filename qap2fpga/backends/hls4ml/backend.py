@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -69,18 +70,20 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
                 tool = hls4ml.backends.get_backend(BACKEND)
         nodes: list[KernelEstimate] = []
         factors: list[tuple[Kernel, int]] = []
-        for number, one in enumerate(kernels(graph, stream=stream)):
+        numbers: Counter[str] = Counter()
+        for one in kernels(graph, stream=stream):
             strategy, factor = workarounds.reuse_factor(
                 tool, one.inputs, one.outputs, options.reuse_factor, options.strategy, one.depthwise
             )
             factors.append((one, factor))
             nodes.append(KernelEstimate(
-                name=f"{one.prefix}{number}", layer=one.node.name, kind=one.kind, estimate={},
+                name=f"{one.prefix}{numbers[one.prefix]}", layer=one.node.name, kind=one.kind, estimate={},
                 strategy=strategy, reuse_factor=factor, inputs=one.inputs, outputs=one.outputs,
                 weight_bits=workarounds.weight_bits(*one.weight_range, one.node.weight_width),
                 input_bits=one.node.geometry.seen(graph.node_ranges[one.node.sources[0]]).bits,
                 nonzeros=one.nonzeros,
             ))  # fmt: skip
+            numbers[one.prefix] += 1
         return Expectation(interval(graph, factors, stream=stream), None, {}, tuple(nodes))
 
     def generate(

@@ -12,9 +12,19 @@ import numpy as np
 
 from qap2fpga.backends.rtl import solver
 from qap2fpga.backends.rtl.adders import Adder, AdderGraph, Output
+from qap2fpga.backends.rtl.datapaths import Datapath
+from qap2fpga.ir.linear import Linear
 
 # One output alone gains little from more.
 TRIES = 4
+
+
+def of_path(path: Datapath) -> AdderGraph:
+    """Return the adder graph of a datapath's sums: of a whole matrix, or of outputs that share no inputs."""
+    weights, (low, high), name = path.unit.weights, path.ranges.inputs, path.unit.name
+    if isinstance(path.node, Linear):
+        return solver.solve(weights, low, high, name)
+    return solve(weights, low, high, name)
 
 
 def solve(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str) -> AdderGraph:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from qap2fpga.backends.api import UNROLLED_ADVICE, Backend, Progress, require_possible
-from qap2fpga.backends.rtl import adders, apart, check, layer, solver
+from qap2fpga.backends.rtl import adders, apart, check, layer
 from qap2fpga.backends.rtl import estimate as estimates
 from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.dataflow.build import Builder, Solved
@@ -34,7 +34,6 @@ from qap2fpga.hw.design import Design, Expectation, NodeEstimate, Stream
 from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.tensors import Shape
 from qap2fpga.ir.units import Ranges, Unit
 from qap2fpga.requant import prices
@@ -185,8 +184,7 @@ def _solved(network: Graph, bare: bool, pace: int) -> dict[str, Solved]:
     for name, path in datapaths(network, kind, serial_layers(network, pace)).items():
         if path.serial:
             continue
-        solve = solver.solve if isinstance(path.node, Linear) else apart.solve
-        graph = solve(path.unit.weights, *path.ranges.inputs, path.unit.name)
+        graph = apart.of_path(path)
         solutions[name] = graph, None if path.bare else choose(path.unit, graph, path.ranges)
     return solutions
 

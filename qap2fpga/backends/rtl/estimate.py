@@ -130,6 +130,7 @@ def _cells(luts: int, registers: int) -> dict[str, int]:
     return dict.fromkeys(NAMES, 0) | {"lut": luts, "ff": registers}
 
 
+@lru_cache(maxsize=4)
 def before(network: Graph, pace: int) -> int:
     """LUTs expected of `network` from its weights' signed digits alone, in a moment; a position every `pace` cycles."""
     total, in_turn = 0.0, serial.serial_layers(network, pace)
@@ -151,6 +152,8 @@ def before(network: Graph, pace: int) -> int:
 def refusals(network: Graph, board: Board, options: RtlOptions) -> tuple[QapError, ...]:
     """Return the reason why `network` is too large to unroll, or for the board, if it is."""
     luts = before(network, pace_for(network, options.target_interval))
+    if luts <= MOST_LUTS and (luts <= board.lut or options.allow_oversize):
+        return ()
     weights = sum(path.unit.nonzeros for path in datapaths(network, "logits").values())
     what = f"unrolled, the network's {weights:,} weights take about {luts:,} LUTs"
     hint = "prune it, or use fewer bits"
@@ -160,6 +163,4 @@ def refusals(network: Graph, board: Board, options: RtlOptions) -> tuple[QapErro
         hint = f"give a frame more cycles (--target-interval), {hint}"
     if luts > MOST_LUTS:
         return (QapError(f"{what}; more than {MOST_LUTS:,} are not unrolled", hint),)
-    if luts > board.lut and not options.allow_oversize:
-        return (QapError(f"{what}; {board.name} has {board.lut:,}", f"{hint}, or a larger board, or --allow-oversize"),)
-    return ()
+    return (QapError(f"{what}; {board.name} has {board.lut:,}", f"{hint}, or a larger board, or --allow-oversize"),)

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from qap2fpga.backends.rtl import apart, solver
+from qap2fpga.backends.rtl import apart
 from qap2fpga.backends.rtl.datapaths import Datapath, datapaths
 from qap2fpga.backends.rtl.layer import falls
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.linear import Linear
 from qap2fpga.requant.relax import Reading
 
 
@@ -20,8 +19,7 @@ def readings(graph: Graph) -> dict[str, list[Reading]]:
 
 
 def _readings(path: Datapath) -> list[Reading]:
-    solve = solver.solve if isinstance(path.node, Linear) else apart.solve
-    outputs = solve(path.unit.weights, *path.ranges.inputs, path.unit.name).outputs
+    outputs = apart.of_path(path).outputs
     return [
         Reading(max(1, output.factor) << max(output.shift, 0), -int(falls(path.unit, channel, output)))
         for channel, output in enumerate(outputs)

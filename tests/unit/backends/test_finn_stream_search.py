@@ -14,7 +14,7 @@ from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.stream.draw import Lanes
 from qap2fpga.backends.finn.stream.limits import parallel_possible
 from qap2fpga.backends.finn.stream.search import Search, unpadded
-from qap2fpga.backends.finn.stream.way import Keys, content, plan
+from qap2fpga.backends.finn.stream.way import content, legal_keys, plan
 from qap2fpga.hw import boards
 from qap2fpga.ir.graph import INPUT, Graph
 from qap2fpga.ir.linear import Linear
@@ -83,7 +83,7 @@ def test_a_folding_is_written_and_read_again() -> None:
     again = plan(graph, BOARD, FinnOptions(folding=content(graph, decided.folding)))
     assert again.folding == decided.folding
     assert again.design.cycles == decided.design.cycles
-    assert set(content(graph, decided.folding)) == set(Keys(graph).legal)
+    assert set(content(graph, decided.folding)) == set(legal_keys(graph))
 
 
 def test_a_node_that_a_folding_leaves_out_has_one_lane() -> None:
@@ -98,6 +98,7 @@ def test_a_node_that_a_folding_leaves_out_has_one_lane() -> None:
     ({"conv1": 3}, "folding: conv1 is 3", "SIMD"),
     ({"pool": {"SIMD": 2}}, "folding: pool has no 'SIMD'", "PE"),
     ({"conv1": {"SIMD": 1.5}}, "folding: conv1 has SIMD 1.5", "whole number"),
+    ({"conv1": {"PE": True}}, "folding: conv1 has PE True", "whole number"),
     ({"conv1": {"SIMD": 2}}, "folding: conv1 cannot have {'SIMD': 2}", "'SIMD': [1, 3]"),
     ({"conv2": {"SIMD": 16, "PARALLEL": 1}}, "folding: conv2 cannot have", "'SIMD': [1, 2, 4]"),
 ])  # fmt: skip

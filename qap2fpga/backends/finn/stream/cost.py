@@ -23,14 +23,9 @@ def cost(block: Block, dsp_cell: str) -> tuple[Resources, Values]:
     return COSTS[type(block)](block, dsp_cell)
 
 
-def named(kind: str, values: Values) -> Values:
-    """Return the features under names that say what they are of."""
-    return {f"{kind}: {name}": round(value, 3) for name, value in values.items() if value}
-
-
 def _plain(kind: str, values: Values, *, bram18: int = 0, lutram: int = 0) -> tuple[Resources, Values]:
     lut, ff = (estimate.linear(kind, resource, values) for resource in ("lut", "ff"))
-    return Resources(lut=lut, ff=ff, dsp=0, bram18=bram18, lutram=lutram), named(kind, values)
+    return Resources(lut=lut, ff=ff, dsp=0, bram18=bram18, lutram=lutram), estimate.named(kind, values)
 
 
 def _memory(bits: int, depth: int, *, block: bool) -> dict[str, int]:
@@ -53,24 +48,24 @@ def _product(block: library.Product, dsp_cell: str) -> tuple[Resources, Values]:
         inputs, outputs, block.simd, block.pe, block.weight_bits, block.taken.kind.bits, block.given.kind.bits,
         block.density, dsp_cell,
     )  # fmt: skip
-    features = named("mvau", estimate.mvau_features(node)) | named(*estimate.memory_features(node))
+    features = estimate.named("mvau", estimate.mvau_features(node)) | estimate.named(*estimate.memory_features(node))
     return estimate.mvau(node), features
 
 
 def _thresholds(block: library.Thresholds, dsp_cell: str) -> tuple[Resources, Values]:
     node = estimate.Thresholding(block.taken.channels, block.taken.lanes, block.bits, block.threshold_kind.bits)
     kind = "deep thresholds" if block.deep else "thresholds"
-    return estimate.thresholding(node), named(kind, estimate.thresholding_features(node))
+    return estimate.thresholding(node), estimate.named(kind, estimate.thresholding_features(node))
 
 
 def _converter(block: library.Converter, dsp_cell: str) -> tuple[Resources, Values]:
     kind, features = estimate.converter_features(block.taken.bits, block.given.bits)
-    return estimate.width_converter(block.taken.bits, block.given.bits), named(kind, features)
+    return estimate.width_converter(block.taken.bits, block.given.bits), estimate.named(kind, features)
 
 
 def _fifo(block: library.Fifo, dsp_cell: str) -> tuple[Resources, Values]:
     depth = block.depth or 0
-    return estimate.fifo(block.taken.bus, depth), named("fifo", estimate.fifo_features(block.taken.bus, depth))
+    return estimate.fifo(block.taken.bus, depth), estimate.named("fifo", estimate.fifo_features(block.taken.bus, depth))
 
 
 def window_features(block: library.Windows) -> Values:
@@ -141,7 +136,7 @@ def _weighted(block: own.Weighted, dsp_cell: str) -> tuple[Resources, Values]:
         values = estimate.weights_features(bits, depth, block.density)
         lut, ff = (estimate.linear(kind, resource, values) for resource in ("lut", "ff"))
         memory = Resources(lut=lut, ff=ff, dsp=0, bram18=0)
-    return estimate.total([compute, memory]), features | named(kind, values)
+    return estimate.total([compute, memory]), features | estimate.named(kind, values)
 
 
 def sum_features(block: own.Add) -> Values:
@@ -183,7 +178,7 @@ def flip_features(block: own.Flip) -> Values:
 
 def _end(block: own.End, dsp_cell: str) -> tuple[Resources, Values]:
     resources, values = estimate.output_module(block.stage, block.taken.lanes, block.taken.fold)
-    return resources, named(block.op, values)
+    return resources, estimate.named(block.op, values)
 
 
 def _of(kind: str, features: Callable[[Any], Values]) -> Callable[[Any, str], tuple[Resources, Values]]:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from qap2fpga.backends.api import Progress
 from qap2fpga.backends.finn import session
 from qap2fpga.backends.finn.sources import Sources
 from qap2fpga.backends.finn.stream.draw import Drawn
@@ -16,8 +16,6 @@ from qap2fpga.hw.design import Probe
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.files import write_atomically
 from qap2fpga.system.quiet import quiet
-
-Progress = Callable[[str], None]
 
 
 def emit(

@@ -14,6 +14,7 @@ import numpy as np
 
 from qap2fpga.backends.api import Progress, require_possible
 from qap2fpga.backends.finn import session
+from qap2fpga.backends.finn.folding import require_legal
 from qap2fpga.backends.finn.nodes import FinnNode
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.stream import library, limits
@@ -28,7 +29,7 @@ from qap2fpga.backends.finn.verilog import TOP
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design, Expectation, NodeEstimate, Stream
 from qap2fpga.ir.graph import Graph
-from qap2fpga.system.errors import QapError, nearest
+from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
 
 # Frames that every step's graph is executed with: one takes FINN a tenth of a second and more.
@@ -119,20 +120,18 @@ def stimuli(graph: Graph, vectors: np.ndarray) -> np.ndarray:
 
 def content(graph: Graph, folding: Mapping[str, Lanes]) -> dict[str, dict[str, int]]:
     """Return a folding as folding.json has it: node -> 'SIMD', 'PE', 'PARALLEL', as far as the node has them."""
-    legal = Keys(graph).legal
+    legal = legal_keys(graph)
     return {
         name: {key: value for key, value in _values(folding[name]).items() if key in keys}
         for name, keys in legal.items()
     }  # fmt: skip
 
 
-class Keys:
-    """What may be chosen for each node of a graph."""
-
-    def __init__(self, graph: Graph) -> None:
-        by_kind = {"linear": ("SIMD", "PE", "PARALLEL"), "requantizer": (), "input": ()}
-        every = {node.name: by_kind.get(node.kind, ("PE",)) for node in graph.nodes}
-        self.legal = {name: keys for name, keys in every.items() if keys}
+def legal_keys(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Return what may be chosen for each node of a graph."""
+    by_kind = {"linear": ("SIMD", "PE", "PARALLEL"), "requantizer": (), "input": ()}
+    every = {node.name: by_kind.get(node.kind, ("PE",)) for node in graph.nodes}
+    return {name: keys for name, keys in every.items() if keys}
 
 
 def _values(lanes: Lanes) -> dict[str, int]:
@@ -141,18 +140,10 @@ def _values(lanes: Lanes) -> dict[str, int]:
 
 def given(folding: Mapping[str, Any], search: Search) -> dict[str, Lanes]:
     """Return the lanes of a folding.json. Raises `QapError` for an unknown node or key, and for an illegal value."""
-    legal = Keys(search.graph).legal
+    legal = legal_keys(search.graph)
+    require_legal(folding, legal)
     chosen: dict[str, Lanes] = {}
     for name, entry in folding.items():
-        if name not in legal:
-            raise QapError(f"folding: unknown node '{name}'", nearest(name, legal))
-        if not isinstance(entry, Mapping):
-            raise QapError(f"folding: {name} is {entry!r}", 'it must be like {"SIMD": 4, "PE": 2}')
-        for key, value in entry.items():
-            if key not in legal[name]:
-                raise QapError(f"folding: {name} has no '{key}'", nearest(str(key), legal[name]))
-            if not isinstance(value, int):
-                raise QapError(f"folding: {name} has {key} {value!r}", "it must be a whole number")
         lanes = Lanes(entry.get("SIMD", 1), entry.get("PE", 1), bool(entry.get("PARALLEL", 0)))
         possible = [_values(one.lanes) for one in search.choices[name]]
         if _values(lanes) not in possible:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -47,12 +48,12 @@ class Dataflow:
         """Cycles from a frame's first position to its last result, both included."""
         return self.output.timing.last + 1
 
-    @property
+    @cached_property
     def flush(self) -> int:
         """Positions that must follow a frame until all of it has passed by everywhere."""
         return max(part.out.timing.flush for part in self.parts)
 
-    @property
+    @cached_property
     def drain(self) -> int:
         """Cycles after these positions until what came of them has left."""
         return max(part.drain(self.flush) for part in self.parts)

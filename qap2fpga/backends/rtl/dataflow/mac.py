@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -44,11 +45,6 @@ class Mac(Part):
     files = ("qap_mac.sv", "qap_serial.sv", "qap_skip.sv")
 
     @property
-    def operands(self) -> tuple[Flow, ...]:
-        """The flow that it takes."""
-        return (self.operand,)
-
-    @property
     def modules(self) -> tuple[Module, ...]:
         """The weights."""
         return (self.rom,)
@@ -68,7 +64,7 @@ class Mac(Part):
         """The name of the weights in the design."""
         return f"r_{self.rom.name}"
 
-    @property
+    @cached_property
     def slots(self) -> Slots:
         """When positions leave the queue."""
         return Slots(self.operand.timing, len(self.operand.lanes))

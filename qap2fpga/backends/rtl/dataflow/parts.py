@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -59,12 +60,13 @@ class Part(ABC):
     """What every part has: its result, and the flows that it takes. `files` are its modules in `flows/rtl`."""
 
     out: Flow
+    operand: Flow
     files: tuple[str, ...] = ()
 
     @property
-    @abstractmethod
     def operands(self) -> tuple[Flow, ...]:
         """The flows that it takes."""
+        return (self.operand,)
 
     @property
     def modules(self) -> tuple[Module, ...]:
@@ -140,11 +142,6 @@ class Compute(Part):
     files = ("qap_valid.sv",)
 
     @property
-    def operands(self) -> tuple[Flow, ...]:
-        """The flow that it takes."""
-        return (self.operand,)
-
-    @property
     def modules(self) -> tuple[Module, ...]:
         """The datapath."""
         return (self.module,)
@@ -179,11 +176,6 @@ class Window(Part):
     files = ("qap_window.sv",)
 
     @property
-    def operands(self) -> tuple[Flow, ...]:
-        """The flow that it takes."""
-        return (self.operand,)
-
-    @property
     def lanes(self) -> Lanes:
         """(low, high) of what one tap sees of each channel."""
         return self.out.lanes[: len(self.operand.lanes)]
@@ -215,11 +207,6 @@ class Delay(Part):
     cycles: int
     files = ("qap_valid.sv", "qap_delay.sv")
 
-    @property
-    def operands(self) -> tuple[Flow, ...]:
-        """The flow that it takes."""
-        return (self.operand,)
-
     def evaluate(self, operands: Sequence[np.ndarray]) -> np.ndarray:
         """Return the operand."""
         return operands[0]
@@ -243,12 +230,7 @@ class Skip(Part):
     leader: Flow
     files = ("qap_skip.sv",)
 
-    @property
-    def operands(self) -> tuple[Flow, ...]:
-        """The flow that waits."""
-        return (self.operand,)
-
-    @property
+    @cached_property
     def depth(self) -> int:
         """Positions that wait at a time."""
         return held(self.operand.timing, self.leader.timing)

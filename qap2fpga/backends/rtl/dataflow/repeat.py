@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
 
 import numpy as np
@@ -38,17 +39,12 @@ class Repeated(Part):
     node: Repeat
     files = ("qap_repeat.sv",)
 
-    @property
-    def operands(self) -> tuple[Flow, ...]:
-        """The flow that it takes."""
-        return (self.operand,)
-
-    @property
+    @cached_property
     def slots(self) -> Slots:
         """When rows have come, and when they leave."""
         return rows(self.operand.timing, self.operand.shape, self.node)
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Rows that are held: as many that none is written before the one in its place has left."""
         shape, slots = self.operand.shape, self.slots

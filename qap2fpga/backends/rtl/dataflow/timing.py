@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -101,7 +102,7 @@ class Slots:
     enter: Timing
     lanes: int
 
-    @property
+    @cached_property
     def leave(self) -> Timing:
         """When each position leaves the queue."""
         cycles = np.empty_like(self.enter.cycles)
@@ -117,7 +118,7 @@ class Slots:
         leave = self.leave
         return leave.last + self.lanes <= leave.first + leave.period
 
-    @property
+    @cached_property
     def depth(self) -> int:
         """Positions that wait at a time."""
         return held(self.enter, self.leave)

@@ -23,11 +23,6 @@ class Total(Part):
     files = ("qap_total.sv",)
 
     @property
-    def operands(self) -> tuple[Flow, ...]:
-        """The flow that it takes."""
-        return (self.operand,)
-
-    @property
     def sums(self) -> tuple[int, int]:
         """(low, high) of all sums and of what is summed up."""
         lanes = (*self.out.lanes, *self.operand.lanes)
