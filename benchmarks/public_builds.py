@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from qap2fpga import backends
+from qap2fpga.backends.rtl import estimate
+from qap2fpga.backends.rtl.pace import pace
 from qap2fpga.build.folder import MARK, stored
 from qap2fpga.hw import boards
 from qap2fpga.hw.resources import NAMES
@@ -33,7 +35,7 @@ KEPT = 4
 
 @dataclass(frozen=True)
 class Way:
-    """A backend, a board and options to try; `most_luts` is what a simulation of it in reasonable time may take."""
+    """A backend, a board and options to try; `most_luts` is how large a network is unrolled for a simulation."""
 
     backend: str
     board: str
@@ -89,6 +91,12 @@ def trial(network: Path, way: Way) -> Trial:
     """Return whether `way` takes the `network`, from what its backend expects of it."""
     graph, board, backend = storage.load(network), boards.load(way.board), backends.get(way.backend)
     options = backend.make_options(**{name.replace("-", "_"): True for name in way.options})
+    # Before a solver is asked, which is what takes long where the answer is no.
+    luts = estimate.before(graph, pace(graph)) if way.most_luts is not None else 0
+    if way.most_luts is not None and luts > way.most_luts:
+        return Trial(
+            False, f"unrolled it takes about {luts:,} LUTs; a simulation of more than {way.most_luts:,} is slow"
+        )
     reasons = backend.check(graph, board, options)
     if reasons:
         return Trial(False, "; ".join(f"{one}" for one in reasons))
@@ -98,22 +106,19 @@ def trial(network: Path, way: Way) -> Trial:
         return Trial(False, f"{error}")
     counts = ", ".join(f"{round(expected.total[name])} {name}" for name in NAMES if expected.total.get(name))
     words = f"expected: a frame every {expected.interval_cycles} cycles; {counts or 'size known only to an HLS tool'}"
-    if way.most_luts is not None and expected.total["lut"] > way.most_luts:
-        return Trial(False, f"{words}: more than {way.most_luts} LUTs, which a simulation takes long for")
     return Trial(True, words)
 
 
 def build_all(files: Sequence[Path], asked: Mapping[str, str], results: Path, limit_s: float) -> None:
-    """Build the `files` that have no line in `results`, those of least work first, and print what became of each.
+    """Build the `files` that have no line in `results`, one after the other, and print what became of each.
 
     `asked` are options that a file gets if it is refused with these words.
     """
     done = {line["file"] for line in read_json_lines(results)}
-    left = [_Build(path, asked, results.with_suffix(""), limit_s) for path in files if path.name not in done]
-    for one in left:
-        one.model()
-    for one in sorted(left, key=lambda build: build.multiplications or 0):
-        built = one.run()
+    for path in files:
+        if path.name in done:
+            continue
+        built = _Build(path, asked, results.with_suffix(""), limit_s).run()
         append_json(results, asdict(built))
         print(shown(built), flush=True)
 
@@ -157,7 +162,7 @@ class _Build:
         graph = storage.load(self.network)
         return sum(node.nonzeros * graph.shapes[node.name].positions for node in graph.weighted)
 
-    def model(self) -> None:
+    def _model(self) -> None:
         """Build to the integer network, with more options as the refusals ask for them."""
         while True:
             self._build(Way("rtl", "zcu104"), "model")
@@ -168,6 +173,7 @@ class _Build:
 
     def run(self) -> Built:
         """Build with the first way that takes the network, and return how far that came."""
+        self._model()
         if self.multiplications is None:
             return Built(self.path.name, self.options, seconds=self.seconds, message=self.message)
         tried: dict[str, str] = {}

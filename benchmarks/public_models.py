@@ -135,7 +135,8 @@ def main() -> None:
     asked = parser.parse_args()
     with (asked.folder / "MANIFEST.tsv").open(newline="") as file:
         entries = [(row["file"], row["expected"]) for row in csv.DictReader(file, delimiter="\t")]
-    chosen = [one for one in entries if not asked.names or one[0].startswith(tuple(asked.names))]
+    # In the order of the names that were given.
+    chosen = [one for name in asked.names or [""] for one in entries if one[0].startswith(name)]
     if asked.build is not None:
         options = {words: option for words, (option, _) in MORE.items()}
         build_all([asked.folder / name for name, _ in chosen], options, asked.build, asked.limit)
