@@ -93,6 +93,13 @@ def multiply_add(
     return _narrow((wide * factors + addends) >> shift, name)
 
 
+def quotients(values: np.ndarray, factor: int, addend: int, divisor: int, name: str) -> np.ndarray:
+    """`(values * factor + addend) // divisor`, element by element, rounded down."""
+    if magnitude(values) * abs(factor) + abs(addend) < INT64_LIMIT and abs(divisor) < INT64_LIMIT:
+        return np.asarray((values.astype(np.int64) * factor + addend) // divisor)
+    return _narrow((values.astype(object) * factor + addend) // divisor, name)
+
+
 def shifted(values: np.ndarray, shift: int, name: str) -> np.ndarray:
     """`values << shift`; to the right, dropping bits, where `shift` is negative."""
     if 0 <= shift < LONGEST_SHIFT and magnitude(values) << shift < INT64_LIMIT:
@@ -116,6 +123,22 @@ def terms(parts: Terms, values: np.ndarray, name: str, addend: np.ndarray | int 
     if wide:
         return _narrow(total >> shift, name)
     return np.asarray(total >> min(shift, LONGEST_SHIFT))
+
+
+def coefficients(inputs: int, sums: Sequence[tuple[tuple[int, int], tuple[int, int]]], name: str) -> np.ndarray:
+    """Return the coefficients (nodes, inputs) of inputs, and of `sums` of two nodes before them, each (node, factor).
+
+    The inputs are the first nodes.
+    """
+    bounds = [1] * inputs
+    for (left, one), (right, other) in sums:
+        bounds.append(abs(one) * bounds[left] + abs(other) * bounds[right])
+    wide = max(bounds) >= INT64_LIMIT
+    rows = np.zeros((len(bounds), inputs), object if wide else np.int64)
+    np.fill_diagonal(rows, 1)
+    for node, ((left, one), (right, other)) in enumerate(sums, start=inputs):
+        rows[node] = rows[left] * one + rows[right] * other
+    return _narrow(rows, name) if wide else rows
 
 
 def column_sums(values: np.ndarray, name: str) -> np.ndarray:

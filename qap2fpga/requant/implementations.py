@@ -20,12 +20,13 @@ from qap2fpga.system.errors import CheckFailed
 IMPLEMENTATION = "the implementation of a requantizer"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Target:
     """A step function over the integers `low..high`; `thresholds` (n,) are sorted and lie in `low + 1..high`.
 
     `line` is (multiplier, offset, shift) where the result is known to be `(multiplier * x + offset) >> shift`. With
-    `highest`, the largest result, it is that line alone, of more results than are listed as thresholds.
+    `highest`, the largest result, it is that line alone, of more results than are listed as thresholds. Two of the same
+    content are equal.
     """
 
     thresholds: np.ndarray
@@ -34,6 +35,19 @@ class Target:
     base: int = 0
     line: tuple[int, int, int] | None = None
     highest: int | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same function, with the same line."""
+        return isinstance(other, Target) and self._content == other._content
+
+    def __hash__(self) -> int:
+        """Hash the content."""
+        return hash(self._content)
+
+    @property
+    def _content(self) -> tuple[object, ...]:
+        thresholds = self.thresholds.astype(np.int64, copy=False).tobytes()
+        return thresholds, self.low, self.high, self.base, self.line, self.highest
 
     @property
     def top(self) -> int:

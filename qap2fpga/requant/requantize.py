@@ -17,14 +17,20 @@ range.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from qap2fpga.requant.implementations import Constant, Implementation, Piecewise, Search, Table, Target, prove
-from qap2fpga.requant.segments import Terms, constraints, fit, limits, split
+from qap2fpga.requant.segments import Terms, constraints, fitted, limits, outermost, split
 
+# It rises with the number of terms, with the offsets' bits and with their number.
 Cost = Callable[[Implementation, Target], float]
+# Whether anything that costs as much as an implementation, or more, may still be chosen.
+Worth = Callable[[Piecewise], bool]
+# Channels whose implementations are remembered.
+KEPT = 2048
 # A table of more x than this is never the cheapest.
 TABLE_BITS = 8
 # Bits of x that choose the offset: with 5 the table, x's own bit and nothing else fit a 6-input LUT.
@@ -48,22 +54,36 @@ def cheapest(target: Target, cost: Cost, name: str, tolerance: int = 0) -> Imple
     The results at both ends of the range are exact at any tolerance.
     Raises `CheckFailed` naming `name` if an implementation were wrong: a bug of ours.
     """
+    best = _cheapest(target, cost, tolerance)
+    prove(best, target, name, tolerance)
+    return best
+
+
+@lru_cache(maxsize=KEPT)
+def _cheapest(target: Target, cost: Cost, tolerance: int) -> Implementation:
+    """The same, not yet proven. Designs for several boards, intervals and outputs have the same channels."""
     best: Implementation | None = None
     price = float("inf")
     ends = np.array([target.low, target.high])
-    for implementation in candidates(target, tolerance):
+
+    def worth(implementation: Piecewise) -> bool:
+        # With a tolerance what is tried last depends on all that was before it.
+        return tolerance > 0 or cost(implementation, target) < price
+
+    for implementation in candidates(target, tolerance, worth):
         if tolerance and (implementation.apply(ends) != target.apply(ends)).any():
             continue
         implementation_price = cost(implementation, target)
         if implementation_price < price:
             best, price = implementation, implementation_price
     assert best is not None  # few thresholds have a binary search, many come from a line
-    prove(best, target, name, tolerance)
     return best
 
 
-def candidates(target: Target, tolerance: int = 0) -> Iterator[Implementation]:
-    """Every implementation that is tried, in a fixed order."""
+def candidates(
+    target: Target, tolerance: int = 0, worth: Worth = lambda implementation: True
+) -> Iterator[Implementation]:
+    """Every implementation that is tried, in a fixed order, but for those of many that are not `worth` it."""
     if target.highest is not None:
         yield from _line(target)
         return
@@ -75,7 +95,7 @@ def candidates(target: Target, tolerance: int = 0) -> Iterator[Implementation]:
     if len(target.thresholds) <= MANY:
         yield search(target)
         if len(target.thresholds) > 1:
-            yield from _piecewise(target, tolerance)
+            yield from _piecewise(target, tolerance, worth)
         yield from affine(target, HIDDEN_DIGITS)
     else:
         yield from affine(target, AFFINE_SHIFTS)
@@ -120,7 +140,7 @@ def coarse() -> tuple[tuple[Terms, float], ...]:
     return tuple(multipliers)
 
 
-def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
+def _piecewise(target: Target, tolerance: int, worth: Worth) -> Iterator[Piecewise]:
     thresholds = target.thresholds
     pitch = (int(thresholds[-1]) - int(thresholds[0])) / (len(thresholds) - 1)
     if pitch < 1:
@@ -143,15 +163,18 @@ def _piecewise(target: Target, tolerance: int) -> Iterator[Piecewise]:
                 drift = abs((1 << shift) / (slope * pitch) - 1) * run
                 if len(terms) > 1 and drift > DRIFT + 2 * tolerance * pitch:
                     continue
+                least = Piecewise(terms, shift, 0, 0, (0,), below, above, target.base, target.top, shift)
+                if not worth(least):
+                    continue
                 best = None
-                # A segment is the union of two finer ones: what fails with those cannot work with fewer.
-                for bits in reversed(range(finest + 1)):
-                    implementation = fit(target, terms, shift, segments[bits], below, above, loose=tolerance > 0)
-                    if implementation is None:
-                        break
+                for implementation in fitted(target, terms, shift, segments, below, above, loose=tolerance > 0):
                     best = implementation
-                    if bits == SEGMENT_BITS - 1:
+                    if implementation.bits == SEGMENT_BITS - 1:
                         yield implementation
+                    # With fewer segments no more bits of the offsets can be 0.
+                    dropped = implementation.dropped
+                    if dropped < shift and not worth(replace(least, offsets=(1 << dropped,), dropped=dropped)):
+                        break
                 if best is not None:
                     yield best
                     # Wherever a tolerance lets few terms do, more of them only cost more.
@@ -171,7 +194,7 @@ def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
     below, above = next(limits(target, max(pitch, 1.0)))
     low = target.low if below is None else below
     high = target.high if above is None else above - 1
-    points = split(constraints(target, low, high, 0), 0, 0)
+    whole = [outermost(split(constraints(target, low, high, 0), 0, 0))]
     least, most = _slopes(target)
     fewest = most_digits + 1
     for shift in range(AFFINE_SHIFTS):
@@ -184,7 +207,7 @@ def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
         # More digits than with a smaller shift are never better.
         tried = [(len(digits(a)), a) for a in range(max(1, first), last + 1)]
         for count, a in sorted(one for one in tried if one[0] < fewest):
-            implementation = fit(target, digits(a), shift, points, below, above)
+            implementation = next(fitted(target, digits(a), shift, whole, below, above), None)
             if implementation is not None:
                 fewest = count
                 yield implementation

@@ -8,7 +8,7 @@ to segment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,15 +93,53 @@ def split(points: Points, bit: int, bits: int) -> Segments:
     )  # fmt: skip
 
 
-def fit(
-    target: Target, terms: Terms, shift: int, segments: Segments, below: int | None, above: int | None, *,
-    loose: bool = False,
-) -> Piecewise | None:  # fmt: skip
-    """The implementation with these terms, shift and segments; None when some segment has no offset that will do.
+def outermost(points: Segments) -> Segments:
+    """Return one segment without what never bounds its offset if the terms are a product: the points inside a hull.
 
-    Where points are `loose`, two neighbouring segments might each be right and fall between them. Offsets are then in
-    the middle of what will do, with as few bits as let the implementation rise everywhere.
+    Of starts the largest `result - factor * x` counts, of ends the smallest; both are corners, whatever the factor is.
     """
+    starts, least, most = points.starts, *np.split(points.results, [len(points.starts)])
+    first, last = _hull(starts, least), _hull(points.ends, -most)
+    starts, ends = starts[first], points.ends[last]
+    return Segments(
+        points.bit, points.bits, starts, points.start_segments[first], ends, points.end_segments[last],
+        np.concatenate([starts, ends]), np.concatenate([least[first], most[last]]),
+    )  # fmt: skip
+
+
+def _hull(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The numbers of the corners of the upper hull of points whose `x` rise, and of the first and the last point."""
+    kept = np.arange(len(x))
+    while len(kept) > 2:
+        right, up = np.diff(x[kept]), np.diff(y[kept])
+        falling = exact.multiply_add(up[1:], right[:-1], 0, IMPLEMENTATION)
+        # Where the slope does not fall, the point is below the line between those beside it, or on it.
+        corner = exact.multiply_add(up[:-1], right[1:], 0, IMPLEMENTATION) > falling
+        if corner.all():
+            break
+        kept = np.concatenate([kept[:1], kept[1:-1][corner], kept[-1:]])
+    return kept
+
+
+@dataclass(frozen=True)
+class Room:
+    """The offsets `lower..upper` that will do in each segment: none where `lower` is more, any where no x is."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+
+    @property
+    def exists(self) -> bool:
+        """Whether some offset will do in every segment."""
+        return not (self.lower > self.upper).any()
+
+    def joined(self) -> Room:
+        """Return the room of segments twice as long: two of them have one offset."""
+        return Room(self.lower.reshape(-1, 2).max(axis=1), self.upper.reshape(-1, 2).min(axis=1))
+
+
+def room(terms: Terms, shift: int, segments: Segments) -> Room:
+    """Return the offsets that will do with these terms and this shift."""
     lower = np.full(1 << segments.bits, -NEVER, np.int64)
     upper = np.full(1 << segments.bits, NEVER, np.int64)
     falling = tuple((-sign, left) for sign, left in terms)
@@ -111,10 +149,37 @@ def fit(
     )
     np.maximum.at(lower, segments.start_segments, bounds[: len(segments.starts)])
     np.minimum.at(upper, segments.end_segments, bounds[len(segments.starts) :] - 1)
-    if (lower > upper).any():
-        return None
-    used = lower > -NEVER
-    lower, upper = lower[used], upper[used]
+    return Room(lower, upper)
+
+
+def fitted(
+    target: Target, terms: Terms, shift: int, segments: Sequence[Segments], below: int | None, above: int | None, *,
+    loose: bool = False,
+) -> Iterator[Piecewise]:  # fmt: skip
+    """Yield the implementations with these terms and this shift, that with the last of `segments` first.
+
+    Each of `segments` are those after it, two by two. What fails with those cannot work with fewer.
+    """
+    offsets = room(terms, shift, segments[-1])
+    for one in reversed(segments):
+        implementation = _fit(target, terms, shift, one, offsets, below, above, loose) if offsets.exists else None
+        if implementation is None:
+            return
+        yield implementation
+        offsets = offsets.joined() if one.bits else offsets
+
+
+def _fit(
+    target: Target, terms: Terms, shift: int, segments: Segments, room: Room, below: int | None, above: int | None,
+    loose: bool,
+) -> Piecewise | None:  # fmt: skip
+    """The implementation with these terms, shift and segments, whose offsets are in `room`; None if there is none.
+
+    Where points are `loose`, two neighbouring segments might each be right and fall between them. Offsets are then in
+    the middle of what will do, with as few bits as let the implementation rise everywhere.
+    """
+    used = room.lower > -NEVER
+    lower, upper = room.lower[used], room.upper[used]
     aim = (lower + upper) // 2 if loose else lower
     chosen = np.zeros(1 << segments.bits, np.int64)
     for dropped in reversed(range(_zero_bits(lower, upper, shift) + 1)):

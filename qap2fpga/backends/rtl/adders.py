@@ -49,17 +49,14 @@ class AdderGraph:
     adders: tuple[Adder, ...]
     outputs: tuple[Output, ...]
 
-    def coefficients(self) -> list[np.ndarray]:
-        """Coefficients (inputs,) of every node over the inputs."""
-        nodes = list(np.eye(self.inputs, dtype=np.int64))
-        for one in self.adders:
-            left = exact.multiply_add(nodes[one.left], one.left_sign, 0, GRAPH)
-            nodes.append(exact.multiply_add(nodes[one.right], one.right_sign << one.shift, left, GRAPH))
-        return nodes
+    def coefficients(self) -> np.ndarray:
+        """Coefficients (nodes, inputs) of every node over the inputs."""
+        sums = [((one.left, one.left_sign), (one.right, one.right_sign << one.shift)) for one in self.adders]
+        return exact.coefficients(self.inputs, sums, GRAPH)
 
     def ranges(self, low: np.ndarray, high: np.ndarray) -> list[tuple[int, int]]:
         """Reachable (low, high) of every node when input i lies in `low[i]..high[i]`."""
-        lows, highs = exact.matmul_range(low, high, np.stack(self.coefficients(), axis=1), GRAPH)
+        lows, highs = exact.matmul_range(low, high, self.coefficients().T, GRAPH)
         return list(zip(lows.tolist(), highs.tolist(), strict=True))
 
     def prove(self, weights: np.ndarray, name: str) -> None:

@@ -13,6 +13,7 @@ from qap2fpga.backends.rtl.circuit import Circuit, Delays
 from qap2fpga.backends.rtl.netlist import verilog
 from qap2fpga.backends.rtl.netlist.cells import Complement, Netlist
 from qap2fpga.backends.rtl.netlist.wiring import Concat, Constant, Wire, extended, sliced, zeros
+from qap2fpga.exact import integers as exact
 from qap2fpga.exact.integers import width
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.units import Unit
@@ -76,9 +77,12 @@ def target(layer: Unit, channel: int, output: Output, low: int, high: int) -> Ta
     first, last = ((multiplier * end + offset) >> activation.shift for end in ends)
     if last - first > LISTED:
         return Target(np.zeros(0, np.int64), *ends, first, (multiplier, offset, activation.shift), last)
-    thresholds = [-((offset - (level << activation.shift)) // multiplier) for level in range(first + 1, last + 1)]
     line = (multiplier, offset, activation.shift) if multiplier > 0 else None
-    return Target(np.array(thresholds, np.int64), *ends, first, line)
+    # x from which on a level is reached: the quotient rounded up.
+    above = np.arange(first + 1, last + 1)
+    name = f"layer {layer.name}, channel {layer.channel_name(channel)}"
+    thresholds = -exact.quotients(above, -(1 << activation.shift), offset, multiplier, name) if len(above) else above
+    return Target(thresholds, *ends, first, line)
 
 
 def stands_for(layer: Unit, channel: int, output: Output) -> tuple[int, int]:

@@ -310,7 +310,7 @@ def test_the_adder_graph_is_proven():
     weights[:, 3] = 6 * np.eye(12, dtype=np.int64)[4]
     graph = solver.solve(weights, np.full(12, 0), np.full(12, 63), "fc")
     values = random.integers(0, 64, (50, 12))
-    nodes = np.array(graph.coefficients())
+    nodes = graph.coefficients()
     for column, output in enumerate(graph.outputs):
         found = output.sign * output.factor * (values @ nodes[output.node])
         assert (found * 2.0**output.shift == values @ weights[:, column]).all()

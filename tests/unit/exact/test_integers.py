@@ -21,7 +21,7 @@ from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.passes.compaction import compact
 from qap2fpga.requant.implementations import Target, prove
-from qap2fpga.requant.segments import constraints, fit, split
+from qap2fpga.requant.segments import constraints, fitted, split
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PACKAGE
 
@@ -68,6 +68,28 @@ def test_multiply_add_and_shift(x, factor, addend, shift):
     )
     same_or_refused(lambda: exact.shifted(one, shift, "layer fc7"), [x << shift])
     same_or_refused(lambda: exact.shifted(one, -shift, "layer fc7"), [x >> shift])
+
+
+@settings(max_examples=150, deadline=None)
+@given(x=NUMBERS, factor=NUMBERS, addend=NUMBERS, divisor=NUMBERS.filter(bool))
+def test_quotients_are_rounded_down(x, factor, addend, divisor):
+    same_or_refused(
+        lambda: exact.quotients(np.array([x]), factor, addend, divisor, "layer fc7"), [(x * factor + addend) // divisor]
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_coefficients_of_sums_of_two(data):
+    nodes = [[1, 0], [0, 1]]
+    sums = []
+    for _ in range(data.draw(st.integers(0, 6))):
+        places = st.integers(0, len(nodes) - 1)
+        (left, one), (right, other) = pair = tuple(data.draw(st.tuples(places, NUMBERS)) for _ in range(2))
+        sums.append(pair)
+        nodes.append([a * one + b * other for a, b in zip(nodes[left], nodes[right], strict=True)])
+    expected = [value for row in nodes for value in row]
+    same_or_refused(lambda: exact.coefficients(2, sums, "layer fc7").ravel(), expected)
 
 
 @settings(max_examples=150, deadline=None)
@@ -215,10 +237,8 @@ def test_integers_are_multiplied_in_one_module():
     small = compact(network)
     assert (small.run(vectors) == expected).all()
     target = Target(np.array([3, 9, 14, 22]).view(Watched), 0, 30)
-    implementation = fit(
-        target, ((1, 1), (1, -2)), 4, split(constraints(target, 0, 30, 1), 3, 2), None, None, loose=True
-    )
-    assert implementation is not None
+    segments = split(constraints(target, 0, 30, 1), 3, 2)
+    implementation = next(fitted(target, ((1, 1), (1, -2)), 4, [segments], None, None, loose=True))
     prove(implementation, target, "fc1", 1)
     assert Watched.seen, "nothing was watched"
     assert {place.rsplit(":", 1)[0] for place in Watched.seen} == {str(PACKAGE / "exact" / "integers.py")}

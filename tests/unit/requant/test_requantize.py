@@ -78,6 +78,33 @@ def test_a_tolerance_is_kept_everywhere(wanted, tolerance):
     assert np.abs(implementation.apply(values) - brute(wanted, values)).max() <= tolerance
 
 
+@settings(max_examples=30, deadline=None)
+@given(STEPS)
+def test_what_is_not_tried_would_not_have_been_chosen(wanted):
+    """The first of the cheapest of all."""
+    assert requantize.cheapest(wanted, COST, "c") == min(
+        requantize.candidates(wanted), key=lambda one: COST(one, wanted)
+    )
+
+
+def test_the_same_channel_is_searched_once(monkeypatch):
+    """Another line, range or tolerance is another channel."""
+    tried = []
+    monkeypatch.setattr(
+        requantize, "candidates", lambda one, *rest: tried.append(one) or iter([requantize.search(one)])
+    )
+    one = target(-7001, 9000, 1 / 19.37, -0.71, 63)
+    for again in (one, replace(one, thresholds=one.thresholds.copy())):
+        assert requantize.cheapest(again, COST, "c") == requantize.search(one)
+    assert len(tried) == 1
+    others = [replace(one, low=one.low - 1), replace(one, high=one.high + 1), replace(one, base=1)]
+    for other in others:
+        requantize.cheapest(other, COST, "c")
+    requantize.cheapest(one, COST, "c", 1)
+    assert len(tried) == 5
+    assert len({one, *others}) == 4 and one != 0
+
+
 def test_the_roundest_integer_of_a_range():
     for low in range(-40, 41):
         for high in range(low, 41):
