@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -12,21 +15,29 @@ from qap2fpga.cli.arguments import (
     Bits,
     BoardName,
     Model,
+    backend_names,
     check_mode,
     console,
     fail,
     input_interval,
     json_file,
     numbers,
+    stage_names,
 )
+from qap2fpga.cli.configured import Config
 
 
 def build(
     model: Model,
     board: BoardName,
     backend: Annotated[
-        str, typer.Option(help="finn; hls4ml: C++ for an HLS tool; rtl: fully unrolled, a vector per cycle")
+        str,
+        typer.Option(
+            help="finn; hls4ml: C++ for an HLS tool; rtl: fully unrolled, a vector per cycle",
+            autocompletion=backend_names,
+        ),
     ] = "finn",
+    config: Config = None,
     output: Annotated[Path | None, typer.Option(help="build folder [builds/<model>-<backend>-<board>]")] = None,
     bits: Annotated[int | None, typer.Option(help="weight and activation bits, where the file does not say")] = None,
     weight_bits: Bits = None,
@@ -86,12 +97,17 @@ def build(
     plan: Annotated[bool, typer.Option("--plan", help="generate, and show what AMD's tools would run")] = False,
     allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,
     until: Annotated[
-        str, typer.Option(help="last stage: model, generate, simulate, synthesize, or route on ECP5 boards")
+        str,
+        typer.Option(
+            help="last stage: model, generate, simulate, synthesize, or route on ECP5 boards",
+            autocompletion=stage_names,
+        ),
     ] = "route",
     check: Annotated[
         str, typer.Option(help="fail: a failed check ends with exit code 1; warn: it is only shown")
     ] = "fail",
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="print what build.log gets, as it happens")] = False,
 ) -> None:
     """Build hardware for MODEL and compare it with the network. Synthesise it, and report."""
 
@@ -101,7 +117,8 @@ def build(
     from qap2fpga.build.run import plan as show_plan
     from qap2fpga.frontend.checkpoint.widths import Widths
     from qap2fpga.hw import boards
-    from qap2fpga.report import table
+    from qap2fpga.report import ending, page, table
+    from qap2fpga.system import logs
     from qap2fpga.system.names import printable
     from qap2fpga.system.progress import Progress
 
@@ -139,13 +156,16 @@ def build(
         until,
         None if vendor is None else tuple(name for name in vendor.split(",") if name != "none"),
         cross_check,
+        shlex.join(["qap2fpga", *sys.argv[1:]]),
     )
-    with Progress(quiet=quiet) as progress:
+    with logs.shown() if verbose else nullcontext(), Progress(quiet=quiet or verbose) as progress:
         if plan:
             print(printable(show_plan(request, progress)))
             return
         report = run(request, progress)
+    page.of_build(request.output)
     if not quiet:
         table.render([(str(request.output), report)], console())
+        console().print(ending.lines(report, request.output))
     if check == "fail":
         fail([report])

@@ -23,9 +23,13 @@ def report(
 ) -> None:
     """Show one build, or several side by side. Of a study: what its checkpoints trade."""
 
-    from qap2fpga.report import gather, rows, table
+    from qap2fpga.report import gather, rows, summary, table
     from qap2fpga.system.files import write_where_asked
     from qap2fpga.system.names import indented
+
+    def say(text: str) -> None:
+        # Standard output may be the very file.
+        print(indented(f"qap2fpga: {text}"), file=sys.stderr)
 
     results = gather.gather(places or [gather.newest(Path("builds"))])
     for message in results.left_out:
@@ -34,8 +38,10 @@ def report(
         from qap2fpga.report import page
 
         write_where_asked(html, page.render(results, html.parent))
+        say(f"wrote {html}, one page; a browser shows it")
     if csv is not None:
         write_where_asked(csv, rows.as_csv(results))
+        say(f"wrote {csv}, {len(results.summaries)} rows of {len(summary.columns())} columns")
     if as_json:
         print(rows.as_json(results))
     elif html is None and csv is None:
