@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qap2fpga.system.errors import QapError
+from qap2fpga.system.errors import QapError, nearest
 
 if TYPE_CHECKING:
     from qap2fpga.system.terminal import Terminal
@@ -17,14 +17,40 @@ LOG_WIDTH = 150
 Model = Annotated[
     Path, typer.Argument(help="model.pt of qap2fpga.save, a Brevitas state dict (.pth), or QONNX (.onnx)")
 ]
-BoardName = Annotated[str, typer.Option("--board", help="a name that `qap2fpga boards` lists, or a YAML file")]
+
+
+def board_names(beginning: str) -> list[str]:
+    """Return the boards whose names begin so, for a shell."""
+    from qap2fpga.hw import boards
+
+    return [name for name in boards.names() if name.startswith(beginning)]
+
+
+def backend_names(beginning: str) -> list[str]:
+    """Return the backends whose names begin so, for a shell."""
+    from qap2fpga.backends import BACKENDS
+
+    return [name for name in BACKENDS if name.startswith(beginning)]
+
+
+def stage_names(beginning: str) -> list[str]:
+    """Return the stages of a build whose names begin so, for a shell."""
+    from qap2fpga.build.request import STAGES
+
+    return [name for name in STAGES if name.startswith(beginning)]
+
+
+BoardName = Annotated[
+    str,
+    typer.Option("--board", help="a name that `qap2fpga boards` lists, or a YAML file", autocompletion=board_names),
+]
 Bits = Annotated[str | None, typer.Option(help="one number, or one per layer: 6 or 6,6,4,6")]
 
 
 def check_mode(check: str) -> None:
     """Raise `QapError` for a value of --check that is not known."""
     if check not in ("fail", "warn"):
-        raise QapError(f"unknown --check '{check}'", "known: fail, warn")
+        raise QapError(f"unknown --check '{check}'", nearest(check, ("fail", "warn")))
 
 
 def console() -> Terminal:

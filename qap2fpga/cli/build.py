@@ -3,20 +3,39 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from qap2fpga.cli.arguments import Bits, BoardName, Model, check_mode, console, input_interval, numbers
+from qap2fpga.cli.arguments import (
+    Bits,
+    BoardName,
+    Model,
+    backend_names,
+    check_mode,
+    console,
+    input_interval,
+    numbers,
+    stage_names,
+)
+from qap2fpga.cli.configured import Config
 
 
 def build(
     model: Model,
     board: BoardName,
     backend: Annotated[
-        str, typer.Option(help="finn; hls4ml: C++ for an HLS tool; rtl: fully unrolled, a vector per cycle")
+        str,
+        typer.Option(
+            help="finn; hls4ml: C++ for an HLS tool; rtl: fully unrolled, a vector per cycle",
+            autocompletion=backend_names,
+        ),
     ] = "finn",
+    config: Config = None,
     output: Annotated[Path | None, typer.Option(help="build folder [builds/<model>-<backend>-<board>]")] = None,
     bits: Annotated[int | None, typer.Option(help="weight and activation bits, where the file does not say")] = None,
     weight_bits: Bits = None,
@@ -76,17 +95,23 @@ def build(
     plan: Annotated[bool, typer.Option("--plan", help="generate, and show what AMD's tools would run")] = False,
     allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,
     until: Annotated[
-        str, typer.Option(help="last stage: model, generate, simulate, synthesize, or route on ECP5 boards")
+        str,
+        typer.Option(
+            help="last stage: model, generate, simulate, synthesize, or route on ECP5 boards",
+            autocompletion=stage_names,
+        ),
     ] = "route",
     check: Annotated[
         str, typer.Option(help="fail: a failed check ends with exit code 1; warn: it is only shown")
     ] = "fail",
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="print what build.log gets, as it happens")] = False,
 ) -> None:
     """Build hardware for MODEL and compare it with the network. Synthesise it, and report."""
 
     from qap2fpga.library import builds
-    from qap2fpga.report import table
+    from qap2fpga.report import ending, table
+    from qap2fpga.system import logs
     from qap2fpga.system.names import printable
 
     check_mode(check)
@@ -95,7 +120,7 @@ def build(
         activation_bits=numbers(activation_bits, "--activation-bits") or None, input_bits=input_bits,
         input_data=input_data, input_range=input_interval(input_range), classes=classes.split(",") if classes else (),
         until=until, vendor=None if vendor is None else [name for name in vendor.split(",") if name != "none"],
-        cross_check=cross_check,
+        cross_check=cross_check, command=shlex.join(["qap2fpga", *sys.argv[1:]]),
         options={
             "target_fps": target_fps, "max_utilization": max_utilization, "folding": folding, "clock": clock,
             "strategy": strategy, "io_type": io_type, "reuse_factor": reuse_factor,
@@ -103,11 +128,13 @@ def build(
             "allow_oversize": allow_oversize,
         },
     )  # fmt: skip
-    if plan:
-        print(printable(builds.plan(wanted, quiet=quiet)))
-        return
-    result = builds.make(wanted, quiet=quiet)
+    with logs.shown() if verbose else nullcontext():
+        if plan:
+            print(printable(builds.plan(wanted, quiet=quiet or verbose)))
+            return
+        result = builds.make(wanted, quiet=quiet or verbose)
     if not quiet:
         table.render([(str(result.path), result.report)], console())
+        console().print(ending.lines(result.report, result.path))
     if check == "fail":
         result.require_passed()

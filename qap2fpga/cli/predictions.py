@@ -28,6 +28,9 @@ def estimate(
     strategy: Annotated[str | None, typer.Option(help="hls4ml: as for build [latency]")] = None,
     io_type: Annotated[str | None, typer.Option(help="hls4ml: as for build")] = None,
     reuse_factor: Annotated[int | None, typer.Option(help="hls4ml: as for build [1]")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="also print adders, C synthesis layer by layer, and what it rests on")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the numbers as JSON")] = False,
 ) -> None:
     """Predict size and speed of MODEL from the network alone. Nothing is generated."""
@@ -45,7 +48,7 @@ def estimate(
         layers = table.complexity_values(estimated.layers)
         print(json.dumps({"layers": layers, "estimates": table.with_nodes(estimated)}, indent=2))
     else:
-        console().print(table.complexity(estimated.layers), table.render(estimated))
+        console().print(table.complexity(estimated.layers, explain=explain), table.render(estimated, explain=explain))
 
 
 def calibrate(

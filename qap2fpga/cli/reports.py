@@ -24,16 +24,21 @@ def report(
     """Show one build, or several side by side. Of a study: what its checkpoints trade."""
 
     from qap2fpga.library.comparison import compare
-    from qap2fpga.report import table
+    from qap2fpga.report import summary, table
     from qap2fpga.system.names import indented
+
+    def say(text: str) -> None:
+        # Standard output may be the very file.
+        print(indented(f"qap2fpga: {text}"), file=sys.stderr)
 
     results = compare(places or ())
     for message in results.gathered.left_out:
-        print(indented(f"qap2fpga: left out: {message}"), file=sys.stderr)
+        say(f"left out: {message}")
     if html is not None:
-        results.page(html)
+        say(f"wrote {results.page(html)}, one page; a browser shows it")
     if csv is not None:
         results.csv(csv)
+        say(f"wrote {csv}, {len(results.summaries)} rows of {len(summary.columns())} columns")
     if as_json:
         print(results.json)
     elif html is None and csv is None:

@@ -141,11 +141,12 @@ class Build(Tabular):
         """Write the report as one HTML page that a browser shows without a network, and return where it is.
 
         Args:
-            path: the file; `report.html` in the build's folder if not given.
+            path: the file; in the build's folder, where `build` writes it, if not given.
         """
         from qap2fpga.library.comparison import compare
+        from qap2fpga.report import page
 
-        return compare([self]).page(path or self.path / "report.html")
+        return page.of_build(self.path) if path is None else compare([self]).page(path)
 
     @property
     def heading(self) -> str:
@@ -246,9 +247,13 @@ def request(
     until: str = STAGES[-1],
     vendor: Sequence[str] | None = None,
     cross_check: str = "",
+    command: str = "",
     options: Mapping[str, object],
 ) -> Request:
-    """Return what `build` is asked for, by the same arguments; nothing is read but the board and a folding."""
+    """Return what `build` is asked for, by the same arguments, and in which `command`.
+
+    Nothing is read but the board and a folding.
+    """
     target, chosen = sources.board_of(board), backends.get(backend)
     widths = sources.widths(bits, weight_bits, activation_bits, input_bits)
     span, data, names = sources.interval(input_range), None if input_data is None else Path(input_data), tuple(classes)
@@ -265,16 +270,19 @@ def request(
     steps = None if vendor is None else tuple(vendor)
     return Request(
         path, target, backend, sources.options_of(chosen, {k: v for k, v in given.items() if v is not None}), place,
-        widths, data, span, names, until, steps, cross_check,
+        widths, data, span, names, until, steps, cross_check, command,
     )  # fmt: skip
 
 
 def make(wanted: Request, *, quiet: bool) -> Build:
-    """Run every stage of `wanted` that has not run."""
+    """Run every stage of `wanted` that has not run, and write the report's page."""
     from qap2fpga.build.run import build as run
+    from qap2fpga.report import page
 
     with Progress(quiet=quiet) as progress:
-        return Build(wanted.output, run(wanted, progress))
+        report = run(wanted, progress)
+    page.of_build(wanted.output)
+    return Build(wanted.output, report)
 
 
 def plan(wanted: Request, *, quiet: bool) -> str:

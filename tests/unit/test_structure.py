@@ -145,9 +145,10 @@ def test_a_late_import_of_training_is_seen() -> None:
 
 # What the command line knows beside the library: how results are printed, and tools of this program's maintainers.
 COMMAND_LINE_KNOWS = {
-    "build.csim", "estimate.calibrate", "estimate.calibration", "explore.show", "hw.boards", "report.check",
-    "report.estimates", "report.table", "synth.amd", "synth.amd.tool", "synth.ecp5.tool", "train.config",
-    "train.figures", "train.jets", "train.output", "train.summary",
+    "backends", "build.csim", "build.request", "estimate.calibrate", "estimate.calibration", "explore.show",
+    "hw.boards", "report.check", "report.ending", "report.estimates", "report.summary", "report.table", "synth.amd",
+    "synth.amd.tool", "synth.ecp5.tool", "train.config", "train.figures", "train.jets", "train.output",
+    "train.summary",
 }  # fmt: skip
 
 
