@@ -24,7 +24,7 @@ from qap2fpga.backends.finn.stream.cost import cost
 from qap2fpga.backends.finn.stream.draw import Depths, Drawing, Drawn, Lanes
 from qap2fpga.backends.finn.stream.fifos import Sized, sized, without
 from qap2fpga.backends.finn.stream.handlers import HANDLERS
-from qap2fpga.backends.finn.stream.limits import parallel_possible, serial_lanes
+from qap2fpga.backends.finn.stream.limits import depthwise_lanes, parallel_possible, serial_lanes
 from qap2fpga.backends.finn.stream.schedule import interval_of
 from qap2fpga.backends.finn.stream.widths import whole_frame
 from qap2fpga.hw.boards import Board
@@ -136,7 +136,7 @@ class Search:
             legal = divisors(source.channels)
             if geometry is not None and not geometry.is_point:
                 size, bare = unpadded(source, geometry)
-                legal = legal if bare.is_point else serial_lanes(size, bare)
+                legal = legal if bare.is_point else depthwise_lanes(size, bare)
             return [Lanes(pe=pe) for pe in legal]
         outputs = divisors(node.outputs)
         if self._whole(node) or node.geometry.is_point:
