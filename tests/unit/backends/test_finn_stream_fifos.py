@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import pytest
 
 from qap2fpga.backends.finn.stream import fifos, library, schedule
 from qap2fpga.backends.finn.stream.draw import Depths, Drawing, Drawn, Lanes
 from qap2fpga.backends.finn.stream.handlers import HANDLERS
+from qap2fpga.backends.finn.stream.run import Run
 from qap2fpga.backends.finn.stream.schedule import cycles, fills, interval_of
+from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import INPUT, Graph
+from qap2fpga.ir.tensors import Shape
 from qap2fpga.system.errors import CheckFailed
-from tests.support.streams import cnn, everything, residual
+from tests.support.streams import Nodes, cnn, everything, residual
 
 
 def drawn(graph: Graph, folding: dict[str, Lanes], depths: Depths) -> Drawn:
@@ -84,3 +90,17 @@ def test_a_design_that_no_fifo_helps_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(schedule, "interval", stands_still)
     with pytest.raises(CheckFailed, match="no FIFOs keep the design from standing still"):
         fifos.sized(lambda depths: drawn(cnn(), {}, depths))
+
+
+@pytest.mark.parametrize(("width", "pattern", "average"), [(4, {22, 17, 21}, 20), (8, {42, 38}, 40)])
+def test_frames_that_come_at_distances_that_alternate(width: int, pattern: set[int], average: int) -> None:
+    nodes = Nodes(Shape(3, 1, width))
+    nodes.step("levels", nodes.linear("conv", INPUT, 3, 6), 6, 7)
+    nodes.logits("out", nodes.linear("fc", "levels", 6, 8, Geometry((1, width))), 8)
+    folding = {INPUT: Lanes(pe=3), "conv": Lanes(3, 2), "levels": Lanes(pe=2), "fc": Lanes(3, 4)}
+    design = drawn(nodes.graph(), folding, fifos.without())
+    run, beats = Run(design), design.result.beats
+    run.until(40 * beats, lambda run: True)
+    steps = [two - one for one, two in pairwise(run.left[beats - 1 :: beats][9:])]
+    assert set(steps) == pattern
+    assert cycles(design).interval == math.ceil(sum(steps) / len(steps)) == average

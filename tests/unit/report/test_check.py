@@ -244,6 +244,17 @@ def test_imported_cycles_are_the_tools_estimate() -> None:
     assert build(report, "a").summary.cycles_from == "estimated"
 
 
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [(63.3, Outcome.PASSED), (64.6, Outcome.PASSED), (63.0, Outcome.FAILED), (65.0, Outcome.FAILED)],
+)
+def test_frames_that_come_at_distances_that_alternate_have_an_average(measured: float, expected: str) -> None:
+    report = finished()
+    report["timing"]["interval_cycles"] |= {"predicted": 64, "measured": measured}
+    (one,) = (one for one in closed(report)["checks"] if one["name"] == "initiation interval")
+    assert one["outcome"] == expected
+
+
 def test_what_fills_the_board_fits_and_nothing_measured_is_no_verdict() -> None:
     full = check.fits(sound(lut=53200))
     assert full is not None

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 
 from qap2fpga.backends.finn.stream import library
@@ -97,18 +99,23 @@ def latency(drawn: Drawn) -> int:
 
 
 def interval(drawn: Drawn) -> int:
-    """Return the cycles per frame where all come as soon as they can. Raises `CheckFailed` if `drawn` stands still."""
+    """Return the cycles per frame where all come as soon as they can, on average and rounded up where they alternate.
+
+    Raises `CheckFailed` if `drawn` stands still.
+    """
     result = drawn.result.beats
     run = Run(drawn)
     for frame in range(1, MOST_FRAMES + 1):
         run.until(frame * result, lambda run: True)
         ends = run.left[result - 1 :: result]
-        if _steady(ends):
-            break
-    return ends[-1] - ends[-2]
+        steps = [two - one for one, two in itertools.pairwise(ends)]
+        if len(steps) >= STEADY and len(set(steps[-STEADY:])) == 1:
+            return steps[-1]
+    return _average(steps)
 
 
-def _steady(ends: Sequence[int]) -> bool:
-    """Whether the last frames came at the same distance."""
-    steps = [two - one for one, two in itertools.pairwise(ends)][-STEADY:]
-    return len(steps) == STEADY and len(set(steps)) == 1
+def _average(steps: Sequence[int]) -> int:
+    """The average of the shortest pattern that the last steps repeat, of their second half if they repeat none."""
+    half = len(steps) // 2
+    length = next((n for n in range(1, half) if steps[-n:] == steps[-2 * n : -n]), half)
+    return math.ceil(Fraction(sum(steps[-length:]), length))
