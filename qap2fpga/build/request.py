@@ -23,6 +23,7 @@ class Request:
 
     `vendor` are the steps that AMD's tools are to run; None: those of `VENDOR_STEPS` whose tool is installed.
     `cross_check` is one of `CROSS_CHECKS`, another device that the design is placed on too; empty: none.
+    `model_output` names where the model's graph ends, if not in its outputs.
     """
 
     model: Path
@@ -37,6 +38,7 @@ class Request:
     until: str = STAGES[-1]
     vendor: tuple[str, ...] | None = None
     cross_check: str = ""
+    model_output: str = ""
 
     @property
     def output_kind(self) -> str:

@@ -45,6 +45,9 @@ def build(
         str,
         typer.Option(help="what leaves the chip: logits (exact class), values (regression), class or accumulators"),
     ] = "logits",
+    model_output: Annotated[
+        str, typer.Option(help="the output, tensor or node of an .onnx file that leaves the chip [all its outputs]")
+    ] = "",
     target_fps: Annotated[
         float | None, typer.Option(help="finn: the cheapest design that reaches so many vectors per second")
     ] = None,
@@ -139,6 +142,7 @@ def build(
         until,
         None if vendor is None else tuple(name for name in vendor.split(",") if name != "none"),
         cross_check,
+        model_output,
     )
     with Progress(quiet=quiet) as progress:
         if plan:

@@ -11,7 +11,7 @@ import numpy as np
 from onnx import NodeProto
 
 from qap2fpga.exact import integers as exact
-from qap2fpga.exact.thresholds import Affine
+from qap2fpga.exact.thresholds import Affine, common
 from qap2fpga.frontend.axes import Axes
 from qap2fpga.frontend.kernels import Kernel, kernel, padded
 from qap2fpga.frontend.values import Quantized, Signal, Stored, refused
@@ -81,7 +81,9 @@ def convolution(walk: Walk, node: NodeProto) -> Signal:
         weight = weight.moved(lambda array: array.reshape(channels, -1).T)
         result = _depthwise(walk, node, signal, _matrix(node, weight), geometry, spec)
     else:
-        raise refused(node, f"{groups} groups of {channels} channels: one group, or one per channel, is supported")
+        matrix = _matrix(node, weight.moved(lambda array: array.reshape(size[0], -1).T))
+        matrix = replace(matrix, integers=_between_groups(matrix.integers, geometry.taps, groups))
+        result = _linear(walk, node, signal, matrix, geometry, spec.axes(size[0]), groups)
     if len(node.input) > 2 and node.input[2]:
         result = _biased(walk, result, list(walk.exact(node, 2).reshape(-1)))
     return result
@@ -97,8 +99,7 @@ def _operands(walk: Walk, node: NodeProto) -> tuple[Signal, Quantized]:
         raise refused(node, f"its weights have shape {weight.integers.shape}: there are none")
     if walk.graph.quantized_input is None or (signal.node == walk.graph.quantized_input.node and not signal.quantized):
         raise refused(node, "its input is not quantized: put a quantizer before it")
-    walk.require_line(node, signal)
-    return signal, weight
+    return walk.straight(node, signal), weight
 
 
 def _matrix(node: NodeProto, weight: Quantized, factor: Fraction = Fraction(1)) -> _Matrix:
@@ -109,7 +110,18 @@ def _matrix(node: NodeProto, weight: Quantized, factor: Fraction = Fraction(1)) 
     return _Matrix(weight.integers.astype(np.int64), scales, weight.bits, weight.nonzero_floats)
 
 
-def _linear(walk: Walk, node: NodeProto, signal: Signal, matrix: _Matrix, geometry: Geometry, axes: Axes) -> Signal:
+def _between_groups(weights: np.ndarray, taps: int, groups: int) -> np.ndarray:
+    """Weights over all channels (taps * channels, outputs) of those over the channels of each output's own group."""
+    each, outputs = len(weights) // taps, weights.shape[1]
+    whole = np.zeros((taps, groups, each, groups, outputs // groups), np.int64)
+    for group, part in enumerate(np.split(weights.reshape(taps, each, outputs), groups, axis=2)):
+        whole[:, group, :, group] = part
+    return whole.reshape(-1, outputs)
+
+
+def _linear(
+    walk: Walk, node: NodeProto, signal: Signal, matrix: _Matrix, geometry: Geometry, axes: Axes, groups: int = 1
+) -> Signal:
     """The sums over all channels that the kernel sees."""
     step, factors = _common_step(node, signal)
     taps = geometry.taps
@@ -121,7 +133,8 @@ def _linear(walk: Walk, node: NodeProto, signal: Signal, matrix: _Matrix, geomet
         name=walk.layer_name(node), sources=(signal.node,), weights=weights, weight_bits=matrix.bits,
         input_bits=signal.bits, geometry=geometry,
     )  # fmt: skip
-    return walk.result(node.output[0], linear, [signal], axes, affine, stored=Stored(matrix.nonzero_floats))
+    stored = Stored(matrix.nonzero_floats, groups=groups)
+    return walk.result(node.output[0], linear, [signal], axes, affine, stored=stored)
 
 
 def _depthwise(
@@ -154,12 +167,6 @@ def _common_step(node: NodeProto, signal: Signal) -> tuple[Fraction, np.ndarray 
     if not factors or max(map(abs, factors)) > LARGEST_FACTOR:
         raise refused(node, "its input has a scale per channel; the quantizer before it must be per tensor")
     return step, np.array(factors, np.int64)
-
-
-def common(values: Sequence[Fraction]) -> Fraction:
-    """Return the largest number of which all `values` are whole multiples; 0 of nothing but zeros."""
-    unit = int(np.lcm.reduce(np.array([value.denominator for value in values], object)))
-    return Fraction(int(np.gcd.reduce(np.array([int(value * unit) for value in values], object))), unit)
 
 
 def _sums(matrix: _Matrix, step: Fraction, entering: Affine, totals: np.ndarray, weights: np.ndarray) -> Affine:
