@@ -28,7 +28,7 @@ from qap2fpga.backends.finn.stream.limits import parallel_possible, serial_lanes
 from qap2fpga.backends.finn.stream.schedule import interval_of
 from qap2fpga.backends.finn.stream.widths import whole_frame
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.resources import NAMES, Resources
+from qap2fpga.hw.resources import Resources
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat
@@ -106,8 +106,7 @@ class Search:
 
     def used(self, drawn: Drawn) -> dict[str, float]:
         """Return the part of the board that a design takes, by kind of resource."""
-        total = self.total(drawn)
-        return {kind: (getattr(total, kind) or 0) / float(self.board.available(kind)) for kind in NAMES}
+        return estimate.used(self.total(drawn), self.board)
 
     def total(self, drawn: Drawn) -> Resources:
         """Return what a design takes."""
@@ -156,8 +155,8 @@ class Search:
         """A folding with its cycles and cost: of the node's own blocks, and of the thresholds that follow it."""
         blocks = self._blocks(node, lanes)
         parts = estimate.total([cost(block, self.board.dsp_cell)[0] for block in blocks])
-        share = [(getattr(parts, kind) or 0) / float(self.board.available(kind)) for kind in NAMES]
-        return Choice(lanes, max(self._interval(block) for block in blocks) if blocks else 1, np.array(share))
+        share = np.array(list(estimate.used(parts, self.board).values()))
+        return Choice(lanes, max(self._interval(block) for block in blocks) if blocks else 1, share)
 
     def _blocks(self, node: Node, lanes: Lanes) -> list[Block]:
         drawing = Drawing(self.graph, {node.name: lanes}, without(), deep=self.deep, kind=self.kind)
