@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from qap2fpga import backends
@@ -24,23 +24,39 @@ from qap2fpga.build.folder import MARK, stored
 from qap2fpga.hw import boards
 from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir import storage
+from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import append_json, read_json_lines
 
 STAGES = ("model", "generate", "simulate")
 LAST_STAGES = ("simulate", "csim")
+# Cycles per frame below which a design may have no folding.
+LEAST_CYCLES = 2000
 # Lines of an error message that a result keeps.
 KEPT = 4
 
 
 @dataclass(frozen=True)
 class Way:
-    """A backend, a board and options to try; `most_luts` is how large a network is unrolled for a simulation."""
+    """A backend, a board and options to try.
+
+    `most_luts` is how large a network is unrolled for a simulation; `products` are the products per cycle that a folded
+    one is to have.
+    """
 
     backend: str
     board: str
     options: Mapping[str, str] = field(default_factory=dict)
     most_luts: int | None = None
+    products: int | None = None
+
+    def of(self, graph: Graph) -> Way:
+        """Return the way for `graph`: with frames per second for the products, but positions in half of the cycles."""
+        if self.products is None:
+            return self
+        cycles = max(LEAST_CYCLES, multiplications(graph) / self.products, 2 * graph.source.size.positions)
+        frames = 1e9 / boards.load(self.board).clock_ns / cycles
+        return replace(self, options={**self.options, "target-fps": f"{frames:.0f}"})
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -49,11 +65,12 @@ class Way:
         return tuple(word for name, value in chosen.items() for word in (f"--{name}", value) if word)
 
 
-# In order of preference: unrolled where that is small, folded where it is not, C++ where no hardware of ours fits.
+# In order of preference: unrolled where that is small, folded where it is not, C++ where no hardware of ours fits. As
+# fast as a board allows a folded design is too large to be simulated in reasonable time here; so it is slower.
 WAYS = (
-    Way("rtl", "zcu104", most_luts=40_000),
-    Way("finn", "zcu104"),
-    Way("finn", "alveo-u250"),
+    Way("rtl", "zcu104", most_luts=20_000),
+    Way("finn", "zcu104", products=256),
+    Way("finn", "alveo-u250", products=256),
     Way("rtl", "alveo-u250"),
     Way("hls4ml", "alveo-u250"),
     Way("hls4ml", "alveo-u250", {"allow-oversize": ""}),
@@ -87,10 +104,15 @@ class Built:
     message: str = ""
 
 
+def multiplications(graph: Graph) -> int:
+    """Return how many products with a weight other than 0 a frame takes."""
+    return sum(node.nonzeros * graph.shapes[node.name].positions for node in graph.weighted)
+
+
 def trial(network: Path, way: Way) -> Trial:
     """Return whether `way` takes the `network`, from what its backend expects of it."""
     graph, board, backend = storage.load(network), boards.load(way.board), backends.get(way.backend)
-    options = backend.make_options(**{name.replace("-", "_"): True for name in way.options})
+    options = backend.make_options(**{n.replace("-", "_"): float(v) if v else True for n, v in way.options.items()})
     # Before a solver is asked, which is what takes long where the answer is no.
     luts = estimate.before(graph, pace(graph)) if way.most_luts is not None else 0
     if way.most_luts is not None and luts > way.most_luts:
@@ -155,12 +177,9 @@ class _Build:
         return self.output / "network.npz"
 
     @property
-    def multiplications(self) -> int | None:
-        """How many products with a weight other than 0 a frame takes; None without a network."""
-        if not self.network.is_file():
-            return None
-        graph = storage.load(self.network)
-        return sum(node.nonzeros * graph.shapes[node.name].positions for node in graph.weighted)
+    def graph(self) -> Graph | None:
+        """The integer network; None if the model was refused."""
+        return storage.load(self.network) if self.network.is_file() else None
 
     def _model(self) -> None:
         """Build to the integer network, with more options as the refusals ask for them."""
@@ -174,25 +193,27 @@ class _Build:
     def run(self) -> Built:
         """Build with the first way that takes the network, and return how far that came."""
         self._model()
-        if self.multiplications is None:
+        graph = self.graph
+        if graph is None:
             return Built(self.path.name, self.options, seconds=self.seconds, message=self.message)
         tried: dict[str, str] = {}
-        for way in WAYS:
+        for way in (one.of(graph) for one in WAYS):
             one = self._tried(way)
             if one.takes:
-                return self._built(way, one.reason, tried)
+                return self._built(graph, way, one.reason, tried)
             tried[" ".join(way.words)] = one.reason
         message = "no backend takes it"
-        return Built(self.path.name, self.options, self.multiplications, tried, seconds=self.seconds, message=message)
+        work = multiplications(graph)
+        return Built(self.path.name, self.options, work, tried, seconds=self.seconds, message=message)
 
-    def _built(self, way: Way, reason: str, tried: Mapping[str, str]) -> Built:
+    def _built(self, graph: Graph, way: Way, reason: str, tried: Mapping[str, str]) -> Built:
         self._build(way, "simulate")
         reached = [stage for stage in (*STAGES, "csim") if (self.output / MARK / f"{stage}.json").is_file()]
         runs = [one for stage in reached if stage in LAST_STAGES for one in stored(self.output, stage)]
         intervals = [one["interval_cycles"] for one in runs if one["interval_cycles"] is not None]
         latencies = [one["latency_cycles"] for one in runs if one["latency_cycles"] is not None]
         return Built(
-            self.path.name, self.options, self.multiplications, tried, " ".join(way.words), reason, reached[-1],
+            self.path.name, self.options, multiplications(graph), tried, " ".join(way.words), reason, reached[-1],
             self.seconds, sum(one["vectors"] for one in runs), sum(one["mismatches"] for one in runs) if runs else None,
             min(intervals, default=None), min(latencies, default=None), self.message,
         )  # fmt: skip

@@ -45,9 +45,11 @@ from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.files import append_json, read_json_lines, write_atomically
 from qap2fpga.verify import rtl
 from qap2fpga.verify.csim import CSimulation
+from qap2fpga.verify.verilator import Schedule
 
 SEED = 2021
-FRAMES = 3
+# Frames beside those that fill a pipeline, so that its interval is known; one at a time so many show the latency.
+FRAMES, SINGLE_FRAMES = 10, 2
 
 
 def _dense(drawing: Drawing, widths: tuple[int, ...]) -> Graph:
@@ -182,19 +184,35 @@ def measure(case: Case, send: Send) -> None:
     """Generate, simulate and map the network; send cycles when these are known, then cells."""
     graph, board = case.graph(), boards.load(case.board)
     options = case.options(graph)
-    vectors = np.concatenate([random_vectors(graph, FRAMES, SEED), extremes(graph, FRAMES)[:FRAMES]])
     with tempfile.TemporaryDirectory(prefix="qap2fpga-") as scratch:
         folder = Path(scratch)
-        artifact = backends.get(case.backend).generate(graph, board, folder / "design", options, vectors)
+        artifact = backends.get(case.backend).generate(graph, board, folder / "design", options, _vectors(graph, 4))
+        filling = (artifact.circuit.latency_cycles or 0) // artifact.interval_cycles if artifact.circuit else 0
+        vectors = _vectors(graph, FRAMES + filling)
         expected = outputs.outputs(graph, options.output_kind, vectors)
         if isinstance(artifact, HlsProject):
             send(_agreed(CSimulation(artifact, graph, folder / "csim").simulate(vectors, expected)))
             return
         assert artifact.circuit is not None  # it is Verilog
-        runs = rtl.Rtl(artifact.circuit, folder / "rtl").simulate(vectors, expected)
+        runs = _Cycles(artifact.circuit, folder / "rtl").simulate(vectors, expected)
         latency, interval = rtl.measured(runs)
         send({"interval_cycles": interval, "latency_cycles": latency, **_agreed(runs)})
         send(asdict(yosys.synthesize(artifact.circuit, board, folder / "yosys", time_limit_s=3600.0).total))
+
+
+def _vectors(graph: Graph, count: int) -> np.ndarray:
+    """The frames of least and largest inputs, and random ones."""
+    return np.concatenate([extremes(graph, 2)[:2], random_vectors(graph, max(count, 4) - 2, SEED)])
+
+
+class _Cycles(rtl.Rtl):
+    """The design's RTL under the two schedules that measure cycles: at full speed, and one frame at a time."""
+
+    def plan(self) -> tuple[Schedule, ...]:
+        return tuple(one for one in super().plan() if one.name in (rtl.SINGLE, rtl.FULL_SPEED))
+
+    def frames(self, schedule: Schedule, vectors: int) -> int:
+        return min(vectors, SINGLE_FRAMES) if schedule.single else vectors
 
 
 def _agreed(runs: Sequence[Simulation]) -> Result:

@@ -27,9 +27,9 @@ written by one command, which continues where it was stopped:
   said of accuracy: normal ones of seed 2021, of which the stated percentage, the smallest of each layer, are zero.
   Inputs have 8 bits, weights and activations the stated bits. Every network is compacted first, as in every build.
 - **Predicted** is what the backend expects before it generates anything.
-- **Measured** are cycles in Verilator on the stated number of frames, equal to the integer network bit for bit in every
-  schedule, and cells that Yosys maps to. hls4ml's C++ is compared with the network, and no HLS tool measured it.
-  No vendor's tool has seen these designs.
+- **Measured** are cycles in Verilator on the stated number of frames, at full speed and one at a time, equal to the
+  integer network bit for bit, and cells that Yosys maps to. hls4ml's C++ is compared with the network, and no HLS tool
+  measured it. No vendor's tool has seen these designs.
 - **Frames per second** are what was asked for at the board's clock: finn folds, rtl shares multipliers. 'most' asks for
   the fastest that fits. hls4ml has no such option.
 - What a backend refuses, and what did not end in its time, is in the table with the reason. 'not run' was not tried.

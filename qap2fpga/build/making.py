@@ -34,7 +34,7 @@ def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
 
     source = Source(
         request.model, request.widths, request.data, request.input_range, request.classes,
-        output_kind=request.output_kind,
+        output_kind=request.output_kind, output=request.model_output,
     )  # fmt: skip
     prepared = prepare(source, say)
     forget("model")

@@ -24,6 +24,7 @@ class Request:
     `vendor` are the steps that AMD's tools are to run; None: those of `VENDOR_STEPS` whose tool is installed.
     `cross_check` is one of `CROSS_CHECKS`, another device that the design is placed on too; empty: none.
     `command` is the command line that asked for it, which is only shown.
+    `model_output` names where the model's graph ends, if not in its outputs.
     """
 
     model: Path
@@ -39,6 +40,7 @@ class Request:
     vendor: tuple[str, ...] | None = None
     cross_check: str = ""
     command: str = ""
+    model_output: str = ""
 
     @property
     def output_kind(self) -> str:

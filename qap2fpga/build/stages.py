@@ -80,6 +80,7 @@ class Run:
             request.input_range,
             request.classes,
             request.output_kind == "values",
+            request.model_output,
         )
 
     @cached_property

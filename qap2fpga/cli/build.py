@@ -54,6 +54,9 @@ def build(
         str,
         typer.Option(help="what leaves the chip: logits (exact class), values (regression), class or accumulators"),
     ] = "logits",
+    model_output: Annotated[
+        str, typer.Option(help="the output, tensor or node of an .onnx file that leaves the chip [all its outputs]")
+    ] = "",
     target_fps: Annotated[
         float | None, typer.Option(help="finn: the cheapest design that reaches so many vectors per second")
     ] = None,
@@ -119,7 +122,8 @@ def build(
         model, board, backend, output=output, bits=bits, weight_bits=numbers(weight_bits, "--weight-bits") or None,
         activation_bits=numbers(activation_bits, "--activation-bits") or None, input_bits=input_bits,
         input_data=input_data, input_range=input_interval(input_range), classes=classes.split(",") if classes else (),
-        until=until, vendor=None if vendor is None else [name for name in vendor.split(",") if name != "none"],
+        model_output=model_output, until=until,
+        vendor=None if vendor is None else [name for name in vendor.split(",") if name != "none"],
         cross_check=cross_check, command=shlex.join(["qap2fpga", *sys.argv[1:]]),
         options={
             "target_fps": target_fps, "max_utilization": max_utilization, "folding": folding, "clock": clock,

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from onnx import ModelProto, NodeProto, helper
 
-from qap2fpga.frontend.operators import CHANNELS_LAST
+from qap2fpga.frontend.operators import CHANNELS_LAST, RESHAPING
 from qap2fpga.frontend.values import refused
-
-RESHAPING = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
 
 
 def to_channels_first(model: ModelProto) -> None:

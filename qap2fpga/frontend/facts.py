@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from qap2fpga.frontend.values import RawGraph
+from qap2fpga.frontend.values import RawGraph, RawNode
 from qap2fpga.ir import bops, described, shown
 from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.channelwise import Depthwise
@@ -16,7 +16,7 @@ from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.ir.quantizer import InputQuantizer
-from qap2fpga.ir.shown import Described, Frame
+from qap2fpga.ir.shown import Described, Frame, Head
 from qap2fpga.ir.windowed import Weighted
 from qap2fpga.passes import exactness
 from qap2fpga.passes.scales import End
@@ -86,7 +86,8 @@ class Layer:
 class Network:
     """The network: integers of a frame that come in (of `input_bits`) and go out, its layers, and their sum of BOPs.
 
-    `frame` is None where rows of the model are vectors, `nodes` are none of a chain of dense layers.
+    `frame` is None where rows of the model are vectors, `nodes` are none of a chain of dense layers. `heads` are the
+    model's outputs, where it has several.
     """
 
     inputs: int
@@ -98,10 +99,15 @@ class Network:
     bops: Bops
     frame: Frame | None = None
     nodes: tuple[Described, ...] = ()
+    heads: tuple[Head, ...] = ()
 
     def record(self) -> dict[str, object]:
         """Return the plain values that a report keeps."""
-        graph = {"frame": encode(self.frame), "nodes": [encode(node) for node in self.nodes]}
+        graph = {
+            "frame": encode(self.frame),
+            "nodes": [encode(node) for node in self.nodes],
+            "heads": [encode(head) for head in self.heads],
+        }
         return {
             "inputs": self.inputs,
             "outputs": self.outputs,
@@ -170,7 +176,7 @@ def _without_none(value: dict[str, int] | Difference) -> dict[str, object]:
 def describe(graph: RawGraph, lowered: Graph, network: Graph) -> Network:
     """Return the network as the model has it (`lowered`, read as `graph`) and as the hardware has it (`network`)."""
     counts = count(graph, lowered)
-    layers = [_layer(raw.name, lowered, network, counts[raw.name]) for raw in graph.layers if raw.name in counts]
+    layers = [_layer(raw, lowered, network, counts[raw.name]) for raw in graph.layers if raw.name in counts]
     return Network(
         lowered.inputs,
         lowered.outputs,
@@ -181,6 +187,7 @@ def describe(graph: RawGraph, lowered: Graph, network: Graph) -> Network:
         bops.total(counts.values()),
         _frame(graph),
         () if lowered.is_chain else described.nodes(lowered),
+        graph.heads,
     )
 
 
@@ -194,9 +201,8 @@ def _frame(graph: RawGraph) -> Frame | None:
 
 def count(graph: RawGraph, lowered: Graph) -> dict[str, Bops]:
     """Return the BOPs of every node of `lowered`, which was read as `graph`."""
-    return lowered.bops(
-        {layer.name: layer.stored_density for layer in graph.layers if layer.stored_density is not None}
-    )
+    densities = {layer.name: layer.stored_density for layer in graph.layers if layer.stored_density is not None}
+    return lowered.bops(densities, {layer.name: layer.groups for layer in graph.layers})
 
 
 def _output(graph: RawGraph, lowered: Graph) -> Output:
@@ -210,8 +216,8 @@ def _output(graph: RawGraph, lowered: Graph) -> Output:
     return Output("logits", str(scale), rounded_up, sign=exactness.signs_are_exact(affine, end.function, span))
 
 
-def _layer(name: str, lowered: Graph, network: Graph, counted: Bops) -> Layer:
-    node = lowered[name]
+def _layer(raw: RawNode, lowered: Graph, network: Graph, counted: Bops) -> Layer:
+    node, name, groups = lowered[raw.name], raw.name, raw.groups
     assert isinstance(node, Weighted)
     readers = [one for one in lowered.readers(name) if isinstance(one, Requantizer)]
     kind = "depthwise" if isinstance(node, Depthwise) else described.in_words(node, lowered.shapes[name])[0]
@@ -220,13 +226,13 @@ def _layer(name: str, lowered: Graph, network: Graph, counted: Bops) -> Layer:
     return Layer(
         name,
         kind,
-        node.inputs,
+        node.inputs // groups,
         node.outputs,
         node.weight_bits,
         node.input_bits,
         readers[0].bits if len(readers) == 1 else None,
-        node.weights.size,
-        node.weights.size - node.nonzeros,
+        node.weights.size // groups,
+        node.weights.size // groups - node.nonzeros,
         counted,
         _hardware(name, network),
         *(() if kind == "dense" else moves),

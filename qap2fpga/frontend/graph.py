@@ -12,6 +12,7 @@ from qap2fpga.frontend import (
     activations,
     elementwise,
     functions,
+    heads,
     joins,
     linear,
     moves,
@@ -20,7 +21,7 @@ from qap2fpga.frontend import (
     pools,
     shapes,
 )
-from qap2fpga.frontend.operators import QUANTIZERS, SUPPORTED, WEIGHTED
+from qap2fpga.frontend.operators import ENDS, QUANTIZERS, RISING_ENDS, SHAPE_ONLY, SUPPORTED, WEIGHTED
 from qap2fpga.frontend.values import RawGraph, Signal, Tensor, refused
 from qap2fpga.frontend.walk import Walk
 from qap2fpga.system.errors import QapError
@@ -28,9 +29,7 @@ from qap2fpga.system.errors import QapError
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-SHAPE_ONLY = ("Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
 SEE_PADS = ("Conv", "MaxPool", "AveragePool", "Identity")
-AFTER_THE_LOGITS = ("Softmax", "LogSoftmax", "TopK", "ArgMax")
 
 
 def read(model: ModelWrapper, layer_names: tuple[str, ...] = ()) -> RawGraph:
@@ -44,6 +43,7 @@ def read(model: ModelWrapper, layer_names: tuple[str, ...] = ()) -> RawGraph:
     output = walk.output or walk.tensors.get(model.graph.output[0].name)
     if not isinstance(output, Signal):
         raise QapError("the graph's output does not depend on its input", "export the network again")
+    walk.graph.heads = heads.of_graph(model)
     activations.finish(walk, output)
     return walk.graph
 
@@ -74,7 +74,7 @@ def _visit(walk: Walk, node: NodeProto) -> None:
             raise refused(node, f"it comes after {walk.ended_by.op_type}")
         walk.ended.update(node.output)
         return
-    if node.op_type in AFTER_THE_LOGITS:
+    if node.op_type in ENDS or (node.op_type in RISING_ENDS and _is_last(walk, node)):
         _end(walk, node)
         return
     _refuse_pads(walk, node)
@@ -92,15 +92,29 @@ def _refuse_pads(walk: Walk, node: NodeProto) -> None:
         raise refused(node, "zeros were padded before it, which only a convolution or a pool can see")
 
 
+def _is_last(walk: Walk, node: NodeProto) -> bool:
+    """Whether nothing comes after `node` but what leaves values as they are."""
+    results = set(node.output)
+    for one in walk.model.graph.node:
+        if results.intersection(one.input):
+            if one.op_type not in SHAPE_ONLY:
+                return False
+            results.update(one.output)
+    return True
+
+
 def _end(walk: Walk, node: NodeProto) -> None:
-    """A node that leaves the class as it is, and stays on the host."""
+    """A node that leaves the class, or the order of values, as it is, and stays on the host."""
     signal, shape = walk.signal(node), walk.shape(node.input[0])
+    walk.ended_by, walk.ended, walk.output = node, set(node.output), signal
+    if node.op_type in RISING_ENDS:
+        walk.graph.notes.append(f"the {node.op_type} at the end stays on the host: it takes each output by itself")
+        return
     fault = shapes.class_axis_fault(walk.option(node, "axis", int), shape, signal.shape.size)
     if fault:
         raise refused(node, fault)
     if node.op_type == "TopK" and walk.whole(node, 1) != [1]:
         raise refused(node, "it asks for several classes; take them from the logits, on the host")
-    walk.ended_by, walk.ended, walk.output = node, set(node.output), signal
     walk.graph.notes.append(f"the {node.op_type} at the end stays on the host; it does not change the largest")
 
 
@@ -112,6 +126,7 @@ HANDLERS: dict[str, Callable[[Walk, NodeProto], Tensor]] = {
     "GlobalMaxPool": pools.global_largest,
     "AveragePool": pools.mean,
     "GlobalAveragePool": pools.global_mean,
+    "ReduceMean": pools.mean_over_axes,
     "Concat": joins.concatenated,
     "Add": elementwise.arithmetic,
     "Sub": elementwise.arithmetic,

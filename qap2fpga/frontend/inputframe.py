@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING
 from onnx import NodeProto, helper
 
 from qap2fpga.frontend.axes import Axes
-from qap2fpga.frontend.operators import SPATIAL
+from qap2fpga.frontend.operators import RESHAPING, SPATIAL
 from qap2fpga.ir.tensors import Shape
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-
 # What is only done to frames, with channels first where no other node says something else.
 LIKELY = ("Resize", "Pad", "Concat")
-RESHAPING = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
 
 
 def input_frame(model: ModelWrapper, tensor: str) -> tuple[Shape, Axes]:

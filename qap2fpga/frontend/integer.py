@@ -126,7 +126,8 @@ class _Lowering:
         if self.raw.output_scale is not None:
             return source, self.raw.output_scale
         if signal.bends:
-            raise QapError(f"layer {source}: a Relu or Clip ends the network", "quantize its output, or leave it out")
+            what = "a LeakyRelu or another curve" if signal.stages else "a Relu or Clip"
+            raise QapError(f"layer {source}: {what} ends the network", "quantize its output, or leave it out")
         # The scale of its outputs is chosen once there are vectors: `fit_logits`.
         end = logits.choose(signal.affine, np.zeros((0, signal.affine.channels), np.int64), self.ranges[source])
         name = exact_name(self.nodes, end_name(source))

@@ -81,7 +81,9 @@ def convolution(walk: Walk, node: NodeProto) -> Signal:
         weight = weight.moved(lambda array: array.reshape(channels, -1).T)
         result = _depthwise(walk, node, signal, _matrix(node, weight), geometry, spec)
     else:
-        raise refused(node, f"{groups} groups of {channels} channels: one group, or one per channel, is supported")
+        matrix = _matrix(node, weight.moved(lambda array: array.reshape(size[0], -1).T))
+        matrix = replace(matrix, integers=_between_groups(matrix.integers, geometry.taps, groups))
+        result = _linear(walk, node, signal, matrix, geometry, spec.axes(size[0]), groups)
     if len(node.input) > 2 and node.input[2]:
         result = _biased(walk, result, list(walk.exact(node, 2).reshape(-1)))
     return result
@@ -108,7 +110,18 @@ def _matrix(node: NodeProto, weight: Quantized, factor: Fraction = Fraction(1)) 
     return _Matrix(weight.integers.astype(np.int64), scales, weight.bits, weight.nonzero_floats)
 
 
-def _linear(walk: Walk, node: NodeProto, signal: Signal, matrix: _Matrix, geometry: Geometry, axes: Axes) -> Signal:
+def _between_groups(weights: np.ndarray, taps: int, groups: int) -> np.ndarray:
+    """Weights over all channels (taps * channels, outputs) of those over the channels of each output's own group."""
+    each, outputs = len(weights) // taps, weights.shape[1]
+    whole = np.zeros((taps, groups, each, groups, outputs // groups), np.int64)
+    for group, part in enumerate(np.split(weights.reshape(taps, each, outputs), groups, axis=2)):
+        whole[:, group, :, group] = part
+    return whole.reshape(-1, outputs)
+
+
+def _linear(
+    walk: Walk, node: NodeProto, signal: Signal, matrix: _Matrix, geometry: Geometry, axes: Axes, groups: int = 1
+) -> Signal:
     """The sums over all channels that the kernel sees."""
     step, factors = _common_step(node, signal)
     taps = geometry.taps
@@ -120,7 +133,8 @@ def _linear(walk: Walk, node: NodeProto, signal: Signal, matrix: _Matrix, geomet
         name=walk.layer_name(node), sources=(signal.node,), weights=weights, weight_bits=matrix.bits,
         input_bits=signal.bits, geometry=geometry,
     )  # fmt: skip
-    return walk.result(node.output[0], linear, [signal], axes, affine, stored=Stored(matrix.nonzero_floats))
+    stored = Stored(matrix.nonzero_floats, groups=groups)
+    return walk.result(node.output[0], linear, [signal], axes, affine, stored=stored)
 
 
 def _depthwise(

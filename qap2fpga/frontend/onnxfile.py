@@ -16,7 +16,7 @@ from qap2fpga.system.quiet import quiet
 with quiet():
     from qonnx.core.modelwrapper import ModelWrapper
 
-from qap2fpga.frontend import dialects, export, external, uniform
+from qap2fpga.frontend import dialects, export, external, heads, uniform
 from qap2fpga.frontend.dialects.datatypes import DATATYPE
 from qap2fpga.frontend.external import first_line
 from qap2fpga.frontend.survey import FLOATS, check_links, survey
@@ -30,9 +30,12 @@ NUMBERS = (
 )  # fmt: skip
 
 
-def load(path: Path) -> ModelWrapper:
-    """Read and clean an `.onnx` file. Raises `QapError` when it is not one, or not one that can be lowered."""
-    return _clean(_parse(path), path)
+def load(path: Path, output: str = "") -> ModelWrapper:
+    """Read and clean an `.onnx` file, as far as the `output` of that name if there is one.
+
+    Raises `QapError` when it is not one, or not one that can be lowered.
+    """
+    return _clean(_parse(path), path, output)
 
 
 def read(content: bytes, path: Path) -> ModelWrapper:
@@ -50,16 +53,23 @@ def read(content: bytes, path: Path) -> ModelWrapper:
     return _clean(model, path)
 
 
-def _clean(model: ModelProto, path: Path) -> ModelWrapper:
+def _clean(model: ModelProto, path: Path, output: str = "") -> ModelWrapper:
     take_as_data(model)
     check_links(model.graph)
     external.load(model, path)
     _check_tensors(model, path)
+    if output:
+        heads.choose(model, output)
     model = dialects.normalised(model)
     opset = survey(model)
+    outputs = names.labels([value.name for value in model.graph.output])
     uniform.bring_to_one_opset(model, opset)
     uniform.leave_out_shapes(model)
-    return uniform.widen(export.clean(ModelWrapper(model)))
+    graph = export.clean(ModelWrapper(model))
+    if len(outputs) > 1:
+        heads.joined(graph, outputs)
+        graph = export.clean(graph)
+    return uniform.widen(graph)
 
 
 def take_as_data(model: ModelProto) -> None:

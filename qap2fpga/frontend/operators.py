@@ -119,13 +119,18 @@ OPERATORS: dict[str, Operator] = {
         cubic_coeff_a=Part("harmless", (), "used by another mode"),
         exclude_outside=Part("harmless", (), "used by another mode"),
         extrapolation_value=Part("harmless", (), "used by another mode"),
-        axes=Part("refused", (), "sizes of some dimensions only"),
+        axes=Part("harmless", (), "which dimensions have sizes; the result's shape tells"),
         keep_aspect_ratio_policy=_only(b"stretch", why="sizes that do not say what the result's are"),
     ),
     "Pad": _operator(
         {"data": READ, "pads": READ, "constant_value": READ, "axes": READ}, "output", mode=READ, pads=READ,
         value=READ, paddings=READ,
     ),
+    "ReduceMean": _operator(
+        "data axes", "reduced", axes=READ, keepdims=SWITCH,
+        noop_with_empty_axes=Part("harmless", (), "only where there are no axes, which is refused"),
+    ),
+    "Upsample": _operator("X scales", "Y", mode=READ, scales=READ, height_scale=READ, width_scale=READ),
     "Transpose": _operator("data", "transposed", perm=READ),
     "Identity": _operator("input", "output"),
     "Dropout": _operator(
@@ -158,9 +163,18 @@ OPERATORS: dict[str, Operator] = {
         "X scale zeropt in_bitwidth out_bitwidth out_scale", "Y", signed=SWITCH, narrow=SWITCH, rounding_mode=READ
     ),
 }  # fmt: skip
+# Those that keep the order of values, those of them that change a tensor's dimensions, and what only moves values.
+RESHAPING = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
+SHAPE_ONLY = ("Identity", *RESHAPING)
+MOVING = (*SHAPE_ONLY, "Transpose")
+# What stays on the host at the end of a network: the class, or a value's likeness, follows from what enters it.
+ENDS = ("ArgMax", "LogSoftmax", "Softmax", "TopK")
+RISING_ENDS = ("Sigmoid", "Tanh")
 QUANTIZERS = ("Quant", "BipolarQuant", "MultiThreshold")
 # What qonnx has beside them in its own domain.
 OF_QONNX = (*QUANTIZERS, "Trunc")
+# Of this, bringing a graph to one opset leaves none.
+CONVERTED = ("Upsample",)
 # What is rewritten before anything else looks at it.
 REWRITTEN = ("XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC")
 SINGLE, OPTIONAL = OpSchema.FormalParameterOption.Single, OpSchema.FormalParameterOption.Optional
@@ -242,6 +256,8 @@ def option(node: NodeProto, name: str, opset: int) -> object:
 def check(node: NodeProto, opset: int, wanted: Collection[str]) -> None:
     """Raise `QapError` for what the table refuses of a handled `node`; `wanted` are the tensors that somebody reads."""
     operator, known = OPERATORS[node.op_type], schema(node.op_type, opset)
+    if known.deprecated:
+        raise refused(node, f"opset {opset} does not have it any more")
     _check_attributes(node, operator, known, opset)
     _check_inputs(node, known)
     for place, tensor in enumerate(node.output):

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 from onnx import NodeProto
 
+from qap2fpga.frontend.axes import Axes
 from qap2fpga.frontend.kernels import Kernel, check_layout, kernel, padded, zero
 from qap2fpga.frontend.values import RawNode, Signal, label, refused
 from qap2fpga.frontend.walk import Walk
@@ -54,17 +55,40 @@ def mean(walk: Walk, node: NodeProto) -> Signal:
     pads_itself = spec.geometry.pads != signal.pads
     if pads_itself and not walk.option(node, "count_include_pad", int):
         raise refused(node, "it leaves its pads out of the mean, so that windows at borders have other divisors")
-    return _mean(walk, node, signal, replace(spec, geometry=padded(spec.geometry, node, signal)))
+    axes = spec.axes(signal.shape.channels)
+    return _mean(walk, node, signal, padded(spec.geometry, node, signal), axes)
 
 
 def global_mean(walk: Walk, node: NodeProto) -> Signal:
     """Return the mean of each channel."""
     signal = walk.line(node)
-    return _mean(walk, node, signal, _whole(node, signal))
+    spec = _whole(node, signal)
+    return _mean(walk, node, signal, spec.geometry, spec.axes(signal.shape.channels))
 
 
-def _mean(walk: Walk, node: NodeProto, signal: Signal, spec: Kernel) -> Signal:
-    geometry, channels = spec.geometry, signal.shape.channels
+def mean_over_axes(walk: Walk, node: NodeProto) -> Signal:
+    """Return the mean over rows, columns or both, wherever these dimensions stand."""
+    signal = walk.line(node)
+    dims, frame = signal.axes.dims, signal.shape
+    given = walk.option(node, "axes", list) if len(node.input) < 2 else walk.whole(node, 1)
+    places = {axis + len(dims) + 1 if axis < 0 else axis for axis in given or ()}
+    whole = Axes.of(frame, 2, last=True).dims
+    columns, rows = whole[1], whole[0]
+    taken = [dims[place - 1] for place in sorted(places) if 0 < place <= len(dims)]
+    if len(taken) != len(places) or not taken or not all(one in ((), rows, columns) for one in taken):
+        raise refused(node, f"its axes are {given}: means over rows, columns or both are supported")
+    extents = [extent if dim and dim in taken else 1 for dim, extent in ((rows, frame.height), (columns, frame.width))]
+    geometry = Geometry((extents[0], extents[1]), (extents[0], extents[1]))
+    left = Axes.of(geometry.output(frame, frame.channels), 2, last=True).dims
+    after = {rows: left[0], columns: left[1]}
+    kept = [() if place + 1 in places else after.get(dim, dim) if dim else () for place, dim in enumerate(dims)]
+    if not walk.option(node, "keepdims", int):
+        kept = [dim for place, dim in enumerate(kept) if place + 1 not in places]
+    return _mean(walk, node, signal, geometry, Axes(tuple(kept)))
+
+
+def _mean(walk: Walk, node: NodeProto, signal: Signal, geometry: Geometry, axes: Axes) -> Signal:
+    channels = signal.shape.channels
     ones = np.ones((geometry.taps, channels), np.int64)
     sums = Depthwise(
         name=walk.name(label(node)), sources=(signal.node,), weights=ones, weight_bits=0, input_bits=signal.bits,
@@ -74,7 +98,7 @@ def _mean(walk: Walk, node: NodeProto, signal: Signal, spec: Kernel) -> Signal:
     affine = signal.affine.then(part, [Fraction(0)] * channels)
     # The integers are sums of as many values: so is what is added to them.
     affine = replace(affine, intercept=signal.affine.intercept, magnitude=signal.affine.magnitude)
-    return walk.result(node.output[0], sums, [signal], spec.axes(channels), affine)
+    return walk.result(node.output[0], sums, [signal], axes, affine)
 
 
 def _whole(node: NodeProto, signal: Signal) -> Kernel:

@@ -21,6 +21,7 @@ from qap2fpga.frontend.values import RawGraph, RawStep
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import require_classes
+from qap2fpga.ir.shown import Head
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.ir.windowed import Weighted
 from qap2fpga.passes.compaction import compact
@@ -33,7 +34,7 @@ __all__ = ["Prepared", "Source", "prepare"]
 
 RANDOM_VECTORS, RECORDED_VECTORS = 1000, 1000
 # Vectors of a group in a network that sees frames: so many integers on the way, but never fewer than these.
-WORK, FEWEST = 1 << 25, 4
+WORK, FEWEST = 1 << 25, 2
 
 
 @dataclass(frozen=True)
@@ -80,24 +81,26 @@ def _finish(source: Source, reading: Reading, say: Callable[[str], None]) -> Pre
     """Lower what was read, compare it, and describe it."""
     graph, rows = reading.graph, reading.rows
     _check_widths(graph)
-    require_classes(source.output_kind, graph.output.shape.size)
+    require_classes(source.output_kind, graph.output.shape.size, len(graph.heads))
     graph.notes += doubts.of_weights(graph.layers)
     lowered = lower(graph)
     most = _most_vectors(lowered)
-    real = reading.values[:most]
+    real = reading.values(most)
     integers = lowered.input.quantize(real)
     recorded = integers if rows is not None else integers[:0]
     lowered = lowered.with_notes(*doubts.of_inputs(lowered.input, real[: len(recorded)], recorded))
-    if len(real) < len(reading.values) and rows is not None:
+    if rows is not None and len(real) < len(rows.values):
         lowered = lowered.with_notes(
-            f"of {len(reading.values)} recorded rows the first {len(real)} are used, as many as run in reasonable time"
+            f"of {len(rows.values)} recorded rows the first {len(real)} are used, as many as run in reasonable time"
         )
     random, extreme = (
         random_vectors(lowered, min(RANDOM_VECTORS, most or RANDOM_VECTORS), SEED),
         extremes(lowered, most),
     )
     vectors = np.concatenate([integers, random, extreme])
-    values = source.output_kind == "values" or (rows is not None and rows.targets is not None)
+    targets = rows is not None and rows.targets is not None
+    values = source.output_kind == "values" or targets or bool(graph.heads)
+    lowered = lowered.with_notes(*(_words(head) for head in graph.heads))
     lowered = fit_logits(lowered, graph, vectors, values=values)
     network = compact(lowered, vectors)
     # `compact` has compared them: a difference would have ended it.
@@ -126,6 +129,12 @@ def _finish(source: Source, reading: Reading, say: Callable[[str], None]) -> Pre
     first = real[0] if len(recorded) else None
     simulations = (equal, *executions.simulations)
     return Prepared(network, lowered, reading.qonnx, recorded, labels, random, extreme, first, simulations, known)
+
+
+def _words(head: Head) -> str:
+    """What a note says of one of several outputs."""
+    last = head.first + head.size - 1
+    return f"output {head.first}" + (f" to {last}" if last > head.first else "") + f" of the chip: {head.name}"
 
 
 def _check_widths(graph: RawGraph) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,8 @@ class Source:
     """What the user gave: the model file and what it does not say itself. `range` is (low, high) of the inputs.
 
     `compare`: compare torch and QONNX with the integer network; an estimate does without. `output_kind`: what leaves
-    the chip; of 'values' the scale is as fine as the accumulators, not just fine enough for the class.
+    the chip; of 'values' the scale is as fine as the accumulators, not just fine enough for the class. `output`: where
+    the graph ends, by the name of an output, a tensor or a node.
     """
 
     path: Path
@@ -50,13 +50,14 @@ class Source:
     classes: tuple[str, ...] = ()
     compare: bool = True
     output_kind: str = "logits"
+    output: str = ""
 
 
 @dataclass(frozen=True)
 class Reading:
     """A model file read: its graph in three forms (no `module` of an ONNX file), and real inputs.
 
-    `rows` are the user's, or the file's own; `values` (n, inputs) are these as frames, or drawn where there are none.
+    `rows` are the user's, or the file's own; `values` gives these as frames, or drawn ones where there are none.
     """
 
     graph: RawGraph
@@ -67,12 +68,11 @@ class Reading:
     cost: QuantizerCost | None = None
     recorded: Recorded | None = None
 
-    @cached_property
-    def values(self) -> np.ndarray:
-        """Real inputs as frames (n, inputs)."""
+    def values(self, most: int | None) -> np.ndarray:
+        """Return real inputs as frames (n, inputs), so many at `most`."""
         if self.rows is None:
-            return _real(self.graph, DRAWN)
-        rows = self.rows.values
+            return _real(self.graph, DRAWN if most is None else min(DRAWN, most))
+        rows = self.rows.values[:most]
         return self.graph.input_axes.frames(rows.reshape(len(rows), *self.graph.input_axes.shape))
 
 
@@ -83,6 +83,8 @@ def read_source(source: Source, say: Callable[[str], None]) -> Reading:
 
 def _from_checkpoint(source: Source, say: Callable[[str], None]) -> Reading:
     say("reading the checkpoint")
+    if source.output:
+        raise QapError("--model-output was given, but the model is no .onnx file", "leave it out")
     model = checkpoint.read_any(source.path, source.widths)
     if isinstance(model, Exported):
         return _from_exported(source, model, say)
@@ -112,7 +114,7 @@ def _from_onnx(source: Source, say: Callable[[str], None]) -> Reading:
     if source.widths.weight or source.widths.activation:
         raise QapError("bit widths were given, but a QONNX file has its own", "leave --bits and the like out")
     say("reading the graph")
-    qonnx = onnxfile.load(source.path)
+    qonnx = onnxfile.load(source.path, source.output)
     rows = _rows(source, qonnx)
     return _of_graph(source, qonnx, rows, say)
 

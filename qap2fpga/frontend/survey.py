@@ -15,6 +15,8 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from qap2fpga.frontend import operators
 from qap2fpga.frontend.operators import (
+    ENDS,
+    MOVING,
     NEWEST_OPSET,
     ONNX_DOMAINS,
     QUANT_DOMAINS,
@@ -35,9 +37,6 @@ FOLDED = frozenset((
     "Gather", "Identity", "Log", "MatMul", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "Relu", "Reshape", "Round",
     "Shape", "Sign", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze",
 ))  # fmt: skip
-MOVING = ("Identity", "Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
-# What stays on the host at the end of a network.
-ENDS = ("ArgMax", "LogSoftmax", "Softmax", "TopK")
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 MAX_INPUTS = 1 << 20
 EXPORT_AGAIN = "export the model again"
@@ -60,8 +59,6 @@ def survey(model: ModelProto) -> int:
     _check_after_ends(carriers)
     if len(inputs) != 1:
         raise QapError(f"the graph has {len(inputs)} inputs", "networks with one input are supported")
-    if len(graph.output) != 1:
-        raise QapError(f"the graph has {len(graph.output)} outputs", "networks with one are supported")
     _check_ends(graph, inputs[0].name, wanted)
     _check_input(inputs[0])
     return opset
@@ -205,7 +202,7 @@ def _check_ends(graph: GraphProto, source: str, wanted: set[str]) -> None:
         if node.op_type == "Shape" or not reached.intersection(node.input):
             continue
         if not wanted.intersection(node.output):
-            raise QapError(f"node {label(node)} ({node.op_type}) leads nowhere", "export the network with one output")
+            raise QapError(f"node {label(node)} ({node.op_type}) leads nowhere", "export the network without it")
         reached.update(filter(None, node.output))
 
 

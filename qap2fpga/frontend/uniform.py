@@ -126,10 +126,7 @@ def widen(graph: ModelWrapper) -> ModelWrapper:
     for tensor in graph.graph.initializer:
         if tensor.data_type in (TensorProto.FLOAT16, TensorProto.BFLOAT16):
             _to_float32(tensor)
-    for value in (*graph.graph.input, *graph.graph.output, *graph.graph.value_info):
-        if value.type.tensor_type.elem_type in FLOATS:
-            value.type.tensor_type.elem_type = TensorProto.FLOAT
-    return graph
+    return _declared(graph)
 
 
 def narrow(graph: ModelWrapper) -> ModelWrapper:
@@ -140,6 +137,15 @@ def narrow(graph: ModelWrapper) -> ModelWrapper:
     for tensor in graph.graph.initializer:
         if tensor.data_type == TensorProto.DOUBLE and tensor.name in read:
             _to_float32(tensor)
+    return _declared(graph)
+
+
+def _declared(graph: ModelWrapper) -> ModelWrapper:
+    """The `graph`, changed in place to say of what is stored what it is, and of what flows that it is float32."""
+    stored = {tensor.name: tensor.data_type for tensor in graph.graph.initializer}
+    for value in (*graph.graph.input, *graph.graph.output, *graph.graph.value_info):
+        if value.type.tensor_type.elem_type in FLOATS:
+            value.type.tensor_type.elem_type = stored.get(value.name, TensorProto.FLOAT)
     return graph
 
 

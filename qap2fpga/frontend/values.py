@@ -15,6 +15,7 @@ from qap2fpga.exact.thresholds import Affine, Levels
 from qap2fpga.frontend.axes import Axes
 from qap2fpga.ir.nodes import Node
 from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.shown import Head
 from qap2fpga.ir.tensors import Shape
 from qap2fpga.ir.windowed import Weighted
 from qap2fpga.system.errors import QapError
@@ -99,11 +100,15 @@ Tensor = np.ndarray | Quantized | Signal
 
 @dataclass(frozen=True)
 class Stored:
-    """What a model's file holds for a node: floats that are not 0, biases and how many of those are not 0."""
+    """What a model's file holds for a node: floats that are not 0, biases and how many of those are not 0.
+
+    Of a convolution in `groups` it holds no weights between channels of two groups; the node has zeros there.
+    """
 
     nonzero_floats: int
     biases: int = 0
     nonzero_biases: int = 0
+    groups: int = 1
 
 
 @dataclass(frozen=True)
@@ -134,11 +139,16 @@ class RawNode:
         return self.node.weights
 
     @property
+    def groups(self) -> int:
+        """Groups of channels and outputs, between which the model has no weights."""
+        return 1 if self.stored is None else self.stored.groups
+
+    @property
     def stored_density(self) -> float | None:
         """The share of the stored floats, weights and biases together, that are not 0; None where there are none."""
         if self.stored is None:
             return None
-        size = self.weights.size + self.stored.biases
+        size = self.weights.size // self.stored.groups + self.stored.biases
         return (self.stored.nonzero_floats + self.stored.nonzero_biases) / size
 
 
@@ -163,7 +173,7 @@ class RawGraph:
 
     `frame` is the shape of the input's frames, `input_axes` where the graph's input holds their values, and
     `quantized_input` the signal after the quantizer. `output_scale` is the value of one level of the last quantizer,
-    with all that follows it, if the graph ends in one.
+    with all that follows it, if the graph ends in one. `heads` are the model's outputs, where it has several.
     """
 
     frame: Shape
@@ -175,6 +185,7 @@ class RawGraph:
     notes: list[str] = field(default_factory=list)
     ends: list[Signal] = field(default_factory=list)
     output_scale: Fraction | None = None
+    heads: tuple[Head, ...] = ()
 
     @property
     def output(self) -> Signal:

@@ -222,4 +222,4 @@ class Walk:
         raw = self.graph.nodes.get(signal.node)
         if isinstance(raw, RawNode) and raw.stored is not None and not signal.stages and signal.affine == raw.affine:
             biases = len(addend), sum(value != 0 for value in addend)
-            self.add(replace(raw, stored=Stored(raw.stored.nonzero_floats, *biases)))
+            self.add(replace(raw, stored=Stored(raw.stored.nonzero_floats, *biases, raw.stored.groups)))

@@ -59,7 +59,9 @@ class Depthwise(Weighted):
         low, high = exact.weighted_sums([ends, ends[::-1]], by_sign, name)
         return Range(low, high)
 
-    def bops(self, positions: int, *, first: bool = False, stored_density: float | None = None) -> Bops:
+    def bops(
+        self, positions: int, *, first: bool = False, stored_density: float | None = None, groups: int = 1
+    ) -> Bops:
         """Return the bit operations: each channel is a layer of `taps` inputs and one output.
 
         None where `weight_bits` is 0: sums, signs and factors that are no weights of the model.

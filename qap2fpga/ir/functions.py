@@ -75,16 +75,16 @@ class Step:
 
     def apply(self, accumulators: np.ndarray) -> np.ndarray:
         """Activations (n, channels) of `accumulators` (n, channels)."""
+        low, high = int(accumulators.min(initial=0)), int(accumulators.max(initial=0))
+        span = high - low + 1
+        if span <= TABLE_LIMIT and span * self.channels <= accumulators.size:
+            places = np.arange(low, high + 1)
+            table = self._levels(np.stack([np.searchsorted(row, places, side="right") for row in self.thresholds]))
+            starts = np.arange(0, self.channels * span, span) - low
+            return table.reshape(-1)[accumulators + starts]
         result = np.empty_like(accumulators)
         for channel, row in enumerate(self.thresholds):
-            column = accumulators[:, channel]
-            low, high = int(column.min(initial=0)), int(column.max(initial=0))
-            if high - low < TABLE_LIMIT and len(column) > high - low:
-                table = np.searchsorted(row, np.arange(low, high + 1), side="right")
-                counts = table[column - low]
-            else:
-                counts = np.searchsorted(row, column, side="right")
-            result[:, channel] = counts
+            result[:, channel] = np.searchsorted(row, np.ascontiguousarray(accumulators[:, channel]), side="right")
         return self._levels(result)
 
     def range(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

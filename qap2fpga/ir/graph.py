@@ -118,18 +118,22 @@ class Graph:
         """What can be reached in each of the `layers`."""
         return tuple(ranges_of(unit, self.node_ranges) for unit in self.layers)
 
-    def bops(self, stored_densities: Mapping[str, float] | None = None) -> dict[str, Bops]:
+    def bops(
+        self, stored_densities: Mapping[str, float] | None = None, groups: Mapping[str, int] | None = None
+    ) -> dict[str, Bops]:
         """Return the bit operations of every node for one frame; `total` adds them up.
 
-        `stored_densities`: per node, the share of what the model's file stores for it that is not 0.
+        `stored_densities`: per node, the share of what the model's file stores for it that is not 0; `groups`: of what
+        is convolved in some.
         """
-        densities = stored_densities or {}
+        densities, grouped = stored_densities or {}, groups or {}
         first = self.source.name
         return {
             node.name: node.bops(
                 self.shapes[node.name].positions,
                 first=first in node.sources,
                 stored_density=densities.get(node.name),
+                groups=grouped.get(node.name, 1),
             )
             for node in self.nodes
         }

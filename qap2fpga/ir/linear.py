@@ -64,10 +64,12 @@ class Linear(Weighted):
         low, high = np.tile(seen.low, taps), np.tile(seen.high, taps)
         return Range(*exact.matmul_range(low, high, self.weights, f"the accumulators of layer {self.name}"))
 
-    def bops(self, positions: int, *, first: bool = False, stored_density: float | None = None) -> Bops:
+    def bops(
+        self, positions: int, *, first: bool = False, stored_density: float | None = None, groups: int = 1
+    ) -> Bops:
         """Return the bit operations of the products and sums."""
         return positions * of_counts(
-            self.inputs, self.outputs, self.nonzeros, stored_density,
+            self.inputs // groups, self.outputs, self.nonzeros, stored_density,
             weight_bits=self.weight_bits, input_bits=self.input_bits, first=first,
         )  # fmt: skip
 

@@ -70,12 +70,14 @@ class Node(ABC):
     def range(self, sources: Sequence[Range]) -> Range:
         """Return the range of each channel of the result, by interval arithmetic over the actual parameters."""
 
-    def bops(self, positions: int, *, first: bool = False, stored_density: float | None = None) -> Bops:
+    def bops(
+        self, positions: int, *, first: bool = False, stored_density: float | None = None, groups: int = 1
+    ) -> Bops:
         """Return the bit operations of one frame, see `Bops`; none for a kind that multiplies by no constants.
 
         `positions`: rows times columns of the result. `first`: whether it takes the network's inputs.
         `stored_density`: the share of what the model's file stores for the node that is not 0; None: that of its
-        integers.
+        integers. `groups` of channels and outputs, between which the model has no weights.
         """
         return Bops()
 

@@ -19,8 +19,13 @@ def check_output_kind(kind: str) -> None:
         raise QapError(f"unknown output kind '{kind}'", nearest(kind, OUTPUT_KINDS))
 
 
-def require_classes(kind: str, outputs: int) -> None:
-    """Raise `QapError` if the number of a class is to leave the chip of a network that has none."""
+def require_classes(kind: str, outputs: int, heads: int = 0) -> None:
+    """Raise `QapError` if the number of a class is to leave the chip of a network that has none, or several."""
+    if kind == "class" and heads:
+        raise QapError(
+            f"--output-kind class: the network has {heads} outputs, each of which could have its own class",
+            "leave --output-kind out, or choose one with --model-output NAME",
+        )
     if kind == "class" and outputs == 1:
         raise QapError(
             "--output-kind class: the network has one output, so its class would always be 0",

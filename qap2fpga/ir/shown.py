@@ -57,6 +57,15 @@ class Frame(Record):
         return parts.transpose(0, *(place + 1 for place in self.moves)).reshape(len(rows), -1)
 
 
+@dataclass(frozen=True)
+class Head(Record):
+    """An output of the model among the values that leave the chip: `size` of them, from number `first` on."""
+
+    name: str
+    first: Count
+    size: Size
+
+
 @dataclass(frozen=True, kw_only=True)
 class Described(Record):
     """A node: `what` it does to the results of its `sources`, and the extents and integers of its own result."""

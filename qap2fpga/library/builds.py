@@ -180,6 +180,7 @@ def build(
     input_data: str | Path | None = None,
     input_range: Interval | None = None,
     classes: Sequence[str] = (),
+    model_output: str = "",
     until: str = STAGES[-1],
     vendor: Sequence[str] | None = None,
     cross_check: str = "",
@@ -203,6 +204,7 @@ def build(
         input_data: an `.npz` with X (rows, inputs), optionally y and classes; or an `.npy`.
         input_range: (low, high) of the inputs of a model without input quantizer, where there are no data.
         classes: names of the outputs in order, to match those in the data.
+        model_output: output, tensor or node of an .onnx file that leaves the chip; all its outputs if not given.
         until: the last stage: 'model', 'generate', 'simulate', 'synthesize', or 'route' on ECP5 boards.
         vendor: steps for AMD's tools: csim, csynth, cosim, export, synth, route, system, bitstream, finn; () for none;
             None: csim, csynth and synth where the tools are installed.
@@ -219,7 +221,8 @@ def build(
     """
     wanted = request(
         model, board, backend, output=output, bits=bits, weight_bits=weight_bits, activation_bits=activation_bits,
-        input_bits=input_bits, input_data=input_data, input_range=input_range, classes=classes, until=until,
+        input_bits=input_bits, input_data=input_data, input_range=input_range, classes=classes,
+        model_output=model_output, until=until,
         vendor=vendor, cross_check=cross_check, options=options,
     )  # fmt: skip
     return make(wanted, quiet=quiet)
@@ -244,6 +247,7 @@ def request(
     input_data: str | Path | None = None,
     input_range: Interval | None = None,
     classes: Sequence[str] = (),
+    model_output: str = "",
     until: str = STAGES[-1],
     vendor: Sequence[str] | None = None,
     cross_check: str = "",
@@ -259,18 +263,19 @@ def request(
     span, data, names = sources.interval(input_range), None if input_data is None else Path(input_data), tuple(classes)
     given = {**options, "folding": folding_of(options.get("folding"))}
     if isinstance(model, Network):
-        if widths != sources.NO_WIDTHS or data is not None or span is not None or names:
-            what = "the network was read already, with its bits, inputs and classes"
+        if widths != sources.NO_WIDTHS or data is not None or span is not None or names or model_output:
+            what = "the network was read already, with its bits, inputs, outputs and classes"
             raise QapError(what, "give these to load, or give build the model's file")
         source = model.source
         widths, data, span, names = source.widths, source.data, source.range, source.classes
+        model_output = source.output
         given["output_kind"] = given.get("output_kind") or source.output_kind
     path = model.source.path if isinstance(model, Network) else Path(model)
     place = default_output(path, backend, target) if output is None else Path(output)
     steps = None if vendor is None else tuple(vendor)
     return Request(
         path, target, backend, sources.options_of(chosen, {k: v for k, v in given.items() if v is not None}), place,
-        widths, data, span, names, until, steps, cross_check, command,
+        widths, data, span, names, until, steps, cross_check, command, model_output,
     )  # fmt: skip
 
 

@@ -189,6 +189,7 @@ def load(
     input_range: Interval | None = None,
     classes: Sequence[str] = (),
     output_kind: str = "logits",
+    model_output: str = "",
     compare: bool = True,
     quiet: bool = False,
 ) -> Network:
@@ -204,6 +205,7 @@ def load(
         input_range: (low, high) of the inputs of a model without input quantizer, where there are no data.
         classes: names of the outputs in order, to match those in the data.
         output_kind: what leaves the chip: 'logits', 'values' of a regression, 'class' or 'accumulators'.
+        model_output: output, tensor or node of an .onnx file that leaves the chip; all its outputs if not given.
         compare: also run torch and QONNX, and compare every layer; False takes less time and says less.
         quiet: show nothing while it runs.
 
@@ -213,7 +215,7 @@ def load(
         CheckFailed: the integers and a float execution differ.
     """
     chosen = sources.widths(bits, weight_bits, activation_bits, input_bits)
-    wanted = sources.source(path, chosen, input_data, input_range, classes, output_kind, compare=compare)
+    wanted = sources.source(path, chosen, input_data, input_range, classes, output_kind, model_output, compare=compare)
     return read(wanted, quiet=quiet)
 
 

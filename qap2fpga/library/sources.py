@@ -67,6 +67,7 @@ def source(
     input_range: Interval | None,
     classes: Sequence[str],
     output_kind: str,
+    model_output: str = "",
     *,
     compare: bool,
 ) -> Source:
@@ -78,7 +79,8 @@ def source(
     require_file(Path(path))
     require_file(rows)
     check_output_kind(output_kind)
-    return Source(Path(path), chosen, rows, interval(input_range), tuple(classes), compare, output_kind)
+    span, names = interval(input_range), tuple(classes)
+    return Source(Path(path), chosen, rows, span, names, compare, output_kind, model_output)
 
 
 def integers(network: Graph, frame: Frame | None, X: ArrayLike, *, quantized: bool) -> np.ndarray:

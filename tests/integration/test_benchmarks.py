@@ -108,3 +108,10 @@ def test_a_way_is_tried_by_its_estimate(tmp_path: Path) -> None:
     elsewhere = public_builds.trial(path, public_builds.Way("finn", "ulx3s-85f"))
     assert not elsewhere.takes
     assert "makes no hardware for ulx3s-85f" in elsewhere.reason
+
+
+def test_a_folded_way_asks_for_frames_per_second() -> None:
+    graph = network(ImageRecipe(1, (4, 4, 1), (("conv", 2, 2, 1),), 2, Numbers(2, 2, 2), "xc7", 5.0, 64))
+    plain, folded = public_builds.Way("rtl", "zcu104"), public_builds.Way("finn", "zcu104", products=256)
+    assert plain.of(graph) == plain
+    assert folded.of(graph).words == ("--backend", "finn", "--board", "zcu104", "--target-fps", "100000")

@@ -106,6 +106,12 @@ def _mean(options: dict[str, Any], x: Any) -> np.ndarray:
     return np.asarray(seen.sum(axis=tuple(range(-len(kernel), 0))) / Fraction(math.prod(kernel)), object)
 
 
+def _reduced(options: dict[str, Any], x: Any, axes: Any = None) -> np.ndarray:
+    places = tuple(int(one) for one in (options["axes"] if axes is None else axes))
+    count = Fraction(math.prod(x.shape[place] for place in places))
+    return np.asarray(x.sum(axis=places, keepdims=bool(options.get("keepdims", 1))) / count, object)
+
+
 def _normal(options: dict[str, Any], x: Any, gamma: Any, beta: Any, mean: Any, variance: Any) -> np.ndarray:
     epsilon = Fraction(float(np.float32(options.get("epsilon", 1e-5))))
     shape = (-1, *(1,) * (x.ndim - 2))
@@ -159,6 +165,7 @@ OPERATORS: dict[str, Callable[..., np.ndarray]] = {
     "MaxPool": _largest,
     "AveragePool": _mean,
     "GlobalAveragePool": _mean,
+    "ReduceMean": _reduced,
     "BatchNormalization": _normal,
     "Add": lambda _, one, other: one + other,
     "Sub": lambda _, one, other: one - other,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qap2fpga.ir.shown import Described, Frame
+from qap2fpga.ir.shown import Described, Frame, Head
 from qap2fpga.system.codec import Count, Number, Record, Size
 
 
@@ -87,7 +87,8 @@ class Output(Record):
 class Model(Record):
     """The model file, and the network in it.
 
-    `frame` is None where rows of the model are vectors, `nodes` are none of a chain of dense layers.
+    `frame` is None where rows of the model are vectors, `nodes` are none of a chain of dense layers. `heads` are the
+    model's outputs, where it has several.
     """
 
     file: str
@@ -103,6 +104,7 @@ class Model(Record):
     bops: Bops
     frame: Frame | None = None
     nodes: tuple[Described, ...] = ()
+    heads: tuple[Head, ...] = ()
     export: Export | None = None
     input_quantizer_cost: QuantizerCost | None = None
 

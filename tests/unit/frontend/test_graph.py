@@ -19,7 +19,7 @@ from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import lower
 from qap2fpga.frontend.trial import Trial
 from qap2fpga.frontend.values import RawGraph, RawStep
-from qap2fpga.ir.channelwise import Max
+from qap2fpga.ir.channelwise import Max, Repeat
 from qap2fpga.ir.graph import Graph, verify
 from qap2fpga.ir.joins import Sum
 from qap2fpga.ir.linear import Linear
@@ -233,7 +233,9 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a negative pad": (around(conv(2, 4, 3, 3, pads=[-1, 0, 0, 0])), "none may be negative"),
     "a stride of 0": (around(conv(2, 4, 3, 3, strides=[0, 1])), "none may be below 1"),
     "groups that do not divide": (around(conv(4, 1, 3, 3, group=3)), "3 groups for 4 channels|does not fit together"),
-    "groups of two": (around(conv(4, 2, 3, 3, group=2)), "one group, or one per channel"),
+    "a mean of channels": (around(node("ReduceMean", axes=[1])), "means over rows, columns or both"),
+    "a mean of everything": (around(node("ReduceMean")), "its axes are None"),
+    "a mean of frames": (around(node("ReduceMean", axes=[0, 2])), "means over rows, columns or both"),
     "other channels": (around(conv(2, 3, 3, 3)), "weights of shape|does not fit together"),
     "no outputs": (around(conv(0, 4, 3, 3)), r"its weights have shape \(0, 4, 3, 3\): there are none"),
     "three dimensions": (around(conv(2, 4, 1, 1, 1), shape=(1, 4, 2, 2, 2)), "1 and 2 are supported"),
@@ -363,6 +365,88 @@ def test_what_bends_levels_before_a_kernel_is_exact(name: str) -> None:
     assert assert_exact(graph, network, model, rows) > 0
     vectors = random_vectors(network, 20, 1)
     assert (compact(network, vectors).run(vectors) == network.run(vectors)).all()
+
+
+def grouped(groups: int = 2, **attributes: Any) -> Any:
+    """A convolution of 4 channels in groups, padded, and a dense end."""
+    random = np.random.default_rng(6)
+
+    def make(one: Builder, tensor: str) -> str:
+        weights = one.weights(random.integers(-7, 8, (6, 4 // groups, 3, 3)) / 4, 0.25)
+        bias = one.constant(random.normal(size=6))
+        return one.add("Conv", tensor, weights, bias, group=groups, pads=ONES, **attributes)
+
+    def end(one: Builder, tensor: str) -> str:
+        flat = one.add("Flatten", one.quant(tensor, 0.5))
+        return one.add("MatMul", flat, one.weights(random.integers(-7, 8, (96, 3)) / 4, 0.25))
+
+    return around(make, end)
+
+
+def test_groups_of_channels_are_exact_and_only_real_products_count(tmp_path: Path) -> None:
+    model = grouped()
+    graph, network = walked(model)
+    rows = np.random.default_rng(4).normal(0, 1.5, (6, 4, 4, 4)).astype(np.float32)
+    assert assert_exact(graph, network, model, rows) > 0
+    layer = prepared(model, tmp_path).facts.network.layers[0]
+    assert (layer.kind, layer.inputs, layer.outputs, layer.weights) == ("conv", 18, 6, 108)
+    (raw, _) = graph.layers
+    assert layer.zeros == 108 - np.count_nonzero(raw.weights)
+    assert layer.bops.paper == pytest.approx(
+        16 * 6 * 18 * ((108 - layer.zeros) / 108 * 4 * 4 + 4 + 4 + np.log2(18)), rel=1e-12
+    )
+    assert raw.stored_density == pytest.approx((108 - layer.zeros + 6) / 114)
+
+
+MEANS: dict[str, tuple[int, dict[str, Any], list[Any]]] = {
+    "an attribute": (13, {"axes": [2, 3], "keepdims": 1}, []),
+    "from the end, without the dimensions": (13, {"axes": [-1, -2], "keepdims": 0}, []),
+    "columns alone": (13, {"axes": [3]}, []),
+    "rows alone, without their dimension": (13, {"axes": [2], "keepdims": 0}, []),
+    "an input": (18, {"keepdims": 0}, [[2, 3]]),
+}
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_means_over_axes_are_exact(name: str, tmp_path: Path) -> None:
+    opset, options, constants = MEANS[name]
+    one = Builder((1, 4, 4, 3), opset)
+    start = one.quant(one.add("Conv", one.quant("x", 0.25), one.weights(np.eye(4).reshape(4, 4, 1, 1))), 0.5)
+    mean = one.add("ReduceMean", start, *(one.constant(value, np.int64) for value in constants), **options)
+    flat = one.add("Flatten", one.quant(mean, 0.25))
+    size = 4 if len(options.get("axes", [2, 3])) == 2 else 12 if options["axes"] == [2] else 16
+    model = one.model(one.add("MatMul", flat, one.weights(np.arange(size * 2).reshape(size, 2) % 5 / 2)))
+    graph, network = walked(model)
+    rows = np.random.default_rng(4).normal(0, 1.5, (5, 4, 4, 3)).astype(np.float32)
+    assert assert_exact(graph, network, model, rows) > 0
+    assert [one.mismatches for one in prepared(model, tmp_path).simulations] == [0, 0]
+
+
+@pytest.mark.parametrize("opset", [7, 9, 11])
+def test_an_upsample_of_old_opsets_repeats(opset: int, tmp_path: Path) -> None:
+    one = Builder((1, 2, 3, 3), opset)
+    start = one.quant("x", 0.25)
+    scales = [1.0, 1.0, 2.0, 3.0]
+    if opset == 7:
+        large = one.add("Upsample", start, mode="nearest", scales=scales)
+    elif opset == 9:
+        large = one.add("Upsample", start, one.constant(scales), mode="nearest")
+    else:
+        large = one.add("Resize", start, one.constant(np.zeros(0)), one.constant(scales), **NEAREST)
+    sums = one.add("Conv", large, one.weights(np.arange(18).reshape(1, 2, 3, 3) % 5 / 4, 0.25))
+    flat = one.add("Reshape", one.quant(sums, 0.5), one.constant([1, 28], np.int64))
+    result = prepared(one.model(one.add("MatMul", flat, one.weights(np.ones((28, 2))))), tmp_path)
+    assert [(node.rows, node.columns) for node in result.lowered.nodes if isinstance(node, Repeat)] == [(2, 3)]
+    assert [one.mismatches for one in result.simulations] == [0, 0]
+
+
+def test_an_upsample_of_an_opset_without_it_is_named(tmp_path: Path) -> None:
+    one = Builder((1, 2, 3, 3), 13)
+    model = one.model(one.add("Upsample", one.quant("x", 0.25), one.constant([1.0, 1.0, 2.0, 2.0])))
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(QapError, match=r"node upsample\d+ \(Upsample\) cannot be lowered") as caught:
+        onnxfile.load(tmp_path / "net.onnx")
+    assert "opset 13 does not have it any more" in caught.value.hint
 
 
 def test_bent_levels_agree_with_qonnx(tmp_path: Path) -> None:
