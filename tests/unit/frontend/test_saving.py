@@ -81,8 +81,9 @@ def test_masks_of_pruning_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_layer_that_never_runs_has_no_mask(tmp_path: Path) -> None:
-    network = Own(lambda own, x: own.two(own.one(x)), one=entry(), two=dense(5, 3), never=dense(5, 3))
-    assert list(saved(network, torch.randn(40, 5), tmp_path / "model.pt").masks) == ["two"]
+    runs = nn.Sequential(convolution(1, 2), relu(), nn.Flatten(), dense(18, 3))
+    network = Own(lambda own, x: own.runs(x), runs=runs, never=dense(5, 3))
+    assert list(saved(network, torch.randn(20, 1, 5, 5), tmp_path / "model.pt").masks) == ["runs.0", "runs.3"]
 
 
 def test_a_module_without_an_input_quantizer_gets_one_when_it_is_built(tmp_path: Path) -> None:
