@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the front end makes of model files that others have published, and whether that is what is expected.
 
-    python -m benchmarks.public_models FOLDER [NAME ...] [--rows 8]
+    python -m benchmarks.public_models FOLDER [NAME ...] [--rows 8] [--build RESULTS.jsonl [--limit SECONDS]]
 
 FOLDER has the files and a MANIFEST.tsv with the columns `file` and `expected`. A file that is taken is also executed as
 it is, by onnxruntime or qonnx, and its outputs are compared with those of the integer network on a few random rows.
+With `--build` files are built as far as `simulate` instead, by a backend that can hold them: `public_builds.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
+from benchmarks.public_builds import build_all
 from qap2fpga.frontend import onnxfile
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.dialects import spelling
@@ -34,8 +36,8 @@ from qap2fpga.system.quiet import quiet
 RANGE = (-1.0, 1.0)
 # What a user would give where the file does not say it: by what the refusal asks for.
 MORE = {
-    "no input quantizer": ("--input-range -1,1", {"range": RANGE}),
-    "bit widths": ("--bits 4", {"widths": Widths((4,), (4,), 4)}),
+    "no input quantizer": ("--input-range=-1,1", {"range": RANGE}),
+    "bit widths": ("--bits=4", {"widths": Widths((4,), (4,), 4)}),
 }
 
 
@@ -128,10 +130,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", help="only files whose names begin so")
     parser.add_argument("--rows", type=int, default=8)
+    parser.add_argument("--build", type=Path, metavar="RESULTS", help="build, and append a line per file to RESULTS")
+    parser.add_argument("--limit", type=float, default=600, help="seconds per stage of a build")
     asked = parser.parse_args()
     with (asked.folder / "MANIFEST.tsv").open(newline="") as file:
         entries = [(row["file"], row["expected"]) for row in csv.DictReader(file, delimiter="\t")]
-    chosen = [one for one in entries if not asked.names or one[0].startswith(tuple(asked.names))]
+    # In the order of the names that were given.
+    chosen = [one for name in asked.names or [""] for one in entries if one[0].startswith(name)]
+    if asked.build is not None:
+        options = {words: option for words, (option, _) in MORE.items()}
+        build_all([asked.folder / name for name, _ in chosen], options, asked.build, asked.limit)
+        return
     as_expected = 0
     print("file\texpected\toutcome\tas expected\tseconds\treason", flush=True)
     for name, expected in chosen:

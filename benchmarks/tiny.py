@@ -1,46 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What networks of the shapes of MLPerf Tiny take on hardware: predicted for all, measured where that is asked for.
+"""What networks of the shapes of MLPerf Tiny take on hardware, predicted and measured, and the docs page that says so.
 
-    python benchmarks/tiny.py results.jsonl [--networks kws-mlp,resnet8,...] [--backends rtl,finn] [--board zcu104]
-        [--bits 4] [--zeros 75] [--measure] [--page PAGE.md]
+    python -m benchmarks.tiny benchmarks/tiny.jsonl [--networks kws-mlp,resnet8,...] [--backends finn,rtl,hls4ml]
+        [--board pynq-z2] [--bits 4] [--zeros 75] [--fps 1000] [--measure] [--limit SECONDS]
+        [--page docs/tiny-networks.md]
 
 Shapes are those of the MLPerf Tiny models and of the networks that were submitted with FINN and hls4ml; weights are
 drawn, pruned by magnitude and quantized, so hardware is what a trained network of these bits and zeros takes, and
 accuracy is not spoken of. With `--measure`, designs that fit are generated, simulated on a few frames and mapped by
-Yosys. Lines that are in the results are not made again. `--page` writes the table as a page.
+Yosys; what has not ended within the limit is said to have not. Lines that are in the results are not made again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import tiny_page
 from qap2fpga import backends
-from qap2fpga.backends.api import Backend, Options
+from qap2fpga.backends.api import Options
 from qap2fpga.estimate.images import Drawing, Numbers
 from qap2fpga.hw import boards
-from qap2fpga.hw.boards import Board
-from qap2fpga.hw.resources import NAMES
+from qap2fpga.hw.design import HlsProject
 from qap2fpga.ir import outputs
 from qap2fpga.ir.channelwise import Depthwise
+from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import INPUT, Graph
 from qap2fpga.ir.tensors import Shape
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.passes.compaction import compact
 from qap2fpga.synth import yosys
-from qap2fpga.system.errors import QapError
+from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.files import append_json, read_json_lines, write_atomically
 from qap2fpga.verify import rtl
+from qap2fpga.verify.csim import CSimulation
 
 SEED = 2021
 FRAMES = 3
@@ -117,102 +121,153 @@ NETWORKS: dict[str, Draw] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Case:
+    """One row of the page: a network, what its numbers are, and who makes hardware of it for which board.
+
+    `fps` are the frames per second that are asked for where a backend can share hardware in time; None: the most.
+    """
+
+    network: str
+    backend: str
+    board: str
+    bits: int
+    zeros: float
+    fps: float | None
+
+    def graph(self) -> Graph:
+        """Draw the network."""
+        numbers = Numbers(8, self.bits, self.bits, 1 - self.zeros / 100)
+        return compact(NETWORKS[self.network](np.random.default_rng(SEED), numbers))
+
+    def options(self, graph: Graph) -> Options:
+        """Return the backend's options."""
+        backend = backends.get(self.backend)
+        if self.fps is None:
+            return backend.make_options()
+        if backend.knows("target_fps"):
+            return backend.make_options(target_fps=self.fps)
+        if backend.knows("target_interval") and not graph.is_chain:
+            cycles = int(1e9 / boards.load(self.board).clock_ns / self.fps)
+            return backend.make_options(target_interval=cycles)
+        return backend.make_options()
+
+
+Result = dict[str, Any]
+Send = Callable[[Result], None]
+
+
+def facts(case: Case, send: Send) -> None:
+    """Send how large the network is."""
+    graph = case.graph()
+    positions = [(node, graph.shapes[node.name].positions) for node in graph.weighted]
+    send(
+        {
+            "weights": sum(node.weights.size for node, _ in positions),
+            "nonzeros": sum(node.nonzeros for node, _ in positions),
+            "macs": sum(node.weights.size * count for node, count in positions),
+            "bops": round(sum(one.paper for one in graph.bops().values())),
+        }
+    )
+
+
+def predict(case: Case, send: Send) -> None:
+    """Send what the backend expects of the network."""
+    graph, board = case.graph(), boards.load(case.board)
+    expected = backends.get(case.backend).expect(graph, board, case.options(graph))
+    send({**expected.total, "interval_cycles": expected.interval_cycles, "latency_cycles": expected.latency_cycles})
+
+
+def measure(case: Case, send: Send) -> None:
+    """Generate, simulate and map the network; send cycles when these are known, then cells."""
+    graph, board = case.graph(), boards.load(case.board)
+    options = case.options(graph)
+    vectors = np.concatenate([random_vectors(graph, FRAMES, SEED), extremes(graph, FRAMES)[:FRAMES]])
+    with tempfile.TemporaryDirectory(prefix="qap2fpga-") as scratch:
+        folder = Path(scratch)
+        artifact = backends.get(case.backend).generate(graph, board, folder / "design", options, vectors)
+        expected = outputs.outputs(graph, options.output_kind, vectors)
+        if isinstance(artifact, HlsProject):
+            send(_agreed(CSimulation(artifact, graph, folder / "csim").simulate(vectors, expected)))
+            return
+        assert artifact.circuit is not None  # it is Verilog
+        runs = rtl.Rtl(artifact.circuit, folder / "rtl").simulate(vectors, expected)
+        latency, interval = rtl.measured(runs)
+        send({"interval_cycles": interval, "latency_cycles": latency, **_agreed(runs)})
+        send(asdict(yosys.synthesize(artifact.circuit, board, folder / "yosys", time_limit_s=3600.0).total))
+
+
+def _agreed(runs: Sequence[Simulation]) -> Result:
+    """How many frames a simulation took, of which none differs: one that did would have ended it."""
+    if any(run.mismatches for run in runs):
+        raise CheckFailed("a simulation differs from the integer network")
+    return {"frames": max(run.vectors for run in runs)}
+
+
+def within(limit_s: float, work: Callable[[Case, Send], None], case: Case) -> Result:
+    """Return all that `work` sends until it ends, is refused, or is stopped at the limit: `stopped` says why."""
+    spawn = get_context("spawn")
+    receiver, sender = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_work, args=(work, case, sender))
+    process.start()
+    sender.close()
+    deadline, result = time.monotonic() + limit_s, {}
+    try:
+        while receiver.poll(max(0.0, deadline - time.monotonic())):
+            result |= receiver.recv()
+        result["stopped"] = f"not ended within {limit_s:g} s"
+        process.terminate()
+    except EOFError:
+        if not result.pop("ended", False) and "stopped" not in result:
+            result["stopped"] = "its process ended, as for want of memory"
+    process.join()
+    return result
+
+
+def _work(work: Callable[[Case, Send], None], case: Case, sender: Connection) -> None:
+    try:
+        work(case, sender.send)
+        sender.send({"ended": True})
+    except (QapError, CheckFailed) as error:
+        sender.send({"stopped": str(error)})
+
+
 def main() -> None:
-    """Append the missing lines to the results, and print all of them."""
+    """Append the missing lines to the results, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path)
     parser.add_argument("--networks", default=",".join(NETWORKS))
-    parser.add_argument("--backends", default="rtl,finn")
-    parser.add_argument("--board", default="zcu104")
+    parser.add_argument("--backends", default="finn,rtl,hls4ml")
+    parser.add_argument("--board", default="pynq-z2")
     parser.add_argument("--bits", type=int, default=4)
     parser.add_argument("--zeros", type=float, default=75, help="percent of the weights")
+    parser.add_argument("--fps", type=float, help="frames per second, where a backend can share hardware in time")
     parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--limit", type=float, default=1800, help="seconds for each of prediction and measurement")
     parser.add_argument("--page", type=Path)
-    arguments = parser.parse_args()
-    board = boards.load(arguments.board)
-    numbers = Numbers(8, arguments.bits, arguments.bits, 1 - arguments.zeros / 100)
-    # Of what was predicted first and measured later the last line counts.
-    lines = list({json.dumps(line["key"]): line for line in read_json_lines(arguments.results)}.values())
-    for name in arguments.networks.split(","):
-        for backend in arguments.backends.split(","):
-            key = {
-                "network": name,
-                "backend": backend,
-                "board": board.name,
-                "bits": arguments.bits,
-                "zeros": arguments.zeros,
-            }
-            done = [line for line in lines if line["key"] == key]
-            if done and (not arguments.measure or "measured" in done[-1] or "refused" in done[-1]):
-                continue
-            line = {"key": key, **_line(NETWORKS[name], numbers, backend, board, measure=arguments.measure)}
-            append_json(arguments.results, line)
-            lines = [other for other in lines if other["key"] != key] + [line]
-            print(json.dumps(line), file=sys.stderr)
-    if arguments.page:
-        write_atomically(arguments.page, page(lines, Path(__file__).name))
+    asked = parser.parse_args()
+    for network in filter(None, asked.networks.split(",")):
+        for backend in asked.backends.split(","):
+            case = Case(network, backend, asked.board, asked.bits, asked.zeros, asked.fps)
+            extend(asked.results, case, asked.limit if asked.measure else None, asked.limit)
+    if asked.page:
+        write_atomically(asked.page, tiny_page.page(lines(asked.results)))
 
 
-def _line(draw: Draw, numbers: Numbers, backend: str, board: Board, *, measure: bool) -> dict[str, Any]:
-    """What `backend` expects of the network, and with `measure` what was generated, simulated and mapped."""
-    graph = compact(draw(np.random.default_rng(SEED), numbers))
-    generator = backends.get(backend)
-    options = generator.make_options()
-    line: dict[str, Any] = {
-        "weights": sum(node.weights.size for node in graph.weighted),
-        "nonzeros": sum(node.nonzeros for node in graph.weighted),
-        "bops": sum(one.paper for one in graph.bops().values()),
-    }
-    begin = time.monotonic()
-    try:
-        expected = generator.expect(graph, board, options)
-        cycles = {"interval_cycles": expected.interval_cycles, "latency_cycles": expected.latency_cycles}
-        line["predicted"] = {**expected.total, **cycles}
-        if measure:
-            with tempfile.TemporaryDirectory(prefix="qap2fpga-") as scratch:
-                line["measured"] = _measured(graph, generator, options, board, Path(scratch))
-    except QapError as error:
-        line["refused"] = str(error)
-    return {**line, "seconds": round(time.monotonic() - begin)}
+def lines(results: Path) -> list[Result]:
+    """Return the results; of what was predicted first and measured later the last line counts."""
+    return list({json.dumps(line["case"]): line for line in read_json_lines(results)}.values())
 
 
-def _measured(graph: Graph, generator: Backend[Any], options: Options, board: Board, folder: Path) -> dict[str, Any]:
-    vectors = np.concatenate([random_vectors(graph, FRAMES, SEED), extremes(graph)[:FRAMES]])
-    design = generator.generate(graph, board, folder / "design", options, vectors).circuit
-    if design is None:
-        raise QapError(f"the {generator.name} backend leaves C++", "no HLS tool is here to make hardware of it")
-    runs = rtl.Rtl(design, folder / "rtl").simulate(vectors, outputs.outputs(graph, options.output_kind, vectors))
-    latency, interval = rtl.measured(runs)
-    total = yosys.synthesize(design, board, folder / "yosys", time_limit_s=3600.0).total
-    return {**asdict(total), "interval_cycles": interval, "latency_cycles": latency, "frames": len(vectors)}
-
-
-def page(lines: list[dict[str, Any]], script: str) -> str:
-    """Return the results as a page."""
-    text = [
-        "# Networks of the shapes of MLPerf Tiny",
-        "",
-        f"Made by `benchmarks/{script}`; weights are drawn, so no accuracy is claimed. Predicted is what the backend",
-        "expects before it generates anything; measured are Yosys' counts after synthesis, and cycles in Verilator.",
-        "",
-        "| network | backend | board | bits | zeros | | LUT | FF | DSP | BRAM18 | interval | latency |",
-        "| --- | --- | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for line in lines:
-        key = line["key"]
-        head = f"| {key['network']} | {key['backend']} | {key['board']} | {key['bits']} | {key['zeros']:g} % |"
-        if "refused" in line:
-            text.append(f"{head} refused: {line['refused'].splitlines()[0]} | | | | | | |")
-        for kind in ("predicted", "measured"):
-            if kind in line:
-                names = (*NAMES, "interval_cycles", "latency_cycles")
-                cells = " | ".join(_cell(line[kind].get(name)) for name in names)
-                text.append(f"{head} {kind} | {cells} |")
-    return "\n".join([*text, ""])
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f}"
+def extend(results: Path, case: Case, measuring_s: float | None, limit_s: float) -> None:
+    """Append what is missing of `case` to the results: facts and prediction, and then, if asked for, measurement."""
+    line = next((one for one in lines(results) if one["case"] == asdict(case)), None)
+    if line is None:
+        sizes = within(limit_s, facts, case)
+        line = {"case": asdict(case), "facts": sizes, "predicted": within(limit_s, predict, case)}
+        append_json(results, line)
+    if measuring_s is not None and "measured" not in line and "stopped" not in line["predicted"]:
+        append_json(results, {**line, "measured": within(measuring_s, measure, case)})
 
 
 if __name__ == "__main__":

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from qap2fpga.system import locks
+from qap2fpga.report import history
+from qap2fpga.report.history import LOG, PAGE
+from qap2fpga.system import locks, logs
 from qap2fpga.system import programs as tools
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import cannot_write, sha256, write_atomically
@@ -61,11 +65,16 @@ class BuildFolder:
             self._take_away()
             raise cannot_write(self.path, error) from error
         tools.locks.add(self.lock.fileno())
+        self.log = logs.into(self.path / LOG)
+        self.log.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            logs.note(f"{type(error).__name__}: {error}", logging.ERROR)
+        self.log.__exit__(None, None, None)
         if kind is not None and not list((self.path / MARK).glob("*.json")):
             self._take_away()
         if self.lock is not None:
@@ -74,7 +83,7 @@ class BuildFolder:
 
     def forget(self, name: str) -> None:
         """A stage calls this before it writes: what changes must not stand beside a report of how it was."""
-        for stale in (self.path / MARK / f"{name}.json", self.path / "report.json"):
+        for stale in (self.path / MARK / f"{name}.json", self.path / "report.json", self.path / PAGE):
             stale.unlink(missing_ok=True)
 
     def _take_away(self) -> None:
@@ -117,8 +126,10 @@ class BuildFolder:
             return stored
         if not forgets:
             self.forget(name)
+        begin = time.monotonic()
         with self.progress.stage(title) as say:
             result = json.loads(json.dumps(work(say), default=_plain))
+        history.ended(self.path, name, title, time.monotonic() - begin)
         left = self._digests(files(result) if callable(files) else files)
         record = {"key": key, "result": result, "files": left, "digest": digest(key, result, left)}
         write_atomically(self.path / MARK / f"{name}.json", json.dumps(record, indent=1))

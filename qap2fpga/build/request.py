@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,6 +23,7 @@ class Request:
 
     `vendor` are the steps that AMD's tools are to run; None: those of `VENDOR_STEPS` whose tool is installed.
     `cross_check` is one of `CROSS_CHECKS`, another device that the design is placed on too; empty: none.
+    `command` is the command line that asked for it, which is only shown.
     """
 
     model: Path
@@ -37,6 +38,7 @@ class Request:
     until: str = STAGES[-1]
     vendor: tuple[str, ...] | None = None
     cross_check: str = ""
+    command: str = ""
 
     @property
     def output_kind(self) -> str:
@@ -47,6 +49,18 @@ class Request:
     def tolerance(self) -> int:
         """Output steps that a requantizer may differ by; 0 is exact."""
         return self.options.tolerance
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """What is asked for, by the names of the options of `qap2fpga build`."""
+        own = {name: value for name, value in asdict(self.options).items() if value is not None}
+        known = {
+            "model": self.model, "board": self.board.name, "backend": self.backend, "output": self.output,
+            "weight_bits": self.widths.weight, "activation_bits": self.widths.activation,
+            "input_bits": self.widths.input, "input_data": self.data, "input_range": self.input_range,
+            "classes": self.classes, "until": self.until, "vendor": self.vendor, "cross_check": self.cross_check,
+        }  # fmt: skip
+        return {name.replace("_", "-"): value for name, value in (known | own).items()}
 
     def reaches(self, stage: str) -> bool:
         """Whether `stage` is to run."""

@@ -14,7 +14,7 @@ from qap2fpga.build.collect import collect
 from qap2fpga.build.folder import BuildFolder, stored
 from qap2fpga.build.request import CROSS_CHECKS, STAGES, Request
 from qap2fpga.build.stages import Run, Stage
-from qap2fpga.report import content
+from qap2fpga.report import content, history
 from qap2fpga.report.schema import Report
 from qap2fpga.synth.amd import CAVEAT, shell, system
 from qap2fpga.system import versions as stamps
@@ -30,6 +30,7 @@ def build(request: Request, progress: Progress) -> Report:
     """
     _require(request)
     with BuildFolder(request.output, progress) as folder:
+        history.begin(request.output, request.command, request.asked)
         run = Run(request, folder)
         _finish(run)
         report = collect(request, run.model_digest, run.results, stamps.versions())
@@ -54,7 +55,7 @@ def _require(request: Request) -> None:
         if path is not None and not path.is_file():
             raise QapError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}", "check the path")
     if request.until not in STAGES:
-        raise QapError(f"unknown stage '{request.until}'", f"known: {', '.join(STAGES)}")
+        raise QapError(f"unknown stage '{request.until}'", nearest(request.until, STAGES))
     if "system" in (request.vendor or ()):
         system.processor(request.board)
     if "finn" in (request.vendor or ()):

@@ -8,23 +8,26 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import NoReturn, ParamSpec
+from typing import Annotated, NoReturn, ParamSpec
 
 import typer
 
+import qap2fpga
 from qap2fpga.cli import build, exploration, machine, predictions, reports, simulation, training
+from qap2fpga.cli import help as documentation
 from qap2fpga.system import programs as tools
 from qap2fpga.system import stdio as streams
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.names import indented
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # which would take "[the board's]" for markup, and cuts long options off
-    help="A pruned, quantized network in; hardware out that computes the same integers, compared bit for bit.",
 )
+# Commands whose finished work is kept: the same command line goes on.
+RESUMED = ("build", "explore", "study", "calibrate", "simulate-jets")
 
 # Any file that a library writes may meet a full disk, or a folder in its place; that is no bug of ours.
 MACHINE_REFUSES = (
@@ -32,6 +35,22 @@ MACHINE_REFUSES = (
 )  # fmt: skip
 
 P = ParamSpec("P")
+
+
+def _version(wanted: bool) -> None:
+    """Print the version and end, if it is wanted."""
+    if wanted:
+        print(f"qap2fpga {qap2fpga.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print it and end")
+    ] = False,
+) -> None:
+    """A pruned, quantized network in; hardware out that computes the same integers, compared bit for bit."""
 
 
 def _piped(command: Callable[P, None]) -> Callable[P, None]:
@@ -65,6 +84,7 @@ for name, command in (
     ("simulate-jets", training.simulate_jets),
     ("boards", machine.boards),
     ("doctor", machine.doctor),
+    ("help", documentation.show),
 ):
     app.command(name)(_piped(command))
 
@@ -89,12 +109,14 @@ def main() -> None:
     except BaseException:
         if not signals:
             raise
+        if any(name in RESUMED for name in sys.argv[1:2]):
+            print("qap2fpga: stopped; the same command goes on", file=sys.stderr)
         sys.exit(128 + signals[0])
 
 
 def _run() -> None:
     try:
-        app(standalone_mode=True)
+        app(prog_name="qap2fpga", standalone_mode=True)
     except QapError as error:
         print(indented(f"qap2fpga: {error}"), file=sys.stderr)
         sys.exit(error.exit_code)

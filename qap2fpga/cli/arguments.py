@@ -8,36 +8,49 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qap2fpga.system.errors import CheckFailed, QapError
-from qap2fpga.system.reading import json_object
+from qap2fpga.system.errors import QapError, nearest
 
 if TYPE_CHECKING:
-    from qap2fpga.report.schema import Report
     from qap2fpga.system.terminal import Terminal
 
 LOG_WIDTH = 150
 Model = Annotated[
     Path, typer.Argument(help="model.pt of qap2fpga.save, a Brevitas state dict (.pth), or QONNX (.onnx)")
 ]
-BoardName = Annotated[str, typer.Option("--board", help="a name that `qap2fpga boards` lists, or a YAML file")]
+
+
+def board_names(beginning: str) -> list[str]:
+    """Return the boards whose names begin so, for a shell."""
+    from qap2fpga.hw import boards
+
+    return [name for name in boards.names() if name.startswith(beginning)]
+
+
+def backend_names(beginning: str) -> list[str]:
+    """Return the backends whose names begin so, for a shell."""
+    from qap2fpga.backends import BACKENDS
+
+    return [name for name in BACKENDS if name.startswith(beginning)]
+
+
+def stage_names(beginning: str) -> list[str]:
+    """Return the stages of a build whose names begin so, for a shell."""
+    from qap2fpga.build.request import STAGES
+
+    return [name for name in STAGES if name.startswith(beginning)]
+
+
+BoardName = Annotated[
+    str,
+    typer.Option("--board", help="a name that `qap2fpga boards` lists, or a YAML file", autocompletion=board_names),
+]
 Bits = Annotated[str | None, typer.Option(help="one number, or one per layer: 6 or 6,6,4,6")]
 
 
 def check_mode(check: str) -> None:
     """Raise `QapError` for a value of --check that is not known."""
     if check not in ("fail", "warn"):
-        raise QapError(f"unknown --check '{check}'", "known: fail, warn")
-
-
-def fail(reports: list[Report]) -> None:
-    """Raise `CheckFailed` with the first check that failed, if there is one."""
-    from qap2fpga.report import check
-
-    failed = [one for report in reports for one in check.failed(report)]
-    if failed:
-        first, every = failed[0], sum(len(check.run(report)) for report in reports)
-        text = f"{first.name}: expected {first.expected}, found {first.found}"
-        raise CheckFailed(f"{len(failed)} of {every} checks failed; {text}", first.why)
+        raise QapError(f"unknown --check '{check}'", nearest(check, ("fail", "warn")))
 
 
 def console() -> Terminal:
@@ -62,20 +75,11 @@ def one_or_many(numbers: tuple[int, ...]) -> int | tuple[int, ...] | None:
 
 
 def input_interval(text: str | None) -> tuple[float, float] | None:
-    """Return (low, high) of --input-range. Raises `QapError` for what is no interval with positive numbers."""
+    """Return (low, high) of --input-range. Raises `QapError` for what are no two numbers."""
     if text is None:
         return None
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError as error:
         raise QapError(f"--input-range is '{text}'", "give LOW,HIGH, for example --input-range=-4,4") from error
-    if not low < high or high <= 0 or max(abs(low), abs(high)) == float("inf"):
-        raise QapError(f"--input-range is '{text}'", "LOW must be below HIGH, and HIGH above 0")
     return low, high
-
-
-def json_file(path: Path | None) -> dict[str, object] | None:
-    """Return the object in a JSON file; None for no file."""
-    if path is None:
-        return None
-    return json_object(path, "take the folding.json of a build as a start")

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -12,21 +15,27 @@ from qap2fpga.cli.arguments import (
     Bits,
     BoardName,
     Model,
+    backend_names,
     check_mode,
     console,
-    fail,
     input_interval,
-    json_file,
     numbers,
+    stage_names,
 )
+from qap2fpga.cli.configured import Config
 
 
 def build(
     model: Model,
     board: BoardName,
     backend: Annotated[
-        str, typer.Option(help="finn; hls4ml: C++ for an HLS tool; rtl: fully unrolled, a vector per cycle")
+        str,
+        typer.Option(
+            help="finn; hls4ml: C++ for an HLS tool; rtl: fully unrolled, a vector per cycle",
+            autocompletion=backend_names,
+        ),
     ] = "finn",
+    config: Config = None,
     output: Annotated[Path | None, typer.Option(help="build folder [builds/<model>-<backend>-<board>]")] = None,
     bits: Annotated[int | None, typer.Option(help="weight and activation bits, where the file does not say")] = None,
     weight_bits: Bits = None,
@@ -86,66 +95,46 @@ def build(
     plan: Annotated[bool, typer.Option("--plan", help="generate, and show what AMD's tools would run")] = False,
     allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,
     until: Annotated[
-        str, typer.Option(help="last stage: model, generate, simulate, synthesize, or route on ECP5 boards")
+        str,
+        typer.Option(
+            help="last stage: model, generate, simulate, synthesize, or route on ECP5 boards",
+            autocompletion=stage_names,
+        ),
     ] = "route",
     check: Annotated[
         str, typer.Option(help="fail: a failed check ends with exit code 1; warn: it is only shown")
     ] = "fail",
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="print what build.log gets, as it happens")] = False,
 ) -> None:
     """Build hardware for MODEL and compare it with the network. Synthesise it, and report."""
 
-    from qap2fpga import backends
-    from qap2fpga.build.request import Request, default_output
-    from qap2fpga.build.run import build as run
-    from qap2fpga.build.run import plan as show_plan
-    from qap2fpga.frontend.checkpoint.widths import Widths
-    from qap2fpga.hw import boards
-    from qap2fpga.report import table
+    from qap2fpga.library import builds
+    from qap2fpga.report import ending, table
+    from qap2fpga.system import logs
     from qap2fpga.system.names import printable
-    from qap2fpga.system.progress import Progress
 
     check_mode(check)
-    target, chosen = boards.load(board), backends.get(backend)
-    options = chosen.make_options(
-        target_fps=target_fps,
-        max_utilization=max_utilization,
-        folding=json_file(folding),
-        clock=clock,
-        strategy=strategy,
-        io_type=io_type,
-        reuse_factor=reuse_factor,
-        requant_tolerance=requant_tolerance,
-        target_interval=target_interval,
-        output_kind=output_kind,
-        allow_oversize=allow_oversize,
-    )
-    both = (bits,) if bits is not None else ()
-    widths = Widths(
-        numbers(weight_bits, "--weight-bits") or both,
-        numbers(activation_bits, "--activation-bits") or both,
-        input_bits,
-    )
-    request = Request(
-        model,
-        target,
-        backend,
-        options,
-        output or default_output(model, backend, target),
-        widths,
-        input_data,
-        input_interval(input_range),
-        tuple(classes.split(",")) if classes else (),
-        until,
-        None if vendor is None else tuple(name for name in vendor.split(",") if name != "none"),
-        cross_check,
-    )
-    with Progress(quiet=quiet) as progress:
+    wanted = builds.request(
+        model, board, backend, output=output, bits=bits, weight_bits=numbers(weight_bits, "--weight-bits") or None,
+        activation_bits=numbers(activation_bits, "--activation-bits") or None, input_bits=input_bits,
+        input_data=input_data, input_range=input_interval(input_range), classes=classes.split(",") if classes else (),
+        until=until, vendor=None if vendor is None else [name for name in vendor.split(",") if name != "none"],
+        cross_check=cross_check, command=shlex.join(["qap2fpga", *sys.argv[1:]]),
+        options={
+            "target_fps": target_fps, "max_utilization": max_utilization, "folding": folding, "clock": clock,
+            "strategy": strategy, "io_type": io_type, "reuse_factor": reuse_factor,
+            "requant_tolerance": requant_tolerance, "target_interval": target_interval, "output_kind": output_kind,
+            "allow_oversize": allow_oversize,
+        },
+    )  # fmt: skip
+    with logs.shown() if verbose else nullcontext():
         if plan:
-            print(printable(show_plan(request, progress)))
+            print(printable(builds.plan(wanted, quiet=quiet or verbose)))
             return
-        report = run(request, progress)
+        result = builds.make(wanted, quiet=quiet or verbose)
     if not quiet:
-        table.render([(str(request.output), report)], console())
+        table.render([(str(result.path), result.report)], console())
+        console().print(ending.lines(result.report, result.path))
     if check == "fail":
-        fail([report])
+        result.require_passed()

@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from qap2fpga.cli.arguments import console, numbers, one_or_many
+from qap2fpga.system import documents
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.names import printable
 
 
 def train(
-    config: Annotated[Path | None, typer.Argument(help="YAML with the settings; docs/training.md")] = None,
+    config: Annotated[Path | None, typer.Argument(help="YAML with the settings; `qap2fpga help training`")] = None,
     data: Annotated[str | None, typer.Option(help=".npz, .csv, .parquet, .h5, openml or simulated")] = None,
     output: Annotated[Path | None, typer.Option(help="the model.pt to write")] = None,
     vectors: Annotated[Path | None, typer.Option(help="also write standardised test rows here, for build")] = None,
@@ -35,7 +36,9 @@ def train(
     from qap2fpga.train.output import train as run
 
     if config is None and data is None:
-        raise QapError("there is nothing to train on", "give --data FILE, or a CONFIG.yaml; docs/training.md")
+        raise QapError(
+            "there is nothing to train on", f"give --data FILE, or a CONFIG.yaml; {documents.place('training')}"
+        )
     chosen = settings.load(config, data) if config is not None else settings.of_source(str(data))
     changes = {
         "model.widths": numbers(widths, "--widths") or None,
@@ -61,7 +64,9 @@ def train(
 
 
 def study(
-    file: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="what to train; docs/studies.md has the layout")],
+    file: Annotated[
+        Path, typer.Argument(metavar="STUDY.yaml", help="what to train; `qap2fpga help studies` has the layout")
+    ],
     output: Annotated[Path, typer.Option(help="the study's folder; called again on it, a study goes on")],
     scheduler: Annotated[
         str | None, typer.Option(help="tcp://HOST:PORT of a Dask cluster that sees this folder [this machine]")
@@ -73,13 +78,13 @@ def study(
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
     """Train many networks in parallel. Precisions, schedules, folds, searches. Exit code 1 if one of them failed."""
+    from qap2fpga.library.studies import study as run
     from qap2fpga.train import summary
-    from qap2fpga.train.study import study as run
 
     result = run(file, output, scheduler=scheduler, workers=workers, only=only, quiet=quiet)
     if not quiet:
-        summary.render(result.folder, result.study, console())
-    result.check()
+        summary.render(result.folder, result.result.study, console())
+    result.require_finished()
 
 
 def figures(

@@ -14,8 +14,8 @@ from itertools import count
 import numpy as np
 
 from qap2fpga.estimate.draw import drawn_step, drawn_weights, first_whole
-from qap2fpga.ir.channelwise import Depthwise, Max
-from qap2fpga.ir.functions import Logits
+from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
+from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import INPUT, Graph, verify
 from qap2fpga.ir.joins import Concat, Sum
@@ -27,7 +27,11 @@ from qap2fpga.ir.units import end_name
 
 # Images that the activations' ranges are fitted to.
 SAMPLE = 60
-STAGES = ("conv", "conv", "conv", "depthwise", "max", "residual", "concat")
+STAGES = ("conv", "conv", "conv", "conv", "depthwise", "max", "average", "residual", "concat", "repeat")
+# Their windows do not overlap, and have no pads.
+POOLS = ("max", "average")
+# What a repeated frame may be large at most.
+MOST_POSITIONS = 200
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,11 @@ class Numbers:
 class ImageRecipe:
     """One design: `stages` one after the other over frames of `size` (height, width, channels), then a dense layer.
 
-    A stage is (kind, channels, kernel, stride): a 'conv', a 'depthwise' one, the 'max' of a window, a 'residual' conv
-    whose input is added to its output, or a 'concat' of two convs. Kernels are square, or a row where the height is 1.
-    `clock_ns` is what a pipeline is cut for, `interval` the most
-    cycles between two frames of a folded design.
+    A stage is (kind, channels, kernel, stride): a 'conv', a 'depthwise' one, the 'max' or the 'average' of a window, a
+    'residual' conv whose input is added to its output, a 'concat' of two convs, or 'repeat', every position `kernel`
+    times in both directions. Kernels are square, or a row where the height is 1. `averaged`: the dense layer takes the
+    average of the frame. `clock_ns` is what a pipeline is cut for, `interval` the most cycles between two frames of a
+    folded design; an unrolled one is given it where it is `slow`.
     """
 
     seed: int
@@ -62,6 +67,8 @@ class ImageRecipe:
     family: str
     clock_ns: float
     interval: int
+    averaged: bool
+    slow: bool
     kind: str = "image"
 
 
@@ -82,17 +89,23 @@ def _recipe(random: np.random.Generator, seed: int) -> ImageRecipe:
     size, stages = (height, width, channels), []
     for _ in range(int(random.integers(1, 4))):
         kind = str(random.choice(STAGES))
-        kernel = 2 if kind == "max" else int(random.integers(1, 4))
-        stride = kernel if kind == "max" else int(random.choice([1, 1, 1, 2]))
+        kernel = 2 if kind in (*POOLS, "repeat") else int(random.integers(1, 4))
+        stride = kernel if kind in POOLS else int(random.choice([1, 1, 1, 2]))
         if min(columns, rows if height > 1 else columns) < max(kernel, 2):
             break
-        if kind in ("residual", "concat"):
+        if kind in ("residual", "concat", "repeat"):
             stride = 1
+        if kind == "repeat":
+            grown = rows * (kernel if height > 1 else 1) * columns * kernel
+            if grown > MOST_POSITIONS:
+                continue
         if kind in ("conv", "concat"):
             channels = int(random.integers(2, 9))
         stages.append((kind, channels, kernel, stride))
         # Kernels are padded, windows of a pool are not.
-        rows, columns = (extent // stride if kind == "max" else -(-extent // stride) for extent in (rows, columns))
+        rows, columns = (extent // stride if kind in POOLS else -(-extent // stride) for extent in (rows, columns))
+        if kind == "repeat":
+            rows, columns = rows * (kernel if height > 1 else 1), columns * kernel
         channels *= 2 if kind == "concat" else 1
     bits = int(random.integers(2, 7))
     return ImageRecipe(
@@ -103,7 +116,9 @@ def _recipe(random: np.random.Generator, seed: int) -> ImageRecipe:
             density=round(float(np.exp(random.uniform(np.log(0.1), 0))), 3), power_of_two=bool(random.random() < 0.35),
         ),
         family=str(random.choice(["xc7", "xc7", "xc7", "xcup"])),
-        clock_ns=float(random.choice([4.0, 5.0, 8.0, 10.0])), interval=int(2 ** random.uniform(7, 12)),
+        clock_ns=float(random.choice([4.0, 5.0, 8.0, 10.0])),
+        interval=int(height * width * 2 ** random.uniform(2, 5)),
+        averaged=bool(random.random() < 0.25), slow=bool(random.random() < 0.35),
     )  # fmt: skip
 
 
@@ -167,8 +182,11 @@ class Drawing:
         """Add a requantizer to the activations' bits, fitted to the sample."""
         sums = self.values[source].reshape(-1, self.channels(source))
         bits = self.numbers.activation_bits
-        step = drawn_step(self.random, sums, bits, power_of_two=self.numbers.power_of_two)
-        return self.add(Requantizer(name=end_name(source), sources=(source,), function=step, bits=bits))
+        # Sums of levels lie far from zero, where a function of sums of products has its thresholds.
+        middle = np.rint(sums.mean(axis=0)).astype(np.int64)
+        step = drawn_step(self.random, sums - middle, bits, power_of_two=self.numbers.power_of_two)
+        function = Step(step.thresholds + middle[:, None])
+        return self.add(Requantizer(name=end_name(source), sources=(source,), function=function, bits=bits))
 
     def conv(self, source: str, channels: int, kernel: int, stride: int = 1) -> str:
         """Add a convolution and its requantizer."""
@@ -179,10 +197,26 @@ class Drawing:
         geometry = self.geometry(source, kernel, stride, padded=False)
         return self.add(Max(name=self.name("max"), sources=(source,), geometry=geometry))
 
+    def average(self, source: str, geometry: Geometry) -> str:
+        """Add the sums of windows and their requantizer."""
+        ones = np.ones((geometry.taps, self.channels(source)), np.int64)
+        sums = self.add(
+            Depthwise(
+                name=self.name("average"), sources=(source,), geometry=geometry, weights=ones, weight_bits=1,
+                input_bits=self._bits_of(source),
+            )
+        )  # fmt: skip
+        return self.step(sums)
+
+    def repeat(self, source: str, factor: int) -> str:
+        """Add every position `factor` times in each direction that the frame has."""
+        rows = factor if self.values[source].shape[1] > 1 else 1
+        return self.add(Repeat(name=self.name("repeat"), sources=(source,), rows=rows, columns=factor))
+
     def sum(self, *sources: str) -> str:
-        """Add the sum of branches and its requantizer."""
-        ones = (1,) * len(sources)
-        return self.step(self.add(Sum(name=self.name("sum"), sources=sources, multipliers=ones)))
+        """Add the sum of branches, each of a scale of its own, and its requantizer."""
+        multipliers = tuple(int(one) for one in self.random.choice([1, 1, 2, 3, 5], len(sources)))
+        return self.step(self.add(Sum(name=self.name("sum"), sources=sources, multipliers=multipliers)))
 
     def classified(self, source: str, classes: int) -> Graph:
         """Return the network that ends in a dense layer over `source`, and logits of a common scale."""
@@ -211,9 +245,16 @@ def _network(recipe: ImageRecipe, random: np.random.Generator) -> Graph:
                 last = drawing.step(drawing.depthwise(last, drawing.geometry(last, kernel, stride)))
             case "max":
                 last = drawing.max(last, kernel, stride)
+            case "average":
+                last = drawing.average(last, drawing.geometry(last, kernel, stride, padded=False))
+            case "repeat":
+                last = drawing.repeat(last, kernel)
             case "residual":
                 last = drawing.sum(last, drawing.conv(last, outputs, kernel))
             case _:
                 sources = tuple(drawing.conv(last, outputs, one) for one in (kernel, 1))
                 last = drawing.add(Concat(name=drawing.name("concat"), sources=sources))
+    if recipe.averaged:
+        _, *extents, _ = drawing.values[last].shape
+        last = drawing.average(last, Geometry((extents[0], extents[1])))
     return drawing.classified(last, recipe.classes)

@@ -17,7 +17,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from qap2fpga.exact.thresholds import Affine, Levels, first_at
+from qap2fpga.exact.thresholds import Affine, Levels, common, first_at
 
 # Decimal digits of a logarithm: more than 1024 bits.
 DIGITS = 320
@@ -48,6 +48,14 @@ class Curve(ABC):
     def back(self, condition: Condition, channel: int) -> Condition:
         """Return the condition on x that holds where that on f(x) does; `condition` has a bound."""
 
+    def spacing(self, step: Fraction, channel: int) -> Fraction | None:
+        """Return a number of which f of all multiples of `step` are whole multiples; None if there is none."""
+        return None
+
+    def value(self, value: Fraction, channel: int) -> Fraction:
+        """Return the function of a value, of a curve with a spacing."""
+        raise NotImplementedError
+
     @abstractmethod
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Return f of float64 `values` (..., channels)."""
@@ -63,6 +71,14 @@ class Leaky(Curve):
         """Return the condition on x."""
         assert condition.bound is not None
         return condition.at(condition.bound if condition.bound >= 0 else condition.bound / self.slopes[channel])
+
+    def spacing(self, step: Fraction, channel: int) -> Fraction:
+        """Return what multiples of `step` and of the slope times it have in common."""
+        return common([step, step * self.slopes[channel]])
+
+    def value(self, value: Fraction, channel: int) -> Fraction:
+        """Return the function of a value, exactly."""
+        return value if value >= 0 else value * self.slopes[channel]
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Return the function of `values`."""
@@ -104,6 +120,34 @@ class Tanh(Curve):
 
 
 Stages = Sequence[tuple[Curve, Affine]]
+
+
+def spacing(first: Affine, stages: Stages, channel: int) -> Fraction | None:
+    """Return the largest number of which the composition's values at all integers are known to be whole multiples.
+
+    None where a curve has values of no such kind; 1 where all are 0.
+    """
+    step = _spacing(first, Fraction(1), channel)
+    for curve, affine in stages:
+        between = curve.spacing(step, channel)
+        if between is None:
+            return None
+        step = _spacing(affine, between, channel)
+    return step or Fraction(1)
+
+
+def steepness(first: Affine, stages: Stages, channel: int) -> Fraction:
+    """Return how far the value moves, without clips and curves, from one integer to the next."""
+    slope = abs(first.slope[channel])
+    for _, affine in stages:
+        slope *= abs(affine.slope[channel])
+    return slope
+
+
+def _spacing(affine: Affine, step: Fraction, channel: int) -> Fraction:
+    """The same of an affine map of multiples of `step`."""
+    ends = [end for end in (affine.low[channel], affine.high[channel]) if end is not None]
+    return common([affine.slope[channel] * step, affine.intercept[channel], *ends])
 
 
 def logarithm(value: Fraction) -> Fraction:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Integer arithmetic of arrays that never wraps: whoever claims to be exact multiplies, sums and shifts with this.
 
-Every function bounds its result and all that is computed on the way before it starts. A matrix product below 2**53 is
-taken in float64, which is fast and exact there; anything below 2**63 in int64; the rest in Python's integers. Results
-are int64 arrays. One that does not fit is refused by the `name` of what it is of; it is never cut.
+Every function bounds its result and all that is computed on the way before it starts. A matrix product below 2**24 is
+taken in float32 and one below 2**53 in float64, fast and exact there; anything below 2**63 in int64; the rest in
+Python's integers. Results are int64 arrays. One that does not fit is refused by the `name` of what it is of, never cut.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 
 from qap2fpga.system.errors import QapError
 
-# Below these every integer is exact in float64, and fits in int64.
+# Below these every integer is exact in float32 and float64, and fits in int64.
+FLOAT32_EXACT = 1 << 24
 FLOAT64_EXACT = 1 << 53
 INT64_LIMIT = 1 << 63
 # What numpy makes of a longer shift of an int64 is not defined; this one leaves the sign alone.
@@ -42,14 +43,22 @@ def array(values: Sequence[int], name: str) -> np.ndarray:
     return _narrow(np.array(values, object), name)
 
 
+def for_products(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return integer `values` in the type in which their products with columns of `weights` add up fastest, exactly.
+
+    `matmul` and `weighted_sums` take floats as being of that kind: who reads a value many times converts it once.
+    """
+    bound = magnitude(values) * _largest_column(weights)
+    kinds = ((FLOAT32_EXACT, np.float32), (FLOAT64_EXACT, np.float64), (INT64_LIMIT, np.int64))
+    kind = next((kind for limit, kind in kinds if bound < limit), object)
+    return np.asarray(values.astype(kind, copy=False))
+
+
 def matmul(left: np.ndarray, right: np.ndarray, name: str) -> np.ndarray:
     """`left @ right` of integers (n, inputs) or (inputs,), and (inputs, outputs)."""
-    bound = magnitude(left) * _largest_column(right)
-    if bound < FLOAT64_EXACT:
-        return np.asarray((left.astype(np.float64) @ right.astype(np.float64)).astype(np.int64))
-    if bound < INT64_LIMIT:
-        return np.asarray(left.astype(np.int64) @ right.astype(np.int64))
-    return _narrow(left.astype(object) @ right.astype(object), name)
+    operand = left if left.dtype.kind == "f" else for_products(left, right)
+    product = np.asarray(operand @ right.astype(operand.dtype))
+    return _narrow(product, name) if product.dtype == object else product.astype(np.int64)
 
 
 def matmul_range(low: np.ndarray, high: np.ndarray, weights: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -61,12 +70,14 @@ def matmul_range(low: np.ndarray, high: np.ndarray, weights: np.ndarray, name: s
     )
 
 
-def weighted_sums(values: np.ndarray, weights: np.ndarray, name: str) -> np.ndarray:
-    """The sums (n, channels) over `values` (n, taps, channels) times `weights` (taps, channels), channel by channel."""
-    bound = magnitude(values) * _largest_column(weights)
-    if max(bound, magnitude(values), magnitude(weights)) < INT64_LIMIT:
-        return np.einsum("ntc,tc->nc", values.astype(np.int64), weights.astype(np.int64))
-    return _narrow((values.astype(object) * weights.astype(object)).sum(axis=1), name)
+def weighted_sums(taps: Sequence[np.ndarray], weights: np.ndarray, name: str) -> np.ndarray:
+    """The sums (..., channels) of the `taps` (..., channels), each times its row of `weights` (taps, channels)."""
+    operands = taps if taps[0].dtype.kind == "f" else for_products(np.stack(taps), weights)
+    rows = weights.astype(operands[0].dtype)
+    total = operands[0] * rows[0]
+    for tap, row in zip(operands[1:], rows[1:], strict=True):
+        total += tap * row
+    return _narrow(total, name) if total.dtype == object else np.asarray(total.astype(np.int64))
 
 
 def multiply_add(

@@ -33,6 +33,12 @@ def inverse_sqrt(value: Fraction) -> Fraction:
     return Fraction(1 << (shift // 2), math.isqrt((numerator << shift) // denominator))
 
 
+def common(values: Sequence[Fraction]) -> Fraction:
+    """Return the largest number of which all `values` are whole multiples; 0 of nothing but zeros."""
+    unit = math.lcm(*(value.denominator for value in values))
+    return Fraction(math.gcd(*(int(value * unit) for value in values)), unit)
+
+
 @dataclass(frozen=True)
 class Affine:
     """`clip(slope * n + intercept, low, high)` a channel, as exact fractions.
@@ -102,7 +108,11 @@ class Affine:
 
     def value(self, channel: int, integer: int) -> Fraction:
         """Return the exact value of one channel at `integer`."""
-        result = self.slope[channel] * integer + self.intercept[channel]
+        return self.of(channel, Fraction(integer))
+
+    def of(self, channel: int, value: Fraction) -> Fraction:
+        """Return the exact value of one channel where `value` comes instead of an integer."""
+        result = self.slope[channel] * value + self.intercept[channel]
         low, high = self.low[channel], self.high[channel]
         if low is not None and result < low:
             return low
@@ -114,7 +124,8 @@ class Levels:
     """A quantizer's levels `low..high` (zero point included) and when each is reached.
 
     The integer it gives is `clamp(round(x / scale + zero_point), low, high)`; `scale` is one per channel. With
-    `bounds`, sorted real numbers per channel, it is `low` and one `step` more for each of them that x reaches.
+    `bounds`, sorted real numbers per channel, it is `low` and one `step` more for each of them that x reaches. Unless
+    they are `bounded`, `low` and `high` are still to be set to what values reach.
     """
 
     low: int
@@ -123,6 +134,7 @@ class Levels:
     zero_point: int = 0
     rounding: str = "ROUND"
     bounds: tuple[tuple[Fraction, ...], ...] = ()
+    bounded: bool = True
 
     @property
     def step(self) -> int:
@@ -146,6 +158,10 @@ class Levels:
             return [(0, False)]
         return [self._boundary(level) for level in range(self.low + 1, self.high + 1)]
 
+    def level(self, value: Fraction, channel: int) -> int:
+        """Return the level of an exact real value, half to even and without bounds."""
+        return round(value / self.scale[channel]) + self.zero_point
+
     def _boundary(self, level: int) -> tuple[int, bool]:
         above = level - self.zero_point
         if self.rounding == "ROUND":  # half to even: a half goes up exactly to an even level
@@ -161,12 +177,10 @@ class Levels:
 class Truncation(Levels):
     """Levels of whole multiples of `scale`, which lose their last `dropped` bits by the rounding rule.
 
-    A level is reached where the multiple that a value is rounded to, half to even, is. Unless they are `bounded`,
-    `low` and `high` are still to be set to what values reach.
+    A level is reached where the multiple that a value is rounded to, half to even, is.
     """
 
     dropped: int = 0
-    bounded: bool = True
 
     def boundaries(self, channel: int) -> list[tuple[int, bool]]:
         """(bound, strict) of every level above the lowest."""

@@ -81,11 +81,14 @@ def _quantized(value: Signal, tensor: str, node: str, bits: int, units: tuple[Fr
 
 def finish(walk: Walk, signal: Signal) -> None:
     """Note the output `signal`, the result of a quantizer or sums, and what it is worth."""
-    graph, affine = walk.graph, signal.affine
-    graph.ends = [signal]
+    graph = walk.graph
     if not graph.layers:
         raise QapError("the graph has no dense layer and no convolution", SUPPORTED)
-    if signal.quantized:
-        if len(set(affine.slope)) != 1 or any(affine.intercept) or signal.bends or affine.slope[0] <= 0:
-            raise QapError("what follows the last quantizer cannot be lowered", "end the network in the quantizer")
+    if signal.quantized and signal.bends:
+        signal = walk.straight(walk.origin(signal), signal)
+    affine = signal.affine
+    same = len(set(affine.slope)) == 1 and affine.slope[0] > 0 and not any(affine.intercept)
+    if signal.quantized and same:
         graph.output_scale = affine.slope[0]
+    # Levels that channels scale or shift in ways of their own end in integers of one scale, as sums do.
+    graph.ends = [replace(signal, quantized=signal.quantized and same)]

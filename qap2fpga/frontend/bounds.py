@@ -78,6 +78,8 @@ def level(levels: Levels, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
     scaled = values / scale
     if levels.rounding == "SIGN":
         return np.where(scaled >= 0, 1, -1)
+    if not levels.bounded and not isinstance(levels, Truncation):
+        return np.rint(scaled)
     if isinstance(levels, Truncation):
         truncated = ROUNDINGS[levels.rounding](np.rint(scaled) / 2**levels.dropped)
         return np.clip(truncated, levels.low, levels.high) if levels.bounded else truncated

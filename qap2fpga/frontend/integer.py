@@ -108,11 +108,15 @@ class _Lowering:
     def _step(self, raw: RawStep) -> None:
         source, signal, levels = self._source(raw.entering.node), raw.entering, raw.levels
         ends = self.ranges[source].ends
-        if isinstance(levels, Truncation) and not levels.bounded:
+        whole = not levels.bounded and not isinstance(levels, Truncation)
+        if not levels.bounded:
             levels = _bounded(levels, signal, ends)
         rows = [_thresholds(signal, channel, levels, *one) for channel, one in enumerate(ends)]
         base = levels.low - levels.zero_point
         function = Step(np.array(rows, np.int64).reshape(len(ends), -1), base, levels.step)
+        if whole and _changes_nothing(function, ends):
+            self.instead[raw.name] = source
+            return
         self._add(Requantizer(name=raw.name, sources=(source,), function=function, bits=raw.bits))
 
     def _end(self) -> tuple[str, Fraction]:
@@ -137,14 +141,27 @@ def _thresholds(signal: Signal, channel: int, levels: Levels, low: int, high: in
     return thresholds(signal.affine, channel, levels, low, high)
 
 
-def _bounded(levels: Truncation, signal: Signal, ends: list[tuple[int, int]]) -> Truncation:
-    """The levels that can be reached, of a truncation that has no bounds of its own."""
-    reached = [
-        levels.level(signal.affine.value(channel, integer), channel)
-        for channel, both in enumerate(ends)
-        for integer in both
-    ]
-    return replace(levels, low=min(reached), high=max(reached))
+def _bounded(levels: Levels, signal: Signal, ends: list[tuple[int, int]]) -> Levels:
+    """The levels that can be reached, of levels that have no bounds of their own."""
+    values = ((channel, _value(signal, channel, integer)) for channel, both in enumerate(ends) for integer in both)
+    reached = [levels.level(value, channel) for channel, value in values]
+    return replace(levels, low=min(reached), high=max(*reached, min(reached) + 1))
+
+
+def _value(signal: Signal, channel: int, integer: int) -> Fraction:
+    """The exact real value of an integer, where every curve on the way has one."""
+    value = signal.affine.value(channel, integer)
+    for curve, affine in signal.stages:
+        value = affine.of(channel, curve.value(value, channel))
+    return value
+
+
+def _changes_nothing(function: Step, ends: list[tuple[int, int]]) -> bool:
+    """Whether each channel's integers `ends` (low, high) are what the function makes of them."""
+    grid = np.arange(function.base + 1, function.high + 1)
+    low, high = np.array(ends).T[:, :, None]
+    covered = function.base <= low.min() and high.max() <= function.high
+    return bool(covered) and np.array_equal(function.thresholds, np.clip(grid, low, high + 1))
 
 
 def exact_name(nodes: dict[str, Node], name: str) -> str:

@@ -10,9 +10,8 @@ from fractions import Fraction
 from onnx import NodeProto
 
 from qap2fpga.exact import integers as exact
-from qap2fpga.exact.thresholds import Affine
+from qap2fpga.exact.thresholds import Affine, common
 from qap2fpga.frontend.axes import Axes
-from qap2fpga.frontend.linear import common
 from qap2fpga.frontend.values import RawNode, Signal, label, refused
 from qap2fpga.frontend.walk import Walk
 from qap2fpga.ir.channelwise import Depthwise
@@ -25,8 +24,7 @@ def added(walk: Walk, node: NodeProto, one: Signal, other: Signal, sign: int) ->
     if (one.shape, one.axes) != (other.shape, other.axes):
         what = f"shapes {one.axes.shape} and {other.axes.shape}"
         raise refused(node, f"it joins branches of {what}, or in another order of dimensions; they must be equal")
-    for signal in (one, other):
-        walk.require_line(node, signal)
+    one, other = walk.straight(node, one), walk.straight(node, other)
     step = common([*one.affine.slope, *other.affine.slope])
     if step == 0:
         raise refused(node, "it joins two constants")
@@ -85,8 +83,7 @@ def concatenated(walk: Walk, node: NodeProto) -> Signal:
     if inside or len(shapes) != 1 or any(one.axes != _layout(one, first, place) for one in parts):
         what = " and ".join(str(one.axes.shape) for one in parts)
         raise refused(node, f"it joins tensors of shapes {what} along axis {axis}; only channels can be joined")
-    for one in parts:
-        walk.require_line(node, one)
+    parts = [walk.straight(node, one) for one in parts]
     join = Concat(name=walk.name(label(node)), sources=tuple(one.node for one in parts))
     shape = join.shape([one.shape for one in parts])
     affine = _side_by_side([one.affine for one in parts])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from onnx import NodeProto
 
@@ -71,8 +72,9 @@ def zero(node: NodeProto, signal: Signal) -> int:
     integers = {
         -shift / slope if slope else None
         for slope, shift in zip(signal.affine.slope, signal.affine.intercept, strict=True)
+        if slope or shift  # where all integers stand for 0, any does
     }
-    value = integers.pop()
+    value = integers.pop() if integers else Fraction(0)
     if integers or value is None or value.denominator != 1:
         raise refused(node, "it pads with zeros, and no integer of its input stands for 0 in every channel")
     return int(value)

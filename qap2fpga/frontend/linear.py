@@ -11,7 +11,7 @@ import numpy as np
 from onnx import NodeProto
 
 from qap2fpga.exact import integers as exact
-from qap2fpga.exact.thresholds import Affine
+from qap2fpga.exact.thresholds import Affine, common
 from qap2fpga.frontend.axes import Axes
 from qap2fpga.frontend.kernels import Kernel, kernel, padded
 from qap2fpga.frontend.values import Quantized, Signal, Stored, refused
@@ -97,8 +97,7 @@ def _operands(walk: Walk, node: NodeProto) -> tuple[Signal, Quantized]:
         raise refused(node, f"its weights have shape {weight.integers.shape}: there are none")
     if walk.graph.quantized_input is None or (signal.node == walk.graph.quantized_input.node and not signal.quantized):
         raise refused(node, "its input is not quantized: put a quantizer before it")
-    walk.require_line(node, signal)
-    return signal, weight
+    return walk.straight(node, signal), weight
 
 
 def _matrix(node: NodeProto, weight: Quantized, factor: Fraction = Fraction(1)) -> _Matrix:
@@ -154,12 +153,6 @@ def _common_step(node: NodeProto, signal: Signal) -> tuple[Fraction, np.ndarray 
     if not factors or max(map(abs, factors)) > LARGEST_FACTOR:
         raise refused(node, "its input has a scale per channel; the quantizer before it must be per tensor")
     return step, np.array(factors, np.int64)
-
-
-def common(values: Sequence[Fraction]) -> Fraction:
-    """Return the largest number of which all `values` are whole multiples; 0 of nothing but zeros."""
-    unit = int(np.lcm.reduce(np.array([value.denominator for value in values], object)))
-    return Fraction(int(np.gcd.reduce(np.array([int(value * unit) for value in values], object))), unit)
 
 
 def _sums(matrix: _Matrix, step: Fraction, entering: Affine, totals: np.ndarray, weights: np.ndarray) -> Affine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -18,23 +19,27 @@ from qap2fpga.ir.windowed import Weighted
 
 @dataclass(frozen=True)
 class Sums:
-    """`integers` (n, height, width, channels) of a node, the `sizes` that bound the sums of absolute values which they
+    """`integers` (n, height, width, channels) of a node, and the `roundings` of a float execution up to them.
 
-    were added up from, and the `roundings` of a float execution up to them.
+    `absolute` bounds, of its `sources`, the sums of absolute values which they were added up from; None: activations.
     """
 
     integers: np.ndarray
-    sizes: np.ndarray
-    roundings: int
+    roundings: int = 0
+    absolute: Node | None = None
+    sources: tuple[Sums, ...] = ()
 
-    @staticmethod
-    def of(activations: np.ndarray) -> Sums:
-        """Return those of activations, which nothing was rounded for."""
-        return Sums(activations, np.abs(activations), 0)
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """What bounds the sums of absolute values which the integers were added up from; only if somebody asks."""
+        if self.absolute is None:
+            return np.abs(self.integers)
+        return self.absolute.evaluate([source.sizes for source in self.sources])
 
     def some(self, rows: np.ndarray) -> Sums:
         """Return those of the vectors `rows`."""
-        return replace(self, integers=self.integers[rows], sizes=self.sizes[rows])
+        sources = tuple(source.some(rows) for source in self.sources)
+        return replace(self, integers=self.integers[rows], sources=sources)
 
 
 def sums(raw: RawNode, node: Node, sources: Sequence[Sums]) -> Sums:
@@ -43,11 +48,8 @@ def sums(raw: RawNode, node: Node, sources: Sequence[Sums]) -> Sums:
         source.roundings + (signal.affine.steps if raw.stored is not None else 0)
         for signal, source in zip(raw.entering, sources, strict=True)
     ]
-    return Sums(
-        node.evaluate([source.integers for source in sources]),
-        _absolute(node).evaluate([source.sizes for source in sources]),
-        max(before) + _additions(node),
-    )
+    integers = node.evaluate([source.integers for source in sources])
+    return Sums(integers, max(before) + _additions(node), _absolute(node), tuple(sources))
 
 
 def _additions(node: Node) -> int:

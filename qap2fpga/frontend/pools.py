@@ -19,6 +19,7 @@ from qap2fpga.ir.geometry import Geometry
 def largest(walk: Walk, node: NodeProto) -> Signal:
     """Return the largest value of each window. What is padded is never the largest."""
     signal = walk.signal(node)
+    signal = walk.straight(node, signal) if any(signal.pads) else signal
     spec = kernel(walk, node, signal, walk.option(node, "kernel_shape", list))
     _check_ceil(walk, node)
     if any(signal.pads) and spec.geometry.pads != signal.pads:
@@ -37,7 +38,6 @@ def _largest(walk: Walk, node: NodeProto, signal: Signal, spec: Kernel) -> Signa
     # What it pads itself is set by lowering: the smallest integer that there can be.
     geometry = spec.geometry
     if any(signal.pads):
-        walk.require_line(node, rising)
         geometry = replace(geometry, pad=zero(node, rising))
     windows = Max(name=walk.name(label(node)), sources=(rising.node,), geometry=geometry)
     walk.add(RawNode(windows, (rising,), rising.affine, lowest=geometry.is_padded and not any(signal.pads)))

@@ -102,14 +102,14 @@ class _Comparison:
     def agreement(self, *, classes: bool) -> Agreement:
         integers, tied = self._inputs()
         ties, whole = int(tied.sum()), ~_any(tied)
-        self.results[INPUT] = Sums.of(integers)
+        self.results[INPUT] = Sums(integers)
         for node in self.network.nodes[1:]:
             raw = self.graph.nodes.get(node.name)
             sources = [self.results[source] for source in node.sources]
             if isinstance(raw, RawStep):
                 assert isinstance(node, Requantizer)
                 integers, tied = self._levels(raw, node, sources[0])
-                self.results[node.name] = Sums.of(integers)
+                self.results[node.name] = Sums(integers)
                 ties, whole = ties + int(tied.sum()), whole & ~_any(tied)
             elif isinstance(raw, RawNode):
                 self._entering(raw, sources)

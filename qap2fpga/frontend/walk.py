@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 from onnx import NodeProto, numpy_helper
 
-from qap2fpga.exact.thresholds import Affine
+from qap2fpga.exact.curves import spacing, steepness
+from qap2fpga.exact.thresholds import Affine, Levels
 from qap2fpga.frontend import operators
 from qap2fpga.frontend.axes import Axes
+from qap2fpga.frontend.checkpoint.widths import MAX_BITS
 from qap2fpga.frontend.inputframe import input_frame
 from qap2fpga.frontend.survey import wanted_tensors
 from qap2fpga.frontend.values import (
@@ -26,6 +28,7 @@ from qap2fpga.frontend.values import (
     Raw,
     RawGraph,
     RawNode,
+    RawStep,
     Signal,
     Stored,
     Tensor,
@@ -57,6 +60,7 @@ class Walk:
         self.opset = int(model.get_opset_imports()[""])
         self.wanted = wanted_tensors(model.graph)
         self.tensors: dict[str, Tensor] = {}
+        self._lines: dict[tuple[str, tuple[int, int, int, int]], Signal] = {}  # by tensor and pads
         self.output: Signal | None = None  # what enters the network's end, if it has one
         self.ended_by: NodeProto | None = None
         self.ended: set[str] = set()  # what the network's end, which stays on the host, makes of the outputs
@@ -86,15 +90,44 @@ class Walk:
         return value
 
     def line(self, node: NodeProto) -> Signal:
-        """Return the first input of `node`. Raises `QapError` where its real value is no straight line of integers."""
-        signal = self.signal(node)
-        self.require_line(node, signal)
-        return signal
+        """Return the first input of `node`, whose real value is a straight line of integers."""
+        return self.straight(node, self.signal(node))
 
-    def require_line(self, node: NodeProto, signal: Signal) -> None:
-        """Raise `QapError` where the real value of `signal` is no straight line of its integers."""
-        if signal.bends:
-            raise refused(node, "a Relu or Clip stands between the quantizer and it: put the quantizer after them")
+    def straight(self, node: NodeProto, signal: Signal) -> Signal:
+        """Return `signal` as integers of which its real value is a straight line: what a Relu, a Clip or the like makes
+        of a quantizer's levels is a node of its own.
+
+        Raises `QapError` that names `node` where the values are no integers of a usual width.
+        """
+        if not signal.bends:
+            return signal
+        key = signal.tensor, signal.pads
+        if key not in self._lines:
+            self._lines[key] = self._straight(node, signal)
+        return self._lines[key]
+
+    def _straight(self, node: NodeProto, signal: Signal) -> Signal:
+        if not signal.quantized:
+            raise refused(node, "a Relu or Clip of sums stands before it: put a quantizer between the two")
+        steps, finest = [], Fraction(1)
+        for channel in range(signal.shape.channels):
+            step = spacing(signal.affine, signal.stages, channel)
+            if step is None:
+                raise refused(node, "a curve stands between the quantizer and it: put the quantizer after the curve")
+            steps.append(step)
+            finest = max(finest, steepness(signal.affine, signal.stages, channel) / step)
+        bits = signal.bits + (math.ceil(finest) - 1).bit_length()
+        if bits > MAX_BITS:
+            what = f"a Relu or Clip stands between the quantizer and it, whose values take {bits} bits as integers"
+            raise refused(node, f"{what}: put the quantizer after them")
+        name = self.name(label(self.origin(signal)))
+        units = tuple(steps)
+        self.add(RawStep(name, self.rising(signal), Levels(0, 0, units, bounded=False), bits, signal.tensor, units))
+        return replace(signal, node=name, affine=Affine.scaled(steps), bits=bits, stages=())
+
+    def origin(self, signal: Signal) -> NodeProto:
+        """Return the node that gives the tensor of `signal`."""
+        return next(node for node in self.model.graph.node if signal.tensor in node.output)
 
     def constant(self, node: NodeProto, index: int) -> np.ndarray:
         """Return an input of `node`. Raises `QapError` if it is no constant, or has NaN or infinite values."""

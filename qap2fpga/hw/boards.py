@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qap2fpga.hw.families import FAMILIES, Family
+from qap2fpga.system import documents
 from qap2fpga.system.codec import Positive, Size, convert
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.files import shipped
@@ -21,7 +22,7 @@ HOLD_HIGH = "hold_high"
 # Names as the vendors make them.
 PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 BOARD_PART = re.compile(r"[A-Za-z0-9._:-]*")
-EXAMPLE = "see docs/add-a-board.md for an example"
+EXAMPLE = f"{documents.place('add-a-board')} has an example"
 # What a value of each type may be.
 RANGES: dict[str, Any] = {"str": str, "int": Size, "float": Positive}
 # Keys that a board file may leave out.
@@ -103,7 +104,7 @@ def _parse(content: dict[str, Any], path: Path) -> Board:
 
 def _pins(path: Path, family: Family) -> str:
     """The constraints in `path`, which must place exactly the ports that there are."""
-    constraints = text(path, f"an {family.name} board needs its pins: see docs/add-a-board.md for what is in this file")
+    constraints = text(path, f"an {family.name} board needs its pins: {EXAMPLE}")
     placed = set(re.findall(r'^\s*LOCATE\s+COMP\s+"([^"]*)"', constraints, re.MULTILINE))
     wrong = sorted(set(PINS) - placed) or sorted(placed - {*PINS, HOLD_HIGH})
     if wrong:

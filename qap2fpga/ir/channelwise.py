@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from qap2fpga.ir.bops import Bops, of_counts
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.nodes import Node
 from qap2fpga.ir.tensors import Code, Range, Shape
-from qap2fpga.ir.windowed import Weighted, Windowed, by_rows
+from qap2fpga.ir.windowed import Weighted, Windowed
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,20 +47,16 @@ class Depthwise(Weighted):
 
     def evaluate(self, sources: Sequence[np.ndarray]) -> np.ndarray:
         """Return the sums, tap by tap."""
-        return by_rows(self.geometry.windows(sources[0]), self._sums)
-
-    def _sums(self, windows: np.ndarray) -> np.ndarray:
-        frames, rows, columns, _, _, channels = windows.shape
-        seen = windows.reshape(frames * rows * columns, self.geometry.taps, channels)
-        sums = exact.weighted_sums(seen, self.weights, f"the accumulators of layer {self.name}")
-        return sums.reshape(frames, rows, columns, channels)
+        values = exact.for_products(self.geometry.padded(sources[0]), self.weights)
+        return exact.weighted_sums(self.geometry.by_tap(values), self.weights, f"the accumulators of layer {self.name}")
 
     def range(self, sources: Sequence[Range]) -> Range:
         """Return the range of the sums; each tap may see any value of its channel, or the pad."""
         seen = self.geometry.seen(sources[0])
         name = f"the accumulators of layer {self.name}"
         by_sign = np.stack([exact.column_sums(side(self.weights, 0), name) for side in (np.maximum, np.minimum)])
-        low, high = exact.weighted_sums(np.array([[seen.low, seen.high], [seen.high, seen.low]]), by_sign, name)
+        ends = np.stack([seen.low, seen.high])
+        low, high = exact.weighted_sums([ends, ends[::-1]], by_sign, name)
         return Range(low, high)
 
     def bops(self, positions: int, *, first: bool = False, stored_density: float | None = None) -> Bops:
@@ -102,7 +99,7 @@ class Max(Windowed):
 
     def evaluate(self, sources: Sequence[np.ndarray]) -> np.ndarray:
         """Return the largest of each window."""
-        return np.asarray(self.geometry.windows(sources[0]).max(axis=(3, 4)))
+        return reduce(np.maximum, self.geometry.by_tap(self.geometry.padded(sources[0])))
 
     def range(self, sources: Sequence[Range]) -> Range:
         """Return the source's range, up to the pad where that is larger: every window sees a value beside pads."""

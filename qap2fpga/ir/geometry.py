@@ -88,12 +88,26 @@ class Geometry:
 
         `values` are (frames, height, width, channels). The result shares their memory where nothing is padded.
         """
-        if self.is_padded:
-            top, left, bottom, right = self.pads
-            values = np.pad(values, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=self.pad)
+        return self.windows_of(self.padded(values))
+
+    def padded(self, values: np.ndarray) -> np.ndarray:
+        """Return `values` (frames, height, width, channels) with what stands beyond the borders."""
+        if not self.is_padded:
+            return values
+        top, left, bottom, right = self.pads
+        return np.pad(values, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=self.pad)
+
+    def windows_of(self, values: np.ndarray) -> np.ndarray:
+        """Return the windows of `values` that are padded."""
         seen = np.lib.stride_tricks.sliding_window_view(values, self.extent, axis=(1, 2))
         (rows, columns), (down, across) = self.stride, self.dilation
         return np.moveaxis(seen[:, ::rows, ::columns, :, ::down, ::across], 3, -1)
+
+    def by_tap(self, values: np.ndarray) -> list[np.ndarray]:
+        """Return what each tap sees of `values` that are padded, (frames, rows, columns, channels) each."""
+        windows = self.windows_of(values)
+        rows, columns = self.kernel
+        return [windows[:, :, :, row, column] for row in range(rows) for column in range(columns)]
 
     def recoded(self, code: Code) -> Geometry:
         """Return the kernel over codes. Raises `ValueError` where the pad has none."""

@@ -51,7 +51,8 @@ class Linear(Weighted):
 
     def evaluate(self, sources: Sequence[np.ndarray]) -> np.ndarray:
         """Return the accumulators."""
-        return by_rows(self.geometry.windows(sources[0]), self._sums)
+        values = exact.for_products(self.geometry.padded(sources[0]), self.weights)
+        return by_rows(self.geometry.windows_of(values), self._sums)
 
     def _sums(self, windows: np.ndarray) -> np.ndarray:
         sums = exact.matmul(windows.reshape(-1, self.inputs), self.weights, f"the accumulators of layer {self.name}")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Passes: from a graph to an equal one that costs less. After each the graph is verified and compared.
+"""Passes: from a graph to an equal one that costs less. After each the graph is verified. What the last
+one leaves is compared, and where that differs, what every pass left.
 
 A pass is a function `Graph -> Graph` with a name. It keeps the output of every frame, and says in a note what it did.
 """
@@ -26,16 +27,18 @@ class Pass:
 
 
 def run(graph: Graph, passes: Sequence[Pass], frames: np.ndarray) -> Graph:
-    """Return `graph` after all `passes`, each verified and compared with `graph` on `frames` (n, inputs).
+    """Return `graph` after all `passes`, each verified; the result is compared with `graph` on `frames` (n, inputs).
 
-    Raises `CheckFailed` naming the pass, the output and the frame when a pass has changed what is computed.
+    Raises `CheckFailed` naming the first pass after which another output differs, the output and the frame.
     """
     verify(graph, "lowering")
-    expected = graph.run(frames)
+    expected, after = graph.run(frames), [graph]
     for one in passes:
-        graph = verify(one.change(graph), f"pass '{one.name}'")
-        require_equal(one.name, graph, frames, expected)
-    return graph
+        after.append(verify(one.change(after[-1]), f"pass '{one.name}'"))
+    if not np.array_equal(after[-1].run(frames), expected):
+        for one, changed in zip(passes, after[1:], strict=True):
+            require_equal(one.name, changed, frames, expected)
+    return after[-1]
 
 
 def require_equal(name: str, graph: Graph, frames: np.ndarray, expected: np.ndarray) -> None:

@@ -20,7 +20,7 @@ import jinja2
 from markupsafe import Markup
 
 from qap2fpga.hw.resources import DETAILS, LABELS
-from qap2fpga.report import check, compare, exploration, parts, show
+from qap2fpga.report import check, compare, exploration, gather, history, parts, show
 from qap2fpga.report.compare import Line
 from qap2fpga.report.exploration import Exploration
 from qap2fpga.report.gather import Build, Gathered
@@ -29,6 +29,7 @@ from qap2fpga.report.schema.results import Check
 from qap2fpga.report.section import Section, section
 from qap2fpga.report.studies import Study
 from qap2fpga.report.summary import CANDIDATE, CHECKPOINT, Summary
+from qap2fpga.system.files import write_atomically
 from qap2fpga.system.names import printable
 
 # Up to so many builds have a section of their own, about 50 kB each.
@@ -111,6 +112,13 @@ def render(gathered: Gathered, place: Path, explored: Exploration | None = None)
         sections=sections,
         single=single,
     )
+
+
+def of_build(folder: Path) -> Path:
+    """Write the page of the one build in `folder` beside its report, and return where."""
+    path = folder / history.PAGE
+    write_atomically(path, render(gather.gather([folder]), folder))
+    return path
 
 
 def link_to(path: Path, place: Path) -> str:

@@ -15,6 +15,7 @@ from qap2fpga.report import compare, show
 from qap2fpga.report.compare import Line
 from qap2fpga.report.studies import Study
 from qap2fpga.report.summary import Summary
+from qap2fpga.system.names import apart
 from qap2fpga.system.tables import headed
 
 # So many builds are columns; more are rows, with the measures that a line has room for.
@@ -27,8 +28,13 @@ BEST = "*"
 def builds(names: Sequence[str], summaries: Sequence[Summary]) -> RenderableType:
     """The builds side by side: the best of those that may be compared marked, and what may not be said."""
     lines = compare.lines(summaries)
+    shared, names = apart(names)
+    title = ("Builds" if len(names) <= MOST_COLUMNS else f"{len(names)} builds") + f": {shared}" * bool(shared)
     table = _columns(names, lines) if len(names) <= MOST_COLUMNS else _rows(names, lines)
-    parts: list[RenderableType] = [table]
+    # No title of the table: it would be broken where the table ends.
+    parts: list[RenderableType] = [Text(title, style="bold"), table]
+    if len(names) > MOST_COLUMNS:
+        parts.append(_same(lines))
     if any(cell.best for line in lines for cell in line.cells):
         parts.append(f"[dim]{BEST} the best of those that may be compared[/]")
     return Group(*parts, *_apart(lines))
@@ -56,24 +62,28 @@ def study(one: Study) -> RenderableType:
 
 def _columns(names: Sequence[str], lines: Sequence[Line]) -> Table:
     """One column a build; a line in which they differ has a mark."""
-    table = headed("", *map(escape, names), title="Builds")
+    table = headed("", *map(escape, names))
     for line in lines:
         table.add_row(_label(line, line.measure.label), *_cells(line), style=None if line.differs else "dim")
     return table
 
 
 def _rows(names: Sequence[str], lines: Sequence[Line]) -> Table:
-    """One row a build."""
-    chosen = [line for line in lines if line.measure.key in IN_ROWS]
+    """One row a build; `_same` says what is the same in all."""
+    chosen = [line for line in lines if line.measure.key in IN_ROWS and line.differs]
     heads = [_label(line, line.measure.title.replace(", ", ",\n")) for line in chosen]
-    table = headed("build", *heads, title=f"{len(names)} builds")
-    table.padding, table.columns[0].overflow = (0, 1, 0, 0), "fold"
-    for column in table.columns[1:]:
-        column.no_wrap = True
+    table = headed("build", *heads)
     cells = [_cells(line, bare=True) for line in chosen]
     for index, name in enumerate(names):
         table.add_row(escape(name), *(line[index] for line in cells))
     return table
+
+
+def _same(lines: Sequence[Line]) -> str:
+    """What of a row is the same in all builds."""
+    same = [f"{line.measure.label} {line.cells[0].text}" for line in lines
+            if line.measure.key in IN_ROWS and not line.differs]  # fmt: skip
+    return f"[dim]the same in all: {escape(', '.join(same))}[/]" if same else ""
 
 
 def _label(line: Line, text: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # A longer name is shown by its ends.
 LONGEST, HEAD, TAIL = 80, 40, 16
@@ -53,6 +53,30 @@ def shown(name: str) -> str:
     if len(text) > LONGEST:
         text = f"{text[:HEAD]}…{text[-TAIL:]} ({len(name):,} characters)"
     return text if text.strip() else f"'{text}'"
+
+
+def apart(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Return what the names have in common, with a … in the middle, and what each has alone; whole parts of names only.
+
+    The first is empty where they share nothing, or where there would be a name without anything left.
+    """
+    parts = [re.findall(r"[^/_-]*[/_-]|[^/_-]+$", name) for name in names]
+    shortest = min(map(len, parts), default=0)
+    first = next((place for place in range(shortest) if len({one[place] for one in parts}) > 1), shortest)
+    ends = [re.findall(r"[/_-][^/_-]*|^[^/_-]+", name) for name in names]
+    room = min((len(one) for one in ends), default=0)
+    last = next((place for place in range(room) if len({one[-1 - place] for one in ends}) > 1), room)
+    head = "".join(parts[0][:first]) if parts else ""
+    tail = "".join(ends[0][len(ends[0]) - last :]) if ends else ""
+    left = tuple(name[len(head) : len(name) - len(tail)] for name in names)
+    if (
+        len(names) < 2
+        or not (head or tail)
+        or not all(left)
+        or any(len(head) + len(tail) >= len(name) for name in names)
+    ):
+        return "", tuple(names)
+    return f"{head}…{tail}", left
 
 
 def printable(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from qap2fpga.system import logs
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import cannot_write
 
@@ -100,6 +102,7 @@ def execute(
     Raises `QapError` when it cannot be started or the log cannot be written.
     """
     name = Path(os.fspath(command[0])).name
+    logs.note(f"{shlex.join(map(os.fsdecode, command))}; in {folder}, its output in {log}")
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         stream = log.open("wb")
@@ -112,6 +115,7 @@ def execute(
             raise QapError(
                 f"'{name}' could not be started: {error.strerror}", "qap2fpga doctor says how to get it"
             ) from error
+    logs.note(f"{name} ended with {'its time limit' if code is None else f'exit code {code}'}")
     return Ended(log.read_text(errors="replace"), code)
 
 

@@ -11,17 +11,22 @@ from contextlib import contextmanager
 from rich.progress import Progress as Bars
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from qap2fpga.system import logs
 from qap2fpga.system.terminal import Terminal
+
+# Where nobody sees a live line, what a long stage is at is said once in so many seconds.
+EVERY_S = 30.0
 
 
 class Progress:
-    """On a terminal a live line for each running stage; else one line when a stage ends; quiet says nothing."""
+    """On a terminal a live line for each running stage; else a line when a stage ends, and now and then before; quiet
+    says nothing. Everything is logged. `live` is false where log lines are shown."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, live: bool = True) -> None:
         self.quiet = quiet
         # The real standard error, also while a stage silences a library that writes to it.
         self.console = Terminal(file=sys.stderr, quiet=quiet)
-        live = self.console.is_terminal and not quiet
+        live = live and self.console.is_terminal and not quiet
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         self.bars = Bars(*columns, console=self.console, transient=True) if live else None
 
@@ -37,29 +42,38 @@ class Progress:
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[str], None]]:
         """Show `name` as running; yields a function that takes what it is doing now."""
-        begin, detail = time.monotonic(), ""
+        begin = last = time.monotonic()
+        logs.note(f"{name}: begins")
         task = self.bars.add_task(name, total=None) if self.bars else None
 
         def say(text: str) -> None:
-            nonlocal detail
-            detail = text
+            nonlocal last
+            logs.note(f"{name}: {text}")
             if self.bars and task is not None:
                 self.bars.update(task, description=f"{name}: {text}"[: self.console.width - 20])
+            elif time.monotonic() - last >= EVERY_S:
+                last = time.monotonic()
+                self.console.print(f"  {name}: {text}", markup=False, soft_wrap=True)
 
         try:
             yield say
         except BaseException:
-            self.console.print(f"✗ {name}  {time.monotonic() - begin:.1f} s", highlight=False, markup=False)
+            self._ended("✗", name, f"{time.monotonic() - begin:.1f} s")
             raise
         finally:
             if self.bars and task is not None:
                 self.bars.remove_task(task)
-        self.console.print(f"✓ {name}  {time.monotonic() - begin:.1f} s", highlight=False, markup=False)
+        self._ended("✓", name, f"{time.monotonic() - begin:.1f} s")
 
     def reused(self, name: str) -> None:
         """Say that a stage's result was there already."""
-        self.console.print(f"✓ {name}  already there", highlight=False, markup=False)
+        self._ended("✓", name, "already there")
 
     def note(self, text: str) -> None:
         """One line for the user."""
-        self.console.print(text, highlight=False, markup=False)
+        logs.note(text.strip())
+        self.console.print(text, markup=False)
+
+    def _ended(self, sign: str, name: str, how: str) -> None:
+        logs.note(f"{name}: {how}" if sign == "✓" else f"{name}: failed after {how}")
+        self.console.print(f"{sign} {name}  {how}", markup=False)

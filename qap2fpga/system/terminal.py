@@ -26,7 +26,7 @@ class Terminal(Console):
     """A console that shows hidden characters of texts as escapes; what it writes itself, colours say, stays."""
 
     def __init__(self, **options: Unpack[Options]) -> None:
-        super().__init__(emoji=False, **options)
+        super().__init__(emoji=False, highlight=False, **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The segments of `renderable`, which rich puts together from those of its parts in the same way."""

@@ -10,6 +10,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
+from qap2fpga.system import documents
 from qap2fpga.system.codec import tree
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.reading import shown, yaml_object
@@ -46,7 +47,7 @@ def of_source(source: str) -> RunConfig:
 
 def read_yaml(path: Path) -> dict[str, object]:
     """Return the mapping in a YAML file. Raises `QapError` if there is none."""
-    return yaml_object(path, "docs/training.md has an example")
+    return yaml_object(path, f"{documents.place('training')} has an example")
 
 
 def from_dict(settings: dict[str, object], where: str = "the configuration") -> RunConfig:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import re
 
+from qap2fpga.system import documents
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.reading import shown
 from qap2fpga.train import config as configs
 from qap2fpga.train.settings import RunConfig
 
 LONGEST_NAME = 100
-HINT = "docs/studies.md has the layout of a study"
+HINT = f"{documents.place('studies')} has the layout of a study"
 
 
 def changed(config: RunConfig, settings: dict[str, object], place: str) -> RunConfig:

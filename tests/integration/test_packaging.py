@@ -30,8 +30,10 @@ sys.path.append(packages)
 import hashlib, json
 from qap2fpga.hw import boards
 from qap2fpga.system import files
+from qap2fpga.system import documents
 found = {
     "package": str(files.PACKAGE),
+    "topics": [name for name in documents.topics() if documents.text(name)],
     "boards": [boards.load(name).name for name in boards.names()],
     "flows": {
         str(path.relative_to(files.shipped("flows"))): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -73,6 +75,8 @@ def assert_whole(found: dict[str, Any], package: Path) -> None:
     assert found["package"] == str(package)
     assert found["boards"] == sorted(path.stem for path in (ROOT / "boards").glob("*.yaml"))
     assert found["flows"] == contents(ROOT / "flows")
+    pages = (ROOT / "docs").rglob("*.md")
+    assert found["topics"] == sorted(path.relative_to(ROOT / "docs").with_suffix("").as_posix() for path in pages)
     assert "open/testbench.cpp" in found["flows"]
 
 

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "qap2fpga"
 FOLDERS = ("qap2fpga", "tests", "flows", "boards", "benchmarks", "docker", "docs", "examples")
 PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)})/[\w./-]*\w")
 # No files of a checkout: where the wheel has what stands outside of the package, and the image's environment.
-ELSEWHERE = re.compile(r"qap2fpga/(?:boards|flows|bin)\b")
+ELSEWHERE = re.compile(r"qap2fpga/(?:boards|docs|flows|bin)\b")
 # Dotted names of this package, and what is imported from them, also where source text stands in a string.
 NAME = re.compile(r"(?<![\w./-])qap2fpga((?:\.[a-z]\w*)+)")
 IMPORT = re.compile(r"\bfrom (qap2fpga[\w.]*) import ([a-z]\w*(?:, [a-z]\w*)*)")

@@ -20,7 +20,8 @@ from functools import cache
 import yaml
 
 from qap2fpga.backends.finn.output_stage import Module
-from qap2fpga.hw.resources import Resources
+from qap2fpga.hw.boards import Board
+from qap2fpga.hw.resources import NAMES, Resources
 from qap2fpga.system.files import shipped
 
 # From this depth on a ROM goes to block RAM; below, to logic. Where a board's LUTs and RAMB18 are 190 to 1, 36
@@ -57,6 +58,11 @@ class Mvau:
     @property
     def dsp(self) -> int:
         return math.ceil(self.pe / self.lanes) * self.simd
+
+    @property
+    def memory(self) -> tuple[int, int, float]:
+        """Bits of a word of its weights, words, and the part of the weights that is not zero."""
+        return self.simd * self.pe * self.weight_bits, self.cycles, self.density
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ def mvau_features(node: Mvau) -> dict[str, float]:
 def mvau(node: Mvau) -> Resources:
     """The compute part of an MVAU and its weight memory."""
     values = mvau_features(node)
-    memory = weights(node)
+    memory = weights(*node.memory)
     return Resources(
         lut=linear("mvau", "lut", values) + known(memory.lut),
         ff=linear("mvau", "ff", values) + known(memory.ff),
@@ -130,19 +136,18 @@ def _distinct(columns: int, depth: int, ones: float) -> float:
     return total + columns * max(left, 0.0)
 
 
-def memory_features(node: Mvau) -> tuple[str, dict[str, float]]:
-    """Kind and features of the weight memory: nothing for one word, logic when shallow, else block RAM."""
-    depth, bits = node.cycles, node.simd * node.pe * node.weight_bits
+def memory_features(bits: int, depth: int, density: float) -> tuple[str, dict[str, float]]:
+    """Kind and features of a memory of weights: nothing for one word, logic when shallow, else block RAM."""
     if depth == 1:
         return "weights", {}
     if depth >= WEIGHT_BLOCK_RAM_DEPTH:
         return "block weights", {"one": 1.0, "address": math.ceil(math.log2(depth)), "blocks": block_rams(bits, depth)}
-    return "weights", weights_features(bits, depth, node.density)
+    return "weights", weights_features(bits, depth, density)
 
 
-def weights(node: Mvau) -> Resources:
-    """The weight memory: logic when shallow, where zeros cost little; else block RAM."""
-    kind, values = memory_features(node)
+def weights(bits: int, depth: int, density: float) -> Resources:
+    """A memory of weights: logic when shallow, where zeros cost little; else block RAM."""
+    kind, values = memory_features(bits, depth, density)
     if not values:
         return Resources(lut=0, ff=0, dsp=0, bram18=0)
     if kind == "block weights":
@@ -254,6 +259,11 @@ def total(parts: list[Resources]) -> Resources:
         dsp=sum(known(part.dsp) for part in parts), bram18=sum(known(part.bram18) for part in parts),
         lutram=sum(known(part.lutram) for part in parts),
     )  # fmt: skip
+
+
+def used(cost: Resources, board: Board) -> dict[str, float]:
+    """Return the fraction of the board that `cost` takes, by kind of resource."""
+    return {kind: known(getattr(cost, kind)) / float(board.available(kind)) for kind in NAMES}
 
 
 def block_rams(bits: int, depth: int) -> int:

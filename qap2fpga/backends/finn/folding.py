@@ -17,7 +17,7 @@ from qap2fpga.backends.finn.plan import Plan
 from qap2fpga.backends.finn.verilog import whole_bytes
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.resources import NAMES, Resources
+from qap2fpga.hw.resources import Resources
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError, nearest
 
@@ -113,7 +113,7 @@ class Costs:
 
     def used(self, cost: Resources) -> dict[str, float]:
         """Return the fraction of the board that `cost` takes, by kind of resource."""
-        return {kind: (getattr(cost, kind) or 0) / float(self.board.available(kind)) for kind in NAMES}
+        return estimate.used(cost, self.board)
 
 
 def fifo_depth(mw: int, simd: int) -> int:

@@ -66,7 +66,7 @@ def nodes(plan: Plan, costs: Costs, chosen: Folding) -> tuple[NodeEstimate, ...]
         mvau = costs.mvau(index, layer.mw, layer.mh, simd, pe)
         activation = f"{'INT' if layer.input_signed else 'UINT'}{layer.input_bits}"
         features = estimate.named("mvau", estimate.mvau_features(mvau))
-        features |= estimate.named(*estimate.memory_features(mvau))
+        features |= estimate.named(*estimate.memory_features(*mvau.memory))
         entries.append(MvauNode(
             name=f"MVAU_rtl_{index}", op_type="MVAU_rtl", layer=layer.name, estimate=asdict(estimate.mvau(mvau)),
             features=_both(features), cycles=mvau.cycles, MW=layer.mw, MH=layer.mh, SIMD=simd, PE=pe, lanes=mvau.lanes,

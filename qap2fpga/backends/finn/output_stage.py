@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qap2fpga.backends.finn.verilog import packed_number
 from qap2fpga.exact.integers import width
 from qap2fpga.ir.functions import Function, Logits
 from qap2fpga.ir.graph import Graph
@@ -109,5 +110,4 @@ def _class(classes: int, pe: int, in_bits: int, signed: bool) -> Module:
 
 def packed(values: list[int], bits: int) -> str:
     """Return a Verilog literal of `values` in two's complement of `bits`, the first one lowest."""
-    number = sum((value & ((1 << bits) - 1)) << (bits * index) for index, value in enumerate(values))
-    return f"{bits * len(values)}'h{number:x}"
+    return f"{bits * len(values)}'h{packed_number(values, bits):x}"

@@ -126,6 +126,14 @@ class Sources:
         """One of the modules shipped in flows/finn."""
         self.add(name, (shipped("flows") / "finn" / name).read_text())
 
+    def add_generated(self, name: str, folder: Path) -> None:
+        """What FINN has generated for the node `name`; not its memory of weights, which `qap_weights` replaces."""
+        for path in sorted([*folder.glob("*.v"), *folder.glob("*.sv")]):
+            if not path.name.endswith("_memstream_wrapper.v"):
+                self.add(path.name if path.suffix == ".sv" else f"{name}.v", path.read_text())
+        for path in sorted(folder.glob("*.dat")):
+            self.add_data(f"{name}_weights.dat" if path.name == "memblock.dat" else path.name, path.read_text())
+
     def add_data(self, name: str, text: str) -> None:
         """Write one memory content."""
         write_atomically(self.folder / name, text)

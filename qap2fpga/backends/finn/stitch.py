@@ -37,7 +37,7 @@ def stitch(model: ModelWrapper, output_stage: OutputStage, folder: Path) -> Sour
     for index, node in enumerate(nodes):
         instance = getCustomOp(node)
         generated = Path(instance.get_nodeattr("code_gen_dir_ipgen"))
-        _copy_generated(node, generated, sources)
+        sources.add_generated(node.name, generated)
         end = index == last and not output_stage.modules
         target = Wire("out0" if end else f"s{index}", whole_bytes(instance.get_outstream_width(0)))
         if not end:
@@ -80,16 +80,6 @@ def probes(model: ModelWrapper, layers: Sequence[Unit]) -> tuple[Probe, ...]:
         lanes = ((kind.bitwidth(), kind.signed()),) * pe
         taps.append(Probe(results[node.name], f"{port}DATA", lanes, beats, f"{port}VALID", f"{port}READY"))
     return tuple(taps)
-
-
-def _copy_generated(node: object, folder: Path, sources: Sources) -> None:
-    """The node's wrapper and memory contents; not FINN's memstream wrapper, which `qap_weights` replaces."""
-    name = node.name  # type: ignore[attr-defined]
-    for path in sorted(folder.glob("*.v")):
-        if not path.name.endswith("_memstream_wrapper.v"):
-            sources.add(f"{name}.v", path.read_text())
-    for path in sorted(folder.glob("*.dat")):
-        sources.add_data(f"{name}_weights.dat" if path.name == "memblock.dat" else path.name, path.read_text())
 
 
 def _weights(node: str, wire: Wire, folder: Path) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 TOP = "finn_design"
@@ -38,6 +39,11 @@ CONFIGURATION = f"{AXI_LITE}, .in1_V_TVALID(1'b0), .in1_V_TDATA(0), .in1_V_TREAD
 def whole_bytes(bits: int) -> int:
     """Return `bits` rounded up to whole bytes."""
     return -(-int(bits) // 8) * 8
+
+
+def packed_number(values: Sequence[int], bits: int) -> int:
+    """Return `values` in two's complement of `bits` as one number, the first one lowest."""
+    return sum((value & ((1 << bits) - 1)) << (bits * index) for index, value in enumerate(values))
 
 
 def weights_memory(node: str, wire: Wire, depth: int, *, block_ram: bool) -> str:

@@ -48,6 +48,15 @@ def test_a_dense_layer_over_a_frame_needs_no_windows_and_no_order() -> None:
     assert product.taken.beats == 2
 
 
+def test_a_pool_of_two_taps_over_a_whole_frame_needs_no_windows() -> None:
+    nodes = Nodes(Shape(2, 1, 2))
+    nodes.add(Max(name="pool", sources=(INPUT,), geometry=Geometry((1, 2))))
+    nodes.logits("out", "pool", 2)
+    graph = nodes.graph()
+    assert kinds(drawn(graph, {"input/": Lanes(pe=2), "pool": Lanes(pe=2)})) == ["Largest", "Scores"]
+    assert kinds(drawn(graph))[0] == "Windows"  # channel by channel they come in another order
+
+
 def test_every_kind_of_node() -> None:
     counts = Counter(kinds(drawn(everything())))
     assert counts["Fork"] == 2  # two results have two readers

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from qap2fpga.backends.finn.stream import fifos, library
+from qap2fpga.backends.finn.stream import fifos, library, schedule
 from qap2fpga.backends.finn.stream.draw import Depths, Drawing, Drawn, Lanes
 from qap2fpga.backends.finn.stream.handlers import HANDLERS
 from qap2fpga.backends.finn.stream.schedule import cycles, fills, interval_of
@@ -81,6 +81,6 @@ def test_a_design_that_no_fifo_helps_is_refused(monkeypatch: pytest.MonkeyPatch)
     def stands_still(drawn: Drawn) -> None:
         raise CheckFailed("the design stands still")
 
-    monkeypatch.setattr(fifos, "cycles", stands_still)
+    monkeypatch.setattr(schedule, "interval", stands_still)
     with pytest.raises(CheckFailed, match="no FIFOs keep the design from standing still"):
         fifos.sized(lambda depths: drawn(cnn(), {}, depths))

@@ -99,9 +99,20 @@ def test_parallel_windows_of_narrow_images_are_silently_wrong_and_never_taken(
 
 @pytest.mark.parametrize(("size", "kernel", "stride", "possible"), [
     ((8, 8), (3, 3), (1, 1), True), ((9, 9), (3, 3), (2, 2), True), ((8, 8), (2, 2), (3, 3), True),
-    ((1, 12), (1, 2), (1, 11), False), ((10, 4), (2, 2), (9, 1), False),
+    ((1, 12), (1, 2), (1, 11), False), ((10, 4), (2, 2), (9, 1), False), ((1, 2), (1, 2), (1, 1), True),
 ])  # fmt: skip
 def test_what_the_serial_generator_can_address(
     size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int], possible: bool
 ) -> None:
     assert limits.addressable(Shape(4, *size), Geometry(kernel, stride), 2) is possible
+
+
+def test_the_two_taps_of_a_whole_frame_come_without_a_generator() -> None:
+    # With all lanes FINN's counters would have no bits; with fewer they count beats.
+    kernel = Geometry((1, 2))
+    assert not limits.addressable(Shape(2, 1, 2), kernel, 1)
+    assert limits.serial_lanes(Shape(2, 1, 2), kernel) == [1]
+    assert limits.depthwise_lanes(Shape(2, 1, 2), kernel) == [1, 2]
+    # What is left over has to be skipped.
+    assert limits.depthwise_lanes(Shape(1, 1, 3), Geometry((1, 2), (1, 2))) == []
+    assert limits.depthwise_lanes(Shape(2, 1, 3), kernel) == limits.serial_lanes(Shape(2, 1, 3), kernel)

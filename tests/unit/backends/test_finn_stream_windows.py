@@ -30,7 +30,7 @@ def beats(model: Model, taken: int, *, idle: int = 0) -> tuple[int, int]:
             per_frame, given = given, 0
             if len(ends) == 4:
                 return ends[-1] - ends[-2], per_frame
-        model.clock(valid, ready)
+        model.clock(valid, ready, now)
     raise AssertionError("the model stands still")
 
 

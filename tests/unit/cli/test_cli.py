@@ -165,7 +165,7 @@ def test_doctor_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_build_leaves_a_report_and_every_model(folder: Path) -> None:
     result = folder / "one"
     results = {path.name for path in result.iterdir()}
-    assert results == {*FILES, ".qap2fpga"}
+    assert results == {*FILES, ".qap2fpga", "build.log", "report.html"}
     onnx.checker.check_model(onnx.load(result / "model.qonnx.onnx"), skip_opset_compatibility_check=True)
     report, model = report_of(result), random_model(3)
     assert report["schema"] == content.SCHEMA

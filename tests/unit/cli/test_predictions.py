@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from qap2fpga.estimate import calibrate
+from qap2fpga.hw import boards
 from tests.support.command import run, save
 
 
@@ -23,14 +25,17 @@ def test_the_table_and_the_json_say_the_same(model: Path) -> None:
     assert (shown.code, result.code) == (0, 0)
     (one,) = json.loads(result.out)["estimates"]
     assert (one["backend"], one["board"], one["stage"], one["refused"]) == ("rtl", "pynq-z2", "estimate", None)
-    (row,) = (line for line in shown.out.splitlines() if line.startswith("rtl"))
+    (row,) = (line for line in shown.out.splitlines() if line.startswith("rtl "))
     values = [f"{one['predictions'][name]['value']:,.0f}" for name in ("dsp", "bram18")]
     # An interval may stand after LUTs and FFs, where there is a calibration.
     lut, ff = (f"{one['predictions'][name]['value']:,.0f}" for name in ("lut", "ff"))
     cycles = [str(one["predictions"][name]["value"]) for name in ("latency_cycles", "interval_cycles")]
     cells = re.split(r"  +", row.strip())
-    assert [cell.split(" ")[0] for cell in cells[2:4]] == [lut, ff]
-    assert cells[4:8] == [*values, *cycles]
+    assert [cells[2], cells[4]] == [lut, ff]
+    size = boards.load("pynq-z2").lut
+    assert cells[3] == f"{100 * one['predictions']['lut']['value'] / size:.1f} %"
+    time = f"{one['predictions']['latency_cycles']['value'] * boards.load('pynq-z2').clock_ns:,.0f}"
+    assert cells[5:] == [*values, cycles[0], time, cycles[1], "yes"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +64,7 @@ def test_a_calibration_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_a_calibration_of_other_hardware_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
     for same, code in ((True, 0), (False, 1)):
-        monkeypatch.setattr("qap2fpga.estimate.calibrate.confirm", lambda *given, same=same: same)
+        monkeypatch.setattr(calibrate, "confirm", lambda *given, same=same: same)
         done = run("calibrate", "--backend", "rtl", "--confirm")
         assert done.code == code
         assert ("the calibration of rtl is of other hardware: calibrate again" in done.err) is not same

@@ -27,7 +27,7 @@ def test_a_seed_draws_the_same_designs() -> None:
 def test_all_kinds_of_nodes_and_signals_occur() -> None:
     drawn = [images.network(one) for one in images.recipes(40, 1)]
     kinds = {node.kind for graph in drawn for node in graph.nodes}
-    assert kinds == {"input", "linear", "depthwise", "requantizer", "max", "sum", "concat"}
+    assert kinds == {"input", "linear", "depthwise", "requantizer", "max", "sum", "concat", "repeat"}
     heights = [graph.source.size.height for graph in drawn]
     assert 0.1 < np.mean([height == 1 for height in heights]) < 0.6
 

@@ -241,8 +241,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a scale per input": (
         around(conv(2, 4, 3, 3, scale=np.array([1, 2, 1, 1]).reshape(1, 4, 1, 1) / 4)), "varies over the inputs",
     ),
-    "a Relu before it": (around(node("Relu"), conv(2, 4, 3, 3)), "a Relu or Clip stands between"),
-    "a curve before it": (around(node("Sigmoid"), conv(2, 4, 3, 3)), "a Relu or Clip stands between"),
+    "a Relu of sums before it": (around(conv(4, 4, 1, 1), node("Relu"), conv(2, 4, 3, 3)), "Relu or Clip of sums"),
+    "a bound that is no level": (around(node("Clip", -0.1, 0.3), conv(2, 4, 3, 3)), "take 2. bits as integers"),
+    "a slope that is no fraction": (around(node("LeakyRelu", alpha=0.1), conv(2, 4, 3, 3)), "bits as integers"),
+    "a curve before it": (around(node("Sigmoid"), conv(2, 4, 3, 3)), "a curve stands between the quantizer"),
     "no integer for 0": (around(node("Add", 0.1), conv(2, 4, 3, 3, pads=ONES)), "no integer of its input stands for 0"),
     "channels in another place": (
         around(conv(4, 4, 1, 1), quant(), node("Transpose", perm=[0, 2, 1, 3]), conv(2, 4, 1, 1)),
@@ -252,7 +254,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "another divisor at borders": (
         around(node("AveragePool", kernel_shape=[3, 3], pads=ONES, count_include_pad=0)), "leaves its pads out",
     ),
-    "a mean of what bends": (around(node("Relu"), node("AveragePool", kernel_shape=[2, 2])), "a Relu or Clip stands"),
+    "a mean of what bends": (around(node("Tanh"), node("AveragePool", kernel_shape=[2, 2])), "a curve stands"),
     "zeros before something else": (
         around(node("Pad", [0, 0, 1, 1, 0, 0, 1, 1]), node("Relu")), "zeros were padded before it",
     ),
@@ -280,7 +282,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "branches of other extents": (around(twice("Add", conv(4, 4, 1, 1, strides=[2, 2]))), "joins branches of|not fit"),
     "branches of other rows": (around(twice("Add", node("MaxPool", kernel_shape=[4, 1]))), "it joins branches of"),
-    "a branch that bends": (around(twice("Add", node("Relu"))), "a Relu or Clip stands"),
+    "a branch that bends": (around(twice("Add", node("Tanh"))), "a curve stands"),
     "rows side by side": (around(twice("Concat", conv(4, 4, 1, 1), axis=2)), "only channels can be joined"),
     "frames one after the other": (around(twice("Concat", conv(4, 4, 1, 1), axis=0)), "joins rows instead of channels"),
     "a value per position": (
@@ -314,3 +316,76 @@ def test_what_cannot_be_read_is_refused_by_name(name: str, tmp_path: Path) -> No
         read(onnxfile.load(tmp_path / "net.onnx"))
     assert re.search(r"node \S+ \(\w+\) cannot|does not fit together", str(caught.value))
     assert re.search(reason, str(caught.value)), caught.value
+
+
+# ---- what stands between a quantizer and the next kernel
+
+
+def behind(*between: Any) -> Any:
+    """Signed levels, what stands `between` them and a padded convolution, and a dense end."""
+    random = np.random.default_rng(3)
+
+    def kernel(one: Builder, tensor: str) -> str:
+        weights = one.weights(random.integers(-7, 8, (3, 4, 3, 3)) / 4, 0.25)
+        return one.quant(one.add("Conv", tensor, weights, pads=ONES), 0.7)
+
+    def end(one: Builder, tensor: str) -> str:
+        flat = one.add("Flatten", tensor)
+        return one.add("MatMul", flat, one.weights(random.integers(-7, 8, (48, 3)) / 4, 0.25))
+
+    return around(*between, kernel, end)
+
+
+SMOOTH: dict[str, Any] = {"kernel_shape": [3, 3], "pads": ONES, "count_include_pad": 1}
+PER_CHANNEL = np.array([-0.5, 1.0, 0.0, 2.0]).reshape(4, 1, 1)
+BETWEEN: dict[str, tuple[Any, ...]] = {
+    "Relu": (node("Relu"),),
+    "Clip between levels": (node("Clip", -0.375, 1.0),),
+    "a bound below 0": (node("Clip", -1.0, 0.5), node("Relu")),
+    "Relu after a falling line": (node("Mul", -2.0), node("Relu")),
+    "LeakyRelu of a power of two": (node("LeakyRelu", alpha=0.25),),
+    "LeakyRelu, then a shift and a bound": (node("LeakyRelu", alpha=0.5), node("Add", 0.25), node("Clip", -0.125, 1.0)),
+    "a factor per channel": (node("Mul", PER_CHANNEL),),
+    "a factor per channel and a Relu": (node("Mul", PER_CHANNEL), node("Relu")),
+    "Relu, then a pool": (node("Relu"), node("MaxPool", kernel_shape=[3, 3], pads=ONES)),
+    "Relu of two branches": (twice("Add", node("Relu")), quant(0.5)),
+    "Relu beside itself": (twice("Concat", node("Relu"), axis=1), conv(4, 8, 1, 1), quant(0.5)),
+    "Relu before a mean": (node("Relu"), node("AveragePool", **SMOOTH), quant(0.25)),
+    "zeros around a Relu": (node("Relu"), node("Pad", [0, 0, 1, 1, 0, 0, 1, 1]), conv(4, 4, 3, 3), quant(0.5)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_what_bends_levels_before_a_kernel_is_exact(name: str) -> None:
+    model = behind(*BETWEEN[name])
+    graph, network = walked(model)
+    rows = np.random.default_rng(4).normal(0, 1.5, (6, 4, 4, 4)).astype(np.float32)
+    assert assert_exact(graph, network, model, rows) > 0
+    vectors = random_vectors(network, 20, 1)
+    assert (compact(network, vectors).run(vectors) == network.run(vectors)).all()
+
+
+def test_bent_levels_agree_with_qonnx(tmp_path: Path) -> None:
+    result = prepared(behind(*BETWEEN["Relu after a falling line"]), tmp_path)
+    assert [one.mismatches for one in result.simulations] == [0, 0]
+    assert {one.kind for one in result.network.nodes} >= {"requantizer", "linear"}
+
+
+def test_a_relu_that_changes_no_level_is_no_hardware() -> None:
+    model = behind(quant(0.25, signed=False), node("Relu"))
+    assert [one.kind for one in walked(model)[1].nodes] == [
+        one.kind for one in walked(behind(quant(0.25, signed=False)))[1].nodes
+    ]
+
+
+def test_levels_that_channels_shift_end_the_network_in_one_scale(tmp_path: Path) -> None:
+    """What follows the last quantizer is exact, also where it is another line in every channel."""
+    shift = np.array([0.5, -0.25, 1.0, 0.0]).reshape(4, 1, 1)
+    end = (conv(4, 4, 4, 4), quant(0.5), node("Add", shift), node("Mul", PER_CHANNEL))
+    result = prepared(around(*end), tmp_path)
+    rows = np.random.default_rng(5).normal(0, 1.5, (9, 64)).astype(np.float32)
+    exact = execute(around(*end), fractions(rows.reshape(9, 4, 4, 4)))
+    lowered = result.lowered
+    values = lowered.run(lowered.input.quantize(walked(around(*end))[0].input_axes.frames(rows.reshape(9, 4, 4, 4))))
+    wanted = next(reversed(exact.values())).reshape(9, 4)
+    assert (values * lowered.output_scale == wanted).all()

@@ -271,3 +271,20 @@ def test_what_a_backend_generates_has_no_name_of_the_users(
     result.generate(network, target, tmp_path / "made", options, np.asarray(vectors))
     without_effect(tmp_path)
     not_in_source(tmp_path / "made")
+
+
+@pytest.mark.parametrize(
+    ("given", "shared", "left"),
+    [
+        (["b/jets-4b-rtl-pynq-z2", "b/jets-6b-rtl-pynq-z2"], "b/jets-…-rtl-pynq-z2", ("4b", "6b")),
+        (["builds/a", "builds/b"], "builds/…", ("a", "b")),
+        (["a", "b"], "", ("a", "b")),
+        (["one"], "", ("one",)),
+        ([], "", ()),
+        (["x-a", "x-a"], "", ("x-a", "x-a")),
+        (["net-rtl", "net-a-rtl"], "", ("net-rtl", "net-a-rtl")),
+        (["alpha1", "alpha2"], "", ("alpha1", "alpha2")),
+    ],
+)
+def test_what_names_have_in_common_and_apart(given: list[str], shared: str, left: tuple[str, ...]) -> None:
+    assert names.apart(given) == (shared, left)

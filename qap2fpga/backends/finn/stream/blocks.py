@@ -137,8 +137,3 @@ class Block(ABC):
 def text_of(values: Mapping[str, int]) -> str:
     """Return the parameters of an instance, as Verilog has them."""
     return ", ".join(f".{name}({value})" for name, value in values.items())
-
-
-def packed_number(values: list[int], bits: int) -> int:
-    """Return `values` in two's complement of `bits` as one number, the first one lowest."""
-    return sum((value & ((1 << bits) - 1)) << (bits * index) for index, value in enumerate(values))

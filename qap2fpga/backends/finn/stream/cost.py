@@ -48,8 +48,8 @@ def _product(block: library.Product, dsp_cell: str) -> tuple[Resources, Values]:
         inputs, outputs, block.simd, block.pe, block.weight_bits, block.taken.kind.bits, block.given.kind.bits,
         block.density, dsp_cell,
     )  # fmt: skip
-    features = estimate.named("mvau", estimate.mvau_features(node)) | estimate.named(*estimate.memory_features(node))
-    return estimate.mvau(node), features
+    memory = estimate.named(*estimate.memory_features(*node.memory))
+    return estimate.mvau(node), estimate.named("mvau", estimate.mvau_features(node)) | memory
 
 
 def _thresholds(block: library.Thresholds, dsp_cell: str) -> tuple[Resources, Values]:
@@ -125,18 +125,10 @@ def weighted_features(block: own.Weighted) -> Values:
 
 def _weighted(block: own.Weighted, dsp_cell: str) -> tuple[Resources, Values]:
     compute, features = _plain("depthwise", weighted_features(block))
-    bits, depth = block.taken.lanes * block.weight_bits, len(block.words())
-    kind, values = "weights", {}
-    memory = Resources(lut=0, ff=0, dsp=0, bram18=0)
-    if depth >= estimate.WEIGHT_BLOCK_RAM_DEPTH:
-        blocks = estimate.block_rams(bits, depth)
-        kind, values = "block weights", {"one": 1.0, "address": _bits(depth), "blocks": float(blocks)}
-        memory = Resources(lut=20, ff=round(_bits(depth)) + 1, dsp=0, bram18=blocks)
-    elif depth > 1:
-        values = estimate.weights_features(bits, depth, block.density)
-        lut, ff = (estimate.linear(kind, resource, values) for resource in ("lut", "ff"))
-        memory = Resources(lut=lut, ff=ff, dsp=0, bram18=0)
-    return estimate.total([compute, memory]), features | estimate.named(kind, values)
+    lanes = block.taken.lanes
+    memory = lanes * block.weight_bits, block.weights.size // lanes, block.density
+    parts = [compute, estimate.weights(*memory)]
+    return estimate.total(parts), features | estimate.named(*estimate.memory_features(*memory))
 
 
 def sum_features(block: own.Add) -> Values:

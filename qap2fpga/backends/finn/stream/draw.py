@@ -11,6 +11,7 @@ from typing import Any
 from qap2fpga.backends.finn import output_stage
 from qap2fpga.backends.finn.stream import library, own
 from qap2fpga.backends.finn.stream.blocks import Block, Kind, Stream
+from qap2fpga.backends.finn.stream.widths import is_pair
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.nodes import Node, Requantizer
@@ -149,9 +150,12 @@ class Drawing:
         bare = replace(geometry, pads=(0, 0, 0, 0))
         if bare.is_point:
             return edge
-        edge = self.fifo(node, edge)
         rows, columns, channels = self.streams[edge].shape
-        out = bare.output(Shape(channels, rows, columns), channels)
+        size = Shape(channels, rows, columns)
+        if depthwise and size.positions == 2 and is_pair(bare, size, channels // lanes):
+            return edge
+        edge = self.fifo(node, edge)
+        out = bare.output(size, channels)
         shape = (out.height, out.width, bare.taps * channels)
         lanes = bare.taps * channels if parallel else lanes
         given = replace(self.streams[edge], shape=shape, lanes=lanes)

@@ -15,10 +15,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from qap2fpga.backends.finn.stream import library, own
+from qap2fpga.backends.finn.stream import library, own, schedule
 from qap2fpga.backends.finn.stream.blocks import Block
 from qap2fpga.backends.finn.stream.draw import Depths, Drawn
-from qap2fpga.backends.finn.stream.schedule import Cycles, cycles, fills, interval_of
+from qap2fpga.backends.finn.stream.schedule import Cycles, fills, interval_of
 from qap2fpga.system.errors import CheckFailed
 
 # fifo.sv is a memory behind a register; a shallower one has no addresses.
@@ -58,18 +58,23 @@ def sized(draw: Callable[[Depths], Drawn], interval: int = 0) -> Sized:
         if depths in tried:
             continue
         tried.append(depths)
-        drawn = draw(depths)
-        try:
-            one = Sized(drawn, cycles(drawn))
-        except CheckFailed:
-            continue
-        if best is None or one.cycles.interval < best.cycles.interval:
-            best = one
-        if best.cycles.interval <= interval:
+        best = _better(draw(depths), best)
+        if best is not None and best.cycles.interval <= interval:
             break
     if best is None:
         raise CheckFailed("no FIFOs keep the design from standing still", "please report this network")
     return best
+
+
+def _better(drawn: Drawn, best: Sized | None) -> Sized | None:
+    """Return `drawn` with what runs of it come to, if it moves and has a shorter interval than `best`; else `best`."""
+    try:
+        interval = schedule.interval(drawn)
+        if best is not None and interval >= best.cycles.interval:
+            return best
+        return Sized(drawn, Cycles(interval, schedule.latency(drawn)))
+    except CheckFailed:
+        return best
 
 
 def depth_for(waiting: int, least: int = 0) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.backends.finn.estimate import THRESHOLD_BLOCK_RAM_DEPTH
-from qap2fpga.backends.finn.stream import models, windows
+from qap2fpga.backends.finn.stream import models, products, windows
 from qap2fpga.backends.finn.stream.blocks import Attributes, Block, Kind
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.tensors import Shape
@@ -122,7 +122,7 @@ class Product(Block):
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
-        return models.Matrix(*self.folds, self.simd)
+        return products.Matrix(*self.folds, self.simd)
 
     def attributes(self) -> Attributes:
         """Return the attributes of FINN's node."""

@@ -12,6 +12,7 @@ from qap2fpga.backends.finn.stream.blocks import Block
 from qap2fpga.backends.finn.stream.draw import Drawing, Lanes
 from qap2fpga.backends.finn.stream.fifos import without
 from qap2fpga.backends.finn.stream.handlers import HANDLERS
+from qap2fpga.backends.finn.stream.widths import is_pair
 from qap2fpga.backends.finn.stream.windows import memory
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.geometry import Geometry
@@ -81,13 +82,19 @@ def serial_lanes(size: Shape, geometry: Geometry) -> list[int]:
     return [lanes for lanes in divisors(size.channels) if addressable(size, geometry, size.channels // lanes)]
 
 
+def depthwise_lanes(size: Shape, geometry: Geometry) -> list[int]:
+    """Return the lanes in which the taps of each channel can come: a whole frame of two taps does by itself."""
+    lanes = serial_lanes(size, geometry)
+    return [*lanes, size.channels] if is_pair(geometry, size, 1) and size.positions == 2 else lanes
+
+
 def addressable(size: Shape, geometry: Geometry, fold: int) -> bool:
     """Return whether FINN's serial window generator can step over an unpadded tensor, `fold` beats per position.
 
     It cannot jump further than its memory is deep, and takes for granted that windows cover more than half of each
     axis: what is left beyond the last one it finds as a remainder.
     """
-    if not _covered(size, geometry):
+    if not _covered(size, geometry) or is_pair(geometry, size, fold):
         return False
     (rows, columns), (down, across) = geometry.extent, geometry.stride
     least = ((rows - 1) * size.width + columns) * fold

@@ -3,20 +3,26 @@
 
 A cycle has three parts: every block says in the order of the data whether it offers a beat, against that order whether
 it takes one, and then all move on. `valid` and `ready` are lists over all edges of a design; a block knows the numbers
-of its own.
+of its own. Only blocks that a beat passes, or that are to `wake`, need to move on: in the others nothing changes.
 """
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 
 Wires = list[bool]
+# A cycle that never comes.
+NEVER = sys.maxsize
 
 
 class Model(ABC):
     """A block with the edges `sources` and `targets`."""
+
+    # The first cycle in which something changes although no beat passes any of its edges; `clock` says it anew.
+    wake = NEVER
 
     def __init__(self) -> None:
         self.sources: tuple[int, ...] = ()
@@ -37,8 +43,8 @@ class Model(ABC):
         """Say for each source whether a beat is taken there, if one is offered."""
 
     @abstractmethod
-    def clock(self, valid: Wires, ready: Wires) -> None:
-        """Go on to the next cycle."""
+    def clock(self, valid: Wires, ready: Wires, now: int) -> None:
+        """Go on to the cycle after `now`."""
 
 
 class Registered(Model):
@@ -67,22 +73,21 @@ class Queue(Registered):
         super().__init__()
         self.delay, self.room, self.guarded = delay, room, guarded
         self.beats: deque[int] = deque()
-        self.now = 0
         self.most = 0
 
-    def clock(self, valid: Wires, ready: Wires) -> None:
+    def clock(self, valid: Wires, ready: Wires, now: int) -> None:
         """Move a beat into the register when that is free, and one into the queue."""
         beats = self.beats
         if not self.valid_now or ready[self.target]:
-            self.valid_now = bool(beats) and beats[0] <= self.now
+            self.valid_now = bool(beats) and beats[0] <= now
             if self.valid_now:
                 beats.popleft()
         if valid[self.source] and self.ready_now:
-            beats.append(self.now + self.delay)
+            beats.append(now + self.delay)
             self.most = max(self.most, len(beats))
-        self.now += 1
         if self.room is not None:
             self.ready_now = len(beats) + (self.valid_now and self.guarded) < self.room
+        self.wake = beats[0] if beats and not self.valid_now else NEVER
 
 
 class Converter(Registered):
@@ -92,7 +97,7 @@ class Converter(Registered):
         super().__init__()
         self.taken, self.given, self.held = taken, given, 0
 
-    def clock(self, valid: Wires, ready: Wires) -> None:
+    def clock(self, valid: Wires, ready: Wires, now: int) -> None:
         """Count the bits inside."""
         if self.valid_now and ready[self.target]:
             self.held -= self.given
@@ -121,7 +126,7 @@ class Pipeline(Model):
         for source in self.sources:
             ready[source] = takes
 
-    def clock(self, valid: Wires, ready: Wires) -> None:
+    def clock(self, valid: Wires, ready: Wires, now: int) -> None:
         """Move, or stand still."""
         if self.stages[-1] and not ready[self.target]:
             return
@@ -130,6 +135,7 @@ class Pipeline(Model):
         if taken:
             self.count = 0 if last else self.count + 1
         self.stages = [taken and last, *self.stages[:-1]]
+        self.wake = now + 1 if True in self.stages and not self.stages[-1] else NEVER
 
 
 class Choice(Model):
@@ -147,7 +153,7 @@ class Choice(Model):
         """Take all but a frame's last beat at any time."""
         ready[self.source] = self.count < self.beats - 1 or not self.full or ready[self.target]
 
-    def clock(self, valid: Wires, ready: Wires) -> None:
+    def clock(self, valid: Wires, ready: Wires, now: int) -> None:
         """Count beats."""
         last = self.count == self.beats - 1
         taken = valid[self.source] and ready[self.source]
@@ -175,7 +181,7 @@ class Fork(Model):
             done or ready[target] for target, done in zip(self.targets, self.done, strict=True)
         )  # fmt: skip
 
-    def clock(self, valid: Wires, ready: Wires) -> None:
+    def clock(self, valid: Wires, ready: Wires, now: int) -> None:
         """Remember who has the beat."""
         if not valid[self.source]:
             return
@@ -201,77 +207,12 @@ class Turns(Model):
         for number, source in enumerate(self.sources):
             ready[source] = number == self.turn and ready[self.target]
 
-    def clock(self, valid: Wires, ready: Wires) -> None:
+    def clock(self, valid: Wires, ready: Wires, now: int) -> None:
         """Count beats."""
         if valid[self.target] and ready[self.target]:
             self.count += 1
             if self.count == self.beats[self.turn]:
                 self.count, self.turn = 0, (self.turn + 1) % len(self.beats)
-
-
-class Matrix(Registered):
-    """mvu_vvu_axi.sv: frames of `fold` beats, each replayed `repeat` times, a result each time."""
-
-    def __init__(self, fold: int, repeat: int, simd: int) -> None:
-        super().__init__()
-        self.fold, self.repeat = fold, repeat
-        self.depth = 4 + (simd - 1).bit_length() + (simd == 1)  # PIPELINE_DEPTH of mvu.sv
-        self.room = 1 << (1 if fold < 2 else (fold - 1).bit_length())
-        self.now = self.position = self.round = 0
-        self.written = self.read = self.freed = 0
-        self.shown = self.last = False  # replay_buffer.sv: its output register
-        self.coming: deque[int] = deque()  # when results leave the DSPs
-        self.waiting = 0  # results in the queue behind them
-        self.full = self.locked = False
-
-    def clock(self, valid: Wires, ready: Wires) -> None:
-        """Move beats through replay buffer, DSPs and queue."""
-        taken = valid[self.source] and ready[self.source]
-        if self.repeat == 1:
-            if taken and self._step():
-                self.coming.append(self.now + self.depth)
-        else:
-            self._replay(taken)
-        self._give(ready[self.target])
-        self.now += 1
-        self.valid_now = self.full
-        # Without a replay, beats go straight into the DSPs.
-        self.ready_now = not self.locked if self.repeat == 1 else self.written - self.freed < self.room
-
-    def _step(self) -> bool:
-        """Whether the beat is the last of a frame."""
-        last = self.position == self.fold - 1
-        self.position = 0 if last else self.position + 1
-        return last
-
-    def _replay(self, taken: bool) -> None:
-        if self.shown and not self.locked and self.last:
-            self.coming.append(self.now + self.depth)
-        if not self.shown or not self.locked:
-            self.shown = self.read != self.written
-            if self.shown:
-                self.last = self._step()
-                final = self.round == self.repeat - 1
-                self.freed += final
-                self.read += 1
-                if self.last:
-                    self.round = 0 if final else self.round + 1
-                    self.read -= 0 if final else self.fold
-        self.written += taken
-
-    def _give(self, ready: bool) -> None:
-        pushed = bool(self.coming) and self.coming[0] == self.now
-        if pushed:
-            self.coming.popleft()
-        empty = not self.waiting
-        if empty:
-            self.locked = False
-        elif self.full and not ready:
-            self.locked = True
-        moves = ready or not self.full
-        if moves:
-            self.full = not empty
-        self.waiting += pushed - (moves and not empty)
 
 
 class Repeated(Registered):
@@ -282,7 +223,7 @@ class Repeated(Registered):
         self.beats, self.places = beats, tuple(places)
         self.written = self.freed = self.place = 0
 
-    def clock(self, valid: Wires, ready: Wires) -> None:
+    def clock(self, valid: Wires, ready: Wires, now: int) -> None:
         """Read a beat that is there into the register, and write one where there is room."""
         written = self.written + (valid[self.source] and self.ready_now)
         if not self.valid_now or ready[self.target]:
@@ -294,3 +235,5 @@ class Repeated(Registered):
                     self.freed += self.beats
         self.written = written
         self.ready_now = self.written - self.freed < 2 * self.beats
+        there = self.freed + self.places[self.place] < self.written
+        self.wake = now + 1 if there and not self.valid_now else NEVER

@@ -48,9 +48,9 @@ class Own(CustomOp):  # type: ignore[misc]
         """Return the result for `values`."""
 
     def taps(self, windows: np.ndarray) -> np.ndarray:
-        """Return what FINN's depthwise window generator gives as (positions, folds, taps, lanes)."""
+        """Return what the kernel sees, in the order of beats, as (positions, folds, taps, lanes)."""
         taps, lanes = self.get_nodeattr("taps"), self.get_nodeattr("lanes")
-        return windows.reshape(-1, windows.shape[-1] // (taps * lanes), taps, lanes)
+        return windows.reshape(-1, self.get_nodeattr("shape")[-1] // lanes, taps, lanes)
 
 
 class Same(Own):

@@ -10,8 +10,9 @@ import numpy as np
 
 from qap2fpga.backends.finn.output_stage import Module
 from qap2fpga.backends.finn.stream import models
-from qap2fpga.backends.finn.stream.blocks import Attributes, Block, Kind, packed_number
+from qap2fpga.backends.finn.stream.blocks import Attributes, Block, Kind
 from qap2fpga.backends.finn.stream.library import BLOCK_RAM_DEPTH
+from qap2fpga.backends.finn.verilog import packed_number
 from qap2fpga.exact.integers import width
 
 
@@ -175,7 +176,7 @@ class Add(Own):
         """Return the parameters of our module."""
         bits = width(min(*self.factors, -1), max(*self.factors, 1))
         return {
-            "SOURCES": len(self.factors), "FACTOR_BITS": bits, "FACTORS": packed_number(list(self.factors), bits),
+            "SOURCES": len(self.factors), "FACTOR_BITS": bits, "FACTORS": packed_number(self.factors, bits),
             **super().parameters(),
         }  # fmt: skip
 

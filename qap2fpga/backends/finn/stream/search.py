@@ -24,11 +24,11 @@ from qap2fpga.backends.finn.stream.cost import cost
 from qap2fpga.backends.finn.stream.draw import Depths, Drawing, Drawn, Lanes
 from qap2fpga.backends.finn.stream.fifos import Sized, sized, without
 from qap2fpga.backends.finn.stream.handlers import HANDLERS
-from qap2fpga.backends.finn.stream.limits import parallel_possible, serial_lanes
+from qap2fpga.backends.finn.stream.limits import depthwise_lanes, parallel_possible, serial_lanes
 from qap2fpga.backends.finn.stream.schedule import interval_of
 from qap2fpga.backends.finn.stream.widths import whole_frame
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.resources import NAMES, Resources
+from qap2fpga.hw.resources import Resources
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat
@@ -106,8 +106,7 @@ class Search:
 
     def used(self, drawn: Drawn) -> dict[str, float]:
         """Return the part of the board that a design takes, by kind of resource."""
-        total = self.total(drawn)
-        return {kind: (getattr(total, kind) or 0) / float(self.board.available(kind)) for kind in NAMES}
+        return estimate.used(self.total(drawn), self.board)
 
     def total(self, drawn: Drawn) -> Resources:
         """Return what a design takes."""
@@ -137,7 +136,7 @@ class Search:
             legal = divisors(source.channels)
             if geometry is not None and not geometry.is_point:
                 size, bare = unpadded(source, geometry)
-                legal = legal if bare.is_point else serial_lanes(size, bare)
+                legal = legal if bare.is_point else depthwise_lanes(size, bare)
             return [Lanes(pe=pe) for pe in legal]
         outputs = divisors(node.outputs)
         if self._whole(node) or node.geometry.is_point:
@@ -156,8 +155,8 @@ class Search:
         """A folding with its cycles and cost: of the node's own blocks, and of the thresholds that follow it."""
         blocks = self._blocks(node, lanes)
         parts = estimate.total([cost(block, self.board.dsp_cell)[0] for block in blocks])
-        share = [(getattr(parts, kind) or 0) / float(self.board.available(kind)) for kind in NAMES]
-        return Choice(lanes, max(self._interval(block) for block in blocks) if blocks else 1, np.array(share))
+        share = np.array(list(estimate.used(parts, self.board).values()))
+        return Choice(lanes, max(self._interval(block) for block in blocks) if blocks else 1, share)
 
     def _blocks(self, node: Node, lanes: Lanes) -> list[Block]:
         drawing = Drawing(self.graph, {node.name: lanes}, without(), deep=self.deep, kind=self.kind)

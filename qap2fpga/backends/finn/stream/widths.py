@@ -22,6 +22,11 @@ def whole_frame(geometry: Geometry, shape: Shape) -> bool:
     return whole and not geometry.is_padded and max(geometry.kernel) > 1
 
 
+def is_pair(geometry: Geometry, shape: Shape, fold: int) -> bool:
+    """Return whether two beats are all that a frame gives: FINN's window generator would have counters without bits."""
+    return fold == 1 and geometry.taps == 2 and geometry.output(shape, 1).positions == 1
+
+
 # One node's weights are looked at once, however many foldings of it are.
 @lru_cache(maxsize=512)
 def narrow_weight_bits(node: Linear | Depthwise) -> int:

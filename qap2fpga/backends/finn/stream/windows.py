@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qap2fpga.backends.finn.stream.models import Model, Registered, Wires
+from qap2fpga.backends.finn.stream.models import NEVER, Model, Registered, Wires
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.tensors import Shape
 
@@ -18,7 +18,7 @@ class Padding(Registered):
         self.inside, self.place = tuple(inside), 0
         self.spare = self.full = False
 
-    def clock(self, valid: Wires, ready: Wires) -> None:
+    def clock(self, valid: Wires, ready: Wires, now: int) -> None:
         """Fill both registers."""
         forward = self.inside[self.place]
         here = valid[self.source] or self.spare
@@ -29,6 +29,8 @@ class Padding(Registered):
                 self.place = (self.place + 1) % len(self.inside)
         self.spare = here and (waits or not forward)
         self.valid_now, self.ready_now = self.full, not self.spare
+        moves = not self.full and (self.spare or not self.inside[self.place])
+        self.wake = now + 1 if moves else NEVER
 
 
 class Window(Registered):
@@ -54,7 +56,7 @@ class Window(Registered):
         current = self.order[min(self.fetched, len(self.order) - 1)]
         return self.fetching_done or (oldest < self.first and oldest < current)
 
-    def clock(self, valid: Wires, ready: Wires) -> None:
+    def clock(self, valid: Wires, ready: Wires, now: int) -> None:
         """Read, fetch and write, as far as they can."""
         last = self.elements - 1
         read = valid[self.source] and ready[self.source]
@@ -82,6 +84,8 @@ class Window(Registered):
             fetching_done = writing_done = False
         self.fetching_done, self.writing_done = fetching_done, writing_done
         self.valid_now, self.ready_now = self.offers, self._reads()
+        fetches = not self.offers and not fetching_done and self.order[self.fetched] <= self.newest
+        self.wake = now + 1 if fetches else NEVER
 
 
 class Parallel(Model):
@@ -96,21 +100,23 @@ class Parallel(Model):
     def _writes(self) -> bool:
         return not self.writing_done and self.order[self.place] <= self.newest
 
+    def _reads(self) -> bool:
+        return self.newest < self.elements - 1 and (self.writing_done or self.newest <= self.order[self.place])
+
     def offer(self, valid: Wires) -> None:
         """Offer a window that is complete."""
         valid[self.target] = self._writes() and not self.write_done
 
     def accept(self, valid: Wires, ready: Wires) -> None:
         """Take an element unless a window waits."""
-        reads = self.newest < self.elements - 1 and (self.writing_done or self.newest <= self.order[self.place])
         blocked = self._writes() and not ready[self.target] and not self.write_done
-        ready[self.source] = reads and not blocked
+        ready[self.source] = self._reads() and not blocked
 
-    def clock(self, valid: Wires, ready: Wires) -> None:
+    def clock(self, valid: Wires, ready: Wires, now: int) -> None:
         """Shift when both sides are done with the cycle."""
         last = self.elements - 1
         writes = self._writes()
-        read_command = self.newest < last and (self.writing_done or self.newest <= self.order[self.place])
+        read_command = self._reads()
         written = writes and (ready[self.target] or self.write_done)
         read = valid[self.source] and ready[self.source]
         advance = read or (not read_command and written) or (not read_command and not writes)
@@ -127,6 +133,7 @@ class Parallel(Model):
         if again:
             newest, place, writing_done = -1, 0, False
         self.newest, self.place, self.writing_done = newest, place, writing_done
+        self.wake = now + 1 if self.write_done and (self._writes() or not self._reads()) else NEVER
 
 
 def padding(size: Shape, pads: Sequence[int], fold: int) -> Padding:

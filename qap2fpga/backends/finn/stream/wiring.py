@@ -54,7 +54,8 @@ class Wiring:
 
     def _instance(self, block: Block) -> None:
         if block.library:
-            self._generated(block)
+            self.sources.add_library(block.op)
+            self.sources.add_generated(block.name, self.folder_of(block))
             text = module_instance(
                 block.name, "", f"u_{block.name}", self.wire(block.sources[0], block.taken),
                 self.wire(block.targets[0], block.given), self._extra(block),
@@ -62,17 +63,6 @@ class Wiring:
         else:
             text = self._own(block)
         self.body.append(text)
-
-    def _generated(self, block: Block) -> None:
-        """Copy what FINN has generated for a block; not its memory of weights, which `qap_weights` replaces."""
-        self.sources.add_library(block.op)
-        folder = self.folder_of(block)
-        for path in sorted([*folder.glob("*.v"), *folder.glob("*.sv")]):
-            if not path.name.endswith("_memstream_wrapper.v"):
-                self.sources.add(path.name if path.suffix == ".sv" else f"{block.name}.v", path.read_text())
-        for path in sorted(folder.glob("*.dat")):
-            name = f"{block.name}_weights.dat" if path.name == "memblock.dat" else path.name
-            self.sources.add_data(name, path.read_text())
 
     def _extra(self, block: Block) -> str:
         """The ports of FINN's nodes that are no streams between blocks."""
