@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qap2fpga.backends.rtl import estimate
-from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.backends.rtl.pace import late, pace, pace_for
 from qap2fpga.hw.boards import Board
@@ -15,7 +14,6 @@ from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat, Sum
 from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Input, Requantizer
-from qap2fpga.ir.windowed import Windowed
 from qap2fpga.system.errors import QapError
 
 KINDS = (Input, Linear, Depthwise, Max, Repeat, Sum, Concat, Requantizer)
@@ -33,10 +31,6 @@ def _of_nodes(graph: Graph) -> Iterator[QapError]:
     for node in graph.nodes:
         if type(node) not in KINDS:
             yield QapError(f"node {node.name}: the rtl backend has no hardware for the kind '{node.kind}'")
-        elif isinstance(node, Windowed):
-            reason = Sweep(node.geometry, graph.shapes[node.sources[0]]).refusal
-            if reason and not node.geometry.is_point:
-                yield QapError(f"node {node.name} ({node.kind}): {reason}", "pad it less")
 
 
 def _of_interval(graph: Graph, options: RtlOptions) -> Iterator[QapError]:

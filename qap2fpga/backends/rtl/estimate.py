@@ -11,9 +11,9 @@ import yaml
 
 from qap2fpga.backends.rtl import serial
 from qap2fpga.backends.rtl.circuit import Delays
+from qap2fpga.backends.rtl.dataflow import pad
 from qap2fpga.backends.rtl.dataflow.cost import Cost, of_frames, of_window
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
-from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.backends.rtl.datapaths import datapaths, has_window
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.count import expected
@@ -145,7 +145,7 @@ def before(network: Graph, pace: int) -> int:
         if isinstance(node, Windowed) and has_window(network, node, in_turn):
             (source,) = node.sources
             size = sum(width(*ends) for ends in node.geometry.seen(network.node_ranges[source]).ends)
-            total += _of_cost(of_window(Sweep(node.geometry, network.shapes[source]), size))[0]["lut"] or 0
+            total += _of_cost(of_window(pad.sweep(node.geometry, network.shapes[source]), size))[0]["lut"] or 0
     return round(total)
 
 

@@ -46,11 +46,13 @@ def test_accumulators_of_a_network_without_a_requantizer_at_its_end_are_refused(
     assert reason == "the network ends in the node dense (linear), which is no requantizer"
 
 
-def test_pads_as_large_as_the_kernel_are_refused() -> None:
+def test_pads_as_large_as_the_kernel_take_more_cycles() -> None:
     graph = small_cnn()
-    wide = replace(graph["conv1"], geometry=Geometry((3, 3), pads=(2, 1, 1, 1)))  # type: ignore[call-arg]
-    (reason,) = reasons(graph.with_nodes(wide))
-    assert reason.startswith("node conv1 (linear): its pads on both sides are together as large as its kernel")
+    wide = replace(graph["conv1"], geometry=Geometry((3, 3), pads=(2, 2, 2, 2)))  # type: ignore[call-arg]
+    padded = replace(graph.with_nodes(wide), nodes=(graph.nodes[0], wide), output="conv1")
+    assert not reasons(padded)
+    (error,) = refusals(padded, BOARD, RtlOptions(target_interval=60))
+    assert error.message == "--target-interval is 60; a frame takes 90 cycles at least"
 
 
 def test_a_class_of_every_position_is_refused() -> None:

@@ -34,7 +34,7 @@ def sweeps() -> list[Sweep]:
 
 @pytest.mark.parametrize("sweep", sweeps(), ids=lambda sweep: f"{sweep.geometry} {sweep.source}")
 def test_a_window_is_complete_when_its_last_position_has_come(sweep: Sweep) -> None:
-    assert not sweep.refusal
+    assert not sweep.overflows
     numbers = np.arange(1, sweep.source.positions + 1).reshape(1, sweep.source.height, sweep.source.width, 1)
     seen = sweep.geometry.windows(numbers).reshape(len(sweep.places), -1)
     assert 0 <= sweep.start < sweep.source.positions
@@ -48,12 +48,12 @@ def test_a_window_is_complete_when_its_last_position_has_come(sweep: Sweep) -> N
     assert sweep.places[-1] < sweep.start + sweep.source.positions
 
 
-def test_what_gives_more_than_it_takes_is_refused() -> None:
-    assert "more comes out than goes in" in Sweep(Geometry((3, 3), pads=(1, 2, 1, 1)), Shape(1, 5, 5)).refusal
-    assert "more comes out than goes in" in Sweep(Geometry((2, 3), pads=(1, 1, 1, 1)), Shape(1, 5, 5)).refusal
+def test_what_gives_more_than_it_takes_overflows() -> None:
+    assert Sweep(Geometry((3, 3), pads=(1, 2, 1, 1)), Shape(1, 5, 5)).overflows
+    assert Sweep(Geometry((2, 3), pads=(1, 1, 1, 1)), Shape(1, 5, 5)).overflows
 
 
-def test_a_first_window_of_pads_alone_is_refused() -> None:
+def test_a_first_window_of_pads_alone_overflows() -> None:
     geometry = Geometry((2, 1), dilation=(3, 1), pads=(3, 0, 0, 0))
-    assert not Sweep(geometry, Shape(1, 4, 1)).refusal
-    assert "lies outside" in Sweep(Geometry((2, 1), dilation=(3, 1), pads=(1, 0, 1, 0)), Shape(1, 2, 1)).refusal
+    assert not Sweep(geometry, Shape(1, 4, 1)).overflows
+    assert Sweep(Geometry((2, 1), dilation=(3, 1), pads=(1, 0, 1, 0)), Shape(1, 2, 1)).overflows

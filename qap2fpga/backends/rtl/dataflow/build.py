@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from qap2fpga.backends.rtl import largest, layer, output_stage
 from qap2fpga.backends.rtl.adders import AdderGraph
 from qap2fpga.backends.rtl.circuit import Delays
-from qap2fpga.backends.rtl.dataflow import mac, repeat, total
+from qap2fpga.backends.rtl.dataflow import mac, pad, repeat, total
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
 from qap2fpga.backends.rtl.dataflow.mac import Mac
+from qap2fpga.backends.rtl.dataflow.pad import Padded
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Delay, Flow, Join, Lanes, Part, Skip, Source, Window
 from qap2fpga.backends.rtl.dataflow.repeat import Repeated
 from qap2fpga.backends.rtl.dataflow.timing import Timing, joined, waiting
 from qap2fpga.backends.rtl.dataflow.total import Total
-from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.backends.rtl.datapaths import Datapath, seen
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
@@ -132,8 +132,15 @@ class Builder:
         operand = self.flows[source]
         if geometry.is_point:
             return operand
-        sweep = Sweep(geometry, operand.shape)
         lanes = tuple(seen(geometry, self.graph.node_ranges[source]).ends)
+        sweep, frame = pad.sweep(geometry, operand.shape), pad.before(geometry, operand.shape)
+        if frame is not None:
+            if not frame.keeps_up(operand.timing):
+                raise AssertionError(f"positions of {source} come faster than they can be padded")
+            one = lanes[: len(operand.lanes)]
+            operand = self._put(
+                None, Padded(self._flow(frame.shape, one, frame.timing(operand.timing)), operand, frame)
+            )
         timing = operand.timing.at(sweep.places).later(1)
         out = self._flow(replace(sweep.output, channels=len(lanes)), lanes, timing)
         return self._put(None, Window(out, operand, sweep))

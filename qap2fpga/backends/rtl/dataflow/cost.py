@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from qap2fpga.backends.rtl.dataflow.mac import Mac
+from qap2fpga.backends.rtl.dataflow.pad import Padded
 from qap2fpga.backends.rtl.dataflow.parts import Compute, Delay, Part, Skip, Window, bits
 from qap2fpga.backends.rtl.dataflow.repeat import Repeated
 from qap2fpga.backends.rtl.dataflow.total import Total
@@ -51,6 +52,8 @@ def of_part(part: Part) -> dict[str, Cost]:
             return {part.instance: Cost(2 * places, luts)}
         case Repeated():
             return {part.instance: of_repeat(part)}
+        case Padded():
+            return {part.instance: of_pad(part)}
         case Total():
             return {part.instance: of_total(part)}
         case Mac():
@@ -78,6 +81,16 @@ def of_repeat(part: Repeated) -> Cost:
     counters = 2 * counter(columns) + 4 * counter(part.rows) + counter(node.columns) + counter(node.rows)
     luts = {"memory_bits": words * bits(part.out.lanes), "skip_counter_bits": counters, "repeats": 1}
     return Cost(counters + part.rows + FLAGS - 1, luts)
+
+
+def of_pad(part: Padded) -> Cost:
+    """Return what holds positions until the pads before them have left."""
+    shape, size = part.frame.shape, bits(part.out.lanes)
+    counters = 3 * counter(part.depth) + counter(shape.height) + counter(shape.width)
+    luts = {
+        "memory_bits": -(-part.depth // WORDS) * size, "masked_bits": size, "skip_counter_bits": counters, "pads": 1
+    }  # fmt: skip
+    return Cost(counters + 2, luts)
 
 
 def of_queue(part: Mac) -> Cost:

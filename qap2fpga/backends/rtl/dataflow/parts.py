@@ -31,6 +31,11 @@ def bits(lanes: Lanes) -> int:
     return sum(width(low, high) for low, high in lanes)
 
 
+def pad_literal(pad: int, lanes: Lanes) -> str:
+    """Return the expression of a position whose channels all hold `pad`."""
+    return f"{{{', '.join(vector(literal(pad, width(*lane))) for lane in reversed(lanes))}}}"
+
+
 @dataclass(frozen=True, eq=False)
 class Flow:
     """A tensor as it passes by: `lanes` are (low, high) of its channels. `name` is that of its wires."""
@@ -187,8 +192,8 @@ class Window(Part):
 
     def verilog(self) -> list[str]:
         """Return the instance."""
-        pads = [literal(self.sweep.geometry.pad, width(*lane)) for lane in self.lanes]
-        pad = f"{{{', '.join(vector(one) for one in reversed(pads))}}}" if self.sweep.geometry.is_padded else "0"
+        geometry = self.sweep.geometry
+        pad = pad_literal(geometry.pad, self.lanes) if geometry.is_padded else "0"
         parameters = {**self.sweep.parameters(), "BITS": bits(self.lanes), "PAD": pad}
         ports = {
             **CLOCKED, "valid": f"v{self.operand.name}", "flush": f"f{self.operand.name}",

@@ -57,6 +57,13 @@ class Timing:
         cycles, needs = frames * self.period, frames * (self.period // self.pace)
         return replace(self, cycles=self.cycles[within] + cycles, needs=self.needs[within] + needs)
 
+    def after(self, flush: int) -> int:
+        """Return the cycles after `flush` positions without a frame until all that these move has passed by."""
+        frames = flush // (self.period // self.pace) + 1
+        later = self.at(np.arange(frames * len(self.cycles)))
+        moved = later.cycles[later.needs < flush]
+        return max(0, int(moved.max()) + 1 - flush * self.pace) if len(moved) else 0
+
 
 def waiting(first: Timing, second: Timing) -> int | None:
     """Return the cycles by which `second` is later than `first`; None where they vary."""

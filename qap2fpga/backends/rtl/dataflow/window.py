@@ -51,15 +51,13 @@ class Sweep:
         return np.asarray(self.start + rows.ravel() * down * self.source.width + columns.ravel() * across)
 
     @property
-    def refusal(self) -> str:
-        """Why this cannot be done at a position per cycle; empty where it can."""
+    def overflows(self) -> bool:
+        """Whether more windows come of the frame than it has positions, or the first one sees pads alone."""
         (rows, columns), pads = self.geometry.extent, self.geometry.pads
         if pads[0] + pads[2] >= rows or pads[1] + pads[3] >= columns:
-            return "its pads on both sides are together as large as its kernel, so more comes out than goes in"
+            return True
         row, column = (place * step for place, step in zip(self.last_tap, self.geometry.dilation, strict=True))
-        if row < pads[0] or column < pads[1]:
-            return "its first window lies outside of the frame"
-        return ""
+        return row < pads[0] or column < pads[1]
 
     def parameters(self) -> dict[str, int]:
         """Return the parameters of the Verilog module, but for the bits and the pad."""
