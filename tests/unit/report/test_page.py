@@ -152,7 +152,11 @@ def check_links(found: Page, ids: list[str | None], place: Path) -> None:
 
 def check_tables(found: Page) -> None:
     """Every table can be read and scrolled without a mouse."""
-    tables, regions = found.all("table"), [one for one in found.all("div") if "scroll" in (one.get("class") or "")]
+    tables, every = found.all("table"), [one for one in found.all("div") if "scroll" in (one.get("class") or "")]
+    regions = [one for one in every if "drawn" not in (one.get("class") or "")]
+    drawings = [one for one in found.all("svg") if one.get("class") == "drawing"]
+    assert len(every) == len(regions) + len(drawings)
+    assert all(one["role"] == "img" and one["aria-label"] for one in drawings)
     assert len(tables) == len(regions) == len(found.all("caption")) > 0
     for region in regions:
         assert (region["tabindex"], region["role"]) == ("0", "region")
@@ -261,9 +265,9 @@ def test_another_circuit_is_flagged_at_every_hardware_number(tmp_path: Path) -> 
     assert "Another circuit. No HLS tool has made hardware of this hls4ml C++." in shown
     tiles = re.findall(r"<li><span class=\"key\">(\w+)</span>(.*?)</li>", result.text, re.S)
     flagged = {name for name, rest in tiles if "rtl circuit, not hls4ml's" in html.unescape(rest)}
-    assert flagged == {"LUT", "Latency"}
+    assert flagged == {"LUT", "Latency", "Throughput"}
     assert "rtl circuit fits pynq-z2" in shown
-    for title in ("Floor plan", "Cycles"):
+    for title in ("Use of pynq-z2", "Cycles"):
         assert re.search(
             rf"{title}[^<]*(?:<span class=\"chip stage\">[^<]*</span>)?\s*<span class=\"chip warn\">rtl circuit",
             result.text,
