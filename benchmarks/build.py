@@ -57,17 +57,14 @@ def estimate_seconds(backend: str | None) -> float:
     """Seconds of an estimate of the example for pynq-z2 after start-up, in a new process: all is imported before."""
     code = (
         "import sys, time\n"
-        "from pathlib import Path\n"
         "import brevitas.export, torch.onnx._internal.exporter._core, finn, alkaid\n"
         "from qap2fpga import backends\n"
-        "from qap2fpga.estimate.command import estimate_all\n"
         "from qap2fpga.frontend import prepare\n"
-        "from qap2fpga.frontend.checkpoint.widths import Widths\n"
-        "from qap2fpga.hw import boards\n"
+        "from qap2fpga.library.estimates import estimate\n"
         "chosen = sys.argv[2] or None\n"
         "[backends.get(name) for name in ([chosen] if chosen else backends.BACKENDS)]\n"
         "begin = time.monotonic()\n"
-        "estimate_all(Path(sys.argv[1]), Widths(), None, None, chosen, [boards.load('pynq-z2')], {})\n"
+        "estimate(sys.argv[1], 'pynq-z2', chosen)\n"
         "print(time.monotonic() - begin)\n"
     )
     done = subprocess.run(

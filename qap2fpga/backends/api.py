@@ -107,12 +107,17 @@ class Backend(ABC, Generic[O]):
     advice: ClassVar[Advice]
     substitute: ClassVar[str] = ""
 
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        """Return the names of what the user may choose."""
+        return tuple(inspect.signature(self.options).parameters)
+
     def make_options(self, **arguments: Any) -> O:
         """Return the options from command-line arguments; None is one that was not given.
 
         Raises `QapError` naming an option that this backend does not know.
         """
-        legal = inspect.signature(self.options).parameters
+        legal = self.option_names
         chosen = {key: value for key, value in arguments.items() if value is not None}
         for key in chosen:
             if key not in legal:
@@ -125,12 +130,12 @@ class Backend(ABC, Generic[O]):
 
         A relaxed graph is relaxed already: what is built in the other's place must equal that one.
         """
-        shared = {name for name in inspect.signature(self.options).parameters if hasattr(other, name)}
+        shared = {name for name in self.option_names if hasattr(other, name)}
         return self.options(**{name: getattr(other, name) for name in shared - {"requant_tolerance"}})
 
     def knows(self, name: str) -> bool:
         """Return whether the backend has an option of that name."""
-        return name in inspect.signature(self.options).parameters
+        return name in self.option_names
 
     def unserved(self, board: Board) -> tuple[QapError, ...]:
         """Return the reason why the backend makes nothing for boards like `board`, if there is one."""

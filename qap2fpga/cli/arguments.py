@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qap2fpga.system.errors import CheckFailed, QapError, nearest
-from qap2fpga.system.reading import json_object
+from qap2fpga.system.errors import QapError, nearest
 
 if TYPE_CHECKING:
-    from qap2fpga.report.schema import Report
     from qap2fpga.system.terminal import Terminal
 
 LOG_WIDTH = 150
@@ -55,17 +53,6 @@ def check_mode(check: str) -> None:
         raise QapError(f"unknown --check '{check}'", nearest(check, ("fail", "warn")))
 
 
-def fail(reports: list[Report]) -> None:
-    """Raise `CheckFailed` with the first check that failed, if there is one."""
-    from qap2fpga.report import check
-
-    failed = [one for report in reports for one in check.failed(report)]
-    if failed:
-        first, every = failed[0], sum(len(check.run(report)) for report in reports)
-        text = f"{first.name}: expected {first.expected}, found {first.found}"
-        raise CheckFailed(f"{len(failed)} of {every} checks failed; {text}", first.why)
-
-
 def console() -> Terminal:
     """Return where tables go; wide where nobody sees the edge, as in a file or a log."""
     from qap2fpga.system.terminal import Terminal
@@ -88,20 +75,11 @@ def one_or_many(numbers: tuple[int, ...]) -> int | tuple[int, ...] | None:
 
 
 def input_interval(text: str | None) -> tuple[float, float] | None:
-    """Return (low, high) of --input-range. Raises `QapError` for what is no interval with positive numbers."""
+    """Return (low, high) of --input-range. Raises `QapError` for what are no two numbers."""
     if text is None:
         return None
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError as error:
         raise QapError(f"--input-range is '{text}'", "give LOW,HIGH, for example --input-range=-4,4") from error
-    if not low < high or high <= 0 or max(abs(low), abs(high)) == float("inf"):
-        raise QapError(f"--input-range is '{text}'", "LOW must be below HIGH, and HIGH above 0")
     return low, high
-
-
-def json_file(path: Path | None) -> dict[str, object] | None:
-    """Return the object in a JSON file; None for no file."""
-    if path is None:
-        return None
-    return json_object(path, "take the folding.json of a build as a start")

@@ -18,9 +18,7 @@ from qap2fpga.cli.arguments import (
     backend_names,
     check_mode,
     console,
-    fail,
     input_interval,
-    json_file,
     numbers,
     stage_names,
 )
@@ -111,61 +109,32 @@ def build(
 ) -> None:
     """Build hardware for MODEL and compare it with the network. Synthesise it, and report."""
 
-    from qap2fpga import backends
-    from qap2fpga.build.request import Request, default_output
-    from qap2fpga.build.run import build as run
-    from qap2fpga.build.run import plan as show_plan
-    from qap2fpga.frontend.checkpoint.widths import Widths
-    from qap2fpga.hw import boards
-    from qap2fpga.report import ending, page, table
+    from qap2fpga.library import builds
+    from qap2fpga.report import ending, table
     from qap2fpga.system import logs
     from qap2fpga.system.names import printable
-    from qap2fpga.system.progress import Progress
 
     check_mode(check)
-    target, chosen = boards.load(board), backends.get(backend)
-    options = chosen.make_options(
-        target_fps=target_fps,
-        max_utilization=max_utilization,
-        folding=json_file(folding),
-        clock=clock,
-        strategy=strategy,
-        io_type=io_type,
-        reuse_factor=reuse_factor,
-        requant_tolerance=requant_tolerance,
-        target_interval=target_interval,
-        output_kind=output_kind,
-        allow_oversize=allow_oversize,
-    )
-    both = (bits,) if bits is not None else ()
-    widths = Widths(
-        numbers(weight_bits, "--weight-bits") or both,
-        numbers(activation_bits, "--activation-bits") or both,
-        input_bits,
-    )
-    request = Request(
-        model,
-        target,
-        backend,
-        options,
-        output or default_output(model, backend, target),
-        widths,
-        input_data,
-        input_interval(input_range),
-        tuple(classes.split(",")) if classes else (),
-        until,
-        None if vendor is None else tuple(name for name in vendor.split(",") if name != "none"),
-        cross_check,
-        shlex.join(["qap2fpga", *sys.argv[1:]]),
-    )
-    with logs.shown() if verbose else nullcontext(), Progress(quiet=quiet or verbose) as progress:
+    wanted = builds.request(
+        model, board, backend, output=output, bits=bits, weight_bits=numbers(weight_bits, "--weight-bits") or None,
+        activation_bits=numbers(activation_bits, "--activation-bits") or None, input_bits=input_bits,
+        input_data=input_data, input_range=input_interval(input_range), classes=classes.split(",") if classes else (),
+        until=until, vendor=None if vendor is None else [name for name in vendor.split(",") if name != "none"],
+        cross_check=cross_check, command=shlex.join(["qap2fpga", *sys.argv[1:]]),
+        options={
+            "target_fps": target_fps, "max_utilization": max_utilization, "folding": folding, "clock": clock,
+            "strategy": strategy, "io_type": io_type, "reuse_factor": reuse_factor,
+            "requant_tolerance": requant_tolerance, "target_interval": target_interval, "output_kind": output_kind,
+            "allow_oversize": allow_oversize,
+        },
+    )  # fmt: skip
+    with logs.shown() if verbose else nullcontext():
         if plan:
-            print(printable(show_plan(request, progress)))
+            print(printable(builds.plan(wanted, quiet=quiet or verbose)))
             return
-        report = run(request, progress)
-    page.of_build(request.output)
+        result = builds.make(wanted, quiet=quiet or verbose)
     if not quiet:
-        table.render([(str(request.output), report)], console())
-        console().print(ending.lines(report, request.output))
+        table.render([(str(result.path), result.report)], console())
+        console().print(ending.lines(result.report, result.path))
     if check == "fail":
-        fail([report])
+        result.require_passed()

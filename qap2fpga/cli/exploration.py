@@ -40,24 +40,13 @@ def explore(
 ) -> None:
     """Build the best networks that meet the limits. All are estimated before. Exit code 1 if none meets them."""
     from qap2fpga.explore import show
-    from qap2fpga.explore.limits import Limits
-    from qap2fpga.explore.result import Exploration
-    from qap2fpga.explore.run import explore as run
-    from qap2fpga.hw import boards
-    from qap2fpga.system.progress import Progress
+    from qap2fpga.library.exploration import explore as run
 
-    request = Exploration(
-        places=tuple(places),
-        backends=tuple(backend or ()),
-        boards=tuple(boards.load(name) for name in dict.fromkeys(board)),
-        options={"target_fps": target_fps or (), "clock": clock or ()},
-        limits=Limits(max_lut, max_ff, max_dsp, max_bram18, max_latency_ns, min_accuracy),
-        build=build,
-        processes=jobs,
-        output=output,
-    )
-    with Progress(quiet=quiet) as progress:
-        explored = run(request, progress)
+    result = run(
+        places, board, backend or (), target_fps=target_fps or (), clock=clock or (), max_lut=max_lut, max_ff=max_ff,
+        max_dsp=max_dsp, max_bram18=max_bram18, max_latency_ns=max_latency_ns, min_accuracy=min_accuracy, build=build,
+        jobs=jobs, output=output, quiet=quiet,
+    )  # fmt: skip
     if not quiet:
-        show.render(explored, console())
-    explored.check()
+        show.render(result.explored, console())
+    result.require_met()

@@ -34,27 +34,21 @@ def estimate(
     as_json: Annotated[bool, typer.Option("--json", help="print the numbers as JSON")] = False,
 ) -> None:
     """Predict size and speed of MODEL from the network alone. Nothing is generated."""
-    from qap2fpga.estimate.command import estimate_all
-    from qap2fpga.frontend.checkpoint.widths import Widths
-    from qap2fpga.hw import boards
+    from qap2fpga.library import estimates, network, sources
     from qap2fpga.report import estimates as table
 
-    both = (bits,) if bits is not None else ()
-    widths = Widths(
-        numbers(weight_bits, "--weight-bits") or both,
-        numbers(activation_bits, "--activation-bits") or both,
-        input_bits,
-    )
-    chosen = [boards.load(name) for name in ([board] if board else boards.names())]
     options = {"clock": clock, "target_fps": target_fps, "strategy": strategy, "io_type": io_type,
-             "reuse_factor": reuse_factor}  # fmt: skip
-    layers, estimated = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, options)
+               "reuse_factor": reuse_factor}  # fmt: skip
+    targets = estimates.targets(board, backend, options)
+    weights, activations = numbers(weight_bits, "--weight-bits"), numbers(activation_bits, "--activation-bits")
+    widths = sources.widths(bits, weights or None, activations or None, input_bits)
+    source = sources.source(model, widths, input_data, input_interval(input_range), (), "logits", compare=False)
+    estimated = estimates.of_targets(network.read(source, quiet=True), targets)
     if as_json:
-        print(
-            json.dumps({"layers": table.complexity_values(layers), "estimates": table.with_nodes(estimated)}, indent=2)
-        )
+        layers = table.complexity_values(estimated.layers)
+        print(json.dumps({"layers": layers, "estimates": table.with_nodes(estimated)}, indent=2))
     else:
-        console().print(table.complexity(layers, explain=explain), table.render(estimated, explain=explain))
+        console().print(table.complexity(estimated.layers, explain=explain), table.render(estimated, explain=explain))
 
 
 def calibrate(

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from qap2fpga.cli.arguments import check_mode, console, fail
+from qap2fpga.cli.arguments import check_mode, console
 
 
 def report(
@@ -23,29 +23,26 @@ def report(
 ) -> None:
     """Show one build, or several side by side. Of a study: what its checkpoints trade."""
 
-    from qap2fpga.report import gather, rows, summary, table
-    from qap2fpga.system.files import write_where_asked
+    from qap2fpga.library.comparison import compare
+    from qap2fpga.report import summary, table
     from qap2fpga.system.names import indented
 
     def say(text: str) -> None:
         # Standard output may be the very file.
         print(indented(f"qap2fpga: {text}"), file=sys.stderr)
 
-    results = gather.gather(places or [gather.newest(Path("builds"))])
-    for message in results.left_out:
-        print(indented(f"qap2fpga: left out: {message}"), file=sys.stderr)
+    results = compare(places or ())
+    for message in results.gathered.left_out:
+        say(f"left out: {message}")
     if html is not None:
-        from qap2fpga.report import page
-
-        write_where_asked(html, page.render(results, html.parent))
-        say(f"wrote {html}, one page; a browser shows it")
+        say(f"wrote {results.page(html)}, one page; a browser shows it")
     if csv is not None:
-        write_where_asked(csv, rows.as_csv(results))
+        results.csv(csv)
         say(f"wrote {csv}, {len(results.summaries)} rows of {len(summary.columns())} columns")
     if as_json:
-        print(rows.as_json(results))
+        print(results.json)
     elif html is None and csv is None:
-        table.render_all(results, console())
+        table.render_all(results.gathered, console())
 
 
 def import_report(
@@ -63,16 +60,13 @@ def import_report(
 ) -> None:
     """Read the results of other tools in FOLDER into a report. They are checked against each other."""
 
-    from qap2fpga.hw import boards
+    from qap2fpga.library.imports import import_reports
+    from qap2fpga.report import check as checks
     from qap2fpga.report import table
-    from qap2fpga.report.imported.run import ImportRequest, import_reports
-    from qap2fpga.system.names import indented
 
     check_mode(check)
-    target = None if board is None else boards.load(board)
-    say = (lambda text: None) if quiet else (lambda text: print(indented(text), file=sys.stderr))
-    reports = import_reports(ImportRequest(folder, name, target, model, output), say)
+    results = import_reports(folder, name=name, board=board, model=model, output=output, quiet=quiet)
     if not quiet:
-        table.render([(str(place), report) for place, report in reports], console())
+        table.render([(str(one.path), one.report) for one in results], console())
     if check == "fail":
-        fail([report for _, report in reports])
+        checks.require_passed([one.report for one in results])

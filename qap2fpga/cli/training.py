@@ -78,13 +78,13 @@ def study(
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
     """Train many networks in parallel. Precisions, schedules, folds, searches. Exit code 1 if one of them failed."""
+    from qap2fpga.library.studies import study as run
     from qap2fpga.train import summary
-    from qap2fpga.train.study import study as run
 
     result = run(file, output, scheduler=scheduler, workers=workers, only=only, quiet=quiet)
     if not quiet:
-        summary.render(result.folder, result.study, console())
-    result.check()
+        summary.render(result.folder, result.result.study, console())
+    result.require_finished()
 
 
 def figures(

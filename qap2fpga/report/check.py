@@ -6,12 +6,15 @@ A check that nothing was measured for is there too: as not run, with the reason.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qap2fpga import backends
 from qap2fpga.hw import families
 from qap2fpga.hw.resources import NAMES
 from qap2fpga.report import csynth, resources, routed, show
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.results import Check, Fits, Outcome, Use
+from qap2fpga.system.errors import CheckFailed
 
 NOT_SIMULATED = "not simulated"
 
@@ -52,6 +55,15 @@ def not_run(report: Report) -> list[Check]:
 def run(report: Report) -> list[Check]:
     """Return the checks that were run, of which all totals are."""
     return report.checks_that(Outcome.PASSED, Outcome.FAILED)
+
+
+def require_passed(reports: Sequence[Report]) -> None:
+    """Raise `CheckFailed` with the first check that failed, if there is one."""
+    failures = [one for report in reports for one in failed(report)]
+    if failures:
+        first, every = failures[0], sum(len(run(report)) for report in reports)
+        text = f"{first.name}: expected {first.expected}, found {first.found}"
+        raise CheckFailed(f"{len(failures)} of {every} checks failed; {text}", first.why)
 
 
 def _mismatches(report: Report) -> list[Check]:

@@ -23,6 +23,8 @@ import torch
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
+from qap2fpga.build import run as run_of_builds
+from qap2fpga.build import stages
 from qap2fpga.build.folder import BuildFolder
 from qap2fpga.frontend.checkpoint.spec import Model
 from qap2fpga.system.files import shipped
@@ -504,7 +506,7 @@ def test_missing_programs_are_said_before_any_work(
     for program in {"g++", "perl", "make"} - {missing}:
         (tools / program).symlink_to(shutil.which(program))
     monkeypatch.setenv("PATH", str(tools))
-    monkeypatch.setattr("qap2fpga.build.run.BuildFolder", None)  # no folder is opened
+    monkeypatch.setattr(run_of_builds, "BuildFolder", None)  # no folder is opened
     output = tmp_path / "build"
     for stage in ("simulate", "synthesize"):
         result = run("build", path, "--board", "pynq-z2", "--until", stage, "--output", output)
@@ -547,7 +549,7 @@ def test_an_output_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Monke
         patched.setattr("pathlib.Path.mkdir", denied)
         assert_refused(build(path, tmp_path / "build"), "cannot write .*Permission denied", tmp_path / "build")
     with monkeypatch.context() as patched:
-        patched.setattr("qap2fpga.build.stages.model_digest", denied)  # the model may not be read
+        patched.setattr(stages, "model_digest", denied)  # the model may not be read
         assert_refused(build(path, tmp_path / "build"), "Permission denied", tmp_path / "build")
 
 

@@ -131,9 +131,9 @@ def _plan() -> Any:
 
 def _folding(folder: Path) -> object:
     from qap2fpga.backends.finn import folding
-    from qap2fpga.cli.arguments import json_file
+    from qap2fpga.library.builds import folding_of
 
-    return folding.parsed(json_file(folder / "folding.json"), _plan())
+    return folding.parsed(folding_of(folder / "folding.json"), _plan())
 
 
 def _foldings() -> list[Files]:

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[2] / "qap2fpga"
 # A package knows only those before it; docs/architecture.md says what each is for.
 ORDER = (
     "system", "exact", "ir", "passes", "frontend", "requant", "hw", "backends", "driver", "reports", "synth", "verify",
-    "estimate", "report", "build", "train", "explore", "cli",
+    "estimate", "report", "build", "train", "explore", "library", "cli",
 )  # fmt: skip
 # What training knows of the rest, beside `system`: how a model file is made, counted and estimated.
 TRAINING_KNOWS = {
@@ -27,7 +27,16 @@ TRAINING_KNOWS = {
     "ir.quantizer", "report.pareto", "report.study_folder",
 }  # fmt: skip
 # Tools of users and maintainers, which no build needs.
-NOT_OF_A_BUILD = ("train", "explore", "cli", "estimate.calibrate", "estimate.campaign", "estimate.draw", "estimate.fit")
+NOT_OF_A_BUILD = (
+    "train",
+    "explore",
+    "library",
+    "cli",
+    "estimate.calibrate",
+    "estimate.campaign",
+    "estimate.draw",
+    "estimate.fit",
+)
 
 
 def imports(source: str) -> Iterator[str]:
@@ -132,6 +141,23 @@ def test_a_late_import_of_training_is_seen() -> None:
         "train.run", "estimate.fit",
     }  # fmt: skip
     assert {"train.run", "train.loop", "estimate.calibrate"} <= not_of_a_build(reached({"cli"}))
+
+
+# What the command line knows beside the library: how results are printed, and tools of this program's maintainers.
+COMMAND_LINE_KNOWS = {
+    "backends", "build.csim", "build.request", "estimate.calibrate", "estimate.calibration", "explore.show",
+    "hw.boards", "report.check", "report.ending", "report.estimates", "report.summary", "report.table", "synth.amd",
+    "synth.amd.tool", "synth.ecp5.tool", "train.config", "train.figures", "train.jets", "train.output",
+    "train.summary",
+}  # fmt: skip
+
+
+def test_the_command_line_calls_the_library() -> None:
+    sources = [path.read_text() for path in sorted((PACKAGE / "cli").glob("*.py"))]
+    modules = {name for source in sources for name in known(source)}
+    others = {name for name in modules if name.split(".")[0] not in ("library", "system", "cli")}
+    assert others == COMMAND_LINE_KNOWS
+    assert {f"library.{name}" for name in ("builds", "comparison", "estimates", "exploration", "studies")} <= modules
 
 
 def test_what_runs_when_a_build_is_imported() -> None:

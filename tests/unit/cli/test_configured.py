@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from qap2fpga.build import run as run_of_builds
 from qap2fpga.build.request import Request
 from qap2fpga.system.errors import QapError
 from tests.support.command import run
@@ -21,7 +22,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
         requests.append(request)
         raise QapError("asked")
 
-    monkeypatch.setattr("qap2fpga.build.run.build", build)
+    monkeypatch.setattr(run_of_builds, "build", build)
     return requests
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from qap2fpga.estimate import calibrate
 from qap2fpga.hw import boards
 from tests.support.command import run, save
 
@@ -63,7 +64,7 @@ def test_a_calibration_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_a_calibration_of_other_hardware_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
     for same, code in ((True, 0), (False, 1)):
-        monkeypatch.setattr("qap2fpga.estimate.calibrate.confirm", lambda *given, same=same: same)
+        monkeypatch.setattr(calibrate, "confirm", lambda *given, same=same: same)
         done = run("calibrate", "--backend", "rtl", "--confirm")
         assert done.code == code
         assert ("the calibration of rtl is of other hardware: calibrate again" in done.err) is not same

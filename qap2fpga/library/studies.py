@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many trainings of one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from qap2fpga.library.table import Table, Tabular, of_dicts
+from qap2fpga.report import studies, summary
+from qap2fpga.report.studies import Study as Checkpoints
+from qap2fpga.train.study import Result
+
+__all__ = ["Study", "study"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Study(Tabular):
+    """The trainings of a study; `study` gives one.
+
+    Attributes:
+        result: the folder, what was asked for, and by name the messages of what failed.
+    """
+
+    result: Result
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder: give it to `explore` and `compare`."""
+        return self.result.folder
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """The messages of what failed, by name; a further call tries it again."""
+        return self.result.failures
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Every trained and pruned network of the study with its key numbers."""
+        return studies.load(str(self.folder), self.folder)
+
+    def require_finished(self) -> None:
+        """Raise `QapError` (exit code 1) with the messages of what failed, if something did."""
+        self.result.check()
+
+    def figures(self, output: str | Path | None = None, *, quiet: bool = False) -> Path:
+        """Draw the paper's figures and table, and return their folder: `figures` in the study's if not given."""
+        from qap2fpga.train.figures import draw
+
+        place = self.folder / "figures" if output is None else Path(output)
+        draw(self.folder, (lambda line: None) if quiet else print, place)
+        return place
+
+    @property
+    def heading(self) -> str:
+        """Return the study in one line."""
+        return f"{self.folder}: {len(self.checkpoints.checkpoints)} checkpoints, {len(self.failures)} failed"
+
+    @property
+    def table(self) -> Table:
+        """One row per checkpoint: bits, zeros, accuracy, BOPs, estimated LUTs."""
+        return of_dicts([summary.values(one) for one in self.checkpoints.checkpoints])
+
+
+def study(
+    file: str | Path,
+    output: str | Path,
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    only: str | None = None,
+    quiet: bool = False,
+) -> Study:
+    """Train what a study's YAML file says, in parallel. Called again on its folder, a study goes on.
+
+    Args:
+        file: what to train; docs/studies.md has the layout.
+        output: the study's folder.
+        scheduler: tcp://HOST:PORT of a Dask cluster that sees this folder; None: this machine.
+        workers: trainings at a time on this machine; None: one per core.
+        only: the name of one experiment or search to do.
+        quiet: show nothing while it runs.
+
+    Raises:
+        QapError: a mistake in the file, before any work. A training that fails is in `failures`.
+    """
+    from qap2fpga.train.study import study as run
+
+    return Study(run(Path(file), Path(output), scheduler=scheduler, workers=workers, only=only, quiet=quiet))
