@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qap2fpga.library.exploration import Candidates, explore
     from qap2fpga.library.imports import import_reports
     from qap2fpga.library.network import Network, load
+    from qap2fpga.library.starting import init
     from qap2fpga.library.studies import Study, study
 
 try:
@@ -31,7 +32,7 @@ except PackageNotFoundError:  # a bare checkout
 
 __all__ = [
     "Build", "Candidates", "CheckFailed", "Comparison", "Estimates", "Network", "QapError", "Study", "__version__",
-    "build", "compare", "estimate", "explore", "import_reports", "load", "open_build", "save", "study",
+    "build", "compare", "estimate", "explore", "import_reports", "init", "load", "open_build", "save", "study",
 ]  # fmt: skip
 
 _PLACES = {
@@ -41,6 +42,7 @@ _PLACES = {
     "exploration": ("Candidates", "explore"),
     "imports": ("import_reports",),
     "network": ("Network", "load"),
+    "starting": ("init",),
     "studies": ("Study", "study"),
 }
 _MODULES = {name: f"qap2fpga.library.{module}" for module, names in _PLACES.items() for name in names}

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn, ParamSpec
 import typer
 
 import qap2fpga
-from qap2fpga.cli import build, exploration, machine, predictions, reports, simulation, training
+from qap2fpga.cli import build, exploration, machine, predictions, reports, simulation, starting, training
 from qap2fpga.cli import help as documentation
 from qap2fpga.system import programs as tools
 from qap2fpga.system import stdio as streams
@@ -78,6 +78,7 @@ for name, command in (
     ("estimate", predictions.estimate),
     ("explore", exploration.explore),
     ("calibrate", predictions.calibrate),
+    ("init", starting.init),
     ("train", training.train),
     ("study", training.study),
     ("figures", training.figures),
