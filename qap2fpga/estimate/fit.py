@@ -18,6 +18,7 @@ from scipy.optimize import nnls  # type: ignore[import-untyped]
 
 from qap2fpga.estimate.calibration import TOOLS, Calibration, fingerprint, sizes
 from qap2fpga.estimate.draw import JET_SIZE
+from qap2fpga.estimate.images import ImageRecipe
 from qap2fpga.hw.design import is_of
 from qap2fpga.hw.resources import FITTED, NAMES
 from qap2fpga.ir.bops import equation
@@ -32,6 +33,8 @@ WIDEN = 1.25
 MARGIN = 0.01
 LEAST_DESIGNS = 30
 LEAST_IN_CLASS = 20
+# Of how many designs of a sort which are hold-out, by their number.
+HOLD_OUT = {"small": (3, (0,)), "large": (3, (1, 2)), ImageRecipe.kind: (5, (2, 4))}
 # What follows from the structure of a design.
 COUNTED = (*(name for name in NAMES if name not in FITTED), "latency_cycles", "interval_cycles")
 
@@ -88,14 +91,17 @@ def fit(
 
 
 def _split(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
-    """Return (fitted, hold-out): every third design of a kind is hold-out, of those of jet size two of three."""
+    """Return (fitted, hold-out): every third design of a kind is hold-out, two of three of jet size, two of five of
+    those over images."""
     kept: list[Line] = []
     held: list[Line] = []
-    seen: Counter[bool] = Counter()
+    seen: Counter[str] = Counter()
     for one in sorted(lines, key=lambda line: line["seed"]):
         large = sizes(one["network"])["nonzeros"] >= JET_SIZE
-        seen[large] += 1
-        (held if (seen[large] % 3 != 0) == large else kept).append(one)
+        sort = ImageRecipe.kind if one["recipe"]["kind"] == ImageRecipe.kind else "large" if large else "small"
+        seen[sort] += 1
+        share, chosen = HOLD_OUT[sort]
+        (held if seen[sort] % share in chosen else kept).append(one)
     return kept, held
 
 

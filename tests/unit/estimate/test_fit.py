@@ -27,6 +27,15 @@ def test_factors_are_found_and_errors_are_of_designs_that_were_not_fitted():
     }
 
 
+def test_two_of_five_designs_over_images_are_hold_out():
+    over_images = [one | {"recipe": one["recipe"] | {"kind": "image"}} for one in lines()]
+    content, held = fit.fit("rtl", over_images, ("0123", "4567"), "command", {"alkaid": "1", "pyosys": "2"})
+    assert (content["designs"]["fitted"], content["designs"]["held_back"]) == (72, 48)
+    assert {number for number, one in enumerate(over_images) if one["seed"] in {row.seed for row in held}} == {
+        number for number in range(120) if number % 5 in (1, 3)
+    }
+
+
 def test_bops_alone_are_said_to_be_worth_little():
     band = fitted()[0]["lut_per_bop"]
     assert 0 < band["low"] < band["median"] < band["high"]
