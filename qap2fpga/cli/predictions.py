@@ -23,6 +23,7 @@ def estimate(
     input_bits: Annotated[int | None, typer.Option(help="bits of the input quantizer, where there is none")] = None,
     input_data: Annotated[Path | None, typer.Option(help="as for build")] = None,
     input_range: Annotated[str | None, typer.Option(help="LOW,HIGH of the inputs, where there are no data")] = None,
+    model_output: Annotated[str, typer.Option(help="as for build")] = "",
     clock: Annotated[float | None, typer.Option(help="rtl, hls4ml: ns to aim at [the board's]")] = None,
     target_fps: Annotated[float | None, typer.Option(help="finn: vectors per second to reach")] = None,
     strategy: Annotated[str | None, typer.Option(help="hls4ml: as for build [latency]")] = None,
@@ -45,7 +46,9 @@ def estimate(
     chosen = [boards.load(name) for name in ([board] if board else boards.names())]
     options = {"clock": clock, "target_fps": target_fps, "strategy": strategy, "io_type": io_type,
              "reuse_factor": reuse_factor}  # fmt: skip
-    layers, estimated = estimate_all(model, widths, input_data, input_interval(input_range), backend, chosen, options)
+    layers, estimated = estimate_all(
+        model, widths, input_data, input_interval(input_range), backend, chosen, options, model_output
+    )
     if as_json:
         print(
             json.dumps({"layers": table.complexity_values(layers), "estimates": table.with_nodes(estimated)}, indent=2)

@@ -24,11 +24,12 @@ def estimate_all(
     backend: str | None,
     boards: Sequence[Board],
     arguments: Mapping[str, Any],
+    model_output: str = "",
 ) -> tuple[dict[str, DenseFeatures], list[Estimate]]:
     """The complexity of `model` by layer, and estimates of it for `backend` (None: all) on each of `boards`.
 
-    `arguments` are options by name, None where not given; one that no chosen backend knows is an error, one that only
-    some know is for those.
+    `model_output` names where the model's graph ends, if not in its outputs. `arguments` are options by name, None
+    where not given; one that no chosen backend knows is an error, one that only some know is for those.
     """
     if not model.is_file():
         raise QapError(f"{model} {'is a folder' if model.is_dir() else 'does not exist'}", "check the path")
@@ -36,7 +37,8 @@ def estimate_all(
     options = {name: _options(name, arguments, alone=backend is not None) for name in chosen}
     from qap2fpga.frontend.prepare import Source, prepare
 
-    network = prepare(Source(model, widths, data, input_range, compare=False), lambda line: None).network
+    source = Source(model, widths, data, input_range, compare=False, output=model_output)
+    network = prepare(source, lambda line: None).network
     estimates = [estimate(network, name, board, options[name]) for name in chosen for board in boards]
     return of_network(network), estimates
 
