@@ -23,6 +23,7 @@ def estimate(
     input_bits: Annotated[int | None, typer.Option(help="bits of the input quantizer, where there is none")] = None,
     input_data: Annotated[Path | None, typer.Option(help="as for build")] = None,
     input_range: Annotated[str | None, typer.Option(help="LOW,HIGH of the inputs, where there are no data")] = None,
+    model_output: Annotated[str, typer.Option(help="as for build")] = "",
     clock: Annotated[float | None, typer.Option(help="rtl, hls4ml: ns to aim at [the board's]")] = None,
     target_fps: Annotated[float | None, typer.Option(help="finn: vectors per second to reach")] = None,
     strategy: Annotated[str | None, typer.Option(help="hls4ml: as for build [latency]")] = None,
@@ -42,7 +43,9 @@ def estimate(
     targets = estimates.targets(board, backend, options)
     weights, activations = numbers(weight_bits, "--weight-bits"), numbers(activation_bits, "--activation-bits")
     widths = sources.widths(bits, weights or None, activations or None, input_bits)
-    source = sources.source(model, widths, input_data, input_interval(input_range), (), "logits", compare=False)
+    source = sources.source(
+        model, widths, input_data, input_interval(input_range), (), "logits", model_output, compare=False
+    )
     estimated = estimates.of_targets(network.read(source, quiet=True), targets)
     if as_json:
         layers = table.complexity_values(estimated.layers)

@@ -115,6 +115,8 @@ def _finish(source: Source, reading: Reading, say: Callable[[str], None]) -> Pre
     labels = rows.labels[:most] if rows is not None and rows.labels is not None and not values else None
     _check_labels(labels, source.classes, network.outputs)
     remarks = _check_targets(rows, network.outputs)
+    if graph.heads and rows is not None and rows.labels is not None:
+        remarks.append("labels are not used: the model has several outputs, and no class of all of them")
     known = Facts(
         source.path.name,
         None if source.data is None else source.data.name,

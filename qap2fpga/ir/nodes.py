@@ -49,6 +49,11 @@ class Node(ABC):
         return set()
 
     @property
+    def spreads_codes(self) -> bool:
+        """Whether channels of the result differ in their code where those of the source do not."""
+        return False
+
+    @property
     def takes_any_codes(self) -> bool:
         """Whether each channel that comes may be another code of its values."""
         return self.absorbs

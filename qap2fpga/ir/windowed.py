@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from qap2fpga.exact.integers import width
+from qap2fpga.exact.integers import column_sums, width
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.nodes import Node
 
@@ -66,6 +66,12 @@ class Weighted(Windowed):
     def nonzeros(self) -> int:
         """Weights that are not zero."""
         return int(np.count_nonzero(self.weights))
+
+    @property
+    def spreads_codes(self) -> bool:
+        """Whether a shift of all that is seen shifts the sums of channels by different values."""
+        shifts = column_sums(self.weights, "the sums of weights")
+        return bool((shifts != shifts[0]).any())
 
     @property
     def weight_width(self) -> int:

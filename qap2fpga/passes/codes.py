@@ -7,6 +7,7 @@ code too: a sign padded with zeros has the codes 0 and 2, and the pad 1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import gcd
 
@@ -21,7 +22,8 @@ from qap2fpga.system.errors import CheckFailed
 
 def count_from_zero(graph: Graph) -> Graph:
     """Return the graph whose hidden steps give codes from 0: counts of thresholds, where nothing pads them."""
-    plain, pads = _plain(graph), _pads(graph)
+    pads = _pads(graph)
+    plain = _plain(graph, pads)
     codes: dict[str, Code] = {}
     nodes: list[Node] = []
     for node in graph.nodes:
@@ -47,15 +49,19 @@ def _coded(node: Requantizer, step: Step, pads: set[int]) -> tuple[Requantizer, 
     return replace(node, function=coded), Code(np.full(channels, size), np.full(channels, base))
 
 
-def _plain(graph: Graph) -> set[str]:
-    """The nodes whose values must stay as they are: the output, and what it or a join of channels would let through."""
+def _plain(graph: Graph, pads: Mapping[str, set[int]]) -> set[str]:
+    """The nodes whose values must stay as they are: the output, and what it or a join of channels would let through.
+
+    So must what is summed up in other ways in each channel, where the sums are padded: one pad is not many codes.
+    """
     plain: set[str] = set()
     for node in reversed(graph.nodes):
         readers = graph.readers(node.name)
         lets_through = any(reader.name in plain and not reader.absorbs for reader in readers)
         # Channels side by side may have different codes; only products with constants can take these up.
         joined = node.joins_channels and not all(reader.takes_any_codes for reader in readers)
-        if node.name == graph.output or lets_through or joined:
+        padded = any(pads[reader.name] and reader.spreads_codes for reader in readers)
+        if node.name == graph.output or lets_through or joined or padded:
             plain.add(node.name)
     return plain
 

@@ -106,6 +106,7 @@ def test_help_of_build_names_every_option() -> None:
         "--input-range",
         "--classes",
         "--output-kind",
+        "--model-output",
         "--target-fps",
         "--max-utilization",
         "--folding",

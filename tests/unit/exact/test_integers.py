@@ -25,7 +25,25 @@ from qap2fpga.requant.segments import constraints, fitted, split
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PACKAGE
 
-BORDERS = [0, 1, 3, 2**26, 2**31, 2**52 - 1, 2**52 + 1, 2**53 - 1, 2**53, 2**53 + 1, 2**61, 2**62 - 1, 2**62, 2**63 - 1]
+BORDERS = [
+    0,
+    1,
+    3,
+    2**24 - 1,
+    2**24,
+    2**24 + 1,
+    2**26,
+    2**31,
+    2**52 - 1,
+    2**52 + 1,
+    2**53 - 1,
+    2**53,
+    2**53 + 1,
+    2**61,
+    2**62 - 1,
+    2**62,
+    2**63 - 1,
+]
 
 
 NUMBERS = st.one_of(
@@ -116,6 +134,24 @@ def test_the_range_of_a_sum_and_the_sum_of_a_column(rows):
 
 
 @settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_sums_channel_by_channel(data):
+    """Of taps as they are, and of taps that were converted once."""
+    rows, taps, channels = (data.draw(st.integers(1, 3)) for _ in range(3))
+    numbers = st.lists(NUMBERS, min_size=taps * channels, max_size=taps * channels)
+    values = np.array([data.draw(numbers) for _ in range(rows)], np.int64).reshape(rows, taps, channels)
+    weights = np.array(data.draw(numbers), np.int64).reshape(taps, channels)
+    wanted = [
+        sum(int(row[tap, channel]) * int(weights[tap, channel]) for tap in range(taps))
+        for row in values
+        for channel in range(channels)
+    ]
+    converted = exact.for_products(values, weights)
+    for some in (values, converted):
+        same_or_refused(lambda some=some: exact.weighted_sums(list(some.swapaxes(0, 1)), weights, "layer fc7"), wanted)
+
+
+@settings(max_examples=150, deadline=None)
 @given(low=NUMBERS, high=NUMBERS)
 def test_width(low, high):
     low, high = min(low, high), max(low, high)
@@ -131,6 +167,8 @@ def test_width(low, high):
 @pytest.mark.parametrize(
     "left, right, wanted",
     [
+        ([2**24 + 1], [1], 2**24 + 1),  # a float32 has no such number
+        ([2**23 + 1, 2**23], [1, 1], 2**24 + 1),
         ([2**52 + 1, 2**52], [1, 1], 2**53 + 1),  # a float64 has no such number
         ([2**52 - 1, 2**52], [1, 1], 2**53 - 1),
         ([2**62, 2**62 - 1], [1, 1], 2**63 - 1),

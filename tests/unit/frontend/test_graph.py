@@ -129,6 +129,9 @@ DRAWN = 200
 CLOSE = Fraction(1, 2**800)
 
 
+TOO_WIDE = "integers of [0-9]+ bits are too wide"
+
+
 def walked(model: onnx.ModelProto) -> tuple[RawGraph, Graph]:
     """What is read of a graph, and lowered."""
     graph = read(ModelWrapper(model).transform(InferShapes()))
@@ -160,7 +163,11 @@ def assert_exact(graph: RawGraph, network: Graph, model: onnx.ModelProto, rows: 
 def test_a_drawn_graph_equals_rational_arithmetic(seed: int) -> None:
     """Each quantized tensor, exactly, and compaction changes no output."""
     model, rows = drawn(seed)
-    graph, network = walked(model)
+    try:
+        graph, network = walked(model)
+    except QapError as error:  # scales that are drawn at random may have no common step of 64 bits
+        assert re.search(TOO_WIDE, str(error))
+        return
     assert assert_exact(graph, network, model, rows) > 0
     vectors = random_vectors(network, 20, seed)
     try:
@@ -350,6 +357,13 @@ PER_CHANNEL = np.array([-0.5, 1.0, 0.0, 2.0]).reshape(4, 1, 1)
 BETWEEN: dict[str, tuple[Any, ...]] = {
     "Relu": (node("Relu"),),
     "Clip between levels": (node("Clip", -0.375, 1.0),),
+    "a padded pool of levels that fall in some channels": (
+        quant(0.25, signed=True), node("Mul", PER_CHANNEL), node("MaxPool", kernel_shape=[3, 3], pads=ONES),
+    ),
+    "a padded pool of sums": (
+        quant(0.3), conv(4, 4, 1, 1), node("Mul", PER_CHANNEL), node("MaxPool", kernel_shape=[3, 3], pads=ONES),
+        quant(0.5),
+    ),
     "a bound below 0": (node("Clip", -1.0, 0.5), node("Relu")),
     "Relu after a falling line": (node("Mul", -2.0), node("Relu")),
     "LeakyRelu of a power of two": (node("LeakyRelu", alpha=0.25),),

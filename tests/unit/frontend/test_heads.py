@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from qap2fpga.frontend import onnxfile
+from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.graph import read
+from qap2fpga.frontend.prepare import Source, prepare
 from qap2fpga.ir.shown import Head
 from qap2fpga.system.errors import QapError
 from tests.support.onnx_graphs import by_qonnx, prepared, values
@@ -100,6 +102,19 @@ def test_outputs_that_are_no_vectors_are_refused_by_name(tmp_path: Path) -> None
     with pytest.raises(QapError, match=r"2 outputs, of which conv\d+.y has shape \[1, 3, 2, 2\]") as caught:
         prepared(one.model(dense, sums), tmp_path)
     assert f"--model-output NAME: {dense}, {sums}" in caught.value.hint
+
+
+def test_labels_of_several_outputs_are_not_used(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", X=rows(), y=np.arange(20) % 3)
+    facts = prepared(two(), tmp_path, data=tmp_path / "data.npz").facts
+    assert facts.accuracy is None
+    assert any("labels are not used: the model has several outputs" in note for note in facts.notes)
+
+
+def test_a_state_dict_has_no_outputs_to_choose_from(tmp_path: Path) -> None:
+    (tmp_path / "net.pt").write_bytes(b"")
+    with pytest.raises(QapError, match=r"--model-output was given, but the model is no \.onnx file"):
+        prepare(Source(tmp_path / "net.pt", Widths(), output="dense"), lambda text: None)
 
 
 def test_the_class_of_several_outputs_is_refused(tmp_path: Path) -> None:
