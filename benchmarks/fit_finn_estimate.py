@@ -2,8 +2,9 @@
 """Fits the coefficients of flows/finn/estimate.yaml: `python benchmarks/fit_finn_estimate.py [--networks N]`.
 
 Yosys maps width converters and weight memories of many sizes, and N small networks whose nodes of FINN it counts
-one by one. Prints the file's `tools`, `fits` and `coefficients`, and how far the shipped coefficients are from the
-same runs. A network takes Yosys ten seconds to a minute.
+one by one. Prints the file's `tools`, `fits` and `coefficients`, how far the shipped coefficients are from the same
+runs, and which of them are of other parts: blocks of graphs are fitted by fit_finn_stream.py. A network takes Yosys ten
+seconds to a minute.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import itertools
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Mapping
 from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
@@ -72,24 +74,27 @@ def main() -> None:
         for number in range(chosen.networks):
             print(f"network {number + 1} of {chosen.networks}", file=sys.stderr)
             network_parts(runs, Path(scratch) / str(number), rng, chosen.products)
-    content: dict[str, Any] = {
-        "tools": {"yosys": yosys.version(), "finn-plus": metadata.version("finn-plus")},
-        "fits": {},
-        "coefficients": defaultdict(dict),
-    }
+    print(yaml.safe_dump(content(runs), sort_keys=False))
+
+
+def content(runs: Mapping[str, list[Run]]) -> dict[str, Any]:
+    """Return what the file holds of these runs, and which of its coefficients are of others."""
+    fits: dict[str, Any] = {}
+    factors: defaultdict[str, dict[str, dict[str, float]]] = defaultdict(dict)
     for kind, resources in estimate.coefficients().items():
-        for resource, shipped in resources.items():
-            if not runs[kind]:
-                continue
-            coefficients = fitted(runs[kind], resource, list(shipped))
-            content["fits"][f"{kind} {resource}"] = {
+        for resource, shipped in resources.items() if runs.get(kind) else ():
+            coefficients = factors[kind][resource] = fitted(runs[kind], resource, list(shipped))
+            fits[f"{kind} {resource}"] = {
                 "runs": len(runs[kind]),
                 **errors(runs[kind], resource, coefficients),
                 "shipped_coefficients": errors(runs[kind], resource, shipped),
             }
-            content["coefficients"][kind][resource] = coefficients
-    content["coefficients"] = dict(content["coefficients"])
-    print(yaml.safe_dump(content, sort_keys=False))
+    return {
+        "tools": {"yosys": yosys.version(), "finn-plus": metadata.version("finn-plus")},
+        "not_fitted": [kind for kind in estimate.coefficients() if not runs.get(kind)],
+        "fits": fits,
+        "coefficients": dict(factors),
+    }
 
 
 def fitted(runs: list[Run], resource: str, features: list[str]) -> dict[str, float]:

@@ -2,7 +2,9 @@
 """Fits the coefficients of blocks of graphs in flows/finn/estimate.yaml: `python benchmarks/fit_finn_stream.py`.
 
 Yosys maps random graphs that have every kind of block, in random sizes and foldings, and counts the blocks one by one.
-Prints the file's `fits` and `coefficients` for them. A graph takes Yosys one to two minutes.
+Prints what fit_finn_estimate.py prints: which coefficients these runs do not show are those of products, thresholds,
+their memories, converters and logits, which it fits; FIFOs, block RAM of weights and `qap_class` are counted by rules
+in estimate.py. A graph takes Yosys one to two minutes.
 """
 
 from __future__ import annotations
@@ -18,9 +20,8 @@ from typing import Any
 
 import numpy as np
 import yaml
-from fit_finn_estimate import BOARD, Run, errors, fitted, measured
+from fit_finn_estimate import BOARD, Run, content, measured
 
-from qap2fpga.backends.finn import estimate
 from qap2fpga.backends.finn.backend import FinnBackend
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.stream import cost, library, own
@@ -57,14 +58,7 @@ def main() -> None:
         for number in range(chosen.graphs):
             print(f"graph {number + 1} of {chosen.graphs}", file=sys.stderr)
             parts_of(runs, Path(scratch) / str(number), np.random.default_rng([chosen.seed, number]))
-    content: dict[str, Any] = {"fits": {}, "coefficients": defaultdict(dict)}
-    for kind, resources in estimate.coefficients().items():
-        for resource, shipped in resources.items() if kind in runs else ():
-            factors = fitted(runs[kind], resource, list(shipped))
-            content["fits"][f"{kind} {resource}"] = {"runs": len(runs[kind]), **errors(runs[kind], resource, factors)}
-            content["coefficients"][kind][resource] = factors
-    content["coefficients"] = dict(content["coefficients"])
-    print(yaml.safe_dump(content, sort_keys=False))
+    print(yaml.safe_dump(content(runs), sort_keys=False))
 
 
 def parts_of(runs: dict[str, list[Run]], folder: Path, random: np.random.Generator) -> None:

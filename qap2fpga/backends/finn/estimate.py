@@ -28,6 +28,8 @@ from qap2fpga.system.files import shipped
 # columns of 128 bits cost less as a RAMB18 than as logic, of 64 bits more.
 WEIGHT_BLOCK_RAM_DEPTH = 128
 THRESHOLD_BLOCK_RAM_DEPTH = 512
+# Yosys takes block RAM for a FIFO, whatever FINN asks for, where LUT RAM were more LUTs per block than this.
+LUT_RAM_PER_BLOCK = 52
 MULTIPLIER_PORT = {"DSP48E1": 25, "DSP48E2": 27}
 
 
@@ -111,7 +113,7 @@ def mvau(node: Mvau) -> Resources:
         ff=linear("mvau", "ff", values) + known(memory.ff),
         dsp=node.dsp,
         bram18=memory.bram18,
-        lutram=lutram(round(values["replay_bits"]), node.mw // node.simd),
+        lutram=lut_ram(round(values["replay_bits"]), node.mw // node.simd),
     )
 
 
@@ -190,9 +192,11 @@ def thresholding(node: Thresholding) -> Resources:
 
 
 def fifo_features(bits: int, depth: int) -> dict[str, float]:
-    """A FIFO in LUT RAM: six bits by 32 words are four LUTs; counters, and a register at its output."""
+    """A FIFO: counters, a memory behind a register, and a register at its output, which block RAM has inside."""
     address = math.ceil(math.log2(max(depth - 1, 2)))
-    cells = math.ceil(bits / 6) * max(1, depth // 32)
+    cells = lut_ram(bits, depth - 1)
+    if cells > LUT_RAM_PER_BLOCK * block_rams(bits, depth - 1):
+        return {"one": 1.0, "address": float(address), "cells": 0.0, "bits": 0.0}
     return {"one": 1.0, "address": float(address), "cells": float(cells), "bits": float(bits)}
 
 
@@ -274,9 +278,9 @@ def block_rams(bits: int, depth: int) -> int:
     return math.ceil(depth / 16384) * bits
 
 
-def lutram(bits: int, depth: int) -> int:
-    """Return the LUTs of a memory in LUT RAM: six bits by 32 words are four."""
-    return math.ceil(bits / 6) * math.ceil(depth / 32) if bits else 0
+def lut_ram(bits: int, depth: int) -> int:
+    """Return the LUTs of a memory in LUT RAM: four hold six bits by 32 words or three by 64, a port each way."""
+    return 4 * min(math.ceil(bits / 6) * math.ceil(depth / 32), math.ceil(bits / 3) * math.ceil(depth / 64))
 
 
 def known(value: int | None) -> int:

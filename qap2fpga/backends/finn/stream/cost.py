@@ -25,17 +25,13 @@ def cost(block: Block, dsp_cell: str) -> tuple[Resources, Values]:
 
 def _plain(kind: str, values: Values, *, bram18: int = 0, lutram: int = 0) -> tuple[Resources, Values]:
     lut, ff = (estimate.linear(kind, resource, values) for resource in ("lut", "ff"))
-    return Resources(lut=lut, ff=ff, dsp=0, bram18=bram18, lutram=lutram), estimate.named(kind, values)
+    features = estimate.named(kind, values | {"memory": float(lutram)})
+    return Resources(lut=lut, ff=ff, dsp=0, bram18=bram18, lutram=lutram), features
 
 
 def _memory(bits: int, depth: int, *, block: bool) -> dict[str, int]:
     """A memory's cells, as keywords of `_plain`."""
-    return {"bram18": estimate.block_rams(bits, depth)} if block else {"lutram": _lut_ram(bits, depth)}
-
-
-def _lut_ram(bits: int, depth: int) -> int:
-    """The LUTs of a memory with a port to write and one to read: four hold six bits by 32 words or three by 64."""
-    return 4 * min(-(-bits // 6) * -(-depth // 32), -(-bits // 3) * -(-depth // 64))
+    return {"bram18": estimate.block_rams(bits, depth)} if block else {"lutram": estimate.lut_ram(bits, depth)}
 
 
 def _bits(count: int) -> float:

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What memories are expected to take, compared with what Yosys made of some."""
+
+from __future__ import annotations
+
+import pytest
+
+from qap2fpga.backends.finn import estimate
+from qap2fpga.hw import boards
+from qap2fpga.hw.resources import Resources
+
+# Bits, depth, LUTs of LUT RAM: Yosys 0.70 of fifo.sv for 7 series; 0 is block RAM.
+FIFOS = [(8, 4, 8), (8, 18, 8), (8, 34, 12), (32, 11, 24), (64, 21, 44), (16, 131, 0), (128, 106, 0), (32, 436, 0)]
+
+
+@pytest.mark.parametrize(("bits", "depth", "luts"), FIFOS)
+def test_the_memory_of_a_fifo_is_what_yosys_makes_of_it(bits: int, depth: int, luts: int) -> None:
+    assert estimate.fifo(bits, depth).lutram == luts
+    assert estimate.fifo_features(bits, depth)["cells"] == luts
+
+
+def test_a_replay_buffer_is_counted_as_a_fifo_is() -> None:
+    # Of a MVAU with SIMD 32 over 2 bits Yosys makes 40 LUTs of LUT RAM, of SIMD 64 it makes 80.
+    node = estimate.Mvau(288, 64, 32, 8, 2, 2, 11, 1.0, "DSP48E2")
+    assert estimate.mvau(node).lutram == 44
+    assert estimate.mvau(estimate.Mvau(288, 8, 32, 8, 2, 2, 11, 1.0, "DSP48E2")).lutram == 0  # nothing is replayed
+
+
+def test_a_memory_of_weights_is_nothing_logic_or_block_ram() -> None:
+    assert [estimate.memory_features(24, depth, 1.0)[0] for depth in (1, 2, 127, 128)] == [
+        "weights", "weights", "weights", "block weights",
+    ]  # fmt: skip
+    assert estimate.weights(24, 1, 1.0) == Resources(lut=0, ff=0, dsp=0, bram18=0)
+    assert estimate.weights(24, 64, 1.0).bram18 == 0
+    assert estimate.weights(40, 512, 1.0).bram18 == 2
+
+
+def test_parts_of_a_board_are_by_kind_of_resource() -> None:
+    board = boards.load("pynq-z2")
+    parts = estimate.used(Resources(lut=board.lut // 2, ff=None, dsp=board.dsp, bram18=0), board)
+    assert parts == {"lut": 0.5, "ff": 0.0, "dsp": 1.0, "bram18": 0.0}
