@@ -82,8 +82,8 @@ def compare(
         positions = np.where(positions >= TORCH_ROWS, positions - left_out, positions)
         return Executions(tuple(simulations), facts.difference(outputs[0][positions], outputs[1]))
     if recorded is not None:
-        both = min(len(run.trial), len(some.first("recorded", QONNX_ROWS)))
-        if np.array_equal(run.trial.rows[:both], some.rows[:both]):
+        both = min(len(run.trial), dict(some.groups)["recorded"])
+        if both and np.array_equal(run.trial.rows[:both], some.rows[:both]):
             return Executions(tuple(simulations), facts.difference(outputs[0][:both], outputs[1][:both]))
     return Executions(tuple(simulations))
 

@@ -49,12 +49,9 @@ def parameters(
         if zero:
             raise refused(node, "a sign, that is a signed quantizer of one bit, has no zero point")
         return 1, Levels(-1, 1, (), rounding="SIGN"), scale
-    name = options.get("rounding_mode", b"ROUND").decode(errors="replace").upper()
-    rounding = ALIASES.get(name, name)
-    if rounding not in ROUNDINGS:
-        raise refused(node, f"rounding mode {name}; known: {', '.join([*ROUNDINGS, *ALIASES])}")
-    low = -(2 ** (width - 1)) + narrow if signed else 0
-    high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
+    rounding, (low, high) = _rounding(node, b"ROUND"), _ends(width, signed=signed, narrow=narrow)
+    if low == high:
+        raise refused(node, f"unsigned and narrow, of one bit, it has one level: {low}")
     if zero and rounding == "ROUND" and options.get(ROUNDS_FIRST):
         rounding = ROUND_FIRST
     return width, Levels(low, high, (), zero, rounding), scale
@@ -76,10 +73,7 @@ def truncation(
     if not 1 <= width <= MAX_BITS:
         raise refused(node, f"a bit width of {width}; one whole number from 1 to {MAX_BITS} is known")
     options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-    name = options.get("rounding_mode", b"FLOOR").decode(errors="replace").upper()
-    rounding = ALIASES.get(name, name)
-    if rounding not in ROUNDINGS:
-        raise refused(node, f"rounding mode {name}; known: {', '.join([*ROUNDINGS, *ALIASES])}")
+    rounding = _rounding(node, b"FLOOR")
     if not second:
         dropped = _whole(node, "bit width", constant(node, 3)) - width
         if dropped < 0:
@@ -93,10 +87,25 @@ def truncation(
     dropped = round(math.log2(unit / scales[0])) if unit > 0 else -1
     if dropped < 0:
         raise refused(node, "its second scale is below the first")
-    signed, narrow = bool(options.get("signed", 1)), bool(options.get("narrow", 0))
-    low = -(2 ** (width - 1)) + narrow if signed else 0
-    high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
+    low, high = _ends(width, signed=bool(options.get("signed", 1)), narrow=bool(options.get("narrow", 0)))
     return width, Truncation(low, high, scales, 0, rounding, dropped=dropped), (unit,) * len(scales)
+
+
+def _rounding(node: NodeProto, missing: bytes) -> str:
+    """The rounding rule of `node`, by default the `missing` one."""
+    options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+    name = options.get("rounding_mode", missing).decode(errors="replace").upper()
+    rule = ALIASES.get(name, name)
+    if rule not in ROUNDINGS:
+        raise refused(node, f"rounding mode {name}; known: {', '.join([*ROUNDINGS, *ALIASES])}")
+    return rule
+
+
+def _ends(width: int, *, signed: bool, narrow: bool) -> tuple[int, int]:
+    """The lowest and the highest integer of `width` bits; a narrow quantizer does without one of them."""
+    if signed:
+        return -(2 ** (width - 1)) + narrow, 2 ** (width - 1) - 1
+    return 0, 2**width - 1 - narrow
 
 
 def _whole(node: NodeProto, what: str, values: np.ndarray) -> int:

@@ -23,6 +23,7 @@ from qap2fpga.frontend.recorded import Recorded
 from qap2fpga.frontend.values import RawGraph
 from qap2fpga.ir.quantizer import power_of_two_scale, scale_for_range
 from qap2fpga.system.errors import QapError
+from qap2fpga.system.names import shown
 from qap2fpga.system.quiet import quiet
 
 if TYPE_CHECKING:
@@ -115,8 +116,7 @@ def _from_onnx(source: Source, say: Callable[[str], None]) -> Reading:
         raise QapError("bit widths were given, but a QONNX file has its own", "leave --bits and the like out")
     say("reading the graph")
     qonnx = onnxfile.load(source.path, source.output)
-    rows = _rows(source, qonnx)
-    return _of_graph(source, qonnx, rows, say)
+    return _of_graph(source, qonnx, _rows(source, qonnx), say, quantized=input_is_quantized(qonnx))
 
 
 def _from_exported(source: Source, model: Exported, say: Callable[[str], None]) -> Reading:
@@ -127,7 +127,11 @@ def _from_exported(source: Source, model: Exported, say: Callable[[str], None]) 
         raise QapError(f"{source.path}: damaged: {what}", "save the model again")
     rows = _rows(source, qonnx) or data.Rows(model.rows, model.labels)
     quantized = input_is_quantized(qonnx)  # else torch saw other inputs
-    reading = _of_graph(source, qonnx, rows, say)
+    reading = _of_graph(source, qonnx, rows, say, quantized=quantized)
+    layers = {raw.name for raw in reading.graph.layers}
+    strange = next((name for name in model.masks if name not in layers), None)
+    if strange is not None:
+        raise QapError(f"{source.path}: damaged: a mask of {shown(strange)}, which is no layer", "save the model again")
     masked = {name: int((~mask).sum()) for name, mask in model.masks.items()}
     return replace(reading, masked=masked, recorded=recorded.of_file(model, reading.qonnx) if quantized else None)
 
@@ -138,15 +142,17 @@ def _rows(source: Source, qonnx: ModelWrapper) -> data.Rows | None:
     return data.load(source.data, size, source.classes) if source.data else None
 
 
-def _of_graph(source: Source, qonnx: ModelWrapper, rows: data.Rows | None, say: Callable[[str], None]) -> Reading:
-    """Read a graph that came from a file, with an input quantizer before it if it has none."""
+def _of_graph(
+    source: Source, qonnx: ModelWrapper, rows: data.Rows | None, say: Callable[[str], None], *, quantized: bool
+) -> Reading:
+    """Read a graph that came from a file, with an input quantizer before it if it is not `quantized`."""
     cost, remarks = None, []
     declared = export.declared_input(qonnx)
-    if declared is not None and input_is_quantized(qonnx):  # they are quantized on the host
+    if declared is not None and quantized:  # they are quantized on the host
         qonnx = export.undeclared(qonnx)
     elif declared is not None:  # integers come in: a quantizer of scale 1 changes nothing and says what they are
-        qonnx = export.add_input_quantizer(qonnx, declared[0], 1.0, declared[1])
-    if not input_is_quantized(qonnx):
+        qonnx, quantized = export.add_input_quantizer(qonnx, declared[0], 1.0, declared[1]), True
+    if not quantized:
         _read_error_first(qonnx)
         bits, scale, signed = _input_quantizer(source, rows)
         if rows is not None:

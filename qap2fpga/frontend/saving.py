@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -83,9 +83,10 @@ def describe(
         model = export.export_module(module, example)
         layernames.name_nodes(model.graph, frozenset(name for name, part in module.named_modules() if _is_leaf(part)))
         onnxfile.take_as_data(model)
-        recording = record(module, example, {node.name for node in model.graph.node})
+        nodes = {node.name for node in model.graph.node}
+        recording = record(module, example, nodes)
         content = model.SerializeToString(deterministic=True)
-        exported = Exported(content, example.numpy(), recording, _masks(module), dict(provenance), numbers)
+        exported = Exported(content, example.numpy(), recording, _masks(module, nodes), dict(provenance), numbers)
         _compare(check(exported, "the module"), module, example)
     return exported
 
@@ -133,6 +134,7 @@ def _is_leaf(part: nn.Module) -> bool:
     return all(name.endswith("_quant") for name, _ in part.named_children())
 
 
-def _masks(module: nn.Module) -> dict[str, np.ndarray]:
-    """Which weights of each layer were kept."""
-    return {name: kept_weights(part) for name, part in module.named_modules() if hasattr(part, "weight_quant")}
+def _masks(module: nn.Module, nodes: Collection[str]) -> dict[str, np.ndarray]:
+    """Which weights of each layer that is in the graph were kept."""
+    layers = [(name, part) for name, part in module.named_modules() if hasattr(part, "weight_quant")]
+    return {name: kept_weights(part) for name, part in layers if name in nodes}

@@ -10,7 +10,10 @@ import onnx
 
 from tests.support.qonnx_builder import QONNX, Builder
 
-STAGES = ("conv", "conv", "depthwise", "largest", "mean", "add", "add", "concat", "resize", "again", "curve", "pad")
+STAGES = (
+    "conv", "conv", "depthwise", "groups", "largest", "mean", "add", "add", "concat", "resize", "again", "curve", "pad",
+    "bent",
+)  # fmt: skip
 
 
 def drawn(seed: int, stages: int = 4) -> tuple[onnx.ModelProto, np.ndarray]:
@@ -135,6 +138,23 @@ class _Drawing:
         result = self.one.add("Conv", source, weights, group=shape[0], **options)
         self._after(result, (shape[0], *places))
 
+    def _groups(self) -> None:
+        """A convolution of two groups, or of two outputs per channel."""
+        source = self._any()
+        shape = self.shapes[source]
+        groups = 2 if shape[0] % 2 == 0 else shape[0]
+        options, places = self._kernel(shape, pads=True)
+        weights = self._weights(2 * groups, shape[0] // groups, *options["kernel_shape"])
+        self._after(self.one.add("Conv", source, weights, group=groups, **options), (2 * groups, *places))
+
+    def _bent(self) -> None:
+        """Levels that are read without their negative half, in each channel times a factor of its own."""
+        source = self._any()
+        shape = self.shapes[source]
+        factors = self.random.choice([-2.0, -1, 1, 1, 2], (shape[0], *(1,) * self.spatial))
+        turned = self.one.add("Mul", source, self.one.constant(factors))
+        self.shapes[self.one.add("Relu", turned)] = shape
+
     def _pad(self) -> None:
         source = self._any()
         shape = self.shapes[source]
@@ -154,7 +174,11 @@ class _Drawing:
         source = self._any()
         shape = self.shapes[source]
         if self.random.integers(3) == 0:
-            self._quantized(self.one.add("GlobalAveragePool", source), (shape[0], *[1] * self.spatial), 0.5)
+            axes = [axis + 2 for axis in range(self.spatial)]
+            kind: dict[str, Any] = {"GlobalAveragePool": {}, "ReduceMean": {"axes": axes}}
+            name = str(self.random.choice(list(kind)))
+            mean = self.one.add(name, source, **kind[name])
+            self._quantized(mean, (shape[0], *[1] * self.spatial), 0.5)
             return
         options, places = self._kernel(shape, pads=False, dilations=False)
         del options["dilations"]

@@ -117,6 +117,7 @@ WRONG: list[tuple[Callable[[Any], Any], str]] = [
     (outside, "damaged: its graph has tensors in other files"),
     (unsupported, r"\(Softsign\) cannot be lowered"),
     (put("example", "inputs", torch.ones(40, 2, 9)), r"example inputs of shape \(2, 9\), the graph takes \(2, 8\)"),
+    (put("masks", "there", torch.ones(2, 2) > 0), "damaged: a mask of there, which is no layer"),
     (put("recording", "levels", "there", WAVES), "torch gave values at there, which the graph has not"),
     (put("recording", "levels", "0", torch.ones(40, 2, 9)), r"rows of shape \(2, 9\) where the graph has \(2, 8\)"),
     (lambda content: content["recording"]["levels"]["3"].neg_(), "torch and the integer network differ"),

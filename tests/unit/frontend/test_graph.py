@@ -293,6 +293,13 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "another quantizer of the input": (
         around(lambda one, tensor: one.add("Add", tensor, one.quant("x", 0.3))), "another quantizer already",
     ),
+    "a quantizer of one level": (
+        around(lambda one, tensor: one.quant(tensor, 0.5, 1, signed=False, narrow=True)), "it has one level: 0",
+    ),
+    "a bounded input of one level": (
+        (lambda one: one.model(one.quant(one.add("Relu", "x"), 0.5, 1, signed=False, narrow=True)))(Builder((1, 4))),
+        "it has one level: 0",
+    ),
     "a trunc of floats": (around(node("Trunc", 0.25, 0.5, 8.0, 4.0, domain=QONNX)), "zero point must be"),
     "a trunc with a zero point": (around(node("Trunc", 0.25, 1.0, 8.0, 4.0, domain=QONNX)), "zero point must be 0"),
     "a trunc that widens": (around(node("Trunc", 0.25, 0.0, 4.0, 8.0, domain=QONNX)), "widens its input by 4 bits"),

@@ -80,6 +80,12 @@ def test_masks_of_pruning_are_kept(tmp_path: Path) -> None:
     assert prepared(tmp_path / "model.pt").facts.masked == {"1": 0, "5": 12, "9": 2}
 
 
+def test_a_layer_that_never_runs_has_no_mask(tmp_path: Path) -> None:
+    runs = nn.Sequential(convolution(1, 2), relu(), nn.Flatten(), dense(18, 3))
+    network = Own(lambda own, x: own.runs(x), runs=runs, never=dense(5, 3))
+    assert list(saved(network, torch.randn(20, 1, 5, 5), tmp_path / "model.pt").masks) == ["runs.0", "runs.3"]
+
+
 def test_a_module_without_an_input_quantizer_gets_one_when_it_is_built(tmp_path: Path) -> None:
     torch.manual_seed(1)
     network = nn.Sequential(convolution(1, 2), relu(), nn.Flatten(), dense(18, 3))
@@ -171,9 +177,9 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
         r"node 1 \(Gemm\) cannot be lowered\n.*layer 1 \(Linear\) has float weights",
     ),
     "activation at the end": (
-        lambda: nn.Sequential(entry(), dense(5, 3), nn.Sigmoid()),
+        lambda: nn.Sequential(entry(), dense(5, 3), nn.LeakyReLU(0.1)),
         (5,),
-        "layer 1: .* ends the network",
+        "layer 1: a LeakyRelu or another curve ends the network",
     ),
     "LSTM": (
         lambda: Own(lambda own, x: own.two(own.cell(own.quant(x))[0][:, -1]), cell=nn.LSTM(4, 5, batch_first=True)),
