@@ -30,6 +30,7 @@ from qap2fpga.frontend.dialects import spelling
 from qap2fpga.frontend.operators import OF_QONNX, REWRITTEN
 from qap2fpga.frontend.prepare import Prepared, Source, prepare
 from qap2fpga.frontend.trial import real_inputs
+from qap2fpga.ir.shown import Frame
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.quiet import quiet
 
@@ -82,7 +83,7 @@ def _compared(path: Path, prepared: Prepared, rows: int) -> str:
     quantizer, integers = prepared.lowered.input, prepared.random[:rows]
     reals = real_inputs(quantizer, integers)
     try:
-        theirs = _executed(path, reals)
+        theirs = _executed(path, _rows(prepared.facts.network.frame, reals))
     except Exception as error:  # whatever the libraries raise of a file that they cannot execute as it is
         return f"{words}; as it is it cannot be executed: {str(error).splitlines()[0][:80]}"
     unit = float(prepared.lowered.output_scale)
@@ -94,6 +95,15 @@ def _compared(path: Path, prepared: Prepared, rows: int) -> str:
     return (
         f"{words}; as it is: {int((apart < 1).sum())} of {len(apart)} rows within one unit, {apart.max():.2g} at most"
     )
+
+
+def _rows(frame: Frame | None, reals: np.ndarray) -> np.ndarray:
+    """The rows of the model whose frames are `reals`."""
+    if frame is None:
+        return reals
+    turned = reals.reshape(len(reals), *(frame.parts[part] for part in frame.moves))
+    back = [0, *(1 + frame.moves.index(part) for part in range(len(frame.parts)))]
+    return turned.transpose(back).reshape(len(reals), *frame.model)
 
 
 def _executed(path: Path, reals: np.ndarray) -> np.ndarray:

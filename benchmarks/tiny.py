@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -233,7 +234,7 @@ def within(limit_s: float, work: Callable[[Case, Send], None], case: Case) -> Re
     try:
         while receiver.poll(max(0.0, deadline - time.monotonic())):
             result |= receiver.recv()
-        result["stopped"] = f"not ended within {limit_s:g} s"
+        result |= {"stopped": f"not ended within {limit_s:g} s", "limit_s": limit_s}
         process.terminate()
     except EOFError:
         if not result.pop("ended", False) and "stopped" not in result:
@@ -280,12 +281,17 @@ def lines(results: Path) -> list[Result]:
 def extend(results: Path, case: Case, measuring_s: float | None, limit_s: float) -> None:
     """Append what is missing of `case` to the results: facts and prediction, and then, if asked for, measurement."""
     line = next((one for one in lines(results) if one["case"] == asdict(case)), None)
-    if line is None:
+    if line is None or not _ended(line.get("predicted"), limit_s):
         sizes = within(limit_s, facts, case)
-        line = {"case": asdict(case), "facts": sizes, "predicted": within(limit_s, predict, case)}
+        line = {**(line or {"case": asdict(case)}), "facts": sizes, "predicted": within(limit_s, predict, case)}
         append_json(results, line)
-    if measuring_s is not None and "measured" not in line and "stopped" not in line["predicted"]:
+    if measuring_s is not None and "stopped" not in line["predicted"] and not _ended(line.get("measured"), measuring_s):
         append_json(results, {**line, "measured": within(measuring_s, measure, case)})
+
+
+def _ended(result: Result | None, limit_s: float) -> bool:
+    """Whether there is a result, of which more time than before would make nothing else."""
+    return result is not None and result.get("limit_s", math.inf) >= limit_s
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataclasses import asdict
 import numpy as np
 
 from qap2fpga import backends
-from qap2fpga.backends.api import Options
+from qap2fpga.backends.api import Options, require_possible
 from qap2fpga.build import stored
 from qap2fpga.build.request import Request
 from qap2fpga.build.stored import RELAXED, Say, Stored
@@ -28,7 +28,10 @@ MODEL_FILES = ("model.qonnx.onnx", "network.lowered.npz", "network.npz", "vector
 
 
 def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
-    """From the model file to the integer network and the vectors, compared with torch and qonnx."""
+    """From the model file to the integer network and the vectors, compared with torch and qonnx.
+
+    Raises what the backend refuses before that comparison, if the build is to get as far as the backend.
+    """
     from qap2fpga.frontend import export
     from qap2fpga.frontend.prepare import Source, prepare
 
@@ -36,7 +39,7 @@ def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
         request.model, request.widths, request.data, request.input_range, request.classes,
         output_kind=request.output_kind, output=request.model_output,
     )  # fmt: skip
-    prepared = prepare(source, say)
+    prepared = prepare(source, say, lambda network: admit(network, request))
     forget("model")
     export.write(prepared.qonnx, request.output / "model.qonnx.onnx")
     storage.save(prepared.lowered, request.output / "network.lowered.npz")
@@ -48,6 +51,12 @@ def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
         arrays["first_input"] = prepared.first_input
     save_npz(request.output / "vectors.npz", arrays)
     return {"facts": prepared.facts.record(), "simulations": [asdict(one) for one in prepared.simulations]}
+
+
+def admit(network: Graph, request: Request) -> None:
+    """Raise why the backend cannot build `network`; one that is to be relaxed is not yet what it builds."""
+    if request.reaches("generate") and request.tolerance == 0:
+        require_possible(backends.get(request.backend).check(network, request.board, request.options))
 
 
 def relax(request: Request, say: Say) -> Stored:

@@ -62,9 +62,15 @@ class Prepared:
         return np.concatenate([self.recorded[:RECORDED_VECTORS], self.random, self.extreme])
 
 
-def prepare(source: Source, say: Callable[[str], None]) -> Prepared:
-    """Read and lower `source`. Raises `QapError` for input that cannot be used, `CheckFailed` for a disagreement."""
-    return _finish(source, read_source(source, say), say)
+def prepare(
+    source: Source, say: Callable[[str], None], admit: Callable[[Graph], None] = lambda network: None
+) -> Prepared:
+    """Read and lower `source`. Raises `QapError` for input that cannot be used, `CheckFailed` for a disagreement.
+
+    `admit` is given the network before it is compared with float executions, which takes long: it raises what the
+    caller already knows to speak against it.
+    """
+    return _finish(source, read_source(source, say), say, admit)
 
 
 def _most_vectors(lowered: Graph) -> int | None:
@@ -77,7 +83,7 @@ def _most_vectors(lowered: Graph) -> int | None:
     return max(FEWEST, WORK // lowered.values)
 
 
-def _finish(source: Source, reading: Reading, say: Callable[[str], None]) -> Prepared:
+def _finish(source: Source, reading: Reading, say: Callable[[str], None], admit: Callable[[Graph], None]) -> Prepared:
     """Lower what was read, compare it, and describe it."""
     graph, rows = reading.graph, reading.rows
     _check_widths(graph)
@@ -103,6 +109,7 @@ def _finish(source: Source, reading: Reading, say: Callable[[str], None]) -> Pre
     lowered = lowered.with_notes(*(_words(head) for head in graph.heads))
     lowered = fit_logits(lowered, graph, vectors, values=values)
     network = compact(lowered, vectors)
+    admit(network)
     # `compact` has compared them: a difference would have ended it.
     compared = "lowered network, after each pass"
     equal = Simulation("compacted network (numpy)", version("numpy"), compared, len(vectors), 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import os
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -75,6 +76,24 @@ def test_the_page_says_what_was_not_run_and_why() -> None:
 def test_a_case_is_stopped_at_its_limit_or_says_why_it_is_refused(limit_s: float, stopped: str) -> None:
     case = tiny.Case("kws-mlp", "rtl", "pynq-z2", 4, 75, None)
     assert str(tiny.within(limit_s, tiny.predict, case)["stopped"]).startswith(stopped)
+
+
+def test_what_was_stopped_is_tried_again_with_more_time_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, results = tiny.Case("kws-mlp", "rtl", "pynq-z2", 4, 75, None), tmp_path / "tiny.jsonl"
+    asked: list[str] = []
+
+    def within(limit_s: float, work: Callable[..., None], case: tiny.Case) -> tiny.Result:
+        asked.append(work.__name__)
+        return {"lut": 1} if limit_s > 60 else {"stopped": "not ended within 60 s", "limit_s": limit_s}
+
+    monkeypatch.setattr(tiny, "within", within)
+    for limit_s in (60, 60, 61, 61):
+        tiny.extend(results, case, None, limit_s)
+    assert asked == ["facts", "predict"] * 2
+    for measuring_s in (60, 60, 61, 61, 60):
+        tiny.extend(results, case, measuring_s, 61)
+    assert asked[4:] == ["measure"] * 2
+    assert [line["measured"] for line in tiny.lines(results)] == [{"lut": 1}]
 
 
 def test_a_process_that_is_ended_from_outside_is_seen() -> None:

@@ -10,9 +10,6 @@ from qap2fpga.backends.finn.stream.draw import INPUT, Drawn
 from qap2fpga.backends.finn.stream.models import NEVER, Model, Registered
 from qap2fpga.system.errors import CheckFailed
 
-# A design in which nothing moves for so many cycles is dead: more than any block's pipeline.
-QUIET = 1000
-
 
 class Run:
     """A design under way. `pause`: cycles that may pass between two beats that come in."""
@@ -43,6 +40,7 @@ class Run:
         self._flowing: set[int] = set()  # edges that a beat passes
         self._waking: defaultdict[int, list[Model]] = defaultdict(list)  # blocks by the cycle of their `wake`
         self._waking[0] = list(self.models.values())
+        self._last_wake = 0
         self._clocked: set[Model] = set(self.models.values())  # blocks whose wires may be others than in the last cycle
 
     def cycle(self, *, offered: bool) -> bool:
@@ -61,6 +59,7 @@ class Run:
             model.clock(valid, ready, now)
             if model.wake != NEVER:
                 waking[model.wake].append(model)
+                self._last_wake = max(self._last_wake, model.wake)
         self.now += 1
         return bool(flowing)
 
@@ -113,9 +112,13 @@ class Run:
         return changed
 
     def until(self, beats: int, offers: Callable[[Run], bool]) -> None:
-        """Go on until so many beats have left. Raises `CheckFailed` if the design stands still before."""
+        """Go on until so many beats have left. Raises `CheckFailed` if the design stands still before.
+
+        A product that replays its inputs moves no beat for as long as a frame is: what is to wake does not stand still.
+        """
         quiet = 0
         while len(self.left) < beats:
-            quiet = 0 if self.cycle(offered=offers(self)) else quiet + 1
-            if quiet > QUIET + self.pause:
+            moved = self.cycle(offered=offers(self))
+            quiet = 0 if moved or self._clocked or self._last_wake >= self.now else quiet + 1
+            if quiet > self.pause:
                 raise CheckFailed("the design stands still", "a FIFO is too shallow: please report this network")
