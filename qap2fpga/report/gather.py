@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from qap2fpga.report import content, history, studies, study_folder, summary
+from qap2fpga.ir.spread import Profile
+from qap2fpga.report import content, history, profiles, studies, study_folder, summary
 from qap2fpga.report.history import History
 from qap2fpga.report.schema import Report
 from qap2fpga.report.studies import Study
@@ -25,6 +26,7 @@ class Build:
     summary: Summary
     studied: bool = False
     history: History = field(default_factory=History)
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ def _builds(path: Path) -> list[Path]:
 def _build(path: Path) -> Build:
     report = content.load(path)
     folder = path if path.is_dir() else path.parent
-    known = history.load(folder)
-    return Build(str(path), folder, report, summary.of_build(str(path), folder, report), history=known)
+    return Build(str(path), folder, report, summary.of_build(str(path), folder, report),
+                 history=history.load(folder), profile=profiles.load(folder))  # fmt: skip
 
 
 def _joined(builds: list[Build], all_studies: list[Study], left_out: tuple[str, ...]) -> Gathered:

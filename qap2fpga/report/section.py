@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from qap2fpga.ir.spread import Profile
 from qap2fpga.report import csynth, drawing, network, origin, pace, parts, resources, routed, show
 from qap2fpga.report.drawing import Drawing
 from qap2fpga.report.gather import Build
@@ -88,6 +89,7 @@ class Section:
     drawing: Drawing | None
     pace: Pace | None
     floats: tuple[tuple[str, str], ...]
+    profile: Profile | None
 
     @property
     def base(self) -> str:
@@ -137,6 +139,7 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         drawing=drawing.drawing(report, nodes),
         pace=pace.pace(report),
         floats=tuple(_floats(report)),
+        profile=build.profile,
     )
 
 
