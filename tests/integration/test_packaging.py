@@ -6,16 +6,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from qap2fpga.system import files
 from qap2fpga.system.errors import QapError
@@ -169,3 +172,11 @@ def test_an_sdist_and_the_wheel_built_from_it(sdist: Path, wheel: Path, tmp_path
 def test_a_folder_that_is_not_there_is_a_broken_installation() -> None:
     with pytest.raises(QapError, match="the folder 'recipes' is missing from the installation"):
         files.shipped("recipes")
+
+
+def test_version_and_types_are_said_where_tools_look_for_them() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"]) == (version, "Apache-2.0")
+    assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert (files.PACKAGE / "py.typed").is_file()
