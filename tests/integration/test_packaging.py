@@ -151,6 +151,8 @@ def test_a_wheel_holds_the_program_and_nothing_else(wheel: Path) -> None:
     others = [name for name in names if name.startswith("qap2fpga/flows/") and name.endswith(".py")]
     assert sorted(others) == ["qap2fpga/flows/driver/driver.py", "qap2fpga/flows/finn/build.py"]
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    starter = {f"qap2fpga/library/starter/{name}" for name in ("Makefile", "build.yaml", "train.py")}
+    assert {"qap2fpga/py.typed", *starter} <= set(names)
 
 
 def test_the_same_sources_give_the_same_wheel(checkout: Path, wheel: Path, tmp_path: Path) -> None:
