@@ -83,6 +83,10 @@ def build(
     cross_check: Annotated[
         str, typer.Option(help="rtl: ecp5 also places and routes the design on an ECP5 85F, for a routed clock")
     ] = "",
+    prove: Annotated[
+        bool | None,
+        typer.Option(help="rtl: prove that hardware and network are equal for every input [where that is quick]"),
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="generate, and show what AMD's tools would run")] = False,
     allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,
     until: Annotated[
@@ -139,6 +143,7 @@ def build(
         until,
         None if vendor is None else tuple(name for name in vendor.split(",") if name != "none"),
         cross_check,
+        prove,
     )
     with Progress(quiet=quiet) as progress:
         if plan:
