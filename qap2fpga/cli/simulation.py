@@ -31,7 +31,7 @@ def prove(
     time_limit: Annotated[float, typer.Option(help="seconds that a module may take")] = 60.0,
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
-    """Prove for every input that the hardware of an rtl BUILD is its network. Writes a certificate."""
+    """Prove that an rtl BUILD is its network, for every input. Writes a certificate."""
 
     from qap2fpga.build.proving import CERTIFICATE, again
     from qap2fpga.prove.certificate import Word
