@@ -24,8 +24,8 @@ class Results:
 
     `generated` is what the backend left, `dma` its simulation from DMA to DMA, `vendor` what AMD's tools measured.
     `stand_in` is another backend's circuit of the same integer network, for a backend whose own needs a tool that is
-    not there; then it is what is simulated, synthesised and measured. `pins`, `routed` and `bitstream` are an ECP5
-    board's; `cross_check` is what came of the design on another device.
+    not there; then it is what is simulated, synthesised and measured. `proof` is a certificate. `pins`,
+    `routed` and `bitstream` are an ECP5 board's; `cross_check` is what came of the design on another device.
     """
 
     model: Stored
@@ -38,6 +38,7 @@ class Results:
     simulated: list[Stored] | None = None
     synthesized: Stored | None = None
     netlist: Stored | None = None
+    proof: Stored | None = None
     pins: Stored | None = None
     routed: Stored | None = None
     bitstream: Stored | None = None
@@ -74,6 +75,7 @@ def collect(request: Request, digest: str, results: Results, versions: Mapping[s
         "driver": generated and generated["driver"],
         "stand_in": results.stand_in and _stand_in(results.stand_in),
         "simulations": _simulations(request.backend, results),
+        "proof": results.proof,
         "measurements": _measurements(request.backend, results),
         "predictions": _predictions(request.backend, results, versions["qap2fpga"]),
         "timing": encode(timing),

@@ -22,6 +22,7 @@ class Request:
     """What to build. `options` is the backend's own options object; `until` is one of `STAGES`.
 
     `vendor` are the steps that AMD's tools are to run; None: those of `VENDOR_STEPS` whose tool is installed.
+    `prove`: whether hardware is proven to be the network; None: where that is expected to be quick.
     `cross_check` is one of `CROSS_CHECKS`, another device that the design is placed on too; empty: none.
     `command` is the command line that asked for it, which is only shown.
     `model_output` names where the model's graph ends, if not in its outputs.
@@ -41,6 +42,7 @@ class Request:
     cross_check: str = ""
     command: str = ""
     model_output: str = ""
+    prove: bool | None = None
 
     @property
     def output_kind(self) -> str:

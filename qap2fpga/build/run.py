@@ -9,7 +9,7 @@ from typing import Any
 
 from qap2fpga import backends
 from qap2fpga.backends.api import require_possible
-from qap2fpga.build import amd, stages
+from qap2fpga.build import amd, proving, stages
 from qap2fpga.build.collect import collect
 from qap2fpga.build.folder import BuildFolder, stored
 from qap2fpga.build.request import CROSS_CHECKS, STAGES, Request
@@ -80,6 +80,8 @@ def _require_family(request: Request) -> None:
     require_possible(backends.get(request.backend).unserved(board))
     if request.cross_check and request.cross_check not in CROSS_CHECKS:
         raise QapError(f"unknown --cross-check '{request.cross_check}'", nearest(request.cross_check, CROSS_CHECKS))
+    if request.prove and request.backend != proving.BACKEND:
+        raise QapError(f"--prove: designs of the {proving.BACKEND} backend are proven alone", "leave it out")
     if request.cross_check and (request.backend != "rtl" or family.open_route):
         raise QapError("--cross-check ecp5 places designs of the rtl backend for other families", "leave it out")
     if not family.open_route and not request.cross_check:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from qap2fpga import backends
-from qap2fpga.build import amd, making, mapping, simulating
+from qap2fpga.build import amd, making, mapping, proving, simulating
 from qap2fpga.build.collect import Results
 from qap2fpga.build.folder import BuildFolder
 from qap2fpga.build.request import Request
@@ -246,6 +246,12 @@ NETLIST = Stage(
     lambda run, say: simulating.simulate_netlist(run.request, run.circuit, run.stored["synthesize"], say),
     needs=("synthesize",),
 )  # fmt: skip
+PROVE = Stage(
+    "prove", "synthesize", lambda run: "prove: for every input", lambda run: run.design_key,
+    lambda run, say: proving.prove(run.request, run.circuit, run.stored["synthesize"], say),
+    needs=("generate", "synthesize"), when=lambda run: proving.is_due(run.request, run.generated),
+    makes=lambda run, result: (proving.CERTIFICATE,),
+)  # fmt: skip
 PINS = Stage(
     "pins", "simulate", lambda run: "simulate: pins, a UART on both ends", lambda run: run.design_key,
     lambda run, say: simulating.simulate_pins(run.request, run.generated, say), needs=("generate",), when=_open_route,
@@ -280,7 +286,7 @@ VENDOR = Stage(
 # The fields of `Results` whose stages have other names.
 FIELDS = {
     "relax": "relaxed", "generate": "generated", "stand-in": "stand_in", "simulate": "simulated",
-    "synthesize": "synthesized", "route": "routed", "cross-check": "cross_check",
+    "synthesize": "synthesized", "prove": "proof", "route": "routed", "cross-check": "cross_check",
 }  # fmt: skip
 
 # Stages in order; those of one group run at the same time. Yosys uses two cores; the netlist's long first part uses
@@ -288,7 +294,8 @@ FIELDS = {
 Group = tuple[Stage, ...]
 _CIRCUIT: tuple[Group, ...] = ((SYNTHESIZE,), (SIMULATE, NETLIST))
 HARDWARE: tuple[Group, ...] = (
-    (MODEL,), (RELAX,), (GENERATE,), *_CIRCUIT, (PINS,), (CROSS_CHECK,), (ROUTE,), (BITSTREAM,), (DMA,), (VENDOR,),
+    (MODEL,), (RELAX,), (GENERATE,), *_CIRCUIT, (PROVE,), (PINS,), (CROSS_CHECK,), (ROUTE,), (BITSTREAM,), (DMA,),
+    (VENDOR,),
 )  # fmt: skip
 # C++ is compared as C++; where no HLS tool makes hardware of it, another backend's circuit is measured.
 CPLUSPLUS: tuple[Group, ...] = ((MODEL,), (RELAX,), (GENERATE,), (C_SIMULATION,), (VENDOR,), (SUBSTITUTE,), *_CIRCUIT)

@@ -73,6 +73,7 @@ def _piped(command: Callable[P, None]) -> Callable[P, None]:
 for name, command in (
     ("build", build.build),
     ("csim", simulation.csim),
+    ("prove", simulation.prove),
     ("report", reports.report),
     ("import-report", reports.import_report),
     ("estimate", predictions.estimate),

@@ -95,6 +95,10 @@ def build(
     cross_check: Annotated[
         str, typer.Option(help="rtl: ecp5 also places and routes the design on an ECP5 85F, for a routed clock")
     ] = "",
+    prove: Annotated[
+        bool | None,
+        typer.Option(help="rtl: prove that hardware and network are equal for every input [where that is quick]"),
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="generate, and show what AMD's tools would run")] = False,
     allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,
     until: Annotated[
@@ -124,7 +128,7 @@ def build(
         input_data=input_data, input_range=input_interval(input_range), classes=classes.split(",") if classes else (),
         model_output=model_output, until=until,
         vendor=None if vendor is None else [name for name in vendor.split(",") if name != "none"],
-        cross_check=cross_check, command=shlex.join(["qap2fpga", *sys.argv[1:]]),
+        cross_check=cross_check, prove=prove, command=shlex.join(["qap2fpga", *sys.argv[1:]]),
         options={
             "target_fps": target_fps, "max_utilization": max_utilization, "folding": folding, "clock": clock,
             "strategy": strategy, "io_type": io_type, "reuse_factor": reuse_factor,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C simulation of a finished build, again."""
+"""A finished build's C simulation and proofs, again."""
 
 from __future__ import annotations
 
@@ -24,3 +24,27 @@ def csim(
     if not quiet:
         title = f"{run.engine} {run.version}".rstrip()
         print(f"{title}: {run.compared}: {run.vectors} vectors, {run.mismatches} mismatches. {run.note}")
+
+
+def prove(
+    build: Annotated[Path, typer.Argument(help="folder of a build with --backend rtl")],
+    time_limit: Annotated[float, typer.Option(help="seconds that a module may take")] = 60.0,
+    quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
+) -> None:
+    """Prove that an rtl BUILD is its network, for every input. Writes a certificate."""
+
+    from qap2fpga.build.proving import CERTIFICATE, again
+    from qap2fpga.prove.certificate import Word
+    from qap2fpga.system.errors import CheckFailed
+    from qap2fpga.system.progress import Progress
+
+    with Progress(quiet=quiet) as progress:
+        certificate = again(build, time_limit, progress)
+    if not quiet:
+        for one in certificate.claims:
+            print(f"{one.word}: {one.claim}: {one.detail}")
+        print("trusted: " + "; ".join(certificate.trusted))
+        print(build / CERTIFICATE)
+    left = [one for one in certificate.claims if one.word is not Word.PROVEN]
+    if left:
+        raise CheckFailed("; ".join(f"{one.word}: {one.claim}: {one.detail}" for one in left))

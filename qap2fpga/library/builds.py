@@ -184,6 +184,7 @@ def build(
     until: str = STAGES[-1],
     vendor: Sequence[str] | None = None,
     cross_check: str = "",
+    prove: bool | None = None,
     quiet: bool = False,
     **options: object,
 ) -> Build:
@@ -209,6 +210,8 @@ def build(
         vendor: steps for AMD's tools: csim, csynth, cosim, export, synth, route, system, bitstream, finn; () for none;
             None: csim, csynth and synth where the tools are installed.
         cross_check: 'ecp5': also place and route a design of the rtl backend on an ECP5 85F, for a routed clock.
+        prove: rtl: whether the hardware is proven to be the network, for every input; None: where that is expected to
+            be quick.
         quiet: show nothing while it runs.
         **options: what the backend lets its user choose, None where not: `output_kind`, `allow_oversize`; finn:
             `target_fps` (vectors per second), `max_utilization` (share of the board), `folding` (of each node SIMD and
@@ -223,7 +226,7 @@ def build(
         model, board, backend, output=output, bits=bits, weight_bits=weight_bits, activation_bits=activation_bits,
         input_bits=input_bits, input_data=input_data, input_range=input_range, classes=classes,
         model_output=model_output, until=until,
-        vendor=vendor, cross_check=cross_check, options=options,
+        vendor=vendor, cross_check=cross_check, prove=prove, options=options,
     )  # fmt: skip
     return make(wanted, quiet=quiet)
 
@@ -251,6 +254,7 @@ def request(
     until: str = STAGES[-1],
     vendor: Sequence[str] | None = None,
     cross_check: str = "",
+    prove: bool | None = None,
     command: str = "",
     options: Mapping[str, object],
 ) -> Request:
@@ -275,7 +279,7 @@ def request(
     steps = None if vendor is None else tuple(vendor)
     return Request(
         path, target, backend, sources.options_of(chosen, {k: v for k, v in given.items() if v is not None}), place,
-        widths, data, span, names, until, steps, cross_check, command, model_output,
+        widths, data, span, names, until, steps, cross_check, command, model_output, prove,
     )  # fmt: skip
 
 

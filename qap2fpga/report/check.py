@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from qap2fpga import backends
 from qap2fpga.hw import families
 from qap2fpga.hw.resources import NAMES
+from qap2fpga.prove.certificate import Word
 from qap2fpga.report import csynth, resources, routed, show
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.results import Check, Fits, Outcome, Use
@@ -36,8 +37,8 @@ def fits(report: Report) -> Fits | None:
 def all_checks(report: Report, *, allow_oversize: bool) -> tuple[Check, ...]:
     """Return every check of what the report is about: passed, failed, or not run and why."""
     return (
-        *_mismatches(report), *_cycles(report), *_dsp(report), *_resources(report), *csynth.check_stages(report),
-        *csynth.check_layers(report), *_interval_of_hls(report), *_clock(report),
+        *_mismatches(report), *_proof(report), *_cycles(report), *_dsp(report), *_resources(report),
+        *csynth.check_stages(report), *csynth.check_layers(report), *_interval_of_hls(report), *_clock(report),
         *_board(report, allow_oversize=allow_oversize),
     )  # fmt: skip
 
@@ -77,6 +78,17 @@ def _mismatches(report: Report) -> list[Check]:
         checks.append(Check.of(name, "0 mismatches", differ, one.mismatches == 0))
     if report.design and not any(one.circuit for one in report.simulations):
         checks.append(Check.not_run("hardware equals the integer network", "0 mismatches", NOT_SIMULATED))
+    return checks
+
+
+def _proof(report: Report) -> list[Check]:
+    """What was to be proven. What is not, for want of time or of a way to do it, is no fault."""
+    checks = []
+    for one in report.proof.claims if report.proof else ():
+        if one.word is Word.NOT_PROVEN:
+            checks.append(Check.not_run(one.claim, Word.PROVEN, one.detail))
+        else:
+            checks.append(Check.of(one.claim, Word.PROVEN, one.word, one.word is Word.PROVEN, one.detail))
     return checks
 
 

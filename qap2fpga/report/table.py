@@ -55,6 +55,7 @@ def _one(name: str, report: Report) -> RenderableType:
     blocks += [f"\n[bold]Place and route[/] {escape(text)}" for text in routed.lines(report)]
     if report.simulations:
         blocks.append(_simulations(report))
+    blocks += _proof(report)
     return Group(*blocks, _checks(report), *_notes(report))
 
 
@@ -230,6 +231,15 @@ def _simulations(report: Report) -> Table:
             _number(one.rounding_ties),
         )
     return table
+
+
+def _proof(report: Report) -> Iterator[str]:
+    """What is known for every input, and what that rests on."""
+    if report.proof is None:
+        return
+    yield "\n[bold]For every input[/]"
+    yield from (f"{one.word}: {escape(one.claim)} [dim]({escape(one.detail)})[/]" for one in report.proof.claims)
+    yield f"[dim]trusted: {escape('; '.join(report.proof.trusted))}[/]"
 
 
 def _checks(report: Report) -> str:

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[2] / "qap2fpga"
 # A package knows only those before it; docs/architecture.md says what each is for.
 ORDER = (
     "system", "exact", "ir", "passes", "frontend", "requant", "hw", "backends", "driver", "reports", "synth", "verify",
-    "estimate", "report", "build", "train", "explore", "library", "cli",
+    "prove", "estimate", "report", "build", "train", "explore", "library", "cli",
 )  # fmt: skip
 # What training knows of the rest, beside `system`: how a model file is made, counted and estimated.
 TRAINING_KNOWS = {

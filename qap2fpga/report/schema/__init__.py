@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qap2fpga.hw.resources import NAMES
+from qap2fpga.prove.certificate import Certificate
 from qap2fpga.report.schema.hardware import Board, Design, Interface, StandIn
 from qap2fpga.report.schema.network import Model, Relaxed
 from qap2fpga.report.schema.results import (
@@ -40,7 +41,7 @@ FRACTION = re.compile(r"\d{1,300}(/0*[1-9]\d{0,299})?", re.ASCII)
 class Report(Record):
     """All that is known of one build, or of one design that other tools' reports are about.
 
-    `relaxed`, `routed`, `cross_check` are of builds only, `imported` of imports.
+    `relaxed`, `proof`, `routed`, `cross_check` are of builds only, `imported` of imports.
     """
 
     schema: int
@@ -53,6 +54,7 @@ class Report(Record):
     driver: tuple[str, ...] | None = None
     stand_in: StandIn | None
     simulations: tuple[Simulation, ...]
+    proof: Certificate | None = None
     measurements: tuple[Measurement, ...]
     predictions: tuple[Prediction, ...]
     timing: Timing | None

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proofs of a build's hardware, as a stage, and of a finished build, again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from qap2fpga.build import folder as stages
+from qap2fpga.build import stored
+from qap2fpga.build.request import Request
+from qap2fpga.build.stored import Say, Stored
+from qap2fpga.ir import storage
+from qap2fpga.prove.certificate import Certificate
+from qap2fpga.prove.run import Subject
+from qap2fpga.prove.run import prove as prove_subject
+from qap2fpga.system.codec import decode, encode
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import write_atomically
+from qap2fpga.system.progress import Progress
+from qap2fpga.system.reading import shown
+
+BACKEND = "rtl"
+CERTIFICATE = "certificate.json"
+# Inside the build's folder, for logs.
+FOLDER = "prove"
+# ABC's time for a module.
+LIMIT_S = 60.0
+# Designs up to so many LUTs take a minute or two; more are asked for.
+QUICK_LUTS = 50_000
+
+
+def is_due(request: Request, generated: Stored) -> bool:
+    """Return whether a build is to prove its hardware: as asked, else where that is known how, and quick."""
+    if request.backend != BACKEND or request.prove is not None:
+        return bool(request.prove)
+    chain = not generated["design"]["data"] and storage.load(request.output / generated["network"]).is_chain
+    return chain and generated["design"]["estimate"]["lut"] <= QUICK_LUTS
+
+
+def prove(request: Request, generated: Stored, synthesized: Stored, say: Say) -> Stored:
+    """Prove what can be, and leave the certificate in the build's folder."""
+    return _prove(request.output, generated, synthesized["netlist"], LIMIT_S, say)
+
+
+def again(folder: Path, limit_s: float, progress: Progress) -> Certificate:
+    """Prove a finished build again, from the files in its folder, and return the certificate, which is written there.
+
+    Raises `QapError` for a folder that is no build of the rtl backend.
+    """
+    hint = f"qap2fpga build MODEL --board BOARD --backend {BACKEND}"
+    generated = stages.stored(folder, "generate", hint)
+    if not isinstance(generated, dict) or generated.get("backend") != BACKEND:
+        by = generated.get("backend") if isinstance(generated, dict) else None
+        raise QapError(f"{folder} is a build of the backend {shown(by)}", hint)
+    if generated.get("network") not in ("network.npz", stored.RELAXED):
+        raise QapError(
+            f"{folder}: what stage 'generate' stored names the network {shown(generated.get('network'))}", hint
+        )
+    synthesized = stages.stored(folder, "synthesize", hint)
+    netlist = synthesized.get("netlist") if isinstance(synthesized, dict) else None
+    if not isinstance(netlist, list) or not all(
+        isinstance(name, str) and stored.PLACE.fullmatch(name) for name in netlist
+    ):
+        raise QapError(f"{folder}: what stage 'synthesize' stored names no netlist", hint)
+    with stages.BuildFolder(folder, progress), progress.stage("prove: for every input") as say:
+        left = _prove(folder, generated, netlist, limit_s, say)
+    return decode(Certificate, left, "", str(folder / CERTIFICATE))
+
+
+def _prove(folder: Path, generated: Stored, netlist: list[str], limit_s: float, say: Say) -> Stored:
+    file = folder / generated["network"]
+    design = stored.design(generated, folder)
+    subject = Subject(design, storage.load(file), file, tuple(folder / name for name in netlist))
+    certificate: Stored = encode(prove_subject(subject, folder / FOLDER, limit_s, say))
+    write_atomically(folder / CERTIFICATE, json.dumps(certificate, indent=1))
+    return certificate

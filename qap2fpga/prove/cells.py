@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What cells compute: those of Yosys' Verilog reader and of the families' netlists as a few kinds of parts.
+
+These are the models that proofs trust, from Yosys' documentation of its internal cells, and AMD's UG953 and UG974. A
+cell, or a mode of one, that is not here is not proven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from qap2fpga.prove.algebra import Algebra, B
+
+Bits = tuple[int, ...]
+Ports = Mapping[str, Bits]
+Parameters = Mapping[str, str]
+
+
+class NotProven(Exception):
+    """A proof that does not go through: which part, and why."""
+
+
+class Refuted(NotProven):
+    """What was to be proven is not so: there is an input that shows it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Logic: `driven` is the function `kind` of `operands`; a 'table' of n bits has 2**n entries in `entries`."""
+
+    name: str
+    kind: str
+    operands: tuple[Bits, ...]
+    driven: Bits
+    entries: int = 0
+
+    def evaluate(self, algebra: Algebra[B], operands: list[list[B]]) -> list[B]:
+        """Return the driven bits."""
+        if self.kind == "table":
+            return [lookup(algebra, operands[0], self.entries)]
+        return FUNCTIONS[self.kind](algebra, operands)
+
+
+@dataclass(frozen=True, eq=False)
+class Register:
+    """A bit that becomes `value` where `reset`, else `data` where `enable`, `delay` rising edges of `clock` later."""
+
+    name: str
+    clock: int
+    enable: int
+    reset: int
+    value: int
+    data: int
+    out: int
+    delay: int = 1
+    initial: str = "x"
+
+    @property
+    def driven(self) -> Bits:
+        """The bit that it drives."""
+        return (self.out,)
+
+
+def lookup(algebra: Algebra[B], index: list[B], entries: int) -> B:
+    """Return the bit of `entries` that `index`, lowest bit first, addresses."""
+    if not index:
+        return algebra.one if entries & 1 else algebra.zero
+    half = 1 << len(index) - 1
+    low, high = entries & ((1 << half) - 1), entries >> half
+    if low == high:
+        return lookup(algebra, index[:-1], low)
+    return algebra.choose(index[-1], lookup(algebra, index[:-1], low), lookup(algebra, index[:-1], high))
+
+
+def _sum(algebra: Algebra[B], left: list[B], right: list[B], carry: B) -> tuple[list[B], B]:
+    total = []
+    for a, b in zip(left, right, strict=True):
+        half = algebra.differ(a, b)
+        total.append(algebra.differ(half, carry))
+        carry = algebra.choose(half, a, carry)
+    return total, carry
+
+
+def _difference(algebra: Algebra[B], left: list[B], right: list[B]) -> tuple[list[B], B]:
+    """Return `left - right`, and whether that is not negative (unsigned)."""
+    return _sum(algebra, left, [algebra.invert(bit) for bit in right], algebra.one)
+
+
+def _at_least(algebra: Algebra[B], operands: list[list[B]]) -> list[B]:
+    return [_difference(algebra, operands[0], operands[1])[1]]
+
+
+def _any(algebra: Algebra[B], operands: list[list[B]]) -> list[B]:
+    result = algebra.zero
+    for bit in (bit for operand in operands for bit in operand):
+        result = algebra.either(result, bit)
+    return [result]
+
+
+def _bitwise(function: Callable[[Algebra[B], B, B], B]) -> Callable[[Algebra[B], list[list[B]]], list[B]]:
+    return lambda algebra, operands: [function(algebra, a, b) for a, b in zip(*operands, strict=True)]
+
+
+def _product(algebra: Algebra[B], operands: list[list[B]]) -> list[B]:
+    left, right = operands
+    total = [algebra.zero] * len(left)
+    for place, bit in enumerate(right):
+        row = [algebra.zero] * place + [algebra.both(bit, other) for other in left[: len(left) - place]]
+        total, _ = _sum(algebra, total, row, algebra.zero)
+    return total
+
+
+FUNCTIONS: Mapping[str, Callable[[Algebra, list[list]], list]] = {  # type: ignore[type-arg]
+    "same": lambda algebra, operands: operands[0],
+    "not": lambda algebra, operands: [algebra.invert(bit) for bit in operands[0]],
+    "and": _bitwise(lambda algebra, a, b: algebra.both(a, b)),
+    "or": _bitwise(lambda algebra, a, b: algebra.either(a, b)),
+    "xor": _bitwise(lambda algebra, a, b: algebra.differ(a, b)),
+    "sum": lambda algebra, operands: _sum(algebra, operands[0], operands[1], algebra.zero)[0],
+    "difference": lambda algebra, operands: _difference(algebra, operands[0], operands[1])[0],
+    "product": _product,
+    "at least": _at_least,
+    "any": _any,
+    # The first operand is one bit: which of the others comes out.
+    "choose": lambda algebra, operands: [
+        algebra.choose(operands[0][0], a, b) for a, b in zip(operands[1], operands[2], strict=True)
+    ],
+}
+BITWISE = ("same", "not", "and", "or", "xor", "choose")
+ARITHMETIC = {"$add": "sum", "$sub": "difference", "$mul": "product", "$and": "and", "$or": "or", "$xor": "xor"}
+COMPARISONS = {"$ge": (0, 1, False), "$le": (1, 0, False), "$lt": (0, 1, True), "$gt": (1, 0, True)}
+
+
+def cells(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
+    """Yield the parts that a cell is made of. Raises `NotProven` for a kind that is not known."""
+    if kind in ARITHMETIC:
+        size = len(ports["Y"])
+        operands = tuple(extended(ports[port], parameters, size) for port in "AB")
+        yield Part(name, ARITHMETIC[kind], operands, ports["Y"])
+    elif kind in COMPARISONS:
+        yield from _comparison(name, kind, parameters, ports)
+    elif kind in ("$not", "$pos"):
+        operand = extended(ports["A"], parameters, len(ports["Y"]))
+        yield Part(name, "not" if kind == "$not" else "same", (operand,), ports["Y"])
+    elif kind in ("$reduce_or", "$reduce_bool", "$logic_or"):
+        yield from _truth(name, "any", (ports["A"], ports.get("B", ())), ports["Y"])
+    elif kind == "$logic_not":
+        inner = inner_net(ports["Y"][0])
+        yield Part(name, "any", (ports["A"],), (inner,))
+        yield from _truth(name, "not", ((inner,),), ports["Y"])
+    elif kind == "$mux":
+        yield Part(name, "choose", (ports["S"], ports["A"], ports["B"]), ports["Y"])
+    elif kind == "$shiftx":
+        yield _indexed(name, parameters, ports)
+    elif kind in PRIMITIVES:
+        yield from PRIMITIVES[kind](name, parameters, ports)
+    else:
+        raise NotProven(f"{name}: a cell of kind {kind} is not known")
+
+
+def split(part: Part) -> list[Part]:
+    """Return a part whose bits have nothing to do with each other as one part per bit."""
+    if part.kind not in BITWISE or len(part.driven) == 1:
+        return [part]
+    columns = zip(*(operand for operand in part.operands if len(operand) == len(part.driven)), strict=True)
+    shared = part.operands[:1] if part.kind == "choose" else ()
+    return [replace(part, operands=(*shared, *((bit,) for bit in column)), driven=(out,))
+            for column, out in zip(columns, part.driven, strict=True)]  # fmt: skip
+
+
+def extended(bits: Bits, parameters: Parameters, size: int) -> Bits:
+    """Return an operand at `size` bits: both operands are signed, or neither counts as signed."""
+    signs = [flag(parameters, f"{port}_SIGNED") for port in "AB" if f"{port}_SIGNED" in parameters]
+    fill = bits[-1] if signs and all(signs) and bits else 0
+    return (bits + (fill,) * size)[:size]
+
+
+def flag(parameters: Parameters, name: str) -> bool:
+    """Return whether a parameter is there and not 0."""
+    return "1" in parameters.get(name, "")
+
+
+def inner_net(driven: int, number: int = 0) -> int:
+    """Return a net that no other cell has: the one with a `number` below 8 inside of the cell that drives `driven`."""
+    return -2 - 8 * driven - number
+
+
+def _truth(name: str, kind: str, operands: tuple[Bits, ...], driven: Bits) -> Iterator[Part]:
+    """Yield a result of one bit, with zeros above it."""
+    yield Part(name, kind, operands, driven[:1])
+    if driven[1:]:
+        yield Part(name, "same", ((0,) * len(driven[1:]),), driven[1:])
+
+
+def _comparison(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
+    first, second, inverted = COMPARISONS[kind]
+    size = max(len(ports["A"]), len(ports["B"]))
+    pair = [extended(ports[port], parameters, size) for port in "AB"]
+    left, right = pair[first], pair[second]
+    if flag(parameters, "A_SIGNED") and flag(parameters, "B_SIGNED"):
+        # Two's complement in the order of unsigned numbers: the top bits change places.
+        left, right = (*left[:-1], right[-1]), (*right[:-1], left[-1])
+    if len(ports["Y"]) != 1:
+        raise NotProven(f"{name}: a comparison of {len(ports['Y'])} bits")
+    if not inverted:
+        yield Part(name, "at least", (left, right), ports["Y"])
+        return
+    inner = inner_net(ports["Y"][0])
+    yield Part(name, "at least", (left, right), (inner,))
+    yield Part(name, "not", ((inner,),), ports["Y"])
+
+
+def _indexed(name: str, parameters: Parameters, ports: Ports) -> Part:
+    """A constant indexed by a vector; what lies outside of the constant has no value."""
+    constant, index = ports["A"], ports["B"]
+    if not set(constant) <= {0, 1} or len(ports["Y"]) != 1 or flag(parameters, "B_SIGNED"):
+        raise NotProven(f"{name}: an indexed vector that is no constant")
+    if len(constant) != 1 << len(index):
+        raise NotProven(f"{name}: {len(constant)} bits indexed by {len(index)}")
+    return Part(name, "table", (index,), ports["Y"], number(constant))
+
+
+def number(bits: Bits) -> int:
+    """Return the unsigned number of constant bits."""
+    return sum(bit << place for place, bit in enumerate(bits))
+
+
+def _lut(size: int) -> Callable[[str, Parameters, Ports], Iterator[Part]]:
+    def of(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
+        initial = parameters.get("INIT", "")
+        if len(initial) != 1 << size or not set(initial) <= {"0", "1"}:
+            raise NotProven(f"{name}: the table {initial!r} of a LUT{size}")
+        index = tuple(bit for place in range(size) for bit in single(name, ports, f"I{place}"))
+        yield Part(name, "table", (index,), single(name, ports, "O"), int(initial, 2))
+
+    return of
+
+
+def _carry4(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
+    """CARRY4: each bit is `S ^ carry`, and the carry goes on where S, else DI does."""
+    start = ports.get("CI", (0,)), ports.get("CYINIT", (0,))
+    if (0,) not in start:
+        raise NotProven(f"{name}: CARRY4 with CI and CYINIT")
+    carry = start[start[0] == (0,)]
+    sums, carries = (ports.get(port, ()) + (0,) * 4 for port in ("O", "CO"))
+    for place in range(4):
+        select, data = (ports[port][place : place + 1] for port in ("S", "DI"))
+        if sums[place] > 1:
+            yield Part(name, "xor", (select, carry), (sums[place],))
+        # A carry that is not connected has a net of its own.
+        following = (carries[place] if carries[place] > 1 else inner_net(max(*sums, *carries), 1 + place),)
+        yield Part(name, "choose", (select, data, carry), following)
+        carry = following
+
+
+def _wide_mux(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
+    yield Part(name, "choose", (ports["S"], ports["I0"], ports["I1"]), ports["O"])
+
+
+def _same(kind: str) -> Callable[[str, Parameters, Ports], Iterator[Part]]:
+    def of(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
+        yield Part(name, kind, (single(name, ports, "I"),), single(name, ports, "O"))
+
+    return of
+
+
+PRIMITIVES: Mapping[str, Callable[[str, Parameters, Ports], Iterator[Part]]] = {
+    **{f"LUT{size}": _lut(size) for size in range(1, 7)},
+    "CARRY4": _carry4, "MUXF7": _wide_mux, "MUXF8": _wide_mux, "INV": _same("not"), "BUF": _same("same"),
+}  # fmt: skip
+
+
+def single(name: str, ports: Ports, port: str) -> Bits:
+    """Return the one bit at a port. Raises `NotProven` where there is not one."""
+    bits = ports.get(port, ())
+    if len(bits) != 1:
+        raise NotProven(f"{name}: {len(bits)} bits at {port}")
+    return bits
+
+
+def registers(
+    name: str, kind: str, parameters: Parameters, ports: Ports, initial: Mapping[int, str]
+) -> list[Register] | None:
+    """Return the registers that a cell is; None if it is none."""
+    if kind == "$dff":
+        if parameters["CLK_POLARITY"].strip("0") != "1":
+            raise NotProven(f"{name}: a register of the falling edge")
+        (clock,) = ports["CLK"]
+        pairs = zip(ports["D"], ports["Q"], strict=True)
+        return [Register(name, clock, 1, 0, 0, data, out, initial=initial.get(out, "x")) for data, out in pairs]
+    if kind in ("FDRE", "FDSE"):
+        if any(flag(parameters, f"IS_{port}_INVERTED") for port in "CDRS"):
+            raise NotProven(f"{name}: inverted pins of {kind}")
+        reset = "R" if kind == "FDRE" else "S"
+        bits = [single(name, ports, port)[0] for port in ("C", "CE", reset, "D", "Q")]
+        start = parameters.get("INIT", "x")
+        return [Register(name, bits[0], bits[1], bits[2], int(kind == "FDSE"), bits[3], bits[4], initial=start)]
+    if kind in ("SRL16E", "SRLC32E"):
+        return [_shift_register(name, kind, parameters, ports)]
+    return None
+
+
+def _shift_register(name: str, kind: str, parameters: Parameters, ports: Ports) -> Register:
+    """A shift register whose length is a constant."""
+    address = ports["A"] if kind == "SRLC32E" else tuple(single(name, ports, f"A{place}")[0] for place in range(4))
+    if not set(address) <= {0, 1} or flag(parameters, "IS_CLK_INVERTED") or ports.get("Q31", ()) not in ((), (-1,)):
+        raise NotProven(f"{name}: a {kind} whose length changes, with an inverted clock, or whose last bit is read")
+    clock, enable, data, out = (single(name, ports, port)[0] for port in ("CLK", "CE", "D", "Q"))
+    return Register(name, clock, enable, 0, 0, data, out, delay=number(address) + 1)

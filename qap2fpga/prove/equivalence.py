@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The netlist is the Verilog: the same function of the same inputs, as many registers later.
+
+Registers are wires in both (`pipeline.py`). Both are written as graphs of ANDs with common inputs; what is not equal by
+construction is compared by ABC (`cec`: simulation, then SAT). Each module is compared for itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import util
+from pathlib import Path
+
+import numpy as np
+
+from qap2fpga.prove.algebra import Ands, Sliced
+from qap2fpga.prove.cells import NotProven, Refuted
+from qap2fpga.prove.pipeline import Cone, Pipeline
+from qap2fpga.prove.reading import Bits, Module
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.programs import run
+
+# Cases tried before ABC is asked, in words of 64.
+TRIED = 32
+SEED = 5
+CONFLICTS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two descriptions of a module: where its data come in, and where they go out, by port."""
+
+    pipeline: Pipeline
+    sources: Mapping[str, Bits]
+    sinks: Mapping[str, Bits]
+
+
+@dataclass(frozen=True)
+class Equality:
+    """What was compared: `outputs` bits, of which ABC compared `solved`."""
+
+    outputs: int
+    solved: int
+
+
+def side(module: Module, clock: str, move: str) -> Side:
+    """Return a module as a pipeline between its ports but those of clock and enable."""
+    for port in (clock, move):
+        if len(module.inputs.get(port, ())) != 1:
+            raise NotProven(f"{module.name}: no port '{port}' of one bit")
+    sources = {port: bits for port, bits in module.inputs.items() if port not in (clock, move)}
+    return Side(Pipeline(module, module.inputs[clock][0], module.inputs[move][0]), sources, dict(module.outputs))
+
+
+def compare(gold: Side, gate: Side, place: Path, name: str, limit_s: float) -> Equality:
+    """Prove that `gate` is `gold`. Raises `NotProven` where it is not, and where ABC does not know after `limit_s`."""
+    if _sizes(gold.sources) != _sizes(gate.sources) or _sizes(gold.sinks) != _sizes(gate.sinks):
+        raise NotProven(f"{name}: Verilog and netlist have other ports")
+    graph = Ands(sum(map(len, gold.sources.values())))
+    first, second = (_written(one, graph, list(gold.sources), list(gold.sinks)) for one in (gold, gate))
+    pairs = set()
+    for (left, stage), (right, late) in zip(first, second, strict=True):
+        if min(left, right) > 1 and stage != late:
+            raise NotProven(f"{name}: {stage} registers before an output in the Verilog, {late} in the netlist")
+        if left != right:
+            pairs.add((left, right))
+    if pairs:
+        _try(graph, sorted(pairs), name)
+        _solve(graph, sorted(pairs), place, name, limit_s)
+    return Equality(len(first), len(pairs))
+
+
+def _sizes(ports: Mapping[str, Bits]) -> dict[str, int]:
+    return {port: len(bits) for port, bits in ports.items()}
+
+
+def _written(one: Side, graph: Ands, sources: list[str], sinks: list[str]) -> list[tuple[int, int | None]]:
+    """Return the outputs of a side as bits of `graph`, each with its stage."""
+    leaves = [bit for port in sources for bit in one.sources[port]]
+    cone = one.pipeline.cone(tuple(bit for port in sinks for bit in one.sinks[port]), dict.fromkeys(leaves, 0))
+    bits = {0: 0, 1: 1, **{bit: graph.input(number) for number, bit in enumerate(leaves)}}
+    write(graph, cone, bits)
+    return [(bits[bit], cone.stages.get(bit)) for bit in cone.outputs]
+
+
+def write(graph: Ands, cone: Cone, bits: dict[int, int]) -> None:
+    """Add the logic of `cone` to `graph`; `bits` knows the leaves, and then every bit."""
+    for part in cone.parts:
+        operands = [[bits[bit] for bit in operand] for operand in part.operands]
+        bits.update(zip(part.driven, part.evaluate(graph, operands), strict=True))
+
+
+def _try(graph: Ands, pairs: list[tuple[int, int]], name: str) -> None:
+    """Raise `NotProven` with an input for which a pair differs, if a few random ones show it."""
+    random, algebra = np.random.default_rng(SEED), Sliced()
+    nodes = [algebra.zero]
+    nodes += [random.integers(0, 1 << 64, TRIED, np.uint64) for _ in range(graph.inputs)]
+    for a, b in graph.gates:
+        nodes.append(_of(nodes, a) & _of(nodes, b))
+    for a, b in pairs:
+        if (_of(nodes, a) != _of(nodes, b)).any():
+            raise Refuted(f"{name}: the netlist is another function than the Verilog")
+
+
+def _of(nodes: list[np.ndarray], bit: int) -> np.ndarray:
+    return ~nodes[bit >> 1] if bit & 1 else nodes[bit >> 1]
+
+
+def _solve(graph: Ands, pairs: list[tuple[int, int]], place: Path, name: str, limit_s: float) -> None:
+    """Prove with ABC that both bits of each pair are equal."""
+    paths = []
+    for kind, column in zip(("verilog", "netlist"), zip(*pairs, strict=True), strict=True):
+        paths.append(place / f"{name}.{kind}.aig")
+        paths[-1].write_bytes(graph.aiger(list(column)))
+    command = f"cec -n -C {CONFLICTS} -T {int(limit_s)} {paths[0].name} {paths[1].name}"
+    log = place / f"{name}.abc.log"
+    try:
+        output = run([abc(), "-q", command], log=log, folder=place, time_limit_s=limit_s + 60)
+    except QapError as error:
+        raise NotProven(f"{name}: ABC: {error.message}") from error
+    if re.search(r"^Networks are equivalent\b", output, re.MULTILINE):
+        return
+    if "NOT EQUIVALENT" in output:
+        raise Refuted(f"{name}: the netlist is another function than the Verilog")
+    raise NotProven(f"{name}: ABC did not know after {limit_s:g} s")
+
+
+def abc() -> Path:
+    """Return the path of the ABC that pyosys brings."""
+    spec = util.find_spec("pyosys")
+    path = Path(spec.origin).parent / "yosys-abc" if spec and spec.origin else Path("yosys-abc")
+    if not path.is_file():
+        raise QapError("the installed pyosys has no yosys-abc", "pip install pyosys==0.70")
+    return path

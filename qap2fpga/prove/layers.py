@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Verilog of a chain computes the network's integers: layer by layer, for every input.
+
+Of each channel a vector of bits is looked for that is a linear form of the layer's inputs, with the channel's weights
+as factors, and that is all that the channel's result depends on. The result is then compared with the network's
+function for every value that the accumulator can have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from qap2fpga.exact.integers import matmul_range, multiply_add
+from qap2fpga.ir.functions import Function, Step
+from qap2fpga.prove.algebra import Sliced, packed, unpacked
+from qap2fpga.prove.cells import NotProven, Part
+from qap2fpga.prove.linear import ONE, Form, Forms, Value, combined, form_of
+from qap2fpga.prove.pipeline import Cone, Pipeline
+from qap2fpga.prove.reading import Bits
+
+SLICED = Sliced()
+# Accumulators of more values than these are not run through.
+MOST_VALUES = 1 << 26
+CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Where a channel's result lies: its bits, in two's complement if `signed`."""
+
+    bits: Bits
+    signed: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """What a layer is to compute: the integers `weights` (inputs, outputs), then `function`; None: the sums."""
+
+    name: str
+    weights: np.ndarray
+    function: Function | None
+    channels: tuple[str, ...]
+    lanes: tuple[Lane, ...]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The values on a layer's lanes, the registers between its inputs and them, and the cases that were run through."""
+
+    values: tuple[Value, ...]
+    stages: int
+    cases: int
+
+
+def prove(pipeline: Pipeline, layer: Layer, values: Sequence[Value]) -> Proof:
+    """Return the proof of a layer whose inputs are `values`. Raises `NotProven` naming the channel."""
+    leaves = {bit: 0 for value in values for bit in value.bits if bit > ONE}
+    cone = pipeline.cone(tuple(bit for lane in layer.lanes for bit in lane.bits), leaves)
+    stages = cone.stage(cone.outputs)
+    forms = Forms(cone, values)
+    search = Search(cone, _places(forms, [*_named(pipeline, cone), *forms.vectors]))
+    lows, highs = (np.array([getattr(one, end) for one in values], np.int64) for end in ("low", "high"))
+    ends = matmul_range(lows, highs, layer.weights, layer.name)
+    ranges, cases = [], 0
+    for channel, lane in enumerate(layer.lanes):
+        where = f"layer {layer.name}, channel {layer.channels[channel]}"
+        settled = replace(lane, bits=tuple(pipeline.moving.get(bit, bit) for bit in lane.bits))
+        wanted = combined((form_of(values, number), int(weight)) for number, weight in
+                          enumerate(layer.weights[:, channel]))  # fmt: skip
+        between = search.between(settled.bits, wanted, where)
+        low, high = (int(end[channel]) for end in ends)
+        if high - low >= MOST_VALUES:
+            raise NotProven(f"{where}: accumulators from {low} to {high} are too many to run through")
+        reach = []
+        # A sum of multiples of whole numbers is a multiple of what divides all weights.
+        unit = int(np.gcd.reduce(layer.weights[:, channel])) or 1
+        for begin in range(low, high + 1, CHUNK * unit):
+            sums = between.possible(np.arange(begin, min(begin + CHUNK * unit, high + 1), unit), where)
+            if len(sums):
+                reach.append(_compared(layer, channel, settled, between, sums, where))
+                cases += len(sums)
+        if not reach:
+            raise NotProven(f"{where}: no accumulator from {low} to {high} is possible")
+        ranges.append(Value(lane.bits, lane.signed, min(one[0] for one in reach), max(one[1] for one in reach)))
+    return Proof(tuple(ranges), stages or 0, cases)
+
+
+def _compared(
+    layer: Layer, channel: int, lane: Lane, between: Between, sums: np.ndarray, where: str
+) -> tuple[int, int]:
+    """Return the smallest and the largest result for accumulators `sums`. Raises `NotProven` for one that is wrong."""
+    expected = results(layer.function, channel, sums)
+    actual = between.evaluate(lane, sums, where)
+    wrong = np.flatnonzero(expected != actual)
+    if len(wrong):
+        first = wrong[0]
+        raise NotProven(f"{where}: accumulator {sums[first]} gives {actual[first]}, not {expected[first]}")
+    return int(expected.min()), int(expected.max())
+
+
+def results(function: Function | None, channel: int, sums: np.ndarray) -> np.ndarray:
+    """Return what the network says of accumulators of a channel."""
+    if function is None:
+        return sums
+    if isinstance(function, Step):
+        counts = np.searchsorted(function.thresholds[channel], sums, side="right")
+        return multiply_add(counts, function.step, function.base, "a level")
+    return multiply_add(sums, function.multiplier[channel], function.offset[channel], "a logit", function.shift)
+
+
+@dataclass(frozen=True)
+class Between:
+    """The logic from a vector of bits to a result; the vector is `factor * accumulator + constant`."""
+
+    vector: Bits
+    factor: Fraction
+    constant: Fraction
+    parts: tuple[Part, ...]
+
+    def possible(self, sums: np.ndarray, where: str) -> np.ndarray:
+        """Return the accumulators for which the vector is an integer; there are no others."""
+        numerators, denominator = self._numerators(sums, where)
+        return np.asarray(sums[numerators % denominator == 0])
+
+    def evaluate(self, lane: Lane, sums: np.ndarray, where: str) -> np.ndarray:
+        """Return the integers on the lane for accumulators `sums`."""
+        numerators, denominator = self._numerators(sums, where)
+        bits = {0: SLICED.zero, 1: SLICED.one}
+        bits.update(zip(self.vector, packed(numerators // denominator, len(self.vector)), strict=True))
+        bits.update({0: SLICED.zero, 1: SLICED.one})
+        for part in self.parts:
+            operands = [[bits[bit] for bit in operand] for operand in part.operands]
+            bits.update(zip(part.driven, part.evaluate(SLICED, operands), strict=True))
+        return unpacked([bits[bit] for bit in lane.bits], len(sums), signed=lane.signed)
+
+    def _numerators(self, sums: np.ndarray, where: str) -> tuple[np.ndarray, int]:
+        denominator = self.factor.denominator * self.constant.denominator
+        factor, constant = int(self.factor * denominator), int(self.constant * denominator)
+        return multiply_add(sums, factor, constant, where), denominator
+
+
+@dataclass(frozen=True)
+class Place:
+    """A vector of bits that is `factor` times its direction, and `constant`."""
+
+    vector: Bits
+    factor: Fraction
+    constant: Fraction
+
+
+# A linear form without its constant, of which the first factor is 1.
+Direction = tuple[tuple[int, Fraction], ...]
+
+
+class Search:
+    """Looks for the vectors of bits on which results depend."""
+
+    def __init__(self, cone: Cone, places: Mapping[Direction, Sequence[Place]]) -> None:
+        self.cone, self.places = cone, places
+        self.drivers = {bit: part for part in cone.parts for bit in part.driven}
+        self.order = {id(part): number for number, part in enumerate(cone.parts)}
+
+    def between(self, bits: Bits, wanted: Form, where: str) -> Between:
+        """Return the logic from a vector that is `wanted`, but for a factor and a constant, to `bits`."""
+        direction, scale = _normal(wanted)
+        constant = wanted.factor(ONE)
+        if not direction:
+            places: Sequence[Place] = [Place((), Fraction(0), Fraction(0))]
+        else:
+            places = self.places.get(direction, ())
+        for place in places:
+            parts = self._closed(bits, place.vector)
+            if parts is not None:
+                factor = place.factor / scale if direction else Fraction(0)
+                return Between(place.vector, factor, place.constant - factor * constant, parts)
+        what = "not the weights" if not places else "not all that its result depends on"
+        raise NotProven(f"{where}: {len(places)} sums have its weights: {what}")
+
+    def _closed(self, bits: Bits, vector: Bits) -> tuple[Part, ...] | None:
+        """Return the logic from `vector` to `bits`; None where `bits` depend on others, too."""
+        seen, waiting, parts = {0, ONE, *vector}, list(bits), {}
+        while waiting:
+            bit = waiting.pop()
+            if bit in seen:
+                continue
+            seen.add(bit)
+            if bit not in self.drivers:
+                return None
+            part = self.drivers[bit]
+            parts[self.order[id(part)]] = part
+            waiting += [one for operand in part.operands for one in operand]
+        # A part that drives a bit of the vector may drive others, which are not asked for.
+        return tuple(parts[number] for number in sorted(parts))
+
+
+def _named(pipeline: Pipeline, cone: Cone) -> Iterator[Bits]:
+    """Yield the vectors that have a name and lie in the cone."""
+    for bits in dict.fromkeys(pipeline.module.named.values()):
+        settled = tuple(pipeline.moving.get(bit, bit) for bit in bits)
+        if all(bit in cone.stages or bit in (0, ONE) for bit in settled):
+            yield settled
+
+
+def _places(forms: Forms, vectors: Iterable[Bits]) -> dict[Direction, list[Place]]:
+    """Return the vectors that are linear forms of the values that come in alone, by the direction of the form."""
+    places: dict[Direction, list[Place]] = {}
+    for bits in dict.fromkeys(vectors):
+        form = forms.vector(bits)
+        if all(unknown in forms.ranges for unknown in form.terms if unknown != ONE):
+            direction, factor = _normal(form)
+            places.setdefault(direction, []).append(Place(bits, factor, form.factor(ONE)))
+    return places
+
+
+def _normal(form: Form) -> tuple[Direction, Fraction]:
+    """Return the form's direction, and what it is to be multiplied with."""
+    factors = sorted((unknown, form.factor(unknown)) for unknown in form.terms if unknown != ONE)
+    if not factors:
+        return (), Fraction(1)
+    scale = factors[0][1]
+    return tuple((unknown, factor / scale) for unknown, factor in factors), scale

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vectors of bits as linear forms of integers that come in.
+
+A form is a sum of whole multiples of unknowns over a power of two. Unknowns are the values that come in and single
+bits. Every sum of two is a new word; if its range shows that it does not wrap, its top bit is what is left of the sum
+without the lower bits. So slices, shifts, extensions and concatenations are arithmetic like any other, and the single
+bits of parts that belong together cancel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from qap2fpga.prove.cells import Part
+from qap2fpga.prove.pipeline import Cone
+from qap2fpga.prove.reading import Bits
+
+# The unknown that is always 1: as a bit it is the constant 1.
+ONE = 1
+
+
+@dataclass(frozen=True)
+class Value:
+    """An integer `low..high` that comes in on `bits`, in two's complement if `signed`."""
+
+    bits: Bits
+    signed: bool
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Form:
+    """The sum of `terms` (unknown to factor), divided by 2**shift."""
+
+    terms: Mapping[int, int]
+    shift: int = 0
+
+    def factor(self, unknown: int) -> Fraction:
+        """Return the multiple of an unknown."""
+        return Fraction(self.terms.get(unknown, 0), 1 << self.shift)
+
+
+@dataclass(frozen=True)
+class Word:
+    """Bits that are one integer, in two's complement if `signed`."""
+
+    bits: Bits
+    signed: bool
+
+
+class Forms:
+    """The forms of all bits of a cone, over the `values` that come in and single bits."""
+
+    def __init__(self, cone: Cone, values: Sequence[Value]) -> None:
+        self.ranges: dict[int, tuple[int, int]] = {}
+        # Of which word a bit is, at which place, and whether it is inverted.
+        self.origins: dict[int, tuple[Word, int, bool]] = {}
+        self.forms: dict[int, Form] = {}
+        self.vectors: list[Bits] = []
+        for number, value in enumerate(values):
+            self.ranges[unknown_of(number)] = value.low, value.high
+            self._define(Word(value.bits, value.signed), form_of(values, number))
+        for part in cone.parts:
+            self._follow(part)
+
+    def bit(self, bit: int) -> Form:
+        """Return the form of a single bit."""
+        return self.forms.get(bit, Form({bit: 1} if bit else {}))
+
+    def vector(self, bits: Bits) -> Form:
+        """Return the form of the integer on `bits`, in two's complement where the top bit is a sign."""
+        return combined((self.bit(bit), weight) for bit, weight in zip(bits, self.weights(bits), strict=True))
+
+    def weights(self, bits: Bits) -> list[int]:
+        """Return what each bit is worth."""
+        top = len(bits) - 1
+        return [-(1 << place) if place == top and self._is_sign(bit) else 1 << place for place, bit in enumerate(bits)]
+
+    def range(self, form: Form) -> tuple[int, int]:
+        """Return the smallest and the largest integer that the form can be."""
+        low = high = 0
+        for unknown, factor in form.terms.items():
+            least, most = self.ranges.get(unknown, (1, 1) if unknown == ONE else (0, 1))
+            low += min(factor * least, factor * most)
+            high += max(factor * least, factor * most)
+        return -(-low >> form.shift), high >> form.shift
+
+    def _is_sign(self, bit: int) -> bool:
+        if bit not in self.origins:
+            return False
+        word, place, _ = self.origins[bit]
+        return word.signed and place == len(word.bits) - 1
+
+    def _follow(self, part: Part) -> None:
+        if part.kind in ("same", "not"):
+            inverted = part.kind == "not"
+            for bit, out in zip(part.operands[0], part.driven, strict=True):
+                self.forms[out] = _complement(self.bit(bit)) if inverted else self.bit(bit)
+                if bit in self.origins:
+                    word, place, before = self.origins[bit]
+                    self.origins[out] = word, place, before != inverted
+        elif part.kind in ("sum", "difference"):
+            size = len(part.driven)
+            left, right = map(self._operand, part.operands)
+            total = _sum(left, right, 1 if part.kind == "sum" else -1)
+            low, high = self.range(total)
+            if -(1 << size - 1) <= low < 0 and high < 1 << size - 1:
+                self._define(Word(part.driven, signed=True), total)
+            elif low >= 0 and high < 1 << size:
+                self._define(Word(part.driven, signed=False), total)
+
+    def _operand(self, bits: Bits) -> Form:
+        """Return a form that is the integer on `bits` modulo 2**len(bits).
+
+        Where they end within a word, the bits of it above them, multiples of 2**len(bits), make it whole.
+        """
+        result = self.vector(bits)
+        if not bits or bits[-1] not in self.origins:
+            return result
+        word, place, inverted = self.origins[bits[-1]]
+        rest = word.bits[place + 1 :]
+        above = []
+        for at, bit in enumerate(rest, start=len(bits)):
+            sign = -1 if word.signed and bit == rest[-1] else 1
+            above.append((_complement(self.bit(bit)) if inverted else self.bit(bit), sign << at))
+        return _sum(result, combined(above), 1)
+
+    def _define(self, word: Word, form: Form) -> None:
+        """Take `form` for the integer on the bits of `word`: it says what the top bit is."""
+        *lower, top = word.bits
+        if top in self.forms or top in (0, ONE):
+            return
+        for place, bit in enumerate(word.bits):
+            self.origins.setdefault(bit, (word, place, False))
+        rest = _sum(form, combined((self.bit(bit), 1 << place) for place, bit in enumerate(lower)), -1)
+        sign = -1 if word.signed else 1
+        terms = {unknown: sign * factor for unknown, factor in rest.terms.items()}
+        self.forms[top] = Form(terms, rest.shift + len(lower))
+        self.vectors.append(word.bits)
+
+
+def _complement(form: Form) -> Form:
+    """Return 1 - form."""
+    return _sum(Form({ONE: 1}), form, -1)
+
+
+def form_of(values: Sequence[Value], number: int) -> Form:
+    """Return the form of a value: an unknown of its own, that of the first on the same bits, or a constant."""
+    value = values[number]
+    if value.low == value.high:
+        return Form({ONE: value.low} if value.low else {})
+    first = next(at for at, one in enumerate(values) if (one.bits, one.signed) == (value.bits, value.signed))
+    return Form({unknown_of(first): 1})
+
+
+def combined(forms: Iterable[tuple[Form, int]]) -> Form:
+    """Return the sum of forms, each with a factor."""
+    result = Form({})
+    for form, weight in forms:
+        result = _sum(result, form, weight) if weight else result
+    return result
+
+
+def unknown_of(number: int) -> int:
+    """Return the unknown that the value `number` is; all bits of modules have other numbers."""
+    return -(1 << 60) - number
+
+
+def _sum(left: Form, right: Form, factor: int) -> Form:
+    """Return `left + factor * right`."""
+    shift = max(left.shift, right.shift)
+    terms = {unknown: value << shift - left.shift for unknown, value in left.terms.items()}
+    factor <<= shift - right.shift
+    for unknown, value in right.terms.items():
+        total = terms.get(unknown, 0) + factor * value
+        if total:
+            terms[unknown] = total
+        else:
+            terms.pop(unknown, None)
+    # Forms of whole words have no denominator left.
+    while shift and not any(value & 1 for value in terms.values()):
+        terms = {unknown: value >> 1 for unknown, value in terms.items()}
+        shift -= 1
+    return Form(terms, shift)

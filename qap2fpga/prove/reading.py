@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verilog as Yosys reads it, and netlists: modules of cells between bits.
+
+A bit is a number: 0 and 1 are constants, `UNDRIVEN` is a bit without a value, others are nets of the module.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from qap2fpga.prove.cells import NotProven, Part, Register, cells, registers, split
+from qap2fpga.synth.jobs import Job, ask
+from qap2fpga.system.codec import Record
+
+WORKER = Path(__file__).with_name("worker.py")
+UNDRIVEN = -1
+LIMIT_S = 600.0
+Bits = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneReading(Record):
+    """Verilog files to read, flattened if `flat`, and where Yosys' JSON of them goes."""
+
+    sources: tuple[str, ...]
+    flat: bool
+    result: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadVerilog(Job):
+    """Read several times; answered by `Read`."""
+
+    readings: tuple[OneReading, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read(Record):
+    """How many modules there are."""
+
+    modules: int
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An instance of another module of the design."""
+
+    name: str
+    module: str
+    ports: Mapping[str, Bits]
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module. `named` are its wires by name: hints of where to look, on which no proof rests."""
+
+    name: str
+    inputs: Mapping[str, Bits]
+    outputs: Mapping[str, Bits]
+    parts: tuple[Part, ...]
+    registers: tuple[Register, ...]
+    instances: tuple[Instance, ...]
+    named: Mapping[str, Bits] = field(repr=False)
+
+    @cached_property
+    def drivers(self) -> Mapping[int, Part | Register]:
+        """What drives each net. Raises `NotProven` for one that two drive."""
+        drivers: dict[int, Part | Register] = {}
+        leaves = {bit for port in self.inputs.values() for bit in port}
+        every: tuple[Part | Register, ...] = (*self.parts, *self.registers)
+        for one in every:
+            for bit in one.driven:
+                if bit in drivers or bit in leaves or bit in (UNDRIVEN, 0, 1):
+                    raise NotProven(f"{self.name}: a net at {one.name} has two drivers")
+                drivers[bit] = one
+        return drivers
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A design as it is read: its Verilog flattened and by module, and its netlist by module, if there is one."""
+
+    flat: Module
+    verilog: Mapping[str, Module]
+    netlist: Mapping[str, Module]
+
+
+def read(verilog: Sequence[Path], netlist: Sequence[Path], top: str, place: Path, limit_s: float = LIMIT_S) -> Reading:
+    """Return the design with the top module `top` in the files `verilog` and `netlist`."""
+    return reading(elaborated(verilog, netlist, top, place, limit_s), top)
+
+
+def elaborated(
+    verilog: Sequence[Path], netlist: Sequence[Path], top: str, place: Path, limit_s: float = LIMIT_S
+) -> dict[str, Any]:
+    """Return Yosys' JSON of the `verilog`, the same `flat`, and of the `netlist`, if there is one."""
+    jobs = {"flat": (verilog, True), "verilog": (verilog, False), "netlist": (netlist, False)}
+    readings = {
+        name: OneReading(sources=tuple(str(path.resolve()) for path in sources), flat=flat,
+                         result=str((place / f"{name}.json").resolve()))
+        for name, (sources, flat) in jobs.items() if sources
+    }  # fmt: skip
+    job = ReadVerilog(top=top, readings=tuple(readings.values()))
+    ask(WORKER, job, Read, name="read", what="reading for a proof", logs=place, place=place, limit_s=limit_s)
+    return {name: json.loads(Path(one.result).read_text()) for name, one in readings.items()}
+
+
+def reading(contents: Mapping[str, Any], top: str) -> Reading:
+    """Return the design that `elaborated` gave."""
+    every = {name: modules(content) for name, content in contents.items()}
+    return Reading(every["flat"][top], every["verilog"], every.get("netlist", {}))
+
+
+def modules(content: Mapping[str, Any]) -> dict[str, Module]:
+    """Return the modules of Yosys' JSON."""
+    known = content["modules"]
+    return {name: _module(name, one, known) for name, one in known.items()}
+
+
+def _module(name: str, content: Mapping[str, Any], known: Mapping[str, Any]) -> Module:
+    named = {wire: _bits(one["bits"]) for wire, one in content["netnames"].items()}
+    initial = dict(_initial(content["netnames"]))
+    ports = content["ports"]
+    parts: list[Part] = []
+    clocked: list[Register] = []
+    instances: list[Instance] = []
+    for cell, one in content["cells"].items():
+        connections = {port: _bits(bits) for port, bits in one["connections"].items()}
+        if one["type"] in known:
+            instances.append(Instance(cell, one["type"], connections))
+        elif (memory := registers(cell, one["type"], one["parameters"], connections, initial)) is not None:
+            clocked += memory
+        else:
+            parts += chain.from_iterable(map(split, cells(cell, one["type"], one["parameters"], connections)))
+    by_direction = {
+        direction: {port: _bits(one["bits"]) for port, one in ports.items() if one["direction"] == direction}
+        for direction in ("input", "output")
+    }
+    if len(ports) != sum(map(len, by_direction.values())):
+        raise NotProven(f"{name}: a port is neither input nor output")
+    return Module(name, by_direction["input"], by_direction["output"], tuple(parts), tuple(clocked), tuple(instances),
+                  named)  # fmt: skip
+
+
+def _bits(bits: Sequence[int | str]) -> Bits:
+    return tuple(bit if isinstance(bit, int) else {"0": 0, "1": 1}.get(bit, UNDRIVEN) for bit in bits)
+
+
+def _initial(wires: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """Yield the bits that have a value at the start, and that value."""
+    for wire in wires.values():
+        value = wire.get("attributes", {}).get("init")
+        if value is not None:
+            yield from zip(_bits(wire["bits"]), reversed(value), strict=False)

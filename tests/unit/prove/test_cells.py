@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What cells compute, over all of their inputs; and cells and modes that are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from qap2fpga.prove.algebra import Ands, Known, Sliced, packed, unpacked
+from qap2fpga.prove.cells import NotProven, cells, registers
+
+A, B, Y = (10, 11, 12), (13, 14), (20, 21, 22)
+SIGNED = {"A_SIGNED": "1", "B_SIGNED": "1"}
+TWO = {"A": A, "B": B, "Y": Y}
+BIT = {"A": A, "B": B, "Y": (20,)}
+INPUTS = [*A, *B]
+
+
+def outcome(kind: str, parameters: dict[str, str], ports: dict[str, tuple[int, ...]], out: str = "Y") -> np.ndarray:
+    """Return what comes out for every pair of a (3 bits) and b (2 bits), a counting fastest."""
+    values = {0: Sliced.zero, 1: Sliced.one, **dict(zip(INPUTS, packed(np.arange(64) & 31, 5), strict=True))}
+    for part in cells("cell", kind, parameters, ports):
+        operands = [[values[bit] for bit in operand] for operand in part.operands]
+        values.update(zip(part.driven, part.evaluate(Sliced(), operands), strict=True))
+    return unpacked([values[bit] for bit in ports[out]], 32, signed=False)
+
+
+def signed(value: int, bits: int) -> int:
+    return value - (1 << bits) if value >> bits - 1 else value
+
+
+FUNCTIONS: dict[str, tuple[dict[str, tuple[int, ...]], Callable[[int, int], int]]] = {
+    "$add": (TWO, lambda a, b: a + b & 7), "$sub": (TWO, lambda a, b: a - b & 7), "$mul": (TWO, lambda a, b: a * b & 7),
+    "$and": (TWO, lambda a, b: a & b), "$or": (TWO, lambda a, b: a | b), "$xor": (TWO, lambda a, b: a ^ b),
+    "$ge": (BIT, lambda a, b: a >= b), "$le": (BIT, lambda a, b: a <= b), "$gt": (BIT, lambda a, b: a > b),
+    "$lt": (BIT, lambda a, b: a < b), "$logic_or": (BIT, lambda a, b: bool(a or b)),
+    "$not": ({"A": A, "Y": Y}, lambda a, b: 7 - a), "$pos": ({"A": A, "Y": Y}, lambda a, b: a),
+    "$logic_not": ({"A": A, "Y": (20,)}, lambda a, b: not a), "$reduce_bool": ({"A": A, "Y": Y}, lambda a, b: a > 0),
+    "$mux": ({"S": (13,), "A": A, "B": (12, 11, 10), "Y": Y},
+             lambda a, b: (a & 2 | a >> 2 | (a & 1) << 2) if b & 1 else a),
+    "$shiftx": ({"A": (1, 0, 0, 1, 1, 1, 0, 1), "B": A, "Y": (20,)}, lambda a, b: 0b10111001 >> a & 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FUNCTIONS)
+def test_every_cell_of_the_reader_over_all_inputs(kind: str) -> None:
+    ports, function = FUNCTIONS[kind]
+    expected = [int(function(number & 7, number >> 3)) for number in range(32)]
+    assert outcome(kind, {}, ports).tolist() == expected
+
+
+@pytest.mark.parametrize("kind", ["$add", "$sub", "$ge", "$lt"])
+def test_signed_operands_are_extended_by_their_signs(kind: str) -> None:
+    ports, function = FUNCTIONS[kind]
+    pairs = [(signed(number & 7, 3), signed(number >> 3, 2)) for number in range(32)]
+    assert outcome(kind, SIGNED, ports).tolist() == [int(function(a, b)) for a, b in pairs]
+    unsigned = outcome(kind, {"A_SIGNED": "1", "B_SIGNED": "0"}, ports).tolist()
+    assert unsigned == [int(function(number & 7, number >> 3)) for number in range(32)]
+
+
+def test_the_cells_of_a_netlist() -> None:
+    lut = {"I0": (10,), "I1": (11,), "I2": (13,), "O": (20,)}
+    assert outcome("LUT3", {"INIT": "10010110"}, lut, "O").tolist() == [
+        (number ^ number >> 1 ^ number >> 3) & 1 for number in range(32)
+    ]
+    carry = {"CI": (0,), "CYINIT": (13,), "DI": (10, 11, 12, 0), "S": (10, 11, 12, 1), "O": (20, 21, 22, 23),
+             "CO": (-1, -1, -1, 24)}  # fmt: skip
+    # S is the operand itself where DI is too: a carry is made where S is 0, from DI.
+    expected = []
+    for number in range(32):
+        ripple, sums = number >> 3 & 1, 0
+        for place, select in enumerate((number & 1, number >> 1 & 1, number >> 2 & 1, 1)):
+            sums |= (select ^ ripple) << place
+            ripple = ripple if select else 0
+        expected.append(sums)
+    assert outcome("CARRY4", {}, carry, "O").tolist() == expected
+    assert outcome("INV", {}, {"I": (10,), "O": (20,)}, "O").tolist() == [1 - (number & 1) for number in range(32)]
+    assert outcome("MUXF7", {}, {"S": (12,), "I0": (10,), "I1": (11,), "O": (20,)}, "O").tolist() == [
+        number >> (number >> 2 & 1) & 1 for number in range(32)
+    ]
+
+
+@pytest.mark.parametrize(("kind", "parameters", "ports"), [
+    ("$div", {}, TWO),
+    ("$ge", {}, TWO),
+    ("$shiftx", {}, {"A": (10, 0), "B": (11,), "Y": (20,)}),
+    ("$shiftx", {}, {"A": (1, 0, 0), "B": (11, 12), "Y": (20,)}),
+    ("LUT2", {"INIT": "01x0"}, {"I0": (10,), "I1": (11,), "O": (20,)}),
+    ("LUT2", {"INIT": "0110"}, {"I0": (10,), "O": (20,)}),
+    ("CARRY4", {}, {"CI": (10,), "CYINIT": (11,), "DI": A, "S": A, "O": (20, 21, 22, 23), "CO": (-1,) * 4}),
+    ("DSP48E1", {}, {}),
+])  # fmt: skip
+def test_what_is_not_known_is_refused(kind: str, parameters: dict[str, str], ports: dict[str, tuple[int, ...]]) -> None:
+    with pytest.raises(NotProven, match=r"^cell: "):
+        list(cells("cell", kind, parameters, ports))
+
+
+FLIP_FLOP = {"C": (2,), "CE": (3,), "R": (4,), "D": (10,), "Q": (20,)}
+SHIFT = {"CLK": (2,), "CE": (3,), "A0": (1,), "A1": (0,), "A2": (1,), "A3": (0,), "D": (10,), "Q": (20,)}
+
+
+def test_registers() -> None:
+    one = registers("r", "FDRE", {"INIT": "0"}, FLIP_FLOP, {})
+    assert one is not None
+    (flip,) = one
+    assert (flip.clock, flip.enable, flip.reset, flip.value, flip.data, flip.out, flip.delay) == (2, 3, 4, 0, 10, 20, 1)
+    shifts = registers("r", "SRL16E", {}, SHIFT, {})
+    assert shifts is not None and (shifts[0].delay, shifts[0].enable) == (6, 3)
+    assert registers("r", "$add", {}, TWO, {}) is None
+
+
+@pytest.mark.parametrize(("kind", "parameters", "ports"), [
+    ("$dff", {"CLK_POLARITY": "0"}, {"CLK": (2,), "D": (10,), "Q": (20,)}),
+    ("FDRE", {"IS_C_INVERTED": "1"}, FLIP_FLOP),
+    ("SRL16E", {}, {**SHIFT, "A1": (11,)}),
+    ("SRL16E", {"IS_CLK_INVERTED": "1"}, SHIFT),
+])  # fmt: skip
+def test_registers_of_other_kinds_are_refused(
+    kind: str, parameters: dict[str, str], ports: dict[str, tuple[int, ...]]
+) -> None:
+    with pytest.raises(NotProven, match=r"^r: "):
+        registers("r", kind, parameters, ports, {})
+
+
+def test_a_graph_of_ands_is_the_same_logic() -> None:
+    graph, known = Ands(2), Known()
+    a, b = graph.input(0), graph.input(1)
+    assert graph.differ(a, b) == graph.differ(b, a) and graph.both(a, a ^ 1) == 0 and graph.both(a, 1) == a
+    gates = dict(enumerate(graph.gates, start=3))
+
+    def value(bit: int, inputs: dict[int, int]) -> int:
+        node = bit >> 1
+        plain = 0 if node == 0 else inputs[node] if node in inputs else value(gates[node][0], inputs) & value(
+            gates[node][1], inputs)  # fmt: skip
+        return plain ^ bit & 1
+
+    for first in (0, 1):
+        for second in (0, 1):
+            assert value(graph.differ(a, b), {1: first, 2: second}) == first ^ second
+    assert known.both(0, None) == 0 and known.both(1, None) is None and known.choose(None, 1, 1) == 1
+    assert known.choose(None, 0, 1) is None and known.choose(0, 1, None) == 1
+    assert graph.aiger([graph.both(a, b)]).startswith(b"aig ")

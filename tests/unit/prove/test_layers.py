@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verilog as linear forms and functions of one number: single cells, and faults that each must be seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qap2fpga.ir.functions import Function, Logits, Step
+from qap2fpga.prove import layers
+from qap2fpga.prove.cells import NotProven
+from qap2fpga.prove.layers import Lane, Layer, Proof
+from qap2fpga.prove.linear import ONE, Forms, Value, unknown_of
+from qap2fpga.prove.pipeline import Pipeline
+from tests.support.circuits import CLOCK, MOVE, Bit, Cell, module, register
+
+A, B = [10, 11, 12], [13, 14, 15]
+VALUES = [Value(tuple(A), True, -4, 3), Value(tuple(B), True, -4, 3)]
+# 3 * a - b: (a + 2 * a) of 5 bits, then the difference of 6.
+TRIPLE = [20, 21, 22, 23, 24]
+SUM = [30, 31, 32, 33, 34, 35]
+ADDERS: list[Cell] = [
+    ("$add", {}, {"A": [10, 11, 12, 12, 12], "B": ["0", 10, 11, 12, 12], "Y": TRIPLE}),
+    ("$sub", {}, {"A": [*TRIPLE, 24], "B": [13, 14, 15, 15, 15, 15], "Y": SUM}),
+]
+# Whether the sum is 2 or more, for -15 to 13.
+TABLE: list[Bit] = ["1" if 2 <= number < 32 else "0" for number in range(64)]
+LOOKED_UP: list[Cell] = [("$shiftx", {}, {"A": TABLE, "B": SUM, "Y": [40]}), *register([40], [41], [42])]
+STEP = Step(np.array([[2]], np.int64))
+WEIGHTS = np.array([[3], [-1]])
+
+
+def pipeline(cells: list[Cell], names: dict[str, list[Bit]] | None = None) -> Pipeline:
+    ports: dict[str, list[Bit]] = {"ap_clk": [CLOCK], "move": [MOVE], "a": list(A), "b": list(B)}
+    return Pipeline(module(ports, {"y": [41]}, cells, names), CLOCK, MOVE)
+
+
+def proof(cells: list[Cell], *, weights: np.ndarray = WEIGHTS, function: Function | None = STEP,
+          lane: Lane | None = None) -> Proof:  # fmt: skip
+    layer = Layer("fc", weights, function, ("7",), (lane or Lane((41,), signed=False),))
+    return layers.prove(pipeline(cells), layer, VALUES)
+
+
+def test_a_layer_of_one_channel() -> None:
+    result = proof([*ADDERS, *LOOKED_UP])
+    assert (result.stages, result.cases) == (1, 29)
+    assert result.values == (Value((41,), False, 0, 1),)
+
+
+def test_a_result_that_is_the_sum_itself_and_one_that_is_a_line_of_it() -> None:
+    assert proof(ADDERS, function=None, lane=Lane(tuple(SUM), signed=True)).values[0].low == -15
+    line = Logits(np.array([1]), np.array([0]), 1, None)
+    assert proof(ADDERS, function=line, lane=Lane(tuple(SUM[1:]), signed=True)).values[0].high == 6
+
+
+def changed(number: int, port: str, bits: list[Bit], kind: str = "") -> list[Cell]:
+    cells = [*ADDERS, *LOOKED_UP]
+    name, parameters, ports = cells[number]
+    cells[number] = (kind or name, parameters, {**ports, port: bits})
+    return cells
+
+
+FAULTS: dict[str, tuple[list[Cell], str]] = {
+    "operator": (changed(1, "Y", [*SUM], "$add"), "not the weights"),
+    "shift": (changed(0, "B", ["0", "0", 10, 11, 12]), "not the weights"),
+    "sign extension": (changed(1, "B", [13, 14, 15, 15, 15, "0"]), "not the weights"),
+    "bit index": (changed(0, "A", [10, 11, 12, 12, 11]), "not the weights"),
+    "another operand": (changed(1, "B", [10, 11, 12, 12, 12, 12]), "not the weights"),
+    "table entry": (changed(2, "A", [*TABLE[:2], "0", *TABLE[3:]]), "accumulator 2 gives 0, not 1"),
+    "another function": (changed(2, "B", [*SUM[1:], 35]), "accumulator"),
+    "a bit from elsewhere": (changed(2, "B", [30, 10, *SUM[2:]]), "not all that its result depends on"),
+    "register left out": (changed(4, "D", [10]), "changes without a move"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_in_a_layer_is_seen(name: str) -> None:
+    cells, message = FAULTS[name]
+    with pytest.raises(NotProven, match=message):
+        proof(cells)
+
+
+@pytest.mark.parametrize(("weights", "function"), [
+    (np.array([[3], [1]]), STEP), (np.array([[0], [-1]]), STEP), (WEIGHTS, Step(np.array([[3]], np.int64))),
+    (WEIGHTS, Step(np.array([[2]], np.int64), base=-1, step=2)), (2 * WEIGHTS, STEP),
+])  # fmt: skip
+def test_another_network_is_seen(weights: np.ndarray, function: Function) -> None:
+    with pytest.raises(NotProven, match="layer fc, channel 7"):
+        proof([*ADDERS, *LOOKED_UP], weights=weights, function=function)
+
+
+def test_a_common_factor_of_the_weights_may_be_left_out() -> None:
+    # The thresholds of 5 * (3 * a - b) that are those of 3 * a - b.
+    assert proof([*ADDERS, *LOOKED_UP], weights=5 * WEIGHTS, function=Step(np.array([[10]], np.int64))).cases == 29
+
+
+def test_a_sum_that_may_wrap_is_no_linear_form() -> None:
+    cells: list[Cell] = [("$add", {}, {"A": A, "B": B, "Y": [20, 21, 22]})]
+    cone = pipeline(cells).cone((20, 21, 22), dict.fromkeys([*A, *B], 0))
+    forms = Forms(cone, VALUES)
+    assert set(forms.vector((20, 21, 22)).terms) == {20, 21, 22}
+
+
+def test_slices_and_concatenations_are_arithmetic() -> None:
+    # (b >> 1) + a above the lowest bit of b: b + 2 * a.
+    cells: list[Cell] = [("$add", {}, {"A": [14, 15, 15, 15], "B": [*A, 12], "Y": [20, 21, 22, 23]}),
+                         ("$not", {}, {"A": [20, 21, 22, 23], "Y": [30, 31, 32, 33]}),
+                         ("$not", {}, {"A": [30, 31, 32, 33], "Y": [40, 41, 42, 43]})]  # fmt: skip
+    cone = pipeline(cells).cone((40, 41, 42, 43, 13), dict.fromkeys([*A, *B], 0))
+    forms = Forms(cone, VALUES)
+    form = forms.vector((13, 40, 41, 42, 43))
+    assert (form.terms, form.shift) == ({unknown_of(0): 2, unknown_of(1): 1}, 0)
+    assert forms.range(form) == (-12, 9)
+    inverted = forms.vector((30, 31, 32, 33))
+    assert forms.range(inverted) == (-5, 5) and inverted.factor(ONE) == -1
+
+
+def test_too_many_accumulators_are_not_run_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers, "MOST_VALUES", 28)
+    with pytest.raises(NotProven, match="accumulators from -15 to 13 are too many"):
+        proof([*ADDERS, *LOOKED_UP])
+
+
+def test_faults_of_the_test_itself_are_none_where_the_function_is_the_same() -> None:
+    # The sum needs five of its six bits, and its lowest bit decides nothing.
+    assert proof(changed(2, "B", [*SUM[:5], 34])).cases == proof(changed(2, "B", [10, *SUM[1:]])).cases == 29

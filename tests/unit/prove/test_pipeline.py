@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Registers as wires: what passes equally many of them, moves with the enable and stands still without it."""
+
+from __future__ import annotations
+
+import pytest
+
+from qap2fpga.prove.cells import NotProven, Part
+from qap2fpga.prove.pipeline import Pipeline, constants, simplified
+from tests.support.circuits import CLOCK, MOVE, RESET, Bit, Cell, module, register
+
+PORTS: dict[str, list[Bit]] = {"ap_clk": [CLOCK], "move": [MOVE], "x": [10, 11], "other": [9]}
+LEAVES = {10: 0, 11: 0}
+FLIP_FLOP: dict[str, list[Bit]] = {"C": [CLOCK], "CE": [MOVE], "D": [10], "Q": [20], "R": ["0"]}
+
+
+def pipeline(cells: list[Cell], out: list[Bit]) -> Pipeline:
+    return Pipeline(module(PORTS, {"y": out}, cells), CLOCK, MOVE)
+
+
+def test_a_register_is_a_wire_one_stage_later() -> None:
+    cells = [*register([10, 11], [20, 21], [30, 31]), ("$and", {}, {"A": [20], "B": [21], "Y": [40]}),
+             *register([40], [41], [42])]  # fmt: skip
+    cone = pipeline(cells, [41]).cone((41,), LEAVES)
+    assert cone.stage(cone.outputs) == 2
+    assert [part.kind for part in cone.parts if part.kind != "same"] == ["and"]
+
+
+def test_a_constant_belongs_to_every_stage() -> None:
+    cells = [*register([10], [20], [30]), ("$and", {}, {"A": [20], "B": ["1"], "Y": [40]}),
+             ("$and", {}, {"A": [20], "B": ["0"], "Y": [41]})]  # fmt: skip
+    cone = pipeline(cells, [40, 41]).cone((40, 41), LEAVES)
+    assert cone.outputs == (40, 0) and cone.stage(cone.outputs) == 1 and cone.stage((0,)) is None
+
+
+FAULTY: dict[str, tuple[list[Cell], str]] = {
+    "another way has more registers": (
+        [*register([10], [20], [30]), ("$and", {}, {"A": [20], "B": [11], "Y": [40]})], "come from stages"
+    ),
+    "nothing drives it": ([("$and", {}, {"A": [50], "B": [11], "Y": [40]})], "without a driver"),
+    "an input that is no data": ([("$and", {}, {"A": [9], "B": [11], "Y": [40]})], "input that is no data"),
+    "a loop": ([("$and", {}, {"A": [40], "B": [11], "Y": [40]})], "a loop"),
+    "two drivers": ([("$and", {}, {"A": [10], "B": [11], "Y": [40]})] * 2, "two drivers"),
+    "another enable": (register([10], [40], [30], enable=9), "changes without a move"),
+    "no enable": ([("$dff", {"CLK_POLARITY": "1"}, {"CLK": [CLOCK], "D": [10], "Q": [40]})], "changes without a move"),
+    "another clock": ([("FDRE", {}, {**FLIP_FLOP, "C": [9], "Q": [40]})], "another clock"),
+    "an enable of its own": ([("FDRE", {}, {**FLIP_FLOP, "CE": [9], "Q": [40]})], "not enabled by every move"),
+    "always enabled": ([("FDRE", {}, {**FLIP_FLOP, "CE": ["1"], "Q": [40]})], "changes without a move"),
+    "a reset without a move": ([("FDRE", {}, {**FLIP_FLOP, "R": [9], "Q": [40]})], "reset without a move"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_pipeline_that_is_none_is_refused(fault: str) -> None:
+    cells, message = FAULTY[fault]
+    with pytest.raises(NotProven, match=message):
+        pipeline(cells, [40]).cone((40,), LEAVES)
+
+
+def test_bits_of_several_stages_do_not_belong_together() -> None:
+    cone = pipeline(register([10], [20], [30]), [20, 11]).cone((20, 11), LEAVES)
+    with pytest.raises(NotProven, match="come from stages"):
+        cone.stage(cone.outputs)
+
+
+def test_a_reset_at_a_move_is_logic() -> None:
+    cells: list[Cell] = [("$and", {}, {"A": [11], "B": [MOVE], "Y": [25]}), ("FDRE", {}, {**FLIP_FLOP, "R": [25]})]
+    cone = pipeline(cells, [20]).cone((20,), LEAVES)
+    assert cone.stages[20] == 1
+    assert [part.kind for part in cone.parts] == ["and", "choose"]
+
+
+def test_an_enable_that_is_a_multiplexer_around_the_register() -> None:
+    # The table gives its own register's bit while `move` is 0, and x[0] XOR x[1] while it is 1.
+    entries = "".join(str(a ^ b if m else q) for q in (1, 0) for m in (1, 0) for b in (1, 0) for a in (1, 0))
+    table: Cell = ("LUT4", {"INIT": entries}, {"I0": [10], "I1": [11], "I2": [MOVE], "I3": [20], "O": [25]})
+    flip_flop: Cell = ("FDRE", {}, {**FLIP_FLOP, "CE": ["1"], "D": [25]})
+    cone = pipeline([table, flip_flop], [20]).cone((20,), LEAVES)
+    (lut, _) = cone.parts
+    assert (lut.operands, lut.entries) == (((10, 11),), 0b0110)
+
+
+def test_what_does_not_matter_is_dropped() -> None:
+    table = Part("t", "table", ((10, 11, 12),), (20,), 0b11001010)
+    assert simplified(table, {12: 1}).operands == ((11,),)
+    assert simplified(table, {12: 0}).entries == 0b10 and simplified(table, {12: 0}).operands == ((10,),)
+    choose = Part("c", "choose", ((10,), (11,), (11,)), (20,))
+    assert simplified(choose, {}).kind == "same"
+
+
+def test_constants_are_followed_through_logic_alone() -> None:
+    cells: list[Cell] = [("$and", {}, {"A": [10], "B": [9], "Y": [40]}), ("$not", {}, {"A": [40], "Y": [41]}),
+                         *register([41], [42], [43])]  # fmt: skip
+    known = constants(module({**PORTS, "reset": [RESET]}, {"y": [42]}, cells), {9: 0})
+    assert (known[40], known[41]) == (0, 1) and 42 not in known

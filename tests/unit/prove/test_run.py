@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole small design: proven, and with single faults; what is accepted then must be the same function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qap2fpga.prove import reading
+from qap2fpga.prove.cells import NotProven
+from qap2fpga.prove.certificate import Certificate, Claim, Word
+from qap2fpga.prove.run import Subject, prove, prove_reading
+from qap2fpga.system.codec import decode, encode
+from tests.support import mutated
+from tests.support.graphs import residual, small_chain
+
+pytestmark = pytest.mark.slow
+FAULTS = 20
+NETWORK = small_chain(
+    [[[3, -2, 5], [-5, 12, 7], [2, 7, -11]], [[1, -3], [2, 5], [-1, 3]]],
+    [[[-6, -1, 4, 9, 14, 19, 24], [-30, -21, -12, -3, 6, 15, 24], [-40, -25, -10, 5, 20, 35, 50]]],
+)
+Content = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Subject, Content, Path]]:
+    """A design, what Yosys reads of it, and a folder."""
+    place = tmp_path_factory.mktemp("proof")
+    subject = mutated.subject(NETWORK, place)
+    yield subject, reading.elaborated(subject.sources, subject.netlist, subject.design.top, place), place
+
+
+def claims(subject: Subject, contents: Content, place: Path) -> list[Claim]:
+    read = reading.reading(contents, subject.design.top)
+    return list(prove_reading(subject, read, place, 30, lambda text: None))
+
+
+def words(subject: Subject, contents: Content, place: Path) -> list[Word]:
+    return [claim.word for claim in claims(subject, contents, place)]
+
+
+def test_all_of_it_is_proven_and_the_certificate_can_be_read(built: tuple[Subject, Content, Path]) -> None:
+    subject, _, place = built
+    certificate = prove(subject, place / "prove", 30)
+    assert certificate.proven and len(certificate.claims) == 3
+    assert set(certificate.files) >= {"network.npz", "rtl/l0.v", "synthesize/u_l0.v"}
+    assert decode(Certificate, encode(certificate), "", "here") == certificate
+    assert not replace(certificate, claims=()).proven
+
+
+@pytest.mark.parametrize("seed", range(FAULTS))
+def test_a_fault_is_rejected_or_is_the_same_function(built: tuple[Subject, Content, Path], seed: int) -> None:
+    subject, contents, place = built
+    which, part = ("flat", slice(0, 2)) if seed % 2 else ("netlist", slice(2, 3))
+    _, faulty = mutated.faulty(contents[which], seed)
+    try:
+        results = words(subject, {**contents, which: faulty}, place)[part]
+    except NotProven:
+        return
+    if all(word is Word.PROVEN for word in results):
+        assert mutated.behaves(faulty, subject, seed)
+
+
+def test_the_simulator_sees_the_design_and_a_fault_in_it(built: tuple[Subject, Content, Path]) -> None:
+    subject, contents, _ = built
+    assert mutated.behaves(contents["flat"], subject, 1) and mutated.behaves(contents["netlist"], subject, 2)
+    wrong = [mutated.behaves(mutated.faulty(contents["flat"], seed)[1], subject, seed) for seed in (1, 3)]
+    assert not all(wrong)
+
+
+def test_another_network_and_another_description_are_not_proven(built: tuple[Subject, Content, Path]) -> None:
+    subject, contents, place = built
+    design = subject.design
+    others = [
+        replace(subject, network=residual()),
+        replace(
+            subject, network=NETWORK.with_layers([layer.changed(weights=-layer.weights) for layer in NETWORK.layers])
+        ),
+        replace(subject, design=replace(design, output_kind="class")),
+        replace(subject, design=replace(design, probes=())),
+        replace(subject, design=replace(design, probes=tuple(replace(one, signal="u_l0.x") for one in design.probes))),
+        replace(subject, design=replace(design, input=replace(design.input, signed=False))),
+        replace(subject, design=replace(design, input=replace(design.input, bits=2))),
+        replace(subject, design=replace(design, output=replace(design.output, bits=design.output.bits - 1))),
+    ]
+    for other in others:
+        assert words(other, contents, place)[0] is Word.NOT_PROVEN
+
+
+def test_without_a_netlist_the_verilog_alone_is_proven(built: tuple[Subject, Content, Path]) -> None:
+    subject, contents, place = built
+    contents = {name: one for name, one in contents.items() if name != "netlist"}
+    assert words(subject, contents, place) == [Word.PROVEN, Word.PROVEN, Word.NOT_PROVEN]
