@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from onnx import GraphProto
 from torch import Tensor, nn
 
 from qap2fpga.system.quiet import quiet
@@ -22,6 +23,7 @@ from qap2fpga.frontend.checkpoint.exported import Exported, check
 from qap2fpga.frontend.checkpoint.recording import QUANTIZERS, call_name, evaluated, kept_weights, record
 from qap2fpga.frontend.graph import input_is_quantized, read
 from qap2fpga.frontend.integer import fit_logits, lower
+from qap2fpga.frontend.operators import ENDS, RISING_ENDS
 from qap2fpga.frontend.trial import real_inputs
 from qap2fpga.ir.quantizer import power_of_two_scale
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -82,6 +84,7 @@ def describe(
         _check_quantizers(module)
         model = export.export_module(module, example)
         layernames.name_nodes(model.graph, frozenset(name for name, part in module.named_modules() if _is_leaf(part)))
+        _name_heads(model.graph)
         onnxfile.take_as_data(model)
         nodes = {node.name for node in model.graph.node}
         recording = record(module, example, nodes)
@@ -89,6 +92,25 @@ def describe(
         exported = Exported(content, example.numpy(), recording, _masks(module, nodes), dict(provenance), numbers)
         _compare(check(exported, "the module"), module, example)
     return exported
+
+
+def _name_heads(graph: GraphProto) -> None:
+    """Call each of several outputs of `graph` like the layer that it comes from, in place.
+
+    Raises `QapError` where what torch gives is not what leaves the chip.
+    """
+    origin = {tensor: node for node in graph.node for tensor in node.output}
+    for value in graph.output if len(graph.output) > 1 else ():
+        node = origin.get(value.name)
+        if node is None or (node.op_type == "Identity" and node.input[0] not in origin):
+            raise QapError(f"the output {value.name} is the input as it is", "return what layers make of it")
+        if node.op_type in (*ENDS, *RISING_ENDS):
+            what = f"{node.name} ({node.op_type}) ends one of several outputs"
+            raise QapError(what, "return what enters it; the host can do the rest")
+        for one in graph.node:
+            one.input[:] = [node.name if tensor == value.name else tensor for tensor in one.input]
+        node.output[:] = [node.name if tensor == value.name else tensor for tensor in node.output]
+        value.name = node.name
 
 
 def _check_quantizers(module: nn.Module) -> None:

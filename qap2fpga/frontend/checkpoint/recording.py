@@ -73,7 +73,7 @@ def _run(module: nn.Module, inputs: Tensor, *, listening: bool = True) -> tuple[
             listen(path, part)
     try:
         with torch.no_grad():
-            output = plain(module(inputs))
+            output = _joined(module(inputs), len(inputs))
     except Exception as error:  # a user's forward() raises what it likes
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise QapError(f"the model does not run on the example input: {first}", "check the example's shape") from error
@@ -83,11 +83,20 @@ def _run(module: nn.Module, inputs: Tensor, *, listening: bool = True) -> tuple[
     if not isinstance(output, Tensor):
         number = f" of {len(output)}" if isinstance(output, list | tuple) else ""
         what = f"a {type(output).__name__}{number}"
-        raise QapError(f"forward() returns {what}", "return one tensor; torch.cat joins the outputs of several heads")
+        raise QapError(f"forward() returns {what}", "return a tensor, or several of shape (rows, outputs)")
     if output.ndim < 2 or len(output) != len(inputs):
         what = f"forward() returns shape {tuple(output.shape)} for {len(inputs)} rows"
         raise QapError(what, "the first dimension counts rows")
     return output, levels
+
+
+def _joined(value: object, rows: int) -> object:
+    """Several heads, (rows, outputs) each, side by side as they leave the chip; anything else as it is."""
+    if not isinstance(value, list | tuple) or hasattr(value, "value"):  # a quantized tensor is a tuple, too
+        return plain(value)
+    parts = [plain(one) for one in value]
+    heads = [one for one in parts if isinstance(one, Tensor) and one.ndim == 2 and len(one) == rows]
+    return torch.cat(heads, dim=1) if heads and len(heads) == len(parts) else value
 
 
 def plain(value: object) -> object:

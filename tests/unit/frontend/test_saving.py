@@ -20,6 +20,7 @@ from qap2fpga.frontend.checkpoint import model_file as file
 from qap2fpga.frontend.checkpoint.exported import Exported
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.prepare import Prepared, Source, prepare
+from qap2fpga.ir.shown import Head
 from qap2fpga.system.errors import QapError
 from tests.support.brevitas_modules import MODULES, convolution, dense, entry, module, relu
 from tests.unit.frontend.test_checkpoint import one_thread  # noqa: F401
@@ -78,6 +79,27 @@ def test_masks_of_pruning_are_kept(tmp_path: Path) -> None:
     assert np.array_equal(model.masks["5"], network[5].weight_mask.numpy() != 0)
     assert (~model.masks["9"]).sum() == 2
     assert prepared(tmp_path / "model.pt").facts.masked == {"1": 0, "5": 12, "9": 2}
+
+
+def test_several_heads_are_kept_by_the_names_of_their_layers(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    trunk = nn.Sequential(entry(), dense(5, 6), relu())
+    network = Own(
+        lambda own, x: (own.left(own.trunk(x)), own.right(own.trunk(x))),
+        trunk=trunk,
+        left=dense(6, 3),
+        right=dense(6, 1),
+    )
+    rows = torch.randn(60, 5)
+    network(rows)
+    saved(network.eval(), rows, tmp_path / "model.pt")
+    result = prepared(tmp_path / "model.pt")
+    assert result.facts.network.heads == (Head("left", 0, 3), Head("right", 3, 1))
+    assert [one.engine for one in result.simulations[1:]] == ["torch", "qonnx"]
+    with torch.no_grad():
+        given = torch.cat([getattr(one, "value", one) for one in network(rows)], dim=1).numpy()
+    mine = result.lowered.run(result.lowered.input.quantize(rows.numpy())) * float(result.lowered.output_scale)
+    assert np.abs(mine - given).max() < 2 * float(result.lowered.output_scale)
 
 
 def test_a_layer_that_never_runs_has_no_mask(tmp_path: Path) -> None:
@@ -201,10 +223,20 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
         (5,),
         "the module gives something else than what Brevitas exports of it: torch",
     ),
-    "several outputs": (
-        lambda: Own(lambda own, x: [own.two(own.hidden(x)), x]),
+    "an output that is no vector": (
+        lambda: Own(lambda own, x: [own.two(own.hidden(x)), x[:, :, None]]),
         (5,),
-        "returns a list of 2\n.*torch.cat joins the outputs",
+        r"returns a list of 2\n.*several of shape \(rows, outputs\)",
+    ),
+    "the input as an output": (
+        lambda: Own(lambda own, x: (own.two(own.hidden(x)), x)),
+        (5,),
+        "the output .* is the input as it is",
+    ),
+    "an output that ends in a Softmax": (
+        lambda: Own(lambda own, x: (own.two(own.hidden(x)), own.soft(own.two(own.hidden(x)))), soft=nn.Softmax(-1)),
+        (5,),
+        r"soft \(Softmax\) ends one of several outputs",
     ),
     "no tensor": (lambda: Own(lambda own, x: {"y": own.two(own.hidden(x))}), (5,), "forward.. returns a dict\n"),
     "no rows": (
