@@ -49,8 +49,8 @@ from qap2fpga.verify.csim import CSimulation
 from qap2fpga.verify.verilator import Schedule
 
 SEED = 2021
-# Frames beside those that fill a pipeline, so that its interval is known; one at a time so many show the latency.
-FRAMES, SINGLE_FRAMES = 10, 2
+# Frames beside those that fill a pipeline, whose second half shows its interval; alone so many show the latency.
+FRAMES, SINGLE_FRAMES = 18, 2
 
 
 def _dense(drawing: Drawing, widths: tuple[int, ...]) -> Graph:
