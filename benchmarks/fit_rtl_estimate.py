@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fits flows/open/requantizers.yaml and flows/rtl/estimate.yaml.
 
-    python benchmarks/fit_rtl_estimate.py [--channels N]
+    python benchmarks/fit_rtl_estimate.py [--channels N] [--designs N] [--results FILE]
 
 
-Yosys maps implementations of N random channels one by one, each between registers, and small layers without
-requantizers. Prints `fits` and `coefficients` of both files, and how far the shipped coefficients are from the same
-runs.
+Yosys maps implementations of N random channels one by one, each between registers, and random designs over images and
+over vectors, whose parts are fitted: what a calibration holds out is held out here too. FILE keeps what was measured,
+one design a line. Prints `fits` and `coefficients` of both files, and how far the shipped coefficients are from the
+same runs.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import itertools
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,15 +25,14 @@ import numpy as np
 import yaml
 from scipy.optimize import nnls
 
-from qap2fpga.backends.rtl import estimate, layer, requant, solver
+from qap2fpga.backends.rtl import estimate, requant
 from qap2fpga.backends.rtl.circuit import Circuit
 from qap2fpga.backends.rtl.layer import Module
+from qap2fpga.estimate import campaign, designs, fit
 from qap2fpga.exact.integers import width
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import Design, Stream
 from qap2fpga.hw.resources import Resources
-from qap2fpga.ir.functions import Step
-from qap2fpga.ir.units import dense
 from qap2fpga.requant import prices
 from qap2fpga.requant.implementations import Implementation, Target
 from qap2fpga.requant.requantize import candidates, cheapest
@@ -55,29 +56,36 @@ def main() -> None:
     """Run Yosys, fit, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--channels", type=int, default=24, help="random channels [24]")
-    parser.add_argument("--layers", type=int, default=6, help="random layers [6]")
+    parser.add_argument("--designs", type=int, default=150, help="random designs over images [150]")
+    parser.add_argument("--results", type=Path, help="where measured designs are kept")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     rng = np.random.default_rng(chosen.seed)
     with tempfile.TemporaryDirectory() as scratch:
         implementations = implementation_runs(Path(scratch) / "implementations", rng, chosen.channels)
-        sums = layer_runs(Path(scratch) / "layers", rng, chosen.layers)
+        results = chosen.results or Path(scratch) / "designs.jsonl"
+        parts = design_runs(chosen.designs, chosen.seed + 1, results)
     shipped = prices.load().coefficients
     content = {
         "tools": {"yosys": yosys.version()},
         "flows/open/requantizers.yaml": fitted(implementations, shipped),
-        "flows/rtl/estimate.yaml": fitted(sums, {"adder": {"bits": estimate.load().adder_bit}}),
+        "flows/rtl/estimate.yaml": fitted(parts, {"cells": estimate.load().cells, "parts": estimate.load().parts}, 0.5),
     }
     print(yaml.safe_dump(content, sort_keys=False))
 
 
-def fitted(runs: dict[str, list[Run]], shipped: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """For each kind the coefficients by non-negative least squares on the relative error, and their errors."""
+def fitted(
+    runs: dict[str, list[Run]], shipped: Mapping[str, Mapping[str, float]], power: float = 1.0
+) -> dict[str, Any]:
+    """For each kind the coefficients by non-negative least squares, and their errors.
+
+    On the relative error; with a `power` of a half between that and the error in LUTs, as of parts of whole designs.
+    """
     result: dict[str, Any] = {"fits": {}, "coefficients": {}}
     for kind, of_kind in sorted(runs.items()):
         names = list(shipped[kind])
-        scale = np.array([max(run.found, SMALL) for run in of_kind])
-        matrix = np.array([[run.features[name] for name in names] for run in of_kind]) / scale[:, None]
+        scale = np.array([max(run.found, SMALL) ** power for run in of_kind])
+        matrix = np.array([[run.features.get(name, 0) for name in names] for run in of_kind]) / scale[:, None]
         factors, _ = nnls(matrix, np.array([run.found for run in of_kind]) / scale)
         coefficients = {name: round(float(value), 4) for name, value in zip(names, factors, strict=True)}
         result["fits"][kind] = {
@@ -88,7 +96,7 @@ def fitted(runs: dict[str, list[Run]], shipped: dict[str, dict[str, float]]) -> 
     return result
 
 
-def errors(runs: list[Run], factors: dict[str, float]) -> dict[str, float]:
+def errors(runs: list[Run], factors: Mapping[str, float]) -> dict[str, float]:
     """Mean and largest relative error in percent, of parts below `SMALL` LUTs relative to that."""
     expected = [sum(factors[name] * value for name, value in run.features.items()) for run in runs]
     differences = [
@@ -113,7 +121,7 @@ def implementation_runs(folder: Path, rng: np.random.Generator, channels: int) -
             circuit = Circuit(1000.0, delays)
             (x,) = circuit.inputs([(target.low, target.high)])
             result = requant.build(circuit, implementation, x)
-            modules.append(Module(f"implementation{len(modules)}", circuit.netlist([result]), 0))
+            modules.append(Module(f"implementation{len(modules)}", circuit.netlist([result])))
             chosen.append((implementation, target))
     parts = measured(modules, [width(one.low, one.high) for _, one in chosen], folder)
     runs = defaultdict(list)
@@ -147,23 +155,20 @@ def others(target: Target, best: Implementation, rng: np.random.Generator) -> li
     ]
 
 
-def layer_runs(folder: Path, rng: np.random.Generator, layers: int) -> dict[str, list[Run]]:
-    """Layers whose accumulators come out: adders only."""
-    modules, inputs = [], []
-    delays = estimate.load().delays(BOARD.family)
-    for number in range(layers):
-        shape = tuple(int(size) for size in rng.choice((8, 16, 24), 2))
-        weights = rng.integers(-31, 32, shape) * (rng.random(shape) < rng.choice((0.2, 0.5, 1.0)))
-        weights[0] = np.where(weights.any(axis=0), weights[0], 1)
-        one = dense(f"fc{number}", weights, Step(np.zeros((shape[1], 1), np.int64)), 6, 6)
-        low, high = np.zeros(shape[0], np.int64), np.full(shape[0], 63)
-        graph = solver.solve(weights, low, high, one.name)
-        ends = [(int(least), int(most)) for least, most in zip(*one.range(low, high), strict=True)]
-        modules.append(layer.build(f"sums{number}", one, graph, None, [(0, 63)] * shape[0], ends, 1000.0, delays))
-        inputs.append(6 * shape[0])
-    parts = measured(modules, inputs, folder)
-    pairs = zip(modules, parts, strict=True)
-    return {"adder": [Run({"bits": module.adder_bits}, part.lut or 0) for module, part in pairs]}
+def design_runs(number: int, seed: int, results: Path) -> dict[str, list[Run]]:
+    """Parts of the designs that a calibration fits: `cells` of modules' netlists, and `parts` between them."""
+    chosen = designs.recipes(designs.IMAGES, number, seed)
+    lines = campaign.run("rtl", chosen, results, 1, lambda line: print(line, file=sys.stderr))
+    shipped, runs = estimate.load(), defaultdict(list)
+    kept, _ = fit.split(campaign.with_expectations([one for one in lines if "failed" not in one], 1))
+    for line in kept:
+        for node, luts in zip(line["nodes"], fit.cells_of_nodes("lut", line), strict=True):
+            kinds = node.features["lut"]
+            if kinds.keys() <= shipped.parts.keys():
+                runs["parts"].append(Run(kinds, luts))
+            elif kinds.keys() <= shipped.cells.keys():
+                runs["cells"].append(Run(kinds, luts))
+    return dict(runs)
 
 
 def measured(modules: list[Module], inputs: list[int], folder: Path) -> list[Resources]:

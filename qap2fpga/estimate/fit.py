@@ -62,7 +62,7 @@ def fit(
     Raises `QapError` when fewer than `LEAST_DESIGNS` designs can be fitted.
     """
     good = [one for one in lines if "failed" not in one]
-    kept, held = _split(good)
+    kept, held = split(good)
     if len(kept) < LEAST_DESIGNS:
         raise QapError(
             f"{len(kept)} designs of {backend} to fit are too few for a calibration, {LEAST_DESIGNS} are needed",
@@ -90,7 +90,7 @@ def fit(
     return content, rows
 
 
-def _split(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
+def split(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
     """Return (fitted, hold-out): every third design of a kind is hold-out, two of three of jet size, two of five of
     those over images."""
     kept: list[Line] = []
@@ -153,7 +153,7 @@ def _rows(resource: str, lines: Sequence[Line], kinds: Sequence[str]) -> _Rows:
     features, counts, designs, weights = [], [], [], []
     for number, one in enumerate(lines):
         total = max(one["measured"][resource], SMALL)
-        for node, cells in zip(one["nodes"], _cells(resource, one), strict=True):
+        for node, cells in zip(one["nodes"], cells_of_nodes(resource, one), strict=True):
             features.append([node.features[resource].get(kind, 0.0) for kind in kinds])
             counts.append(cells)
             designs.append(number)
@@ -162,7 +162,7 @@ def _rows(resource: str, lines: Sequence[Line], kinds: Sequence[str]) -> _Rows:
     return _Rows(np.array(features), np.array(counts, float), np.array(designs), np.array(weights))
 
 
-def _cells(resource: str, line: Line) -> list[int]:
+def cells_of_nodes(resource: str, line: Line) -> list[int]:
     """What was measured of each node; of a node without a part of its own, what is outside of all parts."""
     parts = dict(line["parts"])
     mine = [[parts.pop(key)[resource] for key in list(parts) if is_of(key, node.name)] for node in line["nodes"]]

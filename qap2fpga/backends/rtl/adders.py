@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.exact import integers as exact
+from qap2fpga.ir.tensors import Range
 from qap2fpga.system.errors import CheckFailed
 
 # What is named where integers are too wide.
@@ -56,8 +57,7 @@ class AdderGraph:
 
     def ranges(self, low: np.ndarray, high: np.ndarray) -> list[tuple[int, int]]:
         """Reachable (low, high) of every node when input i lies in `low[i]..high[i]`."""
-        lows, highs = exact.matmul_range(low, high, self.coefficients().T, GRAPH)
-        return list(zip(lows.tolist(), highs.tolist(), strict=True))
+        return Range(*exact.matmul_range(low, high, self.coefficients().T, GRAPH)).ends
 
     def prove(self, weights: np.ndarray, name: str) -> None:
         """Raise `CheckFailed` naming layer `name` and the output if a column of `weights` is not what is computed."""

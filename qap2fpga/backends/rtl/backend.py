@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,8 +18,8 @@ from qap2fpga.backends.rtl.dataflow.build import Builder, Solved
 from qap2fpga.backends.rtl.dataflow.cost import of_part
 from qap2fpga.backends.rtl.dataflow.design import Dataflow
 from qap2fpga.backends.rtl.dataflow.mac import Mac
-from qap2fpga.backends.rtl.dataflow.parts import Compute
-from qap2fpga.backends.rtl.datapaths import Datapath, datapaths
+from qap2fpga.backends.rtl.dataflow.parts import Compute, Lanes, common
+from qap2fpga.backends.rtl.datapaths import datapaths
 from qap2fpga.backends.rtl.estimate import LayerEstimate
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.options import RtlOptions
@@ -103,7 +102,7 @@ class RtlBackend(Backend[RtlOptions]):
         planned = circuit(graph, board, options, progress)
         expected, flow = planned.expected, planned.flow
         source, sink = (
-            _stream("in0", graph.source.size, [(graph.input.low, graph.input.high)]),
+            _stream("in0", graph.source.size, ((graph.input.low, graph.input.high),)),
             _stream("out0", flow.output.shape, planned.outputs),
         )
         texts = {f"{module.name}.v": f"{HEADING}{module.verilog()}" for module in planned.modules}
@@ -124,9 +123,9 @@ class RtlBackend(Backend[RtlOptions]):
         return relaxing.relax(graph, tolerance, prices.load().luts, readings)
 
 
-def _stream(name: str, shape: Shape, lanes: Sequence[tuple[int, int]]) -> Stream:
+def _stream(name: str, shape: Shape, lanes: Lanes) -> Stream:
     """The port of a tensor: a beat is a position, its channels as wide as the widest one."""
-    low, high = min(low for low, _ in lanes), max(high for _, high in lanes)
+    low, high = common(lanes)
     return Stream(name, shape.size, shape.channels, width(low, high), low < 0)
 
 
@@ -144,19 +143,18 @@ def circuit(network: Graph, board: Board, options: RtlOptions, progress: Progres
         if isinstance(part, Compute) and results.get(part) in paths:
             path = paths[results[part]]
             graph, implementations = solved[path.result]
-            nodes.append(_node(path, part.module, graph, implementations))
+            nodes.append(_node(path.unit, part.module, graph, implementations))
             stages = part.module.stages
             progress(f"{owner}: {len(graph.adders)} adders, {stages} stages{_kinds(implementations)}")
         elif isinstance(part, Mac):
-            nodes.append(estimates.counted(part.weights, owner, part.rom))
+            nodes.append(estimates.module(part.weights, owner, part.rom))
             progress(f"{owner}: {part.places} inputs one after the other, {len(part.out.lanes)} multipliers")
-        elif isinstance(part, Compute) and part in results:
-            nodes.append(estimates.counted(part.instance, owner, part.module))
         elif isinstance(part, Compute):
-            cells, features = estimates.module(part.module, None, [])
-            nodes.append(NodeEstimate(name=part.instance, layer=owner, estimate=cells, features=features))
+            nodes.append(estimates.module(part.instance, owner, part.module))
         if not flow.is_chain:
-            nodes += [estimates.part(name, owner, cost) for name, cost in of_part(part).items()]
+            nodes += [
+                estimates.part(name, owner, cost) for name, cost in of_part(part, read=part.out in flow.read).items()
+            ]
     if flow.is_chain:
         cells, features = estimates.handshake(flow.latency - 1)
         nodes.append(NodeEstimate(name=TOP, layer="", estimate=cells, features=features))
@@ -213,11 +211,10 @@ def _targets(one: Unit, graph: adders.AdderGraph, ranges: Ranges) -> list[Target
 
 
 def _node(
-    path: Datapath, module: Module, graph: adders.AdderGraph, implementations: list[Implementation] | None
+    one: Unit, module: Module, graph: adders.AdderGraph, implementations: list[Implementation] | None
 ) -> LayerEstimate:
-    one, targets = path.unit, _targets(path.unit, graph, path.ranges) if implementations else []
     kinds = Counter(type(implementation).__name__.lower() for implementation in implementations or [])
-    cells, features = estimates.module(module, implementations, targets)
+    cells, features = estimates.of_netlist(module)
     return LayerEstimate(
         name=f"u_{module.name}", layer=one.name, weights=int(one.weights.size), multiplications=one.nonzeros,
         adders=len(graph.adders), stages=module.stages, requantizers=dict(sorted(kinds.items())),

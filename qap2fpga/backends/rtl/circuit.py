@@ -49,7 +49,6 @@ class Circuit:
     remarks: dict[Net, str] = field(default_factory=dict)
     delayed: dict[tuple[Net, int], Net] = field(default_factory=dict)
     count: int = 0
-    adder_bits: int = 0
 
     @property
     def budget(self) -> float:
@@ -139,7 +138,6 @@ class Circuit:
         # Bits of `left` below `right` pass by the adder, unless they are subtracted.
         spare = min(shift, bits - 1) if left_sign > 0 else 0
         (a, b), stage, ready = self.place([left, right], self.adder_delay(bits - spare))
-        self.adder_bits += bits - spare
         remark = f"{low}..{high}"
         if not spare:
             first, second = extended(a, bits), shifted(b, shift, bits)

@@ -49,7 +49,7 @@ class Datapath:
         function = self.unit.activation
         if self.counts and isinstance(function, Step):
             ends = Step(function.thresholds).range(*self.ranges.accumulators)
-        return tuple((int(low), int(high)) for low, high in zip(*ends, strict=True))
+        return tuple(Range(*ends).ends)
 
     @property
     def levels(self) -> Step | None:

@@ -25,9 +25,8 @@ from qap2fpga.hw.design import Features, NodeEstimate
 from qap2fpga.hw.resources import NAMES, Counts
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.tensors import Range
 from qap2fpga.ir.windowed import Windowed
-from qap2fpga.requant import prices
-from qap2fpga.requant.implementations import Implementation, Target
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import shipped
 
@@ -39,12 +38,13 @@ HANDSHAKE_LUTS = 2
 
 @dataclass(frozen=True)
 class Coefficients:
-    """The content of flows/rtl/estimate.yaml: LUTs of one bit of an adder, and delays by family.
+    """The content of flows/rtl/estimate.yaml: LUTs, and delays by family.
 
-    `parts`: LUTs of each of what lies between datapaths, as `dataflow/cost.py` counts it.
+    `cells`: LUTs of each kind that `netlist/count.py` counts in a module; `parts`: of what lies between datapaths, as
+    `dataflow/cost.py` counts it.
     """
 
-    adder_bit: float
+    cells: Mapping[str, float]
     parts: Mapping[str, float]
     by_family: Mapping[str, Delays]
 
@@ -74,25 +74,21 @@ def load() -> Coefficients:
     values = yaml.safe_load((shipped("flows") / "rtl" / "estimate.yaml").read_text())
     delays = {family: Delays(**one) for family, one in values["delays"].items()}
     coefficients = values["coefficients"]
-    return Coefficients(float(coefficients["adder_bit"]), coefficients["parts"], delays)
+    return Coefficients(coefficients["cells"], coefficients["parts"], delays)
 
 
-def module(
-    circuit: Module, implementations: list[Implementation] | None, targets: list[Target]
-) -> tuple[Counts, Features]:
-    """Return the cells of one module, of its adders' bits, its requantizers and its registers, and its features.
+def module(name: str, layer: str, circuit: Module) -> NodeEstimate:
+    """Return what a module is expected to take, of the cells that are counted of its netlist."""
+    cells, features = of_netlist(circuit)
+    return NodeEstimate(name=name, layer=layer, estimate=cells, features=features)
 
-    The features are what LUTs and FFs are sums of, for a calibration: the cells by kind.
-    """
-    coefficients = load()
-    price = prices.load().luts
-    cells = asdict(expected(circuit.netlist))
-    registers = cells.pop("flip_flops")
-    requantizers = sum(
-        price(implementation, target) for implementation, target in zip(implementations or [], targets, strict=True)
-    )
-    luts = round(coefficients.adder_bit * circuit.adder_bits + requantizers) + cells["shift_registers"]
-    return _cells(luts, registers), {"lut": cells, "ff": {"flip_flops": registers}}
+
+def of_netlist(circuit: Module) -> tuple[Counts, Features]:
+    """Return the cells of one module, and its features: what LUTs and FFs are sums of, for a calibration."""
+    kinds = asdict(expected(circuit.netlist))
+    registers, price = kinds.pop("flip_flops"), load().cells
+    luts = sum(price[kind] * number for kind, number in kinds.items())
+    return _cells(round(luts), registers), {"lut": kinds, "ff": {"flip_flops": registers}}
 
 
 def handshake(stages: int) -> tuple[Counts, Features]:
@@ -104,14 +100,6 @@ def part(name: str, layer: str, cost: Cost) -> NodeEstimate:
     """Return what the instance `name`, of the network's `layer`, is expected to take."""
     cells, features = _of_cost(cost)
     return NodeEstimate(name=name, layer=layer, estimate=cells, features=features)
-
-
-def counted(name: str, layer: str, made: Module) -> NodeEstimate:
-    """Return what a module of comparators, choices and tables is expected to take: what is counted of its netlist."""
-    held = asdict(expected(made.netlist))
-    registers = held.pop("flip_flops")
-    features = {"lut": held, "ff": {"flip_flops": registers}}
-    return NodeEstimate(name=name, layer=layer, estimate=_cells(sum(held.values()), registers), features=features)
 
 
 def frames(flow: Dataflow) -> NodeEstimate:
@@ -135,7 +123,7 @@ def before(network: Graph, pace: int) -> int:
     """LUTs expected of `network` from its weights' signed digits alone, in a moment; a position every `pace` cycles."""
     total, in_turn = 0.0, serial.serial_layers(network, pace)
     for path in datapaths(network, "logits", in_turn).values():
-        ends = [(int(low), int(high)) for low, high in zip(*path.ranges.accumulators, strict=True)]
+        ends = Range(*path.ranges.accumulators).ends
         if path.serial and isinstance(path.node, Linear):
             total += serial.luts(network, path.node)
         else:

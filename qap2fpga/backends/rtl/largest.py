@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from qap2fpga.backends.rtl.circuit import Circuit, Delays
 from qap2fpga.backends.rtl.layer import Module, narrowed
@@ -12,6 +13,7 @@ from qap2fpga.backends.rtl.netlist.wiring import Wire, extended
 from qap2fpga.exact.integers import width
 
 Lanes = Sequence[tuple[int, int]]
+Item = TypeVar("Item")
 
 
 def build(name: str, lanes: Lanes, results_in: Lanes, clock_ns: float, delays: Delays) -> Module:
@@ -20,14 +22,19 @@ def build(name: str, lanes: Lanes, results_in: Lanes, clock_ns: float, delays: D
     wires = circuit.inputs(lanes)
     channels = len(results_in)
     results = [largest(circuit, wires[channel::channels]) for channel in range(channels)]
-    return Module(name, circuit.netlist([narrowed(*pair) for pair in zip(results, results_in, strict=True)]), 0)
+    return Module(name, circuit.netlist([narrowed(*pair) for pair in zip(results, results_in, strict=True)]))
 
 
 def largest(circuit: Circuit, wires: Sequence[Wire]) -> Wire:
     """Return the largest of `wires`."""
-    work = list(wires)
+    return tree(wires, lambda left, right: _larger(circuit, left, right))
+
+
+def tree(items: Sequence[Item], join: Callable[[Item, Item], Item]) -> Item:
+    """Return what is left when `join` has made one of two beside each other, and again one of two of these."""
+    work = list(items)
     while len(work) > 1:
-        paired = [_larger(circuit, *pair) for pair in zip(work[::2], work[1::2], strict=False)]
+        paired = [join(*pair) for pair in zip(work[::2], work[1::2], strict=False)]
         work = [*paired, work[-1]] if len(work) % 2 else paired
     return work[0]
 

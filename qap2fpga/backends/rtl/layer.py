@@ -27,11 +27,10 @@ LISTED = 1 << 17
 
 @dataclass(frozen=True)
 class Module:
-    """One generated module. `adder_bits` are those of the weights' adders alone, without the requantizers."""
+    """One generated module."""
 
     name: str
     netlist: Netlist
-    adder_bits: int
 
     @property
     def outputs(self) -> tuple[tuple[int, int], ...]:
@@ -118,7 +117,6 @@ def build(
         left, right = nodes[one.left], nodes[one.right]
         nodes.append(circuit.add(left, right, one.shift, one.left_sign, one.right_sign, ranges[number]))
     results = []
-    matrix_bits = circuit.adder_bits
     for channel, output in enumerate(graph.outputs):
         node = _whole(circuit, nodes[output.node], output)
         if implementations is None:
@@ -129,12 +127,10 @@ def build(
         results.append(
             requant.build(circuit, implementation, complement(circuit, node) if falls(layer, channel, output) else node)
         )
-    if implementations is None:
-        matrix_bits = circuit.adder_bits
     if levels is not None:
         results = [_level(circuit, *pair, levels) for pair in zip(results, results_in, strict=True)]
     ends = [narrowed(*pair) for pair in zip(results, results_in, strict=True)]
-    return Module(name, circuit.netlist(ends), matrix_bits)
+    return Module(name, circuit.netlist(ends))
 
 
 def _level(circuit: Circuit, count: Wire, ends: tuple[int, int], step: Step) -> Wire:

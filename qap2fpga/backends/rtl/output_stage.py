@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from qap2fpga.backends.rtl.circuit import Circuit, Delays
+from qap2fpga.backends.rtl.largest import tree
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.cells import Choose, Compare
 from qap2fpga.backends.rtl.netlist.wiring import Constant, Wire, extended
@@ -27,9 +28,9 @@ def build(
     wires = circuit.inputs(lanes)
     if levels:
         assert isinstance(activation, Step)
-        return Module("levels", circuit.netlist([level(circuit, wire, activation) for wire in wires]), 0)
+        return Module("levels", circuit.netlist([level(circuit, wire, activation) for wire in wires]))
     # The class is the number of the largest; levels rise with their counts, so counts compare as well.
-    return Module("choose_class", circuit.netlist([_class(circuit, wires)]), 0)
+    return Module("choose_class", circuit.netlist([_class(circuit, wires)]))
 
 
 def _class(circuit: Circuit, values: list[Wire]) -> Wire:
@@ -38,12 +39,7 @@ def _class(circuit: Circuit, values: list[Wire]) -> Wire:
     bits = width(min(min(wire.low for wire in values), -1), max(wire.high for wire in values))
     numbers = [Constant(index, width(0, last), "d") for index in range(len(values))]
     work = [(wire, circuit.wiring(one, 0, last, 0, 0.0)) for wire, one in zip(values, numbers, strict=True)]
-    while len(work) > 1:
-        paired = [_larger(circuit, *pair, bits) for pair in zip(work[::2], work[1::2], strict=False)]
-        if len(work) % 2:
-            paired.append(work[-1])
-        work = paired
-    return work[0][1]
+    return tree(work, lambda left, right: _larger(circuit, left, right, bits))[1]
 
 
 def _larger(circuit: Circuit, left: tuple[Wire, Wire], right: tuple[Wire, Wire], bits: int) -> tuple[Wire, Wire]:

@@ -100,7 +100,6 @@ def _piecewise(circuit: Circuit, implementation: Piecewise, x: Wire) -> Wire:
         if implementation.bits:
             index = circuit.bits(sliced(value, implementation.bit, implementation.bits), stage, 0.0)
             offset = circuit.table([one >> drop for one in implementation.offsets], index.net, 0, top, stage, 0.0).net
-        circuit.adder_bits += bits
         whole = circuit.sum_of_two(sliced(a, drop, bits), offset, False, 0, top, stage, ready)
         inner = circuit.bits(Slice(whole.net, implementation.shift - drop, implementation.out_bits), stage, ready)
     else:

@@ -396,14 +396,6 @@ def test_when_the_bits_of_a_binary_search_are_ready():
     assert (result.stage, result.ready) == (0, 1.0 + (2.0 + 5 * 0.25 + 1.0))
 
 
-def test_an_adder_has_the_bits_of_its_sum():
-    """x + (x >> 1) of 0..15 is 22 at most."""
-    made = circuit.Circuit(100.0, circuit.Delays(1.0, 2.0, 0.25, 0.5))
-    implementation = Piecewise(((1, 0), (1, -1)), 2, 0, 0, (0,), None, None, 0, 5)
-    requant.build(made, implementation, made.inputs([(0, 15)])[0])
-    assert made.adder_bits == 5
-
-
 def test_a_cycle_a_stage_and_one_to_leave():
     """At a clock this slow every module is one stage; the Verilog's own latency is compared in the slow tests."""
     one = network(15, (5, 6, 4), bits=3)

@@ -18,8 +18,7 @@ from qap2fpga.ir.tensors import Range, Shape
 
 def whole_frame(geometry: Geometry, shape: Shape) -> bool:
     """Return whether the kernel sees all of a frame at once: then its beats come in the order of the weights."""
-    whole = geometry.kernel == (shape.height, shape.width) == geometry.extent
-    return whole and not geometry.is_padded and max(geometry.kernel) > 1
+    return geometry.sees_whole(shape) and shape.positions > 1
 
 
 def is_pair(geometry: Geometry, shape: Shape, fold: int) -> bool:

@@ -25,7 +25,7 @@ from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat
 from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Input
-from qap2fpga.ir.tensors import Shape
+from qap2fpga.ir.tensors import Range, Shape
 from qap2fpga.requant.implementations import Implementation
 from qap2fpga.system import names
 
@@ -123,8 +123,7 @@ class Builder:
         self._show(path.result, part, counts=False)
 
     def _total(self, operand: Flow, path: Datapath) -> Flow:
-        low, high = path.ranges.inputs
-        lanes = tuple(zip(low.tolist(), high.tolist(), strict=True))
+        lanes = tuple(Range(*path.ranges.inputs).ends)
         return self._put(None, Total(self._flow(Shape(len(lanes)), lanes, total.timing(operand.timing)), operand))
 
     def _window(self, source: str, geometry: Geometry) -> Flow:

@@ -21,6 +21,8 @@ from qap2fpga.exact.integers import width
 
 # Registers that one LUT holds as a shift register; a LUT as memory holds so many words of a bit.
 SHIFT, WORDS = 32, 32
+# Bits of a counter, and of a sum and what is added to it, fit into one LUT of six inputs.
+NARROW = 4
 # Bits of a window that say what it holds: of a frame, busy, real and fresh.
 FLAGS = 4
 
@@ -38,14 +40,18 @@ def counter(last: int) -> int:
     return last.bit_length()
 
 
-def of_part(part: Part) -> dict[str, Cost]:
-    """Return what the instances of `part` are made of, by name, but for datapaths, whose netlists are counted."""
+def of_part(part: Part, *, read: bool = True) -> dict[str, Cost]:
+    """Return what the instances of `part` are made of, by name, but for datapaths, whose netlists are counted.
+
+    `read` says whether the bits beside its result are; without that synthesis takes them away.
+    """
+    beside = of_valid if read else lambda stages: Cost(0)
     match part:
         case Window():
             return {part.instance: of_window(part.sweep, bits(part.lanes))}
         case Delay():
             flip_flops, shifts = held(bits(part.out.lanes), [0, part.cycles])
-            return {part.instance: Cost(flip_flops, {"shift_registers": shifts}), part.beside: of_valid(part.cycles)}
+            return {part.instance: Cost(flip_flops, {"shift_registers": shifts}), part.beside: beside(part.cycles)}
         case Skip():
             words, places = -(-part.depth // WORDS), counter(part.depth)
             luts = {"memory_bits": words * bits(part.out.lanes), "skip_counter_bits": 2 * places}
@@ -59,7 +65,7 @@ def of_part(part: Part) -> dict[str, Cost]:
         case Mac():
             return {part.queue: of_queue(part), part.instance: of_mac(part)}
         case Compute():
-            return {part.beside: of_valid(part.module.stages)}
+            return {part.beside: beside(part.module.stages)}
     return {}
 
 
@@ -71,7 +77,9 @@ def of_valid(stages: int) -> Cost:
 def of_total(part: Total) -> Cost:
     """Return what sums up whole frames."""
     size, places = len(part.out.lanes) * width(*part.sums), counter(part.operand.shape.positions)
-    return Cost(size + places + 1, {"total_bits": size, "total_counter_bits": places})
+    # A wider counter's comparison with 0 does not fit into the LUTs of the sums.
+    masks = size if places > NARROW else 0
+    return Cost(size + places + 1, {"total_bits": size, "total_masks": masks, "total_counter_bits": places})
 
 
 def of_repeat(part: Repeated) -> Cost:
@@ -88,7 +96,7 @@ def of_pad(part: Padded) -> Cost:
     shape, size = part.frame.shape, bits(part.out.lanes)
     counters = 3 * counter(part.depth) + counter(shape.height) + counter(shape.width)
     luts = {
-        "memory_bits": -(-part.depth // WORDS) * size, "masked_bits": size, "skip_counter_bits": counters, "pads": 1
+        "memory_bits": -(-part.depth // WORDS) * size, "masked_bits": size, "skip_counter_bits": counters
     }  # fmt: skip
     return Cost(counters + 2, luts)
 
@@ -97,18 +105,25 @@ def of_queue(part: Mac) -> Cost:
     """Return what gives the integers of a frame one after the other."""
     size = len(part.operand.lanes) * part.element_bits
     words, waiting = -(-part.slots.depth // WORDS), counter(part.slots.depth)
-    counters = counter(part.places - 1) + counter(len(part.operand.lanes)) + 3 * waiting
+    counters, held = counter(part.places - 1) + counter(len(part.operand.lanes)), 0
+    if part.slots.depth > 1:
+        counters += 3 * waiting
+    else:
+        # One position is no memory, and has no places.
+        counters, words, held = counters + waiting, 0, size + 1
     luts = {"memory_bits": words * size, "serial_bits": size, "skip_counter_bits": counters}
-    return Cost(size + counters + 1, luts)
+    return Cost(size + counters + held + 1, luts)
 
 
 def of_mac(part: Mac) -> Cost:
     """Return what multiplies and adds."""
     outputs, weight = len(part.out.lanes), part.rom.netlist.outputs[0].bits
     each = part.element_bits + weight + part.sum_bits
-    beside = 4 * (part.rom.stages + 1) + 2 + part.rom.stages * part.element_bits
+    # Of whole frames no sum is without a frame.
+    kinds = 3 if part.whole else 4
+    beside = kinds * (part.rom.stages + 1) + kinds - 2 + part.rom.stages * part.element_bits
     luts = {
-        "product_bits": outputs * part.element_bits * weight, "sum_bits": outputs * part.sum_bits, "macs": 1
+        "product_bits": outputs * part.element_bits * weight, "mac_sum_bits": outputs * part.sum_bits, "macs": 1
     }  # fmt: skip
     return Cost(outputs * each + beside, luts)
 
@@ -155,13 +170,8 @@ def held(size: int, places: Iterable[int]) -> tuple[int, int]:
 
 def _masked(sweep: Sweep) -> int:
     """Taps that lie beyond a border at some position, and within at another."""
-    masked = 0
-    kernel, (rows, columns) = sweep.geometry.kernel, sweep.last_tap
-    beyond = [_beyond(sweep, axis) for axis in (0, 1)]
-    for row in range(min(kernel[0], rows + 1)):
-        for column in range(min(kernel[1], columns + 1)):
-            masked += beyond[0][row] or beyond[1][column]
-    return masked
+    (rows, columns), beyond = sweep.last_tap, [_beyond(sweep, axis) for axis in (0, 1)]
+    return sum(beyond[0][row] or beyond[1][column] for row in range(rows + 1) for column in range(columns + 1))
 
 
 def _beyond(sweep: Sweep, axis: int) -> list[bool]:

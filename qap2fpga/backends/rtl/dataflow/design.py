@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from qap2fpga.backends.rtl.dataflow.mac import Mac
-from qap2fpga.backends.rtl.dataflow.parts import Compute, Flow, Part, Source
+from qap2fpga.backends.rtl.dataflow.parts import Compute, Delay, Flow, Join, Part, Skip, Source
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.hw.design import Probe
 
@@ -57,6 +57,22 @@ class Dataflow:
     def drain(self) -> int:
         """Cycles after these positions until what came of them has left."""
         return max(part.drain(self.flush) for part in self.parts)
+
+    @cached_property
+    def read(self) -> frozenset[Flow]:
+        """The flows whose bits beside the data something depends on."""
+        read = {self.output}
+        for part in reversed(self.parts):
+            match part:
+                case Compute() | Delay():
+                    read |= {part.operand} if part.out in read else set()
+                case Join():
+                    read |= {part.joined[0]} if part.out in read else set()
+                case Skip():
+                    read |= {part.operand, part.leader}
+                case _:
+                    read |= set(part.operands)
+        return frozenset(read)
 
     @property
     def is_chain(self) -> bool:

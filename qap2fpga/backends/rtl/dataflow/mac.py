@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from qap2fpga.backends.rtl.circuit import Circuit, Delays
-from qap2fpga.backends.rtl.dataflow.parts import CLOCKED, Flow, Part
+from qap2fpga.backends.rtl.dataflow.parts import CLOCKED, Flow, Part, common, cut, instance
 from qap2fpga.backends.rtl.dataflow.timing import Slots, Timing
 from qap2fpga.backends.rtl.layer import Module
 from qap2fpga.backends.rtl.netlist.evaluate import run
@@ -31,7 +31,7 @@ def weights_module(name: str, weights: np.ndarray, clock_ns: float, delays: Dela
     rows = np.concatenate([weights, np.zeros(((1 << place.bits) - places, weights.shape[1]), np.int64)])
     (placed,), stage, ready = circuit.place([place], levels(place.bits) * delays.lut)
     lanes = [circuit.table(column.tolist(), placed.net, low, high, stage, ready) for column in rows.T]
-    return Module(name, circuit.netlist(lanes), 0)
+    return Module(name, circuit.netlist(lanes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Mac(Part):
     @property
     def element(self) -> tuple[int, int]:
         """(low, high) of the integers that come one after the other."""
-        return min(low for low, _ in self.operand.lanes), max(high for _, high in self.operand.lanes)
+        return common(self.operand.lanes)
 
     @property
     def sum_bits(self) -> int:
@@ -118,26 +118,22 @@ class Mac(Part):
             "SUM_BITS": self.sum_bits, "STAGES": self.rom.stages, "PLACE": place, "LAST": self.places - 1,
         }  # fmt: skip
         elements = self.operand.as_lanes(((low, high),) * lanes)
-        parts = [
-            f"s{name}[{at * self.sum_bits + width(*lane) - 1}:{at * self.sum_bits}]"
-            for at, lane in enumerate(self.out.lanes)
-        ]
         return [
             f"  wire [{x_bits - 1}:0]  x{name};",
             f"  wire [{place - 1}:0]  p{name};",
             f"  wire  e{name}, g{name};",
             f"  wire [{outputs * weight - 1}:0]  w{name};",
             f"  wire [{outputs * self.sum_bits - 1}:0]  s{name};",
-            self._instance("qap_serial", self.queue, queue, {
+            instance("qap_serial", self.queue, queue, {
                 **CLOCKED, "valid": f"v{self.operand.name}", "flush": f"f{self.operand.name}", "x": elements,
                 "out_valid": f"e{name}", "of_frame": f"g{name}", "place": f"p{name}", "y": f"x{name}",
             }),
             f"  {self.rom.name} {self.weights} (.ap_clk(ap_clk), .move(move), .x(p{name}), .y(w{name}));",
-            self._instance("qap_mac", self.instance, sums, {
+            instance("qap_mac", self.instance, sums, {
                 **CLOCKED, "valid": f"e{name}", "of_frame": f"g{name}", "place": f"p{name}", "x": f"x{name}",
                 "weights": f"w{name}", "out_valid": f"v{name}", "out_flush": f"f{name}", "y": f"s{name}",
             }),
-            f"  assign d{name} = {{{', '.join(reversed(parts))}}};",
+            f"  assign d{name} = {cut(f's{name}', self.sum_bits, self.out.lanes)};",
         ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qap2fpga.backends.rtl.dataflow.parts import CLOCKED, Flow, Part, bits, pad_literal
+from qap2fpga.backends.rtl.dataflow.parts import CLOCKED, Flow, Part, bits, instance, pad_literal
 from qap2fpga.backends.rtl.dataflow.timing import Timing, held
 from qap2fpga.backends.rtl.dataflow.window import Sweep
 from qap2fpga.ir.geometry import Geometry
@@ -113,4 +113,4 @@ class Padded(Part):
             "x": self.operand.as_lanes(self.out.lanes), "out_valid": f"v{self.out.name}",
             "out_flush": f"f{self.out.name}", "y": f"d{self.out.name}",
         }  # fmt: skip
-        return [self._instance("qap_pad", self.instance, parameters, ports)]
+        return [instance("qap_pad", self.instance, parameters, ports)]

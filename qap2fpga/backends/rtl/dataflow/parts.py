@@ -36,6 +36,23 @@ def pad_literal(pad: int, lanes: Lanes) -> str:
     return f"{{{', '.join(vector(literal(pad, width(*lane))) for lane in reversed(lanes))}}}"
 
 
+def cut(word: str, each: int, lanes: Lanes) -> str:
+    """Return the expression of `lanes` that lie in `word`, one after the other, in `each` bits."""
+    parts = [f"{word}[{at * each + width(*lane) - 1}:{at * each}]" for at, lane in enumerate(lanes)]
+    return f"{{{', '.join(reversed(parts))}}}"
+
+
+def common(lanes: Lanes) -> tuple[int, int]:
+    """Return the (low, high) of all lanes together."""
+    return min(low for low, _ in lanes), max(high for _, high in lanes)
+
+
+def instance(module: str, name: str, parameters: Mapping[str, object], ports: Mapping[str, str]) -> str:
+    """Return the line that makes `name` of a module."""
+    settings, wires = (", ".join(f".{key}({value})" for key, value in one.items()) for one in (parameters, ports))
+    return f"  {module} #({settings}) {name} ({wires});"
+
+
 @dataclass(frozen=True, eq=False)
 class Flow:
     """A tensor as it passes by: `lanes` are (low, high) of its channels. `name` is that of its wires."""
@@ -90,11 +107,6 @@ class Part(ABC):
     def verilog(self) -> list[str]:
         """Return the lines after the declaration of its wires."""
 
-    def _instance(self, module: str, name: str, parameters: Mapping[str, object], ports: Mapping[str, str]) -> str:
-        settings = ", ".join(f".{key}({value})" for key, value in parameters.items())
-        wires = ", ".join(f".{key}({value})" for key, value in ports.items())
-        return f"  {module} #({settings}) {name} ({wires});"
-
     @property
     def instance(self) -> str:
         """The name of its module in the design."""
@@ -111,7 +123,7 @@ class Part(ABC):
             **CLOCKED, "valid": f"v{source.name}", "flush": f"f{source.name}", "out_valid": f"v{self.out.name}",
             "out_flush": f"f{self.out.name}",
         }  # fmt: skip
-        return self._instance("qap_valid", self.beside, {"STAGES": stages}, ports)
+        return instance("qap_valid", self.beside, {"STAGES": stages}, ports)
 
 
 CLOCKED = {"ap_clk": "ap_clk", "ap_rst_n": "ap_rst_n", "move": "move"}
@@ -200,7 +212,7 @@ class Window(Part):
             "x": self.operand.as_lanes(self.lanes), "out_valid": f"v{self.out.name}",
             "out_flush": f"f{self.out.name}", "y": f"d{self.out.name}",
         }  # fmt: skip
-        return [self._instance("qap_window", self.instance, parameters, ports)]
+        return [instance("qap_window", self.instance, parameters, ports)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +233,7 @@ class Delay(Part):
         parameters = {"BITS": bits(self.out.lanes), "CYCLES": self.cycles}
         ports = {"ap_clk": "ap_clk", "move": "move", "x": f"d{self.operand.name}", "y": f"d{self.out.name}"}
         return [
-            self._instance("qap_delay", self.instance, parameters, ports),
+            instance("qap_delay", self.instance, parameters, ports),
             self._moved(self.operand, self.cycles),
         ]
 
@@ -252,7 +264,7 @@ class Skip(Part):
             "y": f"d{self.out.name}",
         }  # fmt: skip
         return [
-            self._instance("qap_skip", self.instance, parameters, ports),
+            instance("qap_skip", self.instance, parameters, ports),
             f"  assign v{self.out.name} = v{self.leader.name}, f{self.out.name} = f{self.leader.name};",
         ]
 

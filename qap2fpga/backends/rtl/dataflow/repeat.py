@@ -10,7 +10,7 @@ from itertools import count
 
 import numpy as np
 
-from qap2fpga.backends.rtl.dataflow.parts import CLOCKED, Flow, Part, bits
+from qap2fpga.backends.rtl.dataflow.parts import CLOCKED, Flow, Part, bits, instance
 from qap2fpga.backends.rtl.dataflow.timing import Slots, Timing
 from qap2fpga.ir.channelwise import Repeat
 from qap2fpga.ir.tensors import Shape
@@ -77,4 +77,4 @@ class Repeated(Part):
             "x": f"d{self.operand.name}", "out_valid": f"v{self.out.name}", "out_flush": f"f{self.out.name}",
             "y": f"d{self.out.name}",
         }  # fmt: skip
-        return [self._instance("qap_repeat", self.instance, parameters, ports)]
+        return [instance("qap_repeat", self.instance, parameters, ports)]

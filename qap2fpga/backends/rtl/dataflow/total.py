@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qap2fpga.backends.rtl.dataflow.parts import CLOCKED, Flow, Part
+from qap2fpga.backends.rtl.dataflow.parts import CLOCKED, Flow, Part, common, cut, instance
 from qap2fpga.backends.rtl.dataflow.timing import Timing
 from qap2fpga.exact import integers as exact
 from qap2fpga.exact.integers import width
@@ -25,8 +25,7 @@ class Total(Part):
     @property
     def sums(self) -> tuple[int, int]:
         """(low, high) of all sums and of what is summed up."""
-        lanes = (*self.out.lanes, *self.operand.lanes)
-        return min(low for low, _ in lanes), max(high for _, high in lanes)
+        return common((*self.out.lanes, *self.operand.lanes))
 
     def evaluate(self, operands: Sequence[np.ndarray]) -> np.ndarray:
         """Return the sums."""
@@ -39,14 +38,13 @@ class Total(Part):
         """Return the instance, and the lanes of the result."""
         name, lanes, bits = self.out.name, len(self.out.lanes), width(*self.sums)
         parameters = {"LANES": lanes, "BITS": bits, "POSITIONS": self.operand.shape.positions}
-        parts = [f"s{name}[{at * bits + width(*lane) - 1}:{at * bits}]" for at, lane in enumerate(self.out.lanes)]
         return [
             f"  wire [{lanes * bits - 1}:0]  s{name};",
-            self._instance("qap_total", self.instance, parameters, {
+            instance("qap_total", self.instance, parameters, {
                 **CLOCKED, "valid": f"v{self.operand.name}", "x": self.operand.as_lanes((self.sums,) * lanes),
                 "out_valid": f"v{name}", "y": f"s{name}",
             }),
-            f"  assign d{name} = {{{', '.join(reversed(parts))}}}, f{name} = 0;",
+            f"  assign d{name} = {cut(f's{name}', bits, self.out.lanes)}, f{name} = 0;",
         ]  # fmt: skip
 
 
