@@ -23,6 +23,7 @@ import yaml
 
 from qap2fpga.estimate.prediction import Interval
 from qap2fpga.hw.design import NodeEstimate
+from qap2fpga.hw.resources import FITTED, NAMES
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PACKAGE, shipped
@@ -33,9 +34,10 @@ VECTORS, IMAGES = "vectors", "images"
 GENERATORS = {
     "finn": ("backends/finn", "synth/yosys.py", "synth/worker.py", "synth/cells.py"),
     "rtl": ("backends/rtl", "requant/implementations.py", "requant/prices.py", "requant/requantize.py",
-    "synth/yosys.py",
-            "synth/worker.py", "synth/cells.py"),
+            "synth/yosys.py", "synth/worker.py", "synth/cells.py"),
 }  # fmt: skip
+# What follows from the structure of a design, and is predicted as the backend says.
+COUNTED = (*(name for name in NAMES if name not in FITTED), "latency_cycles", "interval_cycles")
 TOOLS = {"finn": ("finn-plus", "pyosys"), "rtl": ("alkaid", "pyosys")}
 # A prediction outside what was fitted is given, with an interval this much wider (in the logarithm).
 OUTSIDE = 3.0

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls  # type: ignore[import-untyped]
 
-from qap2fpga.estimate.calibration import TOOLS, Calibration, fingerprint, sizes
+from qap2fpga.estimate.calibration import COUNTED, TOOLS, Calibration, fingerprint, sizes
 from qap2fpga.estimate.draw import JET_SIZE
 from qap2fpga.estimate.images import ImageRecipe
 from qap2fpga.hw.design import is_of
-from qap2fpga.hw.resources import FITTED, NAMES
+from qap2fpga.hw.resources import FITTED
 from qap2fpga.ir.bops import equation
 from qap2fpga.system.errors import QapError
 
@@ -35,8 +35,6 @@ LEAST_DESIGNS = 30
 LEAST_IN_CLASS = 20
 # Of how many designs of a sort which are hold-out, by their number.
 HOLD_OUT = {"small": (3, (0,)), "large": (3, (1, 2)), ImageRecipe.kind: (5, (2, 4))}
-# What follows from the structure of a design.
-COUNTED = (*(name for name in NAMES if name not in FITTED), "latency_cycles", "interval_cycles")
 
 Line = dict[str, Any]
 
