@@ -194,20 +194,25 @@ def thresholding(node: Thresholding) -> Resources:
 def fifo_features(bits: int, depth: int) -> dict[str, float]:
     """A FIFO: counters, a memory behind a register, and a register at its output, which block RAM has inside.
 
-    A cell of LUT RAM is four LUTs.
+    A cell is six bits by 32 words, as calibrations count them.
     """
     address = math.ceil(math.log2(max(depth - 1, 2)))
-    cells = lut_ram(bits, depth - 1)
-    if cells > LUT_RAM_PER_BLOCK * block_rams(bits, depth - 1):
+    if not fifo_lut_ram(bits, depth):
         return {"one": 1.0, "address": float(address), "cells": 0.0, "bits": 0.0}
-    return {"one": 1.0, "address": float(address), "cells": cells / 4, "bits": float(bits)}
+    cells = math.ceil(bits / 6) * max(1, depth // 32)
+    return {"one": 1.0, "address": float(address), "cells": float(cells), "bits": float(bits)}
+
+
+def fifo_lut_ram(bits: int, depth: int) -> int:
+    """Return the LUTs that a FIFO holds its words in, none where that is block RAM."""
+    cells = lut_ram(bits, depth - 1)
+    return 0 if cells > LUT_RAM_PER_BLOCK * block_rams(bits, depth - 1) else cells
 
 
 def fifo(bits: int, depth: int) -> Resources:
     """A FIFO."""
-    values = fifo_features(bits, depth)
-    address, cells = round(values["address"]), round(values["cells"])
-    return Resources(lut=10 + 3 * address, ff=bits + 4 * address + 5, dsp=0, bram18=0, lutram=4 * cells)
+    address = round(fifo_features(bits, depth)["address"])
+    return Resources(lut=10 + 3 * address, ff=bits + 4 * address + 5, dsp=0, bram18=0, lutram=fifo_lut_ram(bits, depth))
 
 
 def converter_features(in_bits: int, out_bits: int) -> tuple[str, dict[str, float]]:
