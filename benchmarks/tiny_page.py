@@ -21,7 +21,8 @@ INTRODUCTION = """\
 What networks as large as those of [MLPerf Tiny](https://github.com/mlcommons/tiny) take on hardware. This page is
 written by one command, which continues where it was stopped:
 
-    python -m benchmarks.tiny benchmarks/tiny.jsonl --measure --page docs/tiny-networks.md
+    python -m benchmarks.tiny benchmarks/tiny.jsonl --fps 1000 --measure \\
+        --page docs/tiny-networks.md
 
 - **Shapes** are whole: no layer, channel or position is left out. **Weights are drawn**, not trained, so nothing is
   said of accuracy: normal ones of seed 2021, of which the stated percentage, the smallest of each layer, are zero.
@@ -33,6 +34,8 @@ written by one command, which continues where it was stopped:
 - **Frames per second** are what was asked for at the board's clock: finn folds, rtl shares multipliers. 'most' asks for
   the fastest that fits. hls4ml has no such option.
 - What a backend refuses, and what did not end in its time, is in the table with the reason. 'not run' was not tried.
+  Times are of a machine of two cores that did much other work: what did not end there says nothing of the network, and
+  the command tries it again where it is given more with `--limit`.
 """
 
 
@@ -61,7 +64,7 @@ def _hardware(lines: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     yield ""
     yield f"| network | backend | board | bits | frames per second | | {' | '.join(heads)} | |"
     yield f"| --- | --- | --- | ---: | ---: | --- | {' | '.join('---:' for _ in heads)} | --- |"
-    for line in lines:
+    for line in sorted(lines, key=lambda line: (list(TITLES).index(line["case"]["network"]), line["case"]["backend"])):
         case = line["case"]
         fps = "most" if case["fps"] is None else f"{case['fps']:,g}"
         where = f"| {case['network']} | {case['backend']} | {case['board']} | {case['bits']} | {fps} |"
@@ -72,7 +75,7 @@ def _hardware(lines: Sequence[Mapping[str, Any]]) -> Iterable[str]:
 
 def _row(values: Mapping[str, Any]) -> str:
     cells = " | ".join(_cell(values.get(name)) for name in (*RESOURCES, *CYCLES, "frames"))
-    reason = " ".join(values.get("stopped", "").split()).replace("|", "/")
+    reason = next(iter(values.get("stopped", "").splitlines()), "").replace("|", "/")
     return f"| {cells} | {reason} |"
 
 
