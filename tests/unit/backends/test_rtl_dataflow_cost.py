@@ -5,11 +5,18 @@ from __future__ import annotations
 
 import pytest
 
-from qap2fpga.backends.rtl import estimate
-from qap2fpga.backends.rtl.dataflow.cost import held, of_frames, of_valid, of_window
+from qap2fpga.backends.rtl import backend, estimate
+from qap2fpga.backends.rtl.dataflow import total
+from qap2fpga.backends.rtl.dataflow.cost import Cost, held, of_frames, of_part, of_total, of_valid, of_window
+from qap2fpga.backends.rtl.dataflow.parts import Compute, Delay, Flow, Join
+from qap2fpga.backends.rtl.dataflow.timing import Timing
+from qap2fpga.backends.rtl.dataflow.total import Total
 from qap2fpga.backends.rtl.dataflow.window import Sweep
+from qap2fpga.backends.rtl.options import RtlOptions
+from qap2fpga.hw import boards
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.tensors import Shape
+from tests.support.graphs import residual
 
 # Geometry, shape and bits of a position; flip-flops, LUTs, and those of them that are shift registers, of Yosys 0.70.
 MEASURED = [
@@ -51,3 +58,22 @@ def test_the_bits_beside_the_data() -> None:
     assert of_valid(5).flip_flops == 10
     assert of_frames(30, 6).flip_flops == 9
     assert of_frames(784, 60).flip_flops == 17
+
+
+def test_bits_beside_a_branch_that_another_one_leads_are_not_there() -> None:
+    """Both branches of the sum come together, so that only the first one's bits are read."""
+    flow = backend.circuit(residual(), boards.load("pynq-z2"), RtlOptions()).flow
+    joins = [part for part in flow.parts if isinstance(part, Join) and len(part.joined) > 1]
+    assert joins and all(join.joined[0] in flow.read for join in joins)
+    unread = [part for part in flow.parts if part.out not in flow.read and isinstance(part, Compute | Delay)]
+    assert {part.out for part in unread} & {one for join in joins for one in join.joined[1:]}
+    for part in unread:
+        assert of_part(part, read=False)[part.beside] == Cost(0)
+        assert of_part(part)[part.beside].flip_flops > 0
+
+
+@pytest.mark.parametrize("positions, masks", [(15, 0), (16, 12)])
+def test_a_wide_counter_takes_luts_of_its_own_in_sums_of_frames(positions: int, masks: int) -> None:
+    source = Flow("0", Shape(2, 1, positions), ((0, 3), (0, 3)), Timing.of_input(positions))
+    part = Total(Flow("1", Shape(2), ((0, 63), (0, 63)), total.timing(source.timing)), source)
+    assert of_total(part).luts["total_masks"] == masks
