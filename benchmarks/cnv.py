@@ -5,9 +5,8 @@
         [--page docs/large-networks.md]
 
 Weights and thresholds are drawn, so accuracy is not spoken of. Each step runs in a process of its own, whose time and
-memory are measured, and leaves what it found in FOLDER: a step that has ended is not done again, nor is a module that
-was mapped. Modules that are the same are mapped once and counted as often as they stand in the design. `--page` writes
-what is there as a page.
+memory are measured, and leaves what it found in FOLDER: a step that has ended is not done again, nor are parts mapped
+again. `--page` writes what is there as a page.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ import numpy as np
 from benchmarks.tiny import SEED, cnv
 from qap2fpga import backends
 from qap2fpga.backends.api import Backend, Options
+from qap2fpga.backends.finn.estimate import known
 from qap2fpga.build import stored
 from qap2fpga.estimate.images import Numbers
 from qap2fpga.hw import boards
@@ -53,7 +54,8 @@ BITS = 2
 # Frames that are sent one at a time, which takes as long as four times as many at full speed; that FINN's graph is
 # executed on.
 LONE, EXECUTED = 3, 2
-MODULE_LIMIT_S = 4 * 3600.0
+WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+LIMIT_S = 4 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -145,50 +147,79 @@ def simulate(case: Case) -> Result:
 
 
 def synthesize(case: Case) -> Result:
-    """Map each module of the design once, and return the cells of all."""
-    design, family = case.design(), boards.load(case.board).family
-    place = case.folder / "yosys"
+    """Map the parts of the design, group by group, and return the cells of all."""
+    design, place = case.design(), (case.folder / "yosys").resolve()
     place.mkdir(exist_ok=True)
-    rtlil = (place / "elaborated.il").resolve()
-    parts = _cached(place / "parts.json", lambda: _elaborated(design, place, rtlil))
-    modules = Counter(part["module"] for part in parts.values())
-    costs = {part["module"]: part["cost"] for part in parts.values()}
+    costs: dict[str, int] = _cached(place / "parts.json", partial(_elaborated, design, place))
+    groups = []
+    for number, group in enumerate(_groups(costs)):
+        one = _group(case, place, costs, number, group)
+        luts = sum(known(count(cells).lut) for cells in one["cells"].values())
+        say(f"{len(group)} parts, {one['took']}: {luts:,} LUTs in {', '.join(group)}")
+        groups.append(one)
     total: Counter[str] = Counter()
-    mapped = {}
-    for number, module in enumerate(sorted([*modules, design.top], key=lambda one: costs.get(one, 0))):
-        glue = module == design.top
-        job = Synthesize(
-            top=design.top, keep=() if glue else (module,), boxes=tuple(sorted(set(modules) - {module})),
-            rtlil=str(rtlil), family=family, options=(yosys.DSP_POLICY,), glue=glue,
-            files={module: f"{yosys.slug(module)[:60]}_{number}.v"}, statistics=str((place / "stat.json").resolve()),
-            folder=str(place.resolve()),
-        )  # fmt: skip
-        one = _cached(place / f"{number}.cells.json", lambda job=job, module=module: _mapped(job, module, place))
-        times = modules.get(module, 1)
-        cells = {kind: amount for kind, amount in one["cells"].items() if kind not in modules}
-        total.update({kind: amount * times for kind, amount in cells.items()})
-        mapped[module] = {"times": times, "seconds": one["seconds"], **asdict(count(cells))}
-        say(f"{module}: {times} times, {one['seconds']} s, {mapped[module]['lut']:.0f} LUTs")
-    return {"total": asdict(count(dict(total))), "parts": len(parts), "modules": mapped}
+    for cells in (cells for one in groups for cells in one["cells"].values()):
+        # The parts themselves are cells of the top; they are no logic.
+        total.update({kind: number for kind, number in cells.items() if kind not in costs})
+    took = {key: sum(one["took"][key] for one in groups) for key in ("seconds", "cpu_seconds")}
+    took["memory_gb"] = max(one["took"]["memory_gb"] for one in groups)
+    return {"total": asdict(count(total)), "parts": len(costs), "processes": len(groups), "took": took}
 
 
-def _elaborated(design: Design, place: Path, rtlil: Path) -> Result:
+def _group(case: Case, place: Path, costs: Mapping[str, int], number: int, group: list[str]) -> Result:
+    """The cells of a group of parts; the first one also has those of the top itself."""
+    design = case.design()
+    job = Synthesize(
+        top=design.top, keep=tuple(group), boxes=tuple(sorted(set(costs) - set(group))),
+        rtlil=str(place / "elaborated.il"), family=boards.load(case.board).family, options=(yosys.DSP_POLICY,),
+        glue=number == 0, files={name: f"part{number}_{at}.v" for at, name in enumerate([*group, design.top])},
+        statistics=str(place / f"stat{number}.json"), folder=str(place),
+    )  # fmt: skip
+    return _cached(place / f"group{number}.json", partial(_mapped, job, f"map{number}", place))
+
+
+def _groups(costs: Mapping[str, int]) -> list[list[str]]:
+    """Parts that share a process, which reads Yosys' own libraries first: small ones; a large one has its own."""
+    groups: list[list[str]] = []
+    spent = yosys.ALONE
+    for module in sorted(costs, key=lambda module: (costs[module], module)):
+        if spent + costs[module] > yosys.ALONE:
+            groups.append([])
+            spent = 0
+        groups[-1].append(module)
+        spent += costs[module]
+    return groups
+
+
+def _elaborated(design: Design, place: Path) -> Result:
     boxes = shipped("flows") / "open" / "blackboxes.v"
     sources = tuple(str((design.folder / name).resolve()) for name in design.sources)
-    job = Elaborate(top=design.top, sources=(*sources, str(boxes.resolve())), rtlil=str(rtlil))
+    job = Elaborate(top=design.top, sources=(*sources, str(boxes.resolve())), rtlil=str(place / "elaborated.il"))
     answer = ask(
         yosys.WORKER, job, Parts, name="elaborate", what="elaborate", logs=place, place=place, folder=design.folder,
-        limit_s=MODULE_LIMIT_S,
+        limit_s=LIMIT_S,
     )  # fmt: skip
-    return {name: {"module": part.module, "cost": part.cost} for name, part in answer.parts.items()}
+    return {part.module: part.cost for part in answer.parts.values()}
 
 
-def _mapped(job: Synthesize, module: str, place: Path) -> Result:
-    begin = time.monotonic()
+def _mapped(job: Synthesize, name: str, place: Path) -> Result:
+    begin, before = time.monotonic(), _used(resource.RUSAGE_CHILDREN)
     cells = ask(
-        yosys.WORKER, job, Cells, name="map", what=module, logs=place, place=place, limit_s=MODULE_LIMIT_S
+        yosys.WORKER, job, Cells, name=name, what=", ".join(job.keep), logs=place, place=place, limit_s=LIMIT_S
     ).cells  # fmt: skip
-    return {"cells": dict(cells[module]), "seconds": round(time.monotonic() - begin)}
+    return {"cells": dict(cells), "took": _took(begin, _used(resource.RUSAGE_CHILDREN) - before)}
+
+
+def _took(begin: float, spent: float) -> Result:
+    """Seconds since `begin`, of which `spent` of the processor, and the memory of the largest process until now."""
+    kilobytes = max(resource.getrusage(who).ru_maxrss for who in WHO)
+    return {"seconds": round(time.monotonic() - begin), "cpu_seconds": round(spent), "memory_gb": kilobytes / 1e6}
+
+
+def _used(who: int) -> float:
+    """Processor seconds."""
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _cached(path: Path, work: Callable[[], Result]) -> Result:
@@ -207,10 +238,10 @@ def alone(step: str, case: Case) -> None:
     """Do `step` and leave its result, with its time and the memory of its largest process."""
     begin = time.monotonic()
     result = STEPS[step](case)
-    kilobytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    users = sum(resource.getrusage(who).ru_utime for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    took = {"seconds": round(time.monotonic() - begin), "cpu_seconds": round(users), "memory_gb": kilobytes / 1e6}
-    write_atomically(case.folder / f"{step}.json", json.dumps({**result, "took": took}, indent=1))
+    took = _took(begin, sum(map(_used, WHO)))
+    # What went on from an earlier run says itself what both took.
+    result["took"] = took | result.get("took", {})
+    write_atomically(case.folder / f"{step}.json", json.dumps(result, indent=1))
 
 
 def main() -> None:
@@ -241,25 +272,24 @@ def page(case: Case) -> str:
     """Return what was measured as a page."""
     results = {step: case.result(step) or {} for step in STEPS}
     planned, simulated, mapped = results["plan"], results["simulate"], results["synthesize"]
-    board, modules = boards.load(case.board), mapped["modules"]
-    slowest = max(modules, key=lambda name: modules[name]["seconds"])
+    board = boards.load(case.board)
     depths = sorted(planned["fifos"].values())
     text = f"""# A large network
 
 FINN's CNV by the finn backend: six convolutions and three dense layers over 32x32x3, {planned["weights"]:,} weights of
-{BITS} bits, for {board.title} at {case.fps:,g} frames per second and more. Weights and thresholds are drawn, so nothing
-is said of accuracy. Made by
+{BITS} bits, for {board.title} at {case.fps:,g} frames per second and more. Weights and thresholds are drawn, so
+nothing is said of accuracy. Made by
 
     python -m benchmarks.cnv FOLDER --board {case.board} --fps {case.fps:g} --frames {case.frames} --page PAGE.md
 
 which goes on where it was interrupted.
 
-- **Exact:** {simulated["frames"]} random frames at full speed, and {LONE} one at a time, equal the integer network on
+- **Exact:** {simulated["frames"]} random frames and more, at full speed and one at a time, equal the integer network on
   every bit in Verilator.
 - **FIFOs:** {len(depths)}, of {depths[0]} to {depths[-1]} beats, from runs of the handshakes of all blocks before
   anything is generated.
-- **Synthesis:** {mapped["parts"]} parts, mapped by Yosys one after the other. {_same(modules)} The slowest took
-  {modules[slowest]["seconds"]:,} seconds. Nothing was placed.
+- **Synthesis:** all {mapped["parts"]} parts were mapped by Yosys, in {mapped["processes"]} processes. None was counted
+  more than once, none was left out. Nothing was placed.
 
 | | predicted | measured | of the board |
 | --- | ---: | ---: | ---: |
@@ -270,23 +300,15 @@ which goes on where it was interrupted.
         *(_row(f"{name}, cycles", planned[f"{name}_cycles"], simulated[f"{name}_cycles"])
           for name in ("interval", "latency")),
         "",
-        "Memory is that of a step's largest process. The machine had two cores, which others used as well.",
+        "Memory is that of a step's largest process. The machine had two cores, which others used as well; seconds are",
+        "those of all processes of a step, one after the other.",
         "",
         "| step | processor seconds | seconds | memory |",
         "| --- | ---: | ---: | ---: |",
-        *(_took(step, result["took"]) for step, result in results.items()),
+        *(_step(step, result["took"]) for step, result in results.items()),
         "",
     ]  # fmt: skip
     return text + "\n".join(rows)
-
-
-def _same(modules: Mapping[str, Result]) -> str:
-    """Which modules were mapped once and counted several times."""
-    times = Counter(one["times"] for one in modules.values() if one["times"] > 1)
-    if not times:
-        return "No two are the same module, so each was mapped, and counted once."
-    several = ", ".join(f"{number} modules {often} times" for often, number in sorted(times.items()))
-    return f"What is the same module was mapped once and counted as often as it stands there: {several}."
 
 
 def _row(name: str, predicted: float | None, measured: float | None, available: float | None = None) -> str:
@@ -294,7 +316,7 @@ def _row(name: str, predicted: float | None, measured: float | None, available: 
     return f"| {name} | {predicted or 0:,.0f} | {'not measured' if measured is None else f'{measured:,.0f}'} | {part} |"
 
 
-def _took(step: str, took: Result) -> str:
+def _step(step: str, took: Result) -> str:
     return f"| {step} | {took['cpu_seconds']:,} | {took['seconds']:,} | {took['memory_gb']:.1f} GB |"
 
 
