@@ -18,7 +18,7 @@ from qap2fpga.prove.equivalence import Side
 from qap2fpga.prove.layers import Lane, Layer
 from qap2fpga.prove.linear import Value
 from qap2fpga.prove.pipeline import Pipeline
-from qap2fpga.prove.reading import Bits, Module, Reading, read
+from qap2fpga.prove.reading import Bits, Module, Reading, elaborated
 from qap2fpga.system.files import scratch, sha256
 
 CLOCK, MOVE = "ap_clk", "move"
@@ -50,7 +50,8 @@ def prove(subject: Subject, folder: Path, limit_s: float, say: Say = lambda text
     """
     folder.mkdir(parents=True, exist_ok=True)
     with scratch(folder) as place:
-        reading = read(subject.sources, subject.netlist, subject.design.top, place)
+        top = subject.design.top
+        reading = Reading(elaborated(subject.sources, subject.netlist, top, place), top)
         claims = tuple(prove_reading(subject, reading, place, limit_s, say))
     read_files = (subject.network_file, *subject.sources, *subject.netlist)
     files = {path.relative_to(subject.network_file.parent).as_posix(): sha256(path) for path in read_files}
