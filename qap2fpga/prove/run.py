@@ -110,6 +110,9 @@ def _inputs(subject: Subject, module: Module) -> list[Value]:
     bits = module.inputs.get(f"{stream.name}_TDATA", ())
     if stream.beats != 1 or len(bits) != stream.beat_bits or stream.elements != subject.network.inputs:
         raise NotProven("the input's port is not as it is described")
+    top = 1 << stream.bits - int(stream.signed)
+    if not (-top if stream.signed else 0) <= quantizer.low <= quantizer.high < top:
+        raise NotProven(f"the input's port does not hold {quantizer.low} to {quantizer.high}")
     lanes = _lanes(bits, [(stream.bits, stream.signed)] * stream.lanes)
     return [Value(lane.bits, lane.signed, quantizer.low, quantizer.high) for lane in lanes]
 

@@ -87,6 +87,8 @@ def test_another_network_and_another_description_are_not_proven(built: tuple[Sub
     ]
     for other in others:
         assert words(other, contents, place)[0] is Word.NOT_PROVEN
+    unsigned = replace(subject, design=replace(design, input=replace(design.input, signed=False)))
+    assert "does not hold -4 to 3" in claims(unsigned, contents, place)[0].detail
 
 
 def test_a_cell_that_is_not_known_spoils_its_own_proof_alone(built: tuple[Subject, Content, Path]) -> None:
