@@ -84,16 +84,25 @@ class Module:
 
 @dataclass(frozen=True)
 class Reading:
-    """A design as it is read: its Verilog flattened and by module, and its netlist by module, if there is one."""
+    """A design as `elaborated` gave it. What is asked for is made of it then, so that only its proof fails with it."""
 
-    flat: Module
-    verilog: Mapping[str, Module]
-    netlist: Mapping[str, Module]
+    contents: Mapping[str, Any]
+    top: str
 
+    @cached_property
+    def flat(self) -> Module:
+        """The Verilog in one module."""
+        return modules(self.contents["flat"])[self.top]
 
-def read(verilog: Sequence[Path], netlist: Sequence[Path], top: str, place: Path, limit_s: float = LIMIT_S) -> Reading:
-    """Return the design with the top module `top` in the files `verilog` and `netlist`."""
-    return reading(elaborated(verilog, netlist, top, place, limit_s), top)
+    @cached_property
+    def verilog(self) -> dict[str, Module]:
+        """The Verilog's modules."""
+        return modules(self.contents["verilog"])
+
+    @cached_property
+    def netlist(self) -> dict[str, Module]:
+        """The netlist's modules; none where there is no netlist."""
+        return modules(self.contents["netlist"]) if "netlist" in self.contents else {}
 
 
 def elaborated(
@@ -109,12 +118,6 @@ def elaborated(
     job = ReadVerilog(top=top, readings=tuple(readings.values()))
     ask(WORKER, job, Read, name="read", what="reading for a proof", logs=place, place=place, limit_s=limit_s)
     return {name: json.loads(Path(one.result).read_text()) for name, one in readings.items()}
-
-
-def reading(contents: Mapping[str, Any], top: str) -> Reading:
-    """Return the design that `elaborated` gave."""
-    every = {name: modules(content) for name, content in contents.items()}
-    return Reading(every["flat"][top], every["verilog"], every.get("netlist", {}))
 
 
 def modules(content: Mapping[str, Any]) -> dict[str, Module]:

@@ -18,7 +18,7 @@ from qap2fpga.prove.equivalence import Side
 from qap2fpga.prove.layers import Lane, Layer
 from qap2fpga.prove.linear import Value
 from qap2fpga.prove.pipeline import Pipeline
-from qap2fpga.prove.reading import Bits, Module, Reading, read
+from qap2fpga.prove.reading import Bits, Module, Reading, elaborated
 from qap2fpga.system.files import scratch, sha256
 
 CLOCK, MOVE = "ap_clk", "move"
@@ -50,7 +50,8 @@ def prove(subject: Subject, folder: Path, limit_s: float, say: Say = lambda text
     """
     folder.mkdir(parents=True, exist_ok=True)
     with scratch(folder) as place:
-        reading = read(subject.sources, subject.netlist, subject.design.top, place)
+        top = subject.design.top
+        reading = Reading(elaborated(subject.sources, subject.netlist, top, place), top)
         claims = tuple(prove_reading(subject, reading, place, limit_s, say))
     read_files = (subject.network_file, *subject.sources, *subject.netlist)
     files = {path.relative_to(subject.network_file.parent).as_posix(): sha256(path) for path in read_files}
@@ -109,6 +110,9 @@ def _inputs(subject: Subject, module: Module) -> list[Value]:
     bits = module.inputs.get(f"{stream.name}_TDATA", ())
     if stream.beats != 1 or len(bits) != stream.beat_bits or stream.elements != subject.network.inputs:
         raise NotProven("the input's port is not as it is described")
+    top = 1 << stream.bits - int(stream.signed)
+    if not (-top if stream.signed else 0) <= quantizer.low <= quantizer.high < top:
+        raise NotProven(f"the input's port does not hold {quantizer.low} to {quantizer.high}")
     lanes = _lanes(bits, [(stream.bits, stream.signed)] * stream.lanes)
     return [Value(lane.bits, lane.signed, quantizer.low, quantizer.high) for lane in lanes]
 

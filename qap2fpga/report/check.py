@@ -88,7 +88,8 @@ def _proof(report: Report) -> list[Check]:
         if one.word is Word.NOT_PROVEN:
             checks.append(Check.not_run(one.claim, Word.PROVEN, one.detail))
         else:
-            checks.append(Check.of(one.claim, Word.PROVEN, one.word, one.word is Word.PROVEN, one.detail))
+            proven = one.word is Word.PROVEN
+            checks.append(Check.of(one.claim, Word.PROVEN, one.word, proven, "" if proven else one.detail))
     return checks
 
 

@@ -130,7 +130,7 @@ PROVEN = {
     "qap2fpga/cli/__init__.py": (2, "`qap2fpga prove`"),
     "qap2fpga/cli/build.py": (3, "`--prove`"),
     "qap2fpga/cli/simulation.py": (6, "`qap2fpga prove`"),
-    "qap2fpga/report/check.py": (7, "claims of the certificate"),
+    "qap2fpga/report/check.py": (10, "claims of the certificate"),
     "qap2fpga/report/schema/__init__.py": (3, "the certificate"),
     "qap2fpga/report/table.py": (3, "the certificate"),
     "qap2fpga/report/templates/build.html.jinja": (5, "the certificate"),

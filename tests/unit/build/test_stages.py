@@ -15,7 +15,7 @@ from qap2fpga.backends.api import Options
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.hls4ml.options import Hls4mlOptions
 from qap2fpga.backends.rtl.options import RtlOptions
-from qap2fpga.build import amd, making, mapping, run, simulating, stages
+from qap2fpga.build import amd, making, mapping, proving, run, simulating, stages
 from qap2fpga.build.collect import Results
 from qap2fpga.build.folder import BuildFolder
 from qap2fpga.build.request import Request
@@ -40,7 +40,7 @@ BODIES = {
     "csim": (simulating, "simulate_c"), "simulate": (simulating, "simulate_rtl"), "pins": (simulating, "simulate_pins"),
     "netlist": (simulating, "simulate_netlist"), "dma": (simulating, "simulate_dma"), "vendor": (amd, "run"),
     "synthesize": (mapping, "synthesize"), "route": (mapping, "route"), "cross-check": (mapping, "cross_check"),
-    "bitstream": (mapping, "bitstream"),
+    "bitstream": (mapping, "bitstream"), "prove": (proving, "prove"),
 }  # fmt: skip
 
 
@@ -96,6 +96,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
     for name, (module, function) in BODIES.items():
         monkeypatch.setattr(module, function, body(name))
     monkeypatch.setattr(amd, "plan", lambda *given, **options: None)
+    monkeypatch.setattr(proving, "is_due", lambda request, generated: bool(request.prove))
     return seen
 
 
@@ -157,6 +158,14 @@ def test_the_order_of_hardware_with_an_open_route(tmp_path: Path) -> None:
     assert names[:3] == ["model", "generate", "synthesize"] and set(names[3:5]) == {"simulate", "netlist"}
     assert names[5:] == ["pins", "route", "bitstream"]
     assert "pins" in ran(under_way(tmp_path, "rtl", "ulx3s-85f", until="simulate"))
+
+
+def test_proofs_follow_the_netlist(tmp_path: Path, given: dict[str, tuple[Any, ...]]) -> None:
+    one = under_way(tmp_path, "rtl", prove=True)
+    assert ran(one)[-1] == "prove"
+    assert given["prove"] == (one.request, STORED["generate"], STORED["synthesize"])
+    assert asked(under_way(tmp_path, "rtl", prove=True))["prove"].files == ("certificate.json",)
+    assert "prove" not in ran(under_way(tmp_path, "rtl", prove=True, until="simulate"))
 
 
 def test_no_bitstream_of_what_misses_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

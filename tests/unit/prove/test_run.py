@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 import pytest
 
 from qap2fpga.prove import reading
-from qap2fpga.prove.cells import NotProven
 from qap2fpga.prove.certificate import Certificate, Claim, Word
 from qap2fpga.prove.run import Subject, prove, prove_reading
 from qap2fpga.system.codec import decode, encode
@@ -36,7 +36,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Subject, C
 
 
 def claims(subject: Subject, contents: Content, place: Path) -> list[Claim]:
-    read = reading.reading(contents, subject.design.top)
+    read = reading.Reading(contents, subject.design.top)
     return list(prove_reading(subject, read, place, 30, lambda text: None))
 
 
@@ -58,10 +58,7 @@ def test_a_fault_is_rejected_or_is_the_same_function(built: tuple[Subject, Conte
     subject, contents, place = built
     which, part = ("flat", slice(0, 2)) if seed % 2 else ("netlist", slice(2, 3))
     _, faulty = mutated.faulty(contents[which], seed)
-    try:
-        results = words(subject, {**contents, which: faulty}, place)[part]
-    except NotProven:
-        return
+    results = words(subject, {**contents, which: faulty}, place)[part]
     if all(word is Word.PROVEN for word in results):
         assert mutated.behaves(faulty, subject, seed)
 
@@ -90,6 +87,17 @@ def test_another_network_and_another_description_are_not_proven(built: tuple[Sub
     ]
     for other in others:
         assert words(other, contents, place)[0] is Word.NOT_PROVEN
+    unsigned = replace(subject, design=replace(design, input=replace(design.input, signed=False)))
+    assert "does not hold -4 to 3" in claims(unsigned, contents, place)[0].detail
+
+
+def test_a_cell_that_is_not_known_spoils_its_own_proof_alone(built: tuple[Subject, Content, Path]) -> None:
+    subject, contents, place = built
+    netlist = copy.deepcopy(contents["netlist"])
+    next(iter(netlist["modules"][subject.design.top]["cells"].values()))["type"] = "TRELLIS_FF"
+    results = claims(subject, {**contents, "netlist": netlist}, place)
+    assert [one.word for one in results] == [Word.PROVEN, Word.PROVEN, Word.NOT_PROVEN]
+    assert "TRELLIS_FF" in results[2].detail
 
 
 def test_without_a_netlist_the_verilog_alone_is_proven(built: tuple[Subject, Content, Path]) -> None:

@@ -30,6 +30,10 @@ ROUTED = {
     "tool": "nextpnr", "version": "0.7", "part": "a", "target_ns": 10.0, "achieved_ns": 9.0, "path": "p", "used": {},
     "bitstream": None, "vectors_per_second": 1.0,
 }  # fmt: skip
+PROOF = {
+    "format": 1, "files": {}, "versions": {}, "trusted": ["ABC's answer"],
+    "claims": [{"claim": "the netlist is the Verilog", "word": "proven", "detail": "3 modules"}],
+}  # fmt: skip
 LAYER = {
     "name": "dense0", "layer": "fc1", "config": "config2", "calibrated": True, "outside": [], "missing": {},
     "predictions": {"lut": {"value": 5000.0, "low": 4000.0, "high": 6000.0, "outside": []}},
@@ -82,6 +86,10 @@ def hls(report: Report) -> None:
     report["vendor"] = [STEP | {"step": "csynth", "tool": "vitis_hls", "wns_ns": None, "interval_max": 64}]
 
 
+def proven(report: Report) -> None:
+    report["proof"] = json.loads(json.dumps(PROOF))
+
+
 SAME: Change = lambda report: None  # noqa: E731
 NO_CELLS = put("measurements", value=[])
 # Of each check: its name, what makes it pass, what fails it then, and what leaves it not run then.
@@ -100,6 +108,8 @@ CHECKS: list[tuple[str, Change, Change, Change]] = [
      put("measurements", 0, "total", "ff", value=None)),
     ("BRAM18 as predicted", calibrated, put("measurements", 0, "total", "bram18", value=99),
      put("measurements", 0, "total", "bram18", value=None)),
+    ("the netlist is the Verilog", proven, put("proof", "claims", 0, "word", value="refuted"),
+     put("proof", "claims", 0, "word", value="not proven")),
     ("clock after route by vivado", put("vendor", value=[dict(STEP)]), put("vendor", 0, "wns_ns", value=-0.1), SAME),
     ("clock after place and route by nextpnr", placed, put("routed", "achieved_ns", value=11.0),
      put("routed", "achieved_ns", value=None)),
@@ -266,3 +276,9 @@ def test_what_fills_the_board_fits_and_nothing_measured_is_no_verdict() -> None:
     assert check.fits(replace(report, measurements=())) is None
     nothing = replace(report.board, lut=None, ff=None, dsp=None, bram18=None)
     assert check.fits(replace(report, board=nothing)) is None
+
+
+def test_claims_are_shown_with_what_they_rest_on() -> None:
+    report = closed(finished() | {"proof": PROOF})
+    for text in shown_everywhere(report)[:2]:
+        assert "the netlist is the Verilog" in text and "3 modules" in text and "ABC" in text

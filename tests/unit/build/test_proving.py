@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proofs as a stage and as a command: when they are due, what is refused, and how the command ends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qap2fpga.backends.finn.options import FinnOptions
+from qap2fpga.backends.rtl.options import RtlOptions
+from qap2fpga.build import proving, run
+from qap2fpga.build.request import Request
+from qap2fpga.frontend.checkpoint.widths import Widths
+from qap2fpga.hw import boards
+from qap2fpga.ir import storage
+from qap2fpga.prove.certificate import FORMAT, Certificate, Claim, Word
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.progress import Progress
+from tests.support.command import run as command
+from tests.support.graphs import residual, small_chain
+
+DESIGN = {"data": [], "estimate": {"lut": 100}}
+
+
+def request(folder: Path, backend: str = "rtl", prove: bool | None = None) -> Request:
+    model = folder / "net.pt"
+    model.touch()
+    options = RtlOptions() if backend == "rtl" else FinnOptions()
+    return Request(model, boards.load("pynq-z2"), backend, options, folder, Widths(), prove=prove)
+
+
+def generated(folder: Path, **design: Any) -> dict[str, Any]:
+    storage.save(small_chain([[[1, -1]]], []), folder / "network.npz")
+    return {"network": "network.npz", "design": {**DESIGN, **design}}
+
+
+def test_proofs_are_due_where_they_are_quick_and_where_they_are_asked_for(tmp_path: Path) -> None:
+    small, large = generated(tmp_path), generated(tmp_path, estimate={"lut": proving.QUICK_LUTS + 1})
+    assert proving.is_due(request(tmp_path), small)
+    assert not proving.is_due(request(tmp_path), large) and proving.is_due(request(tmp_path, prove=True), large)
+    assert not proving.is_due(request(tmp_path, prove=False), small)
+    assert not proving.is_due(request(tmp_path, "finn"), small)
+    storage.save(residual(), tmp_path / "network.npz")
+    assert not proving.is_due(request(tmp_path), small)
+
+
+def test_proofs_of_other_backends_are_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(QapError, match="designs of the rtl backend are proven alone"):
+        run._require(replace(request(tmp_path, "finn", prove=True), until="model"))
+
+
+GOOD: dict[str, Any] = {
+    "generate": {"backend": "rtl", "network": "network.npz"}, "synthesize": {"netlist": ["synthesize/a.v"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("stage", "result", "message"), [
+    ("generate", {"backend": "finn"}, "build of the backend 'finn'"),
+    ("generate", 3, "build of the backend None"),
+    ("generate", {"backend": "rtl", "network": "../../x"}, "names the network"),
+    ("synthesize", {"netlist": ["../a.v"]}, "names no netlist"),
+    ("synthesize", [], "names no netlist"),
+])  # fmt: skip
+def test_a_folder_that_is_no_build_of_this_kind_is_refused(
+    tmp_path: Path, stage: str, result: object, message: str
+) -> None:
+    (tmp_path / ".qap2fpga").mkdir()
+    for name, one in {**GOOD, stage: result}.items():
+        (tmp_path / ".qap2fpga" / f"{name}.json").write_text(json.dumps({"result": one}))
+    with Progress(quiet=True) as progress, pytest.raises(QapError, match=message):
+        proving.again(tmp_path, 1.0, progress)
+
+
+@pytest.mark.parametrize(("word", "code"), [(Word.PROVEN, 0), (Word.NOT_PROVEN, 1), (Word.REFUTED, 1)])
+def test_the_command_ends_with_1_unless_all_is_proven(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: Word, code: int
+) -> None:
+    claims = (Claim(claim="one", word=Word.PROVEN, detail="so"), Claim(claim="two", word=word, detail="because"))
+    certificate = Certificate(format=FORMAT, files={}, versions={}, claims=claims)
+    monkeypatch.setattr(proving, "again", lambda *_: certificate)
+    done = command("prove", tmp_path)
+    assert done.code == code and f"{word}: two: because" in done.out and "trusted: Yosys" in done.out
+    assert ("two" in done.err) == bool(code)
+    assert command("prove", tmp_path, "--quiet").out == ""
