@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test fuzz mutants coverage lint docs bench clean
+.PHONY: setup demo test fuzz mutants coverage lint docs pictures bench clean
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
@@ -41,6 +41,11 @@ lint: setup
 # A site in site/ that a browser reads as files; a broken link fails.
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+# The picture of README: the page of the example's build, as Chromium shows it.
+pictures: setup
+	$(BIN)/qap2fpga build examples/jets-6b-80pruned.pt --backend finn --board pynq-z2 --quiet
+	$(BIN)/python docs/pictures.py builds/jets-6b-80pruned-finn-pynq-z2/report.html docs/images/report.png
 
 bench: setup
 	$(BIN)/python benchmarks/build.py

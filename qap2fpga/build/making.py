@@ -20,17 +20,19 @@ from qap2fpga.ir import outputs as reference
 from qap2fpga.ir import storage
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.shown import Frame
-from qap2fpga.report import interface
+from qap2fpga.report import interface, profiles
 from qap2fpga.system.arrays import save_npz
 from qap2fpga.system.codec import encode
+from qap2fpga.system.files import write_atomically
 
-MODEL_FILES = ("model.qonnx.onnx", "network.lowered.npz", "network.npz", "vectors.npz")
+MODEL_FILES = ("model.qonnx.onnx", "network.lowered.npz", "network.npz", "profile.json", "vectors.npz")
 
 
 def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
     """From the model file to the integer network and the vectors, compared with torch and qonnx."""
     from qap2fpga.frontend import export
     from qap2fpga.frontend.prepare import Source, prepare
+    from qap2fpga.ir.profile import profile
 
     source = Source(
         request.model, request.widths, request.data, request.input_range, request.classes,
@@ -47,6 +49,10 @@ def model(request: Request, forget: Callable[[str], None], say: Say) -> Stored:
     if prepared.first_input is not None:
         arrays["first_input"] = prepared.first_input
     save_npz(request.output / "vectors.npz", arrays)
+    say("counting integers")
+    of = "recorded" if len(arrays["recorded"]) else "random"
+    counted = profile(prepared.lowered, arrays[of], of)
+    write_atomically(request.output / profiles.FILE, profiles.dump(counted))
     return {"facts": prepared.facts.record(), "simulations": [asdict(one) for one in prepared.simulations]}
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn, ParamSpec
 import typer
 
 import qap2fpga
-from qap2fpga.cli import build, exploration, machine, predictions, reports, simulation, starting, training
+from qap2fpga.cli import build, exploration, machine, predictions, profiling, reports, simulation, starting, training
 from qap2fpga.cli import help as documentation
 from qap2fpga.system import programs as tools
 from qap2fpga.system import stdio as streams
@@ -76,6 +76,7 @@ for name, command in (
     ("report", reports.report),
     ("import-report", reports.import_report),
     ("estimate", predictions.estimate),
+    ("profile", profiling.profile),
     ("explore", exploration.explore),
     ("calibrate", predictions.calibrate),
     ("init", starting.init),

@@ -18,6 +18,7 @@ from qap2fpga.ir import described
 from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.spread import Profile
 from qap2fpga.ir.tensors import Shape
 from qap2fpga.library import sources
 from qap2fpga.library.sources import Bits, Interval
@@ -106,6 +107,18 @@ class Network(Tabular):
         shapes = self.lowered.shapes
         results = self.lowered.trace(self._integers(X, quantized))
         return {_shown(name): _frames(values, shapes[name]) for name, values in results.items()}
+
+    def profile(self, X: ArrayLike, *, quantized: bool = False) -> Profile:
+        """Return how weights, sums and levels of every node are spread over their ranges for rows `X`.
+
+        Its `notes` name what saturates, what hardly moves, and levels that are never used.
+
+        Raises:
+            QapError: as `run`.
+        """
+        from qap2fpga.ir.profile import profile
+
+        return profile(self.lowered, self._integers(X, quantized), "given")
 
     def bops(self) -> Bops:
         """Return the bit operations of one frame in the variants that are in use.

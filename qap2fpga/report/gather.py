@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from qap2fpga.report import content, studies, study_folder, summary
+from qap2fpga.ir.spread import Profile
+from qap2fpga.report import content, history, profiles, studies, study_folder, summary
+from qap2fpga.report.history import History
 from qap2fpga.report.schema import Report
 from qap2fpga.report.studies import Study
 from qap2fpga.report.summary import Summary
@@ -23,6 +25,8 @@ class Build:
     report: Report
     summary: Summary
     studied: bool = False
+    history: History = field(default_factory=History)
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ def _builds(path: Path) -> list[Path]:
 def _build(path: Path) -> Build:
     report = content.load(path)
     folder = path if path.is_dir() else path.parent
-    return Build(str(path), folder, report, summary.of_build(str(path), folder, report))
+    return Build(str(path), folder, report, summary.of_build(str(path), folder, report),
+                 history=history.load(folder), profile=profiles.load(folder))  # fmt: skip
 
 
 def _joined(builds: list[Build], all_studies: list[Study], left_out: tuple[str, ...]) -> Gathered:
@@ -94,7 +99,5 @@ def _joined(builds: list[Build], all_studies: list[Study], left_out: tuple[str, 
         study, indices = studies.with_builds(study, summaries)
         joined.append(study)
         used |= indices
-    marked = tuple(
-        Build(one.name, one.folder, one.report, one.summary, studied=index in used) for index, one in enumerate(builds)
-    )
+    marked = tuple(replace(one, studied=index in used) for index, one in enumerate(builds))
     return Gathered(marked, tuple(joined), left_out)

@@ -27,7 +27,7 @@ class Line:
 def lines(model: Model) -> Iterator[Line]:
     """Yield a line per node; none of a chain of dense layers, whose layers say it all."""
     names = {node.name: shown(node.name) for node in model.nodes}
-    ends = dict(_pairs(model.nodes))
+    ends = quantizers(model)
     names |= {end.name: shown(name) for name, end in ends.items()}
     after = {end.name for end in ends.values()}
     for node in model.nodes:
@@ -76,6 +76,11 @@ def interval(report: Report) -> str:
     values = "1 value" if port.lanes == 1 else f"{port.lanes} values"
     text = f"the interval is in cycles per frame: its {port.beats} beats of {values} take one each at least"
     return text if cycles <= port.beats else f"{text}; the slowest part takes the rest"
+
+
+def quantizers(model: Model) -> dict[str, Described]:
+    """Return, by a node's name, the quantizer that alone takes its result."""
+    return dict(_pairs(model.nodes))
 
 
 def _pairs(nodes: tuple[Described, ...]) -> Iterator[tuple[str, Described]]:

@@ -20,7 +20,7 @@ import jinja2
 from markupsafe import Markup
 
 from qap2fpga.hw.resources import DETAILS, LABELS
-from qap2fpga.report import check, compare, exploration, gather, history, parts, show
+from qap2fpga.report import check, compare, exploration, gather, history, parts, profiles, show
 from qap2fpga.report.compare import Line
 from qap2fpga.report.exploration import Exploration
 from qap2fpga.report.gather import Build, Gathered
@@ -236,6 +236,7 @@ def _filled(**content: object) -> str:
     own = {"style": style, "style_hash": _hash(style), "script": script, "script_hash": _hash(script)}
     words = {"resources": LABELS, "kinds": DETAILS, "deviation": parts.deviation, "show": show}
     words |= {"columns": exploration.COLUMNS, "cells": exploration.cells, "place": exploration.place}
+    words |= {"profiled": profiles.title}
     words |= {"most_rows": exploration.MOST_ROWS}
     return environment.get_template("page.html.jinja").render(version=_version(), **own, **words, **content)
 

@@ -153,6 +153,11 @@ def _predicted(report: Report, circuit: str | None) -> Mapping[str, Cells]:
     return next((one.parts for one in report.resources if circuit in (None, one.circuit)), {})
 
 
+def design_of(report: Report) -> Design | None:
+    """Return the design whose parts are simulated and measured."""
+    return _stand_in(report) or report.design
+
+
 def _stand_in(report: Report) -> Design | None:
     """The design that stands in for the backend's own."""
     return report.stand_in.design if report.stand_in else None

@@ -6,8 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from qap2fpga.report import csynth, network, parts, resources, routed, show
+from qap2fpga.ir.spread import Profile
+from qap2fpga.report import csynth, drawing, network, origin, pace, parts, resources, routed, show
+from qap2fpga.report.drawing import Drawing
 from qap2fpga.report.gather import Build
+from qap2fpga.report.origin import Origin
+from qap2fpga.report.pace import Pace
 from qap2fpga.report.parts import Column, Part, Share, Use
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.hardware import Design
@@ -81,6 +85,16 @@ class Section:
     uses: tuple[Use, ...]
     notes: tuple[tuple[str, str], ...]
     designs: tuple[tuple[str, Design], ...]
+    origin: Origin
+    drawing: Drawing | None
+    pace: Pace | None
+    floats: tuple[tuple[str, str], ...]
+    profile: Profile | None
+
+    @property
+    def base(self) -> str:
+        """What a link to a file of the build begins with."""
+        return self.link.removesuffix("report.json")
 
     @property
     def largest(self) -> float:
@@ -121,6 +135,11 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         uses=tuple(parts.uses(report)),
         notes=tuple(_notes(report)),
         designs=tuple(_designs(report)),
+        origin=origin.origin(build),
+        drawing=drawing.drawing(report, nodes),
+        pace=pace.pace(report),
+        floats=tuple(_floats(report)),
+        profile=build.profile,
     )
 
 
@@ -206,6 +225,32 @@ def _keys(report: Report, summary: Summary) -> Iterator[Key]:
             f"{how}, at {timing.clock_note}",
             flag,
         )
+        rate = summary.frames_per_second
+        several = "s" * (summary.interval_cycles != 1)
+        interval = f"an interval of {show.count(summary.interval_cycles)} cycle{several}, {how}"
+        yield Key("Throughput", show.short(rate) if rate else show.DASH, "frames/s" if rate else "", interval, "", flag)
+
+
+def _floats(report: Report) -> Iterator[tuple[str, str]]:
+    """What is known of the integer network beside the model in floating point: a name, and what was seen."""
+    model = report.model
+    if model is None:
+        return
+    for one in report.simulations:
+        if one.rounding_ties is not None and one.vectors:
+            ties = f"{one.rounding_ties:,} rounding ties" if one.rounding_ties else "no rounding tie"
+            yield one.engine, f"the same integers in {one.vectors:,} vectors, node by node; {ties}"
+    if model.export:
+        same = f"same class on {show.percent(model.export.same_class)} of {model.export.rows:,} rows"
+        yield "torch and QONNX", f"{same}, apart by {model.export.largest_difference:.2g}"
+    if precision := show.output(model.output):
+        yield "outputs", precision
+    cost = model.input_quantizer_cost
+    if cost:
+        text = f"same class as the model without it on {show.percent(cost.same_class)} of {cost.rows:,} rows"
+        if cost.accuracy is not None:
+            text += f", accuracy {show.percent(cost.accuracy_raw)} → {show.percent(cost.accuracy)}"
+        yield "input quantizer that was added", text
 
 
 def _layers(report: Report) -> Iterator[LayerRow]:
@@ -250,8 +295,6 @@ def _notes(report: Report) -> Iterator[tuple[str, str]]:
     """(kind, text): warnings first."""
     model, design = report.model, report.design
     yield from (("warning", text) for text in (design.warnings if design else ()))
-    if precision := show.output(model.output if model else None):
-        yield "note", f"output: {precision}"
     yield from (("note", text) for text in (model.notes if model else ()))
     yield from (("note", text) for text in routed.lines(report))
     if design:
@@ -259,10 +302,3 @@ def _notes(report: Report) -> Iterator[tuple[str, str]]:
         yield from (("note", f"padded: {text}") for text in design.padded)
     yield from (("note", f"{one.tool}: {one.note}") for one in report.measurements if one.note)
     yield from (("note", f"{one.engine}, {one.compared}: {one.note}") for one in report.simulations if one.note)
-    cost = model.input_quantizer_cost if model else None
-    if cost:
-        text = f"input quantizer added: same class as the raw model on {show.percent(cost.same_class)}"
-        text += f" of {cost.rows:,} rows"
-        if cost.accuracy is not None:
-            text += f", accuracy {show.percent(cost.accuracy_raw)} → {show.percent(cost.accuracy)}"
-        yield "note", text

@@ -146,9 +146,9 @@ def test_a_late_import_of_training_is_seen() -> None:
 # What the command line knows beside the library: how results are printed, and tools of this program's maintainers.
 COMMAND_LINE_KNOWS = {
     "backends", "build.csim", "build.request", "estimate.calibrate", "estimate.calibration", "explore.show",
-    "hw.boards", "report.check", "report.ending", "report.estimates", "report.summary", "report.table", "synth.amd",
-    "synth.amd.tool", "synth.ecp5.tool", "train.config", "train.figures", "train.jets", "train.output",
-    "train.summary",
+    "hw.boards", "report.check", "report.ending", "report.estimates", "report.profiles", "report.summary",
+    "report.table", "synth.amd", "synth.amd.tool", "synth.ecp5.tool", "train.config", "train.figures", "train.jets",
+    "train.output", "train.summary",
 }  # fmt: skip
 
 

@@ -52,10 +52,17 @@ class DesignLayer(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Node(Record):
-    """A part of the design, and the layer that it is of."""
+    """A part of the design, and the layer that it is of.
+
+    Of FINN's: `cycles` for a frame and the folding; of the rtl backend's: pipeline `stages`.
+    """
 
     name: str
     layer: str | None = None
+    cycles: Count | None = None
+    SIMD: Count | None = None
+    PE: Count | None = None
+    stages: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ from tests.support.networks import qonnx_graph, random_model
 
 ROOT = Path(__file__).parents[3]
 HEAVY = ("torch", "finn", "qonnx", "brevitas", "onnx", "onnxruntime", "pyosys", "matplotlib", "scipy")
-FILES = ("report.json", "network.npz", "network.lowered.npz", "vectors.npz", "model.qonnx.onnx")
+FILES = ("report.json", "profile.json", "network.npz", "network.lowered.npz", "vectors.npz", "model.qonnx.onnx")
 
 
 @pytest.fixture(scope="module")

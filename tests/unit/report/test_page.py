@@ -7,6 +7,7 @@ import base64
 import hashlib
 import html
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ LIMIT = 2_000_000
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 # Folders in which Debian, Fedora and others put it.
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+AXE = os.environ.get("AXE_CORE")
 
 
 class Page(HTMLParser):
@@ -131,7 +133,7 @@ def check_structure(found: Page, place: Path) -> None:
     assert len(set(ids)) == len(ids)
     for _, attributes in found.tags:
         for name in ("aria-labelledby", "aria-describedby"):
-            assert name not in attributes or attributes[name] in ids
+            assert set((attributes.get(name) or "").split()) <= set(ids)
     check_links(found, ids, place)
     check_tables(found)
     levels = [int(tag[1]) for tag, _ in found.tags if re.fullmatch("h[1-6]", tag)]
@@ -152,7 +154,11 @@ def check_links(found: Page, ids: list[str | None], place: Path) -> None:
 
 def check_tables(found: Page) -> None:
     """Every table can be read and scrolled without a mouse."""
-    tables, regions = found.all("table"), [one for one in found.all("div") if "scroll" in (one.get("class") or "")]
+    tables, every = found.all("table"), [one for one in found.all("div") if "scroll" in (one.get("class") or "")]
+    regions = [one for one in every if "drawn" not in (one.get("class") or "")]
+    drawings = [one for one in found.all("svg") if one.get("class") == "drawing"]
+    assert len(every) == len(regions) + len(drawings)
+    assert all(one["role"] == "img" and one["aria-label"] for one in drawings)
     assert len(tables) == len(regions) == len(found.all("caption")) > 0
     for region in regions:
         assert (region["tabindex"], region["role"]) == ("0", "region")
@@ -261,9 +267,9 @@ def test_another_circuit_is_flagged_at_every_hardware_number(tmp_path: Path) -> 
     assert "Another circuit. No HLS tool has made hardware of this hls4ml C++." in shown
     tiles = re.findall(r"<li><span class=\"key\">(\w+)</span>(.*?)</li>", result.text, re.S)
     flagged = {name for name, rest in tiles if "rtl circuit, not hls4ml's" in html.unescape(rest)}
-    assert flagged == {"LUT", "Latency"}
+    assert flagged == {"LUT", "Latency", "Throughput"}
     assert "rtl circuit fits pynq-z2" in shown
-    for title in ("Floor plan", "Cycles"):
+    for title in ("Use of pynq-z2", "Cycles"):
         assert re.search(
             rf"{title}[^<]*(?:<span class=\"chip stage\">[^<]*</span>)?\s*<span class=\"chip warn\">rtl circuit",
             result.text,
@@ -427,6 +433,40 @@ def test_contrast(scheme: str) -> None:
         assert contrast(colours[drawn], colours["card"]) >= 3, drawn
 
 
+def looked_at(path: Path, *more: str) -> str:
+    """What a page is after its scripts ran."""
+    options = [
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+        "--disable-background-networking", "--disable-component-update", "--allow-file-access-from-files",
+        f"--user-data-dir={path.parent / 'profile'}", "--window-size=1400,1000", "--dump-dom", *more,
+    ]  # fmt: skip
+    assert BROWSER is not None
+    done = subprocess.run([BROWSER, *options, path.as_uri()], capture_output=True, text=True, check=True, timeout=120)
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None or AXE is None, reason="needs Chromium, and AXE_CORE: axe.min.js of npm")
+@pytest.mark.parametrize("scheme", [0, 1], ids=["dark", "light"])
+def test_axe_finds_no_violation(tmp_path: Path, scheme: int) -> None:
+    """Names of links and regions, contrast, order of headings, with all that is closed opened."""
+    builds = write(tmp_path, **{f"net-{index}": full() for index in range(12)})
+    look = (
+        "onload = () => { document.querySelectorAll('details').forEach(d => { d.open = true; });"
+        "axe.run().then(r => { document.body.textContent = JSON.stringify(r.violations.map(v => v.id + ': '"
+        "+ v.nodes.map(n => n.html).join(' '))); }); };"
+    )
+    assert AXE is not None
+    for name, chosen in (("one", builds[:1]), ("few", builds[:3]), ("many", builds)):
+        text = page.render(gather.gather(chosen), tmp_path)
+        text = re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "", text)
+        script = f"<script>{Path(AXE).read_text()}</script><script>{look}</script>"
+        (tmp_path / f"{name}.html").write_text(text.replace("</body>", f"{script}</body>"))
+        options = (f"--blink-settings=preferredColorScheme={scheme}", "--virtual-time-budget=20000")
+        body = re.search(r"<body>(\[.*?\])</body>", looked_at(tmp_path / f"{name}.html", *options), re.S)
+        assert body is not None and json.loads(html.unescape(body[1])) == []
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here to look at the page with")
 @pytest.mark.parametrize("width", [390, 1280])
@@ -444,16 +484,8 @@ def test_a_browser_shows_it_without_scrolling_sideways(tmp_path: Path, width: in
             "buttons: d.querySelectorAll('thead button').length});}</script>"
         )
         (tmp_path / "probe.html").write_text(probe)
-        options = [
-            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-            "--disable-background-networking", "--disable-component-update", "--allow-file-access-from-files",
-            f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1400,1000", "--dump-dom",
-        ]  # fmt: skip
-        assert BROWSER is not None
-        address = (tmp_path / "probe.html").as_uri()
-        done = subprocess.run([BROWSER, *options, address], capture_output=True, text=True, check=True, timeout=120)
-        body = re.search(r"<body>(\{.*?\})", done.stdout)
-        assert body is not None, done.stdout[-2000:]
+        body = re.search(r"<body>(\{.*?\})", looked_at(tmp_path / "probe.html"))
+        assert body is not None
         seen = json.loads(html.unescape(body[1]))
         assert seen["page"] <= seen["window"] <= width
         assert seen["inside"]
