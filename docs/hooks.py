@@ -36,6 +36,16 @@ def command_line() -> str:
     return re.sub(r"`[^`]*`|<", lambda match: match[0] if match[0] != "<" else "&lt;", found)
 
 
+def tutorial(text: str) -> str:
+    """A tutorial in jupytext's percent form as a page: cells of words, and of Python."""
+    cells = re.split(r"^# %%(.*)\n", text, flags=re.MULTILINE)[1:]
+    parts = []
+    for kind, cell in zip(cells[::2], cells[1::2], strict=True):
+        words = re.sub(r"^# ?", "", cell.strip(), flags=re.MULTILINE)
+        parts.append(words if kind.strip() == "[markdown]" else f"```python\n{cell.strip()}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made."""
     from mkdocs.structure.files import File
@@ -44,7 +54,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "index.md": (ROOT / "README.md").read_text(),
         "example.md": (ROOT / "examples" / "README.md").read_text(),
         "command-line.md": command_line(),
+        "changelog.md": (ROOT / "CHANGELOG.md").read_text(),
     }
+    for path in sorted((ROOT / "docs" / "tutorials").glob("*.py")):
+        link = f"[This page as a script]({path.name}), which jupytext opens as a notebook.\n"
+        pages[f"tutorials/{path.stem}.md"] = f"{tutorial(path.read_text())}\n{link}"
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     return files

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from qap2fpga.backends import option
+from qap2fpga.hw import families
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Artifact, Expectation
 from qap2fpga.ir.graph import Graph
@@ -98,7 +99,7 @@ class Backend(ABC, Generic[O]):
 
     `substitute` names the backend whose circuit of the same graph is measured where this one leaves C++ and no HLS tool
     is there to make hardware of it; empty for a backend that makes hardware itself. The families that a backend serves
-    are said by `Family.backends`.
+    are said by `Family.backends`, and by `families` of one that is in another package.
     """
 
     name: ClassVar[str]
@@ -106,6 +107,7 @@ class Backend(ABC, Generic[O]):
     artifact: ClassVar[type[Artifact]]
     advice: ClassVar[Advice]
     substitute: ClassVar[str] = ""
+    families: ClassVar[tuple[str, ...]] = ()
 
     @property
     def option_names(self) -> tuple[str, ...]:
@@ -140,7 +142,7 @@ class Backend(ABC, Generic[O]):
     def unserved(self, board: Board) -> tuple[QapError, ...]:
         """Return the reason why the backend makes nothing for boards like `board`, if there is one."""
         served = board.device_family.backends
-        if self.name in served:
+        if self.name in served or families.among(board.family, self.families):
             return ()
         what = f"the {self.name} backend makes no hardware for {board.name} ({board.family})"
         return (QapError(what, f"use --backend {' or '.join(served)}, or another board"),)

@@ -86,7 +86,8 @@ class Run:
     def design_key(self) -> str:
         """A digest of all that the hardware follows from."""
         request = self.request
-        return digest(self.model_key, request.backend, asdict(request.board), asdict(request.options))
+        backend = (request.backend, backends.origin(request.backend))
+        return digest(self.model_key, backend, asdict(request.board), asdict(request.options))
 
     @cached_property
     def vendor_key(self) -> str:

@@ -28,9 +28,9 @@ def board_names(beginning: str) -> list[str]:
 
 def backend_names(beginning: str) -> list[str]:
     """Return the backends whose names begin so, for a shell."""
-    from qap2fpga.backends import BACKENDS
+    from qap2fpga import backends
 
-    return [name for name in BACKENDS if name.startswith(beginning)]
+    return [name for name in backends.names() if name.startswith(beginning)]
 
 
 def stage_names(beginning: str) -> list[str]:

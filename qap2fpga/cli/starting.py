@@ -10,7 +10,7 @@ import typer
 
 
 def init(folder: Annotated[Path, typer.Argument(help="where the files go")]) -> None:
-    """Write a training script, a build configuration and a Makefile into FOLDER. They run as they are."""
+    """Start a project in FOLDER. A training script, a build configuration and a Makefile that run as they are."""
     from qap2fpga.library.starting import init as write
     from qap2fpga.system.names import printable
 

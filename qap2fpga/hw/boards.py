@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qap2fpga.hw.families import FAMILIES, Family
-from qap2fpga.system import documents
+from qap2fpga.system import documents, plugins
 from qap2fpga.system.codec import Positive, Size, convert
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.files import shipped
@@ -65,15 +65,25 @@ class Board:
 
 
 def names() -> list[str]:
-    """Names of the shipped boards."""
-    return sorted(path.stem for path in shipped("boards").glob("*.yaml"))
+    """Names of the shipped boards, and of those in other packages."""
+    return sorted(_files())
+
+
+def _files() -> dict[str, Path]:
+    """The file of each board by its name: ours, and what is in the modules that entry points of other packages name."""
+    folders = [shipped("boards")]
+    for point in plugins.installed(plugins.BOARDS).values():
+        module = plugins.loaded(point)
+        folders += [Path(place) for place in getattr(module, "__path__", ())]
+    return {path.stem: path for folder in reversed(folders) for path in folder.glob("*.yaml")}
 
 
 def load(name: str) -> Board:
     """The shipped board `name`, or the one in the YAML file `name`. Raises `QapError` with what is wrong."""
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
-        path = shipped("boards") / f"{name}.yaml"
+        known = shipped("boards") / f"{name}.yaml"
+        path = known if is_file(known) else _files().get(name, known)
         if not is_file(path):
             raise QapError(
                 f"unknown board {shown(name)}", f"{nearest(name, names())}; or a file: --board my-board.yaml"

@@ -8,7 +8,7 @@ Nothing else in the program asks which family a board is of. What a family needs
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from qap2fpga.hw.resources import EVERY, LABELS, NAMES
@@ -98,6 +98,11 @@ FAMILIES = {
 }
 # A part that no shipped board has, in reports of AMD's tools.
 OF_OTHER_REPORTS = _amd("", "")
+
+
+def among(family: str, names: Iterable[str]) -> bool:
+    """Return whether `family` is one of those that a backend names."""
+    return family in names
 
 
 def of(name: object) -> Family:

@@ -102,7 +102,7 @@ def targets(board: str | Board | None, backend: str | None, options: Mapping[str
     """Return what to estimate for. An option that no chosen backend knows is an error; without a `backend`, one that
     only some know is for those.
     """
-    chosen = [backend] if backend else list(backends.BACKENDS)
+    chosen = [backend] if backend else backends.names()
     every = tuple(map(board_of, boards.names() if board is None else [board]))
     given = {name: value for name, value in options.items() if value is not None}
     for name in given if backend is None else ():

@@ -90,6 +90,8 @@ def explore(
 ) -> Candidates:
     """Estimate every network for every target, and build the best that meet the limits. A stopped run goes on.
 
+    A script calls it below `if __name__ == "__main__":`, since worker processes import the script; a notebook need not.
+
     Args:
         places: study folders, model files, or a study's YAML file to train first.
         board: boards by name or file, one or several.

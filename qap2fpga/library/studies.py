@@ -73,6 +73,8 @@ def study(
 ) -> Study:
     """Train what a study's YAML file says, in parallel. Called again on its folder, a study goes on.
 
+    A script calls it below `if __name__ == "__main__":`, since worker processes import the script; a notebook need not.
+
     Args:
         file: what to train; docs/studies.md has the layout.
         output: the study's folder.

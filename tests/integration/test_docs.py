@@ -86,8 +86,15 @@ def test_the_site_is_whole_and_needs_no_network(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     site = tmp_path / "site"
     pages = {path.relative_to(site).with_suffix(""): path.read_text() for path in site.rglob("*.html")}
-    written = {path.relative_to(ROOT / "docs").with_suffix("") for path in PAGES[1:]}
-    assert set(pages) == written | {Path("index"), Path("example"), Path("command-line"), Path("404")}
+    sources = [*PAGES[1:], *(ROOT / "docs" / "tutorials").glob("*.py")]
+    written = {path.relative_to(ROOT / "docs").with_suffix("") for path in sources}
+    assert set(pages) == written | {
+        Path("index"),
+        Path("example"),
+        Path("command-line"),
+        Path("changelog"),
+        Path("404"),
+    }
     for name, text in pages.items():
         fetched = re.findall(r"<(?:script|img|link|iframe|source)\b[^>]*?(?:src|href)=\"?([^\s\">]+)", text)
         assert fetched, name

@@ -6,16 +6,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from qap2fpga.system import files
 from qap2fpga.system.errors import QapError
@@ -148,6 +151,8 @@ def test_a_wheel_holds_the_program_and_nothing_else(wheel: Path) -> None:
     others = [name for name in names if name.startswith("qap2fpga/flows/") and name.endswith(".py")]
     assert sorted(others) == ["qap2fpga/flows/driver/driver.py", "qap2fpga/flows/finn/build.py"]
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    starter = {f"qap2fpga/library/starter/{name}" for name in ("Makefile", "build.yaml", "train.py")}
+    assert {"qap2fpga/py.typed", *starter} <= set(names)
 
 
 def test_the_same_sources_give_the_same_wheel(checkout: Path, wheel: Path, tmp_path: Path) -> None:
@@ -169,3 +174,11 @@ def test_an_sdist_and_the_wheel_built_from_it(sdist: Path, wheel: Path, tmp_path
 def test_a_folder_that_is_not_there_is_a_broken_installation() -> None:
     with pytest.raises(QapError, match="the folder 'recipes' is missing from the installation"):
         files.shipped("recipes")
+
+
+def test_version_and_types_are_said_where_tools_look_for_them() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"]) == (version, "Apache-2.0")
+    assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert (files.PACKAGE / "py.typed").is_file()

@@ -23,7 +23,7 @@ def make(folder: Path, target: str) -> str:
     """`make TARGET` in `folder` with this Python and this program; what it printed."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     arguments = ["make", "-C", str(folder), target, f"PYTHON={sys.executable}"]
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -46,11 +46,14 @@ def test_what_is_written_trains_and_builds_as_far_as_the_network(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_all_of_it_runs_as_it_is(tmp_path: Path) -> None:
+def test_it_runs_as_it_is_as_far_as_the_simulation(tmp_path: Path) -> None:
     qap2fpga.init(tmp_path)
+    settings = tmp_path / "build.yaml"
+    settings.write_text(settings.read_text().replace("until: synthesize", "until: simulate  "))
     make(tmp_path, "all")
     build = qap2fpga.open_build(tmp_path / "build")
-    assert build.passed and build.report.backend == "rtl" and (build.resources[0]["used"] or 0)
+    assert build.passed and build.report.backend == "rtl"
+    assert [one.mismatches for one in build.report.simulations if one.circuit == "rtl"]
 
 
 def test_a_file_that_is_there_is_not_lost(tmp_path: Path) -> None:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boards: a YAML file each."""
