@@ -27,7 +27,7 @@ def profile(
     as_json: Annotated[bool, typer.Option("--json", help="print the numbers as JSON")] = False,
     quiet: Annotated[bool, typer.Option(help="show nothing while it runs")] = False,
 ) -> None:
-    """Show the integers of every node of MODEL: how they fill their ranges, and what saturates or is never used."""
+    """Show how the integers of MODEL fill their ranges. Node by node, and what saturates or is never used."""
     from qap2fpga.library import sources
     from qap2fpga.library.profiles import of_source
     from qap2fpga.report import profiles

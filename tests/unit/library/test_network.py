@@ -131,3 +131,12 @@ def test_a_model_without_input_quantizer_is_given_one(tmp_path: Path) -> None:
     network = qap2fpga.load(model, input_range=(-3, 3.9), input_bits=6, quiet=True, compare=False)
     assert (network.graph.input.bits, network.graph.input.scale) == (6, (0.25,))
     assert any("has no input quantizer" in note for note in network.notes)
+
+
+def test_a_profile_is_over_the_rows_that_are_given(network: Network) -> None:
+    profile = network.profile(MODEL.example)
+    assert (profile.vectors, profile.of) == (len(MODEL.example), "given")
+    seen = network.graph.input.quantize(MODEL.example)
+    inputs = profile.spreads[0]
+    assert (inputs.kind, inputs.least, inputs.largest) == ("inputs", seen.min(), seen.max())
+    assert {one.node for one in profile.spreads} == set(network.lowered.shapes)
