@@ -116,13 +116,13 @@ def build(
 ) -> None:
     """Build hardware for MODEL and compare it with the network. Synthesise it, and report."""
 
-    from qap2fpga.library import builds
+    from qap2fpga.library import builds, requests
     from qap2fpga.report import ending, table
     from qap2fpga.system import logs
     from qap2fpga.system.names import printable
 
     check_mode(check)
-    wanted = builds.request(
+    wanted = requests.request(
         model, board, backend, output=output, bits=bits, weight_bits=numbers(weight_bits, "--weight-bits") or None,
         activation_bits=numbers(activation_bits, "--activation-bits") or None, input_bits=input_bits,
         input_data=input_data, input_range=input_interval(input_range), classes=classes.split(",") if classes else (),

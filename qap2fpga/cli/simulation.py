@@ -33,18 +33,14 @@ def prove(
 ) -> None:
     """Prove that an rtl BUILD is its network, for every input. Writes a certificate."""
 
-    from qap2fpga.build.proving import CERTIFICATE, again
-    from qap2fpga.prove.certificate import Word
+    from qap2fpga.library import proofs
     from qap2fpga.system.errors import CheckFailed
-    from qap2fpga.system.progress import Progress
 
-    with Progress(quiet=quiet) as progress:
-        certificate = again(build, time_limit, progress)
+    certificate = proofs.prove(build, time_limit, quiet=quiet)
     if not quiet:
-        for one in certificate.claims:
-            print(f"{one.word}: {one.claim}: {one.detail}")
-        print("trusted: " + "; ".join(certificate.trusted))
-        print(build / CERTIFICATE)
-    left = [one for one in certificate.claims if one.word is not Word.PROVEN]
+        for line in proofs.lines(certificate):
+            print(line)
+        print(build / proofs.CERTIFICATE)
+    left = proofs.left(certificate)
     if left:
-        raise CheckFailed("; ".join(f"{one.word}: {one.claim}: {one.detail}" for one in left))
+        raise CheckFailed("; ".join(left))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -12,24 +12,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qap2fpga import backends
 from qap2fpga.build import finished
 from qap2fpga.build.finished import Finished
-from qap2fpga.build.request import STAGES, Request, default_output
+from qap2fpga.build.request import STAGES, Request
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir.graph import Graph
-from qap2fpga.library import sources
+from qap2fpga.library import proofs, sources
 from qap2fpga.library.network import Network
+from qap2fpga.library.requests import request
 from qap2fpga.library.sources import Bits, Interval
 from qap2fpga.library.table import Items, Table, Tabular, Value, of_dicts
+from qap2fpga.prove.certificate import Certificate
 from qap2fpga.report import check, content, summary
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.results import Check
 from qap2fpga.report.summary import Summary
-from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
-from qap2fpga.system.reading import json_object
 
 __all__ = ["Build", "Checks", "build", "open_build"]
 
@@ -137,6 +136,21 @@ class Build(Tabular):
         """Raise `CheckFailed` with the first check that failed, if there is one."""
         check.require_passed([self.report])
 
+    def prove(self, *, time_limit_s: float = proofs.LIMIT_S, quiet: bool = False) -> Certificate:
+        """Prove that the hardware of the rtl backend is the network for every input, from the folder's files alone.
+
+        Args:
+            time_limit_s: seconds that the solver may take for a module.
+            quiet: show nothing while it runs.
+
+        Returns:
+            Claims, each 'proven', 'not proven' or 'refuted', and what they rest on; written to `certificate.json` too.
+
+        Raises:
+            QapError: another backend's build, or one that did not get as far as synthesis.
+        """
+        return proofs.prove(self.path, time_limit_s, quiet=quiet)
+
     def page(self, path: str | Path | None = None) -> Path:
         """Write the report as one HTML page that a browser shows without a network, and return where it is.
 
@@ -237,52 +251,6 @@ def open_build(path: str | Path) -> Build:
     return Build(folder if folder.is_dir() else folder.parent, content.load(folder))
 
 
-def request(
-    model: Network | str | PathLike[str],
-    board: str | Board,
-    backend: str,
-    *,
-    output: str | Path | None = None,
-    bits: int | None = None,
-    weight_bits: Bits = None,
-    activation_bits: Bits = None,
-    input_bits: int | None = None,
-    input_data: str | Path | None = None,
-    input_range: Interval | None = None,
-    classes: Sequence[str] = (),
-    model_output: str = "",
-    until: str = STAGES[-1],
-    vendor: Sequence[str] | None = None,
-    cross_check: str = "",
-    prove: bool | None = None,
-    command: str = "",
-    options: Mapping[str, object],
-) -> Request:
-    """Return what `build` is asked for, by the same arguments, and in which `command`.
-
-    Nothing is read but the board and a folding.
-    """
-    target, chosen = sources.board_of(board), backends.get(backend)
-    widths = sources.widths(bits, weight_bits, activation_bits, input_bits)
-    span, data, names = sources.interval(input_range), None if input_data is None else Path(input_data), tuple(classes)
-    given = {**options, "folding": folding_of(options.get("folding"))}
-    if isinstance(model, Network):
-        if widths != sources.NO_WIDTHS or data is not None or span is not None or names or model_output:
-            what = "the network was read already, with its bits, inputs, outputs and classes"
-            raise QapError(what, "give these to load, or give build the model's file")
-        source = model.source
-        widths, data, span, names = source.widths, source.data, source.range, source.classes
-        model_output = source.output
-        given["output_kind"] = given.get("output_kind") or source.output_kind
-    path = model.source.path if isinstance(model, Network) else Path(model)
-    place = default_output(path, backend, target) if output is None else Path(output)
-    steps = None if vendor is None else tuple(vendor)
-    return Request(
-        path, target, backend, sources.options_of(chosen, {k: v for k, v in given.items() if v is not None}), place,
-        widths, data, span, names, until, steps, cross_check, command, model_output, prove,
-    )  # fmt: skip
-
-
 def make(wanted: Request, *, quiet: bool) -> Build:
     """Run every stage of `wanted` that has not run, and write the report's page."""
     from qap2fpga.build.run import build as run
@@ -300,10 +268,3 @@ def plan(wanted: Request, *, quiet: bool) -> str:
 
     with Progress(quiet=quiet) as progress:
         return text_of(wanted, progress)
-
-
-def folding_of(given: object) -> object:
-    """Return the object in a JSON file that is named, anything else as it is."""
-    if isinstance(given, str | Path):
-        return json_object(Path(given), "take the folding.json of a build as a start")
-    return given

@@ -131,7 +131,7 @@ def _plan() -> Any:
 
 def _folding(folder: Path) -> object:
     from qap2fpga.backends.finn import folding
-    from qap2fpga.library.builds import folding_of
+    from qap2fpga.library.requests import folding_of
 
     return folding.parsed(folding_of(folder / "folding.json"), _plan())
 

@@ -17,10 +17,8 @@ from qap2fpga.build.request import Request
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
 from qap2fpga.ir import storage
-from qap2fpga.prove.certificate import FORMAT, Certificate, Claim, Word
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
-from tests.support.command import run as command
 from tests.support.graphs import residual, small_chain
 
 DESIGN = {"data": [], "estimate": {"lut": 100}}
@@ -73,16 +71,3 @@ def test_a_folder_that_is_no_build_of_this_kind_is_refused(
         (tmp_path / ".qap2fpga" / f"{name}.json").write_text(json.dumps({"result": one}))
     with Progress(quiet=True) as progress, pytest.raises(QapError, match=message):
         proving.again(tmp_path, 1.0, progress)
-
-
-@pytest.mark.parametrize(("word", "code"), [(Word.PROVEN, 0), (Word.NOT_PROVEN, 1), (Word.REFUTED, 1)])
-def test_the_command_ends_with_1_unless_all_is_proven(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: Word, code: int
-) -> None:
-    claims = (Claim(claim="one", word=Word.PROVEN, detail="so"), Claim(claim="two", word=word, detail="because"))
-    certificate = Certificate(format=FORMAT, files={}, versions={}, claims=claims)
-    monkeypatch.setattr(proving, "again", lambda *_: certificate)
-    done = command("prove", tmp_path)
-    assert done.code == code and f"{word}: two: because" in done.out and "trusted: Yosys" in done.out
-    assert ("two" in done.err) == bool(code)
-    assert command("prove", tmp_path, "--quiet").out == ""

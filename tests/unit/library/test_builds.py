@@ -13,9 +13,6 @@ import pytest
 
 import qap2fpga
 from qap2fpga import Build
-from qap2fpga.backends.finn.options import FinnOptions
-from qap2fpga.backends.rtl.options import RtlOptions
-from qap2fpga.library import builds
 from qap2fpga.report.schema.results import Check
 from qap2fpga.system.errors import CheckFailed, QapError
 from tests.support import command
@@ -118,27 +115,6 @@ def test_a_failed_check_is_said_and_raised_when_asked() -> None:
     assert "FAILED" in repr(bad) and "1 failed" in repr(bad)
     with pytest.raises(CheckFailed, match=r"1 of .* checks failed; latency: expected 3 cycles, found 5 cycles"):
         bad.require_passed()
-
-
-def test_a_request_has_what_was_said_of_a_network(folder: Path) -> None:
-    network = qap2fpga.load(folder / "net.pt", classes=("a", "b", "c"), output_kind="class", compare=False, quiet=True)
-    wanted = builds.request(network, "pynq-z2", "rtl", options={"clock": 4.0})
-    assert (wanted.model, wanted.classes, wanted.output_kind) == (folder / "net.pt", ("a", "b", "c"), "class")
-    assert wanted.options == RtlOptions(clock=4.0, output_kind="class")
-    assert wanted.output == Path("builds") / "net-rtl-pynq-z2"
-    other = builds.request(network, "pynq-z2", "finn", options={"output_kind": "logits"}, vendor=())
-    assert (other.options, other.vendor) == (FinnOptions(), ())
-    for more in ({"bits": 4}, {"input_data": "x.npz"}, {"input_range": (-1, 1)}, {"classes": ("a",)}):
-        with pytest.raises(QapError, match="the network was read already"):
-            builds.request(network, "pynq-z2", "rtl", options={}, **more)  # type: ignore[arg-type]
-
-
-def test_a_folding_is_a_file_or_what_is_in_it(folder: Path) -> None:
-    nodes = {"MVAU_rtl_0": {"SIMD": 1, "PE": 1}}
-    (folder / "folding.json").write_text(json.dumps(nodes))
-    for given in (nodes, folder / "folding.json", str(folder / "folding.json")):
-        wanted = builds.request(folder / "net.pt", "pynq-z2", "finn", options={"folding": given})
-        assert wanted.options == FinnOptions(folding=nodes)
 
 
 def test_an_option_that_the_backend_has_not_is_refused_with_those_it_has(folder: Path) -> None:
