@@ -301,7 +301,7 @@ which goes on where it was interrupted.
           for name in ("interval", "latency")),
         "",
         "Memory is that of a step's largest process. The machine had two cores, which others used as well; seconds are",
-        "those of all processes of a step, one after the other.",
+        "the sum over the processes of a step.",
         "",
         "| step | processor seconds | seconds | memory |",
         "| --- | ---: | ---: | ---: |",
