@@ -115,6 +115,7 @@ def test_a_broken_link_fails(tmp_path: Path) -> None:
 
 # Where a proof runs, or is said not to, and so the word may stand: how often, and why.
 PROVEN = {
+    "README.md": (4, "the proofs' command and page"),
     "mkdocs.yml": (2, "the page of proofs"),
     "docs/architecture.md": (
         10,
@@ -128,14 +129,17 @@ PROVEN = {
     "qap2fpga/build/run.py": (6, "`--prove`"),
     "qap2fpga/build/stages.py": (11, "the stage"),
     "qap2fpga/cli/__init__.py": (2, "`qap2fpga prove`"),
-    "qap2fpga/cli/build.py": (3, "`--prove`"),
-    "qap2fpga/cli/simulation.py": (6, "`qap2fpga prove`"),
+    "qap2fpga/cli/build.py": (4, "`--prove`"),
+    "qap2fpga/cli/simulation.py": (9, "`qap2fpga prove`"),
+    "qap2fpga/library/builds.py": (14, "`Build.prove`, and the option of a build"),
+    "qap2fpga/library/proofs.py": (8, "`Build.prove`"),
+    "qap2fpga/library/requests.py": (2, "the option of a build"),
     "qap2fpga/report/check.py": (10, "claims of the certificate"),
     "qap2fpga/report/schema/__init__.py": (3, "the certificate"),
     "qap2fpga/report/table.py": (3, "the certificate"),
     "qap2fpga/report/templates/build.html.jinja": (5, "the certificate"),
     "qap2fpga/requant/__init__.py": (1, "what the package is for"),
-    "qap2fpga/requant/requantize.py": (4, "`implementations.prove`"),
+    "qap2fpga/requant/requantize.py": (5, "`implementations.prove`"),
     "qap2fpga/requant/implementations.py": (5, "`implementations.prove`"),
     "qap2fpga/backends/rtl/backend.py": (3, "adders, requantizers, and their targets"),
     "qap2fpga/requant/meaning.py": (2, "targets of requantizers against the layer's function"),
