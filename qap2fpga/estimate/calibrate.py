@@ -118,7 +118,7 @@ def page(content: dict[str, Any]) -> str:
     drawn = content["designs"]
     tools = ", ".join(f"{name} {value}" for name, value in content["tools"].items())
     text = [
-        f"# Calibration of the {content['backend']} backend",
+        f"# Calibration of the {content['backend']} backend over {content.get('over', VECTORS)}",
         "",
         f"{drawn['fitted']} random designs were fitted, {drawn['held_back']} were hold-out, "
         f"{drawn['held_back_of_jet_size']} of these with 1,000 non-zero weights and more; {drawn['failed']} could "

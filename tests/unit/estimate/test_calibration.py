@@ -63,8 +63,9 @@ def test_comments_and_docstrings_are_no_code():
     assert calibration._code(text) == b'def f(a):\n    return f"#{a}"'
 
 
+@pytest.mark.parametrize("over", ["vectors", "images"])
 @pytest.mark.parametrize("backend", ["rtl", "finn"])
-def test_the_shipped_calibration_is_of_this_program(backend):
+def test_the_shipped_calibration_is_of_this_program(backend, over):
     """Where this fails after a change that changes no hardware: `qap2fpga calibrate --backend ... --confirm`."""
-    known = calibration.load(backend)
+    known = calibration.load(backend, over)
     assert known is not None and known.current
