@@ -46,6 +46,19 @@ def choose(model: ModelProto, name: str) -> None:
     graph.output.append(helper.make_tensor_value_info(tensor, kind, None))
 
 
+def check(graph: GraphProto) -> None:
+    """Raise `QapError` for an output of `graph` that no node makes, and for one that is listed twice."""
+    tensors = {tensor for node in graph.node for tensor in node.output}
+    inputs = {value.name for value in graph.input}
+    seen: set[str] = set()
+    for value in graph.output:
+        if value.name in inputs - tensors:
+            raise QapError(f"the output {value.name!r} is the input as it is", "leave it out, or name another one")
+        if value.name in seen:
+            raise QapError(f"the output {value.name!r} is listed twice", "leave one of them out")
+        seen.add(value.name)
+
+
 def joined(graph: ModelWrapper, names: Sequence[str]) -> None:
     """Let the outputs of a cleaned `graph`, called `names`, leave it as one vector, in place.
 

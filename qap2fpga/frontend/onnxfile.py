@@ -60,6 +60,7 @@ def _clean(model: ModelProto, path: Path, output: str = "") -> ModelWrapper:
     _check_tensors(model, path)
     if output:
         heads.choose(model, output)
+    heads.check(model.graph)
     model = dialects.normalised(model)
     opset = survey(model)
     outputs = names.labels([value.name for value in model.graph.output])

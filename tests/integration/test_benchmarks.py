@@ -107,7 +107,7 @@ def _killed(case: tiny.Case, send: tiny.Send) -> None:
 
 
 def test_frames_per_second_are_asked_for_where_hardware_is_shared_in_time() -> None:
-    frames = network(ImageRecipe(1, (4, 4, 1), (("conv", 2, 2, 1),), 2, Numbers(2, 2, 2), "xc7", 5.0, 64))
+    frames = network(ImageRecipe(1, (4, 4, 1), (("conv", 2, 2, 1),), 2, Numbers(2, 2, 2), "xc7", 5.0, 64, False, False))
     asked = tiny.Case("kws-mlp", "rtl", "pynq-z2", 4, 75, 1000.0)
     assert vars(asked.options(frames))["target_interval"] == 100_000  # at 100 MHz
     assert vars(replace(asked, fps=None).options(frames))["target_interval"] is None
@@ -117,7 +117,10 @@ def test_frames_per_second_are_asked_for_where_hardware_is_shared_in_time() -> N
 
 def test_a_way_is_tried_by_its_estimate(tmp_path: Path) -> None:
     path = tmp_path / "network.npz"
-    storage.save(network(ImageRecipe(1, (4, 4, 1), (("conv", 2, 2, 1),), 2, Numbers(2, 2, 2), "xc7", 5.0, 64)), path)
+    storage.save(
+        network(ImageRecipe(1, (4, 4, 1), (("conv", 2, 2, 1),), 2, Numbers(2, 2, 2), "xc7", 5.0, 64, False, False)),
+        path,
+    )
     unrolled = public_builds.trial(path, public_builds.Way("rtl", "zcu104", most_luts=40_000))
     assert unrolled.takes
     assert unrolled.reason.startswith("expected: a frame every 16 cycles")
@@ -130,7 +133,7 @@ def test_a_way_is_tried_by_its_estimate(tmp_path: Path) -> None:
 
 
 def test_a_folded_way_asks_for_frames_per_second() -> None:
-    graph = network(ImageRecipe(1, (4, 4, 1), (("conv", 2, 2, 1),), 2, Numbers(2, 2, 2), "xc7", 5.0, 64))
+    graph = network(ImageRecipe(1, (4, 4, 1), (("conv", 2, 2, 1),), 2, Numbers(2, 2, 2), "xc7", 5.0, 64, False, False))
     plain, folded = public_builds.Way("rtl", "zcu104"), public_builds.Way("finn", "zcu104", products=256)
     assert plain.of(graph) == plain
     assert folded.of(graph).words == ("--backend", "finn", "--board", "zcu104", "--target-fps", "100000")

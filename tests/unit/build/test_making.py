@@ -43,7 +43,7 @@ def test_what_a_backend_refuses_is_refused_before_the_comparisons(
 
 def test_no_backend_is_asked_where_none_is_reached_or_the_network_is_yet_to_be_relaxed(tmp_path: Path) -> None:
     numbers = Numbers(3, 3, 3)
-    graph = network(ImageRecipe(1, (4, 4, 1), (("conv", 2, 2, 1),), 3, numbers, "xc7", 5.0, 64))
+    graph = network(ImageRecipe(1, (4, 4, 1), (("conv", 2, 2, 1),), 3, numbers, "xc7", 5.0, 64, False, False))
     request = _request(tmp_path)
     with pytest.raises(QapError, match=r"unrolled, .* pynq-z2 has 10"):
         making.admit(graph, request)

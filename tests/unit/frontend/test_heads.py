@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qap2fpga.frontend import onnxfile
+from qap2fpga.frontend import heads, onnxfile
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.prepare import Source, prepare
@@ -102,6 +102,17 @@ def test_outputs_that_are_no_vectors_are_refused_by_name(tmp_path: Path) -> None
     with pytest.raises(QapError, match=r"2 outputs, of which conv\d+.y has shape \[1, 3, 2, 2\]") as caught:
         prepared(one.model(dense, sums), tmp_path)
     assert f"--model-output NAME: {dense}, {sums}" in caught.value.hint
+
+
+def test_an_output_that_no_node_makes_or_that_is_listed_twice_is_refused() -> None:
+    graph = two().graph
+    heads.check(graph)
+    graph.output.append(graph.input[0])
+    with pytest.raises(QapError, match="is the input as it is"):
+        heads.check(graph)
+    graph.output[-1].CopyFrom(graph.output[0])
+    with pytest.raises(QapError, match="is listed twice"):
+        heads.check(graph)
 
 
 def test_labels_of_several_outputs_are_not_used(tmp_path: Path) -> None:
