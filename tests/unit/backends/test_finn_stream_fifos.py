@@ -15,6 +15,7 @@ from qap2fpga.backends.finn.stream.run import Run
 from qap2fpga.backends.finn.stream.schedule import cycles, fills, interval_of
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import INPUT, Graph
+from qap2fpga.ir.joins import Concat
 from qap2fpga.ir.tensors import Shape
 from qap2fpga.system.errors import CheckFailed
 from tests.support.streams import Nodes, cnn, everything, residual
@@ -104,3 +105,17 @@ def test_frames_that_come_at_distances_that_alternate(width: int, pattern: set[i
     steps = [two - one for one, two in pairwise(run.left[beats - 1 :: beats][9:])]
     assert set(steps) == pattern
     assert cycles(design).interval == math.ceil(sum(steps) / len(steps)) == average
+
+
+def test_frames_that_leave_evenly_for_a_time_before_one_is_late() -> None:
+    nodes = Nodes(Shape(5))
+    nodes.step("levels", nodes.linear("trunk", INPUT, 5, 6), 6, 7)
+    heads = (nodes.linear("left", "levels", 6, 3), nodes.linear("right", "levels", 6, 1))
+    nodes.logits("out", nodes.add(Concat(name="heads", sources=heads)), 4)
+    folding = {INPUT: Lanes(pe=5), "trunk": Lanes(5, 2), "levels": Lanes(pe=2), "left": Lanes(2, 3)}
+    design = drawn(nodes.graph(), folding | {"right": Lanes(2, 1)}, fifos.without())
+    run, beats = Run(design), design.result.beats
+    run.until(300 * beats, lambda run: True)
+    steps = [two - one for one, two in pairwise(run.left[beats - 1 :: beats][100:])]
+    assert cycles(design).interval == math.ceil(sum(steps) / len(steps))
+    assert len(set(steps)) > 1

@@ -17,8 +17,8 @@ from qap2fpga.backends.finn.stream.models import Queue
 from qap2fpga.backends.finn.stream.run import Run
 
 # Frames that are looked at, at most: before that, the time between two of them has long been the same.
-MOST_FRAMES = 24
-STEADY = 3
+MOST_FRAMES, MOST_CYCLES = 24, 4000
+STEADY, EVEN_CYCLES = 3, 800
 # A frame comes no sooner after a reset; what is padded at its top is not all there then, so its latency is the longest.
 AFTER_RESET = 4
 
@@ -105,17 +105,20 @@ def interval(drawn: Drawn) -> int:
     """
     result = drawn.result.beats
     run = Run(drawn)
-    for frame in range(1, MOST_FRAMES + 1):
-        run.until(frame * result, lambda run: True)
-        ends = run.left[result - 1 :: result]
-        steps = [two - one for one, two in itertools.pairwise(ends)]
-        if len(steps) >= STEADY and len(set(steps[-STEADY:])) == 1:
+    steps: list[int] = []
+    while len(steps) < MOST_FRAMES or run.now < MOST_CYCLES:
+        run.until((len(steps) + 2) * result, lambda run: True)
+        ends = run.left[-result - 1 :: result]
+        steps.append(ends[1] - ends[0])
+        # A few frames may leave evenly before one is late: of short frames more are looked at.
+        last = steps[-max(STEADY, EVEN_CYCLES // steps[-1]) :]
+        if len(last) < len(steps) and len(set(last)) == 1:
             return steps[-1]
     return _average(steps)
 
 
 def _average(steps: Sequence[int]) -> int:
-    """The average of the shortest pattern that the last steps repeat, of their second half if they repeat none."""
-    half = len(steps) // 2
-    length = next((n for n in range(1, half) if steps[-n:] == steps[-2 * n : -n]), half)
-    return math.ceil(Fraction(sum(steps[-length:]), length))
+    """The average of the pattern that the second half of `steps` repeats, of all of it if it repeats none."""
+    half = steps[len(steps) // 2 :]
+    length = next((n for n in range(1, len(half) // 2) if half[n:] == half[:-n]), len(half))
+    return math.ceil(Fraction(sum(half[:length]), length))
