@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -96,9 +97,14 @@ signals: list[int] = []
 
 
 def _interrupted(number: int, _: object) -> NoReturn:
-    """Stop what was started, and leave by an exception, which tidies up on the way out."""
+    """Stop what was started, and leave by an exception, which tidies up on the way out.
+
+    An exception amid torch's import may end in its C++, which aborts. Nothing has to be tidied up by then.
+    """
     signals.append(number)
     tools.stop()
+    if getattr(getattr(sys.modules.get("torch"), "__spec__", None), "_initializing", False):
+        os._exit(128 + number)
     sys.exit(128 + number)
 
 

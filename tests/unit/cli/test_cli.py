@@ -13,13 +13,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 
-from qap2fpga import backends
+from qap2fpga import backends, cli
 from qap2fpga.frontend import facts
 from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import lower
@@ -415,3 +416,19 @@ def test_what_is_no_report_is_said(tmp_path: Path, content: str | bytes | None) 
         "no report in|not a report of this version|report.json (is no sound JSON|is no UTF-8|holds a)", result.err
     )
     assert str(tmp_path) in result.err
+
+
+def test_a_signal_amid_the_import_of_torch_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+    stopped: list[bool] = []
+    torch = SimpleNamespace(__spec__=SimpleNamespace(_initializing=True))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(cli, "signals", [])
+    monkeypatch.setattr(cli.tools, "stop", lambda: stopped.append(True))
+    monkeypatch.setattr(os, "_exit", codes.append)
+    with pytest.raises(SystemExit):
+        cli._interrupted(signal.SIGINT, None)
+    torch.__spec__._initializing = False
+    with pytest.raises(SystemExit):
+        cli._interrupted(signal.SIGINT, None)
+    assert (codes, stopped, cli.signals) == ([130], [True, True], [signal.SIGINT, signal.SIGINT])

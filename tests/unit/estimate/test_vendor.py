@@ -286,7 +286,7 @@ def test_on_the_command_line(tmp_path):
     )
     assert {"lut", "dsp", "interval_cycles"} == set(result["predictions"])
     shared = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--strategy", UNROLLED,
-                 "--reuse-factor", "2")  # fmt: skip
+                 "--reuse-factor", "2", "--explain")  # fmt: skip
     assert shared.code == 0 and "0 designs measured with strategy 'resource_unrolled'" in " ".join(shared.out.split())
     wrong = run("estimate", model, "--backend", "hls4ml", "--board", "alveo-u250", "--strategy", "resources")
     assert wrong.code == 2 and "unknown strategy 'resources'" in wrong.err
