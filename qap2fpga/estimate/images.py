@@ -6,6 +6,7 @@ Weights and thresholds are drawn as those of dense layers are (`draw.py`); a see
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -96,16 +97,17 @@ def _recipe(random: np.random.Generator, seed: int) -> ImageRecipe:
         if kind in ("residual", "concat", "repeat"):
             stride = 1
         if kind == "repeat":
-            grown = rows * (kernel if height > 1 else 1) * columns * kernel
-            if grown > MOST_POSITIONS:
+            after = rows * (kernel if height > 1 else 1), columns * kernel
+            if math.prod(after) > MOST_POSITIONS:
                 continue
+        elif kind in POOLS:
+            after = rows // stride, columns // stride
+        else:
+            after = -(-rows // stride), -(-columns // stride)  # kernels are padded
         if kind in ("conv", "concat"):
             channels = int(random.integers(2, 9))
         stages.append((kind, channels, kernel, stride))
-        # Kernels are padded, windows of a pool are not.
-        rows, columns = (extent // stride if kind in POOLS else -(-extent // stride) for extent in (rows, columns))
-        if kind == "repeat":
-            rows, columns = rows * (kernel if height > 1 else 1), columns * kernel
+        rows, columns = after
         channels *= 2 if kind == "concat" else 1
     bits = int(random.integers(2, 7))
     return ImageRecipe(

@@ -198,8 +198,8 @@ def _moves(top: Module) -> list[int]:
 def _glue(subject: Subject, top: Module, modules: Mapping[str, Module]) -> Side:
     """Return the top module between its data ports and those of its instances."""
     design = subject.design
-    sources = {name: top.inputs[name] for name in (f"{design.input.name}_TDATA",)}
-    sinks = {name: top.outputs[name] for name in (f"{design.output.name}_TDATA",)}
+    first, last = f"{design.input.name}_TDATA", f"{design.output.name}_TDATA"
+    sources, sinks = {first: top.inputs[first]}, {last: top.outputs[last]}
     for one in top.instances:
         module = modules[one.module]
         if module.instances:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network in Python: its integers are the graph's, from any array, and what it is told of itself is the report's."""
+"""A network in Python: its integers are the graph's, from any array, and what it says of itself is the report's."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any
 from qap2fpga.backends.finn import output_stage
 from qap2fpga.backends.finn.stream import library, own
 from qap2fpga.backends.finn.stream.blocks import Block, Kind, Stream
-from qap2fpga.backends.finn.stream.widths import is_pair
+from qap2fpga.backends.finn.stream.widths import passes_by
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.nodes import Node, Requantizer
@@ -152,7 +152,7 @@ class Drawing:
             return edge
         rows, columns, channels = self.streams[edge].shape
         size = Shape(channels, rows, columns)
-        if depthwise and size.positions == 2 and is_pair(bare, size, channels // lanes):
+        if depthwise and passes_by(bare, size, channels // lanes):
             return edge
         edge = self.fifo(node, edge)
         out = bare.output(size, channels)

@@ -12,7 +12,7 @@ from qap2fpga.backends.finn.stream.blocks import Block
 from qap2fpga.backends.finn.stream.draw import Drawing, Lanes
 from qap2fpga.backends.finn.stream.fifos import without
 from qap2fpga.backends.finn.stream.handlers import HANDLERS
-from qap2fpga.backends.finn.stream.widths import is_pair
+from qap2fpga.backends.finn.stream.widths import is_pair, passes_by
 from qap2fpga.backends.finn.stream.windows import memory
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.geometry import Geometry
@@ -85,7 +85,7 @@ def serial_lanes(size: Shape, geometry: Geometry) -> list[int]:
 def depthwise_lanes(size: Shape, geometry: Geometry) -> list[int]:
     """Return the lanes in which the taps of each channel can come: a whole frame of two taps does by itself."""
     lanes = serial_lanes(size, geometry)
-    return [*lanes, size.channels] if is_pair(geometry, size, 1) and size.positions == 2 else lanes
+    return [*lanes, size.channels] if passes_by(geometry, size, 1) else lanes
 
 
 def addressable(size: Shape, geometry: Geometry, fold: int) -> bool:

@@ -26,6 +26,11 @@ def is_pair(geometry: Geometry, shape: Shape, fold: int) -> bool:
     return fold == 1 and geometry.taps == 2 and geometry.output(shape, 1).positions == 1
 
 
+def passes_by(geometry: Geometry, shape: Shape, fold: int) -> bool:
+    """Return whether the two beats are the whole frame: they come in the order of the taps without a generator."""
+    return shape.positions == 2 and is_pair(geometry, shape, fold)
+
+
 # One node's weights are looked at once, however many foldings of it are.
 @lru_cache(maxsize=512)
 def narrow_weight_bits(node: Linear | Depthwise) -> int:
