@@ -17,31 +17,42 @@ from qap2fpga.ir.outputs import IN_SCALE
 from qap2fpga.report.schema.hardware import Interface
 from qap2fpga.system.codec import decode
 
+# Values of a frame's input and output. A megapixel image would make a report that is too large to be read.
+MOST_SHOWN = 1 << 16
+
 
 def describe(artifact: Artifact, network: Graph, kind: str, arrays: dict[str, np.ndarray]) -> Interface:
     """Return the interface of `artifact`, whose output is of `kind`, with the first of the build's vectors as an
-    example."""
+    example, unless frames are too long to be read as one."""
+    scale = network.output_scale if kind in IN_SCALE else Fraction(1)
+    circuit = artifact.circuit
+    into, out = (_array(port) if circuit is None else _stream(port) for port in (artifact.input, artifact.output))
+    tree = {
+        **(_function(artifact) if circuit is None else _streams(circuit)),
+        "input": {**into, "quantizer": _quantizer(network)},
+        "output": {**out, "kind": kind, "scale": str(scale)},
+    }
+    if artifact.input.elements + artifact.output.elements <= MOST_SHOWN:
+        tree["example"] = _example(artifact, network, kind, arrays, scale)
+    interface: Interface = decode(Interface, tree, "interface", artifact.top)
+    return interface
+
+
+def _example(
+    artifact: Artifact, network: Graph, kind: str, arrays: dict[str, np.ndarray], scale: Fraction
+) -> dict[str, object]:
     vector = (arrays["recorded"] if len(arrays["recorded"]) else arrays["random"])[:1]
     output = reference.outputs(network, kind, vector)
     real = arrays.get("first_input")
-    scale = network.output_scale if kind in IN_SCALE else Fraction(1)
-    circuit = artifact.circuit
-    example = {
+    example: dict[str, object] = {
         "real": None if real is None else [float(value) for value in real],
         "integers": vector[0].tolist(),
         "output_integers": output[0].tolist(),
         "output_values": [value * float(scale) for value in output[0].tolist()],
     }
-    if circuit is not None:
+    if artifact.circuit is not None:
         example |= {"input_bytes": _bytes(vector, artifact.input), "output_bytes": _bytes(output, artifact.output)}
-    into, out = (_array(port) if circuit is None else _stream(port) for port in (artifact.input, artifact.output))
-    ports = {
-        "input": {**into, "quantizer": _quantizer(network)},
-        "output": {**out, "kind": kind, "scale": str(scale)},
-    }
-    tree = {**(_function(artifact) if circuit is None else _streams(circuit)), **ports, "example": example}
-    interface: Interface = decode(Interface, tree, "interface", artifact.top)
-    return interface
+    return example
 
 
 def _quantizer(network: Graph) -> dict[str, object]:

@@ -306,18 +306,30 @@ def test_a_scale_is_a_fraction(scale: str) -> None:
     assert model is not None and model.output is not None and Fraction(model.output.scale) == Fraction(scale)
 
 
-def test_the_interface_says_the_bytes_of_one_vector() -> None:
-    """A worked example for whoever feeds the stream: unpacked by the stream's layout it is the vector again."""
-    model = random_model(3)
-    network = compact(lower(read_graph(qonnx_graph(model))))
-    ranges = network.ranges
-    out_bits = max(ranges[-1].output_bits, 2)
-    design = Design(
+def streamed(network: Graph) -> Design:
+    """A design that takes a value per beat and gives all outputs at once."""
+    out_bits = max(network.ranges[-1].output_bits, 2)
+    return Design(
         "test", Path("x"), "top", (), (),
         Stream("in0", network.inputs, 1, network.input.bits, True),
         Stream("out0", network.outputs, network.outputs, out_bits, True),
         interval_cycles=5,
     )  # fmt: skip
+
+
+def test_a_frame_that_is_too_long_to_be_read_is_no_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = compact(lower(read_graph(qonnx_graph(random_model(3)))))
+    arrays, values = {"recorded": extremes(network)}, network.inputs + network.outputs
+    for most, shown in ((values, True), (values - 1, False)):
+        monkeypatch.setattr(interface, "MOST_SHOWN", most)
+        assert (interface.describe(streamed(network), network, "logits", arrays).example is not None) == shown
+
+
+def test_the_interface_says_the_bytes_of_one_vector() -> None:
+    """A worked example for whoever feeds the stream: unpacked by the stream's layout it is the vector again."""
+    model = random_model(3)
+    network = compact(lower(read_graph(qonnx_graph(model))))
+    design = streamed(network)
     recorded = network.input.quantize(model.example)
     arrays = {"recorded": recorded, "random": extremes(network), "first_input": model.example[0]}
     result = encode(interface.describe(design, network, "logits", arrays))
