@@ -30,6 +30,7 @@ from qap2fpga.frontend.dialects import spelling
 from qap2fpga.frontend.operators import OF_QONNX, REWRITTEN
 from qap2fpga.frontend.prepare import Prepared, Source, prepare
 from qap2fpga.frontend.trial import real_inputs
+from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.shown import Frame
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.quiet import quiet
@@ -83,7 +84,7 @@ def _compared(path: Path, prepared: Prepared, rows: int) -> str:
     quantizer, integers = prepared.lowered.input, prepared.random[:rows]
     reals = real_inputs(quantizer, integers)
     try:
-        theirs = _executed(path, _rows(prepared.facts.network.frame, reals))
+        theirs = _positions(_executed(path, _rows(prepared.facts.network.frame, reals)), prepared.lowered)
     except Exception as error:  # whatever the libraries raise of a file that they cannot execute as it is
         return f"{words}; as it is it cannot be executed: {str(error).splitlines()[0][:80]}"
     unit = float(prepared.lowered.output_scale)
@@ -106,8 +107,16 @@ def _rows(frame: Frame | None, reals: np.ndarray) -> np.ndarray:
     return turned.transpose(back).reshape(len(reals), *frame.model)
 
 
+def _positions(outputs: np.ndarray, graph: Graph) -> np.ndarray:
+    """Outputs (n, values) with the channels of a position together, as hardware gives them."""
+    size = graph.shapes[graph.nodes[-1].name]
+    if size.positions > 1 and outputs.shape[1:] == (size.channels, size.height, size.width):
+        outputs = np.moveaxis(outputs, 1, -1)
+    return outputs.reshape(len(outputs), -1)
+
+
 def _executed(path: Path, reals: np.ndarray) -> np.ndarray:
-    """The outputs (n, outputs) that onnxruntime, or qonnx where it has operators of its own, computes of the file."""
+    """The outputs (n, ...) that onnxruntime, or qonnx where it has operators of its own, computes of the file."""
     model = onnx.load(str(path))
     onnxfile.take_as_data(model)
     model = spelling.unified(model)
@@ -131,7 +140,7 @@ def _executed(path: Path, reals: np.ndarray) -> np.ndarray:
                 return np.asarray(session.run(None, {entering.name: batch})[0])
 
         outputs = [run(np.resize(row, shape).astype(np.float32)) for row in reals]
-    return np.stack([output.reshape(shape[0], -1)[0] for output in outputs])
+    return np.stack([output.reshape(shape[0], *output.shape[1:])[0] for output in outputs])
 
 
 def main() -> None:
