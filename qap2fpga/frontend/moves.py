@@ -113,8 +113,6 @@ def zeros_around(walk: Walk, node: NodeProto) -> Signal:
     if len(node.input) > 2 and node.input[2] and walk.number(node, 2) != 0:
         raise refused(node, "it pads with another value than 0")
     pads, rank = walk.whole(node, 1), len(signal.axes.dims) + 1
-    if len(node.input) > 3 and node.input[3]:
-        raise refused(node, "its input axes is not supported; pad all dimensions")
     if len(pads) != 2 * rank or min(pads) < 0:
         raise refused(node, f"its pads are {pads}; two per dimension, none negative, are supported")
     before, after = pads[:rank], pads[rank:]

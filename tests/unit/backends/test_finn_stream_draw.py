@@ -35,7 +35,10 @@ def of(design: Drawn, cls: type[Block]) -> list[Block]:
 
 
 def test_a_cnn() -> None:
-    assert kinds(drawn(cnn())) == [
+    design = drawn(cnn())
+    # All taps of a window, of all channels, are together.
+    assert [one.given.shape for one in of(design, library.Windows)] == [(6, 6, 27), (3, 3, 16), (2, 2, 16)]
+    assert kinds(design) == [
         "Pad", "Windows", "Product", "Thresholds", "Windows", "Largest", "Windows", "Product", "Thresholds", "Product",
         "Scores",
     ]  # fmt: skip

@@ -79,6 +79,8 @@ def test_no_generator_loses_beats_when_its_source_idles() -> None:
     for model, taken, given in (
         (windows.serial(shape, geometry, 2, depthwise=True), 50, 9 * 9 * 2),
         (windows.serial(shape, geometry, 2, depthwise=False), 50, 9 * 9 * 2),
+        # The last row and column are in no window.
+        (windows.serial(Shape(2, 6, 6), Geometry((3, 3), (2, 2)), 2, depthwise=False), 72, 4 * 9 * 2),
         (windows.parallel(shape, geometry), 25, 9),
         (windows.padding(shape, (1, 1, 1, 1), 1), 25, 49),
     ):

@@ -268,6 +268,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         around(node("Pad", [0, 0, 1, 1, 0, 0, 1, 1]), node("Relu")), "zeros were padded before it",
     ),
     "pads of channels": (around(node("Pad", [0, 1, 0, 0, 0, 0, 0, 0])), "pads something else than rows"),
+    "pads of some axes": (around(node("Pad", [1, 1, 1, 1], 0.0, [2, 3])), "4 inputs, at most 3 are known"),
     "negative pads": (around(node("Pad", [0, 0, -1, 0, 0, 0, 0, 0])), "none negative"),
     "other pads than zeros": (around(node("Pad", [0, 0, 1, 1, 0, 0, 1, 1], 1.5)), "another value than 0"),
     "mirrored pads": (around(node("Pad", [0, 0, 1, 1, 0, 0, 1, 1], mode="reflect")), "constant is supported"),

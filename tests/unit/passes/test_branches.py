@@ -11,6 +11,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from qap2fpga.ir.channelwise import Max, Repeat
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph, verify
@@ -133,6 +134,23 @@ def test_the_pad_is_a_code_too() -> None:
     below = coded(padded(replace(STEP, base=-1), BORDER))["step"]
     assert isinstance(below, Requantizer) and isinstance(below.function, Step)
     assert (below.function.base, below.function.step) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        Max(name="between", sources=("step",), geometry=Geometry((1, 2))),
+        Repeat(name="between", sources=("step",), rows=1, columns=2),
+    ],
+    ids=lambda node: str(node.kind),
+)
+def test_the_pad_of_what_hands_values_on_is_a_code_too(between: Node) -> None:
+    plain = padded(STEP, BORDER)
+    start, step, sums, end = plain.nodes
+    graph = coded(replace(plain, nodes=(start, step, between, replace(sums, sources=("between",)), end)))
+    node = graph["step"]
+    assert isinstance(node, Requantizer) and isinstance(node.function, Step)
+    assert (node.function.base, node.function.step) == (1, 1)
 
 
 def test_channels_side_by_side_are_codes_where_nothing_pads_them() -> None:

@@ -19,6 +19,7 @@ from qap2fpga.frontend.integer import lower
 from qap2fpga.hw.beats import unpack
 from qap2fpga.hw.design import Design, Stream
 from qap2fpga.ir.comparison import Simulation
+from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.vectors import extremes
 from qap2fpga.passes.compaction import compact
 from qap2fpga.report import check, content, interface
@@ -320,9 +321,9 @@ def streamed(network: Graph) -> Design:
 def test_a_frame_that_is_too_long_to_be_read_is_no_example(monkeypatch: pytest.MonkeyPatch) -> None:
     network = compact(lower(read_graph(qonnx_graph(random_model(3)))))
     arrays, values = {"recorded": extremes(network)}, network.inputs + network.outputs
-    for most, shown in ((values, True), (values - 1, False)):
+    for most, is_there in ((values, True), (values - 1, False)):
         monkeypatch.setattr(interface, "MOST_SHOWN", most)
-        assert (interface.describe(streamed(network), network, "logits", arrays).example is not None) == shown
+        assert (interface.describe(streamed(network), network, "logits", arrays).example is not None) == is_there
 
 
 def test_the_interface_says_the_bytes_of_one_vector() -> None:
