@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qap2fpga.library.network import Network, load
     from qap2fpga.library.starting import init
     from qap2fpga.library.studies import Study, study
+    from qap2fpga.library.training import Training, train
 
 try:
     __version__ = version("qap2fpga")
@@ -31,8 +32,9 @@ except PackageNotFoundError:  # a bare checkout
     __version__ = "0+checkout"
 
 __all__ = [
-    "Build", "Candidates", "CheckFailed", "Comparison", "Estimates", "Network", "QapError", "Study", "__version__",
-    "build", "compare", "estimate", "explore", "import_reports", "init", "load", "open_build", "save", "study",
+    "Build", "Candidates", "CheckFailed", "Comparison", "Estimates", "Network", "QapError", "Study", "Training",
+    "__version__", "build", "compare", "estimate", "explore", "import_reports", "init", "load", "open_build", "save",
+    "study", "train",
 ]  # fmt: skip
 
 _PLACES = {
@@ -44,6 +46,7 @@ _PLACES = {
     "network": ("Network", "load"),
     "starting": ("init",),
     "studies": ("Study", "study"),
+    "training": ("Training", "train"),
 }
 _MODULES = {name: f"qap2fpga.library.{module}" for module, names in _PLACES.items() for name in names}
 

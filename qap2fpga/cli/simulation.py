@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A finished build's C simulation and proofs, again."""
+"""A finished build: its C simulation and proofs again, and onto a board."""
 
 from __future__ import annotations
 
@@ -44,3 +44,18 @@ def prove(
     left = proofs.left(certificate)
     if left:
         raise CheckFailed("; ".join(left))
+
+
+def load(
+    build: Annotated[Path, typer.Argument(help="folder of a build for an ECP5 board with a bitstream")],
+    loader_board: Annotated[str, typer.Option(help="the board's name for openFPGALoader [of the build's board]")] = "",
+    flash: Annotated[bool, typer.Option(help="write the flash, which keeps it without power")] = False,
+    dry_run: Annotated[bool, typer.Option(help="say the command and run nothing")] = False,
+) -> None:
+    """Load the bitstream of BUILD into its ECP5 board. Through openFPGALoader; no board has run it yet."""
+    import shlex
+
+    from qap2fpga.library.builds import open_build
+
+    command = open_build(build).program(loader_board=loader_board, flash=flash, dry_run=dry_run)
+    print(("" if dry_run else "loaded: ") + shlex.join(command))

@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 
 from qap2fpga.cli.arguments import console, numbers, one_or_many
-from qap2fpga.system import documents
-from qap2fpga.system.errors import QapError
 from qap2fpga.system.names import printable
 
 
@@ -32,35 +30,16 @@ def train(
     seed: Annotated[int | None, typer.Option(help="the same seed and versions give the same bytes [1]")] = None,
 ) -> None:
     """Quantization-aware training and pruning of a dense network. Options override the settings of CONFIG."""
-    from qap2fpga.train import config as settings
-    from qap2fpga.train.output import train as run
+    from qap2fpga.library.training import train as run
 
-    if config is None and data is None:
-        raise QapError(
-            "there is nothing to train on", f"give --data FILE, or a CONFIG.yaml; {documents.place('training')}"
-        )
-    chosen = settings.load(config, data) if config is not None else settings.of_source(str(data))
-    changes = {
-        "model.widths": numbers(widths, "--widths") or None,
-        "model.weight_bits": one_or_many(numbers(weight_bits, "--weight-bits")),
-        "model.activation_bits": one_or_many(numbers(activation_bits, "--activation-bits")),
-        "model.input_bits": input_bits,
-        "pruning.sparsity": sparsity,
-        "training.l1": l1,
-        "model.batch_norm": batch_norm,
-        "training.epochs": epochs,
-        "training.learning_rate": learning_rate,
-        "seed": seed,
-    }
-    for path, value in changes.items():
-        if value is not None:
-            chosen = settings.replace(chosen, path, value)
-    result = run(chosen, print, output, vectors, folder)
-    compared = "" if result.float_accuracy is None else f" (float {100 * result.float_accuracy:.2f} %)"
-    print(
-        f"{printable(str(result.output))}: accuracy {100 * result.accuracy:.2f} % of {result.test_rows} test rows"
-        f"{compared}, {100 * result.sparsity:.1f} % zeros"
-    )
+    result = run(
+        config, data=data, output=output, vectors=vectors, folder=folder, widths=numbers(widths, "--widths"),
+        weight_bits=one_or_many(numbers(weight_bits, "--weight-bits")),
+        activation_bits=one_or_many(numbers(activation_bits, "--activation-bits")),
+        input_bits=input_bits, sparsity=sparsity, l1=l1, batch_norm=batch_norm, epochs=epochs,
+        learning_rate=learning_rate, seed=seed,
+    )  # fmt: skip
+    print(printable(result.heading))
 
 
 def study(

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from qap2fpga.build import finished
 from qap2fpga.build.finished import Finished
+from qap2fpga.build.mapping import BITSTREAM
 from qap2fpga.build.request import STAGES, Request
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.resources import NAMES
@@ -28,9 +29,13 @@ from qap2fpga.report import check, content, summary
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.results import Check
 from qap2fpga.report.summary import Summary
+from qap2fpga.synth.ecp5 import load as loading
 from qap2fpga.system.progress import Progress
 
 __all__ = ["Build", "Checks", "build", "open_build"]
+
+# In the build's folder: what the board is loaded with, and what the program said.
+LOADED = "route/load.log"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -150,6 +155,24 @@ class Build(Tabular):
             QapError: another backend's build, or one that did not get as far as synthesis.
         """
         return proofs.prove(self.path, time_limit_s, quiet=quiet)
+
+    def program(self, *, loader_board: str = "", flash: bool = False, dry_run: bool = False) -> list[str]:
+        """Load the bitstream into an ECP5 board with openFPGALoader, and return the command.
+
+        No board has been programmed by it yet: it is tested with a mock of the program.
+
+        Args:
+            loader_board: the board's name for openFPGALoader; known for the ECP5 boards that are here.
+            flash: write the flash, which keeps it without power.
+            dry_run: run nothing.
+
+        Raises:
+            QapError: there is no bitstream, the board has no name, or the program is missing or fails.
+        """
+        wanted = loading.command((self.path / BITSTREAM).absolute(), self.report.board.name, loader_board, flash=flash)
+        if not dry_run:
+            loading.load(wanted, (self.path / LOADED).absolute())
+        return wanted
 
     def page(self, path: str | Path | None = None) -> Path:
         """Write the report as one HTML page that a browser shows without a network, and return where it is.

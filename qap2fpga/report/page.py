@@ -20,7 +20,7 @@ import jinja2
 from markupsafe import Markup
 
 from qap2fpga.hw.resources import DETAILS, LABELS
-from qap2fpga.report import check, compare, exploration, gather, history, parts, profiles, show
+from qap2fpga.report import check, compare, exploration, gather, history, parts, profiles, show, study_means
 from qap2fpga.report.compare import Line
 from qap2fpga.report.exploration import Exploration
 from qap2fpga.report.gather import Build, Gathered
@@ -28,6 +28,7 @@ from qap2fpga.report.plots import Plot, Point, scatter
 from qap2fpga.report.schema.results import Check
 from qap2fpga.report.section import Section, section
 from qap2fpga.report.studies import Study
+from qap2fpga.report.study_means import Mean
 from qap2fpga.report.summary import CANDIDATE, CHECKPOINT, Summary
 from qap2fpga.system.files import write_atomically
 from qap2fpga.system.names import printable
@@ -73,13 +74,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class StudyEntry:
-    """A study as the page shows it: how many checkpoints were built, and (checkpoint, link, measured by) of
-    the best."""
+    """A study as the page shows it: how many checkpoints were built, (checkpoint, link, measured by) of the best,
+    means of `all` runs, and of these what pruning costs many points of."""
 
     id: str
     study: Study
     built: int
     best: tuple[tuple[Summary, str, str | None], ...]
+    all: tuple[Mean, ...]
+    costly: tuple[Mean, ...]
 
 
 def render(gathered: Gathered, place: Path, explored: Exploration | None = None) -> str:
@@ -161,7 +164,8 @@ def _study(number: int, study: Study, place: Path) -> StudyEntry:
     chosen = compare.front([(one.bops_paper or 0.0, one.accuracy or 0.0) for one in known])
     best = [(known[index], _leads_to(known[index], place), compare.measured_by(known[index])) for index in chosen]
     built = sum(one.board is not None for one in study.checkpoints)
-    return StudyEntry(f"s{number}", study, built, tuple(best))
+    every = study_means.means(study.checkpoints)
+    return StudyEntry(f"s{number}", study, built, tuple(best), every, study_means.costly(every))
 
 
 def _links(builds: tuple[Build, ...], entries: tuple[Entry, ...], explored: Exploration | None) -> dict[str, Entry]:
