@@ -87,8 +87,9 @@ def _difference(algebra: Algebra[B], left: list[B], right: list[B]) -> tuple[lis
     return _sum(algebra, left, [algebra.invert(bit) for bit in right], algebra.one)
 
 
-def _at_least(algebra: Algebra[B], operands: list[list[B]]) -> list[B]:
-    return [_difference(algebra, operands[0], operands[1])[1]]
+def at_least(algebra: Algebra[B], left: list[B], right: list[B]) -> B:
+    """Return whether `left`, unsigned, is at least `right`, of as many bits."""
+    return _difference(algebra, left, right)[1]
 
 
 def _any(algebra: Algebra[B], operands: list[list[B]]) -> list[B]:
@@ -120,7 +121,7 @@ FUNCTIONS: Mapping[str, Callable[[Algebra, list[list]], list]] = {  # type: igno
     "sum": lambda algebra, operands: _sum(algebra, operands[0], operands[1], algebra.zero)[0],
     "difference": lambda algebra, operands: _difference(algebra, operands[0], operands[1])[0],
     "product": _product,
-    "at least": _at_least,
+    "at least": lambda algebra, operands: [at_least(algebra, operands[0], operands[1])],
     "any": _any,
     # The first operand is one bit: which of the others comes out.
     "choose": lambda algebra, operands: [

@@ -8,7 +8,7 @@ construction is compared by ABC (`cec`: simulation, then SAT). Each module is co
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
@@ -66,10 +66,18 @@ def compare(gold: Side, gate: Side, place: Path, name: str, limit_s: float) -> E
             raise NotProven(f"{name}: {stage} registers before an output in the Verilog, {late} in the netlist")
         if left != right:
             pairs.add((left, right))
+    equal(graph, pairs, place, name, limit_s)
+    return Equality(len(first), len(pairs))
+
+
+def equal(graph: Ands, pairs: Collection[tuple[int, int]], place: Path, name: str, limit_s: float) -> None:
+    """Prove that both bits of each pair are equal. Raises `NotProven`, or `Refuted` where an input shows a difference.
+
+    ABC has `limit_s`; its files, called `name`, go to `place`.
+    """
     if pairs:
         _try(graph, sorted(pairs), name)
         _solve(graph, sorted(pairs), place, name, limit_s)
-    return Equality(len(first), len(pairs))
 
 
 def _sizes(ports: Mapping[str, Bits]) -> dict[str, int]:

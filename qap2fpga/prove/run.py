@@ -10,8 +10,9 @@ from importlib import metadata
 from pathlib import Path
 
 from qap2fpga.hw.design import Design
+from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
-from qap2fpga.prove import equivalence, handshake, layers
+from qap2fpga.prove import classes, equivalence, handshake, layers
 from qap2fpga.prove.cells import NotProven, Refuted
 from qap2fpga.prove.certificate import FORMAT, Certificate, Claim, Word
 from qap2fpga.prove.equivalence import Side
@@ -22,6 +23,7 @@ from qap2fpga.prove.reading import Bits, Module, Reading, elaborated
 from qap2fpga.system.files import scratch, sha256
 
 CLOCK, MOVE = "ap_clk", "move"
+CLASS = "class"
 Say = Callable[[str], None]
 
 
@@ -62,7 +64,7 @@ def prove(subject: Subject, folder: Path, limit_s: float, say: Say = lambda text
 def prove_reading(subject: Subject, reading: Reading, place: Path, limit_s: float, say: Say) -> Iterator[Claim]:
     """Yield what comes of each proof of a design that is `reading`; files of ABC go to `place`."""
     works: dict[str, Callable[[], str]] = {
-        "the Verilog computes the network's integers": lambda: _network(subject, reading.flat),
+        "the Verilog computes the network's integers": lambda: _network(subject, reading.flat, place, limit_s),
         "the Verilog's handshake loses, doubles and reorders nothing": lambda: _handshake(subject, reading.flat),
         "the netlist is the Verilog, with as many registers on every way":
             lambda: _netlist(subject, reading, place, limit_s),
@@ -77,19 +79,20 @@ def prove_reading(subject: Subject, reading: Reading, place: Path, limit_s: floa
         yield Claim(claim=title, word=word, detail=detail)
 
 
-def _network(subject: Subject, module: Module) -> str:
+def _network(subject: Subject, module: Module, place: Path, limit_s: float) -> str:
     """Prove that the flattened design computes the network."""
     design, network = subject.design, subject.network
     if not network.is_chain:
         raise NotProven("a graph that is no chain of dense layers: not known here")
-    if design.output_kind == "class":
-        raise NotProven("the number of a class: not known here")
     pipeline = Pipeline(module, module.inputs[CLOCK][0], _net(module, MOVE))
     values = _inputs(subject, module)
     stages = cases = 0
     for layer in _layers(subject, module):
         proof = layers.prove(pipeline, layer, values)
         values, stages, cases = list(proof.values), stages + proof.stages, cases + proof.cases
+    if design.output_kind == CLASS:
+        (number,) = _output(subject, module, 1)
+        stages += classes.prove(pipeline, values, number.bits, place, limit_s)
     _check_padding(subject, pipeline)
     depth = handshake.prove(module, _ports(subject, module), [pipeline.move])
     if depth != stages:
@@ -129,13 +132,11 @@ def _layers(subject: Subject, module: Module) -> Iterator[Layer]:
     """Yield the layers to prove, with where their results lie: at probes, which are hints, and at the output's port."""
     design, units = subject.design, subject.network.layers
     probes = {probe.node: probe for probe in design.probes}
+    is_class = design.output_kind == CLASS
     for unit in units:
-        if unit is units[-1]:
-            stream = design.output
-            bits = module.outputs.get(f"{stream.name}_TDATA", ())
-            if stream.beats != 1 or len(bits) != stream.beat_bits or stream.elements != unit.outputs:
-                raise NotProven("the output's port is not as it is described")
-            lanes = _lanes(bits, [(stream.bits, stream.signed)] * stream.lanes)
+        function = unit.activation
+        if unit is units[-1] and not is_class:
+            lanes = _output(subject, module, unit.outputs)
         else:
             probe = probes.get(unit.requantizer.name)
             if probe is None:
@@ -143,9 +144,21 @@ def _layers(subject: Subject, module: Module) -> Iterator[Layer]:
             lanes = _lanes(module.named.get(probe.signal, ()), probe.lanes)
         if len(lanes) != unit.outputs or not all(lane.bits for lane in lanes):
             raise NotProven(f"layer {unit.name}: its results do not lie where a probe says")
+        if unit is units[-1] and is_class and isinstance(function, Step):
+            # Levels rise with the number of thresholds that they stand for, so the largest is the same one.
+            function = Step(function.thresholds)
         bare = unit is units[-1] and design.output_kind == "accumulators"
         names = tuple(unit.channel_name(channel) for channel in range(unit.outputs))
-        yield Layer(unit.name, unit.weights, None if bare else unit.activation, names, lanes)
+        yield Layer(unit.name, unit.weights, None if bare else function, names, lanes)
+
+
+def _output(subject: Subject, module: Module, elements: int) -> tuple[Lane, ...]:
+    """Return the lanes of the output's port, of as many elements."""
+    stream = subject.design.output
+    bits = module.outputs.get(f"{stream.name}_TDATA", ())
+    if stream.beats != 1 or len(bits) != stream.beat_bits or not stream.elements == stream.lanes == elements:
+        raise NotProven("the output's port is not as it is described")
+    return _lanes(bits, [(stream.bits, stream.signed)] * stream.lanes)
 
 
 def _check_padding(subject: Subject, pipeline: Pipeline) -> None:

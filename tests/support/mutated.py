@@ -15,6 +15,7 @@ from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.hw import boards
 from qap2fpga.ir import storage
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.outputs import outputs
 from qap2fpga.prove.run import Subject
 from qap2fpga.synth import mapping
 
@@ -26,12 +27,14 @@ SWAPS = {"$add": "$sub", "$sub": "$add", "$and": "$or", "$or": "$and", "$ge": "$
          "$logic_not": "$reduce_bool"}  # fmt: skip
 
 
-def subject(network: Graph, place: Path, board: str = "pynq-z2") -> Subject:
+def subject(network: Graph, place: Path, board: str = "pynq-z2", kind: str = "logits") -> Subject:
     """Return the design of the rtl backend for `network`, synthesised in `place`."""
     target = boards.load(board)
     storage.save(network, place / "network.npz")
     nothing = np.zeros((0, network.inputs), np.int64)
-    design = backends.get("rtl").generate(network, target, place / "rtl", RtlOptions(clock=4.0), nothing)
+    design = backends.get("rtl").generate(
+        network, target, place / "rtl", RtlOptions(clock=4.0, output_kind=kind), nothing
+    )
     mapped = mapping.map_design(design, target, place / "synthesize", threads=1)
     return Subject(design, network, place / "network.npz", mapped.netlist)
 
@@ -322,7 +325,7 @@ def behaves(content: Content, subject: Subject, seed: int, cycles: int = 240) ->
     low, high = network.input.low, network.input.high
     grid = np.meshgrid(*[np.arange(low, high + 1)] * network.inputs)
     vectors = np.stack([axis.ravel() for axis in grid], axis=1)
-    expected = network.run(vectors)
+    expected = outputs(network, design.output_kind, vectors)
     random = np.random.default_rng(seed)
     # Each stream begins at another vector, so that together they send all.
     sent = np.arange(STREAMS) * len(vectors) // STREAMS

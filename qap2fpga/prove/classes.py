@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The number that leaves the chip is that of the largest result, the first of equals: for all results.
+
+It is compared by ABC with a tournament of the results in their order, in which the first of equals wins. Every result
+is any integer within its range, which the layer's proof has shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qap2fpga.exact.integers import width
+from qap2fpga.prove.algebra import Ands
+from qap2fpga.prove.cells import NotProven, Refuted, at_least
+from qap2fpga.prove.equivalence import equal, write
+from qap2fpga.prove.linear import Value
+from qap2fpga.prove.pipeline import Pipeline
+from qap2fpga.prove.reading import Bits
+
+NAME = "class"
+# An integer as bits of a graph, lowest first, in the order of unsigned numbers: two's complement, its sign inverted.
+Word = list[int]
+
+
+def prove(pipeline: Pipeline, values: Sequence[Value], number: Bits, place: Path, limit_s: float) -> int:
+    """Return the registers between `values` and `number`, which is the class. Raises `NotProven`; ABC has `limit_s`."""
+    moving = pipeline.moving
+    leaves = list(dict.fromkeys(bit for value in values for bit in value.bits if moving.get(bit, bit) > 1))
+    cone = pipeline.cone(number, dict.fromkeys(leaves, 0))
+    graph = Ands(len(leaves))
+    bits = {0: 0, 1: 1, **moving, **{bit: graph.input(at) for at, bit in enumerate(leaves)}}
+    size = max(width(min(value.low, -1), value.high) for value in values)
+    words = []
+    for value in values:
+        word = _within(graph, value, [bits[bit] for bit in value.bits])
+        bits.update({bit: own for bit, own in zip(value.bits, word, strict=True) if bits[bit] > 1})
+        words.append(_ordered(graph, word, value, size))
+    write(graph, cone, bits)
+    expected = _first_of_largest(graph, words)
+    if len(number) < len(expected):
+        raise NotProven(f"the class has {len(number)} bits, not {len(expected)}")
+    actual = [bits[bit] for bit in cone.outputs]
+    expected += [graph.zero] * (len(actual) - len(expected))
+    pairs = {pair for pair in zip(expected, actual, strict=True) if pair[0] != pair[1]}
+    try:
+        equal(graph, pairs, place, NAME, limit_s)
+    except Refuted as error:
+        raise NotProven("the class is not the number of the first of the largest results") from error
+    return cone.stage(cone.outputs) or 0
+
+
+def _within(graph: Ands, value: Value, free: Word) -> Word:
+    """Return the bits of any integer of the value's range: `free` where they are one, else its smallest."""
+    size = len(free)
+    every = range(-(1 << size - 1), 1 << size - 1) if value.signed else range(1 << size)
+    if value.low not in every or value.high not in every:
+        raise NotProven(f"{value.low} to {value.high} do not lie in {size} bits")
+    order, low, high = (_in_order(graph, word, value.signed) for word in
+                        (free, _constant(value.low, size), _constant(value.high, size)))  # fmt: skip
+    inside = graph.both(at_least(graph, order, low), at_least(graph, high, order))
+    return [graph.choose(inside, least, own) for own, least in zip(free, _constant(value.low, size), strict=True)]
+
+
+def _constant(number: int, size: int) -> Word:
+    return [number >> place & 1 for place in range(size)]
+
+
+def _in_order(graph: Ands, word: Word, signed: bool) -> Word:
+    return [*word[:-1], graph.invert(word[-1])] if signed else word
+
+
+def _ordered(graph: Ands, word: Word, value: Value, size: int) -> Word:
+    """Return the integer on `word` in `size` bits, which hold it."""
+    fill = word[-1] if value.signed else graph.zero
+    return _in_order(graph, [*word, *[fill] * size][:size], signed=True)
+
+
+def _first_of_largest(graph: Ands, words: Sequence[Word]) -> Word:
+    """Return the number of the largest, lowest bit first: of two in their order the first stays unless it is less."""
+    size = width(0, len(words) - 1)
+    work = [(word, _constant(number, size)) for number, word in enumerate(words)]
+    while len(work) > 1:
+        rounds = []
+        for (first, its), (second, other) in zip(work[::2], work[1::2], strict=False):
+            stays = at_least(graph, first, second)
+            rounds.append(tuple([graph.choose(stays, b, a) for a, b in zip(*pair, strict=True)]
+                                for pair in ((first, second), (its, other))))  # fmt: skip
+        work = [*((best, index) for best, index in rounds), *work[len(work) // 2 * 2 :]]
+    return work[0][1]
