@@ -16,6 +16,7 @@ from qap2fpga.frontend.checkpoint import save
 from qap2fpga.system.errors import CheckFailed, QapError
 
 if TYPE_CHECKING:
+    from qap2fpga import qap as qap
     from qap2fpga.library.builds import Build, build, open_build
     from qap2fpga.library.comparison import Comparison, compare
     from qap2fpga.library.estimates import Estimates, estimate
@@ -58,6 +59,8 @@ class _Library(ModuleType):
     """
 
     def __getattr__(self, name: str) -> object:
+        if name == "qap":
+            return import_module("qap2fpga.qap")
         if name not in _MODULES:
             raise AttributeError(f"module 'qap2fpga' has no attribute '{name}'")
         value: object = getattr(import_module(_MODULES[name]), name)
@@ -69,7 +72,7 @@ class _Library(ModuleType):
             super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
-        return sorted({*self.__dict__, *_MODULES})
+        return sorted({*self.__dict__, *_MODULES, "qap"})
 
 
 sys.modules[__name__].__class__ = _Library

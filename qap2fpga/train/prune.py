@@ -8,12 +8,12 @@ with it would go all the network's knowledge of its input.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
+from qap2fpga.qap.ranking import all_but_smallest, all_but_smallest_of_layers, count_of
 from qap2fpga.train.network import Network
 
 
@@ -47,13 +47,10 @@ def layers_of(network: Network, flat: Tensor) -> Iterator[tuple[str, Tensor]]:
 def _globally(network: Network, sparsity: float) -> list[str]:
     assert network.mask is not None
     magnitudes = (network.weights.abs() * network.mask).cpu()
-    guarded = magnitudes.clone()
-    for _, part in layers_of(network, guarded):
-        part.view(-1)[part.argmax()] = torch.inf
-    count = min(_count(sparsity, len(magnitudes)), len(magnitudes) - len(network.layers))
-    network.mask.copy_(_all_but_smallest(guarded, count))
-    unguarded = _all_but_smallest(magnitudes, count)
-    return [_protected(name) for name, kept in layers_of(network, unguarded) if not kept.any()]
+    names, parts = zip(*layers_of(network, magnitudes), strict=True)
+    kept, emptied = all_but_smallest_of_layers([part.flatten() for part in parts], count_of(sparsity, len(magnitudes)))
+    network.mask.copy_(torch.cat(kept))
+    return [_protected(names[place]) for place in emptied]
 
 
 def _by_layer(network: Network, sparsity: float) -> list[str]:
@@ -63,11 +60,11 @@ def _by_layer(network: Network, sparsity: float) -> list[str]:
         layers_of(network, network.weights), layers_of(network, network.mask), strict=True
     ):
         magnitudes = (weights.abs() * mask).flatten().cpu()
-        count = _count(sparsity, len(magnitudes))
+        count = count_of(sparsity, len(magnitudes))
         if count >= len(magnitudes):
             messages.append(_protected(name))
             count = len(magnitudes) - 1
-        mask.copy_(_all_but_smallest(magnitudes, count).view_as(mask))
+        mask.copy_(all_but_smallest(magnitudes, count).view_as(mask))
     return messages
 
 
@@ -84,7 +81,7 @@ def _by_neuron(network: Network, sparsity: float) -> list[str]:
         for layer, part in enumerate(weights[:-1])
         for neuron, row in enumerate(part)
     )
-    count = _count(sparsity, network.mask.numel())
+    count = count_of(sparsity, network.mask.numel())
     messages: list[str] = []
     for _, layer, neuron in ranked:
         if int((network.mask == 0).sum()) >= count:
@@ -100,18 +97,6 @@ def _by_neuron(network: Network, sparsity: float) -> list[str]:
     if int((network.mask == 0).sum()) < count:
         messages.append(f"a sparsity of {sparsity:.3f} is out of reach: every hidden layer has one neuron left")
     return messages
-
-
-def _count(sparsity: float, total: int) -> int:
-    """Weights to mask. The small guard keeps 0.8 * 5 from becoming 5 weights when it is 4.000000001."""
-    return math.ceil(sparsity * total - 1e-6)
-
-
-def _all_but_smallest(magnitudes: Tensor, count: int) -> Tensor:
-    """Ones, but zeros at the `count` smallest. A stable sort: equal ones fall in the same order on every run."""
-    kept = torch.ones(len(magnitudes))
-    kept[torch.argsort(magnitudes, stable=True)[:count]] = 0
-    return kept
 
 
 def _protected(name: str) -> str:

@@ -18,16 +18,17 @@ PACKAGE = Path(__file__).parents[2] / "qap2fpga"
 # A package knows only those before it; docs/architecture.md says what each is for.
 ORDER = (
     "system", "exact", "ir", "passes", "frontend", "requant", "hw", "backends", "driver", "reports", "synth", "verify",
-    "prove", "estimate", "report", "build", "train", "explore", "library", "cli",
+    "prove", "estimate", "report", "build", "qap", "train", "explore", "library", "cli",
 )  # fmt: skip
 # What training knows of the rest, beside `system`: how a model file is made, counted and estimated.
 TRAINING_KNOWS = {
     "backends.rtl.options", "estimate.estimate", "frontend.checkpoint.model_file", "frontend.checkpoint.modules",
     "frontend.checkpoint.spec", "frontend.checkpoint.widths", "frontend.prepare", "hw.boards", "ir.bops",
-    "ir.quantizer", "report.pareto", "report.study_folder",
+    "ir.quantizer", "qap.ranking", "report.pareto", "report.study_folder",
 }  # fmt: skip
 # Tools of users and maintainers, which no build needs.
 NOT_OF_A_BUILD = (
+    "qap",
     "train",
     "explore",
     "library",
