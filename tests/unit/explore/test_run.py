@@ -17,6 +17,7 @@ import pytest
 from qap2fpga.build.folder import MARK
 from qap2fpga.explore import estimates
 from qap2fpga.explore.choose import DROPPED, FAILED, RANKED
+from qap2fpga.train import study as studies
 from qap2fpga.train.study import Result
 from tests.conftest import ROOT
 from tests.support.command import run, save
@@ -91,7 +92,7 @@ def test_a_study_is_trained_first(
         shutil.copytree(study, output)
         return Result(output, None, {"c": "it diverged"})  # type: ignore[arg-type]
 
-    monkeypatch.setattr("qap2fpga.train.study.study", train)
+    monkeypatch.setattr(studies, "study", train)
     out = tmp_path / "out"
     (tmp_path / "jets.yaml").touch()
     result = run("explore", tmp_path / "jets.yaml", "--board", "pynq-z2", "--backend", "rtl", "--build", "0",

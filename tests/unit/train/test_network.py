@@ -16,7 +16,7 @@ from torch.nn.utils import prune
 
 from qap2fpga.frontend.checkpoint.modules import build
 from qap2fpga.system.errors import CheckFailed
-from qap2fpga.train import loss
+from qap2fpga.train import convert, loss
 from qap2fpga.train.adam import Adam
 from qap2fpga.train.convert import integer_weights, quantize_inputs, to_model
 from qap2fpga.train.loop import Recipe, step
@@ -250,6 +250,6 @@ def test_a_network_that_saves_something_else_is_told(monkeypatch: pytest.MonkeyP
             last.bias.add_(0.5)
         return module
 
-    monkeypatch.setattr("qap2fpga.train.convert.build", wrong)
+    monkeypatch.setattr(convert, "build", wrong)
     with pytest.raises(CheckFailed, match="other logits"):
         to_model(network, x.numpy(), y.numpy())
