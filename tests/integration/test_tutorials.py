@@ -35,7 +35,7 @@ def test_a_tutorial_runs_and_its_results_are_tables(
 
 def test_every_tutorial_is_in_the_sites_navigation() -> None:
     pages = (ROOT / "mkdocs.yml").read_text()
-    assert len(TUTORIALS) == 4
+    assert len(TUTORIALS) == 5
     for path in TUTORIALS:
         assert f"tutorials/{path.stem}.md" in pages
 
