@@ -109,7 +109,7 @@ def _rows(frame: Frame | None, reals: np.ndarray) -> np.ndarray:
 
 def _positions(outputs: np.ndarray, graph: Graph) -> np.ndarray:
     """Outputs (n, values) with the channels of a position together, as hardware gives them."""
-    size = graph.shapes[graph.nodes[-1].name]
+    size = graph.shapes[graph.output]
     if size.positions > 1 and outputs.shape[1:] == (size.channels, size.height, size.width):
         outputs = np.moveaxis(outputs, 1, -1)
     return outputs.reshape(len(outputs), -1)

@@ -35,6 +35,7 @@ def command(bitstream: Path, board: str, loader_board: str = "", *, flash: bool 
 
 def load(wanted: list[str], log: Path) -> str:
     """Run the command, its output into `log`, and return what it said. Raises `QapError` if it is missing or fails."""
-    if shutil.which(LOADER) is None:
+    program = shutil.which(LOADER)
+    if program is None:
         raise QapError(f"{LOADER} is not installed; the command is: {shlex.join(wanted)}", GET)
-    return tools.run([str(shutil.which(LOADER)), *wanted[1:]], log=log, folder=log.parent, time_limit_s=TIME_LIMIT_S)
+    return tools.run([program, *wanted[1:]], log=log, folder=log.parent, time_limit_s=TIME_LIMIT_S)
