@@ -68,8 +68,17 @@ def test_what_waits_grows_with_the_rows_of_a_kernel() -> None:
         graph = residual(width=width)
         design = drawn(graph, SKIP, fifos.endless())
         interval = max(interval_of(block) for block in design.blocks)
-        waiting.append(max(fills(design, interval).values()))
+        waiting.append(max(fills(design, interval).most.values()))
     assert waiting[1] >= waiting[0] + 6
+
+
+def test_a_design_that_falls_behind_is_seen_after_a_few_frames() -> None:
+    design = drawn(residual(), SKIP, fifos.endless())
+    interval = max(interval_of(block) for block in design.blocks)
+    assert not fills(design, interval).behind
+    found = fills(design, interval - 1)
+    assert found.behind
+    assert max(found.most.values()) < max(fills(design, interval).most.values()) + 10
 
 
 def test_depths() -> None:
@@ -100,9 +109,9 @@ def test_frames_that_come_at_distances_that_alternate(width: int, pattern: set[i
     nodes.logits("out", nodes.linear("fc", "levels", 6, 8, Geometry((1, width))), 8)
     folding = {INPUT: Lanes(pe=3), "conv": Lanes(3, 2), "levels": Lanes(pe=2), "fc": Lanes(3, 4)}
     design = drawn(nodes.graph(), folding, fifos.without())
-    run, beats = Run(design), design.result.beats
-    run.until(40 * beats, lambda run: True)
-    steps = [two - one for one, two in pairwise(run.left[beats - 1 :: beats][9:])]
+    run = Run.of(design)
+    run.until(40)
+    steps = [two - one for one, two in pairwise(run.ends.tolist()[9:])]
     assert set(steps) == pattern
     assert cycles(design).interval == math.ceil(sum(steps) / len(steps)) == average
 
@@ -114,8 +123,8 @@ def test_frames_that_leave_evenly_for_a_time_before_one_is_late() -> None:
     nodes.logits("out", nodes.add(Concat(name="heads", sources=heads)), 4)
     folding = {INPUT: Lanes(pe=5), "trunk": Lanes(5, 2), "levels": Lanes(pe=2), "left": Lanes(2, 3)}
     design = drawn(nodes.graph(), folding | {"right": Lanes(2, 1)}, fifos.without())
-    run, beats = Run(design), design.result.beats
-    run.until(300 * beats, lambda run: True)
-    steps = [two - one for one, two in pairwise(run.left[beats - 1 :: beats][100:])]
+    run = Run.of(design)
+    run.until(300)
+    steps = [two - one for one, two in pairwise(run.ends.tolist()[100:])]
     assert cycles(design).interval == math.ceil(sum(steps) / len(steps))
     assert len(set(steps)) > 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs that leave out blocks in which nothing happens, compared with runs that leave out none."""
+"""Runs of whole designs: frames, pauses, and designs that stand still."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from qap2fpga.backends.finn.stream import fifos, library, schedule
-from qap2fpga.backends.finn.stream.blocks import Block
+from qap2fpga.backends.finn.stream import fifos, library, models, schedule
 from qap2fpga.backends.finn.stream.draw import Drawing, Drawn, Lanes
 from qap2fpga.backends.finn.stream.handlers import HANDLERS
 from qap2fpga.backends.finn.stream.limits import parallel_possible
-from qap2fpga.backends.finn.stream.models import Queue
-from qap2fpga.backends.finn.stream.products import Matrix
-from qap2fpga.backends.finn.stream.run import Run
+from qap2fpga.backends.finn.stream.run import Part, Run
 from qap2fpga.backends.finn.stream.schedule import interval_of
 from qap2fpga.backends.finn.stream.search import unpadded
 from qap2fpga.estimate import images
@@ -27,9 +24,6 @@ from qap2fpga.ir.tensors import Shape
 from qap2fpga.system.errors import CheckFailed
 from tests.support.branches import branching
 from tests.support.streams import cnn, everything, residual
-
-CYCLES = 1500
-Offers = Callable[[int], bool]
 
 
 def drawn(graph: Graph, seed: int) -> Drawn:
@@ -44,83 +38,67 @@ def drawn(graph: Graph, seed: int) -> Drawn:
             folding[node.name] = Lanes(node.inputs, pe, parallel=True) if parallel else Lanes(pe=pe)
     every = Drawing(graph, folding, fifos.endless(), deep=False, kind="logits").drawn(HANDLERS)
     edges = [block.sources[0] for block in every.blocks if isinstance(block, library.Fifo)]
-    depths = fifos.without() | {edge: chance.choice([0, 3, 8, None]) for edge in edges}
+    depths = fifos.without() | {edge: chance.choice([40, None]) for edge in edges}
     return Drawing(graph, folding, depths, deep=False, kind="logits").drawn(HANDLERS)
 
 
-def left_out_none(design: Drawn, offers: Offers) -> tuple[list[int], list[int], list[int]]:
-    """Return what `Run` gives, with every block moved on in every cycle."""
-    run = Run(design)
-    models, valid, ready = list(run.models.values()), run.valid, run.ready
-    for now in range(CYCLES):
-        valid[run.start] = offers(now)
-        for model in models:
-            model.offer(valid)
-        for model in models[::-1]:
-            model.accept(valid, ready)
-        if valid[run.start] and ready[run.start]:
-            run.came_in.append(now)
-        if valid[run.end]:
-            run.left.append(now)
-        for model in models:
-            model.clock(valid, ready, now)
-    return run.came_in, run.left, [model.most for model in models if isinstance(model, Queue)]
-
-
-def left_out(design: Drawn, offers: Offers) -> tuple[list[int], list[int], list[int]]:
-    run = Run(design)
-    for now in range(CYCLES):
-        run.cycle(offered=offers(now))
-    return run.came_in, run.left, [model.most for model in run.models.values() if isinstance(model, Queue)]
+def by_cycles(run: Run, offers: Callable[[int], bool], cycles: int) -> tuple[list[int], list[int]]:
+    """Return the cycles in which beats come in and leave."""
+    came_in, left = [], []
+    for now in range(cycles):
+        comes, leaves = run.cycle(offered=offers(now))
+        came_in += [now] * comes
+        left += [now] * leaves
+    return came_in, left
 
 
 GRAPHS = [cnn(), residual(), everything(), *(branching(seed, nodes=3) for seed in range(9))]
 
 
 @pytest.mark.parametrize("seed", range(len(GRAPHS)))
-def test_beats_pass_in_the_same_cycles_where_blocks_that_rest_are_left_out(seed: int) -> None:
+def test_frames_begin_and_end_with_their_beats(seed: int) -> None:
     design = drawn(GRAPHS[seed], seed)
+    run = Run.of(design, frames=3)
+    run.until(2)
+    came_in, left = by_cycles(Run.of(design), lambda now: True, run.now)
+    beats, results = design.source.beats, design.result.beats
+    assert run.starts.tolist() == came_in[: 2 * beats : beats]
+    assert run.ends.tolist() == left[results - 1 :: results]
+
+
+@pytest.mark.parametrize("seed", range(len(GRAPHS)))
+def test_a_source_that_pauses_neither_loses_nor_adds_beats(seed: int) -> None:
+    design = drawn(GRAPHS[seed], seed)
+    beats, results = design.source.beats, design.result.beats
     chance = random.Random(seed)
-    pauses = [chance.random() < 0.6 for _ in range(CYCLES)]
-    for offers in (lambda now: True, lambda now: pauses[now], lambda now: now % 97 > 80):
-        results = left_out_none(design, offers)
-        assert results == left_out(design, offers)
-        assert len(results[0]) > 1
-
-
-def test_a_block_that_is_not_woken_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Matrix, "_wakes", lambda self, now: 1 << 60)
-    design = drawn(cnn(), 0)
-    assert left_out_none(design, lambda now: True) != left_out(design, lambda now: True)
+    fast = Run.of(design, frames=3)
+    fast.until(3)
+    run, came = Run.of(design), 0
+    left: list[int] = []
+    for now in range(4 * fast.now + 100):
+        comes, leaves = run.cycle(offered=came < 3 * beats and chance.random() < 0.6)
+        came += comes
+        left += [now] * leaves
+    assert (came, len(left)) == (3 * beats, 3 * results)
+    assert all(slow >= quick for slow, quick in zip(left[results - 1 :: results], fast.ends.tolist(), strict=True))
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_interval_of_a_block_alone_is_that_of_a_run_that_leaves_out_none(seed: int) -> None:
+def test_the_interval_of_a_block_alone_is_that_between_its_last_beats(seed: int) -> None:
     for block in drawn(GRAPHS[seed], seed).blocks:
-        if len(block.sources) == len(block.targets) == 1 and not isinstance(block.model(), Queue):
-            assert interval_of(block) == _interval(block)
-
-
-def _interval(block: Block) -> int:
-    model = block.model()
-    model.join([0], [1])
-    valid, ready = [True, False], [False, True]
-    left: list[int] = []
-    now = 0
-    while len(left) < 2 * block.given.beats:
-        model.offer(valid)
-        model.accept(valid, ready)
-        left += [now] * valid[1]
-        model.clock(valid, ready, now)
-        now += 1
-    return left[-1] - left[block.given.beats - 1]
+        if len(block.sources) == len(block.targets) == 1 and block.model().kind != "queue":
+            interval, beats = interval_of(block), block.given.beats
+            _, left = by_cycles(Run.alone(block), lambda now: True, 3 * interval + 100)
+            assert left[2 * beats - 1] - left[beats - 1] == interval
 
 
 def test_a_design_that_stands_still_is_refused() -> None:
-    run = Run(drawn(cnn(), 0))
+    design = drawn(cnn(), 0)
+    run = Run.of(design, frames=0)
     with pytest.raises(CheckFailed, match="stands still"):
-        run.until(1, lambda run: False)
-    assert run.now < 100  # as soon as the last pads before the first row have moved on
+        run.until(1)
+    fold = max(one.folds[0] for one in design.blocks if isinstance(one, library.Product))
+    assert run.now < fold + 200  # the last pads before the first row have moved on, and no product reads on
 
 
 def test_a_product_that_reads_its_inputs_again_for_long_does_not_stand_still() -> None:
@@ -131,3 +109,9 @@ def test_a_product_that_reads_its_inputs_again_for_long_does_not_stand_still() -
     fold = 20 * 20 * 3
     assert schedule.interval(design) == 4 * fold
     assert schedule.latency(design) > 4 * fold
+
+
+def test_a_design_that_takes_all_and_gives_nothing_is_refused() -> None:
+    run = Run([Part(models.pipeline(1, beats=1 << 40), ["in"], ["out"])], "in", "out", beats=4, results=4)
+    with pytest.raises(CheckFailed, match="stands still"):
+        run.until(1)

@@ -49,18 +49,26 @@ def sized(draw: Callable[[Depths], Drawn], interval: int = 0) -> Sized:
     interval = max(interval, *(interval_of(block) for block in every.blocks))
     best: Sized | None = None
     tried: list[Depths] = []
+    slow: list[Depths] = []
     for depths, least in _choices(every, interval):
         missing = [edge for edge, depth in depths.items() if depth is None]
+        behind = False
         if missing:
             waiting = fills(draw(depths), interval)
-            depths |= {edge: depth_for(waiting[edge], least) for edge in missing}
+            behind = waiting.behind
+            depths |= {edge: depth_for(waiting.most[edge], least) for edge in missing}
         depths = without() | {edge: depth for edge, depth in depths.items() if depth}
         if depths in tried:
             continue
         tried.append(depths)
+        if behind:  # endless FIFOs do not help
+            slow.append(depths)
+            continue
         best = _better(draw(depths), best)
         if best is not None and best.cycles.interval <= interval:
-            break
+            return best
+    for found in slow:
+        best = _better(draw(found), best)
     if best is None:
         raise CheckFailed("no FIFOs keep the design from standing still", "please report this network")
     return best
@@ -96,7 +104,7 @@ def _choices(every: Drawn, interval: int) -> Iterator[tuple[dict[str, int | None
     yield without() | branches, LEAST
     frames = {edge: _frame(readers[fifo.name]) for edge, fifo in fifos.items()}
     yield without() | {edge: depth for edge, depth in frames.items() if depth} | branches, LEAST
-    deep = {edge: depth_for(beats, LEAST) for edge, beats in fills(every, interval).items()}
+    deep = {edge: depth_for(beats, LEAST) for edge, beats in fills(every, interval).most.items()}
     yield without() | {edge: frames[edge] or deep[edge] for edge in fifos} | branches, LEAST
     yield without() | {edge: max(frames[edge], deep[edge]) for edge in fifos}, LEAST
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.backends.finn.estimate import THRESHOLD_BLOCK_RAM_DEPTH
-from qap2fpga.backends.finn.stream import models, products, windows
+from qap2fpga.backends.finn.stream import models, windows
 from qap2fpga.backends.finn.stream.blocks import Attributes, Block, Kind
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.tensors import Shape
@@ -122,7 +122,7 @@ class Product(Block):
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
-        return products.Matrix(*self.folds, self.simd)
+        return models.matrix(*self.folds, self.simd)
 
     def attributes(self) -> Attributes:
         """Return the attributes of FINN's node."""
@@ -163,7 +163,7 @@ class Thresholds(Block):
     def model(self) -> models.Model:
         """Return what it does with beats."""
         stages = self.bits * (1 + self.deep)
-        return models.Queue(stages + 1, stages + 3, guarded=True)
+        return models.queue(stages + 1, stages + 3, guarded=True)
 
     def attributes(self) -> Attributes:
         """Return the attributes of FINN's node."""
@@ -188,7 +188,7 @@ class Converter(Block):
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
-        return models.Converter(self.taken.bits, self.given.bits)
+        return models.converter(self.taken.bits, self.given.bits)
 
     def attributes(self) -> Attributes:
         """Return the attributes of FINN's node."""
@@ -206,9 +206,9 @@ class Fifo(Block):
     op = "StreamingFIFO_rtl"
     depth: int | None
 
-    def model(self) -> models.Queue:
+    def model(self) -> models.Model:
         """Return what it does with beats."""
-        return models.Queue(1, None if self.depth is None else self.depth - 1, guarded=False)
+        return models.queue(1, None if self.depth is None else self.depth - 1, guarded=False)
 
     def attributes(self) -> Attributes:
         """Return the attributes of FINN's node."""

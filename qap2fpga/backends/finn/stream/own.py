@@ -43,7 +43,7 @@ class Extend(Own):
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
-        return models.Turns((1,))
+        return models.turns((1,))
 
     def attributes(self) -> Attributes:
         """Return what our node needs to be executed."""
@@ -63,7 +63,7 @@ class Flip(Own):
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
-        return models.Turns((1,))
+        return models.turns((1,))
 
     def attributes(self) -> Attributes:
         """Return what our node needs to be executed."""
@@ -85,7 +85,7 @@ class Largest(Own):
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
-        return models.Pipeline(1, self.taps)
+        return models.pipeline(1, self.taps)
 
     def attributes(self) -> Attributes:
         """Return what our node needs to be executed."""
@@ -115,7 +115,7 @@ class Weighted(Own):
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
-        return models.Pipeline(2, self.taps)
+        return models.pipeline(2, self.taps)
 
     def attributes(self) -> Attributes:
         """Return what our node needs to be executed."""
@@ -150,7 +150,7 @@ class Fork(Own):
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
-        return models.Fork(self.ways)
+        return models.fork()
 
     def parameters(self) -> Mapping[str, int]:
         """Return the parameters of our module."""
@@ -166,7 +166,7 @@ class Add(Own):
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
-        return models.Pipeline(1)
+        return models.pipeline(1)
 
     def attributes(self) -> Attributes:
         """Return what our node needs to be executed."""
@@ -195,7 +195,7 @@ class Join(Own):
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
-        return models.Turns(tuple(part // self.given.lanes for part in self.parts))
+        return models.turns(tuple(part // self.given.lanes for part in self.parts))
 
     def parameters(self) -> Mapping[str, int]:
         """Return the parameters of our module."""
@@ -233,7 +233,7 @@ class Again(Own):
             for _ in range(self.columns)
             for part in range(fold)
         ]  # fmt: skip
-        return models.Repeated(width_ * fold, row * self.rows)
+        return models.repeated(width_ * fold, row * self.rows)
 
     def attributes(self) -> Attributes:
         """Return what our node needs to be executed."""
@@ -267,7 +267,7 @@ class Scores(End):
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
-        return models.Pipeline(self.stage.latency)
+        return models.pipeline(self.stage.latency)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,7 +278,7 @@ class Class(End):
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
-        return models.Choice(self.taken.beats)
+        return models.choice(self.taken.beats)
 
 
 ENDS: dict[str, type[End]] = {cls.op: cls for cls in (Scores, Class)}

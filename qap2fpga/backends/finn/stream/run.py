@@ -1,124 +1,121 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A design under way, cycle by cycle, in a time that grows with the beats that pass, not with cycles and blocks."""
+"""A design under way, cycle by cycle."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
+
+from qap2fpga.backends.finn.stream import handshakes
+from qap2fpga.backends.finn.stream.blocks import Block
 from qap2fpga.backends.finn.stream.draw import INPUT, Drawn
-from qap2fpga.backends.finn.stream.models import NEVER, Model, Registered
+from qap2fpga.backends.finn.stream.models import BLOCK, STATUS, Model
 from qap2fpga.system.errors import CheckFailed
+
+KINDS = {
+    "queue": handshakes.QUEUE, "converter": handshakes.CONVERTER, "repeated": handshakes.REPEATED,
+    "matrix": handshakes.MATRIX, "padding": handshakes.PADDING, "window": handshakes.WINDOW,
+    "pipeline": handshakes.PIPELINE, "choice": handshakes.CHOICE, "fork": handshakes.FORK, "turns": handshakes.TURNS,
+    "parallel": handshakes.PARALLEL,
+}  # fmt: skip
+EVERY = sys.maxsize
+
+
+@dataclass(frozen=True)
+class Part:
+    """A block of a design with the edges that it stands between."""
+
+    model: Model
+    sources: Sequence[str]
+    targets: Sequence[str]
 
 
 class Run:
-    """A design under way. `pause`: cycles that may pass between two beats that come in."""
+    """A design under way: `parts` in the order of the data, from the edge `start` to the edge `end`.
 
-    def __init__(self, drawn: Drawn, *, pause: int = 0) -> None:
-        blocks = drawn.blocks
-        names = [INPUT, *(target for block in blocks for target in block.targets)]
-        numbers = {name: number for number, name in enumerate(names)}
-        self.models: dict[str, Model] = {}
-        for block in blocks:
-            model = self.models[block.name] = block.model()
-            model.join([numbers[edge] for edge in block.sources], [numbers[edge] for edge in block.targets])
-        self.valid, self.ready = [False] * len(names), [False] * len(names)
-        self.start, self.end = numbers[INPUT], numbers[drawn.end]
-        self.ready[self.end] = True
-        self.pause = pause
-        self.now = 0
-        self.came_in: list[int] = []  # when beats did
-        self.left: list[int] = []
-        # The blocks at both ends of each edge, and those among them whose wires follow from those of their neighbours.
-        self._at: list[list[Model]] = [[] for _ in names]
-        for model in self.models.values():
-            for edge in (*model.sources, *model.targets):
-                self._at[edge].append(model)
-        self._forward = [model for model in self.models.values() if not isinstance(model, Registered)]
-        self._backward = self._forward[::-1]
-        self._following = [[model for model in models if not isinstance(model, Registered)] for models in self._at]
-        self._flowing: set[int] = set()  # edges that a beat passes
-        self._waking: defaultdict[int, list[Model]] = defaultdict(list)  # blocks by the cycle of their `wake`
-        self._waking[0] = list(self.models.values())
-        self._last_wake = 0
-        self._clocked: set[Model] = set(self.models.values())  # blocks whose wires may be others than in the last cycle
+    `beats` and `results` are a frame's beats there. The source offers `frames` frames, a beat after the other, evenly
+    over `interval` cycles each or, where that is 0, as soon as it can.
+    """
 
-    def cycle(self, *, offered: bool) -> bool:
-        """Go through one cycle in which the source offers a beat or none; return whether any beat moved."""
-        self._settle(offered=offered)
-        flowing, now = self._flowing, self.now
-        if self.start in flowing:
-            self.came_in.append(now)
-        if self.end in flowing:
-            self.left.append(now)
-        clocked = self._clocked = set(self._waking.pop(now, ()))
-        for edge in flowing:
-            clocked.update(self._at[edge])
-        valid, ready, waking = self.valid, self.ready, self._waking
-        for model in clocked:
-            model.clock(valid, ready, now)
-            if model.wake != NEVER:
-                waking[model.wake].append(model)
-                self._last_wake = max(self._last_wake, model.wake)
-        self.now += 1
-        return bool(flowing)
+    def __init__(
+        self, parts: Sequence[Part], start: str, end: str, *, beats: int, results: int, frames: int = EVERY,
+        interval: int = 0,
+    ) -> None:  # fmt: skip
+        edges = {name: number for number, name in enumerate([start, *(one for part in parts for one in part.targets)])}
+        self._blocks = np.zeros(len(parts), BLOCK)
+        ends: list[int] = []
+        tables: list[np.ndarray] = []
+        place = 0
+        for number, part in enumerate(parts):
+            sources, targets = ([edges[name] for name in names] for names in (part.sources, part.targets))
+            table = np.asarray(part.model.table, np.int64)
+            values = {
+                "kind": KINDS[part.model.kind], "sources": len(sources), "targets": len(targets), "source": sources[0],
+                "target": targets[0], "sources_at": len(ends), "targets_at": len(ends) + len(sources),
+                "table": place, "length": len(table), "ready": 1, "newest": -1,
+            }  # fmt: skip
+            for name, value in (values | dict(part.model.numbers)).items():
+                self._blocks[name][number] = value
+            ends += sources + targets
+            tables.append(table)
+            place += len(table)
+        self._edges, self._table = np.array(ends, np.int64), np.concatenate([*tables, np.zeros(1, np.int64)])
+        self._valid, self._ready = np.zeros(len(edges), np.bool_), np.zeros(len(edges), np.bool_)
+        self._ready[edges[end]] = True
+        self._status = np.zeros(1, STATUS)
+        for name, value in {"start": edges[start], "end": edges[end], "beats": beats, "results": results}.items():
+            self._status[name] = value
+        self.frames, self._interval = frames, interval
+        self._patience = interval + max((part.model.silent for part in parts), default=0)
+        self.starts, self.ends = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
-    def _settle(self, *, offered: bool) -> None:
-        """Bring the wires up to date: registers say theirs, from which the others follow."""
-        valid, ready = self.valid, self.ready
-        changed = [] if valid[self.start] == offered else [self.start]
-        valid[self.start] = offered
-        following: set[Model] = set()
-        for model in self._clocked:
-            if isinstance(model, Registered):
-                if valid[model.target] != model.valid_now:
-                    valid[model.target] = model.valid_now
-                    changed.append(model.target)
-                if ready[model.source] != model.ready_now:
-                    ready[model.source] = model.ready_now
-                    changed.append(model.source)
-            else:
-                following.add(model)
-        for edge in changed:
-            following.update(self._following[edge])
-        if following:
-            changed += self._followed(following)
-        for edge in changed:
-            if valid[edge] and ready[edge]:
-                self._flowing.add(edge)
-            else:
-                self._flowing.discard(edge)
+    @staticmethod
+    def of(drawn: Drawn, *, frames: int = EVERY, interval: int = 0) -> Run:
+        """Return a run of a whole design."""
+        parts = [Part(block.model(), block.sources, block.targets) for block in drawn.blocks]
+        return Run(
+            parts, INPUT, drawn.end, beats=drawn.source.beats, results=drawn.result.beats, frames=frames,
+            interval=interval,
+        )  # fmt: skip
 
-    def _followed(self, following: set[Model]) -> list[int]:
-        """Let the blocks `following`, and those that these change, offer and accept; return the edges that change."""
-        valid, ready = self.valid, self.ready
-        changed = []
-        for model in self._forward:
-            if model in following:
-                before = [valid[edge] for edge in model.targets]
-                model.offer(valid)
-                for edge, old in zip(model.targets, before, strict=True):
-                    if valid[edge] != old:
-                        changed.append(edge)
-                        following.update(self._following[edge])
-        for model in self._backward:
-            if model in following:
-                before = [ready[edge] for edge in model.sources]
-                model.accept(valid, ready)
-                for edge, old in zip(model.sources, before, strict=True):
-                    if ready[edge] != old:
-                        changed.append(edge)
-                        following.update(self._following[edge])
-        return changed
+    @staticmethod
+    def alone(block: Block) -> Run:
+        """Return a run of a block with one source and one target, with neighbours that never let it wait."""
+        part = Part(block.model(), ["in"], ["out"])
+        return Run([part], "in", "out", beats=block.taken.beats, results=block.given.beats)
 
-    def until(self, beats: int, offers: Callable[[Run], bool]) -> None:
-        """Go on until so many beats have left. Raises `CheckFailed` if the design stands still before.
+    @property
+    def now(self) -> int:
+        """The cycles so far."""
+        return int(self._status["cycle"][0])
 
-        A product that replays its inputs moves no beat for as long as a frame is: what is to wake does not stand still.
-        """
-        quiet = 0
-        while len(self.left) < beats:
-            moved = self.cycle(offered=offers(self))
-            quiet = 0 if moved or self._clocked or self._last_wake >= self.now else quiet + 1
-            if quiet > self.pause:
-                raise CheckFailed("the design stands still", "a FIFO is too shallow: please report this network")
+    @property
+    def most(self) -> list[int]:
+        """The most beats that have waited in each block, in order; 0 of blocks that are no queues."""
+        return [int(most) for most in self._blocks["most"]]
+
+    def rest(self, cycles: int) -> None:
+        """Go through cycles in which nothing comes in."""
+        for _ in range(cycles):
+            self.cycle(offered=False)
+
+    def cycle(self, *, offered: bool) -> tuple[bool, bool]:
+        """Go through a cycle in which the source offers a beat or none; return whether one comes in and one leaves."""
+        start, end = (int(self._status[name][0]) for name in ("start", "end"))
+        self._valid[start] = offered
+        handshakes.cycle(self._blocks, self._edges, self._table, self._valid, self._ready)
+        self._status["cycle"] += 1
+        return bool(self._valid[start] and self._ready[start]), bool(self._valid[end])
+
+    def until(self, frames: int) -> None:
+        """Go on until so many frames have left. Raises `CheckFailed` if the design stands still before."""
+        more = frames - len(self.ends)
+        self.starts, self.ends = (np.append(one, np.zeros(more, np.int64)) for one in (self.starts, self.ends))
+        if not handshakes.run(
+            self._blocks, self._edges, self._table, self._valid, self._ready, self._status,
+            self.starts, self.ends, self.frames, self._interval, self._patience,
+        ):  # fmt: skip
+            raise CheckFailed("the design stands still", "a FIFO is too shallow: please report this network")

@@ -7,12 +7,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+
+import numpy as np
 
 from qap2fpga.backends.finn.stream import library
 from qap2fpga.backends.finn.stream.blocks import Block
 from qap2fpga.backends.finn.stream.draw import Drawn
-from qap2fpga.backends.finn.stream.models import Queue
 from qap2fpga.backends.finn.stream.run import Run
 
 # Frames that are looked at, at most: before that, the time between two of them has long been the same.
@@ -32,51 +32,44 @@ class Cycles:
 
 def interval_of(block: Block) -> int:
     """Return the cycles per frame of `block` alone, with neighbours that never let it wait."""
-    model = block.model()
-    if len(block.sources) > 1 or len(block.targets) > 1 or isinstance(model, Queue):
+    if len(block.sources) > 1 or len(block.targets) > 1 or block.model().kind == "queue":
         return block.cycles
-    model.join([0], [1])
-    valid, ready = [True, False], [False, True]
-    ends: list[int] = []
-    now = beats = 0
-    while len(ends) < 2:
-        model.offer(valid)
-        model.accept(valid, ready)
-        if now and not (valid[1] or ready[0]):
-            now = max(now, model.wake)  # until then nothing changes
-        beats += valid[1]
-        if valid[1] and beats % block.given.beats == 0:
-            ends.append(now)
-        model.clock(valid, ready, now)
-        now += 1
-    return ends[-1] - ends[-2]
+    run = Run.alone(block)
+    run.until(2)
+    first, second = run.ends.tolist()
+    return int(second - first)
 
 
-def fills(drawn: Drawn, interval: int) -> dict[str, int]:
-    """Return how many beats wait in each FIFO of `drawn` at most, by the edge before it, when frames come in evenly.
+@dataclass(frozen=True)
+class Fills:
+    """The most beats that wait in each FIFO, by the edge before it, when frames come in evenly.
 
-    That is a beat of `drawn`'s source after the other, a frame per `interval`, as soon as it can be taken.
+    `behind`: frames leave more slowly than they come in, so that more and more wait.
     """
-    beats, result = drawn.source.beats, drawn.result.beats
-    run = Run(drawn, pause=interval)
 
-    def offers(run: Run) -> bool:
-        frame, beat = divmod(len(run.came_in), beats)
-        return run.now >= frame * interval + beat * interval // beats
+    most: dict[str, int]
+    behind: bool
 
-    fifos = {block.name: block.sources[0] for block in drawn.blocks if isinstance(block, library.Fifo)}
-    before: list[int] = []
+
+def fills(drawn: Drawn, interval: int) -> Fills:
+    """Return what waits in the FIFOs of `drawn` when its source gives a frame per `interval`.
+
+    That is a beat after the other, as soon as it can be taken.
+    """
+    run = Run.of(drawn, interval=interval)
+    fifos = {place: block.sources[0] for place, block in enumerate(drawn.blocks) if isinstance(block, library.Fifo)}
+    before: dict[str, int] = {}
     for frame in range(1, MOST_FRAMES):
-        run.until(frame * result, offers)
-        most = [model.most for name in fifos if isinstance(model := run.models[name], Queue)]
+        run.until(frame)
+        most = {edge: run.most[place] for place, edge in fifos.items()}
+        steps = set(np.diff(run.ends[-STEADY - 1 :]).tolist())
+        if frame > STEADY and len(steps) == 1 and min(steps) > interval:
+            # What leaves at a rate too low never catches up: nothing was in its way when the first frame came.
+            return Fills(most, behind=True)
         if most == before and frame > STEADY:
             break
         before = most
-    return dict(zip(fifos.values(), before, strict=True))
-
-
-def _has_sent_fewer(run: Run, beats: int) -> bool:
-    return len(run.came_in) < beats
+    return Fills(before, behind=False)
 
 
 def cycles(drawn: Drawn) -> Cycles:
@@ -86,15 +79,13 @@ def cycles(drawn: Drawn) -> Cycles:
 
 def latency(drawn: Drawn) -> int:
     """Return the cycles that a lone frame takes. Raises `CheckFailed` if `drawn` stands still."""
-    beats, result = drawn.source.beats, drawn.result.beats
-    run = Run(drawn)
-    for _ in range(AFTER_RESET):
-        run.cycle(offered=False)
-    longest = 0
-    for frame in (1, 2):
-        run.until(frame * result, partial(_has_sent_fewer, beats=frame * beats))
-        longest = max(longest, run.left[-1] - run.came_in[(frame - 1) * beats] + 1)
-    return longest
+    run = Run.of(drawn, frames=1)
+    run.rest(AFTER_RESET)
+    run.until(1)
+    first = run.ends[0] - run.starts[0]
+    run.frames = 2
+    run.until(2)
+    return int(max(first, run.ends[1] - run.starts[1])) + 1
 
 
 def interval(drawn: Drawn) -> int:
@@ -102,13 +93,11 @@ def interval(drawn: Drawn) -> int:
 
     Raises `CheckFailed` if `drawn` stands still.
     """
-    result = drawn.result.beats
-    run = Run(drawn)
+    run = Run.of(drawn)
     steps: list[int] = []
     while len(steps) < MOST_FRAMES or run.now < MOST_CYCLES:
-        run.until((len(steps) + 2) * result, lambda run: True)
-        ends = run.left[-result - 1 :: result]
-        steps.append(ends[1] - ends[0])
+        run.until(len(steps) + 2)
+        steps.append(int(run.ends[-1] - run.ends[-2]))
         # A few frames may leave evenly before one is late: of short frames more are looked at.
         last = steps[-max(STEADY, EVEN_CYCLES // steps[-1]) :]
         if len(last) < len(steps) and len(set(last)) == 1:

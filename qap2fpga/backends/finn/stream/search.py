@@ -40,7 +40,7 @@ from qap2fpga.system.errors import QapError
 # How many shorter intervals are tried where FIFOs and converters do not fit, or make a design slower than wanted.
 TRIES = 6
 # Of a window generator that takes longer, the search adds the filling of its memory to its beats; what is built is run.
-LONG = 10_000
+LONG = 100_000
 
 
 @dataclass(frozen=True)
