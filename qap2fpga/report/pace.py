@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from qap2fpga.report import network, show
 from qap2fpga.report.parts import design_of
 from qap2fpga.report.schema import Report
+from qap2fpga.report.schema.hardware import Node
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,15 @@ class Bar:
 
 @dataclass(frozen=True)
 class Pace:
-    """Bars of one kind, what they are, and where the interval comes from."""
+    """Bars of one kind, what they are, and where the interval comes from.
+
+    `fifos` are those between the parts, each with the layer that reads it and its depth in beats, the deepest first.
+    """
 
     title: str
     bars: tuple[Bar, ...]
     interval: str
+    fifos: tuple[tuple[str, str, int], ...] = ()
 
 
 def pace(report: Report) -> Pace | None:
@@ -36,9 +41,11 @@ def pace(report: Report) -> Pace | None:
     design = design_of(report)
     if design is None or report.model is None:
         return None
-    folded = [(node.name, node.cycles, _folding(node.SIMD, node.PE)) for node in design.nodes if node.cycles]
+    folded = [(node.name, node.cycles, _folding(node)) for node in design.nodes if node.cycles and node.depth is None]
     if folded:
-        return Pace("Cycles of each part for a frame", tuple(_busy(folded)), _interval(report, folded))
+        queues = [(node.name, node.layer or "", node.depth) for node in design.nodes if node.depth is not None]
+        fifos = tuple(sorted(queues, key=lambda one: -one[2]))
+        return Pace("Cycles of each part for a frame", tuple(_busy(folded)), _interval(report, folded), fifos)
     staged = [(node.layer or node.name, node.stages) for node in design.nodes if node.stages]
     if not report.model.nodes and staged:
         return Pace("Pipeline stages, from the input to the output", tuple(_stages(staged)), _every(report))
@@ -49,8 +56,13 @@ def pace(report: Report) -> Pace | None:
     return Pace(title, tuple(_busy(moving)), _every(report)) if moving else None
 
 
-def _folding(simd: int | None, pe: int | None) -> str:
-    return "" if pe is None else f"PE {pe}" if simd is None else f"SIMD {simd}, PE {pe}"
+def _folding(node: Node) -> str:
+    if node.PE is not None:
+        return f"PE {node.PE}" if node.SIMD is None else f"SIMD {node.SIMD}, PE {node.PE}"
+    if node.lanes_in is None or node.lanes_out is None:
+        return ""
+    same = node.lanes_in == node.lanes_out
+    return f"{node.lanes_in} lane{'s' * (node.lanes_in > 1)}" if same else f"lanes {node.lanes_in} to {node.lanes_out}"
 
 
 def _busy(parts: list[tuple[str, int, str]]) -> Iterator[Bar]:

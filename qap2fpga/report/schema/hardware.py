@@ -54,7 +54,8 @@ class DesignLayer(Record):
 class Node(Record):
     """A part of the design, and the layer that it is of.
 
-    Of FINN's: `cycles` for a frame and the folding; of the rtl backend's: pipeline `stages`.
+    Of FINN's: `cycles` for a frame, the folding or the lanes, the `depth` of a FIFO in beats; of the rtl backend's:
+    pipeline `stages`.
     """
 
     name: str
@@ -62,6 +63,9 @@ class Node(Record):
     cycles: Count | None = None
     SIMD: Count | None = None
     PE: Count | None = None
+    lanes_in: Count | None = None
+    lanes_out: Count | None = None
+    depth: Count | None = None
     stages: Count | None = None
 
 

@@ -31,6 +31,18 @@ def test_the_slowest_of_folded_parts_is_named() -> None:
     assert shown.interval == "The slowest part takes 1 cycle: m and 1 others as slow; the interval is 3."
 
 
+def test_fifos_are_listed_beside_the_parts_that_take_cycles() -> None:
+    shown = pace.pace(of(
+        {"name": "windows", "cycles": 64, "lanes_in": 1, "lanes_out": 9},
+        {"name": "queue", "layer": "sum", "cycles": 64, "lanes_in": 1, "lanes_out": 1, "depth": 3},
+        {"name": "pool", "cycles": 32, "lanes_in": 2, "lanes_out": 2},
+        {"name": "skip", "layer": "sum", "cycles": 64, "lanes_in": 1, "lanes_out": 1, "depth": 17},
+    ))  # fmt: skip
+    assert shown is not None
+    assert [(one.name, one.text) for one in shown.bars] == [("windows", "64, lanes 1 to 9"), ("pool", "32, 2 lanes")]
+    assert shown.fifos == (("skip", "sum", 17), ("queue", "sum", 3))
+
+
 def test_stages_follow_each_other() -> None:
     shown = pace.pace(of({"name": "u", "layer": "fc1", "stages": 1}, {"name": "v", "stages": 3}, interval=1))
     assert shown is not None
