@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What cells compute: those of Yosys' Verilog reader and of the families' netlists as a few kinds of parts.
+"""What the cells of Yosys' Verilog reader compute, as a few kinds of parts; `primitives` has those of netlists.
 
-These are the models that proofs trust, from Yosys' documentation of its internal cells, and AMD's UG953 and UG974. A
-cell, or a mode of one, that is not here is not proven.
+These are models that proofs trust, from Yosys' documentation of its internal cells. A cell, or a mode of one, that is
+not here is not proven.
 """
 
 from __future__ import annotations
@@ -154,8 +154,6 @@ def cells(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterato
         yield Part(name, "choose", (ports["S"], ports["A"], ports["B"]), ports["Y"])
     elif kind == "$shiftx":
         yield _indexed(name, parameters, ports)
-    elif kind in PRIMITIVES:
-        yield from PRIMITIVES[kind](name, parameters, ports)
     else:
         raise NotProven(f"{name}: a cell of kind {kind} is not known")
 
@@ -227,51 +225,6 @@ def number(bits: Bits) -> int:
     return sum(bit << place for place, bit in enumerate(bits))
 
 
-def _lut(size: int) -> Callable[[str, Parameters, Ports], Iterator[Part]]:
-    def of(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
-        initial = parameters.get("INIT", "")
-        if len(initial) != 1 << size or not set(initial) <= {"0", "1"}:
-            raise NotProven(f"{name}: the table {initial!r} of a LUT{size}")
-        index = tuple(bit for place in range(size) for bit in single(name, ports, f"I{place}"))
-        yield Part(name, "table", (index,), single(name, ports, "O"), int(initial, 2))
-
-    return of
-
-
-def _carry4(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
-    """CARRY4: each bit is `S ^ carry`, and the carry goes on where S, else DI does."""
-    start = ports.get("CI", (0,)), ports.get("CYINIT", (0,))
-    if (0,) not in start:
-        raise NotProven(f"{name}: CARRY4 with CI and CYINIT")
-    carry = start[start[0] == (0,)]
-    sums, carries = (ports.get(port, ()) + (0,) * 4 for port in ("O", "CO"))
-    for place in range(4):
-        select, data = (ports[port][place : place + 1] for port in ("S", "DI"))
-        if sums[place] > 1:
-            yield Part(name, "xor", (select, carry), (sums[place],))
-        # A carry that is not connected has a net of its own.
-        following = (carries[place] if carries[place] > 1 else inner_net(max(*sums, *carries), 1 + place),)
-        yield Part(name, "choose", (select, data, carry), following)
-        carry = following
-
-
-def _wide_mux(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
-    yield Part(name, "choose", (ports["S"], ports["I0"], ports["I1"]), ports["O"])
-
-
-def _same(kind: str) -> Callable[[str, Parameters, Ports], Iterator[Part]]:
-    def of(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
-        yield Part(name, kind, (single(name, ports, "I"),), single(name, ports, "O"))
-
-    return of
-
-
-PRIMITIVES: Mapping[str, Callable[[str, Parameters, Ports], Iterator[Part]]] = {
-    **{f"LUT{size}": _lut(size) for size in range(1, 7)},
-    "CARRY4": _carry4, "MUXF7": _wide_mux, "MUXF8": _wide_mux, "INV": _same("not"), "BUF": _same("same"),
-}  # fmt: skip
-
-
 def single(name: str, ports: Ports, port: str) -> Bits:
     """Return the one bit at a port. Raises `NotProven` where there is not one."""
     bits = ports.get(port, ())
@@ -280,32 +233,10 @@ def single(name: str, ports: Ports, port: str) -> Bits:
     return bits
 
 
-def registers(
-    name: str, kind: str, parameters: Parameters, ports: Ports, initial: Mapping[int, str]
-) -> list[Register] | None:
-    """Return the registers that a cell is; None if it is none."""
-    if kind == "$dff":
-        if parameters["CLK_POLARITY"].strip("0") != "1":
-            raise NotProven(f"{name}: a register of the falling edge")
-        (clock,) = ports["CLK"]
-        pairs = zip(ports["D"], ports["Q"], strict=True)
-        return [Register(name, clock, 1, 0, 0, data, out, initial=initial.get(out, "x")) for data, out in pairs]
-    if kind in ("FDRE", "FDSE"):
-        if any(flag(parameters, f"IS_{port}_INVERTED") for port in "CDRS"):
-            raise NotProven(f"{name}: inverted pins of {kind}")
-        reset = "R" if kind == "FDRE" else "S"
-        bits = [single(name, ports, port)[0] for port in ("C", "CE", reset, "D", "Q")]
-        start = parameters.get("INIT", "x")
-        return [Register(name, bits[0], bits[1], bits[2], int(kind == "FDSE"), bits[3], bits[4], initial=start)]
-    if kind in ("SRL16E", "SRLC32E"):
-        return [_shift_register(name, kind, parameters, ports)]
-    return None
-
-
-def _shift_register(name: str, kind: str, parameters: Parameters, ports: Ports) -> Register:
-    """A shift register whose length is a constant."""
-    address = ports["A"] if kind == "SRLC32E" else tuple(single(name, ports, f"A{place}")[0] for place in range(4))
-    if not set(address) <= {0, 1} or flag(parameters, "IS_CLK_INVERTED") or ports.get("Q31", ()) not in ((), (-1,)):
-        raise NotProven(f"{name}: a {kind} whose length changes, with an inverted clock, or whose last bit is read")
-    clock, enable, data, out = (single(name, ports, port)[0] for port in ("CLK", "CE", "D", "Q"))
-    return Register(name, clock, enable, 0, 0, data, out, delay=number(address) + 1)
+def clocked(name: str, parameters: Parameters, ports: Ports, initial: Mapping[int, str]) -> list[Register]:
+    """Return the registers of a `$dff`."""
+    if parameters["CLK_POLARITY"].strip("0") != "1":
+        raise NotProven(f"{name}: a register of the falling edge")
+    (clock,) = ports["CLK"]
+    pairs = zip(ports["D"], ports["Q"], strict=True)
+    return [Register(name, clock, 1, 0, 0, data, out, initial=initial.get(out, "x")) for data, out in pairs]

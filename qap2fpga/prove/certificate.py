@@ -12,7 +12,7 @@ from qap2fpga.system.codec import Record
 FORMAT = 1
 TRUSTED = (
     "Yosys' readers of Verilog, and its flattening",
-    "the models of cells in qap2fpga/prove/cells.py",
+    "the models of cells in qap2fpga/prove/cells.py and primitives.py",
     "ABC's answer 'equivalent'",
     "qap2fpga/prove, Python and numpy",
     "the ports' description: where an input's or output's bits lie, and that inputs lie in the quantizer's range",

@@ -14,7 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.prove.cells import NotProven, Part, Register, cells, registers, split
+from qap2fpga.prove.cells import NotProven, Part, Register, cells, clocked, split
+from qap2fpga.prove.primitives import primitive, register
 from qap2fpga.synth.jobs import Job, ask
 from qap2fpga.system.codec import Record
 
@@ -131,23 +132,28 @@ def _module(name: str, content: Mapping[str, Any], known: Mapping[str, Any]) -> 
     initial = dict(_initial(content["netnames"]))
     ports = content["ports"]
     parts: list[Part] = []
-    clocked: list[Register] = []
+    registers: list[Register] = []
     instances: list[Instance] = []
     for cell, one in content["cells"].items():
         connections = {port: _bits(bits) for port, bits in one["connections"].items()}
         if one["type"] in known:
             instances.append(Instance(cell, one["type"], connections))
-        elif (memory := registers(cell, one["type"], one["parameters"], connections, initial)) is not None:
-            clocked += memory
+        elif one["type"] == "$dff":
+            registers += clocked(cell, one["parameters"], connections, initial)
+        elif (memory := register(cell, one["type"], one["parameters"], connections)) is not None:
+            registers.append(memory)
         else:
-            parts += chain.from_iterable(map(split, cells(cell, one["type"], one["parameters"], connections)))
+            logic = primitive(cell, one["type"], one["parameters"], connections) or cells(
+                cell, one["type"], one["parameters"], connections
+            )
+            parts += chain.from_iterable(map(split, logic))
     by_direction = {
         direction: {port: _bits(one["bits"]) for port, one in ports.items() if one["direction"] == direction}
         for direction in ("input", "output")
     }
     if len(ports) != sum(map(len, by_direction.values())):
         raise NotProven(f"{name}: a port is neither input nor output")
-    return Module(name, by_direction["input"], by_direction["output"], tuple(parts), tuple(clocked), tuple(instances),
+    return Module(name, by_direction["input"], by_direction["output"], tuple(parts), tuple(registers), tuple(instances),
                   named)  # fmt: skip
 
 

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
 
 from qap2fpga.prove.algebra import Ands, Known, Sliced, packed, unpacked
-from qap2fpga.prove.cells import NotProven, cells, registers
+from qap2fpga.prove.cells import NotProven, Part, cells, clocked
 
 A, B, Y = (10, 11, 12), (13, 14), (20, 21, 22)
 SIGNED = {"A_SIGNED": "1", "B_SIGNED": "1"}
@@ -20,11 +20,16 @@ INPUTS = [*A, *B]
 
 def outcome(kind: str, parameters: dict[str, str], ports: dict[str, tuple[int, ...]], out: str = "Y") -> np.ndarray:
     """Return what comes out for every pair of a (3 bits) and b (2 bits), a counting fastest."""
+    return driven(cells("cell", kind, parameters, ports), ports[out])
+
+
+def driven(parts: Iterable[Part], out: tuple[int, ...]) -> np.ndarray:
+    """Return the number at the nets `out` for every pair of a and b."""
     values = {0: Sliced.zero, 1: Sliced.one, **dict(zip(INPUTS, packed(np.arange(64) & 31, 5), strict=True))}
-    for part in cells("cell", kind, parameters, ports):
+    for part in parts:
         operands = [[values[bit] for bit in operand] for operand in part.operands]
         values.update(zip(part.driven, part.evaluate(Sliced(), operands), strict=True))
-    return unpacked([values[bit] for bit in ports[out]], 32, signed=False)
+    return unpacked([values[bit] for bit in out], 32, signed=False)
 
 
 def signed(value: int, bits: int) -> int:
@@ -60,36 +65,11 @@ def test_signed_operands_are_extended_by_their_signs(kind: str) -> None:
     assert unsigned == [int(function(number & 7, number >> 3)) for number in range(32)]
 
 
-def test_the_cells_of_a_netlist() -> None:
-    lut = {"I0": (10,), "I1": (11,), "I2": (13,), "O": (20,)}
-    assert outcome("LUT3", {"INIT": "10010110"}, lut, "O").tolist() == [
-        (number ^ number >> 1 ^ number >> 3) & 1 for number in range(32)
-    ]
-    carry = {"CI": (0,), "CYINIT": (13,), "DI": (10, 11, 12, 0), "S": (10, 11, 12, 1), "O": (20, 21, 22, 23),
-             "CO": (-1, -1, -1, 24)}  # fmt: skip
-    # S is the operand itself where DI is too: a carry is made where S is 0, from DI.
-    expected = []
-    for number in range(32):
-        ripple, sums = number >> 3 & 1, 0
-        for place, select in enumerate((number & 1, number >> 1 & 1, number >> 2 & 1, 1)):
-            sums |= (select ^ ripple) << place
-            ripple = ripple if select else 0
-        expected.append(sums)
-    assert outcome("CARRY4", {}, carry, "O").tolist() == expected
-    assert outcome("INV", {}, {"I": (10,), "O": (20,)}, "O").tolist() == [1 - (number & 1) for number in range(32)]
-    assert outcome("MUXF7", {}, {"S": (12,), "I0": (10,), "I1": (11,), "O": (20,)}, "O").tolist() == [
-        number >> (number >> 2 & 1) & 1 for number in range(32)
-    ]
-
-
 @pytest.mark.parametrize(("kind", "parameters", "ports"), [
     ("$div", {}, TWO),
     ("$ge", {}, TWO),
     ("$shiftx", {}, {"A": (10, 0), "B": (11,), "Y": (20,)}),
     ("$shiftx", {}, {"A": (1, 0, 0), "B": (11, 12), "Y": (20,)}),
-    ("LUT2", {"INIT": "01x0"}, {"I0": (10,), "I1": (11,), "O": (20,)}),
-    ("LUT2", {"INIT": "0110"}, {"I0": (10,), "O": (20,)}),
-    ("CARRY4", {}, {"CI": (10,), "CYINIT": (11,), "DI": A, "S": A, "O": (20, 21, 22, 23), "CO": (-1,) * 4}),
     ("DSP48E1", {}, {}),
 ])  # fmt: skip
 def test_what_is_not_known_is_refused(kind: str, parameters: dict[str, str], ports: dict[str, tuple[int, ...]]) -> None:
@@ -97,31 +77,12 @@ def test_what_is_not_known_is_refused(kind: str, parameters: dict[str, str], por
         list(cells("cell", kind, parameters, ports))
 
 
-FLIP_FLOP = {"C": (2,), "CE": (3,), "R": (4,), "D": (10,), "Q": (20,)}
-SHIFT = {"CLK": (2,), "CE": (3,), "A0": (1,), "A1": (0,), "A2": (1,), "A3": (0,), "D": (10,), "Q": (20,)}
-
-
-def test_registers() -> None:
-    one = registers("r", "FDRE", {"INIT": "0"}, FLIP_FLOP, {})
-    assert one is not None
-    (flip,) = one
-    assert (flip.clock, flip.enable, flip.reset, flip.value, flip.data, flip.out, flip.delay) == (2, 3, 4, 0, 10, 20, 1)
-    shifts = registers("r", "SRL16E", {}, SHIFT, {})
-    assert shifts is not None and (shifts[0].delay, shifts[0].enable) == (6, 3)
-    assert registers("r", "$add", {}, TWO, {}) is None
-
-
-@pytest.mark.parametrize(("kind", "parameters", "ports"), [
-    ("$dff", {"CLK_POLARITY": "0"}, {"CLK": (2,), "D": (10,), "Q": (20,)}),
-    ("FDRE", {"IS_C_INVERTED": "1"}, FLIP_FLOP),
-    ("SRL16E", {}, {**SHIFT, "A1": (11,)}),
-    ("SRL16E", {"IS_CLK_INVERTED": "1"}, SHIFT),
-])  # fmt: skip
-def test_registers_of_other_kinds_are_refused(
-    kind: str, parameters: dict[str, str], ports: dict[str, tuple[int, ...]]
-) -> None:
+def test_a_register_of_the_falling_edge_is_refused() -> None:
+    ports = {"CLK": (2,), "D": A, "Q": Y}
+    first, *_ = clocked("r", {"CLK_POLARITY": "1"}, ports, {20: "1"})
+    assert (first.clock, first.enable, first.reset, first.data, first.out, first.initial) == (2, 1, 0, 10, 20, "1")
     with pytest.raises(NotProven, match=r"^r: "):
-        registers("r", kind, parameters, ports, {})
+        clocked("r", {"CLK_POLARITY": "0"}, ports, {})
 
 
 def test_a_graph_of_ands_is_the_same_logic() -> None:

@@ -94,13 +94,25 @@ def test_another_network_and_another_description_are_not_proven(built: tuple[Sub
 def test_a_cell_that_is_not_known_spoils_its_own_proof_alone(built: tuple[Subject, Content, Path]) -> None:
     subject, contents, place = built
     netlist = copy.deepcopy(contents["netlist"])
-    next(iter(netlist["modules"][subject.design.top]["cells"].values()))["type"] = "TRELLIS_FF"
+    next(iter(netlist["modules"][subject.design.top]["cells"].values()))["type"] = "DCU"
     results = claims(subject, {**contents, "netlist": netlist}, place)
     assert [one.word for one in results] == [Word.PROVEN, Word.PROVEN, Word.NOT_PROVEN]
-    assert "TRELLIS_FF" in results[2].detail
+    assert "DCU" in results[2].detail
 
 
 def test_without_a_netlist_the_verilog_alone_is_proven(built: tuple[Subject, Content, Path]) -> None:
     subject, contents, place = built
     contents = {name: one for name, one in contents.items() if name != "netlist"}
     assert words(subject, contents, place) == [Word.PROVEN, Word.PROVEN, Word.NOT_PROVEN]
+
+
+def test_a_netlist_of_ecp5_is_proven_and_a_fault_in_it_refuted(tmp_path: Path) -> None:
+    subject = mutated.subject(NETWORK, tmp_path, "ulx3s-85f")
+    contents = reading.elaborated(subject.sources, subject.netlist, subject.design.top, tmp_path)
+    assert words(subject, contents, tmp_path) == [Word.PROVEN] * 3
+    netlist = copy.deepcopy(contents["netlist"])
+    cells = [cell for module in netlist["modules"].values() for cell in module["cells"].values()]
+    assert {"CCU2C", "TRELLIS_FF"} <= {cell["type"] for cell in cells}
+    table = next(cell for cell in cells if cell["type"] == "LUT4")["parameters"]
+    table["INIT"] = table["INIT"].translate(str.maketrans("01", "10"))
+    assert words(subject, {**contents, "netlist": netlist}, tmp_path)[2] is Word.REFUTED
