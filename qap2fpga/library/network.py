@@ -29,6 +29,8 @@ from qap2fpga.system.progress import Progress
 if TYPE_CHECKING:
     import pandas
 
+    from qap2fpga.library.similarity import Similarity
+
 __all__ = ["Network", "load"]
 
 
@@ -119,6 +121,18 @@ class Network(Tabular):
         from qap2fpga.ir.profile import profile
 
         return profile(self.lowered, self._integers(X, quantized), "given")
+
+    def similarity(self, other: Network, X: ArrayLike, *, quantized: bool = False) -> Similarity:
+        """Return how alike the layers of this and another network are in what they see of rows `X`: SVCCA, 0 to 1.
+
+        The other network takes the same rows: one that was pruned further, or has other bits or layers.
+
+        Raises:
+            QapError: as `run`, for either network; or `X` has too few rows to tell a correlation from chance.
+        """
+        from qap2fpga.library.similarity import similarity
+
+        return similarity(self, other, tuple(one.trace(X, quantized=quantized) for one in (self, other)))
 
     def bops(self) -> Bops:
         """Return the bit operations of one frame in the variants that are in use.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Charts as images: the only module that imports matplotlib. The same chart gives the same bytes.
+"""Charts as images, with matplotlib, which `squares` alone imports beside it. The same chart gives the same bytes.
 
 Colours are those of Okabe and Ito, which colour-blind readers can tell apart; markers differ as well, so that a
 figure is legible in grey. Curves are named where they are (`labels`) or, if there is no room, by one legend on top.
@@ -71,7 +71,7 @@ class Drawn:
 def render(chart: Chart) -> tuple[bytes, bytes]:
     """Return the chart as PNG of 200 dots per inch, and as SVG with its text as paths."""
     png, svg = io.BytesIO(), io.BytesIO()
-    with _style():
+    with style():
         figure = _figure(chart)
         figure.savefig(png, format="png", metadata={"Software": None})
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
@@ -79,7 +79,7 @@ def render(chart: Chart) -> tuple[bytes, bytes]:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     """Our settings over matplotlib's defaults, whatever the user's matplotlibrc says."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
