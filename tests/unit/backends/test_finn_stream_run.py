@@ -6,10 +6,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import numba
 import numpy as np
 import pytest
 
-from qap2fpga.backends.finn.stream import fifos, library, models, schedule
+from qap2fpga.backends.finn.stream import fifos, handshakes, library, models, schedule
 from qap2fpga.backends.finn.stream.draw import Drawing, Drawn, Lanes
 from qap2fpga.backends.finn.stream.handlers import HANDLERS
 from qap2fpga.backends.finn.stream.limits import parallel_possible
@@ -115,3 +116,12 @@ def test_a_design_that_takes_all_and_gives_nothing_is_refused() -> None:
     run = Run([Part(models.pipeline(1, beats=1 << 40), ["in"], ["out"])], "in", "out", beats=4, results=4)
     with pytest.raises(CheckFailed, match="stands still"):
         run.until(1)
+
+
+def test_without_a_place_to_keep_what_was_compiled_it_is_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.core.caching.CacheImpl, "_locator_classes", [])
+
+    def twice(number: int) -> int:
+        return 2 * number
+
+    assert handshakes.compiled(twice)(21) == 42

@@ -29,8 +29,11 @@ STUCK = 1000
 
 
 def compiled(function: F) -> F:
-    """Return `function` compiled when it is first called, and kept for the next time."""
-    return cast(F, numba.njit(cache=True)(function))
+    """Return `function` compiled when it is first called, and kept for the next time where there is a place for it."""
+    try:
+        return cast(F, numba.njit(cache=True)(function))
+    except RuntimeError:  # neither the package nor the user has a folder that can be written
+        return cast(F, numba.njit(function))
 
 
 @compiled
