@@ -173,3 +173,11 @@ def test_a_copy_of_the_project_has_this_environment_and_installs_nothing(
     assert result.passed, (tmp_path / "log").read_text()
     assert (tmp_path / "log").read_text().splitlines()[-1] == str(place / ".venv")
     assert not (place / ".venv" / ".installed").is_symlink()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["docs/figures.md", "docs/import-report.md"])
+def test_commands_of_a_page_that_takes_under_a_minute_pass(commands: ModuleType, tmp_path: Path, name: str) -> None:
+    """The script runs the other pages, which take minutes each."""
+    code = commands.main([str(tmp_path), name])
+    assert code == 0, next((tmp_path / "pages").glob("*.log")).read_text()
