@@ -117,6 +117,7 @@ def test_a_broken_link_fails(tmp_path: Path) -> None:
 PROVEN = {
     "README.md": (4, "the proofs' command and page"),
     "mkdocs.yml": (2, "the page of proofs"),
+    "docs/commands.yaml": (1, "the page of proofs"),
     "docs/architecture.md": (
         10,
         "adder graphs and requantizers: `AdderGraph.prove` and `implementations.prove`; prove/",
