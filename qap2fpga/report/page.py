@@ -75,14 +75,14 @@ class Comparison:
 @dataclass(frozen=True)
 class StudyEntry:
     """A study as the page shows it: how many checkpoints were built, (checkpoint, link, measured by) of the best,
-    means of `all` runs, and of these what pruning costs many points of."""
+    means of `all` runs, and what is said of them: where pruning costs much, and who learned longer."""
 
     id: str
     study: Study
     built: int
     best: tuple[tuple[Summary, str, str | None], ...]
     all: tuple[Mean, ...]
-    costly: tuple[Mean, ...]
+    warnings: tuple[str, ...]
 
 
 def render(gathered: Gathered, place: Path, explored: Exploration | None = None) -> str:
@@ -164,8 +164,8 @@ def _study(number: int, study: Study, place: Path) -> StudyEntry:
     chosen = compare.front([(one.bops_paper or 0.0, one.accuracy or 0.0) for one in known])
     best = [(known[index], _leads_to(known[index], place), compare.measured_by(known[index])) for index in chosen]
     built = sum(one.board is not None for one in study.checkpoints)
-    every = study_means.means(study.checkpoints)
-    return StudyEntry(f"s{number}", study, built, tuple(best), every, study_means.costly(every))
+    every = study_means.means(study.trained)
+    return StudyEntry(f"s{number}", study, built, tuple(best), every, study_means.warnings(every))
 
 
 def _links(builds: tuple[Build, ...], entries: tuple[Entry, ...], explored: Exploration | None) -> dict[str, Entry]:
