@@ -9,6 +9,7 @@ from pathlib import Path
 from qap2fpga.library.table import Table, Tabular, of_dicts
 from qap2fpga.report import studies, study_means, summary
 from qap2fpga.report.studies import Study as Checkpoints
+from qap2fpga.report.study_folder import FIGURES
 from qap2fpga.train.study import Result
 
 __all__ = ["Study", "study"]
@@ -57,7 +58,7 @@ class Study(Tabular):
         """Draw the paper's figures and table, and return their folder: `figures` in the study's if not given."""
         from qap2fpga.train.figures import draw
 
-        place = self.folder / "figures" if output is None else Path(output)
+        place = self.folder / FIGURES if output is None else Path(output)
         draw(self.folder, (lambda line: None) if quiet else print, place)
         return place
 

@@ -20,7 +20,19 @@ import jinja2
 from markupsafe import Markup
 
 from qap2fpga.hw.resources import DETAILS, LABELS
-from qap2fpga.report import check, compare, exploration, gather, history, parts, profiles, show, study_means
+from qap2fpga.report import (
+    check,
+    compare,
+    exploration,
+    gather,
+    history,
+    parts,
+    profiles,
+    show,
+    study_folder,
+    study_means,
+    study_plots,
+)
 from qap2fpga.report.compare import Line
 from qap2fpga.report.exploration import Exploration
 from qap2fpga.report.gather import Build, Gathered
@@ -29,6 +41,7 @@ from qap2fpga.report.schema.results import Check
 from qap2fpga.report.section import Section, section
 from qap2fpga.report.studies import Study
 from qap2fpga.report.study_means import Mean
+from qap2fpga.report.study_plots import StudyPlot
 from qap2fpga.report.summary import CANDIDATE, CHECKPOINT, Summary
 from qap2fpga.system.files import write_atomically
 from qap2fpga.system.names import printable
@@ -75,7 +88,8 @@ class Comparison:
 @dataclass(frozen=True)
 class StudyEntry:
     """A study as the page shows it: how many checkpoints were built, (checkpoint, link, measured by) of the best,
-    means of `all` runs, and what is said of them: where pruning costs much, and who learned longer."""
+    means of `all` runs with their plots, what is said of them (where pruning costs much, who learned longer), and
+    links to the `figures` that were drawn of it."""
 
     id: str
     study: Study
@@ -83,6 +97,8 @@ class StudyEntry:
     best: tuple[tuple[Summary, str, str | None], ...]
     all: tuple[Mean, ...]
     warnings: tuple[str, ...]
+    plots: tuple[StudyPlot, ...]
+    figures: tuple[tuple[str, str], ...]
 
 
 def render(gathered: Gathered, place: Path, explored: Exploration | None = None) -> str:
@@ -165,7 +181,17 @@ def _study(number: int, study: Study, place: Path) -> StudyEntry:
     best = [(known[index], _leads_to(known[index], place), compare.measured_by(known[index])) for index in chosen]
     built = sum(one.board is not None for one in study.checkpoints)
     every = study_means.means(study.trained)
-    return StudyEntry(f"s{number}", study, built, tuple(best), every, study_means.warnings(every))
+    drawn = sorted((study.folder / study_folder.FIGURES).glob("*.svg"))
+    return StudyEntry(
+        id=f"s{number}",
+        study=study,
+        built=built,
+        best=tuple(best),
+        all=every,
+        warnings=study_means.warnings(every),
+        plots=study_plots.draw(every),
+        figures=tuple((path.stem, link_to(path, place)) for path in drawn),
+    )
 
 
 def _links(builds: tuple[Build, ...], entries: tuple[Entry, ...], explored: Exploration | None) -> dict[str, Entry]:

@@ -17,6 +17,8 @@ from qap2fpga.system.reading import is_file, json_object
 SCHEMA = 1
 HINT = "give the folder that `qap2fpga study` writes: it holds study.json and runs/"
 INDEX, SEARCH, RECORD = "study.json", "search.json", "record.json"
+# The folder that `qap2fpga figures` draws into.
+FIGURES = "figures"
 
 
 @dataclass(frozen=True)

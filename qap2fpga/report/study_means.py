@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from qap2fpga.report import show
+from qap2fpga.report import show, study_settings
 from qap2fpga.report.studies import Trained
 from qap2fpga.report.summary import Summary, Value
 
@@ -74,7 +73,7 @@ def means(trained: Iterable[Trained]) -> tuple[Mean, ...]:
             together.setdefault(one.setting, {}).setdefault(one.step, []).append(one)
     names: dict[str, str] = {}
     for setting, steps in together.items():
-        names[setting] = _unlike(steps[min(steps)][0].name, set(names.values()))
+        names[setting] = study_settings.unlike(steps[min(steps)][0].name, names.values())
     return tuple(mean for setting, steps in together.items() for mean in _setting(names[setting], steps))
 
 
@@ -134,12 +133,6 @@ def lengths(learned: Learned) -> str:
 def _range(ends: tuple[float, float]) -> str:
     low, high = (f"{end:.0f}" for end in ends)
     return low if low == high else f"{low} to {high}"
-
-
-def _unlike(name: str, taken: set[str]) -> str:
-    """The name, with a number where another setting has it."""
-    numbers = (f"{name} ({number})" for number in itertools.count(2))
-    return next(one for one in itertools.chain([name], numbers) if one not in taken)
 
 
 def _setting(name: str, steps: dict[int, list[Trained]]) -> list[Mean]:

@@ -7,9 +7,10 @@ they were trained on are repetitions. Names only say which setting it is; nothin
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 REPETITION = ("fold", "seed", "training.device")
@@ -43,6 +44,12 @@ def name(run: str, experiment: object, varied: object) -> str:
     if not words:
         return experiment
     return words if experiment == UNNAMED else f"{experiment}: {words}"
+
+
+def unlike(name: str, taken: Collection[str]) -> str:
+    """Return `name`, with a number where another setting has it."""
+    numbers = (f"{name} ({number})" for number in itertools.count(2))
+    return next(one for one in itertools.chain([name], numbers) if one not in taken)
 
 
 def epochs(record: Mapping[str, Any]) -> list[int | None]:
