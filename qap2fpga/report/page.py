@@ -26,6 +26,7 @@ from qap2fpga.report import (
     exploration,
     gather,
     history,
+    legends,
     parts,
     profiles,
     show,
@@ -117,7 +118,7 @@ def render(gathered: Gathered, place: Path, explored: Exploration | None = None)
     studies = [_study(number, study, place) for number, study in enumerate(gathered.studies, 1)]
     links = _links(gathered.builds, entries, explored)
     summaries = (*gathered.summaries, *(explored.summaries if explored else ()))
-    plots = _plots(summaries, links, place) if len(summaries) > 1 else []
+    plots = _plots(summaries, links, place, legends.data_names(gathered.studies)) if len(summaries) > 1 else []
     single = len(entries) == 1 and not studies and not explored
     return _filled(
         title=explored.title if explored else _title(gathered),
@@ -203,36 +204,28 @@ def _links(builds: tuple[Build, ...], entries: tuple[Entry, ...], explored: Expl
     return links | {build.summary.folder: entry for build, entry in zip(builds, entries, strict=True)}
 
 
-def _plots(summaries: Sequence[Summary], links: Mapping[str, Entry], place: Path) -> list[Plot]:
+def _plots(
+    summaries: Sequence[Summary], links: Mapping[str, Entry], place: Path, data: Mapping[str, str]
+) -> list[Plot]:
     """Accuracy against each cost that is known of something."""
     plots = []
     for title, cost, key, basis in AXES:
         chosen = [one for one in summaries if one.accuracy is not None and getattr(one, key) is not None]
         apart = (*compare.apart(chosen, basis), *compare.apart(chosen, "accuracy"))
-        points = [_point(one, key, basis, apart, links.get(one.folder), place) for one in chosen]
+        groups = [legends.group(one, basis, apart, data) for one in chosen]
+        points = [
+            _point(one, key, group, links.get(one.folder), place) for one, group in zip(chosen, groups, strict=True)
+        ]
         plots.append(scatter(title, cost, points, len(summaries)))
     return [plot for plot in plots if plot is not None]
 
 
-def _point(
-    one: Summary, key: str, basis: str, apart: Sequence[str], entry: Entry | None, place: Path
-) -> Point:  # fmt: skip
+def _point(one: Summary, key: str, group: str, entry: Entry | None, place: Path) -> Point:
     cost = getattr(one, key)
     link, mark = (f"#{entry.id}", entry.mark) if entry else (_leads_to(one, place), "")
     if one.kind == CANDIDATE:  # what was measured of it has the mark
         mark = ""
-    return Point(one.name, link, float(cost), one.accuracy or 0.0, _group(one, basis, apart), one.sound, mark)
-
-
-def _group(one: Summary, basis: str, apart: Sequence[str]) -> str:
-    """What may be compared with `one`, named by that in which not all agree."""
-    rests = {**dict(one.basis("accuracy")), **dict(one.basis(basis))}
-    return ", ".join(_labelled(name, rests[name]) for name in apart)
-
-
-def _labelled(name: str, what: str) -> str:
-    """A part of a group's name that can be understood alone."""
-    return {"rows": f"accuracy of {what} rows", "data": f"accuracy on {what[:24]}"}.get(name, what)
+    return Point(one.name, link, float(cost), one.accuracy or 0.0, group, one.sound, mark)
 
 
 def _leads_to(one: Summary, place: Path) -> str:

@@ -49,7 +49,8 @@ class Trained:
 class Study:
     """A study's checkpoints, each a summary. `waiting` and `failed` count runs, `unreadable` names their records.
 
-    `trained` are the same as they were trained, whatever was built of them.
+    `trained` are the same as they were trained, whatever was built of them. `data` are (hash, name) of what they were
+    trained and tested on.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Study:
     failed: int
     unreadable: tuple[str, ...]
     trained: tuple[Trained, ...] = ()
+    data: tuple[tuple[str, str], ...] = ()
 
 
 def builds_in(folder: Path) -> list[Path]:
@@ -72,6 +74,7 @@ def load(name: str, folder: Path) -> Study:
     listed = study_folder.load(folder)
     entries = (*listed.runs, *listed.trials)
     trained: list[Trained] = []
+    data: dict[str, str] = {}
     unreadable, waiting = [], 0
     for entry in entries:
         if not entry.begun:
@@ -80,12 +83,15 @@ def load(name: str, folder: Path) -> Study:
         try:
             record: dict[str, Any] = entry.record()
             trained += _trained(entry, record)
+            data |= _data(record)
             waiting += not record["finished"] and not entry.failed
         except (QapError, KeyError, TypeError, AttributeError):
             unreadable.append(entry.name)
     failed = sum(entry.failed for entry in entries)
     checkpoints = tuple(one.checkpoint for one in trained)
-    return Study(name, folder, checkpoints, len(entries), waiting, failed, tuple(unreadable), tuple(trained))
+    return Study(
+        name, folder, checkpoints, len(entries), waiting, failed, tuple(unreadable), tuple(trained), tuple(data.items())
+    )
 
 
 def with_builds(study: Study, builds: Iterable[Summary]) -> tuple[Study, set[int]]:
@@ -113,6 +119,12 @@ def built(checkpoint: Summary, build: Summary) -> Summary:
     """A checkpoint with what `build`, which was made of it, knows of its hardware."""
     taken: dict[str, Any] = {name: getattr(build, name) for name in OF_THE_BUILD}
     return replace(checkpoint, name=f"{checkpoint.name}, built as {build.name}", folder=build.folder, **taken)
+
+
+def _data(record: dict[str, Any]) -> dict[str, str]:
+    """The name of a record's data by its hash."""
+    data = record.get("data") or {}
+    return {str(data["sha256"]): str(data["name"])} if data.get("sha256") and data.get("name") else {}
 
 
 def _trained(entry: Entry, record: dict[str, Any]) -> list[Trained]:

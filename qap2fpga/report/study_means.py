@@ -16,6 +16,8 @@ from qap2fpga.report.summary import Summary, Value
 MANY_POINTS = 0.02
 # A loss is said where it is so many of its standard errors, or of one run, which has none.
 ERRORS = 2.0
+# So many settings are named, those of the fewest zeros; the others are counted.
+MOST_WARNINGS = 3
 FLOAT_BITS = "32"
 
 
@@ -108,8 +110,10 @@ def learned(means: Sequence[Mean]) -> Learned | None:
 
 def warnings(means: Sequence[Mean]) -> tuple[str, ...]:
     """Return what to know before accuracies are compared: where pruning costs much, and who learned longer."""
-    who = learned(means)
-    return (*map(cost, costly(means)), *([lengths(who)] if who else ()))
+    much, who = sorted(costly(means), key=lambda one: one.zeros or 0.0), learned(means)
+    further = len(much) - MOST_WARNINGS
+    more = [f"Pruning costs {further} further settings {100 * MANY_POINTS:g} points or more."] if further > 0 else []
+    return (*map(cost, much[:MOST_WARNINGS]), *more, *([lengths(who)] if who else ()))
 
 
 def cost(mean: Mean) -> str:
@@ -126,7 +130,7 @@ def lengths(learned: Learned) -> str:
     reference = f" (the float reference: {_range(learned.reference)})" if learned.reference else ""
     return (
         f"Networks did not learn equally long: {_range(learned.dense)} epochs before pruning{reference}, "
-        f"{_range(learned.pruned)} after the last step of it. What accuracies differ by is partly that."
+        f"{_range(learned.pruned)} after the last step of it. Part of a difference in accuracy may come from that."
     )
 
 

@@ -76,6 +76,14 @@ def test_pruning_that_costs_much_is_said_once_per_setting() -> None:
     assert study_means.cost(replace(much, lost_error=0.004)) == text.replace("5.0 points", "5.0 ± 0.4 points")
 
 
+def test_few_settings_are_named_and_the_others_counted() -> None:
+    many = [mean(setting=str(n), name=f"s{n}", step=1, lost=0.05, zeros=0.9 - n / 10, epochs=None) for n in range(5)]
+    texts = study_means.warnings(many)
+    assert [text.split()[2] for text in texts[:3]] == ["s4", "s3", "s2"]
+    assert texts[3:] == ("Pruning costs 2 further settings 2 points or more.",)
+    assert len(study_means.warnings(many[:3])) == 3
+
+
 def test_a_loss_within_its_error_is_not_said() -> None:
     much = mean(step=1, lost=0.05, lost_error=0.03)
     assert study_means.costly([mean(), much]) == ()
