@@ -122,7 +122,7 @@ def cost(mean: Mean) -> str:
     points = f"{100 * mean.lost:.1f}" + ("" if mean.lost_error is None else f" ± {100 * mean.lost_error:.1f}")
     zeros = "" if mean.zeros is None else f", {show.percent(mean.zeros, 1)} zeros"
     left = f"{show.percent(mean.accuracy)} are left"
-    return f"Pruning costs {mean.name} {points} points of accuracy at step {mean.step}{zeros}: {left}."
+    return f"Pruning costs '{mean.name}' {points} points of accuracy at step {mean.step}{zeros}: {left}."
 
 
 def lengths(learned: Learned) -> str:

@@ -71,10 +71,16 @@ COSTS = (
 def draw(means: Sequence[Mean]) -> tuple[StudyPlot, ...]:
     """Return a plot against each cost that two means or more have."""
     every = [(cost, [one for one in means if cost.of_mean(one) is not None]) for cost in COSTS]
-    return tuple(_plot(cost, known) for cost, known in every if len(known) > 1)
+    # A setting looks the same in all plots, whether or not all have it.
+    order = list(dict.fromkeys(map(_series_name, means)))
+    return tuple(_plot(cost, known, order) for cost, known in every if len(known) > 1)
 
 
-def _plot(cost: _Cost, means: Sequence[Mean]) -> StudyPlot:
+def _series_name(mean: Mean) -> str:
+    return f"search {mean.search}" if mean.search else mean.name
+
+
+def _plot(cost: _Cost, means: Sequence[Mean], order: Sequence[str]) -> StudyPlot:
     runs = {id(one): _runs(cost, one) for one in means}
     places = [(cost.of_mean(one) or 0.0, one.accuracy) for one in means]
     bars = [one.accuracy + sign * (one.error or 0.0) for one in means for sign in (-1, 1)]
@@ -83,9 +89,10 @@ def _plot(cost: _Cost, means: Sequence[Mean]) -> StudyPlot:
     best = {id(means[index]) for index in _best(means, places)}
     together: dict[str, list[Mean]] = {}
     for one in means:
-        together.setdefault(f"search {one.search}" if one.search else one.name, []).append(one)
+        together.setdefault(_series_name(one), []).append(one)
     series = []
-    for number, (name, members) in enumerate(together.items()):
+    for name, members in together.items():
+        number = order.index(name)
         dots = tuple(_dot(cost, one, x, y, best=id(one) in best) for one in members)
         light = "".join(f"M{x.place(at):g} {y.place(up):g}h0" for one in members for at, up in runs[id(one)])
         joined = members[0].search is None and len(dots) > 1

@@ -71,7 +71,7 @@ def test_pruning_that_costs_much_is_said_once_per_setting() -> None:
     assert study_means.costly([mean(), much, replace(much, step=2, lost=0.1)]) == (much,)
     assert study_means.costly([mean(), replace(much, lost=0.019)]) == ()
     assert study_means.costly([mean(), replace(much, lost=None)]) == ()
-    text = "Pruning costs a 5.0 points of accuracy at step 1, 50.0 % zeros: 70.00 % are left."
+    text = "Pruning costs 'a' 5.0 points of accuracy at step 1, 50.0 % zeros: 70.00 % are left."
     assert study_means.cost(much) == text
     assert study_means.cost(replace(much, lost_error=0.004)) == text.replace("5.0 points", "5.0 ± 0.4 points")
 
@@ -79,7 +79,7 @@ def test_pruning_that_costs_much_is_said_once_per_setting() -> None:
 def test_few_settings_are_named_and_the_others_counted() -> None:
     many = [mean(setting=str(n), name=f"s{n}", step=1, lost=0.05, zeros=0.9 - n / 10, epochs=None) for n in range(5)]
     texts = study_means.warnings(many)
-    assert [text.split()[2] for text in texts[:3]] == ["s4", "s3", "s2"]
+    assert [text.split()[2] for text in texts[:3]] == ["'s4'", "'s3'", "'s2'"]
     assert texts[3:] == ("Pruning costs 2 further settings 2 points or more.",)
     assert len(study_means.warnings(many[:3])) == 3
 
@@ -108,7 +108,9 @@ def test_page_and_terminal_have_all_runs_and_their_warnings(tmp_path: Path) -> N
     gathered = gather.gather([tmp_path])
     text = page.render(gathered, tmp_path)
     assert f"All runs: {len(SPARSITIES)} steps" in text
-    assert "Pruning costs run-000 " in text and "did not learn equally long: 30 epochs before pruning, " in text
+    assert (
+        "Pruning costs &#39;run-000&#39; " in text and "did not learn equally long: 30 epochs before pruning, " in text
+    )
     out = io.StringIO()
     Console(width=200, file=out).print(side_by_side.study(gathered.studies[0]))
-    assert "warning Pruning costs run-000 " in out.getvalue()
+    assert "warning Pruning costs 'run-000' " in out.getvalue()

@@ -40,6 +40,14 @@ def test_every_run_is_a_dot_and_every_setting_a_line_of_means(means: list[Mean])
     assert len({(one.colour, one.mark) for one in bops.series}) == 3
 
 
+def test_a_setting_looks_the_same_in_all_plots(means: list[Mean]) -> None:
+    known = [replace(one, lut=None) if one.name == means[0].name else one for one in means]
+    bops, lut = study_plots.draw(known)
+    assert [(one.name, one.colour, one.mark) for one in lut.series] == [
+        (one.name, one.colour, one.mark) for one in bops.series[1:]
+    ]
+
+
 def test_the_best_means_are_those_that_none_beats(means: list[Mean]) -> None:
     for plot, cost in zip(study_plots.draw(means), ("bops", "lut"), strict=True):
         known = [(getattr(one, cost), one.accuracy) for one in means if getattr(one, cost) is not None]
