@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from qap2fpga.cli.arguments import console, numbers, one_or_many
 from qap2fpga.system.names import printable
@@ -63,6 +64,8 @@ def study(
     result = run(file, output, scheduler=scheduler, workers=workers, only=only, quiet=quiet)
     if not quiet:
         summary.render(result.folder, result.result.study, console())
+        for warning in result.warnings:
+            console().print(f"[yellow]warning[/] {escape(warning)}")
     result.require_finished()
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qap2fpga.library.table import Table, Tabular, of_dicts
-from qap2fpga.report import studies, summary
+from qap2fpga.report import studies, study_means, summary
 from qap2fpga.report.studies import Study as Checkpoints
+from qap2fpga.report.study_folder import FIGURES
 from qap2fpga.train.study import Result
 
 __all__ = ["Study", "study"]
@@ -39,6 +40,16 @@ class Study(Tabular):
         """Every trained and pruned network of the study with its key numbers."""
         return studies.load(str(self.folder), self.folder)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Where pruning costs many points of accuracy, and whether some networks learned longer than others."""
+        return study_means.warnings(study_means.means(self.checkpoints.trained))
+
+    @property
+    def means(self) -> Table:
+        """One row per setting and pruning step: means over folds and seeds, with their standard errors."""
+        return of_dicts([study_means.values(one) for one in study_means.means(self.checkpoints.trained)])
+
     def require_finished(self) -> None:
         """Raise `QapError` (exit code 1) with the messages of what failed, if something did."""
         self.result.check()
@@ -47,7 +58,7 @@ class Study(Tabular):
         """Draw the paper's figures and table, and return their folder: `figures` in the study's if not given."""
         from qap2fpga.train.figures import draw
 
-        place = self.folder / "figures" if output is None else Path(output)
+        place = self.folder / FIGURES if output is None else Path(output)
         draw(self.folder, (lambda line: None) if quiet else print, place)
         return place
 

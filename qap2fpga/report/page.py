@@ -20,7 +20,20 @@ import jinja2
 from markupsafe import Markup
 
 from qap2fpga.hw.resources import DETAILS, LABELS
-from qap2fpga.report import check, compare, exploration, gather, history, parts, profiles, show, study_means
+from qap2fpga.report import (
+    check,
+    compare,
+    exploration,
+    gather,
+    history,
+    legends,
+    parts,
+    profiles,
+    show,
+    study_folder,
+    study_means,
+    study_plots,
+)
 from qap2fpga.report.compare import Line
 from qap2fpga.report.exploration import Exploration
 from qap2fpga.report.gather import Build, Gathered
@@ -29,6 +42,7 @@ from qap2fpga.report.schema.results import Check
 from qap2fpga.report.section import Section, section
 from qap2fpga.report.studies import Study
 from qap2fpga.report.study_means import Mean
+from qap2fpga.report.study_plots import StudyPlot
 from qap2fpga.report.summary import CANDIDATE, CHECKPOINT, Summary
 from qap2fpga.system.files import write_atomically
 from qap2fpga.system.names import printable
@@ -75,14 +89,17 @@ class Comparison:
 @dataclass(frozen=True)
 class StudyEntry:
     """A study as the page shows it: how many checkpoints were built, (checkpoint, link, measured by) of the best,
-    means of `all` runs, and of these what pruning costs many points of."""
+    means of `all` runs with their plots, what is said of them (where pruning costs much, who learned longer), and
+    links to the `figures` that were drawn of it."""
 
     id: str
     study: Study
     built: int
     best: tuple[tuple[Summary, str, str | None], ...]
     all: tuple[Mean, ...]
-    costly: tuple[Mean, ...]
+    warnings: tuple[str, ...]
+    plots: tuple[StudyPlot, ...]
+    figures: tuple[tuple[str, str], ...]
 
 
 def render(gathered: Gathered, place: Path, explored: Exploration | None = None) -> str:
@@ -101,7 +118,7 @@ def render(gathered: Gathered, place: Path, explored: Exploration | None = None)
     studies = [_study(number, study, place) for number, study in enumerate(gathered.studies, 1)]
     links = _links(gathered.builds, entries, explored)
     summaries = (*gathered.summaries, *(explored.summaries if explored else ()))
-    plots = _plots(summaries, links, place) if len(summaries) > 1 else []
+    plots = _plots(summaries, links, place, legends.data_names(gathered.studies)) if len(summaries) > 1 else []
     single = len(entries) == 1 and not studies and not explored
     return _filled(
         title=explored.title if explored else _title(gathered),
@@ -164,8 +181,18 @@ def _study(number: int, study: Study, place: Path) -> StudyEntry:
     chosen = compare.front([(one.bops_paper or 0.0, one.accuracy or 0.0) for one in known])
     best = [(known[index], _leads_to(known[index], place), compare.measured_by(known[index])) for index in chosen]
     built = sum(one.board is not None for one in study.checkpoints)
-    every = study_means.means(study.checkpoints)
-    return StudyEntry(f"s{number}", study, built, tuple(best), every, study_means.costly(every))
+    every = study_means.means(study.trained)
+    drawn = sorted((study.folder / study_folder.FIGURES).glob("*.svg"))
+    return StudyEntry(
+        id=f"s{number}",
+        study=study,
+        built=built,
+        best=tuple(best),
+        all=every,
+        warnings=study_means.warnings(every),
+        plots=study_plots.draw(every),
+        figures=tuple((path.stem, link_to(path, place)) for path in drawn),
+    )
 
 
 def _links(builds: tuple[Build, ...], entries: tuple[Entry, ...], explored: Exploration | None) -> dict[str, Entry]:
@@ -177,36 +204,28 @@ def _links(builds: tuple[Build, ...], entries: tuple[Entry, ...], explored: Expl
     return links | {build.summary.folder: entry for build, entry in zip(builds, entries, strict=True)}
 
 
-def _plots(summaries: Sequence[Summary], links: Mapping[str, Entry], place: Path) -> list[Plot]:
+def _plots(
+    summaries: Sequence[Summary], links: Mapping[str, Entry], place: Path, data: Mapping[str, str]
+) -> list[Plot]:
     """Accuracy against each cost that is known of something."""
     plots = []
     for title, cost, key, basis in AXES:
         chosen = [one for one in summaries if one.accuracy is not None and getattr(one, key) is not None]
         apart = (*compare.apart(chosen, basis), *compare.apart(chosen, "accuracy"))
-        points = [_point(one, key, basis, apart, links.get(one.folder), place) for one in chosen]
+        groups = [legends.group(one, basis, apart, data) for one in chosen]
+        points = [
+            _point(one, key, group, links.get(one.folder), place) for one, group in zip(chosen, groups, strict=True)
+        ]
         plots.append(scatter(title, cost, points, len(summaries)))
     return [plot for plot in plots if plot is not None]
 
 
-def _point(
-    one: Summary, key: str, basis: str, apart: Sequence[str], entry: Entry | None, place: Path
-) -> Point:  # fmt: skip
+def _point(one: Summary, key: str, group: str, entry: Entry | None, place: Path) -> Point:
     cost = getattr(one, key)
     link, mark = (f"#{entry.id}", entry.mark) if entry else (_leads_to(one, place), "")
     if one.kind == CANDIDATE:  # what was measured of it has the mark
         mark = ""
-    return Point(one.name, link, float(cost), one.accuracy or 0.0, _group(one, basis, apart), one.sound, mark)
-
-
-def _group(one: Summary, basis: str, apart: Sequence[str]) -> str:
-    """What may be compared with `one`, named by that in which not all agree."""
-    rests = {**dict(one.basis("accuracy")), **dict(one.basis(basis))}
-    return ", ".join(_labelled(name, rests[name]) for name in apart)
-
-
-def _labelled(name: str, what: str) -> str:
-    """A part of a group's name that can be understood alone."""
-    return {"rows": f"accuracy of {what} rows", "data": f"accuracy on {what[:24]}"}.get(name, what)
+    return Point(one.name, link, float(cost), one.accuracy or 0.0, group, one.sound, mark)
 
 
 def _leads_to(one: Summary, place: Path) -> str:

@@ -94,8 +94,7 @@ def scatter(title: str, cost: str, points: Sequence[Point], total: int) -> Plot 
     if not points:
         return None
     costs, gains = [point.cost for point in points], [point.gain for point in points]
-    log = min(costs) > 0 and max(costs) / min(costs) >= LOG_FROM
-    x, y = _Axis(costs, LEFT, RIGHT, log=log), _Axis(gains, BOTTOM, TOP, log=False)
+    x, y = scales(costs, gains)
     places = [(x.place(point.cost), y.place(point.gain)) for point in points]
     marks = _marks(points, places)
     together: dict[str, list[int]] = {}
@@ -106,10 +105,24 @@ def scatter(title: str, cost: str, points: Sequence[Point], total: int) -> Plot 
         best = _best(points, members)
         dots = [Dot(*places[index], points[index], index in best, marks[index]) for index in members]
         groups.append(_group(name, dots, [places[index] for index in best], crowded=len(points) > MOST_LINKS))
-    x_ticks = tuple(Tick(x.place(at), show.short(at)) for at in x.ticks)
-    digits = max(0, -math.floor(math.log10(100 * y.step) + 1e-9))
-    y_ticks = tuple(Tick(y.place(at), f"{100 * at:.{digits}f}") for at in y.ticks)
-    return Plot(title, cost, tuple(groups), x_ticks, y_ticks, log, total - len(points))
+    return Plot(title, cost, tuple(groups), cost_ticks(x), percent_ticks(y), x.log, total - len(points))
+
+
+def scales(costs: Sequence[float], shares: Sequence[float]) -> tuple[Scale, Scale]:
+    """The scale across, logarithmic where the costs are far apart, and the one up."""
+    log = min(costs) > 0 and max(costs) / min(costs) >= LOG_FROM
+    return Scale(costs, LEFT, RIGHT, log=log), Scale(shares, BOTTOM, TOP, log=False)
+
+
+def cost_ticks(scale: Scale) -> tuple[Tick, ...]:
+    """The ticks of a count."""
+    return tuple(Tick(scale.place(at), show.short(at)) for at in scale.ticks)
+
+
+def percent_ticks(scale: Scale) -> tuple[Tick, ...]:
+    """The ticks of a share, in per cent, with the digits that tell them apart."""
+    digits = max(0, -math.floor(math.log10(100 * scale.step) + 1e-9))
+    return tuple(Tick(scale.place(at), f"{100 * at:.{digits}f}") for at in scale.ticks)
 
 
 def _best(points: Sequence[Point], members: list[int]) -> list[int]:
@@ -153,7 +166,7 @@ def _staircase(points: list[tuple[float, float]]) -> str:
     return f"M{points[0][0]:g} {points[0][1]:g}{steps}"
 
 
-class _Axis:
+class Scale:
     """From values to places between `low_at` and `high_at`, with round ticks."""
 
     def __init__(self, values: Sequence[float], low_at: float, high_at: float, *, log: bool) -> None:

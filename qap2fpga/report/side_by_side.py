@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qap2fpga.hw.resources import NAMES
-from qap2fpga.report import compare, show
+from qap2fpga.report import compare, show, study_means
 from qap2fpga.report.compare import Line
 from qap2fpga.report.studies import Study
 from qap2fpga.report.summary import Summary
@@ -56,8 +56,9 @@ def study(one: Study) -> RenderableType:
             show.text(compare.measured_by(each)),
         )  # fmt: skip
         table.add_row(escape(each.name), *map(escape, cells))
+    notes = [f"[yellow]warning[/] {escape(text)}" for text in study_means.warnings(study_means.means(one.trained))]
     # No title of the table: it would be broken where the table ends.
-    return Group(Text(title, style="bold", no_wrap=True, overflow="ignore"), table)
+    return Group(Text(title, style="bold", no_wrap=True, overflow="ignore"), table, *notes)
 
 
 def _columns(names: Sequence[str], lines: Sequence[Line]) -> Table:

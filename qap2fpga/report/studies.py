@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qap2fpga.hw.resources import NAMES
-from qap2fpga.report import show, study_folder
+from qap2fpga.report import show, study_folder, study_settings
 from qap2fpga.report.study_folder import Entry
 from qap2fpga.report.summary import CHECKPOINT, Summary
 from qap2fpga.system.errors import QapError
@@ -29,8 +29,29 @@ OF_THE_BUILD = (
 
 
 @dataclass(frozen=True)
+class Trained:
+    """One step of one run, as a repetition of its setting.
+
+    Steps of the same `setting` and number may be averaged; `name` is what people call the setting. `search` is that of
+    a trial. `epochs`: how many its weights learned, None where its record does not say.
+    """
+
+    setting: str
+    name: str
+    run: str
+    step: int
+    checkpoint: Summary
+    epochs: int | None = None
+    search: str | None = None
+
+
+@dataclass(frozen=True)
 class Study:
-    """A study's checkpoints, each a summary. `waiting` and `failed` count runs, `unreadable` names their records."""
+    """A study's checkpoints, each a summary. `waiting` and `failed` count runs, `unreadable` names their records.
+
+    `trained` are the same as they were trained, whatever was built of them. `data` are (hash, name) of what they were
+    trained and tested on.
+    """
 
     name: str
     folder: Path
@@ -39,6 +60,8 @@ class Study:
     waiting: int
     failed: int
     unreadable: tuple[str, ...]
+    trained: tuple[Trained, ...] = ()
+    data: tuple[tuple[str, str], ...] = ()
 
 
 def builds_in(folder: Path) -> list[Path]:
@@ -50,7 +73,8 @@ def load(name: str, folder: Path) -> Study:
     """Read the study in `folder`. Raises `QapError` if its index cannot be read."""
     listed = study_folder.load(folder)
     entries = (*listed.runs, *listed.trials)
-    checkpoints: list[Summary] = []
+    trained: list[Trained] = []
+    data: dict[str, str] = {}
     unreadable, waiting = [], 0
     for entry in entries:
         if not entry.begun:
@@ -58,12 +82,16 @@ def load(name: str, folder: Path) -> Study:
             continue
         try:
             record: dict[str, Any] = entry.record()
-            checkpoints += _checkpoints(entry, record)
+            trained += _trained(entry, record)
+            data |= _data(record)
             waiting += not record["finished"] and not entry.failed
         except (QapError, KeyError, TypeError, AttributeError):
             unreadable.append(entry.name)
     failed = sum(entry.failed for entry in entries)
-    return Study(name, folder, tuple(checkpoints), len(entries), waiting, failed, tuple(unreadable))
+    checkpoints = tuple(one.checkpoint for one in trained)
+    return Study(
+        name, folder, checkpoints, len(entries), waiting, failed, tuple(unreadable), tuple(trained), tuple(data.items())
+    )
 
 
 def with_builds(study: Study, builds: Iterable[Summary]) -> tuple[Study, set[int]]:
@@ -93,17 +121,24 @@ def built(checkpoint: Summary, build: Summary) -> Summary:
     return replace(checkpoint, name=f"{checkpoint.name}, built as {build.name}", folder=build.folder, **taken)
 
 
-def _checkpoints(entry: Entry, record: dict[str, Any]) -> list[Summary]:
-    """One summary for every pruning step that the run has finished."""
+def _data(record: dict[str, Any]) -> dict[str, str]:
+    """The name of a record's data by its hash."""
+    data = record.get("data") or {}
+    return {str(data["sha256"]): str(data["name"])} if data.get("sha256") and data.get("name") else {}
+
+
+def _trained(entry: Entry, record: dict[str, Any]) -> list[Trained]:
+    """Every pruning step that the run has finished."""
     model, data = record["config"]["model"], record.get("data") or {}
     steps = record["steps"]
-    predicted = entry.predicted_luts
-    checkpoints = []
-    for step in steps:
+    setting, predicted = study_settings.key(record["config"]), entry.predicted_luts
+    trained = []
+    for step, epochs in zip(steps, study_settings.epochs(record), strict=True):
         # A search predicts the last checkpoint of each of its trials.
         lut = (step.get("estimate") or {}).get("lut") if step is not steps[-1] or predicted is None else predicted
-        checkpoints.append(_checkpoint(entry, step, model, data, show.finite(lut)))
-    return checkpoints
+        checkpoint = _checkpoint(entry, step, model, data, show.finite(lut))
+        trained.append(Trained(setting, entry.setting, entry.name, step["step"], checkpoint, epochs, entry.search))
+    return trained
 
 
 def _checkpoint(

@@ -10,24 +10,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from qap2fpga.report import study_settings
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.reading import is_file, json_object
 
 SCHEMA = 1
 HINT = "give the folder that `qap2fpga study` writes: it holds study.json and runs/"
 INDEX, SEARCH, RECORD = "study.json", "search.json", "record.json"
+# The folder that `qap2fpga figures` draws into.
+FIGURES = "figures"
 
 
 @dataclass(frozen=True)
 class Entry:
     """A run, or a trial of a search, that a study lists. Its `folder` may hold no record yet.
 
-    `predicted_luts` is a search's estimate of the trial's last network.
+    `setting` is what people call what it trains. `search` is the search of a trial, whose last network it estimated to
+    take `predicted_luts`.
     """
 
     name: str
     folder: Path
     failed: bool
+    setting: str
+    search: str | None = None
     predicted_luts: object = None
 
     @property
@@ -74,7 +80,12 @@ def _entries(folder: Path, name: str, key: str) -> tuple[Entry, ...]:
 
 
 def _entry(folder: Path, entry: Mapping[str, object]) -> Entry:
-    place = folder / str(entry.get("folder") or f"runs/{entry.get('name')}")
+    name = str(entry.get("name"))
+    place = folder / str(entry.get("folder") or f"runs/{name}")
     objectives = entry.get("objectives")
     luts = objectives.get("predicted_luts") if isinstance(objectives, dict) else None
-    return Entry(str(entry.get("name")), place, entry.get("status") == "failed", luts)
+    search = str(entry["search"]) if "search" in entry else None
+    setting = study_settings.name(name, entry.get("experiment"), entry.get("varied"))
+    return Entry(
+        name, place, entry.get("status") == "failed", setting, search if isinstance(search, str) else None, luts
+    )

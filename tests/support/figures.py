@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.train.figures import records, tradeoff, training
+from qap2fpga.train.figures import records, runs, tradeoff, training
 from qap2fpga.train.figures.chart import Chart, Missing
 from qap2fpga.train.figures.records import Study
 from qap2fpga.train.settings import RunConfig
@@ -16,6 +16,7 @@ from tests.support import studies
 from tests.support.studies import write
 
 FIGURES: tuple[Callable[[Study], Chart | Missing], ...] = (
+    runs.runs,
     training.loss,
     training.roc,
     tradeoff.bops,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures and table of a study: those of Hawks et al. 2021, "Ps and Qs", and LUTs. `docs/figures.md` defines each.
+"""Figures and table of a study: all its runs, those of Hawks et al. 2021, and LUTs. `docs/figures.md` defines each.
 
-`records` reads the study, `select` groups its runs, `training` and `tradeoff` turn them into charts, which are
+`records` reads the study, `select` groups its runs, `runs`, `training` and `tradeoff` turn them into charts, which are
 values (`chart`); `image` draws these. `table` is Table 1.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qap2fpga.report.study_folder import FIGURES
 from qap2fpga.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def draw(study_folder: Path, say: Callable[[str], None], output: Path | None = N
     a figure: what was written, or which experiment it needs. Raises `QapError` if the folder is no study or has no
     finished run.
     """
-    from qap2fpga.train.figures import chart, records, table, tradeoff, training
+    from qap2fpga.train.figures import chart, records, runs, table, tradeoff, training
 
     study = records.load(study_folder)
     _count(study, say)
@@ -32,6 +33,7 @@ def draw(study_folder: Path, say: Callable[[str], None], output: Path | None = N
     from qap2fpga.train.figures import image
 
     figures: tuple[Callable[[Study], chart.Chart | chart.Missing], ...] = (
+        runs.runs,
         training.loss,
         training.roc,
         tradeoff.bops,
@@ -40,7 +42,7 @@ def draw(study_folder: Path, say: Callable[[str], None], output: Path | None = N
         tradeoff.randomization,
         tradeoff.hardware,
     )
-    output = output or study_folder / "figures"
+    output = output or study_folder / FIGURES
     written: list[Path] = []
     for make in figures:
         figure = make(study)

@@ -21,11 +21,12 @@ COLUMNS = ("panel", "curve", "x_quantity", "x", "y_quantity", "y", "y_error", "s
 
 @dataclass(frozen=True)
 class Axis:
-    """A quantity and how it is shown."""
+    """A quantity and how it is shown; `whole`: it has no values between whole numbers."""
 
     label: str
     log: bool = False
     percent: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Point:
 @dataclass(frozen=True)
 class Curve:
     """A named line or set of points. `colour` is an index into the palette; curves that differ in colour and no other
-    way get different markers too."""
+    way get different markers too. `light` ones are single runs, pale behind their mean; a `ring` is drawn around
+    points that other curves have. The line is broken before the points at `breaks`."""
 
     label: str
     points: tuple[Point, ...]
@@ -51,6 +53,14 @@ class Curve:
     line: bool = True
     marker: bool = True
     star: bool = False
+    light: bool = False
+    ring: bool = False
+    breaks: tuple[int, ...] = ()
+
+    @property
+    def named(self) -> bool:
+        """Whether its name is written in the image; those of single runs and of rings are only in the CSV."""
+        return not self.light and not self.ring
 
 
 @dataclass(frozen=True)
@@ -71,11 +81,12 @@ class Panel:
 @dataclass(frozen=True)
 class Chart:
     """A named figure: rows of as many panels. The panels of a column have one range of x, those of a row and the same
-    quantity one of y; with `share_x` columns of the same quantity have the same range."""
+    quantity one of y; with `share_x` columns of the same quantity have the same range. `large`: for many curves."""
 
     name: str
     rows: tuple[tuple[Panel, ...], ...]
     share_x: bool = True
+    large: bool = False
 
 
 @dataclass(frozen=True)

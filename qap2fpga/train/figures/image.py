@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from qap2fpga.train.figures.chart import Axis, Chart, Curve, Panel
 from qap2fpga.train.figures.labels import GREY, SMALL, name_curves, note_sparsities
@@ -29,12 +29,14 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "h", "<", ">")
 # Inches: the axes of a panel, of a single one, and what surrounds them.
 PANEL, SINGLE = (2.75, 1.95), (4.6, 3.5)
 LEFT, RIGHT, BOTTOM, TOP = 0.75, 0.12, 0.48, 0.28
-BETWEEN, BETWEEN_ROWS, LEGEND_ROW = 0.25, 0.16, 0.2
+BETWEEN, BETWEEN_ROWS, LEGEND_ROW, LEGEND_MARGIN = 0.25, 0.16, 0.16, 0.14
 # Letters across a legend, by inches of figure.
 LETTERS = 13
 DPI = 200
 MARGIN = 0.05
 MOST_DECADES = 2.3
+# Single runs behind their mean: opaqueness, and points of marker and line; and the ring around the best means.
+LIGHT, LIGHT_MARKER, LIGHT_LINE, RING = 0.5, 3.0, 0.5, 7.5
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
@@ -91,7 +93,7 @@ def _figure(chart: Chart) -> Figure:
     figure, panels = _panels(chart, 0)
     apart = [one for one in panels if not one.panel.legend]
     if not all(name_curves(one.axes, one.panel.curves, list(map(_colour, one.panel.curves))) for one in apart):
-        names = dict.fromkeys(curve.label for one in apart for curve in one.panel.curves)
+        names = dict.fromkeys(curve.label for one in apart for curve in one.panel.curves if curve.named)
         columns = max(1, min(len(names), int(figure.get_figwidth() * LETTERS / (max(map(len, names)) + 7))))
         figure, panels = _panels(chart, math.ceil(len(names) / columns))
         _legend(figure, panels, list(names), columns)
@@ -112,10 +114,10 @@ def _legend(figure: Figure, panels: Iterable[Drawn], names: list[str], columns: 
 def _panels(chart: Chart, legend_rows: int) -> tuple[Figure, list[Drawn]]:
     """The chart without the names of its curves, below room for a legend of so many rows."""
     rows, columns = len(chart.rows), max(map(len, chart.rows))
-    width, height = SINGLE if rows == columns == 1 else PANEL
+    width, height = SINGLE if chart.large or rows == columns == 1 else PANEL
     between = BETWEEN if all(panel.y == row[0].y for row in chart.rows for panel in row) else LEFT
     across = LEFT + RIGHT + columns * width + (columns - 1) * between
-    legend = LEGEND_ROW * legend_rows + 0.1 * bool(legend_rows)
+    legend = LEGEND_ROW * legend_rows + LEGEND_MARGIN * bool(legend_rows)
     title = TOP if any(panel.title for panel in chart.rows[0]) else RIGHT
     up = BOTTOM + title + legend + rows * height + (rows - 1) * BETWEEN_ROWS
     figure = Figure(figsize=(across, up))
@@ -159,30 +161,39 @@ def _plot(axes: Axes, panel: Panel) -> None:
 
 
 def _curve(axes: Axes, curve: Curve) -> None:
-    colour = _colour(curve)
-    errors = [one.error or 0.0 for one in curve.points]
+    """Draw a curve; what is light lies behind all means, a ring around them."""
+    colour = "black" if curve.ring else _colour(curve)
+    # A line is broken at a point that is not a number.
+    values = [(one.x, one.y, one.error or 0.0) for one in curve.points]
+    for index in reversed(curve.breaks):
+        values.insert(index, (math.nan, math.nan, 0.0))
+    errors = [error for _, _, error in values]
     axes.errorbar(
-        [one.x for one in curve.points],
-        [one.y for one in curve.points],
+        [x for x, _, _ in values],
+        [y for _, y, _ in values],
         yerr=errors if any(errors) else None,
         color=colour,
         linestyle=("--" if curve.dashed else "-") if curve.line else "none",
         marker=_marker(curve),
-        markersize=10 if curve.star else None,
-        markerfacecolor="white" if curve.dashed else colour,
+        markersize=10 if curve.star else RING if curve.ring else LIGHT_MARKER if curve.light else None,
+        markerfacecolor="none" if curve.ring else "white" if curve.dashed else colour,
         markeredgecolor="black" if curve.star else colour,
-        markeredgewidth=0.7,
+        markeredgewidth=0.0 if curve.light else 0.7,
+        linewidth=LIGHT_LINE if curve.light else None,
+        alpha=LIGHT if curve.light else None,
         elinewidth=0.8,
         capsize=1.8,
-        label=curve.label,
-        zorder=4 if curve.star else 3,
+        label=curve.label if curve.named else "_nolegend_",
+        zorder=4 if curve.star or curve.ring else 2 if curve.light else 3,
     )
 
 
 def _marker(curve: Curve) -> str:
     if not curve.marker:
         return "none"
-    if not curve.line:
+    if curve.ring:
+        return "o"
+    if not curve.line and not curve.light:
         return "*" if curve.star else "x"
     return MARKERS[curve.colour % len(MARKERS)]
 
@@ -203,6 +214,8 @@ def _scale(axes: Axes, panel: Panel) -> None:
             ticks.set_major_formatter(EngFormatter(sep=" "))
         if axis.log:
             ticks.set_minor_formatter(NullFormatter())
+        if axis.whole:
+            ticks.set_major_locator(MaxNLocator(integer=True))
 
 
 def _ticks(ticks: XAxis | YAxis) -> None:

@@ -78,7 +78,9 @@ class Space:
         samples = corners + [
             self._pixel(one.x, one.y + sign * one.error) for one in curve.points if one.error for sign in (-1, 1)
         ]
-        for start, end in itertools.pairwise(corners) if curve.line else ():
+        for index, (start, end) in enumerate(itertools.pairwise(corners) if curve.line else (), start=1):
+            if index in curve.breaks:
+                continue
             length = math.dist(start, end)
             if math.isfinite(length):
                 parts = np.linspace(0, 1, int(length / STEP) + 2)
@@ -97,6 +99,8 @@ def name_curves(axes: Axes, curves: Sequence[Curve], colours: Sequence[str]) -> 
     """Write every curve's name beside it, in its colour. False if one finds no place: then none is to be kept."""
     space = Space(axes, curves)
     for curve, colour in zip(curves, colours, strict=True):
+        if not curve.named:
+            continue
         ordered = sorted(curve.points, key=lambda one: one.x, reverse=True)
         if not space.write(curve.label, [ordered[0], ordered[-1], *ordered], SIZE, colour):
             return False
@@ -105,7 +109,7 @@ def name_curves(axes: Axes, curves: Sequence[Curve], colours: Sequence[str]) -> 
 
 def note_sparsities(axes: Axes, curves: Sequence[Curve]) -> None:
     """Write beside some points of the first pruning curve how much is pruned, where there is room."""
-    pruned = [curve for curve in curves if curve.line and curve.marker and len(curve.points) > 1]
+    pruned = [curve for curve in curves if curve.line and curve.marker and not curve.light and len(curve.points) > 1]
     if not pruned:
         return
     space = Space(axes, curves)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from qap2fpga.report import study_folder
+from qap2fpga.report import study_folder, study_settings
 from qap2fpga.report.study_folder import Entry
 from qap2fpga.system.errors import QapError
 from qap2fpga.train import config as configuration
@@ -39,7 +39,8 @@ class Step:
 
     `target` and `sparsity` are the share of weights to prune and the masked one, `background_efficiency` the mean over
     classes at 50 % signal efficiency, `efficiency_cap` what the sample allows `neural_efficiency` to be at most,
-    `bops` those of equation 1, `lut` None where nothing was estimated.
+    `bops` those of equation 1, `lut` None where nothing was estimated, `learned` the number of epochs that the weights
+    learned since they were drawn or rewound.
     """
 
     target: float
@@ -55,15 +56,18 @@ class Step:
     efficiency_cap: float | None
     bops: float
     lut: float | None
+    learned: int
 
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run."""
+    """One finished run. `setting` is what people call what it trains, `search` the search that a trial belongs to."""
 
     name: str
     config: RunConfig
     steps: tuple[Step, ...]
+    setting: str
+    search: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def _finished(entries: Sequence[Entry]) -> tuple[tuple[Run, ...], int, tuple[Pat
             # Of another schema, it raises one of the errors below where it is looked at.
             record = cast(Record, entry.record())
             if record["finished"]:
-                runs.append(_run(entry.folder.name, record, entry.predicted_luts))
+                runs.append(_run(entry, record))
             else:
                 unfinished += 1
         # A record of another schema, or with numbers that are none.
@@ -106,16 +110,19 @@ def _finished(entries: Sequence[Entry]) -> tuple[tuple[Run, ...], int, tuple[Pat
     return tuple(runs), unfinished, tuple(unreadable)
 
 
-def _run(name: str, record: Record, luts: object) -> Run:
+def _run(entry: Entry, record: Record) -> Run:
     if record["schema"] != study_folder.SCHEMA or not record["steps"]:
         raise ValueError("a record of another schema")
-    *steps, last = map(_step, record["steps"])
-    if luts is not None:
-        last = replace(last, lut=_number(cast(float, luts)))
-    return Run(name, configuration.from_dict(record["config"]), (*steps, last))
+    *steps, last = map(_step, record["steps"], study_settings.epochs(record))
+    if entry.predicted_luts is not None:
+        last = replace(last, lut=_number(cast(float, entry.predicted_luts)))
+    config = configuration.from_dict(record["config"])
+    return Run(entry.folder.name, config, (*steps, last), entry.setting, entry.search)
 
 
-def _step(step: StepRecord) -> Step:
+def _step(step: StepRecord, learned: int | None) -> Step:
+    if learned is None:
+        raise ValueError("a step without its epochs")
     test = step["metrics"]["test"]
     neural = test.get("neural_efficiency")
     estimate = step.get("estimate")
@@ -139,6 +146,7 @@ def _step(step: StepRecord) -> Step:
         efficiency_cap=None if neural is None else _cap(neural),
         bops=_number(step["bops"]["paper"]),
         lut=None if lut is None else _number(lut),
+        learned=learned,
     )
 
 

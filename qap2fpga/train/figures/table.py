@@ -35,7 +35,8 @@ FLOAT_NAMES = ("nominal", "pruning")
 class Row:
     """One network, averaged over `runs` folds and seeds; errors are those of the mean. Shares are 0 to 1.
 
-    `neural_efficiency` and `lut` are None where the records have none, errors where there is one run.
+    `neural_efficiency` and `lut` are None where the records have none, errors where there is one run. `epochs`: how
+    many the weights learned, so that a network before pruning is not taken for one that learned as long.
     """
 
     model: str
@@ -53,6 +54,7 @@ class Row:
     mean_auc_error: float | None
     neural_efficiency: float | None
     lut: float | None
+    epochs: float
     runs: int
 
 
@@ -83,15 +85,15 @@ def to_csv(table: Sequence[Row]) -> str:
 def to_markdown(table: Sequence[Row]) -> str:
     """Return the table as people read it, shares in per cent."""
     head = ("model", "bits", "scales", "trained with", "schedule", "pruned [%]", "BOPs", "accuracy [%]")
-    tail = ("mean background efficiency [%]", "mean AUC [%]", "neural efficiency [%]", "LUT", "runs")
-    lines = [" | ".join(head + tail), " | ".join(["---"] * 5 + ["---:"] * 8)]
+    tail = ("mean background efficiency [%]", "mean AUC [%]", "neural efficiency [%]", "LUT", "epochs", "runs")
+    lines = [" | ".join(head + tail), " | ".join(["---"] * 5 + ["---:"] * 9)]
     for row in table:
         cells = [row.model, row.bits, row.scales, row.trained_with, row.schedule]
         cells += [f"{100 * row.sparsity:.1f}", f"{row.bops:,.0f}", _percent(row.accuracy, row.accuracy_error, 2)]
         cells += [_percent(row.background_efficiency, row.background_efficiency_error, 3)]
         cells += [_percent(row.mean_auc, row.mean_auc_error, 2)]
         cells += ["" if row.neural_efficiency is None else f"{100 * row.neural_efficiency:.1f}"]
-        cells += ["" if row.lut is None else f"{row.lut:,.0f}", str(row.runs)]
+        cells += ["" if row.lut is None else f"{row.lut:,.0f}", f"{row.epochs:.0f}", str(row.runs)]
         lines.append(" | ".join(cells))
     return "".join(f"| {line} |\n" for line in lines)
 
@@ -149,6 +151,7 @@ def _row(model: str, kind: Setting, schedule: str, steps: Sequence[Step]) -> Row
         mean_auc_error=area_error,
         neural_efficiency=_known_mean([step.neural_efficiency for step in steps]),
         lut=_known_mean([step.lut for step in steps]),
+        epochs=fmean(step.learned for step in steps),
         runs=len(steps),
     )
 

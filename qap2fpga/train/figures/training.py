@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of single runs: the loss over the pruning steps (Fig. 2 of the paper) and ROC curves (Fig. 3)."""
+"""The loss over the pruning steps (Fig. 2 of the paper), and ROC curves of single runs (Fig. 3)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from statistics import fmean
 
 from qap2fpga.train.figures.chart import Axis, Chart, Curve, Missing, Panel, Point
 from qap2fpga.train.figures.records import Epoch, Run, Step, Study
@@ -23,7 +24,7 @@ from qap2fpga.train.figures.select import (
 )
 from qap2fpga.train.settings import FLOAT_BITS
 
-EPOCH = Axis("epoch, over all pruning steps")
+EPOCH = Axis("epoch, over all pruning steps", whole=True)
 LOSS = Axis("loss [nats]")
 SIGNAL = Axis("signal efficiency [%]", percent=True)
 BACKGROUND = Axis("background efficiency [%]", log=True, percent=True)
@@ -34,7 +35,7 @@ ROC_FLOOR = 1e-4
 
 
 def loss(study: Study) -> Chart | Missing:
-    """Training and validation loss over all epochs, one panel per pruning schedule, of the first fold and seed."""
+    """Training and validation loss over all epochs, one panel per pruning schedule: every run thin, and their mean."""
     groups = _nominal(study)
     if not groups:
         return Missing("loss", "model.bits: [6], pruning.schedule: [fine_tuning, lottery_ticket]")
@@ -42,7 +43,7 @@ def loss(study: Study) -> Chart | Missing:
     panels = []
     for schedule, name in SCHEDULES.items():
         matching = having(groups, bits=bits, schedule=schedule).values()
-        panels += [_loss_panel(runs[0], f"{bits} bits, {name}") for runs in matching]
+        panels += [_loss_panel(runs, f"{bits} bits, {name}") for runs in matching]
     return Chart("loss", (tuple(panels),))
 
 
@@ -86,23 +87,50 @@ def _kind(bits: int, step: Step) -> str:
     return f"{bits} bits, {100 * step.sparsity:.0f} % pruned" if step.sparsity else f"{bits} bits, not pruned"
 
 
-def _loss_panel(run: Run, title: str) -> Panel:
-    epochs = [(step.sparsity, epoch) for step in run.steps for epoch in step.epochs]
-    ends, verticals = 0, []
-    for step in run.steps:
-        verticals.append((ends + 0.5, f"{100 * step.target:.0f} %"))
-        ends += len(step.epochs)
+def _loss_panel(runs: Sequence[Run], title: str) -> Panel:
+    """A step takes the place of its longest run: runs that stopped earlier leave a gap before the next step."""
+    if len(runs) > 1:
+        title += f", {len(runs)} runs"
+    starts, verticals = [0], []
+    for index in range(min(len(run.steps) for run in runs)):
+        target = runs[0].steps[index].target
+        verticals.append((starts[-1] + 0.5, f"{100 * target:.0f} %"))
+        starts.append(starts[-1] + max(len(run.steps[index].epochs) for run in runs))
     parts: tuple[tuple[str, Callable[[Epoch], float]], ...] = (
         ("training", lambda epoch: epoch.training_loss),
         ("validation", lambda epoch: epoch.validation_loss),
     )
-    curves = [
-        Curve(
-            name,
-            tuple(Point(count, read(epoch), sparsity=at) for count, (at, epoch) in enumerate(epochs, start=1)),
-            colour,
-            marker=False,
-        )
-        for colour, (name, read) in enumerate(parts)
-    ]
+    curves: list[Curve] = []
+    for colour, (name, read) in enumerate(parts):
+        if len(runs) > 1:
+            curves += _single_runs(runs, starts, read, name, colour)
+        curves.append(_mean_loss(runs, starts, read, name, colour))
     return Panel(title, EPOCH, LOSS, tuple(curves), verticals=tuple(verticals))
+
+
+def _single_runs(
+    runs: Sequence[Run], starts: Sequence[int], read: Callable[[Epoch], float], name: str, colour: int
+) -> Iterator[Curve]:
+    """Yield a line for every run and step."""
+    for number, run in enumerate(runs, start=1):
+        for start, step in zip(starts, run.steps, strict=False):
+            points = tuple(
+                Point(start + count, read(epoch), sparsity=step.sparsity)
+                for count, epoch in enumerate(step.epochs, start=1)
+            )
+            yield Curve(f"{name}, run {number}", points, colour, marker=False, light=True)
+
+
+def _mean_loss(
+    runs: Sequence[Run], starts: Sequence[int], read: Callable[[Epoch], float], name: str, colour: int
+) -> Curve:
+    """The mean over the runs of every epoch that all of them have: it does not jump where one of them stops."""
+    points: list[Point] = []
+    breaks = []
+    for index, start in enumerate(starts[:-1]):
+        steps = [run.steps[index] for run in runs]
+        sparsity = fmean(step.sparsity for step in steps)
+        breaks.append(len(points))
+        for count, epochs in enumerate(zip(*(step.epochs for step in steps), strict=False), start=1):
+            points.append(Point(start + count, fmean(map(read, epochs)), None, sparsity, len(runs)))
+    return Curve(name, tuple(points), colour, marker=False, breaks=tuple(breaks[1:]))

@@ -25,6 +25,8 @@ def test_a_study_has_a_row_per_checkpoint(tmp_path: Path) -> None:
     assert len(study.table) == len(qap2fpga.compare([folder]).table) > 1
     assert {row["weight_bits"] for row in study.table} == {"4"}
     assert repr(study) == f"<Study {folder}: {len(study.table)} checkpoints, 0 failed>"
+    assert [row["runs"] for row in study.means] == [studies.FOLDS] * len(studies.SPARSITIES)
+    assert [text.split()[0] for text in study.warnings] == ["Pruning", "Networks"]
     study.require_finished()
     failed = Study(Result(folder, plan.Study({}, (), ()), {"a": "no rows"}))
     with pytest.raises(QapError, match="a: no rows"):

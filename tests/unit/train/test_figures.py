@@ -20,7 +20,8 @@ from tests.support.studies import configure, write
 
 def test_every_figure_says_what_it_misses(tmp_path: Path) -> None:
     bare = made(tmp_path, [configure(pruning__schedule="none")], luts=False)
-    results = [make(bare) for make in FIGURES]
+    drawn, *results = [make(bare) for make in FIGURES]
+    assert not isinstance(drawn, Missing) and drawn.name == "runs"
     assert all(isinstance(one, Missing) and one.needs for one in results)
     assert {one.name for one in results} == {
         "loss",
@@ -33,7 +34,7 @@ def test_every_figure_says_what_it_misses(tmp_path: Path) -> None:
     }
     lines: list[str] = []
     written = draw(tmp_path, lines.append)
-    assert [path.name for path in written] == ["table.csv", "table.md"]
+    assert [path.name for path in written] == ["runs.png", "runs.svg", "runs.csv", "table.csv", "table.md"]
     assert sum("skipped, it needs" in line for line in lines) == 7
     assert (
         "bops: skipped, it needs model.bits: [32, 12, 6, 4], pruning.schedule: [fine_tuning, lottery_ticket]" in lines

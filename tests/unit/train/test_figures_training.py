@@ -3,23 +3,44 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from statistics import fmean
+
 from qap2fpga.train.figures import training
 from qap2fpga.train.figures.records import Study
-from tests.support.figures import drawn
-from tests.support.studies import CLASSES, SPARSITIES, configure
+from tests.support.figures import drawn, made
+from tests.support.studies import CLASSES, SPARSITIES, configure, folded
 
 
-def test_loss_runs_over_the_epochs_of_all_steps(study: Study) -> None:
+def test_loss_shows_every_run_and_the_mean_over_the_epochs_that_all_have(study: Study) -> None:
     (panels,) = drawn(training.loss(study)).rows
-    assert [panel.title for panel in panels] == ["6 bits, fine-tuning", "6 bits, lottery ticket"]
-    first = next(one for one in study.runs if one.config == configure((1, 4), pruning__schedule="fine_tuning"))
-    epochs = [epoch for step in first.steps for epoch in step.epochs]
-    losses, validation = panels[0].curves
-    assert [(one.x, one.y) for one in losses.points] == [(n, e.training_loss) for n, e in enumerate(epochs, 1)]
-    assert [one.y for one in validation.points] == [epoch.validation_loss for epoch in epochs]
-    starts = [sum(len(step.epochs) for step in first.steps[:index]) + 0.5 for index in range(len(SPARSITIES))]
-    assert [x for x, _ in panels[0].verticals] == starts
+    assert [panel.title for panel in panels] == ["6 bits, fine-tuning, 4 runs", "6 bits, lottery ticket, 4 runs"]
+    assert not panels[0].x.log and panels[0].x.whole
+    configs = folded(pruning__schedule="fine_tuning")
+    runs = [next(run for run in study.runs if run.config == config) for config in configs]
+    losses, validation = (curve for curve in panels[0].curves if not curve.light)
+    longest = [max(len(run.steps[index].epochs) for run in runs) for index in range(len(SPARSITIES))]
+    common = [min(len(run.steps[index].epochs) for run in runs) for index in range(len(SPARSITIES))]
+    starts = [sum(longest[:index]) for index in range(len(SPARSITIES))]
+    epochs = [(step, number) for step, count in enumerate(common) for number in range(count)]
+    assert [one.x for one in losses.points] == [starts[step] + number + 1 for step, number in epochs]
+    for curve, name in ((losses, "training_loss"), (validation, "validation_loss")):
+        values = [fmean(getattr(run.steps[step].epochs[number], name) for run in runs) for step, number in epochs]
+        assert [one.y for one in curve.points] == values and {one.runs for one in curve.points} == {4}
+    assert losses.breaks == tuple(sum(common[:index]) for index in range(1, len(SPARSITIES)))
+    single = [curve for curve in panels[0].curves if curve.label == "training, run 2"]
+    assert all(curve.light and not curve.named for curve in single)
+    assert [one.y for curve in single for one in curve.points] == [
+        epoch.training_loss for step in runs[1].steps for epoch in step.epochs
+    ]
+    assert [x for x, _ in panels[0].verticals] == [start + 0.5 for start in starts]
     assert [text for _, text in panels[0].verticals][:3] == ["0 %", "10 %", "20 %"]
+
+
+def test_the_loss_of_one_run_is_drawn_once(tmp_path: Path) -> None:
+    ((panel,),) = drawn(training.loss(made(tmp_path, [configure(bits=6)]))).rows
+    assert panel.title == "6 bits, fine-tuning"
+    assert [curve.label for curve in panel.curves] == ["training", "validation"]
 
 
 def test_roc_compares_the_float_network_with_the_pruned_one(study: Study) -> None:
