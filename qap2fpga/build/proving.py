@@ -12,6 +12,7 @@ from qap2fpga.build.request import Request
 from qap2fpga.build.stored import Say, Stored
 from qap2fpga.ir import storage
 from qap2fpga.prove.certificate import Certificate
+from qap2fpga.prove.network import why_not
 from qap2fpga.prove.run import Subject
 from qap2fpga.prove.run import prove as prove_subject
 from qap2fpga.system.codec import decode, encode
@@ -34,8 +35,9 @@ def is_due(request: Request, generated: Stored) -> bool:
     """Return whether a build is to prove its hardware: as asked, else where that is known how, and quick."""
     if request.backend != BACKEND or request.prove is not None:
         return bool(request.prove)
-    chain = not generated["design"]["data"] and storage.load(request.output / generated["network"]).is_chain
-    return chain and generated["design"]["estimate"]["lut"] <= QUICK_LUTS
+    network = storage.load(request.output / generated["network"])
+    known = not generated["design"]["data"] and why_not(network) is None
+    return known and generated["design"]["estimate"]["lut"] <= QUICK_LUTS
 
 
 def prove(request: Request, generated: Stored, synthesized: Stored, say: Say) -> Stored:

@@ -7,7 +7,7 @@ not here is not proven.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from qap2fpga.prove.algebra import Algebra, B
@@ -40,6 +40,13 @@ class Part:
         if self.kind == "table":
             return [lookup(algebra, operands[0], self.entries)]
         return FUNCTIONS[self.kind](algebra, operands)
+
+
+def evaluate(algebra: Algebra[B], parts: Iterable[Part], bits: dict[int, B]) -> None:
+    """Add what `parts`, in their order, drive to `bits`, which has what they read."""
+    for part in parts:
+        operands = [[bits[bit] for bit in operand] for operand in part.operands]
+        bits.update(zip(part.driven, part.evaluate(algebra, operands), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +110,10 @@ def _bitwise(function: Callable[[Algebra[B], B, B], B]) -> Callable[[Algebra[B],
     return lambda algebra, operands: [function(algebra, a, b) for a, b in zip(*operands, strict=True)]
 
 
+def _differ(algebra: Algebra[B], operands: list[list[B]]) -> list[B]:
+    return [algebra.differ(a, b) for a, b in zip(*operands, strict=True)]
+
+
 def _product(algebra: Algebra[B], operands: list[list[B]]) -> list[B]:
     left, right = operands
     total = [algebra.zero] * len(left)
@@ -117,11 +128,12 @@ FUNCTIONS: Mapping[str, Callable[[Algebra, list[list]], list]] = {  # type: igno
     "not": lambda algebra, operands: [algebra.invert(bit) for bit in operands[0]],
     "and": _bitwise(lambda algebra, a, b: algebra.both(a, b)),
     "or": _bitwise(lambda algebra, a, b: algebra.either(a, b)),
-    "xor": _bitwise(lambda algebra, a, b: algebra.differ(a, b)),
+    "xor": _differ,
     "sum": lambda algebra, operands: _sum(algebra, operands[0], operands[1], algebra.zero)[0],
     "difference": lambda algebra, operands: _difference(algebra, operands[0], operands[1])[0],
     "product": _product,
     "at least": lambda algebra, operands: [at_least(algebra, operands[0], operands[1])],
+    "equal": lambda algebra, operands: [algebra.invert(bit) for bit in _any(algebra, [_differ(algebra, operands)])],
     "any": _any,
     # The first operand is one bit: which of the others comes out.
     "choose": lambda algebra, operands: [
@@ -130,7 +142,10 @@ FUNCTIONS: Mapping[str, Callable[[Algebra, list[list]], list]] = {  # type: igno
 }
 BITWISE = ("same", "not", "and", "or", "xor", "choose")
 ARITHMETIC = {"$add": "sum", "$sub": "difference", "$mul": "product", "$and": "and", "$or": "or", "$xor": "xor"}
-COMPARISONS = {"$ge": (0, 1, False), "$le": (1, 0, False), "$lt": (0, 1, True), "$gt": (1, 0, True)}
+COMPARISONS = {
+    "$ge": ("at least", 0, 1, False), "$le": ("at least", 1, 0, False), "$lt": ("at least", 0, 1, True),
+    "$gt": ("at least", 1, 0, True), "$eq": ("equal", 0, 1, False), "$ne": ("equal", 0, 1, True),
+}  # fmt: skip
 
 
 def cells(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
@@ -146,10 +161,14 @@ def cells(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterato
         yield Part(name, "not" if kind == "$not" else "same", (operand,), ports["Y"])
     elif kind in ("$reduce_or", "$reduce_bool", "$logic_or"):
         yield from _truth(name, "any", (ports["A"], ports.get("B", ())), ports["Y"])
+    elif kind == "$logic_and":
+        inner = [(inner_net(ports["Y"][0], number),) for number in range(2)]
+        yield from (Part(name, "any", (ports[port],), net) for port, net in zip("AB", inner, strict=True))
+        yield from _truth(name, "and", (inner[0], inner[1]), ports["Y"])
     elif kind == "$logic_not":
-        inner = inner_net(ports["Y"][0])
-        yield Part(name, "any", (ports["A"],), (inner,))
-        yield from _truth(name, "not", ((inner,),), ports["Y"])
+        inner = [(inner_net(ports["Y"][0]),)]
+        yield Part(name, "any", (ports["A"],), inner[0])
+        yield from _truth(name, "not", (inner[0],), ports["Y"])
     elif kind == "$mux":
         yield Part(name, "choose", (ports["S"], ports["A"], ports["B"]), ports["Y"])
     elif kind == "$shiftx":
@@ -193,7 +212,7 @@ def _truth(name: str, kind: str, operands: tuple[Bits, ...], driven: Bits) -> It
 
 
 def _comparison(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
-    first, second, inverted = COMPARISONS[kind]
+    what, first, second, inverted = COMPARISONS[kind]
     size = max(len(ports["A"]), len(ports["B"]))
     pair = [extended(ports[port], parameters, size) for port in "AB"]
     left, right = pair[first], pair[second]
@@ -203,10 +222,10 @@ def _comparison(name: str, kind: str, parameters: Parameters, ports: Ports) -> I
     if len(ports["Y"]) != 1:
         raise NotProven(f"{name}: a comparison of {len(ports['Y'])} bits")
     if not inverted:
-        yield Part(name, "at least", (left, right), ports["Y"])
+        yield Part(name, what, (left, right), ports["Y"])
         return
     inner = inner_net(ports["Y"][0])
-    yield Part(name, "at least", (left, right), (inner,))
+    yield Part(name, what, (left, right), (inner,))
     yield Part(name, "not", ((inner,),), ports["Y"])
 
 

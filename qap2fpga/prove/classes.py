@@ -12,8 +12,8 @@ from pathlib import Path
 
 from qap2fpga.exact.integers import width
 from qap2fpga.prove.algebra import Ands
-from qap2fpga.prove.cells import NotProven, Refuted, at_least
-from qap2fpga.prove.equivalence import equal, write
+from qap2fpga.prove.cells import NotProven, Refuted, at_least, evaluate
+from qap2fpga.prove.equivalence import equal
 from qap2fpga.prove.linear import Value
 from qap2fpga.prove.pipeline import Pipeline
 from qap2fpga.prove.reading import Bits
@@ -24,10 +24,12 @@ Word = list[int]
 
 
 def prove(pipeline: Pipeline, values: Sequence[Value], number: Bits, place: Path, limit_s: float) -> int:
-    """Return the registers between `values` and `number`, which is the class. Raises `NotProven`; ABC has `limit_s`."""
-    moving = pipeline.moving
-    leaves = list(dict.fromkeys(bit for value in values for bit in value.bits if moving.get(bit, bit) > 1))
-    cone = pipeline.cone(number, dict.fromkeys(leaves, 0))
+    """Return the stage of `number`, the class of `values`. Raises `NotProven`; ABC has `limit_s`."""
+    moving = pipeline.moving.settled
+    # Constants belong to the stage of the others, as the layer's proof has shown.
+    stage = max((value.stage for value in values if value.stage is not None), default=0)
+    leaves = {bit: stage for value in values for bit in value.bits if moving.get(bit, bit) > 1}
+    cone = pipeline.cone(number, leaves)
     graph = Ands(len(leaves))
     bits = {0: 0, 1: 1, **moving, **{bit: graph.input(at) for at, bit in enumerate(leaves)}}
     size = max(width(min(value.low, -1), value.high) for value in values)
@@ -36,7 +38,7 @@ def prove(pipeline: Pipeline, values: Sequence[Value], number: Bits, place: Path
         word = _within(graph, value, [bits[bit] for bit in value.bits])
         bits.update({bit: own for bit, own in zip(value.bits, word, strict=True) if bits[bit] > 1})
         words.append(_ordered(graph, word, value, size))
-    write(graph, cone, bits)
+    evaluate(graph, cone.parts, bits)
     expected = _first_of_largest(graph, words)
     if len(number) < len(expected):
         raise NotProven(f"the class has {len(number)} bits, not {len(expected)}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Verilog of a chain computes the network's integers: layer by layer, for every input.
+"""A layer of the Verilog computes the network's integers, for every value that comes in.
 
 Of each channel a vector of bits is looked for that is a linear form of the layer's inputs, with the channel's weights
 as factors, and that is all that the channel's result depends on. The result is then compared with the network's
@@ -17,7 +17,7 @@ import numpy as np
 from qap2fpga.exact.integers import matmul_range, multiply_add
 from qap2fpga.ir.functions import Function, Step
 from qap2fpga.prove.algebra import Sliced, packed, unpacked
-from qap2fpga.prove.cells import NotProven, Part
+from qap2fpga.prove.cells import NotProven, Part, evaluate
 from qap2fpga.prove.linear import ONE, Form, Forms, Value, combined, form_of
 from qap2fpga.prove.pipeline import Cone, Pipeline
 from qap2fpga.prove.reading import Bits
@@ -49,18 +49,17 @@ class Layer:
 
 @dataclass(frozen=True)
 class Proof:
-    """The values on a layer's lanes, the registers between its inputs and them, and the cases that were run through."""
+    """The values on a layer's lanes, and the cases that were run through."""
 
     values: tuple[Value, ...]
-    stages: int
     cases: int
 
 
 def prove(pipeline: Pipeline, layer: Layer, values: Sequence[Value]) -> Proof:
     """Return the proof of a layer whose inputs are `values`. Raises `NotProven` naming the channel."""
-    leaves = {bit: 0 for value in values for bit in value.bits if bit > ONE}
+    leaves = {bit: one.stage for one in values if one.stage is not None for bit in one.bits if bit > ONE}
     cone = pipeline.cone(tuple(bit for lane in layer.lanes for bit in lane.bits), leaves)
-    stages = cone.stage(cone.outputs)
+    stage = cone.stage(cone.outputs)
     forms = Forms(cone, values)
     search = Search(cone, _places(forms, [*_named(pipeline, cone), *forms.vectors]))
     lows, highs = (np.array([getattr(one, end) for one in values], np.int64) for end in ("low", "high"))
@@ -68,16 +67,16 @@ def prove(pipeline: Pipeline, layer: Layer, values: Sequence[Value]) -> Proof:
     ranges, cases = [], 0
     for channel, lane in enumerate(layer.lanes):
         where = f"layer {layer.name}, channel {layer.channels[channel]}"
-        settled = replace(lane, bits=tuple(pipeline.moving.get(bit, bit) for bit in lane.bits))
-        wanted = combined((form_of(values, number), int(weight)) for number, weight in
-                          enumerate(layer.weights[:, channel]))  # fmt: skip
+        settled = replace(lane, bits=pipeline.moving.settle(lane.bits))
+        column = layer.weights[:, channel]
+        wanted = combined((form_of(values, at), int(column[at])) for at in np.flatnonzero(column).tolist())
         between = search.between(settled.bits, wanted, where)
         low, high = (int(end[channel]) for end in ends)
         if high - low >= MOST_VALUES:
             raise NotProven(f"{where}: accumulators from {low} to {high} are too many to run through")
         reach = []
         # A sum of multiples of whole numbers is a multiple of what divides all weights.
-        unit = int(np.gcd.reduce(layer.weights[:, channel])) or 1
+        unit = int(np.gcd.reduce(column)) or 1
         for begin in range(low, high + 1, CHUNK * unit):
             sums = between.possible(np.arange(begin, min(begin + CHUNK * unit, high + 1), unit), where)
             if len(sums):
@@ -85,8 +84,9 @@ def prove(pipeline: Pipeline, layer: Layer, values: Sequence[Value]) -> Proof:
                 cases += len(sums)
         if not reach:
             raise NotProven(f"{where}: no accumulator from {low} to {high} is possible")
-        ranges.append(Value(lane.bits, lane.signed, min(one[0] for one in reach), max(one[1] for one in reach)))
-    return Proof(tuple(ranges), stages or 0, cases)
+        low, high = min(one[0] for one in reach), max(one[1] for one in reach)
+        ranges.append(Value(lane.bits, lane.signed, low, high, stage if cone.stages.keys() & settled.bits else None))
+    return Proof(tuple(ranges), cases)
 
 
 def _compared(
@@ -132,9 +132,7 @@ class Between:
         bits = {0: SLICED.zero, 1: SLICED.one}
         bits.update(zip(self.vector, packed(numerators // denominator, len(self.vector)), strict=True))
         bits.update({0: SLICED.zero, 1: SLICED.one})
-        for part in self.parts:
-            operands = [[bits[bit] for bit in operand] for operand in part.operands]
-            bits.update(zip(part.driven, part.evaluate(SLICED, operands), strict=True))
+        evaluate(SLICED, self.parts, bits)
         return unpacked([bits[bit] for bit in lane.bits], len(sums), signed=lane.signed)
 
     def _numerators(self, sums: np.ndarray, where: str) -> tuple[np.ndarray, int]:
@@ -152,6 +150,8 @@ class Place:
     constant: Fraction
 
 
+# What a result that is a constant depends on.
+NOTHING = Place((), Fraction(0), Fraction(0))
 # A linear form without its constant, of which the first factor is 1.
 Direction = tuple[tuple[int, Fraction], ...]
 
@@ -167,17 +167,13 @@ class Search:
     def between(self, bits: Bits, wanted: Form, where: str) -> Between:
         """Return the logic from a vector that is `wanted`, but for a factor and a constant, to `bits`."""
         direction, scale = _normal(wanted)
-        constant = wanted.factor(ONE)
-        if not direction:
-            places: Sequence[Place] = [Place((), Fraction(0), Fraction(0))]
-        else:
-            places = self.places.get(direction, ())
-        for place in places:
+        places = self.places.get(direction, ()) if direction else ()
+        for place in (*places, NOTHING):
             parts = self._closed(bits, place.vector)
             if parts is not None:
-                factor = place.factor / scale if direction else Fraction(0)
-                return Between(place.vector, factor, place.constant - factor * constant, parts)
-        what = "not the weights" if not places else "not all that its result depends on"
+                factor = place.factor / scale
+                return Between(place.vector, factor, place.constant - factor * wanted.factor(ONE), parts)
+        what = "not all that its result depends on" if places else "not the weights"
         raise NotProven(f"{where}: {len(places)} sums have its weights: {what}")
 
     def _closed(self, bits: Bits, vector: Bits) -> tuple[Part, ...] | None:
@@ -200,7 +196,7 @@ class Search:
 def _named(pipeline: Pipeline, cone: Cone) -> Iterator[Bits]:
     """Yield the vectors that have a name and lie in the cone."""
     for bits in dict.fromkeys(pipeline.module.named.values()):
-        settled = tuple(pipeline.moving.get(bit, bit) for bit in bits)
+        settled = pipeline.moving.settle(bits)
         if all(bit in cone.stages or bit in (0, ONE) for bit in settled):
             yield settled
 

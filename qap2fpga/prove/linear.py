@@ -23,12 +23,16 @@ ONE = 1
 
 @dataclass(frozen=True)
 class Value:
-    """An integer `low..high` that comes in on `bits`, in two's complement if `signed`."""
+    """An integer `low..high` that comes in on `bits`, in two's complement if `signed`, `stage` moves after an input.
+
+    A constant has no stage: it belongs to every one that `Cone` says.
+    """
 
     bits: Bits
     signed: bool
     low: int
     high: int
+    stage: int | None = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,9 @@ class Forms:
         for number, value in enumerate(values):
             self.ranges[unknown_of(number)] = value.low, value.high
             self._define(Word(value.bits, value.signed), form_of(values, number))
+            if value.low == value.high:
+                for place, bit in enumerate(value.bits):
+                    self.forms[bit] = Form({ONE: 1} if value.low >> place & 1 else {})
         for part in cone.parts:
             self._follow(part)
 

@@ -27,7 +27,10 @@ Bits = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class OneReading(Record):
-    """Verilog files to read, flattened if `flat`, and where Yosys' JSON of them goes."""
+    """Verilog files to read, and where Yosys' JSON of them goes.
+
+    They are flattened if `flat`; else modules with a reset alone are, which are those of the control.
+    """
 
     sources: tuple[str, ...]
     flat: bool
@@ -57,7 +60,7 @@ class Instance:
     ports: Mapping[str, Bits]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Module:
     """A module. `named` are its wires by name: hints of where to look, on which no proof rests."""
 
@@ -81,6 +84,15 @@ class Module:
                     raise NotProven(f"{self.name}: a net at {one.name} has two drivers")
                 drivers[bit] = one
         return drivers
+
+    @cached_property
+    def readers(self) -> Mapping[int, list[Part]]:
+        """The logic that reads each net, or a constant."""
+        readers: dict[int, list[Part]] = {}
+        for part in self.parts:
+            for bit in {bit for operand in part.operands for bit in operand}:
+                readers.setdefault(bit, []).append(part)
+        return readers
 
 
 @dataclass(frozen=True)

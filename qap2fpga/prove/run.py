@@ -4,26 +4,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from qap2fpga.hw.design import Design
-from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
-from qap2fpga.prove import classes, equivalence, handshake, layers
+from qap2fpga.prove import equivalence, handshake, network
 from qap2fpga.prove.cells import NotProven, Refuted
 from qap2fpga.prove.certificate import FORMAT, Certificate, Claim, Word
 from qap2fpga.prove.equivalence import Side
-from qap2fpga.prove.layers import Lane, Layer
-from qap2fpga.prove.linear import Value
 from qap2fpga.prove.pipeline import Pipeline
-from qap2fpga.prove.reading import Bits, Module, Reading, elaborated
+from qap2fpga.prove.reading import Module, Reading, elaborated
 from qap2fpga.system.files import scratch, sha256
 
 CLOCK, MOVE = "ap_clk", "move"
-CLASS = "class"
 Say = Callable[[str], None]
 
 
@@ -81,23 +77,12 @@ def prove_reading(subject: Subject, reading: Reading, place: Path, limit_s: floa
 
 def _network(subject: Subject, module: Module, place: Path, limit_s: float) -> str:
     """Prove that the flattened design computes the network."""
-    design, network = subject.design, subject.network
-    if not network.is_chain:
-        raise NotProven("a graph that is no chain of dense layers: not known here")
-    pipeline = Pipeline(module, module.inputs[CLOCK][0], _net(module, MOVE))
-    values = _inputs(subject, module)
-    stages = cases = 0
-    for layer in _layers(subject, module):
-        proof = layers.prove(pipeline, layer, values)
-        values, stages, cases = list(proof.values), stages + proof.stages, cases + proof.cases
-    if design.output_kind == CLASS:
-        (number,) = _output(subject, module, 1)
-        stages += classes.prove(pipeline, values, number.bits, place, limit_s)
-    _check_padding(subject, pipeline)
+    pipeline = Pipeline(module, module.inputs[CLOCK][0], _net(module, MOVE), handshake.fixed(module))
+    stage, detail = network.prove(pipeline, subject.design, subject.network, place, limit_s)
     depth = handshake.prove(module, _ports(subject, module), [pipeline.move])
-    if depth != stages:
-        raise NotProven(f"data come {stages} moves after they entered, their valid bit {depth}")
-    return f"{len(network.layers)} layers, {stages} stages, {cases:,} accumulators"
+    if depth != stage:
+        raise NotProven(f"data come {stage} moves after they entered, their valid bit {depth}")
+    return detail
 
 
 def _net(module: Module, name: str) -> int:
@@ -107,74 +92,13 @@ def _net(module: Module, name: str) -> int:
     return bits[0]
 
 
-def _inputs(subject: Subject, module: Module) -> list[Value]:
-    """Return the integers that come in, as the port is described."""
-    stream, quantizer = subject.design.input, subject.network.input
-    bits = module.inputs.get(f"{stream.name}_TDATA", ())
-    if stream.beats != 1 or len(bits) != stream.beat_bits or stream.elements != subject.network.inputs:
-        raise NotProven("the input's port is not as it is described")
-    top = 1 << stream.bits - int(stream.signed)
-    if not (-top if stream.signed else 0) <= quantizer.low <= quantizer.high < top:
-        raise NotProven(f"the input's port does not hold {quantizer.low} to {quantizer.high}")
-    lanes = _lanes(bits, [(stream.bits, stream.signed)] * stream.lanes)
-    return [Value(lane.bits, lane.signed, quantizer.low, quantizer.high) for lane in lanes]
-
-
-def _lanes(bits: Bits, sizes: Sequence[tuple[int, bool]]) -> tuple[Lane, ...]:
-    lanes, at = [], 0
-    for size, signed in sizes:
-        lanes.append(Lane(bits[at : at + size], signed))
-        at += size
-    return tuple(lanes)
-
-
-def _layers(subject: Subject, module: Module) -> Iterator[Layer]:
-    """Yield the layers to prove, with where their results lie: at probes, which are hints, and at the output's port."""
-    design, units = subject.design, subject.network.layers
-    probes = {probe.node: probe for probe in design.probes}
-    is_class = design.output_kind == CLASS
-    for unit in units:
-        function = unit.activation
-        if unit is units[-1] and not is_class:
-            lanes = _output(subject, module, unit.outputs)
-        else:
-            probe = probes.get(unit.requantizer.name)
-            if probe is None:
-                raise NotProven(f"layer {unit.name}: no probe says where its results lie")
-            lanes = _lanes(module.named.get(probe.signal, ()), probe.lanes)
-        if len(lanes) != unit.outputs or not all(lane.bits for lane in lanes):
-            raise NotProven(f"layer {unit.name}: its results do not lie where a probe says")
-        if unit is units[-1] and is_class and isinstance(function, Step):
-            # Levels rise with the number of thresholds that they stand for, so the largest is the same one.
-            function = Step(function.thresholds)
-        bare = unit is units[-1] and design.output_kind == "accumulators"
-        names = tuple(unit.channel_name(channel) for channel in range(unit.outputs))
-        yield Layer(unit.name, unit.weights, None if bare else function, names, lanes)
-
-
-def _output(subject: Subject, module: Module, elements: int) -> tuple[Lane, ...]:
-    """Return the lanes of the output's port, of as many elements."""
-    stream = subject.design.output
-    bits = module.outputs.get(f"{stream.name}_TDATA", ())
-    if stream.beats != 1 or len(bits) != stream.beat_bits or not stream.elements == stream.lanes == elements:
-        raise NotProven("the output's port is not as it is described")
-    return _lanes(bits, [(stream.bits, stream.signed)] * stream.lanes)
-
-
-def _check_padding(subject: Subject, pipeline: Pipeline) -> None:
-    stream = subject.design.output
-    bits = pipeline.module.outputs[f"{stream.name}_TDATA"][stream.lanes * stream.bits :]
-    if any(pipeline.moving.get(bit, bit) for bit in bits):
-        raise NotProven("the output's padding is not zero")
-
-
 def _ports(subject: Subject, module: Module) -> handshake.Ports:
     return handshake.ports(module, subject.design.input.name, subject.design.output.name)
 
 
 def _handshake(subject: Subject, module: Module) -> str:
     depth = handshake.prove(module, _ports(subject, module), [_net(module, MOVE)])
-    return f"{depth} valid bits, all states and inputs"
+    return f"{depth} valid bits, all states and inputs; {len(handshake.fixed(module))} registers never change"
 
 
 def _netlist(subject: Subject, reading: Reading, place: Path, limit_s: float) -> str:
@@ -194,7 +118,7 @@ def _netlist(subject: Subject, reading: Reading, place: Path, limit_s: float) ->
     for instance, module in names[0].items():
         pair = reading.verilog[module], reading.netlist[names[1][instance]]
         gold, gate = (equivalence.side(one, CLOCK, MOVE) for one in pair)
-        done.append(equivalence.compare(gold, gate, place, module, limit_s))
+        done.append(equivalence.compare(gold, gate, place, instance, limit_s))
     outputs, solved = (sum(getattr(one, key) for one in done) for key in ("outputs", "solved"))
     return f"{len(done)} modules, {outputs} bits between them, {solved} of them by SAT"
 
@@ -222,4 +146,4 @@ def _glue(subject: Subject, top: Module, modules: Mapping[str, Module]) -> Side:
                 sources[f"{one.name}.{port}"] = bits
             elif port not in (CLOCK, MOVE):
                 sinks[f"{one.name}.{port}"] = bits
-    return Side(Pipeline(top, top.inputs[CLOCK][0], _moves(top)[0]), sources, sinks)
+    return Side(Pipeline(top, top.inputs[CLOCK][0], _moves(top)[0], handshake.fixed(top)), sources, sinks)

@@ -8,6 +8,9 @@ from pyosys import libyosys
 from qap2fpga.prove.reading import Read, ReadVerilog
 from qap2fpga.synth.jobs import serve
 
+# Modules with this input.
+RESET = "i:ap_rst_n"
+
 
 def read(job: ReadVerilog) -> Read:
     """Do `job`."""
@@ -15,7 +18,8 @@ def read(job: ReadVerilog) -> Read:
     for one in job.readings:
         design = libyosys.Design()
         commands = [["read_verilog", "-sv", *one.sources], ["hierarchy", "-top", job.top], ["proc", "-noopt"]]
-        commands += [["flatten"], ["delete", "t:$scopeinfo"]] if one.flat else []
+        commands += [] if one.flat else [["setattr", "-mod", "-set", "keep_hierarchy", "1", "*", RESET, "%m", "%d"]]
+        commands += [["flatten"], ["delete", "t:$scopeinfo"]]
         for command in (*commands, ["write_json", one.result]):
             libyosys.Pass.call(design, command)
         modules += len(design.modules_)

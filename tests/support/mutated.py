@@ -309,7 +309,9 @@ WHOLE: Mapping[str, Callable[[Number], np.ndarray]] = {
     "$and": lambda of: of("A") & of("B"), "$or": lambda of: of("A") | of("B"), "$xor": lambda of: of("A") ^ of("B"),
     "$ge": lambda of: of("A") >= of("B"), "$gt": lambda of: of("A") > of("B"),
     "$mux": lambda of: np.where(of("S"), of("B"), of("A")),
-    "$logic_not": lambda of: of("A") == 0, "$reduce_bool": lambda of: of("A") != 0,
+    "$eq": lambda of: of("A") == of("B"), "$ne": lambda of: of("A") != of("B"),
+    "$logic_and": lambda of: (of("A") != 0) & (of("B") != 0), "$logic_not": lambda of: of("A") == 0,
+    "$reduce_bool": lambda of: of("A") != 0,
     "$logic_or": lambda of: (of("A") != 0) | (of("B") != 0),
 }  # fmt: skip
 

@@ -42,6 +42,8 @@ FUNCTIONS: dict[str, tuple[dict[str, tuple[int, ...]], Callable[[int, int], int]
     "$ge": (BIT, lambda a, b: a >= b), "$le": (BIT, lambda a, b: a <= b), "$gt": (BIT, lambda a, b: a > b),
     "$lt": (BIT, lambda a, b: a < b), "$logic_or": (BIT, lambda a, b: bool(a or b)),
     "$not": ({"A": A, "Y": Y}, lambda a, b: 7 - a), "$pos": ({"A": A, "Y": Y}, lambda a, b: a),
+    "$eq": (BIT, lambda a, b: a == b), "$ne": (BIT, lambda a, b: a != b),
+    "$logic_and": (TWO, lambda a, b: bool(a and b)),
     "$logic_not": ({"A": A, "Y": (20,)}, lambda a, b: not a), "$reduce_bool": ({"A": A, "Y": Y}, lambda a, b: a > 0),
     "$mux": ({"S": (13,), "A": A, "B": (12, 11, 10), "Y": Y},
              lambda a, b: (a & 2 | a >> 2 | (a & 1) << 2) if b & 1 else a),
@@ -56,7 +58,7 @@ def test_every_cell_of_the_reader_over_all_inputs(kind: str) -> None:
     assert outcome(kind, {}, ports).tolist() == expected
 
 
-@pytest.mark.parametrize("kind", ["$add", "$sub", "$ge", "$lt"])
+@pytest.mark.parametrize("kind", ["$add", "$sub", "$ge", "$lt", "$eq"])
 def test_signed_operands_are_extended_by_their_signs(kind: str) -> None:
     ports, function = FUNCTIONS[kind]
     pairs = [(signed(number & 7, 3), signed(number >> 3, 2)) for number in range(32)]

@@ -55,6 +55,13 @@ def test_more_registers_are_another_netlist(tmp_path: Path) -> None:
         compare(tmp_path, side(later, [40, 41, 42, 43]))
 
 
+def test_a_constant_may_come_through_fewer_registers_alone(tmp_path: Path) -> None:
+    plain, late = side([], ["1"]), side([*register(["1"], [40], [50])], [40])
+    assert equivalence.compare(late, plain, tmp_path, "m", 10).outputs == 1
+    with pytest.raises(NotProven, match="0 registers before an output in the Verilog, 1 in the netlist"):
+        equivalence.compare(plain, late, tmp_path, "m", 10)
+
+
 def test_other_ports_are_another_netlist(tmp_path: Path) -> None:
     with pytest.raises(NotProven, match="other ports"):
         compare(tmp_path, side([SUM], [20, 21, 22]))

@@ -10,7 +10,7 @@ import pytest
 
 from qap2fpga.prove import handshake, reading
 from qap2fpga.prove.cells import NotProven
-from tests.support.circuits import IN_VALID, MOVE, chain_of_valid
+from tests.support.circuits import CLOCK, IN_VALID, MOVE, OUT_READY, chain_of_valid
 
 
 def proven(content: dict[str, Any]) -> int:
@@ -47,9 +47,10 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "ready is another bit": (lambda one: one["modules"]["m"]["ports"]["in0_TREADY"].update(bits=[20]), "a move is"),
     "reset sets": (change(4, "B", ["1"]), "becomes something else"),
     "never reset": (change(4, "S", ["0"]), "becomes something else"),
-    "never enabled": (change(3, "S", ["0"]), "becomes something else"),
+    "never enabled": (change(3, "S", ["0"]), "not one register"),
+    "never enabled later": (change(6, "S", ["0"]), "not one register"),
     "always enabled": (change(3, "S", ["1"]), "becomes something else"),
-    "a circle": (change(3, "B", [31]), "follows 0 bits"),
+    "a circle": (change(3, "B", [31]), "not one register"),
     "follows more bits": (change(3, "A", [40]), "follows 2 bits"),
     "TVALID is inverted": (lambda one: one["modules"]["m"]["ports"]["out0_TVALID"].update(bits=[20]), "TVALID is"),
     "begins valid": (initial, "does not begin as 0"),
@@ -66,6 +67,46 @@ def test_a_fault_in_the_control_is_seen(name: str) -> None:
     fault(content)
     with pytest.raises(NotProven, match=message):
         proven(content)
+
+
+def with_taken(content: dict[str, Any], begins: str = "0", also: int | str = "0") -> dict[str, Any]:
+    """Add a register that is set when a result leaves without a move, which never is: TVALID is not where it is."""
+    module, (taken, first) = content["modules"]["m"], (300, 301)
+    last = module["ports"]["out0_TVALID"]["bits"][0]
+    cells = [
+        ("$not", {"A": [taken], "Y": [first]}), ("$logic_and", {"A": [last], "B": [first], "Y": [302]}),
+        ("$logic_and", {"A": [last], "B": [OUT_READY], "Y": [303]}), ("$not", {"A": [MOVE], "Y": [304]}),
+        ("$and", {"A": [303], "B": [304], "Y": [305]}), ("$or", {"A": [305], "B": [also], "Y": [306]}),
+        ("$dff", {"CLK": [CLOCK], "D": [306], "Q": [taken]}),
+    ]  # fmt: skip
+    for number, (kind, ports) in enumerate(cells):
+        module["cells"][f"t{number}"] = {"type": kind, "parameters": {"CLK_POLARITY": "1"}, "connections": ports}
+    module["cells"]["c0"]["connections"]["A"] = [302]
+    module["ports"]["out0_TVALID"]["bits"] = [302]
+    module["netnames"]["taken"] = {"bits": [taken], "attributes": {"init": begins}}
+    return content
+
+
+def test_registers_that_never_change_are_constants() -> None:
+    assert proven(with_taken(chain_of_valid(3))) == 3
+    module = reading.modules(with_taken(chain_of_valid(1)))["m"]
+    assert handshake.fixed(module) == {300: 0}
+    assert handshake.fixed(reading.modules(chain_of_valid(2))["m"]) == {}
+
+
+@pytest.mark.parametrize("content", [
+    with_taken(chain_of_valid(), begins="1"), with_taken(chain_of_valid(), begins="x"),
+    with_taken(chain_of_valid(), also=IN_VALID), with_taken(chain_of_valid(), also="1"),
+])  # fmt: skip
+def test_a_register_that_may_change_is_none(content: dict[str, Any]) -> None:
+    assert handshake.fixed(reading.modules(content)["m"]) == {}
+    with pytest.raises(NotProven, match="not one register"):
+        proven(content)
+
+
+def test_a_register_of_many_bits_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshake, "MOST", 1)
+    assert handshake.fixed(reading.modules(with_taken(chain_of_valid()))["m"]) == {}
 
 
 def test_a_stage_that_is_left_out_is_a_shorter_chain() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from qap2fpga.prove.cells import NotProven, Part
-from qap2fpga.prove.pipeline import Pipeline, constants, simplified
-from tests.support.circuits import CLOCK, MOVE, RESET, Bit, Cell, module, register
+from qap2fpga.prove.cells import NotProven
+from qap2fpga.prove.pipeline import Pipeline
+from tests.support.circuits import CLOCK, MOVE, Bit, Cell, module, register
 
 PORTS: dict[str, list[Bit]] = {"ap_clk": [CLOCK], "move": [MOVE], "x": [10, 11], "other": [9]}
 LEAVES = {10: 0, 11: 0}
@@ -31,6 +31,15 @@ def test_a_constant_belongs_to_every_stage() -> None:
              ("$and", {}, {"A": [20], "B": ["0"], "Y": [41]})]  # fmt: skip
     cone = pipeline(cells, [40, 41]).cone((40, 41), LEAVES)
     assert cone.outputs == (40, 0) and cone.stage(cone.outputs) == 1 and cone.stage((0,)) is None
+
+
+def test_a_constant_must_have_come_before_what_it_is_read_with() -> None:
+    late = [*register(["1"], [20], [30]), *register([20], [21], [31]), *register([10], [22], [32])]
+    both: list[Cell] = [*late, ("$and", {}, {"A": [21], "B": [22], "Y": [40]})]
+    with pytest.raises(NotProven, match="stage 1, after which one of them becomes constant"):
+        pipeline(both, [40]).cone((40,), LEAVES)
+    cone = pipeline([*late, *register([22], [23], [33])], [21, 23]).cone((21, 23), LEAVES)
+    assert (cone.stage(cone.outputs), cone.stage((21,)), cone.late[20], cone.late[21]) == (2, None, 1, 2)
 
 
 FAULTY: dict[str, tuple[list[Cell], str]] = {
@@ -78,18 +87,3 @@ def test_an_enable_that_is_a_multiplexer_around_the_register() -> None:
     cone = pipeline([table, flip_flop], [20]).cone((20,), LEAVES)
     (lut, _) = cone.parts
     assert (lut.operands, lut.entries) == (((10, 11),), 0b0110)
-
-
-def test_what_does_not_matter_is_dropped() -> None:
-    table = Part("t", "table", ((10, 11, 12),), (20,), 0b11001010)
-    assert simplified(table, {12: 1}).operands == ((11,),)
-    assert simplified(table, {12: 0}).entries == 0b10 and simplified(table, {12: 0}).operands == ((10,),)
-    choose = Part("c", "choose", ((10,), (11,), (11,)), (20,))
-    assert simplified(choose, {}).kind == "same"
-
-
-def test_constants_are_followed_through_logic_alone() -> None:
-    cells: list[Cell] = [("$and", {}, {"A": [10], "B": [9], "Y": [40]}), ("$not", {}, {"A": [40], "Y": [41]}),
-                         *register([41], [42], [43])]  # fmt: skip
-    known = constants(module({**PORTS, "reset": [RESET]}, {"y": [42]}, cells), {9: 0})
-    assert (known[40], known[41]) == (0, 1) and 42 not in known

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A flattened design computes the network's integers: layer by layer along the graph, from its inputs to its port.
+
+A layer is sums of products with constants, and the function that takes them: a dense layer, a sum of branches, or a
+function of what others have computed. Branches that it joins may come from any stages: that its logic reads values of
+one input is the pipeline's proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from qap2fpga.hw.design import Design, Stream
+from qap2fpga.ir.channelwise import Depthwise
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.joins import Concat, Sum
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Input, Node, Requantizer
+from qap2fpga.prove import classes, layers
+from qap2fpga.prove.cells import NotProven
+from qap2fpga.prove.layers import Lane, Layer
+from qap2fpga.prove.linear import Value
+from qap2fpga.prove.pipeline import Pipeline
+from qap2fpga.prove.reading import Bits, Module
+
+ACCUMULATORS, CLASS = "accumulators", "class"
+
+
+def why_not(network: Graph) -> str | None:
+    """Return what of a network is not known here, by name; None for one that may be proven."""
+    for node in network.nodes:
+        if network.shapes[node.name].positions > 1:
+            return f"node {node.name}: a result of {network.shapes[node.name]} is no vector"
+        if not isinstance(node, Input | Linear | Depthwise | Sum | Concat | Requantizer):
+            return f"node {node.name}: a node of the kind {node.kind}"
+        if isinstance(node, Linear | Depthwise) and not node.geometry.is_point:
+            return f"node {node.name}: a kernel that sees pads"
+    return None
+
+
+def prove(pipeline: Pipeline, design: Design, network: Graph, place: Path, limit_s: float) -> tuple[int, str]:
+    """Return the stage at which the outputs leave, and what was compared. Raises `NotProven`; ABC has `limit_s`."""
+    if (reason := why_not(network)) is not None:
+        raise NotProven(f"{reason}: not known here")
+    module = pipeline.module
+    final = network.end.sources[0] if design.output_kind == ACCUMULATORS else network.output
+    port = None if design.output_kind == CLASS else final
+    probes = {probe.node: probe for probe in design.probes}
+    values = {network.source.name: _inputs(design.input, network, module)}
+    count = cases = 0
+    for node in network.nodes[1:]:
+        channels = network.shapes[node.name].channels
+        if isinstance(node, Concat):
+            values[node.name] = _joined(values, node.sources)
+        if node.name == port:
+            lanes = _output(design.output, module, channels)
+        elif node.name in probes:
+            lanes = _lanes(module.named.get(probes[node.name].signal, ()), probes[node.name].lanes)
+        else:
+            continue
+        if len(lanes) != channels or not all(lane.bits for lane in lanes):
+            raise NotProven(f"node {node.name}: its results do not lie where a probe says")
+        layer, sources = _layer(network, node, values, lanes)
+        if node.name == final != port and isinstance(layer.function, Step):
+            # Levels rise with the number of thresholds that they stand for, so the largest is the same one.
+            layer = replace(layer, function=Step(layer.function.thresholds))
+        proof = layers.prove(pipeline, layer, sources)
+        values[node.name], count, cases = list(proof.values), count + 1, cases + proof.cases
+    ends = _joined(values, [final])
+    stage = next((one.stage for one in ends if one.stage is not None), 0)
+    if port is None:
+        (number,) = _output(design.output, module, 1)
+        stage = classes.prove(pipeline, ends, number.bits, place, limit_s)
+    padding = module.outputs[f"{design.output.name}_TDATA"][design.output.lanes * design.output.bits :]
+    if any(pipeline.moving.settle(padding)):
+        raise NotProven("the output's padding is not zero")
+    return stage, f"{count} layers, {stage} stages, {cases:,} accumulators"
+
+
+def _layer(
+    network: Graph, node: Node, values: dict[str, list[Value]], lanes: tuple[Lane, ...]
+) -> tuple[Layer, list[Value]]:
+    """Return what the results of `node` are, and of which values; sums that no probe shows are a part of it."""
+    function, sums = None, node
+    if isinstance(node, Requantizer):
+        function = node.function
+        sums = node if node.sources[0] in values else network[node.sources[0]]
+    channels = len(lanes)
+    match sums:
+        case Linear(weights=weights):
+            matrix = weights
+        case Depthwise(weights=weights):
+            matrix = np.diag(weights[0])
+        case Sum(multipliers=multipliers):
+            matrix = np.concatenate([np.eye(channels, dtype=np.int64) * one for one in multipliers])
+        case _:
+            matrix = np.eye(channels, dtype=np.int64)
+    sources = values[node.name] if isinstance(sums, Concat) else _joined(values, sums.sources)
+    names = tuple(sums.channel_name(channel) for channel in range(channels))
+    return Layer(sums.name, matrix, function, names, lanes), sources
+
+
+def _joined(values: dict[str, list[Value]], names: Sequence[str]) -> list[Value]:
+    """Return the values of the nodes `names`, one after the other."""
+    for name in names:
+        if name not in values:
+            raise NotProven(f"node {name}: no probe says where its results lie")
+    return [value for name in names for value in values[name]]
+
+
+def _inputs(stream: Stream, network: Graph, module: Module) -> list[Value]:
+    """Return the integers that come in, as the port is described."""
+    quantizer, bits = network.input, module.inputs.get(f"{stream.name}_TDATA", ())
+    if stream.beats != 1 or len(bits) != stream.beat_bits or stream.elements != network.inputs:
+        raise NotProven("the input's port is not as it is described")
+    top = 1 << stream.bits - int(stream.signed)
+    if not (-top if stream.signed else 0) <= quantizer.low <= quantizer.high < top:
+        raise NotProven(f"the input's port does not hold {quantizer.low} to {quantizer.high}")
+    lanes = _lanes(bits, [(stream.bits, stream.signed)] * stream.lanes)
+    return [Value(lane.bits, lane.signed, quantizer.low, quantizer.high) for lane in lanes]
+
+
+def _output(stream: Stream, module: Module, elements: int) -> tuple[Lane, ...]:
+    """Return the lanes of the output's port, of as many elements."""
+    bits = module.outputs.get(f"{stream.name}_TDATA", ())
+    if stream.beats != 1 or len(bits) != stream.beat_bits or not stream.elements == stream.lanes == elements:
+        raise NotProven("the output's port is not as it is described")
+    return _lanes(bits, [(stream.bits, stream.signed)] * stream.lanes)
+
+
+def _lanes(bits: Bits, sizes: Sequence[tuple[int, bool]]) -> tuple[Lane, ...]:
+    lanes, at = [], 0
+    for size, signed in sizes:
+        lanes.append(Lane(bits[at : at + size], signed))
+        at += size
+    return tuple(lanes)

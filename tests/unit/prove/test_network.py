@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks with branches of vectors: proven from end to end, and with faults in what joins them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qap2fpga.ir.functions import Step
+from qap2fpga.ir.geometry import Geometry
+from qap2fpga.ir.graph import INPUT, Graph
+from qap2fpga.ir.joins import Concat, Sum
+from qap2fpga.ir.tensors import Shape
+from qap2fpga.prove import reading
+from qap2fpga.prove.certificate import Claim, Word
+from qap2fpga.prove.network import why_not
+from qap2fpga.prove.run import Subject, prove_reading
+from tests.support import mutated
+from tests.support.graphs import small_chain
+from tests.support.streams import Nodes, cnn
+from tests.support.streams import residual as image
+
+RISING = Step(np.array([[-3, 0, 2], [-1, 1, 4]]))
+
+
+def residual(factors: tuple[int, int] = (2, 1)) -> Graph:
+    """Return two dense layers beside a skip."""
+    nodes = Nodes(Shape(2), -2, 1, seed=7)
+    nodes.linear("fc1", INPUT, 2, 2)
+    nodes.function("act1", "fc1", RISING)
+    nodes.linear("fc2", "act1", 2, 2)
+    nodes.function("act2", "fc2", RISING)
+    nodes.add(Sum(name="sum", sources=("act2", INPUT), multipliers=factors))
+    nodes.function("out", "sum", Step(np.array([[3, 4, 6], [-1, 1, 4]]), -1, 2))
+    return nodes.graph()
+
+
+def concat(*, end: bool = False) -> Graph:
+    """Return a dense layer beside the input, joined before another one, or as the network's `end`."""
+    nodes = Nodes(Shape(2), 0, 3, seed=5)
+    nodes.linear("fc1", INPUT, 2, 2)
+    nodes.function("act1", "fc1", RISING)
+    nodes.add(Concat(name="cat", sources=("act1", INPUT)))
+    if not end:
+        nodes.linear("fc2", "cat", 4, 2)
+        nodes.function("out", "fc2", RISING)
+    return nodes.graph()
+
+
+def test_what_is_known_and_what_is_not() -> None:
+    assert all(why_not(one) is None for one in (residual(), concat(), concat(end=True), small_chain([[[1, -1]]], [])))
+    assert "no vector" in str(why_not(image())) and "no vector" in str(why_not(cnn()))
+    nodes = Nodes(Shape(2))
+    nodes.linear("fc", INPUT, 2, 2, Geometry((3, 3), pads=(1, 1, 1, 1)))
+    assert why_not(nodes.graph()) == "node fc: a kernel that sees pads"
+
+
+@pytest.fixture(scope="module", params=["residual", "concat"])
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Subject, Path]]:
+    place = tmp_path_factory.mktemp(request.param)
+    yield mutated.subject({"residual": residual, "concat": concat}[request.param](), place), place
+
+
+def claims(subject: Subject, place: Path, netlist: tuple[Path, ...] = ()) -> list[Claim]:
+    contents = reading.elaborated(subject.sources, netlist, subject.design.top, place)
+    return list(prove_reading(subject, reading.Reading(contents, subject.design.top), place, 30, lambda text: None))
+
+
+def edited(subject: Subject, place: Path, pattern: str, text: str) -> Subject:
+    """Return the design with another line in its top module."""
+    folder = place / "edited"
+    shutil.copytree(subject.design.folder, folder, dirs_exist_ok=True)
+    top = folder / "rtl_design.v"
+    changed, count = re.subn(pattern, text, top.read_text())
+    assert count == 1
+    top.write_text(changed)
+    return replace(subject, design=replace(subject.design, folder=folder))
+
+
+@pytest.mark.slow
+def test_branches_are_proven_and_behave(built: tuple[Subject, Path]) -> None:
+    subject, place = built
+    assert [one.word for one in claims(subject, place, subject.netlist)] == [Word.PROVEN] * 3
+    contents = reading.elaborated(subject.sources, subject.netlist, subject.design.top, place)
+    assert mutated.behaves(contents["flat"], subject, 1)
+
+
+DELAY = r"CYCLES\((\d+)\)"
+FAULTS = {
+    "a register too few in the delay": (DELAY, lambda one: f"CYCLES({int(one[1]) - 1})", "come from stages"),
+    "a register too many": (DELAY, lambda one: f"CYCLES({int(one[1]) + 1})", "come from stages"),
+    "branches in another order": (r"= \{d(\d+), d(\d+)\}", r"= {d\2, d\1}", "sums have its weights"),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_in_what_joins_branches_is_seen(built: tuple[Subject, Path], name: str) -> None:
+    (subject, place), (pattern, text, message) = built, FAULTS[name]
+    network, handshake, netlist = claims(edited(subject, place, pattern, text), place, subject.netlist)
+    assert network.word is Word.NOT_PROVEN and message in network.detail
+    assert handshake.word is Word.PROVEN and netlist.word is not Word.PROVEN
+
+
+@pytest.mark.slow
+def test_another_network_is_not_proven(built: tuple[Subject, Path]) -> None:
+    subject, place = built
+    network = subject.network
+    if "sum" in network.shapes:
+        others = [residual((1, 1)), residual((2, -1)), residual((2, 3))]
+    else:
+        joined = network["cat"]
+        others = [network.with_nodes(replace(joined, sources=joined.sources[::-1]))]
+    for other in others:
+        claim = claims(replace(subject, network=other), place)[0]
+        assert claim.word is Word.NOT_PROVEN and "not the weights" in claim.detail
+
+
+@pytest.mark.slow
+def test_sums_that_no_probe_shows_are_not_proven(built: tuple[Subject, Path]) -> None:
+    subject, place = built
+    design = replace(subject.design, probes=tuple(one for one in subject.design.probes if one.node != "act1"))
+    claim = claims(replace(subject, design=design), place)[0]
+    assert (claim.word, claim.detail) == (Word.NOT_PROVEN, "node act1: no probe says where its results lie")
+
+
+@pytest.mark.slow
+def test_a_network_that_ends_in_a_join_and_one_whose_class_leaves(tmp_path: Path) -> None:
+    for network, kind in ((concat(end=True), "values"), (residual(), "class")):
+        subject = mutated.subject(network, tmp_path / kind, kind=kind)
+        assert [one.word for one in claims(subject, tmp_path)[:2]] == [Word.PROVEN] * 2
