@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from qap2fpga.backends.finn.stream import library, own, schedule
 from qap2fpga.backends.finn.stream.blocks import Block
 from qap2fpga.backends.finn.stream.draw import Depths, Drawn
-from qap2fpga.backends.finn.stream.schedule import Cycles, fills, interval_of
+from qap2fpga.backends.finn.stream.schedule import Cycles, Fills, fills, interval_of
 from qap2fpga.system.errors import CheckFailed
 
 # fifo.sv is a memory behind a register; a shallower one has no addresses.
@@ -50,11 +50,15 @@ def sized(draw: Callable[[Depths], Drawn], interval: int = 0) -> Sized:
     best: Sized | None = None
     tried: list[Depths] = []
     slow: list[Depths] = []
+    filled: dict[frozenset[tuple[str, int | None]], Fills] = {}
     for depths, least in _choices(every, interval):
         missing = [edge for edge, depth in depths.items() if depth is None]
         behind = False
         if missing:
-            waiting = fills(draw(depths), interval)
+            same = frozenset(depths.items())  # two choices differ in the least depth alone
+            if same not in filled:
+                filled[same] = fills(draw(depths), interval)
+            waiting = filled[same]
             behind = waiting.behind
             depths |= {edge: depth_for(waiting.most[edge], least) for edge in missing}
         depths = without() | {edge: depth for edge, depth in depths.items() if depth}
