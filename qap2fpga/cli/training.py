@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from qap2fpga.cli.arguments import console, numbers, one_or_many
 from qap2fpga.system.names import printable
@@ -59,13 +58,11 @@ def study(
 ) -> None:
     """Train many networks in parallel. Precisions, schedules, folds, searches. Exit code 1 if one of them failed."""
     from qap2fpga.library.studies import study as run
-    from qap2fpga.train import summary
+    from qap2fpga.report import study_table
 
     result = run(file, output, scheduler=scheduler, workers=workers, only=only, quiet=quiet)
     if not quiet:
-        summary.render(result.folder, result.result.study, console())
-        for warning in result.warnings:
-            console().print(f"[yellow]warning[/] {escape(warning)}")
+        study_table.render(result.checkpoints, console())
     result.require_finished()
 
 

@@ -119,7 +119,7 @@ def _runs(cost: _Cost, mean: Mean) -> list[tuple[float, float]]:
 
 def _dot(cost: _Cost, mean: Mean, x: Scale, y: Scale, *, best: bool) -> Dot:
     at, error = cost.of_mean(mean) or 0.0, mean.error or 0.0
-    spread = "" if mean.error is None else f" ± {100 * mean.error:.2f}, mean of {mean.runs} runs"
+    spread = "" if mean.error is None else f"{show.error(mean.error)}, mean of {mean.runs} runs"
     text = f"{mean.name}, step {mean.step}: {show.percent(mean.accuracy)}{spread}; {show.number(at)} {cost.name}"
     ends = (y.place(mean.accuracy - error), y.place(mean.accuracy + error))
     return Dot(x.place(at), y.place(mean.accuracy), *ends, text, best)

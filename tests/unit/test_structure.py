@@ -148,7 +148,8 @@ def test_a_late_import_of_training_is_seen() -> None:
 COMMAND_LINE_KNOWS = {
     "backends", "build.csim", "build.request", "estimate.calibrate", "estimate.calibration", "explore.show",
     "hw.boards", "report.check", "report.ending", "report.estimates", "report.profiles", "report.summary",
-    "report.table", "synth.amd", "synth.amd.tool", "synth.ecp5.tool", "train.figures", "train.jets", "train.summary",
+    "report.study_table", "report.table", "synth.amd", "synth.amd.tool", "synth.ecp5.tool", "train.figures",
+    "train.jets",
 }  # fmt: skip
 
 
