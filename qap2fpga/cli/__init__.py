@@ -86,6 +86,7 @@ for name, command in (
     ("train", training.train),
     ("study", training.study),
     ("figures", training.figures),
+    ("mlflow", training.mlflow),
     ("simulate-jets", training.simulate_jets),
     ("boards", machine.boards),
     ("doctor", machine.doctor),

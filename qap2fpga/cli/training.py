@@ -76,6 +76,19 @@ def figures(
     draw(study, print, output)
 
 
+def mlflow(
+    study: Annotated[Path, typer.Argument(help="the folder that `qap2fpga study` wrote")],
+    experiment: Annotated[str | None, typer.Option(help="MLflow's name of it [the folder's name]")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="tracking server or database: http://HOST:5000, sqlite:///FILE [MLflow's choice]")
+    ] = None,
+) -> None:
+    """Write the runs of STUDY to MLflow. Needs the extra 'mlflow'. What is there already is not written again."""
+    from qap2fpga.report.mlflow_runs import export
+
+    print(printable(export(study, experiment, address).heading))
+
+
 def simulate_jets(
     output: Annotated[Path, typer.Argument(help="the .npz to write")],
     jets_a_class: Annotated[int, typer.Option(help="jets of each of the five classes")] = 4800,

@@ -147,9 +147,9 @@ def test_a_late_import_of_training_is_seen() -> None:
 # What the command line knows beside the library: how results are printed, and tools of this program's maintainers.
 COMMAND_LINE_KNOWS = {
     "backends", "build.csim", "build.request", "estimate.calibrate", "estimate.calibration", "explore.show",
-    "hw.boards", "report.check", "report.ending", "report.estimates", "report.profiles", "report.summary",
-    "report.study_table", "report.table", "synth.amd", "synth.amd.tool", "synth.ecp5.tool", "train.figures",
-    "train.jets",
+    "hw.boards", "report.check", "report.ending", "report.estimates", "report.mlflow_runs", "report.profiles",
+    "report.summary", "report.study_table", "report.table", "synth.amd", "synth.amd.tool", "synth.ecp5.tool",
+    "train.figures", "train.jets",
 }  # fmt: skip
 
 
