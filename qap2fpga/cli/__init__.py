@@ -75,6 +75,7 @@ for name, command in (
     ("build", build.build),
     ("csim", simulation.csim),
     ("prove", simulation.prove),
+    ("audit", simulation.audit),
     ("load", simulation.load),
     ("report", reports.report),
     ("import-report", reports.import_report),

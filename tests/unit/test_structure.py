@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[2] / "qap2fpga"
 # A package knows only those before it; docs/architecture.md says what each is for.
 ORDER = (
     "system", "exact", "ir", "passes", "frontend", "requant", "hw", "backends", "driver", "reports", "synth", "verify",
-    "prove", "estimate", "report", "build", "qap", "train", "explore", "library", "cli",
+    "prove", "audit", "estimate", "report", "build", "qap", "train", "explore", "library", "cli",
 )  # fmt: skip
 # What training knows of the rest, beside `system`: how a model file is made, counted and estimated.
 TRAINING_KNOWS = {
