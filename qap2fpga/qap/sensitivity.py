@@ -108,7 +108,8 @@ def choose_bits(
         raise QapError(f"bits {tuple(bits)}", "widths of 2 to 16 bits")
     prices = {name: float(one.weights.numel()) for name, one in layers.items()} if costs is None else dict(costs)
     if not layers or set(prices) != set(layers) or not all(price > 0 for price in prices.values()):
-        raise QapError(f"costs of {sorted(prices)}, sensitivities of {sorted(layers)}", "a positive cost for each layer")
+        what = f"costs of {sorted(prices)}, sensitivities of {sorted(layers)}"
+        raise QapError(what, "a positive cost for each layer")
     least = widths[0] * sum(prices.values())
     if least > budget:
         raise QapError(f"a budget of {budget:g} is below {least:g}, {widths[0]} bits everywhere", "raise the budget")
