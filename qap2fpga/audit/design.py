@@ -44,23 +44,24 @@ def of_verilog(
     write_atomically(folder / f"{TOP}.v", "\n".join(_top(ports, sides, streams, widths)))
     shutil.copyfile(shipped("flows") / "audit" / f"{QUEUE}.v", folder / f"{QUEUE}.v")
     names = (result.name, f"{QUEUE}.v", f"{TOP}.v")
-    interval = max(stream.beats for stream in streams)
+    interval = max(ports.interval, *(stream.beats for stream in streams))
     return Design("audit", folder, TOP, names, (), *streams, interval)
 
 
 def _require_ports(ports: Ports, sides: tuple[Lanes, Lanes], found: Rewritten) -> None:
     """Raise `QapError` for a port that the module has not, or has in another width, and one that nobody has named."""
     source, sink = ports.input, ports.output
-    single = {name: 1 for name in (ports.clock, ports.reset, source.valid, sink.ready) if name}
+    single = [{name: {1} for name in names if name} for names in (
+        (ports.clock, ports.reset, source.valid, sink.ready), (source.ready, sink.valid)
+    )]  # fmt: skip
     wanted = (
-        ("input", single | {source.port: sides[0].total}, found.inputs),
-        ("output", {name: 1 for name in (source.ready, sink.valid) if name} | {sink.port: sides[1].total},
-         found.outputs),
-    )  # fmt: skip
+        ("input", {**single[0], source.port: padded(sides[0].total)}, found.inputs),
+        ("output", {**single[1], sink.port: padded(sides[1].total)}, found.outputs),
+    )
     for kind, named, there in wanted:
-        for name, bits in named.items():
-            padded = {bits, whole_bytes(bits)} if bits > 1 else {bits}
-            if there.get(name) not in padded:
+        for name, widths in named.items():
+            if there.get(name) not in widths:
+                bits = min(widths)
                 has = f"an {kind} of {there[name]} bits" if name in there else f"no {kind}"
                 raise QapError(f"module {ports.top}: '{name}' is {has}, {bits} are described", HINT)
         for name in there.keys() - named.keys():
@@ -68,9 +69,9 @@ def _require_ports(ports: Ports, sides: tuple[Lanes, Lanes], found: Rewritten) -
                 raise QapError(f"module {ports.top}: nothing is said of its input '{name}'", HINT)
 
 
-def whole_bytes(bits: int) -> int:
-    """Return the bits of the bytes that hold `bits`: what ports are often padded to."""
-    return -(-bits // 8) * 8
+def padded(bits: int) -> set[int]:
+    """Return the widths that a port of `bits` may have: these, or whole bytes."""
+    return {bits, -(-bits // 8) * 8}
 
 
 def _stream(name: str, side: Lanes, elements: int) -> Stream:
@@ -142,4 +143,5 @@ def _instances(ports: Ports, source: Port, sink: Port, stream: Stream) -> Iterat
 
 
 def _connections(connected: Mapping[str, str]) -> str:
-    return ", ".join(f".{port}({wire})" for port, wire in connected.items())
+    # Escaped, since a name may be a word of another version of the language.
+    return ", ".join(f".\\{port} ({wire})" for port, wire in connected.items())

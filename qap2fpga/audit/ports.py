@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from qap2fpga.exact.integers import width
 from qap2fpga.ir.tensors import Range
-from qap2fpga.system import documents
-from qap2fpga.system.codec import Count, Size, tree
+from qap2fpga.system import codec, documents
+from qap2fpga.system.codec import Size, tree
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.reading import is_file, shown, yaml_object
 
@@ -20,7 +20,12 @@ HINT = f"{documents.place('audit')} has an example"
 IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 # Files in the folder and below it, which Yosys takes for Verilog.
 SOURCE = re.compile(r"(\w[\w.-]*/)*\w[\w.-]*\.(v|sv)", re.ASCII)
-MOST_BITS = 62
+MOST_BITS, MOST_EXPONENT = 62, 31
+# Cycles that a frame may be on its way, or apart from the next.
+MOST_CYCLES = 10_000
+# Verilog that reads other files, and comments, in which it is only spoken of.
+READS = re.compile(r"`include\b|\$readmem[bh]\b|\$fopen\b|\$fread\b")
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 Ints = int | tuple[int, ...]
 Signs = bool | tuple[bool, ...]
@@ -45,7 +50,10 @@ class Port:
 
 @dataclass(frozen=True)
 class Ports:
-    """The module `top` and its ports. Without `latency`, in cycles, both ports have a handshake."""
+    """The module `top` and its ports. Without `latency`, in cycles, both ports have a handshake.
+
+    `interval`: cycles between two frames, for how long a result is waited for.
+    """
 
     top: str
     input: Port
@@ -54,7 +62,8 @@ class Ports:
     clock: str = ""
     reset: str = ""
     reset_active: Literal["low", "high"] = "low"
-    latency: Count | None = None
+    latency: Annotated[int, codec.Range(0, MOST_CYCLES)] | None = None
+    interval: Annotated[int, codec.Range(1, MOST_CYCLES)] = 1
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,9 @@ def load(path: Path) -> Ports:
     for key, name in names.items():
         if (name or key in ("top", "input.port", "output.port")) and not IDENTIFIER.fullmatch(name):
             raise QapError(f"{path}: {key} = {shown(name)}", "give the name of a module or port: letters, digits, _")
+    used = [name for name in (*names.values(),) if name]
+    if len(set(used[1:])) < len(used) - 1:
+        raise QapError(f"{path}: two ports have one name", "give each its own")
     if not ports.clock and (ports.latency != 0 or ports.reset):
         raise QapError(f"{path}: no clock", "give clock, or latency: 0 of what has no registers")
     if ports.latency is not None and (ports.input.lanes or ports.output.lanes):
@@ -101,6 +113,12 @@ def sources(ports: Ports, folder: Path) -> list[Path]:
     for name in names:
         if not SOURCE.fullmatch(name) or not is_file(folder / name):
             raise QapError(f"{folder}: no file {shown(name)} in it", "sources are names of files there, .v or .sv")
+        if not (folder / name).resolve().is_relative_to(folder.resolve()):
+            raise QapError(f"{folder}: {shown(name)} leads out of it", "copy the file into the folder")
+        reads = READS.search(COMMENT.sub("", (folder / name).read_text(encoding="latin-1")))
+        if reads:
+            what = f"{folder / name} has {reads[0]}, which reads another file"
+            raise QapError(what, "write that file's content in its place")
     return [folder / name for name in names]
 
 
@@ -117,6 +135,8 @@ def lanes(port: Port, elements: int, kind: str) -> Lanes:
     for name, values in (("bits", found.bits), ("signed", found.signed), ("exponent", found.exponents)):
         if len(values) != count:
             raise QapError(f"{kind}.{name} has {len(values)} values, a beat has {count}", HINT)
+    if any(abs(exponent) > MOST_EXPONENT for exponent in found.exponents):
+        raise QapError(f"{kind}.exponent is beyond {MOST_EXPONENT}", HINT)
     low = min(0, *found.exponents)
     if not all(0 < bits <= MOST_BITS for bits in found.bits) or any(
         bits + exponent - low > MOST_BITS for bits, exponent in zip(found.bits, found.exponents, strict=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from qap2fpga.audit import design as designs
 from qap2fpga.audit import ports as described
+from qap2fpga.exact.integers import shifted
 from qap2fpga.hw.design import Design
 from qap2fpga.ir import outputs
 from qap2fpga.ir.comparison import Simulation
@@ -19,6 +20,7 @@ from qap2fpga.ir.graph import Graph
 from qap2fpga.verify.compare import Mismatch
 from qap2fpga.verify.engine import Progress
 from qap2fpga.verify.rtl import Rtl
+from qap2fpga.verify.verilator import Schedule
 
 # So many inputs are all tried, whatever they are.
 MOST_INPUTS = 1 << 16
@@ -57,8 +59,9 @@ def audit(
     # Values of several units come out in the smallest of them.
     unit = -min(0, *sides[1].exponents)
     engine = _Theirs(design, place / "simulate", threads=1)
+    engine.resets = bool(told.reset) or told.latency is not None
     try:
-        simulations = engine.simulate(vectors, expected << unit, progress)
+        simulations = engine.simulate(vectors, shifted(expected, unit, "the expected outputs"), progress)
     except Mismatch as mismatch:
         hint = "is the latency right, and the order of the values?" if told.latency else "is the order of values right?"
         raise Mismatch(mismatch.message, mismatch.comparison, hint) from mismatch
@@ -69,6 +72,12 @@ class _Theirs(Rtl):
     """Messages and the report call it by what it is."""
 
     what = "Verilog"
+    # Hardware with registers and without a reset cannot keep the schedule with one.
+    resets = True
+
+    def plan(self) -> tuple[Schedule, ...]:
+        """Return the schedules to run."""
+        return tuple(one for one in super().plan() if self.resets or not one.reset_after)
 
 
 def _every(network: Graph) -> np.ndarray | None:

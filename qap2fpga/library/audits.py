@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 from qap2fpga.audit.run import Audit, lines
 from qap2fpga.audit.run import audit as run
@@ -59,10 +60,16 @@ def audit(
         raise QapError(f"{place} is no folder", "give the folder in which the Verilog is")
     chosen = sources.widths(bits, weight_bits, activation_bits, input_bits)
     source = sources.source(against, chosen, input_data, input_range, (), output_kind, compare=True)
-    with Progress(quiet=quiet) as progress, TemporaryDirectory() as scratch:
+    if output is not None and Path(output).resolve().is_relative_to(place.resolve()):
+        raise QapError(f"{output} lies in {place}", "its files would be taken for the hardware's: give another folder")
+    with Progress(quiet=quiet) as progress:
         with progress.stage(f"read {source.path.name}") as say:
             prepared = prepare(source, say)
         with progress.stage(f"audit {place.name}") as say:
             described = place / FILE if ports is None else Path(ports)
-            work = Path(scratch) if output is None else Path(output)
-            return run(prepared.network, prepared.vectors, output_kind, place, described, work, say)
+            # It stays where something fails, since messages name its logs.
+            work = Path(mkdtemp(prefix="qap2fpga-audit-")) if output is None else Path(output)
+            result = run(prepared.network, prepared.vectors, output_kind, place, described, work, say)
+            if output is None:
+                shutil.rmtree(work)
+            return result

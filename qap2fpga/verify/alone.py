@@ -5,21 +5,22 @@ A requantizer is a function of one integer per channel: all integers that can re
 
 A layer of products adds, in each of its results, one product per input, where every type is an integer that wraps. So,
 modulo the width of its accumulators, it is a constant plus one linear term per input, whatever the order of the
-additions and however they wrap. Its results for one frame, and for that frame with each input in turn at both of its
-ends, fix the constant and all terms, and show that no type cuts an input or a product off. The network's accumulators
-lie within the width, so equal modulo it is equal. Which inputs a term is of does not depend on data.
+additions and however they wrap. Its results for one frame, and for that frame with each input in turn one beside its
+value there, fix the constant and all terms; with each input at both of its ends they show that no type cuts an input or
+a product off. The network's accumulators lie within the width, so equal modulo it is equal. Which inputs a term is of
+does not depend on data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from qap2fpga.hw.design import Alone
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.nodes import Node
+from qap2fpga.ir.nodes import Node, Requantizer
 from qap2fpga.ir.tensors import Range, Shape
 from qap2fpga.ir.windowed import Weighted
 from qap2fpga.verify.compare import Mismatch, compare
@@ -30,7 +31,7 @@ MOST_VALUES, MOST_PRODUCTS = 1 << 24, 1 << 28
 
 @dataclass(frozen=True)
 class Settled:
-    """What was run: frames in all, and the nodes by kind; `left` are those that are too large for it."""
+    """What was run: frames in all, and the nodes by kind; `left` are those that cannot be, or are too large for it."""
 
     frames: int
     requantizers: tuple[str, ...]
@@ -45,29 +46,33 @@ class Settled:
             parts.append(f"{len(self.requantizers)} requantizers over their whole ranges")
         if self.products:
             parts.append(f"{len(self.products)} layers of products at both ends of every input")
-        left = f"; too large for it: {', '.join(self.left)}" if self.left else ""
-        return f"C++ of each node by itself: {' and '.join(parts)}{left}"
+        left = f"; left to the vectors: {', '.join(self.left)}" if self.left else ""
+        return f"C++ of each node by itself: {' and '.join(parts) or 'none'}{left}"
 
 
 # The results (frames, outputs) that the C++ of the node of this number gives for frames (frames, inputs).
 Run = Callable[[int, Alone, np.ndarray], np.ndarray]
 
 
-def settle(network: Graph, nodes: tuple[Alone, ...], run: Run) -> Settled:
+def settle(network: Graph, nodes: tuple[Alone, ...], run: Run, absent: Collection[str] = ()) -> Settled:
     """Compare every node by itself with the network's, and return what was compared.
+
+    `nodes` are those that the project can run; `absent` are those that it has not at all.
 
     Raises `Mismatch`, which names node, channel and input, for a wrong integer.
     """
     frames = 0
     requantizers: list[str] = []
     products: list[str] = []
-    left: list[str] = []
+    known = {one.node for one in nodes} | set(absent)
+    kinds = (Weighted, Requantizer)
+    left = [one.name for one in network.nodes if isinstance(one, kinds) and one.name not in known]
     for number, one in enumerate(nodes):
         node = network[one.node]
         (source,) = node.sources
         shape, values = network.shapes[source], network.node_ranges[source]
         if isinstance(node, Weighted):
-            kind, count = products, 1 + 2 * shape.size
+            kind, count = products, 1 + 3 * shape.size
             work = count * network.shapes[one.node].positions * node.weights.size
         else:
             kind, count = requantizers, -(-int((values.high - values.low).max() + 1) // shape.positions)
@@ -91,11 +96,14 @@ def every(shape: Shape, values: Range) -> np.ndarray:
 
 
 def basis(shape: Shape, values: Range) -> np.ndarray:
-    """Return frames (1 + 2 size, size): one of the values next to 0, and it with each value in turn at either end."""
+    """Return frames (1 + 3 size, size): one of the values next to 0, and it with each value in turn at either end, and
+    one beside what it is there."""
     low, high = (np.tile(end, shape.positions) for end in (values.low, values.high))
-    frames = np.tile(np.clip(0, low, high), (1 + 2 * shape.size, 1))
+    middle = np.clip(0, low, high)
+    frames = np.tile(middle, (1 + 3 * shape.size, 1))
     each = np.arange(shape.size)
-    frames[1 + 2 * each, each], frames[2 + 2 * each, each] = low, high
+    for place, value in enumerate((low, high, np.where(middle < high, middle + 1, np.maximum(low, middle - 1)))):
+        frames[1 + 3 * each + place, each] = value
     return frames
 
 

@@ -56,6 +56,8 @@ def test_ports_may_be_padded_to_whole_bytes(tmp_path: Path) -> None:
         (PLAIN.replace("assign b = ", "wire w; wire v; assign w = !v & a[0]; assign v = !w; assign b[8] = w;"
                        " assign b[7:0] = "), "Yosys (reading the Verilog of top)"),
         (PLAIN.replace("endmodule", "unknown u(a); endmodule"), "Yosys (reading the Verilog of top)"),
+        ("(* blackbox *) module box(input a); endmodule\n" + PLAIN.replace("endmodule", "box u(a[0]); endmodule"),
+         "Yosys (reading the Verilog of top)"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_its_description_is_refused(text: str, said: str, tmp_path: Path) -> None:
@@ -71,6 +73,9 @@ def test_what_does_not_fit_its_description_is_refused(text: str, said: str, tmp_
         'initial $c("system(\\"touch FILE\\");");',
         'integer f; initial f = $fopen("FILE", "w");',
         'import "DPI-C" function int run(); ',
+        'always @(a) $display("cycles 1");',
+        'always @(a) $write("touch");',
+        "always @(a) assert(a == 0);",
     ],
 )
 def test_nothing_in_it_is_run(statement: str, tmp_path: Path) -> None:
@@ -79,8 +84,29 @@ def test_nothing_in_it_is_run(statement: str, tmp_path: Path) -> None:
     try:
         made = read(tmp_path, text)
     except QapError as error:
-        assert "Yosys" in str(error)
+        assert "Yosys" in str(error) or "which reads another file" in str(error)
     else:
         again = "".join((made.folder / name).read_text() for name in made.sources)
-        assert not any(word in again for word in ("$system", "$c", "$fopen", "import", "touch"))
+        assert not any(
+            word in again for word in ("$system", "$c", "$fopen", "import", "touch", "$display", "$write", "assert")
+        )
     assert not file.exists()
+
+
+def test_a_module_of_theirs_takes_no_place_of_ours(tmp_path: Path) -> None:
+    """One that is kept as it is, under the name of the module around theirs, is a part of theirs all the same."""
+    inner = "(* keep_hierarchy *) module qap_audit(input [5:0] a, output [8:0] b); assign b = {3'd0, a}; endmodule\n"
+    outer = "module top(input [5:0] a, output [8:0] b); (* keep_hierarchy *) qap_audit u(a, b); endmodule\n"
+    made = read(tmp_path, inner + outer)
+    theirs = (made.folder / f"{design.THEIRS}.v").read_text()
+    assert theirs.count("\nmodule ") == 1 and "keep_hierarchy" not in theirs
+
+
+def test_one_bit_may_be_padded_and_a_port_be_called_as_a_word_of_the_language(tmp_path: Path) -> None:
+    text = "module top(input [7:0] a, output [7:0] \\do ); assign \\do = {7'd0, a[0] ^ a[1]}; endmodule\n"
+    foreign.describe(tmp_path / "theirs", input={"port": "a", "bits": 1}, output={"port": "do", "bits": 1})
+    (tmp_path / "theirs" / "top.v").write_text(text)
+    told = ports.load(tmp_path / "theirs" / ports.FILE)
+    sides = ports.lanes(told.input, 2, "input"), ports.lanes(told.output, 1, "output")
+    made = design.of_verilog(told, ports.sources(told, tmp_path / "theirs"), sides, (2, 1), tmp_path / "work")
+    assert ".\\do (got)" in (made.folder / f"{design.TOP}.v").read_text()

@@ -50,6 +50,10 @@ def test_what_is_said_is_read(tmp_path: Path) -> None:
         ({"input": {**IN, "bits": "3"}}, "input.bits"),
         ({"inputs": IN}, "unknown key 'inputs'"),
         ({"output": {"port": "b"}}, "output.bits"),
+        ({"output": {**OUT, "port": "a"}}, "two ports have one name"),
+        ({"clock": "a"}, "two ports have one name"),
+        ({"clock": "clk", "latency": 10_001}, "latency"),
+        ({"interval": 0}, "interval"),
     ],
 )
 def test_what_contradicts_itself_is_refused_by_name(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -68,6 +72,8 @@ def test_what_contradicts_itself_is_refused_by_name(changes: dict[str, Any], sai
         (Port("a", (3, 0)), 2, "values of no bits"),
         (Port("a", 63), 2, "of more than 62"),
         (Port("a", 40, exponent=(0, 30)), 2, "of more than 62"),
+        (Port("a", 5, exponent=-64), 2, "out.exponent is beyond 31"),
+        (Port("a", 5, exponent=(0, 32)), 2, "out.exponent is beyond 31"),
     ],
 )
 def test_values_that_do_not_fit_their_port(port: Port, elements: int, said: str) -> None:
@@ -104,5 +110,15 @@ def test_sources_lie_in_the_folder(tmp_path: Path) -> None:
     for name in ("../x.v", "/etc/x.v", "none.v", "notes.txt", "-o.v", "below/../../x.v"):
         with pytest.raises(QapError, match="no file"):
             ports.sources(load(tmp_path, sources=[name]), tmp_path)
+    (tmp_path / "below" / "d.v").symlink_to("/etc/hostname")
+    with pytest.raises(QapError, match="leads out of it"):
+        ports.sources(told, tmp_path)
+    (tmp_path / "below" / "d.v").unlink()
+    for words in ('`include "/etc/passwd"', 'initial $readmemh("/x", m);', 'initial f = $fopen("x");'):
+        (tmp_path / "b.v").write_text(f"module m; {words}\nendmodule")
+        with pytest.raises(QapError, match="which reads another file"):
+            ports.sources(told, tmp_path)
+    (tmp_path / "b.v").write_bytes("// `include, na\xefve /* $readmemh */".encode("latin-1"))
+    assert len(ports.sources(told, tmp_path)) == 3
     with pytest.raises(QapError, match=r"no Verilog in it"):
         ports.sources(told, tmp_path / "below" / "none" if (tmp_path / "below" / "none").mkdir() is None else tmp_path)

@@ -67,6 +67,27 @@ def test_a_handshake_that_loses_frames_is_seen(before: str, after: str, said: st
         audited(tmp_path / "theirs")
 
 
+def test_hardware_without_a_reset_is_not_asked_to_keep_one(tmp_path: Path) -> None:
+    text = foreign.STREAMED.replace("input rst, ", "").replace("if (rst) begin", "if (0) begin")
+    text = text.replace("output reg sums_valid", "output reg sums_valid = 0").replace("reg second;", "reg second = 0;")
+    foreign.streamed(tmp_path / "theirs", text, reset=None, interval=2)
+    result = audited(tmp_path / "theirs")
+    assert len(result.simulations) == 4 and result.design.interval_cycles == 2
+
+
+def test_outputs_in_a_smaller_unit_than_the_networks(tmp_path: Path) -> None:
+    """Twice the sums, in halves, are right; constant hardware in the smallest unit that may be said is not."""
+    text = foreign.STREAMED.replace("[9:0] sums", "[11:0] sums")
+    text = text.replace("assign sums = {s1, s0};", "assign sums = {s1, 1'b0, s0, 1'b0};")
+    output = {**foreign.HANDSHAKE["output"], "bits": 6, "exponent": -1}
+    foreign.streamed(tmp_path / "theirs", text, output=output)
+    assert not any(one.mismatches for one in audited(tmp_path / "theirs").simulations)
+    none = text.replace("{s1, 1'b0, s0, 1'b0}", "0")
+    foreign.streamed(tmp_path / "theirs", none, output={**output, "exponent": -31})
+    with pytest.raises(Mismatch):
+        audited(tmp_path / "theirs")
+
+
 def test_more_inputs_than_can_be_tried_are_the_vectors_that_were_given(tmp_path: Path) -> None:
     foreign.streamed(tmp_path / "theirs", input={**foreign.HANDSHAKE["input"], "bits": 5})
     text = foreign.STREAMED.replace("[5:0] data", "[9:0] data").replace("reg signed [2:0] a", "reg signed [4:0] a")
@@ -98,5 +119,7 @@ def test_the_command_takes_a_model_file_and_any_verilog_of_it(tmp_path: Path) ->
     assert result.code == 0, result.err
     assert result.out.count("0 mismatches in") == 5 and "not proven for others" in result.out
     assert command("audit", tmp_path / "none", "--against", SMALL).code == 2
+    inside = command("audit", theirs, "--against", SMALL, "--output", theirs / "out")
+    assert inside.code == 2 and "would be taken for the hardware's" in inside.err
     (theirs / "ports.yaml").write_text("top: nothing\n")
     assert "'input.port' is missing" in command("audit", theirs, "--against", SMALL).err

@@ -44,10 +44,10 @@ def test_each_input_is_at_both_ends_while_the_others_stand_still() -> None:
     frames = alone.basis(Shape(2, 2, 1), values)
     assert frames.tolist() == [
         [1, 0, 1, 0],
-        [1, 0, 1, 0], [4, 0, 1, 0],
-        [1, -2, 1, 0], [1, 5, 1, 0],
-        [1, 0, 1, 0], [1, 0, 4, 0],
-        [1, 0, 1, -2], [1, 0, 1, 5],
+        [1, 0, 1, 0], [4, 0, 1, 0], [2, 0, 1, 0],
+        [1, -2, 1, 0], [1, 5, 1, 0], [1, 1, 1, 0],
+        [1, 0, 1, 0], [1, 0, 4, 0], [1, 0, 2, 0],
+        [1, 0, 1, -2], [1, 0, 1, 5], [1, 0, 1, 1],
     ]  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_all_nodes_are_run_and_counted() -> None:
     settled = alone.settle(graph, nodes(graph), runner(graph))
     assert set(settled.products) == {one.name for one in graph.weighted} and not settled.left
     assert set(settled.requantizers) == {one.name for one in graph.nodes if isinstance(one, Requantizer)}
-    products = sum(1 + 2 * graph.shapes[one.sources[0]].size for one in graph.weighted)
+    products = sum(1 + 3 * graph.shapes[one.sources[0]].size for one in graph.weighted)
     assert settled.frames > products
 
 
@@ -84,8 +84,20 @@ def test_what_is_too_large_is_left_and_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(alone, "MOST_PRODUCTS", 1)
     settled = alone.settle(graph, nodes(graph), runner(graph))
     assert settled.left == tuple(one.name for one in graph.weighted) and not settled.products
-    assert settled.compared.endswith(f"; too large for it: {', '.join(settled.left)}")
+    assert settled.compared.endswith(f"; left to the vectors: {', '.join(settled.left)}")
     monkeypatch.setattr(alone, "MOST_VALUES", 1)
     nothing = alone.settle(graph, nodes(graph), runner(graph))
     assert nothing.frames == 0 and len(nothing.left) == len(nodes(graph))
-    assert replace(nothing, left=()).compared == "C++ of each node by itself: "
+    assert replace(nothing, left=()).compared == "C++ of each node by itself: none"
+    # What the project cannot run is named, but for what it has not at all.
+    few = alone.settle(graph, nodes(graph)[:1], runner(graph), (graph.end.name,))
+    assert set(few.left) == {one.node for one in nodes(graph)} - {graph.end.name}
+
+
+def test_a_weight_that_differs_by_half_of_what_the_accumulators_hold() -> None:
+    """Of even inputs alone it would not be seen: -1 and +1 are 2 apart, which times 2 is nothing to 2 bits."""
+    values = Range(np.array([0, 0]), np.array([2, 2]))
+    frames = alone.basis(Shape(2), values)
+    right, wrong = -frames, np.stack([frames[:, 0], -frames[:, 1]], axis=1)
+    seen = ((right - wrong) % 4).any(axis=1)
+    assert seen.any() and not seen[[0, 1, 2]].any()
