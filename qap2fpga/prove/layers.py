@@ -112,7 +112,7 @@ def _wider(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int]) -> Cone:
     more: set[int] = set()
     for bits in dict.fromkeys(pipeline.module.named.values()):
         settled = pipeline.moving.settle(bits)
-        lacking = [bit for bit in settled if bit not in cone.stages and bit not in (0, ONE)]
+        lacking = _lacking(cone, settled)
         if 0 < len(lacking) < len(settled) and not more.issuperset(lacking):
             with suppress(NotProven):  # it is not of these leaves alone
                 pipeline.cone(tuple(lacking), leaves)
@@ -228,8 +228,13 @@ def _named(pipeline: Pipeline, cone: Cone) -> Iterator[Bits]:
     """Yield the vectors that have a name and lie in the cone."""
     for bits in dict.fromkeys(pipeline.module.named.values()):
         settled = pipeline.moving.settle(bits)
-        if all(bit in cone.stages or bit in (0, ONE) for bit in settled):
+        if not _lacking(cone, settled):
             yield settled
+
+
+def _lacking(cone: Cone, bits: Bits) -> list[int]:
+    """Return the bits that are not in the cone; constants are, also those that come through registers."""
+    return [bit for bit in bits if bit not in cone.stages and bit not in cone.late and bit not in (0, ONE)]
 
 
 def _places(forms: Forms, vectors: Iterable[Bits]) -> dict[Direction, list[Place]]:
