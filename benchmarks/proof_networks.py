@@ -76,19 +76,18 @@ def _branching(
                 last = drawing.add(Concat(name=drawing.name("concat"), sources=(beside, last)))
             case _:
                 last = drawing.step(last)
-        if rare and isinstance(drawing.nodes[-1], Requantizer):
-            drawing.nodes[-1] = _raised(drawing.nodes[-1], drawing.values[drawing.nodes[-1].sources[0]])
-    return drawing.classified(last, 3)
+    graph = drawing.classified(last, 3)
+    return _with_rare_levels(graph) if rare else graph
 
 
-def _raised(node: Requantizer, sums: np.ndarray) -> Requantizer:
-    """Return the node with every other channel's thresholds at the largest sums that the sample has."""
+def _with_rare_levels(graph: Graph) -> Graph:
+    """Return the graph in which all channels of its first function but one have levels that only extreme sums give."""
+    node = next(one for one in graph.nodes if isinstance(one, Requantizer))
     assert isinstance(node.function, Step)
-    rows = node.function.thresholds.copy()
-    for channel in range(0, len(rows), 2):
-        largest = np.unique(sums[..., channel])[-rows.shape[1] :]
-        rows[channel] = np.sort(np.concatenate([largest, np.full(rows.shape[1] - len(largest), largest[-1] + 1)]))
-    return replace(node, function=replace(node.function, thresholds=rows))
+    rows, highs = node.function.thresholds.copy(), graph.node_ranges[node.sources[0]].high
+    below = np.arange(rows.shape[1])[::-1]
+    rows[1:] = highs[1:, None] - below * (below + 1) // 2
+    return graph.with_nodes(replace(node, function=replace(node.function, thresholds=rows)))
 
 
 # Networks with so few inputs that all of them can be simulated: 64, 32,768, 4,096, 4,096 and 65,536 of them.
