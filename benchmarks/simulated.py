@@ -2,7 +2,8 @@
 """Hardware as Yosys reads it, simulated cycle by cycle in many streams at once. It shares no code with the proofs.
 
 A net is an integer with a bit per stream, and a clock cycle is straight Python code. Registers without a value at the
-start begin with random ones.
+start begin with random ones; a register of another clock has other random values in every cycle. What no output depends
+on is not simulated.
 """
 
 from __future__ import annotations
@@ -25,28 +26,29 @@ CONSTANTS = {"0": "0", "1": "ones", "x": "0", "z": "0"}
 
 
 class NoSimulation(Exception):
-    """Hardware that is no synchronous logic of one clock."""
+    """Hardware that is no synchronous logic."""
 
 
 class Simulator:
     """A design; `streams` copies of it run beside each other."""
 
     def __init__(self, content: Content, top: str, streams: int, random: np.random.Generator) -> None:
-        self.streams, self.count = streams, 0
+        self.streams, self.random, self.count = streams, random, 0
         self.ports: Ports = {}
         self.cells: list[Cell] = []
         self.begins: dict[Bit, str] = {}
         self._place(content["modules"], top, None)
-        registers = [one for one in self.cells if one[0] in CLOCKED]
-        for kind, _, ports in registers:
-            if (ports.get("CLK") or ports.get("C")) != self.ports[CLOCK]:
-                raise NoSimulation(f"a {kind} of another clock")
+        self.cells = self._needed(content["modules"][top])
         lines = [line for cell in self._sorted() for line in _logic(*cell)]
         self.state: dict[str, int] = {}
+        self.wild: list[str] = []
         after = []
-        for kind, parameters, ports in registers:
-            for at, out in enumerate(ports["Q"]):
-                begin = self._begin(kind, parameters, out, random)
+        for kind, parameters, ports in self.cells:
+            for at, out in enumerate(ports["Q"] if kind in CLOCKED else []):
+                if (ports.get("CLK") or ports.get("C")) != self.ports[CLOCK]:
+                    self.wild.append(_name(out))
+                    continue
+                begin = self._begin(kind, parameters, out)
                 for name, code in _register(kind, parameters, ports, at):
                     self.state[name] = begin
                     after.append((name, code))
@@ -56,14 +58,31 @@ class Simulator:
         """Return the ports' bits (streams, bits) where inputs are the bits `given`, and go on by a clock."""
         bits = {name: integer for port, columns in given.items()
                 for name, integer in zip(map(_name, self.ports[port]), _packed(columns), strict=True)}  # fmt: skip
+        bits |= {name: self._any() for name in self.wild}
         results, self.state = self.cycle({**self.state, **bits})
         return {port: _unpacked(results[port], self.streams) for port in self.ports}
 
-    def _begin(self, kind: str, parameters: Mapping[str, str], bit: Bit, random: np.random.Generator) -> int:
+    def _any(self) -> int:
+        return int.from_bytes(self.random.bytes(self.streams // 8 + 1), "little") & (1 << self.streams) - 1
+
+    def _needed(self, top: Content) -> list[Cell]:
+        """Return the cells that outputs depend on."""
+        drivers = {bit: cell for cell in self.cells for port in OUTPUTS for bit in cell[2].get(port, [])}
+        waiting = [bit for port, one in top["ports"].items() if one["direction"] == "output"
+                   for bit in self.ports[port]]  # fmt: skip
+        needed: dict[int, Cell] = {}
+        while waiting:
+            cell = drivers.get(waiting.pop())
+            if cell is not None and id(cell) not in needed:
+                needed[id(cell)] = cell
+                waiting += [bit for port in inputs({"connections": cell[2]}) for bit in cell[2][port]]
+        return [cell for cell in self.cells if id(cell) in needed]
+
+    def _begin(self, kind: str, parameters: Mapping[str, str], bit: Bit) -> int:
         usual = {"$dff": self.begins.get(bit, "x"), "TRELLIS_FF": str(int(parameters.get("REGSET") == "SET"))}
         value = usual.get(kind, parameters.get("INIT", "x")[-1])
         if value == "x":
-            return int.from_bytes(random.bytes(self.streams // 8 + 1), "little") & (1 << self.streams) - 1
+            return self._any()
         return (1 << self.streams) - 1 if value == "1" else 0
 
     def _new(self) -> int:
