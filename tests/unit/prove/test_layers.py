@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -108,6 +110,14 @@ def test_a_sum_of_numbers_without_signs_that_may_wrap_is_no_linear_form() -> Non
     assert set(Forms(cone, values).vector((20, 21, 22)).terms) == {unknown_of(0), unknown_of(1)}
     values[1] = Value(tuple(B), False, 0, 4)
     assert set(Forms(cone, values).vector((20, 21, 22)).terms) == {20, 21, 22}
+
+
+def test_an_operand_may_end_within_a_word() -> None:
+    # -1 and 0 in two of their three bits.
+    cells: list[Cell] = [("$add", {}, {"A": A[:2], "B": B[:2], "Y": [20, 21]})]
+    values = [replace(one, low=-1, high=0) for one in VALUES]
+    forms = Forms(pipeline(cells).cone((20, 21), dict.fromkeys([*A, *B], 0)), values)
+    assert forms.vector((20, 21)).terms == {unknown_of(0): 1, unknown_of(1): 1}
 
 
 def test_slices_and_concatenations_are_arithmetic() -> None:
