@@ -209,7 +209,7 @@ def _logic(kind: str, parameters: Mapping[str, str], ports: Ports) -> Iterator[s
         codes = [_name(ports[pin][0]) for pin in pins]
         yield from _to(ports["Z" if "Z" in ports else "O"], [_looked_up(parameters["INIT"][::-1], codes)])
     elif kind == "$shiftx":
-        entries = "".join(str(bit) for bit in ports["A"]).replace("x", "0")
+        entries = [*ports["A"], *["x"] * ((1 << len(ports["B"])) - len(ports["A"]))]
         yield from _to(ports["Y"], [_looked_up(entries, [_name(bit) for bit in ports["B"]])])
     elif kind == "CARRY4":
         yield from _carry4(ports)
@@ -238,10 +238,10 @@ def _to(bits: Sequence[Bit], codes: Sequence[str]) -> Iterator[str]:
     yield from (f"{_name(bit)} = {code}" for bit, code in zip(bits, codes, strict=False) if not isinstance(bit, str))
 
 
-def _looked_up(entries: str, index: Sequence[str]) -> str:
+def _looked_up(entries: Sequence[Bit], index: Sequence[str]) -> str:
     """Return code for an entry of a table, the first of which is number 0."""
     if len(set(entries)) == 1 or not index:
-        return CONSTANTS[entries[0]]
+        return _name(entries[0])
     half = len(entries) // 2
     low, high = entries[:half], entries[half:]
     if low == high:
