@@ -31,9 +31,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import faults, proof_networks, proofs_page, written
+from benchmarks import faults, proof_networks, proofs_page
 from benchmarks.behaviour import all_vectors, difference
 from benchmarks.tiny import within
+from benchmarks.written import simulated
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.prove import reading
@@ -162,7 +163,7 @@ def missed(results: Path, folder: Path, count: int) -> Iterator[Line]:
             side, _, faulty = drawn(one, line["number"])
             with tempfile.TemporaryDirectory() as scratch:
                 yield {"number": line["number"],
-                       **written.simulated(faulty, one.subject, one.board, side == "netlist",
+                       **simulated(faulty, one.subject, one.board, side == "netlist",
                                            vectors(one.subject.network), line["input"], Path(scratch))}  # fmt: skip
             kinds.add(kind)
             done.append(line["number"])
