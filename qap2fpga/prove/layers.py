@@ -94,9 +94,7 @@ def prove(pipeline: Pipeline, layer: Layer, values: Sequence[Value]) -> Proof:
     return Proof(tuple(ranges), cases)
 
 
-def _searches(
-    pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int], values: Sequence[Value]
-) -> Iterator[Search]:
+def _searches(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int], values: Sequence[Value]) -> Iterator[Search]:
     """Yield a search in the cone of the layer's results, and one in which bits that no result needs are, too."""
     yield _search(pipeline, cone, values)
     yield _search(pipeline, _wider(pipeline, cone, leaves), values)

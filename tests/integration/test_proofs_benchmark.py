@@ -15,8 +15,10 @@ import pytest
 from benchmarks import faults, proof_networks, proofs, proofs_page
 from benchmarks.behaviour import Difference, all_vectors, difference
 from benchmarks.simulated import NoSimulation, Simulator
+from benchmarks.written import simulated
 from qap2fpga.estimate.images import Numbers
 from qap2fpga.hw.design import Design, Stream
+from qap2fpga.prove import reading
 from tests.support.circuits import CLOCK, MOVE, Bit, Cell, chain_of_valid, content, register
 from tests.support.graphs import small_chain
 
@@ -339,3 +341,15 @@ def test_the_page_of_the_docs_is_that_of_its_summary() -> None:
     assert (
         proofs_page.page(json.loads(page.with_suffix(".json").read_text()), "proofs-measured.svg") == page.read_text()
     )
+
+
+@pytest.mark.slow
+def test_faulty_hardware_is_simulated_as_a_build_would(tmp_path: Path) -> None:
+    subject = proof_networks.subject(small_chain([[[1, -1]]], []), tmp_path, mapped=False)
+    one = reading.elaborated(subject.sources, (), subject.design.top, tmp_path)["flat"]
+    vectors = all_vectors(subject.network)
+    right = simulated(one, subject, "pynq-z2", False, vectors, [3], tmp_path)
+    assert right["vectors"] == {"rows": 8, "schedules": 5, "mismatch": ""} and not right["single"]["mismatch"]
+    one["modules"][subject.design.top]["ports"]["out0_TDATA"]["bits"][0] = "0"
+    wrong = simulated(one, subject, "pynq-z2", False, vectors, [3], tmp_path)
+    assert all("differ" in wrong[name]["mismatch"] for name in ("vectors", "single"))
