@@ -148,25 +148,26 @@ def mutations(results: Path, folder: Path, count: int) -> Iterator[Line]:
 
 
 def missed(results: Path, folder: Path, count: int) -> Iterator[Line]:
-    """Yield what a build's own simulation says of faults that no vector shows, up to `count` of them in `results`."""
-    done = [line["number"] for line in read_json_lines(results)]
-    lines = [line for line in read_json_lines(results.with_name("mutations.jsonl")) if line["missed"]]
-    # Of every kind one, and more where there are fewer kinds than these.
-    kinds: set[tuple[str, str]] = {(line["kind"], line["side"]) for line in lines if line["number"] in done}
-    lines.sort(key=lambda line: line["number"])
-    for line in lines:
-        kind = line["kind"], line["side"]
-        if len(done) >= count:
-            return
-        if line["number"] not in done and kind not in kinds and line["input"] and line["word"] != Word.PROVEN:
+    """Yield what a build's own simulation says of faults that no vector showed, until it misses `count`, too."""
+    known = read_json_lines(results)
+    done, left = {line["number"] for line in known}, count - sum(_passes(line) for line in known)
+    lines = [line for line in read_json_lines(results.with_name("mutations.jsonl")) if line["missed"] and line["input"]]
+    # Of each kind one first.
+    kinds = {(line["side"], line["kind"]): line["number"] for line in reversed(lines)}
+    for line in sorted(lines, key=lambda line: (line["number"] not in kinds.values(), line["number"])):
+        if left > 0 and line["number"] not in done:
             one = base(line["base"], line["board"], folder)
             side, _, faulty = drawn(one, line["number"])
             with tempfile.TemporaryDirectory() as scratch:
-                yield {"number": line["number"],
-                       **simulated(faulty, one.subject, one.board, side == "netlist",
-                                           vectors(one.subject.network), line["input"], Path(scratch))}  # fmt: skip
-            kinds.add(kind)
-            done.append(line["number"])
+                result = {"number": line["number"],
+                          **simulated(faulty, one.subject, one.board, side == "netlist",
+                                      vectors(one.subject.network), line["input"], Path(scratch))}  # fmt: skip
+            left -= _passes(result)
+            yield result
+
+
+def _passes(line: Line) -> bool:
+    return not line["vectors"]["mismatch"]
 
 
 def network(number: int) -> Line:
@@ -192,9 +193,10 @@ def network(number: int) -> Line:
 
 
 def networks(results: Path, count: int) -> Iterator[Line]:
-    """Yield the random networks that are not in `results` yet."""
+    """Yield the random networks that are not in `results` yet, those without a netlist first: they are quick."""
     done = {line["number"] for line in read_json_lines(results)}
-    yield from (network(number) for number in range(count) if number not in done)
+    order = sorted(range(count), key=lambda number: (number % MAPPED == 0, number))
+    yield from (network(number) for number in order if number not in done)
 
 
 def size(width: int, send: Callable[[Line], None]) -> None:

@@ -43,8 +43,8 @@ The same simulator first ran only as many vectors as a build does: the extremes 
 the same streams. A build runs them on its Verilog; on a netlist it runs about an eighth of them.
 """
 SHOWN = """\
-These were written as Verilog again and simulated by the build's own testbench in Verilator, with all schedules: first
-with all vectors, then with the one input at which the fault shows.
+Some of these were written as Verilog again and simulated by the build's own testbench in Verilator: first with all
+vectors under all schedules, in their own order, then with the one input at which the fault shows.
 """
 NETWORKS = """\
 ## Random networks
@@ -181,11 +181,14 @@ def _missed(sums: Mapping[str, Any]) -> Iterable[str]:
         return
     yield ""
     yield SHOWN
-    for one in sums["missed"]:
-        vectors, single = one["vectors"], one["single"]
-        outcome = "no difference" if not vectors["mismatch"] else f"a difference: {vectors['mismatch']}"
-        yield f"- {_named(one)}. {vectors['rows']:,} vectors: {outcome}."
-        wrong = single["mismatch"] or "no difference either: it needs other inputs before or after it"
+    passed = [one for one in sums["missed"] if not one["vectors"]["mismatch"]]
+    tried, missed = len(sums["missed"]), len(passed)
+    yield f"The build's own simulation, of {tried} of these faults: it misses {missed}, and finds {tried - missed}."
+    yield ""
+    for one in passed:
+        vectors, wrong = one["vectors"], one["single"]["mismatch"]
+        yield f"- {_named(one)}. {vectors['rows']:,} vectors, {vectors['schedules']} schedules: no difference."
+        wrong = wrong or "no difference without the inputs before it"
         yield f"  Input {one['input']}: {wrong}. The proof: {one['why']}."
     yield ""
 

@@ -272,34 +272,35 @@ def test_what_is_there_is_not_done_again(tmp_path: Path, monkeypatch: pytest.Mon
     results.write_text('{"number": 3}\n')
     assert len(list(proofs.mutations(results, tmp_path, 12))) == 11 and sorted(asked) == [0, 1, 2, *range(4, 12)]
     asked.clear()
-    assert [one["number"] for one in proofs.networks(results, 5)] == asked == [0, 1, 2, 4]
+    assert [one["number"] for one in proofs.networks(results, 5)] == asked == [1, 2, 4, 0]
     results.write_text('{"width": 8}\n{"width": 12, "stopped": "not ended", "limit_s": 5}\n')
     monkeypatch.setattr(proofs, "within", lambda limit_s, work, width: {"of": width})
     assert [one["width"] for one in proofs.sizes(results, 3, 5)] == [16]
     assert [one["width"] for one in proofs.sizes(results, 3, 6)] == [12, 16]
 
 
-def test_faults_that_are_shown_are_of_different_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = [
-        line(0, "refuted", same=False),
-        line(1, "refuted", same=False, missed=True),
-        line(2, "refuted", same=False, missed=True),
-        line(3, "refuted", same=False, missed=True) | {"kind": "pins"},
-    ]
+def test_faults_are_tried_in_a_build_until_enough_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [line(number, "refuted", same=False, missed=number > 0) for number in range(4)]
+    lines[3]["kind"] = "swapped pins"
     (tmp_path / "mutations.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in lines))
-    one = SimpleNamespace(subject=SimpleNamespace(network=NETWORK), board="pynq-z2")
+    one, results = SimpleNamespace(subject=SimpleNamespace(network=NETWORK), board="pynq-z2"), tmp_path / "missed.jsonl"
     monkeypatch.setattr(proofs, "base", lambda name, board, folder: one)
-    monkeypatch.setattr(proofs, "drawn", lambda one, number: ("netlist", None, {}))
-    monkeypatch.setattr(proofs, "simulated", lambda *_: {"vectors": {}})
-    assert [one["number"] for one in proofs.missed(tmp_path / "missed.jsonl", tmp_path, 3)] == [1, 3]
-    assert [one["number"] for one in proofs.missed(tmp_path / "missed.jsonl", tmp_path, 1)] == [1]
+    monkeypatch.setattr(proofs, "drawn", lambda one, number: ("netlist", None, number))
+    monkeypatch.setattr(proofs, "simulated", lambda number, *_: {"vectors": {"mismatch": "one" if number == 3 else ""}})
+    assert [one["number"] for one in proofs.missed(results, tmp_path, 1)] == [1]
+    assert [one["number"] for one in proofs.missed(results, tmp_path, 2)] == [1, 3, 2]
+    results.write_text('{"number": 1, "vectors": {"mismatch": "one"}}\n{"number": 3, "vectors": {"mismatch": ""}}\n')
+    assert not list(proofs.missed(results, tmp_path, 1))
+    assert [one["number"] for one in proofs.missed(results, tmp_path, 2)] == [2]
 
 
 def test_the_page_counts_and_names_what_was_accepted_wrongly_and_what_is_not_proven(tmp_path: Path) -> None:
     parts: dict[str, list[dict[str, Any]]] = {
         "mutations": [line(0, "proven", same=True), line(1, "refuted", same=False, missed=True),
                       line(2, "not proven", same=True), line(3, "proven", same=False)],
-        "missed": [{"number": 1, "vectors": {"rows": 2000, "mismatch": ""}, "single": {"mismatch": "vector 16"}}],
+        "missed": [{"number": 1, "vectors": {"rows": 2000, "schedules": 5, "mismatch": ""},
+                    "single": {"mismatch": "vector 16"}},
+                   {"number": 1, "vectors": {"rows": 2000, "mismatch": "1 of 2000"}, "single": {"mismatch": ""}}],
         "networks": [
             {"number": 0, "nodes": ["sum"], "netlist": True, "luts": 9, "words": ["proven"] * 3, "why": [],
              "proof_s": 1.0},
@@ -321,7 +322,9 @@ def test_the_page_counts_and_names_what_was_accepted_wrongly_and_what_is_not_pro
     assert "| Verilog | constant | 4 | 1 | 1 | 1 | 1 | 1 |" in page
     assert "- Accepted wrongly: chain, pynq-z2, `l0.v:7`: constant in a `$add`: A[0] became 1 (fault 3)" in page
     assert "of 2 faults that change what is computed, all vectors miss 1.\n  The proofs reject 1 of these." in page
-    assert "2,000 vectors: no difference.\n  Input [1, 2]: vector 16. The proof: of this." in page
+    assert "The build's own simulation, of 2 of these faults: it misses 1, and finds 1." in page
+    assert "2,000 vectors, 5 schedules: no difference.\n  Input [1, 2]: vector 16. The proof: of this." in page
+    assert page.count("The proof: of this.") == 1
     assert "1 of 2 networks are proven, 1 of them with branches, and 1 of 1 netlists." in page
     assert "- Network 1 is not proven: too many." in page
     assert "- Network 2 was not generated: too large." in page
