@@ -153,8 +153,9 @@ def missed(results: Path, folder: Path, count: int) -> Iterator[Line]:
     done, left = {line["number"] for line in known}, count - sum(_passes(line) for line in known)
     lines = [line for line in read_json_lines(results.with_name("mutations.jsonl")) if line["missed"] and line["input"]]
     # Of each kind one first.
+    lines.sort(key=lambda line: line["number"])
     kinds = {(line["side"], line["kind"]): line["number"] for line in reversed(lines)}
-    for line in sorted(lines, key=lambda line: (line["number"] not in kinds.values(), line["number"])):
+    for line in sorted(lines, key=lambda line: line["number"] not in kinds.values()):
         if left > 0 and line["number"] not in done:
             one = base(line["base"], line["board"], folder)
             side, _, faulty = drawn(one, line["number"])
@@ -250,7 +251,7 @@ def main() -> None:
     parser.add_argument("--mutations", type=int, default=1000)
     parser.add_argument("--networks", type=int, default=200)
     parser.add_argument("--sizes", type=int, default=len(proof_networks.SIZES))
-    parser.add_argument("--missed", type=int, default=3)
+    parser.add_argument("--missed", type=int, default=5)
     parser.add_argument("--limit", type=float, default=1800, help="seconds for one of the sizes")
     parser.add_argument("--page", type=Path)
     asked = parser.parse_args()
