@@ -249,7 +249,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--parts", default="mutations,missed,networks,sizes")
     parser.add_argument("--mutations", type=int, default=1000)
-    parser.add_argument("--networks", type=int, default=200)
+    parser.add_argument("--networks", type=int, default=proof_networks.NETWORKS)
     parser.add_argument("--sizes", type=int, default=len(proof_networks.SIZES))
     parser.add_argument("--missed", type=int, default=5)
     parser.add_argument("--limit", type=float, default=1800, help="seconds for one of the sizes")

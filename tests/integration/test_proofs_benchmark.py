@@ -326,6 +326,7 @@ def test_the_page_counts_and_names_what_was_accepted_wrongly_and_what_is_not_pro
     assert "2,000 vectors, 5 schedules: no difference.\n  Input [1, 2]: vector 16. The proof: of this." in page
     assert page.count("The proof: of this.") == 1
     assert "1 of 2 networks are proven, 1 of them with branches, and 1 of 1 netlists." in page
+    assert "Of the command's 200 networks 3 were run." in page and "Of the command's 10 sizes 2 were run." in page
     assert "- Network 1 is not proven: too many." in page
     assert "- Network 2 was not generated: too large." in page
     assert "| 8 | 1,234 | 9 | 3 | 4 | 5 | 66 | proven |" in page
