@@ -26,8 +26,9 @@ from qap2fpga.prove.run import Subject
 from qap2fpga.synth import mapping
 
 STAGES = ("dense", "dense", "residual", "concat", "again")
-# Hidden widths of the networks of growing size: 16 inputs, twice this, 5 classes; 6 bits, 80 % of the weights pruned.
+# Networks that are drawn at random.
 NETWORKS = 200
+# Hidden widths of the networks of growing size: 16 inputs, twice this, 5 classes; 6 bits, 80 % of the weights pruned.
 SIZES = (8, 12, 16, 24, 32, 40, 52, 64, 80, 97)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.proof_networks import NETWORKS, SIZES
+from benchmarks import proof_networks
 from qap2fpga.prove.certificate import Word
 from qap2fpga.system.files import read_json_lines, write_atomically
 
@@ -198,7 +198,7 @@ def _drawn(drawn: Mapping[str, Any]) -> Iterable[str]:
     if not drawn["drawn"]:
         yield "Not run."
         return
-    yield f"Of the command's {NETWORKS} networks {drawn['drawn']} were run."
+    yield f"Of the command's {proof_networks.NETWORKS} networks {drawn['drawn']} were run."
     yield (
         f"{drawn['proven']} of {drawn['tried']} networks are proven, {drawn['branches']} of them with branches, "
         f"and {drawn['netlists proven']} of {drawn['netlists']} netlists."
@@ -217,7 +217,7 @@ def _sizes(sizes: Sequence[Line], figure: str) -> Iterable[str]:
     if not sizes:
         yield "Not run."
         return
-    yield f"Of the command's {len(SIZES)} sizes {len(sizes)} were run."
+    yield f"Of the command's {len(proof_networks.SIZES)} sizes {len(sizes)} were run."
     yield ""
     ended = [one for one in sizes if "proof_s" in one]
     if ended:
