@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -86,7 +87,11 @@ def mlflow(
     """Write the runs of STUDY to MLflow. Needs the extra 'mlflow'. What is there already is not written again."""
     from qap2fpga.report.mlflow_runs import export
 
-    print(printable(export(study, experiment, address).heading))
+    # MLflow's own choice has a closed port tried for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    exported = export(study, experiment, address)
+    print(printable(exported.heading))
+    exported.check()
 
 
 def simulate_jets(

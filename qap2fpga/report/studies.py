@@ -30,6 +30,8 @@ OF_THE_BUILD = (
 
 # Of an epoch: training loss, validation loss.
 Loss = tuple[float, float]
+# A loss beyond it is that of a training which has diverged.
+DIVERGED = 1e9
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,9 @@ def _trained(entry: Entry, record: dict[str, Any]) -> list[Trained]:
 
 def _loss(epoch: dict[str, Any]) -> Loss | None:
     training, validation = show.finite(epoch.get("training_loss")), show.finite(epoch.get("validation_loss"))
-    return None if training is None or validation is None else (training, validation)
+    if training is None or validation is None or max(abs(training), abs(validation)) > DIVERGED:
+        return None
+    return training, validation
 
 
 def _checkpoint(

@@ -46,7 +46,7 @@ def draw(trained: Sequence[Trained], means: Sequence[Mean]) -> LossPlot | None:
     for one in trained:
         together.get(one.setting, []).append(one)
     every = {setting: list(_losses(runs)) for setting, runs in together.items()}
-    known = {setting: losses for setting, losses in every.items() if len(losses) > 1}
+    known = {setting: losses for setting, losses in every.items() if losses}
     if not known:
         return None
     x = Scale([1, max(map(len, known.values()))], plots.LEFT, plots.RIGHT, log=False)

@@ -6,9 +6,9 @@ The numbers and warnings are those of the study's page: means over folds and see
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,8 +17,20 @@ from rich.table import Table
 from qap2fpga.report import show, study_folder, study_means
 from qap2fpga.report.studies import Study
 from qap2fpga.report.study_means import Mean
+from qap2fpga.system.codec import Record, decode
 from qap2fpga.system.reading import json_object
 from qap2fpga.system.tables import headed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best(Record):
+    """A trial that no other one of its search beats."""
+
+    search: str
+    name: str
+    objectives: Mapping[str, float | None]
+    checkpoint: str
+
 
 COLUMNS = ("setting", "step", "runs", "epochs", "zeros", "accuracy", "points lost", "BOPs", "LUTs")
 
@@ -59,14 +71,18 @@ def _searches(folder: Path) -> Iterator[Table]:
     path = folder / study_folder.SEARCH
     if not path.exists():
         return
-    content: dict[str, Any] = json_object(path, study_folder.HINT)
-    best: dict[str, list[dict[str, Any]]] = {}
-    for trial in content["pareto"]:
-        best.setdefault(trial["search"], []).append(trial)
-    for search, trials in best.items():
-        objectives = list(trials[0]["objectives"])
-        table = headed(escape(f"best of {search}"), *objectives, "checkpoint", words=(0, len(objectives) + 1))
-        for trial in trials:
-            values = (f"{trial['objectives'][name]:,.5g}" for name in objectives)
-            table.add_row(escape(str(trial["name"])), *values, escape(str(trial["checkpoint"])))
+    best: dict[str, list[Best]] = {}
+    trials = json_object(path, study_folder.HINT).get("pareto")
+    for trial in trials if isinstance(trials, list) else []:
+        one = decode(Best, trial, "pareto", str(path))
+        best.setdefault(one.search, []).append(one)
+    for search, trials_of in best.items():
+        names = list(dict.fromkeys(name for one in trials_of for name in one.objectives))
+        table = headed(
+            escape(f"best of {search}"), *map(escape, names), "checkpoint", words=(0, len(names) + 1)
+        )  # fmt: skip
+        for one in trials_of:
+            values = (one.objectives.get(name) for name in names)
+            cells = (show.DASH if value is None else f"{value:,.5g}" for value in values)
+            table.add_row(escape(one.name), *cells, escape(one.checkpoint))
         yield table

@@ -90,10 +90,11 @@ def test_a_changed_record_and_an_interrupted_export_replace_what_was_there(
     def refuse(*_: object, **__: object) -> None:
         raise MlflowException("the disk is full")
 
-    with monkeypatch.context() as patch, pytest.raises(QapError, match="MLflow: the disk is full"):
+    with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "log_artifact", refuse)
-        mlflow_runs.export(folder, address=client.tracking_uri)
+        assert mlflow_runs.export(folder, address=client.tracking_uri).failed == {"run-000": "the disk is full"}
     (broken,) = runs(client, "changed").values()
+    assert broken.info.status == "FAILED"
     mlflow_runs.export(folder, address=client.tracking_uri)
     (whole,) = runs(client, "changed").values()
     assert whole.info.run_id != broken.info.run_id
@@ -101,6 +102,35 @@ def test_a_changed_record_and_an_interrupted_export_replace_what_was_there(
     assert mlflow_runs.export(folder, address=client.tracking_uri).written == ["run-000"]
     (newer,) = runs(client, "changed").values()
     assert newer.info.end_time - newer.info.start_time == 2000
+
+
+def test_one_run_that_does_not_go_through_stops_no_other(tmp_path: Path, client: MlflowClient) -> None:
+    folder = studies.write(tmp_path / "odd", [studies.configure(bits=bits) for bits in (2, 3, 4, 5, 6)])
+    records = [folder / "runs" / f"run-{number:03}" / "record.json" for number in range(5)]
+    record = json.loads(records[0].read_text())
+    record["steps"][0]["step"] = 2**63
+    studies.dump(records[0], record)
+    records[1].write_text("[")
+    edit(records[2], config={"a;b": {"": 1}})
+    (folder / "runs" / "run-003").rename(tmp_path / "elsewhere")
+    (folder / "runs" / "run-003").symlink_to(tmp_path / "elsewhere")
+    (folder / "runs" / "run-004" / "step0.pt").symlink_to("/etc/hostname")
+    edit(records[4], seconds=1e300)
+    exported = mlflow_runs.export(folder, address=client.tracking_uri)
+    assert exported.written == ["run-004"] and set(exported.failed) == {f"run-00{number}" for number in range(4)}
+    assert "outside" in exported.failed["run-003"] and exported.heading.endswith("4 failed")
+    with pytest.raises(QapError, match="run run-000: "):
+        exported.check()
+    kept = next(run for run in runs(client, "odd").values() if run.info.status == "FINISHED")
+    assert [one.path for one in client.list_artifacts(kept.info.run_id)] == ["record.json"]
+    # Beside the database, not in the working folder.
+    assert not list(tmp_path.glob("mlruns")) and "/mlruns" in kept.info.artifact_uri
+    database = Path(client.tracking_uri.removeprefix("sqlite:///"))
+    assert kept.info.artifact_uri.startswith(database.parent.as_uri())
+
+
+def test_a_password_is_not_shown() -> None:
+    assert mlflow_runs._without_password("http://me:secret@host:5000/x refused") == "http://host:5000/x refused"
 
 
 def test_more_metrics_than_one_request_takes(
@@ -126,6 +156,7 @@ def test_the_command_and_what_it_refuses(tmp_path: Path, client: MlflowClient) -
     edit(folder / "runs" / "run-000" / "record.json", steps=[{}])
     result = command("mlflow", folder, "--address", address)
     assert result.code == 2 and "record.json is not a run's record: KeyError('metrics')" in " ".join(result.err.split())
+    assert "1 failed" in result.out
 
 
 def test_without_mlflow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

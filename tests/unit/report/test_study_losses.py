@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +86,17 @@ def test_a_record_of_which_a_loss_is_no_number(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"validation_loss": ', '"validation_loss": NaN, "x": ', 1))
     first = checkpoints.load("s", folder).trained[0]
     assert first.losses[0] is None and first.losses[1] is not None
+    record = json.loads(path.read_text())
+    record["steps"][0]["epochs"][1]["training_loss"] = 1e300
+    studies.dump(path, record)
+    losses = checkpoints.load("s", folder).trained[0].losses
+    assert losses[:2] == (None, None) and losses[2] is not None
+
+
+def test_a_setting_of_one_epoch_is_a_point() -> None:
+    one = _trained(((1.0, 2.0),))
+    plot = study_losses.draw([one], study_means.means([one]))
+    assert plot is not None and len(places(plot.curves[0].validation)) == 1 and plot.left_out == 0
 
 
 def test_the_page_draws_them(folder: Path) -> None:

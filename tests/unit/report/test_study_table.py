@@ -7,10 +7,12 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from qap2fpga.report import studies as checkpoints
 from qap2fpga.report import study_means, study_table
+from qap2fpga.system.errors import QapError
 from tests.support import studies
 
 
@@ -47,6 +49,24 @@ def test_trials_stand_in_a_table_of_their_search(tmp_path: Path) -> None:
     text = rendered(folder)
     assert "best of sizes" in text and "trial-[3]" in text and "1.2346e+05" in text and "runs/trial-003/a.pt" in text
     assert all(len(line) <= 60 for line in rendered(folder, width=60).splitlines())
+
+
+def test_trials_whose_objectives_differ_or_are_unknown(tmp_path: Path) -> None:
+    folder = studies.write(tmp_path, [], studies.trials()[:1])
+    content = json.loads((folder / "search.json").read_text())
+    one = {"search": "a", "name": "t1", "objectives": {"x[b]": 1.0}, "checkpoint": "c1"}
+    other = {"search": "a", "name": "t2", "objectives": {"x[b]": None, "y": 2.5}, "checkpoint": "c2"}
+    studies.dump(folder / "search.json", {**content, "pareto": [one, other]})
+    lines = [line.split() for line in rendered(folder).splitlines()]
+    assert lines[-3:] == [
+        ["best", "of", "a", "x[b]", "y", "checkpoint"], ["t1", "1", "–", "c1"], ["t2", "–", "2.5", "c2"],
+    ]  # fmt: skip
+    for bad in (None, [], {}):
+        studies.dump(folder / "search.json", {**content, "pareto": bad})
+        assert "best of" not in rendered(folder)
+    studies.dump(folder / "search.json", {**content, "pareto": [{**one, "objectives": None}]})
+    with pytest.raises(QapError, match="objectives"):
+        rendered(folder)
 
 
 def test_a_study_of_which_nothing_is_trained_has_no_table(tmp_path: Path) -> None:
