@@ -171,6 +171,10 @@ def cells(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterato
         yield from _truth(name, "not", (inner[0],), ports["Y"])
     elif kind == "$mux":
         yield Part(name, "choose", (ports["S"], ports["A"], ports["B"]), ports["Y"])
+    elif kind == "$shr" and set(ports["B"]) <= {0, 1}:
+        size, shift = len(ports["Y"]), number(ports["B"])
+        operand = extended(ports["A"], {"A_SIGNED": parameters.get("A_SIGNED", "")}, max(size, len(ports["A"])))
+        yield Part(name, "same", ((operand[shift:] + (0,) * size)[:size],), ports["Y"])
     elif kind == "$shiftx":
         yield _indexed(name, parameters, ports)
     else:

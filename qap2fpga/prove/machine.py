@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Registers and logic between known bits, one move after the other.
+
+A bit is 0, 1, the name of a bit that came in, or not known: None. Control does not depend on data, so that it stays
+known; data are moved about and keep their names. What logic makes of data whose values are not known is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from qap2fpga.prove.algebra import Known
+from qap2fpga.prove.cells import Bits, NotProven, Part, Register
+from qap2fpga.prove.logic import Logic
+from qap2fpga.prove.pipeline import Pipeline
+from qap2fpga.prove.reading import UNDRIVEN
+
+Codes = tuple[int | None, ...]
+KNOWN = Known()
+
+
+class Machine:
+    """All that `targets` depend on, up to the bits `leaves`. Raises `NotProven` if a register changes without a move.
+
+    `after_reset` are the registers after a reset in any state, as far as they begin with the same value.
+    """
+
+    def __init__(self, pipeline: Pipeline, reset: Logic, targets: Bits, leaves: Collection[int]) -> None:
+        self.moving = pipeline.moving
+        self.targets = self.moving.settle(targets)
+        self.registers = tuple(_registers(pipeline, self.targets, set(leaves)))
+        nexts = [self.moving.settle((one.reset, one.enable, one.data)) for one in self.registers]
+        wanted = [*self.targets, *(bit for next_bits in nexts for bit in next_bits)]
+        parts, _ = self.moving.in_order(wanted, lambda bit: None if bit in leaves else self.moving.part(bit))
+        self._nexts = [(*bits, one.out, one.value) for bits, one in zip(nexts, self.registers, strict=True)]
+        self._parts = [(_choice(part), part.operands, part.driven, part) for part in parts]
+        self.after_reset: Codes = tuple(_initial(one, reset) for one in self.registers)
+
+    def step(self, state: Codes, known: Mapping[int, int | None]) -> tuple[Codes, Codes]:
+        """Return the targets and the next state, where leaves are `known` and registers hold `state`."""
+        bits: dict[int, int | None] = {0: 0, 1: 1, UNDRIVEN: None}
+        bits.update((one.out, code) for one, code in zip(self.registers, state, strict=True))
+        bits.update(known)
+        for choice, operands, driven, part in self._parts:
+            if choice and (select := bits[operands[0][0]]) in (0, 1):
+                bits[driven[0]] = bits[operands[2 if select else 1][0]]
+            else:
+                codes = [[bits[bit] for bit in operand] for operand in operands]
+                bits.update(zip(driven, part.evaluate(KNOWN, codes), strict=True))
+        following = tuple(
+            KNOWN.choose(bits[reset], KNOWN.choose(bits[enable], bits[own], bits[data]), value)
+            for reset, enable, data, own, value in self._nexts
+        )
+        return tuple(bits[bit] for bit in self.targets), following
+
+
+def _choice(part: Part) -> bool:
+    return part.kind == "choose" and len(part.driven) == 1
+
+
+def _registers(pipeline: Pipeline, targets: Bits, leaves: set[int]) -> Iterator[Register]:
+    """Yield the registers on which `targets` depend, each once."""
+    moving, module = pipeline.moving, pipeline.module
+    seen, waiting = {0, 1, UNDRIVEN, *leaves}, list(targets)
+    while waiting:
+        (bit,) = moving.settle((waiting.pop(),))
+        if bit in seen:
+            continue
+        seen.add(bit)
+        driver = module.drivers.get(bit)
+        if isinstance(driver, Register):
+            pipeline.check_standing(driver)
+            if driver.delay != 1:
+                raise NotProven(f"{module.name}: register {driver.name} is several")
+            yield driver
+            waiting += [driver.reset, driver.enable, driver.data]
+        elif (part := moving.part(bit)) is not None:
+            waiting += [one for operand in part.operands for one in operand]
+        else:
+            raise NotProven(f"{module.name}: control or data depend on an input that is not known, net {bit}")
+
+
+def _initial(register: Register, reset: Logic) -> int | None:
+    """Return what a register is at the start and after a reset in any state; None where that is not known."""
+    resets, enable, data = reset.settle((register.reset, register.enable, register.data))
+    after = register.value if resets == 1 else data if (resets, enable) == (0, 1) and data in (0, 1) else None
+    return after if str(after) == register.initial else None
