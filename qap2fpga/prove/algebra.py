@@ -66,6 +66,12 @@ class Known(Algebra[int | None]):
             return then if condition else otherwise
         return then if then == otherwise else None
 
+    def differ(self, a: int | None, b: int | None) -> int | None:
+        """Return a XOR b as far as it is known."""
+        if a == b and a is not None:
+            return 0
+        return b if a == 0 else a if b == 0 else self.invert(b) if a == 1 else self.invert(a) if b == 1 else None
+
 
 class Sliced(Algebra[np.ndarray]):
     """Bits of many cases at once, 64 in a machine word."""

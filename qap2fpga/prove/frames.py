@@ -10,61 +10,33 @@ made of does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from qap2fpga.exact.integers import width
-from qap2fpga.hw.design import Design, Probe
+from qap2fpga.hw.design import Design
 from qap2fpga.ir.channelwise import Repeat
-from qap2fpga.ir.geometry import POINT, Geometry
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat
 from qap2fpga.ir.nodes import Node
 from qap2fpga.prove import gate
 from qap2fpga.prove.automaton import Automaton, Move, Seen, Token, circle, explored, smallest
 from qap2fpga.prove.cells import Bits, NotProven, Register
+from qap2fpga.prove.expressions import Codes, Expressions
+from qap2fpga.prove.gate import net
+from qap2fpga.prove.layers import Lane, Layer
 from qap2fpga.prove.linear import Value
 from qap2fpga.prove.logic import Logic
-from qap2fpga.prove.machine import Codes, Machine
+from qap2fpga.prove.machine import Machine
 from qap2fpga.prove.pipeline import Pipeline
+from qap2fpga.prove.reading import UNDRIVEN
+from qap2fpga.prove.streams import INPUTS, MOST_FRAMES, Channel, Labels, Stream, Tap, placed, sums_up, taps_of
 
-# Frames that are in a part of the design at a time; older ones are not followed.
-MOST_FRAMES = 4
 # The next frame that begins is expected, from its first position on.
 NEXT = Token(-1, 0)
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Where the results of a node pass by: on `bits`, `stages` moves after a position is seen at `valid`."""
-
-    valid: int
-    flush: int
-    bits: Bits
-    stages: int
-    positions: int
-
-
-@dataclass(frozen=True, eq=False)
-class Channel:
-    """A channel of a node's results: `value` of the `stream`, of which position `places[i]` is the node's i-th."""
-
-    stream: str
-    value: Value
-    places: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Tap:
-    """What a tap of a kernel sees of a channel on `bits`, position by position: numbers of places, -1 where `pad`."""
-
-    channel: Channel
-    value: Value
-    places: np.ndarray
-    pad: int
 
 
 class State(NamedTuple):
@@ -76,46 +48,80 @@ class State(NamedTuple):
     due: Token
 
 
-class Labels:
-    """Names of the bits of streams: of every frame that is in a part, position and bit."""
+@dataclass(frozen=True)
+class Copies:
+    """Looks at bits that are to be copies of what came in: `rows` are their names of the newest frame, by position."""
 
-    def __init__(self, streams: Mapping[str, Stream]) -> None:
-        self.streams, self.firsts, self.total = streams, dict[str, int](), 0
-        for name, one in streams.items():
-            self.firsts[name] = 2 + self.total
-            self.total += one.positions * len(one.bits)
+    labels: Labels
+    rows: Sequence[Codes]
+    what: str
 
-    def bits(self, name: str, token: Token | None) -> dict[int, int | None]:
-        """Return the names of the bits of a stream while a position passes by."""
-        bits = self.streams[name].bits
-        if token is None or token.age >= MOST_FRAMES:
-            return dict.fromkeys(bits)
-        first = self.firsts[name] + token.place * len(bits) + token.age * self.total
-        return dict(zip(bits, range(first, first + len(bits)), strict=True))
+    def __call__(self, token: Token, codes: Sequence[int | None]) -> None:
+        """Raise `NotProven` unless `codes` are what is to be seen at a position."""
+        for bit, (code, wanted) in enumerate(zip(codes, self.rows[token.place], strict=True)):
+            if code is None or code != self.labels.of_age(wanted, token.age):
+                raise NotProven(f"{self.what}: position {token.place}, bit {bit} is not what its kernel sees there")
 
-    def expected(self, taps: Sequence[Tap], place: int, moving: Logic) -> Codes:
-        """Return the names of what taps see at a place, of the newest frame."""
-        codes: list[int | None] = []
-        for tap in taps:
-            value, seen, size = tap.channel.value, int(tap.places[place]), len(tap.value.bits)
-            own: list[int | None] = [tap.pad >> at & 1 for at in range(size)]
-            if seen >= 0:
-                names = self.bits(tap.channel.stream, Token(0, seen)) | {0: 0, 1: 1}
-                own = [names[bit] for bit in moving.settle(value.bits)][:size]
-                own += [own[-1] if value.signed else 0] * (size - len(own))
-            codes += own
-        return tuple(codes)
 
-    def aged(self, codes: Codes) -> Codes:
-        """Return the codes after one more frame has begun."""
-        return tuple(self.of_age(code, 1) for code in codes)
+@dataclass(frozen=True)
+class Task:
+    """A layer to be proven: the logic in which its lanes are, what comes in, and whether its results are a node's."""
 
-    def of_age(self, code: int | None, age: int) -> int | None:
-        """Return the name of the same bit of an older frame; None if that is too old to be followed."""
-        if code is None or code < 2:
-            return code
-        older = code + age * self.total
-        return older if older < 2 + MOST_FRAMES * self.total else None
+    pipeline: Pipeline
+    layer: Layer
+    values: Sequence[Value]
+    whole: bool = True
+
+
+@dataclass
+class Sums:
+    """Takes bits that are made of what came in; `results` are all that they are, over bits of taps, and where pads are.
+
+    `rows` are the names of what the taps see, by position.
+    """
+
+    expressions: Expressions
+    labels: Labels
+    taps: Sequence[Tap]
+    rows: Sequence[Codes]
+    results: dict[tuple[Codes, Codes], None] = field(default_factory=dict)
+
+    def __call__(self, token: Token, codes: Sequence[int | None]) -> None:
+        """Take `codes` for what a position's results are made of."""
+        row = self.rows[token.place]
+        names = {self.labels.of_age(code, token.age): INPUTS + at for at, code in enumerate(row) if code not in (0, 1)}
+        seen = tuple(code if code in (0, 1) else names[self.labels.of_age(code, token.age)] for code in row)
+        self.results[self.expressions.replaced(codes, names.get, {}), seen] = None
+
+    def task(self, layer: Layer, result: tuple[Codes, Codes]) -> Task:
+        """Return what is left to prove of a result: that its logic, without registers, is `layer`."""
+        codes, seen = result
+        if None in codes:
+            raise NotProven(
+                f"layer {layer.name}: bit {codes.index(None)} of its sums is not made of what its kernel sees"
+            )
+        values, lanes, at = [], [], 0
+        for tap in self.taps:
+            values.append(_trimmed(tap.value, tuple(seen[bit - INPUTS] or 0 for bit in tap.value.bits)))
+        for lane in layer.lanes:
+            lanes.append(Lane(tuple(code or 0 for code in codes[at : at + len(lane.bits)]), lane.signed))
+            at += len(lane.bits)
+        named = {str(number): lane.bits for number, lane in enumerate(lanes)}
+        every = tuple(code or 0 for code in codes)
+        module = self.expressions.module(layer.name, every, tuple(bit for one in values for bit in one.bits), named)
+        return Task(Pipeline(module, UNDRIVEN, UNDRIVEN), replace(layer, lanes=tuple(lanes)), values)
+
+
+def _trimmed(value: Value, bits: Bits) -> Value:
+    """Return the value on `bits`, which may be constants, without those that only extend it."""
+    number = sum(bit << place for place, bit in enumerate(bits)) - (bits[-1] << len(bits) if value.signed else 0)
+    low, high = (number, number) if set(bits) <= {0, 1} else (value.low, value.high)
+    while len(bits) > 1 and bits[-1] == (bits[-2] if value.signed else 0):
+        bits = bits[:-1]
+    return Value(bits, value.signed, low, high)
+
+
+Check = Copies | Sums
 
 
 class Frames:
@@ -123,6 +129,7 @@ class Frames:
 
     def __init__(self, pipeline: Pipeline, design: Design, network: Graph, inputs: Sequence[Value]) -> None:
         self.pipeline, self.network, self.states = pipeline, network, 0
+        self.expressions = Expressions()
         self.root = gate.find(pipeline.module, design)
         self.reset = Logic(pipeline.module, {self.root.ports.reset: 0})
         self.probes = {probe.node: probe for probe in design.probes}
@@ -153,24 +160,58 @@ class Frames:
         self.states += len(states)
         return automaton
 
-    def follow(self, node: Node, sums: Node, later: Sequence[Node]) -> list[Value]:
-        """Return the inputs of a layer of which `sums` is the first node and `node` the last, as they pass by.
+    def follow(self, node: Node, layer: Layer, later: Sequence[Node]) -> list[Task]:
+        """Return the tasks that are left of `layer`, whose result is `node`, once its inputs were followed.
 
         `later` are the nodes after it. Raises `NotProven` unless every position of every frame passes by once.
         """
+        sums, module = self.network[layer.name], self.pipeline.module
         if node.name not in self.probes:
             raise NotProven(f"node {node.name}: no probe says where its inputs pass by")
         probe = self.probes[node.name]
-        valid, flush = (self._net(probe, name) for name in ("valid", "flush"))
-        bits = self.pipeline.module.named.get(f"{probe.signal.removesuffix('.y')}.x", ())
-        taps = self._taps(sums, bits)
+        part, beside = probe.signal.removesuffix(".y"), probe.valid.removesuffix(".out_valid")
+        # What has its two bits itself takes elements one after the other: its results are looked at.
+        serial = part == beside
+        valid, flush = (net(module, f"{beside}.{'out_' if serial else ''}{name}") for name in ("valid", "flush"))
+        bits = module.named.get(f"{part}.x", ())
+        if serial:
+            bits = tuple(bit for lane in layer.lanes for bit in lane.bits)
+        channels = [channel for source in sums.sources for channel in self._of(source)]
+        taps, what = taps_of(self.network, sums, channels), f"the inputs of node {sums.name}"
+        labels = Labels({name: self.streams[name] for name in dict.fromkeys(one.stream for one in channels)})
         positions = self.network.shapes[sums.name].positions
-        sources = list(dict.fromkeys(tap.channel.stream for tap in taps))
-        self.automaton = self._walk(sources, (valid, flush, *bits), taps, positions, f"the inputs of node {sums.name}")
+        rows = [labels.expected(taps, place, self.pipeline.moving) for place in range(positions)]
+        totals = sums_up(self.network, sums)
+        check: Check = Sums(self.expressions, labels, taps, rows) if serial or totals else Copies(labels, rows, what)
+        if isinstance(check, Copies) and len(bits) != len(rows[0]):
+            raise NotProven(f"node {sums.name}: its inputs are {len(bits)} bits, not {len(rows[0])}")
+        self.automaton = self._walk(labels, (valid, flush, *bits), check, positions, what)
         self.names.append(node.name)
         self.streams[node.name] = Stream(valid, flush, (), 0, positions)
         self._forget({stream for one in later for source in one.sources for stream in self._read(source)})
-        return [tap.value for tap in taps]
+        if isinstance(check, Copies):
+            return [Task(self.pipeline, layer, placed(taps, bits))]
+        if serial:
+            return [check.task(layer, codes) for codes in check.results]
+        return self._totals(layer, taps, check, bits)
+
+    def _totals(self, layer: Layer, taps: Sequence[Tap], check: Sums, bits: Bits) -> list[Task]:
+        """Return the tasks of a layer that multiplies sums over the frame, which are on `bits`."""
+        count, channels, values, at = len(taps) // len(layer.lanes), len(layer.lanes), [], 0
+        for tap in taps[:channels]:
+            low, high = tap.value.low * count, tap.value.high * count
+            size = width(low, high)
+            values.append(Value(bits[at : at + size], low < 0, low, high))
+            at += size
+        if at != len(bits):
+            raise NotProven(f"node {layer.name}: its inputs are {len(bits)} bits, not {at}")
+        every = np.concatenate([np.eye(channels, dtype=np.int64)] * count)
+        sums = replace(layer, weights=every, function=None, lanes=tuple(Lane(one.bits, one.signed) for one in values))
+        one_tap = replace(layer, weights=layer.weights[:channels])
+        return [
+            *(replace(check.task(sums, codes), whole=False) for codes in check.results),
+            Task(self.pipeline, one_tap, values),
+        ]
 
     def result(self, node: Node, values: Sequence[Value], stages: int) -> None:
         """Take `values` for the results of a layer that was followed, so many moves after its inputs."""
@@ -198,20 +239,14 @@ class Frames:
             raise NotProven("the results depend on an input at once")
         stream = replace(self.streams[final], stages=stages, bits=())
         self.streams[final] = stream
-        self._walk([final], (self.root.result, 0), (), stream.positions, "the results", at_once=True)
+        check = Copies(Labels({final: stream}), [()] * stream.positions, "the results")
+        self._walk(check.labels, (self.root.result, 0), check, stream.positions, "the results", at_once=True)
 
     def _add(self, name: str, values: Sequence[Value], valid: int, flush: int, stages: int) -> None:
         bits = tuple(dict.fromkeys(bit for value in values for bit in self.pipeline.moving.settle(value.bits)))
         positions = self.network.shapes[name].positions
         self.streams[name] = Stream(valid, flush, tuple(bit for bit in bits if bit > 1), stages, positions)
         self.channels[name] = tuple(Channel(name, value, np.arange(positions)) for value in values)
-
-    def _net(self, probe: Probe, name: str) -> int:
-        """Return the bit beside a layer's inputs that is called so, or beside its results, if it has none there."""
-        bits = self.pipeline.module.named.get(f"{probe.valid.removesuffix('.out_valid')}.{name}", ())
-        if len(bits) != 1:
-            raise NotProven(f"node {probe.node}: no bit '{name}' is beside its inputs")
-        return bits[0]
 
     def _of(self, name: str) -> tuple[Channel, ...]:
         if name not in self.channels:
@@ -226,49 +261,20 @@ class Frames:
             for source in self.network[name].sources:
                 yield from self._read(source)
 
-    def _taps(self, sums: Node, bits: Bits) -> list[Tap]:
-        """Return what the taps of a layer see, tap by tap, on `bits`."""
-        geometry: Geometry = getattr(sums, "geometry", POINT)
-        shape = self.network.shapes[sums.sources[0]]
-        grid = np.arange(shape.positions).reshape(1, shape.height, shape.width, 1)
-        places = replace(geometry, pad=-1).windows(grid).reshape(-1, geometry.taps)
-        channels = [channel for source in sums.sources for channel in self._of(source)]
-        ends = [geometry.seen(self.network.node_ranges[source]).ends for source in sums.sources]
-        lanes = [lane for source in ends for lane in source]
-        taps, at = [], 0
-        for column in places.T:
-            for channel, (low, high) in zip(channels, lanes, strict=True):
-                size, signed = width(low, high), low < 0
-                if geometry.is_point:
-                    size, signed = len(channel.value.bits), channel.value.signed
-                seen = {channel.value.low, channel.value.high} if (column >= 0).any() else set()
-                seen |= {geometry.pad} if (column < 0).any() else set()
-                top = 1 << size - int(signed)
-                if not (-top if signed else 0) <= min(seen) <= max(seen) < top:
-                    raise NotProven(f"node {sums.name}: {size} bits do not hold {min(seen)} to {max(seen)}")
-                own = Value(bits[at : at + size], signed, min(seen), max(seen))
-                taps.append(Tap(channel, own, np.where(column < 0, -1, channel.places[column]), geometry.pad))
-                at += size
-        if at != len(bits):
-            raise NotProven(f"node {sums.name}: its inputs are {len(bits)} bits, not {at}")
-        return taps
-
     def _machine(self, targets: Bits, leaves: set[int]) -> Machine:
-        return Machine(self.pipeline, self.reset, targets, leaves)
+        return Machine(self.pipeline, self.reset, targets, leaves, self.expressions)
 
     def _walk(
-        self, sources: Sequence[str], targets: Bits, taps: Sequence[Tap], positions: int, what: str,
-        *, at_once: bool = False,
-    ) -> Automaton:  # fmt: skip
-        """Return the automaton with one stream more, seen at `targets`: its two bits, and those of its taps.
+        self, labels: Labels, targets: Bits, check: Check, positions: int, what: str, *, at_once: bool = False
+    ) -> Automaton:
+        """Return the automaton with one stream more, seen at `targets`: its two bits, and others that `check` looks at.
 
-        `at_once`: a position passes by exactly when it does in the first of the `sources`.
+        `at_once`: a position passes by exactly when it does in the first stream of `labels`.
         """
-        streams = [self.streams[name] for name in sources]
-        labels = Labels(dict(zip(sources, streams, strict=True)))
+        sources, streams = list(labels.streams), list(labels.streams.values())
         leaves = {bit for one in streams for bit in (one.valid, one.flush, *one.bits)} - {0, 1}
         machine = self._machine(targets, leaves)
-        expected = [labels.expected(taps, place, self.pipeline.moving) for place in range(positions)]
+        older: dict[int, int | None] = {}
         columns = [self.names.index(name) for name in sources]
         queues = tuple((None,) * one.stages for one in streams)
 
@@ -276,7 +282,7 @@ class Frames:
             for begins, seen, after in self.automaton[state.before]:
                 registers, queues, due = state.registers, state.queues, state.due
                 if begins:
-                    registers = labels.aged(registers)
+                    registers = self.expressions.replaced(registers, labels.older, older)
                     queues = tuple(tuple(one and one._replace(age=one.age + 1) for one in queue) for queue in queues)
                     due = due._replace(age=due.age + 1)
                 if due.age >= MOST_FRAMES:
@@ -287,7 +293,13 @@ class Frames:
                     known.update(labels.bits(name, queue[0]))
                     known |= {one.valid: seen[at].valid, one.flush: seen[at].flush}
                 (valid, flush, *codes), following = machine.step(registers, known)
-                token = self._checked(valid, due, codes, expected, labels, what)
+                if valid is None:
+                    raise NotProven(f"{what}: whether a position passes by is not known")
+                if valid and due.age < 0:
+                    raise NotProven(f"{what}: position {due.place} of a frame that has not begun passes by")
+                token = due if valid else None
+                if token is not None:
+                    check(token, codes)
                 if at_once and token != queues[0][0]:
                     raise NotProven(f"{what}: a position passes by when its bits are not there")
                 if token is not None:
@@ -300,22 +312,6 @@ class Frames:
         if circle(automaton, lambda state: states[state].due.age >= 0):
             raise NotProven(f"{what}: a position may never pass by")
         return automaton
-
-    def _checked(
-        self, valid: int | None, due: Token, codes: Sequence[int | None], expected: Sequence[Codes], labels: Labels,
-        what: str,
-    ) -> Token | None:  # fmt: skip
-        """Return the position that passes by: the one that is `due`. Raises `NotProven` for another."""
-        if valid is None:
-            raise NotProven(f"{what}: whether a position passes by is not known")
-        if not valid:
-            return None
-        if due.age < 0:
-            raise NotProven(f"{what}: position {due.place} of a frame that has not begun passes by")
-        for bit, (code, wanted) in enumerate(zip(codes, expected[due.place], strict=True)):
-            if code is None or code != labels.of_age(wanted, due.age):
-                raise NotProven(f"{what}: position {due.place}, bit {bit} is not what its kernel sees there")
-        return due
 
     def _forget(self, live: set[str]) -> None:
         """Leave out streams that nobody reads; of a single one, the frames are those that it begins."""

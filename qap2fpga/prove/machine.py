@@ -2,7 +2,7 @@
 """Registers and logic between known bits, one move after the other.
 
 A bit is 0, 1, the name of a bit that came in, or not known: None. Control does not depend on data, so that it stays
-known; data are moved about and keep their names. What logic makes of data whose values are not known is not known.
+known; data are moved about and keep their names; what logic makes of them is an expression (`expressions.py`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 from qap2fpga.prove.algebra import Known
 from qap2fpga.prove.cells import Bits, NotProven, Part, Register
+from qap2fpga.prove.expressions import Codes, Expressions
 from qap2fpga.prove.logic import Logic
 from qap2fpga.prove.pipeline import Pipeline
 from qap2fpga.prove.reading import UNDRIVEN
 
-Codes = tuple[int | None, ...]
 KNOWN = Known()
 
 
@@ -25,8 +25,10 @@ class Machine:
     `after_reset` are the registers after a reset in any state, as far as they begin with the same value.
     """
 
-    def __init__(self, pipeline: Pipeline, reset: Logic, targets: Bits, leaves: Collection[int]) -> None:
-        self.moving = pipeline.moving
+    def __init__(
+        self, pipeline: Pipeline, reset: Logic, targets: Bits, leaves: Collection[int], expressions: Expressions
+    ) -> None:
+        self.moving, self.expressions = pipeline.moving, expressions
         self.targets = self.moving.settle(targets)
         self.registers = tuple(_registers(pipeline, self.targets, set(leaves)))
         nexts = [self.moving.settle((one.reset, one.enable, one.data)) for one in self.registers]
@@ -46,7 +48,8 @@ class Machine:
                 bits[driven[0]] = bits[operands[2 if select else 1][0]]
             else:
                 codes = [[bits[bit] for bit in operand] for operand in operands]
-                bits.update(zip(driven, part.evaluate(KNOWN, codes), strict=True))
+                known_bits = part.evaluate(KNOWN, codes)
+                bits.update(zip(driven, self.expressions.result(part, codes, known_bits), strict=True))
         following = tuple(
             KNOWN.choose(bits[reset], KNOWN.choose(bits[enable], bits[own], bits[data]), value)
             for reset, enable, data, own, value in self._nexts

@@ -24,7 +24,7 @@ from qap2fpga.ir.nodes import Node, Requantizer
 from qap2fpga.ir.tensors import Shape
 from qap2fpga.prove import classes, layers
 from qap2fpga.prove.cells import NotProven
-from qap2fpga.prove.frames import Frames
+from qap2fpga.prove.frames import Frames, Task
 from qap2fpga.prove.layers import Lane, Layer
 from qap2fpga.prove.linear import Value
 from qap2fpga.prove.pipeline import Pipeline
@@ -67,16 +67,18 @@ def prove(pipeline: Pipeline, design: Design, network: Graph, place: Path, limit
         if node.name == final != port and isinstance(layer.function, Step):
             # Levels rise with the number of thresholds that they stand for, so the largest is the same one.
             layer = replace(layer, function=Step(layer.function.thresholds))
+        tasks = [Task(pipeline, layer, sources)] if frames is None else frames.follow(node, layer, network.nodes[at:])
+        alternatives = []
+        for task in tasks:
+            if isinstance(network[layer.name], Max):
+                results = classes.largest(task.pipeline, task.layer, task.values, place, limit_s)
+            else:
+                proof = layers.prove(task.pipeline, task.layer, task.values)
+                results, cases = proof.values, cases + proof.cases
+            alternatives += [results] if task.whole else []
+        values[node.name], count = _any_of(alternatives, lanes), count + 1
         if frames is not None:
-            sources = frames.follow(node, network[layer.name], network.nodes[at:])
-        if isinstance(network[layer.name], Max):
-            results = classes.largest(pipeline, layer, sources, place, limit_s)
-        else:
-            proof = layers.prove(pipeline, layer, sources)
-            results, cases = proof.values, cases + proof.cases
-        values[node.name], count = list(results), count + 1
-        if frames is not None:
-            frames.result(node, results, _stage(results))
+            frames.result(node, values[node.name], _stage(values[node.name]))
     ends = _joined(values, [final])
     stage = _stage(ends)
     if port is None:
@@ -89,6 +91,14 @@ def prove(pipeline: Pipeline, design: Design, network: Graph, place: Path, limit
         frames.leave(final, stage, module.outputs[f"{design.output.name}_TDATA"])
         return stage, f"{count} layers, {frames.states:,} states of control, {cases:,} accumulators"
     return stage, f"{count} layers, {stage} stages, {cases:,} accumulators"
+
+
+def _any_of(alternatives: Sequence[Sequence[Value]], lanes: Sequence[Lane]) -> list[Value]:
+    """Return the values on `lanes`, which are those of one of the alternatives."""
+    stage = _stage([value for values in alternatives for value in values])
+    return [Value(lane.bits, lane.signed, min(one.low for one in each), max(one.high for one in each),
+                  None if all(one.stage is None for one in each) else stage)
+            for lane, each in zip(lanes, zip(*alternatives, strict=True), strict=True)]  # fmt: skip
 
 
 def _stage(values: Sequence[Value]) -> int:

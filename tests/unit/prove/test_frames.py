@@ -98,7 +98,7 @@ def test_another_network_is_not_proven(built: Built) -> None:
 
 def test_without_probes_nothing_is_known(built: Built) -> None:
     subject, readings, place = built
-    for probes, message in (((), "no probe says where its inputs"), (None, "no bit 'valid' is beside")):
+    for probes, message in (((), "no probe says where its inputs"), (None, "no net '.valid' of one bit")):
         own = probes if probes is not None else tuple(replace(one, valid="") for one in subject.design.probes)
         claim = claims(replace(subject, design=replace(subject.design, probes=own)), readings["none"], place)[0]
         assert claim.word is Word.NOT_PROVEN and message in claim.detail
