@@ -13,12 +13,11 @@ from pathlib import Path
 
 from qap2fpga.exact.integers import width
 from qap2fpga.prove.algebra import Ands
-from qap2fpga.prove.cells import NotProven, Refuted, at_least, evaluate
+from qap2fpga.prove.cells import Bits, NotProven, Refuted, at_least, evaluate
 from qap2fpga.prove.equivalence import equal
 from qap2fpga.prove.layers import Layer
 from qap2fpga.prove.linear import Value
 from qap2fpga.prove.pipeline import Pipeline
-from qap2fpga.prove.reading import Bits
 
 NAME, LARGEST = "class", "largest"
 # An integer as bits of a graph, lowest first, in the order of unsigned numbers: two's complement, its sign inverted.

@@ -24,7 +24,7 @@ from qap2fpga.ir.joins import Concat
 from qap2fpga.ir.nodes import Node
 from qap2fpga.prove import gate
 from qap2fpga.prove.automaton import Automaton, Move, Seen, Token, circle, explored, smallest
-from qap2fpga.prove.cells import Bits, NotProven, Register
+from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Register
 from qap2fpga.prove.expressions import Codes, Expressions
 from qap2fpga.prove.gate import net
 from qap2fpga.prove.layers import Lane, Layer
@@ -32,7 +32,6 @@ from qap2fpga.prove.linear import Value
 from qap2fpga.prove.logic import Logic
 from qap2fpga.prove.machine import Machine
 from qap2fpga.prove.pipeline import Pipeline
-from qap2fpga.prove.reading import UNDRIVEN
 from qap2fpga.prove.streams import INPUTS, MOST_FRAMES, Channel, Labels, Stream, Tap, placed, sums_up, taps_of
 
 # The next frame that begins is expected, from its first position on.
@@ -100,9 +99,8 @@ class Sums:
             raise NotProven(
                 f"layer {layer.name}: bit {codes.index(None)} of its sums is not made of what its kernel sees"
             )
-        values, lanes, at = [], [], 0
-        for tap in self.taps:
-            values.append(_trimmed(tap.value, tuple(seen[bit - INPUTS] or 0 for bit in tap.value.bits)))
+        values = [_trimmed(tap.value, tuple(seen[bit - INPUTS] or 0 for bit in tap.value.bits)) for tap in self.taps]
+        lanes, at = list[Lane](), 0
         for lane in layer.lanes:
             lanes.append(Lane(tuple(code or 0 for code in codes[at : at + len(lane.bits)]), lane.signed))
             at += len(lane.bits)

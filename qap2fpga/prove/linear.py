@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from qap2fpga.exact.integers import width
-from qap2fpga.prove.cells import Part
+from qap2fpga.prove.cells import Bits, Part
 from qap2fpga.prove.pipeline import Cone
-from qap2fpga.prove.reading import Bits
 
 # The unknown that is always 1: as a bit it is the constant 1.
 ONE = 1

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from qap2fpga.prove.algebra import Known
-from qap2fpga.prove.cells import Bits, NotProven, Part, Register
+from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Part, Register
 from qap2fpga.prove.expressions import Codes, Expressions
 from qap2fpga.prove.logic import Logic
 from qap2fpga.prove.pipeline import Pipeline
-from qap2fpga.prove.reading import UNDRIVEN
 
 KNOWN = Known()
 

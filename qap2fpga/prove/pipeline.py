@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from qap2fpga.prove.cells import NotProven, Part, Register
+from qap2fpga.prove.cells import Bits, NotProven, Part, Register
 from qap2fpga.prove.logic import Logic, simplified
-from qap2fpga.prove.reading import Bits, Module
+from qap2fpga.prove.reading import Module
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from functools import cached_property
 from pathlib import Path
 
 from qap2fpga.prove.algebra import Ands
-from qap2fpga.prove.cells import NotProven, Part, Refuted, Register, evaluate
+from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Part, Refuted, Register, evaluate
 from qap2fpga.prove.equivalence import Equality, equal
-from qap2fpga.prove.handshake import nexts
+from qap2fpga.prove.handshake import fixed, nexts
 from qap2fpga.prove.logic import Logic
-from qap2fpga.prove.reading import UNDRIVEN, Bits, Module
+from qap2fpga.prove.reading import Module
 
 # Nets inside of shift registers, which no other cell has.
 INSIDE, MOST_DELAY = -(1 << 60), 64
@@ -64,7 +64,7 @@ class State:
             data = one.data
             for number in range(one.delay):
                 out = one.out if number == one.delay - 1 else INSIDE - MOST_DELAY * one.out - number
-                registers[out] = replace(one, data=data, out=out, delay=1)
+                registers[out] = replace(one, data=data, out=out, delay=1, initial=one.initial[number : number + 1])
                 data = out
         return registers
 
@@ -125,10 +125,11 @@ def _variables(
 ) -> tuple[tuple[dict[int, int], dict[int, int]], int]:
     """Return the variables of bits of both sides, those that are taken for equal as one, and how many there are.
 
-    Constants are -1 and -2. Registers that have no counterpart are anything, of each side for itself.
+    Constants are -1 and -2, and so are registers that keep the value that they begin with. Registers that have no
+    counterpart are anything, of each side for itself.
     """
-    sides: tuple[dict[int, int], dict[int, int]] = ({0: -1, 1: -2}, {0: -1, 1: -2})
-    count = 0
+    constants = ({0: -1, 1: -2} | {bit: -1 - value for bit, value in fixed(one.module).items()} for one in states)
+    sides, count = (next(constants), next(constants)), 0
     for pair in common:
         known = {side[bit] for side, bit in zip(sides, pair, strict=True) if bit in side}
         if len(known) > 1:
@@ -151,7 +152,7 @@ def _written(one: State, variables: Mapping[int, int], registers: Bits, sinks: B
     bits = {bit: graph.input(number) if number >= 0 else int(number == -2) for bit, number in variables.items()}
     bits[UNDRIVEN] = 0
     wanted = [bit for out in registers if out > 1 or out < 0 for bit in nexts(one.registers[out])]
-    logic = Logic(one.module, {})
+    logic = Logic(one.module, fixed(one.module))
     parts, leaves = logic.in_order([*wanted, *sinks], lambda bit: None if bit in bits else logic.part(bit))
     if not leaves <= bits.keys():
         raise NotProven(f"{one.module.name}: a net without a driver, or the clock as data")

@@ -22,7 +22,7 @@ from qap2fpga.system.progress import Progress
 from tests.support.graphs import small_chain
 from tests.support.streams import residual as image
 
-DESIGN = {"data": [], "sources": ["l0.v"], "estimate": {"lut": 100}}
+DESIGN = {"data": [], "estimate": {"lut": 100}}
 
 
 def request(folder: Path, backend: str = "rtl", prove: bool | None = None) -> Request:
@@ -43,7 +43,6 @@ def test_proofs_are_due_where_they_are_quick_and_where_they_are_asked_for(tmp_pa
     assert not proving.is_due(request(tmp_path), large) and proving.is_due(request(tmp_path, prove=True), large)
     assert not proving.is_due(request(tmp_path, prove=False), small)
     assert not proving.is_due(request(tmp_path, "finn"), small)
-    assert not proving.is_due(request(tmp_path), generated(tmp_path, sources=["l0.v", "qap_mac.sv"]))
     for network, due in ((image(height=16, width=16), True), (image(height=16, width=17), False)):
         storage.save(network, tmp_path / "network.npz")
         assert proving.is_due(request(tmp_path), small) == due

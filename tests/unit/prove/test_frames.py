@@ -7,9 +7,10 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from qap2fpga.ir.channelwise import Max
+from qap2fpga.ir.channelwise import Depthwise, Max
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import INPUT, Graph
 from qap2fpga.ir.tensors import Shape
@@ -19,7 +20,7 @@ from qap2fpga.prove.reading import Reading
 from qap2fpga.prove.run import Subject, prove_reading
 from tests.support import frames, mutated
 from tests.support.frames import Fault
-from tests.support.streams import Nodes, residual
+from tests.support.streams import Nodes, cnn, residual
 
 TOP, WINDOW, GATE, VALID = "rtl_design.v", "qap_window.sv", "qap_frames.sv", "qap_valid.sv"
 SEES, DATA = "is not what its kernel sees there", "rtl_design: "
@@ -121,10 +122,19 @@ def pool() -> Graph:
     return nodes.graph()
 
 
+def mean() -> Graph:
+    """Return the mean of every channel over a frame."""
+    nodes = Nodes(Shape(2, 3, 2), -2, 1, seed=5)
+    nodes.add(Depthwise(name="mean", sources=(INPUT,), weights=np.array([[1, 3]] * 6), weight_bits=3, input_bits=2,
+                        geometry=Geometry((3, 2))))  # fmt: skip
+    nodes.step("act", "mean", 2, 3)
+    nodes.linear("fc", "act", 2, 3)
+    nodes.logits("out", "fc", 3)
+    return nodes.graph()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "network", [strides(), pool(), residual(height=4, width=3, channels=2)], ids=["strides", "pool", "residual"]
-)
+@pytest.mark.parametrize("network", [strides(), pool(), mean(), residual(height=4, width=3, channels=2)])
 def test_other_kinds_of_parts_are_proven(network: Graph, tmp_path: Path) -> None:
     subject = frames.subject(network, tmp_path, "class" if "fc" in network.shapes else "values")
     reading = frames.readings(subject, tmp_path, {"none": None})["none"]
@@ -142,3 +152,23 @@ def test_a_netlist_is_proven_and_with_a_fault_it_is_not(tmp_path: Path) -> None:
         kind, faulty = mutated.faulty(netlist, seed)
         claim = claims(own, Reading({**contents, "netlist": faulty}, own.design.top), tmp_path)[2]
         assert claim.word is not Word.PROVEN or frames.behaves(faulty, own, seed), (seed, kind)
+
+
+SUMS, SERIAL = "qap_mac.sv", "qap_serial.sv"
+SUM_FAULTS: dict[str, tuple[Fault, str]] = {
+    "a sum does not begin anew": ((SUMS, "firsts.STAGES. [?] 0 : sum", "sum"), "what its kernel sees"),
+    "an element is left out": ((SUMS, "place == LAST", "place == LAST - 1"), "layer fc"),
+    "elements in another order": ((SERIAL, "y = held.BITS-1:0.", "y = held[2*BITS-1:BITS]"), "layer fc"),
+    "a sum begins later": ((SUMS, "firsts <= {firsts, place == 0}", "firsts <= {firsts, place == 1}"), "what its kernel sees"),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_elements_one_after_the_other_are_proven_and_with_a_fault_they_are_not(tmp_path: Path) -> None:
+    own = frames.subject(cnn(), tmp_path, "logits")
+    assert SUMS in own.design.sources
+    readings = frames.readings(own, tmp_path, {"none": None, **{name: one for name, (one, _) in SUM_FAULTS.items()}})
+    assert claims(own, readings["none"], tmp_path)[0].word is Word.PROVEN
+    for name, (_, message) in SUM_FAULTS.items():
+        claim = claims(own, readings[name], tmp_path)[0]
+        assert claim.word is Word.NOT_PROVEN and message in claim.detail, (name, claim.detail)

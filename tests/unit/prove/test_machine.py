@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from qap2fpga.prove.cells import NotProven
+from qap2fpga.prove.expressions import FIRST, Expressions
 from qap2fpga.prove.logic import Logic
 from qap2fpga.prove.machine import Machine
 from qap2fpga.prove.pipeline import Pipeline
@@ -18,7 +19,7 @@ def machine(
     cells: list[Cell], targets: tuple[int, ...], names: dict[str, tuple[list[Bit], str]] | None = None
 ) -> Machine:
     own = module(PORTS, {"y": list(targets)}, cells, names)
-    return Machine(Pipeline(own, CLOCK, MOVE, {RESET: 1}), Logic(own, {RESET: 0}), targets, {10, 11})
+    return Machine(Pipeline(own, CLOCK, MOVE, {RESET: 1}), Logic(own, {RESET: 0}), targets, {10, 11}, Expressions())
 
 
 def toggle(initial: str) -> Machine:
@@ -43,7 +44,7 @@ def test_control_is_known_and_data_keep_their_names() -> None:
         targets, state = own.step(state, {10: name, 11: 0})
         seen.append(targets)
     assert seen == [(0, None, None), (1, None, None), (0, 6, 6), (1, 6, 6)]
-    assert own.step(state, {10: 9, 11: 12})[0] == (0, 8, None)
+    assert own.step(state, {10: 9, 11: 12})[0] == (0, 8, FIRST)
 
 
 def test_what_begins_otherwise_than_after_a_reset_is_not_known() -> None:
