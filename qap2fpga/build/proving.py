@@ -26,9 +26,8 @@ CERTIFICATE = "certificate.json"
 FOLDER = "prove"
 # ABC's time for a module.
 LIMIT_S = 60.0
-# Designs up to so many LUTs take a minute or two, if their frames have no more positions; others are asked for.
-QUICK_LUTS = 50_000
-QUICK_POSITIONS = 256
+# Designs up to so many LUTs, and LUTs times positions of a frame, take a minute or two; others are asked for.
+QUICK_LUTS, QUICK_WORK = 50_000, 10_000_000
 
 
 def is_due(request: Request, generated: Stored) -> bool:
@@ -37,7 +36,8 @@ def is_due(request: Request, generated: Stored) -> bool:
         return bool(request.prove)
     network = storage.load(request.output / generated["network"])
     design = generated["design"]
-    quick = network.shapes[network.source.name].positions <= QUICK_POSITIONS and design["estimate"]["lut"] <= QUICK_LUTS
+    luts, positions = design["estimate"]["lut"], network.shapes[network.source.name].positions
+    quick = luts <= QUICK_LUTS and luts * positions <= QUICK_WORK
     return quick and not design["data"]
 
 

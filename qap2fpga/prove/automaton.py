@@ -6,7 +6,7 @@ A state has moves. Each says whether a frame begins with it, what is seen of eve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from qap2fpga.prove.cells import NotProven
@@ -77,7 +77,7 @@ def smallest(automaton: Automaton) -> Automaton:
     return [merged[number] for number in range(count)]
 
 
-def circle(automaton: Automaton, waits: Callable[[int], bool]) -> bool:
+def circle(automaton: Sequence[tuple[Move, ...]], waits: Callable[[int], bool]) -> bool:
     """Return whether moves with which no frame begins lead in a circle through states that `waits`."""
 
     def following(state: int) -> Iterator[int]:

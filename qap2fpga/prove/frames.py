@@ -146,6 +146,8 @@ class Frames:
         def moves(state: tuple[Codes, int]) -> Iterator[tuple[bool, tuple[Seen, ...], tuple[Codes, int]]]:
             registers, place = state
             moving = root.moves({one.out: code for one, code in zip(machine.registers, registers, strict=True)})
+            if not place and 0 not in moving:
+                raise NotProven("between frames all stands still until the next one comes")
             for offered in moving:
                 (valid, flush), after = machine.step(registers, {root.ports.in_valid: offered})
                 if valid is None:
@@ -156,6 +158,10 @@ class Frames:
 
         automaton, states = explored((machine.after_reset, 0), moves)
         self.states += len(states)
+        # The last move of each state is that with a position offered.
+        offered = [(own[-1]._replace(begins=own[-1].seen[0].token is not None),) for own in automaton]
+        if circle(offered, lambda state: True):
+            raise NotProven("a position that is offered may never be taken")
         return automaton
 
     def follow(self, node: Node, layer: Layer, later: Sequence[Node]) -> list[Task]:

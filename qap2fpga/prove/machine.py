@@ -29,7 +29,8 @@ class Machine:
     ) -> None:
         self.moving, self.expressions = pipeline.moving, expressions
         self.targets = self.moving.settle(targets)
-        self.registers = tuple(_registers(pipeline, self.targets, set(leaves)))
+        self.open: dict[int, int | None] = {UNDRIVEN: None}
+        self.registers = tuple(_registers(pipeline, self.targets, set(leaves), self.open))
         nexts = [self.moving.settle((one.reset, one.enable, one.data)) for one in self.registers]
         wanted = [*self.targets, *(bit for next_bits in nexts for bit in next_bits)]
         parts, _ = self.moving.in_order(wanted, lambda bit: None if bit in leaves else self.moving.part(bit))
@@ -39,7 +40,7 @@ class Machine:
 
     def step(self, state: Codes, known: Mapping[int, int | None]) -> tuple[Codes, Codes]:
         """Return the targets and the next state, where leaves are `known` and registers hold `state`."""
-        bits: dict[int, int | None] = {0: 0, 1: 1, UNDRIVEN: None}
+        bits: dict[int, int | None] = {0: 0, 1: 1, **self.open}
         bits.update((one.out, code) for one, code in zip(self.registers, state, strict=True))
         bits.update(known)
         for choice, operands, driven, part in self._parts:
@@ -60,9 +61,12 @@ def _choice(part: Part) -> bool:
     return part.kind == "choose" and len(part.driven) == 1
 
 
-def _registers(pipeline: Pipeline, targets: Bits, leaves: set[int]) -> Iterator[Register]:
-    """Yield the registers on which `targets` depend, each once."""
+def _registers(
+    pipeline: Pipeline, targets: Bits, leaves: set[int], undriven: dict[int, int | None]
+) -> Iterator[Register]:
+    """Yield the registers on which `targets` depend, each once, and add nets without a driver to `undriven`."""
     moving, module = pipeline.moving, pipeline.module
+    inputs = {bit for port in module.inputs.values() for bit in port}
     seen, waiting = {0, 1, UNDRIVEN, *leaves}, list(targets)
     while waiting:
         (bit,) = moving.settle((waiting.pop(),))
@@ -78,6 +82,8 @@ def _registers(pipeline: Pipeline, targets: Bits, leaves: set[int]) -> Iterator[
             waiting += [driver.reset, driver.enable, driver.data]
         elif (part := moving.part(bit)) is not None:
             waiting += [one for operand in part.operands for one in operand]
+        elif bit not in inputs:
+            undriven[bit] = None  # the words that a memory does not have
         else:
             raise NotProven(f"{module.name}: control or data depend on an input that is not known, net {bit}")
 

@@ -84,7 +84,9 @@ def compare(gold: State, gate: State, place: Path, name: str, limit_s: float) ->
     graph = Ands(count)
     sinks = list(zip(*_together(gold.sinks, gate.sinks), strict=True))
     registers = list(zip(*pairs, strict=True)) or [(), ()]
-    written = [_written(*one, graph) for one in zip((gold, gate), sides, registers, sinks, strict=True)]
+    written = [
+        _written(*one, graph, gaps=one[0] is gold) for one in zip((gold, gate), sides, registers, sinks, strict=True)
+    ]
     different = {pair for pair in zip(*written, strict=True) if pair[0] != pair[1]}
     try:
         equal(graph, different, place, name, limit_s)
@@ -147,13 +149,21 @@ def _variables(
     return sides, count
 
 
-def _written(one: State, variables: Mapping[int, int], registers: Bits, sinks: Bits, graph: Ands) -> list[int]:
-    """Return what registers become, and then the sinks, as bits of `graph`."""
+def _written(
+    one: State, variables: Mapping[int, int], registers: Bits, sinks: Bits, graph: Ands, *, gaps: bool
+) -> list[int]:
+    """Return what registers become, and then the sinks, as bits of `graph`.
+
+    `gaps`: nets may have no driver, and any value then, such as 0.
+    """
     bits = {bit: graph.input(number) if number >= 0 else int(number == -2) for bit, number in variables.items()}
     bits[UNDRIVEN] = 0
     wanted = [bit for out in registers if out > 1 or out < 0 for bit in nexts(one.registers[out])]
     logic = Logic(one.module, fixed(one.module))
     parts, leaves = logic.in_order([*wanted, *sinks], lambda bit: None if bit in bits else logic.part(bit))
+    clock = one.module.inputs[one.clock][0]
+    if gaps and clock not in leaves:
+        bits |= dict.fromkeys(leaves - bits.keys(), 0)
     if not leaves <= bits.keys():
         raise NotProven(f"{one.module.name}: a net without a driver, or the clock as data")
     evaluate(graph, parts, bits)

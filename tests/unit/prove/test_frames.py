@@ -36,13 +36,15 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "no window is valid": ((WINDOW, "busy <= 1", "busy <= 0"), "does not pass by before"),
     "windows are valid for ever": ((WINDOW, "fresh <= go;", "fresh <= 1;"), "has not begun passes by"),
     "held without a move": ((WINDOW, r"if \(go\) held", "if (go || valid) held"), "changes without a move"),
-    "a frame is shorter": ((GATE, "place == POSITIONS - 1", "place == POSITIONS - 2"), SEES),
+    "a frame is shorter": ((GATE, "place == POSITIONS - 1", "place == POSITIONS - 2"), "until the next one comes"),
     "the last window is not pushed out": ((GATE, "left <= FLUSH", "left <= FLUSH - 1"), "may never pass by"),
     "a result leaves twice": ((GATE, "= result && !taken", "= result"), "TVALID is not a result"),
     "a result is taken twice": ((GATE, "taken <= !move && ", "taken <= "), "may be taken twice"),
     "a result does not wait": ((GATE, "free = !out_valid .. out_ready", "free = 1"), "a move does not wait"),
     "an input is lost": ((GATE, "in_ready = free &&", "in_ready ="), "does not enter"),
     "an input is never taken": ((GATE, "in_ready = free &&", "in_ready = !free &&"), "does not enter"),
+    "nothing moves between frames": ((GATE, "between .. rest != 0.;", "rest != 0);"), "until the next one comes"),
+    "a frame is waited for for ever": ((GATE, "left <= left - 1'b1", "left <= 1"), "may never be taken"),
     "begins taken": ((GATE, "taken = 0", "taken = 1"), "does not begin as 0"),
     "begins within a frame": ((GATE, "place <= 0;", ""), "depends on what is not known"),
     "valid a move later": ((TOP, r"STAGES\(4\)", "STAGES(5)"), "when its bits are not there"),
@@ -159,7 +161,7 @@ SUM_FAULTS: dict[str, tuple[Fault, str]] = {
     "a sum does not begin anew": ((SUMS, "firsts.STAGES. [?] 0 : sum", "sum"), "what its kernel sees"),
     "an element is left out": ((SUMS, "place == LAST", "place == LAST - 1"), "layer fc"),
     "elements in another order": ((SERIAL, "y = held.BITS-1:0.", "y = held[2*BITS-1:BITS]"), "layer fc"),
-    "a sum begins later": ((SUMS, "firsts <= {firsts, place == 0}", "firsts <= {firsts, place == 1}"), "what its kernel sees"),
+    "a sum begins later": ((SUMS, "firsts <= {firsts, place == 0}", "firsts <= {firsts, place == 1}"), "layer fc"),
 }  # fmt: skip
 
 

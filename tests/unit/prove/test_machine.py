@@ -12,7 +12,7 @@ from qap2fpga.prove.machine import Machine
 from qap2fpga.prove.pipeline import Pipeline
 from tests.support.circuits import CLOCK, MOVE, RESET, Bit, Cell, module, register
 
-PORTS: dict[str, list[Bit]] = {"ap_clk": [CLOCK], "move": [MOVE], "ap_rst_n": [RESET], "x": [10], "go": [11]}
+PORTS: dict[str, list[Bit]] = {"ap_clk": [CLOCK], "move": [MOVE], "ap_rst_n": [RESET], "x": [10], "go": [11], "z": [12]}
 
 
 def machine(
@@ -54,10 +54,15 @@ def test_what_begins_otherwise_than_after_a_reset_is_not_known() -> None:
 
 @pytest.mark.parametrize("cells, message", [
     (register([10], [20], [30], enable=11), "changes without a move"),
-    ([("$and", {}, {"A": [10], "B": [50], "Y": [20]})], "an input that is not known"),
+    ([("$and", {}, {"A": [10], "B": [12], "Y": [20]})], "an input that is not known"),
     ([("SRL16E", {}, {"CLK": [CLOCK], "CE": [MOVE], "D": [10], "Q": [20], "A0": ["1"], "A1": ["0"], "A2": ["0"],
                       "A3": ["0"]})], "is several"),
 ])  # fmt: skip
 def test_what_is_not_understood_is_not_proven(cells: list[Cell], message: str) -> None:
     with pytest.raises(NotProven, match=message):
         machine(cells, (20,))
+
+
+def test_what_nothing_drives_is_not_known() -> None:
+    own = machine([("$and", {}, {"A": [10], "B": [50], "Y": [20]})], (20,))
+    assert own.step((), {10: 5})[0] == (None,) and own.step((), {10: 0})[0] == (0,)
