@@ -144,7 +144,7 @@ def _of_circuit(circuit: Stored, by: Stored) -> list[Stored]:
 def _design(generated: Stored) -> Stored:
     """A design without what only this program needs to read it back."""
     design = generated["design"]
-    hidden = ("backend", "details", "traces", "input", "output", "output_kind")
+    hidden = ("backend", "details", "traces", "alone", "input", "output", "output_kind")
     optional = ("clock_ns", "part", "nodes", "estimate", "configs", "folding")
     kept = {key: value for key, value in design.items() if key not in hidden and (value or key not in optional)}
     if "nodes" in kept:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A finished build: its C simulation and proofs again, and onto a board."""
+"""A finished build: its C simulation and proofs again, and onto a board. Other tools' hardware against a model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from qap2fpga.cli.arguments import numbers
+from qap2fpga.system.names import printable
 
 
 def csim(
@@ -44,6 +47,33 @@ def prove(
     left = proofs.left(certificate)
     if left:
         raise CheckFailed("; ".join(left))
+
+
+def audit(
+    folder: Annotated[Path, typer.Argument(help="where the Verilog is, and ports.yaml; `qap2fpga help audit`")],
+    against: Annotated[Path, typer.Option(metavar="MODEL", help="model.pt, state dict or .onnx that it is to compute")],
+    ports: Annotated[Path | None, typer.Option(help="the description of its ports [FOLDER/ports.yaml]")] = None,
+    output_kind: Annotated[str, typer.Option(help="accumulators, logits, values or class")] = "accumulators",
+    bits: Annotated[int | None, typer.Option(help="weight and activation bits of a state dict")] = None,
+    weight_bits: Annotated[str | None, typer.Option(help="one number, or one per layer")] = None,
+    activation_bits: Annotated[str | None, typer.Option(help="one number, or one per layer")] = None,
+    input_bits: Annotated[int | None, typer.Option(help="of a model without input quantizer [8]")] = None,
+    input_data: Annotated[Path | None, typer.Option(help=".npz or .npy of real inputs")] = None,
+    output: Annotated[Path | None, typer.Option(help="keep the files of the simulation in this folder")] = None,
+    quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
+) -> None:
+    """Compare Verilog of another tool with a model, bit for bit. In Verilator, with stalls, bursts and a reset."""
+
+    from qap2fpga.library import audits
+
+    weights, activations = numbers(weight_bits, "--weight-bits"), numbers(activation_bits, "--activation-bits")
+    result = audits.audit(
+        folder, against, ports=ports, output_kind=output_kind, bits=bits, weight_bits=weights,
+        activation_bits=activations, input_bits=input_bits, input_data=input_data, output=output, quiet=quiet,
+    )  # fmt: skip
+    if not quiet:
+        for line in audits.lines(result):
+            print(printable(line))
 
 
 def load(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from qap2fpga.cli.arguments import console, numbers, one_or_many
 from qap2fpga.system.names import printable
@@ -59,13 +58,11 @@ def study(
 ) -> None:
     """Train many networks in parallel. Precisions, schedules, folds, searches. Exit code 1 if one of them failed."""
     from qap2fpga.library.studies import study as run
-    from qap2fpga.train import summary
+    from qap2fpga.report import study_table
 
     result = run(file, output, scheduler=scheduler, workers=workers, only=only, quiet=quiet)
     if not quiet:
-        summary.render(result.folder, result.result.study, console())
-        for warning in result.warnings:
-            console().print(f"[yellow]warning[/] {escape(warning)}")
+        study_table.render(result.checkpoints, console())
     result.require_finished()
 
 
@@ -77,6 +74,19 @@ def figures(
     from qap2fpga.train.figures import draw
 
     draw(study, print, output)
+
+
+def mlflow(
+    study: Annotated[Path, typer.Argument(help="the folder that `qap2fpga study` wrote")],
+    experiment: Annotated[str | None, typer.Option(help="MLflow's name of it [the folder's name]")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="tracking server or database: http://HOST:5000, sqlite:///FILE [MLflow's choice]")
+    ] = None,
+) -> None:
+    """Write the runs of STUDY to MLflow. Needs the extra 'mlflow'. What is there already is not written again."""
+    from qap2fpga.report.mlflow_runs import export
+
+    print(printable(export(study, experiment, address).heading))
 
 
 def simulate_jets(

@@ -168,18 +168,28 @@ class Design(Artifact):
 
 
 @dataclass(frozen=True)
+class Alone:
+    """A node of the graph whose C++ can be run by itself, on frames of `inputs` values, which become `outputs`."""
+
+    node: str
+    inputs: int
+    outputs: int
+
+
+@dataclass(frozen=True)
 class HlsProject(Artifact):
     """C++ for an HLS tool, not yet hardware. `top` is the function to synthesise.
 
     HLS makes one wire of the input, element 0 in the lowest bits, and one port an element of the output; where it
     `streams_positions`, a stream of each, one position per beat. Latency is not known before an HLS tool has scheduled
-    the code. `traces` are in the order of the computation.
+    the code. `traces` are in the order of the computation; `alone` are numbered as in `qap_alone.h`.
     """
 
     strategy: str = field(kw_only=True)
     streams_positions: bool = field(default=False, kw_only=True)
     traces: tuple[Trace, ...] = field(kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
+    alone: tuple[Alone, ...] = field(default=(), kw_only=True)
 
     @property
     def circuit(self) -> None:

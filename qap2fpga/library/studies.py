@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qap2fpga.library.table import Table, Tabular, of_dicts
-from qap2fpga.report import studies, study_means, summary
+from qap2fpga.report import mlflow_runs, studies, study_means, summary
+from qap2fpga.report.mlflow_runs import Exported
 from qap2fpga.report.studies import Study as Checkpoints
 from qap2fpga.report.study_folder import FIGURES
 from qap2fpga.train.study import Result
@@ -61,6 +62,18 @@ class Study(Tabular):
         place = self.folder / FIGURES if output is None else Path(output)
         draw(self.folder, (lambda line: None) if quiet else print, place)
         return place
+
+    def to_mlflow(self, experiment: str | None = None, address: str | None = None) -> Exported:
+        """Write the finished runs to MLflow: settings, losses, metrics, record and checkpoints. Returns which.
+
+        Args:
+            experiment: MLflow's name of it; the folder's name if not given.
+            address: of the tracking server or database; MLflow's own choice if not given.
+
+        Raises:
+            QapError: MLflow is not installed (`pip install 'qap2fpga[mlflow]'`), or refuses.
+        """
+        return mlflow_runs.export(self.folder, experiment, address)
 
     @property
     def heading(self) -> str:

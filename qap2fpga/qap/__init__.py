@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pruning in the user's own training loop, of any torch or Brevitas module: `Schedule`."""
+"""For the user's own training loop, of any torch or Brevitas module: pruning, and which layers need their bits."""
 
 from qap2fpga.qap.schedule import Schedule
+from qap2fpga.qap.sensitivity import Sensitivity, choose_bits, sensitivity
 
-__all__ = ["Schedule"]
+__all__ = ["Schedule", "Sensitivity", "choose_bits", "sensitivity"]

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from qap2fpga.qap import scopes
+from qap2fpga.qap.layers import layers_of, one_of
 from qap2fpga.qap.masks import install
-from qap2fpga.system.errors import QapError, nearest
+from qap2fpga.system.errors import QapError
 
 KINDS = ("fine_tuning", "lottery_ticket", "learning_rate_rewinding")
-PRUNED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class Stateful(Protocol):
@@ -67,8 +67,8 @@ class Schedule:
         self, module: nn.Module, fractions: Sequence[float], kind: str = "fine_tuning", scope: str = "global", *,
         size: int | None = None, layers: Sequence[str] | None = None, rewind: Sequence[Stateful] = (),
     ) -> None:  # fmt: skip
-        self.kind = _one_of("kind", kind, KINDS)
-        self.scope = _one_of("scope", scope, scopes.SCOPES)
+        self.kind = one_of("kind", kind, KINDS)
+        self.scope = one_of("scope", scope, scopes.SCOPES)
         self.fractions = _fractions(fractions)
         self.size = _size(scope, size)
         if (kind == "learning_rate_rewinding") > bool(rewind):
@@ -108,7 +108,7 @@ class Schedule:
         Raises:
             QapError: if no layer of that name is pruned.
         """
-        return self._masks[_one_of("layer", layer, self._masks)].kept.clone()
+        return self._masks[one_of("layer", layer, self._masks)].kept.clone()
 
     def remember(self) -> None:
         """Take today's values as those that are set back to: call it after some epochs for late rewinding."""
@@ -174,12 +174,6 @@ class Schedule:
             mask.apply(self._layers[name])
 
 
-def _one_of(what: str, name: str, legal: Sequence[str] | Mapping[str, object]) -> str:
-    if name not in legal:
-        raise QapError(f"unknown {what} '{name}'", nearest(name, legal))
-    return name
-
-
 def _fractions(fractions: Sequence[float]) -> tuple[float, ...]:
     values = tuple(float(one) for one in fractions)
     if not values or not all(0 < one < 1 for one in values):
@@ -199,28 +193,10 @@ def _size(scope: str, size: int | None) -> int | None:
 
 def _layers(module: nn.Module, names: Sequence[str] | None) -> dict[str, nn.Module]:
     """The layers to prune, by name."""
-    known = {name: one for name, one in module.named_modules() if isinstance(one, PRUNED)}
-    if names is None:
-        layers: dict[str, nn.Module] = {name: one for name, one in known.items() if one.weight.requires_grad}
-    else:
-        layers = {_one_of("layer", name, known): known[name] for name in names}
-    if not layers:
-        raise QapError("the module has no dense layer and no convolution that learns", "there is nothing to prune")
-    owners: dict[int, str] = {}
-    for name, layer in known.items():
-        owner = owners.setdefault(id(layer.weight), name)
-        if owner != name and {owner, name} & set(layers):
-            raise QapError(f"{owner} and {name} share one weight", "leave both out of layers")
+    layers = layers_of(module, names, "there is nothing to prune")
     for name, part in layers.items():
-        weight = part.get_parameter("weight")
-        if nn.parameter.is_lazy(weight):
-            raise QapError(f"{name} has no shape yet", "run the module on an example once")
-        if not weight.requires_grad:
-            raise QapError(f"the weight of {name} is frozen", "leave it out of layers, or let it learn")
         if any(hasattr(hook, "kept") for hook in part._forward_pre_hooks.values()):
             raise QapError(f"{name} has a schedule already", "load its state, or make the module anew")
-        if not torch.isfinite(weight).all():
-            raise QapError(f"{name} has weights that are not finite", "prune a module that has not diverged")
     return layers
 
 

@@ -31,6 +31,7 @@ from qap2fpga.report import (
     profiles,
     show,
     study_folder,
+    study_losses,
     study_means,
     study_plots,
 )
@@ -41,6 +42,7 @@ from qap2fpga.report.plots import Plot, Point, scatter
 from qap2fpga.report.schema.results import Check
 from qap2fpga.report.section import Section, section
 from qap2fpga.report.studies import Study
+from qap2fpga.report.study_losses import LossPlot
 from qap2fpga.report.study_means import Mean
 from qap2fpga.report.study_plots import StudyPlot
 from qap2fpga.report.summary import CANDIDATE, CHECKPOINT, Summary
@@ -89,8 +91,8 @@ class Comparison:
 @dataclass(frozen=True)
 class StudyEntry:
     """A study as the page shows it: how many checkpoints were built, (checkpoint, link, measured by) of the best,
-    means of `all` runs with their plots, what is said of them (where pruning costs much, who learned longer), and
-    links to the `figures` that were drawn of it."""
+    means of `all` runs with their plots and losses, what is said of them (where pruning costs much, who learned longer)
+    and links to the `figures` that were drawn of it."""
 
     id: str
     study: Study
@@ -99,6 +101,7 @@ class StudyEntry:
     all: tuple[Mean, ...]
     warnings: tuple[str, ...]
     plots: tuple[StudyPlot, ...]
+    losses: LossPlot | None
     figures: tuple[tuple[str, str], ...]
 
 
@@ -191,6 +194,7 @@ def _study(number: int, study: Study, place: Path) -> StudyEntry:
         all=every,
         warnings=study_means.warnings(every),
         plots=study_plots.draw(every),
+        losses=study_losses.draw(study.trained, every),
         figures=tuple((path.stem, link_to(path, place)) for path in drawn),
     )
 

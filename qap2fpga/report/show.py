@@ -44,6 +44,16 @@ def percent(share: float | None, digits: int = 2) -> str:
     return DASH if share is None else f"{100 * share:.{digits}f} %"
 
 
+def error(share: float | None, digits: int = 2) -> str:
+    """A standard error of a share of 1, to be put behind its percent; nothing where there is none."""
+    return "" if share is None else f" ± {100 * share:.{digits}f}"
+
+
+def points(share: float | None, spread: float | None) -> str:
+    """A difference of two shares in points, with its standard error."""
+    return DASH if share is None else f"{100 * share:.1f}{error(spread, 1)}"
+
+
 def difference(predicted: float | None, measured: float | None) -> str:
     """How far `measured` lies from `predicted`, as part of the prediction."""
     if predicted is None or measured is None:

@@ -28,12 +28,17 @@ OF_THE_BUILD = (
 )  # fmt: skip
 
 
+# Of an epoch: training loss, validation loss.
+Loss = tuple[float, float]
+
+
 @dataclass(frozen=True)
 class Trained:
     """One step of one run, as a repetition of its setting.
 
     Steps of the same `setting` and number may be averaged; `name` is what people call the setting. `search` is that of
-    a trial. `epochs`: how many its weights learned, None where its record does not say.
+    a trial. `epochs`: how many its weights learned, None where its record does not say. `losses`: of each epoch of
+    the step, None of one that diverged.
     """
 
     setting: str
@@ -43,6 +48,7 @@ class Trained:
     checkpoint: Summary
     epochs: int | None = None
     search: str | None = None
+    losses: tuple[Loss | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,8 +143,16 @@ def _trained(entry: Entry, record: dict[str, Any]) -> list[Trained]:
         # A search predicts the last checkpoint of each of its trials.
         lut = (step.get("estimate") or {}).get("lut") if step is not steps[-1] or predicted is None else predicted
         checkpoint = _checkpoint(entry, step, model, data, show.finite(lut))
-        trained.append(Trained(setting, entry.setting, entry.name, step["step"], checkpoint, epochs, entry.search))
+        losses = tuple(map(_loss, step.get("epochs") or ()))
+        trained.append(
+            Trained(setting, entry.setting, entry.name, step["step"], checkpoint, epochs, entry.search, losses)
+        )
     return trained
+
+
+def _loss(epoch: dict[str, Any]) -> Loss | None:
+    training, validation = show.finite(epoch.get("training_loss")), show.finite(epoch.get("validation_loss"))
+    return None if training is None or validation is None else (training, validation)
 
 
 def _checkpoint(

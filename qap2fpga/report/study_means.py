@@ -119,7 +119,7 @@ def warnings(means: Sequence[Mean]) -> tuple[str, ...]:
 def cost(mean: Mean) -> str:
     """Say what pruning has cost at a step."""
     assert mean.lost is not None
-    points = f"{100 * mean.lost:.1f}" + ("" if mean.lost_error is None else f" ± {100 * mean.lost_error:.1f}")
+    points = show.points(mean.lost, mean.lost_error)
     zeros = "" if mean.zeros is None else f", {show.percent(mean.zeros, 1)} zeros"
     left = f"{show.percent(mean.accuracy)} are left"
     return f"Pruning costs '{mean.name}' {points} points of accuracy at step {mean.step}{zeros}: {left}."

@@ -72,15 +72,25 @@ def draw(means: Sequence[Mean]) -> tuple[StudyPlot, ...]:
     """Return a plot against each cost that two means or more have."""
     every = [(cost, [one for one in means if cost.of_mean(one) is not None]) for cost in COSTS]
     # A setting looks the same in all plots, whether or not all have it.
-    order = list(dict.fromkeys(map(_series_name, means)))
-    return tuple(_plot(cost, known, order) for cost, known in every if len(known) > 1)
+    names = order(means)
+    return tuple(_plot(cost, known, names) for cost, known in every if len(known) > 1)
+
+
+def order(means: Sequence[Mean]) -> list[str]:
+    """Return the names of all settings and searches, in the order in which they get their looks."""
+    return list(dict.fromkeys(map(_series_name, means)))
+
+
+def look(number: int) -> tuple[int, int]:
+    """Return the colour and the mark of a setting."""
+    return number % COLOURS, (number + number // COLOURS) % MARKS
 
 
 def _series_name(mean: Mean) -> str:
     return f"search {mean.search}" if mean.search else mean.name
 
 
-def _plot(cost: _Cost, means: Sequence[Mean], order: Sequence[str]) -> StudyPlot:
+def _plot(cost: _Cost, means: Sequence[Mean], names: Sequence[str]) -> StudyPlot:
     runs = {id(one): _runs(cost, one) for one in means}
     places = [(cost.of_mean(one) or 0.0, one.accuracy) for one in means]
     bars = [one.accuracy + sign * (one.error or 0.0) for one in means for sign in (-1, 1)]
@@ -92,12 +102,11 @@ def _plot(cost: _Cost, means: Sequence[Mean], order: Sequence[str]) -> StudyPlot
         together.setdefault(_series_name(one), []).append(one)
     series = []
     for name, members in together.items():
-        number = order.index(name)
         dots = tuple(_dot(cost, one, x, y, best=id(one) in best) for one in members)
         light = "".join(f"M{x.place(at):g} {y.place(up):g}h0" for one in members for at, up in runs[id(one)])
         joined = members[0].search is None and len(dots) > 1
         line = "M" + "L".join(f"{dot.x:g} {dot.y:g}" for dot in dots) if joined else ""
-        series.append(Series(name, number % COLOURS, (number + number // COLOURS) % MARKS, dots, light, line))
+        series.append(Series(name, *look(names.index(name)), dots, light, line))
     return StudyPlot(cost.name, tuple(series), plots.cost_ticks(x), plots.percent_ticks(y), x.log)
 
 
@@ -119,7 +128,7 @@ def _runs(cost: _Cost, mean: Mean) -> list[tuple[float, float]]:
 
 def _dot(cost: _Cost, mean: Mean, x: Scale, y: Scale, *, best: bool) -> Dot:
     at, error = cost.of_mean(mean) or 0.0, mean.error or 0.0
-    spread = "" if mean.error is None else f" ± {100 * mean.error:.2f}, mean of {mean.runs} runs"
+    spread = "" if mean.error is None else f"{show.error(mean.error)}, mean of {mean.runs} runs"
     text = f"{mean.name}, step {mean.step}: {show.percent(mean.accuracy)}{spread}; {show.number(at)} {cost.name}"
     ends = (y.place(mean.accuracy - error), y.place(mean.accuracy + error))
     return Dot(x.place(at), y.place(mean.accuracy), *ends, text, best)

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.hw.design import HlsProject
+from qap2fpga.hw.design import Alone, HlsProject
+from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system import programs as tools
 from qap2fpga.system.files import sha256, shipped, write_atomically
+from qap2fpga.verify import alone
 from qap2fpga.verify.engine import Engine, Execution, Progress, Shown
 
 COMPILE_LIMIT_S = 1800.0
@@ -60,6 +62,24 @@ class CSimulation(Engine):
         compared = "C++ of hls4ml with the integer network, every layer"
         yield Execution("C simulation", compared, outputs, note=rate, shown=shown)
 
+    def simulate(
+        self, vectors: np.ndarray, expected: np.ndarray, progress: Progress = lambda text: None
+    ) -> list[Simulation]:
+        """Compare as every engine does, then each node by itself, on what settles it for every input (`alone`)."""
+        results = super().simulate(vectors, expected, progress)
+        assert self.network is not None
+        settled = alone.settle(self.network, self.project.alone, self._alone)
+        if settled.frames:
+            progress(settled.compared)
+            results.append(Simulation(self.name, self.version(), settled.compared, settled.frames, 0))
+        return results
+
+    def _alone(self, number: int, node: Alone, frames: np.ndarray) -> np.ndarray:
+        sizes = [str(number), str(node.inputs), str(node.outputs)]
+        return _run(self.folder / "csim", frames, self.folder, ("alone", "alone_found"), sizes).reshape(
+            len(frames), node.outputs
+        )
+
 
 def version(folder: Path) -> str:
     """The compiler's version; its log is written into `folder`."""
@@ -74,8 +94,10 @@ def build(project: HlsProject, folder: Path, *, progress: Progress = lambda text
     flags = [*FLAGS, f"-DQAP_INPUTS={project.input.elements}", f"-DQAP_OUTPUTS={project.output.elements}"]
     if project.streams_positions:
         flags.append("-DQAP_STREAM")
+    if project.alone:
+        flags.append("-DQAP_ALONE")
     files = sorted(path for path in (project.folder / "firmware").rglob("*") if path.suffix in (".cpp", ".h"))
-    parts = [bench, bench.with_name("qap_frame.h"), *files]
+    parts = [bench, bench.with_name("qap_frame.h"), *files, *sorted(project.folder.glob("qap_*.h"))]
     digest = {"flags": flags, "version": version(folder), "files": [(path.name, sha256(path)) for path in parts]}
     key = hashlib.sha256(json.dumps(digest).encode()).hexdigest()
     binary, stamp = folder / "csim", folder / "csim.key"
@@ -97,12 +119,17 @@ def run(
     binary: Path, project: HlsProject, vectors: np.ndarray, folder: Path
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return (outputs (n, outputs), the arrays of every trace) of `vectors`."""
-    source, target = folder.resolve() / "vectors.bin", folder.resolve() / "found.bin"
-    np.ascontiguousarray(vectors, "<i8").tofile(source)
     names = [f"{trace.name}={trace.elements}" for trace in project.traces]
-    command: list[str | Path] = [binary.resolve(), source, target, *names]
-    tools.run(command, log=folder / "csim.log", folder=folder, time_limit_s=RUN_LIMIT_S)
     sizes = [project.output.elements, *(trace.elements for trace in project.traces)]
-    integers = np.fromfile(target, "<i8").reshape(len(vectors), sum(sizes))
+    integers = _run(binary, vectors, folder, ("vectors", "found"), names).reshape(len(vectors), sum(sizes))
     outputs, *rest = np.split(integers, np.cumsum(sizes)[:-1], axis=1)
     return outputs, {trace.name: values for trace, values in zip(project.traces, rest, strict=True)}
+
+
+def _run(binary: Path, frames: np.ndarray, folder: Path, names: tuple[str, str], arguments: list[str]) -> np.ndarray:
+    """Return all integers that the program writes for `frames`; `names` are those of the two files."""
+    source, target = (folder.resolve() / f"{name}.bin" for name in names)
+    np.ascontiguousarray(frames, "<i8").tofile(source)
+    command: list[str | Path] = [binary.resolve(), source, target, *arguments]
+    tools.run(command, log=folder / "csim.log", folder=folder, time_limit_s=RUN_LIMIT_S)
+    return np.fromfile(target, "<i8")

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
 from benchmarks import public_builds, tiny, tiny_page
 from qap2fpga.estimate.images import ImageRecipe, Numbers, network
@@ -137,3 +138,19 @@ def test_a_folded_way_asks_for_frames_per_second() -> None:
     plain, folded = public_builds.Way("rtl", "zcu104"), public_builds.Way("finn", "zcu104", products=256)
     assert plain.of(graph) == plain
     assert folded.of(graph).words == ("--backend", "finn", "--board", "zcu104", "--target-fps", "100000")
+
+
+def test_the_list_of_faults_is_of_the_code_as_it_is() -> None:
+    """A text that a module has no more would end `make mutants` before its first fault."""
+    listed = yaml.safe_load((ROOT / "benchmarks" / "mutants.yaml").read_text())
+    absent: list[str] = []
+    for module, tests in listed["modules"].items():
+        absent += [] if (ROOT / module).is_file() else [module]
+        for file, _, name in (test.partition("::") for test in tests):
+            place = ROOT / file
+            known = place.exists() and (not name or f"def {name}(" in place.read_text())
+            absent += [] if known else [f"{module}: {file}::{name}"]
+    for module, changes in listed["planted"].items():
+        source = (ROOT / module).read_text()
+        absent += [f"{module}: {before}" for before in changes if source.count(before) != 1]
+    assert not absent

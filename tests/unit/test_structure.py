@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[2] / "qap2fpga"
 # A package knows only those before it; docs/architecture.md says what each is for.
 ORDER = (
     "system", "exact", "ir", "passes", "frontend", "requant", "hw", "backends", "driver", "reports", "synth", "verify",
-    "prove", "estimate", "report", "build", "qap", "train", "explore", "library", "cli",
+    "prove", "audit", "estimate", "report", "build", "qap", "train", "explore", "library", "cli",
 )  # fmt: skip
 # What training knows of the rest, beside `system`: how a model file is made, counted and estimated.
 TRAINING_KNOWS = {
@@ -147,8 +147,9 @@ def test_a_late_import_of_training_is_seen() -> None:
 # What the command line knows beside the library: how results are printed, and tools of this program's maintainers.
 COMMAND_LINE_KNOWS = {
     "backends", "build.csim", "build.request", "estimate.calibrate", "estimate.calibration", "explore.show",
-    "hw.boards", "report.check", "report.ending", "report.estimates", "report.profiles", "report.summary",
-    "report.table", "synth.amd", "synth.amd.tool", "synth.ecp5.tool", "train.figures", "train.jets", "train.summary",
+    "hw.boards", "report.check", "report.ending", "report.estimates", "report.mlflow_runs", "report.profiles",
+    "report.summary", "report.study_table", "report.table", "synth.amd", "synth.amd.tool", "synth.ecp5.tool",
+    "train.figures", "train.jets",
 }  # fmt: skip
 
 

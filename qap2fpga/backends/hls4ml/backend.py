@@ -103,7 +103,7 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
         io_type = STREAM if options.streams(graph) else PARALLEL
         progress(f"hls4ml {workarounds.version()}, {io_type}, {options.strategy}, reuse factor {options.reuse_factor}")
         with quiet():
-            from qap2fpga.backends.hls4ml import layers, translate
+            from qap2fpga.backends.hls4ml import alone, layers, translate
             from qap2fpga.backends.hls4ml import model as models
 
             plan = translate.plan(graph, options)
@@ -111,6 +111,7 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
             workarounds.write(model, folder)
             if plan.needs_frames:
                 layers.write_header(folder)
+            parts = alone.write(model, plan.alone, folder)
         _testbench(folder, graph, options.output_kind, vectors[:TESTBENCH_VECTORS])
         written = [model.graph[one.layer] for one in plan.kernels]
         numbered = [
@@ -141,6 +142,7 @@ class Hls4mlBackend(Backend[Hls4mlOptions]):
             streams_positions=plan.stream,
             traces=tuple(plan.traces),
             warnings=tuple(warnings),
+            alone=parts,
             details={
                 "hls4ml_version": workarounds.version(),
                 "layers": [asdict(one) for one in counted],

@@ -42,6 +42,15 @@ class Tensor:
         return width(self.low, self.high)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A node of the graph that can be run by itself: what it takes, and what it gives, some layers later."""
+
+    node: str
+    source: Tensor
+    result: Tensor
+
+
 @dataclass
 class Plan:
     """hls4ml's layer list and configuration, and what the rest of the program must know of them.
@@ -55,6 +64,7 @@ class Plan:
     config: dict[str, Any] = field(default_factory=dict)
     traces: list[Trace] = field(default_factory=list)
     kernels: list[Written] = field(default_factory=list)
+    alone: list[Part] = field(default_factory=list)
     interval: int = 1
     needs_frames: bool = False
     ends: list[Tensor] = field(default_factory=list)

@@ -16,8 +16,8 @@ import numpy as np
 
 from qap2fpga.backends.hls4ml import code, layers, workarounds
 from qap2fpga.backends.hls4ml.kernels import Kernel, Written, interval, kernel, padded
-from qap2fpga.backends.hls4ml.model import INPUT, Plan, Tensor, dims, span
-from qap2fpga.backends.hls4ml.options import Hls4mlOptions
+from qap2fpga.backends.hls4ml.model import INPUT, Part, Plan, Tensor, dims, span
+from qap2fpga.backends.hls4ml.options import DISTRIBUTED, Hls4mlOptions
 from qap2fpga.ir.channelwise import Max, Repeat
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
@@ -74,6 +74,9 @@ class _Translation:
             case _:
                 raise AssertionError(f"hls4ml has no handler for {node.kind}")
         self.tensors[node.name] = tensor
+        # An adder graph's sums have types of its own, which a frame with one input at its end does not try.
+        if isinstance(node, Requantizer) or (isinstance(node, Weighted) and self.plan.options.strategy != DISTRIBUTED):
+            self.plan.alone.append(Part(node.name, sources[0], tensor))
 
     def largest(self, source: Tensor) -> None:
         """Add the number of the largest of all values."""

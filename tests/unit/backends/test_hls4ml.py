@@ -22,8 +22,10 @@ from qap2fpga.hw.design import HlsProject
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph, chain
+from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import extremes, random_vectors
+from qap2fpga.ir.windowed import Weighted
 from qap2fpga.passes.compaction import compact
 from qap2fpga.system.codec import tree
 from qap2fpga.system.errors import QapError
@@ -61,10 +63,11 @@ def made(network: Graph, folder: Path, **options) -> HlsProject:
 
 
 def compared(project: HlsProject, network: Graph, folder: Path) -> Simulation:
-    """The one C simulation of `project`, on all stimuli."""
+    """The C simulation of `project`, on all stimuli; each node by itself is compared, too."""
     vectors = stimuli(network)
     expected = Reference(network, project.output_kind).outputs(vectors)
-    (found,) = csim.CSimulation(project, network, folder / "csim").simulate(vectors, expected)
+    found, alone = csim.CSimulation(project, network, folder / "csim").simulate(vectors, expected)
+    assert alone.vectors > 0 == alone.mismatches and "too large" not in alone.compared
     return found
 
 
@@ -155,6 +158,39 @@ def test_a_flipped_weight_a_changed_threshold_and_a_changed_offset_name_their_la
     )
     assert f"layer {network.layers[-1].name} is wrong first: its logit in" in said
     assert compared(project, network, tmp_path).mismatches == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("io_type", ["parallel", "stream"])
+def test_what_no_vector_meets_is_found_in_a_node_by_itself(io_type: str, tmp_path: Path) -> None:
+    """One vector goes through the network; a fault elsewhere is found all the same, by node and input."""
+    graph = small_cnn()
+    project = made(graph, tmp_path, io_type=io_type)
+    vector = np.clip(np.zeros((1, graph.inputs), np.int64), graph.input.low, graph.input.high)
+    engine = csim.CSimulation(project, graph, tmp_path / "csim")
+    expected = Reference(graph, project.output_kind).outputs(vector)
+    alone = engine.simulate(vector, expected)[1]
+    kinds = [isinstance(graph[one.node], Weighted) for one in project.alone]
+    assert alone.compared == (
+        f"C++ of each node by itself: {kinds.count(False)} requantizers over their whole ranges and "
+        f"{kinds.count(True)} layers of products at both ends of every input"
+    )
+    assert len(project.alone) == len([one for one in graph.nodes if isinstance(one, (Weighted, Requantizer))])
+    parameters = project.folder / "firmware" / "parameters.h"
+    text = parameters.read_text()
+    # What large sums become, of which a frame of zeros has none.
+    edited = re.sub(r"(if \(x >= \d+\) result = )3;", r"\g<1>2;", text, count=1)
+    assert edited != text
+    parameters.write_text(edited)
+    with pytest.raises(Mismatch, match=r"node \S+ by itself, its source = \d+: vector \d+, channel \d+: found"):
+        engine.simulate(vector, expected)
+    parameters.write_text(text)
+    weights = project.folder / "firmware" / "weights" / "w3.h"
+    header = weights.read_text()
+    weights.write_text(header.replace("= {2,", "= {3,"))
+    assert weights.read_text() != header
+    with pytest.raises(Mismatch, match=r"node \S+ by itself, input \d+ = -?\d+: vector"):
+        engine.simulate(vector, expected)
 
 
 @pytest.mark.slow

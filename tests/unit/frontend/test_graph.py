@@ -295,6 +295,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a branch that bends": (around(twice("Add", node("Tanh"))), "a curve stands"),
     "rows side by side": (around(twice("Concat", conv(4, 4, 1, 1), axis=2)), "only channels can be joined"),
     "frames one after the other": (around(twice("Concat", conv(4, 4, 1, 1), axis=0)), "joins rows instead of channels"),
+    "a constant beside channels": (around(node("Concat", np.ones((1, 2, 4, 4)), axis=1)), "it joins a constant with"),
     "a value per position": (
         around(node("Add", np.arange(16).reshape(1, 1, 4, 4) / 7), conv(2, 4, 1, 1)), "other values at other positions",
     ),

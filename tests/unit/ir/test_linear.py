@@ -180,3 +180,10 @@ def test_sums_beyond_64_bits_are_refused_by_name() -> None:
     node = replace(depthwise(Geometry((1, 2))), weights=np.full((2, 3), 1 << 62))
     with pytest.raises(Exception, match="layer dw"):
         node.evaluate([np.full((1, 1, 2, 3), 4)])
+
+
+def test_codes_spread_where_the_sums_of_weights_differ() -> None:
+    """A shift of all that is seen by one shifts each sum by the sum of its weights."""
+    for columns, spreads in (([[1, 1, 2]], True), ([[2, 1, 1]], True), ([[1, 2], [1, 0]], False), ([[5]], False)):
+        node = Linear(name="l", sources=("x",), weights=np.array(columns), weight_bits=4, input_bits=4)
+        assert node.spreads_codes == spreads, columns

@@ -17,6 +17,7 @@ from torch import nn
 import qap2fpga
 from qap2fpga.qap import Schedule
 from qap2fpga.system.errors import QapError
+from tests.support.brevitas_modules import module
 
 X = torch.randn(16, 4, generator=torch.Generator().manual_seed(2))
 Y = torch.arange(16) % 3
@@ -228,3 +229,32 @@ def test_the_library_has_it_without_torch() -> None:
     program = "import sys, qap2fpga; assert 'torch' not in sys.modules; print(qap2fpga.qap.Schedule.__name__)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "Schedule"
+
+
+@pytest.mark.parametrize("name", ["residual image", "residual dense", "layer twice"])
+def test_masks_hold_in_mixed_precision_with_scaled_gradients(name: str) -> None:
+    """Also in a step that the scaler leaves out, since a gradient was infinite."""
+    network, inputs = module(name)
+    schedule = Schedule(network, (0.5, 0.8))
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-2)
+    scaler = torch.amp.GradScaler("cpu", init_scale=256.0)
+    network.train()
+    losses = []
+    while True:
+        for factor in (1.0, float("inf"), 1.0):
+            optimizer.zero_grad()
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                results = network(inputs)
+                loss = getattr(results, "value", results).float().square().mean()
+            scaler.scale(loss * factor).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            layers = dict(network.named_modules())
+            assert not any(layers[layer].weight[~mask].any() for layer, mask in schedule.masks.items())
+            losses.append(loss.item())
+        if not schedule.remaining:
+            break
+        schedule.step()
+    # A step that is left out changes nothing, so the loss after it is that before it.
+    assert schedule.sparsity >= 0.8 and len(set(losses)) == 6
+    assert scaler.get_scale() < 256.0

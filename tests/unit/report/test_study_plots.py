@@ -85,7 +85,7 @@ def test_many_settings_have_marks_of_their_own(means: list[Mean]) -> None:
 
 def test_the_page_shows_them_and_leads_to_the_figures(folder: Path) -> None:
     text = page.render(gather.gather([folder]), folder)
-    assert "All runs: accuracy against BOPs" in text and "figures</code> draws loss curves" in text
+    assert "All runs: accuracy against BOPs" in text and "figures</code> draws the paper" in text
     (folder / "figures").mkdir()
     (folder / "figures" / "loss.svg").write_text("")
     assert '<a href="figures/loss.svg">loss</a>' in page.render(gather.gather([folder]), folder)

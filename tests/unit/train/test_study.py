@@ -17,7 +17,7 @@ import yaml
 
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.locks import IN_USE, locked
-from qap2fpga.train import plan, summary
+from qap2fpga.train import plan
 from qap2fpga.train import study as studies
 from qap2fpga.train.manifest import FAILED, FINISHED, RUNNING, WAITING, Manifest, settings
 from qap2fpga.train.runner import Job, Outcome, Say, Work
@@ -63,7 +63,7 @@ def record_of(config: dict[str, Any], folder: Path, say: Say) -> None:
         "bops": {"paper": 1000.0},
     }
     folder.mkdir(parents=True)
-    record = {"finished": True, "config": config, "steps": [step, step]}
+    record = {"finished": True, "config": config, "steps": [{"step": number, **step} for number in (0, 1)]}
     (folder / "record.json").write_text(json.dumps(record))
 
 
@@ -153,16 +153,6 @@ def test_workers_find_the_data_from_any_folder(study: plan.Study, tmp_path: Path
     assert settings(study.runs[0].config)["data"]["source"] == "simulated"
 
 
-def test_the_table_puts_folds_together(study: plan.Study, tmp_path: Path) -> None:
-    do(Manifest(tmp_path, study), study.runs[:3])
-    one, other = summary.points_of(tmp_path, study.runs)
-    accuracy = "0.5150 ± 0.0071"
-    assert one.cells() == ("grid-batch_norm", "2", "50.0%", accuracy, accuracy, "1,000", "1,000", "–")
-    assert other.cells()[:4] == ("grid-no_batch_norm", "1 of 2", "50.0%", "0.5100")
-    (empty,) = summary.points_of(tmp_path / "none", study.runs[:1])
-    assert empty.cells()[1:3] == ("0 of 1", "–")
-
-
 def test_the_command_refuses_before_it_starts(tmp_path: Path) -> None:
     file, output = tmp_path / "study.yaml", tmp_path / "out"
     file.write_text(yaml.safe_dump({**TINY, "foldz": 2}))
@@ -184,7 +174,10 @@ def test_a_finished_study_needs_no_workers(study: plan.Study, tmp_path: Path, mo
     result = command("study", file, "--output", tmp_path / "out")
     assert result.code == 0
     assert result.err.count("already there") == 4
-    assert "grid-no_batch_norm" in result.out
+    # Two folds of each: before pruning, and after the last step.
+    lines = [line.split() for line in result.out.splitlines() if "batch norm" in line]
+    first, last = ("0 2 – 50.0 % 51.50 % ± 0.50 – 1,000 –", "1 2 – 50.0 % 51.50 % ± 0.50 0.0 ± 0.0 1,000 –")
+    assert lines == [f"{name} {step}".split() for name in ("batch norm", "no batch norm") for step in (first, last)]
     assert command("study", file, "--output", tmp_path / "out", "--quiet").out == ""
 
 

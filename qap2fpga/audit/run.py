@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody else's hardware in Verilator, under the schedules of our own, compared with the integer network."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qap2fpga.audit import design as designs
+from qap2fpga.audit import ports as described
+from qap2fpga.hw.design import Design
+from qap2fpga.ir import outputs
+from qap2fpga.ir.comparison import Simulation
+from qap2fpga.ir.graph import Graph
+from qap2fpga.verify.compare import Mismatch
+from qap2fpga.verify.engine import Progress
+from qap2fpga.verify.rtl import Rtl
+
+# So many inputs are all tried, whatever they are.
+MOST_INPUTS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What came of each schedule. `every`: the vectors are all inputs that there are."""
+
+    design: Design
+    simulations: tuple[Simulation, ...]
+    every: bool
+
+
+def audit(
+    network: Graph, vectors: np.ndarray, kind: str, folder: Path, ports: Path, place: Path, progress: Progress
+) -> Audit:
+    """Compare the Verilog in `folder` with `network`, and return what was compared; files are written to `place`.
+
+    `vectors` (n, inputs) are input integers; where there are few inputs, all of them are taken instead. `kind` of
+    outputs as in `ir.outputs`. Raises `QapError` for ports that do not fit, and `Mismatch` for a wrong integer.
+    """
+    told = described.load(ports)
+    sources = described.sources(told, folder)
+    every = _every(network)
+    vectors = vectors if every is None else every
+    expected = outputs.outputs(network, kind, vectors)
+    shape = network.source.size
+    sides = (
+        described.lanes(told.input, network.inputs, "input"), described.lanes(told.output, expected.shape[1], "output"),
+    )  # fmt: skip
+    described.require_fit(sides[0], network.node_ranges[network.source.name], shape.positions)
+    progress(f"reading {len(sources)} files with Yosys")
+    elements = (network.inputs, expected.shape[1])
+    design = designs.of_verilog(told, sources, sides, elements, place)
+    # Values of several units come out in the smallest of them.
+    unit = -min(0, *sides[1].exponents)
+    engine = _Theirs(design, place / "simulate", threads=1)
+    try:
+        simulations = engine.simulate(vectors, expected << unit, progress)
+    except Mismatch as mismatch:
+        hint = "is the latency right, and the order of the values?" if told.latency else "is the order of values right?"
+        raise Mismatch(mismatch.message, mismatch.comparison, hint) from mismatch
+    return Audit(design, tuple(simulations), every is not None)
+
+
+class _Theirs(Rtl):
+    """Messages and the report call it by what it is."""
+
+    what = "Verilog"
+
+
+def _every(network: Graph) -> np.ndarray | None:
+    """Return all input vectors, if they are few."""
+    values = network.node_ranges[network.source.name]
+    count = 1
+    for low, high in values.ends * network.source.size.positions:
+        count *= high - low + 1
+        if count > MOST_INPUTS:
+            return None
+    each = (range(low, high + 1) for low, high in values.ends * network.source.size.positions)
+    return np.array(list(itertools.product(*each)), np.int64)
+
+
+def lines(audit: Audit) -> Iterator[str]:
+    """Yield what was compared, a schedule a line, and what it says."""
+    for one in audit.simulations:
+        notes = f"; {one.note}" if one.note else ""
+        yield f"{one.engine} {one.version}: {one.compared}: {one.mismatches} mismatches in {one.vectors} vectors{notes}"
+    vectors = max(one.vectors for one in audit.simulations)
+    of_all = "all inputs that there are" if audit.every else "not proven for others"
+    yield f"simulated: {vectors} vectors, {of_all}; stalls and resets only as the schedules have them"
