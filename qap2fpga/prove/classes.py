@@ -41,9 +41,12 @@ def prove(pipeline: Pipeline, values: Sequence[Value], number: Bits, place: Path
 
 
 def largest(
-    pipeline: Pipeline, layer: Layer, values: Sequence[Value], place: Path, limit_s: float
+    pipeline: Pipeline, layer: Layer, values: Sequence[Value], floors: Sequence[int], place: Path, limit_s: float
 ) -> tuple[Value, ...]:
-    """Return the values on the lanes of `layer`: per channel the largest of `values`, channels fastest."""
+    """Return the values on the lanes of `layer`: per channel the largest of `values`, channels fastest.
+
+    One at least is not below the channel's floor: a window sees more than pads.
+    """
     channels, size, bits = len(layer.lanes), _size(values), list[int]()
     for lane in layer.lanes:
         bits += [*lane.bits, *[lane.bits[-1] if lane.signed else 0] * (size - len(lane.bits))]
@@ -56,13 +59,23 @@ def largest(
             result += best + [best[-1] if lane.signed else graph.zero] * (len(lane.bits) - size)
         return result
 
+    def possible(graph: Ands, words: list[Word]) -> list[Word]:
+        ordered = [_ordered(graph, *pair, size) for pair in zip(words, values, strict=True)]
+        for channel, floor in enumerate(floors):
+            best, least = _first_of_largest(graph, ordered[channel::channels])[0], _constant(floor, size)
+            enough = at_least(graph, best, _in_order(graph, least, signed=True))
+            at = next((at for at in range(channel, len(values), channels) if values[at].high > floor), channel)
+            words[at] = [graph.choose(enough, bit, own) for own, bit in zip(words[at], least, strict=False)]
+        return words
+
     try:
-        stage = _compared(pipeline, values, tuple(bits), expected, place, LARGEST, limit_s)
+        stage = _compared(pipeline, values, tuple(bits), expected, place, LARGEST, limit_s, possible)
     except NotProven as error:
         what = "a result is not the largest of its window" if isinstance(error, Refuted) else error
         raise NotProven(f"layer {layer.name}: {what}") from error
     groups = [values[channel::channels] for channel in range(channels)]
-    ends = [(max(one.low for one in group), max(one.high for one in group)) for group in groups]
+    ends = [(max(floor, *(one.low for one in group)), max(one.high for one in group))
+            for floor, group in zip(floors, groups, strict=True)]  # fmt: skip
     return tuple(Value(lane.bits, lane.signed, *end, stage) for lane, end in zip(layer.lanes, ends, strict=True))
 
 
@@ -72,9 +85,12 @@ def _size(values: Sequence[Value]) -> int:
 
 def _compared(
     pipeline: Pipeline, values: Sequence[Value], outputs: Bits, expected: Callable[[Ands, list[Word]], Word],
-    place: Path, name: str, limit_s: float,
+    place: Path, name: str, limit_s: float, possible: Callable[[Ands, list[Word]], list[Word]] = lambda _, words: words,
 ) -> int | None:  # fmt: skip
-    """Return the stage of `outputs`, which are what is `expected` of any integers within the ranges of `values`."""
+    """Return the stage of `outputs`, which are what is `expected` of any integers within the ranges of `values`.
+
+    `possible` makes of integers some that come together; of these it makes themselves.
+    """
     moving = pipeline.moving.settled
     # Constants belong to the stage of the others, as the layer's proof has shown.
     stage = max((value.stage for value in values if value.stage is not None), default=0)
@@ -82,11 +98,9 @@ def _compared(
     cone = pipeline.cone(outputs, leaves)
     graph = Ands(len(leaves))
     bits = {0: 0, 1: 1, **moving, **{bit: graph.input(at) for at, bit in enumerate(leaves)}}
-    words = []
-    for value in values:
-        word = _within(graph, value, [bits[bit] for bit in value.bits])
+    words = possible(graph, [_within(graph, value, [bits[bit] for bit in value.bits]) for value in values])
+    for value, word in zip(values, words, strict=True):
         bits.update({bit: own for bit, own in zip(value.bits, word, strict=True) if bits[bit] > 1})
-        words.append(word)
     evaluate(graph, cone.parts, bits)
     wanted, actual = expected(graph, words), [bits[bit] for bit in cone.outputs]
     equal(graph, {pair for pair in zip(wanted, actual, strict=True) if pair[0] != pair[1]}, place, name, limit_s)

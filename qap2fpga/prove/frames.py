@@ -18,7 +18,7 @@ import numpy as np
 
 from qap2fpga.exact.integers import width
 from qap2fpga.hw.design import Design
-from qap2fpga.ir.channelwise import Repeat
+from qap2fpga.ir.channelwise import Max, Repeat
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat
 from qap2fpga.ir.nodes import Node
@@ -32,7 +32,7 @@ from qap2fpga.prove.linear import Value
 from qap2fpga.prove.logic import Logic
 from qap2fpga.prove.machine import Machine
 from qap2fpga.prove.pipeline import Pipeline
-from qap2fpga.prove.streams import MOST_FRAMES, Channel, Labels, Stream, Tap, placed, sums_up, taps_of
+from qap2fpga.prove.streams import MOST_FRAMES, Channel, Labels, Stream, Tap, floors, placed, sums_up, taps_of
 from qap2fpga.prove.tasks import Check, Copies, Sums, Task
 
 # The next frame that begins is expected, from its first position on.
@@ -120,7 +120,8 @@ class Frames:
         self.streams[node.name] = Stream(valid, flush, (), 0, positions)
         self._forget({stream for one in later for source in one.sources for stream in self._read(source)})
         if isinstance(check, Copies):
-            return [Task(self.pipeline, layer, placed(taps, bits))]
+            least = floors(taps, len(layer.lanes)) if isinstance(sums, Max) else ()
+            return [Task(self.pipeline, layer, placed(taps, bits), floors=least)]
         if serial:
             return [check.task(layer, codes) for codes in check.results]
         return self._totals(layer, taps, check, bits)

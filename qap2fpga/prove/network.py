@@ -72,7 +72,7 @@ def prove(pipeline: Pipeline, design: Design, network: Graph, place: Path, limit
         alternatives = []
         for task in tasks:
             if isinstance(network[layer.name], Max):
-                results = classes.largest(task.pipeline, task.layer, task.values, place, limit_s)
+                results = classes.largest(task.pipeline, task.layer, task.values, task.floors, place, limit_s)
             else:
                 proof = layers.prove(task.pipeline, task.layer, task.values)
                 results, cases = proof.values, cases + proof.cases

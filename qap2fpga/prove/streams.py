@@ -124,6 +124,16 @@ def placed(taps: Sequence[Tap], bits: Bits) -> list[Value]:
     return [replace(tap.value, bits=tuple(bits[bit - INPUTS] for bit in tap.value.bits)) for tap in taps]
 
 
+def floors(taps: Sequence[Tap], channels: int) -> list[int]:
+    """Return what the largest that taps see of a channel is at least: the source's, unless some see pads alone."""
+    result = []
+    for channel in range(channels):
+        group = taps[channel::channels]
+        real = np.any([tap.places >= 0 for tap in group], axis=0).all()
+        result.append(group[0].channel.value.low if real else min(tap.value.low for tap in group))
+    return result
+
+
 def sums_up(network: Graph, sums: Node) -> bool:
     """Return whether a node multiplies the sum of each channel over the whole frame."""
     if not isinstance(sums, Depthwise) or sums.geometry.taps == 1:

@@ -32,12 +32,16 @@ class Copies:
 
 @dataclass(frozen=True)
 class Task:
-    """A layer to be proven: the logic in which its lanes are, what comes in, and whether its results are a node's."""
+    """A layer to be proven: the logic in which its lanes are, what comes in, and whether its results are a node's.
+
+    `floors`: what the largest of each channel is at least.
+    """
 
     pipeline: Pipeline
     layer: Layer
     values: Sequence[Value]
     whole: bool = True
+    floors: Sequence[int] = ()
 
 
 @dataclass

@@ -118,7 +118,7 @@ def strides() -> Graph:
 def pool() -> Graph:
     """Return a pool with pads, strides and a class that leaves."""
     nodes = Nodes(Shape(2, 4, 4), -2, 1, seed=5)
-    nodes.add(Max(name="pool", sources=(INPUT,), geometry=Geometry((3, 3), (2, 2), pads=(1, 1, 0, 0), pad=-2)))
+    nodes.add(Max(name="pool", sources=(INPUT,), geometry=Geometry((3, 3), (2, 2), pads=(1, 1, 0, 0), pad=-9)))
     nodes.linear("fc", "pool", 2, 3, Geometry((2, 2)))
     nodes.logits("out", "fc", 3)
     return nodes.graph()
@@ -174,3 +174,11 @@ def test_elements_one_after_the_other_are_proven_and_with_a_fault_they_are_not(t
     for name, (_, message) in SUM_FAULTS.items():
         claim = claims(own, readings[name], tmp_path)[0]
         assert claim.word is Word.NOT_PROVEN and message in claim.detail, (name, claim.detail)
+
+
+@pytest.mark.slow
+def test_another_value_than_the_largest_is_not_proven(tmp_path: Path) -> None:
+    own = frames.subject(pool(), tmp_path, "class")
+    reading = frames.readings(own, tmp_path, {"fault": ("l0.v", " (>=|>|<=|<) ", " != ")})["fault"]
+    claim = claims(own, reading, tmp_path)[0]
+    assert claim.word is Word.NOT_PROVEN and "layer pool: a result is not the largest" in claim.detail

@@ -16,7 +16,7 @@ from qap2fpga.prove.automaton import Token
 from qap2fpga.prove.cells import NotProven
 from qap2fpga.prove.linear import Value
 from qap2fpga.prove.logic import Logic
-from qap2fpga.prove.streams import INPUTS, MOST_FRAMES, Channel, Labels, Stream, placed, sums_up, taps_of
+from qap2fpga.prove.streams import INPUTS, MOST_FRAMES, Channel, Labels, Stream, floors, placed, sums_up, taps_of
 from tests.support.circuits import module
 from tests.support.frames import convolution
 from tests.support.streams import Nodes
@@ -64,3 +64,10 @@ def test_equal_weights_over_a_whole_frame_are_a_sum(last: int, kernel: tuple[int
                         geometry=Geometry(kernel)))  # fmt: skip
     network = nodes.graph()
     assert sums_up(network, network["mean"]) == expected
+
+
+def test_the_largest_is_not_below_the_source_unless_pads_are_all_that_is_seen() -> None:
+    network = convolution(pad=1)
+    channel = Channel(INPUT, replace(SIGNED, low=2, high=3, signed=False), np.arange(16))
+    taps = taps_of(network, network["conv"], [channel])
+    assert floors(taps, 1) == [2] and floors(taps[:1], 1) == [1]
