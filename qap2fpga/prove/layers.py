@@ -9,6 +9,7 @@ function for every value that the accumulator can have.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -59,8 +60,8 @@ def prove(pipeline: Pipeline, layer: Layer, values: Sequence[Value]) -> Proof:
     leaves = {bit: one.stage for one in values if one.stage is not None for bit in one.bits if bit > ONE}
     cone = pipeline.cone(tuple(bit for lane in layer.lanes for bit in lane.bits), leaves)
     stage = cone.stage(cone.outputs)
-    forms = Forms(cone, values)
-    search = Search(cone, _places(forms, [*_named(pipeline, cone), *forms.vectors]))
+    searches = _searches(pipeline, cone, leaves, values)
+    search = next(searches)
     lows, highs = (np.array([getattr(one, end) for one in values], np.int64) for end in ("low", "high"))
     ends = matmul_range(lows, highs, layer.weights, layer.name)
     ranges, cases = [], 0
@@ -69,7 +70,11 @@ def prove(pipeline: Pipeline, layer: Layer, values: Sequence[Value]) -> Proof:
         settled = replace(lane, bits=pipeline.moving.settle(lane.bits))
         column = layer.weights[:, channel]
         wanted = combined((form_of(values, at), int(column[at])) for at in np.flatnonzero(column).tolist())
-        between = search.between(settled.bits, wanted, where)
+        try:
+            between = search.between(settled.bits, wanted, where)
+        except NotProven:
+            search = next(searches, search)
+            between = search.between(settled.bits, wanted, where)
         low, high = (int(end[channel]) for end in ends)
         if high - low >= MOST_VALUES:
             raise NotProven(f"{where}: accumulators from {low} to {high} are too many to run through")
@@ -86,6 +91,30 @@ def prove(pipeline: Pipeline, layer: Layer, values: Sequence[Value]) -> Proof:
         low, high = min(one[0] for one in reach), max(one[1] for one in reach)
         ranges.append(Value(lane.bits, lane.signed, low, high, stage if cone.stages.keys() & settled.bits else None))
     return Proof(tuple(ranges), cases)
+
+
+def _searches(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int], values: Sequence[Value]) -> Iterator[Search]:
+    """Yield a search in the cone of the layer's results, and one in which bits that no result needs are, too."""
+    yield _search(pipeline, cone, values)
+    yield _search(pipeline, _wider(pipeline, cone, leaves), values)
+
+
+def _search(pipeline: Pipeline, cone: Cone, values: Sequence[Value]) -> Search:
+    forms = Forms(cone, values)
+    return Search(cone, _places(forms, [*_named(pipeline, cone), *forms.vectors]))
+
+
+def _wider(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int]) -> Cone:
+    """Return the cone with all bits of the vectors of which some are in it: sums whose low bits are cut off, say."""
+    more: set[int] = set()
+    for bits in dict.fromkeys(pipeline.module.named.values()):
+        settled = pipeline.moving.settle(bits)
+        lacking = _lacking(cone, settled)
+        if 0 < len(lacking) < len(settled) and not more.issuperset(lacking):
+            with suppress(NotProven):  # it is not of these leaves alone
+                pipeline.cone(tuple(lacking), leaves)
+                more.update(lacking)
+    return pipeline.cone((*cone.outputs, *sorted(more)), leaves)
 
 
 def _compared(
@@ -196,8 +225,13 @@ def _named(pipeline: Pipeline, cone: Cone) -> Iterator[Bits]:
     """Yield the vectors that have a name and lie in the cone."""
     for bits in dict.fromkeys(pipeline.module.named.values()):
         settled = pipeline.moving.settle(bits)
-        if all(bit in cone.stages or bit in (0, ONE) for bit in settled):
+        if not _lacking(cone, settled):
             yield settled
+
+
+def _lacking(cone: Cone, bits: Bits) -> list[int]:
+    """Return the bits that are not in the cone; constants are, also those that come through registers."""
+    return [bit for bit in bits if bit not in cone.stages and bit not in cone.late and bit not in (0, ONE)]
 
 
 def _places(forms: Forms, vectors: Iterable[Bits]) -> dict[Direction, list[Place]]:

@@ -163,8 +163,9 @@ class Forms:
         return _sum(result, combined(above), 1)
 
     def _define(self, word: Word, form: Form) -> None:
-        """Take `form` for the integer on the bits of `word`: it says what the top bit is."""
-        *lower, top = word.bits
+        """Take `form` for the integer on the bits of `word`: it says what the top bit is, and those that repeat it."""
+        size = _needed(*self.range(form), signed=word.signed)
+        lower, top, above = word.bits[: size - 1], word.bits[size - 1], word.bits[size:]
         if top in self.forms or top in (0, ONE):
             return
         for place, bit in enumerate(word.bits):
@@ -173,7 +174,16 @@ class Forms:
         sign = -1 if word.signed else 1
         terms = {unknown: sign * factor for unknown, factor in rest.terms.items()}
         self.forms[top] = Form(terms, rest.shift + len(lower))
+        for bit in above:
+            self.forms.setdefault(bit, self.forms[top] if word.signed else Form({}))
         self.vectors.append(word.bits)
+
+
+def _needed(low: int, high: int, *, signed: bool) -> int:
+    """Return the bits that a word of `low..high` needs; those above are zero, or repeat the sign."""
+    if signed:
+        return 1 + max((-low - 1 if low < 0 else 0).bit_length(), max(high, 0).bit_length())
+    return max(1, high.bit_length())
 
 
 def _complement(form: Form) -> Form:

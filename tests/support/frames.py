@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga import backends
-from qap2fpga.backends.rtl.options import RtlOptions
-from qap2fpga.hw import boards
-from qap2fpga.ir import storage
+from benchmarks import proof_networks
+from benchmarks.simulated import Content, NoSimulation, Simulator
+from qap2fpga.hw.design import Stream
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import INPUT, Graph
@@ -23,9 +22,9 @@ from qap2fpga.ir.tensors import Shape
 from qap2fpga.prove.reading import WORKER, OneReading, Read, Reading, ReadVerilog
 from qap2fpga.prove.run import Subject
 from qap2fpga.synth.jobs import ask
-from tests.support.mutated import STREAMS, Content, Simulator
 from tests.support.streams import PAD1, Nodes
 
+STREAMS = 64
 # In which file, what, and what instead.
 Fault = tuple[str, str, str]
 
@@ -40,11 +39,7 @@ def convolution(pad: int = 0) -> Graph:
 
 def subject(network: Graph, place: Path, kind: str = "values") -> Subject:
     """Return the design of the rtl backend for `network`, not synthesised."""
-    storage.save(network, place / "network.npz")
-    nothing = np.zeros((0, network.inputs), np.int64)
-    options = RtlOptions(clock=4.0, output_kind=kind)
-    design = backends.get("rtl").generate(network, boards.load("pynq-z2"), place / "rtl", options, nothing)
-    return Subject(design, network, place / "network.npz", ())
+    return proof_networks.subject(network, place, kind=kind, mapped=False)
 
 
 def readings(subject: Subject, place: Path, faults: Mapping[str, Fault | None]) -> dict[str, Reading]:
@@ -71,45 +66,42 @@ def behaves(content: Content, subject: Subject, seed: int, cycles: int = 400) ->
     design, network = subject.design, subject.network
     source, sink, random = design.input, design.output, np.random.default_rng(seed)
     try:
-        simulator = Simulator(content, design.top)
-    except ValueError:
+        simulator = Simulator(content, design.top, STREAMS, random)
+    except NoSimulation:
         return False
     frames = random.integers(network.input.low, network.input.high + 1, (STREAMS, network.inputs))
     results = outputs(network, design.output_kind, frames)
-    words = [_packed(rows, stream.lanes, stream.bits) for rows, stream in ((frames, source), (results, sink))]
+    given, expected = _words(frames, source), _words(results, sink)
     # How many words of its frame, again and again, each stream has sent, and how many results it has seen.
-    sent, seen, held = np.zeros(STREAMS, int), np.zeros(STREAMS, int), [-1] * STREAMS
-    offered, paces = np.zeros(STREAMS, bool), random.integers(1, 10, (2, STREAMS))
+    every = np.arange(STREAMS)
+    sent, seen = np.zeros(STREAMS, int), np.zeros(STREAMS, int)
+    offered, held, word = np.zeros(STREAMS, bool), np.zeros(STREAMS, bool), expected[:, 0]
+    paces = random.integers(1, 10, (2, STREAMS))
     for cycle in range(cycles):
         offered |= random.integers(0, 10, STREAMS) < paces[0]
         ready = random.integers(0, 10, STREAMS) < paces[1]
-        reset = np.full(STREAMS, cycle < 2) | (random.integers(0, 300, STREAMS) == 0)
-        data = [words[0][stream][sent[stream] % source.beats] for stream in range(STREAMS)]
-        out = simulator.cycle({"ap_rst_n": 1 - reset, f"{source.name}_TVALID": offered,
-                               f"{sink.name}_TREADY": ready, f"{source.name}_TDATA": data})  # fmt: skip
-        for stream in range(STREAMS):
-            if reset[stream]:
-                sent[stream], seen[stream], held[stream] = 0, 0, -1
-                continue
-            valid, word = (int(out[f"{sink.name}_{port}"][stream]) for port in ("TVALID", "TDATA"))
-            if (held[stream] >= 0 and (not valid or word != held[stream])) or (
-                valid and word != words[1][stream][seen[stream] % sink.beats]
-            ):
-                return False
-            held[stream] = word if valid and not ready[stream] else -1
-            seen[stream] += valid and ready[stream]
-            if offered[stream] and out[f"{source.name}_TREADY"][stream]:
-                sent[stream] += 1
-                offered[stream] = False
-            late = sent[stream] // source.beats - seen[stream] // sink.beats
-            if late < 0 or late > 1 + (design.latency_cycles or 0) // source.beats:
-                return False
+        running = (random.integers(0, 300, STREAMS) > 0) & (cycle >= 2)
+        out = simulator.run({
+            "ap_rst_n": running[:, None], f"{source.name}_TVALID": offered[:, None],
+            f"{sink.name}_TREADY": ready[:, None], f"{source.name}_TDATA": given[every, sent % source.beats],
+        })  # fmt: skip
+        valid, now = out[f"{sink.name}_TVALID"][:, 0], out[f"{sink.name}_TDATA"]
+        wrong = held & (~valid | (now != word).any(axis=1))
+        wrong |= valid & (now != expected[every, seen % sink.beats]).any(axis=1)
+        held, word = valid & ~ready & running, now
+        seen = np.where(running, seen + (valid & ready), 0)
+        sent = np.where(running, sent + (offered & out[f"{source.name}_TREADY"][:, 0]), 0)
+        offered &= ~out[f"{source.name}_TREADY"][:, 0] & running
+        late = sent // source.beats - seen // sink.beats
+        wrong |= (late < 0) | (late > 1 + (design.latency_cycles or 0) // source.beats)
+        if (wrong & running).any():
+            return False
     if seen.max() < 2 * sink.beats:
         raise AssertionError("no two frames came out")
     return True
 
 
-def _packed(rows: np.ndarray, lanes: int, bits: int) -> list[list[int]]:
-    """Return the words of every frame."""
-    return [[sum((int(value) & (1 << bits) - 1) << at * bits for at, value in enumerate(beat))
-             for beat in row.reshape(-1, lanes)] for row in rows]  # fmt: skip
+def _words(rows: np.ndarray, stream: Stream) -> np.ndarray:
+    """Return the bits (frames, beats, bits) of every frame."""
+    bits = (rows[:, :, None] >> np.arange(stream.bits) & 1).astype(bool).reshape(len(rows), stream.beats, -1)
+    return np.pad(bits, ((0, 0), (0, 0), (0, stream.beat_bits - bits.shape[2])))

@@ -30,7 +30,8 @@ def map_cells(job: MapEcp5) -> Cells:
     yosys.run("delete t:$scopeinfo")
     report = statistics(yosys, Path(job.statistics))
     yosys.run("write_verilog -noattr", job.netlist)
-    counts = {name: report[module] for name, module in parts.items()}
+    # A module that is a constant as a whole, as is the control of a branch that never waits, is not there any more.
+    counts = {name: report.get(module, {}) for name, module in parts.items()}
     rest = {kind: number for kind, number in report[top].items() if kind not in parts.values()}
     return Cells(cells={**counts, "": rest})
 

@@ -49,7 +49,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "begins within a frame": ((GATE, "place <= 0;", ""), "depends on what is not known"),
     "valid a move later": ((TOP, r"STAGES\(4\)", "STAGES(5)"), "when its bits are not there"),
     "valid a move sooner": ((TOP, r"STAGES\(4\)", "STAGES(3)"), "when its bits are not there"),
-    "channels change places": ((TOP, r"= d2\[1:0\]", "= d2[3:2]"), "not the weights"),
+    "channels change places": ((TOP, r"= d2\[1:0\]", "= d2[3:2]"), "sums have its weights: not"),
     "the result at once": ((TOP, r"= d2\[1:0\]", "= d2[1:0] ^ {2{in0_TVALID}}"), "an input that is no data"),
     "padding": ((TOP, "4'd0, o1", "4'd1, o1"), "padding is not zero"),
 }  # fmt: skip

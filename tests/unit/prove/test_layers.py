@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,9 +38,9 @@ def pipeline(cells: list[Cell], names: dict[str, list[Bit]] | None = None) -> Pi
 
 
 def proof(cells: list[Cell], *, weights: np.ndarray = WEIGHTS, function: Function | None = STEP,
-          lane: Lane | None = None) -> Proof:  # fmt: skip
+          lane: Lane | None = None, names: dict[str, list[Bit]] | None = None) -> Proof:  # fmt: skip
     layer = Layer("fc", weights, function, ("7",), (lane or Lane((41,), signed=False),))
-    return layers.prove(pipeline(cells), layer, VALUES)
+    return layers.prove(pipeline(cells, names), layer, VALUES)
 
 
 def test_a_layer_of_one_channel() -> None:
@@ -101,6 +103,23 @@ def test_a_sum_that_may_wrap_is_no_linear_form() -> None:
     assert set(forms.vector((20, 21, 22)).terms) == {20, 21, 22}
 
 
+def test_a_sum_of_numbers_without_signs_that_may_wrap_is_no_linear_form() -> None:
+    cells: list[Cell] = [("$add", {}, {"A": A, "B": B, "Y": [20, 21, 22]})]
+    values = [Value(tuple(A), False, 0, 4), Value(tuple(B), False, 0, 3)]
+    cone = pipeline(cells).cone((20, 21, 22), dict.fromkeys([*A, *B], 0))
+    assert set(Forms(cone, values).vector((20, 21, 22)).terms) == {unknown_of(0), unknown_of(1)}
+    values[1] = Value(tuple(B), False, 0, 4)
+    assert set(Forms(cone, values).vector((20, 21, 22)).terms) == {20, 21, 22}
+
+
+def test_an_operand_may_end_within_a_word() -> None:
+    # -1 and 0 in two of their three bits.
+    cells: list[Cell] = [("$add", {}, {"A": A[:2], "B": B[:2], "Y": [20, 21]})]
+    values = [replace(one, low=-1, high=0) for one in VALUES]
+    forms = Forms(pipeline(cells).cone((20, 21), dict.fromkeys([*A, *B], 0)), values)
+    assert forms.vector((20, 21)).terms == {unknown_of(0): 1, unknown_of(1): 1}
+
+
 def test_slices_and_concatenations_are_arithmetic() -> None:
     # (b >> 1) + a above the lowest bit of b: b + 2 * a.
     cells: list[Cell] = [("$add", {}, {"A": [14, 15, 15, 15], "B": [*A, 12], "Y": [20, 21, 22, 23]}),
@@ -113,6 +132,41 @@ def test_slices_and_concatenations_are_arithmetic() -> None:
     assert forms.range(form) == (-12, 9)
     inverted = forms.vector((30, 31, 32, 33))
     assert forms.range(inverted) == (-5, 5) and inverted.factor(ONE) == -1
+
+
+def test_a_sum_whose_low_bits_no_result_needs_is_looked_for_with_them() -> None:
+    # 2 * a + b, one register later; whether it is 4 or more, of its upper bits.
+    upper: list[Cell] = [("$add", {}, {"A": [*A, 12], "B": [14, 15, 15, 15], "Y": [20, 21, 22, 23]})]
+    out: list[Bit] = [50, 51, 52, 53, 54]
+    between: list[Bit] = [60, 61, 62, 63, 64]
+    table: list[Bit] = ["0", "1", "1", *"00000"]
+    cells = [*upper, *register([13, 20, 21, 22, 23], out, between),
+             ("$shiftx", {}, {"A": table, "B": [52, 53, 54], "Y": [41]})]  # fmt: skip
+    two_and_one, step = np.array([[2], [1]]), Step(np.array([[4]], np.int64))
+    assert proof(cells, weights=two_and_one, function=step, names={"sum": out}).cases == 22
+    with pytest.raises(NotProven, match="not the weights"):
+        proof(cells, weights=two_and_one, function=step)
+    with pytest.raises(NotProven, match="accumulator 3 gives 0, not 1"):
+        proof(cells, weights=two_and_one, function=Step(np.array([[3]], np.int64)), names={"sum": out})
+
+
+def test_a_constant_that_comes_through_a_register_is_a_part_of_a_sum() -> None:
+    # 8 * a + b one register later, with a zero between them that is registered, too, where b is 0 to 3.
+    out: list[Bit] = [50, 51, 52, 53, 54, 55]
+    cells = register([13, 14, "0", *A], out, [60, 61, 62, 63, 64, 65])
+    values = [VALUES[0], Value((13, 14), False, 0, 3)]
+    layer = Layer("fc", np.array([[8], [1]]), None, ("7",), (Lane((50, 51, 52, 53, 54, 55), signed=True),))
+    result = layers.prove(pipeline(cells, {"sum": out}), layer, values)
+    assert (result.values[0].low, result.values[0].high, result.values[0].stage) == (-32, 27, 1)
+
+
+def test_bits_that_a_word_does_not_need_repeat_its_sign_or_are_zero() -> None:
+    cells: list[Cell] = [("$sub", {}, {"A": ["0", "0", "0"], "B": [13, "0", "0"], "Y": [20, 21, 22]}),
+                         ("$add", {}, {"A": [13, "0", "0"], "B": [14, "0", "0"], "Y": [30, 31, 32]})]  # fmt: skip
+    one = Value((13,), False, 0, 1), Value((14,), False, 0, 1)
+    forms = Forms(pipeline(cells).cone((20, 21, 22, 30, 31, 32), {13: 0, 14: 0}), one)
+    assert forms.vector((20, 21, 22, 0)).terms == {unknown_of(0): 7}
+    assert forms.bit(32).terms == {} and forms.bit(31).terms != {}
 
 
 def test_too_many_accumulators_are_not_run_through(monkeypatch: pytest.MonkeyPatch) -> None:

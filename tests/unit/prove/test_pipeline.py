@@ -55,6 +55,10 @@ FAULTY: dict[str, tuple[list[Cell], str]] = {
     "another clock": ([("FDRE", {}, {**FLIP_FLOP, "C": [9], "Q": [40]})], "another clock"),
     "an enable of its own": ([("FDRE", {}, {**FLIP_FLOP, "CE": [9], "Q": [40]})], "not enabled by every move"),
     "always enabled": ([("FDRE", {}, {**FLIP_FLOP, "CE": ["1"], "Q": [40]})], "changes without a move"),
+    "inverts itself while nothing moves": (
+        [("LUT3", {"INIT": "10001011"}, {"I0": [10], "I1": [MOVE], "I2": [40], "O": [25]}),
+         ("FDRE", {}, {**FLIP_FLOP, "CE": ["1"], "D": [25], "Q": [40]})], "changes without a move"
+    ),
     "a reset without a move": ([("FDRE", {}, {**FLIP_FLOP, "R": [9], "Q": [40]})], "reset without a move"),
 }  # fmt: skip
 
