@@ -12,7 +12,6 @@ from qap2fpga.build.request import Request
 from qap2fpga.build.stored import Say, Stored
 from qap2fpga.ir import storage
 from qap2fpga.prove.certificate import Certificate
-from qap2fpga.prove.network import why_not
 from qap2fpga.prove.run import Subject
 from qap2fpga.prove.run import prove as prove_subject
 from qap2fpga.system.codec import decode, encode
@@ -27,8 +26,8 @@ CERTIFICATE = "certificate.json"
 FOLDER = "prove"
 # ABC's time for a module.
 LIMIT_S = 60.0
-# Designs up to so many LUTs take a minute or two; more are asked for.
-QUICK_LUTS = 50_000
+# Designs up to so many LUTs, and LUTs times positions of a frame, take a minute or two; others are asked for.
+QUICK_LUTS, QUICK_WORK = 50_000, 10_000_000
 
 
 def is_due(request: Request, generated: Stored) -> bool:
@@ -36,8 +35,10 @@ def is_due(request: Request, generated: Stored) -> bool:
     if request.backend != BACKEND or request.prove is not None:
         return bool(request.prove)
     network = storage.load(request.output / generated["network"])
-    known = not generated["design"]["data"] and why_not(network) is None
-    return known and generated["design"]["estimate"]["lut"] <= QUICK_LUTS
+    design = generated["design"]
+    luts, positions = design["estimate"]["lut"], network.shapes[network.source.name].positions
+    quick = luts <= QUICK_LUTS and luts * positions <= QUICK_WORK
+    return quick and not design["data"]
 
 
 def prove(request: Request, generated: Stored, synthesized: Stored, say: Say) -> Stored:

@@ -40,7 +40,7 @@ class Algebra(ABC, Generic[B]):
 
 
 class Known(Algebra[int | None]):
-    """Bits of which some are not known: None."""
+    """Bits of which some are known by value, 0 or 1, some by a name, any other number, and some not at all: None."""
 
     zero, one = 0, 1
 
@@ -48,17 +48,29 @@ class Known(Algebra[int | None]):
         """Return a AND b as far as it is known."""
         if a == 0 or b == 0:
             return 0
-        return 1 if a == b == 1 else None
+        return b if a == 1 else a if b == 1 or a == b else None
+
+    def either(self, a: int | None, b: int | None) -> int | None:
+        """Return a OR b as far as it is known."""
+        if a == 1 or b == 1:
+            return 1
+        return b if a == 0 else a if b == 0 or a == b else None
 
     def invert(self, a: int | None) -> int | None:
         """Return NOT a."""
-        return None if a is None else 1 - a
+        return 1 - a if a in (0, 1) else None
 
     def choose(self, condition: int | None, otherwise: int | None, then: int | None) -> int | None:
         """Return what comes out, also where the condition is not known and does not matter."""
-        if condition is None:
-            return then if then == otherwise else None
-        return then if condition else otherwise
+        if condition in (0, 1):
+            return then if condition else otherwise
+        return then if then == otherwise else None
+
+    def differ(self, a: int | None, b: int | None) -> int | None:
+        """Return a XOR b as far as it is known."""
+        if a == b and a is not None:
+            return 0
+        return b if a == 0 else a if b == 0 else self.invert(b) if a == 1 else self.invert(a) if b == 1 else None
 
 
 class Sliced(Algebra[np.ndarray]):

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from qap2fpga.prove.algebra import Algebra, B
 
 Bits = tuple[int, ...]
+UNDRIVEN = -1
+MOST_INDEX = 12
 Ports = Mapping[str, Bits]
 Parameters = Mapping[str, str]
 
@@ -51,7 +53,10 @@ def evaluate(algebra: Algebra[B], parts: Iterable[Part], bits: dict[int, B]) -> 
 
 @dataclass(frozen=True, eq=False)
 class Register:
-    """A bit that becomes `value` where `reset`, else `data` where `enable`, `delay` rising edges of `clock` later."""
+    """A bit that becomes `value` where `reset`, else `data` where `enable`, `delay` rising edges of `clock` later.
+
+    `initial` is what it begins with, of each of the bits that it is, the first one first.
+    """
 
     name: str
     clock: int
@@ -106,6 +111,12 @@ def _any(algebra: Algebra[B], operands: list[list[B]]) -> list[B]:
     return [result]
 
 
+def _pick(algebra: Algebra[B], index: list[B], entries: list[B]) -> B:
+    for bit in index:
+        entries = [algebra.choose(bit, a, b) for a, b in zip(entries[::2], entries[1::2], strict=True)]
+    return entries[0]
+
+
 def _bitwise(function: Callable[[Algebra[B], B, B], B]) -> Callable[[Algebra[B], list[list[B]]], list[B]]:
     return lambda algebra, operands: [function(algebra, a, b) for a, b in zip(*operands, strict=True)]
 
@@ -135,6 +146,8 @@ FUNCTIONS: Mapping[str, Callable[[Algebra, list[list]], list]] = {  # type: igno
     "at least": lambda algebra, operands: [at_least(algebra, operands[0], operands[1])],
     "equal": lambda algebra, operands: [algebra.invert(bit) for bit in _any(algebra, [_differ(algebra, operands)])],
     "any": _any,
+    # The first operand is which of the second one comes out.
+    "pick": lambda algebra, operands: [_pick(algebra, operands[0], operands[1])],
     # The first operand is one bit: which of the others comes out.
     "choose": lambda algebra, operands: [
         algebra.choose(operands[0][0], a, b) for a, b in zip(operands[1], operands[2], strict=True)
@@ -171,8 +184,15 @@ def cells(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterato
         yield from _truth(name, "not", (inner[0],), ports["Y"])
     elif kind == "$mux":
         yield Part(name, "choose", (ports["S"], ports["A"], ports["B"]), ports["Y"])
-    elif kind == "$shiftx":
-        yield _indexed(name, parameters, ports)
+    elif kind == "$shr" and set(ports["B"]) <= {0, 1}:
+        size, shift = len(ports["Y"]), number(ports["B"])
+        operand = extended(ports["A"], {"A_SIGNED": parameters.get("A_SIGNED", "")}, max(size, len(ports["A"])))
+        yield Part(name, "same", ((operand[shift:] + (0,) * size)[:size],), ports["Y"])
+    elif kind == "$neg":
+        operand = extended(ports["A"], {"A_SIGNED": parameters.get("A_SIGNED", "")}, len(ports["Y"]))
+        yield Part(name, "difference", ((0,) * len(operand), operand), ports["Y"])
+    elif kind in ("$shift", "$shiftx"):
+        yield from _indexed(name, kind, parameters, ports)
     else:
         raise NotProven(f"{name}: a cell of kind {kind} is not known")
 
@@ -229,14 +249,20 @@ def _comparison(name: str, kind: str, parameters: Parameters, ports: Ports) -> I
     yield Part(name, "not", ((inner,),), ports["Y"])
 
 
-def _indexed(name: str, parameters: Parameters, ports: Ports) -> Part:
-    """A constant indexed by a vector; what lies outside of the constant has no value."""
-    constant, index = ports["A"], ports["B"]
-    if not set(constant) <= {0, 1} or len(ports["Y"]) != 1 or flag(parameters, "B_SIGNED"):
-        raise NotProven(f"{name}: an indexed vector that is no constant")
-    if len(constant) != 1 << len(index):
-        raise NotProven(f"{name}: {len(constant)} bits indexed by {len(index)}")
-    return Part(name, "table", (index,), ports["Y"], number(constant))
+def _indexed(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
+    """A vector shifted down by an index, up where that is negative; what lies outside has no value, or is 0."""
+    vector, index = ports["A"], ports["B"]
+    if len(index) > MOST_INDEX or flag(parameters, "A_SIGNED"):
+        raise NotProven(f"{name}: a signed vector is indexed, or by {len(index)} bits")
+    count = 1 << len(index)
+    places = [place - count if flag(parameters, "B_SIGNED") and 2 * place >= count else place for place in range(count)]
+    outside = UNDRIVEN if kind == "$shiftx" else 0
+    for at, out in enumerate(ports["Y"]):
+        entries = tuple(vector[at + place] if 0 <= at + place < len(vector) else outside for place in places)
+        if set(entries) <= {0, 1}:
+            yield Part(name, "table", (index,), (out,), number(entries))
+        else:
+            yield Part(name, "pick", (index, entries), (out,))
 
 
 def number(bits: Bits) -> int:

@@ -11,7 +11,7 @@ from qap2fpga.system.codec import Record
 
 FORMAT = 1
 TRUSTED = (
-    "Yosys' readers of Verilog, and its flattening",
+    "Yosys' readers of Verilog, its flattening, and its memories as registers",
     "the models of cells in qap2fpga/prove/cells.py and primitives.py",
     "ABC's answer 'equivalent'",
     "qap2fpga/prove, Python and numpy",

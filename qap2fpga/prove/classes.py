@@ -1,55 +1,110 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The number that leaves the chip is that of the largest result, the first of equals: for all results.
+"""The largest of values, and which of them it is: for all values.
 
-It is compared by ABC with a tournament of the results in their order, in which the first of equals wins. Every result
-is any integer within its range, which the layer's proof has shown.
+The number that leaves the chip is that of the largest result, the first of equals; of a pool it is the largest that
+leaves. They are compared by ABC with a tournament of the results in their order, in which the first of equals wins.
+Every result is any integer within its range, which the layer's proof has shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qap2fpga.exact.integers import width
 from qap2fpga.prove.algebra import Ands
-from qap2fpga.prove.cells import NotProven, Refuted, at_least, evaluate
+from qap2fpga.prove.cells import Bits, NotProven, Refuted, at_least, evaluate
 from qap2fpga.prove.equivalence import equal
+from qap2fpga.prove.layers import Layer
 from qap2fpga.prove.linear import Value
 from qap2fpga.prove.pipeline import Pipeline
-from qap2fpga.prove.reading import Bits
 
-NAME = "class"
+NAME, LARGEST = "class", "largest"
 # An integer as bits of a graph, lowest first, in the order of unsigned numbers: two's complement, its sign inverted.
 Word = list[int]
 
 
 def prove(pipeline: Pipeline, values: Sequence[Value], number: Bits, place: Path, limit_s: float) -> int:
     """Return the stage of `number`, the class of `values`. Raises `NotProven`; ABC has `limit_s`."""
+    size = _size(values)
+
+    def expected(graph: Ands, words: list[Word]) -> Word:
+        index = _first_of_largest(graph, [_ordered(graph, *pair, size) for pair in zip(words, values, strict=True)])[1]
+        if len(number) < len(index):
+            raise NotProven(f"the class has {len(number)} bits, not {len(index)}")
+        return index + [graph.zero] * (len(number) - len(index))
+
+    try:
+        return _compared(pipeline, values, number, expected, place, NAME, limit_s) or 0
+    except Refuted as error:
+        raise NotProven("the class is not the number of the first of the largest results") from error
+
+
+def largest(
+    pipeline: Pipeline, layer: Layer, values: Sequence[Value], floors: Sequence[int], place: Path, limit_s: float
+) -> tuple[Value, ...]:
+    """Return the values on the lanes of `layer`: per channel the largest of `values`, channels fastest.
+
+    One at least is not below the channel's floor: a window sees more than pads.
+    """
+    channels, size, bits = len(layer.lanes), _size(values), list[int]()
+    for lane in layer.lanes:
+        bits += [*lane.bits, *[lane.bits[-1] if lane.signed else 0] * (size - len(lane.bits))]
+
+    def expected(graph: Ands, words: list[Word]) -> Word:
+        ordered = [_ordered(graph, *pair, size) for pair in zip(words, values, strict=True)]
+        result = []
+        for channel, lane in enumerate(layer.lanes):
+            best = _in_order(graph, _first_of_largest(graph, ordered[channel::channels])[0], signed=True)
+            result += best + [best[-1] if lane.signed else graph.zero] * (len(lane.bits) - size)
+        return result
+
+    def possible(graph: Ands, words: list[Word]) -> list[Word]:
+        ordered = [_ordered(graph, *pair, size) for pair in zip(words, values, strict=True)]
+        for channel, floor in enumerate(floors):
+            best, least = _first_of_largest(graph, ordered[channel::channels])[0], _constant(floor, size)
+            enough = at_least(graph, best, _in_order(graph, least, signed=True))
+            at = next((at for at in range(channel, len(values), channels) if values[at].high > floor), channel)
+            words[at] = [graph.choose(enough, bit, own) for own, bit in zip(words[at], least, strict=False)]
+        return words
+
+    try:
+        stage = _compared(pipeline, values, tuple(bits), expected, place, LARGEST, limit_s, possible)
+    except NotProven as error:
+        what = "a result is not the largest of its window" if isinstance(error, Refuted) else error
+        raise NotProven(f"layer {layer.name}: {what}") from error
+    groups = [values[channel::channels] for channel in range(channels)]
+    ends = [(max(floor, *(one.low for one in group)), max(one.high for one in group))
+            for floor, group in zip(floors, groups, strict=True)]  # fmt: skip
+    return tuple(Value(lane.bits, lane.signed, *end, stage) for lane, end in zip(layer.lanes, ends, strict=True))
+
+
+def _size(values: Sequence[Value]) -> int:
+    return max(width(min(value.low, -1), value.high) for value in values)
+
+
+def _compared(
+    pipeline: Pipeline, values: Sequence[Value], outputs: Bits, expected: Callable[[Ands, list[Word]], Word],
+    place: Path, name: str, limit_s: float, possible: Callable[[Ands, list[Word]], list[Word]] = lambda _, words: words,
+) -> int | None:  # fmt: skip
+    """Return the stage of `outputs`, which are what is `expected` of any integers within the ranges of `values`.
+
+    `possible` makes of integers some that come together; of these it makes themselves.
+    """
     moving = pipeline.moving.settled
     # Constants belong to the stage of the others, as the layer's proof has shown.
     stage = max((value.stage for value in values if value.stage is not None), default=0)
     leaves = {bit: stage for value in values for bit in value.bits if moving.get(bit, bit) > 1}
-    cone = pipeline.cone(number, leaves)
+    cone = pipeline.cone(outputs, leaves)
     graph = Ands(len(leaves))
     bits = {0: 0, 1: 1, **moving, **{bit: graph.input(at) for at, bit in enumerate(leaves)}}
-    size = max(width(min(value.low, -1), value.high) for value in values)
-    words = []
-    for value in values:
-        word = _within(graph, value, [bits[bit] for bit in value.bits])
+    words = possible(graph, [_within(graph, value, [bits[bit] for bit in value.bits]) for value in values])
+    for value, word in zip(values, words, strict=True):
         bits.update({bit: own for bit, own in zip(value.bits, word, strict=True) if bits[bit] > 1})
-        words.append(_ordered(graph, word, value, size))
     evaluate(graph, cone.parts, bits)
-    expected = _first_of_largest(graph, words)
-    if len(number) < len(expected):
-        raise NotProven(f"the class has {len(number)} bits, not {len(expected)}")
-    actual = [bits[bit] for bit in cone.outputs]
-    expected += [graph.zero] * (len(actual) - len(expected))
-    pairs = {pair for pair in zip(expected, actual, strict=True) if pair[0] != pair[1]}
-    try:
-        equal(graph, pairs, place, NAME, limit_s)
-    except Refuted as error:
-        raise NotProven("the class is not the number of the first of the largest results") from error
-    return cone.stage(cone.outputs) or 0
+    wanted, actual = expected(graph, words), [bits[bit] for bit in cone.outputs]
+    equal(graph, {pair for pair in zip(wanted, actual, strict=True) if pair[0] != pair[1]}, place, name, limit_s)
+    return cone.stage(cone.outputs)
 
 
 def _within(graph: Ands, value: Value, free: Word) -> Word:
@@ -78,8 +133,8 @@ def _ordered(graph: Ands, word: Word, value: Value, size: int) -> Word:
     return _in_order(graph, [*word, *[fill] * size][:size], signed=True)
 
 
-def _first_of_largest(graph: Ands, words: Sequence[Word]) -> Word:
-    """Return the number of the largest, lowest bit first: of two in their order the first stays unless it is less."""
+def _first_of_largest(graph: Ands, words: Sequence[Word]) -> tuple[Word, Word]:
+    """Return the largest and its number, lowest bit first: of two in their order the first stays unless it is less."""
     size = width(0, len(words) - 1)
     work = [(word, _constant(number, size)) for number, word in enumerate(words)]
     while len(work) > 1:
@@ -89,4 +144,4 @@ def _first_of_largest(graph: Ands, words: Sequence[Word]) -> Word:
             rounds.append(tuple([graph.choose(stays, b, a) for a, b in zip(*pair, strict=True)]
                                 for pair in ((first, second), (its, other))))  # fmt: skip
         work = [*((best, index) for best, index in rounds), *work[len(work) // 2 * 2 :]]
-    return work[0][1]
+    return work[0]

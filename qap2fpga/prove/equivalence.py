@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from qap2fpga.prove.algebra import Ands, Sliced
-from qap2fpga.prove.cells import NotProven, Refuted, evaluate
+from qap2fpga.prove.cells import Bits, NotProven, Refuted, evaluate
 from qap2fpga.prove.pipeline import Pipeline
-from qap2fpga.prove.reading import Bits, Module
+from qap2fpga.prove.reading import Module
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.programs import run
 

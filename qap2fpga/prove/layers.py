@@ -18,10 +18,9 @@ import numpy as np
 from qap2fpga.exact.integers import matmul_range, multiply_add
 from qap2fpga.ir.functions import Function, Step
 from qap2fpga.prove.algebra import Sliced, packed, unpacked
-from qap2fpga.prove.cells import NotProven, Part, evaluate
+from qap2fpga.prove.cells import Bits, NotProven, Part, evaluate
 from qap2fpga.prove.linear import ONE, Form, Forms, Value, combined, form_of
 from qap2fpga.prove.pipeline import Cone, Pipeline
-from qap2fpga.prove.reading import Bits
 
 SLICED = Sliced()
 # Accumulators of more values than these are not run through.

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from qap2fpga.prove.cells import Part
+from qap2fpga.exact.integers import width
+from qap2fpga.prove.cells import Bits, Part
 from qap2fpga.prove.pipeline import Cone
-from qap2fpga.prove.reading import Bits
 
 # The unknown that is always 1: as a bit it is the constant 1.
 ONE = 1
@@ -110,14 +110,41 @@ class Forms:
                     word, place, before = self.origins[bit]
                     self.origins[out] = word, place, before != inverted
         elif part.kind in ("sum", "difference"):
-            size = len(part.driven)
-            left, right = map(self._operand, part.operands)
-            total = _sum(left, right, 1 if part.kind == "sum" else -1)
-            low, high = self.range(total)
-            if -(1 << size - 1) <= low < 0 and high < 1 << size - 1:
-                self._define(Word(part.driven, signed=True), total)
-            elif low >= 0 and high < 1 << size:
-                self._define(Word(part.driven, signed=False), total)
+            # Bits below which both have zeros are zeros.
+            zeros = next((at for at, pair in enumerate(zip(*part.operands, strict=True)) if pair != (0, 0)), 0)
+            left, right = (self._operand(operand[zeros:]) for operand in part.operands)
+            self._result(part.driven, zeros, _sum(left, right, 1 if part.kind == "sum" else -1))
+        elif part.kind == "product":
+            self._scaled(part)
+
+    def _scaled(self, part: Part) -> None:
+        """Take a product with a constant for a multiple; it may be read with a sign or without one."""
+        for factor, operand in (part.operands, part.operands[::-1]):
+            number = sum(bit << place for place, bit in enumerate(factor))
+            if not set(factor) <= {0, 1} or not number:
+                continue
+            zeros, size = (number & -number).bit_length() - 1, len(part.driven)
+            for signed in (number - (factor[-1] << size), number):
+                total = _sum(Form({}), self._operand(operand), signed >> zeros)
+                if self._result(part.driven, zeros, total):
+                    return
+
+    def _result(self, driven: Bits, zeros: int, total: Form) -> bool:
+        """Take `total` for what `driven` is above some `zeros`, if its range shows that it does not wrap."""
+        self.forms.update((bit, Form({})) for bit in driven[:zeros])
+        bits, (low, high) = driven[zeros:], self.range(total)
+        size = width(low, high)
+        if size > len(bits):
+            return False
+        word = Word(bits[:size], signed=low < 0)
+        self._define(word, total)
+        # Bits above those that hold the range repeat its sign.
+        for bit in bits[size:]:
+            self.forms[bit] = self.bit(word.bits[-1]) if word.signed else Form({})
+            if word.signed:
+                self.origins[bit] = word, size - 1, False
+        self.vectors += [bits] if size < len(bits) else []
+        return True
 
     def _operand(self, bits: Bits) -> Form:
         """Return a form that is the integer on `bits` modulo 2**len(bits).

@@ -15,50 +15,49 @@ from pathlib import Path
 import numpy as np
 
 from qap2fpga.hw.design import Design, Stream
-from qap2fpga.ir.channelwise import Depthwise
+from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat, Sum
 from qap2fpga.ir.linear import Linear
-from qap2fpga.ir.nodes import Input, Node, Requantizer
+from qap2fpga.ir.nodes import Node, Requantizer
+from qap2fpga.ir.tensors import Shape
 from qap2fpga.prove import classes, layers
-from qap2fpga.prove.cells import NotProven
+from qap2fpga.prove.cells import Bits, NotProven
+from qap2fpga.prove.frames import Frames
 from qap2fpga.prove.layers import Lane, Layer
 from qap2fpga.prove.linear import Value
 from qap2fpga.prove.pipeline import Pipeline
-from qap2fpga.prove.reading import Bits, Module
+from qap2fpga.prove.reading import Module
+from qap2fpga.prove.tasks import Task
 
 ACCUMULATORS, CLASS = "accumulators", "class"
 
 
-def why_not(network: Graph) -> str | None:
-    """Return what of a network is not known here, by name; None for one that may be proven."""
-    for node in network.nodes:
-        if network.shapes[node.name].positions > 1:
-            return f"node {node.name}: a result of {network.shapes[node.name]} is no vector"
-        if not isinstance(node, Input | Linear | Depthwise | Sum | Concat | Requantizer):
-            return f"node {node.name}: a node of the kind {node.kind}"
-        if isinstance(node, Linear | Depthwise) and not node.geometry.is_point:
-            return f"node {node.name}: a kernel that sees pads"
-    return None
+def has_frames(network: Graph) -> bool:
+    """Return whether there is more than vectors: results of several positions, or kernels that see pads."""
+    kernels = [node.geometry for node in network.nodes if isinstance(node, Linear | Depthwise | Max)]
+    several = any(shape.positions > 1 for shape in network.shapes.values())
+    return several or not all(kernel.is_point for kernel in kernels)
 
 
 def prove(pipeline: Pipeline, design: Design, network: Graph, place: Path, limit_s: float) -> tuple[int, str]:
     """Return the stage at which the outputs leave, and what was compared. Raises `NotProven`; ABC has `limit_s`."""
-    if (reason := why_not(network)) is not None:
-        raise NotProven(f"{reason}: not known here")
     module = pipeline.module
     final = network.end.sources[0] if design.output_kind == ACCUMULATORS else network.output
     port = None if design.output_kind == CLASS else final
     probes = {probe.node: probe for probe in design.probes}
     values = {network.source.name: _inputs(design.input, network, module)}
+    frames = Frames(pipeline, design, network, values[network.source.name]) if has_frames(network) else None
     count = cases = 0
-    for node in network.nodes[1:]:
+    for at, node in enumerate(network.nodes[1:], start=2):
         channels = network.shapes[node.name].channels
-        if isinstance(node, Concat):
+        if isinstance(node, Concat | Repeat):
             values[node.name] = _joined(values, node.sources)
+            if frames is not None:
+                frames.joined(node)
         if node.name == port:
-            lanes = _output(design.output, module, channels)
+            lanes = _output(design.output, module, network.shapes[node.name])
         elif node.name in probes:
             lanes = _lanes(module.named.get(probes[node.name].signal, ()), probes[node.name].lanes)
         else:
@@ -69,17 +68,43 @@ def prove(pipeline: Pipeline, design: Design, network: Graph, place: Path, limit
         if node.name == final != port and isinstance(layer.function, Step):
             # Levels rise with the number of thresholds that they stand for, so the largest is the same one.
             layer = replace(layer, function=Step(layer.function.thresholds))
-        proof = layers.prove(pipeline, layer, sources)
-        values[node.name], count, cases = list(proof.values), count + 1, cases + proof.cases
+        tasks = [Task(pipeline, layer, sources)] if frames is None else frames.follow(node, layer, network.nodes[at:])
+        alternatives = []
+        for task in tasks:
+            if isinstance(network[layer.name], Max):
+                results = classes.largest(task.pipeline, task.layer, task.values, task.floors, place, limit_s)
+            else:
+                proof = layers.prove(task.pipeline, task.layer, task.values)
+                results, cases = proof.values, cases + proof.cases
+            alternatives += [results] if task.whole else []
+        values[node.name], count = _any_of(alternatives, lanes), count + 1
+        if frames is not None:
+            frames.result(node, values[node.name], _stage(values[node.name]))
     ends = _joined(values, [final])
-    stage = next((one.stage for one in ends if one.stage is not None), 0)
+    stage = _stage(ends)
     if port is None:
-        (number,) = _output(design.output, module, 1)
+        (number,) = _output(design.output, module, replace(network.shapes[final], channels=1))
         stage = classes.prove(pipeline, ends, number.bits, place, limit_s)
     padding = module.outputs[f"{design.output.name}_TDATA"][design.output.lanes * design.output.bits :]
     if any(pipeline.moving.settle(padding)):
         raise NotProven("the output's padding is not zero")
+    if frames is not None:
+        frames.leave(final, stage, module.outputs[f"{design.output.name}_TDATA"])
+        return stage, f"{count} layers, {frames.states:,} states of control, {cases:,} accumulators"
     return stage, f"{count} layers, {stage} stages, {cases:,} accumulators"
+
+
+def _any_of(alternatives: Sequence[Sequence[Value]], lanes: Sequence[Lane]) -> list[Value]:
+    """Return the values on `lanes`, which are those of one of the alternatives."""
+    stage = _stage([value for values in alternatives for value in values])
+    return [Value(lane.bits, lane.signed, min(one.low for one in each), max(one.high for one in each),
+                  None if all(one.stage is None for one in each) else stage)
+            for lane, each in zip(lanes, zip(*alternatives, strict=True), strict=True)]  # fmt: skip
+
+
+def _stage(values: Sequence[Value]) -> int:
+    """Return the stage of a layer's results; any will do where all are constants."""
+    return next((value.stage for value in values if value.stage is not None), 0)
 
 
 def _layer(
@@ -95,7 +120,7 @@ def _layer(
         case Linear(weights=weights):
             matrix = weights
         case Depthwise(weights=weights):
-            matrix = np.diag(weights[0])
+            matrix = np.concatenate([np.diag(tap) for tap in weights])
         case Sum(multipliers=multipliers):
             matrix = np.concatenate([np.eye(channels, dtype=np.int64) * one for one in multipliers])
         case _:
@@ -116,7 +141,8 @@ def _joined(values: dict[str, list[Value]], names: Sequence[str]) -> list[Value]
 def _inputs(stream: Stream, network: Graph, module: Module) -> list[Value]:
     """Return the integers that come in, as the port is described."""
     quantizer, bits = network.input, module.inputs.get(f"{stream.name}_TDATA", ())
-    if stream.beats != 1 or len(bits) != stream.beat_bits or stream.elements != network.inputs:
+    shape = network.shapes[network.source.name]
+    if (stream.lanes, stream.elements, stream.beat_bits) != (shape.channels, shape.size, len(bits)):
         raise NotProven("the input's port is not as it is described")
     top = 1 << stream.bits - int(stream.signed)
     if not (-top if stream.signed else 0) <= quantizer.low <= quantizer.high < top:
@@ -125,10 +151,10 @@ def _inputs(stream: Stream, network: Graph, module: Module) -> list[Value]:
     return [Value(lane.bits, lane.signed, quantizer.low, quantizer.high) for lane in lanes]
 
 
-def _output(stream: Stream, module: Module, elements: int) -> tuple[Lane, ...]:
-    """Return the lanes of the output's port, of as many elements."""
+def _output(stream: Stream, module: Module, shape: Shape) -> tuple[Lane, ...]:
+    """Return the lanes of the output's port, which gives results of the `shape`."""
     bits = module.outputs.get(f"{stream.name}_TDATA", ())
-    if stream.beats != 1 or len(bits) != stream.beat_bits or not stream.elements == stream.lanes == elements:
+    if (stream.lanes, stream.elements, stream.beat_bits) != (shape.channels, shape.size, len(bits)):
         raise NotProven("the output's port is not as it is described")
     return _lanes(bits, [(stream.bits, stream.signed)] * stream.lanes)
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from qap2fpga.prove.cells import NotProven, Part, Register
+from qap2fpga.prove.cells import Bits, NotProven, Part, Register
 from qap2fpga.prove.logic import Logic, simplified
-from qap2fpga.prove.reading import Bits, Module
+from qap2fpga.prove.reading import Module
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,16 @@ class Pipeline:
 
     def _check(self, register: Register) -> None:
         """Raise `NotProven` unless the register takes its data at every move, and keeps its value otherwise."""
+        if self.moving.settle([register.enable]) != (1,):
+            raise NotProven(f"{self.module.name}: register {register.name} is not enabled by every move")
+        self.check_standing(register)
+
+    def check_standing(self, register: Register) -> None:
+        """Raise `NotProven` unless the register keeps its value without a move."""
         name = f"{self.module.name}: register {register.name}"
-        (moved,), (enable, reset) = (
-            self.moving.settle([register.enable]), self.standing.settle([register.enable, register.reset])
-        )  # fmt: skip
+        enable, reset = self.standing.settle([register.enable, register.reset])
         if register.clock != self.clock:
             raise NotProven(f"{name} has another clock")
-        if moved != 1:
-            raise NotProven(f"{name} is not enabled by every move")
         if reset != 0:
             raise NotProven(f"{name} is reset without a move")
         keeps = register.delay == 1 and enable == 1 and self._source(register.data) == register.out

@@ -154,4 +154,6 @@ def _shift_register(name: str, kind: str, parameters: Parameters, ports: Ports) 
     if not set(address) <= {0, 1} or flag(parameters, "IS_CLK_INVERTED") or ports.get("Q31", ()) not in ((), (-1,)):
         raise NotProven(f"{name}: a {kind} whose length changes, with an inverted clock, or whose last bit is read")
     clock, enable, data, out = (single(name, ports, port)[0] for port in ("CLK", "CE", "D", "Q"))
-    return Register(name, clock, enable, 0, 0, data, out, delay=number(address) + 1)
+    delay = number(address) + 1
+    begins = parameters.get("INIT", "").rjust(delay, "x")[::-1][:delay]
+    return Register(name, clock, enable, 0, 0, data, out, delay, begins)

@@ -14,15 +14,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.prove.cells import NotProven, Part, Register, cells, clocked, split
+from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Part, Register, cells, clocked, split
 from qap2fpga.prove.primitives import primitive, register
 from qap2fpga.synth.jobs import Job, ask
 from qap2fpga.system.codec import Record
 
 WORKER = Path(__file__).with_name("worker.py")
-UNDRIVEN = -1
 LIMIT_S = 600.0
-Bits = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

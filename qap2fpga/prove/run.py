@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from qap2fpga.hw.design import Design
 from qap2fpga.ir.graph import Graph
-from qap2fpga.prove import equivalence, handshake, network
+from qap2fpga.prove import equivalence, handshake, network, states
 from qap2fpga.prove.cells import NotProven, Refuted
 from qap2fpga.prove.certificate import FORMAT, Certificate, Claim, Word
-from qap2fpga.prove.equivalence import Side
+from qap2fpga.prove.equivalence import Equality, Side
+from qap2fpga.prove.gate import net
 from qap2fpga.prove.pipeline import Pipeline
 from qap2fpga.prove.reading import Module, Reading, elaborated
 from qap2fpga.system.files import scratch, sha256
@@ -61,10 +62,12 @@ def prove_reading(subject: Subject, reading: Reading, place: Path, limit_s: floa
     """Yield what comes of each proof of a design that is `reading`; files of ABC go to `place`."""
     works: dict[str, Callable[[], str]] = {
         "the Verilog computes the network's integers": lambda: _network(subject, reading.flat, place, limit_s),
-        "the Verilog's handshake loses, doubles and reorders nothing": lambda: _handshake(subject, reading.flat),
+        "the Verilog's handshake loses, doubles and reorders nothing":
+            lambda: _handshake(subject, reading.flat, claims),
         "the netlist is the Verilog, with as many registers on every way":
             lambda: _netlist(subject, reading, place, limit_s),
     }  # fmt: skip
+    claims: list[Claim] = []
     for title, work in works.items():
         begin = time.monotonic()
         try:
@@ -72,32 +75,36 @@ def prove_reading(subject: Subject, reading: Reading, place: Path, limit_s: floa
         except NotProven as error:
             word, detail = Word.REFUTED if isinstance(error, Refuted) else Word.NOT_PROVEN, str(error)
         say(f"{title}: {word}, {time.monotonic() - begin:.1f} s: {detail}")
-        yield Claim(claim=title, word=word, detail=detail)
+        claims.append(Claim(claim=title, word=word, detail=detail))
+        yield claims[-1]
 
 
 def _network(subject: Subject, module: Module, place: Path, limit_s: float) -> str:
     """Prove that the flattened design computes the network."""
-    pipeline = Pipeline(module, module.inputs[CLOCK][0], _net(module, MOVE), handshake.fixed(module))
+    frames = network.has_frames(subject.network)
+    ports = _ports(subject, module)
+    fixed = {ports.reset: 1} if frames else handshake.fixed(module)
+    pipeline = Pipeline(module, ports.clock, net(module, MOVE), fixed)
     stage, detail = network.prove(pipeline, subject.design, subject.network, place, limit_s)
-    depth = handshake.prove(module, _ports(subject, module), [pipeline.move])
+    if frames:
+        return detail
+    depth = handshake.prove(module, ports, [pipeline.move])
     if depth != stage:
         raise NotProven(f"data come {stage} moves after they entered, their valid bit {depth}")
     return detail
-
-
-def _net(module: Module, name: str) -> int:
-    bits = module.named.get(name, ())
-    if len(bits) != 1:
-        raise NotProven(f"{module.name}: no net '{name}' of one bit")
-    return bits[0]
 
 
 def _ports(subject: Subject, module: Module) -> handshake.Ports:
     return handshake.ports(module, subject.design.input.name, subject.design.output.name)
 
 
-def _handshake(subject: Subject, module: Module) -> str:
-    depth = handshake.prove(module, _ports(subject, module), [_net(module, MOVE)])
+def _handshake(subject: Subject, module: Module, claims: Sequence[Claim]) -> str:
+    """Prove the handshake; `claims` is the network's, which shows of frames what happens to positions inside."""
+    if network.has_frames(subject.network):
+        if claims[0].word is not Word.PROVEN:
+            raise NotProven("what happens to positions inside is not known")
+        return "every state of what counts positions, all values of other bits; inside: every move of every frame"
+    depth = handshake.prove(module, _ports(subject, module), [net(module, MOVE)])
     return f"{depth} valid bits, all states and inputs; {len(handshake.fixed(module))} registers never change"
 
 
@@ -106,21 +113,31 @@ def _netlist(subject: Subject, reading: Reading, place: Path, limit_s: float) ->
     name = subject.design.top
     if not reading.netlist:
         raise NotProven("there is none yet")
-    tops = [modules[name] for modules in (reading.verilog, reading.netlist)]
-    depths = [handshake.prove(top, _ports(subject, top), _moves(top)) for top in tops]
-    if depths[0] != depths[1]:
-        raise NotProven(f"the Verilog is {depths[0]} stages deep, the netlist {depths[1]}")
-    gold, gate = (
-        _glue(subject, top, every) for top, every in zip(tops, (reading.verilog, reading.netlist), strict=True)
-    )
-    done = [equivalence.compare(gold, gate, place, name, limit_s)]
+    sides = (reading.verilog, reading.netlist)
+    tops = [modules[name] for modules in sides]
+    if network.has_frames(subject.network):
+        gold, gate = (states.State(modules[name], modules, CLOCK) for modules in sides)
+        done = [states.compare(gold, gate, place, name, limit_s)]
+    else:
+        done = [_chain(subject, tops, sides, place, limit_s)]
     names = [{one.name: one.module for one in top.instances} for top in tops]
     for instance, module in names[0].items():
         pair = reading.verilog[module], reading.netlist[names[1][instance]]
-        gold, gate = (equivalence.side(one, CLOCK, MOVE) for one in pair)
-        done.append(equivalence.compare(gold, gate, place, instance, limit_s))
+        first, second = (equivalence.side(one, CLOCK, MOVE) for one in pair)
+        done.append(equivalence.compare(first, second, place, instance, limit_s))
     outputs, solved = (sum(getattr(one, key) for one in done) for key in ("outputs", "solved"))
     return f"{len(done)} modules, {outputs} bits between them, {solved} of them by SAT"
+
+
+def _chain(
+    subject: Subject, tops: Sequence[Module], sides: Sequence[Mapping[str, Module]], place: Path, limit_s: float
+) -> Equality:
+    """Prove that the top modules of a pipeline of vectors are the same, handshake and data."""
+    depths = [handshake.prove(top, _ports(subject, top), _moves(top)) for top in tops]
+    if depths[0] != depths[1]:
+        raise NotProven(f"the Verilog is {depths[0]} stages deep, the netlist {depths[1]}")
+    gold, gate = (_glue(subject, top, every) for top, every in zip(tops, sides, strict=True))
+    return equivalence.compare(gold, gate, place, subject.design.top, limit_s)
 
 
 def _moves(top: Module) -> list[int]:

@@ -18,6 +18,7 @@ def read(job: ReadVerilog) -> Read:
     for one in job.readings:
         design = libyosys.Design()
         commands = [["read_verilog", "-sv", *one.sources], ["hierarchy", "-top", job.top], ["proc", "-noopt"]]
+        commands += [["memory_collect"], ["memory_map"]]
         commands += [] if one.flat else [["setattr", "-mod", "-set", "keep_hierarchy", "1", "*", RESET, "%m", "%d"]]
         commands += [["flatten"], ["delete", "t:$scopeinfo"]]
         for command in (*commands, ["write_json", one.result]):

@@ -127,7 +127,7 @@ PROVEN = {
     "docs/limits.md": (4, "the same two, and where to see what else is"),
     "qap2fpga/audit/run.py": (1, "that inputs which were not tried are not"),
     "qap2fpga/build/collect.py": (4, "the certificate in the report"),
-    "qap2fpga/build/proving.py": (14, "the stage, and `qap2fpga prove`"),
+    "qap2fpga/build/proving.py": (13, "the stage, and `qap2fpga prove`"),
     "qap2fpga/build/request.py": (3, "`--prove`"),
     "qap2fpga/build/run.py": (6, "`--prove`"),
     "qap2fpga/build/stages.py": (11, "the stage"),

@@ -19,7 +19,8 @@ from qap2fpga.hw import boards
 from qap2fpga.ir import storage
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
-from tests.support.graphs import residual, small_chain
+from tests.support.graphs import small_chain
+from tests.support.streams import residual as image
 
 DESIGN = {"data": [], "estimate": {"lut": 100}}
 
@@ -42,8 +43,9 @@ def test_proofs_are_due_where_they_are_quick_and_where_they_are_asked_for(tmp_pa
     assert not proving.is_due(request(tmp_path), large) and proving.is_due(request(tmp_path, prove=True), large)
     assert not proving.is_due(request(tmp_path, prove=False), small)
     assert not proving.is_due(request(tmp_path, "finn"), small)
-    storage.save(residual(), tmp_path / "network.npz")
-    assert not proving.is_due(request(tmp_path), small)
+    storage.save(image(height=16, width=16), tmp_path / "network.npz")
+    for luts, due in ((proving.QUICK_WORK // 256, True), (proving.QUICK_WORK // 256 + 1, False)):
+        assert proving.is_due(request(tmp_path), {**small, "design": {**DESIGN, "estimate": {"lut": luts}}}) == due
 
 
 def test_proofs_of_other_backends_are_refused_before_any_work(tmp_path: Path) -> None:

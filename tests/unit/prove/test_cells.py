@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qap2fpga.prove.algebra import Ands, Known, Sliced, packed, unpacked
-from qap2fpga.prove.cells import NotProven, Part, cells, clocked
+from qap2fpga.prove.cells import UNDRIVEN, NotProven, Part, cells, clocked
 
 A, B, Y = (10, 11, 12), (13, 14), (20, 21, 22)
 SIGNED = {"A_SIGNED": "1", "B_SIGNED": "1"}
@@ -70,13 +70,32 @@ def test_signed_operands_are_extended_by_their_signs(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "parameters", "ports"), [
     ("$div", {}, TWO),
     ("$ge", {}, TWO),
-    ("$shiftx", {}, {"A": (10, 0), "B": (11,), "Y": (20,)}),
-    ("$shiftx", {}, {"A": (1, 0, 0), "B": (11, 12), "Y": (20,)}),
+    ("$shiftx", {"A_SIGNED": "1"}, {"A": (10, 0), "B": (11,), "Y": (20,)}),
+    ("$shift", {}, {"A": (1, 0, 0), "B": tuple(range(10, 23)), "Y": (20,)}),
     ("DSP48E1", {}, {}),
 ])  # fmt: skip
 def test_what_is_not_known_is_refused(kind: str, parameters: dict[str, str], ports: dict[str, tuple[int, ...]]) -> None:
     with pytest.raises(NotProven, match=r"^cell: "):
         list(cells("cell", kind, parameters, ports))
+
+
+def test_a_vector_is_shifted_by_an_index_that_may_be_negative() -> None:
+    (one, two, three) = cells("c", "$shift", {"B_SIGNED": "1"}, {"A": (10, 11), "B": (12, 13), "Y": (20, 21, 22)})
+    entries = [part.operands[1] for part in (one, two, three)]
+    assert entries == [(10, 11, 0, 0), (11, 0, 0, 10), (0, 0, 10, 11)]
+    picked = [one.evaluate(Known(), [[place & 1, place >> 1], [5, 6, 0, 0]]) for place in range(4)]
+    assert picked == [[5], [6], [0], [0]]
+    (outside,) = cells("c", "$shiftx", {}, {"A": (10,), "B": (12,), "Y": (20,)})
+    assert outside.operands[1] == (10, UNDRIVEN)
+
+
+def test_a_negative_and_a_shift_by_a_constant() -> None:
+    (negative,) = cells("c", "$neg", {"A_SIGNED": "1"}, {"A": (10, 11), "Y": (20, 21, 22)})
+    assert negative.operands == ((0, 0, 0), (10, 11, 11)) and negative.kind == "difference"
+    (shift,) = cells("c", "$shr", {}, {"A": (10, 11, 12), "B": (1, 0), "Y": (20, 21, 22)})
+    assert (shift.kind, shift.operands) == ("same", ((11, 12, 0),))
+    with pytest.raises(NotProven, match="shr is not known"):
+        list(cells("c", "$shr", {}, {"A": (10, 11), "B": (12,), "Y": (20,)}))
 
 
 def test_a_register_of_the_falling_edge_is_refused() -> None:

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Netlists with control: the same, register by register; with single faults, not proven."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qap2fpga.prove import reading
+from qap2fpga.prove.cells import NotProven
+from qap2fpga.prove.equivalence import Equality
+from qap2fpga.prove.states import State, compare
+from tests.support.circuits import CLOCK, MOVE, RESET, Bit, Cell, content
+
+INPUTS: dict[str, list[Bit]] = {"clk": [CLOCK], "rst": [RESET], "go": [MOVE], "x": [10]}
+ZERO = ["0"]
+# A bit that is inverted by every `go`, and x three of these before.
+GOLD: list[Cell] = [
+    ("$not", {}, {"A": [20], "Y": [30]}), ("$mux", {}, {"S": [MOVE], "A": [20], "B": [30], "Y": [31]}),
+    ("$mux", {}, {"S": [RESET], "A": [31], "B": ZERO, "Y": [32]}),
+    ("$mux", {}, {"S": [MOVE], "A": [21, 22, 23], "B": [10, 21, 22], "Y": [33, 34, 35]}),
+    ("$dff", {"CLK_POLARITY": "1"}, {"CLK": [CLOCK], "D": [32, 33, 34, 35], "Q": [20, 21, 22, 23]}),
+    ("$xor", {}, {"A": [20], "B": [23], "Y": [40]}),
+]  # fmt: skip
+GATE: list[Cell] = [
+    ("INV", {}, {"I": [50], "O": [60]}),
+    ("FDRE", {"INIT": "0"}, {"C": [CLOCK], "CE": [MOVE], "D": [60], "Q": [50], "R": [RESET]}),
+    ("SRL16E", {}, {"CLK": [CLOCK], "CE": [MOVE], "D": [10], "Q": [51], "A0": ZERO, "A1": ["1"], "A2": ZERO,
+                    "A3": ZERO}),
+    ("LUT2", {"INIT": "0110"}, {"I0": [50], "I1": [51], "O": [70]}),
+]  # fmt: skip
+
+
+def state(cells: list[Cell], out: int, names: dict[str, Any]) -> dict[str, Any]:
+    return content(INPUTS, {"y": [out]}, cells, names)
+
+
+@pytest.fixture
+def sides() -> tuple[dict[str, Any], dict[str, Any]]:
+    gold = state(GOLD, 40, {"t": ([20], "0"), "held": [21, 22, 23]})
+    return gold, state(GATE, 70, {"t": [50], "held": [90, 91, 51]})
+
+
+def proven(gold: dict[str, Any], gate: dict[str, Any], place: Path) -> Equality:
+    both = (State(reading.modules(one)["m"], {}, "clk") for one in (gold, gate))
+    return compare(*both, place, "m", 30)
+
+
+def test_registers_of_one_name_are_equal_and_those_of_a_shift_register_follow(
+    sides: tuple[dict[str, Any], dict[str, Any]], tmp_path: Path
+) -> None:
+    assert proven(*sides, tmp_path).outputs == 5
+
+
+def change(cell: int, port: str, bits: list[Bit]) -> Callable[[dict[str, Any]], None]:
+    def fault(content: dict[str, Any]) -> None:
+        content["modules"]["m"]["cells"][f"c{cell}"]["connections"][port] = bits
+
+    return fault
+
+
+def parameter(cell: int, name: str, value: str) -> Callable[[dict[str, Any]], None]:
+    def fault(content: dict[str, Any]) -> None:
+        content["modules"]["m"]["cells"][f"c{cell}"]["parameters"][name] = value
+
+    return fault
+
+
+def named(name: str, bits: list[Bit]) -> Callable[[dict[str, Any]], None]:
+    def fault(content: dict[str, Any]) -> None:
+        content["modules"]["m"]["netnames"][name]["bits"] = bits
+
+    return fault
+
+
+FAULTS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+    "an entry of a LUT": (parameter(3, "INIT", "0111"), "is another function"),
+    "begins as 1": (parameter(1, "INIT", "1"), "begins as 1"),
+    "never reset": (change(1, "R", ["0"]), "is another function"),
+    "always enabled": (change(1, "CE", ["1"]), "is another function"),
+    "not inverted": (change(1, "D", [50]), "is another function"),
+    "a shift register too short": (change(2, "A1", ["0"]), "is another function"),
+    "a shift register too long": (change(2, "A0", ["1"]), "is another function"),
+    "a register of another name": (named("held", [90, 50, 51]), "is another function"),
+    "another clock": (change(1, "C", [10]), "has another clock"),
+    "no driver": (change(3, "I0", [99]), "without a driver"),
+    "another port": (lambda one: one["modules"]["m"]["ports"].pop("x"), "other ports"),
+    "a constant": (named("t", ["0"]), "is another function"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_not_proven(sides: tuple[dict[str, Any], dict[str, Any]], name: str, tmp_path: Path) -> None:
+    gold, gate = copy.deepcopy(sides)
+    fault, message = FAULTS[name]
+    fault(gate)
+    with pytest.raises(NotProven, match=message):
+        proven(gold, gate, tmp_path)
+
+
+def test_names_that_contradict_each_other_are_not_proven(
+    sides: tuple[dict[str, Any], dict[str, Any]], tmp_path: Path
+) -> None:
+    for one, net in zip(sides, (23, 50), strict=True):
+        one["modules"]["m"]["netnames"]["other"] = {"bits": [net]}
+    with pytest.raises(NotProven, match="several in the Verilog"):
+        proven(*sides, tmp_path)
