@@ -79,10 +79,18 @@ def relax(request: Request, say: Say) -> Stored:
     return asdict(facts)
 
 
-def generate(request: Request, backend: str, options: Options, model: Stored, say: Say) -> Stored:
-    """What `backend` makes of the network, in the build's folder of that name; `model` is what its stage stored."""
+def generate(
+    request: Request, backend: str, options: Options, model: Stored, forget: Callable[[str], None], say: Say
+) -> Stored:  # fmt: skip
+    """What `backend` makes of the network, in the build's folder of that name; `model` is what its stage stored.
+
+    What an earlier build left there stays where the backend refuses what is asked for now.
+    """
     network, arrays = stored.load(request)
     folder = request.output / backend
+    if folder.is_dir():
+        backends.get(backend).expect(network, request.board, options)
+    forget("generate")
     shutil.rmtree(folder, ignore_errors=True)
     try:
         vectors = np.concatenate([arrays["recorded"], arrays["random"]])

@@ -200,7 +200,7 @@ def _generate_substitute(run: Run, say: Say) -> Stored:
     other, why = _substitute(run), {"why": vendor.absent(vendor.Kind.HLS)}
     options = backends.get(other).options_like(run.request.options)
     try:
-        return making.generate(run.request, other, options, run.stored["model"], say) | why
+        return making.generate(run.request, other, options, run.stored["model"], lambda name: None, say) | why
     except CheckFailed:
         raise
     except QapError as error:
@@ -220,8 +220,10 @@ RELAX = Stage(
 )  # fmt: skip
 GENERATE = Stage(
     "generate", "generate", lambda run: f"generate: {run.request.backend}", lambda run: run.design_key,
-    lambda run, say: making.generate(run.request, run.request.backend, run.request.options, run.stored["model"], say),
-    needs=("model",), makes=_generated,
+    lambda run, say: making.generate(
+        run.request, run.request.backend, run.request.options, run.stored["model"], run.folder.forget, say
+    ),
+    needs=("model",), makes=_generated, forgets=True,
 )  # fmt: skip
 C_SIMULATION = Stage(
     "csim", "simulate", lambda run: "simulate: C++ with g++", lambda run: run.design_key,

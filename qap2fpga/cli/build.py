@@ -142,7 +142,7 @@ def build(
             return
         result = builds.make(wanted, quiet=quiet or verbose)
     if not quiet:
-        table.render([(str(result.path), result.report)], console())
-        console().print(ending.lines(result.report, result.path))
+        table.render([(str(builds.shown(result.path)), result.report)], console())
+        console().print(ending.lines(result.report, builds.shown(result.path)))
     if check == "fail":
         result.require_passed()

@@ -69,7 +69,7 @@ class Build(Tabular):
     """A build, or the import of another tool's results; `build` and `open_build` give one.
 
     Attributes:
-        path: the folder: report, generated files, and what resumes an interrupted build.
+        path: the folder, absolute: report, generated files, and what resumes an interrupted build.
         report: everything that is known, typed as docs/formats.md has it.
     """
 
@@ -90,7 +90,8 @@ class Build(Tabular):
     def resources(self) -> Table:
         """Cells of the design: the last measurement, what the board has, and what was predicted before.
 
-        `stage` and `tool` say who counted. A cell that nobody counted is None, never 0.
+        `stage` and `tool` say who counted. A cell that nobody counted is None, never 0. `circuit`: another backend's,
+        measured in place of C++ that no HLS tool has read.
         """
         counted, expected = summary.hardware(self.report), next(iter(self.report.resources), None)
         rows: list[dict[str, Value]] = []
@@ -106,17 +107,24 @@ class Build(Tabular):
                 row |= {"predicted_low": interval.low, "predicted_high": interval.high}
             if counted is not None:
                 row |= {"stage": counted.stage, "tool": counted.tool}
+                if counted.circuit != self.report.backend:
+                    row["circuit"] = counted.circuit
             rows.append(row)
         return of_dicts(rows)
 
     @property
     def summary(self) -> Summary:
         """The key numbers, with what they rest on: a row of a comparison."""
-        return summary.of_build(str(self.path), self.path, self.report)
+        return summary.of_build(str(shown(self.path)), self.path, self.report)
+
+    @property
+    def proof(self) -> Certificate | None:
+        """What was proven when it was built, claim by claim; None where nothing was to be. `prove` does it again."""
+        return self.report.proof
 
     @property
     def network(self) -> Graph:
-        """The integer network that the hardware was compared with."""
+        """The graph of integers that the hardware was compared with: the `graph` of what `load` gives."""
         return self._finished.network
 
     def run(self, X: ArrayLike, *, engine: str = finished.REFERENCE, quantized: bool = False) -> np.ndarray:
@@ -191,8 +199,10 @@ class Build(Tabular):
         known = self.summary
         lut = "" if known.lut is None else f", {known.lut:,.0f} LUTs ({known.stage})"
         latency = "" if known.latency_ns is None else f", {known.latency_ns:,.0f} ns"
+        other = f", of the {known.circuit} circuit" if lut + latency and known.circuit != known.backend else ""
         outcome = "no check failed" if self.passed else "FAILED"
-        return f"{self.path}: {known.backend} on {known.board}, {outcome} ({self.checks.heading}){lut}{latency}"
+        outcome += ", proven" if self.proof is not None and self.proof.proven else ""
+        return f"{known.name}: {known.backend} on {known.board}, {outcome} ({self.checks.heading}){lut}{latency}{other}"
 
     @property
     def table(self) -> Table:
@@ -271,7 +281,13 @@ def build(
 def open_build(path: str | Path) -> Build:
     """Return the build in the folder `path`. Raises `QapError` where there is no report that can be read."""
     folder = Path(path)
-    return Build(folder if folder.is_dir() else folder.parent, content.load(folder))
+    return Build((folder if folder.is_dir() else folder.parent).absolute(), content.load(folder))
+
+
+def shown(path: Path) -> Path:
+    """Return `path` as it is shown: seen from the working folder, where it lies below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def make(wanted: Request, *, quiet: bool) -> Build:
@@ -282,7 +298,7 @@ def make(wanted: Request, *, quiet: bool) -> Build:
     with Progress(quiet=quiet) as progress:
         report = run(wanted, progress)
     page.of_build(wanted.output)
-    return Build(wanted.output, report)
+    return Build(wanted.output.absolute(), report)
 
 
 def plan(wanted: Request, *, quiet: bool) -> str:

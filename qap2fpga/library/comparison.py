@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,13 +83,15 @@ class Comparison(Tabular):
     def heading(self) -> str:
         """Return what is compared, in one line."""
         builds, studies = len(self.gathered.builds), len(self.gathered.studies)
-        return f"{builds} builds, {studies} studies, {len(self.summaries)} rows"
+        left_out = f"; left out: {'; '.join(self.gathered.left_out)}" if self.gathered.left_out else ""
+        return f"{builds} builds, {studies} studies, {len(self.summaries)} rows{left_out}"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: few things side by side, many as rows."""
         if len(self.summaries) > MOST_COLUMNS:
             return super()._repr_html_()
-        return self.side_by_side._repr_html_()
+        left_out = "".join(f"<p>left out: {escape(text)}</p>" for text in self.gathered.left_out)
+        return self.side_by_side._repr_html_() + left_out
 
 
 def compare(places: Sequence[Build | str | PathLike[str]] = ()) -> Comparison:

@@ -175,9 +175,9 @@ def test_options_reach_both_circuits(tiny, tmp_path, monkeypatch):
     seen = {}
     real = making.generate
 
-    def generate(request, backend, options, model, say):
+    def generate(request, backend, options, model, *more):
         seen[backend] = options
-        return real(request, backend, options, model, say)
+        return real(request, backend, options, model, *more)
 
     monkeypatch.setattr(making, "generate", generate)
     monkeypatch.setattr(mapping, "synthesize", lambda *_: pytest.fail("stop here"))

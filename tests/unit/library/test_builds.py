@@ -13,6 +13,7 @@ import pytest
 
 import qap2fpga
 from qap2fpga import Build
+from qap2fpga.prove.certificate import Certificate, Claim, Word
 from qap2fpga.report.schema.results import Check
 from qap2fpga.system.errors import CheckFailed, QapError
 from tests.support import command
@@ -56,6 +57,39 @@ def test_a_build_says_what_came_of_it(folder: Path, generated: Build) -> None:
     assert "<table>" in generated._repr_html_()
     assert generated.page() == folder / "rtl" / "report.html"
     assert "net.pt" in generated.page(folder / "page.html").read_text()
+
+
+def test_a_refused_call_leaves_the_build_that_is_there(folder: Path) -> None:
+    place = folder / "kept"
+    built = qap2fpga.build(folder / "net.pt", "pynq-z2", "finn", output=place, until="generate", quiet=True)
+    with pytest.raises(QapError, match="no folding does that"):
+        qap2fpga.build(folder / "net.pt", "pynq-z2", "finn", output=place, until="generate", target_fps=1e9, quiet=True)
+    assert qap2fpga.open_build(place).report == built.report and (place / "finn").is_dir()
+
+
+def test_a_build_is_found_from_another_folder(
+    folder: Path, generated: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    opened = qap2fpga.open_build("rtl")
+    assert opened.heading.startswith("rtl: rtl on pynq-z2")
+    monkeypatch.chdir(tmp_path)
+    assert opened.run(np.zeros((1, generated.network.inputs))).shape == (1, generated.network.outputs)
+    assert opened.heading.startswith(f"{folder / 'rtl'}: ")
+
+
+def test_a_heading_says_whose_circuit_was_measured_and_what_is_proven(generated: Build) -> None:
+    report = read(finished())
+    assert "circuit" not in Build(Path("b"), report).heading and "proven" not in Build(Path("b"), report).heading
+    other = replace(report, backend="hls4ml")
+    assert Build(Path("b"), other).heading.endswith(f", of the {report.measurements[-1].circuit} circuit")
+    assert {row["circuit"] for row in Build(Path("b"), other).resources} == {report.measurements[-1].circuit}
+    claim = Claim(claim="it is", word=Word.PROVEN, detail="")
+    proof = Certificate(format=1, files={}, versions={}, claims=(claim,))
+    proven = Build(Path("b"), replace(report, proof=proof))
+    assert proven.proof is proof and ", proven (" in proven.heading
+    left = replace(proof, claims=(claim, replace(claim, word=Word.NOT_PROVEN)))
+    assert ", proven" not in Build(Path("b"), replace(report, proof=left)).heading
 
 
 def test_the_reference_gives_the_networks_outputs(folder: Path, generated: Build) -> None:

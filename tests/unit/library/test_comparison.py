@@ -79,6 +79,7 @@ def test_what_cannot_be_read_is_left_out_and_named(places: list[Path], tmp_path:
     comparison = qap2fpga.compare([places[0], tmp_path / "nothing"])
     assert len(comparison.table) == 1
     assert "nothing" in comparison.gathered.left_out[0]
+    assert "; left out: " in comparison.heading and "left out: " in comparison._repr_html_()
 
 
 def test_a_page_is_written_where_it_is_asked(places: list[Path], tmp_path: Path) -> None:
