@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -91,6 +93,16 @@ class UnrolledOptions(Options):
         return self.clock or board.clock_ns
 
 
+# What may be given for an option of a type, and what to say of anything else.
+_LEGAL: dict[type, tuple[type, str]] = {
+    bool: (bool, "give True or False"),
+    int: (int, "give a whole number"),
+    float: (Real, "give a number"),
+    str: (str, "give a text"),
+    Mapping: (Mapping, "give the content of a folding.json, or its path"),
+}
+
+
 O = TypeVar("O", bound=Options)  # noqa: E741 - the options of one backend
 
 
@@ -117,7 +129,7 @@ class Backend(ABC, Generic[O]):
     def make_options(self, **arguments: Any) -> O:
         """Return the options from command-line arguments; None is one that was not given.
 
-        Raises `QapError` naming an option that this backend does not know.
+        Raises `QapError` naming an option that this backend does not know, or that is of another type.
         """
         legal = self.option_names
         chosen = {key: value for key, value in arguments.items() if value is not None}
@@ -125,7 +137,8 @@ class Backend(ABC, Generic[O]):
             if key not in legal:
                 known = ", ".join(option(other) for other in arguments if other in legal)
                 raise QapError(f"the {self.name} backend has no option {option(key)}", f"it takes {known}")
-        return self.options(**chosen)
+        kinds = _kinds(self.options)
+        return self.options(**{key: _of_kind(key, value, kinds.get(key)) for key, value in chosen.items()})
 
     def options_like(self, other: Options) -> O:
         """Return options that agree with those of another backend as far as both have them.
@@ -179,6 +192,30 @@ class Backend(ABC, Generic[O]):
         Raises `QapError` where the backend has no cheaper ones.
         """
         raise QapError(f"the {self.name} backend has no option {option('requant_tolerance')}", "leave it out")
+
+
+def _kinds(options: type[Options]) -> dict[str, type]:
+    """The types of the options, without the None of one that need not be given; none that cannot be known."""
+    try:
+        hints = get_type_hints(options)
+    except NameError:  # of another package, which imports types for a type checker only
+        return {}
+    members = {name: [get_origin(one) or one for one in (hint, *get_args(hint))] for name, hint in hints.items()}
+    return {name: kind for name, kinds in members.items() for kind in _LEGAL if kind in kinds}
+
+
+def _of_kind(name: str, value: Any, kind: type | None) -> Any:
+    """Return the `value` of an option of this `kind`, if it is known; numpy's numbers as Python's own."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if kind is None:
+        return value
+    legal, hint = _LEGAL[kind]
+    if not isinstance(value, legal) or (isinstance(value, bool) and kind is not bool):
+        raise QapError(f"{option(name)} is {value!r}", hint)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise QapError(f"{option(name)} is {value!r}", "give a finite number")
+    return value
 
 
 def require_possible(reasons: Sequence[QapError]) -> None:

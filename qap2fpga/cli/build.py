@@ -125,9 +125,8 @@ def build(
     wanted = requests.request(
         model, board, backend, output=output, bits=bits, weight_bits=numbers(weight_bits, "--weight-bits") or None,
         activation_bits=numbers(activation_bits, "--activation-bits") or None, input_bits=input_bits,
-        input_data=input_data, input_range=input_interval(input_range), classes=classes.split(",") if classes else (),
-        model_output=model_output, until=until,
-        vendor=None if vendor is None else [name for name in vendor.split(",") if name != "none"],
+        input_data=input_data, input_range=input_interval(input_range), classes=classes or (),
+        model_output=model_output, until=until, vendor=vendor,
         cross_check=cross_check, prove=prove, command=shlex.join(["qap2fpga", *sys.argv[1:]]),
         options={
             "target_fps": target_fps, "max_utilization": max_utilization, "folding": folding, "clock": clock,

@@ -46,16 +46,14 @@ def load(path: Path, inputs: int, classes: tuple[str, ...] = ()) -> Rows:
     if values.ndim != 2 or values.shape[1] != inputs or values.dtype.kind not in "fiu":
         raise QapError(f"{path}: X has shape {fields['X'].shape}", f"the network takes rows of {inputs} numbers")
     values = values.astype(np.float32)
-    if not len(values) or not np.isfinite(values).all():
-        raise QapError(f"{path}: X is empty, or has NaN or infinite values", "clean the data")
+    arrays.require_finite(f"{path}: X", values)
     labels = fields.get("y")
     if labels is None:
         return Rows(values)
     if labels.shape[:1] != (len(values),) or labels.ndim > 2 or labels.dtype.kind not in "biuf":
         what = f"shape {labels.shape} and type {labels.dtype}"
         raise QapError(f"{path}: y has {what} for {len(values)} rows", "y holds one class number per row")
-    if not labels.size or not np.isfinite(labels).all():
-        raise QapError(f"{path}: y is empty, or has NaN or infinite values", "clean the data")
+    arrays.require_finite(f"{path}: y", labels)
     numbers = class_numbers(labels)
     if numbers is None:
         if "classes" in fields:

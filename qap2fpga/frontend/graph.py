@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 SEE_PADS = ("Conv", "MaxPool", "AveragePool", "Identity")
 
 
-def read(model: ModelWrapper, layer_names: tuple[str, ...] = ()) -> RawGraph:
-    """Read a cleaned QONNX `ModelWrapper`. `layer_names` are those of nodes with weights, else the graph's are taken.
+def read(model: ModelWrapper) -> RawGraph:
+    """Read a cleaned QONNX `ModelWrapper`.
 
     Raises `QapError` that names the first node that cannot be lowered.
     """
-    walk = Walk(model, layer_names)
+    walk = Walk(model)
     for node in model.graph.node:
         _visit(walk, node)
     output = walk.output or walk.tensors.get(model.graph.output[0].name)

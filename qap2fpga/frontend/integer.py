@@ -16,6 +16,7 @@ import numpy as np
 from qap2fpga.exact import integers as exact
 from qap2fpga.exact.curves import thresholds_of
 from qap2fpga.exact.thresholds import Levels, Truncation, thresholds
+from qap2fpga.frontend.checkpoint.widths import MAX_BITS
 from qap2fpga.frontend.values import RawGraph, RawNode, RawStep, Signal
 from qap2fpga.ir.channelwise import Depthwise, Max
 from qap2fpga.ir.functions import Logits, Step
@@ -24,6 +25,7 @@ from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Input, Node, Requantizer
 from qap2fpga.ir.tensors import Range
 from qap2fpga.ir.units import end_name
+from qap2fpga.ir.windowed import Weighted
 from qap2fpga.passes import exactness, logits
 from qap2fpga.system.errors import ConstantNetwork, QapError
 
@@ -35,7 +37,21 @@ def lower(raw: RawGraph) -> Graph:
     """
     if raw.input is None:
         raise QapError("the network has no input quantizer", "give --input-data FILE or --input-range LOW,HIGH")
+    _check_widths(raw)
     return _Lowering(raw).graph()
+
+
+def _check_widths(raw: RawGraph) -> None:
+    """An activation has a threshold per level: widths that nobody means would fill the memory."""
+    widths = {"the input": raw.input_bits}
+    for one in raw.nodes.values():
+        if isinstance(one, RawStep):
+            widths[f"layer {one.name}"] = one.bits
+        elif isinstance(one.node, Weighted):
+            widths[f"layer {one.name}"] = one.node.weight_bits
+    for name, widest in widths.items():
+        if widest > MAX_BITS:
+            raise QapError(f"{name}: a bit width of {widest}", f"bit widths are 1 to {MAX_BITS}")
 
 
 class _Lowering:

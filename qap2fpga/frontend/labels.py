@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from qap2fpga.system.errors import QapError
+
 # Probabilities that a program wrote in float16 add up to one within this.
 ROUNDED = 2.0**-8
 
@@ -26,3 +28,11 @@ def class_numbers(values: np.ndarray) -> np.ndarray | None:
     if (flat < 0).any() or (flat > np.iinfo(np.int32).max).any() or (flat != np.floor(flat)).any():
         return None
     return flat.astype(np.int64)
+
+
+def check_labels(what: str, labels: np.ndarray | None, outputs: int) -> None:
+    """Raise `QapError` for class numbers that none of several `outputs` has; `what` they are starts the message."""
+    strange = np.zeros(0) if labels is None or outputs == 1 else labels[(labels < 0) | (labels >= outputs)]
+    if strange.size:
+        hint = "number the classes 0, 1, 2, ..."
+        raise QapError(f"{what} {strange[0]}, the network has {outputs} outputs", hint)

@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qap2fpga.frontend import data, doubts, facts, floats
-from qap2fpga.frontend.checkpoint.widths import MAX_BITS
 from qap2fpga.frontend.facts import Facts
 from qap2fpga.frontend.floats import Executions
 from qap2fpga.frontend.integer import fit_logits, lower
+from qap2fpga.frontend.labels import check_labels
 from qap2fpga.frontend.readings import SEED, Reading, Source, read_source
 from qap2fpga.frontend.trial import trial
-from qap2fpga.frontend.values import RawGraph, RawStep
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import require_classes
 from qap2fpga.ir.shown import Head
 from qap2fpga.ir.vectors import extremes, random_vectors
-from qap2fpga.ir.windowed import Weighted
 from qap2fpga.passes.compaction import compact
 from qap2fpga.system.errors import QapError
 
@@ -86,7 +84,6 @@ def _most_vectors(lowered: Graph) -> int | None:
 def _finish(source: Source, reading: Reading, say: Callable[[str], None], admit: Callable[[Graph], None]) -> Prepared:
     """Lower what was read, compare it, and describe it."""
     graph, rows = reading.graph, reading.rows
-    _check_widths(graph)
     require_classes(source.output_kind, graph.output.shape.size, len(graph.heads))
     graph.notes += doubts.of_weights(graph.layers)
     lowered = lower(graph)
@@ -120,7 +117,8 @@ def _finish(source: Source, reading: Reading, say: Callable[[str], None], admit:
             graph, lowered, reading.qonnx, reading.module, tried, say, classes=not values, recorded=reading.recorded
         )
     labels = rows.labels[:most] if rows is not None and rows.labels is not None and not values else None
-    _check_labels(labels, source.classes, network.outputs)
+    _check_classes(source.classes, network.outputs)
+    check_labels("the data has label", labels, network.outputs)
     remarks = _check_targets(rows, network.outputs)
     if graph.heads and rows is not None and rows.labels is not None:
         remarks.append("labels are not used: the model has several outputs, and no class of all of them")
@@ -146,30 +144,13 @@ def _words(head: Head) -> str:
     return f"output {head.first}" + (f" to {last}" if last > head.first else "") + f" of the chip: {head.name}"
 
 
-def _check_widths(graph: RawGraph) -> None:
-    """An activation has a threshold per level: widths that nobody means would fill the memory."""
-    widths = {"the input": graph.input_bits}
-    for raw in graph.nodes.values():
-        if isinstance(raw, RawStep):
-            widths[f"layer {raw.name}"] = raw.bits
-        elif isinstance(raw.node, Weighted):
-            widths[f"layer {raw.name}"] = raw.node.weight_bits
-    for name, widest in widths.items():
-        if widest > MAX_BITS:
-            raise QapError(f"{name}: a bit width of {widest}", f"bit widths are 1 to {MAX_BITS}")
-
-
-def _check_labels(labels: np.ndarray | None, classes: tuple[str, ...], outputs: int) -> None:
+def _check_classes(classes: tuple[str, ...], outputs: int) -> None:
     if outputs == 1:
         return
     if classes and len(classes) != outputs:
         raise QapError(f"--classes names {len(classes)} classes, the network has {outputs} outputs", "name each output")
     if len(set(classes)) != len(classes):
         raise QapError("--classes names a class twice", "name each output once")
-    bad = np.zeros(0) if labels is None else labels[(labels < 0) | (labels >= outputs)]
-    if bad.size:
-        hint = "number the classes 0, 1, 2, ..."
-        raise QapError(f"the data has label {bad[0]}, the network has {outputs} outputs", hint)
 
 
 def _check_targets(rows: data.Rows | None, outputs: int) -> list[str]:

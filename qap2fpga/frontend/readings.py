@@ -98,9 +98,8 @@ def _from_checkpoint(source: Source, say: Callable[[str], None]) -> Reading:
         raw, model = model, checkpoint.with_input_quantizer(model, bits, scale, signed)
     say("exporting to QONNX")
     module, qonnx = export.export(model)
-    names = tuple(op.name for op in model.ops if op.kind == "dense")
     say("lowering to integers")
-    graph = read(qonnx, names)
+    graph = read(qonnx)
     graph.notes[:0] = [*model.notes, *(_unused_range(source) if raw is None else ())]
     cost = None
     if raw is not None and rows is not None:

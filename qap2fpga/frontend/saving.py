@@ -21,10 +21,14 @@ from qap2fpga.frontend import export, layernames, onnxfile, recorded, ties
 from qap2fpga.frontend.checkpoint import brevitas, model_file
 from qap2fpga.frontend.checkpoint.exported import Exported, check
 from qap2fpga.frontend.checkpoint.recording import QUANTIZERS, call_name, evaluated, kept_weights, record
+from qap2fpga.frontend.checkpoint.spec import Model
 from qap2fpga.frontend.graph import input_is_quantized, read
 from qap2fpga.frontend.integer import fit_logits, lower
+from qap2fpga.frontend.labels import check_labels
 from qap2fpga.frontend.operators import ENDS, RISING_ENDS
 from qap2fpga.frontend.trial import real_inputs
+from qap2fpga.frontend.values import RawGraph
+from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.quantizer import power_of_two_scale
 from qap2fpga.system.errors import CheckFailed, QapError
 
@@ -43,6 +47,11 @@ def save(
     provenance: Mapping[str, object],
 ) -> None:
     """Write `module` as a `model.pt`; see `qap2fpga.save`."""
+    if path.is_dir():
+        raise QapError(f"{path} is a folder", f"name a file, as {path / 'model.pt'}")
+    if not isinstance(module, nn.Module):
+        hint = "give the module itself: a state dict has no layers in order, and no bit widths"
+        raise QapError(f"the module is a {type(module).__name__}, no torch module", hint)
     rows = model_file.as_tensor(example)
     brevitas.require_rows(module, rows)
     try:
@@ -54,7 +63,31 @@ def save(
             raise _with_cause(other, module) if isinstance(reason, brevitas.NotAChain) else reason from other
         model_file.write_exported(exported, path)
     else:
-        model_file.write(model, path, labels, provenance)
+        numbers = _numbers(labels, rows)
+        with evaluated(module):  # Brevitas has parts of modules in common, and what is exported is in eval mode
+            check_labels("labels has", numbers, _lowered(model, rows).outputs)
+        model_file.write(model, path, numbers, provenance)
+
+
+def _numbers(labels: Tensor | ArrayLike | None, rows: Tensor) -> np.ndarray | None:
+    return None if labels is None else model_file.class_labels(labels, len(rows))
+
+
+def _lowered(model: Model, rows: Tensor) -> Graph:
+    """Return the integer network of a chain, as `load` will make it. Raises `QapError` that names its layer."""
+    if not model.has_input_quantizer:
+        scale, signed = _input_quantizer(rows)
+        model = model_file.with_input_quantizer(model, INPUT_BITS, scale, signed)
+    _, qonnx = export.export(model, traced=True)
+    return lower(read(qonnx))
+
+
+def _input_quantizer(rows: Tensor) -> tuple[float, bool]:
+    """The scale of a quantizer of the inputs, and whether it is signed: the user chooses one when building, any will do
+    until then.
+    """
+    signed = bool((rows < 0).any())
+    return power_of_two_scale(rows.numpy(), INPUT_BITS, signed=signed), signed
 
 
 def _with_cause(error: QapError, module: nn.Module) -> QapError:
@@ -79,7 +112,7 @@ def describe(
     for name, tensor in module.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise QapError(f"{name} has NaN or infinite values", "train the network again")
-    numbers = None if labels is None else model_file.class_labels(labels, len(example))
+    numbers = _numbers(labels, example)
     with evaluated(module):
         _check_quantizers(module)
         model = export.export_module(module, example)
@@ -90,7 +123,9 @@ def describe(
         recording = record(module, example, nodes)
         content = model.SerializeToString(deterministic=True)
         exported = Exported(content, example.numpy(), recording, _masks(module, nodes), dict(provenance), numbers)
-        _compare(check(exported, "the module"), module, example)
+        graph, lowered = _compare(check(exported, "the module"), module, example)
+    if not graph.heads:  # no class is of all of them
+        check_labels("labels has", numbers, lowered.outputs)
     return exported
 
 
@@ -123,15 +158,14 @@ def _check_quantizers(module: nn.Module) -> None:
             raise QapError(f"layer {call_name(path, 0)}: a quantizer of 1 bit that is unsigned", hint)
 
 
-def _compare(exported: Exported, module: nn.Module, example: Tensor) -> None:
-    """The integers of the exported graph must be those that torch computes, beyond the example too: it may never reach
-    where forward() does something else.
+def _compare(exported: Exported, module: nn.Module, example: Tensor) -> tuple[RawGraph, Graph]:
+    """Return the exported graph, read and lowered. Its integers must be those that torch computes, beyond the example
+    too: it may never reach where forward() does something else.
     """
     qonnx = onnxfile.read(exported.graph, Path("the exported graph"))
     rows, quantized = example[: brevitas.STRESS_ROWS], input_is_quantized(qonnx)
-    if not quantized:  # the user chooses one when building: any will do for a comparison
-        signed = bool((rows < 0).any())
-        scale = power_of_two_scale(rows.numpy(), INPUT_BITS, signed=signed)
+    if not quantized:
+        scale, signed = _input_quantizer(rows)
         qonnx = export.add_input_quantizer(qonnx, INPUT_BITS, scale, signed)
     graph = read(qonnx)
     lowered = lower(graph)
@@ -149,6 +183,7 @@ def _compare(exported: Exported, module: nn.Module, example: Tensor) -> None:
         except CheckFailed as error:
             what = f"the module gives something else than what Brevitas exports of it: {error.message}"
             raise QapError(what, "an export is of one run: forward() must not branch on values") from error
+    return graph, lowered
 
 
 def _is_leaf(part: nn.Module) -> bool:

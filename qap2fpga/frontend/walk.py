@@ -50,13 +50,10 @@ T = TypeVar("T")
 
 
 class Walk:
-    """The state of one walk over `model`, a cleaned qonnx `ModelWrapper`: its `graph` is what was read so far.
+    """The state of one walk over `model`, a cleaned qonnx `ModelWrapper`: its `graph` is what was read so far."""
 
-    `layer_names` are those of the nodes with weights, in order, where the model's file has better ones.
-    """
-
-    def __init__(self, model: ModelWrapper, layer_names: tuple[str, ...]) -> None:
-        self.layer_names, self.model = layer_names, model
+    def __init__(self, model: ModelWrapper) -> None:
+        self.model = model
         self.opset = int(model.get_opset_imports()[""])
         self.wanted = wanted_tensors(model.graph)
         self.tensors: dict[str, Tensor] = {}
@@ -181,8 +178,7 @@ class Walk:
 
     def layer_name(self, node: NodeProto) -> str:
         """Return the identity of the node with weights that is read next."""
-        index = len(self.graph.layers)
-        return self.name(self.layer_names[index] if index < len(self.layer_names) else label(node))
+        return self.name(label(node))
 
     def add(self, raw: Raw) -> None:
         """Put a node after those that were read."""

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qap2fpga.library.sources import several
 from qap2fpga.library.table import Table, Tabular, of_dicts
 from qap2fpga.report import compare as measures
 from qap2fpga.report import gather, rows, summary
@@ -94,14 +95,17 @@ class Comparison(Tabular):
         return self.side_by_side._repr_html_() + left_out
 
 
-def compare(places: Sequence[Build | str | PathLike[str]] = ()) -> Comparison:
+def compare(
+    places: Build | str | PathLike[str] | Sequence[Build | str | PathLike[str]] = (),
+) -> Comparison:
     """Return builds, folders of builds and studies side by side.
 
     Args:
-        places: builds, or folders of builds, studies, or folders with builds in them; none: the newest in `builds/`.
+        places: builds, or folders of builds, studies, or folders with builds in them, one or several; none: the newest
+            in `builds/`.
 
     Raises:
         QapError: nothing there can be read. Of several, what cannot be read is left out and named.
     """
-    paths = [Path(one) if isinstance(one, str | PathLike) else one.path for one in places]
+    paths = [Path(one) if isinstance(one, str | PathLike) else one.path for one in several(places)]
     return Comparison(gather.gather(paths or [gather.newest(Path("builds"))]))

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from qap2fpga.hw.boards import Board
 from qap2fpga.hw.resources import NAMES
 from qap2fpga.library import sources
 from qap2fpga.library.network import Network, read
-from qap2fpga.library.sources import board_of, options_of
+from qap2fpga.library.sources import board_of, options_of, several
 from qap2fpga.library.table import Items, Table, Value, of_dicts
 from qap2fpga.system.errors import QapError
 
@@ -34,9 +35,9 @@ class Estimates(Items[Estimate]):
     Attributes:
         name: the model's file.
         layers: what the layers add up to before any backend: BOPs, EBOPs, adders, by layer.
-        estimates: the estimates. Each has `backend`, `board`, `fits` (None if it was `refused`), `calibrated` and
-            `predictions`: for each of lut, ff, dsp, bram18, latency_cycles and interval_cycles a value with the lowest
-            and highest that nearly all measured designs had.
+        estimates: the estimates. Each has `backend`, `board`, `fits`, `calibrated` and `predictions`: for each of lut,
+            ff, dsp, bram18, latency_cycles and interval_cycles a value with the lowest and highest that nearly all
+            measured designs had. `fits` is None where that is not known: where it was `refused`, and of hls4ml.
     """
 
     name: str
@@ -51,8 +52,14 @@ class Estimates(Items[Estimate]):
     @property
     def heading(self) -> str:
         """Return the estimates in one line."""
-        fitting = sum(one.fits is True for one in self.estimates)
-        return f"{self.name}: {len(self.estimates)} estimates, {fitting} fit their board"
+        refused = sum(bool(one.refused) for one in self.estimates)
+        fits = Counter(one.fits for one in self.estimates if not one.refused)
+        kinds = {"may not": fits[False], "not known": fits[None], "refused": refused}
+        number = f"{len(self.estimates)} estimate{'s' * (len(self.estimates) != 1)}"
+        known = "1 fits its board" if fits[True] == 1 else f"{fits[True]} fit their board"
+        return ", ".join(
+            [f"{self.name}: {number}", known, *(f"{count} {kind}" for kind, count in kinds.items() if count)]
+        )
 
     @property
     def table(self) -> Table:
@@ -70,7 +77,7 @@ class Targets:
 
 def estimate(
     network: Network | str | Path,
-    board: str | Board | None = None,
+    board: str | Board | Sequence[str | Board] | None = None,
     backend: str | None = None,
     **options: object,
 ) -> Estimates:
@@ -78,7 +85,7 @@ def estimate(
 
     Args:
         network: what `load` gives, or a model file that says all itself.
-        board: a name that `qap2fpga boards` lists, or a board's YAML file; None: every board.
+        board: a name that `qap2fpga boards` lists, or a board's YAML file, one or several; None: every board.
         backend: 'finn', 'hls4ml' or 'rtl'; None: every backend.
         **options: options of the backends, as of `build`: `clock` in ns (rtl, hls4ml), `target_fps` (finn),
             `strategy`, `io_type`, `reuse_factor` (hls4ml). Without a `backend` each goes to those that know it.
@@ -98,12 +105,14 @@ def estimate(
     return of_targets(network, chosen)
 
 
-def targets(board: str | Board | None, backend: str | None, options: Mapping[str, object]) -> Targets:
+def targets(
+    board: str | Board | Sequence[str | Board] | None, backend: str | None, options: Mapping[str, object]
+) -> Targets:
     """Return what to estimate for. An option that no chosen backend knows is an error; without a `backend`, one that
     only some know is for those.
     """
     chosen = [backend] if backend else backends.names()
-    every = tuple(map(board_of, boards.names() if board is None else [board]))
+    every = tuple(map(board_of, boards.names() if board is None else several(board)))
     given = {name: value for name, value in options.items() if value is not None}
     for name in given if backend is None else ():
         if not any(backends.get(one).knows(name) for one in chosen):

@@ -13,14 +13,14 @@ from qap2fpga.explore.limits import Limits
 from qap2fpga.explore.result import Exploration, Explored
 from qap2fpga.hw.boards import Board
 from qap2fpga.library.builds import Build
-from qap2fpga.library.sources import board_of
+from qap2fpga.library.sources import board_of, several
 from qap2fpga.library.table import Table, Tabular, Value, of_dicts
 from qap2fpga.report import summary
 from qap2fpga.system.progress import Progress
 
 __all__ = ["Candidates", "explore"]
 
-Several = Sequence[float]
+Several = float | Sequence[float]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,7 +71,7 @@ class Candidates(Tabular):
 
 
 def explore(
-    places: Sequence[str | PathLike[str]],
+    places: str | PathLike[str] | Sequence[str | PathLike[str]],
     board: str | Board | Sequence[str | Board],
     backend: str | Sequence[str] = (),
     *,
@@ -93,7 +93,7 @@ def explore(
     A script calls it below `if __name__ == "__main__":`, since worker processes import the script; a notebook need not.
 
     Args:
-        places: study folders, model files, or a study's YAML file to train first.
+        places: study folders, model files, or a study's YAML file to train first; one or several.
         board: boards by name or file, one or several.
         backend: 'finn', 'rtl', one or several; both if not given.
         target_fps: finn: foldings that reach so many vectors per second; the fastest if not given.
@@ -115,12 +115,11 @@ def explore(
     """
     from qap2fpga.explore.run import explore as run
 
-    several = [board] if isinstance(board, str | Board) else board
     wanted = Exploration(
-        places=tuple(map(Path, places)),
-        backends=(backend,) if isinstance(backend, str) else tuple(backend),
-        boards=tuple(map(board_of, dict.fromkeys(several))),
-        options={"target_fps": tuple(target_fps), "clock": tuple(clock)},
+        places=tuple(map(Path, several(places))),
+        backends=several(backend),
+        boards=tuple(map(board_of, dict.fromkeys(several(board)))),
+        options={"target_fps": several(target_fps), "clock": several(clock)},
         limits=Limits(max_lut, max_ff, max_dsp, max_bram18, max_latency_ns, min_accuracy),
         build=build,
         processes=jobs,

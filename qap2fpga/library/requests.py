@@ -44,7 +44,8 @@ def request(
     """
     target, chosen = sources.board_of(board), backends.get(backend)
     widths = sources.widths(bits, weight_bits, activation_bits, input_bits)
-    span, data, names = sources.interval(input_range), None if input_data is None else Path(input_data), tuple(classes)
+    span, data = sources.interval(input_range), None if input_data is None else Path(input_data)
+    names = sources.words(classes)
     given = {**options, "folding": folding_of(options.get("folding"))}
     if isinstance(model, Network):
         if widths != sources.NO_WIDTHS or data is not None or span is not None or names or model_output:
@@ -54,9 +55,9 @@ def request(
         widths, data, span, names = source.widths, source.data, source.range, source.classes
         model_output = source.output
         given["output_kind"] = given.get("output_kind") or source.output_kind
-    path = model.source.path if isinstance(model, Network) else Path(model)
+    path = model.source.path if isinstance(model, Network) else sources.model_file(model)
     place = default_output(path, backend, target) if output is None else Path(output)
-    steps = None if vendor is None else tuple(vendor)
+    steps = None if vendor is None else tuple(name for name in sources.words(vendor) if name != "none")
     return Request(
         path, target, backend, sources.options_of(chosen, {k: v for k, v in given.items() if v is not None}), place,
         widths, data, span, names, until, steps, cross_check, command, model_output, prove,

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,25 @@ def interval(given: Interval | None) -> Interval | None:
     return float(low), float(high)
 
 
+def model_file(given: object) -> Path:
+    """Return the path of a model file. Raises `QapError` for what is none, as a module that was not saved."""
+    if isinstance(given, str | PathLike):
+        return Path(given)
+    module = hasattr(given, "state_dict") or isinstance(given, Mapping)
+    hint = "save it first: qap2fpga.save(module, X, 'model.pt')" if module else "give the path of a model file"
+    raise QapError(f"the model is a {type(given).__name__}, not a file", hint)
+
+
+def several(given: object) -> tuple[Any, ...]:
+    """Return what may be given as one thing, which a text is, or as several."""
+    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str | PathLike) else (given,)
+
+
+def words(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Return what may be given as texts or, as on the command line, as one with commas between them."""
+    return tuple(given.split(",") if given else ()) if isinstance(given, str) else tuple(given)
+
+
 def board_of(board: str | Board) -> Board:
     """Return a board that is given by its name, its YAML file or as it is."""
     return board if isinstance(board, Board) else boards.load(str(board))
@@ -76,11 +96,12 @@ def source(
     from qap2fpga.ir.outputs import check_output_kind
 
     rows = None if data is None else Path(data)
-    require_file(Path(path))
+    file = model_file(path)
+    require_file(file)
     require_file(rows)
     check_output_kind(output_kind)
-    span, names = interval(input_range), tuple(classes)
-    return Source(Path(path), chosen, rows, span, names, compare, output_kind, model_output)
+    span, names = interval(input_range), words(classes)
+    return Source(file, chosen, rows, span, names, compare, output_kind, model_output)
 
 
 def integers(network: Graph, frame: Frame | None, X: ArrayLike, *, quantized: bool) -> np.ndarray:
@@ -91,12 +112,13 @@ def integers(network: Graph, frame: Frame | None, X: ArrayLike, *, quantized: bo
     """
     import numpy as np
 
+    from qap2fpga.system import arrays
+
     rows = np.asarray(X.detach().cpu() if hasattr(X, "detach") else X)  # of torch, perhaps with a gradient
     if rows.dtype.kind not in "biuf" or rows.ndim < 2 or math.prod(rows.shape[1:]) != network.inputs:
         taken = f"(n, {network.inputs})" if frame is None else frame.row
         raise QapError(f"X has shape {rows.shape} and type {rows.dtype}", f"the network takes rows of numbers {taken}")
-    if not len(rows) or not np.isfinite(rows).all():
-        raise QapError("X is empty, or has NaN or infinite values", "clean the data")
+    arrays.require_finite("X", rows)
     flat = rows.reshape(len(rows), -1) if frame is None else frame.frames(rows)
     if not quantized:
         return network.input.quantize(flat.astype(np.float32))

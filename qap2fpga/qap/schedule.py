@@ -175,7 +175,10 @@ class Schedule:
 
 
 def _fractions(fractions: Sequence[float]) -> tuple[float, ...]:
-    values = tuple(float(one) for one in fractions)
+    try:
+        values = tuple(float(one) for one in fractions)
+    except (TypeError, ValueError) as error:
+        raise QapError(f"fractions is {fractions!r}", "give the share after each step, as (0.5, 0.8)") from error
     if not values or not all(0 < one < 1 for one in values):
         raise QapError(f"fractions {values} are not above 0 and below 1", "0.8 masks 80 % of the weights")
     if any(later <= one for one, later in pairwise(values)):

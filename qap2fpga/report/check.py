@@ -109,9 +109,8 @@ def _cycles(report: Report) -> list[Check]:
             continue
         # Where frames come at distances that alternate, their average is measured, and its next integer predicted.
         equal = predicted - 1 < measured < predicted + PATTERN
-        checks.append(
-            Check.of(name, f"{predicted:g} cycles", f"{measured:g} cycles", equal, "" if equal else advice.cycles)
-        )
+        why = "" if equal else advice.cycles
+        checks.append(Check.of(name, show.cycles(predicted), show.cycles(measured), equal, why))
     return checks
 
 
@@ -130,9 +129,9 @@ def _interval_of_hls(report: Report) -> list[Check]:
         reached = one.interval_max
         why = "" if reached <= target else "the tool could not pipeline it so: a slower clock, or a larger reuse factor"
         name = f"initiation interval by {one.tool}"
-        checks.append(Check.of(name, f"{target} cycles", f"{reached} cycles", reached <= target, why))
+        checks.append(Check.of(name, show.cycles(target), show.cycles(reached), reached <= target, why))
     name = "initiation interval by an HLS tool"
-    return checks or [Check.not_run(name, f"{target} cycles", "no report of C synthesis states one")]
+    return checks or [Check.not_run(name, show.cycles(target), "no report of C synthesis states one")]
 
 
 def _clock(report: Report) -> list[Check]:

@@ -67,7 +67,7 @@ def difference(predicted: float | None, measured: float | None) -> str:
 
 def cycles(value: float | None) -> str:
     """A number of clock cycles; a mean that is not whole keeps its fraction."""
-    return DASH if value is None else f"{count(value)} cycles"
+    return DASH if value is None else f"{count(value)} cycle{'s' * (value != 1)}"
 
 
 def count(value: float | None) -> str:

@@ -126,3 +126,15 @@ def texts(names: NDArray[np.generic], where: str, hint: str) -> tuple[str, ...]:
         return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names.ravel().tolist())
     except UnicodeDecodeError as error:
         raise QapError(f"{where}: {line(error)}", hint) from error
+
+
+def require_finite(what: str, values: np.ndarray, hint: str = "clean the data") -> None:
+    """Raise `QapError` for numbers (rows, ...) that there are none of, or that are not all finite; `what` they are."""
+    if not values.size:
+        raise QapError(f"{what} is empty", "give some rows")
+    strange = ~np.isfinite(values)
+    if strange.any():
+        row, *place = np.unravel_index(strange.argmax(), strange.shape)
+        kind = "NaN" if np.isnan(values[(row, *place)]) else "an infinite value"
+        column = f", column {', '.join(map(str, place))}" if place else ""
+        raise QapError(f"{what} has {kind} in row {row}{column} (counted from 0)", hint)

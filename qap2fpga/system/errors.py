@@ -40,6 +40,7 @@ class CheckFailed(QapError):
 def nearest(name: str, legal: Iterable[str]) -> str:
     """Return a half-sentence that lists the legal names, the nearest one first if there is one."""
     choices = sorted(legal)
-    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'? " if close else ""
+    lower = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
+    hint = f"did you mean '{lower[close[0]]}'? " if close else ""
     return f"{hint}known: {', '.join(choices)}"

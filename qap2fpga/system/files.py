@@ -99,7 +99,7 @@ def read_json_lines(path: Path) -> list[Any]:
 
 def cannot_write(path: Path, error: OSError) -> QapError:
     """Return the `QapError` for a full disk, a read-only folder or the like."""
-    return QapError(f"cannot write {path}: {error.strerror}", "make room, or choose another folder with --output")
+    return QapError(f"cannot write {path}: {error.strerror}", "make room, or choose another folder")
 
 
 def sha256(path: Path) -> str:

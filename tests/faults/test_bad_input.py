@@ -437,7 +437,7 @@ def test_folding_files(tmp_path: Path, content: str | None, message: str) -> Non
     [
         ({"x": np.ones((4, 5))}, "has no array 'X'"),
         ({"X": np.ones((4, 6))}, r"X has shape \(4, 6\)\n.*rows of 5 numbers"),
-        ({"X": np.full((4, 5), np.nan)}, "X is empty, or has NaN"),
+        ({"X": np.full((4, 5), np.nan)}, "X has NaN in row 0, column 0"),
         ({"X": np.ones((4, 5)), "y": np.arange(4)}, "label 3, the network has 3 outputs"),
         ({"X": np.ones((4, 5)), "y": np.arange(3)}, r"y has shape \(3,\)"),
         (

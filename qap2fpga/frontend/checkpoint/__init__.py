@@ -24,8 +24,8 @@ def save(
 
     `example_input` is (rows, ...) of real inputs, as the network sees them; they are kept and become the recorded
     vectors that the hardware is tried on. `labels` (rows,) are class numbers; with them the report gives the accuracy.
-    `provenance` is any JSON-like dict. Raises `QapError` with the name of the first layer that cannot be lowered;
-    nothing is written then.
+    `provenance` is any JSON-like dict. Raises `QapError` with the name of the first layer that cannot be lowered, and
+    for labels that the network has no output for; nothing is written then.
     """
     from qap2fpga.frontend import saving
 

@@ -18,6 +18,7 @@ with quiet():
 from qap2fpga.frontend.checkpoint.modules import build
 from qap2fpga.frontend.checkpoint.recording import evaluated, kept_weights, plain
 from qap2fpga.frontend.checkpoint.spec import Model, Op, QuantSpec, check
+from qap2fpga.system import arrays
 from qap2fpga.system.errors import QapError
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class NotAChain(QapError):
 
 def require_rows(module: nn.Module, example: Tensor) -> None:
     """Raise `QapError` if there is no `example` for `module`, or if it is not on the CPU."""
-    if not example.ndim or not len(example) or not torch.isfinite(example).all():
-        raise QapError("the example input is empty, or has NaN or infinite values", "give some rows of real inputs")
+    arrays.require_finite("the example input", example.numpy(), "give some rows of real inputs")
+    if not example.ndim:
+        raise QapError("the example input is one number", "give some rows of real inputs")
     places = {str(tensor.device) for tensor in (*module.parameters(), *module.buffers())} - {"cpu"}
     if places:  # whose sums round otherwise
         raise QapError(f"the model is on {', '.join(sorted(places))}", "move it before: save(module.cpu(), ...)")

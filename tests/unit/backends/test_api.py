@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,12 +15,16 @@ from qap2fpga import backends
 from qap2fpga.backends.api import Options, require_possible
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.hls4ml.options import Hls4mlOptions
+from qap2fpga.backends.rtl.backend import RtlBackend
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.hw import boards
 from qap2fpga.hw.families import FAMILIES
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 from tests.support.graphs import small_chain
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 PYNQ, ULX3S = boards.load("pynq-z2"), boards.load("ulx3s-85f")
 
@@ -78,6 +83,45 @@ def test_options_from_the_command_line() -> None:
     assert caught.value.hint == "it takes --clock, --requant-tolerance"
     with pytest.raises(QapError, match="the finn backend has no option --requant-tolerance"):
         backends.get("finn").make_options(requant_tolerance=1)
+
+
+@pytest.mark.parametrize(
+    ("backend", "given", "message"),
+    [
+        ("finn", {"target_fps": "1M"}, "--target-fps is '1M'\n  give a number"),
+        ("finn", {"target_fps": float("nan")}, "--target-fps is nan\n  give a finite number"),
+        ("finn", {"max_utilization": True}, "--max-utilization is True\n  give a number"),
+        ("finn", {"folding": [1]}, "--folding is .*\n  give the content of a folding.json"),
+        ("rtl", {"clock": "5"}, "--clock is '5'\n  give a number"),
+        ("rtl", {"target_interval": 2.5}, "--target-interval is 2.5\n  give a whole number"),
+        ("hls4ml", {"reuse_factor": 2.5}, "--reuse-factor is 2.5\n  give a whole number"),
+        ("hls4ml", {"io_type": 3}, "--io-type is 3\n  give a text"),
+        ("hls4ml", {"allow_oversize": "no"}, "--allow-oversize is 'no'\n  give True or False"),
+    ],
+)
+def test_an_option_of_another_type_is_refused_by_name(backend: str, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(QapError, match=message):
+        backends.get(backend).make_options(**given)
+
+
+def test_numbers_of_numpy_are_options() -> None:
+    options = backends.get("hls4ml").make_options(reuse_factor=np.int64(2), strategy="resource", clock=np.float32(4))
+    assert (type(options.reuse_factor), type(options.clock)) == (int, float)
+    assert backends.get("finn").make_options(folding={}, target_fps=5).target_fps == 5
+
+
+@dataclass(frozen=True)
+class UnresolvedOptions(Options):
+    """Options whose types another package imports for a type checker only."""
+
+    speed: Hashable = 0
+
+
+def test_options_without_known_types_are_taken_as_they_are() -> None:
+    backend = RtlBackend()
+    backend.options = UnresolvedOptions  # type: ignore[assignment]
+    options: Options = backend.make_options(speed="fast", allow_oversize=1)
+    assert options == UnresolvedOptions(speed="fast", allow_oversize=1)  # type: ignore[arg-type]
 
 
 def test_a_substitute_has_the_options_of_what_it_stands_for() -> None:

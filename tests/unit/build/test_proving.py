@@ -49,7 +49,7 @@ def test_proofs_are_due_where_they_are_quick_and_where_they_are_asked_for(tmp_pa
 
 
 def test_proofs_of_other_backends_are_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(QapError, match="designs of the rtl backend are proven alone"):
+    with pytest.raises(QapError, match="only designs of the rtl backend can be proven"):
         run._require(replace(request(tmp_path, "finn", prove=True), until="model"))
 
 

@@ -421,8 +421,10 @@ def nested(depth: int) -> dict[str, Any]:
     [
         (torch.randn(9, 6), {}, "does not run on the example"),
         (torch.randn(5), {}, r"the example input has shape \(5,\)"),
-        (torch.full((4, 5), torch.nan), {}, "the example input is empty, or has NaN"),
+        (torch.full((4, 5), torch.nan), {}, "the example input has NaN in row 0, column 0"),
+        (torch.tensor([[0.0, 1.0, torch.inf, 0.0, 0.0]]), {}, "has an infinite value in row 0, column 2"),
         (torch.zeros(0, 5), {}, "the example input is empty"),
+        (torch.tensor(1.0), {}, "the example input is one number"),
         (torch.randn(9, 5), {"labels": np.arange(8)}, r"labels of shape \(8,\) for 9"),
         (torch.randn(9, 5), {"labels": np.zeros((9, 3))}, r"labels of shape \(9, 3\) and type float64 are no class"),
         (torch.randn(9, 5), {"labels": np.full(9, 0.5)}, "are no class numbers"),

@@ -249,6 +249,26 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
         (1, 5, 5),
         "layer 2: a quantizer of 1 bit that is unsigned\n.*one bit is the sign",
     ),
+    "a ReLU of sums between dense layers": (
+        lambda: nn.Sequential(entry(), dense(5, 4), nn.ReLU(), dense(4, 3), relu(), dense(3, 2)),
+        (5,),
+        r"node 3 \(Gemm\) cannot be lowered\n  a Relu or Clip of sums stands before it: put a quantizer between",
+    ),
+    "a ReLU of sums after a batch norm, in a class": (
+        lambda: Own(
+            lambda own, x: own.two(own.plain(own.norm(own.one(own.quant(x))))),
+            plain=nn.ReLU(),
+            norm=nn.BatchNorm1d(5),
+            act=nn.Identity(),
+        ),
+        (5,),
+        r"node two \(Gemm\) cannot be lowered\n  a Relu or Clip of sums stands before it",
+    ),
+    "a ReLU of sums, without an input quantizer": (
+        lambda: nn.Sequential(dense(5, 4), nn.ReLU(), dense(4, 2)),
+        (5,),
+        r"node 2 \(Gemm\) cannot be lowered\n  a Relu or Clip of sums stands before it",
+    ),
     "an error of its own": (lambda: Own(raises), (5,), "does not run on the example input: nothing there"),
 }
 
@@ -264,6 +284,32 @@ def test_what_cannot_be_saved_says_why(tmp_path: Path, name: str) -> None:
     with pytest.raises(QapError, match=message) as caught:
         qap2fpga.save(network.eval(), rows, tmp_path / "model.pt")
     assert caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_module_is_refused(tmp_path: Path) -> None:
+    network, rows = module("image classifier")
+    with pytest.raises(QapError, match="the module is a OrderedDict, no torch module\n  give the module itself"):
+        qap2fpga.save(network.state_dict(), rows, tmp_path / "model.pt")  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    network, rows = module("image classifier")
+    with pytest.raises(QapError, match=f"{tmp_path} is a folder\n  name a file, as {tmp_path}/model.pt"):
+        qap2fpga.save(network, rows, tmp_path)
+
+
+def test_labels_that_the_network_has_no_output_for_are_refused(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    for network, rows, outputs in (
+        (nn.Sequential(entry(), dense(5, 3)), torch.randn(40, 5), 3),
+        (nn.Sequential(entry(), convolution(1, 2), relu(), nn.Flatten(), dense(18, 2)), torch.randn(40, 1, 5, 5), 2),
+    ):
+        network(rows)
+        labels = torch.arange(40) % (outputs + 1)
+        with pytest.raises(QapError, match=f"labels has {outputs}, the network has {outputs} outputs\n"):
+            qap2fpga.save(network.eval(), rows, tmp_path / "model.pt", labels=labels)
     assert not list(tmp_path.iterdir())
 
 

@@ -71,7 +71,9 @@ def test_a_users_board_is_one_file(tmp_path: Path, suffix: str) -> None:
     assert isinstance(one.clock_ns, float)
 
 
-@pytest.mark.parametrize(("name", "hint"), [("pynq-z3", "pynq-z"), ("zcu105", "zcu10"), ("vcu-118", "vcu118")])
+@pytest.mark.parametrize(
+    ("name", "hint"), [("pynq-z3", "pynq-z"), ("zcu105", "zcu10"), ("vcu-118", "vcu118"), ("ZCU104", "zcu104")]
+)
 def test_an_unknown_board_gets_the_nearest(name: str, hint: str) -> None:
     with pytest.raises(QapError, match=f"unknown board '{name}'") as caught:
         board.load(name)

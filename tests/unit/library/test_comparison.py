@@ -40,6 +40,11 @@ def test_a_row_per_build_with_the_columns_of_the_csv(places: list[Path], tmp_pat
     assert set(json.loads(comparison.json)) == set(map(str, places))
 
 
+def test_one_build_need_not_be_a_list(places: list[Path]) -> None:
+    for one in (places[0], str(places[0]), qap2fpga.open_build(places[0])):
+        assert [row["name"] for row in qap2fpga.compare(one).table] == [str(places[0])]
+
+
 def test_the_best_of_what_may_be_compared_is_marked(places: list[Path]) -> None:
     comparison = qap2fpga.compare(places)
     rows = {row["measure"]: row for row in comparison.side_by_side}

@@ -14,6 +14,7 @@ from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.estimate import draw
 from qap2fpga.estimate.estimate import estimate
 from qap2fpga.hw import boards
+from qap2fpga.library.estimates import Estimates
 from qap2fpga.system.errors import QapError
 from tests.support.command import save
 
@@ -60,10 +61,22 @@ def test_a_table_has_a_row_per_backend_and_board(model: Path) -> None:
     row = estimates.table[2]
     interval = estimates[2].predictions["lut"]
     assert (row["backend"], row["lut"], row["lut_low"]) == ("rtl", round(interval.value), round(interval.low))
-    assert repr(estimates) == "<Estimates net.pt: 3 estimates, 2 fit their board>"
+    assert repr(estimates) == "<Estimates net.pt: 3 estimates, 2 fit their board, 1 not known>"
     assert "<td>pynq-z2</td>" in estimates._repr_html_()
     frame = estimates.to_pandas()
     assert list(frame["backend"]) == list(backends.BACKENDS)
+
+
+def test_boards_may_be_several(model: Path) -> None:
+    both = qap2fpga.estimate(model, ["pynq-z2", boards.load("zcu104")], "rtl")
+    assert [one.board.name for one in both] == ["pynq-z2", "zcu104"]
+
+
+def test_the_heading_counts_what_does_not_fit_and_what_was_refused(model: Path) -> None:
+    (one,) = qap2fpga.estimate(model, "pynq-z2", "rtl")
+    several = (one, replace(one, board=replace(PYNQ, lut=1)), replace(one, refused="a reason"))
+    assert Estimates("net.pt", {}, several).heading == "net.pt: 3 estimates, 1 fits its board, 1 may not, 1 refused"
+    assert Estimates("net.pt", {}, (one,)).heading == "net.pt: 1 estimate, 1 fits its board"
 
 
 def test_a_file_is_estimated_as_the_network_in_it(model: Path) -> None:

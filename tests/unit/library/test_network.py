@@ -86,7 +86,7 @@ def test_one_output_has_no_largest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("X", "quantized", "what"), [
     (np.zeros((2, 6)), False, r"X has shape \(2, 6\)"), (np.zeros(5), False, r"X has shape \(5,\)"),
-    (np.full((2, 5), "1"), False, "X has shape"), (np.full((2, 5), np.nan), False, "NaN"),
+    (np.full((2, 5), "1"), False, "X has shape"), (np.full((2, 5), np.nan), False, "X has NaN in row 0, column 0"),
     (np.zeros((0, 5)), False, "empty"), (np.full((2, 5), 8), True, "from -8 to 7"),
     (np.full((2, 5), 0.5), True, "from -8 to 7"),
 ])  # fmt: skip

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 import qap2fpga
 from qap2fpga.backends.finn.options import FinnOptions
@@ -35,6 +36,25 @@ def test_a_request_has_what_was_said_of_a_network(folder: Path) -> None:
     for more in ({"bits": 4}, {"input_data": "x.npz"}, {"input_range": (-1, 1)}, {"classes": ("a",)}):
         with pytest.raises(QapError, match="the network was read already"):
             requests.request(network, "pynq-z2", "rtl", options={}, **more)  # type: ignore[arg-type]
+
+
+def test_steps_and_classes_may_have_commas_between_them(folder: Path) -> None:
+    given = requests.request(folder / "net.pt", "pynq-z2", "rtl", vendor="synth,route", classes="a,b,c", options={})
+    assert (given.vendor, given.classes) == (("synth", "route"), ("a", "b", "c"))
+    for none in ("none", "", ()):
+        assert requests.request(folder / "net.pt", "pynq-z2", "rtl", vendor=none, options={}).vendor == ()
+
+
+def test_a_module_that_was_not_saved_says_so() -> None:
+    for call in (
+        lambda: requests.request(nn.Sequential(), "pynq-z2", "rtl", options={}),  # type: ignore[arg-type]
+        lambda: qap2fpga.load(nn.Sequential()),  # type: ignore[arg-type]
+        lambda: qap2fpga.estimate(nn.Sequential(), "pynq-z2"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(QapError, match=r"the model is a Sequential, not a file\n  save it first: qap2fpga.save"):
+            call()
+    with pytest.raises(QapError, match=r"the model is a int, not a file\n  give the path of a model file"):
+        qap2fpga.load(3)  # type: ignore[arg-type]
 
 
 def test_a_folding_is_a_file_or_what_is_in_it(folder: Path) -> None:

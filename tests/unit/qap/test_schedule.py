@@ -168,6 +168,8 @@ def diverged() -> nn.Module:
         (plain, {"fractions": (0.5, 1.0)}, "not above 0"),
         (plain, {"fractions": (float("nan"),)}, "not above 0"),
         (plain, {"fractions": (0.5, 0.5)}, "do not increase"),
+        (plain, {"fractions": 0.5}, "fractions is 0.5\n  give the share after each step"),
+        (plain, {"fractions": ("half",)}, "fractions is .*\n  give the share after each step"),
         (plain, {"scope": "balanced"}, "needs a size"),
         (plain, {"size": 2}, "has no size"),
         (plain, {"scope": "balanced", "size": 3}, "3 does not divide"),
