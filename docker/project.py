@@ -48,7 +48,10 @@ def main(source: Path, jets: Path, folder: Path) -> None:
         key = "the image is built as a whole"
         model: Stored = {"facts": {}}  # no model was read: its frames are vectors
         build.stage(
-            "generate", "generate: hls4ml", key, lambda say: making.generate(request, "hls4ml", options, model, say)
+            "generate",
+            "generate: hls4ml",
+            key,
+            lambda say: making.generate(request, "hls4ml", options, model, lambda name: None, say),
         )
 
 
