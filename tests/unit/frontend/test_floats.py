@@ -119,7 +119,7 @@ def test_a_right_graph_agrees_and_the_line_says_on_what() -> None:
 def test_torch_and_qonnx_are_compared_on_the_same_vectors() -> None:
     """torch runs more recorded vectors; their difference is of the rows that both ran."""
     module, qonnx = export.export(MODEL)
-    graph = read(qonnx, ("fc1", "fc2", "fc3"))
+    graph = read(qonnx)
     done = floats.compare(graph, CHAIN.network, qonnx, module, CHAIN.trial, lambda _: None)
     assert [(one.engine, one.vectors) for one in done.simulations] == [
         ("torch", len(CHAIN.trial)),
