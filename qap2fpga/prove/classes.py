@@ -24,8 +24,8 @@ NAME, LARGEST = "class", "largest"
 Word = list[int]
 
 
-def prove(pipeline: Pipeline, values: Sequence[Value], number: Bits, place: Path, limit_s: float) -> int:
-    """Return the stage of `number`, the class of `values`. Raises `NotProven`; ABC has `limit_s`."""
+def prove(pipeline: Pipeline, values: Sequence[Value], number: Bits, place: Path, limit_s: float) -> int | None:
+    """Return the stage of `number`, the class of `values`; None for a constant. Raises `NotProven`."""
     size = _size(values)
 
     def expected(graph: Ands, words: list[Word]) -> Word:
@@ -35,7 +35,7 @@ def prove(pipeline: Pipeline, values: Sequence[Value], number: Bits, place: Path
         return index + [graph.zero] * (len(number) - len(index))
 
     try:
-        return _compared(pipeline, values, number, expected, place, NAME, limit_s) or 0
+        return _compared(pipeline, values, number, expected, place, NAME, limit_s)
     except Refuted as error:
         raise NotProven("the class is not the number of the first of the largest results") from error
 

@@ -88,6 +88,7 @@ def _sizes(ports: Mapping[str, Bits]) -> dict[str, int]:
 def _written(one: Side, graph: Ands, sources: list[str], sinks: list[str]) -> list[tuple[int, int]]:
     """Return the outputs of a side as bits of `graph`, each with its stage."""
     leaves = [bit for port in sources for bit in one.sources[port]]
+    one.pipeline.require_held(bit for port in sinks for bit in one.sinks[port])
     cone = one.pipeline.cone(tuple(bit for port in sinks for bit in one.sinks[port]), dict.fromkeys(leaves, 0))
     bits = {0: 0, 1: 1, **{bit: graph.input(number) for number, bit in enumerate(leaves)}}
     evaluate(graph, cone.parts, bits)

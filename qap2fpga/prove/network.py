@@ -78,13 +78,19 @@ def prove(pipeline: Pipeline, design: Design, network: Graph, place: Path, limit
                 results, cases = proof.values, cases + proof.cases
             alternatives += [results] if task.whole else []
         values[node.name], count = _any_of(alternatives, lanes), count + 1
+        if all(value.stage is None for value in values[node.name]):
+            _require_constant(pipeline, [bit for lane in lanes for bit in lane.bits], f"node {node.name}")
         if frames is not None:
             frames.result(node, values[node.name], _stage(values[node.name]))
     ends = _joined(values, [final])
     stage = _stage(ends)
     if port is None:
         (number,) = _output(design.output, module, replace(network.shapes[final], channels=1))
-        stage = classes.prove(pipeline, ends, number.bits, place, limit_s)
+        its = classes.prove(pipeline, ends, number.bits, place, limit_s)
+        if its is None:
+            _require_constant(pipeline, number.bits, "the class")
+        stage = its or stage
+    pipeline.require_held(module.outputs[f"{design.output.name}_TDATA"])
     padding = module.outputs[f"{design.output.name}_TDATA"][design.output.lanes * design.output.bits :]
     if any(pipeline.moving.settle(padding)):
         raise NotProven("the output's padding is not zero")
@@ -92,6 +98,15 @@ def prove(pipeline: Pipeline, design: Design, network: Graph, place: Path, limit
         frames.leave(final, stage, module.outputs[f"{design.output.name}_TDATA"])
         return stage, f"{count} layers, {frames.states:,} states of control, {cases:,} accumulators"
     return stage, f"{count} layers, {stage} stages, {cases:,} accumulators"
+
+
+def _require_constant(pipeline: Pipeline, bits: Sequence[int], what: str) -> None:
+    """Raise `NotProven` unless `bits`, which depend on no input, are constants in every state.
+
+    One that comes through registers is another one in the first moves, and nothing says which moves these are.
+    """
+    if not set(pipeline.moving.settle(bits)) <= {0, 1}:
+        raise NotProven(f"{what}: all of it is constant once registers have moved, and not before")
 
 
 def _any_of(alternatives: Sequence[Sequence[Value]], lanes: Sequence[Lane]) -> list[Value]:
@@ -115,6 +130,8 @@ def _layer(
     if isinstance(node, Requantizer):
         function = node.function
         sums = node if node.sources[0] in values else network[node.sources[0]]
+        if sums is not node and not isinstance(sums, Linear | Depthwise | Sum):
+            raise NotProven(f"node {sums.name}: no probe says where its results lie")
     channels = len(lanes)
     match sums:
         case Linear(weights=weights):

@@ -70,6 +70,23 @@ class Pipeline:
                     late[bit] = after
         return Cone(tuple(parts), stages, late, self.moving.settle(outputs))
 
+    def require_held(self, outputs: Iterable[int]) -> None:
+        """Raise `NotProven` where logic before `outputs` and after the last registers reads what says that all moves.
+
+        Without a move registers keep their values, and so does what depends on these alone.
+        """
+        todo, seen = list(outputs), set[int]()
+        while todo:
+            bit = todo.pop()
+            if bit in seen:
+                continue
+            seen.add(bit)
+            if bit == self.move:
+                raise NotProven(f"{self.module.name}: an output depends on whether anything moves")
+            driver = self.module.drivers.get(bit)
+            if isinstance(driver, Part):
+                todo += [one for operand in driver.operands for one in operand]
+
     def _delay(self, bit: int) -> int:
         driver = self.module.drivers[bit]
         return driver.delay if isinstance(driver, Register) else 0

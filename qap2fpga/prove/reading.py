@@ -51,11 +51,12 @@ class Read(Record):
 
 @dataclass(frozen=True)
 class Instance:
-    """An instance of another module of the design."""
+    """An instance of another module of the design; `outputs` are the names of what it gives."""
 
     name: str
     module: str
     ports: Mapping[str, Bits]
+    outputs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,9 @@ class Module:
                 if bit in drivers or bit in leaves or bit in (UNDRIVEN, 0, 1):
                     raise NotProven(f"{self.name}: a net at {one.name} has two drivers")
                 drivers[bit] = one
+        given = [bit for one in self.instances for port in one.outputs for bit in one.ports.get(port, ())]
+        if len(set(given)) < len(given) or not {*leaves, *drivers, UNDRIVEN, 0, 1}.isdisjoint(given):
+            raise NotProven(f"{self.name}: a net at an instance has two drivers")
         return drivers
 
     @cached_property
@@ -147,7 +151,9 @@ def _module(name: str, content: Mapping[str, Any], known: Mapping[str, Any]) -> 
     for cell, one in content["cells"].items():
         connections = {port: _bits(bits) for port, bits in one["connections"].items()}
         if one["type"] in known:
-            instances.append(Instance(cell, one["type"], connections))
+            directions = known[one["type"]]["ports"].items()
+            outputs = frozenset(port for port, its in directions if its["direction"] != "input")
+            instances.append(Instance(cell, one["type"], connections, outputs))
         elif one["type"] == "$dff":
             registers += clocked(cell, one["parameters"], connections, initial)
         elif (memory := register(cell, one["type"], one["parameters"], connections)) is not None:

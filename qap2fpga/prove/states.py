@@ -47,8 +47,9 @@ class State:
     def _ports(self, *, outputs: bool) -> Iterator[tuple[str, Bits]]:
         (clock,) = self.module.inputs[self.clock]
         for one in self.module.instances:
-            if one.ports.get(self.clock, (clock,)) != (clock,):
-                raise NotProven(f"{self.module.name}: {one.name} has another clock")
+            clocked = self.clock in self.modules[one.module].inputs
+            if one.ports.get(self.clock, () if clocked else (clock,)) != (clock,):
+                raise NotProven(f"{self.module.name}: {one.name} has another clock, or none")
             for port, bits in one.ports.items():
                 if port != self.clock and (port in self.modules[one.module].outputs) == outputs:
                     yield f"{one.name}.{port}", bits
@@ -157,14 +158,15 @@ def _written(
     `gaps`: nets may have no driver, and any value then, such as 0.
     """
     bits = {bit: graph.input(number) if number >= 0 else int(number == -2) for bit, number in variables.items()}
-    bits[UNDRIVEN] = 0
+    if gaps:
+        bits[UNDRIVEN] = 0
     wanted = [bit for out in registers if out > 1 or out < 0 for bit in nexts(one.registers[out])]
     logic = Logic(one.module, fixed(one.module))
     parts, leaves = logic.in_order([*wanted, *sinks], lambda bit: None if bit in bits else logic.part(bit))
     clock = one.module.inputs[one.clock][0]
     if gaps and clock not in leaves:
         bits |= dict.fromkeys(leaves - bits.keys(), 0)
-    if not leaves <= bits.keys():
+    if not leaves <= bits.keys() or (not gaps and UNDRIVEN in (*wanted, *sinks)):
         raise NotProven(f"{one.module.name}: a net without a driver, or the clock as data")
     evaluate(graph, parts, bits)
 
