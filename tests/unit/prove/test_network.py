@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qap2fpga.ir.channelwise import Max
 from qap2fpga.ir.functions import Step
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import INPUT, Graph
@@ -141,3 +142,59 @@ def test_a_network_that_ends_in_a_join_and_one_whose_class_leaves(tmp_path: Path
     for network, kind in ((concat(end=True), "values"), (residual(), "class")):
         subject = mutated.subject(network, tmp_path / kind, kind=kind)
         assert [one.word for one in claims(subject, tmp_path)[:2]] == [Word.PROVEN] * 2
+
+
+def unproven(subject: Subject, place: Path) -> str:
+    """Return why the Verilog of `subject` is not proven to be its network."""
+    contents = reading.elaborated(subject.sources, (), subject.design.top, place)
+    first = next(prove_reading(subject, reading.Reading(contents, subject.design.top), place, 30, lambda text: None))
+    assert first.word is not Word.PROVEN, first
+    return first.detail
+
+
+def steps(*, twice: bool) -> Graph:
+    nodes = Nodes(Shape(2), 0, 7, seed=1)
+    if twice:
+        nodes.function("act1", INPUT, Step(np.array([[5, 6, 7], [1, 2, 3]])))
+    nodes.function("act2", "act1" if twice else INPUT, Step(np.array([[1, 2, 3], [1, 2, 3]])))
+    return nodes.graph()
+
+
+def pooled(*, function: bool) -> Graph:
+    nodes = Nodes(Shape(1, 4, 4), 0, 3, seed=1)
+    nodes.add(Max(name="pool", sources=(INPUT,), geometry=Geometry((2, 2), (2, 2))))
+    if function:
+        nodes.function("act", "pool", Step(np.array([[2, 3, 3]])))
+    return nodes.graph()
+
+
+@pytest.mark.slow
+def test_no_function_of_the_network_is_passed_over(tmp_path: Path) -> None:
+    """Hardware without it, and probes that are silent or lie."""
+    (tmp_path / "a").mkdir()
+    subject = mutated.subject(steps(twice=False), tmp_path / "a", mapped=False)
+    assert "no probe says" in unproven(replace(subject, network=steps(twice=True)), tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    subject = mutated.subject(pooled(function=False), tmp_path / "b", mapped=False)
+    probes = tuple(replace(one, node="act" if one.node == "pool" else one.node) for one in subject.design.probes)
+    lying = replace(subject, network=pooled(function=True), design=replace(subject.design, probes=probes))
+    assert "no probe says" in unproven(lying, tmp_path / "b")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "edit, said",
+    [
+        (lambda text: re.sub(r"(assign out0_TDATA = )([^;]*);", r"\1(\2) ^ {8{~move}};", text), "anything moves"),
+        (lambda text: text.replace("endmodule", "kept k(.a(in0_TDATA[0]), .y());\nendmodule", 1)
+         + "(* keep_hierarchy *) module kept(input a, output y); assign y = ~a; endmodule\n", "is kept apart"),
+    ],
+    ids=["outputs that change while nothing moves", "a module that is kept apart"],
+)  # fmt: skip
+def test_what_the_pipeline_does_not_show_is_not_proven(edit, said: str, tmp_path: Path) -> None:
+    subject = mutated.subject(residual(), tmp_path, mapped=False)
+    path = subject.design.folder / f"{subject.design.top}.v"
+    before = path.read_text()
+    path.write_text(edit(before))
+    assert path.read_text() != before
+    assert said in unproven(subject, tmp_path)
