@@ -264,7 +264,12 @@ def test_what_a_backend_generates_has_no_name_of_the_users(
     monkeypatch.chdir(tmp_path)
     model = random_model(1, (5,) * 11, sparsity=0.0, rows=32)
     chosen = [*NAMES[:8], NAMES[11], NAMES[15]]
-    network = compact(lower(read(export.clean(qonnx_graph(model)), tuple(names.labels(chosen)))))
+    qonnx = export.clean(qonnx_graph(model))
+    products = [node for node in qonnx.graph.node if node.op_type in ("MatMul", "Gemm")]
+    for node, name in zip(products, names.labels(chosen), strict=True):
+        node.doc_string = name
+    network = compact(lower(read(qonnx)))
+    assert {one.name for one in network.weighted} == set(names.labels(chosen))
     target, result = boards.load("pynq-z2"), backends.get(backend)
     options = result.make_options(allow_oversize=True)
     vectors = random_vectors(network, 8, 1)
