@@ -88,6 +88,8 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "a register of another name": (named("held", [90, 50, 51]), "is another function"),
     "another clock": (change(1, "C", [10]), "has another clock"),
     "no driver": (change(3, "I0", [99]), "without a driver"),
+    "a reset that is x": (change(1, "R", ["x"]), "without a driver"),
+    "data that are x": (change(3, "I0", ["x"]), "without a driver"),
     "another port": (lambda one: one["modules"]["m"]["ports"].pop("x"), "other ports"),
     "a constant": (named("t", ["0"]), "is another function"),
 }  # fmt: skip
@@ -109,3 +111,47 @@ def test_names_that_contradict_each_other_are_not_proven(
         one["modules"]["m"]["netnames"]["other"] = {"bits": [net]}
     with pytest.raises(NotProven, match="several in the Verilog"):
         proven(*sides, tmp_path)
+
+
+INNER = {
+    "ports": {
+        "clk": {"direction": "input", "bits": [2]}, "a": {"direction": "input", "bits": [3]},
+        "y": {"direction": "output", "bits": [4, 5]},
+    },
+    "cells": {}, "netnames": {},
+}  # fmt: skip
+
+
+def around(**ports: list[Bit]) -> dict[str, Any]:
+    """A module around an instance of another one, and a LUT beside it."""
+    beside: Cell = ("LUT2", {"INIT": "0110"}, {"I0": [10], "I1": [MOVE], "O": [70]})
+    top = content(INPUTS, {"y": [80, 81]}, [beside], {})
+    connections = {"clk": [CLOCK], "a": [10], "y": [80, 81], **ports}
+    cell = {"type": "inner", "parameters": {}, "connections": {key: one for key, one in connections.items() if one}}
+    top["modules"]["m"]["cells"]["e"] = {**cell, "port_directions": {}}
+    return {"modules": {**top["modules"], "inner": copy.deepcopy(INNER)}}
+
+
+def instances(gate: dict[str, Any], place: Path) -> Equality:
+    both = (reading.modules(one) for one in (around(), gate))
+    return compare(*(State(one["m"], one, "clk") for one in both), place, "m", 30)
+
+
+@pytest.mark.parametrize(
+    "ports, message",
+    [
+        ({"clk": []}, "another clock, or none"),
+        ({"clk": [10]}, "another clock, or none"),
+        ({"y": [80, 80]}, "two drivers"),
+        ({"y": ["0", 81]}, "two drivers"),
+        ({"y": [70, 81]}, "two drivers"),
+        ({"y": [10, 81]}, "two drivers"),
+        ({"a": ["x"]}, "without a driver"),
+    ],
+)
+def test_an_instance_has_its_clock_and_its_nets_to_itself(
+    ports: dict[str, list[Bit]], message: str, tmp_path: Path
+) -> None:
+    assert instances(around(), tmp_path).outputs == 3
+    with pytest.raises(NotProven, match=message):
+        instances(around(**ports), tmp_path)
