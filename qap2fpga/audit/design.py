@@ -35,12 +35,12 @@ def of_verilog(
     result = folder / f"{THEIRS}.v"
     job = Rewrite(top=ports.top, name=THEIRS, result=str(result.resolve()),
                   sources=tuple(str(one.resolve()) for one in sources))  # fmt: skip
-    found = ask(
+    rewritten = ask(
         WORKER, job, Rewritten, name="read", what="reading the Verilog", logs=folder, place=folder, limit_s=LIMIT_S
     )
-    _require_ports(ports, sides, found)
+    _require_ports(ports, sides, rewritten)
     streams = _stream("in0", sides[0], elements[0]), _stream("out0", sides[1], elements[1])
-    widths = found.inputs[ports.input.port], found.outputs[ports.output.port]
+    widths = rewritten.inputs[ports.input.port], rewritten.outputs[ports.output.port]
     write_atomically(folder / f"{TOP}.v", "\n".join(_top(ports, sides, streams, widths)))
     shutil.copyfile(shipped("flows") / "audit" / f"{QUEUE}.v", folder / f"{QUEUE}.v")
     names = (result.name, f"{QUEUE}.v", f"{TOP}.v")
@@ -48,15 +48,15 @@ def of_verilog(
     return Design("audit", folder, TOP, names, (), *streams, interval)
 
 
-def _require_ports(ports: Ports, sides: tuple[Lanes, Lanes], found: Rewritten) -> None:
+def _require_ports(ports: Ports, sides: tuple[Lanes, Lanes], rewritten: Rewritten) -> None:
     """Raise `QapError` for a port that the module has not, or has in another width, and one that nobody has named."""
     source, sink = ports.input, ports.output
     single = [{name: {1} for name in names if name} for names in (
         (ports.clock, ports.reset, source.valid, sink.ready), (source.ready, sink.valid)
     )]  # fmt: skip
     wanted = (
-        ("input", {**single[0], source.port: padded(sides[0].total)}, found.inputs),
-        ("output", {**single[1], sink.port: padded(sides[1].total)}, found.outputs),
+        ("input", {**single[0], source.port: padded(sides[0].total)}, rewritten.inputs),
+        ("output", {**single[1], sink.port: padded(sides[1].total)}, rewritten.outputs),
     )
     for kind, named, there in wanted:
         for name, widths in named.items():

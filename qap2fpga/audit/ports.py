@@ -92,8 +92,8 @@ def load(path: Path) -> Ports:
     for key, name in names.items():
         if (name or key in ("top", "input.port", "output.port")) and not IDENTIFIER.fullmatch(name):
             raise QapError(f"{path}: {key} = {shown(name)}", "give the name of a module or port: letters, digits, _")
-    used = [name for name in (*names.values(),) if name]
-    if len(set(used[1:])) < len(used) - 1:
+    used = [name for key, name in names.items() if name and key != "top"]
+    if len(set(used)) < len(used):
         raise QapError(f"{path}: two ports have one name", "give each its own")
     if not ports.clock and (ports.latency != 0 or ports.reset):
         raise QapError(f"{path}: no clock", "give clock, or latency: 0 of what has no registers")
@@ -131,18 +131,18 @@ def lanes(port: Port, elements: int, kind: str) -> Lanes:
     if elements % count:
         raise QapError(f"{kind}: a frame of {elements} values is no number of beats of {count}", HINT)
     signs = tuple(map(bool, _each(port.signed, count)))
-    found = Lanes(_each(port.bits, count), signs, _each(port.exponent, count))
-    for name, values in (("bits", found.bits), ("signed", found.signed), ("exponent", found.exponents)):
+    side = Lanes(_each(port.bits, count), signs, _each(port.exponent, count))
+    for name, values in (("bits", side.bits), ("signed", side.signed), ("exponent", side.exponents)):
         if len(values) != count:
             raise QapError(f"{kind}.{name} has {len(values)} values, a beat has {count}", HINT)
-    if any(abs(exponent) > MOST_EXPONENT for exponent in found.exponents):
+    if any(abs(exponent) > MOST_EXPONENT for exponent in side.exponents):
         raise QapError(f"{kind}.exponent is beyond {MOST_EXPONENT}", HINT)
-    low = min(0, *found.exponents)
-    if not all(0 < bits <= MOST_BITS for bits in found.bits) or any(
-        bits + exponent - low > MOST_BITS for bits, exponent in zip(found.bits, found.exponents, strict=True)
+    low = min(0, *side.exponents)
+    if not all(0 < bits <= MOST_BITS for bits in side.bits) or any(
+        bits + exponent - low > MOST_BITS for bits, exponent in zip(side.bits, side.exponents, strict=True)
     ):
         raise QapError(f"{kind}: values of no bits, or of more than {MOST_BITS} with their exponents", HINT)
-    return found
+    return side
 
 
 def require_fit(lanes: Lanes, values: Range, positions: int) -> None:

@@ -43,37 +43,38 @@ def audit(
     `vectors` (n, inputs) are input integers; where there are few inputs, all of them are taken instead. `kind` of
     outputs as in `ir.outputs`. Raises `QapError` for ports that do not fit, and `Mismatch` for a wrong integer.
     """
-    told = described.load(ports)
-    sources = described.sources(told, folder)
+    its = described.load(ports)
+    sources = described.sources(its, folder)
     every = _every(network)
     vectors = vectors if every is None else every
     expected = outputs.outputs(network, kind, vectors)
     shape = network.source.size
     sides = (
-        described.lanes(told.input, network.inputs, "input"), described.lanes(told.output, expected.shape[1], "output"),
+        described.lanes(its.input, network.inputs, "input"), described.lanes(its.output, expected.shape[1], "output"),
     )  # fmt: skip
     described.require_fit(sides[0], network.node_ranges[network.source.name], shape.positions)
     progress(f"reading {len(sources)} files with Yosys")
     elements = (network.inputs, expected.shape[1])
-    design = designs.of_verilog(told, sources, sides, elements, place)
+    design = designs.of_verilog(its, sources, sides, elements, place)
     # Values of several units come out in the smallest of them.
     unit = -min(0, *sides[1].exponents)
-    engine = _Theirs(design, place / "simulate", threads=1)
-    engine.resets = bool(told.reset) or told.latency is not None
+    engine = _Theirs(design, place / "simulate", resets=bool(its.reset) or its.latency is not None)
     try:
         simulations = engine.simulate(vectors, shifted(expected, unit, "the expected outputs"), progress)
     except Mismatch as mismatch:
-        hint = "is the latency right, and the order of the values?" if told.latency else "is the order of values right?"
+        hint = "is the latency right, and the order of the values?" if its.latency else "is the order of values right?"
         raise Mismatch(mismatch.message, mismatch.comparison, hint) from mismatch
     return Audit(design, tuple(simulations), every is not None)
 
 
 class _Theirs(Rtl):
-    """Messages and the report call it by what it is."""
+    """Messages and the report call it by what it is. Without `resets` it cannot keep the schedule with one."""
 
     what = "Verilog"
-    # Hardware with registers and without a reset cannot keep the schedule with one.
-    resets = True
+
+    def __init__(self, design: Design, folder: Path, *, resets: bool) -> None:
+        super().__init__(design, folder, threads=1)
+        self.resets = resets
 
     def plan(self) -> tuple[Schedule, ...]:
         """Return the schedules to run."""

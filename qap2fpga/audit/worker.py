@@ -23,7 +23,8 @@ def rewrite(job: Rewrite) -> Rewritten:
     ):  # fmt: skip
         libyosys.Pass.call(design, command)
     # A module that stayed could be called like one of ours.
-    assert len(design.modules_) == 1, "a module is no part of the top one: is it a black box?"
+    if len(design.modules_) != 1:
+        raise ValueError("a module is no part of the top one: is it a black box?")
     libyosys.Pass.call(design, ["write_verilog", "-noattr", job.result])
     module = design.module(libyosys.IdString(f"\\{job.name}"))
     wires = [module.wire(name) for name in module.ports]

@@ -245,7 +245,7 @@ class Frames:
         return automaton
 
     def _forget(self, live: set[str]) -> None:
-        """Leave out streams that nobody reads; of a single one, the frames are those that it begins."""
+        """Leave out dead streams; of a single one, the frames are those that it begins."""
         kept = [at for at, name in enumerate(self.names) if name in live] or [len(self.names) - 1]
         self.names = [self.names[at] for at in kept]
         automaton = [tuple(move._replace(seen=tuple(move.seen[at] for at in kept)) for move in moves)
