@@ -99,8 +99,12 @@ def simulate_jets(
     jets_a_class: Annotated[int, typer.Option(help="jets of each of the five classes")] = 4800,
     seed: Annotated[int, typer.Option(help="the same seed gives the same jets")] = 1,
     processes: Annotated[int | None, typer.Option(help="one per core, if not given")] = None,
+    constituents: Annotated[int, typer.Option(help="keep as many particles of each jet, hardest first")] = 0,
 ) -> None:
     """Simulate jets with Pythia and FastJet. Needs the extra 'simulate'. A stopped run resumes."""
     from qap2fpga.train.jets import JetConfig, generate
 
-    generate(JetConfig(output, output.with_suffix(".chunks"), jets_a_class, seed=seed, processes=processes), print)
+    config = JetConfig(
+        output, output.with_suffix(".chunks"), jets_a_class, seed=seed, processes=processes, constituents=constituents
+    )
+    generate(config, print)
