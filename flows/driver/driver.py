@@ -40,7 +40,8 @@ def quantize(values, quantizer):
         return np.where(scaled >= 0, 1, -1).astype(np.int64)
     zero = quantizer["zero_point"]
     rounded = ROUNDINGS[quantizer["rounding"]](scaled + zero) - zero
-    return np.clip(rounded, quantizer["low"], quantizer["high"]).astype(np.int64)
+    low, high = np.transpose(quantizer["ends"] or [(quantizer["low"], quantizer["high"])])
+    return np.clip(rounded, low, high).astype(np.int64)
 
 
 def frames(values, frame, inputs):

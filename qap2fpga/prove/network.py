@@ -165,7 +165,8 @@ def _inputs(stream: Stream, network: Graph, module: Module) -> list[Value]:
     if not (-top if stream.signed else 0) <= quantizer.low <= quantizer.high < top:
         raise NotProven(f"the input's port does not hold {quantizer.low} to {quantizer.high}")
     lanes = _lanes(bits, [(stream.bits, stream.signed)] * stream.lanes)
-    return [Value(lane.bits, lane.signed, quantizer.low, quantizer.high) for lane in lanes]
+    ends = network.node_ranges[network.source.name].ends
+    return [Value(lane.bits, lane.signed, *one) for lane, one in zip(lanes, ends, strict=True)]
 
 
 def _output(stream: Stream, module: Module, shape: Shape) -> tuple[Lane, ...]:

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,7 +199,7 @@ def merge(config: JetConfig) -> None:
         "versions": versions(),
     }
     jets = np.concatenate(rows)
-    particles = {}
+    particles: dict[str, Any] = {}
     if config.constituents:
         recipe["constituents"] = config.constituents
         particles["particles"] = jets[:, len(FEATURES) :].reshape(len(jets), config.constituents, 3)
