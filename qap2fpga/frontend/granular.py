@@ -69,6 +69,10 @@ def _bounded(
     low = -(2.0 ** (widths - 1)) + narrow if signed else np.zeros(widths.shape)
     high = 2.0 ** (widths - signed) - 1 - (narrow and not signed)
     below, above = BEYOND.get(str(options.get("rounding_mode", b"ROUND").decode(errors="replace")).upper(), (0.0, 0.0))
+    try:
+        np.broadcast_shapes(widths.shape, scale.shape, zero.shape)
+    except ValueError as error:
+        raise refused(node, f"bit widths of shape {widths.shape} do not fit its scale or zero point") from error
     bounds = []
     for name, level, beyond in (("Max", low, below), ("Min", high, above)):
         value = ((level - zero + beyond) * scale.astype(np.float64)).astype(np.float32)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What learned bits cost in LUTs, unrolled, with gradients: the price that training weighs against the loss.
+
+A weight is a sum of signed digits. Each digit but the first of an output is an adder, as wide as the input and what
+sums have grown by; each activation in hardware has a requantizer. The number of digits is exact; its gradient is that
+of the mean number of digits of so many bits. The price is a sum of `FEATURES`, whose coefficients are fitted to
+networks that Yosys has counted: `flows/rtl/price.yaml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from qap2fpga.qap.bits.layers import Learned
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import shipped
+
+# What the price is a sum of: bits of adders' inputs, adders, what sums grow by, bits of requantizers, requantizers,
+# and biases that are not 0.
+FEATURES = ("adder_bits", "adders", "growth_bits", "requantizer_bits", "requantizers", "biases")
+# Signed digits per bit, and of the first bit.
+PER_BIT, FIRST = 1 / 3, 1.0
+
+
+@cache
+def fitted() -> Mapping[str, float]:
+    """Return the fitted coefficients, LUTs per unit of each feature."""
+    values = yaml.safe_load((shipped("flows") / "rtl" / "price.yaml").read_text())["coefficients"]
+    return {name: float(values[name]) for name in FEATURES}
+
+
+def layers(module: nn.Module) -> dict[str, Learned]:
+    """Return the layers of `module` that learn bits, by name. Raises `QapError` where there is none."""
+    known = {name: part for name, part in module.named_modules() if isinstance(part, Learned)}
+    if not known:
+        kinds = "use LearnedLinear, LearnedConv1d and LearnedConv2d"
+        raise QapError("the module has no layer that learns its bits", kinds)
+    return known
+
+
+def price(module: nn.Module, coefficients: Mapping[str, float] | None = None) -> Tensor:
+    """Return the LUTs of `module`, a scalar with gradients by the bits of its weights and activations.
+
+    `coefficients`: LUTs per unit of each of the `FEATURES`; by default the shipped ones. A convolution is priced as one
+    copy of its kernel, which every position passes.
+    """
+    chosen = fitted() if coefficients is None else coefficients
+    return features(module) @ torch.tensor([chosen[name] for name in FEATURES])
+
+
+def features(module: nn.Module) -> Tensor:
+    """Return the `FEATURES` of `module`, with gradients."""
+    parts = layers(module).values()
+    total = torch.stack([_adders(one) for one in parts]).sum(dim=0)
+    quantizers = {id(one.input_quant): one.input_quant for one in parts if not one.input_quant.of_input}
+    bits = torch.cat([one.bits for one in quantizers.values()]) if quantizers else torch.zeros(1)
+    nothing = torch.zeros(())
+    return total + torch.stack([nothing, nothing, nothing, bits.sum(), (bits > 0).sum().float(), nothing])
+
+
+def _adders(layer: Learned) -> Tensor:
+    """The features of a layer's sums."""
+    bits, exact = layer.bits.flatten(1), digits(layer.integers).flatten(1).float()
+    learned = exact + torch.where(bits.detach() > 1.5, PER_BIT, FIRST) * (bits - bits.detach())
+    inputs = layer.input_bits.flatten(1)
+    used = (inputs > 0).float()
+    kept = (exact * used).sum(dim=1)
+    # The first digit of an output is no adder.
+    share = torch.where(kept > 0, 1 - 1 / kept.clamp(min=1.0), 0.0)
+    wide, count = (learned * inputs).sum(dim=1) * share, (learned * used).sum(dim=1) * share
+    growth = count * torch.log2(kept.clamp(min=1.0))
+    bias = layer.bias_bits
+    biased = (bias > 0).float() + PER_BIT * (bias - bias.detach())
+    nothing = torch.zeros(())
+    return torch.stack([wide.sum(), count.sum(), growth.sum(), nothing, nothing, biased.sum()])
+
+
+def digits(values: Tensor) -> Tensor:
+    """Return the signed digits of whole numbers, the fewest that there are (non-adjacent form)."""
+    size = values.detach().abs().to(torch.int64)
+    return _ones(size ^ (3 * size))
+
+
+def _ones(values: Tensor) -> Tensor:
+    """The ones of int64 numbers below 2**32."""
+    values = values - ((values >> 1) & 0x55555555)
+    values = (values & 0x33333333) + ((values >> 2) & 0x33333333)
+    values = (values + (values >> 4)) & 0x0F0F0F0F
+    return ((values * 0x01010101) & 0xFFFFFFFF) >> 24
