@@ -214,7 +214,10 @@ def _sizes(layer: RawNode, lowered: Graph) -> Sizes:
     assert layer.sizes is not None and isinstance(node, Weighted)
     ends = lowered.node_ranges[node.sources[0]].ends
     bits = np.array([min(width(*one), node.input_bits) for one in ends])
-    return Sizes(np.tile(bits, len(layer.sizes) // len(bits)), layer.sizes)
+    if isinstance(node, Depthwise):
+        return Sizes(np.broadcast_to(bits, layer.sizes.shape), layer.sizes)
+    each = np.tile(bits, len(layer.sizes) // len(bits))[:, None]
+    return Sizes(np.broadcast_to(each, layer.sizes.shape), layer.sizes)
 
 
 def _output(graph: RawGraph, lowered: Graph) -> Output:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from onnx import NodeProto
@@ -87,7 +88,9 @@ def convolution(walk: Walk, node: NodeProto) -> Signal:
         result = _depthwise(walk, node, signal, _matrix(node, weight), geometry, spec)
     else:
         matrix = _matrix(node, weight.moved(lambda array: array.reshape(size[0], -1).T))
-        matrix = replace(matrix, integers=_between_groups(matrix.integers, geometry.taps, groups))
+        whole = partial(_between_groups, taps=geometry.taps, groups=groups)
+        sizes = None if matrix.sizes is None else whole(matrix.sizes)
+        matrix = replace(matrix, integers=whole(matrix.integers), sizes=sizes)
         result = _linear(walk, node, signal, matrix, geometry, spec.axes(size[0]), groups)
     if len(node.input) > 2 and node.input[2]:
         result = _biased(walk, result, list(walk.exact(node, 2).reshape(-1)))

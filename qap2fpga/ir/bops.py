@@ -53,7 +53,7 @@ class Bops:
 
 @dataclass(frozen=True)
 class Sizes:
-    """The bits of each input (inputs,) and of each weight (inputs, outputs) of a layer, where they differ."""
+    """The bits of each weight of a layer, and of what it takes, both in the weights' shape, where they differ."""
 
     inputs: np.ndarray
     weights: np.ndarray
@@ -63,7 +63,7 @@ class Sizes:
         the inputs' bits, and what makes the sum over all such products exact.
         """
         kept = weights != 0
-        products = int((self.inputs[:, None] * np.where(kept, self.weights, 0)).sum())
+        products = int((self.inputs * np.where(kept, self.weights, 0)).sum())
         bits = float(self.inputs.mean())
         return bits, products / (bits * max(int(kept.sum()), 1))
 

@@ -6,6 +6,7 @@ A layer quantizes what it takes, so that all that its hardware costs is known in
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -35,7 +36,7 @@ class WeightQuantizer(nn.Module):
         return quantized
 
 
-class Learned(nn.Module):
+class Learned(nn.Module, ABC):
     """What dense layers and convolutions have in common."""
 
     weight: nn.Parameter
@@ -86,12 +87,9 @@ class Learned(nn.Module):
         return _bits(integers(self.bias, self.bias_fraction), self.bias_fraction)
 
     @property
+    @abstractmethod
     def input_bits(self) -> Tensor:
         """The bits of what each weight takes, in the weights' shape, with gradients."""
-        outputs, each = self.weight.shape[:2]
-        bits = self.input_quant.bits.reshape(-1, 1, each)
-        spread = bits.expand(len(bits), outputs // len(bits), each).reshape(outputs, each)
-        return spread.reshape(outputs, each, *(1,) * (self.weight.ndim - 2)).expand_as(self.weight)
 
     def extra_repr(self) -> str:
         """Return what stands in a printed module."""
@@ -117,9 +115,9 @@ class LearnedLinear(Learned):
         per: what has bits of its own: each 'weight', the weights of each output 'channel', or the 'tensor'.
         fraction: fractional bits of the weights to begin with.
         quantizer: of what it takes; by default unsigned, per channel, which is also a ReLU. Share one to quantize once
-            what several layers take.
+            what several layers take. One of fewer channels takes frames: (rows, channels, ...), flattened after it.
 
-    Shape: (rows, inputs) to (rows, outputs).
+    Shape: (rows, inputs), or (rows, channels, ...) of as many values, to (rows, outputs).
     """
 
     def __init__(
@@ -128,11 +126,19 @@ class LearnedLinear(Learned):
     ) -> None:  # fmt: skip
         super().__init__()
         given = LearnedQuantizer(inputs) if quantizer is None else quantizer
+        if inputs < 1 or outputs < 1 or inputs % given.channels:
+            raise QapError(f"{inputs} inputs of a quantizer of {given.channels} channels", "a whole number per channel")
         self._begin((outputs, inputs), bias=bias, per=per, fraction=fraction, quantizer=given)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sums."""
-        return functional.linear(self.input_quant(x), *self._operands())
+        return functional.linear(self.input_quant(x).flatten(1), *self._operands())
+
+    @property
+    def input_bits(self) -> Tensor:
+        """The bits of what each weight takes, in the weights' shape, with gradients."""
+        outputs, inputs = self.weight.shape
+        return self.input_quant.bits.repeat_interleave(inputs // self.input_quant.channels).expand(outputs, inputs)
 
 
 class _LearnedConv(Learned):
@@ -152,12 +158,21 @@ class _LearnedConv(Learned):
             raise QapError(f"{inputs} to {outputs} channels in {groups} groups, kernel {kernel}", "as torch takes them")
         self.options = (stride, padding, dilation, groups)
         given = LearnedQuantizer(inputs) if quantizer is None else quantizer
+        if given.channels != inputs:
+            raise QapError(f"{inputs} channels of a quantizer of {given.channels}", "as many as the layer takes")
         size = (outputs, inputs // groups, *kernel)
         self._begin(size, bias=bias, per=per, fraction=fraction, quantizer=given)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sums."""
         return type(self).convolve(self.input_quant(x), *self._operands(), *self.options)
+
+    @property
+    def input_bits(self) -> Tensor:
+        """The bits of what each weight takes, in the weights' shape, with gradients."""
+        outputs, each, groups = *self.weight.shape[:2], self.options[3]
+        bits = self.input_quant.bits.reshape(groups, 1, each).expand(groups, outputs // groups, each)
+        return bits.reshape(outputs, each, *(1,) * self.dimensions).expand_as(self.weight)
 
 
 class LearnedConv1d(_LearnedConv):
