@@ -30,7 +30,7 @@ from torch import nn
 from qap2fpga.frontend import saving
 from qap2fpga.library.measured import luts_of
 from qap2fpga.qap.bits import Budget, LearnedLinear, LearnedQuantizer
-from qap2fpga.qap.bits.price import FEATURES, features
+from qap2fpga.qap.bits.price import FEATURES, features, layers, sums
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import append_json, read_json_lines
 from qap2fpga.system.processes import each
@@ -57,8 +57,8 @@ class Recipe:
         hidden = random.integers(1, 4)
         widths = tuple(int(2 ** random.uniform(3, 6.5)) for _ in range(hidden))
         luts = float(np.exp(random.uniform(*np.log(LUTS))))
-        per = str(random.choice(["weight", "weight", "weight", "channel", "tensor"]))
-        return Recipe(seed, (int(random.integers(8, 33)), *widths, CLASSES), luts, int(random.integers(400, 1500)), per)
+        per = str(random.choice(["weight"] * 5 + ["channel"]))
+        return Recipe(seed, (int(random.integers(8, 33)), *widths, CLASSES), luts, int(random.integers(800, 2500)), per)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -119,6 +119,7 @@ def _measured(recipe: Recipe) -> Line:
     try:
         module, rows = trained(recipe)
         line["features"] = features(module).tolist()
+        line["layers"] = [[one.item() for one in sums(layer)] for layer in layers(module).values()]
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "model.pt"
             saving.save(module, rows[:32], model, None, {})

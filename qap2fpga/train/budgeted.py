@@ -30,6 +30,7 @@ from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
 from qap2fpga.system.locks import locked
 from qap2fpga.system.reading import json_object
+from qap2fpga.train import record
 from qap2fpga.train.config import to_dict
 from qap2fpga.train.folder import read_tensors, write_tensors
 from qap2fpga.train.output import Luts, TrainResult
@@ -47,6 +48,8 @@ BITS_RATE, LAST_RATE = 3.0, 1 / 3
 INPUT_INTEGER = 2.0
 # Between two states that a stopped training goes on from, but for one epoch.
 SAVE_SECONDS = 5.0
+# Settings of a training that a budget takes the place of.
+UNUSED = ("weight_bits", "activation_bits", "input_bits", "sparsity", "prune_steps", "l1", "batch_norm", "patience")
 STATE, SETTINGS = "state.pt", "settings.json"
 
 
@@ -200,26 +203,29 @@ class _Training:
         """The LUTs that a build would expect."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.pt"
-            self._save_model(path)
+            self._save_model(path, {})
             return max(predict_luts(path), 1.0)
 
-    def _save_model(self, path: Path) -> None:
+    def _save_model(self, path: Path, stated: dict[str, object]) -> None:
         x, y = (one[:EXAMPLES] for one in self.test)
-        provenance = {"settings": to_dict(self.config), "max_lut": self.budget.luts}
-        save(self.module.eval(), x, path, y, provenance)
+        config = {name: value for name, value in record.settings(self.config).items() if name not in UNUSED}
+        config |= {"max_lut": int(self.budget.luts)}
+        save(self.module.eval(), x, path, y, record.origin(self.prepared, self.config.data.split, config, stated))
 
     def result(self, output: Path) -> TrainResult:
         """Write the model, and return what it came to."""
-        self._save_model(output)
-        self.say(f"wrote {output}")
+        accuracy, validation = self._score(self.test)[0], self._score(self.validation)[0]
         weights = torch.cat([one.integers.flatten() for one in layers(self.module).values()])
+        sparsity = float((weights == 0).float().mean())
+        self._save_model(output, {"test_accuracy": accuracy, "validation_accuracy": validation, "sparsity": sparsity})
+        self.say(f"wrote {output}")
         return TrainResult(
             output=output,
-            accuracy=self._score(self.test)[0],
+            accuracy=accuracy,
             float_accuracy=None,
-            validation_accuracy=self._score(self.validation)[0],
+            validation_accuracy=validation,
             test_rows=len(self.test[0]),
-            sparsity=float((weights == 0).float().mean()),
+            sparsity=sparsity,
             seconds=self.progress.seconds,
             luts=Luts(int(self.budget.luts), predict_luts(output)),
         )

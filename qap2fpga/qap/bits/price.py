@@ -2,9 +2,9 @@
 """What learned bits cost in LUTs, unrolled, with gradients: the price that training weighs against the loss.
 
 A weight is a sum of signed digits. Each digit but the first of an output is an adder, as wide as the input and what
-sums have grown by; each activation in hardware has a requantizer. The number of digits is exact; its gradient is that
-of the mean number of digits of so many bits. The price is a sum of `FEATURES`, whose coefficients are fitted to
-networks that Yosys has counted: `flows/rtl/price.yaml`.
+sums have grown by; adders that outputs have in common are shared, the more the larger a layer is. The number of digits
+is exact; its gradient is that of the mean number of digits of so many bits. The price is a sum of `FEATURES`, whose
+coefficients are fitted to networks that Yosys has counted: `flows/rtl/price.yaml`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from qap2fpga.qap.bits.layers import Learned
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import shipped
 
-# What the price is a sum of: bits of adders' inputs, adders, what sums grow by, bits of requantizers, requantizers,
-# and biases that are not 0.
-FEATURES = ("adder_bits", "adders", "growth_bits", "requantizer_bits", "requantizers", "biases")
+# What the price is a sum of: bits of adders' inputs and what sums grow by, each of a layer to the power `SHARING`; bits
+# of requantizers, biases that are not 0, and 1.
+FEATURES = ("adder_bits", "growth_bits", "requantizer_bits", "biases", "network")
+SHARING = 0.9
 # Signed digits per bit, and of the first bit.
 PER_BIT, FIRST = 1 / 3, 1.0
 
@@ -56,28 +57,29 @@ def price(module: nn.Module, coefficients: Mapping[str, float] | None = None) ->
 def features(module: nn.Module) -> Tensor:
     """Return the `FEATURES` of `module`, with gradients."""
     parts = layers(module).values()
-    total = torch.stack([_adders(one) for one in parts]).sum(dim=0)
+    adders = torch.stack([torch.stack(sums(one)) for one in parts]).clamp(min=1.0).pow(SHARING).sum(dim=0)
     quantizers = {id(one.input_quant): one.input_quant for one in parts if not one.input_quant.of_input}
-    bits = torch.cat([one.bits for one in quantizers.values()]) if quantizers else torch.zeros(1)
-    nothing = torch.zeros(())
-    return total + torch.stack([nothing, nothing, nothing, bits.sum(), (bits > 0).sum().float(), nothing])
+    bits = torch.stack([one.bits.sum() for one in quantizers.values()] or [torch.zeros(())]).sum()
+    return torch.stack([*adders, bits, torch.stack([_biases(one) for one in parts]).sum(), torch.ones(())])
 
 
-def _adders(layer: Learned) -> Tensor:
-    """The features of a layer's sums."""
+def sums(layer: Learned) -> tuple[Tensor, Tensor]:
+    """Return the bits of the inputs of all adders of a layer, and what its sums grow by, with gradients."""
     bits, exact = layer.bits.flatten(1), digits(layer.integers).flatten(1).float()
     learned = exact + torch.where(bits.detach() > 1.5, PER_BIT, FIRST) * (bits - bits.detach())
     inputs = layer.input_bits.flatten(1)
     used = (inputs > 0).float()
     kept = (exact * used).sum(dim=1)
     # The first digit of an output is no adder.
-    share = torch.where(kept > 0, 1 - 1 / kept.clamp(min=1.0), 0.0)
-    wide, count = (learned * inputs).sum(dim=1) * share, (learned * used).sum(dim=1) * share
-    growth = count * torch.log2(kept.clamp(min=1.0))
-    bias = layer.bias_bits
-    biased = (bias > 0).float() + PER_BIT * (bias - bias.detach())
-    nothing = torch.zeros(())
-    return torch.stack([wide.sum(), count.sum(), growth.sum(), nothing, nothing, biased.sum()])
+    adders = torch.where(kept > 0, 1 - 1 / kept.clamp(min=1.0), 0.0)
+    growth = (learned * used).sum(dim=1) * torch.log2(kept.clamp(min=1.0))
+    return ((learned * inputs).sum(dim=1) * adders).sum(), (growth * adders).sum()
+
+
+def _biases(layer: Learned) -> Tensor:
+    """How many biases are not 0; a bit of one counts as `PER_BIT` in the gradient."""
+    bits = layer.bias_bits
+    return ((bits > 0).float() + PER_BIT * (bits - bits.detach())).sum()
 
 
 def digits(values: Tensor) -> Tensor:
