@@ -25,7 +25,7 @@ from qap2fpga.library.requests import request
 from qap2fpga.library.sources import Bits, Interval
 from qap2fpga.library.table import Items, Table, Tabular, Value, of_dicts
 from qap2fpga.prove.certificate import Certificate
-from qap2fpga.report import check, content, summary
+from qap2fpga.report import check, content, show, summary
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.results import Check
 from qap2fpga.report.summary import Summary
@@ -104,7 +104,7 @@ class Build(Tabular):
             if expected is not None:
                 row["predicted"] = expected.total.get(name)
             if interval is not None:
-                row |= {"predicted_low": interval.low, "predicted_high": interval.high}
+                row["predicted_low"], row["predicted_high"] = show.whole(interval.low, interval.high)
             if counted is not None:
                 row |= {"stage": counted.stage, "tool": counted.tool}
                 if counted.circuit != self.report.backend:

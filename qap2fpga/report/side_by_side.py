@@ -44,7 +44,7 @@ def study(one: Study) -> RenderableType:
     """The checkpoints of a study that no other beats in accuracy and BOPs."""
     known = [each for each in one.checkpoints if each.accuracy is not None and each.bops_paper is not None]
     best = compare.front([(each.bops_paper or 0.0, each.accuracy or 0.0) for each in known])
-    title = f"{one.name}: {len(one.checkpoints):,} checkpoints of {one.runs:,} runs"
+    title = f"{one.name}: {show.several(len(one.checkpoints), 'checkpoint')} of {show.several(one.runs, 'run')}"
     more = ((one.waiting, "not finished"), (one.failed, "failed"), (len(one.unreadable), "unreadable"))
     title += "".join(f", {count:,} {what}" for count, what in more if count)
     table = headed("no other beats", "accuracy", "BOPs", "zeros", "w bits", "a bits", "LUT", "LUT by")
