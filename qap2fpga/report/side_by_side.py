@@ -17,6 +17,7 @@ from qap2fpga.report.studies import Study
 from qap2fpga.report.summary import Summary
 from qap2fpga.system.names import apart
 from qap2fpga.system.tables import headed
+from qap2fpga.system.terminal import warning
 
 # So many builds are columns; more are rows, with the measures that a line has room for.
 MOST_COLUMNS = 4
@@ -56,7 +57,7 @@ def study(one: Study) -> RenderableType:
             show.text(compare.measured_by(each)),
         )  # fmt: skip
         table.add_row(escape(each.name), *map(escape, cells))
-    notes = [f"[yellow]warning[/] {escape(text)}" for text in study_means.warnings(study_means.means(one.trained))]
+    notes = map(warning, study_means.warnings(study_means.means(one.trained)))
     # No title of the table: it would be broken where the table ends.
     return Group(Text(title, style="bold", no_wrap=True, overflow="ignore"), table, *notes)
 
