@@ -86,7 +86,11 @@ def edited(subject: Subject, place: Path, pattern: str, text: str) -> Subject:
 @pytest.mark.slow
 def test_branches_are_proven_and_behave(built: tuple[Subject, Path]) -> None:
     subject, place = built
-    assert [one.word for one in claims(subject, place, subject.netlist)] == [Word.PROVEN] * 3
+    results = claims(subject, place, subject.netlist)
+    assert [one.word for one in results] == [Word.PROVEN] * 3
+    assert (results[2].claim, results[2].detail.split("; ")[0]) == (
+        "the netlist is the Verilog", "as many registers on every way",
+    )  # fmt: skip
     contents = reading.elaborated(subject.sources, subject.netlist, subject.design.top, place)
     assert mutated.behaves(contents["flat"], subject, 1)
 
