@@ -253,7 +253,8 @@ def build(
         input_range: (low, high) of the inputs of a model without input quantizer, where there are no data.
         classes: names of the outputs in order, to match those in the data.
         model_output: output, tensor or node of an .onnx file that leaves the chip; all its outputs if not given.
-        until: the last stage: 'model', 'generate', 'simulate', 'synthesize', or 'route' on ECP5 boards.
+        until: the last stage: 'model', 'generate', 'simulate', 'synthesize', or 'route' on ECP5 boards. A build of the
+            same input and options that went further stays as it is.
         vendor: steps for AMD's tools: csim, csynth, cosim, export, synth, route, system, bitstream, finn; () for none;
             None: csim, csynth and synth where the tools are installed.
         cross_check: 'ecp5': also place and route a design of the rtl backend on an ECP5 85F, for a routed clock.
