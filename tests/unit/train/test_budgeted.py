@@ -18,7 +18,6 @@ from qap2fpga.train import config as settings
 from qap2fpga.train.budgeted import train_to
 from qap2fpga.train.settings import RunConfig
 from tests.support.command import run as command
-from tests.support.reports import failed
 from tests.support.training import toy
 
 LUTS = 150
@@ -106,12 +105,11 @@ def test_a_training_that_diverges_says_so(config: RunConfig, tmp_path: Path) -> 
 
 def test_the_command_line_says_what_was_reached_and_measured(config: RunConfig, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps(settings.to_dict(config)))
-    result = command("train", tmp_path / "run.json", "--max-lut", LUTS, "--output", tmp_path / "model.pt")
-    assert result.code == 0, result.output
-    assert "measured by Yosys (budget 150)" in result.output
-    bits = command(
-        "train", tmp_path / "run.json", "--max-lut", LUTS, "--weight-bits", 4, "--output", tmp_path / "other.pt"
-    )
-    assert "max_lut and bits are both given" in failed(bits)
-    nowhere = command("train", tmp_path / "run.json", "--max-lut", LUTS)
-    assert "nowhere to write to" in failed(nowhere)
+    asked = ("train", tmp_path / "run.json", "--max-lut", str(LUTS))
+    result = command(*asked, "--output", tmp_path / "model.pt")
+    assert result.code == 0, result.err
+    assert f"measured by Yosys (budget {LUTS})" in result.out
+    both = command(*asked, "--weight-bits", "4", "--output", tmp_path / "other.pt")
+    assert both.code == 2 and "max_lut and bits are both given" in both.err
+    nowhere = command(*asked)
+    assert nowhere.code == 2 and "nowhere to write to" in nowhere.err
