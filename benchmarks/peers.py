@@ -2,7 +2,7 @@
 """Networks of HGQ2, converted by alkaid, beside our own with learned bits: accuracy on test data against LUTs.
 
     python -m benchmarks.peers FOLDER --data jets.npz [--sides hgq] [--minutes 10] [--trials 4] [--seeds 1,2,3]
-        [--page docs/PAGE.md]
+        [--page PAGE.md]
 
 Each side trains the same data within the same CPU minutes: `--trials` times with the first seed, each with other
 settings; those with the best front on validation data are used for the other seeds. All checkpoints of a front become

@@ -22,6 +22,7 @@ from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import append_json, read_json_lines
 
 ROWS, FEATURES, CLASSES = 200, 3, 4
+PAGE = Path("peers.md")
 
 
 def data(path: Path, **changes: np.ndarray) -> Path:
@@ -127,12 +128,12 @@ def test_a_side_that_fails_is_said_and_tried_again(tmp_path: Path) -> None:
     failed = [line for line in one.comparable() if "failed" in line]
     assert [(line["task"]["seed"], line["failed"]) for line in failed] == [(1, "training went to pieces"),
                                                                           (2, "training went to pieces")]  # fmt: skip
-    page = "\n".join(peers_page.page(one.comparable(), Path("page.md"), "page.svg"))
+    page = "\n".join(peers_page.page(one.comparable(), PAGE, "page.svg"))
     assert "- mock, seed 2, failed: training went to pieces" in page
     side.fails = set()
     one.run(side, 2, [1, 2, 3])
     assert side.ran[4:] == [(1, 1), (1, 2), (1, 3)]  # the trial that failed turns out to be the best
-    assert "seed 1, failed" not in "\n".join(peers_page.page(one.comparable(), Path("page.md"), "page.svg"))
+    assert "seed 1, failed" not in "\n".join(peers_page.page(one.comparable(), PAGE, "page.svg"))
 
 
 def test_a_side_all_of_whose_trials_fail_has_no_further_seeds(tmp_path: Path) -> None:
@@ -151,11 +152,11 @@ def test_hardware_that_cannot_be_counted_is_no_result_and_is_tried_again(tmp_pat
     lines = one.comparable()
     assert [line.get("lut") for line in lines] == [300, None]
     assert peers_front.front(lines) == lines[:1]
-    assert "n3000: Yosys took more" in "\n".join(peers_page.page(lines, Path("page.md"), "page.svg"))
+    assert "n3000: Yosys took more" in "\n".join(peers_page.page(lines, PAGE, "page.svg"))
     count.refused = ""
     one.run(Mock(), 1, [1])
     assert [line.get("lut") for line in one.comparable()] == [300, None, 3000]
-    assert "Yosys took more" not in "\n".join(peers_page.page(one.comparable(), Path("page.md"), "page.svg"))
+    assert "Yosys took more" not in "\n".join(peers_page.page(one.comparable(), PAGE, "page.svg"))
 
 
 @pytest.mark.parametrize(("outcome", "message"), [
@@ -287,22 +288,22 @@ def results(ours: float) -> list[dict[str, Any]]:
     (1.5, "is 1.50 to 1.50. The aim, at most 0.8 everywhere, is missed at 13 of 13 accuracies; at 13 of them"),
 ])  # fmt: skip
 def test_the_page_says_what_equal_accuracy_costs(ours: float, verdict: str) -> None:
-    page = "\n".join(peers_page.page(results(ours), Path("docs/peers.md"), "peers.svg"))
+    page = "\n".join(peers_page.page(results(ours), PAGE, "peers.svg"))
     assert verdict in page
     assert f"| 64.00 % | {1600 * ours:,.0f} | 1,600 | {ours:.2f} |" in page
     assert f"| 62.00 % | {800 * ours:,.0f} | 800 | {ours:.2f} |" in page
     assert "![test accuracy against LUTs of ours and HGQ2 and alkaid](peers.svg)" in page
     assert "| 2 | 6,400 | 0 | 10 | 3.2 | 66.00 % | 66.00 % |" in page
-    assert "python -m benchmarks.peers FOLDER --data jets.npz --page docs/peers.md" in page
+    assert f"python -m benchmarks.peers FOLDER --data jets.npz --page docs/{PAGE.name}\n" in page
     assert "Rows: 1,200 for train. 10 CPU minutes a training." in page
     assert "of 6 networks 6 differ, in 18 outputs and 6 classes altogether" in page
 
 
 def test_the_page_of_one_side_compares_nothing() -> None:
-    page = "\n".join(peers_page.page(results(1)[:6], Path("docs/peers.md"), "peers.svg"))
+    page = "\n".join(peers_page.page(results(1)[:6], PAGE, "peers.svg"))
     assert "Not known: only HGQ2 and alkaid was run." in page
     apart = [line("ours", 1, 300, 0.4, 0.4), line("hgq", 1, 300, 0.6, 0.6)]
-    assert "no accuracy in common" in "\n".join(peers_page.page(apart, Path("docs/peers.md"), "peers.svg"))
+    assert "no accuracy in common" in "\n".join(peers_page.page(apart, PAGE, "peers.svg"))
 
 
 def test_the_figure_stands_alone(tmp_path: Path) -> None:
