@@ -34,8 +34,11 @@ from hgq.utils.sugar import FreeEBOPs
 
 Job = dict[str, Any]
 Settings = dict[str, Any]
+Checkpoint = tuple[float, float, list[np.ndarray]]  # validation accuracy, EBOPs, weights
 TOP = "model"
 BATCH = 8192  # of predictions
+# Checkpoints near the front whose ranges are traced: their accuracies, and so many steps of EBOPs by so many of each.
+SLACK, NEAR = 0.01, (32, 2)
 
 
 def network(inputs: int, classes: int, settings: Settings) -> keras.Model:
@@ -43,7 +46,7 @@ def network(inputs: int, classes: int, settings: Settings) -> keras.Model:
     weight, bits = int(settings["weight_bits"]), int(settings["activation_bits"])
     with (
         QuantizerConfigScope(place="weight", overflow_mode="SAT_SYM", b0=weight, f0=weight),
-        QuantizerConfigScope(place="bias", overflow_mode="WRAP", b0=weight, f0=weight),
+        QuantizerConfigScope(place="bias", overflow_mode=settings["bias_overflow"], b0=weight, f0=weight),
         QuantizerConfigScope(place="datalane", i0=1, f0=bits),
     ):
         source = keras.Input((inputs,))
@@ -60,7 +63,7 @@ def network(inputs: int, classes: int, settings: Settings) -> keras.Model:
 class Budget(keras.callbacks.Callback):
     """Set beta and the learning rate by the part of the CPU time that is used up, and stop when it is.
 
-    Keeps the weights of the front: no checkpoint has at least another's accuracy with at most its EBOPs.
+    Keeps the weights of all checkpoints that no other beats by more than `SLACK` with at most their EBOPs.
     """
 
     def __init__(self, cpu_s: float, settings: Settings) -> None:
@@ -68,7 +71,7 @@ class Budget(keras.callbacks.Callback):
         self.cpu_s, self.settings = cpu_s, settings
         self.begin = time.process_time()
         self.epochs = 0
-        self.front: list[tuple[float, float, list[np.ndarray]]] = []
+        self.near: list[Checkpoint] = []
 
     @property
     def used(self) -> float:
@@ -92,27 +95,47 @@ class Budget(keras.callbacks.Callback):
         self.epochs += 1
         accuracy, ebops = float(logs["val_accuracy"]), float(logs["ebops"])
         if math.isfinite(accuracy) and math.isfinite(float(logs["loss"])):
-            beaten = any(other >= accuracy and cost <= ebops for other, cost, _ in self.front)
-            if not beaten:
-                kept = [one for one in self.front if one[0] > accuracy or one[1] < ebops]
-                self.front = [*kept, (accuracy, ebops, self.model.get_weights())]
+            if not any(other > accuracy + SLACK and cost <= ebops for other, cost, _ in self.near):
+                kept = [one for one in self.near if one[0] >= accuracy - SLACK or one[1] < ebops]
+                self.near = [*kept, (accuracy, ebops, self.model.get_weights())]
         if self.used >= 1:
             self.model.stop_training = True
 
 
-def chosen(front: list[tuple[float, float, list[np.ndarray]]], count: int, largest: float) -> list[int]:
-    """Return the places of at most `count` checkpoints of `front`, in even steps of the logarithm of their EBOPs."""
-    places = [at for at, (_, ebops, _) in enumerate(front) if 0 < ebops <= largest]
-    if not places:
+def spread(checkpoints: list[Checkpoint], parts: int, each: int, largest: float) -> list[Checkpoint]:
+    """Return the `each` most accurate checkpoints of each of so many steps of the logarithm of EBOPs up to `largest`."""
+    some = [one for one in checkpoints if 0 < one[1] <= largest]
+    if not some:
         return []
-    logs = {at: math.log(front[at][1]) for at in places}
-    low, high = min(logs.values()), max(logs.values())
-    best: dict[int, int] = {}
-    for at in places:
-        part = min(count - 1, int((logs[at] - low) / ((high - low) or 1) * count))
-        if part not in best or front[at][0] > front[best[part]][0]:
-            best[part] = at
-    return [best[part] for part in sorted(best)]
+    low, high = (math.log(end(ebops for _, ebops, _ in some)) for end in (min, max))
+    steps: dict[int, list[Checkpoint]] = {}
+    for one in sorted(some, key=lambda one: -one[0]):
+        step = min(parts - 1, int((math.log(one[1]) - low) / ((high - low) or 1) * parts))
+        steps.setdefault(step, []).append(one)
+    return [one for step in sorted(steps) for one in steps[step][:each]]
+
+
+def front(checkpoints: list[Checkpoint]) -> list[Checkpoint]:
+    """Return those that no other beats in both accuracy and EBOPs."""
+    kept: list[Checkpoint] = []
+    for one in sorted(checkpoints, key=lambda one: (one[1], -one[0])):
+        if not kept or one[0] > kept[-1][0]:
+            kept.append(one)
+    return kept
+
+
+def traced(model: keras.Model, data: dict[str, np.ndarray], checkpoints: list[Checkpoint]) -> list[Checkpoint]:
+    """Return `checkpoints` with the ranges that the training rows need, and what accuracy and EBOPs they have so.
+
+    Ranges in training are those of the last batches; with exact ones another checkpoint may be the best.
+    """
+    result = []
+    for _, _, weights in checkpoints:
+        model.set_weights(weights)
+        ebops = float(trace_minmax(model, data["X_train"], batch_size=BATCH))
+        logits = model.predict(data["X_validation"], batch_size=BATCH, verbose=0)
+        result.append((float(np.mean(logits.argmax(axis=1) == data["y_validation"])), ebops, model.get_weights()))
+    return result
 
 
 def train(job: Job, data: dict[str, np.ndarray]) -> tuple[keras.Model, Budget]:
@@ -136,7 +159,6 @@ def train(job: Job, data: dict[str, np.ndarray]) -> tuple[keras.Model, Budget]:
 
 def convert(model: keras.Model, data: dict[str, np.ndarray], settings: Settings, folder: Path) -> dict[str, Any]:
     """Write the Verilog of `model` as it is, and return its accuracies by alkaid's exact integers."""
-    ebops = int(trace_minmax(model, data["X_train"], batch_size=BATCH))
     # Real numbers become integers before the hardware, by the network's own input quantizer.
     quantizer = model.layers[1].iq
     widths = (np.asarray(one, np.int8) for one in quantizer.quantizer.kif)
@@ -153,7 +175,7 @@ def convert(model: keras.Model, data: dict[str, np.ndarray], settings: Settings,
     hardware.write()
     right = {part: float(np.mean(logits.argmax(axis=1) == data[f"y_{part}"])) for part, logits in exact.items()}
     return {
-        **right, "top": TOP, "ebops": ebops, "expected_lut": float(logic.cost), "stages": hardware.latency,
+        **right, "top": TOP, "expected_lut": float(logic.cost), "stages": hardware.latency,
         "differing_values": int((floats.reshape(exact["test"].shape) != exact["test"]).sum()),
         "differing_classes": int((floats.argmax(axis=1) != exact["test"].argmax(axis=1)).sum()),
         "float_test": float(np.mean(floats.argmax(axis=1) == data["y_test"])),
@@ -170,13 +192,13 @@ def main(path: Path) -> None:
     begin = time.process_time()
     model, budget = train(job, data)
     cpu_s = time.process_time() - begin
+    best = front(traced(model, data, spread(budget.near, *NEAR, job["largest_ebops"])))
     candidates = []
-    for at in chosen(budget.front, job["candidates"], job["largest_ebops"]):
-        _, ebops, weights = budget.front[at]
+    for _, ebops, weights in spread(best, job["candidates"], 1, job["largest_ebops"]):
         name = f"e{int(ebops)}"
         model.set_weights(weights)
-        candidates.append({"name": name, **convert(model, data, job["settings"], folder / name)})
-    result = {"cpu_s": cpu_s, "epochs": budget.epochs, "front": len(budget.front), "candidates": candidates}
+        candidates.append({"name": name, "ebops": ebops, **convert(model, data, job["settings"], folder / name)})
+    result = {"cpu_s": cpu_s, "epochs": budget.epochs, "front": len(best), "candidates": candidates}
     temporary = folder / "result.part"
     temporary.write_text(json.dumps(result, indent=1))
     temporary.replace(folder / "result.json")
