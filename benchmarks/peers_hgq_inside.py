@@ -94,16 +94,19 @@ class Budget(keras.callbacks.Callback):
         assert logs is not None
         self.epochs += 1
         accuracy, ebops = float(logs["val_accuracy"]), float(logs["ebops"])
-        if math.isfinite(accuracy) and math.isfinite(float(logs["loss"])):
-            if not any(other > accuracy + SLACK and cost <= ebops for other, cost, _ in self.near):
-                kept = [one for one in self.near if one[0] >= accuracy - SLACK or one[1] < ebops]
-                self.near = [*kept, (accuracy, ebops, self.model.get_weights())]
+        far = any(other > accuracy + SLACK and cost <= ebops for other, cost, _ in self.near)
+        if math.isfinite(float(logs["loss"])) and not far:
+            kept = [one for one in self.near if one[0] >= accuracy - SLACK or one[1] < ebops]
+            self.near = [*kept, (accuracy, ebops, self.model.get_weights())]
         if self.used >= 1:
             self.model.stop_training = True
 
 
 def spread(checkpoints: list[Checkpoint], parts: int, each: int, largest: float) -> list[Checkpoint]:
-    """Return the `each` most accurate checkpoints of each of so many steps of the logarithm of EBOPs up to `largest`."""
+    """Return the `each` most accurate checkpoints in each of `parts` even steps of the logarithm of EBOPs.
+
+    Those with more than `largest` EBOPs, and networks that are all zero, are left out.
+    """
     some = [one for one in checkpoints if 0 < one[1] <= largest]
     if not some:
         return []
