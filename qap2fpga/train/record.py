@@ -166,7 +166,7 @@ def provenance(config: RunConfig, prepared: Prepared, entry: StepRecord) -> dict
 def origin(
     prepared: Prepared, shares: tuple[float, ...], config: dict[str, object], stated: dict[str, object]
 ) -> dict[str, object]:
-    """Return where a model comes from: trained with `config` on data parted by `shares`; it came to what is `stated`."""
+    """Return where a model comes from: trained with `config` on data parted by `shares`; `stated` is how good it is."""
     parts, (training, validation, _) = prepared.parts, shares
     return {
         "made_by": "qap2fpga train",

@@ -110,7 +110,8 @@ class LearnedLinear(Learned):
     """A dense layer with learned bits.
 
     Args:
-        inputs, outputs: of the layer.
+        inputs: values that it takes.
+        outputs: sums that it gives.
         bias: whether it has one, whose bits are learned, too.
         per: what has bits of its own: each 'weight', the weights of each output 'channel', or the 'tensor'.
         fraction: fractional bits of the weights to begin with.
