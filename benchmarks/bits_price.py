@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear
 from scipy.stats import spearmanr
 from torch import nn
 
@@ -37,6 +37,8 @@ from qap2fpga.system.processes import each
 
 ROWS, BATCH, CLASSES = 4000, 256, 5
 LUTS = (150.0, 15_000.0)
+# What the fit makes at least of what it cannot tell from adders: bits that cost nothing would never be given up.
+LEAST = {"requantizer_bits": 0.2, "biases": 0.5}
 Line = dict[str, Any]
 
 
@@ -134,7 +136,8 @@ def fitted(lines: Sequence[Line]) -> dict[str, Any]:
     rows = np.array([one["features"] for one in lines])
     luts = np.array([one["lut"] for one in lines], float)
     fit, held = slice(0, None, 2), slice(1, None, 2)
-    weights, _ = nnls(rows[fit] / luts[fit, None], np.ones(len(luts[fit])))
+    least = [LEAST.get(name, 0.0) for name in FEATURES]
+    weights = lsq_linear(rows[fit] / luts[fit, None], np.ones(len(luts[fit])), bounds=(least, np.inf)).x
     off = np.abs(rows[held] @ weights / luts[held] - 1)
     rank = float(spearmanr(rows[held] @ weights, luts[held]).statistic)
     return {

@@ -32,8 +32,8 @@ from qap2fpga.train.budgeted import network
 # LUTs at which a network is kept.
 BUDGETS = (16_000, 11_000, 8_000, 5_600, 4_000, 2_800, 2_000, 1_400, 1_000, 700, 500, 350)
 USUAL: Mapping[str, object] = {
-    "widths": [64, 32, 32], "rate": 3e-3, "bits_rate": 3.0, "batch": 512, "ramp": 0.6, "wait": 0.05,
-    "strength": [1e-7, 6e-4], "last_rate": 1 / 3,
+    "widths": [64, 32, 32], "rate": 3e-3, "bits_rate": 3.0, "batch": 1024, "ramp": 0.6, "wait": 0.05,
+    "strength": [2e-6, 1e-3], "last_rate": 1 / 3,
 }  # fmt: skip
 TRIALS: tuple[Mapping[str, object], ...] = (
     {},
@@ -41,7 +41,7 @@ TRIALS: tuple[Mapping[str, object], ...] = (
     {"widths": [32, 32, 32]},
     {"rate": 2e-3, "bits_rate": 5.0},
     {"widths": [64, 64, 32]},
-    {"batch": 1024},
+    {"batch": 512},
     {"rate": 5e-3},
     {"bits_rate": 2.0},
 )
@@ -103,7 +103,7 @@ class _Training:
         rate, named = self.number("rate"), list(self.module.named_parameters())
         bits, weights = ([one for name, one in named if is_bits(name) == of_bits] for of_bits in (True, False))
         optimizer = torch.optim.Adam(
-            [{"params": weights, "lr": rate}, {"params": bits, "lr": self.number("bits_rate") * rate}]
+            [{"params": weights, "lr": rate}, {"params": bits, "lr": self.number("bits_rate") * rate}], fused=True
         )
         budgets, end = list(BUDGETS), self.number("ramp") * self.cpu_s
         wait, strengths = self.number("wait") * self.cpu_s, self.settings["strength"]
@@ -138,7 +138,7 @@ class _Training:
     def _tuned(self, module: nn.Sequential, luts: int, seconds: float) -> nn.Sequential:
         begin, rate = self.spent, self.number("last_rate") * self.number("rate")
         weights = [one for name, one in module.named_parameters() if not is_bits(name)]
-        optimizer = torch.optim.Adam(weights, lr=rate)
+        optimizer = torch.optim.Adam(weights, lr=rate, fused=True)
         best, best_accuracy = deepcopy(module), self.accuracy(module, "validation")
         while (passed := (self.spent - begin) / seconds) < 1:
             for rows in self.batches():

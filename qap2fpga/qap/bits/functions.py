@@ -33,6 +33,32 @@ class _Rounded(torch.autograd.Function):
         return gradient, (gradient * lost * LN2).sum_to_size(fraction.shape), None
 
 
+class _Bounded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, fraction: Tensor, integer: Tensor, signed: bool) -> Tensor:
+        step, high = torch.exp2(-torch.round(fraction)), torch.exp2(torch.round(integer))
+        alive = high > 1.5 * step
+        top, bottom = torch.where(alive, high - step, 0.0), torch.where(alive, -high if signed else 0.0, 0.0)
+        level = torch.floor(x / step) * step
+        result = level.clamp(bottom, top)
+        inside = level == result
+        inside &= alive
+        ctx.save_for_backward(x - level, inside, level > top, high * alive, fraction)
+        ctx.signed = signed  # type: ignore[attr-defined]
+        return result
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        (gradient,) = gradients
+        lost, inside, above, high, fraction = ctx.saved_tensors  # type: ignore[attr-defined]
+        by_x = gradient * inside
+        by_bound = gradient * above
+        if ctx.signed:  # type: ignore[attr-defined]
+            by_bound = by_bound - gradient * ~(inside | above)
+        size = fraction.shape
+        return by_x, LN2 * (by_x * lost).sum_to_size(size), LN2 * high * by_bound.sum_to_size(size), None
+
+
 class _Whole(torch.autograd.Function):
     @staticmethod
     def forward(_ctx: FunctionCtx, x: Tensor) -> Tensor:
@@ -75,6 +101,17 @@ def rounded(x: Tensor, fraction: Tensor, half: float) -> Tensor:
     `fraction` broadcasts against `x`, and both have gradients: that of `x` as if nothing were rounded.
     """
     result: Tensor = _Rounded.apply(x, fraction, half)  # type: ignore[no-untyped-call]
+    return result
+
+
+def bounded(x: Tensor, fraction: Tensor, integer: Tensor, *, signed: bool) -> Tensor:
+    """Return `x` rounded down at `fraction` bits after the point, from 0, or `-2**integer` if `signed`, to one step
+    below `2**integer`; 0 where no bit is between the two.
+
+    Both numbers of bits are rounded to whole ones, and broadcast against `x`. All three have gradients: that of a bound
+    is the slope of `2**integer`.
+    """
+    result: Tensor = _Bounded.apply(x, fraction, integer, signed)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qap2fpga.qap.bits.functions import constant, rounded, whole
+from qap2fpga.qap.bits.functions import constant, rounded
 from qap2fpga.qap.bits.quantizer import FARTHEST, ExportHandler, LearnedQuantizer
 from qap2fpga.system.errors import QapError
 
@@ -197,9 +197,12 @@ def integers(values: Tensor, fraction: Tensor) -> Tensor:
 
 def _bits(values: Tensor, fraction: Tensor) -> Tensor:
     """The bits of whole numbers without the sign, 0 of 0, with the gradient of a further bit by `fraction`."""
-    size, learned = values.abs(), whole(fraction).expand_as(values)
-    width = torch.where(size > 0, torch.floor(torch.log2(size.clamp(min=1.0))) + 1.0, 0.0)
-    return width + (learned - learned.detach()) * (size > 0)
+    return torch.frexp(values.abs()).exponent + further(fraction) * (values != 0)
+
+
+def further(fraction: Tensor) -> Tensor:
+    """Return zeros in the shape of `fraction`, with the gradient of one further bit by it."""
+    return fraction - fraction.detach()
 
 
 def _at_last_bits(values: Tensor, fraction: Tensor) -> Tensor:

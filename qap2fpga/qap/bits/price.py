@@ -16,13 +16,13 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from qap2fpga.qap.bits.layers import Learned
+from qap2fpga.qap.bits.layers import Learned, further
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import shipped
 
 # What the price is a sum of: bits of adders' inputs and what sums grow by, each of a layer to the power `SHARING`; bits
-# of requantizers, biases that are not 0, and 1.
-FEATURES = ("adder_bits", "growth_bits", "requantizer_bits", "biases", "network")
+# of requantizers, and biases that are not 0.
+FEATURES = ("adder_bits", "growth_bits", "requantizer_bits", "biases")
 SHARING = 0.9
 # Signed digits per bit, and of the first bit.
 PER_BIT, FIRST = 1 / 3, 1.0
@@ -60,20 +60,22 @@ def features(module: nn.Module) -> Tensor:
     adders = torch.stack([torch.stack(sums(one)) for one in parts]).clamp(min=1.0).pow(SHARING).sum(dim=0)
     quantizers = {id(one.input_quant): one.input_quant for one in parts if not one.input_quant.of_input}
     bits = torch.stack([one.bits.sum() for one in quantizers.values()] or [torch.zeros(())]).sum()
-    return torch.stack([*adders, bits, torch.stack([_biases(one) for one in parts]).sum(), torch.ones(())])
+    return torch.stack([*adders, bits, torch.stack([_biases(one) for one in parts]).sum()])
 
 
 def sums(layer: Learned) -> tuple[Tensor, Tensor]:
     """Return the bits of the inputs of all adders of a layer, and what its sums grow by, with gradients."""
-    bits, exact = layer.bits.flatten(1), digits(layer.integers).flatten(1).float()
-    learned = exact + torch.where(bits.detach() > 1.5, PER_BIT, FIRST) * (bits - bits.detach())
     inputs = layer.input_bits.flatten(1)
-    used = (inputs > 0).float()
-    kept = (exact * used).sum(dim=1)
-    # The first digit of an output is no adder.
-    adders = torch.where(kept > 0, 1 - 1 / kept.clamp(min=1.0), 0.0)
-    growth = (learned * used).sum(dim=1) * torch.log2(kept.clamp(min=1.0))
-    return ((learned * inputs).sum(dim=1) * adders).sum(), (growth * adders).sum()
+    with torch.no_grad():
+        integers = layer.integers
+        exact, bits = digits(integers).flatten(1), torch.frexp(integers.abs()).exponent.flatten(1)
+        slope = torch.where(bits > 1, PER_BIT, FIRST) * (bits > 0)
+        used = inputs > 0
+        kept = (exact * used).sum(dim=1, keepdim=True).clamp(min=1)
+        # The first digit of an output is no adder.
+        adders, growth = 1 - 1 / kept, torch.log2(kept)
+    learned = exact * adders + (slope * adders) * further(layer.fraction).expand_as(layer.weight).flatten(1)
+    return (learned * inputs).sum(), (learned * (growth * used)).sum()
 
 
 def _biases(layer: Learned) -> Tensor:
@@ -84,13 +86,14 @@ def _biases(layer: Learned) -> Tensor:
 
 def digits(values: Tensor) -> Tensor:
     """Return the signed digits of whole numbers, the fewest that there are (non-adjacent form)."""
-    size = values.detach().abs().to(torch.int64)
+    size = values.detach().abs().clamp(max=1 << 28).to(torch.int32)
     return _ones(size ^ (3 * size))
 
 
 def _ones(values: Tensor) -> Tensor:
-    """The ones of int64 numbers below 2**32."""
+    """The ones of int32 numbers that are not negative."""
     values = values - ((values >> 1) & 0x55555555)
     values = (values & 0x33333333) + ((values >> 2) & 0x33333333)
     values = (values + (values >> 4)) & 0x0F0F0F0F
-    return ((values * 0x01010101) & 0xFFFFFFFF) >> 24
+    values = values + (values >> 8)
+    return (values + (values >> 16)) & 0x3F

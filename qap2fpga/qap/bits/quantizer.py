@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from qap2fpga.qap.bits.functions import constant, exported, rounded, whole
+from qap2fpga.qap.bits.functions import bounded, constant, exported, whole
 from qap2fpga.system.errors import QapError
 
 # No activation has more levels: each is a threshold of the hardware.
@@ -72,13 +72,8 @@ class LearnedQuantizer(nn.Module):
         shape = (1, -1, *(1,) * (x.ndim - 2))
         if torch.onnx.is_in_onnx_export():
             return self._exported(x, shape)
-        fraction = self._fraction.reshape(shape)
-        high = torch.exp2(whole(self.integer.clamp(-FARTHEST, FARTHEST))).reshape(shape)
-        step = torch.exp2(-torch.round(fraction.detach()))
-        low = -high if self.signed else torch.zeros_like(high)
-        # A bound has the gradient of 2**integer, whatever the step below the upper one is.
-        bounded = torch.minimum(torch.maximum(rounded(x, fraction, 0.0), low), high - step)
-        return torch.where(high > 1.5 * step, bounded, torch.zeros_like(bounded))
+        integer = self.integer.clamp(-FARTHEST, FARTHEST).reshape(shape)
+        return bounded(x, self._fraction.reshape(shape), integer, signed=self.signed)
 
     @property
     def _fraction(self) -> Tensor:

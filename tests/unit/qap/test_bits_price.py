@@ -41,7 +41,7 @@ def test_features_of_a_layer_by_hand() -> None:
     counted = by_name(small())
     assert counted["adder_bits"] == pytest.approx(((2 * 4 + 1 * 2) * 2 / 3 + (2 * 2) / 2) ** SHARING)
     assert counted["growth_bits"] == pytest.approx((2 * math.log2(3) + 1) ** SHARING)
-    assert counted["requantizer_bits"] == 6 and counted["biases"] == 1 and counted["network"] == 1
+    assert counted["requantizer_bits"] == 6 and counted["biases"] == 1
     assert by_name(small(of_input=True))["requantizer_bits"] == 0
 
 
