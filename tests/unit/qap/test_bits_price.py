@@ -37,12 +37,19 @@ def small(*, of_input: bool = False) -> LearnedLinear:
 
 
 def test_features_of_a_layer_by_hand() -> None:
-    """The first output has 3 digits on inputs with bits, 2 adders; the second 2 digits, 1 adder."""
+    """The first output has 3 digits on inputs with bits and a bias, 3 adders; the second 2 digits, 1 adder."""
     counted = by_name(small())
-    assert counted["adder_bits"] == pytest.approx(((2 * 4 + 1 * 2) * 2 / 3 + (2 * 2) / 2) ** SHARING)
-    assert counted["growth_bits"] == pytest.approx((2 * math.log2(3) + 1) ** SHARING)
-    assert counted["requantizer_bits"] == 6 and counted["biases"] == 1
+    assert counted["adder_bits"] == pytest.approx(((2 * 4 + 1 * 2) * 3 / 3 + (2 * 2) / 2) ** SHARING)
+    assert counted["growth_bits"] == pytest.approx((3 * math.log2(4) + 1) ** SHARING)
+    assert counted["requantizer_bits"] == 6
     assert by_name(small(of_input=True))["requantizer_bits"] == 0
+
+
+def test_a_bias_learns_to_do_without_bits() -> None:
+    layer = small()
+    price(layer).backward()
+    assert layer.bias_fraction.grad is not None
+    assert layer.bias_fraction.grad[0] > 0 and layer.bias_fraction.grad[1] == 0
 
 
 def test_groups_take_the_bits_of_their_own_channels() -> None:
