@@ -25,7 +25,7 @@ HOPELESS = 100.0
 class BudgetState:
     """Where a budget stands: steps `taken`, what a LUT cost at the `begin`, and the module's last `price`.
 
-    Steps after the budget was met do not count. `ratio`: of what the module takes to its price, as far as somebody said.
+    Steps after the budget was met do not count. `ratio`: of what the module takes to its price, where that was said.
     """
 
     taken: int = 0
