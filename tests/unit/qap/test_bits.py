@@ -50,6 +50,18 @@ def test_values_have_the_gradient_of_what_is_not_rounded_and_bounds_that_of_a_po
     assert quantizer.integer.grad.tolist() == pytest.approx([0.0, 2 * math.log(2)])
 
 
+def test_a_bit_has_no_gradient_where_only_the_mean_would_move() -> None:
+    """Values spread evenly lose half a step, whatever the loss says of their sum: a bias makes up for it."""
+    quantizer = LearnedQuantizer(1, fraction=2.0, integer=3.0)
+    values = (torch.arange(4096.0)[:, None] + 0.5) / 1024
+    quantizer(values).mean().backward()
+    assert quantizer.fraction.grad is not None and abs(float(quantizer.fraction.grad)) < 1e-4
+    quantizer.fraction.grad = None
+    # What is lost above the middle of a step counts, and has the sign of the loss.
+    quantizer(torch.tensor([[0.24], [1.49]])).sum().backward()
+    assert float(quantizer.fraction.grad or 0) == pytest.approx(2 * (0.24 - 0.125) * math.log(2), rel=1e-4)
+
+
 def test_a_channel_without_bits_gives_nothing() -> None:
     for signed in (False, True):
         quantizer = LearnedQuantizer(3, signed=signed)
