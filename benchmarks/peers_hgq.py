@@ -104,7 +104,7 @@ def outcome(result: Path) -> Outcome:
     content = json_object(result, "the script ended without a result: read the log beside it")
     try:
         candidates = tuple(_candidate(one) for one in content["candidates"])  # type: ignore[attr-defined]
-        notes = {"epochs": float(content["epochs"]), "front": float(content["front"])}  # type: ignore[arg-type]
+        notes = {key: float(content[key]) for key in ("epochs", "front", "unconverted")}  # type: ignore[arg-type]
         return Outcome(float(content["cpu_s"]), candidates, notes)  # type: ignore[arg-type]
     except (TypeError, KeyError, ValueError) as error:
         raise QapError(f"{result} is no result: {error!r}", "read the log beside it") from error

@@ -16,6 +16,7 @@ import math
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -196,12 +197,19 @@ def main(path: Path) -> None:
     model, budget = train(job, data)
     cpu_s = time.process_time() - begin
     best = front(traced(model, data, spread(budget.near, *NEAR, job["largest_ebops"])))
-    candidates = []
+    candidates, unconverted = [], 0
     for _, ebops, weights in spread(best, job["candidates"], 1, job["largest_ebops"]):
         name = f"e{int(ebops)}"
         model.set_weights(weights)
-        candidates.append({"name": name, "ebops": ebops, **convert(model, data, job["settings"], folder / name)})
-    result = {"cpu_s": cpu_s, "epochs": budget.epochs, "front": len(best), "candidates": candidates}
+        try:
+            candidates.append({"name": name, "ebops": ebops, **convert(model, data, job["settings"], folder / name)})
+        except Exception:  # alkaid's, of whatever kind: the other networks are none the worse for it
+            unconverted += 1
+            traceback.print_exc()
+    result = {
+        "cpu_s": cpu_s, "epochs": budget.epochs, "front": len(best), "unconverted": unconverted,
+        "candidates": candidates,
+    }  # fmt: skip
     temporary = folder / "result.part"
     temporary.write_text(json.dumps(result, indent=1))
     temporary.replace(folder / "result.json")

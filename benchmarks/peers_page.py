@@ -81,7 +81,11 @@ def _conditions(lines: Sequence[Line]) -> Iterator[str]:
         first = next(iter(one["task"]["seed"] for one in named if one["task"]["side"] == name))
         seeds = sorted({seed for seed, _ in tasks})
         trials = sum(seed == first for seed, _ in tasks)
-        yield f"{TITLES.get(name, name)}: {trials} trials; seeds {', '.join(map(str, seeds))}."
+        most = max(one["cpu_s"] for one in named if one["task"]["side"] == name) / 60
+        yield (
+            f"{TITLES.get(name, name)}: settings tried: {trials}; seeds {', '.join(map(str, seeds))}; "
+            f"at most {most:.1f} CPU minutes were taken."
+        )
     yield ""
 
 
@@ -178,7 +182,13 @@ def _left_out(lines: Sequence[Line]) -> Iterator[str]:
         yield f"- {line['task']['side']}, seed {line['task']['seed']}, failed: {_short(line['failed'])}"
     for line in uncounted.values():
         yield f"- {line['task']['side']}, seed {line['task']['seed']}, {line['name']}: {_short(line['uncounted'])}"
-    if failed or uncounted:
+    unconverted = {
+        (line["task"]["side"], line["task"]["seed"], str(line["task"])): line["training"]["unconverted"]
+        for line in lines if "name" in line and line["training"].get("unconverted")
+    }  # fmt: skip
+    for (side, seed, _), count in unconverted.items():
+        yield f"- {side}, seed {seed}: {count:.0f} networks could not be turned into hardware"
+    if failed or uncounted or unconverted:
         yield ""
 
 
