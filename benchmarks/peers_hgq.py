@@ -24,7 +24,8 @@ INSIDE = Path(__file__).with_name("peers_hgq_inside.py")
 INSTALL_LIMIT_S = 1800.0
 # Wall-clock time for training and conversion, in CPU seconds of the task: other work on the machine slows it down.
 PATIENCE, CONVERSION_S = 10.0, 3600.0
-CANDIDATES, LARGEST_EBOPS = 14, 25_000
+# Candidates of a front, and the EBOPs between which it is looked at: about 150 to 15,000 LUTs.
+CANDIDATES, EBOPS = 14, (200, 25_000)
 
 # As HGQ2's authors train their jet taggers: 64-32-32, few bits at first, Adam at 0.005 with cosine restarts, beta from
 # 5e-7 to 1e-3 by a power; alkaid's own defaults. Their batches of 33,200 rows are for hours on a GPU: within CPU
@@ -68,7 +69,7 @@ class Hgq:
         result, job = folder / "result.json", folder / "job.json"
         content = {
             "data": str(task.data.resolve()), "seed": task.seed, "cpu_s": task.cpu_s, "settings": dict(task.settings),
-            "candidates": CANDIDATES, "largest_ebops": LARGEST_EBOPS,
+            "candidates": CANDIDATES, "ebops": EBOPS,
         }  # fmt: skip
         write_atomically(job, json.dumps(content, indent=1))
         programs.run(

@@ -103,12 +103,12 @@ class Budget(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def spread(checkpoints: list[Checkpoint], parts: int, each: int, largest: float) -> list[Checkpoint]:
+def spread(checkpoints: list[Checkpoint], parts: int, each: int, ends: tuple[float, float]) -> list[Checkpoint]:
     """Return the `each` most accurate checkpoints in each of `parts` even steps of the logarithm of EBOPs.
 
-    Those with more than `largest` EBOPs, and networks that are all zero, are left out.
+    Those whose EBOPs are not between `ends` are left out.
     """
-    some = [one for one in checkpoints if 0 < one[1] <= largest]
+    some = [one for one in checkpoints if ends[0] <= one[1] <= ends[1]]
     if not some:
         return []
     low, high = (math.log(end(ebops for _, ebops, _ in some)) for end in (min, max))
@@ -196,9 +196,9 @@ def main(path: Path) -> None:
     begin = time.process_time()
     model, budget = train(job, data)
     cpu_s = time.process_time() - begin
-    best = front(traced(model, data, spread(budget.near, *NEAR, job["largest_ebops"])))
+    best = front(traced(model, data, spread(budget.near, *NEAR, job["ebops"])))
     candidates, unconverted = [], 0
-    for _, ebops, weights in spread(best, job["candidates"], 1, job["largest_ebops"]):
+    for _, ebops, weights in spread(best, job["candidates"], 1, job["ebops"]):
         name = f"e{int(ebops)}"
         model.set_weights(weights)
         try:
