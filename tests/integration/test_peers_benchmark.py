@@ -242,7 +242,14 @@ def test_a_page_alone_is_written_of_the_results(tmp_path: Path) -> None:
 
 
 def line(side: str, seed: int, lut: int, validation: float, test: float) -> dict[str, Any]:
-    task = {"side": side, "seed": seed, "settings": {"rate": 1}, "rows": {"train": 1200}, "cpu_s": 600.0, "data": "d"}
+    task = {
+        "side": side,
+        "seed": seed,
+        "settings": {"rate": 1},
+        "rows": {"train": 1200, "test": 10000},
+        "cpu_s": 600.0,
+        "data": "d",
+    }
     cells = asdict(Counted(lut, 10, 5, 0, 3.25, "0.70"))
     notes = {"differing_values": 3.0, "differing_classes": 1.0}
     ended = {"notes": notes, "cpu_s": 612.0, "training": {"unconverted": 2.0}}
@@ -296,10 +303,11 @@ def test_the_page_says_what_equal_accuracy_costs(ours: float, verdict: str) -> N
     assert verdict in page
     assert f"| 64.00 % | {1600 * ours:,.0f} | 1,600 | {ours:.2f} |" in page
     assert f"| 62.00 % | {800 * ours:,.0f} | 800 | {ours:.2f} |" in page
-    assert "![test accuracy against LUTs of ours and HGQ2 and alkaid](peers.svg)" in page
+    assert "standard error of 0.48 %" in page
+    assert "![test accuracy against LUTs, from 150 LUTs on, of ours and HGQ2 and alkaid](peers.svg)" in page
     assert "| 2 | 6,400 | 0 | 10 | 3.2 | 66.00 % | 66.00 % |" in page
     assert f"python -m benchmarks.peers FOLDER --data jets.npz --page docs/{PAGE.name}\n" in page
-    assert "Rows: 1,200 for train. 10 CPU minutes a training." in page
+    assert "Rows: 1,200 for train, 10,000 for test. 10 CPU minutes a training." in page
     assert "HGQ2 and alkaid: settings tried: 1; seeds 1, 2; at most 10.2 CPU minutes were taken." in page
     assert "- hgq, seed 2: 2 networks could not be turned into hardware" in page
     assert "of 6 networks 6 differ, in 18 outputs and 6 classes altogether" in page
@@ -313,7 +321,7 @@ def test_the_page_of_one_side_compares_nothing() -> None:
 
 
 def test_the_figure_stands_alone(tmp_path: Path) -> None:
-    peers_page.write(results(0.5), tmp_path / "peers.md")
+    peers_page.write([*results(0.5), line("ours", 2, 149, 0.2, 0.2)], tmp_path / "peers.md")
     root = ElementTree.parse(tmp_path / "peers.svg").getroot()
     name = "{http://www.w3.org/2000/svg}"
     titles = [one.text for one in root.iter(f"{name}title")]
