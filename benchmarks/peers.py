@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks of HGQ2, converted by alkaid, beside our own with learned bits: accuracy on test data against LUTs.
 
-    python -m benchmarks.peers FOLDER --data jets.npz [--sides hgq] [--minutes 10] [--trials 4] [--seeds 1,2,3]
+    python -m benchmarks.peers FOLDER --data jets.npz [--sides hgq,ours] [--minutes 10] [--trials 4] [--seeds 1,2,3]
         [--page PAGE.md]
 
 Each side trains the same data within the same CPU minutes: `--trials` times with the first seed, each with other
@@ -26,13 +26,14 @@ from benchmarks import peers_front, peers_page
 from benchmarks.peers_count import Counted, counted
 from benchmarks.peers_front import Line
 from benchmarks.peers_hgq import Hgq
+from benchmarks.peers_ours import Ours
 from benchmarks.peers_side import Candidate, Data, Outcome, Settings, Side, Task, checked, read, split, stored
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.files import append_json, read_json_lines, write_atomically
 from qap2fpga.system.locks import locked
 
 # Each is given a folder of its own for what it installs.
-SIDES: Mapping[str, Callable[[Path], Side]] = {"hgq": Hgq}
+SIDES: Mapping[str, Callable[[Path], Side]] = {"hgq": Hgq, "ours": Ours}
 RESULTS = "results.jsonl"
 MOST_TRIALS, MOST_MINUTES = 100, 10_000.0
 

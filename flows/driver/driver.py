@@ -40,7 +40,12 @@ def quantize(values, quantizer):
         return np.where(scaled >= 0, 1, -1).astype(np.int64)
     zero = quantizer["zero_point"]
     rounded = ROUNDINGS[quantizer["rounding"]](scaled + zero) - zero
-    return np.clip(rounded, quantizer["low"], quantizer["high"]).astype(np.int64)
+    return np.clip(rounded, *ends(quantizer)).astype(np.int64)
+
+
+def ends(quantizer):
+    """The smallest and the largest integer, each (1,) or (inputs,)."""
+    return np.transpose(quantizer["ends"] or [(quantizer["low"], quantizer["high"])])
 
 
 def frames(values, frame, inputs):
@@ -120,8 +125,10 @@ class Network:
         them. Raises ValueError for one out of range."""
         integers = frames(integers, None, self.constants["input"]["elements"])
         limits = self.constants["quantizer"]
-        if integers.size and not (limits["low"] <= integers.min() and integers.max() <= limits["high"]):
-            raise ValueError(f"inputs are integers from {limits['low']} to {limits['high']}")
+        low, high = ends(limits)
+        if not ((low <= integers) & (integers <= high)).all():
+            each = ", or less per input" if limits["ends"] else ""
+            raise ValueError(f"inputs are integers from {limits['low']} to {limits['high']}{each}")
         source, sink = self.constants["input"], self.constants["output"]
         batches = [integers[row : row + self.batch] for row in range(0, len(integers), self.batch)]
         found = [unpack(self.transfer(pack(batch, source)), sink) for batch in batches]

@@ -94,6 +94,10 @@ class BuildFolder:
                 for folder in self.made[1:]:
                     folder.rmdir()
 
+    def has(self, name: str) -> bool:
+        """Return whether there is a record of stage `name`, sound or not."""
+        return (self.path / MARK / f"{name}.json").is_file()
+
     def result(self, name: str, key: str) -> Any | None:
         """The stored result of stage `name` if it was made under `key`, and it and its files are as they were left."""
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from qap2fpga import backends
@@ -26,13 +27,19 @@ from qap2fpga.system.progress import Progress
 def build(request: Request, progress: Progress) -> Report:
     """Run every stage that has not run, and write and return the report.
 
+    What a build of the same input and options left of stages after `request.until` stays, and is in the report.
     Raises `QapError` before any work when something is missing, `CheckFailed` when hardware and network differ.
     """
     _require(request)
     with BuildFolder(request.output, progress) as folder:
-        history.begin(request.output, request.command, request.asked)
         run = Run(request, folder)
+        further = _further(run)
+        if not further:
+            history.begin(request.output, request.command, request.asked)
         _finish(run)
+        if further:
+            run.stored |= further
+            progress.note(f"later stages are complete already, and stay: {', '.join(further)}")
         report = collect(request, run.model_digest, run.results, stamps.versions())
         write_atomically(request.output / "report.json", content.dump(report))
     return report
@@ -114,6 +121,33 @@ def _finish(run: Run) -> None:
             run.stored[stage.name] = result
             if stage.confirm is not None:
                 stage.confirm(run)
+
+
+def _further(run: Run) -> dict[str, Any]:
+    """What stages after the last one asked for left, if all that are asked for left theirs: of the same input and
+    options."""
+    if run.request.until == STAGES[-1]:
+        return {}
+    whole = Run(replace(run.request, until=STAGES[-1]), run.folder)
+    further = {}
+    for stage in chain.from_iterable(stages.of(whole.request)):
+        left = _left(stage, whole)
+        if left is not None:
+            whole.stored[stage.name] = left
+            if not run.request.reaches(stage.until):
+                further[stage.name] = left
+        elif run.request.reaches(stage.until) and stage.is_due(whole):
+            return {}
+    return further
+
+
+def _left(stage: Stage, run: Run) -> Any | None:
+    """What an earlier build left of a stage, as it would be now; None: nothing, or the tool that makes it is gone."""
+    try:
+        due = run.folder.has(stage.name) and stage.is_due(run)
+        return run.folder.result(stage.name, stage.key(run)) if due else None
+    except QapError:
+        return None
 
 
 def _result(stage: Stage, run: Run) -> Any:

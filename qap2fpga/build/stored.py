@@ -47,13 +47,12 @@ def vectors(folder: Path, network: Graph) -> dict[str, np.ndarray]:
     """Return the arrays of the build's vectors. Raises `QapError` where they are none that `network` takes."""
     path = folder / VECTORS
     arrays: dict[str, np.ndarray] = dict(load_npz(path, BUILD_AGAIN))
-    low, high = network.input.low, network.input.high
     for name in EVERY:
         rows = arrays.get(name)
         if rows is None or rows.dtype.kind != "i" or rows.ndim != 2 or rows.shape[1] != network.inputs:
             raise QapError(f"{path}: '{name}' is not rows of {network.inputs} integers", BUILD_AGAIN)
-        if rows.size and not (low <= rows.min() and rows.max() <= high):
-            raise QapError(f"{path}: '{name}' has values outside of {low} to {high}", BUILD_AGAIN)
+        if not network.input.gives(rows):
+            raise QapError(f"{path}: '{name}' has values that the input's quantizer does not give", BUILD_AGAIN)
     labels, first = arrays.get("labels"), arrays.get("first_input")
     if labels is not None and (labels.dtype.kind != "i" or labels.shape != (len(arrays["recorded"]),)):
         raise QapError(f"{path}: 'labels' is not one class number a recorded row", BUILD_AGAIN)

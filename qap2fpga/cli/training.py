@@ -28,6 +28,10 @@ def train(
     batch_norm: Annotated[bool | None, typer.Option(help="batch norm after every hidden layer [yes]")] = None,
     epochs: Annotated[int | None, typer.Option(help="most epochs of the dense training [60]")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="of Adam [3e-3]")] = None,
+    max_lut: Annotated[
+        int | None,
+        typer.Option(help="learn each weight's bits, to so many LUTs, unrolled"),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="the same seed and versions give the same bytes [1]")] = None,
 ) -> None:
     """Quantization-aware training and pruning of a dense network. Options override the settings of CONFIG."""
@@ -38,7 +42,7 @@ def train(
         weight_bits=one_or_many(numbers(weight_bits, "--weight-bits")),
         activation_bits=one_or_many(numbers(activation_bits, "--activation-bits")),
         input_bits=input_bits, sparsity=sparsity, l1=l1, batch_norm=batch_norm, epochs=epochs,
-        learning_rate=learning_rate, seed=seed,
+        learning_rate=learning_rate, max_lut=max_lut, seed=seed,
     )  # fmt: skip
     print(printable(result.heading))
 
@@ -99,8 +103,12 @@ def simulate_jets(
     jets_a_class: Annotated[int, typer.Option(help="jets of each of the five classes")] = 4800,
     seed: Annotated[int, typer.Option(help="the same seed gives the same jets")] = 1,
     processes: Annotated[int | None, typer.Option(help="one per core, if not given")] = None,
+    constituents: Annotated[int, typer.Option(help="keep as many particles of each jet, hardest first")] = 0,
 ) -> None:
     """Simulate jets with Pythia and FastJet. Needs the extra 'simulate'. A stopped run resumes."""
     from qap2fpga.train.jets import JetConfig, generate
 
-    generate(JetConfig(output, output.with_suffix(".chunks"), jets_a_class, seed=seed, processes=processes), print)
+    config = JetConfig(
+        output, output.with_suffix(".chunks"), jets_a_class, seed=seed, processes=processes, constituents=constituents
+    )
+    generate(config, print)

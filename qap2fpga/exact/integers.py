@@ -31,6 +31,11 @@ def width(low: int, high: int) -> int:
     return max((-low - 1).bit_length(), max(high, 0).bit_length()) + 1
 
 
+def signed_widths(values: np.ndarray) -> np.ndarray:
+    """Return the bits of the smallest two's complement that holds each of integer `values`."""
+    return np.array([width(min(int(value), -1), max(int(value), 0)) for value in values.flat]).reshape(values.shape)
+
+
 def magnitude(values: np.ndarray) -> int:
     """Return the largest absolute value of integer `values`; 0 where there are none."""
     if values.size == 0:

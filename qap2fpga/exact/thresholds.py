@@ -89,12 +89,17 @@ class Affine:
 
     def clip(self, low: Fraction | None, high: Fraction | None) -> Affine:
         """This, clipped to `low..high` (None: no bound)."""
+        return self.between([low] * self.channels, [high] * self.channels)
 
+    def between(self, least: Sequence[Fraction | None] | None, most: Sequence[Fraction | None] | None) -> Affine:
+        """This, clipped to bounds of each channel (None: no bound)."""
         new_low: Fraction | None
         new_high: Fraction | None
         lows: list[Fraction | None] = []
         highs: list[Fraction | None] = []
-        for old_low, old_high in zip(self.low, self.high, strict=True):
+        nothing = [None] * self.channels
+        bounds = zip(self.low, self.high, least or nothing, most or nothing, strict=True)
+        for old_low, old_high, low, high in bounds:
             if low is not None and old_high is not None and low > old_high:
                 new_low = new_high = low  # everything lies below the new clip
             elif high is not None and old_low is not None and high < old_low:

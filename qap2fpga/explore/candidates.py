@@ -16,6 +16,7 @@ from qap2fpga.estimate.calibration import GENERATORS
 from qap2fpga.frontend.modelfiles import model_digest
 from qap2fpga.hw.boards import Board
 from qap2fpga.report import studies, study_folder
+from qap2fpga.report.study_means import FLOAT_BITS
 from qap2fpga.report.summary import CHECKPOINT, Summary
 from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import QapError
@@ -39,6 +40,11 @@ class Network:
     def name(self) -> str:
         """As it is shown."""
         return self.summary.name
+
+    @property
+    def is_float(self) -> bool:
+        """Whether its study trained it as floats."""
+        return self.summary.weight_bits == FLOAT_BITS
 
 
 @dataclass(frozen=True)

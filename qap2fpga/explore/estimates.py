@@ -52,6 +52,10 @@ class Lowered(Record):
     failed: str | None = None
 
 
+# A study's baseline, trained as floats, has no integers.
+FLOAT = Lowered(refused="a float network: there is nothing to build")
+
+
 @dataclass(frozen=True)
 class Estimates:
     """`lines` by the candidate's key, `models` by the network's SHA-256: empty where it could not be lowered."""
@@ -65,7 +69,7 @@ def estimate_all(candidates: Sequence[Candidate], folder: Path, processes: int, 
     by_key = {one.key: one for one in candidates}
     known = (decode(Line, one, "", str(folder / LINES)) for one in read_json_lines(folder / LINES))
     lines = {one.key: one for one in known if one.key in by_key and one.failed is None}
-    networks = {one.network.sha256: one.network for one in candidates}
+    networks = {one.network.sha256: one.network for one in candidates if not one.network.is_float}
     places = _lower_all(list(networks.values()), folder, processes, say)
     models = {sha256: _lowered(place.with_suffix(".json")) for sha256, place in places.items()}
 
@@ -79,7 +83,7 @@ def estimate_all(candidates: Sequence[Candidate], folder: Path, processes: int, 
         if candidate.key in lines:
             continue
         sha256 = candidate.network.sha256
-        lowered = models[sha256]
+        lowered = FLOAT if candidate.network.is_float else models[sha256]
         if lowered.model is not None:
             jobs.append((candidate, places[sha256]))
         else:

@@ -18,7 +18,7 @@ from qap2fpga.explore.limits import Limits
 from qap2fpga.explore.result import Explored
 from qap2fpga.report import compare
 from qap2fpga.report.exploration import COLUMNS, pair
-from qap2fpga.report.show import percent
+from qap2fpga.report.show import percent, several
 from qap2fpga.system.tables import headed
 
 # What a terminal has room for; explore.csv has all.
@@ -72,7 +72,7 @@ def outcome(one: Point, built: Built | None) -> str:
 def title(explored: Explored) -> str:
     """What was explored, in a line."""
     networks = len({one.candidate.network.sha256 for one in explored.points})
-    return f"{len(explored.points):,} candidates of {networks:,} networks"
+    return f"{several(len(explored.points), 'candidate')} of {several(networks, 'network')}"
 
 
 def limits(chosen: Limits) -> tuple[str, ...]:
@@ -123,7 +123,9 @@ def _reasons(console: Console, title: str, lines: Sequence[str]) -> None:
 
 def _verdict(explored: Explored) -> str:
     most, tried = explored.request.build, len(explored.built)
-    text = f"{explored.met} of {most} wanted builds meet the limits, {tried} candidates were built"
+    wanted = several(most, "wanted build")
+    text = f"{explored.met} of {wanted} {'meets' if most == 1 else 'meet'} the limits, "
+    text += f"{several(tried, 'candidate')} {'was' if tried == 1 else 'were'} built"
     if explored.met < most:
         ranked = sum(one.rank is not None for one in explored.points)
         text += "; there are no more candidates" if tried == ranked else f"; after {builds.TRIES} tries a build it ends"

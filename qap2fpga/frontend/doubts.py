@@ -35,6 +35,6 @@ def of_inputs(quantizer: InputQuantizer, rows: np.ndarray, integers: np.ndarray)
     if seen <= 2 < len(np.unique(rows)):
         yield f"the recorded inputs fall on {seen} of the input quantizer's {levels} levels; are they scaled right?"
     steps = (rows.astype(np.float64) - np.asarray(quantizer.offset)) / np.asarray(quantizer.scale)
-    beyond = float(((steps < quantizer.low - 1) | (steps > quantizer.high + 1)).mean())
+    beyond = float(((steps < quantizer.lows - 1) | (steps > quantizer.highs + 1)).mean())
     if beyond > MANY:
         yield f"{beyond:.0%} of the recorded inputs lie outside of the input quantizer's range and are clipped"

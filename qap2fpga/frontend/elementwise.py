@@ -86,6 +86,19 @@ def clip(walk: Walk, node: NodeProto) -> Signal:
     return signal.meaning(node.output[0], signal.last.clip(ends[0], ends[1]))
 
 
+def bounded(walk: Walk, node: NodeProto) -> Signal:
+    """Return the larger (Max) or the smaller (Min) of the signal and a constant, which may be one per channel."""
+    place = next((place for place, name in enumerate(node.input) if isinstance(walk.tensors.get(name), Signal)), 0)
+    signal = walk.tensors.get(node.input[place])
+    if len(node.input) != 2 or not isinstance(signal, Signal):
+        raise refused(node, f"it takes {len(node.input)} tensors; one, and a constant, are supported")
+    if isinstance(walk.tensors.get(node.input[1 - place]), Signal):
+        raise refused(node, "it chooses between two tensors that depend on the network's input")
+    bound = walk.factors(node, 1 - place, signal)
+    lows, highs = (bound, None) if node.op_type == "Max" else (None, bound)
+    return signal.meaning(node.output[0], signal.last.between(lows, highs))
+
+
 def dropout(walk: Walk, node: NodeProto) -> Tensor:
     """Return its input. Raises `QapError` where it would drop something at inference too."""
     if len(node.input) > 2 and node.input[2] and walk.constant(node, 2).any():

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from qap2fpga.exact.integers import width
 from qap2fpga.frontend.values import RawGraph, RawNode
 from qap2fpga.ir import bops, described, shown
-from qap2fpga.ir.bops import Bops
+from qap2fpga.ir.bops import Bops, Sizes
 from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.graph import Graph
@@ -202,7 +203,21 @@ def _frame(graph: RawGraph) -> Frame | None:
 def count(graph: RawGraph, lowered: Graph) -> dict[str, Bops]:
     """Return the BOPs of every node of `lowered`, which was read as `graph`."""
     densities = {layer.name: layer.stored_density for layer in graph.layers if layer.stored_density is not None}
-    return lowered.bops(densities, {layer.name: layer.groups for layer in graph.layers})
+    groups = {layer.name: layer.groups for layer in graph.layers}
+    sizes = {layer.name: _sizes(layer, lowered) for layer in graph.layers if layer.sizes is not None}
+    return lowered.bops(densities, groups, sizes)
+
+
+def _sizes(layer: RawNode, lowered: Graph) -> Sizes:
+    """The bits of each input of a layer, as far as they are reached, and of each weight."""
+    node = lowered[layer.name]
+    assert layer.sizes is not None and isinstance(node, Weighted)
+    ends = lowered.node_ranges[node.sources[0]].ends
+    bits = np.array([min(width(*one), node.input_bits) for one in ends])
+    if isinstance(node, Depthwise):
+        return Sizes(np.broadcast_to(bits, layer.sizes.shape), layer.sizes)
+    each = np.tile(bits, len(layer.sizes) // len(bits))[:, None]
+    return Sizes(np.broadcast_to(each, layer.sizes.shape), layer.sizes)
 
 
 def _output(graph: RawGraph, lowered: Graph) -> Output:

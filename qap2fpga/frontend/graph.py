@@ -135,6 +135,7 @@ HANDLERS: dict[str, Callable[[Walk, NodeProto], Tensor]] = {
     "BatchNormalization": elementwise.batch_norm,
     "Relu": elementwise.relu,
     "Clip": elementwise.clip,
+    **dict.fromkeys(("Max", "Min"), elementwise.bounded),
     "LeakyRelu": functions.leaky_relu,
     "PRelu": functions.parametric_relu,
     "HardSigmoid": functions.hard_sigmoid,

@@ -10,16 +10,20 @@ from itertools import count, pairwise
 from onnx import GraphProto
 
 from qap2fpga.frontend.checkpoint.recording import call_name
+from qap2fpga.frontend.operators import WEIGHTED
 
 # Where Brevitas' export has a quantizer compute, below the quantizer itself; calls after the first are numbered.
 HANDLER = "export_handler"
+# Scopes within a layer of Brevitas.
+INNER = ("act_quant", "activation_impl")
 
 
 def name_nodes(graph: GraphProto, leaves: frozenset[str]) -> None:
     """Name every node of `graph` after its layer, and what it gives after the node.
 
-    `leaves` are the paths of the module's layers: the first node of one has its path as its name, others of it have
-    their operator after it. A quantizer's name is that of `recording.call_name`.
+    `leaves` are the paths of the module's layers: the first node of one, or the first with weights if it has some, has
+    its path as its name, others of it have their operator after it. A quantizer's name is that of
+    `recording.call_name`.
     """
     names: dict[int, str] = {}
     taken: set[str] = set()
@@ -33,10 +37,14 @@ def name_nodes(graph: GraphProto, leaves: frozenset[str]) -> None:
     quantizers = {index: call for index, place in enumerate(places) if (call := _call(place)) is not None}
     for index, call in quantizers.items():
         give(index, call)
-    for index, (node, (*path, _)) in enumerate(zip(graph.node, places, strict=True)):
+    owners = [".".join(part for part in _joined(path) if part not in INNER) for *path, _ in places]
+    weighted = {owner for owner, node in zip(owners, graph.node, strict=True) if node.op_type in WEIGHTED}
+    for index, (node, owner) in enumerate(zip(graph.node, owners, strict=True)):
         if index not in quantizers:
-            owner = ".".join(part for part in _joined(path) if part not in ("act_quant", "activation_impl"))
-            whole = re.sub(r"_\d+$", "", owner) in leaves and owner not in taken  # torch numbers later calls of a layer
+            first = owner not in weighted or node.op_type in WEIGHTED
+            whole = (
+                re.sub(r"_\d+$", "", owner) in leaves and owner not in taken and first
+            )  # torch numbers later calls of a layer
             give(index, owner if whole else ".".join(filter(None, (owner, node.op_type))))
     _rename(graph, names)
 

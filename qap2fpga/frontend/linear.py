@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from onnx import NodeProto
@@ -13,6 +14,7 @@ from onnx import NodeProto
 from qap2fpga.exact import integers as exact
 from qap2fpga.exact.thresholds import Affine, common
 from qap2fpga.frontend.axes import Axes
+from qap2fpga.frontend.granular import common_grid
 from qap2fpga.frontend.kernels import Kernel, kernel, padded
 from qap2fpga.frontend.values import Quantized, Signal, Stored, refused
 from qap2fpga.frontend.walk import Walk
@@ -26,12 +28,16 @@ LARGEST_FACTOR = 1 << 16
 
 @dataclass(frozen=True)
 class _Matrix:
-    """Integers (inputs, outputs) with an exact scale per output, as a node has them; `bits` are the quantizer's."""
+    """Integers (inputs, outputs) with an exact scale per output, as a node has them; `bits` are the quantizer's.
+
+    `sizes` are the bits of each weight, where each has a scale of its own; `bits` those of the grid of all then.
+    """
 
     integers: np.ndarray
     scale: list[Fraction]
     bits: int
     nonzero_floats: int
+    sizes: np.ndarray | None = None
 
 
 def dense(walk: Walk, node: NodeProto) -> Signal:
@@ -82,7 +88,9 @@ def convolution(walk: Walk, node: NodeProto) -> Signal:
         result = _depthwise(walk, node, signal, _matrix(node, weight), geometry, spec)
     else:
         matrix = _matrix(node, weight.moved(lambda array: array.reshape(size[0], -1).T))
-        matrix = replace(matrix, integers=_between_groups(matrix.integers, geometry.taps, groups))
+        whole = partial(_between_groups, taps=geometry.taps, groups=groups)
+        sizes = None if matrix.sizes is None else whole(matrix.sizes)
+        matrix = replace(matrix, integers=whole(matrix.integers), sizes=sizes)
         result = _linear(walk, node, signal, matrix, geometry, spec.axes(size[0]), groups)
     if len(node.input) > 2 and node.input[2]:
         result = _biased(walk, result, list(walk.exact(node, 2).reshape(-1)))
@@ -103,11 +111,18 @@ def _operands(walk: Walk, node: NodeProto) -> tuple[Signal, Quantized]:
 
 
 def _matrix(node: NodeProto, weight: Quantized, factor: Fraction = Fraction(1)) -> _Matrix:
-    scale = np.broadcast_to(weight.scale, weight.integers.shape)
-    if (scale != scale[:1]).any():
-        raise refused(node, "its weight scale varies over the inputs; one scale per output is supported")
-    scales = [Fraction(float(value)) * factor for value in scale[0]]
-    return _Matrix(weight.integers.astype(np.int64), scales, weight.bits, weight.nonzero_floats)
+    scale, integers = np.broadcast_to(weight.scale, weight.integers.shape), weight.integers.astype(np.int64)
+    if (scale == scale[:1]).all():
+        scales = [Fraction(float(value)) * factor for value in scale[0]]
+        return _Matrix(integers, scales, weight.bits, weight.nonzero_floats)
+    grid = common_grid(integers, scale, LARGEST_FACTOR)
+    if grid is None:
+        what = "its weight scale varies over the inputs: one per output, or powers of two of one another, are supported"
+        raise refused(node, what)
+    lifted, steps = grid
+    bits = int(exact.signed_widths(lifted).max())
+    scales = [Fraction(float(value)) * factor for value in steps]
+    return _Matrix(lifted, scales, bits, weight.nonzero_floats, exact.signed_widths(integers))
 
 
 def _between_groups(weights: np.ndarray, taps: int, groups: int) -> np.ndarray:
@@ -133,7 +148,7 @@ def _linear(
         name=walk.layer_name(node), sources=(signal.node,), weights=weights, weight_bits=matrix.bits,
         input_bits=signal.bits, geometry=geometry,
     )  # fmt: skip
-    stored = Stored(matrix.nonzero_floats, groups=groups)
+    stored = Stored(matrix.nonzero_floats, groups=groups, sizes=matrix.sizes)
     return walk.result(node.output[0], linear, [signal], axes, affine, stored=stored)
 
 
@@ -154,7 +169,9 @@ def _depthwise(
         input_bits=signal.bits, geometry=geometry,
     )  # fmt: skip
     axes = spec.axes(signal.shape.channels)
-    return walk.result(node.output[0], kernels, [signal], axes, affine, stored=Stored(matrix.nonzero_floats))
+    return walk.result(
+        node.output[0], kernels, [signal], axes, affine, stored=Stored(matrix.nonzero_floats, sizes=matrix.sizes)
+    )
 
 
 def _common_step(node: NodeProto, signal: Signal) -> tuple[Fraction, np.ndarray | None]:

@@ -108,6 +108,8 @@ OPERATORS: dict[str, Operator] = {
     "Concat": _operator("inputs", "concat_result", axis=READ),
     "Relu": _operator("X", "Y", consumed_inputs=IN_PLACE),
     "Clip": _operator("input min max", "output", min=READ, max=READ, consumed_inputs=IN_PLACE),
+    "Max": _operator("data_0", "max", consumed_inputs=IN_PLACE),
+    "Min": _operator("data_0", "min", consumed_inputs=IN_PLACE),
     "LeakyRelu": _operator("X", "Y", alpha=READ, consumed_inputs=IN_PLACE),
     "PRelu": _operator("X slope", "Y", consumed_inputs=IN_PLACE),
     "HardSigmoid": _operator("X", "Y", alpha=READ, beta=READ, consumed_inputs=IN_PLACE),

@@ -142,20 +142,40 @@ def rounded(levels: Levels, scaled: np.ndarray) -> np.ndarray:
 def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
     """Return what the host does to the network's input, when `node` is the quantizer that `signal` meets first."""
     affine = signal.affine
-    if signal.stages or any(slope <= 0 for slope in affine.slope) or not _clips_nothing(affine, levels):
-        raise refused(node, "only scaling and shifting may stand before the input's quantizer")
+    if signal.stages or any(slope <= 0 for slope in affine.slope):
+        raise refused(node, "only scaling, shifting and clipping may stand before the input's quantizer")
+    ends = [] if _clips_nothing(affine, levels) else _clipped(node, affine, levels)
     scale = tuple(float(s / slope) for s, slope in zip(levels.scale, affine.slope, strict=True))
     offset = tuple(float(-shift / slope) for shift, slope in zip(affine.intercept, affine.slope, strict=True))
     zero, positions = levels.zero_point, signal.shape.positions
     first = levels.rounding == ROUND_FIRST  # then the zero point only shifts what is rounded
     return InputQuantizer(
-        levels.low - zero,
-        levels.high - zero,
+        min((low for low, _ in ends), default=levels.low - zero),
+        max((high for _, high in ends), default=levels.high - zero),
         shortest(scale, positions),
         shortest(offset, positions),
         0 if first else zero,
         "ROUND" if first else levels.rounding,
+        tuple(ends) * positions if len(set(ends)) > 1 else (),
     )
+
+
+def _clipped(node: NodeProto, affine: Affine, levels: Levels) -> list[tuple[int, int]]:
+    """The lowest and the highest integer of each channel, whose values are clipped before they are quantized."""
+    if levels.rounding == "SIGN":
+        raise refused(node, "a clip before a sign; leave it out")
+    ends = []
+    for channel, bounds in enumerate(zip(affine.low, affine.high, strict=True)):
+        boundaries, unit = levels.boundaries(channel), levels.unit(channel)
+        passed = [
+            at
+            if bound is None
+            else sum(bound / unit > one if strict else bound / unit >= one for one, strict in boundaries)
+            for bound, at in zip(bounds, (0, len(boundaries)), strict=True)
+        ]
+        low, high = (levels.low + count - levels.zero_point for count in passed)
+        ends.append((low, high))
+    return ends
 
 
 def _clips_nothing(affine: Affine, levels: Levels) -> bool:

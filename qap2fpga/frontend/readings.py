@@ -207,5 +207,5 @@ def _real(graph: RawGraph, count: int) -> np.ndarray:
     assert graph.input is not None
     quantizer, inputs = graph.input, graph.frame.size
     count = max(1, min(count, DRAWN_VALUES // inputs))
-    integers = np.random.default_rng(SEED).integers(quantizer.low, quantizer.high, (count, inputs), endpoint=True)
+    integers = quantizer.random(np.random.default_rng(SEED), (count, inputs))
     return (integers * np.asarray(quantizer.scale) + np.asarray(quantizer.offset)).astype(np.float32)

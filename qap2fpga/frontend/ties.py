@@ -140,14 +140,15 @@ class _Comparison:
         rows = self.run.rows(frame, len(results))
         expected = frame.tensor(quantizer.quantize(rows.reshape(len(rows), -1)))
         different = results != expected
-        parts = [np.broadcast_to(part, frame.size) for part in (quantizer.scale, quantizer.offset)]
-        scale, offset = (np.broadcast_to(frame.tensor(part[None]), rows.shape)[different] for part in parts)
+        kinds = quantizer.scale, quantizer.offset, quantizer.lows, quantizer.highs
+        parts = [frame.tensor(np.broadcast_to(part, frame.size)[None]) for part in kinds]
+        scale, offset, low, high = (np.broadcast_to(part, rows.shape)[different] for part in parts)
         scaled, shift = (rows[different] - offset) / scale, np.abs(offset / scale)
         slack = INPUT_ROUNDINGS * UNIT * (np.abs(scaled) + shift)
-        nearby = replace(quantizer, scale=(1.0,), offset=(0.0,))
-        given = results[different]
+        nearby = replace(quantizer, scale=(1.0,), offset=(0.0,), ends=())
+        least, most = (np.clip(nearby.quantize(one), low, high) for one in (scaled - slack, scaled + slack))
         bad = np.zeros_like(different)
-        bad[different] = (given < nearby.quantize(scaled - slack)) | (given > nearby.quantize(scaled + slack))
+        bad[different] = (results[different] < least) | (results[different] > most)
         if bad.any():
             place = _place(bad)
             vector, number = place[0], int(np.ravel_multi_index(place[1:], results.shape[1:]))

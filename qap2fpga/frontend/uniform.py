@@ -17,6 +17,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper, version_converte
 
 from qap2fpga.frontend.channelslast import to_channels_first
 from qap2fpga.frontend.external import first_line
+from qap2fpga.frontend.granular import to_one_width
 from qap2fpga.frontend.operators import OF_QONNX, ONNX_DOMAINS, QONNX_DOMAIN
 from qap2fpga.frontend.survey import FLOATS, wanted_tensors
 from qap2fpga.system.errors import QapError
@@ -31,6 +32,7 @@ def bring_to_one_opset(model: ModelProto, opset: int) -> None:
     """Give `model`, whose ONNX operators are of `opset`, the domains and at least the `OPSET` that are read later."""
     to_channels_first(model)
     _use_one_domain(model, opset)
+    to_one_width(model)
     _leave_out_unread(model)
     if opset < OPSET:
         _convert(model)

@@ -103,12 +103,14 @@ class Stored:
     """What a model's file holds for a node: floats that are not 0, biases and how many of those are not 0.
 
     Of a convolution in `groups` it holds no weights between channels of two groups; the node has zeros there.
+    `sizes` are the bits of each weight (inputs, outputs), where they differ.
     """
 
     nonzero_floats: int
     biases: int = 0
     nonzero_biases: int = 0
     groups: int = 1
+    sizes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,11 @@ class RawNode:
     def groups(self) -> int:
         """Groups of channels and outputs, between which the model has no weights."""
         return 1 if self.stored is None else self.stored.groups
+
+    @property
+    def sizes(self) -> np.ndarray | None:
+        """The bits of each weight (inputs, outputs), where they differ."""
+        return None if self.stored is None else self.stored.sizes
 
     @property
     def stored_density(self) -> float | None:

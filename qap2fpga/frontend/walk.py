@@ -217,5 +217,5 @@ class Walk:
         """Remember a layer's bias, which is what is added to its accumulators first."""
         raw = self.graph.nodes.get(signal.node)
         if isinstance(raw, RawNode) and raw.stored is not None and not signal.stages and signal.affine == raw.affine:
-            biases = len(addend), sum(value != 0 for value in addend)
-            self.add(replace(raw, stored=Stored(raw.stored.nonzero_floats, *biases, raw.stored.groups)))
+            kept = sum(value != 0 for value in addend)
+            self.add(replace(raw, stored=replace(raw.stored, biases=len(addend), nonzero_biases=kept)))

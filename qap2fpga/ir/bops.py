@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 PAPER_CODE_INPUT_BITS = 32
 
 
@@ -49,7 +51,24 @@ class Bops:
         )
 
 
-def equation(inputs: int, outputs: int, density: float, input_bits: int, weight_bits: int) -> float:
+@dataclass(frozen=True)
+class Sizes:
+    """The bits of each weight of a layer, and of what it takes, both in the weights' shape, where they differ."""
+
+    inputs: np.ndarray
+    weights: np.ndarray
+
+    def means(self, weights: np.ndarray) -> tuple[float, float]:
+        """Return (input bits, weight bits) of one product of a `weights` (inputs, outputs) that is not 0: the mean of
+        the inputs' bits, and what makes the sum over all such products exact.
+        """
+        kept = weights != 0
+        products = int((self.inputs * np.where(kept, self.weights, 0)).sum())
+        bits = float(self.inputs.mean())
+        return bits, products / (bits * max(int(kept.sum()), 1))
+
+
+def equation(inputs: int, outputs: int, density: float, input_bits: float, weight_bits: float) -> float:
     """Return equation 1 with `density` = 1 - f_p."""
     per_weight = density * input_bits * weight_bits + input_bits + weight_bits + math.log2(inputs)
     return outputs * inputs * per_weight
@@ -61,8 +80,8 @@ def of_counts(
     nonzero: int,
     stored_density: float | None,
     *,
-    weight_bits: int,
-    input_bits: int,
+    weight_bits: float,
+    input_bits: float,
     first: bool,
 ) -> Bops:
     """Return the BOPs of a dense layer of which `nonzero` integer weights are not 0.
@@ -77,7 +96,7 @@ def of_counts(
         paper=equation(inputs, outputs, density, input_bits, weight_bits),
         paper_code=equation(inputs, outputs, stored, code_bits, weight_bits),
         paper_code_rounded=equation(inputs, outputs, density, code_bits, weight_bits),
-        nonzero_products=nonzero * input_bits * weight_bits,
+        nonzero_products=round(nonzero * input_bits * weight_bits),
     )
 
 

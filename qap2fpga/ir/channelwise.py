@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from qap2fpga.exact import integers as exact
-from qap2fpga.ir.bops import Bops, of_counts
+from qap2fpga.ir.bops import Bops, Sizes, of_counts
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.nodes import Node
 from qap2fpga.ir.tensors import Code, Range, Shape
@@ -60,7 +60,13 @@ class Depthwise(Weighted):
         return Range(low, high)
 
     def bops(
-        self, positions: int, *, first: bool = False, stored_density: float | None = None, groups: int = 1
+        self,
+        positions: int,
+        *,
+        first: bool = False,
+        stored_density: float | None = None,
+        groups: int = 1,
+        sizes: Sizes | None = None,
     ) -> Bops:
         """Return the bit operations: each channel is a layer of `taps` inputs and one output.
 
@@ -69,9 +75,9 @@ class Depthwise(Weighted):
         if self.weight_bits == 0:
             return Bops()
         taps, channels = self.weights.shape
+        input_bits, weight_bits = sizes.means(self.weights) if sizes else (self.input_bits, self.weight_bits)
         return positions * of_counts(
-            taps, channels, self.nonzeros, stored_density,
-            weight_bits=self.weight_bits, input_bits=self.input_bits, first=first,
+            taps, channels, self.nonzeros, stored_density, weight_bits=weight_bits, input_bits=input_bits, first=first,
         )  # fmt: skip
 
     def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:

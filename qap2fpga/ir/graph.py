@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from qap2fpga.ir.bops import Bops
+from qap2fpga.ir.bops import Bops, Sizes
 from qap2fpga.ir.nodes import Input, Node, Requantizer
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.tensors import Range, Shape
@@ -119,14 +119,17 @@ class Graph:
         return tuple(ranges_of(unit, self.node_ranges) for unit in self.layers)
 
     def bops(
-        self, stored_densities: Mapping[str, float] | None = None, groups: Mapping[str, int] | None = None
+        self,
+        stored_densities: Mapping[str, float] | None = None,
+        groups: Mapping[str, int] | None = None,
+        sizes: Mapping[str, Sizes] | None = None,
     ) -> dict[str, Bops]:
         """Return the bit operations of every node for one frame; `total` adds them up.
 
         `stored_densities`: per node, the share of what the model's file stores for it that is not 0; `groups`: of what
-        is convolved in some.
+        is convolved in some; `sizes`: of what has bits of its own for each input or weight.
         """
-        densities, grouped = stored_densities or {}, groups or {}
+        densities, grouped, sized = stored_densities or {}, groups or {}, sizes or {}
         first = self.source.name
         return {
             node.name: node.bops(
@@ -134,6 +137,7 @@ class Graph:
                 first=first in node.sources,
                 stored_density=densities.get(node.name),
                 groups=grouped.get(node.name, 1),
+                sizes=sized.get(node.name),
             )
             for node in self.nodes
         }

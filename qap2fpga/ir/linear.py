@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from qap2fpga.exact import integers as exact
-from qap2fpga.ir.bops import Bops, of_counts
+from qap2fpga.ir.bops import Bops, Sizes, of_counts
 from qap2fpga.ir.geometry import POINT, Geometry
 from qap2fpga.ir.tensors import Code, Range, Shape
 from qap2fpga.ir.windowed import Weighted, by_rows
@@ -65,12 +65,19 @@ class Linear(Weighted):
         return Range(*exact.matmul_range(low, high, self.weights, f"the accumulators of layer {self.name}"))
 
     def bops(
-        self, positions: int, *, first: bool = False, stored_density: float | None = None, groups: int = 1
+        self,
+        positions: int,
+        *,
+        first: bool = False,
+        stored_density: float | None = None,
+        groups: int = 1,
+        sizes: Sizes | None = None,
     ) -> Bops:
         """Return the bit operations of the products and sums."""
+        input_bits, weight_bits = sizes.means(self.weights) if sizes else (self.input_bits, self.weight_bits)
         return positions * of_counts(
             self.inputs // groups, self.outputs, self.nonzeros, stored_density,
-            weight_bits=self.weight_bits, input_bits=self.input_bits, first=first,
+            weight_bits=weight_bits, input_bits=input_bits, first=first,
         )  # fmt: skip
 
     def _by_tap(self) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from qap2fpga.ir.bops import Bops
+from qap2fpga.ir.bops import Bops, Sizes
 from qap2fpga.ir.functions import Function
 from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.tensors import Code, Range, Shape
@@ -76,13 +76,20 @@ class Node(ABC):
         """Return the range of each channel of the result, by interval arithmetic over the actual parameters."""
 
     def bops(
-        self, positions: int, *, first: bool = False, stored_density: float | None = None, groups: int = 1
+        self,
+        positions: int,
+        *,
+        first: bool = False,
+        stored_density: float | None = None,
+        groups: int = 1,
+        sizes: Sizes | None = None,
     ) -> Bops:
         """Return the bit operations of one frame, see `Bops`; none for a kind that multiplies by no constants.
 
         `positions`: rows times columns of the result. `first`: whether it takes the network's inputs.
         `stored_density`: the share of what the model's file stores for the node that is not 0; None: that of its
-        integers. `groups` of channels and outputs, between which the model has no weights.
+        integers. `groups` of channels and outputs, between which the model has no weights. `sizes`: bits of each
+        input and weight, where they differ.
         """
         return Bops()
 
@@ -150,8 +157,11 @@ class Input(Node):
         return sources[0]
 
     def range(self, sources: Sequence[Range]) -> Range:
-        """Return the quantizer's range, for every channel."""
-        return Range.uniform(self.quantizer.low, self.quantizer.high, self.size.channels)
+        """Return the quantizer's range per channel, over all positions."""
+        if not self.quantizer.ends:
+            return Range.uniform(self.quantizer.low, self.quantizer.high, self.size.channels)
+        shape = self.size.positions, self.size.channels
+        return Range(self.quantizer.lows.reshape(shape).min(axis=0), self.quantizer.highs.reshape(shape).max(axis=0))
 
     def recoded(self, codes: Sequence[Code]) -> tuple[Self, Code]:
         """Return the node: frames come as they are."""

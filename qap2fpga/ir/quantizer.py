@@ -21,8 +21,9 @@ TAILS = 8
 class InputQuantizer:
     """Maps a real input `x` to `clamp(round((x - offset) / scale + zero_point)) - zero_point`.
 
-    `low..high` is the range of the result. `scale` and `offset` hold one value, or one per feature; they are the
-    graph's float32 values, or follow from them. Rounding 'SIGN' gives -1 below `offset` and +1 from it on.
+    `low..high` is the range of the result; where features differ in theirs, `ends` has one (low, high) per feature.
+    `scale` and `offset` hold one value, or one per feature; they are the graph's float32 values, or follow from them.
+    Rounding 'SIGN' gives -1 below `offset` and +1 from it on.
     """
 
     low: int
@@ -31,6 +32,26 @@ class InputQuantizer:
     offset: tuple[float, ...] = (0.0,)
     zero_point: int = 0
     rounding: str = "ROUND"
+    ends: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def lows(self) -> np.ndarray:
+        """The smallest result, (1,) or (features,)."""
+        return np.array([low for low, _ in self.ends] or [self.low], np.int64)
+
+    @property
+    def highs(self) -> np.ndarray:
+        """The largest result, (1,) or (features,)."""
+        return np.array([high for _, high in self.ends] or [self.high], np.int64)
+
+    def gives(self, integers: np.ndarray) -> bool:
+        """Return whether all `integers` (n, inputs) are results of it."""
+        return bool(((self.lows <= integers) & (integers <= self.highs)).all())
+
+    def random(self, generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+        """Return results of `shape` (n, features), each as likely as any other."""
+        low, high = (self.lows, self.highs) if self.ends else (self.low, self.high)
+        return generator.integers(low, high, shape, endpoint=True)
 
     @property
     def bits(self) -> int:
@@ -52,7 +73,7 @@ class InputQuantizer:
         if self.rounding == SIGN:
             return np.where(scaled >= 0, 1, -1).astype(np.int64)
         rounded = ROUNDINGS[self.rounding](scaled + self.zero_point) - self.zero_point
-        return np.clip(rounded, self.low, self.high).astype(np.int64)
+        return np.clip(rounded, self.lows, self.highs).astype(np.int64)
 
 
 def power_of_two_scale(values: np.ndarray, bits: int, *, signed: bool) -> float:

@@ -152,7 +152,10 @@ def _check_quantizer(graph: Graph, path: Path) -> None:
     quantizer, channels = graph.input, graph.inputs
     known = quantizer.rounding in (*ROUNDINGS, SIGN)
     sizes = {len(quantizer.scale), len(quantizer.offset)} <= {1, channels}
-    if not known or not sizes or quantizer.low > quantizer.high or min(quantizer.scale) <= 0:
+    spans = (int(quantizer.lows.min()), int(quantizer.highs.max())) == (quantizer.low, quantizer.high)
+    rising = bool((quantizer.lows <= quantizer.highs).all())
+    ends = spans and rising and len(quantizer.ends) in (0, channels)
+    if not known or not sizes or not ends or quantizer.low > quantizer.high or min(quantizer.scale) <= 0:
         raise _refused(path, "its input quantizer")
 
 

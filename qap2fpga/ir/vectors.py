@@ -24,18 +24,19 @@ def extremes(network: Graph, most: int | None = None) -> np.ndarray:
     accumulator (by the signs of its weights; all others at zero). A wide network has so many of these that only some
     inputs and channels, evenly spread, have theirs: `most` vectors, or `MOST_VALUES` in all.
     """
-    low, high, inputs = network.input.low, network.input.high, network.inputs
-    zero = min(max(0, low), high)
+    inputs = network.inputs
+    low, high = (np.broadcast_to(ends, inputs) for ends in (network.input.lows, network.input.highs))
+    zero = np.clip(0, low, high)
     even = np.arange(inputs) % 2 == 0
-    rows = [np.full(inputs, value) for value in (low, high, zero)]
+    rows = [low, high, zero]
     rows += [np.where(even, low, high), np.where(even, high, low)]
     signs = _signs(network)
     room = max(2, (MOST_VALUES // inputs if most is None else most) - len(rows)) // 2
     each = _spread(inputs, max(1, room * inputs // (inputs + len(signs))))
-    for value in (high, low):
+    for values in (high, low):
         for place in each:
-            row = np.full(inputs, zero)
-            row[place] = value
+            row = zero.copy()
+            row[place] = values[place]
             rows.append(row)
     signs = signs[_spread(len(signs), max(1, room - len(each)))]
     for upper, lower in ((high, low), (low, high)):
@@ -81,5 +82,4 @@ def random_vectors(network: Graph, count: int, seed: int) -> np.ndarray:
     There are `count`, and fewer where frames are so large that these would be more than `MOST_VALUES`; never under 8.
     """
     count = min(count, max(8, MOST_VALUES // network.inputs))
-    generator = np.random.default_rng(seed)
-    return generator.integers(network.input.low, network.input.high, (count, network.inputs), endpoint=True)
+    return network.input.random(np.random.default_rng(seed), (count, network.inputs))

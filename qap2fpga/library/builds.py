@@ -25,7 +25,7 @@ from qap2fpga.library.requests import request
 from qap2fpga.library.sources import Bits, Interval
 from qap2fpga.library.table import Items, Table, Tabular, Value, of_dicts
 from qap2fpga.prove.certificate import Certificate
-from qap2fpga.report import check, content, summary
+from qap2fpga.report import check, content, show, summary
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.results import Check
 from qap2fpga.report.summary import Summary
@@ -104,7 +104,7 @@ class Build(Tabular):
             if expected is not None:
                 row["predicted"] = expected.total.get(name)
             if interval is not None:
-                row |= {"predicted_low": interval.low, "predicted_high": interval.high}
+                row["predicted_low"], row["predicted_high"] = show.whole(interval.low, interval.high)
             if counted is not None:
                 row |= {"stage": counted.stage, "tool": counted.tool}
                 if counted.circuit != self.report.backend:
@@ -253,7 +253,8 @@ def build(
         input_range: (low, high) of the inputs of a model without input quantizer, where there are no data.
         classes: names of the outputs in order, to match those in the data.
         model_output: output, tensor or node of an .onnx file that leaves the chip; all its outputs if not given.
-        until: the last stage: 'model', 'generate', 'simulate', 'synthesize', or 'route' on ECP5 boards.
+        until: the last stage: 'model', 'generate', 'simulate', 'synthesize', or 'route' on ECP5 boards. A build of the
+            same input and options that went further stays as it is.
         vendor: steps for AMD's tools: csim, csynth, cosim, export, synth, route, system, bitstream, finn; () for none;
             None: csim, csynth and synth where the tools are installed.
         cross_check: 'ecp5': also place and route a design of the rtl backend on an ECP5 85F, for a routed clock.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from qap2fpga.library.sources import several
 from qap2fpga.library.table import Table, Tabular, of_dicts
 from qap2fpga.report import compare as measures
-from qap2fpga.report import gather, rows, summary
+from qap2fpga.report import gather, rows, show, summary
 from qap2fpga.report.gather import Gathered
 from qap2fpga.report.summary import Summary
 from qap2fpga.system.files import write_where_asked
@@ -85,7 +85,11 @@ class Comparison(Tabular):
         """Return what is compared, in one line."""
         builds, studies = len(self.gathered.builds), len(self.gathered.studies)
         left_out = f"; left out: {'; '.join(self.gathered.left_out)}" if self.gathered.left_out else ""
-        return f"{builds} builds, {studies} studies, {len(self.summaries)} rows{left_out}"
+        counts = (
+            show.several(builds, "build"), show.several(studies, "study", "studies"),
+            show.several(len(self.summaries), "row"),
+        )  # fmt: skip
+        return ", ".join(counts) + left_out
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: few things side by side, many as rows."""

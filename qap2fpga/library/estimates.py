@@ -21,6 +21,7 @@ from qap2fpga.library import sources
 from qap2fpga.library.network import Network, read
 from qap2fpga.library.sources import board_of, options_of, several
 from qap2fpga.library.table import Items, Table, Value, of_dicts
+from qap2fpga.report import show
 from qap2fpga.system.errors import QapError
 
 __all__ = ["Estimates", "estimate"]
@@ -55,7 +56,7 @@ class Estimates(Items[Estimate]):
         refused = sum(bool(one.refused) for one in self.estimates)
         fits = Counter(one.fits for one in self.estimates if not one.refused)
         kinds = {"may not": fits[False], "not known": fits[None], "refused": refused}
-        number = f"{len(self.estimates)} estimate{'s' * (len(self.estimates) != 1)}"
+        number = show.several(len(self.estimates), "estimate")
         known = "1 fits its board" if fits[True] == 1 else f"{fits[True]} fit their board"
         return ", ".join(
             [f"{self.name}: {number}", known, *(f"{count} {kind}" for kind, count in kinds.items() if count)]
@@ -145,5 +146,5 @@ def _row(one: Estimate) -> dict[str, Value]:
             continue
         row[name] = round(interval.value)
         if interval.low != interval.high:
-            row |= {f"{name}_low": round(interval.low), f"{name}_high": round(interval.high)}
+            row[f"{name}_low"], row[f"{name}_high"] = show.whole(interval.low, interval.high)
     return {**row, "calibrated": None if one.refused else one.calibrated, "refused": one.refused or None}

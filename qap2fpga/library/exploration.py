@@ -56,7 +56,8 @@ class Candidates(Tabular):
     @property
     def heading(self) -> str:
         """Return the exploration in one line."""
-        return f"{show.title(self.explored)}: {self.met} within {show.limits(self.explored.request.limits)}"
+        limits = ", ".join(show.limits(self.explored.request.limits)) or "no limits"
+        return f"{show.title(self.explored)}: {self.met} within {limits}"
 
     @property
     def table(self) -> Table:

@@ -18,11 +18,12 @@ from qap2fpga.ir import described
 from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
-from qap2fpga.ir.spread import Profile
 from qap2fpga.ir.tensors import Shape
 from qap2fpga.library import sources
+from qap2fpga.library.profiles import Profile, profile_of
 from qap2fpga.library.sources import Bits, Interval
 from qap2fpga.library.table import Table, Tabular, Value, of_dicts
+from qap2fpga.report import show
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
 
@@ -120,7 +121,7 @@ class Network(Tabular):
         """
         from qap2fpga.ir.profile import profile
 
-        return profile(self.lowered, self._integers(X, quantized), "given")
+        return profile_of(profile(self.lowered, self._integers(X, quantized), "given"))
 
     def similarity(self, other: Network, X: ArrayLike, *, quantized: bool = False) -> Similarity:
         """Return how alike the layers of this and another network are in what they see of rows `X`: SVCCA, 0 to 1.
@@ -188,8 +189,9 @@ class Network(Tabular):
     def heading(self) -> str:
         """Return the network in one line."""
         return (
-            f"{self.facts.file}: {self.inputs} inputs, {self.outputs} outputs, {len(self.facts.network.layers)} layers,"
-            f" {self.weights:,} weights of which {self.sparsity:.1%} zero, {self.bops().paper:,.0f} BOPs"
+            f"{self.facts.file}: {show.several(self.inputs, 'input')}, {show.several(self.outputs, 'output')}, "
+            f"{show.several(len(self.facts.network.layers), 'layer')}, {self.weights:,} weights of which "
+            f"{self.sparsity:.1%} zero, {self.bops().paper:,.0f} BOPs"
         )
 
     @property

@@ -122,9 +122,10 @@ def integers(network: Graph, frame: Frame | None, X: ArrayLike, *, quantized: bo
     flat = rows.reshape(len(rows), -1) if frame is None else frame.frames(rows)
     if not quantized:
         return network.input.quantize(flat.astype(np.float32))
-    low, high = network.input.low, network.input.high
-    if flat.dtype.kind not in "iu" or (flat.size and not (low <= flat.min() and flat.max() <= high)):
-        raise QapError(f"X is said to be quantized, and has other values than integers from {low} to {high}",
+    if flat.dtype.kind not in "iu" or not network.input.gives(flat):
+        each = ", or less per input" if network.input.ends else ""
+        span = f"integers from {network.input.low} to {network.input.high}{each}"
+        raise QapError(f"X is said to be quantized, and has other values than {span}",
                        "leave quantized=True out for real inputs")  # fmt: skip
     return flat.astype(np.int64)
 

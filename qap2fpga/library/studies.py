@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qap2fpga.library.table import Table, Tabular, of_dicts
-from qap2fpga.report import mlflow_runs, studies, study_means, summary
+from qap2fpga.report import mlflow_runs, show, studies, study_means, summary
 from qap2fpga.report.mlflow_runs import Exported
 from qap2fpga.report.studies import Study as Checkpoints
 from qap2fpga.report.study_folder import FIGURES
@@ -78,7 +78,8 @@ class Study(Tabular):
     @property
     def heading(self) -> str:
         """Return the study in one line."""
-        return f"{self.folder}: {len(self.checkpoints.checkpoints)} checkpoints, {len(self.failures)} failed"
+        checkpoints = show.several(len(self.checkpoints.checkpoints), "checkpoint")
+        return f"{self.folder}: {checkpoints}, {len(self.failures)} failed"
 
     @property
     def table(self) -> Table:

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from qap2fpga.library.table import Table, Tabular, of_dicts
 from qap2fpga.system import documents
 from qap2fpga.system.errors import QapError
 from qap2fpga.train import config as settings
-from qap2fpga.train.output import TrainResult
+from qap2fpga.train.output import Luts, Say, TrainResult, ready_to
 from qap2fpga.train.output import train as run
+from qap2fpga.train.settings import RunConfig
 
 __all__ = ["Training", "train"]
 
@@ -40,9 +41,8 @@ class Training(Tabular):
         one = self.result
         compared = "" if one.float_accuracy is None else f" (float {100 * one.float_accuracy:.2f} %)"
         rows = f"{one.test_rows} test rows"
-        return (
-            f"{one.output}: accuracy {100 * one.accuracy:.2f} % of {rows}{compared}, {100 * one.sparsity:.1f} % zeros"
-        )
+        zeros = f"{100 * one.sparsity:.1f} % zeros"
+        return f"{one.output}: accuracy {100 * one.accuracy:.2f} % of {rows}{compared}, {zeros}{_luts(one.luts)}"
 
     @property
     def table(self) -> Table:
@@ -51,7 +51,7 @@ class Training(Tabular):
         return of_dicts([{
             "accuracy": one.accuracy, "float_accuracy": one.float_accuracy,
             "validation_accuracy": one.validation_accuracy, "test_rows": one.test_rows, "sparsity": one.sparsity,
-            "seconds": one.seconds,
+            "seconds": one.seconds, **({} if one.luts is None else asdict(one.luts)),
         }])  # fmt: skip
 
 
@@ -71,6 +71,7 @@ def train(
     batch_norm: bool | None = None,
     epochs: int | None = None,
     learning_rate: float | None = None,
+    max_lut: int | None = None,
     seed: int | None = None,
     quiet: bool = False,
 ) -> Training:
@@ -91,6 +92,8 @@ def train(
         batch_norm: batch norm after every hidden layer.
         epochs: most epochs of the dense training.
         learning_rate: of Adam.
+        max_lut: train to a budget: every weight and activation learns its bits, and the network, unrolled, takes at
+            most as many LUTs. Bits, sparsity and batch norm are not chosen then.
         seed: the same seed and versions give the same bytes.
         quiet: show nothing while it runs.
 
@@ -117,8 +120,36 @@ def train(
     for path, value in changes.items():
         if value is not None:
             chosen = settings.replace(chosen, path, value)
-    places = (None if place is None else Path(place) for place in (output, vectors, folder))
-    return Training(run(chosen, (lambda line: None) if quiet else print, *places))
+    places = [None if place is None else Path(place) for place in (output, vectors, folder)]
+    say = (lambda line: None) if quiet else print
+    if max_lut is None:
+        return Training(run(chosen, say, *places))
+    given = {"bits": weight_bits or activation_bits or input_bits, "sparsity": sparsity, "batch_norm": batch_norm}
+    if clash := [name for name, value in given.items() if value is not None]:
+        raise QapError(f"max_lut and {clash[0]} are both given", "a budget chooses the bits: leave the other out")
+    return Training(_to_budget(chosen, max_lut, say, places))
+
+
+def _to_budget(config: RunConfig, luts: int, say: Say, places: Sequence[Path | None]) -> TrainResult:
+    """Train to a budget, and let Yosys count what came of it."""
+    output, vectors, folder = places
+    if output is None:
+        raise QapError("nowhere to write to", "give --output MODEL.pt")
+    ready_to(config, (output, vectors))
+    from qap2fpga.library.measured import luts_of
+    from qap2fpga.train.budgeted import train_to
+
+    result = train_to(config, luts, say, output, vectors, folder)
+    assert result.luts is not None
+    say("counting LUTs with Yosys")
+    return replace(result, luts=replace(result.luts, measured=luts_of(output)))
+
+
+def _luts(luts: Luts | None) -> str:
+    if luts is None:
+        return ""
+    counted = "" if luts.measured is None else f", {luts.measured:,} measured by Yosys"
+    return f"; {luts.expected:,.0f} LUTs expected{counted} (budget {luts.budget:,})"
 
 
 def _each(bits: Bits) -> int | tuple[int, ...] | None:

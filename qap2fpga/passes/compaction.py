@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What pruning left over is taken out, and hidden activations become codes from 0, after sums got the smallest
-multipliers: four passes.
+multipliers: five passes.
 
 The last one: thresholds lie within the range of what they are compared with, and no level is left that no channel
 reaches.
@@ -18,6 +18,7 @@ from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.ir.tensors import Range
 from qap2fpga.passes.codes import count_from_zero
 from qap2fpga.passes.dead import drop_dead
+from qap2fpga.passes.inputs import ignore_zero_inputs
 from qap2fpga.passes.pipeline import Pass, run
 from qap2fpga.passes.sums import small_multipliers
 
@@ -40,6 +41,7 @@ def _trimmed(step: Step, source: Range, *, all_levels: bool) -> Step:
 
 
 COMPACTION = (
+    Pass("inputs that are 0", ignore_zero_inputs),
     Pass("small multipliers of sums", small_multipliers),
     Pass("counts from zero", count_from_zero),
     Pass("dead channels", drop_dead),

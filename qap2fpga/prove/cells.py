@@ -37,6 +37,23 @@ class Part:
     driven: Bits
     entries: int = 0
 
+    @property
+    def fits(self) -> bool:
+        """Whether there are as many operands, of as many bits, as the function takes."""
+        sizes, size = [len(operand) for operand in self.operands], len(self.driven)
+        match self.kind:
+            case "table":
+                return size == len(sizes) == 1 and self.entries < 1 << (1 << sizes[0])
+            case "pick":
+                return size == 1 and sizes[1:] == [1 << sizes[0]]
+            case "choose":
+                return sizes == [1, size, size]
+            case "any":
+                return size == 1
+            case "at least" | "equal":
+                return size == 1 and len(sizes) == 2 and sizes[0] == sizes[1]
+        return size > 0 and sizes == [size] * (1 if self.kind in ("same", "not") else 2)
+
     def evaluate(self, algebra: Algebra[B], operands: list[list[B]]) -> list[B]:
         """Return the driven bits."""
         if self.kind == "table":

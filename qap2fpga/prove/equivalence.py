@@ -47,11 +47,9 @@ class Equality:
 
 def side(module: Module, clock: str, move: str) -> Side:
     """Return a module as a pipeline between its ports but those of clock and enable."""
-    for port in (clock, move):
-        if len(module.inputs.get(port, ())) != 1:
-            raise NotProven(f"{module.name}: no port '{port}' of one bit")
+    pipeline = Pipeline(module, module.single(clock), module.single(move))
     sources = {port: bits for port, bits in module.inputs.items() if port not in (clock, move)}
-    return Side(Pipeline(module, module.inputs[clock][0], module.inputs[move][0]), sources, dict(module.outputs))
+    return Side(pipeline, sources, dict(module.outputs))
 
 
 def compare(gold: Side, gate: Side, place: Path, name: str, limit_s: float) -> Equality:

@@ -43,12 +43,14 @@ class Ports:
 
 def ports(module: Module, source: str, sink: str) -> Ports:
     """Return the control bits of a module with the streams `source` and `sink`."""
-    names = ("ap_clk", "ap_rst_n", f"{source}_TVALID", f"{source}_TREADY", f"{sink}_TVALID", f"{sink}_TREADY")
-    every = {**module.inputs, **module.outputs}
-    missing = [name for name in names if len(every.get(name, ())) != 1]
+    names = {
+        "ap_clk": module.inputs, "ap_rst_n": module.inputs, f"{source}_TVALID": module.inputs,
+        f"{source}_TREADY": module.outputs, f"{sink}_TVALID": module.outputs, f"{sink}_TREADY": module.inputs,
+    }  # fmt: skip
+    missing = [name for name, every in names.items() if len(every.get(name, ())) != 1]
     if missing:
-        raise NotProven(f"{module.name}: no port {', '.join(missing)} of one bit")
-    return Ports(*(every[name][0] for name in names))
+        raise NotProven(f"{module.name}: no port {', '.join(missing)} of one bit in its direction")
+    return Ports(*(every[name][0] for name, every in names.items()))
 
 
 def prove(module: Module, of: Ports, moves: Iterable[int]) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qap2fpga.exact.integers import width
 from qap2fpga.hw.design import Design, Stream
 from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.functions import Step
@@ -165,7 +166,9 @@ def _inputs(stream: Stream, network: Graph, module: Module) -> list[Value]:
     if not (-top if stream.signed else 0) <= quantizer.low <= quantizer.high < top:
         raise NotProven(f"the input's port does not hold {quantizer.low} to {quantizer.high}")
     lanes = _lanes(bits, [(stream.bits, stream.signed)] * stream.lanes)
-    return [Value(lane.bits, lane.signed, quantizer.low, quantizer.high) for lane in lanes]
+    ends = network.node_ranges[network.source.name].ends
+    # An input in its range is the integer of the bits that hold the range: those above repeat its sign, or are 0.
+    return [Value(lane.bits[: width(*one)], one[0] < 0, *one) for lane, one in zip(lanes, ends, strict=True)]
 
 
 def _output(stream: Stream, module: Module, shape: Shape) -> tuple[Lane, ...]:

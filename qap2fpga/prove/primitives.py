@@ -26,7 +26,7 @@ def _lut(size: int) -> Callable[[str, Parameters, Ports], Iterator[Part]]:
 
 def _carry4(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
     """CARRY4: each bit is `S ^ carry`, and the carry goes on where S, else DI does."""
-    start = ports.get("CI", (0,)), ports.get("CYINIT", (0,))
+    start = single(name, ports, "CI"), single(name, ports, "CYINIT")
     if (0,) not in start:
         raise NotProven(f"{name}: CARRY4 with CI and CYINIT")
     carry = start[start[0] == (0,)]
@@ -100,7 +100,7 @@ def _trellis_ff(name: str, parameters: Parameters, ports: Ports) -> Register:
     enable = {"1": 1, "0": 0}.get(modes["CEMUX"])
     if enable is None:
         (enable,) = single(name, ports, "CE")
-    (reset,) = ports.get("LSR", ()) or (0,)
+    (reset,) = single(name, ports, "LSR")
     plain = modes["CEMUX"] in ("1", "0", "CE") and modes["CLKMUX"] == "CLK" and modes["LSRMUX"] == "LSR"
     first = modes["SRMODE"] == "LSR_OVER_CE" or reset == 0 or (modes["SRMODE"] == "CE_OVER_LSR" and enable == 1)
     if not plain or not first or modes["LSRMODE"] != "LSR" or modes["REGSET"] not in ("SET", "RESET"):

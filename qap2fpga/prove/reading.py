@@ -7,6 +7,7 @@ A bit is a number: 0 and 1 are constants, `UNDRIVEN` is a bit without a value, o
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,13 +15,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Part, Register, cells, clocked, split
+from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Parameters, Part, Ports, Register, cells, clocked, split
 from qap2fpga.prove.primitives import primitive, register
 from qap2fpga.synth.jobs import Job, ask
 from qap2fpga.system.codec import Record
+from qap2fpga.system.errors import QapError
 
 WORKER = Path(__file__).with_name("worker.py")
 LIMIT_S = 600.0
+# Where a backquote or a dollar means something else than to Verilog's preprocessor and its system tasks.
+SKIPPED = re.compile(rb'"(?:\\.|[^"\\])*"|\\[!-~]+|//[^\n]*|/\*.*?\*/', re.DOTALL)
+# Directives include files, and can put any word together; these tasks read memories.
+OTHER_FILES = re.compile(rb"`|\$readmem[bh]\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +77,13 @@ class Module:
     instances: tuple[Instance, ...]
     named: Mapping[str, Bits] = field(repr=False)
 
+    def single(self, port: str) -> int:
+        """Return the one bit of an input. Raises `NotProven` where there is no such port."""
+        bits = self.inputs.get(port, ())
+        if len(bits) != 1:
+            raise NotProven(f"{self.name}: no port '{port}' of one bit")
+        return bits[0]
+
     @cached_property
     def drivers(self) -> Mapping[int, Part | Register]:
         """What drives each net. Raises `NotProven` for one that two drive."""
@@ -97,6 +110,13 @@ class Module:
         return readers
 
 
+class Modules(dict[str, Module]):
+    """Modules by name. To ask for another one is `NotProven`."""
+
+    def __missing__(self, name: str) -> Module:
+        raise NotProven(f"there is no module {name}")
+
+
 @dataclass(frozen=True)
 class Reading:
     """A design as `elaborated` gave it. What is asked for is made of it then, so that only its proof fails with it."""
@@ -110,20 +130,25 @@ class Reading:
         return modules(self.contents["flat"])[self.top]
 
     @cached_property
-    def verilog(self) -> dict[str, Module]:
+    def verilog(self) -> Modules:
         """The Verilog's modules."""
         return modules(self.contents["verilog"])
 
     @cached_property
-    def netlist(self) -> dict[str, Module]:
+    def netlist(self) -> Modules:
         """The netlist's modules; none where there is no netlist."""
-        return modules(self.contents["netlist"]) if "netlist" in self.contents else {}
+        return modules(self.contents["netlist"]) if "netlist" in self.contents else Modules()
 
 
 def elaborated(
     verilog: Sequence[Path], netlist: Sequence[Path], top: str, place: Path, limit_s: float = LIMIT_S
 ) -> dict[str, Any]:
-    """Return Yosys' JSON of the `verilog`, the same `flat`, and of the `netlist`, if there is one."""
+    """Return Yosys' JSON of the `verilog`, the same `flat`, and of the `netlist`, if there is one.
+
+    Raises `QapError` for a file that may make Yosys read others: what was read is all in the certificate.
+    """
+    for path in (*verilog, *netlist):
+        _require_alone(path)
     jobs = {"flat": (verilog, True), "verilog": (verilog, False), "netlist": (netlist, False)}
     readings = {
         name: OneReading(sources=tuple(str(path.resolve()) for path in sources), flat=flat,
@@ -135,10 +160,21 @@ def elaborated(
     return {name: json.loads(Path(one.result).read_text()) for name, one in readings.items()}
 
 
-def modules(content: Mapping[str, Any]) -> dict[str, Module]:
+def _require_alone(path: Path) -> None:
+    """Raise `QapError` for Verilog that is more than its own text."""
+    text = path.read_bytes()
+    if OTHER_FILES.search(text) and (match := OTHER_FILES.search(SKIPPED.sub(b" ", text))):
+        what = "a directive" if match[0] == b"`" else match[0].decode()
+        raise QapError(
+            f"{path}: {what}, by which other files may be read; a certificate names every file that was",
+            "write out what it stands for, or build the model again",
+        )
+
+
+def modules(content: Mapping[str, Any]) -> Modules:
     """Return the modules of Yosys' JSON."""
     known = content["modules"]
-    return {name: _module(name, one, known) for name, one in known.items()}
+    return Modules({name: _module(name, one, known) for name, one in known.items()})
 
 
 def _module(name: str, content: Mapping[str, Any], known: Mapping[str, Any]) -> Module:
@@ -154,15 +190,13 @@ def _module(name: str, content: Mapping[str, Any], known: Mapping[str, Any]) -> 
             directions = known[one["type"]]["ports"].items()
             outputs = frozenset(port for port, its in directions if its["direction"] != "input")
             instances.append(Instance(cell, one["type"], connections, outputs))
-        elif one["type"] == "$dff":
-            registers += clocked(cell, one["parameters"], connections, initial)
-        elif (memory := register(cell, one["type"], one["parameters"], connections)) is not None:
-            registers.append(memory)
         else:
-            logic = primitive(cell, one["type"], one["parameters"], connections) or cells(
-                cell, one["type"], one["parameters"], connections
-            )
-            parts += chain.from_iterable(map(split, logic))
+            try:
+                logic, memory = _cell(cell, one["type"], one["parameters"], connections, initial)
+            except (KeyError, IndexError, ValueError) as error:
+                raise NotProven(f"{cell}: its ports or parameters are not those of a {one['type']}") from error
+            parts += logic
+            registers += memory
     by_direction = {
         direction: {port: _bits(one["bits"]) for port, one in ports.items() if one["direction"] == direction}
         for direction in ("input", "output")
@@ -171,6 +205,20 @@ def _module(name: str, content: Mapping[str, Any], known: Mapping[str, Any]) -> 
         raise NotProven(f"{name}: a port is neither input nor output")
     return Module(name, by_direction["input"], by_direction["output"], tuple(parts), tuple(registers), tuple(instances),
                   named)  # fmt: skip
+
+
+def _cell(
+    name: str, kind: str, parameters: Parameters, ports: Ports, initial: Mapping[int, str]
+) -> tuple[list[Part], list[Register]]:
+    """Return what a cell is made of. Raises `NotProven`, or whatever comes of ports and parameters that it lacks."""
+    if kind == "$dff":
+        return [], clocked(name, parameters, ports, initial)
+    if (memory := register(name, kind, parameters, ports)) is not None:
+        return [], [memory]
+    parts = list(primitive(name, kind, parameters, ports) or cells(name, kind, parameters, ports))
+    if not all(part.fits for part in parts):
+        raise ValueError("operands of other sizes")
+    return list(chain.from_iterable(map(split, parts))), []
 
 
 def _bits(bits: Sequence[int | str]) -> Bits:

@@ -45,7 +45,7 @@ class State:
         return dict(self.module.outputs) | dict(self._ports(outputs=False))
 
     def _ports(self, *, outputs: bool) -> Iterator[tuple[str, Bits]]:
-        (clock,) = self.module.inputs[self.clock]
+        clock = self.module.single(self.clock)
         for one in self.module.instances:
             clocked = self.clock in self.modules[one.module].inputs
             if one.ports.get(self.clock, () if clocked else (clock,)) != (clock,):
@@ -57,7 +57,7 @@ class State:
     @cached_property
     def registers(self) -> dict[int, Register]:
         """The registers by what they drive; one that is several is a chain of them."""
-        (clock,) = self.module.inputs[self.clock]
+        clock = self.module.single(self.clock)
         registers: dict[int, Register] = {}
         for one in self.module.registers:
             if one.clock != clock:
@@ -72,7 +72,8 @@ class State:
 
 def compare(gold: State, gate: State, place: Path, name: str, limit_s: float) -> Equality:
     """Prove that the module `gate` of the netlist is `gold`. Raises `NotProven`; ABC has `limit_s`."""
-    sizes = [{port: len(bits) for port, bits in {**one.sources, **one.sinks}.items()} for one in (gold, gate)]
+    sizes = [[{port: len(bits) for port, bits in ports.items()} for ports in (one.sources, one.sinks)]
+             for one in (gold, gate)]  # fmt: skip
     if sizes[0] != sizes[1]:
         raise NotProven(f"{name}: Verilog and netlist have other ports or instances")
     pairs = list(dict.fromkeys(_pairs(gold, gate)))
@@ -163,7 +164,7 @@ def _written(
     wanted = [bit for out in registers if out > 1 or out < 0 for bit in nexts(one.registers[out])]
     logic = Logic(one.module, fixed(one.module))
     parts, leaves = logic.in_order([*wanted, *sinks], lambda bit: None if bit in bits else logic.part(bit))
-    clock = one.module.inputs[one.clock][0]
+    clock = one.module.single(one.clock)
     if gaps and clock not in leaves:
         bits |= dict.fromkeys(leaves - bits.keys(), 0)
     if not leaves <= bits.keys() or (not gaps and UNDRIVEN in (*wanted, *sinks)):

@@ -14,7 +14,7 @@ from qap2fpga.report import csynth, routed
 from qap2fpga.report.resources import basis
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.results import CsynthPrediction, Measurement, ResourcePrediction
-from qap2fpga.report.show import DASH, ends, ratio
+from qap2fpga.report.show import DASH, interval, ratio
 from qap2fpga.report.show import number as _number
 from qap2fpga.system.tables import headed
 
@@ -70,11 +70,7 @@ def _estimated(name: str, estimate: ResourcePrediction | None) -> str:
         return DASH
     # Estimates of other tools have none.
     one = estimate.intervals.get(name)
-    if one is None:
-        return _number(estimate.total.get(name))
-    if one.low == one.high:
-        return _number(round(one.value))
-    return f"{one.value:,.0f} ({ends(one.low, one.high)})"
+    return _number(estimate.total.get(name)) if one is None else interval(one)
 
 
 def vendor(report: Report) -> Group:

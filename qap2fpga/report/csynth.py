@@ -87,8 +87,7 @@ def text(one: Interval | None) -> str:
     """Return a predicted number with its ends: these alone where the layer is unlike the measured ones."""
     if one is None:
         return show.DASH
-    ends, value = show.ends(one.low, one.high), f"{one.value:,.0f}"
-    return ends if one.outside or ends == value else f"{value} ({ends})"
+    return show.ends(one.low, one.high) if one.outside else show.interval(one)
 
 
 def check_stages(report: Report) -> list[Check]:

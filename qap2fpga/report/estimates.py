@@ -141,11 +141,7 @@ def _csynth(estimate: Csynth, boards: Sequence[str]) -> Group:
 
 
 def _number(interval: Interval | None) -> str:
-    if interval is None:
-        return DASH
-    if interval.low == interval.high:
-        return f"{interval.value:,.0f}"
-    return f"{interval.value:,.0f}\n({interval.low:,.0f}–{interval.high:,.0f})"
+    return DASH if interval is None else show.interval(interval, "\n")
 
 
 def _stated(interval: Interval | None) -> str:

@@ -64,6 +64,7 @@ def _quantizer(network: Graph) -> dict[str, object]:
         "rounding": network.input.rounding,
         "low": network.input.low,
         "high": network.input.high,
+        **({"ends": [list(one) for one in network.input.ends]} if network.input.ends else {}),
     }
 
 

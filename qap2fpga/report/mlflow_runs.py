@@ -52,7 +52,7 @@ class Exported:
     @property
     def heading(self) -> str:
         """Return it in one line."""
-        parts = [f"{len(self.written)} runs written", f"{len(self.present)} there already"]
+        parts = [f"{show.several(len(self.written), 'run')} written", f"{len(self.present)} there already"]
         parts += [f"{len(self.unfinished)} not finished, left out"] if self.unfinished else []
         parts += [f"{len(self.failed)} failed"] if self.failed else []
         return f"experiment '{self.experiment}' at {self.address}: {', '.join(parts)}"

@@ -16,6 +16,7 @@ from qap2fpga.system.codec import decode, encode
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.reading import json_object
 from qap2fpga.system.tables import headed
+from qap2fpga.system.terminal import warning
 
 FILE = "profile.json"
 # Letters of a box plot.
@@ -50,7 +51,7 @@ def render(profile: Profile) -> Group:
         ends = (show.percent(share, 1) for share in (one.at_zero, one.at_low, one.at_high))
         table.add_row(escape(shown(one.node)), one.kind, *map(escape, cells), *ends)
     parts: list[RenderableType] = [f"[bold]Integers {title(profile)}[/]", table]
-    return Group(*parts, *(f"[yellow]warning[/] {escape(note)}" for note in profile.notes))
+    return Group(*parts, *map(warning, profile.notes))
 
 
 def box(one: Spread) -> str:

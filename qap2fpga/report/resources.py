@@ -52,19 +52,15 @@ def compared(title: str, predicted: Interval, used: int, why: Callable[[float], 
     """Return the check of `used` against `predicted`; `why` gives a likely cause of so many times its value."""
     inside = predicted.low <= used <= predicted.high
     return Check.of(
-        title, _interval(predicted), f"{used:,}", inside, "" if inside else why(used / max(predicted.value, 1))
+        title, show.interval(predicted), f"{used:,}", inside, "" if inside else why(used / max(predicted.value, 1))
     )
 
 
 def _check(name: str, prediction: ResourcePrediction, measured: Measurement) -> Check:
     predicted, used, title = prediction.intervals[name], measured.total.get(name), f"{name.upper()} as predicted"
     if used is None:
-        return Check.not_run(title, _interval(predicted), f"{measured.tool} does not count it")
+        return Check.not_run(title, show.interval(predicted), f"{measured.tool} does not count it")
     return compared(title, predicted, used, lambda ratio: _why(name, prediction, measured, ratio))
-
-
-def _interval(predicted: Interval) -> str:
-    return f"{predicted.value:,.0f} ({show.ends(predicted.low, predicted.high)})"
 
 
 def _why(name: str, prediction: ResourcePrediction, measured: Measurement, ratio: float) -> str:

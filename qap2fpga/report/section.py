@@ -162,11 +162,11 @@ def verdict(report: Report, summary: Summary) -> str:
     sentences = []
     if compared and not summary.mismatches:
         sentences.append(
-            f"Equal to the integer network on every bit in {len(compared)} comparisons of up to {max(compared):,} "
-            "vectors."
+            f"Equal to the integer network on every bit in {show.several(len(compared), 'comparison')} of up to "
+            f"{show.several(max(compared), 'vector')}."
         )
     elif compared:
-        sentences.append(f"Differs from the integer network in {summary.mismatches:,} vectors.")
+        sentences.append(f"Differs from the integer network in {show.several(summary.mismatches or 0, 'vector')}.")
     if summary.verdict:
         whose = f"The {summary.circuit} circuit that stands in for it" if summary.another_circuit else "It"
         lut = "" if summary.board_lut is None else f" with {show.percent(summary.board_lut, 1)} of the LUTs used"

@@ -7,6 +7,7 @@ import math
 from decimal import ROUND_CEILING, Context
 from fractions import Fraction
 
+from qap2fpga.estimate.prediction import Interval
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.network import Output
 
@@ -31,12 +32,29 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if isinstance(value, float) else f"{value:,}"
 
 
-def ends(low: float, high: float) -> str:
-    """The whole numbers that an interval holds, from the first to the last; the nearest to it where it holds none."""
+def whole(low: float, high: float) -> tuple[int, int]:
+    """The first and the last whole number that an interval holds; the nearest to it where it holds none."""
     first, last = math.ceil(low), math.floor(high)
     if first > last:
         first = last = round((low + high) / 2)
+    return first, last
+
+
+def ends(low: float, high: float) -> str:
+    """The whole numbers that an interval holds, from the first to the last."""
+    first, last = whole(low, high)
     return f"{first:,} to {last:,}" if first < last else f"{first:,}"
+
+
+def interval(predicted: Interval, between: str = " ") -> str:
+    """A predicted number with its ends, `between` both; itself alone where they say no more."""
+    value, more = f"{predicted.value:,.0f}", ends(predicted.low, predicted.high)
+    return value if more == value else f"{value}{between}({more})"
+
+
+def several(number: int, one: str, many: str = "") -> str:
+    """A number of things, `one` of which is called so; `many`: with an s if not given."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def percent(share: float | None, digits: int = 2) -> str:

@@ -17,6 +17,7 @@ from qap2fpga.report.studies import Study
 from qap2fpga.report.summary import Summary
 from qap2fpga.system.names import apart
 from qap2fpga.system.tables import headed
+from qap2fpga.system.terminal import warning
 
 # So many builds are columns; more are rows, with the measures that a line has room for.
 MOST_COLUMNS = 4
@@ -44,7 +45,7 @@ def study(one: Study) -> RenderableType:
     """The checkpoints of a study that no other beats in accuracy and BOPs."""
     known = [each for each in one.checkpoints if each.accuracy is not None and each.bops_paper is not None]
     best = compare.front([(each.bops_paper or 0.0, each.accuracy or 0.0) for each in known])
-    title = f"{one.name}: {len(one.checkpoints):,} checkpoints of {one.runs:,} runs"
+    title = f"{one.name}: {show.several(len(one.checkpoints), 'checkpoint')} of {show.several(one.runs, 'run')}"
     more = ((one.waiting, "not finished"), (one.failed, "failed"), (len(one.unreadable), "unreadable"))
     title += "".join(f", {count:,} {what}" for count, what in more if count)
     table = headed("no other beats", "accuracy", "BOPs", "zeros", "w bits", "a bits", "LUT", "LUT by")
@@ -56,7 +57,7 @@ def study(one: Study) -> RenderableType:
             show.text(compare.measured_by(each)),
         )  # fmt: skip
         table.add_row(escape(each.name), *map(escape, cells))
-    notes = [f"[yellow]warning[/] {escape(text)}" for text in study_means.warnings(study_means.means(one.trained))]
+    notes = map(warning, study_means.warnings(study_means.means(one.trained)))
     # No title of the table: it would be broken where the table ends.
     return Group(Text(title, style="bold", no_wrap=True, overflow="ignore"), table, *notes)
 

@@ -20,6 +20,7 @@ from qap2fpga.report.study_means import Mean
 from qap2fpga.system.codec import Record, decode
 from qap2fpga.system.reading import json_object
 from qap2fpga.system.tables import headed
+from qap2fpga.system.terminal import warning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +47,8 @@ def render(study: Study, console: Console) -> None:
         console.print(table)
     for table in _searches(study.folder):
         console.print(table)
-    for warning in study_means.warnings(means):
-        console.print(f"[yellow]warning[/] {escape(warning)}")
+    for text in study_means.warnings(means):
+        console.print(warning(text))
 
 
 def rows_of(means: Sequence[Mean]) -> Iterator[tuple[str, ...]]:

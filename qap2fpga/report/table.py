@@ -19,6 +19,7 @@ from qap2fpga.report.schema.results import Simulation, Timing
 from qap2fpga.report.show import DASH, not_used, output
 from qap2fpga.report.show import number as _number
 from qap2fpga.system.tables import headed
+from qap2fpga.system.terminal import warning
 
 
 def render(reports: list[tuple[str, Report]], console: Console) -> None:
@@ -78,7 +79,7 @@ def _notes(report: Report) -> Iterator[str]:
     yield from (f"[dim]note[/]    {escape(note)}" for note in (report.model.notes if report.model else ()))
     yield from (f"[dim]note[/]    {escape(note)}" for note in not_used(report))
     if design:
-        yield from (f"[yellow]warning[/] {escape(text)}" for text in design.warnings)
+        yield from map(warning, design.warnings)
         yield from (f"[dim]note[/]    widened: {escape(note)}" for note in design.widened)
         yield from (f"[dim]note[/]    padded: {escape(note)}" for note in design.padded)
 

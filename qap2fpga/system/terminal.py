@@ -7,9 +7,15 @@ from collections.abc import Iterable
 from typing import IO, Literal, TypedDict, Unpack
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.markup import escape
 from rich.segment import Segment
 
 from qap2fpga.system.names import printable
+
+
+def warning(text: str) -> str:
+    """Return the markup of a warning in plain words."""
+    return f"[yellow]warning[/] {escape(text)}"
 
 
 class Options(TypedDict, total=False):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,16 @@ Z_CUT = 0.1
 TREE_RADIUS = 10.0
 
 
-def one_jet(fastjet: ModuleType, event: Event, which: int) -> FloatArray | None:
-    """Return the features of the hardest (`which` 0) or second (1) jet of an event, None if it fails the cuts."""
+@dataclass(frozen=True)
+class Jet:
+    """A jet that passed the cuts: its 16 features, and its constituents (n, 3): pT in GeV, rapidity, azimuth."""
+
+    features: FloatArray
+    constituents: FloatArray
+
+
+def one_jet(fastjet: ModuleType, event: Event, which: int) -> Jet | None:
+    """Return the hardest (`which` 0) or second (1) jet of an event, None if it fails the cuts."""
     particles = [
         fastjet.PseudoJet(p.px(), p.py(), p.pz(), p.e())
         for p in (event[i] for i in range(event.size()))
@@ -37,7 +46,8 @@ def one_jet(fastjet: ModuleType, event: Event, which: int) -> FloatArray | None:
         return None
     members = list(jets[which].constituents())
     groomed, mass = groom(fastjet, members)
-    return jet_features(_coordinates(members), groomed, mass)
+    constituents = _coordinates(members)
+    return Jet(jet_features(constituents, groomed, mass), constituents)
 
 
 def groom(fastjet: ModuleType, members: list[PseudoJet]) -> tuple[FloatArray, float]:

@@ -117,5 +117,19 @@ def jet_features(constituents: FloatArray, groomed: FloatArray, groomed_mass: fl
     return np.array(values)
 
 
+def leading(constituents: FloatArray, count: int) -> FloatArray:
+    """Return the hardest `count` of `constituents` (n, 3), hardest first, and zeros where a jet has fewer.
+
+    Each has its pT as a fraction of the sum, and its rapidity and azimuth from the pT-weighted mean of all.
+    """
+    pt, rapidity, azimuth = constituents.T
+    fraction = pt / pt.sum()
+    # About the hardest one first: azimuths wrap.
+    turned = (azimuth - azimuth[pt.argmax()] + np.pi) % (2 * np.pi) - np.pi
+    around = np.stack([fraction, rapidity - fraction @ rapidity, turned - fraction @ turned], axis=1)
+    hardest = around[np.argsort(-fraction, kind="stable")[:count]]
+    return np.concatenate([hardest, np.zeros((count - len(hardest), 3))])
+
+
 def _ratio(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator > 0 else 0.0

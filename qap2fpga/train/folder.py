@@ -28,6 +28,10 @@ from qap2fpga.train.settings import RunConfig
 
 SCHEMA = 1
 LOCK = ".lock"
+# What torch raises on a file that is not there, or is none of its own.
+DAMAGES = (
+    OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, pickle.UnpicklingError,
+)  # fmt: skip
 
 
 class RunFolder:
@@ -77,20 +81,7 @@ class RunFolder:
 
     def state(self) -> dict[str, object] | None:
         """Return what `save_state` stored last. A damaged file is as good as none: the run starts again."""
-        try:
-            state = torch.load(self.path / "state.pt", weights_only=True)
-        except (
-            OSError,
-            RuntimeError,
-            EOFError,
-            ValueError,
-            LookupError,
-            TypeError,
-            AttributeError,
-            pickle.UnpicklingError,
-        ):
-            return None
-        return state if isinstance(state, dict) else None
+        return read_tensors(self.path / "state.pt")
 
     def save_state(self, state: dict[str, object]) -> None:
         """Store tensors and plain values, in one step."""
@@ -105,6 +96,15 @@ class RunFolder:
 def write_tensors(path: Path, content: Mapping[str, object]) -> None:
     """Write what `torch.save` makes of `content` in one step."""
     write_atomically(path, _bytes(content))
+
+
+def read_tensors(path: Path) -> dict[str, object] | None:
+    """Return what `write_tensors` wrote to `path`; None where there is nothing of the kind."""
+    try:
+        state = torch.load(path, weights_only=True)
+    except DAMAGES:
+        return None
+    return state if isinstance(state, dict) else None
 
 
 def _bytes(content: Mapping[str, object]) -> bytes:

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
 from qap2fpga.system.processes import each
 from qap2fpga.train.clustering import JET_ETA, JET_PT, PARTICLE_ETA, RADIUS, Z_CUT, one_jet
-from qap2fpga.train.features import FEATURES, FloatArray
+from qap2fpga.train.features import FEATURES, FloatArray, leading
 
 CLASSES = ("g", "q", "t", "w", "z")
 
@@ -75,6 +76,7 @@ class JetConfig:
 
     `folder` keeps the chunks; `output` is the merged npz: X (N, 16) float32 raw features, y (N,) int64,
     features, classes, recipe (JSON). Rows are chunk by chunk, the classes taking turns.
+    With `constituents` there is also `particles` (N, constituents, 3) float32, see `features.leading`.
     """
 
     output: Path
@@ -83,19 +85,22 @@ class JetConfig:
     chunk: int = 200
     seed: int = 1
     processes: int | None = None  # None: one per core
+    constituents: int = 0  # of each jet, the hardest
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """One unit of work: `size` jets of class `name`, a function of these four values alone."""
+    """One unit of work: `size` jets of class `name`, a function of these values alone."""
 
     name: str
     number: int
     size: int
     seed: int
+    constituents: int = 0
 
     def recipe(self) -> dict[str, object]:
         """Everything that decides the content, as plain JSON values."""
+        particles = {"constituents": self.constituents} if self.constituents else {}
         return {
             "class": self.name,
             "chunk": self.number,
@@ -105,6 +110,7 @@ class Chunk:
             "cuts": [RADIUS, PARTICLE_ETA, JET_ETA, *JET_PT, Z_CUT],
             "features": list(FEATURES),
             "versions": versions(),
+            **particles,
         }
 
     def path(self, folder: Path) -> Path:
@@ -156,7 +162,7 @@ def chunks_of(config: JetConfig) -> Iterator[Chunk]:
     """All chunks in merging order: first chunk of each class, second chunk of each class, and so on."""
     for number, start in enumerate(range(0, config.jets_a_class, config.chunk)):
         for name in CLASSES:
-            yield Chunk(name, number, min(config.chunk, config.jets_a_class - start), config.seed)
+            yield Chunk(name, number, min(config.chunk, config.jets_a_class - start), config.seed, config.constituents)
 
 
 def write_chunk(chunk: Chunk, folder: Path, source: JetSource | None = None) -> Path:
@@ -192,20 +198,29 @@ def merge(config: JetConfig) -> None:
         },
         "versions": versions(),
     }
+    jets = np.concatenate(rows)
+    particles: dict[str, Any] = {}
+    if config.constituents:
+        recipe["constituents"] = config.constituents
+        particles["particles"] = jets[:, len(FEATURES) :].reshape(len(jets), config.constituents, 3)
     content = io.BytesIO()
     np.savez_compressed(
         content,
-        X=np.concatenate(rows),
+        X=jets[:, : len(FEATURES)],
         y=np.concatenate(labels),
         features=np.array(FEATURES),
         classes=np.array(CLASSES),
         recipe=np.array(json.dumps(recipe)),
+        **particles,
     )
     write_atomically(config.output, content.getvalue())
 
 
 def simulate(chunk: Chunk) -> NDArray[np.float32]:
-    """Features, shape (size, 16), of `chunk.size` simulated jets. Raises `QapError` for a missing extra."""
+    """Return `chunk.size` simulated jets, one per row: 16 features, then three numbers of each constituent.
+
+    Raises `QapError` for a missing extra.
+    """
     pythia = _load("pythia8mc").Pythia("", False)
     fastjet = _load("fastjet")
     seeds = ("Random:setSeed = on", f"Random:seed = {chunk.pythia_seed()}")
@@ -219,9 +234,9 @@ def simulate(chunk: Chunk) -> NDArray[np.float32]:
     while len(rows) < chunk.size:
         if not pythia.next():
             continue
-        row = one_jet(fastjet, pythia.event, int(chance.integers(2)))
-        if row is not None:
-            rows.append(row)
+        jet = one_jet(fastjet, pythia.event, int(chance.integers(2)))
+        if jet is not None:
+            rows.append(np.concatenate([jet.features, leading(jet.constituents, chunk.constituents).reshape(-1)]))
     return np.array(rows, np.float32)
 
 
@@ -243,6 +258,8 @@ def _write_silently(chunk: Chunk, folder: Path) -> Path:
 def _check(config: JetConfig) -> None:
     if config.jets_a_class < 1 or config.chunk < 1:
         raise QapError("jets and chunk size must be at least 1", "ask for one jet or more")
+    if config.constituents < 0:
+        raise QapError(f"{config.constituents} constituents", "give how many of each jet to keep, or leave it out")
     if not 0 <= config.seed < SEEDS:
         raise QapError(f"seed {config.seed} is out of range", f"choose 0 to {SEEDS - 1}")
     if (config.jets_a_class - 1) // config.chunk >= CHUNKS_A_CLASS:

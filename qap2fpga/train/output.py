@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -22,11 +22,21 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Luts:
+    """The budget of a training, what a build expects of its network, and what Yosys counts, once it has."""
+
+    budget: int
+    expected: float
+    measured: int | None = None
+
+
+@dataclass(frozen=True)
 class TrainResult:
     """The measured outcome; accuracies are shares of correct answers on the rows named, 0 to 1.
 
     float_accuracy: of the float network of the same shape; None if that is the network itself, or was not trained.
     sparsity: share of the dense weights that are zero as integers, masked or rounded to nothing.
+    luts: of a training to a budget, None of any other.
     """
 
     output: Path
@@ -36,6 +46,7 @@ class TrainResult:
     test_rows: int
     sparsity: float
     seconds: float
+    luts: Luts | None = None
 
 
 def train(
@@ -47,13 +58,9 @@ def train(
     too, and the model's provenance has its accuracy. `vectors`: the file for standardised test rows. `say` gets a
     line at every step. Raises `QapError`, before any work, for a value out of range and for missing or broken data.
     """
-    check(config)
-    find(config.data.source)
     if output is None and folder is None:
         raise QapError("nowhere to write to", "give --output MODEL.pt, or --folder RUN_FOLDER, or both")
-    for path in (output, vectors):
-        if path is not None:
-            check_writable(path)
+    ready_to(config, (output, vectors))
     # torch and brevitas take seconds to import: a mistake is told at once, a correct run does not mind.
     from qap2fpga.train.run import run
 
@@ -81,6 +88,15 @@ def train(
         sparsity=last["integer_sparsity"],
         seconds=record["seconds"],
     )
+
+
+def ready_to(config: RunConfig, files: Sequence[Path | None]) -> None:
+    """Raise `QapError`, before any work, for settings out of range, missing data, and files that cannot be written."""
+    check(config)
+    find(config.data.source)
+    for path in files:
+        if path is not None:
+            check_writable(path)
 
 
 def _float(config: RunConfig) -> RunConfig:

@@ -153,7 +153,6 @@ def provenance(config: RunConfig, prepared: Prepared, entry: StepRecord) -> dict
 
     No times and no folders: the same data and configuration give the same bytes anywhere.
     """
-    parts, (training, validation, _) = prepared.parts, config.data.split
     stated = {
         "test_accuracy": entry["metrics"]["test"]["accuracy"],
         "validation_accuracy": entry["metrics"]["validation"]["accuracy"],
@@ -161,9 +160,17 @@ def provenance(config: RunConfig, prepared: Prepared, entry: StepRecord) -> dict
         "layer_sparsity": entry["layer_sparsity"],
         **({"step": entry["step"]} if entry["step"] else {}),
     }
+    return origin(prepared, config.data.split, settings(config), stated)
+
+
+def origin(
+    prepared: Prepared, shares: tuple[float, ...], config: dict[str, object], stated: dict[str, object]
+) -> dict[str, object]:
+    """Return where a model comes from: trained with `config` on data parted by `shares`; `stated` is how good it is."""
+    parts, (training, validation, _) = prepared.parts, shares
     return {
         "made_by": "qap2fpga train",
-        "config": settings(config),
+        "config": config,
         "data": {
             "name": prepared.data.name,
             "sha256": prepared.data.sha256,
@@ -175,7 +182,7 @@ def provenance(config: RunConfig, prepared: Prepared, entry: StepRecord) -> dict
         "features": list(prepared.data.features),
         "classes": list(prepared.data.classes),
         "scaler": {"mean": prepared.scaler.mean.tolist(), "std": prepared.scaler.std.tolist()},
-        "input": {"scale": prepared.scale, "clipped": prepared.clipped},
+        **({} if prepared.scale is None else {"input": {"scale": prepared.scale, "clipped": prepared.clipped}}),
         "metrics": stated,
         "versions": {"python": platform.python_version(), **versions("torch", "brevitas", "numpy")},
     }

@@ -49,9 +49,8 @@ class CSimulation(Engine):
     def run(self, vectors: np.ndarray, progress: Progress) -> Iterator[Execution]:
         """Run the artifact on `vectors` (n, inputs)."""
         assert self.network is not None
-        low, high = self.network.input.low, self.network.input.high
-        if not len(vectors) or vectors.min() < low or vectors.max() > high:
-            raise ValueError(f"vectors must be some, within {low}..{high}")
+        if not len(vectors) or not self.network.input.gives(vectors):
+            raise ValueError("vectors must be some that the input's quantizer gives")
         self.folder.mkdir(parents=True, exist_ok=True)
         program = build(self.project, self.folder, progress=progress)
         begin = time.monotonic()

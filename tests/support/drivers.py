@@ -63,4 +63,5 @@ QUANTIZERS = [
     ODD, InputQuantizer(-8, 7, (0.25,)), InputQuantizer(0, 255, (0.5,)), InputQuantizer(-1, 1, (0.7,), rounding="SIGN"),
     InputQuantizer(-8, 7, (0.1, 0.2, 0.3, 1.0, 7.0, 1e-3), (0.0, 1.0, -1.0, 0.5, 3.0, 0.0), rounding="FLOOR"),
     InputQuantizer(-8, 7, (0.3,), rounding="CEIL"), InputQuantizer(-128, 127, (1 / 64,), rounding="ROUND_TO_ZERO"),
+    InputQuantizer(-8, 5, (0.25,), rounding="FLOOR", ends=((-8, 3), (0, 0), (-1, 5), (-2, 1), (0, 5), (-4, 4))),
 ]  # fmt: skip

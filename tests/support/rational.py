@@ -42,13 +42,17 @@ def _each(function: Callable[..., Fraction], *arrays: Any) -> np.ndarray:
 
 
 def _quant(options: dict[str, Any], x: Any, scale: Any, zero: Any, bits: Any) -> np.ndarray:
-    width, signed, narrow = int(bits.reshape(-1)[0]), options["signed"], options["narrow"]
-    low = -(2 ** (width - 1)) + narrow if signed else 0
-    high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
+    signed, narrow = options["signed"], options["narrow"]
     rule = ROUNDED[options.get("rounding_mode", b"ROUND").decode()]
-    if width == 1 and signed:
+    if signed and (bits == 1).any():
         return _bipolar({}, x, scale)
-    return _each(lambda v, s, z: (min(max(rule(v / s + z), low), high) - z) * s, x, scale, zero)
+
+    def level(value: Fraction, step: Fraction, zero: Fraction, width: Fraction) -> Fraction:
+        low = -(2 ** (width - 1)) + narrow if signed else 0
+        high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
+        return (min(max(rule(value / step + zero), low), high) - zero) * step
+
+    return _each(level, x, scale, zero, bits)
 
 
 def _bipolar(_: dict[str, Any], x: Any, scale: Any) -> np.ndarray:
@@ -171,6 +175,8 @@ OPERATORS: dict[str, Callable[..., np.ndarray]] = {
     "Sub": lambda _, one, other: one - other,
     "Mul": lambda _, one, other: one * other,
     "Div": lambda _, one, other: one / other,
+    "Max": lambda _, one, other: _each(max, one, other),
+    "Min": lambda _, one, other: _each(min, one, other),
     "Relu": lambda _, x: _each(lambda v: max(v, Fraction(0)), x),
     "Clip": _clip,
     "LeakyRelu": _leaky,

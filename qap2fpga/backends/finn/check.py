@@ -21,10 +21,9 @@ SHAPES = ("inShape", "outShape", "folded_shape", "normal_shape")
 
 def stimuli(network: Graph, vectors: np.ndarray, count: int = 32) -> np.ndarray:
     """Input integers (n, inputs): all at the minimum, all at the maximum, alternating, then `count` vectors."""
-    low, high = network.input.low, network.input.high
+    low, high = (np.broadcast_to(ends, network.inputs) for ends in (network.input.lows, network.input.highs))
     odd = np.arange(network.inputs) % 2
-    extremes = [np.full(network.inputs, low), np.full(network.inputs, high),
-                np.where(odd, high, low), np.where(odd, low, high)]  # fmt: skip
+    extremes = [low, high, np.where(odd, high, low), np.where(odd, low, high)]  # fmt: skip
     return np.concatenate([np.stack(extremes), vectors[:count]]).astype(np.int64)
 
 

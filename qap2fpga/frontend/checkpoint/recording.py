@@ -69,7 +69,8 @@ def _run(module: nn.Module, inputs: Tensor, *, listening: bool = True) -> tuple[
         hooks.append(quantizer.register_forward_hook(keep))
 
     for path, part in module.named_modules():
-        if listening and isinstance(part, QUANTIZERS) and part.is_quant_enabled:
+        of_brevitas = isinstance(part, QUANTIZERS) and part.is_quant_enabled
+        if listening and (of_brevitas or getattr(part, "records_levels", False)):
             listen(path, part)
     try:
         with torch.no_grad():

@@ -104,11 +104,12 @@ class StandIn(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Quantizer(Record):
-    """How a real input becomes an integer."""
+    """How a real input becomes an integer from `low` to `high`; `ends` are those of each input where they differ."""
 
     scale: tuple[float, ...]
     low: int
     high: int
+    ends: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

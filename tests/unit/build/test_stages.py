@@ -23,6 +23,7 @@ from qap2fpga.build.stages import Run
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
 from qap2fpga.synth.amd import CAVEAT, Kind, absent
+from qap2fpga.synth.ecp5 import tool
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
 
@@ -176,6 +177,19 @@ def test_no_bitstream_of_what_misses_the_clock(tmp_path: Path, monkeypatch: pyte
 def test_another_device_is_a_stage_of_its_own(tmp_path: Path) -> None:
     names = ran(under_way(tmp_path, "rtl", cross_check="ecp5"))
     assert names[-1] == "cross-check" and "route" not in names
+
+
+def test_what_an_earlier_build_left_of_later_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = under_way(tmp_path, "rtl", "ulx3s-85f", until="simulate")
+    monkeypatch.setattr(Folder, "has", lambda self, name: True)
+    monkeypatch.setattr(Folder, "result", lambda self, name, key: STORED.get(name, {"name": name}))
+    assert list(run._further(one)) == ["synthesize", "netlist", "route", "bitstream"]
+    assert run._further(under_way(tmp_path, "rtl", "ulx3s-85f")) == {}, "all is asked for"
+    with monkeypatch.context() as patch:
+        patch.setattr(tool, "find", lambda name: None)
+        assert list(run._further(one)) == ["synthesize", "netlist"]
+    monkeypatch.setattr(Folder, "has", lambda self, name: name != "simulate")
+    assert run._further(one) == {}, "the simulation runs again"
 
 
 def test_a_tolerance_relaxes_first(tmp_path: Path) -> None:

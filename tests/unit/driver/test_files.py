@@ -87,6 +87,16 @@ def test_inputs_out_of_range_and_without_a_number(tmp_path):
         result.run_integers(np.full((1, one.inputs), 8))
 
 
+def test_integers_beyond_the_ends_of_their_input(tmp_path):
+    one = network(3).with_input(QUANTIZERS[-1])
+    result, _ = driver(one, tmp_path)
+    inputs = one.input.quantize(np.full((1, one.inputs), 9.0))
+    assert (result.run_integers(inputs) == one.run(inputs)).all()
+    inputs[0, 1] = 1
+    with pytest.raises(ValueError, match="integers from -8 to 5, or less per input"):
+        result.run_integers(inputs)
+
+
 @pytest.mark.parametrize("quantizer", QUANTIZERS, ids=lambda one: f"{one.rounding}-{one.bits}")
 def test_the_quantizer_at_ties_and_extremes(quantizer):
     one = network(3).with_input(quantizer)

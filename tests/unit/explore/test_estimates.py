@@ -48,6 +48,15 @@ def test_what_failed_is_a_line_and_does_not_stop_the_rest(tmp_path: Path, here: 
     assert here["estimated"] == ["bug", "good", "bug"] and here["lowered"] == ["constant", "bug", "good"]
 
 
+def test_a_float_network_is_said_to_be_one(tmp_path: Path, here: dict[str, list[str]]) -> None:
+    plain, baseline = candidate("plain"), candidate("baseline")
+    summary = replace(baseline.network.summary, weight_bits="32")
+    baseline = replace(baseline, network=replace(baseline.network, summary=summary))
+    result = estimates.estimate_all([plain, baseline], tmp_path, 1, lambda text: None)
+    assert result.lines["key of baseline"].refused == "a float network: there is nothing to build"
+    assert here["lowered"] == ["plain"] and list(result.models) == ["sha of plain"]
+
+
 def test_a_network_that_ends_its_process_fails_alone(
     tmp_path: Path, here: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

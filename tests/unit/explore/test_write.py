@@ -47,5 +47,5 @@ def test_table_page_csv_and_json_say_the_same(
     show.render(exploration, Console(file=stream, width=200))
     shown = stream.getvalue()
     assert "100 → 1,234" in shown and "<i>bad: [red]too large" in shown
-    assert "1 of 1 wanted builds meet the limits, 2 candidates were built" in shown
+    assert "1 of 1 wanted build meets the limits, 2 candidates were built" in shown
     assert "[b]a network[/b] is gone" in shown

@@ -248,7 +248,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "three dimensions": (around(conv(2, 4, 1, 1, 1), shape=(1, 4, 2, 2, 2)), "1 and 2 are supported"),
     "an unknown auto_pad": (around(conv(2, 4, 3, 3, auto_pad="ODD")), "auto_pad is ODD|does not fit together"),
     "a scale per input": (
-        around(conv(2, 4, 3, 3, scale=np.array([1, 2, 1, 1]).reshape(1, 4, 1, 1) / 4)), "varies over the inputs",
+        around(conv(2, 4, 3, 3, scale=np.array([1, 3, 1, 1]).reshape(1, 4, 1, 1) / 4)), "varies over the inputs",
     ),
     "a Relu of sums before it": (around(conv(4, 4, 1, 1), node("Relu"), conv(2, 4, 3, 3)), "Relu or Clip of sums"),
     "a bound that is no level": (around(node("Clip", -0.1, 0.3), conv(2, 4, 3, 3)), "take 2. bits as integers"),

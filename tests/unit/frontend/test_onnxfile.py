@@ -194,7 +194,7 @@ def test_a_signed_quantizer_of_one_bit_is_a_sign(tmp_path: Path) -> None:
 
 def test_a_scale_stays_with_its_channels_through_a_transpose(tmp_path: Path) -> None:
     """qonnx moves the transpose into the quantizer, and would leave a scale of one dimension where it was."""
-    model = network(node("Relu"), tall=np.eye(4, dtype=np.float32), steps=np.array([1, 2, 4, 8], np.float32))
+    model = network(node("Relu"), tall=np.eye(4, dtype=np.float32), steps=np.array([1, 3, 5, 7], np.float32))
     nodes = model.graph.node
     nodes[1].input[:2] = ["tall", "steps"]
     nodes[1].output[0] = "upright"

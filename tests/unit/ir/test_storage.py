@@ -13,6 +13,11 @@ import numpy as np
 import pytest
 
 from qap2fpga.ir import storage
+from qap2fpga.ir.graph import INPUT, Graph
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Input
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.tensors import Shape
 from qap2fpga.system.errors import QapError
 from tests.support.graphs import random_graph, residual
 
@@ -93,6 +98,11 @@ def damaged(change: str, folder: Path) -> Path:
     elif change == "one scale":
         scales = [0.5] * storage.load(path).inputs
         nodes[0]["quantizer"]["scale"] = [0.0, *scales[1:]]
+    elif change == "ends":
+        nodes[0]["quantizer"]["ends"] = [[0, 1]] * storage.load(path).inputs
+    elif change == "ends of some":
+        quantizer = nodes[0]["quantizer"]
+        quantizer["ends"] = [[quantizer["low"], quantizer["high"]]]
     elif change == "rounding":
         nodes[0]["quantizer"]["rounding"] = "DICE"
     arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
@@ -109,7 +119,7 @@ def damaged(change: str, folder: Path) -> Path:
     ["format", "kind", "function", "no function", "step",
      "kind of another type", "no nodes", "nodes of another type",
      "node of another type", "first", "missing", "type", "array", "array type", "shape",
-     "scale", "quantizer", "one scale", "rounding", "head", "no head"],
+     "scale", "quantizer", "one scale", "ends", "ends of some", "rounding", "head", "no head"],
 )  # fmt: skip
 def test_what_is_damaged_is_refused(change: str, tmp_path: Path) -> None:
     with pytest.raises(QapError) as refusal:
@@ -122,3 +132,15 @@ def test_an_input_of_one_value_is_read_back(tmp_path: Path) -> None:
     fixed = graph.with_input(dataclasses.replace(graph.input, low=1, high=1))
     storage.save(fixed, tmp_path / "network.npz")
     assert storage.load(tmp_path / "network.npz").input.high == 1
+
+
+def test_ends_of_features_are_kept(tmp_path: Path) -> None:
+    ends = ((-2, 1), (0, 0), (-4, 3))
+    quantizer = InputQuantizer(-4, 3, (1.0,), ends=ends)
+    source = Input(name=INPUT, size=Shape(3), quantizer=quantizer)
+    weights = np.arange(6).reshape(3, 2)
+    linear = Linear(name="fc", sources=(INPUT,), weights=weights, weight_bits=4, input_bits=3)
+    storage.save(Graph((source, linear), "fc", Fraction(1)), tmp_path / "net.npz")
+    loaded = storage.load(tmp_path / "net.npz")
+    assert loaded.input == quantizer
+    assert loaded.node_ranges[INPUT].ends == list(ends)

@@ -59,3 +59,17 @@ def test_large_frames_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert vectors.random_vectors(graph, 50, 1).shape == (20, 60)
     monkeypatch.setattr(vectors, "MOST_VALUES", 60)
     assert len(vectors.random_vectors(graph, 50, 1)) == 8
+
+
+def test_vectors_stay_within_the_ends_of_each_feature_and_reach_them() -> None:
+    ends = ((-2, 1), (0, 0), (-4, 3), (1, 2))
+    source = Input(name=INPUT, size=Shape(4), quantizer=InputQuantizer(-4, 3, (1.0,), ends=ends))
+    linear = Linear(name="fc", sources=(INPUT,), weights=np.ones((4, 1), np.int64), weight_bits=2, input_bits=3)
+    graph = Graph((source, linear), "fc", Fraction(1))
+    for rows in (vectors.extremes(graph), vectors.random_vectors(graph, 500, 1)):
+        assert list(zip(rows.min(axis=0).tolist(), rows.max(axis=0).tolist(), strict=True)) == list(ends)
+        assert graph.input.gives(rows)
+        for place in (0, 2, 3):
+            beyond = rows.copy()
+            beyond[0, place] = ends[place][1] + 1
+            assert not graph.input.gives(beyond)

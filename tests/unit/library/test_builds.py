@@ -67,6 +67,32 @@ def test_a_refused_call_leaves_the_build_that_is_there(folder: Path) -> None:
     assert qap2fpga.open_build(place).report == built.report and (place / "finn").is_dir()
 
 
+def test_who_asks_for_less_keeps_what_went_further(folder: Path, generated: Build) -> None:
+    left = ("report.json", "report.html", ".qap2fpga/history.jsonl")
+    before = [(generated.path / name).read_bytes() for name in left]
+    less = ("--board", "pynq-z2", "--backend", "rtl", "--until", "model", "--output", folder / "rtl")
+    done = command.run("build", folder / "net.pt", *less, "--clock", "20")
+    assert done.code == 0
+    assert "later stages are complete already, and stay: generate\n" in done.err
+    assert [(generated.path / name).read_bytes() for name in left] == before
+    again = command.run("build", folder / "net.pt", *less[:4], "--until", "generate", *less[6:], "--clock", "20")
+    assert "later stages" not in again.err
+
+
+def test_who_asks_for_less_of_something_else_gets_that(folder: Path) -> None:
+    place = folder / "other"
+    wanted = {"output": place, "quiet": True}
+    qap2fpga.build(folder / "net.pt", "pynq-z2", "rtl", until="generate", clock=20.0, **wanted)
+    other = qap2fpga.build(folder / "net.pt", "pynq-z2", "rtl", until="model", clock=30.0, **wanted)
+    assert other.report.design is None and "30" in (place / ".qap2fpga" / "history.jsonl").read_text()
+    # Not sound any more, so no part of a report.
+    whole = qap2fpga.build(folder / "net.pt", "pynq-z2", "rtl", until="generate", clock=20.0, **wanted)
+    (place / "rtl" / Path(whole.report.design.sources[0]).name).write_text("changed")
+    assert (
+        qap2fpga.build(folder / "net.pt", "pynq-z2", "rtl", until="model", clock=20.0, **wanted).report.design is None
+    )
+
+
 def test_a_build_is_found_from_another_folder(
     folder: Path, generated: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

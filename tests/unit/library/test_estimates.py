@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_a_table_has_a_row_per_backend_and_board(model: Path) -> None:
     assert estimates[0].board == PYNQ
     row = estimates.table[2]
     interval = estimates[2].predictions["lut"]
-    assert (row["backend"], row["lut"], row["lut_low"]) == ("rtl", round(interval.value), round(interval.low))
+    assert (row["backend"], row["lut"], row["lut_low"]) == ("rtl", round(interval.value), math.ceil(interval.low))
     assert repr(estimates) == "<Estimates net.pt: 3 estimates, 2 fit their board, 1 not known>"
     assert "<td>pynq-z2</td>" in estimates._repr_html_()
     frame = estimates.to_pandas()

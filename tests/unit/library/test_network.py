@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +141,18 @@ def test_a_profile_is_over_the_rows_that_are_given(network: Network) -> None:
     inputs = profile.spreads[0]
     assert (inputs.kind, inputs.least, inputs.largest) == ("inputs", seen.min(), seen.max())
     assert {one.node for one in profile.spreads} == set(network.lowered.shapes)
+
+
+def test_a_profile_is_short_in_text_and_a_table_in_a_notebook(network: Network) -> None:
+    profile = network.profile(MODEL.example)
+    nodes, rows = len(network.lowered.shapes), len(MODEL.example)
+    assert profile.notes and repr(profile) == (
+        f"<Profile {nodes} nodes over {rows} given vectors, {len(profile.notes)} notes>"
+    )
+    assert len(profile) == len(profile.table) > nodes and profile[0] == profile.spreads[0]
+    first = profile.table[0]
+    assert (first["node"], first["largest"]) == (profile[0].node.removesuffix("/"), profile[0].largest)
+    html = profile._repr_html_()
+    assert html.startswith("<p><b>Profile</b>") and html.count("<tr>") == 1 + len(profile) and profile.notes[0] in html
+    calm = replace(profile, notes=())
+    assert repr(calm).endswith("vectors, nothing is odd>")

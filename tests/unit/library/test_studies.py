@@ -66,5 +66,9 @@ def test_nothing_within_the_limits_is_raised_when_asked(tmp_path: Path) -> None:
     limits = explorations.Limits(max_lut=1.0)
     result = Candidates(explorations.explored(tmp_path, 2, 0, limits))
     assert result.met == 0
+    assert repr(result) == "<Candidates 2 candidates of 2 networks: 0 within --max-lut 1>"
+    assert repr(Candidates(explorations.explored(tmp_path, 1, 0))).endswith(
+        "1 candidate of 1 network: 1 within no limits>"
+    )
     with pytest.raises(CheckFailed, match="nothing meets the limits"):
         result.require_met()

@@ -69,6 +69,21 @@ def test_other_ports_are_another_netlist(tmp_path: Path) -> None:
         side([SUM], [*Y], {name: bits for name, bits in PORTS.items() if name != "move"})
 
 
+def test_a_netlist_that_changes_while_nothing_moves_is_none(tmp_path: Path) -> None:
+    """At every move it is the sum; between two moves it is another number."""
+    stands: list[Cell] = [
+        ("INV", {}, {"I": [MOVE], "O": [40]}), ("$xor", {}, {"A": [20], "B": [40], "Y": [41]}),
+    ]  # fmt: skip
+    with pytest.raises(NotProven, match="an output depends on whether anything moves"):
+        compare(tmp_path, side([SUM, *stands], [41, *Y[1:]]))
+    registers = register([*Y], [50, 51, 52, 53], [60, 61, 62, 63])
+    gold = side([SUM, *registers], [50, 51, 52, 53])
+    assert equivalence.compare(gold, gold, tmp_path, "m", 10).outputs == 4
+    behind: list[Cell] = [("INV", {}, {"I": [MOVE], "O": [70]}), ("$or", {}, {"A": [50], "B": [70], "Y": [71]})]
+    with pytest.raises(NotProven, match="an output depends on whether anything moves"):
+        equivalence.compare(gold, side([SUM, *registers, *behind], [71, 51, 52, 53]), tmp_path, "m", 10)
+
+
 def test_a_solver_that_fails_or_does_not_know_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for text, message in (("echo Networks are UNDECIDED.", "did not know after 10 s"), ("exit 3", "ABC: ")):
         program = tmp_path / "abc"

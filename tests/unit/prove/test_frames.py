@@ -148,6 +148,8 @@ def test_a_netlist_is_proven_and_with_a_fault_it_is_not(tmp_path: Path) -> None:
     own = mutated.subject(residual(height=4, width=3, channels=2), tmp_path, kind="values")
     contents = reading.elaborated(own.sources, own.netlist, own.design.top, tmp_path)
     assert [one.word for one in claims(own, Reading(contents, own.design.top), tmp_path)] == [Word.PROVEN] * 3
+    detail = claims(own, Reading(contents, own.design.top), tmp_path)[2].detail
+    assert detail.startswith("datapaths with as many registers on every way, all else register by register; ")
     assert frames.behaves(contents["netlist"], own, 1)
     for seed in range(12):
         netlist = copy.deepcopy(contents["netlist"])

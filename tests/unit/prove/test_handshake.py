@@ -41,6 +41,13 @@ def initial(content: dict[str, Any]) -> None:
     content["modules"]["m"]["netnames"]["valid"]["attributes"]["init"] = "01"
 
 
+def turned(port: str, direction: str) -> Callable[[dict[str, Any]], None]:
+    def fault(content: dict[str, Any]) -> None:
+        content["modules"]["m"]["ports"][port]["direction"] = direction
+
+    return fault
+
+
 FAULTS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "moves without asking": (change(1, "A", ["1"]), "a move is another function"),
     "moves only when taken": (kind(1, "$and"), "a move is another function"),
@@ -57,6 +64,8 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "another clock": (change(5, "CLK", [IN_VALID]), "no register of the clock"),
     "a loop": (change(1, "A", [MOVE]), "a loop"),
     "no port": (lambda one: one["modules"]["m"]["ports"].pop("ap_rst_n"), "no port ap_rst_n"),
+    "an input that is an output": (turned("in0_TVALID", "output"), "no port in0_TVALID"),
+    "an output that is an input": (turned("in0_TREADY", "input"), "no port in0_TREADY"),
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from qap2fpga.ir.channelwise import Max
-from qap2fpga.ir.functions import Step
+from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import INPUT, Graph
 from qap2fpga.ir.joins import Concat, Sum
@@ -86,7 +86,11 @@ def edited(subject: Subject, place: Path, pattern: str, text: str) -> Subject:
 @pytest.mark.slow
 def test_branches_are_proven_and_behave(built: tuple[Subject, Path]) -> None:
     subject, place = built
-    assert [one.word for one in claims(subject, place, subject.netlist)] == [Word.PROVEN] * 3
+    results = claims(subject, place, subject.netlist)
+    assert [one.word for one in results] == [Word.PROVEN] * 3
+    assert (results[2].claim, results[2].detail.split("; ")[0]) == (
+        "the netlist is the Verilog", "as many registers on every way",
+    )  # fmt: skip
     contents = reading.elaborated(subject.sources, subject.netlist, subject.design.top, place)
     assert mutated.behaves(contents["flat"], subject, 1)
 
@@ -198,3 +202,59 @@ def test_what_the_pipeline_does_not_show_is_not_proven(edit, said: str, tmp_path
     path.write_text(edit(before))
     assert path.read_text() != before
     assert said in unproven(subject, tmp_path)
+
+
+def constant_branch() -> Graph:
+    """A layer of which nothing depends on its inputs, beside a skip."""
+    nodes = Nodes(Shape(2), -2, 1, seed=7)
+    nodes.linear("fc1", INPUT, 2, 2)
+    nodes.function("act1", "fc1", Step(np.array([[-50, -40, 60], [-50, -40, -30]])))
+    nodes.add(Sum(name="sum", sources=("act1", INPUT), multipliers=(2, 1)))
+    nodes.function("out", "sum", Step(np.array([[3, 4, 6], [-1, 1, 4]]), -1, 2))
+    return nodes.graph()
+
+
+def constant_class() -> Graph:
+    """Two logits, of which the second is the larger one always."""
+    nodes = Nodes(Shape(2), -2, 1, seed=7)
+    nodes.linear("fc1", INPUT, 2, 2)
+    nodes.function("out", "fc1", Logits(np.array([1, 1]), np.array([-99, 99]), 0, 1))
+    return nodes.graph()
+
+
+def late(bits: int, stages: int, value: str) -> str:
+    """Lines in which `y` is `value` so many moves after the start, and not before."""
+    return f"""
+  reg [{bits * stages - 1}:0] late;
+  always @(posedge ap_clk) if (move) late <= {{late[{bits * (stages - 1) - 1}:0], {value}}};
+  assign y = late[{bits * stages - 1}:{bits * (stages - 1)}];
+"""
+
+
+def rewritten(subject: Subject, name: str, *edits: tuple[str, str]) -> None:
+    """Change a source of the design."""
+    path = subject.design.folder / name
+    text = path.read_text()
+    for pattern, other in edits:
+        text, count = re.subn(pattern, other, text)
+        assert count
+    path.write_text(text)
+
+
+@pytest.mark.slow
+def test_a_layer_that_becomes_constant_late_is_not_proven(tmp_path: Path) -> None:
+    """All of what it gives is right after five moves, and what reads it is there after three."""
+    subject = mutated.subject(constant_branch(), tmp_path, mapped=False)
+    rewritten(subject, "l0.v", (r"\n  assign y = [^;]*;", late(4, 5, "n8, n7")))
+    assert "node act1: all of it is constant once registers have moved, and not before" in unproven(subject, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_class_that_becomes_constant_late_is_not_proven(tmp_path: Path) -> None:
+    """The first vectors leave before the number of their class has come."""
+    subject = mutated.subject(constant_class(), tmp_path, kind="class", mapped=False)
+    rewritten(subject, "choose_class.v", (r"\n  assign y = [^;]*;", late(1, 9, "1'd1")))
+    # The logits are there after four moves, and so would be the class if it were constant at once.
+    rewritten(subject, "rtl_design.v", (r"\[4:0\]  valid", "[3:0]  valid"), (r"valid\[4\]", "valid[3]"),
+              (r"valid\[3:0\], in0", "valid[2:0], in0"))  # fmt: skip
+    assert "the class: all of it is constant once registers have moved, and not before" in unproven(subject, tmp_path)

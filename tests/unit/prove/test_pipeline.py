@@ -91,3 +91,15 @@ def test_an_enable_that_is_a_multiplexer_around_the_register() -> None:
     cone = pipeline([table, flip_flop], [20]).cone((20,), LEAVES)
     (lut, _) = cone.parts
     assert (lut.operands, lut.entries) == (((10, 11),), 0b0110)
+
+
+def test_outputs_do_not_read_what_says_that_all_moves() -> None:
+    reads: Cell = ("$and", {}, {"A": [10], "B": [MOVE], "Y": [25]})
+    before = pipeline([reads, *register([25], [20], [30])], [20])
+    before.require_held([20, 11])
+    after = pipeline([*register([10], [20], [30]), ("$and", {}, {"A": [20], "B": [MOVE], "Y": [40]}),
+                      ("$not", {}, {"A": [40], "Y": [41]})], [41])  # fmt: skip
+    with pytest.raises(NotProven, match="depends on whether anything moves"):
+        after.require_held([20, 41])
+    with pytest.raises(NotProven, match="depends on whether anything moves"):
+        after.require_held([MOVE])

@@ -19,7 +19,7 @@ from tests.support import mutated
 from tests.support.graphs import residual, small_chain
 
 pytestmark = pytest.mark.slow
-FAULTS = 20
+FAULTS, DAMAGES = 20, 40
 NETWORK = small_chain(
     [[[3, -2, 5], [-5, 12, 7], [2, 7, -11]], [[1, -3], [2, 5], [-1, 3]]],
     [[[-6, -1, 4, 9, 14, 19, 24], [-30, -21, -12, -3, 6, 15, 24], [-40, -25, -10, 5, 20, 35, 50]]],
@@ -98,6 +98,17 @@ def test_a_cell_that_is_not_known_spoils_its_own_proof_alone(built: tuple[Subjec
     results = claims(subject, {**contents, "netlist": netlist}, place)
     assert [one.word for one in results] == [Word.PROVEN, Word.PROVEN, Word.NOT_PROVEN]
     assert "DCU" in results[2].detail
+
+
+@pytest.mark.parametrize("which", ["flat", "verilog", "netlist"])
+def test_what_is_damaged_is_read_as_far_as_it_goes(built: tuple[Subject, Content, Path], which: str) -> None:
+    subject, contents, place = built
+    part, results = slice(0, 2) if which == "flat" else slice(2, 3), []
+    for seed in range(DAMAGES):
+        _, damaged = mutated.damaged(contents[which], seed)
+        results.append(words(subject, {**contents, which: damaged}, place)[part])
+    # A few of what goes had no part in it.
+    assert sum(all(word is Word.PROVEN for word in one) for one in results) < DAMAGES / 10
 
 
 def test_without_a_netlist_the_verilog_alone_is_proven(built: tuple[Subject, Content, Path]) -> None:

@@ -44,7 +44,7 @@ def test_boards_of_a_family_and_clock_share_a_row() -> None:
         ["8", "40", "1", "yes"],
         ["8", "40", "1", "yes"],
     ]
-    assert "(900–1,100)" in text
+    assert "(900 to 1,100)" in text
 
 
 def test_a_share_of_boards_of_several_sizes_is_a_range() -> None:

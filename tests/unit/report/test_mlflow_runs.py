@@ -76,7 +76,7 @@ def test_runs_and_trials_arrive_whole_and_once(tmp_path: Path, client: MlflowCli
     edit(folder / "runs" / "run-001" / "record.json", finished=True)
     second = mlflow_runs.export(folder, address=client.tracking_uri)
     assert (second.written, second.present) == (["run-001"], ["run-000", "trial-000"])
-    assert second.heading.endswith("1 runs written, 2 there already")
+    assert second.heading.endswith("1 run written, 2 there already")
 
 
 def test_a_changed_record_and_an_interrupted_export_replace_what_was_there(
@@ -149,7 +149,7 @@ def test_the_command_and_what_it_refuses(tmp_path: Path, client: MlflowClient) -
     address = client.tracking_uri
     result = command("mlflow", folder, "--experiment", "jets", "--address", address)
     assert result.code == 0
-    assert " ".join(result.out.split()) == f"experiment 'jets' at {address}: 1 runs written, 0 there already"
+    assert " ".join(result.out.split()) == f"experiment 'jets' at {address}: 1 run written, 0 there already"
     assert "is not a study" in command("mlflow", tmp_path).err
     result = command("mlflow", folder, "--address", "gopher://nowhere")
     assert result.code == 2 and "MLflow: " in result.err and "tracking server" in result.err

@@ -104,7 +104,7 @@ def test_a_checkpoint_takes_over_the_hardware_of_its_builds(study: Path, tmp_pat
     # Each thing is there once, whether it is a checkpoint or a build or both.
     assert len(gathered.summaries) == 6 + 1 + 1
     text = page.render(gathered, tmp_path)
-    assert "2 checkpoints were built" in text
+    assert "2 checkpoints built" in text
     assert 'href="#b1"' in text
     assert 'aria-label="a, step 1, built as' in text
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from qap2fpga.system import files
 from qap2fpga.system.errors import QapError
+from qap2fpga.system.terminal import Terminal, warning
 from tests.unit.report.test_report import content, finished
 
 ROOT = Path(__file__).parents[3]
@@ -119,3 +121,9 @@ def test_ctrl_c_while_torch_is_imported(example: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, message = process.communicate(timeout=60)
         assert (process.returncode, message) == (130, b"")
+
+
+def test_a_warning_is_no_markup() -> None:
+    out = io.StringIO()
+    Terminal(file=out, width=80).print(warning("[b]a name[/] of a user's"))
+    assert out.getvalue() == "warning [b]a name[/] of a user's\n"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import itertools
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from qap2fpga.system.errors import QapError
 from qap2fpga.train import jets as simulation
 from qap2fpga.train.data.arrays import load
-from qap2fpga.train.features import FEATURES, distances, energy_correlations, jet_features
+from qap2fpga.train.features import FEATURES, distances, energy_correlations, jet_features, leading
 from qap2fpga.train.jets import CLASSES, Chunk, JetConfig, chunks_of, generate, merge, write_chunk
 
 
@@ -114,12 +115,39 @@ def test_chunks_merge_class_by_class_and_only_when_complete(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("some_versions")
+def test_constituents_are_beside_the_features(tmp_path: Path) -> None:
+    config = JetConfig(tmp_path / "jets.npz", tmp_path / "chunks", jets_a_class=1, chunk=1, constituents=2)
+    rows = np.arange(5 * 22, dtype=np.float32).reshape(5, 22)
+    for row, chunk in zip(rows, chunks_of(config), strict=True):
+        write_chunk(chunk, config.folder, lambda _chunk, row=row: row[None])
+    merge(config)
+    with np.load(config.output) as data:
+        np.testing.assert_array_equal(data["X"], rows[:, :16])
+        np.testing.assert_array_equal(data["particles"], rows[:, 16:].reshape(5, 2, 3))
+        assert json.loads(str(data["recipe"]))["constituents"] == 2
+    with pytest.raises(QapError, match="-1 constituents"):
+        generate(dataclasses.replace(config, constituents=-1), silent)
+
+
+def test_leading_constituents_lie_around_the_jet_hardest_first() -> None:
+    # Around the axis at azimuth pi, where it wraps.
+    jet = np.array([[10.0, 0.5, np.pi - 0.1], [30.0, 0.1, -np.pi + 0.1]])
+    hardest = leading(jet, 3)
+    np.testing.assert_allclose(hardest[0], [0.75, -0.1, 0.05], atol=1e-12)
+    np.testing.assert_allclose(hardest[1], [0.25, 0.3, -0.15], atol=1e-12)
+    assert not hardest[2].any()
+    np.testing.assert_array_equal(leading(jet, 1), hardest[:1])
+    assert leading(jet, 0).shape == (0, 3)
+
+
+@pytest.mark.usefixtures("some_versions")
 def test_another_recipe_is_another_file_and_another_seed(tmp_path: Path) -> None:
     config = JetConfig(tmp_path / "jets.npz", tmp_path, jets_a_class=40, chunk=10)
     chunks = [chunk for seed in (1, 2) for chunk in chunks_of(dataclasses.replace(config, seed=seed))]
     chunks.append(dataclasses.replace(chunks[0], size=11))
+    chunks.append(dataclasses.replace(chunks[0], constituents=3))
     assert len({chunk.path(tmp_path) for chunk in chunks}) == len(chunks)
-    assert len({chunk.pythia_seed() for chunk in chunks[:-1]}) == len(chunks) - 1
+    assert len({chunk.pythia_seed() for chunk in chunks[:-2]}) == len(chunks) - 2
     last = Chunk("z", simulation.CHUNKS_A_CLASS - 1, 1, simulation.SEEDS - 1)
     assert last.pythia_seed() <= 900_000_000
 

@@ -114,7 +114,7 @@ def generate(
 
 def stimuli(graph: Graph, vectors: np.ndarray) -> np.ndarray:
     """Return frames: all at the minimum, all at the maximum, then the first of `vectors`."""
-    ends = [np.full(graph.inputs, value, np.int64) for value in (graph.input.low, graph.input.high)]
+    ends = [np.broadcast_to(value, graph.inputs) for value in (graph.input.lows, graph.input.highs)]
     return np.concatenate([np.stack(ends), vectors[:COMPARED].astype(np.int64)])
 
 

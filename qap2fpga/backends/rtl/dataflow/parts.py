@@ -42,6 +42,14 @@ def cut(word: str, each: int, lanes: Lanes) -> str:
     return f"{{{', '.join(reversed(parts))}}}"
 
 
+def taken(word: str, lanes: Lanes) -> str:
+    """Return the expression of `lanes` that lie in `word`, a port, each in as many bits as the widest."""
+    each = width(*common(lanes))
+    if bits(lanes) == each * len(lanes):
+        return f"{word}[{bits(lanes) - 1}:0]"
+    return cut(word, each, lanes)
+
+
 def common(lanes: Lanes) -> tuple[int, int]:
     """Return the (low, high) of all lanes together."""
     return min(low for low, _ in lanes), max(high for _, high in lanes)
@@ -146,7 +154,7 @@ class Source(Part):
 
     def verilog(self) -> list[str]:
         """Return the line that takes the data from the port."""
-        return [f"  assign d{self.out.name} = in0_TDATA[{bits(self.out.lanes) - 1}:0];"]
+        return [f"  assign d{self.out.name} = {taken('in0_TDATA', self.out.lanes)};"]
 
 
 @dataclass(frozen=True, eq=False)

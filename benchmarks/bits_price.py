@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fits the price by which bits are learned (flows/rtl/price.yaml) to networks that Yosys has counted.
+
+    python -m benchmarks.bits_price FOLDER [--networks 80] [--seed 1] [--processes 2]
+
+Random networks learn random classes to random budgets, are written as Verilog and mapped by Yosys. Half of them are
+fitted, the other half says how good the fit is: mean error, and Spearman's rank correlation. What was measured is a
+line of JSON in FOLDER, and is not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from scipy.optimize import lsq_linear
+from scipy.stats import spearmanr
+from torch import nn
+
+from qap2fpga.frontend import saving
+from qap2fpga.library.measured import luts_of
+from qap2fpga.qap.bits import Budget, LearnedLinear, LearnedQuantizer
+from qap2fpga.qap.bits.price import FEATURES, features, layers, sums
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import append_json, read_json_lines
+from qap2fpga.system.processes import each
+
+ROWS, BATCH, CLASSES = 4000, 256, 5
+LUTS = (150.0, 15_000.0)
+# What the fit makes at least of what it cannot tell from adders: bits that cost nothing would never be given up.
+LEAST = {"requantizer_bits": 0.2}
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One network: extents of its layers, the budget that it learns to, and in how many steps."""
+
+    seed: int
+    widths: tuple[int, ...]
+    luts: float
+    steps: int
+    per: str
+
+    @staticmethod
+    def drawn(seed: int) -> Recipe:
+        """Return the recipe of a seed."""
+        random = np.random.default_rng(seed)
+        hidden = random.integers(1, 4)
+        widths = tuple(int(2 ** random.uniform(3, 6.5)) for _ in range(hidden))
+        luts = float(np.exp(random.uniform(*np.log(LUTS))))
+        per = str(random.choice(["weight"] * 5 + ["channel"]))
+        return Recipe(seed, (int(random.integers(8, 33)), *widths, CLASSES), luts, int(random.integers(800, 2500)), per)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train and measure what is missing, fit, and print the coefficients and the errors."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--networks", type=int, default=80)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=2)
+    chosen = parser.parse_args(arguments)
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    results = chosen.folder / "networks.jsonl"
+    recipes = [Recipe.drawn(1000 * chosen.seed + number) for number in range(chosen.networks)]
+    done = {line["seed"] for line in read_json_lines(results)}
+    missing = [one for one in recipes if one.seed not in done]
+
+    def ended(recipe: Recipe, line: Line | None) -> None:
+        append_json(results, line or {"seed": recipe.seed, "failed": "its process ended"})
+        print(json.dumps({name: value for name, value in (line or {}).items() if name != "features"}), flush=True)
+
+    each(_measured, missing, chosen.processes, ended)
+    wanted = {one.seed for one in recipes}
+    lines = [one for one in read_json_lines(results) if one["seed"] in wanted and "failed" not in one]
+    if len(lines) < 2 * len(FEATURES):
+        raise SystemExit(f"{len(lines)} networks are too few to fit {len(FEATURES)} coefficients")
+    print(yaml.safe_dump(fitted(lines), sort_keys=False))
+    return 0
+
+
+def trained(recipe: Recipe) -> tuple[nn.Sequential, torch.Tensor]:
+    """Return the network of `recipe`, trained to its budget on random clusters, and the rows."""
+    torch.set_num_threads(1)
+    torch.manual_seed(recipe.seed)
+    y = torch.arange(ROWS) % CLASSES
+    centres = torch.randn(3 * CLASSES, recipe.widths[0])
+    x = centres[y + CLASSES * torch.randint(0, 3, (ROWS,))] + torch.randn(ROWS, recipe.widths[0])
+    layers: list[LearnedLinear] = []
+    for inputs, outputs in zip(recipe.widths, recipe.widths[1:], strict=False):
+        first = not layers
+        quantizer = LearnedQuantizer(inputs, signed=first, of_input=first)
+        layers.append(LearnedLinear(inputs, outputs, quantizer=quantizer, per=recipe.per))
+    module = nn.Sequential(*layers)
+    budget = Budget(module, recipe.luts, steps=recipe.steps, wait=50)
+    bits = [one for name, one in module.named_parameters() if "fraction" in name or "integer" in name]
+    rest = [one for name, one in module.named_parameters() if not ("fraction" in name or "integer" in name)]
+    optimizer = torch.optim.Adam([{"params": rest, "lr": 3e-3}, {"params": bits, "lr": 1.5e-2}])
+    while not budget.is_met:
+        rows = torch.randint(0, ROWS, (BATCH,))
+        optimizer.zero_grad()
+        (nn.functional.cross_entropy(module(x[rows]), y[rows]) + budget.loss()).backward()
+        optimizer.step()
+        budget.step()
+    return module.eval(), x
+
+
+def _measured(recipe: Recipe) -> Line:
+    begin, line = time.monotonic(), asdict(recipe)
+    try:
+        module, rows = trained(recipe)
+        line["features"] = features(module).tolist()
+        line["layers"] = [[one.item() for one in sums(layer)] for layer in layers(module).values()]
+        with tempfile.TemporaryDirectory() as folder:
+            model = Path(folder) / "model.pt"
+            saving.save(module, rows[:32], model, None, {})
+            line["lut"] = luts_of(model)
+    except QapError as error:
+        line["failed"] = str(error)
+    return line | {"seconds": round(time.monotonic() - begin, 1)}
+
+
+def fitted(lines: Sequence[Line]) -> dict[str, Any]:
+    """Return the coefficients, fitted to every second of `lines`, and how far the others are off."""
+    rows = np.array([one["features"] for one in lines])
+    luts = np.array([one["lut"] for one in lines], float)
+    fit, held = slice(0, None, 2), slice(1, None, 2)
+    least = [LEAST.get(name, 0.0) for name in FEATURES]
+    weights = lsq_linear(rows[fit] / luts[fit, None], np.ones(len(luts[fit])), bounds=(least, np.inf)).x
+    off = np.abs(rows[held] @ weights / luts[held] - 1)
+    rank = float(spearmanr(rows[held] @ weights, luts[held]).statistic)
+    return {
+        "coefficients": {name: round(float(one), 4) for name, one in zip(FEATURES, weights, strict=True)},
+        "fitted": len(luts[fit]), "hold_out": len(luts[held]), "luts": [int(luts.min()), int(luts.max())],
+        "mean_error_percent": round(100 * float(off.mean()), 1),
+        "largest_error_percent": round(100 * float(off.max()), 1), "spearman": round(rank, 4),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

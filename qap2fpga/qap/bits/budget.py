@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training to a budget of LUTs: the price of one rises until the module's is met, then its bits stand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+
+import torch
+from torch import Tensor, nn
+
+from qap2fpga.qap.bits.price import layers, price
+from qap2fpga.system.codec import convert
+from qap2fpga.system.errors import QapError
+
+# Loss per relative change of the LUTs, in the loss's own unit: where a budget usually is met, and where the price
+# begins, of what the module takes then.
+USUAL, BEGIN = 0.2, 0.01
+# A budget that is not met at so many times the usual price never will be.
+HOPELESS = 100.0
+
+
+@dataclass(frozen=True)
+class BudgetState:
+    """Where a budget stands: steps `taken`, what a LUT cost at the `begin`, and the module's last `price`.
+
+    Steps after the budget was met do not count. `ratio`: of what the module takes to its price, as far as somebody said.
+    """
+
+    taken: int = 0
+    begin: float | None = None
+    is_met: bool = False
+    price: float = 0.0
+    ratio: float = 1.0
+
+
+class Budget:
+    """What a module with learned bits may take in LUTs, unrolled.
+
+        budget = Budget(module, luts=2000, steps=10_000)
+        for x, y in batches:
+            loss = criterion(module(x), y) + budget.loss()
+            loss.backward()
+            optimizer.step()
+            budget.step()                   # once a batch
+            if budget.is_met: ...           # the bits stand now: train on for a while, with a falling learning rate
+
+    Args:
+        module: with layers of this package.
+        luts: the budget, as `price` counts them.
+        steps: of the optimizer, after which it should be met; more steps find better bits. It takes as many as it
+            takes.
+        wait: steps before the price begins, for the module to learn something first.
+        coefficients: of the price; by default the shipped ones.
+    """
+
+    def __init__(
+        self, module: nn.Module, luts: float, *, steps: int, wait: int = 0,
+        coefficients: Mapping[str, float] | None = None,
+    ) -> None:  # fmt: skip
+        if not (math.isfinite(luts) and luts > 0) or steps < 1 or wait < 0:
+            raise QapError(f"a budget of {luts:g} LUTs in {steps} steps after {wait}", "LUTs and steps above 0")
+        if luts < len(layers(module)):
+            raise QapError(
+                f"a budget of {luts:g} LUTs for {len(layers(module))} layers", "give each layer one at least"
+            )
+        self.module, self.luts, self.steps, self.wait = module, float(luts), steps, wait
+        self.coefficients = coefficients
+        self.state = BudgetState()
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the module takes no more than the budget: the bits learn no more."""
+        return self.state.is_met
+
+    @property
+    def predicted(self) -> float:
+        """The LUTs of the module after the last step."""
+        return self.state.ratio * self.state.price
+
+    @property
+    def strength(self) -> float:
+        """What a LUT costs now, in units of the loss."""
+        state = self.state
+        if state.begin is None or state.taken < self.wait:
+            return 0.0
+        return float(state.begin * (self._usual / state.begin) ** ((state.taken - self.wait) / self.steps))
+
+    @property
+    def _usual(self) -> float:
+        return USUAL / self.luts
+
+    def loss(self) -> Tensor:
+        """Return the term to add to the loss; it is 0 before the price begins, and once the budget is met."""
+        if self.is_met or self.state.taken < self.wait:
+            return torch.zeros(())
+        now = self.state.ratio * price(self.module, self.coefficients)
+        if self.state.begin is None:
+            begin = min(BEGIN / max(float(now.detach()), 1.0), self._usual)
+            self.state = replace(self.state, begin=begin)
+        return self.strength * now
+
+    def step(self) -> None:
+        """Note that the optimizer has taken a step; where the budget is met the bits learn no more.
+
+        Raises `QapError` for a budget that no price reaches, for a layer that has lost all its bits, and where the
+        training has diverged.
+        """
+        if self.is_met:
+            return
+        self.state = replace(self.state, taken=self.state.taken + 1)
+        if self.state.taken <= self.wait:
+            return
+        self.state = replace(self.state, price=float(price(self.module, self.coefficients).detach()))
+        if not math.isfinite(self.predicted):
+            raise QapError("the price is not finite: the training has diverged", "lower the learning rate")
+        empty = next((name for name, one in layers(self.module).items() if not one.integers.any()), None)
+        if empty is not None:
+            what = f"layer {empty or 'of the module'} has no bits left, at {self.predicted:,.0f} LUTs"
+            raise QapError(f"{what} of a budget of {self.luts:,.0f}", "give more LUTs, more steps, or fewer layers")
+        if self.predicted <= self.luts:
+            self._let_learn(learn=False)
+        elif self.strength > HOPELESS * self._usual:
+            what = f"a budget of {self.luts:,.0f} LUTs cannot be reached: {self.predicted:,.0f} are left"
+            raise QapError(what, "give more LUTs, or a smaller module")
+
+    def fits(self) -> bool:
+        """Return whether the module takes no more than the budget as it is now: weights change while bits stand."""
+        return self.state.ratio * float(price(self.module, self.coefficients).detach()) <= self.luts
+
+    def correct(self, luts: float) -> None:
+        """Say what the module takes that has met the budget; where this is more, its bits go on learning.
+
+        Raises `QapError` where the budget is not met, or for no positive number.
+        """
+        if not self.is_met or not (math.isfinite(luts) and luts > 0 and self.state.price > 0):
+            raise QapError(f"a correction to {luts:g} LUTs", "once the budget is met, say what was measured")
+        self.state = replace(self.state, ratio=luts / self.state.price)
+        if luts > self.luts:
+            self._let_learn(learn=True)
+
+    def _let_learn(self, *, learn: bool) -> None:
+        self.state = replace(self.state, is_met=not learn)
+        for name, one in self.module.named_parameters():
+            if is_bits(name):
+                one.requires_grad_(learn)
+                one.grad = None
+
+    def state_dict(self) -> dict[str, float | int | bool | None]:
+        """Return where it stands, plain values."""
+        return {"luts": self.luts, "steps": self.steps, "wait": self.wait, **asdict(self.state)}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Go on from where another one of the same budget stood. Raises `QapError` for the state of another."""
+        mine = self.state_dict()
+        if set(state) != set(mine) or any(state[name] != mine[name] for name in ("luts", "steps", "wait")):
+            raise QapError("the state is of another budget", "make the budget as it was when the state was saved")
+        own = {one.name: state[one.name] for one in fields(BudgetState)}
+        self.state = convert(BudgetState, own, "state", "the budget")
+        self._let_learn(learn=not self.is_met)
+
+
+def is_bits(name: str) -> bool:
+    """Return whether the parameter called `name` in a module is of bits: give those a learning rate of their own."""
+    return name.rpartition(".")[2] in ("fraction", "integer", "bias_fraction")

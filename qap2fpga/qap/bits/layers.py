@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dense layers and convolutions whose weights learn their bits: 0 bits is a pruned weight.
+
+A layer quantizes what it takes, so that all that its hardware costs is known in it: its inputs' bits, its weights'.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from qap2fpga.qap.bits.functions import constant, rounded
+from qap2fpga.qap.bits.quantizer import FARTHEST, ExportHandler, LearnedQuantizer
+from qap2fpga.system.errors import QapError
+
+Sizes = int | tuple[int, ...]
+KINDS = ("weight", "channel", "tensor")
+# Fractional bits of a new layer's weights, and the most that they can come to.
+FRACTION, MOST_FRACTION = 6.0, 12.0
+
+
+class WeightQuantizer(nn.Module):
+    """Where a layer's weights are exported, below a name of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.export_handler = ExportHandler()
+
+    def forward(self, weight: Tensor, step: Tensor, bits: int, signed: bool, rounding: str) -> Tensor:
+        """Return the weights that the exported quantizer gives."""
+        quantized: Tensor = self.export_handler(weight, step, bits, signed, rounding)
+        return quantized
+
+
+class Learned(nn.Module, ABC):
+    """What dense layers and convolutions have in common."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+    input_quant: LearnedQuantizer
+
+    def _begin(
+        self, size: tuple[int, ...], *, bias: bool, per: str, fraction: float, quantizer: LearnedQuantizer
+    ) -> None:
+        if per not in KINDS:
+            raise QapError(f"bits per '{per}'", f"choose one of {', '.join(KINDS)}")
+        self.per, self.input_quant, self.weight_quant = per, quantizer, WeightQuantizer()
+        shape = {"weight": size, "channel": (size[0], *(1,) * (len(size) - 1)), "tensor": (1,) * len(size)}[per]
+        self.weight = nn.Parameter(torch.empty(size))
+        nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
+        self.fraction = nn.Parameter(torch.full(shape, float(fraction)))
+        if bias:
+            self.bias = nn.Parameter(torch.zeros(size[0]))
+            self.bias_fraction = nn.Parameter(torch.full((size[0],), float(fraction)))
+        else:
+            self.bias = None
+
+    @property
+    def quantized_weight(self) -> Tensor:
+        """The weights as they are computed with, in their shape, with gradients."""
+        return _at_last_bits(self.weight, self.fraction)
+
+    @property
+    def quantized_bias(self) -> Tensor | None:
+        """The bias as it is computed with (outputs,), None without one."""
+        return None if self.bias is None else _at_last_bits(self.bias, self.bias_fraction)
+
+    @property
+    def integers(self) -> Tensor:
+        """The weights in units of their last bits, in their shape, without gradients."""
+        return integers(self.weight, self.fraction)
+
+    @property
+    def bits(self) -> Tensor:
+        """The bits of each weight without its sign, in the weights' shape, with gradients; 0 where it is pruned."""
+        return _bits(self.integers, self.fraction)
+
+    @property
+    def bias_bits(self) -> Tensor:
+        """The same of the bias (outputs,); zeros without one."""
+        if self.bias is None:
+            return torch.zeros(len(self.weight))
+        return _bits(integers(self.bias, self.bias_fraction), self.bias_fraction)
+
+    @property
+    @abstractmethod
+    def input_bits(self) -> Tensor:
+        """The bits of what each weight takes, in the weights' shape, with gradients."""
+
+    def extra_repr(self) -> str:
+        """Return what stands in a printed module."""
+        return f"{', '.join(map(str, self.weight.shape))}, bits per {self.per}"
+
+    def _operands(self) -> tuple[Tensor, Tensor | None]:
+        """The weights and the bias that the layer computes with."""
+        weight, bias = self.quantized_weight, self.quantized_bias
+        if not torch.onnx.is_in_onnx_export():
+            return weight, bias
+        step = constant(torch.exp2(-_last(self.fraction)).expand_as(self.weight))
+        bits = 1 + max(int(self.bits.max()), 1)
+        exported: Tensor = self.weight_quant(constant(weight), step, bits, True, "ROUND")
+        return exported, None if bias is None else constant(bias)
+
+
+class LearnedLinear(Learned):
+    """A dense layer with learned bits.
+
+    Args:
+        inputs: values that it takes.
+        outputs: sums that it gives.
+        bias: whether it has one, whose bits are learned, too.
+        per: what has bits of its own: each 'weight', the weights of each output 'channel', or the 'tensor'.
+        fraction: fractional bits of the weights to begin with.
+        quantizer: of what it takes; by default unsigned, per channel, which is also a ReLU. Share one to quantize once
+            what several layers take. One of fewer channels takes frames: (rows, channels, ...), flattened after it.
+
+    Shape: (rows, inputs), or (rows, channels, ...) of as many values, to (rows, outputs).
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, bias: bool = True, per: str = "weight", fraction: float = FRACTION,
+        quantizer: LearnedQuantizer | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        given = LearnedQuantizer(inputs) if quantizer is None else quantizer
+        if inputs < 1 or outputs < 1 or inputs % given.channels:
+            raise QapError(f"{inputs} inputs of a quantizer of {given.channels} channels", "a whole number per channel")
+        self._begin((outputs, inputs), bias=bias, per=per, fraction=fraction, quantizer=given)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sums."""
+        return functional.linear(self.input_quant(x).flatten(1), *self._operands())
+
+    @property
+    def input_bits(self) -> Tensor:
+        """The bits of what each weight takes, in the weights' shape, with gradients."""
+        outputs, inputs = self.weight.shape
+        return self.input_quant.bits.repeat_interleave(inputs // self.input_quant.channels).expand(outputs, inputs)
+
+
+class _LearnedConv(Learned):
+    """A convolution of some dimensions; the arguments of its kernel are torch's."""
+
+    convolve: Callable[..., Tensor]
+    dimensions: int
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel_size: int | tuple[int, ...], *, stride: Sizes = 1, padding: Sizes = 0,
+        dilation: Sizes = 1, groups: int = 1, bias: bool = True, per: str = "weight", fraction: float = FRACTION,
+        quantizer: LearnedQuantizer | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        kernel = (kernel_size,) * self.dimensions if isinstance(kernel_size, int) else tuple(kernel_size)
+        if groups < 1 or inputs % groups or outputs % groups or len(kernel) != self.dimensions:
+            raise QapError(f"{inputs} to {outputs} channels in {groups} groups, kernel {kernel}", "as torch takes them")
+        self.options = (stride, padding, dilation, groups)
+        given = LearnedQuantizer(inputs) if quantizer is None else quantizer
+        if given.channels != inputs:
+            raise QapError(f"{inputs} channels of a quantizer of {given.channels}", "as many as the layer takes")
+        size = (outputs, inputs // groups, *kernel)
+        self._begin(size, bias=bias, per=per, fraction=fraction, quantizer=given)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sums."""
+        return type(self).convolve(self.input_quant(x), *self._operands(), *self.options)
+
+    @property
+    def input_bits(self) -> Tensor:
+        """The bits of what each weight takes, in the weights' shape, with gradients."""
+        outputs, each, groups = *self.weight.shape[:2], self.options[3]
+        bits = self.input_quant.bits.reshape(groups, 1, each).expand(groups, outputs // groups, each)
+        return bits.reshape(outputs, each, *(1,) * self.dimensions).expand_as(self.weight)
+
+
+class LearnedConv1d(_LearnedConv):
+    """A one-dimensional convolution with learned bits; see `LearnedLinear`, and torch's Conv1d for its kernel."""
+
+    convolve = staticmethod(functional.conv1d)
+    dimensions = 1
+
+
+class LearnedConv2d(_LearnedConv):
+    """A two-dimensional convolution with learned bits; see `LearnedLinear`, and torch's Conv2d for its kernel."""
+
+    convolve = staticmethod(functional.conv2d)
+    dimensions = 2
+
+
+def integers(values: Tensor, fraction: Tensor) -> Tensor:
+    """Return `values` in units of their last bits, whole numbers without gradients."""
+    return torch.floor(values.detach() * torch.exp2(_last(fraction)) + 0.5)
+
+
+def _bits(values: Tensor, fraction: Tensor) -> Tensor:
+    """The bits of whole numbers without the sign, 0 of 0, with the gradient of a further bit by `fraction`."""
+    return torch.frexp(values.abs()).exponent + further(fraction) * (values != 0)
+
+
+def further(fraction: Tensor) -> Tensor:
+    """Return zeros in the shape of `fraction`, with the gradient of one further bit by it."""
+    return fraction - fraction.detach()
+
+
+def _at_last_bits(values: Tensor, fraction: Tensor) -> Tensor:
+    return rounded(values, fraction.clamp(-FARTHEST, MOST_FRACTION), 0.5)
+
+
+def _last(fraction: Tensor) -> Tensor:
+    return torch.round(fraction.detach().clamp(-FARTHEST, MOST_FRACTION))

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The price of learned bits: what it counts, and that its gradients are the slopes of what it counts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from qap2fpga.qap.bits import LearnedConv2d, LearnedLinear, LearnedQuantizer, price
+from qap2fpga.qap.bits.price import FEATURES, SHARING, digits, features, fitted, layers
+from qap2fpga.system.errors import QapError
+from tests.support.learned import MODULES, entry, module
+
+
+def test_signed_digits_of_whole_numbers() -> None:
+    """The fewest that there are: 7 is 8 - 1, 11 is 8 + 4 - 1, 27 is 32 - 4 - 1."""
+    assert digits(torch.tensor([0.0, 1.0, -2.0, 3.0, 7.0, 11.0, 27.0, -85.0])).tolist() == [0, 1, 1, 2, 2, 3, 3, 4]
+
+
+def by_name(one: nn.Module) -> dict[str, float]:
+    return dict(zip(FEATURES, features(one).tolist(), strict=True))
+
+
+def small(*, of_input: bool = False) -> LearnedLinear:
+    """Two outputs of three inputs of 4, 2 and 0 bits: weights 3 and 1 of the first output, 5 of the second."""
+    layer = LearnedLinear(3, 2, quantizer=LearnedQuantizer(3, fraction=2.0, integer=2.0, of_input=of_input))
+    with torch.no_grad():
+        layer.input_quant.fraction.copy_(torch.tensor([2.0, 0.0, -3.0]))
+        layer.weight.copy_(torch.tensor([[3.0, 1.0, 9.0], [0.0, 5.0, 0.0]]))
+        layer.fraction.zero_()
+        layer.bias_fraction.zero_()
+        layer.bias.copy_(torch.tensor([2.0, 0.0]))
+    return layer
+
+
+def test_features_of_a_layer_by_hand() -> None:
+    """The first output has 3 digits on inputs with bits and a bias, 3 adders; the second 2 digits, 1 adder."""
+    counted = by_name(small())
+    assert counted["adder_bits"] == pytest.approx(((2 * 4 + 1 * 2) * 3 / 3 + (2 * 2) / 2) ** SHARING)
+    assert counted["growth_bits"] == pytest.approx((3 * math.log2(4) + 1) ** SHARING)
+    assert counted["requantizer_bits"] == 6
+    assert by_name(small(of_input=True))["requantizer_bits"] == 0
+
+
+def test_a_bias_learns_to_do_without_bits() -> None:
+    layer = small()
+    price(layer).backward()
+    assert layer.bias_fraction.grad is not None
+    assert layer.bias_fraction.grad[0] > 0 and layer.bias_fraction.grad[1] == 0
+
+
+def test_groups_take_the_bits_of_their_own_channels() -> None:
+    layer = LearnedConv2d(4, 4, 1, groups=2, bias=False, quantizer=LearnedQuantizer(4))
+    with torch.no_grad():
+        layer.input_quant.fraction.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    assert layer.input_bits.reshape(4, 2).tolist() == [[3, 4], [3, 4], [5, 6], [5, 6]]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_price_is_the_sum_of_the_features(name: str) -> None:
+    one, _ = module(name)
+    expected = sum(fitted()[feature] * value for feature, value in by_name(one).items())
+    assert price(one).item() == pytest.approx(expected, rel=1e-5) and expected > 0
+    assert price(one, dict.fromkeys(FEATURES, 2.0)).item() == pytest.approx(2 * features(one).sum().item(), rel=1e-5)
+
+
+def test_a_bit_of_an_activation_costs_its_gradient() -> None:
+    """The bits of adders are a line in the bits of activations: the gradient is the difference, but for sharing."""
+    layer = nn.Sequential(LearnedLinear(5, 8, quantizer=entry(5)), LearnedLinear(8, 3))
+    quantizer = layer[1].input_quant
+    before = price(layer)
+    before.backward()
+    assert quantizer.fraction.grad is not None
+    for channel in (0, 5):
+        with torch.no_grad():
+            quantizer.fraction[channel] += 1
+        assert (price(layer) - before).item() == pytest.approx(float(quantizer.fraction.grad[channel]), rel=0.01)
+        with torch.no_grad():
+            quantizer.fraction[channel] -= 1
+
+
+@pytest.mark.parametrize("bits", [3.0, 6.0])
+def test_a_bit_of_the_weights_costs_its_gradient_on_average(bits: float) -> None:
+    """Digits come in steps: over many weights their mean rises by what the gradient says, within a tenth."""
+    torch.manual_seed(3)
+    layer = LearnedLinear(64, 200, bias=False, quantizer=entry(64), fraction=bits)
+    with torch.no_grad():
+        layer.weight.uniform_(-1, 1)
+    before = price(layer)
+    before.backward()
+    assert layer.fraction.grad is not None
+    with torch.no_grad():
+        layer.fraction += 1
+    assert (price(layer) - before).item() == pytest.approx(float(layer.fraction.grad.sum()), rel=0.1)
+
+
+def test_a_module_without_learned_bits_is_refused() -> None:
+    with pytest.raises(QapError, match="no layer that learns its bits"):
+        layers(nn.Sequential(nn.Linear(2, 2)))
