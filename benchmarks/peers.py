@@ -88,7 +88,8 @@ class Bench:
         there = {line["name"] for line in self.lines(side, settings, seed) if "lut" in line}
         for candidate in outcome.candidates:
             if candidate.name not in there:
-                line = {"task": task, **self.line(candidate, place), "cpu_s": outcome.cpu_s}
+                line = {"task": task, **self.line(candidate, place)}
+                line |= {"cpu_s": outcome.cpu_s, "training": dict(outcome.notes)}
                 append_json(self.results, line)
                 self.say(f"{side.name}, seed {seed}: {json.dumps({key: line[key] for key in line if key != 'task'})}")
 

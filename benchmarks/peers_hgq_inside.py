@@ -16,6 +16,7 @@ import math
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +103,12 @@ class Budget(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def spread(checkpoints: list[Checkpoint], parts: int, each: int, largest: float) -> list[Checkpoint]:
+def spread(checkpoints: list[Checkpoint], parts: int, each: int, ends: tuple[float, float]) -> list[Checkpoint]:
     """Return the `each` most accurate checkpoints in each of `parts` even steps of the logarithm of EBOPs.
 
-    Those with more than `largest` EBOPs, and networks that are all zero, are left out.
+    Those whose EBOPs are not between `ends` are left out.
     """
-    some = [one for one in checkpoints if 0 < one[1] <= largest]
+    some = [one for one in checkpoints if ends[0] <= one[1] <= ends[1]]
     if not some:
         return []
     low, high = (math.log(end(ebops for _, ebops, _ in some)) for end in (min, max))
@@ -195,13 +196,20 @@ def main(path: Path) -> None:
     begin = time.process_time()
     model, budget = train(job, data)
     cpu_s = time.process_time() - begin
-    best = front(traced(model, data, spread(budget.near, *NEAR, job["largest_ebops"])))
-    candidates = []
-    for _, ebops, weights in spread(best, job["candidates"], 1, job["largest_ebops"]):
+    best = front(traced(model, data, spread(budget.near, *NEAR, job["ebops"])))
+    candidates, unconverted = [], 0
+    for _, ebops, weights in spread(best, job["candidates"], 1, job["ebops"]):
         name = f"e{int(ebops)}"
         model.set_weights(weights)
-        candidates.append({"name": name, "ebops": ebops, **convert(model, data, job["settings"], folder / name)})
-    result = {"cpu_s": cpu_s, "epochs": budget.epochs, "front": len(best), "candidates": candidates}
+        try:
+            candidates.append({"name": name, "ebops": ebops, **convert(model, data, job["settings"], folder / name)})
+        except Exception:  # alkaid's, of whatever kind: the other networks are none the worse for it
+            unconverted += 1
+            traceback.print_exc()
+    result = {
+        "cpu_s": cpu_s, "epochs": budget.epochs, "front": len(best), "unconverted": unconverted,
+        "candidates": candidates,
+    }  # fmt: skip
     temporary = folder / "result.part"
     temporary.write_text(json.dumps(result, indent=1))
     temporary.replace(folder / "result.json")

@@ -31,16 +31,18 @@ accuracy on test data against LUTs. This page is written by one command, which c
 Both sides train the same rows for the same CPU time (process time of training and of its evaluation on validation
 rows), and try as many settings with one seed; those with the best front on validation rows are used for all seeds. A
 front holds the checkpoints that no other of the same training beats in LUTs and validation accuracy. Accuracies are of
-the integers that the hardware computes. LUTs, flip-flops and the longest path of cells (with the delays of 7 series,
-without routing) are of everybody's Verilog by one command of Yosys, `{command}`; nothing is placed or routed. Real
-inputs are turned into integers before the hardware.
+the integers that the hardware computes; real inputs are turned into integers before it. LUTs, flip-flops and the
+longest path of cells, with the delays of 7 series, are of everybody's Verilog by one command of Yosys, with abc in
+place of abc9, as all counts of this program; nothing is placed or routed:
+
+    {command}
 """
 
 
 def write(lines: Sequence[Line], page_file: Path) -> None:
     """Write the page of some results and its figure. Raises `QapError` if no candidate of theirs was counted."""
     every = sides(lines)
-    if not any(peers_front.front(one) for seeds in every.values() for one in seeds.values()):
+    if not any(peers_plot.shown(one) for seeds in every.values() for one in seeds.values()):
         raise QapError("there are no results to write a page of", "run the sides first")
     figure = page_file.with_suffix(".svg")
     write_atomically(figure, peers_plot.svg({TITLES.get(name, name): seeds for name, seeds in every.items()}))
@@ -62,7 +64,8 @@ def page(lines: Sequence[Line], page_file: Path, figure: str) -> Iterator[str]:
     every = sides(lines)
     yield INTRODUCTION.format(page=f"docs/{page_file.name}", command=COMMAND)
     yield from _conditions(lines)
-    yield f"![test accuracy against LUTs of {' and '.join(TITLES.get(name, name) for name in every)}]({figure})"
+    what = f"test accuracy against LUTs, from {peers_plot.FEWEST} LUTs on, of"
+    yield f"![{what} {' and '.join(TITLES.get(name, name) for name in every)}]({figure})"
     yield ""
     yield from _compared(every)
     for name, seeds in every.items():
@@ -75,13 +78,19 @@ def _conditions(lines: Sequence[Line]) -> Iterator[str]:
     task = lines[0]["task"]
     rows = ", ".join(f"{count:,} for {part}" for part, count in task["rows"].items())
     yield f"Rows: {rows}. {task['cpu_s'] / 60:g} CPU minutes a training."
+    error = math.sqrt(0.65 * 0.35 / task["rows"]["test"])
+    yield f"A test accuracy of 65 % has a standard error of {100 * error:.2f} % from the number of test rows alone."
     named = [line for line in lines if "name" in line]
     for name in dict.fromkeys(line["task"]["side"] for line in named):
         tasks = {(one["task"]["seed"], str(one["task"]["settings"])) for one in named if one["task"]["side"] == name}
         first = next(iter(one["task"]["seed"] for one in named if one["task"]["side"] == name))
         seeds = sorted({seed for seed, _ in tasks})
         trials = sum(seed == first for seed, _ in tasks)
-        yield f"{TITLES.get(name, name)}: {trials} trials; seeds {', '.join(map(str, seeds))}."
+        most = max(one["cpu_s"] for one in named if one["task"]["side"] == name) / 60
+        yield (
+            f"{TITLES.get(name, name)}: settings tried: {trials}; seeds {', '.join(map(str, seeds))}; "
+            f"at most {most:.1f} CPU minutes were taken."
+        )
     yield ""
 
 
@@ -178,7 +187,13 @@ def _left_out(lines: Sequence[Line]) -> Iterator[str]:
         yield f"- {line['task']['side']}, seed {line['task']['seed']}, failed: {_short(line['failed'])}"
     for line in uncounted.values():
         yield f"- {line['task']['side']}, seed {line['task']['seed']}, {line['name']}: {_short(line['uncounted'])}"
-    if failed or uncounted:
+    unconverted = {
+        (line["task"]["side"], line["task"]["seed"], str(line["task"])): line["training"]["unconverted"]
+        for line in lines if "name" in line and line["training"].get("unconverted")
+    }  # fmt: skip
+    for (side, seed, _), count in unconverted.items():
+        yield f"- {side}, seed {seed}: {count:.0f} networks could not be turned into hardware"
+    if failed or uncounted or unconverted:
         yield ""
 
 

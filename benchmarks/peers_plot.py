@@ -12,12 +12,18 @@ from qap2fpga.report.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale
 
 COLOURS = ("#0057b8", "#c2410c", "#4d7c0f", "#7e22ce")
 LEGEND_STEP = 16.0
+FEWEST = 150  # LUTs: smaller networks hardly tell classes apart, and would take all of the height
+
+
+def shown(lines: Sequence[Line]) -> list[Line]:
+    """Return what the figure shows of a front."""
+    return [line for line in front(lines) if line["lut"] >= FEWEST]
 
 
 def svg(sides: Mapping[str, Mapping[int, Sequence[Line]]]) -> str:
     """Return the figure: a dot per candidate of a front and a line per seed, a colour per side."""
-    fronts = {name: {seed: front(lines) for seed, lines in seeds.items()} for name, seeds in sides.items()}
-    every = [line for seeds in fronts.values() for lines in seeds.values() for line in lines if line["lut"] > 0]
+    fronts = {name: {seed: shown(lines) for seed, lines in seeds.items()} for name, seeds in sides.items()}
+    every = [line for seeds in fronts.values() for lines in seeds.values() for line in lines]
     x, y = plots.scales([line["lut"] for line in every], [line["test"] for line in every])
     return "\n".join([*_frame(x, y), *_series(fronts, x, y), *_legend(list(fronts)), "</svg>", ""])
 
@@ -44,7 +50,7 @@ def _series(fronts: Mapping[str, Mapping[int, Sequence[Line]]], x: Scale, y: Sca
     for number, (name, seeds) in enumerate(fronts.items()):
         colour = COLOURS[number % len(COLOURS)]
         for seed, lines in sorted(seeds.items()):
-            places = [(x.place(line["lut"]), y.place(line["test"]), line) for line in lines if line["lut"] > 0]
+            places = [(x.place(line["lut"]), y.place(line["test"]), line) for line in lines]
             if len(places) > 1:
                 path = "L".join(f"{at:g} {up:g}" for at, up, _ in places)
                 yield f'<path d="M{path}" fill="none" stroke="{colour}" stroke-opacity="0.5"/>'

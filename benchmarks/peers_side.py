@@ -67,7 +67,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a task: the candidates, and the CPU seconds that training took."""
+    """What came of a task: the candidates, and the CPU seconds that training took.
+
+    `notes` are numbers of the side's own; `unconverted`, if it is there, is how many networks have no hardware.
+    """
 
     cpu_s: float
     candidates: tuple[Candidate, ...]

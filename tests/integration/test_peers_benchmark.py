@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -56,6 +57,7 @@ class Mock:
             task.cpu_s - 1,
             tuple(Candidate(f"n{size}", one, one - 0.01, f"n{size}/src", "top", {"ebops": size})
                   for size, one in zip(self.sizes, accuracies, strict=True)),
+            {"epochs": 7, "unconverted": 0},
         )  # fmt: skip
 
 
@@ -91,7 +93,8 @@ def test_trials_are_of_one_seed_and_the_best_of_all(tmp_path: Path) -> None:
     assert first["task"]["settings"] == {"quality": 0, "widths": [4, 2]}
     assert {key: first[key] for key in first if key != "task"} == {
         "name": "n300", "validation": 0.3, "test": 0.29, "lut": 300, "ff": 50, "carry": 7, "lutram": 0,
-        "path_ns": None, "yosys": "0.70", "notes": {"ebops": 300}, "cpu_s": 59.0,
+        "path_ns": None, "yosys": "0.70", "notes": {"ebops": 300},
+        "cpu_s": 59.0, "training": {"epochs": 7, "unconverted": 0},
     }  # fmt: skip
     assert list(peers_front.chosen(lines)) == [5, 6, 7]
 
@@ -238,11 +241,19 @@ def test_a_page_alone_is_written_of_the_results(tmp_path: Path) -> None:
     assert "| 1 | 3,000 | 0 | 50 | – | 32.00 % | 31.00 % |" in (tmp_path / "page.md").read_text()
 
 
-def line(side: str, seed: int, lut: int, validation: float, test: float, **more: object) -> dict[str, Any]:
-    task = {"side": side, "seed": seed, "settings": {"rate": 1}, "rows": {"train": 1200}, "cpu_s": 600.0, "data": "d"}
+def line(side: str, seed: int, lut: int, validation: float, test: float) -> dict[str, Any]:
+    task = {
+        "side": side,
+        "seed": seed,
+        "settings": {"rate": 1},
+        "rows": {"train": 1200, "test": 10000},
+        "cpu_s": 600.0,
+        "data": "d",
+    }
     cells = asdict(Counted(lut, 10, 5, 0, 3.25, "0.70"))
     notes = {"differing_values": 3.0, "differing_classes": 1.0}
-    return {"task": task, "name": f"n{lut}", "validation": validation, "test": test, **cells, "notes": notes, **more}
+    ended = {"notes": notes, "cpu_s": 612.0, "training": {"unconverted": 2.0}}
+    return {"task": task, "name": f"n{lut}", "validation": validation, "test": test, **cells, **ended}
 
 
 def test_a_front_is_chosen_on_validation_data() -> None:
@@ -292,10 +303,13 @@ def test_the_page_says_what_equal_accuracy_costs(ours: float, verdict: str) -> N
     assert verdict in page
     assert f"| 64.00 % | {1600 * ours:,.0f} | 1,600 | {ours:.2f} |" in page
     assert f"| 62.00 % | {800 * ours:,.0f} | 800 | {ours:.2f} |" in page
-    assert "![test accuracy against LUTs of ours and HGQ2 and alkaid](peers.svg)" in page
+    assert "standard error of 0.48 %" in page
+    assert "![test accuracy against LUTs, from 150 LUTs on, of ours and HGQ2 and alkaid](peers.svg)" in page
     assert "| 2 | 6,400 | 0 | 10 | 3.2 | 66.00 % | 66.00 % |" in page
     assert f"python -m benchmarks.peers FOLDER --data jets.npz --page docs/{PAGE.name}\n" in page
-    assert "Rows: 1,200 for train. 10 CPU minutes a training." in page
+    assert "Rows: 1,200 for train, 10,000 for test. 10 CPU minutes a training." in page
+    assert "HGQ2 and alkaid: settings tried: 1; seeds 1, 2; at most 10.2 CPU minutes were taken." in page
+    assert "- hgq, seed 2: 2 networks could not be turned into hardware" in page
     assert "of 6 networks 6 differ, in 18 outputs and 6 classes altogether" in page
 
 
@@ -307,7 +321,7 @@ def test_the_page_of_one_side_compares_nothing() -> None:
 
 
 def test_the_figure_stands_alone(tmp_path: Path) -> None:
-    peers_page.write(results(0.5), tmp_path / "peers.md")
+    peers_page.write([*results(0.5), line("ours", 2, 149, 0.2, 0.2)], tmp_path / "peers.md")
     root = ElementTree.parse(tmp_path / "peers.svg").getroot()
     name = "{http://www.w3.org/2000/svg}"
     titles = [one.text for one in root.iter(f"{name}title")]
@@ -365,7 +379,7 @@ class Programs:
 
 
 RESULT = {
-    "cpu_s": 599.5, "epochs": 12, "front": 3,
+    "cpu_s": 599.5, "epochs": 12, "front": 3, "unconverted": 1,
     "candidates": [{"name": "e90", "validation": 0.5, "test": 0.25, "top": "model", "ebops": 90, "stages": None}],
 }  # fmt: skip
 
@@ -379,7 +393,9 @@ def test_hgq_is_installed_once_and_asked_for_the_task(tmp_path: Path, monkeypatc
     for _ in range(2):
         outcome = side.run(task, folder)
     assert outcome == Outcome(
-        599.5, (Candidate("e90", 0.5, 0.25, "e90/src", "model", {"ebops": 90.0}),), {"epochs": 12.0, "front": 3.0}
+        599.5,
+        (Candidate("e90", 0.5, 0.25, "e90/src", "model", {"ebops": 90.0}),),
+        {"epochs": 12.0, "front": 3.0, "unconverted": 1.0},
     )
     assert [command[1:3] for command in ran.commands[:2]] == [["-m", "venv"], ["-m", "pip"]]
     assert {"HGQ2==0.2.0", "alkaid==0.8.2"} <= set(ran.commands[1])
@@ -404,21 +420,7 @@ def test_hgq_says_what_it_could_not_do(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_script_of_hgq_imports_the_peers_and_numpy_alone() -> None:
     words = [text.split()[1].split(".")[0] for text in peers_hgq.INSIDE.read_text().splitlines()
              if text.startswith(("import ", "from "))]  # fmt: skip
-    allowed = {
-        "__future__",
-        "json",
-        "math",
-        "os",
-        "sys",
-        "time",
-        "pathlib",
-        "typing",
-        "keras",
-        "numpy",
-        "alkaid",
-        "hgq",
-    }
-    assert set(words) <= allowed
+    assert set(words) <= {*sys.stdlib_module_names, "keras", "numpy", "alkaid", "hgq"}
 
 
 def test_results_that_a_kill_cut_off_are_passed_over(tmp_path: Path) -> None:
