@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -351,14 +352,22 @@ def test_what_would_be_another_network_is_refused(name: str, tmp_path: Path) -> 
     assert re.search(reason, str(caught.value)), caught.value
 
 
-@pytest.mark.parametrize("before", [("Relu",), ("Mul", "minus")])
-def test_what_may_not_stand_before_the_inputs_quantizer(before: tuple[str, ...], tmp_path: Path) -> None:
+def test_what_may_not_stand_before_the_inputs_quantizer(tmp_path: Path) -> None:
     model = network(node("Relu"), minus=np.float32(-1))
-    model.graph.node.insert(0, to(before[0], "x", *before[1:], "x2"))
+    model.graph.node.insert(0, to("Mul", "x", "minus", "x2"))
     model.graph.node[1].input[0] = "x2"
     with pytest.raises(QapError, match="node input") as caught:
         lowered(model, tmp_path)
-    assert caught.value.hint == "only scaling and shifting may stand before the input's quantizer"
+    assert caught.value.hint == "only scaling, shifting and clipping may stand before the input's quantizer"
+
+
+def test_a_clip_before_the_inputs_quantizer_bounds_it(tmp_path: Path) -> None:
+    model = network(node("Relu"))
+    plain = lowered(model, tmp_path).input
+    model.graph.node.insert(0, to("Relu", "x", "x2"))
+    model.graph.node[1].input[0] = "x2"
+    quantizer = lowered(model, tmp_path).input
+    assert plain.low < 0 and quantizer == dataclasses.replace(plain, low=0)
 
 
 def walked(model: Any) -> Any:
