@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our side of `peers.py`: one training passes all budgets, and each network that it leaves is tuned with fixed bits.
+"""Our side of `peers.py`: one training passes all budgets, and leaves a network at the end of each cycle.
 
-The price of a LUT rises with the CPU time that is spent. Whenever a budget is met the network is kept; the time that is
-left at the end is shared among these.
+The price of a LUT rises with the CPU time that is spent. The learning rate falls to almost nothing within each of the
+cycles: what stands at the end of one has been tuned, and is kept.
 """
 
 from __future__ import annotations
@@ -29,21 +29,19 @@ from qap2fpga.qap.bits.budget import is_bits
 from qap2fpga.system.errors import QapError
 from qap2fpga.train.budgeted import network
 
-# LUTs at which a network is kept.
-BUDGETS = (16_000, 11_000, 8_000, 5_600, 4_000, 2_800, 2_000, 1_400, 1_000, 700, 500, 350)
 USUAL: Mapping[str, object] = {
-    "widths": [64, 32, 32], "rate": 3e-3, "bits_rate": 3.0, "batch": 1024, "ramp": 0.6, "wait": 0.05,
-    "strength": [2e-6, 1e-3], "last_rate": 1 / 3,
+    "widths": [64, 32, 32], "rate": 1e-2, "bits_rate": 2.0, "batch": 1024, "cycles": 24, "wait": 0.04,
+    "strength": [2e-6, 1e-3], "fraction": 4.0, "activation_fraction": 3.0,
 }  # fmt: skip
 TRIALS: tuple[Mapping[str, object], ...] = (
     {},
-    {"ramp": 0.75},
+    {"rate": 2e-2},
+    {"cycles": 12},
     {"widths": [32, 32, 32]},
-    {"rate": 2e-3, "bits_rate": 5.0},
+    {"rate": 5e-3},
+    {"bits_rate": 4.0},
     {"widths": [64, 64, 32]},
     {"batch": 512},
-    {"rate": 5e-3},
-    {"bits_rate": 2.0},
 )
 # Rows that the integer network is compared with torch on, when it is saved.
 EXAMPLES = 64
@@ -64,15 +62,14 @@ class Ours:
         return [{**USUAL, **one} for one in TRIALS[:trials]]
 
     def run(self, task: Task, folder: Path) -> Outcome:
-        """Train and write hardware. Raises `QapError` where no budget is met, or the training diverges."""
+        """Train and write hardware. Raises `QapError` where no cycle ends, or the training diverges."""
         torch.set_num_threads(1)
         torch.manual_seed(task.seed)
         training = _Training(task)
         training.learn()
-        kept = training.tuned()
-        if not kept:
-            raise QapError("no budget was met", "more minutes")
-        candidates = [training.hardware(luts, module, folder) for luts, module in kept.items()]
+        if not training.kept:
+            raise QapError("no cycle came to its end", "more minutes")
+        candidates = [training.hardware(number, module, folder) for number, module in enumerate(training.kept)]
         return Outcome(training.spent, tuple(candidates), {"steps": float(training.steps)})
 
 
@@ -84,7 +81,12 @@ class _Training:
         self.parts = {name: (arrays[f"X_{name}"], arrays[f"y_{name}"]) for name in ("validation", "test")}
         widths: Any = self.settings["widths"]
         self.module = network((self.x.shape[1], *widths, int(self.y.max()) + 1))
-        self.kept: dict[int, nn.Sequential] = {}
+        with torch.no_grad():
+            for name, one in self.module.named_parameters():
+                if is_bits(name) and "integer" not in name:
+                    of_activation = name.endswith("input_quant.fraction")
+                    one.fill_(self.number("activation_fraction" if of_activation else "fraction"))
+        self.kept: list[nn.Sequential] = []
         self.steps, self.criterion = 0, nn.CrossEntropyLoss()
 
     @property
@@ -99,76 +101,46 @@ class _Training:
         return float(value)
 
     def learn(self) -> None:
-        """Let the price rise, and keep the network at each budget."""
-        rate, named = self.number("rate"), list(self.module.named_parameters())
+        """Let the price rise, and keep the network at the end of each cycle of the learning rate."""
+        named = list(self.module.named_parameters())
         bits, weights = ([one for name, one in named if is_bits(name) == of_bits] for of_bits in (True, False))
-        optimizer = torch.optim.Adam(
-            [{"params": weights, "lr": rate}, {"params": bits, "lr": self.number("bits_rate") * rate}], fused=True
-        )
-        budgets, end = list(BUDGETS), self.number("ramp") * self.cpu_s
-        wait, strengths = self.number("wait") * self.cpu_s, self.settings["strength"]
-        assert isinstance(strengths, (list, tuple))
-        first, last = (float(one) for one in strengths)
-        while budgets and self.spent < end:
+        groups = [{"params": weights, "lr": 0.0}, {"params": bits, "lr": 0.0}]
+        optimizer = torch.optim.Adam(groups, fused=True)
+        cycle, cycles, rate = 0, self.number("cycles"), self.number("rate")
+        while cycle < cycles:
             for rows in self.batches():
-                spent = self.spent
+                passed = self.spent / self.cpu_s
+                if int(passed * cycles) > cycle:
+                    cycle = int(passed * cycles)
+                    self.kept.append(deepcopy(self.module))
+                    if cycle >= cycles:
+                        break
+                falling = rate * max(0.5 * (1 + math.cos(math.pi * (passed * cycles - cycle))), 0.01)
+                optimizer.param_groups[0]["lr"] = falling
+                optimizer.param_groups[1]["lr"] = falling * self.number("bits_rate")
                 optimizer.zero_grad()
                 loss = self.criterion(self.module(self.x[rows]), self.y[rows])
-                if spent > wait:
-                    luts = price(self.module)
-                    loss = loss + first * (last / first) ** ((spent - wait) / (end - wait)) * luts
-                    while budgets and luts.item() <= budgets[0]:
-                        self.kept[budgets.pop(0)] = deepcopy(self.module)
                 if not torch.isfinite(loss):
                     raise QapError("the training has diverged", "a lower rate")
-                loss.backward()
+                (loss + self.strength(passed) * price(self.module)).backward()
                 optimizer.step()
                 self.steps += 1
-                if spent > end:
-                    break
 
-    def tuned(self) -> dict[int, nn.Sequential]:
-        """Return the kept networks after as much CPU time each as is left; the best on validation data is kept."""
-        kept = {}
-        for number, (luts, module) in enumerate(self.kept.items()):
-            share = (self.cpu_s - self.spent) / (len(self.kept) - number)
-            kept[luts] = self._tuned(module, luts, share)
-        return kept
-
-    def _tuned(self, module: nn.Sequential, luts: int, seconds: float) -> nn.Sequential:
-        begin, rate = self.spent, self.number("last_rate") * self.number("rate")
-        weights = [one for name, one in module.named_parameters() if not is_bits(name)]
-        optimizer = torch.optim.Adam(weights, lr=rate, fused=True)
-        best, best_accuracy = deepcopy(module), self.accuracy(module, "validation")
-        while (passed := (self.spent - begin) / seconds) < 1:
-            for rows in self.batches():
-                passed = min((self.spent - begin) / seconds, 1.0)
-                optimizer.param_groups[0]["lr"] = rate * max(0.5 * (1 + math.cos(math.pi * passed)), 0.01)
-                optimizer.zero_grad()
-                self.criterion(module(self.x[rows]), self.y[rows]).backward()
-                optimizer.step()
-                self.steps += 1
-                if passed == 1:
-                    break
-            accuracy = self.accuracy(module, "validation")
-            if accuracy > best_accuracy and price(module).item() <= 1.02 * luts:
-                best, best_accuracy = deepcopy(module), accuracy
-        return best
+    def strength(self, passed: float) -> float:
+        """Return what a LUT costs once the share `passed` of the time is spent."""
+        strengths, wait = self.settings["strength"], self.number("wait")
+        assert isinstance(strengths, (list, tuple))
+        first, last = (float(one) for one in strengths)
+        return first * (last / first) ** ((passed - wait) / (1 - wait)) if passed > wait else 0.0
 
     def batches(self) -> list[torch.Tensor]:
         """Return the rows of an epoch in a new order, part by part."""
         batch = int(self.number("batch"))
         return list(torch.randperm(len(self.x))[: len(self.x) // batch * batch].reshape(-1, batch))
 
-    def accuracy(self, module: nn.Module, part: str) -> float:
-        """Return the share of right classes, by torch."""
-        x, y = self.parts[part]
-        with torch.no_grad():
-            return float((module(x).argmax(dim=1) == y).float().mean())
-
-    def hardware(self, luts: int, module: nn.Sequential, folder: Path) -> Candidate:
+    def hardware(self, number: int, module: nn.Sequential, folder: Path) -> Candidate:
         """Write the Verilog of a network, and return its accuracies, which are those of its integers."""
-        name = f"luts-{luts}"
+        name = f"cycle-{number:02d}"
         place = folder / name
         place.mkdir(exist_ok=True)
         x, y = (one[:EXAMPLES] for one in self.parts["validation"])
