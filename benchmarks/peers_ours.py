@@ -30,8 +30,9 @@ from qap2fpga.system.errors import QapError
 from qap2fpga.train.budgeted import network
 
 USUAL: Mapping[str, object] = {
-    "widths": [64, 32, 32], "rate": 1e-2, "bits_rate": 2.0, "batch": 1024, "cycles": 24, "wait": 0.04,
-    "strength": [2e-6, 1e-3], "fraction": 4.0, "activation_fraction": 3.0,
+    "widths": [64, 32, 32], "rate": 1e-2, "bits_rate": 2.0, "batch": 1024, "cycles": 24, "restart_factor": 0.93,
+    "wait": 0.04,
+    "strength": [2e-6, 5e-4], "fraction": 4.0, "activation_fraction": 3.0,
 }  # fmt: skip
 TRIALS: tuple[Mapping[str, object], ...] = (
     {},
@@ -115,7 +116,8 @@ class _Training:
                     self.kept.append(deepcopy(self.module))
                     if cycle >= cycles:
                         break
-                falling = rate * max(0.5 * (1 + math.cos(math.pi * (passed * cycles - cycle))), 0.01)
+                highest = rate * self.number("restart_factor") ** cycle
+                falling = highest * max(0.5 * (1 + math.cos(math.pi * (passed * cycles - cycle))), 0.01)
                 optimizer.param_groups[0]["lr"] = falling
                 optimizer.param_groups[1]["lr"] = falling * self.number("bits_rate")
                 optimizer.zero_grad()
