@@ -83,7 +83,7 @@ class Learned(nn.Module, ABC):
     def bias_bits(self) -> Tensor:
         """The same of the bias (outputs,); zeros without one."""
         if self.bias is None:
-            return torch.zeros(len(self.weight))
+            return self.weight.new_zeros(len(self.weight))
         return _bits(integers(self.bias, self.bias_fraction), self.bias_fraction)
 
     @property

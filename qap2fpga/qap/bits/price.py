@@ -51,7 +51,8 @@ def price(module: nn.Module, coefficients: Mapping[str, float] | None = None) ->
     copy of its kernel, which every position passes.
     """
     chosen = fitted() if coefficients is None else coefficients
-    return features(module) @ torch.tensor([chosen[name] for name in FEATURES])
+    counted = features(module)
+    return counted @ counted.new_tensor([chosen[name] for name in FEATURES])
 
 
 def features(module: nn.Module) -> Tensor:
@@ -59,7 +60,7 @@ def features(module: nn.Module) -> Tensor:
     parts = layers(module).values()
     adders = torch.stack([torch.stack(sums(one)) for one in parts]).clamp(min=1.0).pow(SHARING).sum(dim=0)
     quantizers = {id(one.input_quant): one.input_quant for one in parts if not one.input_quant.of_input}
-    bits = torch.stack([one.bits.sum() for one in quantizers.values()] or [torch.zeros(())]).sum()
+    bits = torch.stack([one.bits.sum() for one in quantizers.values()] or [adders.new_zeros(())]).sum()
     return torch.stack([*adders, bits])
 
 

@@ -97,6 +97,17 @@ def test_a_bit_of_the_weights_costs_its_gradient_on_average(bits: float) -> None
     assert (price(layer) - before).item() == pytest.approx(float(layer.fraction.grad.sum()), rel=0.1)
 
 
+def test_float64_and_mixed_precision_have_a_price() -> None:
+    one, rows = module("dense")
+    expected = price(one).item()
+    assert price(one.double()).item() == pytest.approx(expected)
+    one.float().train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = one(rows).float().square().mean()
+    (loss + price(one)).backward()
+    assert all(value.grad is None or torch.isfinite(value.grad).all() for value in one.parameters())
+
+
 def test_a_module_without_learned_bits_is_refused() -> None:
     with pytest.raises(QapError, match="no layer that learns its bits"):
         layers(nn.Sequential(nn.Linear(2, 2)))
