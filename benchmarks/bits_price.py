@@ -29,11 +29,13 @@ from torch import nn
 
 from qap2fpga.frontend import saving
 from qap2fpga.library.measured import luts_of
-from qap2fpga.qap.bits import Budget, LearnedLinear, LearnedQuantizer
+from qap2fpga.qap.bits import Budget
+from qap2fpga.qap.bits.budget import split
 from qap2fpga.qap.bits.price import FEATURES, features, layers, sums
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import append_json, read_json_lines
 from qap2fpga.system.processes import each
+from qap2fpga.train.budgeted import network
 
 ROWS, BATCH, CLASSES = 4000, 256, 5
 LUTS = (150.0, 15_000.0)
@@ -97,16 +99,10 @@ def trained(recipe: Recipe) -> tuple[nn.Sequential, torch.Tensor]:
     y = torch.arange(ROWS) % CLASSES
     centres = torch.randn(3 * CLASSES, recipe.widths[0])
     x = centres[y + CLASSES * torch.randint(0, 3, (ROWS,))] + torch.randn(ROWS, recipe.widths[0])
-    layers: list[LearnedLinear] = []
-    for inputs, outputs in zip(recipe.widths, recipe.widths[1:], strict=False):
-        first = not layers
-        quantizer = LearnedQuantizer(inputs, signed=first, of_input=first)
-        layers.append(LearnedLinear(inputs, outputs, quantizer=quantizer, per=recipe.per))
-    module = nn.Sequential(*layers)
+    module = network(recipe.widths, recipe.per)
     budget = Budget(module, recipe.luts, steps=recipe.steps, wait=50)
-    bits = [one for name, one in module.named_parameters() if "fraction" in name or "integer" in name]
-    rest = [one for name, one in module.named_parameters() if not ("fraction" in name or "integer" in name)]
-    optimizer = torch.optim.Adam([{"params": rest, "lr": 3e-3}, {"params": bits, "lr": 1.5e-2}])
+    weights, bits = split(module)
+    optimizer = torch.optim.Adam([{"params": weights, "lr": 3e-3}, {"params": bits, "lr": 1.5e-2}])
     while not budget.is_met:
         rows = torch.randint(0, ROWS, (BATCH,))
         optimizer.zero_grad()

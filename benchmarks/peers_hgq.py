@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.peers_side import Candidate, Outcome, Settings, Task
+from benchmarks.peers_side import Candidate, Outcome, Settings, Task, first
 from qap2fpga.system import programs
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
@@ -59,9 +59,7 @@ class Hgq:
 
     def settings(self, trials: int) -> Sequence[Settings]:
         """Return the first `trials` settings. Raises `QapError` if there are fewer."""
-        if trials > len(TRIALS):
-            raise QapError(f"{trials} trials of {self.name}", f"{len(TRIALS)} at most")
-        return [{**USUAL, **one} for one in TRIALS[:trials]]
+        return first(trials, self.name, USUAL, TRIALS)
 
     def run(self, task: Task, folder: Path) -> Outcome:
         """Train and convert. Raises `QapError` when packages cannot be installed, or the script fails."""

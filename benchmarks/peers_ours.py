@@ -15,17 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.peers_side import Candidate, Outcome, Settings, Task
-from qap2fpga import backends
+from benchmarks.peers_side import Candidate, Outcome, Settings, Task, first
 from qap2fpga.frontend.saving import save
-from qap2fpga.hw import boards
+from qap2fpga.library.measured import unrolled
 from qap2fpga.library.network import load
 from qap2fpga.qap.bits import LearnedLinear, price
-from qap2fpga.qap.bits.budget import is_bits
+from qap2fpga.qap.bits.budget import is_bits, split
 from qap2fpga.system.errors import QapError
 from qap2fpga.train.budgeted import network
 
@@ -46,7 +44,6 @@ TRIALS: tuple[Mapping[str, object], ...] = (
 )
 # Rows that the integer network is compared with torch on, when it is saved.
 EXAMPLES = 64
-BOARD = "vu13p"
 
 
 @dataclass(frozen=True)
@@ -58,9 +55,7 @@ class Ours:
 
     def settings(self, trials: int) -> Sequence[Settings]:
         """Return the first `trials` settings. Raises `QapError` if there are fewer."""
-        if trials > len(TRIALS):
-            raise QapError(f"{trials} trials of {self.name}", f"{len(TRIALS)} at most")
-        return [{**USUAL, **one} for one in TRIALS[:trials]]
+        return first(trials, self.name, USUAL, TRIALS)
 
     def run(self, task: Task, folder: Path) -> Outcome:
         """Train and write hardware. Raises `QapError` where no cycle ends, or the training diverges."""
@@ -103,8 +98,7 @@ class _Training:
 
     def learn(self) -> None:
         """Let the price rise, and keep the network at the end of each cycle of the learning rate."""
-        named = list(self.module.named_parameters())
-        bits, weights = ([one for name, one in named if is_bits(name) == of_bits] for of_bits in (True, False))
+        weights, bits = split(self.module)
         groups = [{"params": weights, "lr": 0.0}, {"params": bits, "lr": 0.0}]
         optimizer = torch.optim.Adam(groups, fused=True)
         cycle, cycles, rate = 0, self.number("cycles"), self.number("rate")
@@ -148,12 +142,9 @@ class _Training:
         x, y = (one[:EXAMPLES] for one in self.parts["validation"])
         save(module.eval(), x, place / "model.pt", y, {})
         graph = load(place / "model.pt", quiet=True)
-        backend = backends.get("rtl")
-        options, board = backend.make_options(allow_oversize=True), boards.load(BOARD)
-        circuit = graph.graph
-        backend.generate(circuit, board, place / "rtl", options, np.zeros((1, circuit.inputs), np.int64))
+        design = unrolled(graph.graph, place / "rtl")
         exact = [graph.accuracy(x.numpy(), y.numpy()) for x, y in self.parts.values()]
         weights = [one.integers for one in module if isinstance(one, LearnedLinear)]
         kept = float(sum(int((one != 0).sum()) for one in weights))
         notes = {"price": price(module).item(), "nonzeros": kept}
-        return Candidate(name, float(exact[0]), float(exact[1]), f"{name}/rtl", "rtl_design", notes)
+        return Candidate(name, float(exact[0]), float(exact[1]), f"{name}/rtl", design.top, notes)

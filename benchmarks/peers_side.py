@@ -100,6 +100,13 @@ class Side(Protocol):
         ...
 
 
+def first(trials: int, name: str, usual: Settings, changes: Sequence[Settings]) -> Sequence[Settings]:
+    """Return the `usual` settings with each of the first `changes`. Raises `QapError` if there are fewer."""
+    if trials > len(changes):
+        raise QapError(f"{trials} trials of {name}", f"{len(changes)} at most")
+    return [{**usual, **one} for one in changes[:trials]]
+
+
 def stored(outcome: Outcome) -> dict[str, object]:
     """Return `outcome` as JSON's plain values."""
     return asdict(outcome)

@@ -42,9 +42,8 @@ def name_nodes(graph: GraphProto, leaves: frozenset[str]) -> None:
     for index, (node, owner) in enumerate(zip(graph.node, owners, strict=True)):
         if index not in quantizers:
             first = owner not in weighted or node.op_type in WEIGHTED
-            whole = (
-                re.sub(r"_\d+$", "", owner) in leaves and owner not in taken and first
-            )  # torch numbers later calls of a layer
+            of_leaf = re.sub(r"_\d+$", "", owner) in leaves  # torch numbers later calls of a layer
+            whole = of_leaf and first and owner not in taken
             give(index, owner if whole else ".".join(filter(None, (owner, node.op_type))))
     _rename(graph, names)
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from qap2fpga.frontend.saving import save
 from qap2fpga.qap.bits import Budget, LearnedLinear, LearnedQuantizer
-from qap2fpga.qap.bits.budget import is_bits
+from qap2fpga.qap.bits.budget import split
 from qap2fpga.qap.bits.price import layers
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
@@ -88,13 +88,13 @@ def _claim(place: Path, settings: dict[str, object]) -> None:
     write_atomically(path, json.dumps(settings, indent=1) + "\n")
 
 
-def network(sizes: tuple[int, ...]) -> nn.Sequential:
-    """Return a network with learned bits of layers of `sizes`: inputs, hidden neurons, outputs."""
+def network(sizes: tuple[int, ...], per: str = "weight") -> nn.Sequential:
+    """Return a network with bits learned `per` weight of layers of `sizes`: inputs, hidden neurons, outputs."""
     dense: list[LearnedLinear] = []
     for inputs, outputs in pairwise(sizes):
         first = not dense
         quantizer = LearnedQuantizer(inputs, signed=first, of_input=first, integer=INPUT_INTEGER)
-        dense.append(LearnedLinear(inputs, outputs, quantizer=quantizer))
+        dense.append(LearnedLinear(inputs, outputs, per=per, quantizer=quantizer))
     return nn.Sequential(*dense)
 
 
@@ -135,14 +135,12 @@ class _Training:
 
     def _first_optimizer(self) -> torch.optim.Adam:
         """Of everything: bits have a learning rate of their own."""
-        rate, named = self.config.training.learning_rate, list(self.module.named_parameters())
-        bits, weights = ([one for name, one in named if is_bits(name) == of_bits] for of_bits in (True, False))
+        rate, (weights, bits) = self.config.training.learning_rate, split(self.module)
         return torch.optim.Adam([{"params": weights, "lr": rate}, {"params": bits, "lr": BITS_RATE * rate}])
 
     def _last_optimizer(self) -> torch.optim.Adam:
         """Of the weights alone."""
-        weights = [one for name, one in self.module.named_parameters() if not is_bits(name)]
-        return torch.optim.Adam(weights, lr=LAST_RATE * self.config.training.learning_rate)
+        return torch.optim.Adam(split(self.module)[0], lr=LAST_RATE * self.config.training.learning_rate)
 
     def learn(self) -> None:
         """Learn to the budget, and after it; once more where the tuned network takes more than the budget."""

@@ -161,6 +161,13 @@ class Budget:
         self._let_learn(learn=not self.is_met)
 
 
+def split(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the parameters of `module` that are no bits, and those that are."""
+    named = list(module.named_parameters())
+    weights, bits = ([one for name, one in named if is_bits(name) == of_bits] for of_bits in (False, True))
+    return weights, bits
+
+
 def is_bits(name: str) -> bool:
     """Return whether the parameter called `name` in a module is of bits: give those a learning rate of their own."""
     return name.rpartition(".")[2] in ("fraction", "integer", "bias_fraction")
