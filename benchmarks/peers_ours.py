@@ -65,8 +65,9 @@ class Ours:
         training.learn()
         if not training.kept:
             raise QapError("no cycle came to its end", "more minutes")
+        spent = training.spent  # without the conversion
         candidates = [training.hardware(number, module, folder) for number, module in enumerate(training.kept)]
-        return Outcome(training.spent, tuple(candidates), {"steps": float(training.steps)})
+        return Outcome(spent, tuple(candidates), {"steps": float(training.steps)})
 
 
 class _Training:
