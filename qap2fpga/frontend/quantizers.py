@@ -7,6 +7,7 @@ https://github.com/fastmachinelearning/qonnx/tree/main/docs/qonnx-custom-ops say
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -144,14 +145,16 @@ def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
     affine = signal.affine
     if signal.stages or any(slope <= 0 for slope in affine.slope):
         raise refused(node, "only scaling, shifting and clipping may stand before the input's quantizer")
-    ends = [] if _clips_nothing(affine, levels) else _clipped(node, affine, levels)
+    ends = _ends_of_channels(affine, levels)
+    if levels.rounding == "SIGN" and set(ends) != {(levels.low, levels.high)}:
+        raise refused(node, "a clip before a sign; leave it out")
     scale = tuple(float(s / slope) for s, slope in zip(levels.scale, affine.slope, strict=True))
     offset = tuple(float(-shift / slope) for shift, slope in zip(affine.intercept, affine.slope, strict=True))
     zero, positions = levels.zero_point, signal.shape.positions
     first = levels.rounding == ROUND_FIRST  # then the zero point only shifts what is rounded
     return InputQuantizer(
-        min((low for low, _ in ends), default=levels.low - zero),
-        max((high for _, high in ends), default=levels.high - zero),
+        min(low for low, _ in ends),
+        max(high for _, high in ends),
         shortest(scale, positions),
         shortest(offset, positions),
         0 if first else zero,
@@ -160,36 +163,24 @@ def of_input(node: NodeProto, signal: Signal, levels: Levels) -> InputQuantizer:
     )
 
 
-def _clipped(node: NodeProto, affine: Affine, levels: Levels) -> list[tuple[int, int]]:
-    """The lowest and the highest integer of each channel, whose values are clipped before they are quantized."""
-    if levels.rounding == "SIGN":
-        raise refused(node, "a clip before a sign; leave it out")
-    ends = []
-    for channel, bounds in enumerate(zip(affine.low, affine.high, strict=True)):
-        boundaries, unit = levels.boundaries(channel), levels.unit(channel)
-        passed = [
-            at
-            if bound is None
-            else sum(bound / unit > one if strict else bound / unit >= one for one, strict in boundaries)
-            for bound, at in zip(bounds, (0, len(boundaries)), strict=True)
-        ]
-        low, high = (levels.low + count - levels.zero_point for count in passed)
-        ends.append((low, high))
-    return ends
+def _ends_of_channels(affine: Affine, levels: Levels) -> list[tuple[int, int]]:
+    """The lowest and the highest integer of each channel, whose values may be clipped before they are quantized."""
+    lowest, highest = levels.low - levels.zero_point, levels.high - levels.zero_point
+    return [
+        (
+            lowest if low is None else _integer(low, channel, levels),
+            highest if high is None else _integer(high, channel, levels),
+        )
+        for channel, (low, high) in enumerate(zip(affine.low, affine.high, strict=True))
+    ]
 
 
-def _clips_nothing(affine: Affine, levels: Levels) -> bool:
-    """Whether the bounds of `affine` lie where the quantizer has its own lowest and highest level."""
-    for channel, (low, high) in enumerate(zip(affine.low, affine.high, strict=True)):
-        if low is None and high is None:
-            continue
-        boundaries, unit = levels.boundaries(channel), levels.unit(channel)
-        for end, (bound, strict), wanted in ((low, boundaries[0], False), (high, boundaries[-1], True)):
-            if end is None:
-                continue
-            if (end / unit > bound if strict else end / unit >= bound) != wanted:
-                return False
-    return True
+def _integer(value: Fraction, channel: int, levels: Levels) -> int:
+    """The integer that a quantizer of `levels` makes of a real value."""
+    scaled = value / levels.unit(channel)
+    above = levels.boundaries(channel)
+    count = bisect_left(above, True, key=lambda one: scaled <= one[0] if one[1] else scaled < one[0])
+    return levels.low + levels.step * count - levels.zero_point
 
 
 def shortest(values: tuple[float, ...], positions: int) -> tuple[float, ...]:
