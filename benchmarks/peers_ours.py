@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our side of `peers.py`: one training passes all budgets, and leaves a network at the end of each cycle.
+"""Our side of `peers.py`: one training passes all budgets, and leaves a front of networks on its way.
 
-The price of a LUT rises with the CPU time that is spent. The learning rate falls to almost nothing within each of the
-cycles: what stands at the end of one has been tuned, and is kept.
+The price of a LUT rises with the CPU time that is spent. The learning rate falls to almost nothing within each of some
+cycles. After every epoch the network is kept if none before has both a better validation accuracy and a lower price.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from benchmarks.peers_side import Candidate, Outcome, Settings, Task, first
 from qap2fpga.frontend.saving import save
@@ -26,24 +25,37 @@ from qap2fpga.qap.bits import LearnedLinear, price
 from qap2fpga.qap.bits.budget import is_bits, split
 from qap2fpga.system.errors import QapError
 from qap2fpga.train.budgeted import network
+from qap2fpga.train.objective import Objective
 
 USUAL: Mapping[str, object] = {
-    "widths": [64, 32, 32], "rate": 1e-2, "bits_rate": 2.0, "batch": 1024, "cycles": 24, "restart_factor": 0.93,
-    "wait": 0.04,
-    "strength": [2e-6, 5e-4], "fraction": 4.0, "activation_fraction": 3.0,
+    "widths": [64, 32, 32], "rate": 2e-2, "bits_rate": 2.0, "batch": 1024, "cycles": 24, "restart_factor": 0.93,
+    "wait": 0.04, "strength": [2e-6, 5e-4], "fraction": 4.0, "activation_fraction": 3.0, "candidates": 14,
 }  # fmt: skip
 TRIALS: tuple[Mapping[str, object], ...] = (
     {},
-    {"rate": 2e-2},
-    {"cycles": 12},
+    {"rate": 1e-2},
+    {"cycles": 20, "restart_factor": 0.98},
     {"widths": [32, 32, 32]},
-    {"rate": 5e-3},
     {"bits_rate": 4.0},
     {"widths": [64, 64, 32]},
+    {"cycles": 48},
     {"batch": 512},
 )
 # Rows that the integer network is compared with torch on, when it is saved.
 EXAMPLES = 64
+# Networks whose price is outside of this become no hardware.
+LUTS = (100.0, 25_000.0)
+# More calls than any budget has: compiling always pays.
+CALLS = 10**9
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A network on the way: its accuracy on validation rows, its price in LUTs, and its state."""
+
+    accuracy: float
+    luts: float
+    state: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -58,16 +70,36 @@ class Ours:
         return first(trials, self.name, USUAL, TRIALS)
 
     def run(self, task: Task, folder: Path) -> Outcome:
-        """Train and write hardware. Raises `QapError` where no cycle ends, or the training diverges."""
+        """Train and write hardware. Raises `QapError` where no epoch ends, or the training diverges."""
         torch.set_num_threads(1)
         torch.manual_seed(task.seed)
         training = _Training(task)
         training.learn()
-        if not training.kept:
-            raise QapError("no cycle came to its end", "more minutes")
         spent = training.spent  # without the conversion
-        candidates = [training.hardware(number, module, folder) for number, module in enumerate(training.kept)]
+        chosen = spread(training.kept, int(training.number("candidates")), LUTS)
+        if not chosen:
+            raise QapError("no epoch came to its end", "more minutes")
+        candidates = [training.hardware(one, folder) for one in chosen]
         return Outcome(spent, tuple(candidates), {"steps": float(training.steps)})
+
+
+def with_front(kept: Sequence[Kept], one: Kept) -> list[Kept]:
+    """Return `kept` and `one` without those that another beats in both, or equals."""
+    if any(other.accuracy >= one.accuracy and other.luts <= one.luts for other in kept):
+        return list(kept)
+    return [*(other for other in kept if other.accuracy > one.accuracy or other.luts < one.luts), one]
+
+
+def spread(kept: Sequence[Kept], parts: int, ends: tuple[float, float]) -> list[Kept]:
+    """Return the most accurate one in each of `parts` even steps of the logarithm of the price within `ends`."""
+    some = [one for one in kept if ends[0] <= one.luts <= ends[1]]
+    if not some:
+        return []
+    low, high = (math.log(end(one.luts for one in some)) for end in (min, max))
+    best: dict[int, Kept] = {}
+    for one in sorted(some, key=lambda one: one.accuracy):
+        best[min(parts - 1, int((math.log(one.luts) - low) / ((high - low) or 1.0) * parts))] = one
+    return [best[step] for step in sorted(best)]
 
 
 class _Training:
@@ -83,8 +115,8 @@ class _Training:
                 if is_bits(name) and "integer" not in name:
                     of_activation = name.endswith("input_quant.fraction")
                     one.fill_(self.number("activation_fraction" if of_activation else "fraction"))
-        self.kept: list[nn.Sequential] = []
-        self.steps, self.criterion = 0, nn.CrossEntropyLoss()
+        self.kept: list[Kept] = []
+        self.steps = 0
 
     @property
     def spent(self) -> float:
@@ -98,30 +130,37 @@ class _Training:
         return float(value)
 
     def learn(self) -> None:
-        """Let the price rise, and keep the network at the end of each cycle of the learning rate."""
+        """Let the price rise, and keep the networks that no other beats."""
         weights, bits = split(self.module)
         groups = [{"params": weights, "lr": 0.0}, {"params": bits, "lr": 0.0}]
         optimizer = torch.optim.Adam(groups, fused=True)
-        cycle, cycles, rate = 0, self.number("cycles"), self.number("rate")
-        while cycle < cycles:
+        objective = Objective(self.module, CALLS, print)
+        cycles, rate = self.number("cycles"), self.number("rate")
+        while self.spent < self.cpu_s:
+            self.module.train()
             for rows in self.batches():
-                passed = self.spent / self.cpu_s
-                if int(passed * cycles) > cycle:
-                    cycle = int(passed * cycles)
-                    self.kept.append(deepcopy(self.module))
-                    if cycle >= cycles:
-                        break
+                passed = min(self.spent / self.cpu_s, 1.0)
+                cycle = math.floor(passed * cycles)
                 highest = rate * self.number("restart_factor") ** cycle
                 falling = highest * max(0.5 * (1 + math.cos(math.pi * (passed * cycles - cycle))), 0.01)
                 optimizer.param_groups[0]["lr"] = falling
                 optimizer.param_groups[1]["lr"] = falling * self.number("bits_rate")
                 optimizer.zero_grad()
-                loss = self.criterion(self.module(self.x[rows]), self.y[rows])
-                if not torch.isfinite(loss):
-                    raise QapError("the training has diverged", "a lower rate")
-                (loss + self.strength(passed) * price(self.module)).backward()
+                loss, luts = objective(self.x[rows], self.y[rows])
+                (loss + self.strength(passed) * luts).backward()
                 optimizer.step()
                 self.steps += 1
+            if not torch.isfinite(loss):
+                raise QapError("the training has diverged", "a lower rate")
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep the network as it is, if none that is kept beats it."""
+        x, y = self.parts["validation"]
+        with torch.no_grad():
+            accuracy = (self.module.eval()(x).argmax(dim=1) == y).float().mean().item()
+            state = {name: one.clone() for name, one in self.module.state_dict().items()}
+            self.kept = with_front(self.kept, Kept(accuracy, price(self.module).item(), state))
 
     def strength(self, passed: float) -> float:
         """Return what a LUT costs once the share `passed` of the time is spent."""
@@ -135,17 +174,18 @@ class _Training:
         batch = int(self.number("batch"))
         return list(torch.randperm(len(self.x))[: len(self.x) // batch * batch].reshape(-1, batch))
 
-    def hardware(self, number: int, module: nn.Sequential, folder: Path) -> Candidate:
+    def hardware(self, kept: Kept, folder: Path) -> Candidate:
         """Write the Verilog of a network, and return its accuracies, which are those of its integers."""
-        name = f"cycle-{number:02d}"
+        name = f"luts-{kept.luts:.0f}"
         place = folder / name
         place.mkdir(exist_ok=True)
+        self.module.load_state_dict(dict(kept.state))
         x, y = (one[:EXAMPLES] for one in self.parts["validation"])
-        save(module.eval(), x, place / "model.pt", y, {})
+        save(self.module.eval(), x, place / "model.pt", y, {})
         graph = load(place / "model.pt", quiet=True)
         design = unrolled(graph.graph, place / "rtl")
         exact = [graph.accuracy(x.numpy(), y.numpy()) for x, y in self.parts.values()]
-        weights = [one.integers for one in module if isinstance(one, LearnedLinear)]
-        kept = float(sum(int((one != 0).sum()) for one in weights))
-        notes = {"price": price(module).item(), "nonzeros": kept}
+        weights = [one.integers for one in self.module if isinstance(one, LearnedLinear)]
+        used = float(sum(int((one != 0).sum()) for one in weights))
+        notes = {"price": kept.luts, "nonzeros": used}
         return Candidate(name, float(exact[0]), float(exact[1]), f"{name}/rtl", design.top, notes)

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from benchmarks import peers, peers_count, peers_front, peers_hgq, peers_page, peers_side
+from benchmarks import peers, peers_count, peers_front, peers_hgq, peers_ours, peers_page, peers_side
 from benchmarks.peers import Bench
 from benchmarks.peers_count import Counted
 from benchmarks.peers_side import Candidate, Outcome, Settings, Task
@@ -415,6 +415,20 @@ def test_hgq_says_what_it_could_not_do(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(programs, "run", Programs({"cpu_s": 1}))
     with pytest.raises(QapError, match="is no result"):
         side.run(task, tmp_path)
+
+
+def test_networks_that_another_beats_are_not_kept() -> None:
+    kept: list[peers_ours.Kept] = []
+    for accuracy, luts in [(0.6, 900), (0.6, 950), (0.5, 1000), (0.7, 1000), (0.65, 800), (0.65, 800), (0.4, 100)]:
+        kept = peers_ours.with_front(kept, peers_ours.Kept(accuracy, luts, {}))
+    assert [(one.accuracy, one.luts) for one in kept] == [(0.7, 1000), (0.65, 800), (0.4, 100)]
+
+
+def test_hardware_is_written_of_the_best_in_each_step_of_the_price() -> None:
+    kept = [peers_ours.Kept(luts / 1e5, luts, {}) for luts in (50, 100, 101, 210, 390, 400, 9000)]
+    assert [one.luts for one in peers_ours.spread(kept, 2, (100, 400))] == [101, 400]
+    assert [one.luts for one in peers_ours.spread(kept[:2], 5, (100, 400))] == [100]
+    assert peers_ours.spread(kept[:1], 5, (100, 400)) == []
 
 
 def test_the_script_of_hgq_imports_the_peers_and_numpy_alone() -> None:

@@ -19,6 +19,8 @@ from qap2fpga.system.errors import QapError
 USUAL, BEGIN = 0.2, 0.01
 # A budget that is not met at so many times the usual price never will be.
 HOPELESS = 100.0
+# Every so many steps it is seen whether each layer still has bits.
+EVERY = 50
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Budget:
 
     @property
     def predicted(self) -> float:
-        """The LUTs of the module after the last step."""
+        """The LUTs of the module as it was priced last."""
         return self.state.ratio * self.state.price
 
     @property
@@ -92,38 +94,51 @@ class Budget:
         return USUAL / self.luts
 
     def loss(self) -> Tensor:
-        """Return the term to add to the loss; it is 0 before the price begins, and once the budget is met."""
-        if self.is_met or self.state.taken < self.wait:
-            return torch.zeros(())
-        now = self.state.ratio * price(self.module, self.coefficients)
-        if self.state.begin is None:
-            begin = min(BEGIN / max(float(now.detach()), 1.0), self._usual)
-            self.state = replace(self.state, begin=begin)
-        return self.strength * now
+        """Return the term to add to the loss; it is 0 before the price begins, and once the budget is met.
 
-    def step(self) -> None:
-        """Note that the optimizer has taken a step; where the budget is met the bits learn no more.
-
-        Raises `QapError` for a budget that no price reaches, for a layer that has lost all its bits, and where the
-        training has diverged.
+        Where the module as it is meets the budget its bits learn no more. Raises `QapError` for a budget that no price
+        reaches, for a layer that has lost all its bits, and where the training has diverged.
         """
-        if self.is_met:
-            return
-        self.state = replace(self.state, taken=self.state.taken + 1)
-        if self.state.taken <= self.wait:
-            return
-        self.state = replace(self.state, price=float(price(self.module, self.coefficients).detach()))
+        return self.weigh(price(self.module, self.coefficients) if self.is_priced else torch.zeros(()))
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether this step's loss has a term of the price."""
+        return not self.is_met and self.state.taken >= self.wait
+
+    def weigh(self, priced: Tensor) -> Tensor:
+        """Return what `loss` does, of the module's price that was computed elsewhere."""
+        if not self.is_priced:
+            return torch.zeros(())
+        self.state = replace(self.state, price=float(priced.detach()))
+        if self.state.begin is None:
+            begin = min(BEGIN / max(self.predicted, 1.0), self._usual)
+            self.state = replace(self.state, begin=begin)
+        self._require_hope()
+        if self.predicted <= self.luts:
+            self._let_learn(learn=False)
+            return torch.zeros(())
+        return self.strength * (self.state.ratio * priced)
+
+    def _require_hope(self) -> None:
         if not math.isfinite(self.predicted):
             raise QapError("the price is not finite: the training has diverged", "lower the learning rate")
+        if self.predicted <= self.luts or self.state.taken % EVERY == 0:
+            self._require_bits()
+        if self.strength > HOPELESS * self._usual:
+            what = f"a budget of {self.luts:,.0f} LUTs cannot be reached: {self.predicted:,.0f} are left"
+            raise QapError(what, "give more LUTs, or a smaller module")
+
+    def _require_bits(self) -> None:
         empty = next((name for name, one in layers(self.module).items() if not one.integers.any()), None)
         if empty is not None:
             what = f"layer {empty or 'of the module'} has no bits left, at {self.predicted:,.0f} LUTs"
             raise QapError(f"{what} of a budget of {self.luts:,.0f}", "give more LUTs, more steps, or fewer layers")
-        if self.predicted <= self.luts:
-            self._let_learn(learn=False)
-        elif self.strength > HOPELESS * self._usual:
-            what = f"a budget of {self.luts:,.0f} LUTs cannot be reached: {self.predicted:,.0f} are left"
-            raise QapError(what, "give more LUTs, or a smaller module")
+
+    def step(self) -> None:
+        """Note that the optimizer has taken a step; once the budget is met steps do not count."""
+        if not self.is_met:
+            self.state = replace(self.state, taken=self.state.taken + 1)
 
     def fits(self) -> bool:
         """Return whether the module takes no more than the budget as it is now: weights change while bits stand."""

@@ -50,9 +50,14 @@ def price(module: nn.Module, coefficients: Mapping[str, float] | None = None) ->
     `coefficients`: LUTs per unit of each of the `FEATURES`; by default the shipped ones. A convolution is priced as one
     copy of its kernel, which every position passes.
     """
-    chosen = fitted() if coefficients is None else coefficients
     counted = features(module)
-    return counted @ counted.new_tensor([chosen[name] for name in FEATURES])
+    return counted @ weights(coefficients).to(counted)
+
+
+def weights(coefficients: Mapping[str, float] | None = None) -> Tensor:
+    """Return the LUTs per unit of each of the `FEATURES` (features,)."""
+    chosen = fitted() if coefficients is None else coefficients
+    return torch.tensor([chosen[name] for name in FEATURES])
 
 
 def features(module: nn.Module) -> Tensor:
