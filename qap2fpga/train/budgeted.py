@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A dense network that learns the bits of each weight and activation, to a budget of LUTs: `train --max-lut`.
 
-First the weights learn alone, then a LUT costs more and more until the budget is met, then the bits stand and the
-weights learn on with a falling learning rate. What a build would expect of the network is asked when the price says
-that the budget is met: where it is more, the bits go on learning.
+First the weights learn alone, then a LUT costs more and more until the budget is met, then the price follows, so that
+the network stays at its budget while bits and weights learn on. The learning rate falls again and again; of the states
+that meet the budget the one with the lowest validation loss is kept. The price of training is corrected by what a build
+expects of the network.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from qap2fpga.system.reading import json_object
 from qap2fpga.train import record
 from qap2fpga.train.config import to_dict
 from qap2fpga.train.folder import read_tensors, write_tensors
+from qap2fpga.train.objective import Objective
 from qap2fpga.train.output import Luts, TrainResult
 from qap2fpga.train.predict import predict_luts
 from qap2fpga.train.prepare import Prepared, prepare, write_vectors
@@ -40,10 +42,17 @@ from qap2fpga.train.run import EXAMPLES, one_thread
 from qap2fpga.train.settings import FLOAT_BITS, RunConfig
 
 Say = Callable[[str], None]
-# Of the epochs with a rising price, so many come before it.
-BEFORE = 0.05
-# Learning rates of the bits, and of the weights once the bits stand, as multiples of the weights'.
-BITS_RATE, LAST_RATE = 3.0, 1 / 3
+# Of the epochs, those after which the budget should be met, and of these the ones before any price; and those that it
+# takes at least once the budget is met.
+RISING, BEFORE, AFTER = 0.5, 0.08, 0.3
+# Bits need so many steps to move at all.
+FEWEST_STEPS = 300
+# Once the budget is met, a build is asked again whenever so much of the epochs has passed.
+AGAIN = 0.1
+# Learning rates of the weights and of the bits, as multiples of the one that is set.
+WEIGHTS_RATE, BITS_RATE = 3.0, 6.0
+# The rate falls from its highest to `LOWEST` of that so often, and begins a little lower each time.
+CYCLES, RESTART, LOWEST = 24, 0.93, 0.01
 # Whole numbers of bits to begin with: of inputs, standardised, and of activations.
 INPUT_INTEGER = 2.0
 # Between two states that a stopped training goes on from, but for one epoch.
@@ -58,9 +67,9 @@ def train_to(
 ) -> TrainResult:
     """Train the widths of `config` on its data to `luts`, and write the model to `output`.
 
-    `training.epochs` are those in which the price rises, `pruning.epochs` those after it; the bits of `config` are not
-    used. A stopped training with a `folder` goes on, bit for bit. Raises `QapError` for a budget that cannot be
-    reached, a folder of another training, and a training that diverges.
+    It takes `training.epochs`, or more until the budget is met; the bits of `config` are not used. A stopped training
+    with a `folder` goes on, bit for bit. Raises `QapError` for a budget that cannot be reached, a folder of another
+    training, and a training that diverges.
     """
     if luts < 1:
         raise QapError(f"a budget of {luts} LUTs", "give a positive number")
@@ -100,10 +109,11 @@ def network(sizes: tuple[int, ...], per: str = "weight") -> nn.Sequential:
 
 @dataclass
 class _Progress:
-    """Epochs with a rising price, and after it; the best weights after it, and their validation loss."""
+    """Epochs so far, when the budget was met first, and when a build was asked last; the best state, and its loss."""
 
     epochs: int = 0
-    last_epochs: int = 0
+    met_after: int | None = None
+    asked_after: int = 0
     best: dict[str, Tensor] | None = None
     best_loss: float = math.inf
     seconds: float = 0.0
@@ -125,78 +135,69 @@ class _Training:
             self.module = network(sizes)
             self.generator = torch.Generator()
             self.generator.set_state(torch.get_rng_state())
-        steps = config.training.epochs * self.batches
-        self.budget = Budget(self.module, luts, steps=steps, wait=round(BEFORE * steps))
+        self.steps = config.training.epochs * self.batches
+        rising = max(FEWEST_STEPS, round(RISING * self.steps))
+        self.budget = Budget(self.module, luts, steps=rising, wait=round(BEFORE * rising))
         self.progress = _Progress()
-        self.optimizer = self._first_optimizer()
-        self.criterion = nn.CrossEntropyLoss()
+        rates = [{"params": one} for one in split(self.module)]
+        self.optimizer = torch.optim.Adam(rates, lr=config.training.learning_rate)
+        self.objective = Objective(self.module, self.steps, say)
         self.begin = self.saved = time.monotonic()
         self._resume()
 
-    def _first_optimizer(self) -> torch.optim.Adam:
-        """Of everything: bits have a learning rate of their own."""
-        rate, (weights, bits) = self.config.training.learning_rate, split(self.module)
-        return torch.optim.Adam([{"params": weights, "lr": rate}, {"params": bits, "lr": BITS_RATE * rate}])
-
-    def _last_optimizer(self) -> torch.optim.Adam:
-        """Of the weights alone."""
-        return torch.optim.Adam(split(self.module)[0], lr=LAST_RATE * self.config.training.learning_rate)
-
     def learn(self) -> None:
-        """Learn to the budget, and after it; once more where the tuned network takes more than the budget."""
-        progress = self.progress
+        """Learn until the epochs are over and the best state meets the budget by what a build expects, too."""
         while True:
-            if not progress.last_epochs:
-                self._meet_the_budget()
-                self.optimizer = self._last_optimizer()
-            while progress.last_epochs < self.config.pruning.epochs:
-                self._last_epoch()
-            if progress.best is not None:
-                self.module.load_state_dict(progress.best)
-            expected = self._expected()
-            self.budget.correct(expected)
-            if self.budget.is_met:
-                return
-            self.say(f"{expected:,.0f} LUTs expected of the tuned network: its bits learn on")
-            progress.last_epochs, progress.best, progress.best_loss = 0, None, math.inf
-            self.optimizer = self._first_optimizer()
-
-    def _meet_the_budget(self) -> None:
-        """Learn bits until a build would expect no more than the budget."""
-        while not self.budget.is_met:
-            while not self.budget.is_met:
+            while self.progress.epochs < self._enough:
                 self._epoch()
-                self.progress.epochs += 1
                 self._after_epoch()
-            expected = self._expected()
-            self.budget.correct(expected)
-            self.say(f"{expected:,.0f} LUTs expected after {self.progress.epochs} epochs")
+            if self._best_fits():
+                return
+
+    @property
+    def _enough(self) -> float:
+        """Epochs to learn: those that are set, or more."""
+        epochs, met = self.config.training.epochs, self.progress.met_after
+        return math.inf if met is None else max(epochs, met + math.ceil(AFTER * epochs))
 
     def _epoch(self) -> None:
-        """One pass over the training rows; where the budget is met before its end, it ends there."""
+        """One pass over the training rows."""
         self.module.train()
         for rows in self._rows():
+            self._set_rates()
             self.optimizer.zero_grad()
-            loss = self.criterion(self.module(self.training[0][rows]), self.training[1][rows])
+            loss, luts = self.objective(*(part[rows] for part in self.training), is_priced=self.budget.is_priced)
             if not torch.isfinite(loss):
                 raise QapError("the training has diverged: the loss is not finite", "lower training.learning_rate")
-            (loss + self.budget.loss()).backward()
+            torch.autograd.backward(loss + self.budget.weigh(luts))
             self.optimizer.step()
             self.budget.step()
-            if self.budget.is_met and not self.progress.last_epochs:
-                return
+        self.progress.epochs += 1
 
-    def _last_epoch(self) -> None:
-        """One pass with bits that stand, and a learning rate that falls; the best weights are kept."""
-        done, epochs = self.progress.last_epochs, self.config.pruning.epochs
-        self.progress.last_epochs = done + 1
-        falling = 0.5 * (1 + math.cos(math.pi * done / max(epochs, 1)))
-        self.optimizer.param_groups[0]["lr"] = LAST_RATE * self.config.training.learning_rate * max(falling, 0.01)
-        self._epoch()
-        _, loss = self._score(self.validation)
-        if loss < self.progress.best_loss and self.budget.fits():
-            self.progress.best, self.progress.best_loss = deepcopy(self.module.state_dict()), loss
-        self._after_epoch()
+    def _set_rates(self) -> None:
+        turns = self.budget.state.taken / self.steps * CYCLES
+        highest = self.config.training.learning_rate * RESTART ** min(math.floor(turns), CYCLES)
+        falling = highest * max(0.5 * (1 + math.cos(math.pi * (turns % 1.0))), LOWEST)
+        for group, factor in zip(self.optimizer.param_groups, (WEIGHTS_RATE, BITS_RATE), strict=True):
+            group["lr"] = factor * falling
+
+    def _best_fits(self) -> bool:
+        """Go back to the best state; where a build expects more than the budget of it, let it be learned anew."""
+        progress = self.progress
+        if progress.best is not None:
+            self.module.load_state_dict(progress.best)
+            if self._ask() <= self.budget.luts:
+                return True
+        progress.met_after, progress.best, progress.best_loss = progress.epochs, None, math.inf
+        return False
+
+    def _ask(self) -> float:
+        """Correct the price by the LUTs that a build would expect, and return these."""
+        expected = self._expected()
+        self.budget.correct(expected)
+        self.say(f"{expected:,.0f} LUTs expected after {self.progress.epochs} epochs")
+        self.progress.asked_after = self.progress.epochs
+        return expected
 
     def _rows(self) -> Iterator[Tensor]:
         order = torch.randperm(len(self.training[0]), generator=self.generator)
@@ -207,7 +208,9 @@ class _Training:
         self.module.eval()
         with torch.no_grad():
             outputs = self.module(rows[0])
-        return float((outputs.argmax(dim=1) == rows[1]).float().mean()), float(self.criterion(outputs, rows[1]))
+        return float((outputs.argmax(dim=1) == rows[1]).float().mean()), float(
+            nn.functional.cross_entropy(outputs, rows[1])
+        )
 
     def _expected(self) -> float:
         """The LUTs that a build would expect."""
@@ -241,15 +244,23 @@ class _Training:
         )
 
     def _after_epoch(self) -> None:
+        """Keep the state if it is the best one that fits, and tell how far it is."""
         progress, now = self.progress, time.monotonic()
         accuracy, loss = self._score(self.validation)
+        if self.budget.was_met:
+            if progress.met_after is None:
+                progress.met_after = progress.epochs
+            if progress.epochs - progress.asked_after >= AGAIN * self.config.training.epochs:
+                self._ask()
+            if self.budget.fits() and loss < progress.best_loss:
+                progress.best, progress.best_loss = deepcopy(self.module.state_dict()), loss
         self.say(
-            f"epoch {progress.epochs + progress.last_epochs}: {self.budget.predicted:,.0f} LUTs,"
+            f"epoch {progress.epochs}: {self.budget.predicted:,.0f} LUTs,"
             f" validation loss {loss:.4f}, accuracy {accuracy:.4f}"
         )
         progress.seconds += now - self.begin
         self.begin = now
-        if now - self.saved >= SAVE_SECONDS or progress.last_epochs in (1, self.config.pruning.epochs):
+        if now - self.saved >= SAVE_SECONDS or progress.epochs == self.config.training.epochs:
             self._save()
             self.saved = now
 
@@ -269,8 +280,6 @@ class _Training:
         self.progress = _Progress(**state["progress"])
         self.module.load_state_dict(state["module"])
         self.budget.load_state_dict(state["budget"])
-        if self.progress.last_epochs:
-            self.optimizer = self._last_optimizer()
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
-        self.say(f"goes on after epoch {self.progress.epochs + self.progress.last_epochs}")
+        self.say(f"goes on after epoch {self.progress.epochs}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training to a budget of LUTs: the price of one rises until the module's is met, then its bits stand."""
+"""Training to a budget of LUTs: the price of one rises until the module meets it, and then keeps it there."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from qap2fpga.system.errors import QapError
 USUAL, BEGIN = 0.2, 0.01
 # A budget that is not met at so many times the usual price never will be.
 HOPELESS = 100.0
+# Once the budget was met, the price follows: by so much per step at most, in full where the module is a quarter off
+# what is aimed at, a little below the budget.
+FOLLOW, GAIN, AIM = 0.006, 4.0, 0.98
 # Every so many steps it is seen whether each layer still has bits.
 EVERY = 50
 
@@ -27,12 +30,13 @@ EVERY = 50
 class BudgetState:
     """Where a budget stands: steps `taken`, what a LUT cost at the `begin`, and the module's last `price`.
 
-    Steps after the budget was met do not count. `ratio`: of what the module takes to its price, where that was said.
+    `held`: what a LUT costs since the budget was met first. `ratio`: of what the module takes to its price, where that
+    was said.
     """
 
     taken: int = 0
     begin: float | None = None
-    is_met: bool = False
+    held: float | None = None
     price: float = 0.0
     ratio: float = 1.0
 
@@ -46,13 +50,13 @@ class Budget:
             loss.backward()
             optimizer.step()
             budget.step()                   # once a batch
-            if budget.is_met: ...           # the bits stand now: train on for a while, with a falling learning rate
+            if budget.is_met: ...           # of such states keep the one that is best on validation rows
 
     Args:
         module: with layers of this package.
         luts: the budget, as `price` counts them.
-        steps: of the optimizer, after which it should be met; more steps find better bits. It takes as many as it
-            takes.
+        steps: of the optimizer, after which it should be met; it takes as many as it takes. Train on for as many
+            again: bits and weights learn on, and the price of a LUT is what keeps the module at its budget.
         wait: steps before the price begins, for the module to learn something first.
         coefficients: of the price; by default the shipped ones.
     """
@@ -72,9 +76,14 @@ class Budget:
         self.state = BudgetState()
 
     @property
+    def was_met(self) -> bool:
+        """Whether the module has taken no more than the budget once."""
+        return self.state.held is not None
+
+    @property
     def is_met(self) -> bool:
-        """Whether the module takes no more than the budget: the bits learn no more."""
-        return self.state.is_met
+        """Whether the module took no more than the budget as it was priced last."""
+        return self.was_met and self.predicted <= self.luts
 
     @property
     def predicted(self) -> float:
@@ -85,6 +94,8 @@ class Budget:
     def strength(self) -> float:
         """What a LUT costs now, in units of the loss."""
         state = self.state
+        if state.held is not None:
+            return state.held
         if state.begin is None or state.taken < self.wait:
             return 0.0
         return float(state.begin * (self._usual / state.begin) ** ((state.taken - self.wait) / self.steps))
@@ -94,17 +105,17 @@ class Budget:
         return USUAL / self.luts
 
     def loss(self) -> Tensor:
-        """Return the term to add to the loss; it is 0 before the price begins, and once the budget is met.
+        """Return the term to add to the loss; it is 0 before the price begins.
 
-        Where the module as it is meets the budget its bits learn no more. Raises `QapError` for a budget that no price
-        reaches, for a layer that has lost all its bits, and where the training has diverged.
+        Raises `QapError` for a budget that no price reaches, for a layer that has lost all its bits, and where the
+        training has diverged.
         """
         return self.weigh(price(self.module, self.coefficients) if self.is_priced else torch.zeros(()))
 
     @property
     def is_priced(self) -> bool:
         """Whether this step's loss has a term of the price."""
-        return not self.is_met and self.state.taken >= self.wait
+        return self.state.taken >= self.wait
 
     def weigh(self, priced: Tensor) -> Tensor:
         """Return what `loss` does, of the module's price that was computed elsewhere."""
@@ -115,9 +126,9 @@ class Budget:
             begin = min(BEGIN / max(self.predicted, 1.0), self._usual)
             self.state = replace(self.state, begin=begin)
         self._require_hope()
-        if self.predicted <= self.luts:
-            self._let_learn(learn=False)
-            return torch.zeros(())
+        if self.was_met or self.predicted <= self.luts:
+            off = max(-1.0, min(1.0, GAIN * (self.predicted / self.luts - AIM)))
+            self.state = replace(self.state, held=self.strength * math.exp(FOLLOW * off))
         return self.strength * (self.state.ratio * priced)
 
     def _require_hope(self) -> None:
@@ -136,31 +147,22 @@ class Budget:
             raise QapError(f"{what} of a budget of {self.luts:,.0f}", "give more LUTs, more steps, or fewer layers")
 
     def step(self) -> None:
-        """Note that the optimizer has taken a step; once the budget is met steps do not count."""
-        if not self.is_met:
-            self.state = replace(self.state, taken=self.state.taken + 1)
+        """Note that the optimizer has taken a step."""
+        self.state = replace(self.state, taken=self.state.taken + 1)
 
     def fits(self) -> bool:
-        """Return whether the module takes no more than the budget as it is now: weights change while bits stand."""
+        """Return whether the module takes no more than the budget as it is now."""
         return self.state.ratio * float(price(self.module, self.coefficients).detach()) <= self.luts
 
     def correct(self, luts: float) -> None:
-        """Say what the module takes that has met the budget; where this is more, its bits go on learning.
+        """Say what the module takes as it is now, by which all further prices are corrected.
 
-        Raises `QapError` where the budget is not met, or for no positive number.
+        Raises `QapError` for no positive number.
         """
-        if not self.is_met or not (math.isfinite(luts) and luts > 0 and self.state.price > 0):
-            raise QapError(f"a correction to {luts:g} LUTs", "once the budget is met, say what was measured")
-        self.state = replace(self.state, ratio=luts / self.state.price)
-        if luts > self.luts:
-            self._let_learn(learn=True)
-
-    def _let_learn(self, *, learn: bool) -> None:
-        self.state = replace(self.state, is_met=not learn)
-        for name, one in self.module.named_parameters():
-            if is_bits(name):
-                one.requires_grad_(learn)
-                one.grad = None
+        if not (math.isfinite(luts) and luts > 0):
+            raise QapError(f"a correction to {luts:g} LUTs", "say what was measured")
+        now = float(price(self.module, self.coefficients).detach())
+        self.state = replace(self.state, price=now, ratio=luts / max(now, 1.0))
 
     def state_dict(self) -> dict[str, float | int | bool | None]:
         """Return where it stands, plain values."""
@@ -173,7 +175,6 @@ class Budget:
             raise QapError("the state is of another budget", "make the budget as it was when the state was saved")
         own = {one.name: state[one.name] for one in fields(BudgetState)}
         self.state = convert(BudgetState, own, "state", "the budget")
-        self._let_learn(learn=not self.is_met)
 
 
 def split(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
