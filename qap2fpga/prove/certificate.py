@@ -20,9 +20,10 @@ TRUSTED = (
 
 
 class Word(StrEnum):
-    """What is known of a part: proven for all inputs, shown to be wrong, or neither."""
+    """What is known of a part: proven for all inputs, equal on the vectors of the build, shown to be wrong, or none."""
 
     PROVEN = "proven"
+    SIMULATED = "simulated"
     NOT_PROVEN = "not proven"
     REFUTED = "refuted"
 
@@ -50,3 +51,8 @@ class Certificate(Record):
     def proven(self) -> bool:
         """Whether every claim is proven."""
         return bool(self.claims) and all(one.word is Word.PROVEN for one in self.claims)
+
+    @property
+    def left(self) -> tuple[Claim, ...]:
+        """The claims that were to be proven and are not."""
+        return tuple(one for one in self.claims if one.word not in (Word.PROVEN, Word.SIMULATED))

@@ -148,7 +148,7 @@ def elaborated(
     Raises `QapError` for a file that may make Yosys read others: what was read is all in the certificate.
     """
     for path in (*verilog, *netlist):
-        _require_alone(path)
+        require_alone(path)
     jobs = {"flat": (verilog, True), "verilog": (verilog, False), "netlist": (netlist, False)}
     readings = {
         name: OneReading(sources=tuple(str(path.resolve()) for path in sources), flat=flat,
@@ -160,7 +160,7 @@ def elaborated(
     return {name: json.loads(Path(one.result).read_text()) for name, one in readings.items()}
 
 
-def _require_alone(path: Path) -> None:
+def require_alone(path: Path) -> None:
     """Raise `QapError` for Verilog that is more than its own text."""
     text = path.read_bytes()
     if OTHER_FILES.search(text) and (match := OTHER_FILES.search(SKIPPED.sub(b" ", text))):
