@@ -15,13 +15,19 @@ from qap2fpga.prove.cells import NotProven, Parameters, Part, Ports, Register, f
 
 def _lut(size: int) -> Callable[[str, Parameters, Ports], Iterator[Part]]:
     def of(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
-        initial = parameters.get("INIT", "")
-        if len(initial) != 1 << size or not set(initial) <= {"0", "1"}:
-            raise NotProven(f"{name}: the table {initial!r} of a LUT{size}")
         index = tuple(bit for place in range(size) for bit in single(name, ports, f"I{place}"))
-        yield Part(name, "table", (index,), single(name, ports, "O"), int(initial, 2))
+        yield Part(name, "table", (index,), single(name, ports, "O"), _table(name, parameters, "INIT", 1 << size))
 
     return of
+
+
+def _lut6_2(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
+    """LUT6_2: a table of six inputs, and the lower half of it, of five of them."""
+    entries = _table(name, parameters, "INIT", 64)
+    index = tuple(bit for place in range(6) for bit in single(name, ports, f"I{place}"))
+    for pin, inputs in (("O6", 6), ("O5", 5)):
+        if ports.get(pin):
+            yield Part(name, "table", (index[:inputs],), single(name, ports, pin), entries & (1 << (1 << inputs)) - 1)
 
 
 def _carry4(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
@@ -57,10 +63,10 @@ def _lut4(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
     yield Part(name, "table", (index,), single(name, ports, "Z"), _table(name, parameters, "INIT"))
 
 
-def _table(name: str, parameters: Parameters, key: str) -> int:
-    """Return the table of a LUT of four inputs."""
+def _table(name: str, parameters: Parameters, key: str, size: int = 16) -> int:
+    """Return the table of a LUT, of `size` entries."""
     initial = parameters.get(key, "")
-    if len(initial) != 16 or not set(initial) <= {"0", "1"}:
+    if len(initial) != size or not set(initial) <= {"0", "1"}:
         raise NotProven(f"{name}: the table {initial!r} of {key}")
     return int(initial, 2)
 
@@ -118,7 +124,8 @@ TRELLIS_MODES = {
 
 PRIMITIVES: Mapping[str, Callable[[str, Parameters, Ports], Iterator[Part]]] = {
     **{f"LUT{size}": _lut(size) for size in range(1, 7)},
-    "CARRY4": _carry4, "MUXF7": _wide_mux, "MUXF8": _wide_mux, "INV": _same("not"), "BUF": _same("same"),
+    "LUT6_2": _lut6_2, "CARRY4": _carry4, "MUXF7": _wide_mux, "MUXF8": _wide_mux,
+    "INV": _same("not"), "BUF": _same("same"),
     "CCU2C": _ccu2c, "PFUMX": partial(_mux, pins=("C0", "BLUT", "ALUT")),
     "L6MUX21": partial(_mux, pins=("SD", "D0", "D1")),
 }  # fmt: skip

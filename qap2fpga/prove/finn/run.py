@@ -14,7 +14,7 @@ from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.prove import certificate
 from qap2fpga.prove.attempts import attempts
 from qap2fpga.prove.certificate import Claim, Word
-from qap2fpga.prove.finn import contents, memories
+from qap2fpga.prove.finn import contents, memories, netlist
 from qap2fpga.prove.finn.memories import Instance
 from qap2fpga.prove.finn.reading import Folded
 from qap2fpga.prove.finn.reading import elaborated as read
@@ -24,7 +24,8 @@ CORE = "FINN's library and the streams between all modules compute the network's
 TRUSTED = (
     "Yosys' readers of SystemVerilog, of Verilog and of memories' files",
     "the order in which FINN's RTL reads its memories, as qap2fpga/prove/finn/contents.py has it",
-    *certificate.TRUSTED[3:4],
+    "the models of cells in qap2fpga/prove/cells.py, selections.py, primitives.py and blocks.py",
+    *certificate.TRUSTED[2:4],
 )
 
 
@@ -76,6 +77,7 @@ def prove(
             lambda: contents.weights(network, subject.instances, subject.hints),
         "the memories hold the network's thresholds":
             lambda: contents.thresholds(network, subject.instances, subject.hints, last=last),
+        "the netlist is the Verilog": lambda: netlist.prove(folded.contents, design.top, place, limit_s),
     }  # fmt: skip
     yield from attempts(works, say)
     yield _simulated(simulations, say)
