@@ -102,13 +102,13 @@ def compare(gold: State, gate: State, place: Path, name: str, limit_s: float) ->
     graph = Ands(count)
     sinks = list(zip(*_together(gold.sinks, gate.sinks), strict=True))
     registers = list(zip(*pairs, strict=True)) or [(), ()]
-    written = [_written(*one, Open(graph)) for one in zip((gold, gate), sides, registers, sinks, strict=True)]
-    different = {pair for ends in zip(*written, strict=True) for pair in _held(graph, *ends) if pair[0] != pair[1]}
+    results = [written(*one, Open(graph)) for one in zip((gold, gate), sides, registers, sinks, strict=True)]
+    different = {pair for ends in zip(*results, strict=True) for pair in _held(graph, *ends) if pair[0] != pair[1]}
     try:
         equal(graph, different, place, name, limit_s)
     except Refuted as error:
         raise NotProven(f"{name}: in a state that may never be reached the netlist is another function") from error
-    return Equality(len(written[0]), len(different))
+    return Equality(len(results[0]), len(different))
 
 
 def _held(graph: Ands, gold: Ends, gate: Ends) -> Iterator[tuple[int, int]]:
@@ -236,7 +236,7 @@ def _variables(
     return sides, count
 
 
-def _written(one: State, variables: Mapping[int, int], registers: Bits, sinks: Bits, algebra: Open) -> list[Ends]:
+def written(one: State, variables: Mapping[int, int], registers: Bits, sinks: Bits, algebra: Open) -> list[Ends]:
     """Return what registers become, and then the sinks, as bits of a graph.
 
     Nets that nothing drives are open.

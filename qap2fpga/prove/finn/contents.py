@@ -51,10 +51,10 @@ def weights(network: Graph, every: Mapping[str, Instance], hints: Hints) -> str:
                 raise NotProven(f"{one.name}: a {one.kind} for node {node.name} ({node.kind})")
             expected = (_dense if dense else _kernels)(one, node.weights)
             size = one.number("WEIGHT_WIDTH" if dense else "WEIGHT_BITS")
-            rom = memory.memory("gen_constant.rom" if len(expected) == 1 else _rom(memory))
-            if len(rom.bits) != len(expected) or memory.number("DEPTH") != len(expected):
-                raise NotProven(f"node {node.name}: its memory has {len(rom.bits)} words, not {len(expected)}")
-            _compare(node, rom.fields(expected.shape[1], size, signed=True), expected, "weight")
+            words_of = memory.memory(rom(memory))
+            if len(words_of.bits) != len(expected):
+                raise NotProven(f"node {node.name}: its memory has {len(words_of.bits)} words, not {len(expected)}")
+            _compare(node, words_of.fields(expected.shape[1], size, signed=True), expected, "weight")
             count, words = count + node.weights.size, words + len(expected)
     _require_all(wanted)
     return f"{count:,} weights in {words:,} words: every address, in the order of FINN's RTL"
@@ -113,7 +113,10 @@ def _memory_of(one: Instance, every: Mapping[str, Instance]) -> Instance:
     return streams[0]
 
 
-def _rom(memory: Instance) -> str:
+def rom(memory: Instance) -> str:
+    """Return the name of the memory in an instance that gives weights."""
+    if memory.number("DEPTH") == 1:
+        return "gen_constant.rom"
     return "gen_cycle.gen_block.rom" if memory.number("BLOCK") else "gen_cycle.gen_logic.rom"
 
 

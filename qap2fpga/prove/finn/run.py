@@ -13,14 +13,15 @@ from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.prove import certificate
 from qap2fpga.prove.attempts import attempts
+from qap2fpga.prove.cells import NotProven
 from qap2fpga.prove.certificate import Claim, Word
-from qap2fpga.prove.finn import contents, memories, netlist
+from qap2fpga.prove.finn import contents, memories, netlist, own
 from qap2fpga.prove.finn.memories import Instance
 from qap2fpga.prove.finn.reading import Folded
 from qap2fpga.prove.finn.reading import elaborated as read
 
 __all__ = ["TRUSTED", "Simulation", "prove", "read"]
-CORE = "FINN's library and the streams between all modules compute the network's integers"
+CORE = "all other modules and the streams between them compute the network's integers"
 TRUSTED = (
     "Yosys' readers of SystemVerilog, of Verilog and of memories' files",
     "the order in which FINN's RTL reads its memories, as qap2fpga/prove/finn/contents.py has it",
@@ -77,19 +78,32 @@ def prove(
             lambda: contents.weights(network, subject.instances, subject.hints),
         "the memories hold the network's thresholds":
             lambda: contents.thresholds(network, subject.instances, subject.hints, last=last),
+        "our own modules do what the network's nodes say":
+            lambda: own.prove(
+                network, subject.instances, subject.hints, folded.contents["verilog"], place, limit_s
+            ),
         "the netlist is the Verilog": lambda: netlist.prove(folded.contents, design.top, place, limit_s),
     }  # fmt: skip
     yield from attempts(works, say)
-    yield _simulated(simulations, say)
+    yield _simulated(simulations, _others(subject), say)
 
 
-def _simulated(simulations: Sequence[Simulation], say: Callable[[str], None]) -> Claim:
+def _others(subject: Subject) -> str:
+    """Return the kinds of modules that are simulated alone."""
+    try:
+        kinds = {one.kind for one in subject.instances.values()}
+    except NotProven as error:
+        return str(error)
+    return ", ".join(sorted(kinds - own.KINDS.keys() - {own.SCORES}))
+
+
+def _simulated(simulations: Sequence[Simulation], others: str, say: Callable[[str], None]) -> Claim:
     """Return what the simulations of the build say of the parts that are not proven."""
     differ = [one for one in simulations if one.mismatches]
     if differ:
         word, detail = Word.REFUTED, f"{differ[0].compared}: {differ[0].mismatches} mismatches"
     elif simulations:
-        word, detail = Word.SIMULATED, "; ".join(_vectors(simulations))
+        word, detail = Word.SIMULATED, f"{'; '.join(_vectors(simulations))}: {others}"
     else:
         word, detail = Word.NOT_PROVEN, "not checked: nothing was simulated"
     say(f"{CORE}: {word}: {detail}")
