@@ -29,15 +29,20 @@ FOLDER = "prove"
 LIMIT_S = 60.0
 # Designs up to so many LUTs, and LUTs times positions of a frame, take a minute or two; others are asked for.
 QUICK_LUTS, QUICK_WORK = 50_000, 10_000_000
+# Folded designs take a minute for 10,000 LUTs, whatever their frames; memories become logic, large ones slowly.
+QUICK_FOLDED, QUICK_BLOCKS = 20_000, 16
 
 
 def is_due(request: Request, generated: Stored) -> bool:
     """Return whether a build is to prove its hardware: as asked, else where that is known how, and quick."""
-    if request.backend != "rtl" or request.prove is not None:
+    if request.backend not in BACKENDS or request.prove is not None:
         return bool(request.prove)
-    network = storage.load(request.output / generated["network"])
     design = generated["design"]
-    luts, positions = design["estimate"]["lut"], network.shapes[network.source.name].positions
+    luts = design["estimate"]["lut"]
+    if request.backend == "finn":
+        return bool(luts <= QUICK_FOLDED and design["estimate"]["bram18"] <= QUICK_BLOCKS)
+    network = storage.load(request.output / generated["network"])
+    positions = network.shapes[network.source.name].positions
     quick = luts <= QUICK_LUTS and luts * positions <= QUICK_WORK
     return quick and not design["data"]
 

@@ -122,6 +122,8 @@ TRELLIS_MODES = {
 }  # fmt: skip
 
 
+# Bits of the longest shift register.
+LAST = 32
 PRIMITIVES: Mapping[str, Callable[[str, Parameters, Ports], Iterator[Part]]] = {
     **{f"LUT{size}": _lut(size) for size in range(1, 7)},
     "LUT6_2": _lut6_2, "CARRY4": _carry4, "MUXF7": _wide_mux, "MUXF8": _wide_mux,
@@ -139,28 +141,29 @@ def primitive(name: str, kind: str, parameters: Parameters, ports: Ports) -> Ite
     return function(name, parameters, ports) if function else None
 
 
-def register(name: str, kind: str, parameters: Parameters, ports: Ports) -> Register | None:
-    """Return the register that a cell is; None if it is none."""
+def registers(name: str, kind: str, parameters: Parameters, ports: Ports) -> list[Register]:
+    """Return the registers that a cell is; none if it is another one."""
     if kind == "TRELLIS_FF":
-        return _trellis_ff(name, parameters, ports)
+        return [_trellis_ff(name, parameters, ports)]
     if kind in ("FDRE", "FDSE"):
         if any(flag(parameters, f"IS_{port}_INVERTED") for port in "CDRS"):
             raise NotProven(f"{name}: inverted pins of {kind}")
         reset = "R" if kind == "FDRE" else "S"
         bits = [single(name, ports, port)[0] for port in ("C", "CE", reset, "D", "Q")]
         start = parameters.get("INIT", "x")
-        return Register(name, bits[0], bits[1], bits[2], int(kind == "FDSE"), bits[3], bits[4], initial=start)
+        return [Register(name, bits[0], bits[1], bits[2], int(kind == "FDSE"), bits[3], bits[4], initial=start)]
     if kind in ("SRL16E", "SRLC32E"):
-        return _shift_register(name, kind, parameters, ports)
-    return None
+        return _shift_registers(name, kind, parameters, ports)
+    return []
 
 
-def _shift_register(name: str, kind: str, parameters: Parameters, ports: Ports) -> Register:
-    """A shift register whose length is a constant."""
+def _shift_registers(name: str, kind: str, parameters: Parameters, ports: Ports) -> list[Register]:
+    """A shift register whose length is a constant; where its last bit is read too, as another one of the same bits."""
     address = ports["A"] if kind == "SRLC32E" else tuple(single(name, ports, f"A{place}")[0] for place in range(4))
-    if not set(address) <= {0, 1} or flag(parameters, "IS_CLK_INVERTED") or ports.get("Q31", ()) not in ((), (-1,)):
-        raise NotProven(f"{name}: a {kind} whose length changes, with an inverted clock, or whose last bit is read")
-    clock, enable, data, out = (single(name, ports, port)[0] for port in ("CLK", "CE", "D", "Q"))
-    delay = number(address) + 1
-    begins = parameters.get("INIT", "").rjust(delay, "x")[::-1][:delay]
-    return Register(name, clock, enable, 0, 0, data, out, delay, begins)
+    if not set(address) <= {0, 1} or flag(parameters, "IS_CLK_INVERTED"):
+        raise NotProven(f"{name}: a {kind} whose length changes, or with an inverted clock")
+    clock, enable, data = (single(name, ports, port)[0] for port in ("CLK", "CE", "D"))
+    lengths = ((port, delay) for port, delay in (("Q", number(address) + 1), ("Q31", LAST)) if ports.get(port, ()))
+    begins = parameters.get("INIT", "").rjust(LAST, "x")[::-1]
+    return [Register(name, clock, enable, 0, 0, data, single(name, ports, port)[0], delay, begins[:delay])
+            for port, delay in lengths if ports[port] != (-1,)]  # fmt: skip

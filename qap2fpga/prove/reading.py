@@ -17,7 +17,7 @@ from typing import Any
 
 from qap2fpga.prove.blocks import DSPS, Box, box, memory
 from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Parameters, Part, Ports, Register, cells, clocked, split
-from qap2fpga.prove.primitives import primitive, register
+from qap2fpga.prove.primitives import primitive, registers
 from qap2fpga.prove.selections import KINDS as SELECTIONS
 from qap2fpga.prove.selections import selections
 from qap2fpga.synth.jobs import Job, ask
@@ -245,8 +245,8 @@ def _cell(
     """Return what a cell is made of. Raises `NotProven`, or whatever comes of ports and parameters that it lacks."""
     if kind == "$dff":
         return [], clocked(name, parameters, ports, initial)
-    if (memory := register(name, kind, parameters, ports)) is not None:
-        return [], [memory]
+    if every := registers(name, kind, parameters, ports):
+        return [], every
     model = selections if kind in SELECTIONS else cells
     parts = primitive(name, kind, parameters, ports) or model(name, kind, parameters, ports)
     return list(chain.from_iterable(map(split, _fitting(parts)))), []

@@ -141,10 +141,11 @@ def _pairs(gold: State, gate: State) -> Iterator[tuple[int, int]]:
     logic, settled = _settling(gold, logic, [out for out in gold.registers if out not in paired])
     # What a shift register is made of has no names.
     inside: dict[tuple[int, int], None] = {}
+    nameless = gate.registers.keys() - {second for _, second in pairs}
     for first, second in pairs:
-        while second in gate.registers and (before := gate.registers[second].data) <= INSIDE:
+        while second in gate.registers and (before := gate.registers[second].data) in nameless:
             first, second = _before(logic, gold.registers[first]), before
-            if first not in gold.registers:
+            if first not in gold.registers or (first, second) in inside:
                 break
             inside[first, second] = None
     yield from (*pairs, *inside)

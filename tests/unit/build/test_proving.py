@@ -43,7 +43,11 @@ def test_proofs_are_due_where_they_are_quick_and_where_they_are_asked_for(tmp_pa
     assert proving.is_due(request(tmp_path), small)
     assert not proving.is_due(request(tmp_path), large) and proving.is_due(request(tmp_path, prove=True), large)
     assert not proving.is_due(request(tmp_path, prove=False), small)
-    assert not proving.is_due(request(tmp_path, "finn"), small)
+    for luts, blocks, due in ((proving.QUICK_FOLDED, proving.QUICK_BLOCKS, True),
+                              (proving.QUICK_FOLDED + 1, 0, False), (1, proving.QUICK_BLOCKS + 1, False)):  # fmt: skip
+        folded = generated(tmp_path, data=["a.dat"], estimate={"lut": luts, "bram18": blocks})
+        assert proving.is_due(request(tmp_path, "finn"), folded) == due
+    assert not proving.is_due(replace(request(tmp_path), backend="hls4ml"), small)
     storage.save(image(height=16, width=16), tmp_path / "network.npz")
     for luts, due in ((proving.QUICK_WORK // 256, True), (proving.QUICK_WORK // 256 + 1, False)):
         assert proving.is_due(request(tmp_path), {**small, "design": {**DESIGN, "estimate": {"lut": luts}}}) == due

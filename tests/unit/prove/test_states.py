@@ -56,6 +56,18 @@ def test_registers_of_one_name_are_equal_and_those_of_a_shift_register_follow(
     assert proven(*sides, tmp_path).outputs == 5
 
 
+def test_registers_without_names_follow_as_well(sides: tuple[dict[str, Any], dict[str, Any]], tmp_path: Path) -> None:
+    plain: list[Cell] = [
+        ("FDRE", {}, {"C": [CLOCK], "CE": [MOVE], "D": [before], "Q": [out], "R": ZERO})
+        for before, out in ((10, 52), (52, 53), (53, 51))
+    ]
+    gate = state([*GATE[:2], GATE[3], *plain], 70, {"t": [50], "held": [90, 91, 51]})
+    assert proven(sides[0], gate, tmp_path).outputs == 5
+    gate["modules"]["m"]["cells"]["c4"]["connections"]["CE"] = ["1"]
+    with pytest.raises(NotProven, match="is another function"):
+        proven(sides[0], gate, tmp_path)
+
+
 def change(cell: int, port: str, bits: list[Bit]) -> Callable[[dict[str, Any]], None]:
     def fault(content: dict[str, Any]) -> None:
         content["modules"]["m"]["cells"][f"c{cell}"]["connections"][port] = bits
