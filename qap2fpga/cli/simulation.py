@@ -34,7 +34,7 @@ def prove(
     time_limit: Annotated[float, typer.Option(help="seconds that a module may take")] = 60.0,
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
-    """Prove that a BUILD is its network, for every input, as far as its backend's can be. Writes a certificate."""
+    """Prove what can be of a BUILD, for every input. Writes a certificate."""
 
     from qap2fpga.library import proofs
     from qap2fpga.system.errors import CheckFailed
