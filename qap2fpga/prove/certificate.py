@@ -10,11 +10,14 @@ from enum import StrEnum
 from qap2fpga.system.codec import Record
 
 FORMAT = 1
-TRUSTED = (
-    "Yosys' readers of Verilog, its flattening, and its memories as registers",
-    "the models of cells in qap2fpga/prove/cells.py and primitives.py",
+COMMON = (
+    "the models of cells in qap2fpga/prove/cells.py, selections.py, primitives.py and blocks.py",
     "ABC's answer 'equivalent'",
     "qap2fpga/prove, Python and numpy",
+)
+TRUSTED = (
+    "Yosys' readers of Verilog, its flattening, and its memories as registers",
+    *COMMON,
     "the ports' description: where an input's or output's bits lie, and that inputs lie in the quantizer's range",
 )
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from qap2fpga.hw.design import Design
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.nodes import Requantizer
-from qap2fpga.prove import certificate
 from qap2fpga.prove.attempts import attempts
 from qap2fpga.prove.cells import NotProven
-from qap2fpga.prove.certificate import Claim, Word
+from qap2fpga.prove.certificate import COMMON, Claim, Word
 from qap2fpga.prove.finn import contents, memories, netlist, own
 from qap2fpga.prove.finn.memories import Instance
 from qap2fpga.prove.finn.reading import Folded
@@ -23,10 +22,10 @@ from qap2fpga.prove.finn.reading import elaborated as read
 __all__ = ["TRUSTED", "Simulation", "prove", "read"]
 CORE = "all other modules and the streams between them compute the network's integers"
 TRUSTED = (
-    "Yosys' readers of SystemVerilog, of Verilog and of memories' files",
+    "Yosys' readers of SystemVerilog, of Verilog and of memories' files, its flattening, and its memories as registers",
     "the order in which FINN's RTL reads its memories, as qap2fpga/prove/finn/contents.py has it",
-    "the models of cells in qap2fpga/prove/cells.py, selections.py, primitives.py and blocks.py",
-    *certificate.TRUSTED[2:4],
+    "what our modules mean, as qap2fpga/prove/finn/modules.py has it",
+    *COMMON,
 )
 
 
