@@ -12,6 +12,7 @@ from qap2fpga.build.request import Request
 from qap2fpga.build.stored import Say, Stored
 from qap2fpga.ir import storage
 from qap2fpga.prove.certificate import Certificate
+from qap2fpga.prove.finn.run import Simulation
 from qap2fpga.prove.run import Subject
 from qap2fpga.prove.run import prove as prove_subject
 from qap2fpga.system.codec import decode, encode
@@ -20,7 +21,7 @@ from qap2fpga.system.files import write_atomically
 from qap2fpga.system.progress import Progress
 from qap2fpga.system.reading import shown
 
-BACKEND = "rtl"
+BACKENDS = ("rtl", "finn")
 CERTIFICATE = "certificate.json"
 # Inside the build's folder, for logs.
 FOLDER = "prove"
@@ -28,15 +29,20 @@ FOLDER = "prove"
 LIMIT_S = 60.0
 # Designs up to so many LUTs, and LUTs times positions of a frame, take a minute or two; others are asked for.
 QUICK_LUTS, QUICK_WORK = 50_000, 10_000_000
+# Folded designs take a minute for 10,000 LUTs, whatever their frames; memories become logic, large ones slowly.
+QUICK_FOLDED, QUICK_BLOCKS = 20_000, 16
 
 
 def is_due(request: Request, generated: Stored) -> bool:
     """Return whether a build is to prove its hardware: as asked, else where that is known how, and quick."""
-    if request.backend != BACKEND or request.prove is not None:
+    if request.backend not in BACKENDS or request.prove is not None:
         return bool(request.prove)
-    network = storage.load(request.output / generated["network"])
     design = generated["design"]
-    luts, positions = design["estimate"]["lut"], network.shapes[network.source.name].positions
+    luts = design["estimate"]["lut"]
+    if request.backend == "finn":
+        return bool(luts <= QUICK_FOLDED and design["estimate"]["bram18"] <= QUICK_BLOCKS)
+    network = storage.load(request.output / generated["network"])
+    positions = network.shapes[network.source.name].positions
     quick = luts <= QUICK_LUTS and luts * positions <= QUICK_WORK
     return quick and not design["data"]
 
@@ -49,11 +55,11 @@ def prove(request: Request, generated: Stored, synthesized: Stored, say: Say) ->
 def again(folder: Path, limit_s: float, progress: Progress) -> Certificate:
     """Prove a finished build again, from the files in its folder, and return the certificate, which is written there.
 
-    Raises `QapError` for a folder that is no build of the rtl backend.
+    Raises `QapError` for a folder that is no build of Verilog.
     """
-    hint = f"qap2fpga build MODEL --board BOARD --backend {BACKEND}"
+    hint = f"qap2fpga build MODEL --board BOARD --backend {' or '.join(BACKENDS)}"
     generated = stages.stored(folder, "generate", hint)
-    if not isinstance(generated, dict) or generated.get("backend") != BACKEND:
+    if not isinstance(generated, dict) or generated.get("backend") not in BACKENDS:
         by = generated.get("backend") if isinstance(generated, dict) else None
         raise QapError(f"{folder} is a build of the backend {shown(by)}", hint)
     if generated.get("network") not in ("network.npz", stored.RELAXED):
@@ -74,7 +80,23 @@ def again(folder: Path, limit_s: float, progress: Progress) -> Certificate:
 def _prove(folder: Path, generated: Stored, netlist: list[str], limit_s: float, say: Say) -> Stored:
     file = folder / generated["network"]
     design = stored.design(generated, folder)
-    subject = Subject(design, storage.load(file), file, tuple(folder / name for name in netlist))
+    subject = Subject(design, storage.load(file), file, tuple(folder / name for name in netlist), _simulations(folder))
     certificate: Stored = encode(prove_subject(subject, folder / FOLDER, limit_s, say))
     write_atomically(folder / CERTIFICATE, json.dumps(certificate, indent=1))
     return certificate
+
+
+def _simulations(folder: Path) -> tuple[Simulation, ...]:
+    """Return what the build has compared in simulations, which says what is known of parts that are not proven."""
+    results: list[Simulation] = []
+    for stage in ("simulate", "netlist"):
+        if not (folder / stages.MARK / f"{stage}.json").is_file():
+            continue
+        content = stages.stored(folder, stage)
+        for one in content if isinstance(content, list) else [content]:
+            match one:
+                case {"compared": str(compared), "vectors": int(vectors), "mismatches": int(mismatches)}:
+                    results.append(Simulation(compared, vectors, mismatches))
+                case _:
+                    raise QapError(f"{folder}: what stage '{stage}' stored is no simulation", stages.BUILD_AGAIN)
+    return tuple(results)

@@ -87,8 +87,8 @@ def _require_family(request: Request) -> None:
     require_possible(backends.get(request.backend).unserved(board))
     if request.cross_check and request.cross_check not in CROSS_CHECKS:
         raise QapError(f"unknown --cross-check '{request.cross_check}'", nearest(request.cross_check, CROSS_CHECKS))
-    if request.prove and request.backend != proving.BACKEND:
-        raise QapError(f"--prove: only designs of the {proving.BACKEND} backend can be proven", "leave it out")
+    if request.prove and request.backend not in proving.BACKENDS:
+        raise QapError(f"--prove: nothing is known to prove of the {request.backend} backend's C++", "leave it out")
     if request.cross_check and (request.backend != "rtl" or family.open_route):
         raise QapError("--cross-check ecp5 places designs of the rtl backend for other families", "leave it out")
     if not family.open_route and not request.cross_check:

@@ -97,7 +97,7 @@ def build(
     ] = "",
     prove: Annotated[
         bool | None,
-        typer.Option(help="rtl: prove that hardware and network are equal for every input [where that is quick]"),
+        typer.Option(help="rtl, finn: prove what can be of the hardware, for every input [where that is quick]"),
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="generate, and show what AMD's tools would run")] = False,
     allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,

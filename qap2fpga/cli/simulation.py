@@ -30,11 +30,11 @@ def csim(
 
 
 def prove(
-    build: Annotated[Path, typer.Argument(help="folder of a build with --backend rtl")],
+    build: Annotated[Path, typer.Argument(help="folder of a build with --backend rtl or finn")],
     time_limit: Annotated[float, typer.Option(help="seconds that a module may take")] = 60.0,
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
-    """Prove that an rtl BUILD is its network, for every input. Writes a certificate."""
+    """Prove what can be of a BUILD, for every input. Writes a certificate."""
 
     from qap2fpga.library import proofs
     from qap2fpga.system.errors import CheckFailed

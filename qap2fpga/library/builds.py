@@ -150,17 +150,18 @@ class Build(Tabular):
         check.require_passed([self.report])
 
     def prove(self, *, time_limit_s: float = proofs.LIMIT_S, quiet: bool = False) -> Certificate:
-        """Prove that the hardware of the rtl backend is the network for every input, from the folder's files alone.
+        """Prove that the hardware is the network for every input, as far as it can be, from the folder's files alone.
 
         Args:
             time_limit_s: seconds that the solver may take for a module.
             quiet: show nothing while it runs.
 
         Returns:
-            Claims, each 'proven', 'not proven' or 'refuted', and what they rest on; written to `certificate.json` too.
+            Claims, each 'proven', 'simulated', 'not proven' or 'refuted', and what they rest on; written to
+            `certificate.json` too.
 
         Raises:
-            QapError: another backend's build, or one that did not get as far as synthesis.
+            QapError: a build of the hls4ml backend, or one that did not get as far as synthesis.
         """
         return proofs.prove(self.path, time_limit_s, quiet=quiet)
 
@@ -258,8 +259,8 @@ def build(
         vendor: steps for AMD's tools: csim, csynth, cosim, export, synth, route, system, bitstream, finn; () for none;
             None: csim, csynth and synth where the tools are installed.
         cross_check: 'ecp5': also place and route a design of the rtl backend on an ECP5 85F, for a routed clock.
-        prove: rtl: whether the hardware is proven to be the network, for every input; None: where that is expected to
-            be quick.
+        prove: rtl, finn: whether what can be is proven of the hardware, for every input; None: where that is expected
+            to be quick.
         quiet: show nothing while it runs.
         **options: what the backend lets its user choose, None where not: `output_kind`, `allow_oversize`; finn:
             `target_fps` (vectors per second), `max_utilization` (share of the board), `folding` (of each node SIMD and

@@ -6,14 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from qap2fpga.build.proving import CERTIFICATE, LIMIT_S, again
-from qap2fpga.prove.certificate import Certificate, Claim, Word
+from qap2fpga.prove.certificate import Certificate, Claim
 from qap2fpga.system.progress import Progress
 
 __all__ = ["CERTIFICATE", "LIMIT_S", "left", "lines", "prove"]
 
 
 def prove(folder: Path, time_limit_s: float, *, quiet: bool) -> Certificate:
-    """Prove what can be of the build in `folder`, from its files alone. Raises `QapError` for another backend's."""
+    """Prove what can be of the build in `folder`, from its files alone. Raises `QapError` where it is C++."""
     with Progress(quiet=quiet) as progress:
         return again(folder, time_limit_s, progress)
 
@@ -24,8 +24,8 @@ def lines(certificate: Certificate) -> list[str]:
 
 
 def left(certificate: Certificate) -> list[str]:
-    """Return the claims that are not proven."""
-    return [_line(one) for one in certificate.claims if one.word is not Word.PROVEN]
+    """Return the claims that were to be proven and are not."""
+    return [*map(_line, certificate.left)]
 
 
 def _line(one: Claim) -> str:

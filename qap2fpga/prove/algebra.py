@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -164,3 +165,49 @@ class Ands(Algebra[int]):
                     delta >>= 7
                 body.append(delta)
         return head.encode() + "".join(f"{one}\n" for one in outputs).encode() + bytes(body)
+
+
+# What a bit of a graph is at least, and at most: both are one bit where nothing is open.
+Ends = tuple[int, int]
+
+
+class Open(Algebra[Ends]):
+    """Bits of a graph of ANDs of which some are left open: these may be 0 or 1, at each place that reads them.
+
+    A result holds every value that it may have then, and perhaps others: where an open bit is read twice, it may be
+    taken for two.
+    """
+
+    zero, one, any = (0, 0), (1, 1), (0, 1)
+
+    def __init__(self, graph: Ands) -> None:
+        self.graph = graph
+
+    def both(self, a: Ends, b: Ends) -> Ends:
+        """Return a AND b."""
+        return self._pair(a, b, self.graph.both)
+
+    def either(self, a: Ends, b: Ends) -> Ends:
+        """Return a OR b."""
+        return self._pair(a, b, self.graph.either)
+
+    def invert(self, a: Ends) -> Ends:
+        """Return NOT a."""
+        return a[1] ^ 1, a[0] ^ 1
+
+    def choose(self, condition: Ends, otherwise: Ends, then: Ends) -> Ends:
+        """Return `then` where `condition`, else `otherwise`; either one where that is open."""
+        graph = self.graph
+        low, high = condition
+        if low == high:
+            least = graph.choose(low, otherwise[0], then[0])
+            known = otherwise[0] == otherwise[1] and then[0] == then[1]
+            return least, least if known else graph.choose(low, otherwise[1], then[1])
+        return tuple(
+            graph.choose(low, graph.choose(high, otherwise[end], join(otherwise[end], then[end])), then[end])
+            for end, join in enumerate((graph.both, graph.either))
+        )  # type: ignore[return-value]
+
+    def _pair(self, a: Ends, b: Ends, function: Callable[[int, int], int]) -> Ends:
+        least = function(a[0], b[0])
+        return least, least if a[0] == a[1] and b[0] == b[1] else function(a[1], b[1])

@@ -14,7 +14,6 @@ from qap2fpga.prove.algebra import Algebra, B
 
 Bits = tuple[int, ...]
 UNDRIVEN = -1
-MOST_INDEX = 12
 Ports = Mapping[str, Bits]
 Parameters = Mapping[str, str]
 
@@ -186,6 +185,10 @@ def cells(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterato
         yield Part(name, ARITHMETIC[kind], operands, ports["Y"])
     elif kind in COMPARISONS:
         yield from _comparison(name, kind, parameters, ports)
+    elif kind == "$buf":
+        yield Part(name, "same", (ports["A"],), ports["Y"])
+    elif kind == "$reduce_and":
+        yield from _truth(name, "equal", (ports["A"], (1,) * len(ports["A"])), ports["Y"])
     elif kind in ("$not", "$pos"):
         operand = extended(ports["A"], parameters, len(ports["Y"]))
         yield Part(name, "not" if kind == "$not" else "same", (operand,), ports["Y"])
@@ -208,8 +211,6 @@ def cells(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterato
     elif kind == "$neg":
         operand = extended(ports["A"], {"A_SIGNED": parameters.get("A_SIGNED", "")}, len(ports["Y"]))
         yield Part(name, "difference", ((0,) * len(operand), operand), ports["Y"])
-    elif kind in ("$shift", "$shiftx"):
-        yield from _indexed(name, kind, parameters, ports)
     else:
         raise NotProven(f"{name}: a cell of kind {kind} is not known")
 
@@ -241,6 +242,11 @@ def inner_net(driven: int, number: int = 0) -> int:
     return -2 - 8 * driven - number
 
 
+def far_net(driven: int, number: int) -> int:
+    """Return a net that no other cell has: one of the 2**20 numbered ones of the cell that drives `driven`."""
+    return -(1 << 50) - (driven << 20) - number
+
+
 def _truth(name: str, kind: str, operands: tuple[Bits, ...], driven: Bits) -> Iterator[Part]:
     """Yield a result of one bit, with zeros above it."""
     yield Part(name, kind, operands, driven[:1])
@@ -264,22 +270,6 @@ def _comparison(name: str, kind: str, parameters: Parameters, ports: Ports) -> I
     inner = inner_net(ports["Y"][0])
     yield Part(name, what, (left, right), (inner,))
     yield Part(name, "not", ((inner,),), ports["Y"])
-
-
-def _indexed(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
-    """A vector shifted down by an index, up where that is negative; what lies outside has no value, or is 0."""
-    vector, index = ports["A"], ports["B"]
-    if len(index) > MOST_INDEX or flag(parameters, "A_SIGNED"):
-        raise NotProven(f"{name}: a signed vector is indexed, or by {len(index)} bits")
-    count = 1 << len(index)
-    places = [place - count if flag(parameters, "B_SIGNED") and 2 * place >= count else place for place in range(count)]
-    outside = UNDRIVEN if kind == "$shiftx" else 0
-    for at, out in enumerate(ports["Y"]):
-        entries = tuple(vector[at + place] if 0 <= at + place < len(vector) else outside for place in places)
-        if set(entries) <= {0, 1}:
-            yield Part(name, "table", (index,), (out,), number(entries))
-        else:
-            yield Part(name, "pick", (index, entries), (out,))
 
 
 def number(bits: Bits) -> int:

@@ -10,19 +10,23 @@ from enum import StrEnum
 from qap2fpga.system.codec import Record
 
 FORMAT = 1
-TRUSTED = (
-    "Yosys' readers of Verilog, its flattening, and its memories as registers",
-    "the models of cells in qap2fpga/prove/cells.py and primitives.py",
+COMMON = (
+    "the models of cells in qap2fpga/prove/cells.py, selections.py, primitives.py and blocks.py",
     "ABC's answer 'equivalent'",
     "qap2fpga/prove, Python and numpy",
+)
+TRUSTED = (
+    "Yosys' readers of Verilog, its flattening, and its memories as registers",
+    *COMMON,
     "the ports' description: where an input's or output's bits lie, and that inputs lie in the quantizer's range",
 )
 
 
 class Word(StrEnum):
-    """What is known of a part: proven for all inputs, shown to be wrong, or neither."""
+    """What is known of a part: proven for all inputs, equal on the vectors of the build, shown to be wrong, or none."""
 
     PROVEN = "proven"
+    SIMULATED = "simulated"
     NOT_PROVEN = "not proven"
     REFUTED = "refuted"
 
@@ -50,3 +54,8 @@ class Certificate(Record):
     def proven(self) -> bool:
         """Whether every claim is proven."""
         return bool(self.claims) and all(one.word is Word.PROVEN for one in self.claims)
+
+    @property
+    def left(self) -> tuple[Claim, ...]:
+        """The claims that were to be proven and are not."""
+        return tuple(one for one in self.claims if one.word not in (Word.PROVEN, Word.SIMULATED))

@@ -17,8 +17,12 @@ KNOWN = Known()
 class Logic:
     """A module whose bits have the `values`; `settled` are these and all bits that are constant then."""
 
-    def __init__(self, module: Module, values: Mapping[int, int]) -> None:
-        self.module, self.settled = module, constants(module, values)
+    def __init__(self, module: Module, values: Mapping[int, int], known: Mapping[int, int] | None = None) -> None:
+        self.module, self.settled = module, constants(module, values, known)
+
+    def further(self, values: Mapping[int, int]) -> Logic:
+        """Return the logic where some more bits have `values`."""
+        return Logic(self.module, values, self.settled)
 
     def settle(self, bits: Iterable[int]) -> Bits:
         """Return `bits`, those that are constant as what they are."""
@@ -94,15 +98,17 @@ def _cofactor(entries: int, size: int, place: int, value: int) -> int:
     return result
 
 
-def constants(module: Module, values: Mapping[int, int]) -> dict[int, int]:
+def constants(module: Module, values: Mapping[int, int], known: Mapping[int, int] | None = None) -> dict[int, int]:
     """Return the bits that are constant, whatever inputs and registers hold, where some have the `values`.
 
-    Only logic below a constant is looked at; a part that is never looked at is taken as unknown.
+    Only logic below a constant is looked at; a part that is never looked at is taken as unknown. `known` are bits of
+    which this has been done already.
     """
     readers = module.readers
-    settled = dict(values)
-    waiting = deque(part for bit in (0, 1, *values) for part in readers.get(bit, ()))
-    waiting.extend(part for part in module.parts if part.kind == "table" and not part.operands[0])
+    settled = {**(known or {}), **values}
+    waiting = deque(part for bit in (*(() if known else (0, 1)), *values) for part in readers.get(bit, ()))
+    if not known:
+        waiting.extend(part for part in module.parts if part.kind == "table" and not part.operands[0])
     while waiting:
         part = waiting.popleft()
         if all(bit in settled for bit in part.driven):

@@ -15,13 +15,19 @@ from qap2fpga.prove.cells import NotProven, Parameters, Part, Ports, Register, f
 
 def _lut(size: int) -> Callable[[str, Parameters, Ports], Iterator[Part]]:
     def of(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
-        initial = parameters.get("INIT", "")
-        if len(initial) != 1 << size or not set(initial) <= {"0", "1"}:
-            raise NotProven(f"{name}: the table {initial!r} of a LUT{size}")
         index = tuple(bit for place in range(size) for bit in single(name, ports, f"I{place}"))
-        yield Part(name, "table", (index,), single(name, ports, "O"), int(initial, 2))
+        yield Part(name, "table", (index,), single(name, ports, "O"), _table(name, parameters, "INIT", 1 << size))
 
     return of
+
+
+def _lut6_2(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
+    """LUT6_2: a table of six inputs, and the lower half of it, of five of them."""
+    entries = _table(name, parameters, "INIT", 64)
+    index = tuple(bit for place in range(6) for bit in single(name, ports, f"I{place}"))
+    for pin, inputs in (("O6", 6), ("O5", 5)):
+        if ports.get(pin):
+            yield Part(name, "table", (index[:inputs],), single(name, ports, pin), entries & (1 << (1 << inputs)) - 1)
 
 
 def _carry4(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
@@ -57,10 +63,10 @@ def _lut4(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
     yield Part(name, "table", (index,), single(name, ports, "Z"), _table(name, parameters, "INIT"))
 
 
-def _table(name: str, parameters: Parameters, key: str) -> int:
-    """Return the table of a LUT of four inputs."""
+def _table(name: str, parameters: Parameters, key: str, size: int = 16) -> int:
+    """Return the table of a LUT, of `size` entries."""
     initial = parameters.get(key, "")
-    if len(initial) != 16 or not set(initial) <= {"0", "1"}:
+    if len(initial) != size or not set(initial) <= {"0", "1"}:
         raise NotProven(f"{name}: the table {initial!r} of {key}")
     return int(initial, 2)
 
@@ -116,9 +122,12 @@ TRELLIS_MODES = {
 }  # fmt: skip
 
 
+# Bits of the longest shift register.
+LAST = 32
 PRIMITIVES: Mapping[str, Callable[[str, Parameters, Ports], Iterator[Part]]] = {
     **{f"LUT{size}": _lut(size) for size in range(1, 7)},
-    "CARRY4": _carry4, "MUXF7": _wide_mux, "MUXF8": _wide_mux, "INV": _same("not"), "BUF": _same("same"),
+    "LUT6_2": _lut6_2, "CARRY4": _carry4, "MUXF7": _wide_mux, "MUXF8": _wide_mux,
+    "INV": _same("not"), "BUF": _same("same"),
     "CCU2C": _ccu2c, "PFUMX": partial(_mux, pins=("C0", "BLUT", "ALUT")),
     "L6MUX21": partial(_mux, pins=("SD", "D0", "D1")),
 }  # fmt: skip
@@ -132,28 +141,29 @@ def primitive(name: str, kind: str, parameters: Parameters, ports: Ports) -> Ite
     return function(name, parameters, ports) if function else None
 
 
-def register(name: str, kind: str, parameters: Parameters, ports: Ports) -> Register | None:
-    """Return the register that a cell is; None if it is none."""
+def registers(name: str, kind: str, parameters: Parameters, ports: Ports) -> list[Register]:
+    """Return the registers that a cell is; none if it is another one."""
     if kind == "TRELLIS_FF":
-        return _trellis_ff(name, parameters, ports)
+        return [_trellis_ff(name, parameters, ports)]
     if kind in ("FDRE", "FDSE"):
         if any(flag(parameters, f"IS_{port}_INVERTED") for port in "CDRS"):
             raise NotProven(f"{name}: inverted pins of {kind}")
         reset = "R" if kind == "FDRE" else "S"
         bits = [single(name, ports, port)[0] for port in ("C", "CE", reset, "D", "Q")]
         start = parameters.get("INIT", "x")
-        return Register(name, bits[0], bits[1], bits[2], int(kind == "FDSE"), bits[3], bits[4], initial=start)
+        return [Register(name, bits[0], bits[1], bits[2], int(kind == "FDSE"), bits[3], bits[4], initial=start)]
     if kind in ("SRL16E", "SRLC32E"):
-        return _shift_register(name, kind, parameters, ports)
-    return None
+        return _shift_registers(name, kind, parameters, ports)
+    return []
 
 
-def _shift_register(name: str, kind: str, parameters: Parameters, ports: Ports) -> Register:
-    """A shift register whose length is a constant."""
+def _shift_registers(name: str, kind: str, parameters: Parameters, ports: Ports) -> list[Register]:
+    """A shift register whose length is a constant; where its last bit is read too, as another one of the same bits."""
     address = ports["A"] if kind == "SRLC32E" else tuple(single(name, ports, f"A{place}")[0] for place in range(4))
-    if not set(address) <= {0, 1} or flag(parameters, "IS_CLK_INVERTED") or ports.get("Q31", ()) not in ((), (-1,)):
-        raise NotProven(f"{name}: a {kind} whose length changes, with an inverted clock, or whose last bit is read")
-    clock, enable, data, out = (single(name, ports, port)[0] for port in ("CLK", "CE", "D", "Q"))
-    delay = number(address) + 1
-    begins = parameters.get("INIT", "").rjust(delay, "x")[::-1][:delay]
-    return Register(name, clock, enable, 0, 0, data, out, delay, begins)
+    if not set(address) <= {0, 1} or flag(parameters, "IS_CLK_INVERTED"):
+        raise NotProven(f"{name}: a {kind} whose length changes, or with an inverted clock")
+    clock, enable, data = (single(name, ports, port)[0] for port in ("CLK", "CE", "D"))
+    lengths = ((port, delay) for port, delay in (("Q", number(address) + 1), ("Q31", LAST)) if ports.get(port, ()))
+    begins = parameters.get("INIT", "").rjust(LAST, "x")[::-1]
+    return [Register(name, clock, enable, 0, 0, data, single(name, ports, port)[0], delay, begins[:delay])
+            for port, delay in lengths if ports[port] != (-1,)]  # fmt: skip

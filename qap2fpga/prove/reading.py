@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from qap2fpga.prove.blocks import DSPS, Box, box, memory
 from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Parameters, Part, Ports, Register, cells, clocked, split
-from qap2fpga.prove.primitives import primitive, register
+from qap2fpga.prove.primitives import primitive, registers
+from qap2fpga.prove.selections import KINDS as SELECTIONS
+from qap2fpga.prove.selections import selections
 from qap2fpga.synth.jobs import Job, ask
 from qap2fpga.system.codec import Record
 from qap2fpga.system.errors import QapError
@@ -76,6 +79,7 @@ class Module:
     registers: tuple[Register, ...]
     instances: tuple[Instance, ...]
     named: Mapping[str, Bits] = field(repr=False)
+    boxes: tuple[Box, ...] = ()
 
     def single(self, port: str) -> int:
         """Return the one bit of an input. Raises `NotProven` where there is no such port."""
@@ -83,6 +87,12 @@ class Module:
         if len(bits) != 1:
             raise NotProven(f"{self.name}: no port '{port}' of one bit")
         return bits[0]
+
+    def wire(self, bit: int) -> int:
+        """Return the bit that `bit` is a wire of."""
+        while isinstance(part := self.drivers.get(bit), Part) and part.kind == "same":
+            bit = part.operands[0][part.driven.index(bit)]
+        return bit
 
     @cached_property
     def drivers(self) -> Mapping[int, Part | Register]:
@@ -96,6 +106,7 @@ class Module:
                     raise NotProven(f"{self.name}: a net at {one.name} has two drivers")
                 drivers[bit] = one
         given = [bit for one in self.instances for port in one.outputs for bit in one.ports.get(port, ())]
+        given += [bit for one in self.boxes for bit in one.output]
         if len(set(given)) < len(given) or not {*leaves, *drivers, UNDRIVEN, 0, 1}.isdisjoint(given):
             raise NotProven(f"{self.name}: a net at an instance has two drivers")
         return drivers
@@ -148,7 +159,7 @@ def elaborated(
     Raises `QapError` for a file that may make Yosys read others: what was read is all in the certificate.
     """
     for path in (*verilog, *netlist):
-        _require_alone(path)
+        require_alone(path)
     jobs = {"flat": (verilog, True), "verilog": (verilog, False), "netlist": (netlist, False)}
     readings = {
         name: OneReading(sources=tuple(str(path.resolve()) for path in sources), flat=flat,
@@ -160,7 +171,7 @@ def elaborated(
     return {name: json.loads(Path(one.result).read_text()) for name, one in readings.items()}
 
 
-def _require_alone(path: Path) -> None:
+def require_alone(path: Path) -> None:
     """Raise `QapError` for Verilog that is more than its own text."""
     text = path.read_bytes()
     if OTHER_FILES.search(text) and (match := OTHER_FILES.search(SKIPPED.sub(b" ", text))):
@@ -174,29 +185,42 @@ def _require_alone(path: Path) -> None:
 def modules(content: Mapping[str, Any]) -> Modules:
     """Return the modules of Yosys' JSON."""
     known = content["modules"]
-    return Modules({name: _module(name, one, known) for name, one in known.items()})
+    return Modules({name: module_of(name, known) for name in known})
 
 
-def _module(name: str, content: Mapping[str, Any], known: Mapping[str, Any]) -> Module:
+def module_of(name: str, known: Mapping[str, Any]) -> Module:
+    """Return one of the modules that Yosys' JSON has. Raises `NotProven` where there is none."""
+    if name not in known:
+        raise NotProven(f"there is no module {name}")
+    content = known[name]
     named = {wire: _bits(one["bits"]) for wire, one in content["netnames"].items()}
     initial = dict(_initial(content["netnames"]))
     ports = content["ports"]
     parts: list[Part] = []
     registers: list[Register] = []
     instances: list[Instance] = []
+    boxes: list[Box] = []
     for cell, one in content["cells"].items():
         connections = {port: _bits(bits) for port, bits in one["connections"].items()}
-        if one["type"] in known:
-            directions = known[one["type"]]["ports"].items()
+        kind = one["type"]
+        if kind in known and "blackbox" not in known[kind].get("attributes", {}):
+            directions = known[kind]["ports"].items()
             outputs = frozenset(port for port, its in directions if its["direction"] != "input")
-            instances.append(Instance(cell, one["type"], connections, outputs))
-        else:
-            try:
-                logic, memory = _cell(cell, one["type"], one["parameters"], connections, initial)
-            except (KeyError, IndexError, ValueError) as error:
-                raise NotProven(f"{cell}: its ports or parameters are not those of a {one['type']}") from error
-            parts += logic
-            registers += memory
+            instances.append(Instance(cell, kind, connections, outputs))
+            continue
+        try:
+            if kind in DSPS:
+                boxes.append(box(cell, kind, one["parameters"], connections))
+            elif (block := memory(cell, kind, one["parameters"], connections)) is not None:
+                parts += chain.from_iterable(map(split, _fitting(block.parts)))
+                registers += block.registers
+                _add(named, block.named)
+            else:
+                logic, clocked_bits = _cell(cell, kind, one["parameters"], connections, initial)
+                parts += logic
+                registers += clocked_bits
+        except (KeyError, IndexError, ValueError) as error:
+            raise NotProven(f"{cell}: its ports or parameters are not those of a {kind}") from error
     by_direction = {
         direction: {port: _bits(one["bits"]) for port, one in ports.items() if one["direction"] == direction}
         for direction in ("input", "output")
@@ -204,7 +228,15 @@ def _module(name: str, content: Mapping[str, Any], known: Mapping[str, Any]) -> 
     if len(ports) != sum(map(len, by_direction.values())):
         raise NotProven(f"{name}: a port is neither input nor output")
     return Module(name, by_direction["input"], by_direction["output"], tuple(parts), tuple(registers), tuple(instances),
-                  named)  # fmt: skip
+                  named, tuple(boxes))  # fmt: skip
+
+
+def _add(named: dict[str, Bits], more: Mapping[tuple[str, int], int]) -> None:
+    """Add bits of the words of a memory, by word and place, to the wires by name."""
+    for (word, place), bit in more.items():
+        bits = named.get(word, ())
+        bits += (UNDRIVEN,) * (place + 1 - len(bits))
+        named[word] = (*bits[:place], bit, *bits[place + 1 :])
 
 
 def _cell(
@@ -213,12 +245,19 @@ def _cell(
     """Return what a cell is made of. Raises `NotProven`, or whatever comes of ports and parameters that it lacks."""
     if kind == "$dff":
         return [], clocked(name, parameters, ports, initial)
-    if (memory := register(name, kind, parameters, ports)) is not None:
-        return [], [memory]
-    parts = list(primitive(name, kind, parameters, ports) or cells(name, kind, parameters, ports))
-    if not all(part.fits for part in parts):
+    if every := registers(name, kind, parameters, ports):
+        return [], every
+    model = selections if kind in SELECTIONS else cells
+    parts = primitive(name, kind, parameters, ports) or model(name, kind, parameters, ports)
+    return list(chain.from_iterable(map(split, _fitting(parts)))), []
+
+
+def _fitting(parts: Iterable[Part]) -> list[Part]:
+    """Return `parts`. Raises `ValueError` where one has operands of other sizes than its function takes."""
+    every = list(parts)
+    if not all(part.fits for part in every):
         raise ValueError("operands of other sizes")
-    return list(chain.from_iterable(map(split, parts))), []
+    return every
 
 
 def _bits(bits: Sequence[int | str]) -> Bits:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All proofs of a design of the rtl backend: it is the network, its handshake loses nothing, its netlist is it."""
+"""All proofs of a design.
+
+Of the rtl backend: it is the network, its handshake loses nothing, its netlist is it. `finn/run.py` has those of folded
+designs.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -12,9 +15,12 @@ from pathlib import Path
 from qap2fpga.hw.design import Design
 from qap2fpga.ir.graph import Graph
 from qap2fpga.prove import equivalence, handshake, network, states
-from qap2fpga.prove.cells import NotProven, Refuted
-from qap2fpga.prove.certificate import FORMAT, Certificate, Claim, Word
+from qap2fpga.prove.attempts import attempts
+from qap2fpga.prove.cells import NotProven
+from qap2fpga.prove.certificate import FORMAT, TRUSTED, Certificate, Claim, Word
 from qap2fpga.prove.equivalence import Equality, Side
+from qap2fpga.prove.finn import run as finn
+from qap2fpga.prove.finn.run import Simulation
 from qap2fpga.prove.gate import net
 from qap2fpga.prove.pipeline import Pipeline
 from qap2fpga.prove.reading import Module, Reading, elaborated
@@ -29,13 +35,15 @@ Say = Callable[[str], None]
 class Subject:
     """What is proven: a design, the network that it is to be, and its netlist, with the files that they are in.
 
-    All stand below the folder of the network. `netlist` is empty where there is none.
+    All stand below the folder of the network. `netlist` is empty where there is none. `simulations` are what the build
+    simulated of it, for what is not proven.
     """
 
     design: Design
     network: Graph
     network_file: Path
     netlist: tuple[Path, ...]
+    simulations: tuple[Simulation, ...] = ()
 
     @property
     def sources(self) -> list[Path]:
@@ -49,14 +57,20 @@ def prove(subject: Subject, folder: Path, limit_s: float, say: Say = lambda text
     Raises `QapError` where Yosys cannot read the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    design, data = subject.design, tuple[Path, ...]()
+    trusted: tuple[str, ...] = TRUSTED
     with scratch(folder) as place:
-        top = subject.design.top
-        reading = Reading(elaborated(subject.sources, subject.netlist, top, place), top)
-        claims = tuple(prove_reading(subject, reading, place, limit_s, say))
-    read_files = (subject.network_file, *subject.sources, *subject.netlist)
+        if design.backend == "finn":
+            folded = finn.read(design, subject.netlist, place)
+            parts = finn.prove(design, subject.network, folded, subject.simulations, place, limit_s, say)
+            claims, data, trusted = tuple(parts), folded.data, finn.TRUSTED
+        else:
+            reading = Reading(elaborated(subject.sources, subject.netlist, design.top, place), design.top)
+            claims = tuple(prove_reading(subject, reading, place, limit_s, say))
+    read_files = (subject.network_file, *subject.sources, *data, *subject.netlist)
     files = {path.relative_to(subject.network_file.parent).as_posix(): sha256(path) for path in read_files}
     versions = {name: metadata.version(name) for name in ("qap2fpga", "pyosys", "numpy")}
-    return Certificate(format=FORMAT, files=files, versions=versions, claims=claims)
+    return Certificate(format=FORMAT, files=files, versions=versions, claims=claims, trusted=trusted)
 
 
 def prove_reading(subject: Subject, reading: Reading, place: Path, limit_s: float, say: Say) -> Iterator[Claim]:
@@ -68,15 +82,9 @@ def prove_reading(subject: Subject, reading: Reading, place: Path, limit_s: floa
         "the netlist is the Verilog": lambda: _netlist(subject, reading, place, limit_s),
     }  # fmt: skip
     claims: list[Claim] = []
-    for title, work in works.items():
-        begin = time.monotonic()
-        try:
-            word, detail = Word.PROVEN, work()
-        except NotProven as error:
-            word, detail = Word.REFUTED if isinstance(error, Refuted) else Word.NOT_PROVEN, str(error)
-        say(f"{title}: {word}, {time.monotonic() - begin:.1f} s: {detail}")
-        claims.append(Claim(claim=title, word=word, detail=detail))
-        yield claims[-1]
+    for claim in attempts(works, say):
+        claims.append(claim)
+        yield claim
 
 
 def _network(subject: Subject, module: Module, place: Path, limit_s: float) -> str:

@@ -3,26 +3,31 @@
 
 Registers of one name are taken for equal, a shift register for those that it was made of. That they begin so is seen;
 that they stay so, and that all outputs are equal then, is compared by ABC: for every state in which they are equal, and
-all inputs. Instances of other modules are outside: what they give is an input, what they take an output. Where the
-Verilog leaves a value open, at the start or in a memory's unused words, the netlist may hold any.
+all inputs. Instances of other modules are outside: what they give is an input, what they take an output. So are DSPs,
+of one name and with the same parameters: the same inputs since the start give the same outputs. Where the Verilog
+leaves a value open ('x', at the start, in a memory's unused words), the netlist may hold any.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from qap2fpga.prove.algebra import Ands
-from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Part, Refuted, Register, evaluate
+from qap2fpga.prove.algebra import Ands, Ends, Open
+from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Refuted, Register, evaluate
 from qap2fpga.prove.equivalence import Equality, equal
-from qap2fpga.prove.handshake import fixed, nexts
+from qap2fpga.prove.handshake import nexts
 from qap2fpga.prove.logic import Logic
 from qap2fpga.prove.reading import Module
 
 # Nets inside of shift registers, which no other cell has.
 INSIDE, MOST_DELAY = -(1 << 60), 64
+# A word of a memory.
+WORD_OF = re.compile(r"(.*)\[(\d+)\]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +42,21 @@ class State:
     def sources(self) -> dict[str, Bits]:
         """All that comes in but the clock."""
         own = {port: bits for port, bits in self.module.inputs.items() if port != self.clock}
-        return own | dict(self._ports(outputs=True))
+        return own | dict(self._ports(outputs=True)) | {one.name: one.output for one in self.module.boxes}
 
     @cached_property
     def sinks(self) -> dict[str, Bits]:
         """All that goes out."""
-        return dict(self.module.outputs) | dict(self._ports(outputs=False))
+        boxes = {f"{one.name}.{port}": bits for one in self.module.boxes for port, bits in one.inputs.items()}
+        return dict(self.module.outputs) | dict(self._ports(outputs=False)) | boxes
+
+    @cached_property
+    def boxes(self) -> dict[str, object]:
+        """What the DSPs are, by name."""
+        clock = self.module.single(self.clock)
+        if any(self.module.wire(one.clock) != clock for one in self.module.boxes):
+            raise NotProven(f"{self.module.name}: a DSP has another clock")
+        return {one.name: (one.kind, one.parameters) for one in self.module.boxes}
 
     def _ports(self, *, outputs: bool) -> Iterator[tuple[str, Bits]]:
         clock = self.module.single(self.clock)
@@ -51,7 +65,9 @@ class State:
             if one.ports.get(self.clock, () if clocked else (clock,)) != (clock,):
                 raise NotProven(f"{self.module.name}: {one.name} has another clock, or none")
             for port, bits in one.ports.items():
-                if port != self.clock and (port in self.modules[one.module].outputs) == outputs:
+                if port != self.clock and bits == (clock,):
+                    yield f"{one.name}.{port} is the clock", ()
+                elif port != self.clock and (port in self.modules[one.module].outputs) == outputs:
                     yield f"{one.name}.{port}", bits
 
     @cached_property
@@ -60,7 +76,7 @@ class State:
         clock = self.module.single(self.clock)
         registers: dict[int, Register] = {}
         for one in self.module.registers:
-            if one.clock != clock:
+            if self.module.wire(one.clock) != clock:
                 raise NotProven(f"{self.module.name}: register {one.name} has another clock")
             data = one.data
             for number in range(one.delay):
@@ -74,8 +90,8 @@ def compare(gold: State, gate: State, place: Path, name: str, limit_s: float) ->
     """Prove that the module `gate` of the netlist is `gold`. Raises `NotProven`; ABC has `limit_s`."""
     sizes = [[{port: len(bits) for port, bits in ports.items()} for ports in (one.sources, one.sinks)]
              for one in (gold, gate)]  # fmt: skip
-    if sizes[0] != sizes[1]:
-        raise NotProven(f"{name}: Verilog and netlist have other ports or instances")
+    if sizes[0] != sizes[1] or gold.boxes != gate.boxes:
+        raise NotProven(f"{name}: Verilog and netlist have other ports, instances or DSPs")
     pairs = list(dict.fromkeys(_pairs(gold, gate)))
     for first, second in pairs:
         begins = str(second) if second in (0, 1) else gate.registers[second].initial
@@ -86,15 +102,22 @@ def compare(gold: State, gate: State, place: Path, name: str, limit_s: float) ->
     graph = Ands(count)
     sinks = list(zip(*_together(gold.sinks, gate.sinks), strict=True))
     registers = list(zip(*pairs, strict=True)) or [(), ()]
-    written = [
-        _written(*one, graph, gaps=one[0] is gold) for one in zip((gold, gate), sides, registers, sinks, strict=True)
-    ]
-    different = {pair for pair in zip(*written, strict=True) if pair[0] != pair[1]}
+    results = [written(*one, Open(graph)) for one in zip((gold, gate), sides, registers, sinks, strict=True)]
+    different = {pair for ends in zip(*results, strict=True) for pair in _held(graph, *ends) if pair[0] != pair[1]}
     try:
         equal(graph, different, place, name, limit_s)
     except Refuted as error:
         raise NotProven(f"{name}: in a state that may never be reached the netlist is another function") from error
-    return Equality(len(written[0]), len(different))
+    return Equality(len(results[0]), len(different))
+
+
+def _held(graph: Ands, gold: Ends, gate: Ends) -> Iterator[tuple[int, int]]:
+    """Yield what must be equal for the netlist's bit to be one that the Verilog's may be."""
+    if gold[0] == gold[1] and gate[0] == gate[1]:
+        yield gold[0], gate[0]
+    else:
+        yield graph.both(gold[0], graph.invert(gate[0])), 0
+        yield graph.both(gate[1], graph.invert(gold[1])), 0
 
 
 def _together(first: Mapping[str, Bits], second: Mapping[str, Bits]) -> list[tuple[int, int]]:
@@ -102,26 +125,91 @@ def _together(first: Mapping[str, Bits], second: Mapping[str, Bits]) -> list[tup
 
 
 def _pairs(gold: State, gate: State) -> Iterator[tuple[int, int]]:
-    """Yield the registers of the Verilog with what is of the same name in the netlist, a register or a constant."""
+    """Yield the registers of the Verilog with what is of the same name in the netlist, a register or a constant.
+
+    What has no register there and always becomes the same value is taken for that constant.
+    """
+    pairs: dict[tuple[int, int], None] = {}
+    words = Counter(word[1] for word in map(WORD_OF.fullmatch, gold.module.named) if word)
     for name, bits in gold.module.named.items():
-        for first, second in zip(bits, gate.module.named.get(name, ()), strict=False):
-            if first not in gold.registers or not (second in (0, 1) or second in gate.registers):
-                continue
-            yield first, second
-            # What a shift register is made of has no names.
-            while second in gate.registers and (before := gate.registers[second].data) <= INSIDE:
-                first, second = _before(gold, first), before
-                if first not in gold.registers:
-                    break
-                yield first, second
+        for first, second in zip(bits, _of_name(gate.module.named, name, len(bits), words), strict=False):
+            if first in gold.registers and (second in (0, 1) or second in gate.registers):
+                pairs[first, second] = None
+    values = {first: second for first, second in pairs if second in (0, 1)}
+    paired = {first for first, _ in pairs}
+    logic = Logic(gold.module, values)
+    logic, settled = _settling(gold, logic, [out for out in gold.registers if out not in paired])
+    # What a shift register is made of has no names.
+    inside: dict[tuple[int, int], None] = {}
+    nameless = gate.registers.keys() - {second for _, second in pairs}
+    for first, second in pairs:
+        while second in gate.registers and (before := gate.registers[second].data) in nameless:
+            first, second = _before(logic, gold.registers[first]), before
+            if first not in gold.registers or (first, second) in inside:
+                break
+            inside[first, second] = None
+    yield from (*pairs, *inside)
+    known = {first for first, _ in inside}
+    yield from ((first, second) for first, second in settled.items() if first not in known)
 
 
-def _before(gold: State, register: int) -> int:
-    """Return what a register takes where it does not keep its value: a hint of what is before it."""
-    part = gold.module.drivers.get(gold.registers[register].data)
-    if isinstance(part, Part) and part.kind == "choose" and part.operands[1] == (register,):
-        return part.operands[2][0]
-    return gold.registers[register].data
+def _of_name(named: Mapping[str, Bits], name: str, size: int, words: Mapping[str, int]) -> Bits:
+    """Return the netlist's wires called `name`, which are `size` in the Verilog, or what they are of a word.
+
+    Yosys makes fewer, wider words of a memory's `words`: then the last one is missing.
+    """
+    word = WORD_OF.fullmatch(name)
+    wide = len(named.get(f"{word[1]}[0]", ())) // size if word else 0
+    if word is None or wide < 2 or f"{word[1]}[{words[word[1]] - 1}]" in named:
+        return named.get(name, ())
+    which, place = divmod(int(word[2]), wide)
+    return named.get(f"{word[1]}[{which}]", ())[place * size :][:size]
+
+
+def _settling(gold: State, logic: Logic, outs: Iterable[int]) -> tuple[Logic, dict[int, int]]:
+    """Return those of the registers `outs` that become one value or keep theirs, if they begin with it or with any.
+
+    Before them: the `logic` in which they have these.
+    """
+    every: dict[int, int] = {}
+    waiting = list(outs)
+    while True:
+        results = ((gold.registers[out], _one_value(logic, gold.registers[out].data, out)) for out in waiting)
+        settled = {one.out: value for one, value in results if value is not None and one.initial in ("x", str(value))}
+        if not settled:
+            return logic, every
+        every |= settled
+        logic = logic.further(settled)
+        waiting = [out for out in waiting if out not in settled]
+
+
+def _one_value(logic: Logic, data: int, own: int) -> int | None:
+    """Return the constant that a register takes wherever it does not keep its value; None if there is not one."""
+    waiting, values = [data], set[int]()
+    while waiting:
+        (bit,) = logic.settle([waiting.pop()])
+        part = logic.part(bit)
+        if bit in (0, 1):
+            values.add(bit)
+        elif part is not None and part.kind in ("choose", "same"):
+            waiting += [operand[part.driven.index(bit)] for operand in part.operands[-2:] if part.kind == "choose"]
+            waiting += [part.operands[0][part.driven.index(bit)]] if part.kind == "same" else []
+        elif bit not in (own, UNDRIVEN):
+            return None
+    return values.pop() if len(values) == 1 else None
+
+
+def _before(logic: Logic, register: Register) -> int:
+    """Return what a register takes where it does not keep its value, nor is reset: a hint of what is before it."""
+    (bit,) = logic.settle([register.data])
+    while (part := logic.part(bit)) is not None and part.kind in ("same", "choose"):
+        place = part.driven.index(bit)
+        taken = {operand[place] for operand in part.operands[part.kind == "choose" :]}
+        taken -= {register.out, UNDRIVEN, 0, 1}
+        if len(taken) != 1:
+            break
+        (bit,) = taken
+    return bit
 
 
 def _variables(
@@ -129,11 +217,9 @@ def _variables(
 ) -> tuple[tuple[dict[int, int], dict[int, int]], int]:
     """Return the variables of bits of both sides, those that are taken for equal as one, and how many there are.
 
-    Constants are -1 and -2, and so are registers that keep the value that they begin with. Registers that have no
-    counterpart are anything, of each side for itself.
+    Constants are -1 and -2. Registers that have no counterpart are anything, of each side for itself.
     """
-    constants = ({0: -1, 1: -2} | {bit: -1 - value for bit, value in fixed(one.module).items()} for one in states)
-    sides, count = (next(constants), next(constants)), 0
+    sides, count = ({0: -1, 1: -2}, {0: -1, 1: -2}), 0
     for pair in common:
         known = {side[bit] for side, bit in zip(sides, pair, strict=True) if bit in side}
         if len(known) > 1:
@@ -151,33 +237,29 @@ def _variables(
     return sides, count
 
 
-def _written(
-    one: State, variables: Mapping[int, int], registers: Bits, sinks: Bits, graph: Ands, *, gaps: bool
-) -> list[int]:
-    """Return what registers become, and then the sinks, as bits of `graph`.
+def written(one: State, variables: Mapping[int, int], registers: Bits, sinks: Bits, algebra: Open) -> list[Ends]:
+    """Return what registers become, and then the sinks, as bits of a graph.
 
-    `gaps`: nets may have no driver, and any value then, such as 0.
+    Nets that nothing drives are open.
     """
-    bits = {bit: graph.input(number) if number >= 0 else int(number == -2) for bit, number in variables.items()}
-    if gaps:
-        bits[UNDRIVEN] = 0
+    ends = {bit: algebra.graph.input(number) if number >= 0 else int(number == -2) for bit, number in variables.items()}
+    bits: dict[int, Ends] = {bit: (end, end) for bit, end in ends.items()} | {UNDRIVEN: algebra.any}
     wanted = [bit for out in registers if out > 1 or out < 0 for bit in nexts(one.registers[out])]
-    logic = Logic(one.module, fixed(one.module))
+    logic = Logic(one.module, {})
     parts, leaves = logic.in_order([*wanted, *sinks], lambda bit: None if bit in bits else logic.part(bit))
-    clock = one.module.single(one.clock)
-    if gaps and clock not in leaves:
-        bits |= dict.fromkeys(leaves - bits.keys(), 0)
-    if not leaves <= bits.keys() or (not gaps and UNDRIVEN in (*wanted, *sinks)):
-        raise NotProven(f"{one.module.name}: a net without a driver, or the clock as data")
-    evaluate(graph, parts, bits)
+    if one.module.single(one.clock) in leaves:
+        raise NotProven(f"{one.module.name}: the clock as data")
+    bits |= dict.fromkeys(leaves - bits.keys(), algebra.any)
+    evaluate(algebra, parts, bits)
 
-    def of(bit: int) -> int:
+    def of(bit: int) -> Ends:
         return bits[logic.settle((bit,))[0]]
 
-    def becomes(out: int) -> int:
+    def becomes(out: int) -> Ends:
         if out in (0, 1):
-            return out
+            return algebra.one if out else algebra.zero
         reset, enable, data = map(of, nexts(one.registers[out]))
-        return graph.choose(reset, graph.choose(enable, bits[out], data), one.registers[out].value)
+        value = algebra.one if one.registers[out].value else algebra.zero
+        return algebra.choose(reset, algebra.choose(enable, bits[out], data), value)
 
     return [*map(becomes, registers), *map(of, sinks)]

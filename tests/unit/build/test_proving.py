@@ -17,6 +17,7 @@ from qap2fpga.build.request import Request
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
 from qap2fpga.ir import storage
+from qap2fpga.prove.finn.run import Simulation
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
 from tests.support.graphs import small_chain
@@ -42,15 +43,31 @@ def test_proofs_are_due_where_they_are_quick_and_where_they_are_asked_for(tmp_pa
     assert proving.is_due(request(tmp_path), small)
     assert not proving.is_due(request(tmp_path), large) and proving.is_due(request(tmp_path, prove=True), large)
     assert not proving.is_due(request(tmp_path, prove=False), small)
-    assert not proving.is_due(request(tmp_path, "finn"), small)
+    for luts, blocks, due in ((proving.QUICK_FOLDED, proving.QUICK_BLOCKS, True),
+                              (proving.QUICK_FOLDED + 1, 0, False), (1, proving.QUICK_BLOCKS + 1, False)):  # fmt: skip
+        folded = generated(tmp_path, data=["a.dat"], estimate={"lut": luts, "bram18": blocks})
+        assert proving.is_due(request(tmp_path, "finn"), folded) == due
+    assert not proving.is_due(replace(request(tmp_path), backend="hls4ml"), small)
     storage.save(image(height=16, width=16), tmp_path / "network.npz")
     for luts, due in ((proving.QUICK_WORK // 256, True), (proving.QUICK_WORK // 256 + 1, False)):
         assert proving.is_due(request(tmp_path), {**small, "design": {**DESIGN, "estimate": {"lut": luts}}}) == due
 
 
-def test_proofs_of_other_backends_are_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(QapError, match="only designs of the rtl backend can be proven"):
-        run._require(replace(request(tmp_path, "finn", prove=True), until="model"))
+def test_proofs_of_cplusplus_are_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(QapError, match="nothing is known to prove of the hls4ml backend's C"):
+        run._require(replace(request(tmp_path, prove=True), backend="hls4ml", until="model"))
+
+
+@pytest.mark.parametrize("results", [["RTL"], [{"compared": "RTL", "vectors": "many", "mismatches": 0}]])
+def test_simulations_that_are_none_are_refused(tmp_path: Path, results: list[Any]) -> None:
+    good = [{"compared": "RTL", "vectors": 3, "mismatches": 0, "engine": "verilator"}]
+    (tmp_path / ".qap2fpga").mkdir()
+    stored = tmp_path / ".qap2fpga" / "simulate.json"
+    stored.write_text(json.dumps({"result": good}))
+    assert proving._simulations(tmp_path) == (Simulation("RTL", 3, 0),)
+    stored.write_text(json.dumps({"result": results}))
+    with pytest.raises(QapError, match="stage 'simulate' stored is no simulation"):
+        proving._simulations(tmp_path)
 
 
 GOOD: dict[str, Any] = {
@@ -59,7 +76,7 @@ GOOD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("stage", "result", "message"), [
-    ("generate", {"backend": "finn"}, "build of the backend 'finn'"),
+    ("generate", {"backend": "hls4ml"}, "build of the backend 'hls4ml'"),
     ("generate", 3, "build of the backend None"),
     ("generate", {"backend": "rtl", "network": "../../x"}, "names the network"),
     ("synthesize", {"netlist": ["../a.v"]}, "names no netlist"),

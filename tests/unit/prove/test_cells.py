@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
 
-from qap2fpga.prove.algebra import Ands, Known, Sliced, packed, unpacked
-from qap2fpga.prove.cells import UNDRIVEN, NotProven, Part, cells, clocked
+from qap2fpga.prove.algebra import Ands, Known, Open, Sliced, packed, unpacked
+from qap2fpga.prove.cells import NotProven, Part, cells, clocked
 
 A, B, Y = (10, 11, 12), (13, 14), (20, 21, 22)
 SIGNED = {"A_SIGNED": "1", "B_SIGNED": "1"}
@@ -47,7 +48,7 @@ FUNCTIONS: dict[str, tuple[dict[str, tuple[int, ...]], Callable[[int, int], int]
     "$logic_not": ({"A": A, "Y": (20,)}, lambda a, b: not a), "$reduce_bool": ({"A": A, "Y": Y}, lambda a, b: a > 0),
     "$mux": ({"S": (13,), "A": A, "B": (12, 11, 10), "Y": Y},
              lambda a, b: (a & 2 | a >> 2 | (a & 1) << 2) if b & 1 else a),
-    "$shiftx": ({"A": (1, 0, 0, 1, 1, 1, 0, 1), "B": A, "Y": (20,)}, lambda a, b: 0b10111001 >> a & 1),
+    "$buf": ({"A": A, "Y": Y}, lambda a, b: a), "$reduce_and": ({"A": A, "Y": Y}, lambda a, b: a == 7),
 }  # fmt: skip
 
 
@@ -70,23 +71,11 @@ def test_signed_operands_are_extended_by_their_signs(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "parameters", "ports"), [
     ("$div", {}, TWO),
     ("$ge", {}, TWO),
-    ("$shiftx", {"A_SIGNED": "1"}, {"A": (10, 0), "B": (11,), "Y": (20,)}),
-    ("$shift", {}, {"A": (1, 0, 0), "B": tuple(range(10, 23)), "Y": (20,)}),
     ("DSP48E1", {}, {}),
 ])  # fmt: skip
 def test_what_is_not_known_is_refused(kind: str, parameters: dict[str, str], ports: dict[str, tuple[int, ...]]) -> None:
     with pytest.raises(NotProven, match=r"^cell: "):
         list(cells("cell", kind, parameters, ports))
-
-
-def test_a_vector_is_shifted_by_an_index_that_may_be_negative() -> None:
-    (one, two, three) = cells("c", "$shift", {"B_SIGNED": "1"}, {"A": (10, 11), "B": (12, 13), "Y": (20, 21, 22)})
-    entries = [part.operands[1] for part in (one, two, three)]
-    assert entries == [(10, 11, 0, 0), (11, 0, 0, 10), (0, 0, 10, 11)]
-    picked = [one.evaluate(Known(), [[place & 1, place >> 1], [5, 6, 0, 0]]) for place in range(4)]
-    assert picked == [[5], [6], [0], [0]]
-    (outside,) = cells("c", "$shiftx", {}, {"A": (10,), "B": (12,), "Y": (20,)})
-    assert outside.operands[1] == (10, UNDRIVEN)
 
 
 def test_a_negative_and_a_shift_by_a_constant() -> None:
@@ -124,3 +113,33 @@ def test_a_graph_of_ands_is_the_same_logic() -> None:
     assert known.both(0, None) == 0 and known.both(1, None) is None and known.choose(None, 1, 1) == 1
     assert known.choose(None, 0, 1) is None and known.choose(0, 1, None) == 1
     assert graph.aiger([graph.both(a, b)]).startswith(b"aig ")
+
+
+def test_open_bits_hold_every_value_that_they_may_have() -> None:
+    graph = Ands(0)
+    algebra = Open(graph)
+    every = (algebra.zero, algebra.one, algebra.any)
+    values = {algebra.zero: {0}, algebra.one: {1}, algebra.any: {0, 1}}
+
+    def of(results: set[int]) -> tuple[int, int]:
+        return min(results), max(results)
+
+    for a, b, c in itertools.product(every, repeat=3):
+        assert algebra.both(a, b) == of({x & y for x in values[a] for y in values[b]})
+        assert algebra.either(a, b) == of({x | y for x in values[a] for y in values[b]})
+        assert algebra.differ(a, b) == of({x ^ y for x in values[a] for y in values[b]})
+        assert algebra.invert(a) == of({1 - x for x in values[a]})
+        assert algebra.choose(a, b, c) == of({z if x else y for x in values[a] for y in values[b] for z in values[c]})
+
+
+def test_ends_that_are_not_known_yet_are_joined() -> None:
+    graph = Ands(2)
+    algebra, low, high = Open(graph), graph.input(0), graph.input(1)
+    maybe = (graph.both(low, high), high)
+    least, most = algebra.choose(maybe, algebra.zero, algebra.one)
+    assert algebra.choose((low, low), algebra.any, algebra.one) == (low, 1)
+    for first, second in itertools.product((0, 1), repeat=2):
+        nodes = [0, first, second]
+        for a, b in graph.gates:
+            nodes.append((nodes[a >> 1] ^ a & 1) & (nodes[b >> 1] ^ b & 1))
+        assert [nodes[bit >> 1] ^ bit & 1 for bit in (least, most)] == [first & second, second]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qap2fpga.prove.cells import NotProven
-from qap2fpga.prove.primitives import primitive, register
+from qap2fpga.prove.primitives import primitive, registers
 from tests.unit.prove.test_cells import A, driven
 
 Ports = dict[str, tuple[int, ...]]
@@ -102,18 +102,19 @@ TRELLIS = {"CLK": (2,), "CE": (3,), "LSR": (4,), "DI": (10,), "Q": (20,)}
 
 
 def test_registers() -> None:
-    flip = register("r", "FDRE", {"INIT": "0"}, FLIP_FLOP)
-    assert flip is not None
+    (flip,) = registers("r", "FDRE", {"INIT": "0"}, FLIP_FLOP)
     assert (flip.clock, flip.enable, flip.reset, flip.value, flip.data, flip.out, flip.delay) == (2, 3, 4, 0, 10, 20, 1)
-    shift = register("r", "SRL16E", {}, SHIFT)
-    assert shift is not None and (shift.delay, shift.enable) == (6, 3)
-    assert register("r", "LUT2", {}, {}) is None
-    set_first = register("r", "TRELLIS_FF", {"CEMUX": "CE", "REGSET": "SET"}, TRELLIS)
-    assert set_first is not None
+    (shift,) = registers("r", "SRL16E", {}, SHIFT)
+    assert (shift.delay, shift.enable) == (6, 3)
+    assert registers("r", "LUT2", {}, {}) == []
+    long = {**SHIFT, "A": (1, 1, 0, 0, 0), "Q31": (21,)}
+    both = registers("r", "SRLC32E", {"INIT": f"{0b1011:032b}"}, long)
+    assert [(one.out, one.delay, one.initial[:5]) for one in both] == [(20, 4, "1101"), (21, 32, "11010")]
+    (set_first,) = registers("r", "TRELLIS_FF", {"CEMUX": "CE", "REGSET": "SET"}, TRELLIS)
     assert (set_first.clock, set_first.enable, set_first.reset, set_first.value) == (2, 3, 4, 1)
     assert (set_first.data, set_first.out, set_first.initial) == (10, 20, "1")
-    always = register("r", "TRELLIS_FF", {"CEMUX": "1 ", "SRMODE": "CE_OVER_LSR"}, TRELLIS)
-    assert always is not None and (always.enable, always.value) == (1, 0)
+    (always,) = registers("r", "TRELLIS_FF", {"CEMUX": "1 ", "SRMODE": "CE_OVER_LSR"}, TRELLIS)
+    assert (always.enable, always.value) == (1, 0)
 
 
 @pytest.mark.parametrize(("kind", "parameters", "ports"), [
@@ -132,4 +133,4 @@ def test_registers_of_other_kinds_are_refused(
     kind: str, parameters: dict[str, str], ports: dict[str, tuple[int, ...]]
 ) -> None:
     with pytest.raises(NotProven, match=r"^r: "):
-        register("r", kind, parameters, ports)
+        registers("r", kind, parameters, ports)

@@ -56,6 +56,18 @@ def test_registers_of_one_name_are_equal_and_those_of_a_shift_register_follow(
     assert proven(*sides, tmp_path).outputs == 5
 
 
+def test_registers_without_names_follow_as_well(sides: tuple[dict[str, Any], dict[str, Any]], tmp_path: Path) -> None:
+    plain: list[Cell] = [
+        ("FDRE", {}, {"C": [CLOCK], "CE": [MOVE], "D": [before], "Q": [out], "R": ZERO})
+        for before, out in ((10, 52), (52, 53), (53, 51))
+    ]
+    gate = state([*GATE[:2], GATE[3], *plain], 70, {"t": [50], "held": [90, 91, 51]})
+    assert proven(sides[0], gate, tmp_path).outputs == 5
+    gate["modules"]["m"]["cells"]["c4"]["connections"]["CE"] = ["1"]
+    with pytest.raises(NotProven, match="is another function"):
+        proven(sides[0], gate, tmp_path)
+
+
 def change(cell: int, port: str, bits: list[Bit]) -> Callable[[dict[str, Any]], None]:
     def fault(content: dict[str, Any]) -> None:
         content["modules"]["m"]["cells"][f"c{cell}"]["connections"][port] = bits
@@ -87,9 +99,9 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "a shift register too long": (change(2, "A0", ["1"]), "is another function"),
     "a register of another name": (named("held", [90, 50, 51]), "is another function"),
     "another clock": (change(1, "C", [10]), "has another clock"),
-    "no driver": (change(3, "I0", [99]), "without a driver"),
-    "a reset that is x": (change(1, "R", ["x"]), "without a driver"),
-    "data that are x": (change(3, "I0", ["x"]), "without a driver"),
+    "no driver": (change(3, "I0", [99]), "another function"),
+    "a reset that is x": (change(1, "R", ["x"]), "another function"),
+    "data that are x": (change(3, "I0", ["x"]), "another function"),
     "another port": (lambda one: one["modules"]["m"]["ports"].pop("x"), "other ports"),
     "a constant": (named("t", ["0"]), "is another function"),
 }  # fmt: skip
@@ -146,7 +158,7 @@ def instances(gate: dict[str, Any], place: Path) -> Equality:
         ({"y": ["0", 81]}, "two drivers"),
         ({"y": [70, 81]}, "two drivers"),
         ({"y": [10, 81]}, "two drivers"),
-        ({"a": ["x"]}, "without a driver"),
+        ({"a": ["x"]}, "another function"),
     ],
 )
 def test_an_instance_has_its_clock_and_its_nets_to_itself(
@@ -155,3 +167,66 @@ def test_an_instance_has_its_clock_and_its_nets_to_itself(
     assert instances(around(), tmp_path).outputs == 3
     with pytest.raises(NotProven, match=message):
         instances(around(**ports), tmp_path)
+
+
+# A register that is open after a reset, one that settles at 1, and a memory's words in the netlist as one.
+OPEN: list[Cell] = [
+    ("$mux", {}, {"S": [RESET], "A": [10], "B": ["x"], "Y": [31]}),
+    ("$mux", {}, {"S": [MOVE], "A": [21], "B": ["1"], "Y": [32]}),
+    ("$dff", {"CLK_POLARITY": "1"}, {"CLK": [CLOCK], "D": [31, 32, 33, 34], "Q": [20, 21, 22, 23]}),
+    ("$mux", {}, {"S": [MOVE], "A": [22, 23], "B": [10, 22], "Y": [33, 34]}),
+    ("$and", {}, {"A": [20], "B": [21], "Y": [40]}), ("$xor", {}, {"A": [40], "B": [23], "Y": [41]}),
+]  # fmt: skip
+CLOSED: list[Cell] = [
+    ("FDRE", {"INIT": "0"}, {"C": [CLOCK], "CE": ["1"], "D": [10], "Q": [50], "R": ZERO}),
+    ("FDRE", {"INIT": "0"}, {"C": [CLOCK], "CE": [MOVE], "D": [10], "Q": [51], "R": ZERO}),
+    ("FDRE", {"INIT": "0"}, {"C": [CLOCK], "CE": [MOVE], "D": [51], "Q": [52], "R": ZERO}),
+    ("LUT2", {"INIT": "0110"}, {"I0": [50], "I1": [52], "O": [70]}),
+]  # fmt: skip
+OPEN_FAULTS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "none": lambda one: None, "reset to what was open": change(0, "R", [RESET]),
+    "held": change(0, "CE", [MOVE]), "another register's data": change(2, "D", [10]),
+    "an entry of a LUT": parameter(3, "INIT", "0111"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPEN_FAULTS)
+def test_what_is_open_may_be_anything_and_the_rest_may_not(name: str, tmp_path: Path) -> None:
+    gold = state(OPEN, 41, {"p": [20], "m[0]": [22], "m[1]": [23]})
+    gate = state(CLOSED, 70, {"p": [50], "m[0]": [51, 52]})
+    OPEN_FAULTS[name](gate)
+    if name in ("none", "reset to what was open"):
+        assert proven(gold, gate, tmp_path).outputs == 5
+    else:
+        with pytest.raises(NotProven, match="is another function"):
+            proven(gold, gate, tmp_path)
+
+
+def dsp(name: str = "d", a: Bit = 10, place: int = 0, **parameters: str) -> dict[str, Any]:
+    """A module around a DSP."""
+    one = state([("$not", {}, {"A": [20 + place], "Y": [40]})], 40, {})
+    one["modules"]["m"]["cells"][name] = {
+        "type": "DSP48E1", "parameters": {"PREG": "1", **parameters}, "port_directions": {},
+        "connections": {"CLK": [CLOCK], "A": [a, MOVE], "C": ["x", "x"], "P": [20, 21]},
+    }  # fmt: skip
+    return one
+
+
+def test_dsps_of_one_name_with_the_same_inputs_give_the_same(tmp_path: Path) -> None:
+    assert proven(dsp(), dsp(), tmp_path).outputs == 5
+
+
+@pytest.mark.parametrize(("other", "message"), [
+    (dsp("e"), "other ports, instances or DSPs"), (dsp(MREG="1"), "other ports, instances or DSPs"),
+    (dsp(a=RESET), "is another function"), (dsp(a="x"), "is another function"), (dsp(place=1), "is another function"),
+])  # fmt: skip
+def test_another_dsp_is_not_proven(other: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(NotProven, match=message):
+        proven(dsp(), other, tmp_path)
+
+
+def test_a_dsp_with_another_clock_is_not_proven(tmp_path: Path) -> None:
+    one = dsp()
+    one["modules"]["m"]["cells"]["d"]["connections"]["CLK"] = [10]
+    with pytest.raises(NotProven, match="a DSP has another clock"):
+        proven(one, one, tmp_path)

@@ -288,3 +288,12 @@ def test_claims_are_shown_with_what_they_rest_on() -> None:
     report = closed(finished() | {"proof": PROOF})
     for text in shown_everywhere(report)[:2]:
         assert "the netlist is the Verilog" in text and "3 modules" in text and "ABC" in text
+
+
+def test_what_is_simulated_instead_is_shown_and_is_no_check_of_its_own() -> None:
+    instead = {"claim": "all other modules compute the network", "word": "simulated", "detail": "RTL in 9 vectors"}
+    report = closed(finished() | {"proof": PROOF | {"claims": [*PROOF["claims"], instead]}})  # type: ignore[misc]
+    for text in shown_everywhere(report)[:2]:
+        assert "simulated" in text and "RTL in 9 vectors" in text
+    names = {one["name"] for one in report["checks"]}
+    assert "the netlist is the Verilog" in names and "all other modules compute the network" not in names

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folded design as Yosys reads it: its Verilog with memories, and its netlist, each in JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+from qap2fpga.hw.design import Design
+from qap2fpga.prove.finn.sources import memory_files
+from qap2fpga.prove.reading import LIMIT_S, Read, require_alone
+from qap2fpga.synth.jobs import Job, ask
+from qap2fpga.system.files import shipped
+
+WORKER = Path(__file__).with_name("worker.py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadFolded(Job):
+    """Read `sources`, of which `plain` are Verilog that says how modules are called, and a `netlist`, if there is one.
+
+    JSON goes to `folder`: `calls`, of the plain Verilog; `contents`, of all sources, module by module; `verilog`, with
+    one module per instance of the top; `netlist`. Answered by `Read`.
+    """
+
+    sources: tuple[str, ...]
+    plain: tuple[str, ...]
+    netlist: tuple[str, ...]
+    folder: str
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What was read, by name, and the `data` files that the Verilog's memories are read from."""
+
+    contents: dict[str, dict[str, Any]]
+    data: tuple[Path, ...]
+
+
+def elaborated(design: Design, netlist: Sequence[Path], place: Path, limit_s: float = LIMIT_S) -> Folded:
+    """Return Yosys' JSON of a design and its netlist; Yosys works in `place`, where the memories' files are copied to.
+
+    Raises `QapError` for a file that may make Yosys read others, and for one that is not listed.
+    """
+    sources = [design.folder / name for name in design.sources]
+    data = memory_files(sources, design.data)
+    for path in netlist:
+        require_alone(path)
+    for name in data:
+        copyfile(design.folder / name, place / name)
+    boxes = shipped("flows") / "open" / "blackboxes.v"
+    every = tuple(str(path.resolve()) for path in (*sources, boxes))
+    job = ReadFolded(
+        top=design.top, sources=every, plain=tuple(path for path in every[:-1] if path.endswith(".v")),
+        netlist=tuple(str(path.resolve()) for path in netlist), folder=str(place.resolve()),
+    )  # fmt: skip
+    ask(WORKER, job, Read, name="read", what="reading for a proof", logs=place, place=place, limit_s=limit_s)
+    names = ("calls", "contents", "verilog", *(("netlist",) if netlist else ()))
+    return Folded({name: json.loads((place / f"{name}.json").read_text())["modules"] for name in names},
+                  tuple(design.folder / name for name in data))  # fmt: skip

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memories of netlists, step by step as their makers describe them, and DSPs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qap2fpga.prove.algebra import Known
+from qap2fpga.prove.blocks import Block, box, memory
+from qap2fpga.prove.cells import UNDRIVEN, NotProven, Ports, evaluate
+
+Bits = dict[int, int | None]
+
+
+def after(block: Block, state: Bits, inputs: Bits) -> tuple[Bits, Bits]:
+    """Return all bits, and what the registers are after a clock edge."""
+    bits: Bits = {0: 0, 1: 1, UNDRIVEN: None, **state, **inputs}
+    evaluate(Known(), block.parts, bits)
+    return bits, {one.out: bits[one.data] if bits[one.enable] else state[one.out] for one in block.registers}
+
+
+def number(bits: Bits, nets: tuple[int, ...]) -> int:
+    return sum((bits[net] or 0) << place for place, net in enumerate(nets))
+
+
+def nets(first: int, count: int) -> tuple[int, ...]:
+    return tuple(range(first, first + count))
+
+
+@pytest.mark.parametrize(("kind", "lanes", "size", "depth"), [
+    ("RAM32M", "CBA", 2, 5), ("RAM64M", "CBA", 1, 6), ("RAM32M16", "GFEDCBA", 2, 5), ("RAM64M8", "GFEDCBA", 1, 6),
+    ("RAM32M", "DCBA", 2, 5),
+])  # fmt: skip
+def test_a_memory_of_luts_is_read_and_written(kind: str, lanes: str, size: int, depth: int) -> None:
+    last = "H" if "G" in lanes else "D"
+    address = {lane: nets(100 + 10 * number, depth) for number, lane in enumerate(f"{lanes}{last}".replace("DD", "D"))}
+    address[last] = nets(300, depth)
+    data = {lane: (nets(400 + 10 * place, size), nets(500 + 10 * place, size)) for place, lane in enumerate(lanes)}
+    ports: Ports = {
+        "WCLK": (2,), "WE": (3,), **{f"ADDR{lane}": bits for lane, bits in address.items()},
+        **{f"DI{lane}": into for lane, (into, _) in data.items()},
+        **{f"DO{lane}": out for lane, (_, out) in data.items()},
+    }  # fmt: skip
+    block = memory("m.mem.0.1", kind, {f"INIT_{lane}": "0" * 64 for lane in lanes}, ports)
+    assert block is not None and {one.clock for one in block.registers} == {2}
+    random = np.random.default_rng(1)
+    state: Bits = {one.out: 0 for one in block.registers}
+    words = [[0] * (1 << depth) for _ in lanes]
+    for _ in range(150):
+        inputs: Bits = {net: int(random.integers(2)) for net in (3, *range(100, 500))}
+        bits, state = after(block, state, inputs)
+        for place, lane in enumerate(lanes):
+            assert number(bits, data[lane][1]) == words[place][number(bits, address[lane])]
+            if inputs[3]:
+                words[place][number(bits, address[last])] = number(bits, data[lane][0])
+    width = size * len(lanes)
+    assert {key for key, _ in block.named} == {f"m.mem[{word}]" for word in range(1 << depth)}
+    assert {place for _, place in block.named} == set(range(width, 2 * width))
+    assert state[block.named["m.mem[3]", width + size]] == words[1][3] & 1
+
+
+def test_words_that_cannot_be_written_are_what_they_begin_as() -> None:
+    ports: Ports = {
+        "WCLK": (2,), "WE": (3,), "ADDRD": (10, 0, 0, 0, 0), **{f"ADDR{lane}": (10, 11, 0, 0, 0) for lane in "ABC"},
+        **{f"DI{lane}": (4, 5) for lane in "ABC"}, "DOA": (20, 21), "DOB": (22, 23), "DOC": (24, 25),
+    }  # fmt: skip
+    begins = f"{0b0110:064b}"
+    block = memory("m", "RAM32M", {f"INIT_{lane}": begins for lane in "ABC"}, ports)
+    assert block is not None and len(block.registers) == 12 and not block.named
+    assert {one.initial for one in block.registers if one.data == 4} == {"0", "1"}
+    bits, _ = after(block, {one.out: 1 for one in block.registers}, {3: 0, 4: 0, 5: 0, 10: 0, 11: 1})
+    assert number(bits, (20, 21)) == 0
+
+
+ROM = {
+    "READ_WIDTH_A": f"{18:032b}", "INIT_00": "".join(f"{3 * word:016b}" for word in reversed(range(16))),
+    "INITP_00": "".join(f"{word % 4:02b}" for word in reversed(range(128))), "INIT_A": f"{7:036b}",
+    "RAM_MODE": "TDP",
+}  # fmt: skip
+READ: Ports = {
+    "CLKARDCLK": (2,), "ENARDEN": (3,), "ADDRARDADDR": (0, 0, 0, 0, *range(10, 14), *(0,) * 6), "WEA": (0, 0),
+    "DOADO": nets(20, 16), "DOPADOP": (40, 41), "RSTRAMARSTRAM": (0,), "RSTREGARSTREG": (0,), "ENBWREN": (0,),
+    "WEBWE": (0,) * 4,
+}  # fmt: skip
+
+
+def test_a_block_ram_that_is_read_is_a_table_and_a_register() -> None:
+    rest = {f"INIT_{at:02X}": "x" * 256 for at in range(1, 64)} | {f"INITP_{at:02X}": "x" * 256 for at in range(1, 8)}
+    block = memory("rom", "RAMB18E1", {**ROM, **rest}, READ)
+    assert block is not None and [one.initial for one in block.registers[:4]] == ["1", "1", "1", "0"]
+    state: Bits = {one.out: 0 for one in block.registers}
+    for word in range(16):
+        _, state = after(block, state, {3: 1, **{10 + place: word >> place & 1 for place in range(4)}})
+        assert number(state, nets(20, 16)) == 3 * word and number(state, (40, 41)) == word % 4
+    _, same = after(block, state, {3: 0, **dict.fromkeys(range(10, 14), 0)})
+    assert same == state
+
+
+@pytest.mark.parametrize(("ports", "parameters"), [
+    ({"WEA": (5, 0)}, {}), ({"ENBWREN": (1,), "WEBWE": (1,) * 4}, {}), ({"RSTRAMARSTRAM": (4,)}, {}),
+    ({}, {"DOA_REG": "1"}), ({}, {"RAM_MODE": "SDP"}), ({}, {"IS_CLKARDCLK_INVERTED": "1"}),
+])  # fmt: skip
+def test_a_block_ram_that_is_written_or_read_otherwise_is_refused(ports: Ports, parameters: dict[str, str]) -> None:
+    with pytest.raises(NotProven, match="rom: a RAMB18E1 that is written"):
+        memory("rom", "RAMB18E1", {**ROM, **parameters}, {**READ, **ports})
+
+
+def test_a_memory_with_an_inverted_clock_is_refused_and_other_cells_are_none() -> None:
+    ports: Ports = {"ADDRD": (4,), "DOD": ()}
+    with pytest.raises(NotProven, match="inverted clock"):
+        memory("m", "RAM32M", {"IS_WCLK_INVERTED": "1"}, ports)
+    assert memory("m", "LUT6", {}, {}) is None
+
+
+DSP: Ports = {"CLK": (2,), "A": (3, 4), "P": (5, 6), "PCOUT": (-1, -1)}
+
+
+def test_a_dsp_is_its_parameters_inputs_and_output() -> None:
+    one = box("d", "DSP48E1", {"PREG": "1"}, DSP)
+    assert (one.clock, dict(one.inputs), one.output) == (2, {"A": (3, 4)}, (5, 6))
+
+
+@pytest.mark.parametrize(("parameters", "ports"), [
+    ({"PREG": "0"}, {}), ({"PREG": "1", "IS_CLK_INVERTED": "1"}, {}), ({"PREG": "1"}, {"PCOUT": (7, 8)}), ({}, {}),
+])  # fmt: skip
+def test_a_dsp_whose_output_is_no_register_is_refused(parameters: dict[str, str], ports: Ports) -> None:
+    with pytest.raises(NotProven, match="d: a DSP48E1 with an output but P"):
+        box("d", "DSP48E1", parameters, {**DSP, **ports})
