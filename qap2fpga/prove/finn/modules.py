@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What our own modules mean (flows/finn/qap_*.sv), one function each: streams with a handshake, beat by beat.
+"""What our own modules mean (`qap_` in flows/finn), one function each: streams with a handshake, beat by beat.
 
 A beat passes in a cycle in which TVALID and TREADY are both high. Lanes of a beat lie side by side, the first one
 lowest. `gives` and `becomes` are of one cycle; after a reset registers are what they are at the start.
