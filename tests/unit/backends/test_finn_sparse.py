@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Schedules of sparse matrices: whole, dense in time, the same every time; and the check of what is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from qap2fpga.backends.finn.sparse import banking, schedule
+from qap2fpga.backends.finn.sparse.check import check
+from qap2fpga.backends.finn.sparse.matrix import Matrix
+from qap2fpga.backends.finn.sparse.schedule import Fold
+from qap2fpga.backends.finn.sparse.words import Memories
+from qap2fpga.system.errors import CheckFailed
+from tests.support.sparse import sparse_matrix
+
+FOLDS = [Fold(1, 1, 1), Fold(1, 2, 4), Fold(2, 4, 8), Fold(4, 4, 2), Fold(8, 8, 1), Fold(4, 2, 4)]
+
+
+def product(memories: Memories, inputs: np.ndarray, outputs: int) -> np.ndarray:
+    """What the module computes of a vector, by its memories: written anew, so that the check is checked."""
+    banks = np.full((memories.banks, memories.places, max(1, memories.simd // memories.banks)), 99_999)
+    ends = [0] * memories.banks
+    for number, value in enumerate(inputs):
+        beat, element = divmod(number, memories.simd)
+        if memories.banking:
+            choice = memories.banking[beat] >> element * memories.choice_bits
+            bank = element + memories.simd * (choice % (1 << memories.choice_bits))
+            banks[bank, ends[bank], 0] = value
+            ends[bank] += 1
+        else:
+            banks[element % memories.banks, beat, element // memories.banks] = value
+    results: list[list[int]] = [[] for _ in range(memories.pe)]
+    sums = [0] * memories.pe
+    for word in memories.program:
+        text = f"{word:0{memories.program_bits}b}"[::-1]
+        for group in range(memories.pe):
+            for bank in range(memories.banks):
+                at = 1 + memories.pe + (group * memories.banks + bank) * memories.lane_bits
+                task = text[at : at + memories.lane_bits]
+                bits = memories.weight_bits
+                weight = int(task[: bits - 1][::-1], 2) - (int(task[bits - 1]) << bits - 1)
+                place = int(task[bits : bits + memories.place_bits][::-1], 2)
+                value = int(task[bits + memories.place_bits :][::-1] or "0", 2)
+                sums[group] += weight * int(banks[bank, place, value]) if weight else 0
+            if text[1 + group] == "1":
+                results[group].append(sums[group])
+                sums[group] = 0
+    return np.array(results).T.reshape(outputs)
+
+
+@pytest.mark.parametrize("density", [0.02, 0.2, 1.0])
+@pytest.mark.parametrize("fold", FOLDS, ids=str)
+@pytest.mark.parametrize("queue", schedule.QUEUES)
+def test_a_schedule_computes_the_product(fold: Fold, queue: int, density: float) -> None:
+    weights = sparse_matrix(16, 8, density, 4)
+    inputs = np.random.default_rng(3).integers(-8, 8, 16)
+    memories = Matrix("fc", weights, 4).memories(fold, queue)
+    assert product(memories, inputs, 8).tolist() == (inputs @ weights).tolist()
+
+
+def test_a_longer_queue_is_no_slower_and_none_is_needed_for_one_group() -> None:
+    matrix = Matrix("fc", sparse_matrix(64, 32, 0.2, 4), 4)
+    slots = [matrix.slots(Fold(1, 8, 2), queue) for queue in schedule.QUEUES]
+    assert slots == sorted(slots, reverse=True)
+    assert slots[0] > slots[2]
+    assert len({matrix.slots(Fold(1, 1, 4), queue) for queue in schedule.QUEUES}) == 1
+
+
+def test_slots_are_those_of_the_schedule() -> None:
+    matrix = Matrix("fc", sparse_matrix(32, 24, 0.3, 4), 4)
+    for fold in (Fold(1, 4, 4), Fold(2, 3, 2)):
+        for queue in schedule.QUEUES:
+            assert matrix.slots(fold, queue) == len(matrix.memories(fold, queue).program)
+        assert matrix.places(fold) == matrix.memories(fold, 0).places
+
+
+def test_moving_inputs_between_banks_saves_slots() -> None:
+    weights = sparse_matrix(128, 64, 0.15, 4)
+    by_turns = np.arange(128) % 4
+    before = schedule.slots(banking.lengths(weights, by_turns, 4), 4, 32)
+    found = banking.banks(weights, 4, 4, 1)
+    assert schedule.slots(banking.lengths(weights, found, 4), 4, 32) < 0.9 * before
+    assert found.tolist() == banking.banks(weights, 4, 4, 1).tolist()
+
+
+def test_elements_go_only_to_banks_that_they_may_go_to() -> None:
+    found = banking.banks(sparse_matrix(64, 16, 0.2, 4), 2, 8, 2)
+    assert (found % 2 == np.arange(64) % 2).all()
+    assert set(found) == set(range(8))
+
+
+def changed(memories: Memories, bit: int) -> Memories:
+    """With a bit turned of the first word in which lane 0 multiplies."""
+    program = list(memories.program)
+    slot = next(slot for slot, word in enumerate(program) if word >> 1 + memories.pe & (1 << memories.weight_bits) - 1)
+    program[slot] ^= 1 << bit
+    return replace(memories, program=tuple(program))
+
+
+FAULTS: dict[str, Callable[[Memories], Memories]] = {
+    "a weight": lambda one: changed(one, 1 + one.pe),
+    "a place": lambda one: changed(one, 1 + one.pe + one.weight_bits),
+    "the last weight of a sum": lambda one: changed(one, 1),
+    "a beat of results": lambda one: changed(one, 0),
+    "two slots": lambda one: replace(
+        one, program=(one.program[-1], *one.program[1:-1], one.program[0])
+    ),
+    "a slot less": lambda one: replace(one, program=one.program[:-1]),
+    "a slot more": lambda one: replace(one, program=(*one.program, one.program[-1])),
+    "a bank": lambda one: replace(one, banking=(one.banking[0] ^ 1, *one.banking[1:])),
+    "a lane": lambda one: replace(one, program=tuple(word | 1 << one.program_bits for word in one.program)),
+    "places": lambda one: replace(one, places=one.places - 1),
+    "beats": lambda one: replace(one, beats=one.beats - 1),
+    "no queue": lambda one: replace(one, queue=0),
+    "a table": lambda one: replace(one, banking=one.banking[1:]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_check_sees(fault: str) -> None:
+    weights = sparse_matrix(32, 8, 0.4, 4)
+    memories = Matrix("fc", weights, 4).memories(Fold(1, 2, 4), 1)
+    check(memories, weights, "fc")
+    with pytest.raises(CheckFailed, match="the schedule of fc is wrong"):
+        check(FAULTS[fault](memories), weights, "fc")
+
+
+def test_the_check_sees_a_queue_that_overflows() -> None:
+    weights = sparse_matrix(32, 64, 0.3, 4)
+    memories = Matrix("fc", weights, 4).memories(Fold(1, 4, 1), 32)
+    with pytest.raises(CheckFailed, match="more than 1 sums"):
+        check(replace(memories, queue=1), weights, "fc")
+
+
+def test_the_check_sees_every_weight() -> None:
+    weights = sparse_matrix(16, 4, 0.3, 4)
+    memories = Matrix("fc", weights, 4).memories(Fold(2, 2, 2), 32)
+    for place in np.argwhere(weights != 7):
+        other = weights.copy()
+        other[tuple(place)] += 1
+        with pytest.raises(CheckFailed, match="is another sum"):
+            check(memories, other, "fc")

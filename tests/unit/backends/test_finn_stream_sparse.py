@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sparse unit in Verilator, of all widths, densities and foldings: exact, and in the cycles expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qap2fpga.backends.finn.sparse.schedule import Fold
+from qap2fpga.backends.finn.stream.blocks import Kind
+from qap2fpga.system.errors import CheckFailed
+from qap2fpga.verify.rtl import Rtl, measured
+from tests.support.sparse import Unit, block_of, sparse_matrix, unit
+
+
+def simulated(one: Unit, folder: Path, count: int = 40) -> None:
+    """Compare with numpy under all schedules, and cycles with those expected."""
+    inputs, expected = one.vectors(count)
+    results = Rtl(one.design, folder / "simulate", threads=1).simulate(inputs, expected)
+    latency, interval = measured(results)
+    # Short vectors come in pairs, one sooner after the other than the next one: what is expected is rounded up.
+    assert (latency, np.ceil(interval)) == (one.cycles.latency, one.cycles.interval)
+    assert one.cycles.interval == one.block.cycles
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shape", "density", "fold", "queue", "bits", "kind"), [
+    ((12, 6), 0.3, Fold(1, 1, 1), 0, 4, Kind(4, False)),
+    ((12, 6), 0.3, Fold(1, 3, 4), 1, 3, Kind(3, True)),
+    ((16, 8), 0.2, Fold(2, 4, 8), 32, 8, Kind(8, True)),
+    ((16, 8), 0.2, Fold(4, 2, 2), 32, 7, Kind(8, False)),
+    ((20, 10), 0.5, Fold(4, 5, 4), 1, 5, Kind(6, False)),
+    ((16, 9), 0.2, Fold(8, 3, 1), 32, 6, Kind(5, False)),
+    ((16, 4), 0.02, Fold(16, 4, 2), 0, 2, Kind(1, False)),
+    ((16, 4), 1.0, Fold(2, 2, 4), 1, 2, Kind(2, True)),
+    ((9, 1), 0.4, Fold(3, 1, 1), 0, 4, Kind(7, False)),
+    ((1, 4), 0.9, Fold(1, 2, 1), 1, 4, Kind(4, True)),
+    ((1, 1), 1.0, Fold(1, 1, 1), 0, 3, Kind(2, False)),
+    ((40, 12), 0.1, Fold(1, 12, 2), 32, 1, Kind(1, False)),
+])  # fmt: skip
+def test_it_multiplies(
+    shape: tuple[int, int], density: float, fold: Fold, queue: int, bits: int, kind: Kind, tmp_path: Path
+) -> None:
+    weights = sparse_matrix(*shape, density, max(bits, 2), seed=sum(shape))
+    simulated(unit(tmp_path, block_of(weights, fold, queue, kind)), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Unit, Path]:
+    """A unit with both memories, and where it is."""
+    folder = tmp_path_factory.mktemp("unit")
+    weights = sparse_matrix(16, 8, 0.4, 4)
+    return unit(folder, block_of(weights, Fold(1, 2, 4), 32, Kind(4, True))), folder
+
+
+# The memory, and the bit that is turned of its first word; of the program, of the first one where lane 0 multiplies.
+MUTATIONS: dict[str, tuple[str, int]] = {
+    "schedule": ("program", 1), "result": ("program", 0), "weight": ("program", 3), "place": ("program", 3 + 4),
+    "bank": ("banking", 0),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_memory_with_a_bit_turned_gives_other_results(mutation: str, built: tuple[Unit, Path]) -> None:
+    one, folder = built
+    memory, bit = MUTATIONS[mutation]
+    path = one.design.folder / f"end_{memory}.dat"
+    text = path.read_text()
+    lines = text.split()
+    slot = next(slot for slot, word in enumerate(lines) if memory == "banking" or int(word, 16) >> 3 & 15)
+    lines[slot] = f"{int(lines[slot], 16) ^ 1 << bit:0{len(lines[slot])}x}"
+    path.write_text("\n".join(lines))
+    try:
+        with pytest.raises(CheckFailed):
+            simulated(one, folder)
+    finally:
+        path.write_text(text)
