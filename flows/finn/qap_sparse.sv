@@ -13,7 +13,7 @@
 module qap_sparse #(
 	parameter SIMD = 1,         // elements of a beat, a multiple of BANKS or BANKS one of it
 	parameter BEATS = 4,        // beats of a vector
-	parameter BANKS = 1,        // a power of two
+	parameter BANKS = 1,
 	parameter PLACES = 4,       // words of a page of a bank
 	parameter PE = 1,
 	parameter SLOTS = 4,
@@ -49,6 +49,7 @@ module qap_sparse #(
 	localparam WORD_BITS = 1 + PE + PE*BANKS*LANE_BITS;
 	localparam PRODUCT_BITS = IN_BITS + WEIGHT_BITS - IN_SIGNED;
 	localparam LEVELS = $clog2(BANKS);
+	localparam LEAVES = 2**LEVELS;
 	localparam SUM_AT = 1 + LEVELS;  // the stage whose products are added to sums
 	localparam STAGES = SUM_AT + 2 + (QUEUE > 0);
 	genvar  pe, bank, level, at, bit_;
@@ -181,14 +182,17 @@ module qap_sparse #(
 			end
 		end
 		else begin : gen_memory
-			(* ram_style = "distributed" *)
-			reg [VALUES*IN_BITS-1:0]  pages[0:2**(ABITS+1)-1];
-			always @(posedge ap_clk) begin
-				if(taken[bank])  pages[{write_page, place}] <= comes;
-			end
-			for(pe = 0; pe < PE; pe = pe + 1) begin : gen_group
-				assign  seen[pe*VALUES*IN_BITS +: VALUES*IN_BITS] =
-					pages[{begun_page, word[1 + PE + (pe*BANKS + bank)*LANE_BITS + WEIGHT_BITS +: ABITS]}];
+			// A cell of LUT RAM has three ports to read from: three groups share a copy.
+			for(at = 0; at < PE; at = at + 3) begin : gen_copy
+				(* ram_style = "distributed" *)
+				reg [VALUES*IN_BITS-1:0]  pages[0:2**(ABITS+1)-1];
+				always @(posedge ap_clk) begin
+					if(taken[bank])  pages[{write_page, place}] <= comes;
+				end
+				for(pe = at; pe < PE && pe < at + 3; pe = pe + 1) begin : gen_group
+					assign  seen[pe*VALUES*IN_BITS +: VALUES*IN_BITS] =
+						pages[{begun_page, word[1 + PE + (pe*BANKS + bank)*LANE_BITS + WEIGHT_BITS +: ABITS]}];
+				end
 			end
 		end
 
@@ -254,14 +258,17 @@ module qap_sparse #(
 	end
 	for(pe = 0; pe < PE; pe = pe + 1) begin : gen_group
 		// A register after each level of the tree, so that each addition is a carry chain of its own.
-		wire signed [OUT_BITS-1:0]  node[0:2*BANKS-2];
-		for(bank = 0; bank < BANKS; bank = bank + 1) begin : gen_leaf
-			wire signed [PRODUCT_BITS-1:0]  product = products[(pe*BANKS + bank)*PRODUCT_BITS +: PRODUCT_BITS];
-			assign  node[bank] = product;
+		wire signed [OUT_BITS-1:0]  node[0:2*LEAVES-2];
+		for(bank = 0; bank < LEAVES; bank = bank + 1) begin : gen_leaf
+			if(bank < BANKS) begin : gen_product
+				wire signed [PRODUCT_BITS-1:0]  product = products[(pe*BANKS + bank)*PRODUCT_BITS +: PRODUCT_BITS];
+				assign  node[bank] = product;
+			end
+			else  assign  node[bank] = 0;
 		end
-		for(at = 0; at < BANKS-1; at = at + 1) begin : gen_node
+		for(at = 0; at < LEAVES-1; at = at + 1) begin : gen_node
 			// So many levels above the products.
-			localparam HEIGHT = LEVELS - $clog2(BANKS - at) + 1;
+			localparam HEIGHT = LEVELS - $clog2(LEAVES - at) + 1;
 			localparam FULL = PRODUCT_BITS + HEIGHT;
 			localparam BITS = FULL < OUT_BITS? FULL : OUT_BITS;
 			reg signed [BITS-1:0]  data;
@@ -269,12 +276,12 @@ module qap_sparse #(
 			always @(posedge ap_clk) begin
 				if(move)  data <= left + right;
 			end
-			assign  node[BANKS + at] = data;
+			assign  node[LEAVES + at] = data;
 		end
 
 		reg  first = 1'b1;
 		reg [OUT_BITS-1:0]  sum;
-		wire [OUT_BITS-1:0]  next = (first? {OUT_BITS{1'b0}} : sum) + node[2*BANKS-2];
+		wire [OUT_BITS-1:0]  next = (first? {OUT_BITS{1'b0}} : sum) + node[2*LEAVES-2];
 		wire  add = move && active[SUM_AT];
 		always @(posedge ap_clk) begin
 			if(!ap_rst_n)  first <= 1'b1;

@@ -36,7 +36,7 @@ class FinnBackend(Backend[FinnOptions]):
 
     def refusals(self, graph: Graph, board: Board, options: FinnOptions) -> tuple[QapError, ...]:
         """Return every reason why FINN's RTL cannot compute `graph`."""
-        reasons: tuple[QapError, ...] = _way(graph).refusals(graph, board, options)
+        reasons: tuple[QapError, ...] = _way(graph, options).refusals(graph, board, options)
         return reasons
 
     def expect(self, graph: Graph, board: Board, options: FinnOptions) -> Expectation:
@@ -45,7 +45,7 @@ class FinnBackend(Backend[FinnOptions]):
         Raises `QapError` for what FINN's RTL cannot do and for what does not fit.
         """
         require_possible(self.unserved(board))
-        expected: Expectation = _way(graph).expect(graph, board, options)
+        expected: Expectation = _way(graph, options).expect(graph, board, options)
         return expected
 
     def generate(
@@ -60,9 +60,10 @@ class FinnBackend(Backend[FinnOptions]):
         that changed the network.
         """
         require_possible(self.unserved(board))
-        design: Design = _way(graph).generate(graph, board, folder, options, vectors, progress)
+        design: Design = _way(graph, options).generate(graph, board, folder, options, vectors, progress)
         return design
 
 
-def _way(graph: Graph) -> ModuleType:
-    return chain if graph.is_chain else way
+def _way(graph: Graph, options: FinnOptions) -> ModuleType:
+    # FINN's own way has no layer without its zeros.
+    return chain if graph.is_chain and options.sparse == "never" else way

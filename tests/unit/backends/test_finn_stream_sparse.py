@@ -3,16 +3,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from qap2fpga.backends.finn.backend import FinnBackend
+from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.sparse.schedule import Fold
 from qap2fpga.backends.finn.stream.blocks import Kind
+from qap2fpga.backends.finn.stream.way import BlockNode
+from qap2fpga.hw import boards
+from qap2fpga.ir.graph import INPUT, Graph, verify
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.outputs import outputs
+from qap2fpga.ir.tensors import Shape
+from qap2fpga.synth import yosys
 from qap2fpga.system.errors import CheckFailed
+from qap2fpga.verify.netlist import LEAST_VECTORS, Netlist
 from qap2fpga.verify.rtl import Rtl, measured
 from tests.support.sparse import Unit, block_of, sparse_matrix, unit
+from tests.support.streams import Nodes, cnn
+
+BOARD = boards.load("pynq-z2")
 
 
 def simulated(one: Unit, folder: Path, count: int = 40) -> None:
@@ -35,7 +51,8 @@ def simulated(one: Unit, folder: Path, count: int = 40) -> None:
     ((16, 9), 0.2, Fold(8, 3, 1), 32, 6, Kind(5, False)),
     ((16, 4), 0.02, Fold(16, 4, 2), 0, 2, Kind(1, False)),
     ((16, 4), 1.0, Fold(2, 2, 4), 1, 2, Kind(2, True)),
-    ((9, 1), 0.4, Fold(3, 1, 1), 0, 4, Kind(7, False)),
+    ((9, 1), 0.4, Fold(3, 1, 3), 0, 4, Kind(7, False)),
+    ((27, 8), 0.3, Fold(3, 4, 6), 1, 4, Kind(3, True)),
     ((1, 4), 0.9, Fold(1, 2, 1), 1, 4, Kind(4, True)),
     ((1, 1), 1.0, Fold(1, 1, 1), 0, 3, Kind(2, False)),
     ((40, 12), 0.1, Fold(1, 12, 2), 32, 1, Kind(1, False)),
@@ -78,3 +95,44 @@ def test_a_memory_with_a_bit_turned_gives_other_results(mutation: str, built: tu
             simulated(one, folder)
     finally:
         path.write_text(text)
+
+
+def pruned(graph: Graph, density: float) -> Graph:
+    """Return a graph of which so many of the weights are left."""
+    random = np.random.default_rng(11)
+    for node in graph.nodes:
+        if isinstance(node, Linear):
+            weights = np.where(random.random(node.weights.shape) < density, node.weights, 0)
+            graph = graph.with_nodes(replace(node, weights=weights))
+    return verify(graph, "a pruned graph")
+
+
+def dense_layers() -> Graph:
+    """Return a chain of dense layers, which is FINN's own way without sparse ones."""
+    nodes = Nodes(Shape(16, 1, 1), -4, 3)
+    nodes.step("act", nodes.linear("fc1", INPUT, 16, 12), 12, 7)
+    nodes.logits("out", nodes.linear("fc2", "act", 12, 5), 5)
+    return nodes.graph()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("make", "options"), [
+    (dense_layers, {}),
+    (dense_layers, {"target_fps": 1e6}),
+    (cnn, {"target_fps": 2e5}),
+])  # fmt: skip
+def test_whole_designs_are_exact_in_verilator_and_as_netlists(
+    make: Callable[[], Graph], options: dict[str, Any], tmp_path: Path
+) -> None:
+    graph = pruned(make(), 0.3)
+    inputs = np.random.default_rng(1).integers(graph.input.low, graph.input.high + 1, (LEAST_VECTORS, graph.inputs))
+    expected = outputs(graph, "logits", inputs)
+    design = FinnBackend().generate(graph, BOARD, tmp_path, FinnOptions(sparse="always", **options), inputs[:2])
+    kinds = {node.op_type for node in design.nodes if isinstance(node, BlockNode)}
+    assert "qap_sparse" in kinds
+    assert "MVAU_rtl" not in kinds
+    results = Rtl(design, tmp_path / "simulate", threads=1).simulate(inputs, expected)
+    assert measured(results) == (design.latency_cycles, design.interval_cycles)
+    done = yosys.map_design(design, BOARD, tmp_path / "synthesize", threads=1, timed=False)
+    assert yosys.measurement(done).total.dsp == design.estimate["dsp"] == 0
+    Netlist(design, BOARD, done, tmp_path / "netlist").simulate(inputs, expected)

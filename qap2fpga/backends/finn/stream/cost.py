@@ -7,12 +7,14 @@ synthesis: they are block RAM from a depth on, LUT RAM or logic below.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from qap2fpga.backends.finn import estimate
 from qap2fpga.backends.finn.stream import library, own
 from qap2fpga.backends.finn.stream.blocks import Block
+from qap2fpga.backends.finn.stream.sparse import Sparse
 from qap2fpga.hw.resources import Resources
 
 Values = dict[str, float]
@@ -127,6 +129,63 @@ def _weighted(block: own.Weighted, dsp_cell: str) -> tuple[Resources, Values]:
     return estimate.total(parts), features | estimate.named(*estimate.memory_features(*memory))
 
 
+def sparse_features(block: Sparse) -> Values:
+    """Return what a sparse product is made of: multipliers, trees, sums, the program, a table of banks, counters."""
+    fold, kind = block.fold, block.taken.kind
+    product = kind.bits + block.matrix.bits - kind.signed
+    tree, left = 0, block.banks
+    for level in range(1, (block.banks - 1).bit_length() + 1):
+        tree += left // 2 * (product + level)
+        left -= left // 2
+    deep = block.program_in_block_ram
+    rows = 0 if deep else math.ceil(block.slots / 64)
+    choices = max(block.banks // fold.simd, 1)
+    table = math.ceil(block.beats / 64) * fold.simd * (choices - 1).bit_length()
+    return {
+        "one": 1.0, "products": float(fold.lanes * kind.bits * block.matrix.bits),
+        "lanes": float(fold.lanes), "product_bits": float(fold.lanes * product),
+        "values": float(fold.lanes * kind.bits * (fold.values - 1)), "in_bits": float(fold.lanes * kind.bits),
+        "tree": float(fold.pe * tree), "sums": float(block.given.bits),
+        "queue": float(block.given.bits) if block.queue else 0.0,
+        "pointers": float(fold.pe) if block.queue > 1 else 0.0,
+        "program": float(block.program_bits * rows if rows > 1 else 0),
+        "shallow": float(block.program_bits if rows == 1 else 0),
+        "word": float(0 if deep else block.program_bits),
+        "table": float(table),
+        "places": float(block.banks * (block.bank_depth.bit_length() - 2)) if choices > 1 else 0.0,
+        "counters": _bits(block.slots) + _bits(block.beats),
+    }  # fmt: skip
+
+
+def sparse_memory(block: Sparse) -> dict[str, int]:
+    """Return the cells of its memories, as keywords of `_plain`."""
+    bits, pe = block.taken.kind.bits * block.fold.values, block.given.lanes
+    blocks = lutram = 0
+    if block.banks_in_block_ram:
+        blocks = block.banks * pe * estimate.block_rams(bits, block.bank_depth)
+    else:
+        lutram = block.banks * shared_lut_ram(bits, block.bank_depth, pe)
+    if block.program_in_block_ram:
+        blocks += estimate.block_rams(block.program_bits, block.slots)
+    if block.queue > 1:
+        lutram += pe * estimate.lut_ram(block.given.kind.bits, 32)
+    return {"bram18": blocks, "lutram": lutram}
+
+
+def shared_lut_ram(bits: int, depth: int, readers: int) -> int:
+    """Return the LUTs of copies of a memory, each read by three of the `readers`: a cell has three narrow ports."""
+    copies, rest = divmod(readers, 3)
+    three = 4 * min(math.ceil(bits / 2) * math.ceil(depth / 32), bits * math.ceil(depth / 64))
+    one = 4 if bits == 1 and depth == 128 else estimate.lut_ram(bits, depth)
+    two = 4 if bits == 1 and depth <= 32 else 2 * estimate.lut_ram(bits, depth)
+    return copies * three + (0, one, two)[rest]
+
+
+def _sparse(block: Sparse, dsp_cell: str) -> tuple[Resources, Values]:
+    memory = sparse_memory(block)
+    return _plain("sparse", sparse_features(block) | {"memory": float(memory["lutram"])}, **memory)
+
+
 def sum_features(block: own.Add) -> Values:
     """Return what a sum is made of: an addition per bit that is set in a factor, a register."""
     additions = sum(int(factor).bit_count() + (factor < 0) for factor in block.factors) - 1
@@ -179,5 +238,5 @@ COSTS: dict[type[Block], Callable[[Any, str], tuple[Resources, Values]]] = {
     own.Largest: _of("pool", largest_features), own.Weighted: _weighted,
     own.Fork: _of("fork", fork_features), own.Add: _of("sum", sum_features),
     own.Join: _of("concat", join_features), own.Again: _again, own.Extend: _of("extend", extend_features),
-    own.Flip: _of("flip", flip_features), own.Scores: _end, own.Class: _end,
+    own.Flip: _of("flip", flip_features), own.Scores: _end, own.Class: _end, Sparse: _sparse,
 }  # fmt: skip

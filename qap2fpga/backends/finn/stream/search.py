@@ -18,6 +18,8 @@ from qap2fpga.backends.finn import estimate
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.padding import divisors
 from qap2fpga.backends.finn.plan import deep_pipeline
+from qap2fpga.backends.finn.sparse.matrix import Matrix
+from qap2fpga.backends.finn.sparse.schedule import QUEUES
 from qap2fpga.backends.finn.stream import library
 from qap2fpga.backends.finn.stream.blocks import Block, Stream
 from qap2fpga.backends.finn.stream.cost import cost
@@ -26,7 +28,7 @@ from qap2fpga.backends.finn.stream.fifos import Sized, sized, without
 from qap2fpga.backends.finn.stream.handlers import HANDLERS
 from qap2fpga.backends.finn.stream.limits import depthwise_lanes, parallel_possible, serial_lanes
 from qap2fpga.backends.finn.stream.schedule import interval_of
-from qap2fpga.backends.finn.stream.widths import whole_frame
+from qap2fpga.backends.finn.stream.widths import matrix, whole_frame
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.resources import Resources
 from qap2fpga.ir.geometry import Geometry
@@ -41,6 +43,8 @@ from qap2fpga.system.errors import QapError
 TRIES = 6
 # Of a window generator that takes longer, the search adds the filling of its memory to its beats; what is built is run.
 LONG = 100_000
+# Lanes of a sparse product, of an output and in all; how much longer than its slots its inputs may take to come in.
+BANKS, MOST_LANES, SLACK = (1, 2, 3, 4, 6, 8, 12, 16), 512, 1.2
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,9 @@ class Choice:
 class Search:
     """The foldings of one graph on one board."""
 
-    def __init__(self, graph: Graph, board: Board, kind: str) -> None:
+    def __init__(self, graph: Graph, board: Board, kind: str, sparse: str = "never") -> None:
         self.graph, self.board, self.kind, self.deep = graph, board, kind, deep_pipeline(board)
+        self.sparse = sparse
         ones = {node.name: Lanes() for node in graph.nodes}
         plain = Drawing(graph, ones, without(), deep=self.deep, kind=kind)
         self.dropped = plain.dropped
@@ -126,7 +131,14 @@ class Search:
         return channels if lanes.parallel else lanes.simd if self._whole(node) else math.gcd(lanes.simd, channels)
 
     def _lanes(self, node: Node) -> list[Lanes]:
-        """Every folding of a node."""
+        """Every folding of a node; of sparse ones those that may pay."""
+        dense = self._dense_lanes(node)
+        if not isinstance(node, Linear) or self.sparse == "never":
+            return dense
+        found = sparse_lanes(matrix(node), node.outputs, dense)
+        return found if self.sparse == "always" else dense + found
+
+    def _dense_lanes(self, node: Node) -> list[Lanes]:
         source = self.graph.shapes[node.sources[0]]
         if isinstance(node, Concat):
             channels = math.gcd(*(self.graph.shapes[one].channels for one in node.sources))
@@ -183,6 +195,25 @@ class Search:
     @cached_property
     def _known(self) -> dict[object, int]:
         return {}
+
+
+def sparse_lanes(weights: Matrix, outputs: int, dense: list[Lanes]) -> list[Lanes]:
+    """Return foldings in which zeros are skipped, for whatever way of taking inputs there is among `dense`.
+
+    Of these ways the narrowest ones are taken that do not keep the lanes waiting: more banks are then to choose from.
+    """
+    ways = sorted({(lanes.simd, lanes.parallel) for lanes in dense})
+    inputs, products = len(weights.weights), weights.products
+    found = []
+    for pe in divisors(outputs):
+        for banks in BANKS:
+            least = max(math.ceil(products / (pe * banks)), outputs // pe)
+            legal = [way for way in ways if banks % way[0] == 0 or way[0] % banks == 0]
+            keeping = [way for way in legal if inputs // way[0] <= SLACK * least]
+            for simd, parallel in {*keeping[:1], *legal[-1:]} if pe * banks <= MOST_LANES else ():
+                queues = QUEUES if pe > 1 else QUEUES[:1]
+                found += [Lanes(simd, pe, parallel, banks, queue) for queue in queues]
+    return found
 
 
 def unpadded(size: Shape, geometry: Geometry) -> tuple[Shape, Geometry]:

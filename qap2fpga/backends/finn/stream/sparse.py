@@ -64,6 +64,13 @@ class Sparse(Own):
         return self.slots >= PROGRAM_BLOCK_DEPTH
 
     @property
+    def program_bits(self) -> int:
+        """Bits of a word of its program."""
+        places, values = self.matrix.places(self.fold), self.fold.values
+        lane = self.matrix.bits + max(1, (places - 1).bit_length()) + (values - 1).bit_length()
+        return 1 + self.given.lanes + self.fold.lanes * lane
+
+    @property
     def bank_depth(self) -> int:
         """Words of a bank, both pages."""
         return 2 << max(1, (self.matrix.places(self.fold) - 1).bit_length())
