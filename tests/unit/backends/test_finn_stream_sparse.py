@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,14 @@ from qap2fpga.backends.finn.sparse.schedule import Fold
 from qap2fpga.backends.finn.stream.blocks import Kind
 from qap2fpga.backends.finn.stream.way import BlockNode
 from qap2fpga.hw import boards
-from qap2fpga.ir.graph import INPUT, Graph, verify
-from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import outputs
-from qap2fpga.ir.tensors import Shape
 from qap2fpga.synth import yosys
 from qap2fpga.system.errors import CheckFailed
 from qap2fpga.verify.netlist import LEAST_VECTORS, Netlist
 from qap2fpga.verify.rtl import Rtl, measured
 from tests.support.sparse import Unit, block_of, sparse_matrix, unit
-from tests.support.streams import Nodes, cnn
+from tests.support.streams import cnn, dense_layers, pruned
 
 BOARD = boards.load("pynq-z2")
 
@@ -97,28 +94,14 @@ def test_a_memory_with_a_bit_turned_gives_other_results(mutation: str, built: tu
         path.write_text(text)
 
 
-def pruned(graph: Graph, density: float) -> Graph:
-    """Return a graph of which so many of the weights are left."""
-    random = np.random.default_rng(11)
-    for node in graph.nodes:
-        if isinstance(node, Linear):
-            weights = np.where(random.random(node.weights.shape) < density, node.weights, 0)
-            graph = graph.with_nodes(replace(node, weights=weights))
-    return verify(graph, "a pruned graph")
-
-
-def dense_layers() -> Graph:
-    """Return a chain of dense layers, which is FINN's own way without sparse ones."""
-    nodes = Nodes(Shape(16, 1, 1), -4, 3)
-    nodes.step("act", nodes.linear("fc1", INPUT, 16, 12), 12, 7)
-    nodes.logits("out", nodes.linear("fc2", "act", 12, 5), 5)
-    return nodes.graph()
+def two_layers() -> Graph:
+    return dense_layers(16, 12, 5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("make", "options"), [
-    (dense_layers, {}),
-    (dense_layers, {"target_fps": 1e6}),
+    (two_layers, {}),
+    (two_layers, {"target_fps": 1e6}),
     (cnn, {"target_fps": 2e5}),
 ])  # fmt: skip
 def test_whole_designs_are_exact_in_verilator_and_as_netlists(

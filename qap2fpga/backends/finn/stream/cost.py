@@ -130,29 +130,31 @@ def _weighted(block: own.Weighted, dsp_cell: str) -> tuple[Resources, Values]:
 
 
 def sparse_features(block: Sparse) -> Values:
-    """Return what a sparse product is made of: multipliers, trees, sums, the program, a table of banks, counters."""
-    fold, kind = block.fold, block.taken.kind
-    product = kind.bits + block.matrix.bits - kind.signed
+    """Return what a sparse product is made of: multipliers, trees, sums, its program, a table of banks, counters.
+
+    A lane that multiplies with few weights takes less: of these columns of its program are constant.
+    """
+    fold, kind, bits = block.fold, block.taken.kind, block.matrix.bits
+    product = kind.bits + bits - kind.signed
     tree, left = 0, block.banks
     for level in range(1, (block.banks - 1).bit_length() + 1):
         tree += left // 2 * (product + level)
         left -= left // 2
-    deep = block.program_in_block_ram
-    rows = 0 if deep else math.ceil(block.slots / 64)
+    used = block.matrix.products / (block.slots * fold.lanes)
+    program = estimate.weights_features(block.program_bits, block.slots, used)
+    logic = not block.program_in_block_ram
     choices = max(block.banks // fold.simd, 1)
-    table = math.ceil(block.beats / 64) * fold.simd * (choices - 1).bit_length()
+    values = float(fold.lanes * kind.bits)
     return {
-        "one": 1.0, "products": float(fold.lanes * kind.bits * block.matrix.bits),
-        "lanes": float(fold.lanes), "product_bits": float(fold.lanes * product),
-        "values": float(fold.lanes * kind.bits * (fold.values - 1)), "in_bits": float(fold.lanes * kind.bits),
-        "tree": float(fold.pe * tree), "sums": float(block.given.bits),
-        "queue": float(block.given.bits) if block.queue else 0.0,
-        "pointers": float(fold.pe) if block.queue > 1 else 0.0,
-        "program": float(block.program_bits * rows if rows > 1 else 0),
-        "shallow": float(block.program_bits if rows == 1 else 0),
-        "word": float(0 if deep else block.program_bits),
-        "table": float(table),
-        "places": float(block.banks * (block.bank_depth.bit_length() - 2)) if choices > 1 else 0.0,
+        "one": 1.0, "products": values * bits, "rows": float(fold.lanes * bits if kind.bits > 1 else 0),
+        "product_bits": float(fold.lanes * product), "tree": float(fold.pe * tree), "sums": float(block.given.bits),
+        "rom": program["rom"] if logic else 0.0, "columns": program["columns"] if logic else 0.0,
+        # One of several values of a word, and of several memories: four in a LUT.
+        "values": values * math.ceil((fold.values - 1) / 3),
+        "deep": values * fold.values * math.ceil(math.log2(max(block.bank_depth / 64, 1)) / 2),
+        "queue": float(block.given.bits if block.queue else 0), "pointers": float(fold.pe if block.queue > 1 else 0),
+        "table": float(math.ceil(block.beats / 64) * fold.simd * (choices - 1).bit_length()),
+        "places": float(block.banks * (block.bank_depth.bit_length() - 2) if choices > 1 else 0),
         "counters": _bits(block.slots) + _bits(block.beats),
     }  # fmt: skip
 

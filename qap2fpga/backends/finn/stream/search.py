@@ -90,12 +90,27 @@ class Search:
         return sorted(cycles for cycles in every | {least, slowest} if least <= cycles <= slowest)
 
     def folding(self, interval: int) -> dict[str, Lanes]:
-        """Return each node's cheapest lanes for a frame per `interval`."""
+        """Return each node's cheapest lanes for a frame per `interval`.
+
+        Where zeros may be skipped, they are not if what stands between the nodes makes that the dearer design.
+        """
+        found = self._cheapest(interval, self.choices)
+        if self.sparse != "auto" or not any(lanes.banks for lanes in found.values()):
+            return found
+        dense = {name: [one for one in choices if not one.lanes.banks] for name, choices in self.choices.items()}
+        if any(min(one.cycles for one in choices) > interval for choices in dense.values()):
+            return found
+        return min(found, self._cheapest(interval, dense), key=self._price)
+
+    def _cheapest(self, interval: int, every: Mapping[str, list[Choice]]) -> dict[str, Lanes]:
         chosen = {
             name: min((one for one in choices if one.cycles <= interval), key=lambda one: float(one.cost.sum())).lanes
-            for name, choices in self.choices.items()
+            for name, choices in every.items()
         }
         return self.whole(chosen)
+
+    def _price(self, folding: Mapping[str, Lanes]) -> float:
+        return sum(self.used(self.draw(folding)(without())).values())
 
     def whole(self, chosen: Mapping[str, Lanes]) -> dict[str, Lanes]:
         """Return `chosen` with the lanes of what follows its neighbours: the input, which its readers take."""
