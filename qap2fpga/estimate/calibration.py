@@ -76,7 +76,7 @@ class Calibration:
         """
         factors = self.values["resources"][resource]["factors"]
         if node.features[resource] and not factors.keys() & node.features[resource].keys():
-            return float(node.estimate[resource] or 0)
+            return float(node.estimate.get(resource) or 0)
         return float(sum(factors.get(kind, 0.0) * value for kind, value in node.features[resource].items()))
 
 

@@ -87,6 +87,16 @@ def test_moving_inputs_between_banks_saves_slots() -> None:
     assert found.tolist() == banking.banks(weights, 4, 4, 1).tolist()
 
 
+def test_weights_that_are_spread_evenly_leave_no_slot_unused() -> None:
+    # Of each four inputs of an output one is left.
+    random = np.random.default_rng(4)
+    weights = np.zeros((64, 32), np.int64)
+    for output in range(32):
+        weights[4 * np.arange(16) + random.integers(4, size=16), output] = random.integers(1, 8, 16)
+    for fold in (Fold(1, 4, 4), Fold(1, 8, 1), Fold(1, 2, 8)):
+        assert Matrix("fc", weights, 4).slots(fold, 1) * fold.lanes == 16 * 32
+
+
 def test_elements_go_only_to_banks_that_they_may_go_to() -> None:
     found = banking.banks(sparse_matrix(64, 16, 0.2, 4), 2, 8, 2)
     assert (found % 2 == np.arange(64) % 2).all()

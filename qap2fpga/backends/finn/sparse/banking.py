@@ -32,7 +32,10 @@ def banks(weights: np.ndarray, groups: int, count: int, simd: int) -> np.ndarray
     choices = count // simd
     if choices < 2:
         return lane % count
-    first = lane + simd * (np.arange(inputs) // simd % choices)
+    beat, beats = np.arange(inputs) // simd, inputs // simd
+    # In turns; or one bank after the other, which is even where each stretch of an output has as many weights.
+    starts_from = [lane + simd * one for one in (beat % choices, beat * choices // beats)]
+    first = min(starts_from, key=lambda one: _slowest(weights, one, groups, count))
     moves = min(MOVES_PER_CHOICE * inputs * choices, MOST_MOVES)
     random = np.random.default_rng(SEED)
     moved, where = random.integers(inputs, size=moves), random.integers(choices, size=moves)
@@ -45,6 +48,11 @@ def lengths(weights: np.ndarray, bank: np.ndarray, count: int) -> np.ndarray:
     """Return the slots of each output: its weights in the bank that has most, and one if it has none."""
     by_bank = np.stack([(weights[bank == one] != 0).sum(axis=0) for one in range(count)])
     return np.maximum(by_bank.max(axis=0), 1).astype(np.int64)
+
+
+def _slowest(weights: np.ndarray, bank: np.ndarray, groups: int, count: int) -> int:
+    """The slots of the group that takes most."""
+    return int(lengths(weights, bank, count).reshape(-1, groups).sum(axis=0).max())
 
 
 def _rows(there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
