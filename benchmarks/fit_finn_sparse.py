@@ -53,6 +53,7 @@ class Recipe:
     pe: int
     banks: int
     queue: int
+    cross: bool
 
     def block(self) -> Sparse:
         """Return the unit."""
@@ -66,7 +67,7 @@ class Recipe:
         return Sparse(
             name=f"sparse_{self.seed}", node="", sources=("in",), taken=Edge((1, 1, self.inputs), self.simd, kind),
             given=Edge((1, 1, self.outputs), self.pe, sums), matrix=Matrix("", weights, self.weight_bits),
-            banks=self.banks, queue=self.queue,
+            banks=self.banks, queue=self.queue, cross=self.cross,
         )  # fmt: skip
 
 
@@ -102,11 +103,12 @@ def drawn(seed: int) -> Recipe:
     inputs = int(random.choice([8, 16, 27, 36, 48, 64, 96, 128, 192, 256]))
     outputs = int(random.choice([5, 8, 16, 24, 32, 48, 64, 96]))
     banks = int(random.choice([1, 2, 3, 4, 6, 8]))
-    ways = [one for one in divisors(inputs) if one <= 16 and (banks % one == 0 or one % banks == 0)]
+    simd = int(random.choice([one for one in divisors(inputs) if one <= 16 and (one < banks or one % banks == 0)]))
     return Recipe(
         seed, inputs, outputs, float(random.choice([0.05, 0.1, 0.2, 0.3, 0.5])), int(random.integers(2, 9)),
-        int(random.integers(1, 9)), bool(random.random() < 0.25), int(random.choice(ways)),
+        int(random.integers(1, 9)), bool(random.random() < 0.25), simd,
         int(random.choice(divisors(outputs))), banks, int(random.choice(QUEUES)),
+        simd < banks or (banks > 1 and bool(random.random() < 0.5)),
     )  # fmt: skip
 
 

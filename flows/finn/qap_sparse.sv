@@ -5,13 +5,14 @@
 // that leave in lane g. In a slot each of its BANKS lanes multiplies a weight with an element of its own bank, and the
 // products are added up. What each lane does in each slot is a program of SLOTS words, run over every vector.
 //
-// A bank has two pages: one is read while the next vector is written to the other. Where BANKS > SIMD, a table says
-// which of its BANKS/SIMD banks each element of a beat goes to; else a bank takes SIMD/BANKS elements of every beat.
+// A bank has two pages: one is read while the next vector is written to the other. A table says which bank each element
+// of a beat goes to; without CROSS, element k goes to bank k % BANKS. Where BANKS <= SIMD, a bank takes a word of
+// SIMD/BANKS elements from every beat.
 // Groups finish at different times, so up to QUEUE sums of each wait for the others; 0 if all finish together.
 // All but writing of pages stands still while a result waits to be taken.
 
 module qap_sparse #(
-	parameter SIMD = 1,         // elements of a beat, a multiple of BANKS or BANKS one of it
+	parameter SIMD = 1,         // elements of a beat; less than BANKS, or a multiple of it
 	parameter BEATS = 4,        // beats of a vector
 	parameter BANKS = 1,
 	parameter PLACES = 4,       // words of a page of a bank
@@ -24,7 +25,8 @@ module qap_sparse #(
 	parameter OUT_BITS = 8,     // signed; holds the sum of any of an output's products
 	parameter PROGRAM = "",     // SLOTS lines of hex, read at elaboration
 	parameter BLOCK = 0,        // 1: the program is block RAM, 0: logic
-	parameter BANKING = "",     // BEATS lines of hex, where BANKS > SIMD: of each element, which bank it goes to
+	parameter CROSS = 0,        // 1: any element of a beat may go to any bank; needed where BANKS > SIMD
+	parameter BANKING = "",     // with CROSS, BEATS lines of hex: the element at each place of the banks' words, if any
 	parameter BLOCK_BANKS = 0,  // 1: banks are block RAM, 0: LUT RAM
 	parameter IN_WIDTH = (SIMD*IN_BITS + 7)/8*8,
 	parameter OUT_WIDTH = (PE*OUT_BITS + 7)/8*8
@@ -39,8 +41,10 @@ module qap_sparse #(
 	input  wire  out0_V_TREADY
 );
 	localparam VALUES = SIMD > BANKS? SIMD/BANKS : 1;   // elements of a word of a bank
-	localparam CHOICES = BANKS > SIMD? BANKS/SIMD : 1;  // banks that an element may go to
-	localparam CBITS = CHOICES > 1? $clog2(CHOICES) : 1;
+	localparam POSITIONS = VALUES*BANKS;                // of elements in words, those of all banks side by side
+	localparam FEWER = BANKS > SIMD;                    // a beat does not have an element for every bank
+	localparam EBITS = $clog2(SIMD);
+	localparam FIELD_BITS = EBITS + FEWER;
 	localparam BBITS = BEATS > 1? $clog2(BEATS) : 1;
 	localparam SBITS = SLOTS > 1? $clog2(SLOTS) : 1;
 	localparam ABITS = PLACES > 1? $clog2(PLACES) : 1;
@@ -139,21 +143,32 @@ module qap_sparse #(
 
 	//- Banks: a memory each, with a port for every group -------------------
 	wire [BANKS-1:0]  taken;
-	if(CHOICES > 1) begin : gen_banking
+	wire [POSITIONS*IN_BITS-1:0]  placed;
+	if(CROSS) begin : gen_cross
 		(* logic_block *)
-		reg [SIMD*CBITS-1:0]  rom[0:BEATS-1];
+		reg [POSITIONS*FIELD_BITS-1:0]  rom[0:BEATS-1];
 		initial  $readmemh(BANKING, rom);
-		wire [SIMD*CBITS-1:0]  choices = rom[beat];
-		for(bank = 0; bank < BANKS; bank = bank + 1) begin : gen_bank
-			assign  taken[bank] = write && choices[bank%SIMD*CBITS +: CBITS] == bank/SIMD;
+		wire [POSITIONS*FIELD_BITS-1:0]  fields = rom[beat];
+		wire [IN_BITS-1:0]  element[0:SIMD-1];
+		for(at = 0; at < SIMD; at = at + 1) begin : gen_element
+			assign  element[at] = in0_V_TDATA[at*IN_BITS +: IN_BITS];
+		end
+		for(at = 0; at < POSITIONS; at = at + 1) begin : gen_position
+			wire [FIELD_BITS-1:0]  field = fields[at*FIELD_BITS +: FIELD_BITS];
+			wire [EBITS:0]  chosen = field & 2**EBITS - 1;
+			assign  placed[at*IN_BITS +: IN_BITS] = element[chosen];
+			if(at < BANKS)  assign  taken[at] = write && (!FEWER || field[FIELD_BITS-1]);
 		end
 	end
-	else  assign  taken = {BANKS{write}};
+	else begin : gen_straight
+		assign  taken = {BANKS{write}};
+		assign  placed = in0_V_TDATA[SIMD*IN_BITS-1:0];
+	end
 
 	wire [PE*BANKS*PRODUCT_BITS-1:0]  products;
 	for(bank = 0; bank < BANKS; bank = bank + 1) begin : gen_bank
 		wire [ABITS-1:0]  place;
-		if(CHOICES > 1) begin : gen_place
+		if(FEWER) begin : gen_place
 			reg [ABITS-1:0]  count = 0;
 			always @(posedge ap_clk) begin
 				if(!ap_rst_n || filled)  count <= 0;
@@ -165,7 +180,7 @@ module qap_sparse #(
 
 		wire [VALUES*IN_BITS-1:0]  comes;
 		for(at = 0; at < VALUES; at = at + 1) begin : gen_value
-			assign  comes[at*IN_BITS +: IN_BITS] = in0_V_TDATA[(at*BANKS + bank%SIMD)*IN_BITS +: IN_BITS];
+			assign  comes[at*IN_BITS +: IN_BITS] = placed[(at*BANKS + bank)*IN_BITS +: IN_BITS];
 		end
 
 		wire [PE*VALUES*IN_BITS-1:0]  seen;

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from qap2fpga.backends.finn.sources import Sources
+from qap2fpga.backends.finn.sparse.banking import Fold
 from qap2fpga.backends.finn.sparse.matrix import Matrix
-from qap2fpga.backends.finn.sparse.schedule import Fold
 from qap2fpga.backends.finn.stream import schedule
 from qap2fpga.backends.finn.stream.blocks import Kind, Stream
 from qap2fpga.backends.finn.stream.draw import INPUT, Drawn
@@ -61,7 +61,7 @@ def block_of(weights: np.ndarray, fold: Fold, queue: int, kind: Kind) -> Sparse:
     return Sparse(
         name="end", node="fc", sources=(INPUT,), taken=Stream((1, 1, inputs), fold.simd, kind),
         given=Stream((1, 1, outputs), fold.pe, Kind(bits, True)), matrix=Matrix("fc", weights, weight_bits),
-        banks=fold.banks, queue=queue,
+        banks=fold.banks, queue=queue, cross=fold.cross,
     )  # fmt: skip
 
 

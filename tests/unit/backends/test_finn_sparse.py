@@ -10,29 +10,35 @@ import numpy as np
 import pytest
 
 from qap2fpga.backends.finn.sparse import banking, schedule
+from qap2fpga.backends.finn.sparse.banking import Fold
 from qap2fpga.backends.finn.sparse.check import check
 from qap2fpga.backends.finn.sparse.matrix import Matrix
-from qap2fpga.backends.finn.sparse.schedule import Fold
 from qap2fpga.backends.finn.sparse.words import Memories
 from qap2fpga.system.errors import CheckFailed
 from tests.support.sparse import sparse_matrix
 
-FOLDS = [Fold(1, 1, 1), Fold(1, 2, 4), Fold(2, 4, 8), Fold(4, 4, 2), Fold(8, 8, 1), Fold(4, 2, 4)]
+FOLDS = [
+    Fold(1, 1, 1), Fold(1, 2, 4, cross=True), Fold(2, 4, 8, cross=True), Fold(4, 4, 2), Fold(8, 8, 1), Fold(4, 2, 4),
+    Fold(8, 2, 2, cross=True), Fold(4, 2, 4, cross=True), Fold(2, 2, 3, cross=True),
+]  # fmt: skip
 
 
 def product(memories: Memories, inputs: np.ndarray, outputs: int) -> np.ndarray:
     """What the module computes of a vector, by its memories: written anew, so that the check is checked."""
     banks = np.full((memories.banks, memories.places, max(1, memories.simd // memories.banks)), 99_999)
     ends = [0] * memories.banks
-    for number, value in enumerate(inputs):
-        beat, element = divmod(number, memories.simd)
-        if memories.banking:
-            choice = memories.banking[beat] >> element * memories.choice_bits
-            bank = element + memories.simd * (choice % (1 << memories.choice_bits))
-            banks[bank, ends[bank], 0] = value
+    simd, bits = memories.simd, memories.element_bits
+    for beat, elements in enumerate(inputs.reshape(-1, simd)):
+        for position in range(max(simd, memories.banks)):
+            bank, number = position % memories.banks, position
+            if memories.banking:
+                size = bits + (memories.banks > simd)
+                field = memories.banking[beat] // (1 << position * size) % (1 << size)
+                if memories.banks > simd and field < 1 << bits:
+                    continue
+                number = field % (1 << bits)
+            banks[bank, ends[bank] if memories.banks > simd else beat, position // memories.banks] = elements[number]
             ends[bank] += 1
-        else:
-            banks[element % memories.banks, beat, element // memories.banks] = value
     results: list[list[int]] = [[] for _ in range(memories.pe)]
     sums = [0] * memories.pe
     for word in memories.program:
@@ -64,27 +70,29 @@ def test_a_schedule_computes_the_product(fold: Fold, queue: int, density: float)
 
 def test_a_longer_queue_is_no_slower_and_none_is_needed_for_one_group() -> None:
     matrix = Matrix("fc", sparse_matrix(64, 32, 0.2, 4), 4)
-    slots = [matrix.slots(Fold(1, 8, 2), queue) for queue in schedule.QUEUES]
+    slots = [matrix.slots(Fold(1, 8, 2, cross=True), queue) for queue in schedule.QUEUES]
     assert slots == sorted(slots, reverse=True)
     assert slots[0] > slots[2]
-    assert len({matrix.slots(Fold(1, 1, 4), queue) for queue in schedule.QUEUES}) == 1
+    assert len({matrix.slots(Fold(1, 1, 4, cross=True), queue) for queue in schedule.QUEUES}) == 1
 
 
 def test_slots_are_those_of_the_schedule() -> None:
     matrix = Matrix("fc", sparse_matrix(32, 24, 0.3, 4), 4)
-    for fold in (Fold(1, 4, 4), Fold(2, 3, 2)):
+    for fold in (Fold(1, 4, 4, cross=True), Fold(2, 3, 2)):
         for queue in schedule.QUEUES:
             assert matrix.slots(fold, queue) == len(matrix.memories(fold, queue).program)
-        assert matrix.places(fold) == matrix.memories(fold, 0).places
+        assert max(matrix.places(fold)) == matrix.memories(fold, 0).places
 
 
-def test_moving_inputs_between_banks_saves_slots() -> None:
+@pytest.mark.parametrize(("simd", "gain"), [(1, 0.85), (2, 0.9), (4, 0.9), (8, 0.9)])
+def test_moving_inputs_between_banks_saves_slots(simd: int, gain: float) -> None:
     weights = sparse_matrix(128, 64, 0.15, 4)
+    fold = Fold(simd, 4, 4, cross=True)
     by_turns = np.arange(128) % 4
-    before = schedule.slots(banking.lengths(weights, by_turns, 4), 4, 32)
-    found = banking.banks(weights, 4, 4, 1)
-    assert schedule.slots(banking.lengths(weights, found, 4), 4, 32) < 0.9 * before
-    assert found.tolist() == banking.banks(weights, 4, 4, 1).tolist()
+    before = schedule.slots(banking.lengths(weights, by_turns, fold), 4, 32)
+    found = banking.positions(weights, fold)
+    assert schedule.slots(banking.lengths(weights, found, fold), 4, 32) < gain * before
+    assert found.tolist() == banking.positions(weights, fold).tolist()
 
 
 def test_weights_that_are_spread_evenly_leave_no_slot_unused() -> None:
@@ -93,14 +101,24 @@ def test_weights_that_are_spread_evenly_leave_no_slot_unused() -> None:
     weights = np.zeros((64, 32), np.int64)
     for output in range(32):
         weights[4 * np.arange(16) + random.integers(4, size=16), output] = random.integers(1, 8, 16)
-    for fold in (Fold(1, 4, 4), Fold(1, 8, 1), Fold(1, 2, 8)):
+    for fold in (Fold(1, 4, 4, cross=True), Fold(1, 8, 1), Fold(1, 2, 8, cross=True)):
         assert Matrix("fc", weights, 4).slots(fold, 1) * fold.lanes == 16 * 32
 
 
-def test_elements_go_only_to_banks_that_they_may_go_to() -> None:
-    found = banking.banks(sparse_matrix(64, 16, 0.2, 4), 2, 8, 2)
-    assert (found % 2 == np.arange(64) % 2).all()
-    assert set(found) == set(range(8))
+@pytest.mark.parametrize("fold", FOLDS, ids=str)
+def test_the_inputs_of_a_beat_do_not_meet(fold: Fold) -> None:
+    weights = sparse_matrix(48, 16, 0.2, 4)
+    found = banking.positions(weights, fold).reshape(-1, fold.simd)
+    assert all(len(set(beat)) == fold.simd for beat in found.tolist())
+    assert set(found.ravel()) == set(range(fold.positions))
+    assert fold.cross or (found == np.arange(fold.simd)).all()
+
+
+def test_more_banks_than_inputs_need_a_table() -> None:
+    with pytest.raises(AssertionError, match="cannot be built"):
+        Fold(1, 1, 2)
+    with pytest.raises(AssertionError, match="cannot be built"):
+        Fold(3, 1, 2)
 
 
 def changed(memories: Memories, bit: int) -> Memories:
@@ -121,7 +139,7 @@ FAULTS: dict[str, Callable[[Memories], Memories]] = {
     ),
     "a slot less": lambda one: replace(one, program=one.program[:-1]),
     "a slot more": lambda one: replace(one, program=(*one.program, one.program[-1])),
-    "a bank": lambda one: replace(one, banking=(one.banking[0] ^ 1, *one.banking[1:])),
+    "a bank": lambda one: replace(one, banking=(one.banking[0] ^ 3, *one.banking[1:])),
     "a lane": lambda one: replace(one, program=tuple(word | 1 << one.program_bits for word in one.program)),
     "places": lambda one: replace(one, places=one.places - 1),
     "beats": lambda one: replace(one, beats=one.beats - 1),
@@ -133,7 +151,7 @@ FAULTS: dict[str, Callable[[Memories], Memories]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_check_sees(fault: str) -> None:
     weights = sparse_matrix(32, 8, 0.4, 4)
-    memories = Matrix("fc", weights, 4).memories(Fold(1, 2, 4), 1)
+    memories = Matrix("fc", weights, 4).memories(Fold(1, 2, 4, cross=True), 1)
     check(memories, weights, "fc")
     with pytest.raises(CheckFailed, match="the schedule of fc is wrong"):
         check(FAULTS[fault](memories), weights, "fc")

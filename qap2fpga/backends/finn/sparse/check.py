@@ -6,6 +6,8 @@ It shares nothing with the search for schedules but the numbers that are written
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from qap2fpga.backends.finn.sparse.words import Memories
@@ -60,23 +62,30 @@ def _contents(memories: Memories, name: str) -> dict[tuple[int, int], int]:
     """The input at each place of each bank once a vector has come in."""
     there: dict[tuple[int, int], int] = {}
     counts = [0] * memories.banks
-    if len(memories.banking) != (memories.beats if memories.banks > memories.simd else 0):
+    fewer = memories.banks > memories.simd
+    if len(memories.banking) != memories.beats and (memories.banking or fewer):
         raise _wrong(name, f"{len(memories.banking)} words of banks")
     for beat in range(memories.beats):
-        for element in range(memories.simd):
-            if memories.banks > memories.simd:
-                bits = memories.choice_bits
-                bank = element + memories.simd * (memories.banking[beat] >> element * bits & (1 << bits) - 1)
-                place = counts[bank]
-                counts[bank] += 1
-                word = place
-            else:
-                bank, place = element % memories.banks, beat
-                word = place | element // memories.banks << memories.place_bits
-            if place >= memories.places or (bank, word) in there:
-                raise _wrong(name, f"bank {bank} has no place for element {element} of beat {beat}")
-            there[bank, word] = beat * memories.simd + element
+        for bank, value, element in _placed(memories, beat):
+            place = counts[bank] if fewer else beat
+            if place >= memories.places or element >= memories.simd:
+                raise _wrong(name, f"beat {beat} has no element {element}, or bank {bank} no place {place}")
+            there[bank, place | value << memories.place_bits] = beat * memories.simd + element
+            counts[bank] += 1
     return there
+
+
+def _placed(memories: Memories, beat: int) -> Iterator[tuple[int, int, int]]:
+    """Bank, value of its word, and element, for all that is written of a beat."""
+    bits = memories.field_bits
+    for position in range(memories.values * memories.banks):
+        element = position
+        if memories.banking:
+            field = memories.banking[beat] >> position * bits & (1 << bits) - 1
+            if memories.banks > memories.simd and not field >> memories.element_bits:
+                continue
+            element = field & (1 << memories.element_bits) - 1
+        yield position % memories.banks, position // memories.banks, element
 
 
 def _compare(name: str, place: str, sums: dict[int, int], weights: np.ndarray, output: int) -> None:

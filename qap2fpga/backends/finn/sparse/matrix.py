@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from qap2fpga.backends.finn.sparse import banking, schedule
+from qap2fpga.backends.finn.sparse.banking import Fold
 from qap2fpga.backends.finn.sparse.check import check
-from qap2fpga.backends.finn.sparse.schedule import Fold
 from qap2fpga.backends.finn.sparse.words import Memories, memories
 
 T = TypeVar("T")
@@ -32,29 +32,29 @@ class Matrix:
         """Return the cycles per vector."""
         return self._once((fold, queue), lambda: schedule.slots(self._lengths(fold), fold.pe, queue))
 
-    def places(self, fold: Fold) -> int:
-        """Return the words of a page of a bank."""
-        if fold.banks <= fold.simd:
-            return len(self.weights) // fold.simd
-        return int(np.bincount(self._banks(fold)).max())
+    def places(self, fold: Fold) -> tuple[int, ...]:
+        """Return the words of a page of each bank."""
+        return self._once((fold, "places"), lambda: self._words(fold))
 
     def memories(self, fold: Fold, queue: int) -> Memories:
         """Return the memories of the module that computes it. Raises `CheckFailed` if they do not."""
         return self._once((fold, queue, "memories"), lambda: self._checked(fold, queue))
 
     def _checked(self, fold: Fold, queue: int) -> Memories:
-        bank = self._banks(fold)
-        found = memories(schedule.find(self.weights, bank, fold, queue), self.weights, self.bits)
+        found = memories(schedule.find(self.weights, self._positions(fold), fold, queue), self.weights, self.bits)
         check(found, self.weights, self.name)
         return found
 
-    def _lengths(self, fold: Fold) -> np.ndarray:
-        return self._once((fold, "lengths"), lambda: banking.lengths(self.weights, self._banks(fold), fold.banks))
+    def _words(self, fold: Fold) -> tuple[int, ...]:
+        position = self._positions(fold)
+        place, bank = schedule.places(position, fold), position % fold.banks
+        return tuple(int(place[bank == one].max(initial=0)) + 1 for one in range(fold.banks))
 
-    def _banks(self, fold: Fold) -> np.ndarray:
-        return self._once(
-            (fold, "banks"), lambda: banking.banks(self.weights, fold.pe, fold.banks, fold.simd)
-        )  # fmt: skip
+    def _lengths(self, fold: Fold) -> np.ndarray:
+        return self._once((fold, "lengths"), lambda: banking.lengths(self.weights, self._positions(fold), fold))
+
+    def _positions(self, fold: Fold) -> np.ndarray:
+        return self._once((fold, "positions"), lambda: banking.positions(self.weights, fold))
 
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
         if key not in self._known:

@@ -13,44 +13,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from qap2fpga.backends.finn.sparse import banking
+from qap2fpga.backends.finn.sparse.banking import Fold
 
 # Finished sums that may wait: none, in a register, or in LUT RAM, which is as large for 2 as for 32.
 QUEUES = (0, 1, 32)
-
-
-@dataclass(frozen=True)
-class Fold:
-    """How a matrix is folded: `simd` inputs per beat, `pe` outputs per beat, `banks` lanes for each of them."""
-
-    simd: int
-    pe: int
-    banks: int
-
-    @property
-    def lanes(self) -> int:
-        """Multipliers."""
-        return self.pe * self.banks
-
-    @property
-    def values(self) -> int:
-        """Inputs in a word of a bank."""
-        return max(self.simd // self.banks, 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
     """What each lane does in each slot.
 
-    `bank` (inputs) and `place` (inputs) are where an input lies, `value` (inputs) is its part of the word there.
-    `product` (slots, pe, banks) is the number of the input that a lane multiplies, -1 for none. `last` (slots, pe) says
-    which groups finish a sum, `emit` (slots) whether a beat of results is complete then.
+    `position` (inputs) and `place` (inputs) are where an input lies: in which bank, at which of its words, and which
+    part of that. `product` (slots, pe, banks) is the number of the input that a lane multiplies, -1 for none. `last`
+    (slots, pe) says which groups finish a sum, `emit` (slots) whether a beat of results is complete then.
     """
 
     fold: Fold
     queue: int
-    bank: np.ndarray
+    position: np.ndarray
     place: np.ndarray
-    value: np.ndarray
     product: np.ndarray
     last: np.ndarray
     emit: np.ndarray
@@ -60,10 +41,15 @@ class Schedule:
         """Cycles per vector."""
         return len(self.emit)
 
-    @property
-    def places(self) -> int:
-        """Words of a page of a bank."""
-        return int(self.place.max()) + 1
+
+def places(position: np.ndarray, fold: Fold) -> np.ndarray:
+    """Return the place of each input in its bank: its beat, where each bank takes a word of every beat."""
+    if fold.banks <= fold.simd:
+        return np.arange(len(position)) // fold.simd
+    place = np.zeros(len(position), np.int64)
+    for one in range(fold.banks):
+        place[position == one] = np.arange((position == one).sum())
+    return place
 
 
 def finishes(lengths: np.ndarray, pe: int, queue: int) -> np.ndarray:
@@ -87,18 +73,10 @@ def slots(lengths: np.ndarray, pe: int, queue: int) -> int:
     return int(finishes(lengths, pe, queue)[-1].max()) + 1
 
 
-def find(weights: np.ndarray, bank: np.ndarray, fold: Fold, queue: int) -> Schedule:
-    """Return a schedule for `weights` (inputs, outputs), whose inputs lie in the banks `bank`."""
-    inputs = len(weights)
-    beat, element = np.divmod(np.arange(inputs), fold.simd)
-    if fold.banks > fold.simd:
-        place = np.zeros(inputs, np.int64)
-        for one in range(fold.banks):
-            place[bank == one] = np.arange((bank == one).sum())
-        value = np.zeros(inputs, np.int64)
-    else:
-        place, value = beat, element // fold.banks
-    ends = finishes(banking.lengths(weights, bank, fold.banks), fold.pe, queue)
+def find(weights: np.ndarray, position: np.ndarray, fold: Fold, queue: int) -> Schedule:
+    """Return a schedule for `weights` (inputs, outputs), whose inputs lie at these positions."""
+    bank = position % fold.banks
+    ends = finishes(banking.lengths(weights, position, fold), fold.pe, queue)
     count = int(ends[-1].max()) + 1
     product = np.full((count, fold.pe, fold.banks), -1, np.int64)
     last = np.zeros((count, fold.pe), np.bool_)
@@ -110,4 +88,4 @@ def find(weights: np.ndarray, bank: np.ndarray, fold: Fold, queue: int) -> Sched
             product[end - len(found) + 1 : end + 1, group, one] = found
     emit = np.zeros(count, np.bool_)
     emit[ends.max(axis=1)] = True
-    return Schedule(fold, queue, bank, place, value, product, last, emit)
+    return Schedule(fold, queue, position, places(position, fold), product, last, emit)

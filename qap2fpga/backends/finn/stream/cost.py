@@ -143,8 +143,11 @@ def sparse_features(block: Sparse) -> Values:
     used = block.matrix.products / (block.slots * fold.lanes)
     program = estimate.weights_features(block.program_bits, block.slots, used)
     logic = not block.program_in_block_ram
-    choices = max(block.banks // fold.simd, 1)
     values = float(fold.lanes * kind.bits)
+    fewer = block.banks > fold.simd
+    field = (fold.simd - 1).bit_length() + fewer
+    # Of so many elements one is chosen; four to a LUT, sixteen to four.
+    crossed = fold.positions * kind.bits * math.ceil((fold.simd - 1) / 3) if fold.cross else 0
     return {
         "one": 1.0, "products": values * bits, "rows": float(fold.lanes * bits if kind.bits > 1 else 0),
         "product_bits": float(fold.lanes * product), "tree": float(fold.pe * tree), "sums": float(block.given.bits),
@@ -153,8 +156,8 @@ def sparse_features(block: Sparse) -> Values:
         "values": values * math.ceil((fold.values - 1) / 3),
         "deep": values * fold.values * math.ceil(math.log2(max(block.bank_depth / 64, 1)) / 2),
         "queue": float(block.given.bits if block.queue else 0), "pointers": float(fold.pe if block.queue > 1 else 0),
-        "table": float(math.ceil(block.beats / 64) * fold.simd * (choices - 1).bit_length()),
-        "places": float(block.banks * (block.bank_depth.bit_length() - 2) if choices > 1 else 0),
+        "table": float(math.ceil(block.beats / 64) * fold.positions * field if fold.cross else 0),
+        "cross": float(crossed), "places": float(block.banks * (block.bank_depth.bit_length() - 2) if fewer else 0),
         "counters": _bits(block.slots) + _bits(block.beats),
     }  # fmt: skip
 

@@ -58,8 +58,8 @@ def _linear(drawing: Drawing, node: Linear) -> None:
     result = graph.shapes[node.name]
     given = Stream((result.height, result.width, result.channels), lanes.pe, accumulator(node, seen, kind))
     if lanes.banks:
-        edge = drawing.add(Sparse, node, (edge,), given, matrix=matrix(node), banks=lanes.banks, queue=lanes.queue)
-        drawing.close(node, edge)
+        fields: dict[str, Any] = {"banks": lanes.banks, "queue": lanes.queue, "cross": lanes.cross}
+        drawing.close(node, drawing.add(Sparse, node, (edge,), given, matrix=matrix(node), **fields))
         return
     drawing.close(node, drawing.add(library.Product, node, (edge,), given, **_weights(node)))
 

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qap2fpga.backends.finn.estimate import block_rams, lut_ram
+from qap2fpga.backends.finn.sparse.banking import Fold
 from qap2fpga.backends.finn.sparse.matrix import Matrix
-from qap2fpga.backends.finn.sparse.schedule import Fold
 from qap2fpga.backends.finn.sparse.words import Memories
 from qap2fpga.backends.finn.stream import models
 from qap2fpga.backends.finn.stream.blocks import Kind
 from qap2fpga.backends.finn.stream.own import Own
 
-# From these depths on the program and the banks are block RAM.
-PROGRAM_BLOCK_DEPTH, BANK_BLOCK_DEPTH = 256, 1024
+# A memory is block RAM where a block saves so many LUTs: as many as a pynq-z2 has for each. 36 columns of a program
+# are that many from 385 slots on.
+LUTS_PER_BLOCK, PROGRAM_BLOCK_DEPTH = 190, 385
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,11 +29,12 @@ class Sparse(Own):
     matrix: Matrix
     banks: int
     queue: int
+    cross: bool
 
     @property
     def fold(self) -> Fold:
         """How it is folded."""
-        return Fold(self.taken.lanes, self.given.lanes, self.banks)
+        return Fold(self.taken.lanes, self.given.lanes, self.banks, self.cross)
 
     @property
     def slots(self) -> int:
@@ -65,20 +68,21 @@ class Sparse(Own):
 
     @property
     def program_bits(self) -> int:
-        """Bits of a word of its program."""
-        places, values = self.matrix.places(self.fold), self.fold.values
-        lane = self.matrix.bits + max(1, (places - 1).bit_length()) + (values - 1).bit_length()
-        return 1 + self.given.lanes + self.fold.lanes * lane
+        """Bits of a word of its program that are not always 0."""
+        places = sum(max(1, (one - 1).bit_length()) for one in self.matrix.places(self.fold))
+        rest = self.matrix.bits + (self.fold.values - 1).bit_length()
+        return 1 + self.given.lanes * (1 + places + self.banks * rest)
 
     @property
     def bank_depth(self) -> int:
         """Words of a bank, both pages."""
-        return 2 << max(1, (self.matrix.places(self.fold) - 1).bit_length())
+        return 2 << max(1, (max(self.matrix.places(self.fold)) - 1).bit_length())
 
     @property
     def banks_in_block_ram(self) -> bool:
         """Whether its banks are block RAM."""
-        return self.bank_depth >= BANK_BLOCK_DEPTH
+        bits = self.taken.kind.bits * self.fold.values
+        return lut_ram(bits, self.bank_depth) > LUTS_PER_BLOCK * block_rams(bits, self.bank_depth)
 
     def model(self) -> models.Model:
         """Return what it does with beats."""
@@ -91,7 +95,7 @@ class Sparse(Own):
             "SIMD": self.taken.lanes, "BEATS": self.beats, "BANKS": self.banks, "PLACES": self.memories.places,
             "PE": self.given.lanes, "SLOTS": self.slots, "QUEUE": self.queue, "IN_BITS": self.taken.kind.bits,
             "IN_SIGNED": int(self.taken.kind.signed), "WEIGHT_BITS": self.matrix.bits,
-            "OUT_BITS": self.given.kind.bits, "BLOCK": int(self.program_in_block_ram),
+            "OUT_BITS": self.given.kind.bits, "CROSS": int(self.cross), "BLOCK": int(self.program_in_block_ram),
             "BLOCK_BANKS": int(self.banks_in_block_ram),
         }  # fmt: skip
 
@@ -100,7 +104,7 @@ class Sparse(Own):
         memories = self.memories
         found: dict[str, tuple[Sequence[int], int]] = {"PROGRAM": (memories.program, memories.program_bits)}
         if memories.banking:
-            found["BANKING"] = (memories.banking, memories.choice_bits * memories.simd)
+            found["BANKING"] = (memories.banking, memories.banking_bits)
         return found
 
     def constants(self) -> dict[str, tuple[np.ndarray, Kind]]:

@@ -36,7 +36,7 @@ from qap2fpga.system.files import write_atomically
 # Frames that every step's graph is executed with: one takes FINN a tenth of a second and more.
 COMPARED = 8
 # Keys of a folding.json that only sparse nodes have.
-SPARSE = ("BANKS", "QUEUE")
+SPARSE = ("BANKS", "QUEUE", "CROSS")
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,7 @@ def legal_keys(graph: Graph) -> dict[str, tuple[str, ...]]:
 def _values(lanes: Lanes) -> dict[str, int]:
     return {
         "SIMD": lanes.simd, "PE": lanes.pe, "PARALLEL": int(lanes.parallel), "BANKS": lanes.banks, "QUEUE": lanes.queue,
+        "CROSS": int(lanes.cross),
     }  # fmt: skip
 
 
@@ -163,7 +164,7 @@ def given(folding: Mapping[str, Any], search: Search) -> dict[str, Lanes]:
     for name, entry in folding.items():
         lanes = Lanes(
             entry.get("SIMD", 1), entry.get("PE", 1), bool(entry.get("PARALLEL", 0)), entry.get("BANKS", 0),
-            entry.get("QUEUE", 0),
+            entry.get("QUEUE", 0), bool(entry.get("CROSS", 0)),
         )  # fmt: skip
         possible = [_values(one.lanes) for one in search.choices[name]]
         if _values(lanes) not in possible:
