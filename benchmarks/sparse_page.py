@@ -54,7 +54,29 @@ def page(lines: Sequence[Mapping[str, Any]], board: Board) -> str:
     """Return the page for the `lines` of the results."""
     price = board.available("lut") / board.available("dsp")
     head = INTRODUCTION.format(board=board.name, lut=f"{price:.0f}")
-    return "\n".join([head, *_networks(lines, price)])
+    measured = [line for line in lines if "case" in line]
+    return "\n".join([head, *_networks(measured, price), *_fastest([line for line in lines if "fastest" in line])])
+
+
+def _fastest(lines: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    yield "### The fastest design that is predicted to fit\n"
+    yield "Not more than 70 % of each resource; predicted, not measured. `auto` against `never`.\n"
+    yield "| network | zeros | cycles per frame, FINN's units | cycles, auto | times as fast | LUT | DSP | BRAM18 |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for line in lines:
+        case = line["fastest"]
+        if case["sparse"] == "never":
+            dense = line
+            continue
+        cells = " | ".join(
+            f"{dense['predicted'][key]:,} → {line['predicted'][key]:,}" for key in ("lut", "dsp", "bram18")
+        )
+        times = f"{dense['interval'] / line['interval']:.1f}"
+        yield (
+            f"| {case['network']} | {case['zeros']:g} % | {dense['interval']:,} | {line['interval']:,} | {times} "
+            f"| {cells} |"
+        )
+    yield ""
 
 
 def _networks(lines: Sequence[Mapping[str, Any]], price: float) -> Iterable[str]:

@@ -15,7 +15,8 @@ from qap2fpga.backends.finn.nodes import FinnNode
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.stream.draw import Lanes
 from qap2fpga.backends.finn.stream.limits import parallel_possible
-from qap2fpga.backends.finn.stream.search import Search, sparse_lanes, unpadded
+from qap2fpga.backends.finn.stream.search import Search, unpadded
+from qap2fpga.backends.finn.stream.sparse_folds import sparse_lanes
 from qap2fpga.backends.finn.stream.way import SparseNode, content, legal_keys, plan
 from qap2fpga.backends.finn.stream.widths import matrix
 from qap2fpga.hw import boards

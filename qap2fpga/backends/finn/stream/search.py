@@ -6,7 +6,6 @@ What couples neighbours, width converters and FIFOs, is left out while lanes are
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -19,8 +18,6 @@ from qap2fpga.backends.finn import estimate
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.padding import divisors
 from qap2fpga.backends.finn.plan import deep_pipeline
-from qap2fpga.backends.finn.sparse.matrix import Matrix
-from qap2fpga.backends.finn.sparse.schedule import QUEUES
 from qap2fpga.backends.finn.stream import library
 from qap2fpga.backends.finn.stream.blocks import Block, Stream
 from qap2fpga.backends.finn.stream.cost import cost
@@ -29,9 +26,10 @@ from qap2fpga.backends.finn.stream.fifos import Sized, sized, without
 from qap2fpga.backends.finn.stream.handlers import HANDLERS
 from qap2fpga.backends.finn.stream.limits import depthwise_lanes, parallel_possible, serial_lanes
 from qap2fpga.backends.finn.stream.schedule import interval_of
+from qap2fpga.backends.finn.stream.sparse_folds import sparse_lanes
 from qap2fpga.backends.finn.stream.widths import matrix, whole_frame
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.resources import Resources
+from qap2fpga.hw.resources import NAMES, Resources
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat
@@ -42,11 +40,10 @@ from qap2fpga.system.errors import QapError
 
 # How many shorter intervals are tried where FIFOs and converters do not fit, or make a design slower than wanted.
 TRIES = 6
+# How often a resource that does not suffice is weighed heavier, where layers may be without their zeros.
+RETRIES = 4
 # Of a window generator that takes longer, the search adds the filling of its memory to its beats; what is built is run.
 LONG = 100_000
-# Lanes of a sparse product, of an output and in all. Inputs of a beat that may go to any bank, at most: a choice for
-# each bank costs LUTs. How much faster or slower inputs may come in than is needed if no lane ever waits.
-BANKS, MOST_LANES, MOST_CROSSED, SLACK = (1, 2, 3, 4, 6, 8, 12, 16), 512, 16, 1.6
 
 
 @dataclass(frozen=True)
@@ -91,28 +88,46 @@ class Search:
         slowest = max((max(one.cycles for one in choices) for choices in self.choices.values()), default=1)
         return sorted(cycles for cycles in every | {least, slowest} if least <= cycles <= slowest)
 
-    def folding(self, interval: int) -> dict[str, Lanes]:
+    def folding(self, interval: int, part: float = math.inf) -> dict[str, Lanes]:
         """Return each node's cheapest lanes for a frame per `interval`.
 
-        Where zeros may be skipped, they are not if what stands between the nodes makes that the dearer design.
+        Where zeros may be skipped, multipliers are LUTs or DSPs: if more than `part` of a resource were taken, it is
+        weighed heavier, and if nothing keeps below it, that is not done.
         """
-        found = self._cheapest(interval, self.choices)
+        weights = np.ones(len(NAMES))
+        first = self._weighed(interval, weights)
+        found = first
+        for _ in range(RETRIES if self.sparse != "never" else 0):
+            used = self.used(self.draw(found)(without()))
+            over = np.array([used[name] > part for name in NAMES])
+            if not over.any():
+                return found
+            weights = np.where(over, weights * 4, weights)
+            found = self._weighed(interval, weights)
+        return first
+
+    def _weighed(self, interval: int, weights: np.ndarray) -> dict[str, Lanes]:
+        """The cheapest lanes: not sparse ones, if what stands between the nodes makes these the dearer design."""
+        found = self._cheapest(interval, self.choices, weights)
         if self.sparse != "auto" or not any(lanes.banks for lanes in found.values()):
             return found
         dense = {name: [one for one in choices if not one.lanes.banks] for name, choices in self.choices.items()}
         if any(min(one.cycles for one in choices) > interval for choices in dense.values()):
             return found
-        return min(found, self._cheapest(interval, dense), key=self._price)
+        return min(found, self._cheapest(interval, dense, weights), key=lambda one: self._price(one, weights))
 
-    def _cheapest(self, interval: int, every: Mapping[str, list[Choice]]) -> dict[str, Lanes]:
+    def _cheapest(self, interval: int, every: Mapping[str, list[Choice]], weights: np.ndarray) -> dict[str, Lanes]:
         chosen = {
-            name: min((one for one in choices if one.cycles <= interval), key=lambda one: float(one.cost.sum())).lanes
+            name: min(
+                (one for one in choices if one.cycles <= interval), key=lambda one: float((one.cost * weights).sum())
+            )
             for name, choices in every.items()
         }
-        return self.whole(chosen)
+        return self.whole({name: one.lanes for name, one in chosen.items()})
 
-    def _price(self, folding: Mapping[str, Lanes]) -> float:
-        return sum(self.used(self.draw(folding)(without())).values())
+    def _price(self, folding: Mapping[str, Lanes], weights: np.ndarray) -> float:
+        used = self.used(self.draw(folding)(without()))
+        return float(np.array([used[name] for name in NAMES]) @ weights)
 
     def whole(self, chosen: Mapping[str, Lanes]) -> dict[str, Lanes]:
         """Return `chosen` with the lanes of what follows its neighbours: the input, which its readers take."""
@@ -214,32 +229,6 @@ class Search:
         return {}
 
 
-def sparse_lanes(weights: Matrix, outputs: int, dense: list[Lanes]) -> list[Lanes]:
-    """Return foldings in which zeros are skipped, for whatever way of taking inputs there is among `dense`.
-
-    Of these ways only those are taken in which inputs come in about as fast as their products are done.
-    """
-    ways = sorted({(lanes.simd, lanes.parallel) for lanes in dense})
-    found = []
-    for pe, banks in itertools.product(divisors(outputs), BANKS):
-        if pe * banks > MOST_LANES:
-            continue
-        least = max(weights.products / (pe * banks), outputs / pe)
-        for simd, parallel in _fast_enough(ways, banks, len(weights.weights), least):
-            crosses = [True] if simd < banks else [False, True] if banks > 1 and simd <= MOST_CROSSED else [False]
-            queues = QUEUES if pe > 1 else QUEUES[:1]
-            found += [Lanes(simd, pe, parallel, banks, *one) for one in itertools.product(queues, crosses)]
-    return found
-
-
-def _fast_enough(ways: list[tuple[int, bool]], banks: int, inputs: int, least: float) -> list[tuple[int, bool]]:
-    """The ways of taking inputs that banks are possible for and that take about `least` cycles; else the fastest."""
-    legal = [way for way in ways if way[0] % banks == 0 or (way[0] < banks and way[0] <= MOST_CROSSED)]
-    near = [way for way in legal if least / SLACK <= inputs / way[0] <= least * SLACK]
-    faster = [way for way in legal if inputs / way[0] <= least]
-    return list(dict.fromkeys(near + faster[:1] or legal[-1:]))
-
-
 def unpadded(size: Shape, geometry: Geometry) -> tuple[Shape, Geometry]:
     """Return what the window generator steps over: the padded tensor, and the kernel without its pads."""
     top, left, bottom, right = geometry.pads
@@ -264,7 +253,7 @@ def choose(search: Search, options: FinnOptions) -> tuple[dict[str, Lanes], Size
         intervals = intervals[_first_that_fits(search, options) :]
     over = ""
     for interval in intervals[:TRIES]:
-        folding = search.folding(interval)
+        folding = search.folding(interval, options.max_utilization)
         one = sized(search.draw(folding), interval)
         parts = search.used(one.drawn)
         over = ", ".join(
@@ -283,7 +272,8 @@ def _first_that_fits(search: Search, options: FinnOptions) -> int:
     low, high = 0, len(search.intervals) - 1
     while low < high:
         middle = (low + high) // 2
-        parts = search.used(search.draw(search.folding(search.intervals[middle]))(without()))
+        folding = search.folding(search.intervals[middle], options.max_utilization)
+        parts = search.used(search.draw(folding)(without()))
         if all(part <= options.max_utilization for part in parts.values()):
             high = middle
         else:
