@@ -146,8 +146,9 @@ def sparse_features(block: Sparse) -> Values:
     values = float(fold.lanes * kind.bits)
     fewer = block.banks > fold.simd
     field = (fold.simd - 1).bit_length() + fewer
-    # Of so many elements one is chosen; four to a LUT, sixteen to four.
-    crossed = fold.positions * kind.bits * math.ceil((fold.simd - 1) / 3) if fold.cross else 0
+    # Of so many elements one is chosen, four to a LUT; of no more than there are beats.
+    chosen = min(fold.simd, block.beats)
+    crossed = fold.positions * kind.bits * math.ceil((chosen - 1) / 3) if fold.cross else 0
     return {
         "one": 1.0, "products": values * bits, "rows": float(fold.lanes * bits if kind.bits > 1 else 0),
         "product_bits": float(fold.lanes * product), "tree": float(fold.pe * tree), "sums": float(block.given.bits),
