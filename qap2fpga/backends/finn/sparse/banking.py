@@ -17,7 +17,7 @@ from qap2fpga.backends.finn.stream.handshakes import compiled
 
 SEED = 2026
 # Moves that are tried per input and bank that it may go to, and in all.
-MOVES_PER_CHOICE, MOST_MOVES = 40, 60_000
+MOVES_PER_CHOICE, MOST_MOVES = 40, 15_000
 # Slots that a move may cost when the search begins.
 WARMTH = 0.3
 # The power with which the slots of a group count: the slowest one counts most, and the others a little.

@@ -38,4 +38,4 @@ def _fast_enough(ways: list[tuple[int, bool]], banks: int, inputs: int, least: f
     legal = [way for way in ways if way[0] % banks == 0 or (way[0] < banks and way[0] <= MOST_CROSSED)]
     near = [way for way in legal if least / SLACK <= inputs / way[0] <= least * SLACK]
     faster = [way for way in legal if inputs / way[0] <= least]
-    return list(dict.fromkeys(near + faster[:1] or legal[-1:]))
+    return list(dict.fromkeys(near[:3] + faster[:1] or legal[-1:]))
