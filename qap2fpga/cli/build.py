@@ -64,6 +64,10 @@ def build(
         float | None, typer.Option(help="finn: part of the board that the estimate may use [0.7]")
     ] = None,
     folding: Annotated[Path | None, typer.Option(help="finn: folding.json, node to SIMD and PE")] = None,
+    sparse: Annotated[
+        str | None,
+        typer.Option(help="finn: multiply layers without their zeros: auto, where cheaper; always; or never [never]"),
+    ] = None,
     clock: Annotated[
         float | None, typer.Option(help="hls4ml, rtl: ns that the pipeline is cut for [the board's]")
     ] = None,
@@ -130,6 +134,7 @@ def build(
         cross_check=cross_check, prove=prove, command=shlex.join(["qap2fpga", *sys.argv[1:]]),
         options={
             "target_fps": target_fps, "max_utilization": max_utilization, "folding": folding, "clock": clock,
+            "sparse": sparse,
             "strategy": strategy, "io_type": io_type, "reuse_factor": reuse_factor,
             "requant_tolerance": requant_tolerance, "target_interval": target_interval, "output_kind": output_kind,
             "allow_oversize": allow_oversize,

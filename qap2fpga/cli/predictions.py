@@ -26,6 +26,9 @@ def estimate(
     model_output: Annotated[str, typer.Option(help="as for build")] = "",
     clock: Annotated[float | None, typer.Option(help="rtl, hls4ml: ns to aim at [the board's]")] = None,
     target_fps: Annotated[float | None, typer.Option(help="finn: vectors per second to reach")] = None,
+    sparse: Annotated[
+        str | None, typer.Option(help="finn: multiply layers without their zeros: auto, always or never [never]")
+    ] = None,
     strategy: Annotated[str | None, typer.Option(help="hls4ml: as for build [latency]")] = None,
     io_type: Annotated[str | None, typer.Option(help="hls4ml: as for build")] = None,
     reuse_factor: Annotated[int | None, typer.Option(help="hls4ml: as for build [1]")] = None,
@@ -38,7 +41,7 @@ def estimate(
     from qap2fpga.library import estimates, network, sources
     from qap2fpga.report import estimates as table
 
-    options = {"clock": clock, "target_fps": target_fps, "strategy": strategy, "io_type": io_type,
+    options = {"clock": clock, "target_fps": target_fps, "sparse": sparse, "strategy": strategy, "io_type": io_type,
                "reuse_factor": reuse_factor}  # fmt: skip
     targets = estimates.targets(board, backend, options)
     weights, activations = numbers(weight_bits, "--weight-bits"), numbers(activation_bits, "--activation-bits")

@@ -264,8 +264,9 @@ def build(
         quiet: show nothing while it runs.
         **options: what the backend lets its user choose, None where not: `output_kind`, `allow_oversize`; finn:
             `target_fps` (vectors per second), `max_utilization` (share of the board), `folding` (of each node SIMD and
-            PE, or the JSON file with it); rtl and hls4ml: `clock` (ns), `requant_tolerance` (output steps); rtl:
-            `target_interval` (cycles); hls4ml: `strategy`, `io_type`, `reuse_factor`.
+            PE, or the JSON file with it), `sparse` (layers without their zeros: 'auto', 'always' or 'never'); rtl and
+            hls4ml: `clock` (ns), `requant_tolerance` (output steps); rtl: `target_interval` (cycles); hls4ml:
+            `strategy`, `io_type`, `reuse_factor`.
 
     Raises:
         QapError: an argument, file or tool is wrong or missing; before any work where that can be known.

@@ -34,6 +34,7 @@ from qap2fpga.report import (
     study_losses,
     study_means,
     study_plots,
+    zeros,
 )
 from qap2fpga.report.compare import Line
 from qap2fpga.report.exploration import Exploration
@@ -263,7 +264,7 @@ def _filled(**content: object) -> str:
     own = {"style": style, "style_hash": _hash(style), "script": script, "script_hash": _hash(script)}
     words = {"resources": LABELS, "kinds": DETAILS, "deviation": parts.deviation, "show": show}
     words |= {"columns": exploration.COLUMNS, "cells": exploration.cells, "place": exploration.place}
-    words |= {"profiled": profiles.title}
+    words |= {"profiled": profiles.title, "zeros": zeros}
     words |= {"most_rows": exploration.MOST_ROWS}
     return environment.get_template("page.html.jinja").render(version=_version(), **own, **words, **content)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from qap2fpga.ir.spread import Profile
-from qap2fpga.report import csynth, drawing, network, origin, pace, parts, resources, routed, show
+from qap2fpga.report import csynth, drawing, network, origin, pace, parts, resources, routed, show, zeros
 from qap2fpga.report.drawing import Drawing
 from qap2fpga.report.gather import Build
 from qap2fpga.report.origin import Origin
@@ -88,6 +88,7 @@ class Section:
     origin: Origin
     drawing: Drawing | None
     pace: Pace | None
+    zeros: tuple[zeros.Row, ...]
     floats: tuple[tuple[str, str], ...]
     profile: Profile | None
 
@@ -138,6 +139,7 @@ def section(build: Build, name: str, mark: str, link: str) -> Section:
         origin=origin.origin(build),
         drawing=drawing.drawing(report, nodes),
         pace=pace.pace(report),
+        zeros=tuple(zeros.rows(report)),
         floats=tuple(_floats(report)),
         profile=build.profile,
     )

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from qap2fpga.report import cells, check, network, parts, routed, show, side_by_side, summary
+from qap2fpga.report import cells, check, network, parts, routed, show, side_by_side, summary, zeros
 from qap2fpga.report.gather import Gathered
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.hardware import Design, StandIn
@@ -52,7 +52,7 @@ def _one(name: str, report: Report) -> RenderableType:
     if report.stand_in:
         blocks.append(_stand_in(report.stand_in))
     if report.timing:
-        blocks += [cells.resources(report), *_parts(report), _timing(report, report.timing)]
+        blocks += [cells.resources(report), *_parts(report), *_zeros(report), _timing(report, report.timing)]
     blocks += [f"\n[bold]Place and route[/] {escape(text)}" for text in routed.lines(report)]
     if report.simulations:
         blocks.append(_simulations(report))
@@ -139,6 +139,18 @@ def _parts(report: Report) -> Iterator[Table]:
         pairs = ((side.get(name)) for name in ("lut", "ff") for side in (part.measured, part.predicted))
         table.add_row(escape(part.name), escape(part.layer or ""), *map(_number, pairs))
     yield table
+
+
+def _zeros(report: Report) -> Iterator[RenderableType]:
+    """What zeros saved, where layers are multiplied without them."""
+    rows = list(zeros.rows(report))
+    if not rows:
+        return
+    table = headed("layer", *zeros.HEADS, title="\nZeros that are skipped")
+    for row in rows:
+        table.add_row(escape(row.layer), *row.cells)
+    yield table
+    yield f"[dim]{zeros.MEANING}.[/]"
 
 
 def _layers(model: Model) -> Table:

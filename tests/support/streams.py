@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -64,6 +66,26 @@ class Nodes:
     def function(self, name: str, source: str, function: Function) -> str:
         """Add a requantizer."""
         return self.add(Requantizer(name=name, sources=(source,), function=function, bits=3))
+
+
+def pruned(graph: Graph, density: float) -> Graph:
+    """Return a graph of which so many of the weights are left."""
+    random = np.random.default_rng(11)
+    for node in graph.nodes:
+        if isinstance(node, Linear):
+            weights = np.where(random.random(node.weights.shape) < density, node.weights, 0)
+            graph = graph.with_nodes(replace(node, weights=weights))
+    return verify(graph, "a pruned graph")
+
+
+def dense_layers(*sizes: int) -> Graph:
+    """Return a chain of dense layers of so many neurons, the inputs before them."""
+    nodes = Nodes(Shape(sizes[0], 1, 1), -4, 3)
+    last = INPUT
+    for number, (inputs, neurons) in enumerate(itertools.pairwise(sizes[:-1]), 1):
+        last = nodes.step(f"act{number}", nodes.linear(f"fc{number}", last, inputs, neurons), neurons, 7)
+    nodes.logits("out", nodes.linear("fc", last, sizes[-2], sizes[-1]), sizes[-1])
+    return nodes.graph()
 
 
 def residual(*, height: int = 8, width: int = 8, channels: int = 4) -> Graph:

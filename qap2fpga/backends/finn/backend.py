@@ -14,10 +14,12 @@ import numpy as np
 
 from qap2fpga.backends.api import Advice, Backend, Progress, require_possible
 from qap2fpga.backends.finn import chain
+from qap2fpga.backends.finn.estimate import used
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.stream import way
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design, Expectation
+from qap2fpga.hw.resources import Resources
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 
@@ -36,7 +38,7 @@ class FinnBackend(Backend[FinnOptions]):
 
     def refusals(self, graph: Graph, board: Board, options: FinnOptions) -> tuple[QapError, ...]:
         """Return every reason why FINN's RTL cannot compute `graph`."""
-        reasons: tuple[QapError, ...] = _way(graph).refusals(graph, board, options)
+        reasons: tuple[QapError, ...] = _way(graph, board, options).refusals(graph, board, options)
         return reasons
 
     def expect(self, graph: Graph, board: Board, options: FinnOptions) -> Expectation:
@@ -45,7 +47,7 @@ class FinnBackend(Backend[FinnOptions]):
         Raises `QapError` for what FINN's RTL cannot do and for what does not fit.
         """
         require_possible(self.unserved(board))
-        expected: Expectation = _way(graph).expect(graph, board, options)
+        expected: Expectation = _way(graph, board, options).expect(graph, board, options)
         return expected
 
     def generate(
@@ -60,9 +62,35 @@ class FinnBackend(Backend[FinnOptions]):
         that changed the network.
         """
         require_possible(self.unserved(board))
-        design: Design = _way(graph).generate(graph, board, folder, options, vectors, progress)
+        design: Design = _way(graph, board, options).generate(graph, board, folder, options, vectors, progress)
         return design
 
 
-def _way(graph: Graph) -> ModuleType:
-    return chain if graph.is_chain else way
+def _way(graph: Graph, board: Board, options: FinnOptions) -> ModuleType:
+    """Return how `graph` is built: FINN's own way has no layer without its zeros, and is for chains alone."""
+    if not graph.is_chain or options.sparse == "always":
+        return way
+    if options.sparse == "never" or chain.refusals(graph, board, options) or way.refusals(graph, board, options):
+        return chain
+    if options.folding is not None:
+        return way if any("BANKS" in entry for entry in options.folding.values()) else chain
+    return way if _better(graph, board, options) else chain
+
+
+def _better(graph: Graph, board: Board, options: FinnOptions) -> bool:
+    """Whether a chain without zeros is the faster design, or the smaller one of two that are as fast as is asked for.
+
+    Where one of them cannot be built it is the other; what is wrong with both is said of FINN's own.
+    """
+    try:
+        sparse = way.expect(graph, board, options)
+    except QapError:
+        return False
+    try:
+        dense = chain.expect(graph, board, options)
+    except QapError:
+        return True
+    if options.target_fps is None and sparse.interval_cycles != dense.interval_cycles:
+        return sparse.interval_cycles < dense.interval_cycles
+    parts = (sum(used(Resources(**one.total), board).values()) for one in (sparse, dense))
+    return next(parts) < next(parts)

@@ -10,6 +10,8 @@ from typing import Any
 from qap2fpga.backends.api import Options
 from qap2fpga.system.errors import QapError
 
+SPARSE = ("auto", "always", "never")
+
 
 @dataclass(frozen=True)
 class FinnOptions(Options):
@@ -17,11 +19,14 @@ class FinnOptions(Options):
 
     `target_fps`: frames per second at the board's clock; the cheapest design that reaches it. Without it the
     fastest one whose estimate stays below `max_utilization` of every resource of the board.
+
+    `sparse`: whether layers are multiplied without their zeros: `never`, `always`, or `auto`: where that is cheaper.
     """
 
     target_fps: float | None = None
     max_utilization: float = 0.7
     folding: Mapping[str, Any] | None = None
+    sparse: str = "never"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -29,3 +34,5 @@ class FinnOptions(Options):
             raise QapError(f"max_utilization is {self.max_utilization}", "give a part of the board, above 0, at most 1")
         if self.target_fps is not None and self.target_fps <= 0:
             raise QapError(f"target_fps is {self.target_fps}", "give frames per second, above 0")
+        if self.sparse not in SPARSE:
+            raise QapError(f"sparse is {self.sparse!r}", f"give {', '.join(SPARSE[:-1])} or {SPARSE[-1]}")

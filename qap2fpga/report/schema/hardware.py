@@ -55,7 +55,8 @@ class Node(Record):
     """A part of the design, and the layer that it is of.
 
     Of FINN's: `cycles` for a frame, the folding or the lanes, the `depth` of a FIFO in beats; of the rtl backend's:
-    pipeline `stages`.
+    pipeline `stages`. Of a layer that is multiplied without its zeros: `products` of the dense layer per window,
+    `nonzeros` of them, the `slots` in which these are multiplied, and `multipliers`.
     """
 
     name: str
@@ -67,6 +68,10 @@ class Node(Record):
     lanes_out: Count | None = None
     depth: Count | None = None
     stages: Count | None = None
+    products: Count | None = None
+    nonzeros: Count | None = None
+    slots: Count | None = None
+    multipliers: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

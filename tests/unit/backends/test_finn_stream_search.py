@@ -10,16 +10,22 @@ from typing import Any
 import pytest
 
 from qap2fpga.backends.finn.backend import FinnBackend
+from qap2fpga.backends.finn.estimate import used
+from qap2fpga.backends.finn.nodes import FinnNode
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.stream.draw import Lanes
 from qap2fpga.backends.finn.stream.limits import parallel_possible
 from qap2fpga.backends.finn.stream.search import Search, unpadded
-from qap2fpga.backends.finn.stream.way import content, legal_keys, plan
+from qap2fpga.backends.finn.stream.sparse_folds import sparse_lanes
+from qap2fpga.backends.finn.stream.way import SparseNode, content, legal_keys, plan
+from qap2fpga.backends.finn.stream.widths import matrix
 from qap2fpga.hw import boards
+from qap2fpga.hw.resources import Resources
 from qap2fpga.ir.graph import INPUT, Graph
 from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.tensors import Shape
 from qap2fpga.system.errors import QapError
-from tests.support.streams import cnn, everything, residual
+from tests.support.streams import Nodes, cnn, dense_layers, everything, pruned, residual
 
 BOARD = boards.load("pynq-z2")
 CLOCK = 1e9 / BOARD.clock_ns
@@ -107,3 +113,59 @@ def test_a_folding_that_is_wrong(folding: dict[str, Any], message: str, hint: st
         interval(cnn(), folding=folding)
     assert message in error.value.message
     assert hint in str(error.value)
+
+
+def kinds(graph: Graph, **options: Any) -> set[str]:
+    """The kinds of blocks that multiply."""
+    expected = FinnBackend().expect(graph, BOARD, FinnOptions(**options))
+    types = {node.op_type for node in expected.nodes if isinstance(node, FinnNode)}
+    return types & {"MVAU_rtl", "qap_sparse"}
+
+
+@pytest.mark.parametrize("graph", [pruned(cnn(), 0.2), pruned(dense_layers(64, 32, 5), 0.2)], ids=["images", "chain"])
+def test_zeros_are_skipped_where_that_is_asked_for_or_cheaper(graph: Graph) -> None:
+    assert kinds(graph, target_fps=2e5) == {"MVAU_rtl"}
+    assert kinds(graph, target_fps=2e5, sparse="always") == {"qap_sparse"}
+    dense, best = (
+        Resources(**FinnBackend().expect(graph, BOARD, FinnOptions(target_fps=2e5, sparse=one)).total)
+        for one in ("never", "auto")
+    )
+    assert sum(used(best, BOARD).values()) <= sum(used(dense, BOARD).values())
+
+
+def test_a_layer_without_zeros_stays_as_it_is_where_multipliers_cost_next_to_nothing() -> None:
+    nodes = Nodes(Shape(32, 1, 1), -128, 127)
+    weights = nodes.random.integers(1, 128, (32, 16))
+    nodes.add(Linear(name="fc", sources=(INPUT,), weights=weights, weight_bits=8, input_bits=8))
+    nodes.logits("out", "fc", 16)
+    graph = nodes.graph()
+    for board, expected in ((BOARD, True), (replace(BOARD, dsp=100_000), False)):
+        options = FinnOptions(target_fps=CLOCK / 100, sparse="auto")
+        found = FinnBackend().expect(graph, board, options).nodes
+        assert any(isinstance(node, SparseNode) for node in found) is expected
+
+
+def test_a_sparse_folding_is_read_back() -> None:
+    graph = pruned(cnn(), 0.2)
+    options = FinnOptions(target_fps=2e5, sparse="always")
+    decided = plan(graph, BOARD, options)
+    stored = content(graph, decided.folding)
+    assert stored["fc"]["BANKS"] >= 1
+    assert "BANKS" not in content(graph, plan(graph, BOARD, FinnOptions(target_fps=2e5)).folding)["fc"]
+    assert plan(graph, BOARD, FinnOptions(folding=stored)).folding == decided.folding
+    with pytest.raises(QapError, match="fc cannot have"):
+        plan(graph, BOARD, FinnOptions(folding={**stored, "fc": {**stored["fc"], "BANKS": 5}}))
+
+
+def test_ways_to_take_inputs_that_keep_lanes_busy() -> None:
+    graph = pruned(dense_layers(64, 32, 5), 0.2)
+    found = sparse_lanes(matrix(graph.weighted[0]), 32, [Lanes(simd, pe) for simd in (1, 2, 4, 8) for pe in (1, 32)])
+    assert all(lanes.simd % lanes.banks == 0 or (lanes.simd < lanes.banks and lanes.cross) for lanes in found)
+    assert {lanes.queue for lanes in found if lanes.pe == 1} == {0}
+    # 32 lanes take 13 cycles or more: 8 inputs per cycle come in in 8, 4 in 16, 2 in 32.
+    assert {lanes.simd for lanes in found if (lanes.pe, lanes.banks) == (32, 1)} == {4, 8}
+
+
+def test_a_word_that_is_none_of_the_choices() -> None:
+    with pytest.raises(QapError, match="sparse is 'sometimes'"):
+        FinnOptions(sparse="sometimes")

@@ -7,12 +7,14 @@ synthesis: they are block RAM from a depth on, LUT RAM or logic below.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from qap2fpga.backends.finn import estimate
 from qap2fpga.backends.finn.stream import library, own
 from qap2fpga.backends.finn.stream.blocks import Block
+from qap2fpga.backends.finn.stream.sparse import Sparse
 from qap2fpga.hw.resources import Resources
 
 Values = dict[str, float]
@@ -127,6 +129,69 @@ def _weighted(block: own.Weighted, dsp_cell: str) -> tuple[Resources, Values]:
     return estimate.total(parts), features | estimate.named(*estimate.memory_features(*memory))
 
 
+def sparse_features(block: Sparse) -> Values:
+    """Return what a sparse product is made of: multipliers, trees, sums, its program, a table of banks, counters.
+
+    A lane that multiplies with few weights takes less: of these columns of its program are constant.
+    """
+    fold, kind, bits = block.fold, block.taken.kind, block.matrix.bits
+    product = kind.bits + bits - kind.signed
+    tree, left = 0, block.banks
+    for level in range(1, (block.banks - 1).bit_length() + 1):
+        tree += left // 2 * (product + level)
+        left -= left // 2
+    used = block.matrix.products / (block.slots * fold.lanes)
+    program = estimate.weights_features(block.program_bits, block.slots, used)
+    logic = not block.program_in_block_ram
+    values = float(fold.lanes * kind.bits)
+    fewer = block.banks > fold.simd
+    field = (fold.simd - 1).bit_length() + fewer
+    # Of so many elements one is chosen, four to a LUT; of no more than there are beats.
+    chosen = min(fold.simd, block.beats)
+    crossed = fold.positions * kind.bits * math.ceil((chosen - 1) / 3) if fold.cross else 0
+    return {
+        "one": 1.0, "products": values * bits, "rows": float(fold.lanes * bits if kind.bits > 1 else 0),
+        "product_bits": float(fold.lanes * product), "tree": float(fold.pe * tree), "sums": float(block.given.bits),
+        "rom": program["rom"] if logic else 0.0, "columns": program["columns"] if logic else 0.0,
+        # One of several values of a word, and of several memories: four in a LUT.
+        "values": values * math.ceil((fold.values - 1) / 3),
+        "deep": values * fold.values * math.ceil(math.log2(max(block.bank_depth / 64, 1)) / 2),
+        "queue": float(block.given.bits if block.queue else 0), "pointers": float(fold.pe if block.queue > 1 else 0),
+        "table": float(math.ceil(block.beats / 64) * fold.positions * field if fold.cross else 0),
+        "cross": float(crossed), "places": float(block.banks * (block.bank_depth.bit_length() - 2) if fewer else 0),
+        "counters": _bits(block.slots) + _bits(block.beats),
+    }  # fmt: skip
+
+
+def sparse_memory(block: Sparse) -> dict[str, int]:
+    """Return the cells of its memories, as keywords of `_plain`."""
+    bits, pe = block.taken.kind.bits * block.fold.values, block.given.lanes
+    blocks = lutram = 0
+    if block.banks_in_block_ram:
+        blocks = block.banks * pe * estimate.block_rams(bits, block.bank_depth)
+    else:
+        lutram = block.banks * shared_lut_ram(bits, block.bank_depth, pe)
+    if block.program_in_block_ram:
+        blocks += estimate.block_rams(block.program_bits, block.slots)
+    if block.queue > 1:
+        lutram += pe * estimate.lut_ram(block.given.kind.bits, 32)
+    return {"bram18": blocks, "lutram": lutram}
+
+
+def shared_lut_ram(bits: int, depth: int, readers: int) -> int:
+    """Return the LUTs of copies of a memory, each read by three of the `readers`: a cell has three narrow ports."""
+    copies, rest = divmod(readers, 3)
+    three = 4 * min(math.ceil(bits / 2) * math.ceil(depth / 32), bits * math.ceil(depth / 64))
+    one = 4 if bits == 1 and depth == 128 else estimate.lut_ram(bits, depth)
+    two = 4 if bits == 1 and depth <= 32 else 2 * estimate.lut_ram(bits, depth)
+    return copies * three + (0, one, two)[rest]
+
+
+def _sparse(block: Sparse, dsp_cell: str) -> tuple[Resources, Values]:
+    memory = sparse_memory(block)
+    return _plain("sparse", sparse_features(block) | {"memory": float(memory["lutram"])}, **memory)
+
+
 def sum_features(block: own.Add) -> Values:
     """Return what a sum is made of: an addition per bit that is set in a factor, a register."""
     additions = sum(int(factor).bit_count() + (factor < 0) for factor in block.factors) - 1
@@ -179,5 +244,5 @@ COSTS: dict[type[Block], Callable[[Any, str], tuple[Resources, Values]]] = {
     own.Largest: _of("pool", largest_features), own.Weighted: _weighted,
     own.Fork: _of("fork", fork_features), own.Add: _of("sum", sum_features),
     own.Join: _of("concat", join_features), own.Again: _again, own.Extend: _of("extend", extend_features),
-    own.Flip: _of("flip", flip_features), own.Scores: _end, own.Class: _end,
+    own.Flip: _of("flip", flip_features), own.Scores: _end, own.Class: _end, Sparse: _sparse,
 }  # fmt: skip

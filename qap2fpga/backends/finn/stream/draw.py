@@ -20,11 +20,18 @@ from qap2fpga.ir.tensors import Shape
 
 @dataclass(frozen=True)
 class Lanes:
-    """How a node is folded: `simd` values in and `pe` out per cycle; `parallel`: all taps of a window at once."""
+    """How a node is folded: `simd` values in and `pe` out per cycle; `parallel`: all taps of a window at once.
+
+    With `banks` only weights that are not zero are multiplied, by so many lanes for each of the `pe`, and up to `queue`
+    finished sums of each wait for the others. With `cross` any of the `simd` values may go to any bank.
+    """
 
     simd: int = 1
     pe: int = 1
     parallel: bool = False
+    banks: int = 0
+    queue: int = 0
+    cross: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,15 @@ from typing import Any
 from qap2fpga.backends.finn.stream import library, own
 from qap2fpga.backends.finn.stream.blocks import Kind, Stream
 from qap2fpga.backends.finn.stream.draw import INPUT, Drawing, Handler
-from qap2fpga.backends.finn.stream.widths import accumulator, density, narrow_weight_bits, rows_of, whole_frame
+from qap2fpga.backends.finn.stream.sparse import Sparse
+from qap2fpga.backends.finn.stream.widths import (
+    accumulator,
+    density,
+    matrix,
+    narrow_weight_bits,
+    rows_of,
+    whole_frame,
+)
 from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.functions import Logits
 from qap2fpga.ir.geometry import POINT
@@ -34,7 +42,8 @@ def _linear(drawing: Drawing, node: Linear) -> None:
     shape, seen = graph.shapes[source], graph.node_ranges[source]
     geometry = POINT if whole_frame(node.geometry, shape) else node.geometry
     kind = drawing.streams[drawing.waiting[source][0]].kind
-    kind = replace(kind, bits=max(2, kind.bits))  # mvu.sv takes no 1-bit activations
+    if not lanes.banks:
+        kind = replace(kind, bits=max(2, kind.bits))  # mvu.sv takes no 1-bit activations
     if (geometry is POINT and node.geometry is not POINT) or geometry.is_point:
         edge = drawing.take(node, source, lanes.simd, kind, queued=True)
     else:
@@ -48,6 +57,10 @@ def _linear(drawing: Drawing, node: Linear) -> None:
     kind = drawing.streams[edge].kind
     result = graph.shapes[node.name]
     given = Stream((result.height, result.width, result.channels), lanes.pe, accumulator(node, seen, kind))
+    if lanes.banks:
+        fields: dict[str, Any] = {"banks": lanes.banks, "queue": lanes.queue, "cross": lanes.cross}
+        drawing.close(node, drawing.add(Sparse, node, (edge,), given, matrix=matrix(node), **fields))
+        return
     drawing.close(node, drawing.add(library.Product, node, (edge,), given, **_weights(node)))
 
 

@@ -22,7 +22,7 @@ Wires = np.ndarray
 Block = Any  # a record of `models.BLOCK`
 F = TypeVar("F", bound=Callable[..., Any])
 
-QUEUE, CONVERTER, REPEATED, MATRIX, PADDING, WINDOW, PIPELINE, CHOICE, FORK, TURNS, PARALLEL = range(11)
+QUEUE, CONVERTER, REPEATED, MATRIX, PADDING, WINDOW, SPARSE, PIPELINE, CHOICE, FORK, TURNS, PARALLEL = range(12)
 LINKED = PIPELINE  # from here on
 # Frames in a design, of which none leaves, that say that none ever will: a FIFO without end takes them all.
 STUCK = 1000
@@ -178,6 +178,32 @@ def window(own: Block, comes: bool, ready: bool, table: np.ndarray) -> None:
 
 
 @compiled
+def sparse(own: Block, comes: bool, ready: bool, table: np.ndarray) -> None:
+    """qap_sparse: vectors of `beats` beats in two pages; the table says for each slot whether a result leaves.
+
+    `full` are the pages that may not be written to, `waiting` those of them whose last slot has not begun, `done` says
+    that the slot whose word is there is the last one.
+    """
+    freed = begins = ends = False
+    if not own.valid or ready:
+        freed = own.done
+        begins = own.waiting > 0
+        ends = begins and own.place == own.length - 1
+        leaves = begins and table[own.table + own.place]
+        own.shift = (own.shift << 1 | leaves) & (1 << own.delay) - 1
+        own.done = ends
+        if begins:
+            own.place = 0 if ends else own.place + 1
+    filled = comes and own.count == own.beats - 1
+    if comes:
+        own.count = 0 if filled else own.count + 1
+    own.waiting += filled - ends
+    own.full += filled - freed
+    own.valid = own.shift >> (own.delay - 1) & 1
+    own.ready = own.full < 2
+
+
+@compiled
 def pipeline(own: Block, comes: bool, ready: bool) -> None:
     """Take `beats` beats at each source and give one, `delay` cycles after the last; stand still as a whole."""
     if own.shift >> (own.delay - 1) & 1 and not ready:
@@ -314,6 +340,8 @@ def _clock(blocks: np.ndarray, edges: np.ndarray, table: np.ndarray, valid: Wire
             padding(own, comes, leaves, table)
         elif own.kind == REPEATED:
             repeated(own, comes, leaves, table)
+        elif own.kind == SPARSE:
+            sparse(own, comes, leaves, table)
         elif own.kind == PIPELINE:
             pipeline(own, comes, leaves)
         elif own.kind == CHOICE:

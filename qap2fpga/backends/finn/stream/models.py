@@ -66,6 +66,11 @@ def matrix(fold: int, repeat: int, simd: int) -> Model:
     return Model("matrix", numbers, silent=SILENT + fold + delay)
 
 
+def sparse(beats: int, emits: Sequence[int], stages: int) -> Model:
+    """A sparse product of vectors of `beats` beats: in which slots a result is complete, `stages` cycles later."""
+    return Model("sparse", {"beats": beats, "delay": stages}, emits, silent=SILENT + len(emits))
+
+
 def pipeline(stages: int, beats: int = 1) -> Model:
     """A result per `beats` beats, `stages` cycles later."""
     return Model("pipeline", {"delay": stages, "beats": beats})

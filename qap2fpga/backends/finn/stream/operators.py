@@ -88,6 +88,15 @@ class Weighted(Own):
         return np.asarray((seen * by_fold).sum(axis=2))
 
 
+class Product(Own):
+    """`qap_sparse`."""
+
+    def compute(self, values: list[np.ndarray]) -> np.ndarray:
+        """Return the sums of products."""
+        windows, weights = values
+        return np.asarray(windows.reshape(-1, len(weights)) @ weights)
+
+
 class Add(Own):
     """`qap_sum`."""
 
@@ -117,5 +126,5 @@ class Again(Own):
 # By what QONNX calls the operators: the names of the modules.
 custom_op = {
     "qap_extend": Same, "qap_fork": Same, "qap_flip": Flip, "qap_pool": Largest, "qap_dw": Weighted, "qap_sum": Add,
-    "qap_concat": Join, "qap_repeat": Again,
+    "qap_concat": Join, "qap_repeat": Again, "qap_sparse": Product,
 }  # fmt: skip

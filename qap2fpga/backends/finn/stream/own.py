@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,10 @@ class Own(Block):
             "PE": self.taken.lanes, "IN_BITS": self.taken.kind.bits, "IN_SIGNED": int(self.taken.kind.signed),
             "OUT_BITS": self.given.kind.bits,
         }  # fmt: skip
+
+    def contents(self) -> Mapping[str, tuple[Sequence[int], int]]:
+        """Return the words of each memory that it reads from a file, by parameter, and the bits of a word."""
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ KINDS = {
     "queue": handshakes.QUEUE, "converter": handshakes.CONVERTER, "repeated": handshakes.REPEATED,
     "matrix": handshakes.MATRIX, "padding": handshakes.PADDING, "window": handshakes.WINDOW,
     "pipeline": handshakes.PIPELINE, "choice": handshakes.CHOICE, "fork": handshakes.FORK, "turns": handshakes.TURNS,
-    "parallel": handshakes.PARALLEL,
+    "parallel": handshakes.PARALLEL, "sparse": handshakes.SPARSE,
 }  # fmt: skip
 EVERY = sys.maxsize
 

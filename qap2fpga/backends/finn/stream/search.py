@@ -26,9 +26,10 @@ from qap2fpga.backends.finn.stream.fifos import Sized, sized, without
 from qap2fpga.backends.finn.stream.handlers import HANDLERS
 from qap2fpga.backends.finn.stream.limits import depthwise_lanes, parallel_possible, serial_lanes
 from qap2fpga.backends.finn.stream.schedule import interval_of
-from qap2fpga.backends.finn.stream.widths import whole_frame
+from qap2fpga.backends.finn.stream.sparse_folds import sparse_lanes
+from qap2fpga.backends.finn.stream.widths import matrix, whole_frame
 from qap2fpga.hw.boards import Board
-from qap2fpga.hw.resources import Resources
+from qap2fpga.hw.resources import NAMES, Resources
 from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat
@@ -39,6 +40,8 @@ from qap2fpga.system.errors import QapError
 
 # How many shorter intervals are tried where FIFOs and converters do not fit, or make a design slower than wanted.
 TRIES = 6
+# How often a resource that does not suffice is weighed heavier, where layers may be without their zeros.
+RETRIES = 4
 # Of a window generator that takes longer, the search adds the filling of its memory to its beats; what is built is run.
 LONG = 100_000
 
@@ -55,8 +58,9 @@ class Choice:
 class Search:
     """The foldings of one graph on one board."""
 
-    def __init__(self, graph: Graph, board: Board, kind: str) -> None:
+    def __init__(self, graph: Graph, board: Board, kind: str, sparse: str = "never") -> None:
         self.graph, self.board, self.kind, self.deep = graph, board, kind, deep_pipeline(board)
+        self.sparse = sparse
         ones = {node.name: Lanes() for node in graph.nodes}
         plain = Drawing(graph, ones, without(), deep=self.deep, kind=kind)
         self.dropped = plain.dropped
@@ -84,13 +88,46 @@ class Search:
         slowest = max((max(one.cycles for one in choices) for choices in self.choices.values()), default=1)
         return sorted(cycles for cycles in every | {least, slowest} if least <= cycles <= slowest)
 
-    def folding(self, interval: int) -> dict[str, Lanes]:
-        """Return each node's cheapest lanes for a frame per `interval`."""
+    def folding(self, interval: int, part: float = math.inf) -> dict[str, Lanes]:
+        """Return each node's cheapest lanes for a frame per `interval`.
+
+        Where zeros may be skipped, multipliers are LUTs or DSPs: if more than `part` of a resource were taken, it is
+        weighed heavier, and if nothing keeps below it, that is not done.
+        """
+        weights = np.ones(len(NAMES))
+        first = self._weighed(interval, weights)
+        found = first
+        for _ in range(RETRIES if self.sparse != "never" else 0):
+            used = self.used(self.draw(found)(without()))
+            over = np.array([used[name] > part for name in NAMES])
+            if not over.any():
+                return found
+            weights = np.where(over, weights * 4, weights)
+            found = self._weighed(interval, weights)
+        return first
+
+    def _weighed(self, interval: int, weights: np.ndarray) -> dict[str, Lanes]:
+        """The cheapest lanes: not sparse ones, if what stands between the nodes makes these the dearer design."""
+        found = self._cheapest(interval, self.choices, weights)
+        if self.sparse != "auto" or not any(lanes.banks for lanes in found.values()):
+            return found
+        dense = {name: [one for one in choices if not one.lanes.banks] for name, choices in self.choices.items()}
+        if any(min(one.cycles for one in choices) > interval for choices in dense.values()):
+            return found
+        return min(found, self._cheapest(interval, dense, weights), key=lambda one: self._price(one, weights))
+
+    def _cheapest(self, interval: int, every: Mapping[str, list[Choice]], weights: np.ndarray) -> dict[str, Lanes]:
         chosen = {
-            name: min((one for one in choices if one.cycles <= interval), key=lambda one: float(one.cost.sum())).lanes
-            for name, choices in self.choices.items()
+            name: min(
+                (one for one in choices if one.cycles <= interval), key=lambda one: float((one.cost * weights).sum())
+            )
+            for name, choices in every.items()
         }
-        return self.whole(chosen)
+        return self.whole({name: one.lanes for name, one in chosen.items()})
+
+    def _price(self, folding: Mapping[str, Lanes], weights: np.ndarray) -> float:
+        used = self.used(self.draw(folding)(without()))
+        return float(np.array([used[name] for name in NAMES]) @ weights)
 
     def whole(self, chosen: Mapping[str, Lanes]) -> dict[str, Lanes]:
         """Return `chosen` with the lanes of what follows its neighbours: the input, which its readers take."""
@@ -126,7 +163,14 @@ class Search:
         return channels if lanes.parallel else lanes.simd if self._whole(node) else math.gcd(lanes.simd, channels)
 
     def _lanes(self, node: Node) -> list[Lanes]:
-        """Every folding of a node."""
+        """Every folding of a node; of sparse ones those that may pay."""
+        dense = self._dense_lanes(node)
+        if not isinstance(node, Linear) or self.sparse == "never":
+            return dense
+        found = sparse_lanes(matrix(node), node.outputs, dense)
+        return found if self.sparse == "always" else dense + found
+
+    def _dense_lanes(self, node: Node) -> list[Lanes]:
         source = self.graph.shapes[node.sources[0]]
         if isinstance(node, Concat):
             channels = math.gcd(*(self.graph.shapes[one].channels for one in node.sources))
@@ -209,7 +253,7 @@ def choose(search: Search, options: FinnOptions) -> tuple[dict[str, Lanes], Size
         intervals = intervals[_first_that_fits(search, options) :]
     over = ""
     for interval in intervals[:TRIES]:
-        folding = search.folding(interval)
+        folding = search.folding(interval, options.max_utilization)
         one = sized(search.draw(folding), interval)
         parts = search.used(one.drawn)
         over = ", ".join(
@@ -228,7 +272,8 @@ def _first_that_fits(search: Search, options: FinnOptions) -> int:
     low, high = 0, len(search.intervals) - 1
     while low < high:
         middle = (low + high) // 2
-        parts = search.used(search.draw(search.folding(search.intervals[middle]))(without()))
+        folding = search.folding(search.intervals[middle], options.max_utilization)
+        parts = search.used(search.draw(folding)(without()))
         if all(part <= options.max_utilization for part in parts.values()):
             high = middle
         else:

@@ -25,6 +25,7 @@ from qap2fpga.backends.finn.stream.draw import Lanes
 from qap2fpga.backends.finn.stream.emit import emit
 from qap2fpga.backends.finn.stream.fifos import Sized, sized
 from qap2fpga.backends.finn.stream.search import Search, choose
+from qap2fpga.backends.finn.stream.sparse import Sparse
 from qap2fpga.backends.finn.verilog import TOP
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design, Expectation, NodeEstimate, Stream
@@ -34,6 +35,8 @@ from qap2fpga.system.files import write_atomically
 
 # Frames that every step's graph is executed with: one takes FINN a tenth of a second and more.
 COMPARED = 8
+# Keys of a folding.json that only sparse nodes have.
+SPARSE = ("BANKS", "QUEUE", "CROSS")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,16 @@ class BlockNode(FinnNode):
     depth: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SparseNode(BlockNode):
+    """A product without zeros: `products` of the dense layer per vector, `nonzeros` of them; slots and multipliers."""
+
+    products: int
+    nonzeros: int
+    slots: int
+    multipliers: int
+
+
 def refusals(graph: Graph, board: Board, options: FinnOptions) -> tuple[QapError, ...]:
     """Return every reason why FINN's RTL, with our modules, cannot compute `graph`."""
     return limits.refusals(graph, options.output_kind)
@@ -63,7 +76,7 @@ def refusals(graph: Graph, board: Board, options: FinnOptions) -> tuple[QapError
 def plan(graph: Graph, board: Board, options: FinnOptions) -> Plan:
     """Return the design for `options`. Raises `QapError` for what cannot be built and for what does not fit."""
     require_possible(refusals(graph, board, options))
-    search = Search(graph, board, options.output_kind)
+    search = Search(graph, board, options.output_kind, options.sparse if options.folding is None else "auto")
     if options.folding is not None:
         folding = given(options.folding, search)
         return Plan(search, folding, sized(search.draw(folding)))
@@ -122,20 +135,25 @@ def content(graph: Graph, folding: Mapping[str, Lanes]) -> dict[str, dict[str, i
     """Return a folding as folding.json has it: node -> 'SIMD', 'PE', 'PARALLEL', as far as the node has them."""
     legal = legal_keys(graph)
     return {
-        name: {key: value for key, value in _values(folding[name]).items() if key in keys}
+        name: {
+            key: value for key, value in _values(folding[name]).items() if key in keys and (value or key not in SPARSE)
+        }
         for name, keys in legal.items()
-    }  # fmt: skip
+    }
 
 
 def legal_keys(graph: Graph) -> dict[str, tuple[str, ...]]:
     """Return what may be chosen for each node of a graph."""
-    by_kind = {"linear": ("SIMD", "PE", "PARALLEL"), "requantizer": (), "input": ()}
+    by_kind = {"linear": ("SIMD", "PE", "PARALLEL", *SPARSE), "requantizer": (), "input": ()}
     every = {node.name: by_kind.get(node.kind, ("PE",)) for node in graph.nodes}
     return {name: keys for name, keys in every.items() if keys}
 
 
 def _values(lanes: Lanes) -> dict[str, int]:
-    return {"SIMD": lanes.simd, "PE": lanes.pe, "PARALLEL": int(lanes.parallel)}
+    return {
+        "SIMD": lanes.simd, "PE": lanes.pe, "PARALLEL": int(lanes.parallel), "BANKS": lanes.banks, "QUEUE": lanes.queue,
+        "CROSS": int(lanes.cross),
+    }  # fmt: skip
 
 
 def given(folding: Mapping[str, Any], search: Search) -> dict[str, Lanes]:
@@ -144,10 +162,14 @@ def given(folding: Mapping[str, Any], search: Search) -> dict[str, Lanes]:
     require_legal(folding, legal)
     chosen: dict[str, Lanes] = {}
     for name, entry in folding.items():
-        lanes = Lanes(entry.get("SIMD", 1), entry.get("PE", 1), bool(entry.get("PARALLEL", 0)))
+        lanes = Lanes(
+            entry.get("SIMD", 1), entry.get("PE", 1), bool(entry.get("PARALLEL", 0)), entry.get("BANKS", 0),
+            entry.get("QUEUE", 0), bool(entry.get("CROSS", 0)),
+        )  # fmt: skip
         possible = [_values(one.lanes) for one in search.choices[name]]
         if _values(lanes) not in possible:
-            close = [one for one in possible if one["PARALLEL"] == int(lanes.parallel)] or possible
+            same = {"PARALLEL": int(lanes.parallel), "BANKS": lanes.banks}
+            close = [one for one in possible if same.items() <= one.items()] or possible
             hint = {key: sorted({one[key] for one in close}) for key in legal[name]}
             raise QapError(f"folding: {name} cannot have {dict(entry)}", f"legal: {hint}")
         chosen[name] = lanes
@@ -166,10 +188,16 @@ def _expectation(decided: Plan) -> Expectation:
 
 def _node(block: Block, cell: str) -> NodeEstimate:
     resources, features = cost(block, cell)
-    return BlockNode(
-        name=block.name, op_type=block.op, layer=block.node, estimate=asdict(resources),
-        features={"lut": features, "ff": features}, cycles=block.cycles, lanes_in=block.taken.lanes,
-        lanes_out=block.given.lanes, depth=block.depth if isinstance(block, library.Fifo) else None,
+    plain: dict[str, Any] = {
+        "name": block.name, "op_type": block.op, "layer": block.node, "estimate": asdict(resources),
+        "features": {"lut": features, "ff": features}, "cycles": block.cycles, "lanes_in": block.taken.lanes,
+        "lanes_out": block.given.lanes, "depth": block.depth if isinstance(block, library.Fifo) else None,
+    }  # fmt: skip
+    if not isinstance(block, Sparse):
+        return BlockNode(**plain)
+    return SparseNode(
+        **plain, products=block.matrix.weights.size, nonzeros=block.matrix.products, slots=block.slots,
+        multipliers=block.fold.lanes,
     )  # fmt: skip
 
 

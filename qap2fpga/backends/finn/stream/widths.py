@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from qap2fpga.backends.finn.sparse.matrix import Matrix
 from qap2fpga.backends.finn.stream.blocks import Kind
 from qap2fpga.exact.integers import width
 from qap2fpga.ir.channelwise import Depthwise
@@ -42,6 +43,12 @@ def narrow_weight_bits(node: Linear | Depthwise) -> int:
 def density(node: Linear | Depthwise) -> float:
     """Return the part of the weights that is not zero."""
     return float(np.mean(node.weights != 0))
+
+
+@lru_cache(maxsize=512)
+def matrix(node: Linear) -> Matrix:
+    """Return the weights with what is known of their sparse foldings."""
+    return Matrix(node.name, node.weights, narrow_weight_bits(node))
 
 
 @lru_cache(maxsize=512)

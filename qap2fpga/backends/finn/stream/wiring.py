@@ -100,10 +100,16 @@ class Wiring:
             digits = -(-bits // 4)
             self.sources.add_data(f"{block.name}_weights.dat", "".join(f"{word:0{digits}x}\n" for word in words))
             extra = f", {self._memory(block, bits, len(words)).connect('in1')}"
+        parameters = text_of(block.parameters())
+        if isinstance(block, own.Own):
+            for key, (content, size) in block.contents().items():
+                name = f"{block.name}_{key.lower()}.dat"
+                self.sources.add_data(name, "".join(f"{word:0{-(-size // 4)}x}\n" for word in content))
+                parameters += f', .{key}("./{name}")'
         ins = _ports("in0", [self.wire(edge, block.taken) for edge in block.sources])
         outs = _ports("out0", [self.wire(edge, block.given) for edge in block.targets])
         return (
-            f"  {block.op} #({text_of(block.parameters())}) u_{block.name} (\n"
+            f"  {block.op} #({parameters}) u_{block.name} (\n"
             f"    .ap_clk(ap_clk), .ap_rst_n(ap_rst_n), {ins},\n    {outs}{extra}\n  );"
         )
 

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The docs page of `sparse.py`: its results as tables, with all that they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from qap2fpga.hw.boards import Board
+
+TITLES = {
+    "jets": "jets, 16-64-32-32-5, 6 bits (examples/jets-6b-80pruned.pt)",
+    "digits": "digits, 784-128-128-10, 4 bits",
+    "stack": "CNV of a quarter of the channels, 32x32x3, six convolutions, 128-128-10, 4 bits",
+}
+HEADS = (
+    "zeros", "units", "cycles", "multipliers", "LUT (predicted)", "FF", "DSP", "BRAM18", "cost", "multipliers", "cost",
+)  # fmt: skip
+INTRODUCTION = """\
+# Zeros that cost nothing when layers are folded
+
+FINN's matrix units multiply every weight, those that pruning set to zero too. With `--sparse auto` or `--sparse always`
+the finn backend has another one, `flows/finn/qap_sparse.sv`, which multiplies only those that are left:
+
+    qap2fpga build examples/jets-6b-80pruned.pt --board pynq-z2 --sparse always
+
+- **A schedule** is found at build time: in each cycle every lane gets a weight and the place of its input. Inputs lie
+  in banks, one for each lane of an output, so that no two lanes read the same memory; a search moves inputs between
+  banks until the lanes are busy most of the time. A checker that shares nothing with the search goes through every
+  schedule before it is written.
+- **A multiplier** is LUTs: for 8 bits and less they cost less of any board than a DSP does. Sums are as wide as they
+  need to be. Weights and places are a read-only memory, in logic or block RAM.
+- **Cycles** per frame are known exactly; LUTs of 72 random units were 4.5 % off on average, of units that were not
+  among those fitted 5.6 %; DSPs (there are none) and block RAM follow from what is written. Of the trained jet
+  network below the estimate is 18 % too high, of the drawn digits 1 % too low. Units that were fitted have as many
+  large weights as small ones, trained networks have not; that this is the cause was not measured.
+- `auto` takes the unit for the layers where the estimate is lower, `always` for all, `never` for none, which is the
+  default: a calibration that has such designs is not shipped, so predictions of whole designs are not checked yet.
+- The report lists, for each such layer, its products, those that are not zero, cycles, multipliers, which part of them
+  is used, and what zeros saved.
+
+## Measured
+
+This page is written by one command, which continues where it was stopped:
+
+    python -m benchmarks.sparse benchmarks/sparse.jsonl --page docs/sparse.md
+
+Each pair of designs was asked for the same cycles per frame on a {board}, and simulated in Verilator, equal to the
+integer network on every frame that was sent; cells are Yosys' after synthesis. Weights of all but the jet network are
+drawn, so nothing is said of accuracy. *Cost* is LUTs and DSPs together, a DSP as {lut} LUTs: as many as the board has
+for each. *Balanced* weights are spread evenly: one in every five inputs of an output.
+"""
+
+
+def page(lines: Sequence[Mapping[str, Any]], board: Board) -> str:
+    """Return the page for the `lines` of the results."""
+    price = board.available("lut") / board.available("dsp")
+    head = INTRODUCTION.format(board=board.name, lut=f"{price:.0f}")
+    measured = [line for line in lines if "case" in line]
+    return "\n".join([head, *_networks(measured, price), *_fastest([line for line in lines if "fastest" in line])])
+
+
+def _fastest(lines: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    yield "### The fastest design that is predicted to fit\n"
+    yield "Not more than 70 % of each resource; predicted, not measured. `auto` against `never`.\n"
+    yield "| network | zeros | cycles per frame, FINN's units | cycles, auto | times as fast | LUT | DSP | BRAM18 |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for line in lines:
+        case = line["fastest"]
+        if case["sparse"] == "never":
+            dense = line
+            continue
+        cells = " | ".join(
+            f"{dense['predicted'][key]:,} → {line['predicted'][key]:,}" for key in ("lut", "dsp", "bram18")
+        )
+        times = f"{dense['interval'] / line['interval']:.1f}"
+        yield (
+            f"| {case['network']} | {case['zeros']:g} % | {dense['interval']:,} | {line['interval']:,} | {times} "
+            f"| {cells} |"
+        )
+    yield ""
+
+
+def _networks(lines: Sequence[Mapping[str, Any]], price: float) -> Iterable[str]:
+    for name, title in TITLES.items():
+        of_it = [line for line in lines if line["case"]["network"] == name]
+        if not of_it:
+            continue
+        yield f"### {title}\n"
+        yield f"| {' | '.join(HEADS)} |"
+        yield "| --- | --- |" + " ---: |" * (len(HEADS) - 2)
+        dense = {line["case"]["zeros"]: line for line in of_it if line["case"]["sparse"] == "never"}
+        for line in of_it:
+            yield _row(line, dense[line["case"]["zeros"]], price)
+        yield ""
+
+
+def _row(line: Mapping[str, Any], dense: Mapping[str, Any], price: float) -> str:
+    case, cells = line["case"], line["measured"]
+    zeros = f"{100 - 100 * line['nonzeros'] / line['weights']:.0f} %" + ", balanced" * case["balanced"]
+    units = "FINN's" if case["sparse"] == "never" else "sparse"
+    numbers = [
+        f"{line['cycles'][0]:,.0f}", f"{line['multipliers']:,}",
+        f"{cells['lut']:,} ({line['predicted']['lut']:,})", *(f"{cells[key]:,}" for key in ("ff", "dsp", "bram18")),
+        f"{_cost(line, price):,.0f}",
+    ]  # fmt: skip
+    ratios = ["", ""]
+    if case["sparse"] != "never":
+        ratios = [
+            f"{line['multipliers'] / dense['multipliers']:.2f} of FINN's",
+            f"{_cost(line, price) / _cost(dense, price):.2f} of FINN's",
+        ]
+    return f"| {' | '.join([zeros, units, *numbers, *ratios])} |"
+
+
+def _cost(line: Mapping[str, Any], price: float) -> float:
+    cells = line["measured"]
+    return float(cells["lut"] + price * cells["dsp"])
