@@ -137,7 +137,7 @@ def predicted(design: Design, network: Graph, board: Board) -> Stored:
 
     nodes, total = design.nodes, design.estimate
     intervals = predict(design.backend, nodes, total, network, board.family)
-    known = calibrated(design.backend, board.family, network)
+    known = calibrated(design.backend, board.family, network, nodes)
     prediction: Stored = {"calibrated": known is not None, "intervals": encode(intervals)}
     if known is None:
         return {**prediction, "lut_per_bop": None}

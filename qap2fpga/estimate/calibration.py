@@ -55,6 +55,12 @@ class Calibration:
         backend = str(self.values["backend"])
         return bool(self.values["fingerprint"] == fingerprint(backend))
 
+    def knows(self, nodes: Sequence[NodeEstimate]) -> bool:
+        """Return whether something like each of `nodes` was in a design that was measured."""
+        parts = ((self.values["resources"][name]["factors"].keys(), node.features[name].keys())
+                 for name in self.values["resources"] for node in nodes)  # fmt: skip
+        return all(not features or factors & features for factors, features in parts)
+
     def predict(self, resource: str, nodes: Sequence[NodeEstimate], network: Mapping[str, float]) -> Interval:
         """`resource` of a design with these `nodes`; `network` are its sizes, by the names in the file's `range`."""
         part = self.values["resources"][resource]

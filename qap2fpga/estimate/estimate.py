@@ -71,7 +71,7 @@ def estimate(network: Graph, backend: str, board: Board, options: Options) -> Es
     cycles = {name: getattr(expected, name) for name in ("latency_cycles", "interval_cycles")}
     predictions = predict(backend, expected.nodes, expected.total, network, board.family)
     exact = {name: Interval.exact(value) for name, value in cycles.items() if value is not None}
-    known = calibrated(backend, board.family, network) is not None
+    known = calibrated(backend, board.family, network, expected.nodes) is not None
     return Estimate(backend, board, {**predictions, **exact}, known, nodes=expected.nodes)
 
 
@@ -82,7 +82,7 @@ def predict(
 
     What no calibration is there for is the backend's own expectation, without an interval.
     """
-    known = calibrated(backend, family, network)
+    known = calibrated(backend, family, network, nodes)
     intervals = {}
     for name in NAMES:
         if known is not None and name in known.values["resources"]:
@@ -94,12 +94,14 @@ def predict(
     return intervals
 
 
-def calibrated(backend: str, family: str, network: Graph) -> Calibration | None:
+def calibrated(backend: str, family: str, network: Graph, nodes: Sequence[NodeEstimate]) -> Calibration | None:
     """Return the calibration of `backend` for designs like that of `network` on boards of `family`.
 
-    None if there is none, or if it is of another generator.
+    None if there is none, if it is of another generator, or if one of the design's `nodes` is unlike all measured ones.
 
     The designs that were measured are of families with 6-input LUTs; others are not `estimated`.
     """
     known = calibration.load(backend, calibration.sort(network))
-    return known if known is not None and known.current and families.of(family).estimated else None
+    if known is None or not known.current or not families.of(family).estimated or not known.knows(nodes):
+        return None
+    return known

@@ -78,7 +78,7 @@ def basis(prediction: ResourcePrediction, family: str | None) -> str:
     if prediction.calibrated is None:
         return f"estimated by {prediction.tool or 'a tool'}, so LUTs and FFs are not checked"
     if not prediction.calibrated:
-        why = "no measured designs of this generator"
+        why = "no measured designs of this generator with such nodes"
         if not families.of(family).estimated:
             why = f"no measured designs for {family}, and the estimate is in {ESTIMATED_LUT_INPUTS}-input LUTs"
         return f"not calibrated: {why}, so LUTs and FFs are not checked"

@@ -29,13 +29,13 @@ def test_a_calibration_of_another_generator_does_not_count(monkeypatch):
     network = draw.network(draw.recipes(1, 7)[0])
     monkeypatch.setattr(calibration, "load", lambda backend, over: Calibration(content) if over == "vectors" else None)
     expected = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, network, "xc7")
-    assert estimate.calibrated("rtl", "xc7", network)
+    assert estimate.calibrated("rtl", "xc7", network, nodes(100, 200))
     assert expected["lut"].low < expected["lut"].value < expected["lut"].high
-    assert estimate.calibrated("rtl", "ecp5", network) is None
-    assert estimate.calibrated("rtl", "xc7", branching(0)) is None
+    assert estimate.calibrated("rtl", "ecp5", network, nodes(100, 200)) is None
+    assert estimate.calibrated("rtl", "xc7", branching(0), nodes(100, 200)) is None
     monkeypatch.setitem(content, "fingerprint", "of another program")
     expected = estimate.predict("rtl", nodes(100, 200), {"lut": 7, "dsp": 0}, network, "xc7")
-    assert estimate.calibrated("rtl", "xc7", network) is None
+    assert estimate.calibrated("rtl", "xc7", network, nodes(100, 200)) is None
     assert (expected["lut"].low, expected["lut"].value) == (7, 7)
 
 
@@ -69,3 +69,13 @@ def test_the_shipped_calibration_is_of_this_program(backend, over):
     """Where this fails after a change that changes no hardware: `qap2fpga calibrate --backend ... --confirm`."""
     known = calibration.load(backend, over)
     assert known is not None and known.current
+
+
+def test_a_node_that_is_like_no_measured_one_is_not_known(monkeypatch):
+    content, _ = fitted()
+    known = Calibration(content)
+    assert known.knows(nodes(400, 600)) and not known.knows([*nodes(400, 600), node("c", 100)])
+    network = draw.network(draw.recipes(1, 7)[0])
+    monkeypatch.setattr(calibration, "load", lambda backend, over: known)
+    assert estimate.calibrated("rtl", "xc7", network, nodes(400, 600))
+    assert estimate.calibrated("rtl", "xc7", network, [node("c", 100)]) is None
