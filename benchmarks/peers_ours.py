@@ -24,7 +24,7 @@ from qap2fpga.library.network import load
 from qap2fpga.qap.bits import LearnedLinear, price
 from qap2fpga.qap.bits.budget import is_bits, split
 from qap2fpga.system.errors import QapError
-from qap2fpga.train.budgeted import network
+from qap2fpga.train.budgeted import cyclic, network
 from qap2fpga.train.objective import Objective
 
 USUAL: Mapping[str, object] = {
@@ -135,14 +135,12 @@ class _Training:
         groups = [{"params": weights, "lr": 0.0}, {"params": bits, "lr": 0.0}]
         optimizer = torch.optim.Adam(groups, fused=True)
         objective = Objective(self.module, CALLS, print)
-        cycles, rate = self.number("cycles"), self.number("rate")
+        rate, cycles, restart = (self.number(name) for name in ("rate", "cycles", "restart_factor"))
         while self.spent < self.cpu_s:
             self.module.train()
             for rows in self.batches():
                 passed = min(self.spent / self.cpu_s, 1.0)
-                cycle = math.floor(passed * cycles)
-                highest = rate * self.number("restart_factor") ** cycle
-                falling = highest * max(0.5 * (1 + math.cos(math.pi * (passed * cycles - cycle))), 0.01)
+                falling = cyclic(rate, passed * cycles, cycles, restart)
                 optimizer.param_groups[0]["lr"] = falling
                 optimizer.param_groups[1]["lr"] = falling * self.number("bits_rate")
                 optimizer.zero_grad()

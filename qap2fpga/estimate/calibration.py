@@ -76,13 +76,8 @@ class Calibration:
         return Interval(value, value * low, value * high, tuple(beyond))
 
     def of_node(self, resource: str, node: NodeEstimate) -> float:
-        """What of `resource` one node is predicted to take; a feature that was not measured counts as nothing.
-
-        Of a node that has no other the backend's own estimate counts.
-        """
+        """What of `resource` one node is predicted to take; a feature that was not measured counts as nothing."""
         factors = self.values["resources"][resource]["factors"]
-        if node.features[resource] and not factors.keys() & node.features[resource].keys():
-            return float(node.estimate.get(resource) or 0)
         return float(sum(factors.get(kind, 0.0) * value for kind, value in node.features[resource].items()))
 
 

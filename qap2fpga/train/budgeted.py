@@ -107,6 +107,15 @@ def network(sizes: tuple[int, ...], per: str = "weight") -> nn.Sequential:
     return nn.Sequential(*dense)
 
 
+def cyclic(rate: float, turns: float, cycles: float, restart: float) -> float:
+    """Return a learning rate after so many `turns` of cycles in which it falls to `LOWEST` of where it began.
+
+    The first begins at `rate`, each further one at `restart` of the one before, up to the number of `cycles`.
+    """
+    highest = rate * restart ** min(math.floor(turns), cycles)
+    return highest * max(0.5 * (1 + math.cos(math.pi * (turns % 1.0))), LOWEST)
+
+
 @dataclass
 class _Progress:
     """Epochs so far, when the budget was met first, and when a build was asked last; the best state, and its loss."""
@@ -176,8 +185,7 @@ class _Training:
 
     def _set_rates(self) -> None:
         turns = self.budget.state.taken / self.steps * CYCLES
-        highest = self.config.training.learning_rate * RESTART ** min(math.floor(turns), CYCLES)
-        falling = highest * max(0.5 * (1 + math.cos(math.pi * (turns % 1.0))), LOWEST)
+        falling = cyclic(self.config.training.learning_rate, turns, CYCLES, RESTART)
         for group, factor in zip(self.optimizer.param_groups, (WEIGHTS_RATE, BITS_RATE), strict=True):
             group["lr"] = factor * falling
 
@@ -208,9 +216,8 @@ class _Training:
         self.module.eval()
         with torch.no_grad():
             outputs = self.module(rows[0])
-        return float((outputs.argmax(dim=1) == rows[1]).float().mean()), float(
-            nn.functional.cross_entropy(outputs, rows[1])
-        )
+        accuracy = (outputs.argmax(dim=1) == rows[1]).float().mean()
+        return float(accuracy), float(nn.functional.cross_entropy(outputs, rows[1]))
 
     def _expected(self) -> float:
         """The LUTs that a build would expect."""

@@ -113,3 +113,9 @@ def test_the_command_line_says_what_was_reached_and_measured(config: RunConfig, 
     assert both.code == 2 and "max_lut and bits are both given" in both.err
     nowhere = command(*asked)
     assert nowhere.code == 2 and "nowhere to write to" in nowhere.err
+
+
+def test_the_learning_rate_falls_again_and_again() -> None:
+    assert budgeted.cyclic(2.0, 0.0, 3, 0.5) == 2.0 and budgeted.cyclic(2.0, 0.5, 3, 0.5) == pytest.approx(1.0)
+    assert budgeted.cyclic(2.0, 0.999, 3, 0.5) == 2.0 * budgeted.LOWEST and budgeted.cyclic(2.0, 1.0, 3, 0.5) == 1.0
+    assert budgeted.cyclic(2.0, 7.0, 3, 0.5) == budgeted.cyclic(2.0, 3.0, 3, 0.5) == 0.25
