@@ -252,7 +252,11 @@ def _strategy(search: Search) -> GenerationStrategy:
     from ax.api.utils.generation_strategy_dispatch import choose_generation_strategy
     from ax.api.utils.structs import GenerationStrategyDispatchStruct
     from botorch.acquisition.logei import qLogExpectedImprovement
+    from botorch.acquisition.multi_objective import logei
 
+    # Else BoTorch has a compiler make a part of itself for this very processor, whose last digits differ from another's;
+    # and where a process was killed at that, its lock stays, and every later one waits for it for ever.
+    logei._load_attempted = True
     struct = GenerationStrategyDispatchStruct(method="fast", initialization_budget=0, initialize_with_center=False)
     # For several objectives Ax takes expected hypervolume improvement by itself.
     one = len(search.objectives) == 1

@@ -170,11 +170,17 @@ def test_a_space_that_is_used_up_ends_the_search(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_objectives_give_a_pareto_set(tmp_path: Path) -> None:
+def test_two_objectives_give_a_pareto_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from botorch.acquisition.multi_objective import logei
+
+    compiled: list[Any] = []
+    monkeypatch.setattr(logei, "_load_attempted", False)
+    monkeypatch.setattr("torch.utils.cpp_extension.load", lambda *given, **options: compiled.append(given))
     one = spec(objectives=["validation_accuracy", "predicted_luts"], trials=6)
     runner = Here()
     runner.objectives = one.objectives  # type: ignore[attr-defined]
     do(tmp_path, one, runner)
+    assert not compiled, "a process that is killed while a compiler runs leaves a lock that others wait for"
     content = json.loads((tmp_path / "search.json").read_text())
     points = [tuple(trial["objectives"].values()) for trial in content["trials"]]
     best = {tuple(trial["objectives"].values()) for trial in content["pareto"]}
