@@ -10,11 +10,20 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from qap2fpga.build import cache
 from tests.support import compiler
 from tests.unit.system.test_programs import program
 
 ROOT = Path(__file__).parent.parent
 Make = Callable[..., None]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_from_other_builds() -> Iterator[None]:
+    """No build takes what another one did: a test may have replaced what does the work."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(cache.LIMIT, "0")
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

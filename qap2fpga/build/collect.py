@@ -24,7 +24,8 @@ class Results:
 
     `generated` is what the backend left, `dma` its simulation from DMA to DMA, `vendor` what AMD's tools measured.
     `stand_in` is another backend's circuit of the same integer network, for a backend whose own needs a tool that is
-    not there; then it is what is simulated, synthesised and measured. `proof` is a certificate. `pins`,
+    not there; then it is what is simulated, synthesised and measured. `proven` is a certificate without what
+    simulations say, `proof` one with that; a netlist that is proven has no simulation. `pins`,
     `routed` and `bitstream` are an ECP5 board's; `cross_check` is what came of the design on another device.
     """
 
@@ -38,6 +39,7 @@ class Results:
     simulated: list[Stored] | None = None
     synthesized: Stored | None = None
     netlist: Stored | None = None
+    proven: Stored | None = None
     proof: Stored | None = None
     pins: Stored | None = None
     routed: Stored | None = None

@@ -14,10 +14,12 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from qap2fpga.build.cache import Cache
 from qap2fpga.report import history
 from qap2fpga.report.history import LOG, PAGE
 from qap2fpga.system import locks, logs
@@ -41,11 +43,25 @@ def stored(folder: Path, name: str, hint: str = BUILD_AGAIN) -> Any:
     return record["result"]
 
 
-class BuildFolder:
-    """One build's folder, locked while it is open. A folder that the run made and left empty is taken away."""
+@dataclass(frozen=True)
+class Shared:
+    """Other builds may have done the same work: `key` is a digest of all that its result and files follow from.
 
-    def __init__(self, path: Path, progress: Progress) -> None:
-        self.path, self.progress = path, progress
+    `accept` is given the folder of files that are there already, and raises where this build refuses them.
+    """
+
+    key: str
+    accept: Callable[[Path], None] = lambda folder: None
+
+
+class BuildFolder:
+    """One build's folder, locked while it is open. A folder that the run made and left empty is taken away.
+
+    `cache` holds what other builds have done; None: nothing.
+    """
+
+    def __init__(self, path: Path, progress: Progress, cache: Cache | None = None) -> None:
+        self.path, self.progress, self.cache = path, progress, cache
         self.lock: IO[str] | None = None
         self.made: list[Path] = []
 
@@ -118,26 +134,46 @@ class BuildFolder:
         files: Iterable[str] | Callable[[Any], Iterable[str]] = (),
         *,
         forgets: bool = False,
+        shared: Callable[[], Shared] | None = None,
     ) -> Any:
         """The JSON-like result of `work`, run only if it is not there already under this `key`, with its `files`.
 
         `files` are names of files or folders that `work` leaves in the build's folder, perhaps told from its result.
-        `forgets`: `work` calls `forget` itself, when it has something to write.
+        `forgets`: `work` calls `forget` itself, when it has something to write. `shared`: how the cache knows it.
         """
         stored = self.result(name, key)
         if stored is not None:
             self.progress.reused(title)
             return stored
-        if not forgets:
-            self.forget(name)
         begin = time.monotonic()
-        with self.progress.stage(title) as say:
-            result = json.loads(json.dumps(work(say), default=_plain))
+        other = shared() if shared and self.cache else None
+        taken = self._taken(name, other)
+        if taken is not None:
+            result = taken
+            self.progress.reused(title, "from the cache")
+        else:
+            if not forgets:
+                self.forget(name)
+            with self.progress.stage(title) as say:
+                result = json.loads(json.dumps(work(say), default=_plain))
         history.ended(self.path, name, title, time.monotonic() - begin)
         left = self._digests(files(result) if callable(files) else files)
         record = {"key": key, "result": result, "files": left, "digest": digest(key, result, left)}
         write_atomically(self.path / MARK / f"{name}.json", json.dumps(record, indent=1))
+        if other and self.cache and taken is None:
+            self.cache.keep(other.key, result, left, self.path)
         return result
+
+    def _taken(self, name: str, shared: Shared | None) -> Any | None:
+        """Return what another build left of stage `name`, its files now here; None: nothing."""
+        if shared is None or self.cache is None:
+            return None
+
+        def accept(files: Path) -> None:
+            shared.accept(files)
+            self.forget(name)
+
+        return self.cache.take(shared.key, self.path, accept)
 
     def _digests(self, names: Iterable[str]) -> dict[str, str]:
         """The digest of each file in `names`, and of each file below a folder there, by its name in this folder."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from qap2fpga.build import folder as stages
@@ -11,13 +12,13 @@ from qap2fpga.build import stored
 from qap2fpga.build.request import Request
 from qap2fpga.build.stored import Say, Stored
 from qap2fpga.ir import storage
-from qap2fpga.prove.certificate import Certificate
-from qap2fpga.prove.finn.run import Simulation
+from qap2fpga.prove.certificate import Certificate, Word
 from qap2fpga.prove.run import Subject
 from qap2fpga.prove.run import prove as prove_subject
+from qap2fpga.prove.simulated import Simulation, settled
 from qap2fpga.system.codec import decode, encode
 from qap2fpga.system.errors import QapError
-from qap2fpga.system.files import write_atomically
+from qap2fpga.system.files import PLACE, write_atomically
 from qap2fpga.system.progress import Progress
 from qap2fpga.system.reading import shown
 
@@ -48,8 +49,25 @@ def is_due(request: Request, generated: Stored) -> bool:
 
 
 def prove(request: Request, generated: Stored, synthesized: Stored, say: Say) -> Stored:
-    """Prove what can be, and leave the certificate in the build's folder."""
-    return _prove(request.output, generated, synthesized["netlist"], LIMIT_S, say)
+    """Prove what can be. Returns a certificate that knows of no simulations yet."""
+    proven: Stored = encode(_proven(request.output, generated, synthesized["netlist"], LIMIT_S, say))
+    return proven
+
+
+def is_netlist_proven(proven: Stored) -> bool:
+    """Return whether the netlist is shown to be the Verilog, so that it need not be simulated."""
+    claim = decode(Certificate, proven, "", "what stage 'prove' stored").netlist
+    return claim is not None and claim.word is Word.PROVEN
+
+
+def certify(folder: Path, proven: Stored, simulations: Sequence[Stored], say: Say) -> Stored:
+    """Write the certificate of what is `proven` and what `simulations` say of the rest, and return it."""
+    certificate = settled(
+        decode(Certificate, proven, "", "what stage 'prove' stored"), [*map(_simulation, simulations)]
+    )
+    count = sum(one.word is Word.PROVEN for one in certificate.claims)
+    say(f"{CERTIFICATE}: {count} of {len(certificate.claims)} claims are proven")
+    return _write(folder, certificate)
 
 
 def again(folder: Path, limit_s: float, progress: Progress) -> Certificate:
@@ -68,22 +86,25 @@ def again(folder: Path, limit_s: float, progress: Progress) -> Certificate:
         )
     synthesized = stages.stored(folder, "synthesize", hint)
     netlist = synthesized.get("netlist") if isinstance(synthesized, dict) else None
-    if not isinstance(netlist, list) or not all(
-        isinstance(name, str) and stored.PLACE.fullmatch(name) for name in netlist
-    ):
+    if not isinstance(netlist, list) or not all(isinstance(name, str) and PLACE.fullmatch(name) for name in netlist):
         raise QapError(f"{folder}: what stage 'synthesize' stored names no netlist", hint)
     with stages.BuildFolder(folder, progress), progress.stage("prove: for every input") as say:
-        left = _prove(folder, generated, netlist, limit_s, say)
-    return decode(Certificate, left, "", str(folder / CERTIFICATE))
+        certificate = settled(_proven(folder, generated, netlist, limit_s, say), _simulations(folder))
+        _write(folder, certificate)
+    return certificate
 
 
-def _prove(folder: Path, generated: Stored, netlist: list[str], limit_s: float, say: Say) -> Stored:
+def _write(folder: Path, certificate: Certificate) -> Stored:
+    content: Stored = encode(certificate)
+    write_atomically(folder / CERTIFICATE, json.dumps(content, indent=1))
+    return content
+
+
+def _proven(folder: Path, generated: Stored, netlist: list[str], limit_s: float, say: Say) -> Certificate:
     file = folder / generated["network"]
     design = stored.design(generated, folder)
-    subject = Subject(design, storage.load(file), file, tuple(folder / name for name in netlist), _simulations(folder))
-    certificate: Stored = encode(prove_subject(subject, folder / FOLDER, limit_s, say))
-    write_atomically(folder / CERTIFICATE, json.dumps(certificate, indent=1))
-    return certificate
+    subject = Subject(design, storage.load(file), file, tuple(folder / name for name in netlist))
+    return prove_subject(subject, folder / FOLDER, limit_s, say)
 
 
 def _simulations(folder: Path) -> tuple[Simulation, ...]:
@@ -94,9 +115,17 @@ def _simulations(folder: Path) -> tuple[Simulation, ...]:
             continue
         content = stages.stored(folder, stage)
         for one in content if isinstance(content, list) else [content]:
-            match one:
-                case {"compared": str(compared), "vectors": int(vectors), "mismatches": int(mismatches)}:
-                    results.append(Simulation(compared, vectors, mismatches))
-                case _:
-                    raise QapError(f"{folder}: what stage '{stage}' stored is no simulation", stages.BUILD_AGAIN)
+            try:
+                results.append(_simulation(one))
+            except ValueError as error:
+                raise QapError(f"{folder}: what stage '{stage}' stored is no simulation", stages.BUILD_AGAIN) from error
     return tuple(results)
+
+
+def _simulation(one: object) -> Simulation:
+    """Return a stage's result as far as it matters here. Raises `ValueError` where it is none."""
+    match one:
+        case {"compared": str(compared), "vectors": int(vectors), "mismatches": int(mismatches)}:
+            return Simulation(compared, vectors, mismatches)
+        case _:
+            raise ValueError(one)

@@ -26,6 +26,7 @@ class Request:
     `cross_check` is one of `CROSS_CHECKS`, another device that the design is placed on too; empty: none.
     `command` is the command line that asked for it, which is only shown.
     `model_output` names where the model's graph ends, if not in its outputs.
+    `cache`: take what other builds have done, and leave them what this one does.
     """
 
     model: Path
@@ -43,6 +44,7 @@ class Request:
     command: str = ""
     model_output: str = ""
     prove: bool | None = None
+    cache: bool = True
 
     @property
     def output_kind(self) -> str:

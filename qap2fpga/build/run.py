@@ -5,16 +5,18 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import chain
+from functools import partial
+from threading import Event
 from typing import Any
 
 from qap2fpga import backends
 from qap2fpga.backends.api import require_possible
-from qap2fpga.build import amd, proving, stages
+from qap2fpga.build import amd, cache, proving, stages
 from qap2fpga.build.collect import collect
 from qap2fpga.build.folder import BuildFolder, stored
 from qap2fpga.build.request import CROSS_CHECKS, STAGES, Request
-from qap2fpga.build.stages import Run, Stage
+from qap2fpga.build.stages import Lane, Stage
+from qap2fpga.build.state import Run
 from qap2fpga.report import content, history
 from qap2fpga.report.schema import Report
 from qap2fpga.synth.amd import CAVEAT, shell, system
@@ -31,7 +33,7 @@ def build(request: Request, progress: Progress) -> Report:
     Raises `QapError` before any work when something is missing, `CheckFailed` when hardware and network differ.
     """
     _require(request)
-    with BuildFolder(request.output, progress) as folder:
+    with BuildFolder(request.output, progress, cache.users() if request.cache else None) as folder:
         run = Run(request, folder)
         further = _further(run)
         if not further:
@@ -107,20 +109,32 @@ def _require_family(request: Request) -> None:
 
 
 def _finish(run: Run) -> None:
-    """Run every stage that is wanted, or take what it left before; those of a group at the same time."""
-    for group in stages.of(run.request):
-        chosen = [stage for stage in group if stage.is_due(run)]
+    """Run every stage that is wanted, or take what it left before; the lanes of a group at the same time."""
+    for group in stages.groups(run.request):
+        chosen = [lane for lane in group if any(run.request.reaches(stage.until) for stage in lane)]
+        failed = Event()
         if len(chosen) > 1:
             with ThreadPoolExecutor(len(chosen)) as pool:
-                running = [pool.submit(_result, stage, run) for stage in chosen]
-                results = [one.result() for one in running]
+                for running in [pool.submit(_finish_lane, lane, run, failed) for lane in chosen]:
+                    running.result()
         else:
             # In the main thread, which is the one that an interrupt reaches.
-            results = [_result(stage, run) for stage in chosen]
-        for stage, result in zip(chosen, results, strict=True):
-            run.stored[stage.name] = result
+            for lane in chosen:
+                _finish_lane(lane, run, failed)
+
+
+def _finish_lane(lane: Lane, run: Run, failed: Event) -> None:
+    """Run the stages of `lane` one after the other; none begins when one of another lane has failed."""
+    for stage in lane:
+        if failed.is_set() or not stage.is_due(run):
+            continue
+        try:
+            run.stored[stage.name] = _result(stage, run)
             if stage.confirm is not None:
                 stage.confirm(run)
+        except BaseException:
+            failed.set()
+            raise
 
 
 def _further(run: Run) -> dict[str, Any]:
@@ -130,7 +144,7 @@ def _further(run: Run) -> dict[str, Any]:
         return {}
     whole = Run(replace(run.request, until=STAGES[-1]), run.folder)
     further = {}
-    for stage in chain.from_iterable(stages.of(whole.request)):
+    for stage in stages.of(whole.request):
         left = _left(stage, whole)
         if left is not None:
             whole.stored[stage.name] = left
@@ -154,4 +168,5 @@ def _result(stage: Stage, run: Run) -> Any:
     return run.folder.stage(
         stage.name, stage.title(run), stage.key(run), lambda say: stage.body(run, say),
         lambda result: stage.makes(run, result), forgets=stage.forgets,
+        shared=stage.shared and partial(stage.shared, run),
     )  # fmt: skip

@@ -3,112 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from qap2fpga import backends
-from qap2fpga.build import amd, making, mapping, proving, simulating
-from qap2fpga.build.collect import Results
-from qap2fpga.build.folder import BuildFolder
+from qap2fpga.build import amd, making, mapping, proving, sharing, simulating
+from qap2fpga.build.folder import Shared
 from qap2fpga.build.request import Request
+from qap2fpga.build.state import Run
 from qap2fpga.build.stored import RELAXED, Say, Stored
-from qap2fpga.frontend.modelfiles import model_digest
-from qap2fpga.hw import boards
 from qap2fpga.ir.outputs import require_classes
 from qap2fpga.report.routed import met
-from qap2fpga.synth.amd.steps import Plan
-from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import CheckFailed, QapError
-from qap2fpga.system.files import sha256
-from qap2fpga.system.versions import digest
-
-
-@dataclass
-class Run:
-    """A build under way: what is asked for, its folder, and what finished stages stored, by the stage's name."""
-
-    request: Request
-    folder: BuildFolder
-    stored: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def results(self) -> Results:
-        """What the stages stored so far, as the report takes it."""
-        return Results(**{FIELDS.get(name, name): result for name, result in self.stored.items()})
-
-    @property
-    def generated(self) -> Stored:
-        """What the backend generated."""
-        generated: Stored = self.stored["generate"]
-        return generated
-
-    @property
-    def circuit(self) -> Stored:
-        """The hardware that is simulated and measured."""
-        circuit = self.results.circuit
-        assert circuit is not None
-        return circuit
-
-    @cached_property
-    def plan(self) -> Plan | None:
-        """What AMD's tools are to do, written down; None: nothing."""
-        return amd.plan(self.request, self.generated)
-
-    @property
-    def planned(self) -> Plan:
-        """The same in stages that run only where there is something to do."""
-        assert self.plan is not None
-        return self.plan
-
-    @cached_property
-    def model_digest(self) -> str:
-        """The digest of the model's file."""
-        return model_digest(self.request.model)
-
-    @cached_property
-    def model_key(self) -> str:
-        """A digest of all that the network follows from."""
-        request = self.request
-        return digest(
-            stamps.program_digest(),
-            stamps.versions(),
-            self.model_digest,
-            request.data and sha256(request.data),
-            asdict(request.widths),
-            request.input_range,
-            request.classes,
-            request.output_kind == "values",
-            request.model_output,
-        )
-
-    @cached_property
-    def design_key(self) -> str:
-        """A digest of all that the hardware follows from."""
-        request = self.request
-        backend = (request.backend, backends.origin(request.backend))
-        return digest(self.model_key, backend, asdict(request.board), asdict(request.options))
-
-    @cached_property
-    def vendor_key(self) -> str:
-        """The same with what AMD's tools are to do. Each step is resumed by what it depends on itself."""
-        plan, tools = self.planned, self.planned.tools
-        return digest(self.design_key, plan.text, [tool and tool.version for tool in (tools.hls, tools.vivado)])
-
-    @cached_property
-    def route_key(self) -> str:
-        """The same with the tool that places and routes."""
-        from qap2fpga.synth.ecp5 import tool
-
-        return digest(self.design_key, tool.require(tool.PLACER).version)
-
-    @cached_property
-    def cross_key(self) -> str:
-        """The same with the other device."""
-        from qap2fpga.synth.ecp5 import place
-
-        return digest(self.route_key, asdict(boards.load(place.CROSS_CHECK)))
 
 
 def _always(run: Run) -> bool:
@@ -126,7 +33,8 @@ class Stage:
     It runs if the request goes as far as `until`, the stages that it `needs` have stored something, and `when` holds.
     `key` is a digest of all that goes in, `makes` names the files and folders that it leaves (also told from its
     result), `body` does the work. `confirm` is asked each time, also when the result is there already. `forgets`: the
-    body forgets its own record, when it has something to write.
+    body forgets its own record, when it has something to write. `shared` is how the cache of all builds knows it, by
+    all that goes in but for where it stands; None: it is not there.
     """
 
     name: str
@@ -139,6 +47,7 @@ class Stage:
     makes: Callable[[Run, Any], Iterable[str]] = _nothing
     confirm: Callable[[Run], None] | None = None
     forgets: bool = False
+    shared: Callable[[Run], Shared] | None = None
 
     def is_due(self, run: Run) -> bool:
         """Return whether the stage is to run now."""
@@ -193,6 +102,15 @@ def _substitute(run: Run) -> str:
     return backends.get(run.request.backend).substitute
 
 
+def _netlist_is_open(run: Run) -> bool:
+    """Whether simulation is to show that the netlist is right: it is not proven."""
+    return "prove" not in run.stored or not proving.is_netlist_proven(run.stored["prove"])
+
+
+def _simulations(run: Run) -> list[Stored]:
+    return [*run.stored["simulate"], *([run.stored["netlist"]] if "netlist" in run.stored else [])]
+
+
 def _generate_substitute(run: Run, say: Say) -> Stored:
     """Another backend's circuit of the same network, and why it is measured; or why there is none."""
     from qap2fpga.synth import amd as vendor
@@ -211,7 +129,7 @@ def _generate_substitute(run: Run, say: Say) -> Stored:
 MODEL = Stage(
     "model", "model", lambda run: "model: export, lower, compare", lambda run: run.model_key,
     lambda run, say: making.model(run.request, run.folder.forget, say),
-    makes=lambda run, result: making.MODEL_FILES, confirm=_confirm_classes, forgets=True,
+    makes=lambda run, result: making.MODEL_FILES, confirm=_confirm_classes, forgets=True, shared=sharing.model,
 )  # fmt: skip
 RELAX = Stage(
     "relax", "generate", lambda run: f"relax: requantizers within {run.request.tolerance} of an exact step",
@@ -237,22 +155,28 @@ SUBSTITUTE = Stage(
 SYNTHESIZE = Stage(
     "synthesize", "synthesize", lambda run: "synthesize: Yosys", lambda run: run.design_key,
     lambda run, say: mapping.synthesize(run.request, run.circuit, say),
-    needs=("generate",), when=_has_circuit, makes=lambda run, result: result["netlist"],
+    needs=("generate",), when=_has_circuit, makes=lambda run, result: result["netlist"], shared=sharing.synthesis,
 )  # fmt: skip
 SIMULATE = Stage(
     "simulate", "simulate", lambda run: "simulate: RTL in Verilator", lambda run: run.design_key,
     lambda run, say: simulating.simulate_rtl(run.request, run.circuit, say), needs=("generate",), when=_has_circuit,
+    shared=sharing.simulation,
 )  # fmt: skip
 NETLIST = Stage(
     "netlist", "synthesize", lambda run: "simulate: gate-level netlist", lambda run: run.design_key,
     lambda run, say: simulating.simulate_netlist(run.request, run.circuit, run.stored["synthesize"], say),
-    needs=("synthesize",),
+    needs=("synthesize",), when=_netlist_is_open, shared=sharing.netlist,
 )  # fmt: skip
 PROVE = Stage(
     "prove", "synthesize", lambda run: "prove: for every input", lambda run: run.design_key,
     lambda run, say: proving.prove(run.request, run.circuit, run.stored["synthesize"], say),
     needs=("generate", "synthesize"), when=lambda run: proving.is_due(run.request, run.generated),
-    makes=lambda run, result: (proving.CERTIFICATE,),
+    shared=sharing.proof,
+)  # fmt: skip
+CERTIFY = Stage(
+    "certify", "synthesize", lambda run: "certificate", lambda run: run.design_key,
+    lambda run, say: proving.certify(run.request.output, run.stored["prove"], _simulations(run), say),
+    needs=("prove",), makes=lambda run, result: (proving.CERTIFICATE,),
 )  # fmt: skip
 PINS = Stage(
     "pins", "simulate", lambda run: "simulate: pins, a UART on both ends", lambda run: run.design_key,
@@ -285,24 +209,27 @@ VENDOR = Stage(
     makes=lambda run, result: amd.overlay(run.planned),
 )  # fmt: skip
 
-# The fields of `Results` whose stages have other names.
-FIELDS = {
-    "relax": "relaxed", "generate": "generated", "stand-in": "stand_in", "simulate": "simulated",
-    "synthesize": "synthesized", "prove": "proof", "route": "routed", "cross-check": "cross_check",
-}  # fmt: skip
-
-# Stages in order; those of one group run at the same time. Yosys uses two cores; the netlist's long first part uses
-# one, which leaves the other to the RTL.
-Group = tuple[Stage, ...]
-_CIRCUIT: tuple[Group, ...] = ((SYNTHESIZE,), (SIMULATE, NETLIST))
+# Lanes of a group run at the same time, the stages of a lane one after the other. Yosys uses two cores, proofs and the
+# long first part of a simulation use one.
+Lane = tuple[Stage, ...]
+Group = tuple[Lane, ...]
 HARDWARE: tuple[Group, ...] = (
-    (MODEL,), (RELAX,), (GENERATE,), *_CIRCUIT, (PROVE,), (PINS,), (CROSS_CHECK,), (ROUTE,), (BITSTREAM,), (DMA,),
-    (VENDOR,),
-)  # fmt: skip
+    ((MODEL, RELAX, GENERATE),),
+    ((SIMULATE,), (SYNTHESIZE, PROVE, NETLIST)),
+    ((CERTIFY, PINS, CROSS_CHECK, ROUTE, BITSTREAM, DMA, VENDOR),),
+)
 # C++ is compared as C++; where no HLS tool makes hardware of it, another backend's circuit is measured.
-CPLUSPLUS: tuple[Group, ...] = ((MODEL,), (RELAX,), (GENERATE,), (C_SIMULATION,), (VENDOR,), (SUBSTITUTE,), *_CIRCUIT)
+CPLUSPLUS: tuple[Group, ...] = (
+    ((MODEL, RELAX, GENERATE, C_SIMULATION, VENDOR, SUBSTITUTE),),
+    ((SIMULATE,), (SYNTHESIZE, NETLIST)),
+)
 
 
-def of(request: Request) -> tuple[Group, ...]:
-    """Return the stages of a build with the request's backend."""
+def groups(request: Request) -> tuple[Group, ...]:
+    """Return the stages of a build with the request's backend, in the groups that they run in."""
     return CPLUSPLUS if backends.get(request.backend).substitute else HARDWARE
+
+
+def of(request: Request) -> Iterator[Stage]:
+    """Yield the same stages, each after all that it needs."""
+    return (stage for group in groups(request) for lane in group for stage in lane)

@@ -22,13 +22,12 @@ from qap2fpga.ir.shown import Frame
 from qap2fpga.system import codec as shapes
 from qap2fpga.system.arrays import load_npz
 from qap2fpga.system.errors import QapError
+from qap2fpga.system.files import PLACE
 
 Say = Callable[[str], None]
 Stored = dict[str, Any]
 RELAXED = "network.relaxed.npz"
 VECTORS = "vectors.npz"
-# Files that stages leave: below their folder, with names of our own.
-PLACE = re.compile(r"[A-Za-z0-9_][\w.+-]*(/[A-Za-z0-9_][\w.+-]*)*", re.ASCII)
 EVERY = ("recorded", "random", "extreme")
 
 

@@ -103,6 +103,9 @@ def build(
         bool | None,
         typer.Option(help="rtl, finn: prove what can be of the hardware, for every input [where that is quick]"),
     ] = None,
+    cache: Annotated[
+        bool, typer.Option(help="take what builds of equal parts have done already, from ~/.cache/qap2fpga")
+    ] = True,
     plan: Annotated[bool, typer.Option("--plan", help="generate, and show what AMD's tools would run")] = False,
     allow_oversize: Annotated[bool, typer.Option(help="go on although the design does not fit the board")] = False,
     until: Annotated[
@@ -131,7 +134,7 @@ def build(
         activation_bits=numbers(activation_bits, "--activation-bits") or None, input_bits=input_bits,
         input_data=input_data, input_range=input_interval(input_range), classes=classes or (),
         model_output=model_output, until=until, vendor=vendor,
-        cross_check=cross_check, prove=prove, command=shlex.join(["qap2fpga", *sys.argv[1:]]),
+        cross_check=cross_check, prove=prove, cache=cache, command=shlex.join(["qap2fpga", *sys.argv[1:]]),
         options={
             "target_fps": target_fps, "max_utilization": max_utilization, "folding": folding, "clock": clock,
             "sparse": sparse,

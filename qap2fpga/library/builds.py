@@ -233,6 +233,7 @@ def build(
     vendor: Sequence[str] | None = None,
     cross_check: str = "",
     prove: bool | None = None,
+    cache: bool = True,
     quiet: bool = False,
     **options: object,
 ) -> Build:
@@ -261,6 +262,7 @@ def build(
         cross_check: 'ecp5': also place and route a design of the rtl backend on an ECP5 85F, for a routed clock.
         prove: rtl, finn: whether what can be is proven of the hardware, for every input; None: where that is expected
             to be quick.
+        cache: whether it takes what builds of equal parts have done already, and leaves them what it does.
         quiet: show nothing while it runs.
         **options: what the backend lets its user choose, None where not: `output_kind`, `allow_oversize`; finn:
             `target_fps` (vectors per second), `max_utilization` (share of the board), `folding` (of each node SIMD and
@@ -276,7 +278,7 @@ def build(
         model, board, backend, output=output, bits=bits, weight_bits=weight_bits, activation_bits=activation_bits,
         input_bits=input_bits, input_data=input_data, input_range=input_range, classes=classes,
         model_output=model_output, until=until,
-        vendor=vendor, cross_check=cross_check, prove=prove, options=options,
+        vendor=vendor, cross_check=cross_check, prove=prove, cache=cache, options=options,
     )  # fmt: skip
     return make(wanted, quiet=quiet)
 

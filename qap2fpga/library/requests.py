@@ -35,6 +35,7 @@ def request(
     vendor: Sequence[str] | None = None,
     cross_check: str = "",
     prove: bool | None = None,
+    cache: bool = True,
     command: str = "",
     options: Mapping[str, object],
 ) -> Request:
@@ -60,7 +61,7 @@ def request(
     steps = None if vendor is None else tuple(name for name in sources.words(vendor) if name != "none")
     return Request(
         path, target, backend, sources.options_of(chosen, {k: v for k, v in given.items() if v is not None}), place,
-        widths, data, span, names, until, steps, cross_check, command, model_output, prove,
+        widths, data, span, names, until, steps, cross_check, command, model_output, prove, cache,
     )  # fmt: skip
 
 

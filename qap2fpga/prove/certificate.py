@@ -10,6 +10,8 @@ from enum import StrEnum
 from qap2fpga.system.codec import Record
 
 FORMAT = 1
+# What is claimed of every kind of design.
+NETLIST = "the netlist is the Verilog"
 COMMON = (
     "the models of cells in qap2fpga/prove/cells.py, selections.py, primitives.py and blocks.py",
     "ABC's answer 'equivalent'",
@@ -54,6 +56,11 @@ class Certificate(Record):
     def proven(self) -> bool:
         """Whether every claim is proven."""
         return bool(self.claims) and all(one.word is Word.PROVEN for one in self.claims)
+
+    @property
+    def netlist(self) -> Claim | None:
+        """What is known of the netlist; None: nothing was tried."""
+        return next((one for one in self.claims if one.claim == NETLIST), None)
 
     @property
     def left(self) -> tuple[Claim, ...]:

@@ -17,10 +17,9 @@ from qap2fpga.ir.graph import Graph
 from qap2fpga.prove import equivalence, handshake, network, states
 from qap2fpga.prove.attempts import attempts
 from qap2fpga.prove.cells import NotProven
-from qap2fpga.prove.certificate import FORMAT, TRUSTED, Certificate, Claim, Word
+from qap2fpga.prove.certificate import FORMAT, NETLIST, TRUSTED, Certificate, Claim, Word
 from qap2fpga.prove.equivalence import Equality, Side
 from qap2fpga.prove.finn import run as finn
-from qap2fpga.prove.finn.run import Simulation
 from qap2fpga.prove.gate import net
 from qap2fpga.prove.pipeline import Pipeline
 from qap2fpga.prove.reading import Module, Reading, elaborated
@@ -35,15 +34,13 @@ Say = Callable[[str], None]
 class Subject:
     """What is proven: a design, the network that it is to be, and its netlist, with the files that they are in.
 
-    All stand below the folder of the network. `netlist` is empty where there is none. `simulations` are what the build
-    simulated of it, for what is not proven.
+    All stand below the folder of the network. `netlist` is empty where there is none.
     """
 
     design: Design
     network: Graph
     network_file: Path
     netlist: tuple[Path, ...]
-    simulations: tuple[Simulation, ...] = ()
 
     @property
     def sources(self) -> list[Path]:
@@ -54,6 +51,7 @@ class Subject:
 def prove(subject: Subject, folder: Path, limit_s: float, say: Say = lambda text: None) -> Certificate:
     """Return what can be proven of `subject`; logs go to `folder`. Each module has `limit_s` seconds for ABC.
 
+    What has to be simulated is not proven yet: `simulated.settled` adds what the simulations say.
     Raises `QapError` where Yosys cannot read the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +60,7 @@ def prove(subject: Subject, folder: Path, limit_s: float, say: Say = lambda text
     with scratch(folder) as place:
         if design.backend == "finn":
             folded = finn.read(design, subject.netlist, place)
-            parts = finn.prove(design, subject.network, folded, subject.simulations, place, limit_s, say)
+            parts = finn.prove(design, subject.network, folded, place, limit_s, say)
             claims, data, trusted = tuple(parts), folded.data, finn.TRUSTED
         else:
             reading = Reading(elaborated(subject.sources, subject.netlist, design.top, place), design.top)
@@ -79,7 +77,7 @@ def prove_reading(subject: Subject, reading: Reading, place: Path, limit_s: floa
         "the Verilog computes the network's integers": lambda: _network(subject, reading.flat, place, limit_s),
         "the Verilog's handshake loses, doubles and reorders nothing":
             lambda: _handshake(subject, reading.flat, claims),
-        "the netlist is the Verilog": lambda: _netlist(subject, reading, place, limit_s),
+        NETLIST: lambda: _netlist(subject, reading, place, limit_s),
     }  # fmt: skip
     claims: list[Claim] = []
     for claim in attempts(works, say):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from qap2fpga.system.errors import QapError
 
 PACKAGE = Path(__file__).parent.parent
 SCRATCH = ".scratch-"
+# A file below a folder of ours, with a name of our own.
+PLACE = re.compile(r"[A-Za-z0-9_][\w.+-]*(/[A-Za-z0-9_][\w.+-]*)*", re.ASCII)
 
 
 def shipped(folder: str) -> Path:

@@ -68,9 +68,9 @@ class Progress:
                 self.bars.remove_task(task)
         self._ended("✓", name, f"{time.monotonic() - begin:.1f} s", line)
 
-    def reused(self, name: str) -> None:
+    def reused(self, name: str, how: str = "already there") -> None:
         """Say that a stage's result was there already."""
-        self._ended("✓", name, "already there")
+        self._ended("✓", name, how)
 
     def note(self, text: str) -> None:
         """One line for the user."""

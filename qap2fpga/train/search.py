@@ -254,7 +254,7 @@ def _strategy(search: Search) -> GenerationStrategy:
     from botorch.acquisition.logei import qLogExpectedImprovement
     from botorch.acquisition.multi_objective import logei
 
-    # Else BoTorch has a compiler make a part of itself for this very processor, whose last digits differ from another's;
+    # Else BoTorch has a compiler make a part of itself for this very processor: its last digits differ from another's,
     # and where a process was killed at that, its lock stays, and every later one waits for it for ever.
     logei._load_attempted = True
     struct = GenerationStrategyDispatchStruct(method="fast", initialization_budget=0, initialize_with_center=False)

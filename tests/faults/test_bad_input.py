@@ -24,7 +24,7 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from qap2fpga.build import run as run_of_builds
-from qap2fpga.build import stages
+from qap2fpga.build import state
 from qap2fpga.build.folder import BuildFolder
 from qap2fpga.frontend.checkpoint.spec import Model
 from qap2fpga.system.files import shipped
@@ -549,7 +549,7 @@ def test_an_output_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Monke
         patched.setattr("pathlib.Path.mkdir", denied)
         assert_refused(build(path, tmp_path / "build"), "cannot write .*Permission denied", tmp_path / "build")
     with monkeypatch.context() as patched:
-        patched.setattr(stages, "model_digest", denied)  # the model may not be read
+        patched.setattr(state, "model_digest", denied)  # the model may not be read
         assert_refused(build(path, tmp_path / "build"), "Permission denied", tmp_path / "build")
 
 

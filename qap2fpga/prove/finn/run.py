@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,29 +13,20 @@ from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.prove.attempts import attempts
 from qap2fpga.prove.cells import NotProven
-from qap2fpga.prove.certificate import COMMON, Claim, Word
+from qap2fpga.prove.certificate import COMMON, NETLIST, Claim, Word
 from qap2fpga.prove.finn import contents, memories, netlist, own
 from qap2fpga.prove.finn.memories import Instance
 from qap2fpga.prove.finn.reading import Folded
 from qap2fpga.prove.finn.reading import elaborated as read
+from qap2fpga.prove.simulated import CORE
 
-__all__ = ["TRUSTED", "Simulation", "prove", "read"]
-CORE = "all other modules and the streams between them compute the network's integers"
+__all__ = ["TRUSTED", "prove", "read"]
 TRUSTED = (
     "Yosys' readers of SystemVerilog, of Verilog and of memories' files, its flattening, and its memories as registers",
     "the order in which FINN's RTL reads its memories, as qap2fpga/prove/finn/contents.py has it",
     "what our modules mean, as qap2fpga/prove/finn/modules.py has it",
     *COMMON,
 )
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """A simulation of the build: what was compared, on how many vectors, and how many of them differed."""
-
-    compared: str
-    vectors: int
-    mismatches: int
 
 
 @dataclass(frozen=True)
@@ -66,10 +57,12 @@ class Subject:
 
 
 def prove(
-    design: Design, network: Graph, folded: Folded, simulations: Sequence[Simulation], place: Path, limit_s: float,
-    say: Callable[[str], None],
-) -> Iterator[Claim]:  # fmt: skip
-    """Yield what is known of each part of `design`, which was read as `folded`; files of ABC go to `place`."""
+    design: Design, network: Graph, folded: Folded, place: Path, limit_s: float, say: Callable[[str], None]
+) -> Iterator[Claim]:
+    """Yield what is proven of each part of `design`, which was read as `folded`; files of ABC go to `place`.
+
+    The last claim names the modules of which nothing is.
+    """
     subject = Subject(design, network, folded)
     last = design.output_kind != "accumulators"
     works: dict[str, Callable[[], str]] = {
@@ -81,10 +74,10 @@ def prove(
             lambda: own.prove(
                 network, subject.instances, subject.hints, folded.contents["verilog"], place, limit_s
             ),
-        "the netlist is the Verilog": lambda: netlist.prove(folded.contents, design.top, place, limit_s),
+        NETLIST: lambda: netlist.prove(folded.contents, design.top, place, limit_s),
     }  # fmt: skip
     yield from attempts(works, say)
-    yield _simulated(simulations, _others(subject), say)
+    yield Claim(claim=CORE, word=Word.NOT_PROVEN, detail=_others(subject))
 
 
 def _others(subject: Subject) -> str:
@@ -94,26 +87,3 @@ def _others(subject: Subject) -> str:
     except NotProven as error:
         return str(error)
     return ", ".join(sorted(kinds - own.KINDS.keys() - {own.SCORES}))
-
-
-def _simulated(simulations: Sequence[Simulation], others: str, say: Callable[[str], None]) -> Claim:
-    """Return what the simulations of the build say of the parts that are not proven."""
-    differ = [one for one in simulations if one.mismatches]
-    if differ:
-        word, detail = Word.REFUTED, f"{differ[0].compared}: {differ[0].mismatches} mismatches"
-    elif simulations:
-        word, detail = Word.SIMULATED, f"{'; '.join(_vectors(simulations))}: {others}"
-    else:
-        word, detail = Word.NOT_PROVEN, "not checked: nothing was simulated"
-    say(f"{CORE}: {word}: {detail}")
-    return Claim(claim=CORE, word=word, detail=detail)
-
-
-def _vectors(simulations: Sequence[Simulation]) -> Iterator[str]:
-    """Yield on how many vectors each of RTL and netlist was simulated, and how often."""
-    counts: dict[str, list[int]] = {}
-    for one in simulations:
-        counts.setdefault(one.compared.split()[0], []).append(one.vectors)
-    for what, vectors in counts.items():
-        times = f"{len(vectors)} schedules of " if len(vectors) > 1 else ""
-        yield f"{what} in {times}{min(vectors):,} vectors{' or more' if len(set(vectors)) > 1 else ''}"

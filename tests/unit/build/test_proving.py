@@ -17,7 +17,9 @@ from qap2fpga.build.request import Request
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
 from qap2fpga.ir import storage
-from qap2fpga.prove.finn.run import Simulation
+from qap2fpga.prove.certificate import FORMAT, NETLIST, Certificate, Claim, Word
+from qap2fpga.prove.simulated import CORE, Simulation
+from qap2fpga.system.codec import decode, encode
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
 from tests.support.graphs import small_chain
@@ -68,6 +70,31 @@ def test_simulations_that_are_none_are_refused(tmp_path: Path, results: list[Any
     stored.write_text(json.dumps({"result": results}))
     with pytest.raises(QapError, match="stage 'simulate' stored is no simulation"):
         proving._simulations(tmp_path)
+
+
+def proven(word: Word) -> dict[str, Any]:
+    claims = (
+        Claim(claim=NETLIST, word=word, detail="2 modules"), Claim(claim=CORE, word=Word.NOT_PROVEN, detail="fifo"),
+    )  # fmt: skip
+    stored: dict[str, Any] = encode(Certificate(format=FORMAT, files={}, versions={}, claims=claims))
+    return stored
+
+
+@pytest.mark.parametrize("word", Word)
+def test_a_netlist_is_simulated_unless_it_is_proven(word: Word) -> None:
+    assert proving.is_netlist_proven(proven(word)) == (word is Word.PROVEN)
+    assert not proving.is_netlist_proven({**proven(word), "claims": []})
+
+
+def test_a_certificate_has_what_simulations_say(tmp_path: Path) -> None:
+    simulated = {"compared": "RTL of top, full speed", "vectors": 7, "mismatches": 0, "engine": "verilator"}
+    lines: list[str] = []
+    left = proving.certify(tmp_path, proven(Word.PROVEN), [simulated], lines.append)
+    assert left == json.loads((tmp_path / proving.CERTIFICATE).read_text())
+    netlist, core = decode(Certificate, left, "", "").claims
+    assert netlist.detail == "2 modules; it is not simulated, since it is proven"
+    assert (core.word, core.detail) == (Word.SIMULATED, "RTL in 7 vectors: fifo")
+    assert lines == ["certificate.json: 1 of 2 claims are proven"]
 
 
 GOOD: dict[str, Any] = {

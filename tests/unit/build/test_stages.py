@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from qap2fpga.build import amd, making, mapping, proving, run, simulating, stage
 from qap2fpga.build.collect import Results
 from qap2fpga.build.folder import BuildFolder
 from qap2fpga.build.request import Request
-from qap2fpga.build.stages import Run
+from qap2fpga.build.state import FIELDS, Run
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
 from qap2fpga.synth.amd import CAVEAT, Kind, absent
@@ -41,7 +42,7 @@ BODIES = {
     "csim": (simulating, "simulate_c"), "simulate": (simulating, "simulate_rtl"), "pins": (simulating, "simulate_pins"),
     "netlist": (simulating, "simulate_netlist"), "dma": (simulating, "simulate_dma"), "vendor": (amd, "run"),
     "synthesize": (mapping, "synthesize"), "route": (mapping, "route"), "cross-check": (mapping, "cross_check"),
-    "bitstream": (mapping, "bitstream"), "prove": (proving, "prove"),
+    "bitstream": (mapping, "bitstream"), "prove": (proving, "prove"), "certify": (proving, "certify"),
 }  # fmt: skip
 
 
@@ -62,7 +63,9 @@ class Folder(BuildFolder):
     def __init__(self) -> None:
         self.ran: list[Ran] = []
 
-    def stage(self, name: str, title: str, key: str, work: Any, files: Any = (), *, forgets: bool = False) -> Any:
+    def stage(
+        self, name: str, title: str, key: str, work: Any, files: Any = (), *, forgets: bool = False, shared: Any = None
+    ) -> Any:
         result = work(print)
         self.ran.append(Ran(name, title, key, tuple(files(result)), forgets))
         return result
@@ -102,8 +105,9 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
 
 
 def test_every_result_of_a_report_is_of_a_stage() -> None:
-    names = {stage.name for groups in (stages.HARDWARE, stages.CPLUSPLUS) for group in groups for stage in group}
-    assert {stages.FIELDS.get(name, name) for name in names} == {one.name for one in fields(Results)}
+    every = (stages.HARDWARE, stages.CPLUSPLUS)
+    names = {stage.name for groups in every for group in groups for lane in group for stage in lane}
+    assert {FIELDS.get(name, name) for name in names} == {one.name for one in fields(Results)}
 
 
 @pytest.mark.parametrize(("until", "names"), [
@@ -156,17 +160,48 @@ def test_what_the_work_is_given(tmp_path: Path, given: dict[str, tuple[Any, ...]
 
 def test_the_order_of_hardware_with_an_open_route(tmp_path: Path) -> None:
     names = ran(under_way(tmp_path, "rtl", "ulx3s-85f"))
-    assert names[:3] == ["model", "generate", "synthesize"] and set(names[3:5]) == {"simulate", "netlist"}
+    assert names[:2] == ["model", "generate"] and set(names[2:5]) == {"synthesize", "simulate", "netlist"}
     assert names[5:] == ["pins", "route", "bitstream"]
     assert "pins" in ran(under_way(tmp_path, "rtl", "ulx3s-85f", until="simulate"))
 
 
-def test_proofs_follow_the_netlist(tmp_path: Path, given: dict[str, tuple[Any, ...]]) -> None:
+@pytest.mark.parametrize("is_proven", [False, True])
+def test_a_netlist_is_simulated_where_it_is_not_proven(
+    tmp_path: Path, given: dict[str, tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, is_proven: bool
+) -> None:
+    monkeypatch.setattr(proving, "is_netlist_proven", lambda proven: is_proven)
+    monkeypatch.setitem(STORED, "simulate", [{"name": "simulate"}])
     one = under_way(tmp_path, "rtl", prove=True)
-    assert ran(one)[-1] == "prove"
+    names = ran(one)
+    after = [name for name in names[names.index("synthesize") + 1 :] if name != "simulate"]
+    assert after == ["prove", "certify"] if is_proven else ["prove", "netlist", "certify"]
     assert given["prove"] == (one.request, STORED["generate"], STORED["synthesize"])
-    assert asked(under_way(tmp_path, "rtl", prove=True))["prove"].files == ("certificate.json",)
+    simulations = [{"name": "simulate"}, *([] if is_proven else [{"name": "netlist"}])]
+    assert given["certify"] == (one.request.output, {"name": "prove"}, simulations)
+    assert asked(under_way(tmp_path, "rtl", prove=True))["certify"].files == ("certificate.json",)
     assert "prove" not in ran(under_way(tmp_path, "rtl", prove=True, until="simulate"))
+
+
+def test_nothing_more_begins_when_a_stage_beside_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, failed = threading.Event(), threading.Event()
+
+    def fails(*given: Any) -> Any:
+        assert begun.wait(60)
+        raise QapError("no")
+
+    def waits(*given: Any) -> Any:
+        begun.set()
+        assert failed.wait(60)
+        return STORED["synthesize"]
+
+    monkeypatch.setattr(run, "Event", lambda: failed)
+    monkeypatch.setattr(simulating, "simulate_rtl", fails)
+    monkeypatch.setattr(mapping, "synthesize", waits)
+    one = under_way(tmp_path, "rtl")
+    with pytest.raises(QapError, match="no"):
+        ran(one)
+    assert isinstance(one.folder, Folder)
+    assert [stage.name for stage in one.folder.ran] == ["model", "generate", "synthesize"]
 
 
 def test_no_bitstream_of_what_misses_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,8 +253,8 @@ def test_c_is_compared_as_c_and_another_circuit_is_measured(
     monkeypatch.setattr(making, "generate", generate)
     names = ran(under_way(tmp_path, "hls4ml"))
     assert given["synthesize"][1] == STORED["stand-in"] | {"why": absent(Kind.HLS)}
-    assert names[:5] == ["model", "generate", "csim", "stand-in", "synthesize"]
-    assert sorted(names[5:]) == ["netlist", "simulate"]
+    assert names[:4] == ["model", "generate", "csim", "stand-in"]
+    assert sorted(names[4:]) == ["netlist", "simulate", "synthesize"]
 
     def refuses(*given: Any) -> None:
         raise QapError("too large")

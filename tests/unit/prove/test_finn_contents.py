@@ -15,8 +15,8 @@ import pytest
 from qap2fpga.ir.graph import Graph
 from qap2fpga.prove.certificate import Claim, Word
 from qap2fpga.prove.finn import memories, reading
-from qap2fpga.prove.finn.run import Simulation
 from qap2fpga.prove.run import Subject, prove
+from qap2fpga.prove.simulated import CORE
 from qap2fpga.system.errors import QapError
 from tests.support.folded import subject
 from tests.support.graphs import small_chain
@@ -49,22 +49,17 @@ def copied(one: Subject, folder: Path) -> Subject:
 
 
 def test_contents_are_proven_and_every_file_is_named(folded: Subject, tmp_path: Path) -> None:
-    simulated = replace(folded, simulations=(Simulation("RTL, a", 5, 0), Simulation("RTL, b", 9, 0)))
-    certificate = prove(simulated, tmp_path, 30)
+    certificate = prove(folded, tmp_path, 30)
     assert [one.word for one in certificate.claims[:2]] == [Word.PROVEN, Word.PROVEN]
-    assert certificate.claims[-1].word is Word.SIMULATED and not certificate.proven
-    assert "2 schedules of 5 vectors or more" in certificate.claims[-1].detail
+    rest = certificate.claims[-1]
+    assert (rest.claim, rest.word) == (CORE, Word.NOT_PROVEN) and not certificate.proven
+    assert rest.detail == "MVAU_hls_0, fifo"
     assert {f"finn/rtl/{name}" for name in (*folded.design.sources, *folded.design.data)} < set(certificate.files)
 
 
 def test_a_graph_of_all_kinds_is_proven(tmp_path: Path) -> None:
     one = subject(everything(), tmp_path, mapped=False)
     assert [claim.word for claim in claims(one, tmp_path / "prove")[:2]] == [Word.PROVEN, Word.PROVEN]
-
-
-def test_a_simulation_that_differs_and_none_at_all_are_no_simulation(folded: Subject, tmp_path: Path) -> None:
-    differs = replace(folded, simulations=(Simulation("RTL, a", 5, 1),))
-    assert [claims(one, tmp_path)[-1].word for one in (differs, folded)] == [Word.REFUTED, Word.NOT_PROVEN]
 
 
 # What is changed in the words of a memory, and what is said of it.
