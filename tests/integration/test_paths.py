@@ -37,7 +37,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_verilator_and_make_see_names_of_our_own_only(
+def test_verilator_and_the_compiler_see_names_of_our_own_only(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the folders of a design and of its simulation are called."""
@@ -48,14 +48,18 @@ def test_verilator_and_make_see_names_of_our_own_only(
 
     def remember(command: list[object], *, folder: Path, **_: object) -> str:
         commands.append(([str(part) for part in command], folder))
-        (folder / "simulate").write_text("as if it were compiled")
+        if str(command[0]) == "verilator":
+            (folder / "Vharness_classes.mk").write_text("VM_GLOBAL_FAST += \\\n  verilated \\\n\n")
+            (folder / "Vharness.cpp").touch()
+        else:
+            Path(folder, command[command.index("-o") + 1] if "-o" in command else "version").touch()
         return ""
 
     monkeypatch.setattr(verilator, "program", lambda: Path("verilator"))
     monkeypatch.setattr(tools, "run", remember)
     sources = [design.folder / name for name in design.sources]
     verilator.build(design, sources, place / "simulation", jobs=1)
-    assert [command[0] for command, _ in commands] == ["verilator", "make"]
+    assert [command[0] for command, _ in commands] == ["verilator", *["g++"] * 4]
     for command, folder in commands:
         assert folder == place / "simulation" / "obj"
         assert not [part for part in command if place.name in part or str(tmp_path) in part]

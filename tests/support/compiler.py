@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A C++ compiler that compiles equal sources once per test session.
+"""A C++ compiler that compiles Verilator's own runtime once per test session: it is the same in all simulations.
 
-It stands first on PATH as `c++`, which Verilator's makefile calls: Verilator's own runtime is two thirds of what a
-small simulation compiles, and the same in all of them.
+It stands first on PATH as `g++`.
 """
 
 from __future__ import annotations
@@ -17,25 +16,24 @@ from pathlib import Path
 
 def install(folder: Path, store: Path) -> Path:
     """Write the compiler into `folder` and return it, for PATH; all that have the same `store` share objects."""
-    real = shutil.which("c++")
+    real = shutil.which("g++")
     if real:
         store.mkdir(exist_ok=True)
-        script = folder / "c++"
+        script = folder / "g++"
         script.write_text(f"#!/bin/sh\nexec '{sys.executable}' -I -S '{__file__}' '{store}' '{real}' \"$@\"\n")
         script.chmod(0o755)
     return folder
 
 
 def main(store: str, compiler: str, *arguments: str) -> int:
-    """Compile, or copy the object of the same preprocessed text with the same options; the exit code."""
-    if "-c" not in arguments or "-o" not in arguments:
-        return subprocess.run([compiler, *arguments], check=False).returncode
+    """Compile, or copy the object of the same file of the runtime with the same options; the exit code."""
+    if "-c" not in arguments or "-o" not in arguments or not Path(arguments[-1]).name.startswith("verilated"):
+        os.execv(compiler, [compiler, *arguments])
     place = arguments.index("-o")
-    options = [one for one in (*arguments[:place], *arguments[place + 2 :]) if one not in ("-c", "-MMD")]
-    text = subprocess.run([compiler, *options, "-E"], capture_output=True, check=False)
-    key = hashlib.sha256("\0".join([compiler, *options]).encode() + text.stdout).hexdigest()
+    options = (*arguments[:place], *arguments[place + 2 :])
+    key = hashlib.sha256("\0".join((compiler, *options)).encode() + Path(arguments[-1]).read_bytes()).hexdigest()
     target, stored = Path(arguments[place + 1]), Path(store, f"{key}.o")
-    if text.returncode == 0 and stored.is_file():
+    if stored.is_file():
         shutil.copyfile(stored, target)
         return 0
     code = subprocess.run([compiler, *arguments], check=False).returncode

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from qap2fpga.build import cache
-from qap2fpga.build.cache import ENTRY, FILES, Cache
+from qap2fpga.system import cache
+from qap2fpga.system.cache import ENTRY, FILES, Cache
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import sha256
 

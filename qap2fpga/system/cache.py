@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of stages that other builds take: by a digest of all that they follow from, in a folder of the user's.
+"""What other builds take: results and their files, by a digest of all that they follow from, in a folder of the user's.
 
 An entry is a folder: `entry.json` with the result and the digests of its files, and `files/`. It is renamed into place
 when it is whole, and what is not as it was left is thrown away. The entries that were taken longest ago go first.
@@ -40,7 +40,7 @@ class Cache:
     folder: Path
     limit: int = LIMIT_MIB << 20
 
-    def take(self, key: str, into: Path, accept: Callable[[Path], None]) -> Any | None:
+    def take(self, key: str, into: Path, accept: Callable[[Path], None] = lambda files: None) -> object | None:
         """Return the result that is kept under `key`, its files now in the folder `into`; None where there is none.
 
         `accept` is given the folder of the files before any is copied, and may raise.
@@ -60,7 +60,7 @@ class Cache:
             return None  # another build has just made room
         return result
 
-    def keep(self, key: str, result: Any, files: Mapping[str, str], left_in: Path) -> None:
+    def keep(self, key: str, result: object, files: Mapping[str, str], left_in: Path) -> None:
         """Keep `result` and its `files`, digests by name below `left_in`; nothing where the cache cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def users() -> Cache | None:
     return Cache(folder.absolute(), int(limit) << 20)
 
 
-def _read(place: Path, key: str) -> tuple[Any, dict[str, str]]:
+def _read(place: Path, key: str) -> tuple[object, dict[str, str]]:
     """Return the result and the files of an entry. Raises where anything is not as it was left."""
     record: dict[str, Any] = json_object(place / ENTRY, "")
     result, files = record["result"], record["files"]
