@@ -184,7 +184,7 @@ def measured(modules: list[Module], inputs: list[int], folder: Path) -> list[Res
     sources = tuple(itertools.chain((f"{module.name}.v" for module in modules), ["parts.v"]))
     stream = Stream("in0", 1, 1, 8, False)
     design = Design("rtl", folder, "parts", sources, (), stream, stream, 1)
-    parts = yosys.measurement(yosys.map_design(design, BOARD, folder / "yosys", threads=1, timed=False)).parts
+    parts = yosys.measurement(yosys.map_design(design, BOARD, folder / "yosys", threads=1)).parts
     return [parts[f"u{number}"] for number in range(len(modules))]
 
 

@@ -15,6 +15,7 @@ from qap2fpga.report.content import SCHEMA
 from qap2fpga.report.routed import met
 from qap2fpga.report.schema import Report
 from qap2fpga.report.schema.results import CSYNTH, RESOURCES, Cycles, Timing
+from qap2fpga.synth.yosys import LongestPath
 from qap2fpga.system.codec import encode
 
 
@@ -24,9 +25,9 @@ class Results:
 
     `generated` is what the backend left, `dma` its simulation from DMA to DMA, `vendor` what AMD's tools measured.
     `stand_in` is another backend's circuit of the same integer network, for a backend whose own needs a tool that is
-    not there; then it is what is simulated, synthesised and measured. `proven` is a certificate without what
-    simulations say, `proof` one with that; a netlist that is proven has no simulation. `pins`,
-    `routed` and `bitstream` are an ECP5 board's; `cross_check` is what came of the design on another device.
+    not there; then it is what is simulated, synthesised and measured. `path` is the longest one of the mapped cells.
+    `proven` is a certificate without what simulations say, `proof` one with that; a netlist that is proven has no
+    simulation. `pins`, `routed` and `bitstream` are an ECP5 board's; `cross_check` is the design on another device.
     """
 
     model: Stored
@@ -38,6 +39,7 @@ class Results:
     stand_in: Stored | None = None
     simulated: list[Stored] | None = None
     synthesized: Stored | None = None
+    path: Stored | None = None
     netlist: Stored | None = None
     proven: Stored | None = None
     proof: Stored | None = None
@@ -111,12 +113,20 @@ def _simulations(backend: str, results: Results) -> list[Stored]:
 def _measurements(backend: str, results: Results) -> list[Stored]:
     """By Yosys and by place and route of the circuit that there is, and by AMD's tools."""
     circuit = results.circuit
-    mapped = [one["measurement"] for one in (results.synthesized, results.routed) if one is not None]
+    mapped = [_timed(results.synthesized["measurement"], results.path)] if results.synthesized else []
+    mapped += [results.routed["measurement"]] if results.routed else []
     theirs = [one["measurement"] for one in results.vendor or [] if one["measurement"] is not None]
     return [
         *({"circuit": circuit["backend"], **one} for one in mapped if circuit is not None),
         *({"circuit": backend, **one} for one in theirs),
     ]
+
+
+def _timed(measurement: Stored, path: Stored | None) -> Stored:
+    """A measurement of mapped cells, with their longest path if that was looked for."""
+    if path is None:
+        return measurement
+    return {**measurement, "note": f"{measurement['note']}; {LongestPath(**path)}", "cell_delay_ns": path["ns"]}
 
 
 def _predictions(backend: str, results: Results, version: str | None) -> list[Stored]:

@@ -28,6 +28,16 @@ def synthesize(request: Request, generated: Stored, say: Say) -> Stored:
     }
 
 
+def time(request: Request, generated: Stored, synthesized: Stored, say: Say) -> Stored:
+    """The longest path of the mapped design's cells."""
+    from qap2fpga.synth.yosys import longest_path
+
+    netlist = [request.output / name for name in synthesized["netlist"]]
+    path = longest_path(stored.design(generated, request.output).top, netlist, request.output / "time")
+    say(str(path))
+    return asdict(path)
+
+
 def route(request: Request, generated: Stored, synthesized: Stored, say: Say) -> Stored:
     """Place and route the netlist that was simulated, at the board's pins."""
     design, board, netlist = (

@@ -13,6 +13,7 @@ from qap2fpga.build.folder import Shared
 from qap2fpga.build.proving import LIMIT_S
 from qap2fpga.build.state import Run
 from qap2fpga.ir import storage
+from qap2fpga.system import versions as stamps
 from qap2fpga.system.files import sha256
 from qap2fpga.system.versions import digest
 
@@ -29,6 +30,12 @@ def model(run: Run) -> Shared:
 def synthesis(run: Run) -> Shared:
     """What Yosys makes of the same hardware for a family."""
     return Shared(digest("synthesize", run.circuit_key, run.request.board.family))
+
+
+def timing(run: Run) -> Shared:
+    """The longest path of the same netlist."""
+    top, program = run.circuit["design"]["top"], (stamps.program_digest(), stamps.versions())
+    return Shared(digest("time", program, top, run.netlist_key, run.request.board.family))
 
 
 def simulation(run: Run) -> Shared:

@@ -162,6 +162,11 @@ SIMULATE = Stage(
     lambda run, say: simulating.simulate_rtl(run.request, run.circuit, say), needs=("generate",), when=_has_circuit,
     shared=sharing.simulation,
 )  # fmt: skip
+TIME = Stage(
+    "time", "synthesize", lambda run: "longest path of cells: Yosys", lambda run: run.design_key,
+    lambda run, say: mapping.time(run.request, run.circuit, run.stored["synthesize"], say),
+    needs=("synthesize",), when=lambda run: run.request.board.device_family.timed, shared=sharing.timing,
+)  # fmt: skip
 NETLIST = Stage(
     "netlist", "synthesize", lambda run: "simulate: gate-level netlist", lambda run: run.design_key,
     lambda run, say: simulating.simulate_netlist(run.request, run.circuit, run.stored["synthesize"], say),
@@ -209,19 +214,21 @@ VENDOR = Stage(
     makes=lambda run, result: amd.overlay(run.planned),
 )  # fmt: skip
 
-# Lanes of a group run at the same time, the stages of a lane one after the other. Yosys uses two cores, proofs and the
-# long first part of a simulation use one.
+# Lanes of a group run at the same time, the stages of a lane one after the other. Yosys uses two cores to map, proofs
+# use two after a while, and all else one.
 Lane = tuple[Stage, ...]
 Group = tuple[Lane, ...]
 HARDWARE: tuple[Group, ...] = (
     ((MODEL, RELAX, GENERATE),),
-    ((SIMULATE,), (SYNTHESIZE, PROVE, NETLIST)),
+    ((SIMULATE,), (SYNTHESIZE,)),
+    ((TIME,), (PROVE, NETLIST)),
     ((CERTIFY, PINS, CROSS_CHECK, ROUTE, BITSTREAM, DMA, VENDOR),),
 )
 # C++ is compared as C++; where no HLS tool makes hardware of it, another backend's circuit is measured.
 CPLUSPLUS: tuple[Group, ...] = (
     ((MODEL, RELAX, GENERATE, C_SIMULATION, VENDOR, SUBSTITUTE),),
-    ((SIMULATE,), (SYNTHESIZE, NETLIST)),
+    ((SIMULATE,), (SYNTHESIZE,)),
+    ((TIME,), (NETLIST,)),
 )
 
 

@@ -23,7 +23,8 @@ from qap2fpga.system.versions import digest
 # The fields of `Results` whose stages have other names.
 FIELDS = {
     "relax": "relaxed", "generate": "generated", "stand-in": "stand_in", "simulate": "simulated",
-    "synthesize": "synthesized", "prove": "proven", "certify": "proof", "route": "routed", "cross-check": "cross_check",
+    "synthesize": "synthesized", "time": "path", "prove": "proven", "certify": "proof", "route": "routed",
+    "cross-check": "cross_check",
 }  # fmt: skip
 
 

@@ -4,10 +4,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from qap2fpga.prove.cells import NotProven, Refuted
 from qap2fpga.prove.certificate import Claim, Word
+
+Result = TypeVar("Result")
+
+
+def side_by_side(works: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Return what each of `works` returns, two of them at a time: most of what they do is wait for ABC.
+
+    Raises what the first of them raises.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        return [one.result() for one in [pool.submit(work) for work in works]]
 
 
 def attempts(works: Mapping[str, Callable[[], str]], say: Callable[[str], None]) -> Iterator[Claim]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 from qap2fpga.hw.design import Design
 from qap2fpga.ir.graph import Graph
 from qap2fpga.prove import equivalence, handshake, network, states
-from qap2fpga.prove.attempts import attempts
+from qap2fpga.prove.attempts import attempts, side_by_side
 from qap2fpga.prove.cells import NotProven
 from qap2fpga.prove.certificate import FORMAT, NETLIST, TRUSTED, Certificate, Claim, Word
 from qap2fpga.prove.equivalence import Equality, Side
@@ -132,12 +133,15 @@ def _netlist(subject: Subject, reading: Reading, place: Path, limit_s: float) ->
     else:
         done = [_chain(subject, tops, sides, place, limit_s)]
     mapped = {one.name: one.module for one in tops[1].instances}
-    for instance, module in ((one.name, one.module) for one in tops[0].instances):
+
+    def compared(instance: str, module: str) -> Equality:
         if instance not in mapped:
             raise NotProven(f"{name}: there is no {instance} in the netlist")
         pair = reading.verilog[module], reading.netlist[mapped[instance]]
         first, second = (equivalence.side(one, CLOCK, MOVE) for one in pair)
-        done.append(equivalence.compare(first, second, place, instance, limit_s))
+        return equivalence.compare(first, second, place, instance, limit_s)
+
+    done += side_by_side([partial(compared, one.name, one.module) for one in tops[0].instances])
     outputs, solved = (sum(getattr(one, key) for one in done) for key in ("outputs", "solved"))
     how = f"datapaths with {SAME_WAYS}, all else register by register" if frames else SAME_WAYS
     return f"{how}; {len(done)} modules, {outputs} bits between them, {solved} of them by SAT"

@@ -4,7 +4,7 @@
 The design is read once; the instances of its top module (the layers of a stitched design) are mapped apart,
 in processes side by side, each with a time limit, and their cells added up. Optimization does not cross their
 borders; they are streams between registers. DSP policy: `-nodsp`, only DSP cells that the source instantiates itself
-count. For 7 series the longest path of cells is found too; what routing adds to it is not known.
+count. For 7 series the longest path of cells can be found too; what routing adds to it is not known.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from importlib import metadata, util
@@ -58,12 +58,11 @@ class LongestPath:
 class Synthesis:
     """A mapped design. `cells` are counts by type for each part; '' is the top module's own logic.
 
-    `netlist` are the Verilog files of all parts, the top last. `path` is None for a family without known delays.
+    `netlist` are the Verilog files of all parts, the top last.
     """
 
     cells: Mapping[str, Mapping[str, int]]
     netlist: tuple[Path, ...]
-    path: LongestPath | None = None
 
     @property
     def total(self) -> dict[str, int]:
@@ -111,18 +110,15 @@ def measurement(done: Synthesis) -> Measurement:
     notes = ["DSPs are those the source instantiates, none is inferred"]
     if strange:
         notes.append("not counted: " + ", ".join(f"{number} {kind}" for kind, number in strange.items()))
-    if done.path is not None:
-        notes.append(str(done.path))
     parts = {name: count(cells) for name, cells in done.cells.items() if name and len(done.cells) > 1}
-    delay = done.path.ns if done.path else None
-    return Measurement("yosys", version(), Stage.SYNTHESIS, count(done.total), parts, "; ".join(notes), delay)
+    return Measurement("yosys", version(), Stage.SYNTHESIS, count(done.total), parts, "; ".join(notes))
 
 
 def map_design(
     design: Design, board: Board, folder: Path, *, time_limit_s: float = TIME_LIMIT_S, threads: int = 2,
-    timed: bool = True, progress: Progress = lambda text: None,
+    progress: Progress = lambda text: None,
 ) -> Synthesis:  # fmt: skip
-    """Map `design`. See `synthesize`. `timed`: find the longest path, if delays of the family's cells are known."""
+    """Map `design`. See `synthesize`."""
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     version()
@@ -132,9 +128,6 @@ def map_design(
         progress(f"read {design.top} with Yosys {version()}: {len(parts)} parts, {spent:.1f} s")
         done = _map(design, board, folder, place, parts, time_limit_s, threads)
         progress(f"mapped {design.top} to {board.family} cells in {time.monotonic() - begin:.1f} s")
-        if timed and board.device_family.timed:
-            done = replace(done, path=_longest_path(design, done.netlist, folder, place))
-            progress(str(done.path))
         return replace(done, netlist=tuple(path.replace(folder / path.name) for path in done.netlist))
 
 
@@ -223,15 +216,21 @@ def _groups(costs: Mapping[str, float], threads: int) -> list[list[str]]:
     return [names for _, names in sorted([*large, *shared], key=lambda pair: (-pair[0], pair[1]))]
 
 
-def _longest_path(design: Design, netlist: tuple[Path, ...], folder: Path, place: Path) -> LongestPath:
-    """Never an error: it is the one thing that a build can do without."""
-    job = FindPath(top=design.top, netlist=tuple(str(path.resolve()) for path in netlist), folder=str(place.resolve()))
-    try:
-        path = ask(
-            WORKER, job, FoundPath, name="time", what="the longest path", logs=folder, place=place, limit_s=PATH_LIMIT_S
-        )
-    except QapError as error:
-        return LongestPath(None, why=error.message)
+def longest_path(top: str, netlist: Sequence[Path], folder: Path) -> LongestPath:
+    """Return the longest path of cells in the files `netlist` of a design for a family whose delays are known.
+
+    Logs go to `folder`. Never an error: it is the one thing that a build can do without.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with scratch(folder) as place:
+        job = FindPath(top=top, netlist=tuple(str(path.resolve()) for path in netlist), folder=str(place.resolve()))
+        try:
+            path = ask(
+                WORKER, job, FoundPath, name="time", what="the longest path", logs=folder, place=place,
+                limit_s=PATH_LIMIT_S,
+            )  # fmt: skip
+        except QapError as error:
+            return LongestPath(None, why=error.message)
     if path.untimed:
         return LongestPath(None, why=f"Yosys has no delays of {', '.join(path.untimed)}")
     if path.ps is None:

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from qap2fpga.prove import states
+from qap2fpga.prove.attempts import side_by_side
 from qap2fpga.prove.cells import NotProven
 from qap2fpga.prove.equivalence import Equality
 from qap2fpga.prove.reading import Modules, module_of
@@ -25,13 +27,16 @@ def prove(contents: Mapping[str, Content], top: str, place: Path, limit_s: float
     if "netlist" not in contents:
         raise NotProven("there is none yet")
     sides = contents["verilog"], contents["netlist"]
-    done: list[Equality] = []
-    left: list[str] = []
-    for name, modules in _modules(sides, top):
+
+    def compared(name: str, modules: tuple[str, str]) -> Equality | str:
         try:
-            done.append(_compare(sides, modules, place, name, limit_s, whole=name == top))
+            return _compare(sides, modules, place, name, limit_s, whole=name == top)
         except NotProven as error:
-            left.append(str(error))
+            return str(error)
+
+    results = side_by_side([partial(compared, name, modules) for name, modules in _modules(sides, top)])
+    done = [one for one in results if not isinstance(one, str)]
+    left = [one for one in results if isinstance(one, str)]
     if left:
         raise NotProven(f"{'; '.join(left)}; the other {len(done)} of {len(done) + len(left)} modules are")
     outputs, solved = (sum(getattr(one, key) for one in done) for key in ("outputs", "solved"))

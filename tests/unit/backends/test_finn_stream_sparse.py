@@ -76,7 +76,7 @@ def test_block_ram_holds_what_logic_and_lut_ram_do(fold: Fold, tmp_path: Path) -
     block = block_of(sparse_matrix(64, 8, 0.4, 4), fold, 1, Kind(4, True))
     one = unit(tmp_path, Deep(**{field.name: getattr(block, field.name) for field in fields(block)}))
     simulated(one, tmp_path)
-    done = yosys.map_design(one.design, BOARD, tmp_path / "synthesize", threads=1, timed=False)
+    done = yosys.map_design(one.design, BOARD, tmp_path / "synthesize", threads=1)
     total = yosys.measurement(done).total
     assert {"bram18": total.bram18, "lutram": total.lutram} == sparse_memory(one.block)
     assert total.bram18 == fold.lanes + -(-one.block.program_bits // 36)
@@ -144,6 +144,6 @@ def test_whole_designs_are_exact_in_verilator_and_as_netlists(
     assert "MVAU_rtl" not in kinds
     results = Rtl(design, tmp_path / "simulate", threads=1).simulate(inputs, expected)
     assert measured(results) == (design.latency_cycles, design.interval_cycles)
-    done = yosys.map_design(design, BOARD, tmp_path / "synthesize", threads=1, timed=False)
+    done = yosys.map_design(design, BOARD, tmp_path / "synthesize", threads=1)
     assert yosys.measurement(done).total.dsp == design.estimate["dsp"] == 0
     Netlist(design, BOARD, done, tmp_path / "netlist").simulate(inputs, expected)

@@ -525,7 +525,7 @@ def test_one_more_zero_never_costs_more_than_the_noise(tmp_path):
             layers = (*one.layers[:index], layer.changed(weights=weights), *one.layers[index + 1 :])
             sequences[-1].append(compact(one.with_layers(layers)))
     design = sheets.sheet([one for sequence in sequences for one in sequence], tmp_path / "sheet")
-    mapped = yosys.map_design(design, BOARD, tmp_path / "yosys", timed=False)
+    mapped = yosys.map_design(design, BOARD, tmp_path / "yosys")
     parts = yosys.measurement(mapped).parts
     numbers = iter(range(len(parts)))
     for sequence in sequences:

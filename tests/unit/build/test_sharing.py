@@ -38,6 +38,7 @@ REFERENCE = {"network.npz", "vectors.npz", "output"}
 # What each key follows from.
 KEYS: dict[str, tuple[Callable[[Run], Any], set[str]]] = {
     "synthesis": (sharing.synthesis, HARDWARE | {"family"}),
+    "timing": (sharing.timing, NETLIST | {"family"}),
     "simulation": (sharing.simulation, HARDWARE | REFERENCE),
     "netlist": (sharing.netlist, HARDWARE | REFERENCE | NETLIST | {"family"}),
     "proof": (sharing.proof, HARDWARE | NETLIST | {"network.npz"}),

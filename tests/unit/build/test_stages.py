@@ -41,8 +41,9 @@ BODIES = {
     "model": (making, "model"), "relax": (making, "relax"), "generate": (making, "generate"),
     "csim": (simulating, "simulate_c"), "simulate": (simulating, "simulate_rtl"), "pins": (simulating, "simulate_pins"),
     "netlist": (simulating, "simulate_netlist"), "dma": (simulating, "simulate_dma"), "vendor": (amd, "run"),
-    "synthesize": (mapping, "synthesize"), "route": (mapping, "route"), "cross-check": (mapping, "cross_check"),
-    "bitstream": (mapping, "bitstream"), "prove": (proving, "prove"), "certify": (proving, "certify"),
+    "synthesize": (mapping, "synthesize"), "time": (mapping, "time"), "route": (mapping, "route"),
+    "cross-check": (mapping, "cross_check"), "bitstream": (mapping, "bitstream"), "prove": (proving, "prove"),
+    "certify": (proving, "certify"),
 }  # fmt: skip
 
 
@@ -114,8 +115,8 @@ def test_every_result_of_a_report_is_of_a_stage() -> None:
     ("model", ["model"]),
     ("generate", ["model", "generate"]),
     ("simulate", ["model", "generate", "simulate"]),
-    ("synthesize", ["model", "generate", "synthesize", "netlist", "simulate"]),
-    ("route", ["model", "generate", "synthesize", "netlist", "simulate"]),
+    ("synthesize", ["model", "generate", "synthesize", "netlist", "simulate", "time"]),
+    ("route", ["model", "generate", "synthesize", "netlist", "simulate", "time"]),
 ])  # fmt: skip
 @pytest.mark.parametrize("backend", ["finn", "rtl"])
 def test_hardware_as_far_as_asked(tmp_path: Path, backend: str, until: str, names: list[str]) -> None:
@@ -173,7 +174,7 @@ def test_a_netlist_is_simulated_where_it_is_not_proven(
     monkeypatch.setitem(STORED, "simulate", [{"name": "simulate"}])
     one = under_way(tmp_path, "rtl", prove=True)
     names = ran(one)
-    after = [name for name in names[names.index("synthesize") + 1 :] if name != "simulate"]
+    after = [name for name in names[names.index("synthesize") + 1 :] if name not in ("simulate", "time")]
     assert after == ["prove", "certify"] if is_proven else ["prove", "netlist", "certify"]
     assert given["prove"] == (one.request, STORED["generate"], STORED["synthesize"])
     simulations = [{"name": "simulate"}, *([] if is_proven else [{"name": "netlist"}])]
@@ -254,7 +255,7 @@ def test_c_is_compared_as_c_and_another_circuit_is_measured(
     names = ran(under_way(tmp_path, "hls4ml"))
     assert given["synthesize"][1] == STORED["stand-in"] | {"why": absent(Kind.HLS)}
     assert names[:4] == ["model", "generate", "csim", "stand-in"]
-    assert sorted(names[4:]) == ["netlist", "simulate", "synthesize"]
+    assert sorted(names[4:]) == ["netlist", "simulate", "synthesize", "time"]
 
     def refuses(*given: Any) -> None:
         raise QapError("too large")

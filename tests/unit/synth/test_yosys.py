@@ -73,7 +73,8 @@ module inverter(input clk, input [7:0] x, output reg [7:0] y);
     always @(posedge clk) y <= {x[7:1] ^ x[6:0], x[0]};
 endmodule
 """
-    measurement = yosys.synthesize(design(tmp_path / "design", body, more), XC7, tmp_path / "yosys")
+    done = yosys.map_design(design(tmp_path / "design", body, more), XC7, tmp_path / "yosys")
+    measurement = yosys.measurement(done)
     assert (measurement.tool, measurement.version, measurement.stage) == ("yosys", yosys.version(), Stage.SYNTHESIS)
     assert measurement.parts == {
         "part_a": Resources(8, 8, 0, 0, 0, 2, 4),
@@ -81,8 +82,9 @@ endmodule
     }
     assert measurement.total == Resources(15, 16, 0, 0, 0, 2, 8)
     # Clock to output of a register, a LUT2, from S of one CARRY4 to its CO, and from CI of the next to its O.
-    assert measurement.cell_delay_ns == (303 + 238 + 528 + 334) / 1000
-    assert "longest path 1.40 ns of cells, before routing: " in measurement.note
+    path = yosys.longest_path("known", done.netlist, tmp_path / "time")
+    assert path.ns == (303 + 238 + 528 + 334) / 1000
+    assert str(path).startswith("longest path 1.40 ns of cells, before routing: ")
 
 
 @pytest.mark.slow
@@ -125,7 +127,6 @@ def test_ultrascale_plus_is_mapped_too(tmp_path: Path) -> None:
     measurement = yosys.synthesize(design(tmp_path / "design", body), replace(XC7, family="xcup"), tmp_path / "yosys")
     assert measurement.total.carry == 2 and measurement.total.ff == 8
     assert measurement.parts == {}
-    assert measurement.cell_delay_ns is None and "longest path" not in measurement.note
 
 
 @pytest.mark.slow
@@ -133,8 +134,7 @@ def test_cells_without_delays_leave_no_longest_path(tmp_path: Path) -> None:
     (tmp_path / "netlist.v").write_text("""module known(input ap_clk, input x, output y);
         wire a, b; FDRE r(.C(ap_clk), .CE(1'b1), .R(1'b0), .D(x), .Q(a));
         STRANGE s(.I(a), .O(b)); FDRE t(.C(ap_clk), .CE(1'b1), .R(1'b0), .D(b), .Q(y)); endmodule""")
-    known = design(tmp_path / "design", "")
-    result = yosys._longest_path(known, (tmp_path / "netlist.v",), tmp_path, tmp_path)
+    result = yosys.longest_path("known", (tmp_path / "netlist.v",), tmp_path)
     assert result.ns is None and str(result) == "longest path of cells not known: Yosys has no delays of STRANGE"
 
 
