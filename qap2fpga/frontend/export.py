@@ -48,16 +48,14 @@ from qap2fpga.system.files import write_atomically
 ROUNDING_NAMES = {"ROUND_TO_ZERO": b"DOWN"}
 
 
-def export(model: Model, *, traced: bool = False) -> tuple[torch.nn.Sequential, ModelWrapper]:
+def export(model: Model) -> tuple[torch.nn.Sequential, ModelWrapper]:
     """Return the Brevitas module of `model` and its cleaned QONNX graph (batch 1), whose layers have the names that
     they have in `model` as labels.
-
-    `traced`: by torch's older exporter, which takes a tenth of the time; nodes may have other names.
     """
     with quiet(), tempfile.TemporaryDirectory() as folder:
         module = build(model)
         path = os.path.join(folder, "model.onnx")
-        export_qonnx(module, torch.zeros(1, model.inputs), path, dynamo=not traced)
+        export_qonnx(module, torch.zeros(1, model.inputs), path, dynamo=False)
         graph = ModelWrapper(path)
     graph = clean(graph)
     layers = [node for node in graph.graph.node if node.op_type in DENSE]

@@ -78,7 +78,7 @@ def _lowered(model: Model, rows: Tensor) -> Graph:
     if not model.has_input_quantizer:
         scale, signed = _input_quantizer(rows)
         model = model_file.with_input_quantizer(model, INPUT_BITS, scale, signed)
-    _, qonnx = export.export(model, traced=True)
+    _, qonnx = export.export(model)
     return lower(read(qonnx))
 
 

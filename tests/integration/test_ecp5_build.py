@@ -69,7 +69,8 @@ def test_from_a_model_to_a_bitstream(built: Path) -> None:
     names = {one["compared"]: one for one in content["simulations"]}
     pins = names["colorlight-i5 from pin to pin with the integer network, UART"]
     assert pins["vectors"] >= 7 and sum(one["mismatches"] for one in names.values()) == 0
-    assert any(name.startswith("netlist (ecp5") for name in names)
+    assert [one["word"] for one in content["proof"]["claims"]] == ["proven"] * 3
+    assert not any(name.startswith("netlist") for name in names), "it is proven"
     assert not content["predictions"][1]["calibrated"] and not failed(content)
     bitstream = (built / content["routed"]["bitstream"]).read_bytes()
     # The preamble of an ECP5's bitstream (Lattice FPGA-TN-02039), and the part's name in the comment before it.
