@@ -18,6 +18,16 @@ ROOT = Path(__file__).parent.parent
 Make = Callable[..., None]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Builds that tests share are made once only where a group of pytest-xdist is on one worker: pytest 9.2 ignores it."""
+    if not config.getoption("loadgroup", False):
+        return
+    alone = [one.nodeid for one in items if one.get_closest_marker("xdist_group") and "@" not in one.nodeid]
+    if alone:
+        raise pytest.UsageError(f"pytest {pytest.__version__} does not know the groups of pytest-xdist: {alone[0]}")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_from_other_builds() -> Iterator[None]:
     """No build takes what another one did: a test may have replaced what does the work."""

@@ -53,7 +53,7 @@ def test_contents_are_proven_and_every_file_is_named(folded: Subject, tmp_path: 
     assert [one.word for one in certificate.claims[:2]] == [Word.PROVEN, Word.PROVEN]
     rest = certificate.claims[-1]
     assert (rest.claim, rest.word) == (CORE, Word.NOT_PROVEN) and not certificate.proven
-    assert rest.detail == "MVAU_hls_0, fifo"
+    assert rest.detail == "StreamingFIFO_rtl_0, dwc_axi, mvu_vvu_axi, thresholding_axi"
     assert {f"finn/rtl/{name}" for name in (*folded.design.sources, *folded.design.data)} < set(certificate.files)
 
 
