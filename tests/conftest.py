@@ -20,7 +20,7 @@ Make = Callable[..., None]
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Builds that tests share are made once only where a group of pytest-xdist is on one worker: pytest 9.2 ignores it."""
+    """Tests that share a build are a group of pytest-xdist, for one worker; pytest 9.2 ignores that."""
     if not config.getoption("loadgroup", False):
         return
     alone = [one.nodeid for one in items if one.get_closest_marker("xdist_group") and "@" not in one.nodeid]
