@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from qap2fpga.prove.attempts import side_by_side
 from qap2fpga.prove.blocks import DSPS, Box, box, memory
 from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Parameters, Part, Ports, Register, cells, clocked, split
 from qap2fpga.prove.primitives import primitive, registers
@@ -166,9 +167,16 @@ def elaborated(
                          result=str((place / f"{name}.json").resolve()))
         for name, (sources, flat) in jobs.items() if sources
     }  # fmt: skip
-    job = ReadVerilog(top=top, readings=tuple(readings.values()))
-    ask(WORKER, job, Read, name="read", what="reading for a proof", logs=place, place=place, limit_s=limit_s)
-    return {name: json.loads(Path(one.result).read_text()) for name, one in readings.items()}
+
+    def read(name: str, one: OneReading) -> dict[str, Any]:
+        job = ReadVerilog(top=top, readings=(one,))
+        what = "reading for a proof"
+        ask(WORKER, job, Read, name=f"read-{name}", what=what, logs=place, place=place, limit_s=limit_s)
+        content: dict[str, Any] = json.loads(Path(one.result).read_text())
+        return content
+
+    contents = side_by_side([partial(read, name, one) for name, one in readings.items()])
+    return dict(zip(readings, contents, strict=True))
 
 
 def require_alone(path: Path) -> None:
