@@ -106,7 +106,7 @@ def main() -> None:
         walls, cpus = [], []
         for _ in range(runs):
             shutil.rmtree(folder / "builds", ignore_errors=True)
-            wall, cpu = run("build", EXAMPLE, "--backend", "finn", "--board", "pynq-z2", folder=folder)
+            wall, cpu = run("build", EXAMPLE, "--board", "pynq-z2", "--no-cache", folder=folder)
             walls.append(wall)
             cpus.append(cpu)
         result["build_example_finn_s"] = figures(walls)

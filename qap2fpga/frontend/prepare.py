@@ -15,7 +15,8 @@ from qap2fpga.frontend.facts import Facts
 from qap2fpga.frontend.floats import Executions
 from qap2fpga.frontend.integer import fit_logits, lower
 from qap2fpga.frontend.labels import check_labels
-from qap2fpga.frontend.readings import SEED, Reading, Source, read_source
+from qap2fpga.frontend.readings import SEED, Reading, read_source
+from qap2fpga.frontend.source import Source
 from qap2fpga.frontend.trial import trial
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph

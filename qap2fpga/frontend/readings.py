@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,11 +14,11 @@ from qap2fpga.frontend import data, export, facts, onnxfile, recorded
 from qap2fpga.frontend.checkpoint import model_file as checkpoint
 from qap2fpga.frontend.checkpoint.exported import Exported
 from qap2fpga.frontend.checkpoint.modules import build
-from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.facts import QuantizerCost
 from qap2fpga.frontend.floats import QONNX_ROWS
 from qap2fpga.frontend.graph import input_is_quantized, read
 from qap2fpga.frontend.recorded import Recorded
+from qap2fpga.frontend.source import Source
 from qap2fpga.frontend.values import RawGraph
 from qap2fpga.ir.quantizer import power_of_two_scale, scale_for_range
 from qap2fpga.system.errors import QapError
@@ -33,25 +32,6 @@ if TYPE_CHECKING:
 DEFAULT_INPUT_BITS = 8
 DRAWN, DRAWN_VALUES = 1000, 1 << 24  # real inputs where the user gave none, and their values in all
 SEED = 20210504  # any fixed number: the same input gives the same bytes
-
-
-@dataclass(frozen=True)
-class Source:
-    """What the user gave: the model file and what it does not say itself. `range` is (low, high) of the inputs.
-
-    `compare`: compare torch and QONNX with the integer network; an estimate does without. `output_kind`: what leaves
-    the chip; of 'values' the scale is as fine as the accumulators, not just fine enough for the class. `output`: where
-    the graph ends, by the name of an output, a tensor or a node.
-    """
-
-    path: Path
-    widths: Widths
-    data: Path | None = None
-    range: tuple[float, float] | None = None
-    classes: tuple[str, ...] = ()
-    compare: bool = True
-    output_kind: str = "logits"
-    output: str = ""
 
 
 @dataclass(frozen=True)

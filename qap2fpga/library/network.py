@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from qap2fpga.frontend.facts import Facts
 from qap2fpga.frontend.labels import class_numbers
-from qap2fpga.frontend.readings import Source
+from qap2fpga.frontend.source import Source
 from qap2fpga.ir import described
 from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.comparison import Simulation

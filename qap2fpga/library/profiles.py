@@ -14,7 +14,7 @@ from qap2fpga.system.codec import Record
 from qap2fpga.system.progress import Progress
 
 if TYPE_CHECKING:
-    from qap2fpga.frontend.readings import Source
+    from qap2fpga.frontend.source import Source
 
 # What every record has.
 RECORD = {one.name for one in fields(Record)}

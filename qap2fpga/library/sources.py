@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from qap2fpga.backends.api import Backend, Options
-    from qap2fpga.frontend.readings import Source
+    from qap2fpga.frontend.source import Source
     from qap2fpga.ir.graph import Graph
     from qap2fpga.ir.shown import Frame
 
@@ -92,7 +92,7 @@ def source(
     compare: bool,
 ) -> Source:
     """Return what is to be read. Raises `QapError` for files that are not there and values out of range."""
-    from qap2fpga.frontend.readings import Source
+    from qap2fpga.frontend.source import Source
     from qap2fpga.ir.outputs import check_output_kind
 
     rows = None if data is None else Path(data)

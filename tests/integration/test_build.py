@@ -132,6 +132,22 @@ def test_a_second_build_reuses_and_a_killed_one_resumes(small_build, small_model
     assert (again / "report.json").read_bytes() == before
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("small")
+def test_the_same_build_again_loads_nothing_heavy(small_build, small_model, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(small_build, again)
+    words = ["qap2fpga", "build", str(small_model), "--board", "pynq-z2", "--output", str(again), "--quiet"]
+    program = (
+        f"import sys; sys.argv = {words}\nfrom qap2fpga.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: print(end.code, [one for one in ('torch', 'brevitas', 'qonnx', 'finn') "
+        "if one in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300)
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
 def building_simulation(stored: dict):
     from qap2fpga.ir.comparison import Simulation
 
