@@ -47,11 +47,13 @@ def stored(folder: Path, name: str, hint: str = BUILD_AGAIN) -> Any:
 class Shared:
     """Other builds may have done the same work: `key` is a digest of all that its result and files follow from.
 
-    `accept` is given the folder of files that are there already, and raises where this build refuses them.
+    `accept` is given the folder of files that are there already, and raises where this build refuses them. `keeps` says
+    of a result whether others may take it: not what another machine, or more time, would have changed.
     """
 
     key: str
     accept: Callable[[Path], None] = lambda folder: None
+    keeps: Callable[[Any], bool] = lambda result: True
 
 
 class BuildFolder:
@@ -160,7 +162,7 @@ class BuildFolder:
         left = self._digests(files(result) if callable(files) else files)
         record = {"key": key, "result": result, "files": left, "digest": digest(key, result, left)}
         write_atomically(self.path / MARK / f"{name}.json", json.dumps(record, indent=1))
-        if other and self.cache and taken is None:
+        if other and self.cache and taken is None and other.keeps(result):
             self.cache.keep(other.key, result, left, self.path)
         return result
 

@@ -15,7 +15,7 @@ from qap2fpga.ir import storage
 from qap2fpga.prove.certificate import Certificate, Word
 from qap2fpga.prove.run import Subject
 from qap2fpga.prove.run import prove as prove_subject
-from qap2fpga.prove.simulated import Simulation, settled
+from qap2fpga.prove.simulated import CORE, Simulation, settled
 from qap2fpga.system.codec import decode, encode
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PLACE, write_atomically
@@ -58,6 +58,12 @@ def is_netlist_proven(proven: Stored) -> bool:
     """Return whether the netlist is shown to be the Verilog, so that it need not be simulated."""
     claim = decode(Certificate, proven, "", "what stage 'prove' stored").netlist
     return claim is not None and claim.word is Word.PROVEN
+
+
+def is_whole(proven: Stored) -> bool:
+    """Return whether all is proven, but for what is known how to simulate alone."""
+    claims = decode(Certificate, proven, "", "what stage 'prove' stored").claims
+    return all(one.word is Word.PROVEN or one.claim == CORE for one in claims)
 
 
 def certify(folder: Path, proven: Stored, simulations: Sequence[Stored], say: Say) -> Stored:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qap2fpga.build import making
+from qap2fpga.build import making, proving
 from qap2fpga.build.folder import Shared
-from qap2fpga.build.proving import LIMIT_S
 from qap2fpga.build.state import Run
 from qap2fpga.ir import storage
 from qap2fpga.system import versions as stamps
@@ -35,7 +34,8 @@ def synthesis(run: Run) -> Shared:
 def timing(run: Run) -> Shared:
     """The longest path of the same netlist."""
     top, program = run.circuit["design"]["top"], (stamps.program_digest(), stamps.versions())
-    return Shared(digest("time", program, top, run.netlist_key, run.request.board.family))
+    key = digest("time", program, top, run.netlist_key, run.request.board.family)
+    return Shared(key, keeps=lambda path: path["ns"] is not None)
 
 
 def simulation(run: Run) -> Shared:
@@ -49,7 +49,10 @@ def netlist(run: Run) -> Shared:
 
 
 def proof(run: Run) -> Shared:
-    """What is proven of the same hardware, netlist and network. The certificate names the network's file."""
+    """What is proven of the same hardware, netlist and network. The certificate names the network's file.
+
+    Where a proof did not come through, it is tried again: it may have wanted more time.
+    """
     network = run.circuit["network"]
     of = (network, sha256(run.request.output / network), run.circuit_key, run.netlist_key)
-    return Shared(digest("prove", *of, LIMIT_S))
+    return Shared(digest("prove", *of, proving.LIMIT_S), keeps=proving.is_whole)

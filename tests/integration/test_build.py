@@ -15,7 +15,7 @@ import pytest
 
 from qap2fpga import backends
 from qap2fpga.backends.finn.options import FinnOptions
-from qap2fpga.build import making
+from qap2fpga.build import making, mapping, simulating
 from qap2fpga.build.request import Request
 from qap2fpga.build.run import build
 from qap2fpga.frontend.checkpoint import model_file as file
@@ -26,6 +26,7 @@ from qap2fpga.ir import outputs as reference
 from qap2fpga.ir import storage
 from qap2fpga.prove.certificate import NETLIST
 from qap2fpga.prove.simulated import NOT_SIMULATED
+from qap2fpga.system import cache
 from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import CheckFailed, ConstantNetwork, QapError
 from qap2fpga.system.progress import Progress
@@ -130,6 +131,29 @@ def test_a_second_build_reuses_and_a_killed_one_resumes(small_build, small_model
     run(request(small_model, again))
     assert len(calls) == 1
     assert (again / "report.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_another_board_takes_the_same_hardware_from_the_cache(small_model, tmp_path, monkeypatch):
+    """Of a netlist that is simulated, and with all files that later stages need."""
+    monkeypatch.setenv(cache.LIMIT, "100")
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path / "cache"))
+    changes = {"until": "synthesize", "prove": False}
+    first = run(request(small_model, tmp_path / "a", **changes))
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a stage ran again")
+
+    for module, stage in ((making, "model"), (mapping, "synthesize"), (mapping, "time"),
+                          (simulating, "simulate_rtl"), (simulating, "simulate_netlist")):  # fmt: skip
+        monkeypatch.setattr(module, stage, never)
+    second = run(request(small_model, tmp_path / "b", board="pynq-z1", **changes))
+    assert second["board"]["name"] == "pynq-z1"
+    for part in ("model", "simulations", "measurements", "timing", "interface"):
+        assert second[part] == first[part], part
+    assert not failed(second)
+    with pytest.raises(AssertionError, match="a stage ran again"):
+        run(request(small_model, tmp_path / "c", cache=False, **changes))
 
 
 @pytest.mark.slow

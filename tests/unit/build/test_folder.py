@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qap2fpga.build.folder import BuildFolder, stored
+from qap2fpga.build.folder import BuildFolder, Shared, stored
 from qap2fpga.system import files
 from qap2fpga.system import versions as stamps
+from qap2fpga.system.cache import Cache
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.progress import Progress
 from qap2fpga.system.versions import digest
@@ -298,3 +299,52 @@ def test_a_record_without_a_result_is_refused(tmp_path: Path) -> None:
             stored(tmp_path, "one", "hint")
     record.write_text('{"result": 5}')
     assert stored(tmp_path, "one", "hint") == 5
+
+
+def shared(path: Path, place: Path, work: Callable[[Say], Any], **changes: Any) -> Any:
+    """What a stage in the folder `path` gives, which leaves `a.v`; its cache is in `place`."""
+    with BuildFolder(path, Progress(quiet=True), Cache(place)) as build:
+        one = Shared("ab" * 16, **changes)
+        return build.stage("one", "One", "key", work, lambda result: ["a.v"], shared=lambda: one)
+
+
+def making(path: Path) -> Callable[[Say], Any]:
+    def work(_say: Say) -> Any:
+        (path / "a.v").write_text("module a; endmodule")
+        return {"cells": 3}
+
+    return work
+
+
+def test_another_folder_takes_what_is_in_the_cache_and_then_has_it_itself(tmp_path: Path) -> None:
+    first, second, place = (tmp_path / name for name in ("first", "second", "cache"))
+    assert shared(first, place, making(first)) == {"cells": 3}
+    shutil.rmtree(first)
+    assert shared(second, place, never) == {"cells": 3}
+    assert (second / "a.v").read_text() == "module a; endmodule"
+    shutil.rmtree(place)
+    assert shared(second, place, never) == {"cells": 3}
+    (second / "a.v").write_text("another")
+    assert shared(second, place, making(second)) == {"cells": 3}
+
+
+def test_what_is_not_to_be_kept_is_made_again(tmp_path: Path) -> None:
+    first, second, place = (tmp_path / name for name in ("first", "second", "cache"))
+    shared(first, place, making(first), keeps=lambda result: result["cells"] > 3)
+    with pytest.raises(AssertionError, match="was to be reused"):
+        shared(second, place, never)
+
+
+def test_a_build_that_refuses_what_is_in_the_cache_keeps_what_it_has(tmp_path: Path) -> None:
+    first, second, place = (tmp_path / name for name in ("first", "second", "cache"))
+    shared(first, place, making(first))
+    with folder(second) as build:
+        build.stage("one", "One", "older", lambda say: 1)
+    (second / "report.json").write_text("of the older one")
+
+    def refuses(files: Path) -> None:
+        raise QapError("too large")
+
+    with pytest.raises(QapError, match="too large"):
+        shared(second, place, never, accept=refuses)
+    assert stored(second, "one") == 1 and (second / "report.json").is_file()

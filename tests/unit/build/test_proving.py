@@ -83,6 +83,7 @@ def proven(word: Word) -> dict[str, Any]:
 @pytest.mark.parametrize("word", Word)
 def test_a_netlist_is_simulated_unless_it_is_proven(word: Word) -> None:
     assert proving.is_netlist_proven(proven(word)) == (word is Word.PROVEN)
+    assert proving.is_whole(proven(word)) == (word is Word.PROVEN)
     assert not proving.is_netlist_proven({**proven(word), "claims": []})
 
 

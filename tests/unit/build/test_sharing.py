@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from qap2fpga.backends.rtl.options import RtlOptions
-from qap2fpga.build import making, sharing
+from qap2fpga.build import making, proving, sharing
 from qap2fpga.build.folder import BuildFolder
 from qap2fpga.build.request import Request
 from qap2fpga.build.state import Run
@@ -70,6 +70,12 @@ def test_whatever_goes_in_changes_the_key_and_nothing_else(tmp_path: Path, name:
     assert shared(under_way(tmp_path / "elsewhere")).key == key
     changed = {change for change in CHANGES if shared(under_way(tmp_path / "b", change)).key != key}
     assert changed == goes_in
+
+
+def test_what_wanted_more_time_is_not_kept(tmp_path: Path) -> None:
+    one = under_way(tmp_path)
+    assert sharing.timing(one).keeps({"ns": 1.5}) and not sharing.timing(one).keeps({"ns": None})
+    assert sharing.proof(one).keeps is proving.is_whole
 
 
 def test_keys_of_one_build_differ(tmp_path: Path) -> None:
