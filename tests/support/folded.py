@@ -21,5 +21,5 @@ def subject(network: Graph, folder: Path, *, mapped: bool = True, **options: obj
     """Return the design of `network` that is written to `folder`, `mapped` by Yosys or not."""
     storage.save(network, folder / "network.npz")
     design = FinnBackend().generate(network, BOARD, folder / "finn", FinnOptions(**options), all_frames(network, 2, 1))  # type: ignore[arg-type]
-    netlist = yosys.map_design(design, BOARD, folder / "synthesize", timed=False).netlist if mapped else ()
+    netlist = yosys.map_design(design, BOARD, folder / "synthesize").netlist if mapped else ()
     return Subject(design, network, folder / "network.npz", netlist)
