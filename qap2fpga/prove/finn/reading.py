@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
 from qap2fpga.hw.design import Design
+from qap2fpga.prove.attempts import side_by_side
 from qap2fpga.prove.finn.sources import memory_files
 from qap2fpga.prove.reading import LIMIT_S, Read, require_alone
 from qap2fpga.synth.jobs import Job, ask
@@ -21,14 +23,21 @@ WORKER = Path(__file__).with_name("worker.py")
 
 @dataclass(frozen=True, kw_only=True)
 class ReadFolded(Job):
-    """Read `sources`, of which `plain` are Verilog that says how modules are called, and a `netlist`, if there is one.
+    """Read `sources`, of which `plain` are Verilog that says how modules are called.
 
     JSON goes to `folder`: `calls`, of the plain Verilog; `contents`, of all sources, module by module; `verilog`, with
-    one module per instance of the top; `netlist`. Answered by `Read`.
+    one module per instance of the top. Answered by `Read`.
     """
 
     sources: tuple[str, ...]
     plain: tuple[str, ...]
+    folder: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadNetlist(Job):
+    """Read a `netlist`; its JSON goes to `folder` by that name. Answered by `Read`."""
+
     netlist: tuple[str, ...]
     folder: str
 
@@ -56,9 +65,18 @@ def elaborated(design: Design, netlist: Sequence[Path], place: Path, limit_s: fl
     every = tuple(str(path.resolve()) for path in (*sources, boxes))
     job = ReadFolded(
         top=design.top, sources=every, plain=tuple(path for path in every[:-1] if path.endswith(".v")),
-        netlist=tuple(str(path.resolve()) for path in netlist), folder=str(place.resolve()),
+        folder=str(place.resolve()),
     )  # fmt: skip
-    ask(WORKER, job, Read, name="read", what="reading for a proof", logs=place, place=place, limit_s=limit_s)
+    gates = ReadNetlist(
+        top=design.top, netlist=tuple(str(path.resolve()) for path in netlist), folder=str(place.resolve())
+    )
+    jobs: dict[str, Job] = {"read": job, **({"read-netlist": gates} if netlist else {})}
+
+    def read(name: str) -> Read:
+        what = "reading for a proof"
+        return ask(WORKER, jobs[name], Read, name=name, what=what, logs=place, place=place, limit_s=limit_s)
+
+    side_by_side([partial(read, name) for name in jobs])
     names = ("calls", "contents", "verilog", *(("netlist",) if netlist else ()))
     return Folded({name: json.loads((place / f"{name}.json").read_text())["modules"] for name in names},
                   tuple(design.folder / name for name in data))  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyosys import libyosys
 
-from qap2fpga.prove.finn.reading import ReadFolded
+from qap2fpga.prove.finn.reading import ReadFolded, ReadNetlist
 from qap2fpga.prove.reading import Read
 from qap2fpga.synth.jobs import serve
 from qap2fpga.synth.worker import BOXES
@@ -20,7 +20,7 @@ SLANG = ("--keep-hierarchy", "--allow-use-before-declare", "--ignore-assertions"
 def read(job: ReadFolded) -> Read:
     """Do `job`."""
     place = Path(job.folder)
-    calls, verilog, netlist = (libyosys.Design() for _ in range(3))
+    calls, verilog = libyosys.Design(), libyosys.Design()
     _run(calls, [["read_verilog", "-sv", *job.plain], ["hierarchy", "-top", job.top]], place / "calls.json")
     _run(verilog, [["read_slang", "--top", job.top, *SLANG, *job.sources], ["hierarchy", "-top", job.top]],
          place / "contents.json")  # fmt: skip
@@ -28,9 +28,15 @@ def read(job: ReadFolded) -> Read:
     keep = [["setattr", "-mod", "-set", "keep_hierarchy", "1", name.removeprefix("\\")] for name in parts]
     flat = [["proc", "-noopt"], ["memory_collect"], ["memory_map"], *keep, ["flatten"], ["delete", "t:$scopeinfo"]]
     _run(verilog, flat, place / "verilog.json")
-    if job.netlist:
-        _run(netlist, [["read_verilog", "-sv", *job.netlist], ["hierarchy", "-top", job.top]], place / "netlist.json")
     return Read(modules=len(verilog.modules_))
+
+
+def read_netlist(job: ReadNetlist) -> Read:
+    """Do `job`."""
+    design = libyosys.Design()
+    commands = [["read_verilog", "-sv", *job.netlist], ["hierarchy", "-top", job.top]]
+    _run(design, commands, Path(job.folder) / "netlist.json")
+    return Read(modules=len(design.modules_))
 
 
 def _run(design: libyosys.Design, commands: Sequence[Sequence[str]], result: Path) -> None:
@@ -39,4 +45,4 @@ def _run(design: libyosys.Design, commands: Sequence[Sequence[str]], result: Pat
 
 
 if __name__ == "__main__":
-    serve({ReadFolded: read})
+    serve({ReadFolded: read, ReadNetlist: read_netlist})
