@@ -29,7 +29,7 @@ STAGES = ("dense", "dense", "residual", "concat", "again")
 # Networks that are drawn at random.
 NETWORKS = 200
 # Hidden widths of the networks of growing size: 16 inputs, twice this, 5 classes; 6 bits, 80 % of the weights pruned.
-SIZES = (8, 12, 16, 24, 32, 40, 52, 64, 80, 97)
+SIZES = (8, 16, 24, 32, 40, 52, 64, 80, 97, 119)
 
 
 def subject(
