@@ -273,10 +273,10 @@ def test_what_is_there_is_not_done_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(list(proofs.mutations(results, tmp_path, 12))) == 11 and sorted(asked) == [0, 1, 2, *range(4, 12)]
     asked.clear()
     assert [one["number"] for one in proofs.networks(results, 5)] == asked == [1, 2, 4, 0]
-    results.write_text('{"width": 8}\n{"width": 12, "stopped": "not ended", "limit_s": 5}\n')
+    results.write_text('{"width": 8}\n{"width": 16, "stopped": "not ended", "limit_s": 5}\n')
     monkeypatch.setattr(proofs, "within", lambda limit_s, work, width: {"of": width})
-    assert [one["width"] for one in proofs.sizes(results, 3, 5)] == [16]
-    assert [one["width"] for one in proofs.sizes(results, 3, 6)] == [12, 16]
+    assert [one["width"] for one in proofs.sizes(results, 3, 5)] == [24]
+    assert [one["width"] for one in proofs.sizes(results, 3, 6)] == [16, 24]
 
 
 def test_faults_are_tried_in_a_build_until_enough_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
