@@ -56,21 +56,18 @@ def prove(request: Request, generated: Stored, synthesized: Stored, say: Say) ->
 
 def is_netlist_proven(proven: Stored) -> bool:
     """Return whether the netlist is shown to be the Verilog, so that it need not be simulated."""
-    claim = decode(Certificate, proven, "", "what stage 'prove' stored").netlist
+    claim = _certificate(proven).netlist
     return claim is not None and claim.word is Word.PROVEN
 
 
 def is_whole(proven: Stored) -> bool:
     """Return whether all is proven, but for what is known how to simulate alone."""
-    claims = decode(Certificate, proven, "", "what stage 'prove' stored").claims
-    return all(one.word is Word.PROVEN or one.claim == CORE for one in claims)
+    return all(one.word is Word.PROVEN or one.claim == CORE for one in _certificate(proven).claims)
 
 
 def certify(folder: Path, proven: Stored, simulations: Sequence[Stored], say: Say) -> Stored:
     """Write the certificate of what is `proven` and what `simulations` say of the rest, and return it."""
-    certificate = settled(
-        decode(Certificate, proven, "", "what stage 'prove' stored"), [*map(_simulation, simulations)]
-    )
+    certificate = settled(_certificate(proven), _ran(simulations, folder, "simulate or netlist"))
     count = sum(one.word is Word.PROVEN for one in certificate.claims)
     say(f"{CERTIFICATE}: {count} of {len(certificate.claims)} claims are proven")
     return _write(folder, certificate)
@@ -100,6 +97,10 @@ def again(folder: Path, limit_s: float, progress: Progress) -> Certificate:
     return certificate
 
 
+def _certificate(proven: Stored) -> Certificate:
+    return decode(Certificate, proven, "", "what stage 'prove' stored")
+
+
 def _write(folder: Path, certificate: Certificate) -> Stored:
     content: Stored = encode(certificate)
     write_atomically(folder / CERTIFICATE, json.dumps(content, indent=1))
@@ -120,18 +121,19 @@ def _simulations(folder: Path) -> tuple[Simulation, ...]:
         if not (folder / stages.MARK / f"{stage}.json").is_file():
             continue
         content = stages.stored(folder, stage)
-        for one in content if isinstance(content, list) else [content]:
-            try:
-                results.append(_simulation(one))
-            except ValueError as error:
-                raise QapError(f"{folder}: what stage '{stage}' stored is no simulation", stages.BUILD_AGAIN) from error
+        results += _ran(content if isinstance(content, list) else [content], folder, stage)
     return tuple(results)
 
 
-def _simulation(one: object) -> Simulation:
-    """Return a stage's result as far as it matters here. Raises `ValueError` where it is none."""
-    match one:
-        case {"compared": str(compared), "vectors": int(vectors), "mismatches": int(mismatches)}:
-            return Simulation(compared, vectors, mismatches)
-        case _:
-            raise ValueError(one)
+def _ran(results: Sequence[object], folder: Path, stage: str) -> list[Simulation]:
+    """Return the simulations among a stage's results; one that had no model of a cell ran no vector."""
+    ran = []
+    for one in results:
+        match one:
+            case {"compared": str(compared), "vectors": int(vectors), "mismatches": int(mismatches)}:
+                ran.append(Simulation(compared, vectors, mismatches))
+            case {"compared": str(), "vectors": 0, "mismatches": None}:
+                continue
+            case _:
+                raise QapError(f"{folder}: what stage '{stage}' stored is no simulation", stages.BUILD_AGAIN)
+    return ran

@@ -12,7 +12,6 @@ from qap2fpga.build import making, proving
 from qap2fpga.build.folder import Shared
 from qap2fpga.build.state import Run
 from qap2fpga.ir import storage
-from qap2fpga.system import versions as stamps
 from qap2fpga.system.files import sha256
 from qap2fpga.system.versions import digest
 
@@ -33,8 +32,7 @@ def synthesis(run: Run) -> Shared:
 
 def timing(run: Run) -> Shared:
     """The longest path of the same netlist."""
-    top, program = run.circuit["design"]["top"], (stamps.program_digest(), stamps.versions())
-    key = digest("time", program, top, run.netlist_key, run.request.board.family)
+    key = digest("time", run.program_key, run.circuit["design"]["top"], run.netlist_key, run.request.board.family)
     return Shared(key, keeps=lambda path: path["ns"] is not None)
 
 

@@ -72,12 +72,16 @@ class Run:
         return model_digest(self.request.model)
 
     @cached_property
+    def program_key(self) -> str:
+        """A digest of this program and its tools, which every result follows from."""
+        return digest(stamps.program_digest(), stamps.versions())
+
+    @cached_property
     def model_key(self) -> str:
         """A digest of all that the network follows from."""
         request = self.request
         return digest(
-            stamps.program_digest(),
-            stamps.versions(),
+            self.program_key,
             self.model_digest,
             request.data and sha256(request.data),
             asdict(request.widths),
@@ -100,7 +104,7 @@ class Run:
         design = self.circuit["design"]
         folder = self.request.output / design["folder"]
         files = {name: sha256(folder / name) for name in (*design["sources"], *design["data"])}
-        return digest(stamps.program_digest(), stamps.versions(), self.circuit["backend"], design, files)
+        return digest(self.program_key, self.circuit["backend"], design, files)
 
     @cached_property
     def reference_key(self) -> str:

@@ -98,6 +98,13 @@ def test_a_certificate_has_what_simulations_say(tmp_path: Path) -> None:
     assert lines == ["certificate.json: 1 of 2 claims are proven"]
 
 
+def test_a_netlist_without_models_of_its_cells_says_nothing(tmp_path: Path) -> None:
+    simulated = {"compared": "RTL of top, full speed", "vectors": 7, "mismatches": 0}
+    left_out = {"compared": "netlist (xc7)", "vectors": 0, "mismatches": None, "note": "no model of STRANGE"}
+    left = proving.certify(tmp_path, proven(Word.NOT_PROVEN), [simulated, left_out], lambda text: None)
+    assert decode(Certificate, left, "", "").claims[1].detail == "RTL in 7 vectors: fifo"
+
+
 GOOD: dict[str, Any] = {
     "generate": {"backend": "rtl", "network": "network.npz"}, "synthesize": {"netlist": ["synthesize/a.v"]},
 }  # fmt: skip
