@@ -19,6 +19,7 @@ from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.prepare import Source, prepare
 from qap2fpga.hw import boards
 from qap2fpga.system.errors import QapError
+from qap2fpga.system.quiet import quiet
 from qap2fpga.train import plan, search
 from qap2fpga.train.manifest import FAILED, FINISHED, RUNNING, WAITING
 from qap2fpga.train.predict import predict_luts
@@ -171,7 +172,8 @@ def test_a_space_that_is_used_up_ends_the_search(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_objectives_give_a_pareto_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from botorch.acquisition.multi_objective import logei
+    with quiet():  # what is first to import BoTorch hears what torch says of it
+        from botorch.acquisition.multi_objective import logei
 
     compiled: list[Any] = []
     monkeypatch.setattr(logei, "_load_attempted", False)
