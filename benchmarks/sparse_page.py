@@ -90,9 +90,14 @@ def _networks(lines: Sequence[Mapping[str, Any]], price: float) -> Iterable[str]
         yield f"| {' | '.join(HEADS)} |"
         yield "| --- | --- |" + " ---: |" * (len(HEADS) - 2)
         dense = {line["case"]["zeros"]: line for line in of_it if line["case"]["sparse"] == "never"}
-        for line in of_it:
+        for line in sorted(of_it, key=_order):
             yield _row(line, dense[line["case"]["zeros"]], price)
         yield ""
+
+
+def _order(line: Mapping[str, Any]) -> tuple[float, bool, bool]:
+    case = line["case"]
+    return case["zeros"], case["balanced"], case["sparse"] != "never"
 
 
 def _row(line: Mapping[str, Any], dense: Mapping[str, Any], price: float) -> str:

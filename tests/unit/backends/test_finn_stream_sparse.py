@@ -89,6 +89,13 @@ def test_memories_are_block_ram_where_that_is_cheaper() -> None:
         assert (block.banks_in_block_ram, block.program_in_block_ram) == (deep, deep)
 
 
+def test_a_program_is_block_ram_where_its_columns_are_many() -> None:
+    weights = sparse_matrix(512, 1, 1.0, 4)
+    few, many = (block_of(np.tile(weights, pe), Fold(1, pe, 1), 0, Kind(4, False)) for pe in (1, 8))
+    assert few.slots == many.slots == 512
+    assert (few.program_in_block_ram, many.program_in_block_ram) == (False, True)
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Unit, Path]:
     """A unit with both memories, and where it is."""

@@ -140,9 +140,7 @@ def sparse_features(block: Sparse) -> Values:
     for level in range(1, (block.banks - 1).bit_length() + 1):
         tree += left // 2 * (product + level)
         left -= left // 2
-    used = block.matrix.products / (block.slots * fold.lanes)
-    program = estimate.weights_features(block.program_bits, block.slots, used)
-    logic = not block.program_in_block_ram
+    program, logic = block.program_columns, not block.program_in_block_ram
     values = float(fold.lanes * kind.bits)
     fewer = block.banks > fold.simd
     field = (fold.simd - 1).bit_length() + fewer

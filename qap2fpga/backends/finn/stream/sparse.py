@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qap2fpga.backends.finn.estimate import block_rams, lut_ram
+from qap2fpga.backends.finn.estimate import block_rams, lut_ram, weights_features
 from qap2fpga.backends.finn.sparse.banking import Fold
 from qap2fpga.backends.finn.sparse.matrix import Matrix
 from qap2fpga.backends.finn.sparse.words import Memories
@@ -16,9 +16,10 @@ from qap2fpga.backends.finn.stream import models
 from qap2fpga.backends.finn.stream.blocks import Kind
 from qap2fpga.backends.finn.stream.own import Own
 
-# A memory is block RAM where a block saves so many LUTs: as many as a pynq-z2 has for each. 36 columns of a program
-# are that many from 385 slots on.
-LUTS_PER_BLOCK, PROGRAM_BLOCK_DEPTH = 190, 385
+# A memory is block RAM where a block saves more than so many LUTs: as many as a pynq-z2 has for each, of a zcu104 it is
+# 369, of an ultra96-v2 163. In logic a column of a program is a flip-flop, half as dear as a LUT, and so many LUTs for
+# every 64 slots: of random units Yosys made 1.34. So a program that fills its blocks is block RAM from 193 slots on.
+LUTS_PER_BLOCK, LUTS_PER_COLUMN, LUTS_PER_FLIP_FLOP = 190, 4 / 3, 1 / 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,9 +63,16 @@ class Sparse(Own):
         return self.matrix.memories(self.fold, self.queue)
 
     @property
+    def program_columns(self) -> Mapping[str, float]:
+        """What its program is as logic: `columns` that differ, and in `rom` the parts of 64 slots of all of them."""
+        return weights_features(self.program_bits, self.slots, self.matrix.products / (self.slots * self.fold.lanes))
+
+    @property
     def program_in_block_ram(self) -> bool:
         """Whether its program is block RAM."""
-        return self.slots >= PROGRAM_BLOCK_DEPTH
+        logic = self.program_columns
+        luts = LUTS_PER_COLUMN * logic["rom"] + LUTS_PER_FLIP_FLOP * logic["columns"]
+        return luts > LUTS_PER_BLOCK * block_rams(self.program_bits, self.slots)
 
     @property
     def program_bits(self) -> int:
