@@ -172,3 +172,12 @@ def test_the_check_sees_every_weight() -> None:
         other[tuple(place)] += 1
         with pytest.raises(CheckFailed, match="is another sum"):
             check(memories, other, "fc")
+
+
+@pytest.mark.parametrize("fold", FOLDS, ids=str)
+@pytest.mark.parametrize("queue", [0, 1, 32])
+def test_no_schedule_takes_less_than_an_even_one(fold: Fold, queue: int) -> None:
+    matrix = Matrix("fc", sparse_matrix(48, 24, 0.2, 4), 4)
+    assert matrix.even.products <= matrix.even.slots(fold, queue) * fold.lanes
+    assert matrix.even.slots(fold, queue) <= matrix.slots(fold, queue)
+    assert max(matrix.even.places(fold)) <= max(matrix.places(fold))

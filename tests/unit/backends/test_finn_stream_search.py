@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from typing import Any
@@ -133,16 +134,47 @@ def test_zeros_are_skipped_where_that_is_asked_for_or_cheaper(graph: Graph) -> N
     assert sum(used(best, BOARD).values()) <= sum(used(dense, BOARD).values())
 
 
-def test_a_layer_without_zeros_stays_as_it_is_where_multipliers_cost_next_to_nothing() -> None:
+def one_layer(density: float) -> Graph:
     nodes = Nodes(Shape(32, 1, 1), -128, 127)
-    weights = nodes.random.integers(1, 128, (32, 16))
+    weights = nodes.random.integers(1, 128, (32, 16)) * (nodes.random.random((32, 16)) < density)
     nodes.add(Linear(name="fc", sources=(INPUT,), weights=weights, weight_bits=8, input_bits=8))
     nodes.logits("out", "fc", 16)
-    graph = nodes.graph()
-    for board, expected in ((BOARD, True), (replace(BOARD, dsp=100_000), False)):
-        options = FinnOptions(target_fps=CLOCK / 100, sparse="auto")
-        found = FinnBackend().expect(graph, board, options).nodes
-        assert any(isinstance(node, SparseNode) for node in found) is expected
+    return nodes.graph()
+
+
+@pytest.mark.parametrize(
+    ("density", "dsp", "expected"), [(0.4, BOARD.dsp, True), (0.4, 100_000, False), (1, 10, False)]
+)
+def test_a_layer_stays_as_it_is_without_zeros_or_where_multipliers_cost_next_to_nothing(
+    density: float, dsp: int, expected: bool
+) -> None:
+    options = FinnOptions(target_fps=CLOCK / 50, sparse="auto", allow_oversize=True)
+    found = FinnBackend().expect(one_layer(density), replace(BOARD, dsp=dsp), options).nodes
+    assert any(isinstance(node, SparseNode) for node in found) is expected
+
+
+def test_a_folding_of_few_zeros_is_legal_where_it_would_not_be_chosen() -> None:
+    graph = one_layer(1)
+    stored = content(graph, plan(graph, BOARD, FinnOptions(target_fps=CLOCK / 400, sparse="always")).folding)
+    assert stored["fc"]["BANKS"] >= 1
+    assert content(graph, plan(graph, BOARD, FinnOptions(folding=stored)).folding) == stored
+
+
+@pytest.mark.parametrize("make", [cnn, lambda: dense_layers(64, 32, 5)], ids=["images", "chain"])
+@pytest.mark.parametrize("density", [0.1, 0.4])
+def test_foldings_that_are_left_out_are_never_the_cheapest(make: Any, density: float) -> None:
+    graph = pruned(make(), density)
+    search = Search(graph, BOARD, "logits", "auto")
+    for node in graph.weighted:
+        every = [search._choice(node, lanes) for lanes in search._lanes(node)]
+        kept = search.choices[node.name]
+        assert len(kept) < len(every)
+        for limit in {one.cycles for one in every}:
+            cheapest, best = (
+                min((float(one.cost.sum()) for one in choices if one.cycles <= limit), default=math.inf)
+                for choices in (every, kept)
+            )
+            assert best == cheapest
 
 
 def test_a_sparse_folding_is_read_back() -> None:

@@ -20,8 +20,6 @@ SEED = 2026
 MOVES_PER_CHOICE, MOST_MOVES = 40, 15_000
 # Slots that a move may cost when the search begins.
 WARMTH = 0.3
-# The power with which the slots of a group count: the slowest one counts most, and the others a little.
-POWER = 8.0
 
 
 @dataclass(frozen=True)
@@ -112,21 +110,31 @@ def _most(counts: np.ndarray, output: int) -> int:
 
 @compiled
 def _price(slots: np.ndarray, scale: float) -> float:
+    """The slots of all groups, each to the eighth power: the slowest one counts most, and the others a little."""
     total = 0.0
     for one in slots:
-        total += scale * (one / scale) ** POWER
+        square = (one / scale) ** 2
+        total += scale * (square * square) ** 2
     return total
 
 
 @compiled
-def _move(outputs: np.ndarray, begin: int, end: int, counts: np.ndarray, slots: np.ndarray, old: int, new: int) -> None:
-    """Count the weights of an input in the bank `new`."""
+def _move(
+    outputs: np.ndarray, begin: int, end: int, counts: np.ndarray, most: np.ndarray, slots: np.ndarray, old: int,
+    new: int,
+) -> None:  # fmt: skip
+    """Count the weights of an input in the bank `new`; `most` of each output's are in one bank, or 1."""
     for at in range(begin, end):
         output = outputs[at]
-        before = _most(counts, output)
+        before = most[output]
         counts[output, old] -= 1
         counts[output, new] += 1
-        slots[output % len(slots)] += _most(counts, output) - before
+        after = max(before, counts[output, new])
+        if after == before and counts[output, old] + 1 == before:
+            after = _most(counts, output)
+        most[output] = after
+        if after != before:
+            slots[output % len(slots)] += after - before
 
 
 @compiled
@@ -139,11 +147,13 @@ def _search(
     for number in range(len(position)):
         for at in range(starts[number], starts[number + 1]):
             counts[outputs[at], position[number] % banks] += 1
-    slots = np.zeros(groups, np.int64)
+    most, slots = np.ones(rows, np.int64), np.zeros(groups, np.int64)
     for output in range(rows):
-        slots[output % groups] += _most(counts, output)
+        most[output] = _most(counts, output)
+        slots[output % groups] += most[output]
     best, best_position = slots.max() + slots.sum() / len(slots) / 1000, position.copy()
-    changed = slots.copy()
+    changed, scale = slots.copy(), float(slots.max())
+    price = _price(slots, scale)
     for trial in range(len(moved)):
         number, new = moved[trial], where[trial]
         old = position[number]
@@ -152,11 +162,10 @@ def _search(
         beat = number // simd
         other = there[beat, new]
         changed[:] = slots
-        _move(outputs, starts[number], starts[number + 1], counts, changed, old % banks, new % banks)
+        _move(outputs, starts[number], starts[number + 1], counts, most, changed, old % banks, new % banks)
         if other >= 0:
-            _move(outputs, starts[other], starts[other + 1], counts, changed, new % banks, old % banks)
-        scale = float(slots.max())
-        worse = _price(changed, scale) - _price(slots, scale)
+            _move(outputs, starts[other], starts[other + 1], counts, most, changed, new % banks, old % banks)
+        worse = _price(changed, scale) - price
         warmth = WARMTH * (1 - trial / len(moved)) + 1e-9
         if worse <= 0 or luck[trial] < np.exp(-worse / warmth):
             there[beat, old], there[beat, new] = other, number
@@ -164,12 +173,14 @@ def _search(
             if other >= 0:
                 position[other] = old
             slots[:] = changed
+            scale = float(slots.max())
+            price = _price(slots, scale)
             value = slots.max() + slots.sum() / len(slots) / 1000
             if value < best:
                 best = value
                 best_position[:] = position
         else:
             if other >= 0:
-                _move(outputs, starts[other], starts[other + 1], counts, changed, old % banks, new % banks)
-            _move(outputs, starts[number], starts[number + 1], counts, changed, new % banks, old % banks)
+                _move(outputs, starts[other], starts[other + 1], counts, most, changed, old % banks, new % banks)
+            _move(outputs, starts[number], starts[number + 1], counts, most, changed, new % banks, old % banks)
     position[:] = best_position

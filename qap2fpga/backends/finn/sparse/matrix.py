@@ -56,8 +56,23 @@ class Matrix:
     def _positions(self, fold: Fold) -> np.ndarray:
         return self._once((fold, "positions"), lambda: banking.positions(self.weights, fold))
 
+    @property
+    def even(self) -> Matrix:
+        """The matrix of which no lane ever waits: no schedule of this one takes less, and nothing is looked for."""
+        return self._once("even", lambda: Even(self.name, self.weights, self.bits))
+
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
         if key not in self._known:
             self._known[key] = make()
         found: T = self._known[key]
         return found
+
+
+class Even(Matrix):
+    """A matrix as if the weights of each output lay evenly in the banks, and so did all inputs."""
+
+    def _lengths(self, fold: Fold) -> np.ndarray:
+        return np.maximum(-(-(self.weights != 0).sum(axis=0) // fold.banks), 1).astype(np.int64)
+
+    def _words(self, fold: Fold) -> tuple[int, ...]:
+        return (-(-len(self.weights) // max(fold.simd, fold.banks)),) * fold.banks

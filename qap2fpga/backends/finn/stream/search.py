@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -20,12 +20,14 @@ from qap2fpga.backends.finn.padding import divisors
 from qap2fpga.backends.finn.plan import deep_pipeline
 from qap2fpga.backends.finn.stream import library
 from qap2fpga.backends.finn.stream.blocks import Block, Stream
+from qap2fpga.backends.finn.stream.choices import Choice, promising
 from qap2fpga.backends.finn.stream.cost import cost
 from qap2fpga.backends.finn.stream.draw import Depths, Drawing, Drawn, Lanes
 from qap2fpga.backends.finn.stream.fifos import Sized, sized, without
 from qap2fpga.backends.finn.stream.handlers import HANDLERS
 from qap2fpga.backends.finn.stream.limits import depthwise_lanes, parallel_possible, serial_lanes
 from qap2fpga.backends.finn.stream.schedule import interval_of
+from qap2fpga.backends.finn.stream.sparse import Sparse
 from qap2fpga.backends.finn.stream.sparse_folds import sparse_lanes
 from qap2fpga.backends.finn.stream.widths import matrix, whole_frame
 from qap2fpga.hw.boards import Board
@@ -40,19 +42,13 @@ from qap2fpga.system.errors import QapError
 
 # How many shorter intervals are tried where FIFOs and converters do not fit, or make a design slower than wanted.
 TRIES = 6
+# Of a layer more of whose weights are not zero no sparse folding is looked at, unless all layers are to be sparse: it
+# hardly pays, and takes the time.
+MOST_DENSE = 0.5
 # How often a resource that does not suffice is weighed heavier, where layers may be without their zeros.
 RETRIES = 4
 # Of a window generator that takes longer, the search adds the filling of its memory to its beats; what is built is run.
 LONG = 100_000
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Lanes of one node, the cycles per frame that they take, and the part of the board, by kind of resource."""
-
-    lanes: Lanes
-    cycles: int
-    cost: np.ndarray
 
 
 class Search:
@@ -73,12 +69,12 @@ class Search:
 
     @cached_property
     def choices(self) -> dict[str, list[Choice]]:
-        """Every folding of each node by itself."""
+        """Every folding of each node by itself; of those whose schedules are to be looked for only promising ones."""
         return {
-            node.name: [self._choice(node, lanes) for lanes in self._lanes(node)]
+            node.name: self._choices(node)
             for node in self.graph.nodes
             if not isinstance(node, (Input, Requantizer))
-        }
+        }  # fmt: skip
 
     @cached_property
     def intervals(self) -> list[int]:
@@ -167,8 +163,17 @@ class Search:
         dense = self._dense_lanes(node)
         if not isinstance(node, Linear) or self.sparse == "never":
             return dense
-        found = sparse_lanes(matrix(node), node.outputs, dense)
-        return found if self.sparse == "always" else dense + found
+        weights = matrix(node)
+        if self.sparse == "always":
+            return sparse_lanes(weights, node.outputs, dense)
+        worth = weights.products <= MOST_DENSE * weights.weights.size
+        return dense + sparse_lanes(weights, node.outputs, dense) if worth else dense
+
+    def legal(self, name: str) -> list[Lanes]:
+        """Return every folding that the node `name` may be given, whether or not it pays."""
+        node = self.graph[name]
+        dense = self._dense_lanes(node)
+        return dense + sparse_lanes(matrix(node), node.outputs, dense) if isinstance(node, Linear) else dense
 
     def _dense_lanes(self, node: Node) -> list[Lanes]:
         source = self.graph.shapes[node.sources[0]]
@@ -195,9 +200,20 @@ class Search:
             lanes += [Lanes(simd, pe, parallel=True) for simd in wide for pe in outputs]
         return lanes
 
-    def _choice(self, node: Node, lanes: Lanes) -> Choice:
-        """A folding with its cycles and cost: of the node's own blocks, and of the thresholds that follow it."""
+    def _choices(self, node: Node) -> list[Choice]:
+        lanes = self._lanes(node)
+        known = [self._choice(node, one) for one in lanes if not one.cross]
+        possible = [self._choice(node, one, at_best=True) for one in lanes if one.cross]
+        return known + promising(known, possible, lambda one: self._choice(node, one.lanes))
+
+    def _choice(self, node: Node, lanes: Lanes, *, at_best: bool = False) -> Choice:
+        """A folding with its cycles and cost: of the node's own blocks, and of the thresholds that follow it.
+
+        `at_best`: what a sparse one takes at least.
+        """
         blocks = self._blocks(node, lanes)
+        if at_best:
+            blocks = [replace(one, matrix=one.matrix.even) if isinstance(one, Sparse) else one for one in blocks]
         parts = estimate.total([cost(block, self.board.dsp_cell)[0] for block in blocks])
         share = np.array(list(estimate.used(parts, self.board).values()))
         return Choice(lanes, max(self._interval(block) for block in blocks) if blocks else 1, share)

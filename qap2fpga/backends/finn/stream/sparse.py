@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -32,12 +33,12 @@ class Sparse(Own):
     queue: int
     cross: bool
 
-    @property
+    @cached_property
     def fold(self) -> Fold:
         """How it is folded."""
         return Fold(self.taken.lanes, self.given.lanes, self.banks, self.cross)
 
-    @property
+    @cached_property
     def slots(self) -> int:
         """Cycles per vector."""
         return self.matrix.slots(self.fold, self.queue)
@@ -62,31 +63,31 @@ class Sparse(Own):
         """The memories of the module, checked."""
         return self.matrix.memories(self.fold, self.queue)
 
-    @property
+    @cached_property
     def program_columns(self) -> Mapping[str, float]:
         """What its program is as logic: `columns` that differ, and in `rom` the parts of 64 slots of all of them."""
         return weights_features(self.program_bits, self.slots, self.matrix.products / (self.slots * self.fold.lanes))
 
-    @property
+    @cached_property
     def program_in_block_ram(self) -> bool:
         """Whether its program is block RAM."""
         logic = self.program_columns
         luts = LUTS_PER_COLUMN * logic["rom"] + LUTS_PER_FLIP_FLOP * logic["columns"]
         return luts > LUTS_PER_BLOCK * block_rams(self.program_bits, self.slots)
 
-    @property
+    @cached_property
     def program_bits(self) -> int:
         """Bits of a word of its program that are not always 0."""
         places = sum(max(1, (one - 1).bit_length()) for one in self.matrix.places(self.fold))
         rest = self.matrix.bits + (self.fold.values - 1).bit_length()
         return 1 + self.given.lanes * (1 + places + self.banks * rest)
 
-    @property
+    @cached_property
     def bank_depth(self) -> int:
         """Words of a bank, both pages."""
         return 2 << max(1, (max(self.matrix.places(self.fold)) - 1).bit_length())
 
-    @property
+    @cached_property
     def banks_in_block_ram(self) -> bool:
         """Whether its banks are block RAM."""
         bits = self.taken.kind.bits * self.fold.values

@@ -166,7 +166,7 @@ def given(folding: Mapping[str, Any], search: Search) -> dict[str, Lanes]:
             entry.get("SIMD", 1), entry.get("PE", 1), bool(entry.get("PARALLEL", 0)), entry.get("BANKS", 0),
             entry.get("QUEUE", 0), bool(entry.get("CROSS", 0)),
         )  # fmt: skip
-        possible = [_values(one.lanes) for one in search.choices[name]]
+        possible = [_values(one) for one in search.legal(name)]
         if _values(lanes) not in possible:
             same = {"PARALLEL": int(lanes.parallel), "BANKS": lanes.banks}
             close = [one for one in possible if same.items() <= one.items()] or possible
