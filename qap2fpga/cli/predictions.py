@@ -64,7 +64,7 @@ def calibrate(
     seed: Annotated[int, typer.Option(help="the same seed draws the same designs")] = 1,
     processes: Annotated[int, typer.Option(help="designs at a time")] = 2,
     output: Annotated[Path | None, typer.Option(help="folder [calibration/<backend>]")] = None,
-    over: Annotated[str, typer.Option(help="networks over 'vectors' or 'images'")] = "vectors",
+    over: Annotated[str, typer.Option(help="networks over 'vectors' or 'images', or 'sparse' ones")] = "vectors",
     confirm: Annotated[
         bool, typer.Option("--confirm", help="only check that the calibration there is is of the hardware made now")
     ] = False,

@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
+from qap2fpga import backends
 from qap2fpga.estimate import calibration, campaign, designs, fit
-from qap2fpga.estimate.calibration import GENERATORS, IMAGES, VECTORS, fingerprint
+from qap2fpga.estimate.calibration import GENERATORS, IMAGES, SPARSE, VECTORS, fingerprint
 from qap2fpga.estimate.fit import Held
 from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import QapError, nearest
@@ -24,14 +25,15 @@ def calibrate(
 ) -> dict[str, Any]:  # fmt: skip
     """Measure so many random designs of `backend` and `jets` more of jet size, as many as are not in `folder` yet.
 
-    `over`: networks over 'vectors' or 'images'. Writes there: `designs.jsonl` (a line per design, kept while the
-    generator makes the same hardware), the calibration under the name that it is shipped by, a page and a picture.
-    Returns the content. Raises `QapError` for an unknown backend and for too few designs.
+    `over`: networks over 'vectors' or 'images', or 'sparse' ones. Writes there: `designs.jsonl` (a line per design,
+    kept while the generator makes the same hardware), the calibration under the name that it is shipped by, a page and
+    a picture. Returns the content. Raises `QapError` for an unknown backend and for too few designs.
     """
     _check(backend)
-    if over not in (VECTORS, IMAGES):
-        raise QapError(f"no designs over '{over}' can be drawn", nearest(over, (VECTORS, IMAGES)))
-    if over == IMAGES and jets:
+    sorts = (VECTORS, IMAGES, SPARSE) if backends.get(backend).knows("sparse") else (VECTORS, IMAGES)
+    if over not in sorts:
+        raise QapError(f"no designs of {backend} over '{over}' can be drawn", nearest(over, sorts))
+    if over != VECTORS and jets:
         raise QapError("designs of jet size are over vectors", "leave --jets out")
     if number + jets < fit.LEAST_DESIGNS or processes < 1:
         raise QapError(
@@ -47,7 +49,7 @@ def calibrate(
     versions = {name: value or "absent" for name, value in stamps.versions().items()}
     content, held = fit.fit(backend, lines, (specimens, campaign.expectations(backend, over)), command, versions)
     content["over"] = over
-    if over == IMAGES:
+    if over != VECTORS:
         # Bit operations are of every position, hardware that is used for all of them is there once.
         content["lut_per_bop"] = None
     name, written = title(backend, over), folder / calibration.file(backend, over).name
@@ -170,7 +172,7 @@ def _plot(content: dict[str, Any], held: Sequence[Held], path: Path) -> None:
     with matplotlib.rc_context({"svg.hashsalt": "qap2fpga", "svg.fonttype": "none"}):
         figure, panels = pyplot.subplots(1, len(names), figsize=(5 * len(names), 4.6), squeeze=False)
         for panel, name in zip(panels[0], names, strict=True):
-            for kind, mark in (("layer", "o"), ("network", "s"), ("jet", "^"), ("image", "o")):
+            for kind, mark in (("layer", "o"), ("network", "s"), ("jet", "^"), ("image", "o"), ("sparse", "o")):
                 rows = [row for row in held if row.kind == kind]
                 if not rows:
                     continue

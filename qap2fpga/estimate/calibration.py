@@ -28,8 +28,8 @@ from qap2fpga.ir.graph import Graph
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PACKAGE, shipped
 
-# The sorts of networks that calibrations are of.
-VECTORS, IMAGES = "vectors", "images"
+# The sorts of networks that calibrations are of; of pruned ones, over either, with layers built without their zeros.
+VECTORS, IMAGES, SPARSE = "vectors", "images", "sparse"
 # What of the program decides which hardware is generated, how it is mapped and what is expected of it, by backend.
 GENERATORS = {
     "finn": ("backends/finn", "synth/yosys.py", "synth/worker.py", "synth/cells.py"),
@@ -119,13 +119,13 @@ def sort(network: Graph) -> str:
 
 
 def file(backend: str, over: str = VECTORS) -> Path:
-    """Return where the calibration of `backend` is shipped for networks `over` vectors or images."""
+    """Return where the calibration of `backend` is shipped for networks of the sort `over`."""
     return shipped("flows") / backend / ("calibration.yaml" if over == VECTORS else f"calibration-{over}.yaml")
 
 
 @lru_cache(maxsize=8)
 def load(backend: str, over: str = VECTORS) -> Calibration | None:
-    """The shipped calibration of `backend` for networks `over` vectors or images, None where there is none."""
+    """The shipped calibration of `backend` for networks of the sort `over`, None where there is none."""
     path = file(backend, over)
     if not path.is_file():
         return None

@@ -26,6 +26,7 @@ from qap2fpga.estimate.calibration import COUNTED, layer_sizes
 from qap2fpga.estimate.calibration import VECTORS as OVER_VECTORS
 from qap2fpga.estimate.designs import Drawn
 from qap2fpga.estimate.images import ImageRecipe
+from qap2fpga.estimate.sparse import SparseRecipe
 from qap2fpga.hw import boards
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design
@@ -175,7 +176,9 @@ def _options(backend: str, recipe: Drawn, board: Board) -> Options:
     """A folded design is drawn with an interval, an unrolled one with a clock, a slow one with both."""
     backend_class = backends.get(backend)
     if backend_class.knows("target_fps"):
-        return backend_class.make_options(target_fps=1e9 / (recipe.interval * board.clock_ns), allow_oversize=True)
+        sparse = {"sparse": recipe.sparse} if isinstance(recipe, SparseRecipe) else {}
+        rate = 1e9 / (recipe.interval * board.clock_ns)
+        return backend_class.make_options(target_fps=rate, allow_oversize=True, **sparse)
     slow = {"target_interval": recipe.interval} if isinstance(recipe, ImageRecipe) and recipe.slow else {}
     return backend_class.make_options(clock=recipe.clock_ns, allow_oversize=True, **slow)
 

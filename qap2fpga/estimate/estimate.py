@@ -97,11 +97,15 @@ def predict(
 def calibrated(backend: str, family: str, network: Graph, nodes: Sequence[NodeEstimate]) -> Calibration | None:
     """Return the calibration of `backend` for designs like that of `network` on boards of `family`.
 
-    None if there is none, if it is of another generator, or if one of the design's `nodes` is unlike all measured ones.
+    None if there is none, if it is of another generator, or if one of the design's `nodes` is unlike all measured ones:
+    layers without their zeros are like those of their own calibration alone.
 
     The designs that were measured are of families with 6-input LUTs; others are not `estimated`.
     """
-    known = calibration.load(backend, calibration.sort(network))
-    if known is None or not known.current or not families.of(family).estimated or not known.knows(nodes):
+    if not families.of(family).estimated:
         return None
-    return known
+    for over in (calibration.sort(network), calibration.SPARSE):
+        known = calibration.load(backend, over)
+        if known is not None and known.current and known.knows(nodes):
+            return known
+    return None

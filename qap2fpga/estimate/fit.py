@@ -19,6 +19,7 @@ from scipy.optimize import nnls  # type: ignore[import-untyped]
 from qap2fpga.estimate.calibration import COUNTED, TOOLS, Calibration, fingerprint, sizes
 from qap2fpga.estimate.draw import JET_SIZE
 from qap2fpga.estimate.images import ImageRecipe
+from qap2fpga.estimate.sparse import SparseRecipe
 from qap2fpga.hw.design import is_of
 from qap2fpga.hw.resources import FITTED
 from qap2fpga.ir.bops import equation
@@ -34,7 +35,7 @@ MARGIN = 0.01
 LEAST_DESIGNS = 30
 LEAST_IN_CLASS = 20
 # Of how many designs of a sort which are hold-out, by their number.
-HOLD_OUT = {"small": (3, (0,)), "large": (3, (1, 2)), ImageRecipe.kind: (5, (2, 4))}
+HOLD_OUT = {"small": (3, (0,)), "large": (3, (1, 2)), ImageRecipe.kind: (5, (2, 4)), SparseRecipe.kind: (3, (1,))}
 
 Line = dict[str, Any]
 
@@ -90,13 +91,14 @@ def fit(
 
 def split(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
     """Return (fitted, hold-out): every third design of a kind is hold-out, two of three of jet size, two of five of
-    those over images."""
+    those over images; of pruned ones one of three of any size."""
     kept: list[Line] = []
     held: list[Line] = []
     seen: Counter[str] = Counter()
     for one in sorted(lines, key=lambda line: line["seed"]):
         large = sizes(one["network"])["nonzeros"] >= JET_SIZE
-        sort = ImageRecipe.kind if one["recipe"]["kind"] == ImageRecipe.kind else "large" if large else "small"
+        kind = one["recipe"]["kind"]
+        sort = kind if kind in HOLD_OUT else "large" if large else "small"
         seen[sort] += 1
         share, chosen = HOLD_OUT[sort]
         (held if seen[sort] % share in chosen else kept).append(one)

@@ -7,6 +7,7 @@ Weights and thresholds are drawn as those of dense layers are (`draw.py`); a see
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -86,8 +87,29 @@ def network(recipe: ImageRecipe) -> Graph:
 def _recipe(random: np.random.Generator, seed: int) -> ImageRecipe:
     height = 1 if random.random() < 0.3 else int(random.integers(4, 13))
     width = int(random.integers(8, 33)) if height == 1 else int(random.integers(4, 13))
-    channels, rows, columns = int(random.integers(1, 4)), height, width
-    size, stages = (height, width, channels), []
+    size = (height, width, int(random.integers(1, 4)))
+    stages = drawn_stages(random, size, 8)
+    bits = int(random.integers(2, 7))
+    return ImageRecipe(
+        seed=seed, size=size, stages=stages or (("conv", 4, 2, 1),), classes=int(random.integers(2, 11)),
+        numbers=Numbers(
+            input_bits=int(random.integers(1, 9)), weight_bits=bits,
+            activation_bits=bits if random.random() < 0.5 else int(random.integers(1, 7)),
+            density=round(float(np.exp(random.uniform(np.log(0.1), 0))), 3), power_of_two=bool(random.random() < 0.35),
+        ),
+        family=str(random.choice(["xc7", "xc7", "xc7", "xcup"])),
+        clock_ns=float(random.choice([4.0, 5.0, 8.0, 10.0])),
+        interval=int(height * width * 2 ** random.uniform(2, 5)),
+        averaged=bool(random.random() < 0.25), slow=bool(random.random() < 0.35),
+    )  # fmt: skip
+
+
+def drawn_stages(
+    random: np.random.Generator, size: tuple[int, int, int], most_channels: int
+) -> tuple[tuple[str, int, int, int], ...]:  # fmt: skip
+    """Return up to three stages over frames of `size`, as far as these are large enough for them."""
+    height, width, channels = size
+    rows, columns, stages = height, width, []
     for _ in range(int(random.integers(1, 4))):
         kind = str(random.choice(STAGES))
         kernel = 2 if kind in (*POOLS, "repeat") else int(random.integers(1, 4))
@@ -105,23 +127,11 @@ def _recipe(random: np.random.Generator, seed: int) -> ImageRecipe:
         else:
             after = -(-rows // stride), -(-columns // stride)  # kernels are padded
         if kind in ("conv", "concat"):
-            channels = int(random.integers(2, 9))
+            channels = int(random.integers(2, most_channels + 1))
         stages.append((kind, channels, kernel, stride))
         rows, columns = after
         channels *= 2 if kind == "concat" else 1
-    bits = int(random.integers(2, 7))
-    return ImageRecipe(
-        seed=seed, size=size, stages=tuple(stages) or (("conv", 4, 2, 1),), classes=int(random.integers(2, 11)),
-        numbers=Numbers(
-            input_bits=int(random.integers(1, 9)), weight_bits=bits,
-            activation_bits=bits if random.random() < 0.5 else int(random.integers(1, 7)),
-            density=round(float(np.exp(random.uniform(np.log(0.1), 0))), 3), power_of_two=bool(random.random() < 0.35),
-        ),
-        family=str(random.choice(["xc7", "xc7", "xc7", "xcup"])),
-        clock_ns=float(random.choice([4.0, 5.0, 8.0, 10.0])),
-        interval=int(height * width * 2 ** random.uniform(2, 5)),
-        averaged=bool(random.random() < 0.25), slow=bool(random.random() < 0.35),
-    )  # fmt: skip
+    return tuple(stages)
 
 
 class Drawing:
@@ -220,6 +230,27 @@ class Drawing:
         multipliers = tuple(int(one) for one in self.random.choice([1, 1, 2, 3, 5], len(sources)))
         return self.step(self.add(Sum(name=self.name("sum"), sources=sources, multipliers=multipliers)))
 
+    def stages(self, last: str, stages: Sequence[tuple[str, int, int, int]]) -> str:
+        """Add stages of a recipe, one after the other."""
+        for kind, outputs, kernel, stride in stages:
+            match kind:
+                case "conv":
+                    last = self.conv(last, outputs, kernel, stride)
+                case "depthwise":
+                    last = self.step(self.depthwise(last, self.geometry(last, kernel, stride)))
+                case "max":
+                    last = self.max(last, kernel, stride)
+                case "average":
+                    last = self.average(last, self.geometry(last, kernel, stride, padded=False))
+                case "repeat":
+                    last = self.repeat(last, kernel)
+                case "residual":
+                    last = self.sum(last, self.conv(last, outputs, kernel))
+                case _:
+                    sources = tuple(self.conv(last, outputs, one) for one in (kernel, 1))
+                    last = self.add(Concat(name=self.name("concat"), sources=sources))
+        return last
+
     def classified(self, source: str, classes: int) -> Graph:
         """Return the network that ends in a dense layer over `source`, and logits of a common scale."""
         sums = self.linear(source, classes)
@@ -239,23 +270,7 @@ class Drawing:
 def _network(recipe: ImageRecipe, random: np.random.Generator) -> Graph:
     height, width, channels = recipe.size
     drawing, last = Drawing(random, Shape(channels, height, width), recipe.numbers), INPUT
-    for kind, outputs, kernel, stride in recipe.stages:
-        match kind:
-            case "conv":
-                last = drawing.conv(last, outputs, kernel, stride)
-            case "depthwise":
-                last = drawing.step(drawing.depthwise(last, drawing.geometry(last, kernel, stride)))
-            case "max":
-                last = drawing.max(last, kernel, stride)
-            case "average":
-                last = drawing.average(last, drawing.geometry(last, kernel, stride, padded=False))
-            case "repeat":
-                last = drawing.repeat(last, kernel)
-            case "residual":
-                last = drawing.sum(last, drawing.conv(last, outputs, kernel))
-            case _:
-                sources = tuple(drawing.conv(last, outputs, one) for one in (kernel, 1))
-                last = drawing.add(Concat(name=drawing.name("concat"), sources=sources))
+    last = drawing.stages(last, recipe.stages)
     if recipe.averaged:
         _, *extents, _ = drawing.values[last].shape
         last = drawing.average(last, Geometry((extents[0], extents[1])))

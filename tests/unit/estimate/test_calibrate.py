@@ -31,7 +31,7 @@ def test_designs_of_other_hardware_are_not_mixed_in(tmp_path, monkeypatch):
     assert (again["fingerprint"], again["specimens"]) == ("two", "same")
     with pytest.raises(QapError, match="older generator"):
         now("three", "other")
-    with pytest.raises(QapError, match="over 'imges' can be drawn"):
+    with pytest.raises(QapError, match="of rtl over 'imges' can be drawn"):
         calibrate.calibrate("rtl", 120, 0, 1, 1, tmp_path, print, "imges")
     with pytest.raises(QapError, match="designs of jet size are over vectors"):
         calibrate.calibrate("rtl", 120, 2, 1, 1, tmp_path, print, "images")
