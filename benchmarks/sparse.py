@@ -4,7 +4,8 @@
     python -m benchmarks.sparse RESULTS.jsonl [--only NAME] [--page docs/sparse.md]
 
 Each design is generated, simulated in Verilator at full speed and one frame at a time, and mapped by Yosys. A line of
-RESULTS.jsonl has what came of it; what is there is not done again. Weights of all but the jet network are drawn.
+RESULTS.jsonl has what came of it; what is there is not done again. Weights of all but the jet network are drawn. The
+page has what `sparse_pruning.py` left beside RESULTS.jsonl, too.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ BOARD = boards.load("pynq-z2")
 # Cycles per frame that are asked for, and frames that are simulated at full speed beside those that fill the design.
 INTERVALS = {"jets": 64, "digits": 392, "stack": 20_000}
 FRAMES, LONE = 20, 2
+# What sparse_pruning.py leaves beside the results.
+PRUNING = "sparse_pruning.jsonl"
 
 
 class Balanced(Drawing):
@@ -115,10 +118,18 @@ class Cycles(rtl.Rtl):
 
 
 def measure(case: Case) -> dict[str, Any]:
-    """Return what a design is expected to take, and takes."""
-    begin, graph, finn = time.monotonic(), case.graph(), backends.get("finn")
-    rate = 1e9 / BOARD.clock_ns / INTERVALS[case.network]
-    options = finn.make_options(target_fps=rate, sparse=case.sparse, allow_oversize=True)
+    """Return what the design of a case is expected to take, and takes."""
+    line = {"case": asdict(case), **taken(case.graph(), INTERVALS[case.network], case.sparse)}
+    print(f"{case}: {line['cycles'][0]} cycles, {line['seconds']} s", file=sys.stderr)
+    return line
+
+
+def taken(graph: Graph, most_cycles: int, sparse: str) -> dict[str, Any]:
+    """Return what the cheapest design of at most so many cycles per frame is expected to take, and takes."""
+    begin, finn = time.monotonic(), backends.get("finn")
+    options = finn.make_options(
+        target_fps=1e9 / BOARD.clock_ns / most_cycles, sparse=sparse, allow_oversize=True
+    )  # fmt: skip
     vectors = np.concatenate([extremes(graph, 2)[:2], random_vectors(graph, 4 * FRAMES, SEED)])
     with tempfile.TemporaryDirectory(prefix="qap2fpga-") as scratch:
         folder = Path(scratch)
@@ -128,11 +139,10 @@ def measure(case: Case) -> dict[str, Any]:
         expected = outputs.outputs(graph, options.output_kind, vectors)
         runs = Cycles(design, folder / "rtl").simulate(vectors, expected)
         latency, interval = rtl.measured(runs)
-        print(f"{case}: {interval} cycles, {time.monotonic() - begin:.0f} s", file=sys.stderr)
         cells = asdict(yosys.synthesize(design, BOARD, folder / "yosys", time_limit_s=3600.0).total)
     weights = [(node.weights.size, node.nonzeros) for node in graph.weighted]
     return {
-        "case": asdict(case), "weights": sum(one for one, _ in weights), "nonzeros": sum(one for _, one in weights),
+        "weights": sum(one for one, _ in weights), "nonzeros": sum(one for _, one in weights),
         "multipliers": sum(map(multipliers, design.nodes)), "predicted": dict(design.estimate),
         "predicted_cycles": [design.interval_cycles, design.latency_cycles], "cycles": [interval, latency],
         "frames": max(run.vectors for run in runs), "measured": cells, "seconds": round(time.monotonic() - begin),
@@ -160,6 +170,7 @@ def main() -> None:
     parser.add_argument("--only", help="one network")
     parser.add_argument("--page", type=Path)
     chosen = parser.parse_args()
+    pruned = chosen.results.with_name(PRUNING)
     fast = [line["fastest"] for line in read_json_lines(chosen.results) if "fastest" in line]
     for case in FASTEST:
         if asdict(case) not in fast and chosen.only in (None, case.network):
@@ -169,7 +180,7 @@ def main() -> None:
         if asdict(case) not in done and chosen.only in (None, case.network):
             append_json(chosen.results, json.loads(json.dumps(measure(case))))
     if chosen.page:
-        write_atomically(chosen.page, page(read_json_lines(chosen.results), BOARD))
+        write_atomically(chosen.page, page(read_json_lines(chosen.results), read_json_lines(pruned), BOARD))
 
 
 if __name__ == "__main__":

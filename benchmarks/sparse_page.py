@@ -50,14 +50,25 @@ integer network on every frame that was sent; cells are Yosys' after synthesis. 
 drawn, so nothing is said of accuracy. *Cost* is LUTs and DSPs together, a DSP as {lut} LUTs: as many as the board has
 for each. *Balanced* weights are spread evenly: one in every five inputs of an output.
 """
+PRUNING = """\
+### Pruning that fits
+
+The jet network, 16-64-32-32-5 at 6 bits, trained and pruned by `qap2fpga train` to 75 %: `global` ranks all weights
+together, `layer` those of each layer, `balanced` keeps as many of what each of four lanes reads of a neuron (`scope`,
+`lanes`: [training](training.md)). Means of two seeds; accuracy on the test rows of `examples/jets.npz`. *Used* is the
+part of multipliers times cycles in which there is a product. Made by
+
+    python -m benchmarks.sparse_pruning benchmarks/sparse_pruning.jsonl
+"""
 
 
-def page(lines: Sequence[Mapping[str, Any]], board: Board) -> str:
-    """Return the page for the `lines` of the results."""
+def page(lines: Sequence[Mapping[str, Any]], pruned: Sequence[Mapping[str, Any]], board: Board) -> str:
+    """Return the page for the `lines` of the results, and of networks `pruned` in several ways."""
     price = board.available("lut") / board.available("dsp")
     head = INTRODUCTION.format(board=board.name, lut=f"{price:.0f}")
     measured = [line for line in lines if "case" in line]
-    return "\n".join([head, *_networks(measured, price), *_fastest([line for line in lines if "fastest" in line])])
+    fastest = [line for line in lines if "fastest" in line]
+    return "\n".join([head, *_networks(measured, price), *_fastest(fastest), *_pruned(pruned)])
 
 
 def _fastest(lines: Sequence[Mapping[str, Any]]) -> Iterable[str]:
@@ -79,6 +90,35 @@ def _fastest(lines: Sequence[Mapping[str, Any]]) -> Iterable[str]:
             f"| {cells} |"
         )
     yield ""
+
+
+def _pruned(lines: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    if not lines:
+        return
+    yield PRUNING
+    yield "| pruned | accuracy (seeds) | zeros | cycles | multipliers | used | LUT | FF | BRAM18 |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    scopes = dict.fromkeys(line["scope"] for line in lines)
+    for number in range(len(lines[0]["designs"])):
+        for scope in scopes:
+            of_it = [line for line in lines if line["scope"] == scope]
+            accuracy = [line["accuracy"] for line in of_it]
+            designs = [line["designs"][number] for line in of_it]
+            used = [one["nonzeros"] / (one["multipliers"] * one["cycles"][0]) for one in designs]
+            cells = [_mean([one["measured"][name] for one in designs]) for name in ("lut", "ff", "bram18")]
+            ends = f"{_mean(accuracy):.2%} ({min(accuracy):.2%} to {max(accuracy):.2%})"
+            row = [
+                scope, ends, f"{_mean([line['sparsity'] for line in of_it]):.1%}",
+                f"{_mean([one['cycles'][0] for one in designs]):.0f}",
+                f"{_mean([one['multipliers'] for one in designs]):.1f}", f"{_mean(used):.0%}",
+                *(f"{cell:,.0f}" for cell in cells),
+            ]  # fmt: skip
+            yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    return sum(numbers) / len(numbers)
 
 
 def _networks(lines: Sequence[Mapping[str, Any]], price: float) -> Iterable[str]:

@@ -8,7 +8,7 @@ skips zeros is seldom the cheaper one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -31,7 +31,8 @@ class SparseRecipe:
     """One design over frames of `size` (height, width, channels), 1x1 for vectors.
 
     `stages` are as those of an `ImageRecipe`. Then come dense layers of so many neurons, `dense`, and the logits of
-    `classes`. `sparse` is the finn backend's option, `interval` the most cycles between two frames.
+    `classes`, all of whose weights are kept if it is `whole`, as in many trained networks. `sparse` is the finn
+    backend's option, `interval` the most cycles between two frames.
     """
 
     seed: int
@@ -44,6 +45,7 @@ class SparseRecipe:
     clock_ns: float
     interval: int
     sparse: str
+    whole: bool
     kind: str = "sparse"
 
 
@@ -73,7 +75,7 @@ def _recipe(random: np.random.Generator, seed: int, *, image: bool) -> SparseRec
         widths = [int(one) for one in random.choice(WIDTHS, int(random.integers(2, 5)))]
         size, dense = (1, 1, widths[0]), tuple(widths[1:])
         products = density * sum(inputs * outputs for inputs, outputs in pairwise((*widths, classes)))
-        interval = max(products / _even(random, PRODUCTS_PER_CYCLE), max(widths) / 2)
+        interval = max(products / _even(random, PRODUCTS_PER_CYCLE), max(widths))
     return SparseRecipe(
         seed=seed, size=size, stages=stages, dense=dense, classes=classes,
         numbers=Numbers(
@@ -83,7 +85,7 @@ def _recipe(random: np.random.Generator, seed: int, *, image: bool) -> SparseRec
         ),
         family=str(random.choice(["xc7", "xc7", "xc7", "xcup"])),
         clock_ns=float(random.choice([4.0, 5.0, 8.0, 10.0])), interval=int(interval),
-        sparse=str(random.choice(["auto", "auto", "auto", "always"])),
+        sparse=str(random.choice(["auto", "auto", "auto", "always"])), whole=bool(random.random() < 0.35),
     )  # fmt: skip
 
 
@@ -98,4 +100,6 @@ def _network(recipe: SparseRecipe, random: np.random.Generator) -> Graph:
     last = drawing.stages(INPUT, recipe.stages)
     for outputs in recipe.dense:
         last = drawing.step(drawing.linear(last, outputs))
+    if recipe.whole:
+        drawing.numbers = replace(drawing.numbers, density=1.0)
     return drawing.classified(last, recipe.classes)

@@ -27,7 +27,7 @@ CHOICES = {
     "training.quantization": ("aware", "after"),
     "training.device": ("auto", "cpu", "cuda"),
     "pruning.schedule": ("fine_tuning", "lottery_ticket", "learning_rate_rewinding", "none"),
-    "pruning.scope": ("global", "layer", "neuron"),
+    "pruning.scope": ("global", "layer", "neuron", "balanced"),
 }
 
 
@@ -176,6 +176,13 @@ def _check_pruning(pruning: PruningConfig) -> None:
         rising = all(a < b for a, b in zip((0.0, *pruning.sparsities), pruning.sparsities, strict=False))
         if not rising or not all(sparsity < 1 for sparsity in pruning.sparsities):
             _refuse("pruning.sparsities", list(pruning.sparsities), "give rising shares above 0 and below 1")
+    if (pruning.lanes is not None) != (pruning.scope == "balanced"):
+        raise QapError(
+            f"pruning.scope = {pruning.scope} with pruning.lanes = {shown(pruning.lanes)}",
+            "give the lanes of folded layers with scope: balanced, and with no other",
+        )
+    if pruning.lanes is not None and pruning.lanes < 1:
+        _refuse("pruning.lanes", pruning.lanes, "give the number of lanes of folded layers, 1 or more")
 
 
 def _refuse(name: str, value: object, hint: str) -> typing.NoReturn:

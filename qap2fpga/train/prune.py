@@ -2,8 +2,9 @@
 """Magnitude pruning of the dense weights: which go, and what is left.
 
 'global' ranks all layers' weights together (Hawks et al. 2021, section 3), 'layer' each layer's alone, 'neuron'
-whole hidden neurons, with all that enters and leaves them. What is masked stays masked, and no layer is emptied:
-with it would go all the network's knowledge of its input.
+whole hidden neurons, with all that enters and leaves them, 'balanced' the weights of each neuron that one lane of a
+folded layer reads, so that all lanes keep the same number (`qap2fpga.qap.scopes`). What is masked stays masked, and no
+layer is emptied: with it would go all the network's knowledge of its input.
 """
 
 from __future__ import annotations
@@ -13,19 +14,34 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from qap2fpga.qap import scopes
 from qap2fpga.qap.ranking import all_but_smallest, all_but_smallest_of_layers, count_of
+from qap2fpga.system.errors import QapError
 from qap2fpga.train.network import Network
+from qap2fpga.train.settings import PruningConfig
 
 
-def prune_to(network: Network, sparsity: float, scope: str) -> list[str]:
+def check_lanes(network: Network, pruning: PruningConfig) -> None:
+    """Raise `QapError` where the layers of `network` cannot be read by so many lanes."""
+    for number, inputs in enumerate(network.shape.sizes[:-1], 1):
+        if inputs % (pruning.lanes or 1):
+            raise QapError(
+                f"pruning.lanes = {pruning.lanes} does not divide the {inputs} inputs of fc{number}",
+                "choose lanes that divide the inputs of every layer, or other widths",
+            )
+
+
+def prune_to(network: Network, sparsity: float, pruning: PruningConfig) -> list[str]:
     """Mask the smallest weights until at least `sparsity` of all dense weights are masked; messages for people.
 
     A message tells of a layer that would have been emptied and was protected, or of a sparsity out of reach.
     """
     if network.mask is None:
         network.mask = torch.ones_like(network.weights)
-    prune = {"global": _globally, "layer": _by_layer, "neuron": _by_neuron}[scope]
-    messages = prune(network, sparsity)
+    if pruning.scope == "balanced":
+        messages = _balanced(network, sparsity, pruning.lanes or 1)
+    else:
+        messages = {"global": _globally, "layer": _by_layer, "neuron": _by_neuron}[pruning.scope](network, sparsity)
     network.apply_mask()
     return messages
 
@@ -96,6 +112,22 @@ def _by_neuron(network: Network, sparsity: float) -> list[str]:
         masks[layer + 1][:, neuron] = 0
     if int((network.mask == 0).sum()) < count:
         messages.append(f"a sparsity of {sparsity:.3f} is out of reach: every hidden layer has one neuron left")
+    return messages
+
+
+def _balanced(network: Network, sparsity: float, lanes: int) -> list[str]:
+    """Of what a lane reads of a neuron's weights at least one stays."""
+    assert network.mask is not None
+    messages = []
+    for (name, weights), (_, mask) in zip(
+        layers_of(network, network.weights), layers_of(network, network.mask), strict=True
+    ):
+        read = weights.shape[1] // lanes
+        fraction = min(sparsity, (read - 1) / read)
+        if count_of(sparsity, read) >= read:
+            messages.append(f"{name} keeps one of the {read} weights of each lane, {1 - fraction:.1%} of all")
+        kept = scopes.kept_weights({name: weights}, {name: mask.bool()}, "balanced", lanes, fraction)
+        mask.copy_(kept[name])
     return messages
 
 

@@ -24,7 +24,7 @@ from qap2fpga.train.folder import RunFolder, write_tensors
 from qap2fpga.train.loop import Keeper, Progress, Recipe, Score, evaluate, fit
 from qap2fpga.train.network import Network
 from qap2fpga.train.prepare import Prepared, device_of, prepare, rows, shape_of, write_vectors
-from qap2fpga.train.prune import mask_sparsity, prune_to
+from qap2fpga.train.prune import check_lanes, mask_sparsity, prune_to
 from qap2fpga.train.requantize import merged, quantized
 from qap2fpga.train.schedule import Step, steps
 from qap2fpga.train.schema import Record
@@ -110,6 +110,7 @@ class _Run:
         self.prepared: Prepared = prepare(config)
         is_float = config.model.is_float or config.training.quantization == "after"
         self.network = Network(shape_of(config, self.prepared, is_float=is_float), device)
+        check_lanes(self.network, config.pruning)
         self.network.late_mask = "late_mask" in config.paper_code
         parts = self.prepared.parts
         self.training, self.validation = (
@@ -189,7 +190,7 @@ class _Run:
         """Prune, and rewind if the schedule says so."""
         state, network = self.state, self.network
         if step.sparsity:
-            state.messages = prune_to(network, step.sparsity, self.config.pruning.scope)
+            state.messages = prune_to(network, step.sparsity, self.config.pruning)
             for message in state.messages:
                 self.say(message)
             state.mask = network.mask

@@ -93,6 +93,7 @@ class PruningConfig:
     """What is pruned and when; see `qap2fpga.train.schedule`.
 
     sparsities: pruned share of the weights after each step; None: `steps` steps up to `sparsity`; 'paper': the paper's.
+    lanes: of scope 'balanced', how many inputs a folded layer reads at a time.
     epochs: most epochs between two steps.
     """
 
@@ -101,6 +102,7 @@ class PruningConfig:
     sparsity: float = 0.8
     steps: int = 8
     scope: str = "global"
+    lanes: int | None = None
     epochs: int = 10
 
 

@@ -25,7 +25,7 @@ TRAINING_KNOWS = {
     "backends.rtl.options", "estimate.estimate", "frontend.checkpoint.model_file", "frontend.checkpoint.modules",
     "frontend.checkpoint.spec", "frontend.checkpoint.widths", "frontend.prepare", "hw.boards", "ir.bops",
     "frontend.saving", "ir.quantizer", "qap.bits", "qap.bits.budget", "qap.bits.price", "qap.ranking",
-    "report.pareto", "report.study_folder", "report.study_settings",
+    "qap.scopes", "report.pareto", "report.study_folder", "report.study_settings",
 }  # fmt: skip
 # Tools of users and maintainers, which no build needs.
 NOT_OF_A_BUILD = (

@@ -20,6 +20,8 @@ from qap2fpga.backends.finn.stream.search import Search, unpadded
 from qap2fpga.backends.finn.stream.sparse_folds import sparse_lanes
 from qap2fpga.backends.finn.stream.way import SparseNode, content, legal_keys, plan
 from qap2fpga.backends.finn.stream.widths import matrix
+from qap2fpga.estimate import designs
+from qap2fpga.estimate.calibration import IMAGES, SPARSE, VECTORS
 from qap2fpga.hw import boards
 from qap2fpga.hw.resources import Resources
 from qap2fpga.ir.graph import INPUT, Graph
@@ -151,6 +153,20 @@ def test_a_layer_stays_as_it_is_without_zeros_or_where_multipliers_cost_next_to_
     options = FinnOptions(target_fps=CLOCK / 50, sparse="auto", allow_oversize=True)
     found = FinnBackend().expect(one_layer(density), replace(BOARD, dsp=dsp), options).nodes
     assert any(isinstance(node, SparseNode) for node in found) is expected
+
+
+@pytest.mark.parametrize("over", [VECTORS, IMAGES, SPARSE])
+def test_auto_is_never_more_than_two_hundredths_dearer(over: str) -> None:
+    for recipe in designs.recipes(over, 8, 3):
+        board = replace(BOARD, clock_ns=recipe.clock_ns)
+        prices = []
+        for sparse in ("never", "auto"):
+            rate = 1e9 / (recipe.interval * board.clock_ns)
+            options = FinnOptions(target_fps=rate, sparse=sparse, allow_oversize=True)
+            expected = FinnBackend().expect(designs.network(recipe), board, options)
+            assert expected.interval_cycles <= recipe.interval
+            prices.append(sum(used(Resources(**expected.total), board).values()))
+        assert prices[1] <= 1.02 * prices[0]
 
 
 def test_a_folding_of_few_zeros_is_legal_where_it_would_not_be_chosen() -> None:

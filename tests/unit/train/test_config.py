@@ -137,6 +137,7 @@ def test_a_wrong_type_or_key_is_named(change: dict[str, Any], message: str, hint
         ("training.device", "tpu"),
         ("pruning.schedule", "tuning"),
         ("pruning.scope", "all"),
+        ("pruning.lanes", 4),
         ("pruning.sparsity", 1.0),
         ("pruning.sparsity", -0.1),
         ("pruning.sparsity", float("nan")),
@@ -164,6 +165,10 @@ def test_what_does_not_go_together_is_refused() -> None:
         settings.from_dict({**LEAST, "model": {"weight_bits": 32, "scales": "power_of_two"}})
     with pytest.raises(QapError, match=r"training\.quantization"):
         settings.from_dict({**LEAST, "model": {"weight_bits": 32}, "training": {"quantization": "after"}})
+    with pytest.raises(QapError, match=r"pruning\.scope = balanced with pruning\.lanes = null|None"):
+        settings.from_dict({**LEAST, "pruning": {"scope": "balanced"}})
+    with pytest.raises(QapError, match=r"pruning\.lanes = 0"):
+        settings.from_dict({**LEAST, "pruning": {"scope": "balanced", "lanes": 0}})
 
 
 @pytest.mark.parametrize("content", [b"a: [", b"- 1", b"", b"\xff\xfe\x00"])

@@ -11,12 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qap2fpga.system.errors import QapError
 from qap2fpga.train import config
 from qap2fpga.train.convert import integer_weights, zeros
 from qap2fpga.train.network import Network, Shape
-from qap2fpga.train.prune import layers_of, mask_sparsity, prune_to
+from qap2fpga.train.prune import check_lanes, layers_of, mask_sparsity, prune_to
 from qap2fpga.train.schedule import sparsities, steps
-from qap2fpga.train.settings import RunConfig
+from qap2fpga.train.settings import PruningConfig, RunConfig
 
 SIZES = (6, 12, 8, 3)
 
@@ -32,18 +33,18 @@ def network(sizes: tuple[int, ...] = SIZES, seed: int = 0) -> Network:
 def test_the_smallest_weights_go_whatever_their_layer() -> None:
     pruned = network((2, 2, 2))
     pruned.weights.copy_(torch.tensor([1.0, -2.0, 3.0, -9.0, 0.5, -8.0, 7.0, 2.5]))
-    assert prune_to(pruned, 0.5, "global") == []
+    assert prune_to(pruned, 0.5, PruningConfig(scope="global")) == []
     assert pruned.weights.tolist() == [0, 0, 3, -9, 0, -8, 7, 0]
-    prune_to(pruned, 0.7, "global")
+    prune_to(pruned, 0.7, PruningConfig(scope="global"))
     assert pruned.weights.tolist() == [0, 0, 0, -9, 0, -8, 0, 0]
 
 
 def test_each_layer_loses_its_own_smallest_weights() -> None:
     pruned = network((2, 2, 2))
     pruned.weights.copy_(torch.tensor([10.0, -20.0, 30.0, -90.0, 0.5, -8.0, 7.0, 2.5]))
-    prune_to(pruned, 0.5, "layer")
+    prune_to(pruned, 0.5, PruningConfig(scope="layer"))
     assert pruned.weights.tolist() == [0, 0, 30, -90, 0, -8, 7, 0]
-    assert prune_to(pruned, 0.9, "layer") == [
+    assert prune_to(pruned, 0.9, PruningConfig(scope="layer")) == [
         "fc1 would have lost all its weights: its largest one is kept",
         "fc2 would have lost all its weights: its largest one is kept",
     ]
@@ -53,21 +54,42 @@ def test_each_layer_loses_its_own_smallest_weights() -> None:
 def test_a_neuron_goes_with_all_that_enters_and_leaves_it() -> None:
     pruned = network((2, 3, 2))
     pruned.weights.copy_(torch.tensor([5.0, 5.0, 0.1, 0.2, 4.0, 3.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]))
-    assert prune_to(pruned, 0.2, "neuron") == []
+    assert prune_to(pruned, 0.2, PruningConfig(scope="neuron")) == []
     assert pruned.weights.tolist() == [5, 5, 0, 0, 4, 3, 1, 0, 1, 1, 0, 1]
-    messages = prune_to(pruned, 0.99, "neuron")
+    messages = prune_to(pruned, 0.99, PruningConfig(scope="neuron"))
     assert messages[0] == "fc1 would have lost its last neuron: it is kept"
     assert "out of reach" in messages[1]
     assert pruned.weights.tolist() == [5, 5, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0]
 
 
+def test_each_lane_keeps_as_many_weights_of_each_neuron() -> None:
+    pruned = network()
+    balanced = PruningConfig(scope="balanced", lanes=2)
+    check_lanes(pruned, balanced)
+    assert prune_to(pruned, 0.75, balanced) == ["fc1 keeps one of the 3 weights of each lane, 33.3% of all"]
+    assert pruned.mask is not None
+    kept = {name: part.reshape(len(part), -1, 2).sum(dim=1) for name, part in layers_of(pruned, pruned.mask)}
+    assert {name: sorted(set(counts.flatten().tolist())) for name, counts in kept.items()} == {
+        "fc1": [1], "fc2": [1], "fc3": [1],
+    }  # fmt: skip
+    largest = pruned.weights.clone()
+    assert (largest[pruned.mask == 1] != 0).all()
+
+
+def test_lanes_that_do_not_divide_a_layer_are_refused() -> None:
+    with pytest.raises(QapError, match=r"lanes = 4 does not divide the 6 inputs of fc1"):
+        check_lanes(network(), PruningConfig(scope="balanced", lanes=4))
+
+
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.floats(0.01, 0.9), min_size=1, max_size=3), st.sampled_from(["global", "layer", "neuron"]))
+@given(
+    st.lists(st.floats(0.01, 0.9), min_size=1, max_size=3), st.sampled_from(["global", "layer", "neuron", "balanced"])
+)
 def test_what_is_masked_stays_masked_and_is_enough(targets: list[float], scope: str) -> None:
     pruned = network(seed=len(targets))
     before = torch.ones(pruned.weight_count)
     for target in sorted(targets):
-        prune_to(pruned, target, scope)
+        prune_to(pruned, target, PruningConfig(scope=scope, lanes=2 if scope == "balanced" else None))
         assert pruned.mask is not None
         assert (pruned.mask <= before).all()
         assert (pruned.weights[pruned.mask == 0] == 0).all()
@@ -83,10 +105,12 @@ def test_what_is_masked_stays_masked_and_is_enough(targets: list[float], scope: 
 def test_an_emptied_layer_is_protected_and_said_so() -> None:
     pruned = network()
     pruned.layers[1].weight.mul_(1e-6)
-    assert prune_to(pruned, 0.6, "global") == ["fc2 would have lost all its weights: its largest one is kept"]
+    assert prune_to(pruned, 0.6, PruningConfig(scope="global")) == [
+        "fc2 would have lost all its weights: its largest one is kept"
+    ]
     assert {name: int((values != 0).sum()) for name, values in integer_weights(pruned).items()}["fc2"] == 1
     assert mask_sparsity(pruned) >= 0.6
-    prune_to(pruned, 0.999, "global")
+    prune_to(pruned, 0.999, PruningConfig(scope="global"))
     assert {int((values != 0).sum()) for values in integer_weights(pruned).values()} == {1}
 
 

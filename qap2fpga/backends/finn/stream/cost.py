@@ -132,7 +132,8 @@ def _weighted(block: own.Weighted, dsp_cell: str) -> tuple[Resources, Values]:
 def sparse_features(block: Sparse) -> Values:
     """Return what a sparse product is made of: multipliers, trees, sums, its program, a table of banks, counters.
 
-    A lane that multiplies with few weights takes less: of these columns of its program are constant.
+    A lane that multiplies with few weights takes less: of these columns of its program are constant. One that has no
+    weight at all is not there.
     """
     fold, kind, bits = block.fold, block.taken.kind, block.matrix.bits
     product = kind.bits + bits - kind.signed
@@ -141,15 +142,16 @@ def sparse_features(block: Sparse) -> Values:
         tree += left // 2 * (product + level)
         left -= left // 2
     program, logic = block.program_columns, not block.program_in_block_ram
-    values = float(fold.lanes * kind.bits)
+    busy = 1 - (1 - block.matrix.products / (block.slots * fold.lanes)) ** block.slots
+    values = busy * fold.lanes * kind.bits
     fewer = block.banks > fold.simd
     field = (fold.simd - 1).bit_length() + fewer
     # Of so many elements one is chosen, four to a LUT; of no more than there are beats.
     chosen = min(fold.simd, block.beats)
     crossed = fold.positions * kind.bits * math.ceil((chosen - 1) / 3) if fold.cross else 0
     return {
-        "one": 1.0, "products": values * bits, "rows": float(fold.lanes * bits if kind.bits > 1 else 0),
-        "product_bits": float(fold.lanes * product), "tree": float(fold.pe * tree), "sums": float(block.given.bits),
+        "one": 1.0, "products": values * bits, "rows": busy * (fold.lanes * bits if kind.bits > 1 else 0),
+        "product_bits": busy * fold.lanes * product, "tree": busy * fold.pe * tree, "sums": float(block.given.bits),
         "rom": program["rom"] if logic else 0.0, "columns": program["columns"] if logic else 0.0,
         # One of several values of a word, and of several memories: four in a LUT.
         "values": values * math.ceil((fold.values - 1) / 3),
