@@ -20,6 +20,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import cost
+from benchmarks.cost import Cost
+
 ROOT = Path(__file__).parent.parent
 EXAMPLE, OTHER = "examples/jets-6b-80pruned.pt", "examples/jets-4b-small.pt"
 BOARD, SECOND = "pynq-z2", "pynq-z1"
@@ -50,15 +53,6 @@ TASKS = (
 )
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Seconds on the clock and of processors, and the largest process in MiB."""
-
-    wall: float
-    cpu: float
-    mib: float
-
-
 class Revision:
     """A checkout in `folder`, and a folder of its own for the cache of builds."""
 
@@ -76,26 +70,13 @@ class Revision:
         return done.stdout
 
     def cost(self, words: tuple[str, ...], *, cached: bool) -> Cost:
-        """Run a command; the children's largest process is asked of a process between."""
+        """Run a command."""
         alone = ("--no-cache",) if self.has_cache and words[0] == "build" and not cached else ()
         given = [str(self.folder / word) if word.endswith(".pt") else word for word in (*words, *alone)]
-        between = (
-            "import json, resource, subprocess, sys, time\n"
-            "begin = time.monotonic()\n"
-            "command = [sys.executable, '-m', 'qap2fpga', *sys.argv[1:]]\n"
-            "code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode\n"
-            "wall = time.monotonic() - begin\n"
-            "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-            "print(json.dumps([code, wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))\n"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", between, *given], cwd=self.place, env=self.environment, check=True,
-            capture_output=True, text=True,
-        )  # fmt: skip
-        code, *figures = json.loads(done.stdout.splitlines()[-1])
+        code, taken, said = cost.of(given, self.place, self.environment)
         if code:
-            raise SystemExit(f"{' '.join(given)} ended with {code}:\n{done.stderr}")
-        return Cost(*figures)
+            raise SystemExit(f"{' '.join(given)} ended with {code}:\n{said}")
+        return taken
 
     def run(self, task: Task) -> Cost:
         """Run a task in a folder without builds."""

@@ -27,3 +27,13 @@ def hold(folder: Path) -> None:
     """Sleep in foreign code without giving up Python's lock, and say so before."""
     (folder / f"begun-{os.getpid()}").touch()
     ctypes.PyDLL(None).sleep(600)
+
+
+def folder(item: object) -> str:
+    """Where it is done."""
+    return os.getcwd()
+
+
+def fail(item: object) -> None:
+    """Go wrong."""
+    raise ZeroDivisionError("it went wrong")
