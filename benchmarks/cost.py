@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+# The program, as an argument of Python.
+PROGRAM = ("-m", "qap2fpga")
 # Linux sums up the children of a process that have ended, so a process of its own starts the command.
 BETWEEN = """\
 import json, resource, subprocess, sys, time
@@ -33,13 +35,13 @@ class Cost:
 
 
 def of(
-    words: Sequence[str], folder: Path, environment: Mapping[str, str], limit_s: float | None = None
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], limit_s: float | None = None
 ) -> tuple[int, Cost, str]:
-    """Run `qap2fpga` with `words` in `folder`; return its exit code, its cost, and what it wrote as errors.
+    """Run Python with `arguments` in `folder`; return its exit code, its cost, and what it wrote as errors.
 
     Raises `subprocess.TimeoutExpired` after `limit_s`.
     """
-    command = [sys.executable, "-c", BETWEEN, sys.executable, "-m", "qap2fpga", *words]
+    command = [sys.executable, "-c", BETWEEN, sys.executable, *arguments]
     with subprocess.Popen(
         command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True,

@@ -26,6 +26,19 @@ from benchmarks.cost import Cost
 ROOT = Path(__file__).parent.parent
 EXAMPLE, OTHER = "examples/jets-6b-80pruned.pt", "examples/jets-4b-small.pt"
 BOARD, SECOND = "pynq-z2", "pynq-z1"
+# The campaign of a calibration, as long as a comparison can wait for. No command has so few designs.
+SCRIPT, DESIGNS = "campaign.py", "designs.jsonl"
+CAMPAIGN = f"""\
+from pathlib import Path
+from qap2fpga.estimate import campaign, draw
+try:
+    from qap2fpga.system.workers import Workers
+except ImportError:  # older revisions take the number
+    Workers = int
+if __name__ == "__main__":
+    lines = campaign.run("rtl", draw.recipes(16, 1), Path("{DESIGNS}"), Workers(2), print)
+    assert not [line for line in lines if "failed" in line]
+"""
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,7 @@ TASKS = (
     Task("model stage", build("rtl", "--until", "model"), 0.4),
     Task("estimate, rtl, one board", ("estimate", EXAMPLE, "--board", BOARD, "--backend", "rtl"), 0.4),
     Task("estimate, all backends and boards", ("estimate", EXAMPLE), 0.5),
+    Task("campaign of 16 designs", (SCRIPT,), 0.5),
     Task("rtl for a second board of the family", build("rtl", board=SECOND), None, build("rtl")),
 )
 
@@ -72,8 +86,11 @@ class Revision:
     def cost(self, words: tuple[str, ...], *, cached: bool) -> Cost:
         """Run a command."""
         alone = ("--no-cache",) if self.has_cache and words[0] == "build" and not cached else ()
-        given = [str(self.folder / word) if word.endswith(".pt") else word for word in (*words, *alone)]
-        code, taken, said = cost.of(given, self.place, self.environment)
+        program = () if words[0] == SCRIPT else cost.PROGRAM
+        # Whatever was read before: only builds have an option against it.
+        without = {} if cached or words[0] == "build" else {"QAP2FPGA_CACHE_MIB": "0"}
+        given = [*program, *(str(self.folder / word) if word.endswith(".pt") else word for word in (*words, *alone))]
+        code, taken, said = cost.of(given, self.place, {**self.environment, **without})
         if code:
             raise SystemExit(f"{' '.join(given)} ended with {code}:\n{said}")
         return taken
@@ -81,6 +98,8 @@ class Revision:
     def run(self, task: Task) -> Cost:
         """Run a task in a folder without builds."""
         shutil.rmtree(self.place / "builds", ignore_errors=True)
+        (self.place / DESIGNS).unlink(missing_ok=True)
+        (self.place / SCRIPT).write_text(CAMPAIGN)
         if task.after:
             shutil.rmtree(self.place / "cache", ignore_errors=True)
             self.cost(task.after, cached=True)
