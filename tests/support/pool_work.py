@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from pathlib import Path
 
 from qap2fpga.system import programs as tools
@@ -37,3 +38,11 @@ def folder(item: object) -> str:
 def fail(item: object) -> None:
     """Go wrong."""
     raise ZeroDivisionError("it went wrong")
+
+
+def mark(item: tuple[int, Path]) -> int:
+    """Leave a file, and then take a while."""
+    number, place = item
+    (place / f"mark-{number}").touch()
+    time.sleep(1)
+    return number
