@@ -117,8 +117,9 @@ def page(content: dict[str, Any]) -> str:
     """The calibration as a page: what was measured, how far off predictions are, and on which designs."""
     drawn = content["designs"]
     tools = ", ".join(f"{name} {value}" for name, value in content["tools"].items())
+    over = "networks without their zeros" if content.get("over") == SPARSE else content.get("over", VECTORS)
     text = [
-        f"# Calibration of the {content['backend']} backend over {content.get('over', VECTORS)}",
+        f"# Calibration of the {content['backend']} backend over {over}",
         "",
         f"{drawn['fitted']} random designs were fitted, {drawn['held_back']} were hold-out, "
         f"{drawn['held_back_of_jet_size']} of these with 1,000 non-zero weights and more; {drawn['failed']} could "

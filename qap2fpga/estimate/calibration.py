@@ -66,14 +66,25 @@ class Calibration:
         part = self.values["resources"][resource]
         value = sum(self.of_node(resource, node) for node in nodes)
         unknown = {kind for node in nodes for kind in node.features[resource]} - set(part["factors"])
-        beyond = [f"{kind}: not among the measured designs" for kind in sorted(unknown)]
-        for name, (least, most) in self.values["range"].items():
-            if name in network and not least <= network[name] <= most:
-                beyond.append(f"{name} {network[name]:g}, measured {least:g} to {most:g}")
+        beyond = [f"{kind}: not among the measured designs" for kind in sorted(unknown)] + self._beyond(network)
         low, high = _band(part["interval"], value)
         if beyond:
             low, high = low**OUTSIDE, high**OUTSIDE
         return Interval(value, value * low, value * high, tuple(beyond))
+
+    def counted(self, resource: str, value: float, network: Mapping[str, float]) -> Interval:
+        """Return the interval of `resource`, of which the backend expects `value` in a design of these sizes."""
+        ratio, beyond = self.values["counted"].get(resource, {}), self._beyond(network)
+        low, high = (ratio.get(end, 1.0) ** (OUTSIDE if beyond else 1.0) for end in ("low", "high"))
+        return Interval(value, value * low, value * high, tuple(beyond) if low < high else ())
+
+    def _beyond(self, network: Mapping[str, float]) -> list[str]:
+        """Which of a network's sizes no measured design had."""
+        return [
+            f"{name} {network[name]:g}, measured {least:g} to {most:g}"
+            for name, (least, most) in self.values["range"].items()
+            if name in network and not least <= network[name] <= most
+        ]
 
     def of_node(self, resource: str, node: NodeEstimate) -> float:
         """What of `resource` one node is predicted to take; a feature that was not measured counts as nothing."""

@@ -83,15 +83,14 @@ def predict(
     What no calibration is there for is the backend's own expectation, without an interval.
     """
     known = calibrated(backend, family, network, nodes)
-    intervals = {}
-    for name in NAMES:
-        if known is not None and name in known.values["resources"]:
-            intervals[name] = known.predict(name, nodes, calibration.sizes(calibration.layer_sizes(network)))
-        else:
-            value = float(total.get(name) or 0)
-            ratio = known.values["counted"].get(name, {}) if known is not None else {}
-            intervals[name] = Interval(value, value * ratio.get("low", 1.0), value * ratio.get("high", 1.0))
-    return intervals
+    counts = {name: float(total.get(name) or 0) for name in NAMES}
+    if known is None:
+        return {name: Interval.exact(value) for name, value in counts.items()}
+    own = calibration.sizes(calibration.layer_sizes(network))
+    return {
+        name: known.predict(name, nodes, own) if name in known.values["resources"] else known.counted(name, value, own)
+        for name, value in counts.items()
+    }
 
 
 def calibrated(backend: str, family: str, network: Graph, nodes: Sequence[NodeEstimate]) -> Calibration | None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import pytest
 
+from qap2fpga import backends
 from qap2fpga.estimate import calibration, draw, estimate
 from qap2fpga.estimate.calibration import Calibration
+from qap2fpga.estimate.prediction import Interval
+from qap2fpga.hw import boards
 from tests.support.branches import branching
 from tests.support.measured import fitted, lines, node, nodes
+from tests.support.streams import dense_layers, pruned
 
 
 def test_outside_the_measured_range_is_said_and_widens():
@@ -20,6 +24,11 @@ def test_outside_the_measured_range_is_said_and_widens():
     assert not usual.outside and beyond.outside == ("weight_bits 16, measured 4 to 4",)
     assert usual.value == beyond.value == sum(known.of_node("lut", one) for one in nodes(400, 600))
     assert beyond.low < usual.low < usual.value < usual.high < beyond.high
+    content["counted"]["bram18"] = {"low": 0.5, "high": 2.0}
+    counts = [known.counted("bram18", 8.0, {**inside, "weight_bits": bits}) for bits in (inside["weight_bits"], 16.0)]
+    assert [(one.low, one.value, one.high) for one in counts] == [(4, 8, 16), (1, 8, 64)]
+    assert (counts[0].outside, counts[1].outside) == ((), beyond.outside)
+    assert known.counted("dsp", 9.0, {**inside, "weight_bits": 16.0}) == Interval.exact(9.0)
     strange = known.predict("lut", [*nodes(400, 600), node("c", 100)], inside)
     assert strange.value == usual.value and strange.outside == ("c: not among the measured designs",)
 
@@ -63,8 +72,10 @@ def test_comments_and_docstrings_are_no_code():
     assert calibration._code(text) == b'def f(a):\n    return f"#{a}"'
 
 
-@pytest.mark.parametrize("over", ["vectors", "images"])
-@pytest.mark.parametrize("backend", ["rtl", "finn"])
+@pytest.mark.parametrize(
+    ("backend", "over"),
+    [("rtl", "vectors"), ("rtl", "images"), ("finn", "vectors"), ("finn", "images"), ("finn", "sparse")],
+)
 def test_the_shipped_calibration_is_of_this_program(backend, over):
     """Where this fails after a change that changes no hardware: `qap2fpga calibrate --backend ... --confirm`."""
     known = calibration.load(backend, over)
@@ -79,3 +90,13 @@ def test_a_node_that_is_like_no_measured_one_is_not_known(monkeypatch):
     monkeypatch.setattr(calibration, "load", lambda backend, over: known)
     assert estimate.calibrated("rtl", "xc7", network, nodes(400, 600))
     assert estimate.calibrated("rtl", "xc7", network, [node("c", 100)]) is None
+
+
+@pytest.mark.parametrize(("sparse", "over"), [("never", "vectors"), ("always", "sparse")])
+def test_layers_without_their_zeros_have_a_calibration_of_their_own(sparse, over):
+    graph = pruned(dense_layers(64, 32, 5), 0.2)
+    finn = backends.get("finn")
+    options = finn.make_options(target_fps=2e5, sparse=sparse)
+    nodes = finn.expect(graph, boards.load("pynq-z2"), options).nodes
+    known = estimate.calibrated("finn", "xc7", graph, nodes)
+    assert known is not None and known.values.get("over", "vectors") == over
