@@ -80,8 +80,8 @@ def page(lines: Sequence[Mapping[str, Any]], pruned: Sequence[Mapping[str, Any]]
 def _fastest(lines: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     yield "### The fastest design that is predicted to fit\n"
     yield (
-        "Not more than 70 % of each resource; predicted, not measured. `auto` against `never`. The aim was three times as "
-        "fast at 80 % zeros:\nthe digits are, the jets and the stack are not.\n"
+        "Not more than 70 % of each resource; predicted, not measured. `auto` against `never`. The aim was three\n"
+        "times as fast at 80 % zeros: the digits are, the jets and the stack are not.\n"
     )
     yield "| network | zeros | cycles per frame, FINN's units | cycles, auto | times as fast | LUT | DSP | BRAM18 |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
