@@ -156,14 +156,17 @@ def _pairs(gold: State, gate: State) -> Iterator[tuple[int, int]]:
 def _of_name(named: Mapping[str, Bits], name: str, size: int, words: Mapping[str, int]) -> Bits:
     """Return the netlist's wires called `name`, which are `size` in the Verilog, or what they are of a word.
 
-    Yosys makes fewer, wider words of a memory's `words`: then the last one is missing.
+    Yosys makes fewer, wider words of a memory's `words`: then the last one is missing. What is beyond the last one lies
+    above the words from the first one on.
     """
     word = WORD_OF.fullmatch(name)
-    wide = len(named.get(f"{word[1]}[0]", ())) // size if word else 0
-    if word is None or wide < 2 or f"{word[1]}[{words[word[1]] - 1}]" in named:
+    if word is None or f"{word[1]}[0]" not in named or f"{word[1]}[{words[word[1]] - 1}]" in named:
         return named.get(name, ())
-    which, place = divmod(int(word[2]), wide)
-    return named.get(f"{word[1]}[{which}]", ())[place * size :][:size]
+    depth = 1
+    while f"{word[1]}[{depth}]" in named:
+        depth *= 2
+    piece, which = divmod(int(word[2]), depth)
+    return named.get(f"{word[1]}[{which}]", ())[piece * size :][:size]
 
 
 def _settling(gold: State, logic: Logic, outs: Iterable[int]) -> tuple[Logic, dict[int, int]]:
