@@ -89,7 +89,8 @@ def prove(pipeline: Pipeline, layer: Layer, values: Sequence[Value]) -> Proof:
         if not reach:
             raise NotProven(f"{where}: no accumulator from {low} to {high} is possible")
         low, high = min(one[0] for one in reach), max(one[1] for one in reach)
-        ranges.append(Value(lane.bits, lane.signed, low, high, stage if cone.stages.keys() & settled.bits else None))
+        at = stage if cone.stages.keys() & settled.bits else None
+        ranges.append(Value(lane.bits, lane.signed, low, high, at, cone.settled(settled.bits) if at is None else 0))
     return Proof(tuple(ranges), cases)
 
 

@@ -25,7 +25,7 @@ ONE = 1
 class Value:
     """An integer `low..high` that comes in on `bits`, in two's complement if `signed`, `stage` moves after an input.
 
-    A constant has no stage: it belongs to every one that `Cone` says.
+    A constant has no stage: it belongs to every one from `late` on, the registers that it comes through.
     """
 
     bits: Bits
@@ -33,6 +33,7 @@ class Value:
     low: int
     high: int
     stage: int | None = 0
+    late: int = 0
 
 
 @dataclass(frozen=True)
