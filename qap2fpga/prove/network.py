@@ -135,7 +135,8 @@ def _any_of(alternatives: Sequence[Sequence[Value]], lanes: Sequence[Lane]) -> l
     """Return the values on `lanes`, which are those of one of the alternatives."""
     stage = _stage([value for values in alternatives for value in values])
     return [Value(lane.bits, lane.signed, min(one.low for one in each), max(one.high for one in each),
-                  None if all(one.stage is None for one in each) else stage, max(one.late for one in each))
+                  None if all(one.stage is None for one in each) else stage, max(one.late for one in each),
+                  frozenset().union(*(one.among or () for one in each)) if all(one.among for one in each) else None)
             for lane, each in zip(lanes, zip(*alternatives, strict=True), strict=True)]  # fmt: skip
 
 

@@ -7,11 +7,14 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.proof_networks import random_network
+from benchmarks.proofs import SEED
 from qap2fpga.ir.channelwise import Max
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.geometry import Geometry
@@ -285,3 +288,14 @@ def test_outputs_that_are_all_constant_are_proven(tmp_path: Path) -> None:
     rewritten(subject, "l0.v", values)
     why, behaves = settling(subject, tmp_path)
     assert "gives 0, not 2" in why and not behaves
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [106, 116, 117, 150])
+def test_random_networks_with_constants_and_sums_that_never_are(number: int, tmp_path: Path) -> None:
+    """What the proofs long did not go through for: docs/proofs-measured.md."""
+    network = random_network(number, SEED)
+    subject = mutated.subject(network, tmp_path, mapped=False)
+    contents = reading.elaborated(subject.sources, (), subject.design.top, tmp_path)
+    claims = prove_reading(subject, reading.Reading(contents, subject.design.top), tmp_path, 60, lambda text: None)
+    assert [claim.word for claim in islice(claims, 2)] == [Word.PROVEN, Word.PROVEN]
