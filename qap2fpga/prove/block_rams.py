@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Parameters, Part, Ports, Register, far_net, single
 
 BLOCK_RAMS = ("RAMB18E1", "RAMB36E1", "RAMB18E2", "RAMB36E2")
-# A memory's name, and which of the cells that it is made of: which bits, lowest first.
+# A memory's name, which copy of it a cell is, each for other readers, and which of the copy's bits, lowest first.
 PLACE = re.compile(r"(.*)\.(\d+)\.(\d+)")
 # Pins of a side: address, clock, enable, enables of writing. Then data and parity that come in, and that go out.
 SIDES = {"A": ("ADDRARDADDR", "CLKARDCLK", "ENARDEN", "WEA"), "B": ("ADDRBWRADDR", "CLKBWRCLK", "ENBWREN", "WEBWE")}
@@ -99,7 +99,7 @@ def block_ram(name: str, kind: str, parameters: Parameters, ports: Ports) -> Blo
     used = [place for place in range(ram.width) if any(out[place] != UNDRIVEN for out in outs.values())]
     if ram.writes and used:
         parts += _selects(ram, own)
-        where, taken = PLACE.fullmatch(name), ram.pins(ram.writes, out=False)
+        taken = ram.pins(ram.writes, out=False)
         clock = single(name, ports, SIDES[ram.writes][1])[0]
         for word, bits in enumerate(words):
             for place in used if possible(ram.address(ram.writes), word) else ():
@@ -107,8 +107,7 @@ def block_ram(name: str, kind: str, parameters: Parameters, ports: Ports) -> Blo
                 initial = {0: "0", 1: "1"}.get(bits[place], "x")
                 registers.append(Register(f"{name}.{word}", clock, select, 0, 0, taken[place], net, initial=initial))
                 bits[place] = net
-                if where:
-                    named[f"{where[1]}[{word}]", ram.width * int(where[3]) + place] = net
+                named.update(dict.fromkeys(hint(name, word, ram.width, place), net))
     for side, out in outs.items():
         clock, enable = (single(name, ports, port)[0] for port in SIDES[side][1:3])
         text = parameters.get(f"INIT_{side}", "").rjust(72, "x")[::-1]
@@ -138,6 +137,13 @@ def _selects(ram: _Ram, own: int) -> Iterator[Part]:
         for at in range(count):
             out = (_select(own, ram, word, 9 * at),)
             yield Part(f"{ram.name}.{word}", "and", (writes, ram.ports[enables][at : at + 1]), out)
+
+
+def hint(name: str, word: int, width: int, place: int) -> Iterator[tuple[str, int]]:
+    """Yield which word of the Verilog's memory, and which bit, one of a cell of `width` bits is: from its name."""
+    if where := PLACE.fullmatch(name):
+        copy = "" if where[2] == "0" else f"#{where[2]}"
+        yield f"{where[1]}{copy}[{word}]", width * int(where[3]) + place
 
 
 def possible(address: Bits, word: int) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qap2fpga.prove.block_rams import BLOCK_RAMS, PLACE, Block, block_ram, possible
+from qap2fpga.prove.block_rams import BLOCK_RAMS, Block, block_ram, hint, possible
 from qap2fpga.prove.cells import (
     UNDRIVEN,
     Bits,
@@ -73,7 +73,7 @@ def _luts(name: str, kind: str, parameters: Parameters, ports: Ports) -> Block:
     lanes, bits, depth = LUTS[kind]
     if flag(parameters, "IS_WCLK_INVERTED"):
         raise NotProven(f"{name}: a {kind} with an inverted clock")
-    write, where = ports[f"ADDR{lanes[0]}"], PLACE.fullmatch(name)
+    write = ports[f"ADDR{lanes[0]}"]
     if set(ports.get(f"DO{lanes[0]}", ())) <= {UNDRIVEN}:
         lanes = lanes[1:]
     (clock,), (enable,) = single(name, ports, "WCLK"), single(name, ports, "WE")
@@ -84,16 +84,21 @@ def _luts(name: str, kind: str, parameters: Parameters, ports: Ports) -> Block:
         inner = far_net(own, depth + word)
         parts.append(Part(f"{name}.{word}", "table", (write,), (inner,), 1 << word))
         parts.append(Part(f"{name}.{word}", "and", ((inner,), (enable,)), (select,)))
-    for place in range(len(lanes) * bits):
+    begins = {lane: parameters.get(f"INIT_{lane}", "").rjust(64, "x")[::-1] for lane in lanes}
+    # Lanes that hold the same, each read at its own address, are one.
+    shared = len({(ports[f"DI{lane}"], begins[lane]) for lane in lanes}) == 1 and "x" not in begins[lanes[0]]
+    width = bits if shared else len(lanes) * bits
+    for place in range(width):
         lane, bit = lanes[place // bits], place % bits
-        begins = parameters.get(f"INIT_{lane}", "").rjust(64, "x")[::-1][bit::bits]
-        data, out = ports[f"DI{lane}"][bit], ports[f"DO{lane}"][bit]
-        entries = [{"0": 0, "1": 1}.get(one, UNDRIVEN) for one in begins]
-        for word, select in selects.items():
+        data, first = ports[f"DI{lane}"][bit], begins[lane][bit::bits]
+        # What has no value may be another one in each lane.
+        unknown = shared and data == UNDRIVEN
+        entries = [UNDRIVEN if unknown else {"0": 0, "1": 1}.get(one, UNDRIVEN) for one in first]
+        for word, select in selects.items() if not unknown else ():
             entries[word] = far_net(own, (2 + place) * depth + word)
-            registers.append(Register(f"{name}.{word}", clock, select, 0, 0, data, entries[word], initial=begins[word]))
-            if where:
-                named[f"{where[1]}[{word}]", len(lanes) * bits * int(where[3]) + place] = entries[word]
-        if out != UNDRIVEN:
-            parts.append(Part(f"{name}.{lane}", "pick", (ports[f"ADDR{lane}"], tuple(entries)), (out,)))
+            registers.append(Register(f"{name}.{word}", clock, select, 0, 0, data, entries[word], initial=first[word]))
+            named.update(dict.fromkeys(hint(name, word, width, place), entries[word]))
+        for reader in lanes if shared else lane:
+            if (out := ports[f"DO{reader}"][bit]) != UNDRIVEN:
+                parts.append(Part(f"{name}.{reader}", "pick", (ports[f"ADDR{reader}"], tuple(entries)), (out,)))
     return Block(tuple(parts), tuple(registers), named)

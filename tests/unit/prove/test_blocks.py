@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qap2fpga.prove.blocks import box, memory
-from qap2fpga.prove.cells import NotProven, Ports
+from qap2fpga.prove.cells import UNDRIVEN, NotProven, Ports
 from tests.support.blocks import Bits, after, nets, number
 
 
@@ -50,10 +50,38 @@ def test_words_that_cannot_be_written_are_what_they_begin_as() -> None:
     }  # fmt: skip
     begins = f"{0b0110:064b}"
     block = memory("m", "RAM32M", {f"INIT_{lane}": begins for lane in "ABC"}, ports)
-    assert block is not None and len(block.registers) == 12 and not block.named
+    assert block is not None and len(block.registers) == 4 and not block.named
     assert {one.initial for one in block.registers if one.data == 4} == {"0", "1"}
     bits, _ = after(block, {one.out: 1 for one in block.registers}, {3: 0, 4: 0, 5: 0, 10: 0, 11: 1})
     assert number(bits, (20, 21)) == 0
+
+
+@pytest.mark.parametrize(("begins", "registers"), [
+    ("0" * 64, 64), ("0" * 63 + "x", 192), ("", 192),
+], ids=["the same", "a bit without a value", "none"])  # fmt: skip
+def test_lanes_that_hold_the_same_are_one_if_they_begin_so(begins: str, registers: int) -> None:
+    ports: Ports = {
+        "WCLK": (2,), "WE": (3,), "ADDRD": nets(10, 5),
+        **{f"ADDR{lane}": nets(20 + 5 * at, 5) for at, lane in enumerate("ABC")},
+        **{f"DI{lane}": (4, 5) for lane in "ABCD"}, "DOA": (40, 41), "DOB": (42, 43), "DOC": (44, 45),
+    }  # fmt: skip
+    block = memory("m.1.2", "RAM32M", {f"INIT_{lane}": begins for lane in "ABC"}, ports)
+    other = memory("m.1.2", "RAM32M", {"INIT_A": "1" * 64, "INIT_B": "0" * 64, "INIT_C": "0" * 64}, ports)
+    assert block is not None and other is not None
+    assert (len(block.registers), len(other.registers)) == (registers, 192)
+    # The copy with the number 1, whose cells have two bits each, or six.
+    assert ("m#1[7]", 4 if registers == 64 else 12) in block.named
+
+
+def test_a_bit_that_has_no_value_may_be_another_one_in_each_lane() -> None:
+    ports: Ports = {
+        "WCLK": (2,), "WE": (3,), "ADDRD": nets(10, 5), **{f"ADDR{lane}": nets(20, 5) for lane in "ABC"},
+        **{f"DI{lane}": (4, UNDRIVEN) for lane in "ABC"}, "DOA": (40, 41), "DOB": (42, 43), "DOC": (44, 45),
+    }  # fmt: skip
+    block = memory("m", "RAM32M", {f"INIT_{lane}": "0" * 64 for lane in "ABC"}, ports)
+    assert block is not None and len(block.registers) == 32
+    bits, _ = after(block, {one.out: 1 for one in block.registers}, dict.fromkeys((3, 4, *range(10, 30)), 0))
+    assert [bits[net] for net in range(40, 46)] == [1, None, 1, None, 1, None]
 
 
 def test_a_memory_with_an_inverted_clock_is_refused_and_other_cells_are_none() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,11 @@ import pytest
 
 from qap2fpga.backends.finn.sparse.banking import Fold
 from qap2fpga.backends.finn.stream.blocks import Kind
-from qap2fpga.backends.finn.stream.sparse import Sparse
 from qap2fpga.prove.cells import NotProven
 from qap2fpga.prove.finn import netlist, reading
 from qap2fpga.synth import yosys
 from tests.support.folded import BOARD
-from tests.support.sparse import block_of, sparse_matrix, unit
+from tests.support.sparse import Deep, block_of, sparse_matrix, unit
 
 pytestmark = pytest.mark.slow
 TOP = "finn_design"
@@ -26,18 +24,12 @@ Contents = dict[str, dict[str, Any]]
 Cell = dict[str, Any]
 
 
-class Deep(Sparse):
-    """A unit whose memories are block RAM, as deep ones are."""
-
-    program_in_block_ram = banks_in_block_ram = True
-
-
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> Contents:
     """What Yosys reads of a sparse unit and of its netlist."""
     place = tmp_path_factory.mktemp("block_rams")
     block = block_of(sparse_matrix(64, 8, 0.4, 4), Fold(4, 2, 2), 1, Kind(4, True))
-    design = unit(place, Deep(**{field.name: getattr(block, field.name) for field in fields(block)})).design
+    design = unit(place, Deep.of(block)).design
     mapped = yosys.map_design(design, BOARD, place / "synthesize", threads=1)
     return reading.elaborated(design, mapped.netlist, place).contents
 

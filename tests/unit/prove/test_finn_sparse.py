@@ -3,34 +3,30 @@
 
 from __future__ import annotations
 
+import copy
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from qap2fpga.backends.finn.sparse.banking import Fold
 from qap2fpga.backends.finn.stream.blocks import Kind
-from qap2fpga.backends.finn.stream.sparse import Sparse
 from qap2fpga.hw.design import Design
 from qap2fpga.prove.cells import NotProven, Refuted
-from qap2fpga.prove.finn import contents, machine, memories, own, reading, units
+from qap2fpga.prove.finn import contents, machine, memories, netlist, own, reading, units
 from qap2fpga.prove.finn.run import Subject
 from qap2fpga.prove.finn.sparse import SPARSE, Unit
 from qap2fpga.prove.reading import module_of
 from tests.support.folded import subject
-from tests.support.sparse import block_of, sparse_matrix, unit
-from tests.support.streams import cnn, pruned
+from tests.support.sparse import Deep, block_of, sparse_matrix, unit
+from tests.support.streams import cnn, dense_layers, pruned
 
 NETWORK = pruned(cnn(), 0.3)
-
-
-class Deep(Sparse):
-    """A unit whose memories are block RAM, as deep ones are."""
-
-    program_in_block_ram = banks_in_block_ram = True
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class Case:
         """Write the unit alone to `folder`."""
         block = block_of(self.weights, self.fold, self.queue, self.kind)
         if self.deep:
-            block = Deep(**{field.name: getattr(block, field.name) for field in fields(block)})
+            block = Deep.of(block)
         return unit(folder, block).design
 
 
@@ -219,3 +215,44 @@ def test_other_weights_are_named(whole: Subject) -> None:
     other = NETWORK.with_nodes(replace(node, weights=weights))  # type: ignore[call-arg]
     with pytest.raises(Refuted, match="node conv2: the program's weight of input 5 and output 2 is"):
         contents.weights(other, whole.instances, whole.hints)
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What Yosys reads of a network of sparse units and of its netlist, whose banks are copies in LUTs."""
+    place = tmp_path_factory.mktemp("mapped")
+    one = subject(pruned(dense_layers(16, 32, 24, 5), 0.25), place, sparse="always", target_fps=2e6)
+    (place / "place").mkdir()
+    return reading.elaborated(one.design, one.netlist, place / "place").contents
+
+
+@pytest.mark.slow
+def test_a_netlist_with_copies_of_banks_is_the_verilog(mapped: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    cells = [name for module in mapped["netlist"].values() for name in module["cells"]]
+    assert any(re.fullmatch(r"gen_bank.*pages\.1\.0", name) for name in cells)
+    netlist.prove(mapped, "finn_design", tmp_path, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["data", "address", "enable", "begins"])
+def test_a_copy_of_a_bank_with_a_fault_is_rejected(
+    mapped: dict[str, dict[str, Any]], fault: str, tmp_path: Path
+) -> None:
+    other = copy.deepcopy(mapped)
+    cell = next(cell for module in other["netlist"].values() for name, cell in module["cells"].items()
+                if re.fullmatch(r"gen_bank.*pages\.1\.0", name))  # fmt: skip
+    pins, lane = (
+        cell["connections"],
+        next(lane for lane in "CBA" if isinstance(cell["connections"][f"DI{lane}"][0], int)),
+    )
+    match fault:
+        case "data":
+            pins[f"DI{lane}"][0] = pins[f"DI{lane}"][0] - 1
+        case "address":
+            pins["ADDRD"][0], pins["ADDRD"][1] = pins["ADDRD"][1], pins["ADDRD"][0]
+        case "enable":
+            pins["WE"] = ["1"]
+        case "begins":
+            cell["parameters"][f"INIT_{lane}"] = "1" * 64
+    with pytest.raises(NotProven, match="copies of register .* begin as" if fault == "begins" else "u_qap_sparse"):
+        netlist.prove(other, "finn_design", tmp_path, 60)
