@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +93,23 @@ def compare(gold: State, gate: State, place: Path, name: str, limit_s: float) ->
     if sizes[0] != sizes[1] or gold.boxes != gate.boxes:
         raise NotProven(f"{name}: Verilog and netlist have other ports, instances or DSPs")
     pairs = list(dict.fromkeys(_pairs(gold, gate)))
+    ports = _together(gold.sources, gate.sources)
+    sides, count = _variables([*pairs, *ports], (gold, gate), name)
+    _require_same_start(gold, gate, pairs, name)
+    graph = Ands(count)
+    sinks = list(zip(*_together(gold.sinks, gate.sinks), strict=True))
+    registers = list(zip(*pairs, strict=True)) or [(), ()]
+    results = [written(*one, Open(graph)) for one in zip((gold, gate), sides, registers, sinks, strict=True)]
+    different = {pair for ends in zip(*results, strict=True) for pair in _held(graph, *ends) if pair[0] != pair[1]}
+    try:
+        equal(graph, different, place, name, limit_s)
+    except Refuted as error:
+        raise NotProven(f"{name}: in a state that may never be reached the netlist is another function") from error
+    return Equality(len(results[0]), len(different))
+
+
+def _require_same_start(gold: State, gate: State, pairs: Sequence[tuple[int, int]], name: str) -> None:
+    """Raise `NotProven` where a register begins with another value in the netlist, or its copies there with several."""
     starts: dict[int, set[str]] = {}
     for first, second in pairs:
         begins = str(second) if second in (0, 1) else gate.registers[second].initial
@@ -104,18 +121,6 @@ def compare(gold: State, gate: State, place: Path, name: str, limit_s: float) ->
         # One that is several in the netlist is any value, but the same in all of them.
         if several[first] > 1 and (len(begin) > 1 or "x" in begin):
             raise NotProven(f"{name}: copies of register {gold.registers[first].name} begin as {sorted(begin)}")
-    ports = _together(gold.sources, gate.sources)
-    sides, count = _variables([*pairs, *ports], (gold, gate), name)
-    graph = Ands(count)
-    sinks = list(zip(*_together(gold.sinks, gate.sinks), strict=True))
-    registers = list(zip(*pairs, strict=True)) or [(), ()]
-    results = [written(*one, Open(graph)) for one in zip((gold, gate), sides, registers, sinks, strict=True)]
-    different = {pair for ends in zip(*results, strict=True) for pair in _held(graph, *ends) if pair[0] != pair[1]}
-    try:
-        equal(graph, different, place, name, limit_s)
-    except Refuted as error:
-        raise NotProven(f"{name}: in a state that may never be reached the netlist is another function") from error
-    return Equality(len(results[0]), len(different))
 
 
 def _held(graph: Ands, gold: Ends, gate: Ends) -> Iterator[tuple[int, int]]:
