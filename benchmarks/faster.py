@@ -20,9 +20,25 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import cost
+from benchmarks.cost import Cost
+
 ROOT = Path(__file__).parent.parent
 EXAMPLE, OTHER = "examples/jets-6b-80pruned.pt", "examples/jets-4b-small.pt"
 BOARD, SECOND = "pynq-z2", "pynq-z1"
+# The campaign of a calibration, as long as a comparison can wait for. No command has so few designs.
+SCRIPT, DESIGNS = "campaign.py", "designs.jsonl"
+CAMPAIGN = f"""\
+from pathlib import Path
+from qap2fpga.estimate import campaign, draw
+try:
+    from qap2fpga.system.workers import Workers
+except ImportError:  # older revisions take the number
+    Workers = int
+if __name__ == "__main__":
+    lines = campaign.run("rtl", draw.recipes(16, 1), Path("{DESIGNS}"), Workers(2), print)
+    assert not [line for line in lines if "failed" in line]
+"""
 
 
 @dataclass(frozen=True)
@@ -46,17 +62,9 @@ TASKS = (
     Task("model stage", build("rtl", "--until", "model"), 0.4),
     Task("estimate, rtl, one board", ("estimate", EXAMPLE, "--board", BOARD, "--backend", "rtl"), 0.4),
     Task("estimate, all backends and boards", ("estimate", EXAMPLE), 0.5),
+    Task("campaign of 16 designs", (SCRIPT,), 0.5),
     Task("rtl for a second board of the family", build("rtl", board=SECOND), None, build("rtl")),
 )
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Seconds on the clock and of processors, and the largest process in MiB."""
-
-    wall: float
-    cpu: float
-    mib: float
 
 
 class Revision:
@@ -76,30 +84,22 @@ class Revision:
         return done.stdout
 
     def cost(self, words: tuple[str, ...], *, cached: bool) -> Cost:
-        """Run a command; the children's largest process is asked of a process between."""
+        """Run a command."""
         alone = ("--no-cache",) if self.has_cache and words[0] == "build" and not cached else ()
-        given = [str(self.folder / word) if word.endswith(".pt") else word for word in (*words, *alone)]
-        between = (
-            "import json, resource, subprocess, sys, time\n"
-            "begin = time.monotonic()\n"
-            "command = [sys.executable, '-m', 'qap2fpga', *sys.argv[1:]]\n"
-            "code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode\n"
-            "wall = time.monotonic() - begin\n"
-            "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-            "print(json.dumps([code, wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))\n"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", between, *given], cwd=self.place, env=self.environment, check=True,
-            capture_output=True, text=True,
-        )  # fmt: skip
-        code, *figures = json.loads(done.stdout.splitlines()[-1])
+        program = () if words[0] == SCRIPT else cost.PROGRAM
+        # Whatever was read before: only builds have an option against it.
+        without = {} if cached or words[0] == "build" else {"QAP2FPGA_CACHE_MIB": "0"}
+        given = [*program, *(str(self.folder / word) if word.endswith(".pt") else word for word in (*words, *alone))]
+        code, taken, said = cost.of(given, self.place, {**self.environment, **without})
         if code:
-            raise SystemExit(f"{' '.join(given)} ended with {code}:\n{done.stderr}")
-        return Cost(*figures)
+            raise SystemExit(f"{' '.join(given)} ended with {code}:\n{said}")
+        return taken
 
     def run(self, task: Task) -> Cost:
         """Run a task in a folder without builds."""
         shutil.rmtree(self.place / "builds", ignore_errors=True)
+        (self.place / DESIGNS).unlink(missing_ok=True)
+        (self.place / SCRIPT).write_text(CAMPAIGN)
         if task.after:
             shutil.rmtree(self.place / "cache", ignore_errors=True)
             self.cost(task.after, cached=True)

@@ -37,6 +37,7 @@ from qap2fpga.requant import prices
 from qap2fpga.requant.implementations import Implementation, Target
 from qap2fpga.requant.requantize import candidates, cheapest
 from qap2fpga.synth import yosys
+from qap2fpga.system.workers import Workers
 
 BOARD = boards.load("pynq-z2")
 # What a channel of fewer LUTs is off by does not matter more than in one of so many.
@@ -158,9 +159,9 @@ def others(target: Target, best: Implementation, rng: np.random.Generator) -> li
 def design_runs(number: int, seed: int, results: Path) -> dict[str, list[Run]]:
     """Parts of the designs that a calibration fits: `cells` of modules' netlists, and `parts` between them."""
     chosen = designs.recipes(designs.IMAGES, number, seed)
-    lines = campaign.run("rtl", chosen, results, 1, lambda line: print(line, file=sys.stderr))
+    lines = campaign.run("rtl", chosen, results, Workers(1), lambda line: print(line, file=sys.stderr))
     shipped, runs = estimate.load(), defaultdict(list)
-    kept, _ = fit.split(campaign.with_expectations([one for one in lines if "failed" not in one], 1))
+    kept, _ = fit.split(campaign.with_expectations([one for one in lines if "failed" not in one], Workers(1)))
     for line in kept:
         for node, luts in zip(line["nodes"], fit.cells_of_nodes("lut", line), strict=True):
             kinds = node.features["lut"]

@@ -17,6 +17,7 @@ from typing import Any
 
 from qap2fpga.estimate import campaign, draw, fit
 from qap2fpga.estimate.calibration import load
+from qap2fpga.system.workers import Workers
 
 
 def main() -> None:
@@ -33,10 +34,11 @@ def main() -> None:
     if known is None or not known.current:
         sys.exit(f"the calibration of {arguments.backend} is not of this program: qap2fpga calibrate --confirm")
     chosen = draw.recipes(arguments.designs, arguments.seed, arguments.jets)
+    workers = Workers(arguments.processes)
     lines = campaign.run(
-        arguments.backend, chosen, arguments.results, arguments.processes, lambda text: print(text, file=sys.stderr)
+        arguments.backend, chosen, arguments.results, workers, lambda text: print(text, file=sys.stderr)
     )
-    good = [line for line in campaign.with_expectations(lines, arguments.processes) if "failed" not in line]
+    good = [line for line in campaign.with_expectations(lines, workers) if "failed" not in line]
     print(json.dumps({"designs": len(good), "failed": len(lines) - len(good), **errors(known.values, good)}, indent=1))
 
 

@@ -34,7 +34,10 @@ def explore(
     max_latency_ns: Annotated[float | None, typer.Option(help="longest latency, at the clock")] = None,
     min_accuracy: Annotated[float | None, typer.Option(help="least accuracy on the test set: 0.7 is 70 %")] = None,
     build: Annotated[int, typer.Option(help="builds that are to meet the limits; 0: estimates alone")] = 3,
-    jobs: Annotated[int, typer.Option(help="processes at a time")] = 2,
+    jobs: Annotated[int | None, typer.Option(help="processes at a time [2]")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="work on a Dask cluster that is there, as tcp://HOST:8786")
+    ] = None,
     output: Annotated[Path, typer.Option(help="folder; called again on it, a stopped run goes on")] = Path("explore"),
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
@@ -45,7 +48,7 @@ def explore(
     result = run(
         places, board, backend or (), target_fps=target_fps or (), clock=clock or (), max_lut=max_lut, max_ff=max_ff,
         max_dsp=max_dsp, max_bram18=max_bram18, max_latency_ns=max_latency_ns, min_accuracy=min_accuracy, build=build,
-        jobs=jobs, output=output, quiet=quiet,
+        jobs=jobs, scheduler=scheduler, output=output, quiet=quiet,
     )  # fmt: skip
     if not quiet:
         show.render(result.explored, console())

@@ -62,7 +62,10 @@ def calibrate(
     designs: Annotated[int, typer.Option(help="random designs to measure; hours for hundreds")] = 300,
     jets: Annotated[int, typer.Option(help="so many more of the size of the jet tagger")] = 0,
     seed: Annotated[int, typer.Option(help="the same seed draws the same designs")] = 1,
-    processes: Annotated[int, typer.Option(help="designs at a time")] = 2,
+    processes: Annotated[int | None, typer.Option(help="designs at a time [2]")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="work on a Dask cluster that is there, as tcp://HOST:8786")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="folder [calibration/<backend>]")] = None,
     over: Annotated[str, typer.Option(help="networks over 'vectors' or 'images'")] = "vectors",
     confirm: Annotated[
@@ -72,14 +75,16 @@ def calibrate(
     """Measure random designs, and fit the predictions to them. A stopped run resumes."""
     from qap2fpga.estimate import calibrate as calibrations
     from qap2fpga.estimate.calibration import file
+    from qap2fpga.system.workers import asked_for
 
+    workers = asked_for(processes, scheduler, "--processes")
     if confirm:
-        if not calibrations.confirm(backend, processes, output and output / file(backend, over).name, over):
+        if not calibrations.confirm(backend, workers, output and output / file(backend, over).name, over):
             raise CheckFailed(f"the calibration of {backend} is of other hardware: calibrate again")
         print(f"the calibration of {backend} is of the hardware that is made now")
         return
     folder = output or Path("calibration") / calibrations.title(backend, over)
-    content = calibrations.calibrate(backend, designs, jets, seed, processes, folder, print, over)
+    content = calibrations.calibrate(backend, designs, jets, seed, workers, folder, print, over)
     for name, part in content["resources"].items():
         row = part["held_back"]["all"]
         print(

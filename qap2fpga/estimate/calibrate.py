@@ -16,10 +16,11 @@ from qap2fpga.estimate.fit import Held
 from qap2fpga.system import versions as stamps
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.files import write_atomically
+from qap2fpga.system.workers import Workers
 
 
 def calibrate(
-    backend: str, number: int, jets: int, seed: int, processes: int, folder: Path, say: Callable[[str], None],
+    backend: str, number: int, jets: int, seed: int, workers: Workers, folder: Path, say: Callable[[str], None],
     over: str = VECTORS,
 ) -> dict[str, Any]:  # fmt: skip
     """Measure so many random designs of `backend` and `jets` more of jet size, as many as are not in `folder` yet.
@@ -33,15 +34,12 @@ def calibrate(
         raise QapError(f"no designs over '{over}' can be drawn", nearest(over, (VECTORS, IMAGES)))
     if over == IMAGES and jets:
         raise QapError("designs of jet size are over vectors", "leave --jets out")
-    if number + jets < fit.LEAST_DESIGNS or processes < 1:
-        raise QapError(
-            f"{number + jets} designs in {processes} processes",
-            f"give {fit.LEAST_DESIGNS} designs and 1 process at least",
-        )
-    specimens = _same_generator(backend, over, processes, folder, say)
-    lines = campaign.run(backend, designs.recipes(over, number, seed, jets), folder / "designs.jsonl", processes, say)
+    if number + jets < fit.LEAST_DESIGNS:
+        raise QapError(f"{number + jets} designs", f"give {fit.LEAST_DESIGNS} at least")
+    specimens = _same_generator(backend, over, workers, folder, say)
+    lines = campaign.run(backend, designs.recipes(over, number, seed, jets), folder / "designs.jsonl", workers, say)
     say("what is expected of the designs")
-    lines = campaign.with_expectations(lines, processes)
+    lines = campaign.with_expectations(lines, workers)
     command = f"qap2fpga calibrate --backend {backend} --designs {number} --jets {jets} --seed {seed}"
     command += f" --over {over}" if over != VECTORS else ""
     versions = {name: value or "absent" for name, value in stamps.versions().items()}
@@ -63,7 +61,7 @@ def title(backend: str, over: str) -> str:
     return backend if over == VECTORS else f"{backend}-{over}"
 
 
-def confirm(backend: str, processes: int, path: Path | None = None, over: str = VECTORS) -> bool:
+def confirm(backend: str, workers: Workers, path: Path | None = None, over: str = VECTORS) -> bool:
     """Whether the calibration of `backend` is of the hardware that is made now, and of what is expected of it now.
 
     It is the one at `path`, else the shipped one. If so it is marked as of this version of the program: after changes
@@ -78,7 +76,7 @@ def confirm(backend: str, processes: int, path: Path | None = None, over: str = 
         return True
     if content["expected"] != campaign.expectations(backend, over):
         return False
-    if content["specimens"] != campaign.specimens(backend, processes, over):
+    if content["specimens"] != campaign.specimens(backend, workers, over):
         return False
     _write(content | {"fingerprint": fingerprint(backend)}, path)
     return True
@@ -94,7 +92,7 @@ def _write(content: dict[str, Any], path: Path) -> None:
     write_atomically(path, head + yaml.safe_dump(content, sort_keys=False, width=110))
 
 
-def _same_generator(backend: str, over: str, processes: int, folder: Path, say: Callable[[str], None]) -> str:
+def _same_generator(backend: str, over: str, workers: Workers, folder: Path, say: Callable[[str], None]) -> str:
     """The digest of the specimens of `folder`'s designs. Designs of another generator must not be mixed up with them:
     raises `QapError`."""
     stamp = folder / "generator.json"
@@ -102,7 +100,7 @@ def _same_generator(backend: str, over: str, processes: int, folder: Path, say: 
     now = {"backend": backend, "fingerprint": fingerprint(backend)}
     if before is None or before["fingerprint"] != now["fingerprint"]:
         say("a few designs tell whether the generator is the same")
-        now["specimens"] = campaign.specimens(backend, processes, over)
+        now["specimens"] = campaign.specimens(backend, workers, over)
         if before is not None and (before["backend"], before["specimens"]) != (backend, now["specimens"]):
             raise QapError(
                 f"{folder} holds designs of another backend, or of an older generator or tool",

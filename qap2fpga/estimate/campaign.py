@@ -32,7 +32,7 @@ from qap2fpga.hw.design import Design
 from qap2fpga.system.codec import encode
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.files import append_json, read_json_lines
-from qap2fpga.system.processes import each
+from qap2fpga.system.workers import Workers
 
 # A board of each family; its size does not matter, what is too large for it is built all the same.
 BOARDS = {"xc7": "pynq-z2", "xcup": "vu13p"}
@@ -48,7 +48,9 @@ Line = dict[str, Any]
 Job = tuple[str, Drawn, bool]
 
 
-def run(backend: str, chosen: Sequence[Drawn], results: Path, processes: int, say: Callable[[str], None]) -> list[Line]:
+def run(
+    backend: str, chosen: Sequence[Drawn], results: Path, workers: Workers, say: Callable[[str], None]
+) -> list[Line]:
     """Measure the designs of `chosen` that `results` (JSON lines) has none of, and return all of them.
 
     Every `SIMULATE_EVERY`-th design is simulated too, for its latency and interval. A design that fails is a line with
@@ -65,17 +67,17 @@ def run(backend: str, chosen: Sequence[Drawn], results: Path, processes: int, sa
         done[line["seed"]] = line
         say(_describe(line))
 
-    each(_work, jobs, processes, ended)
+    workers.each(_work, jobs, ended)
     return [done[one.seed] for one in chosen]
 
 
-def specimens(backend: str, processes: int, over: str = OVER_VECTORS) -> str:
+def specimens(backend: str, workers: Workers, over: str = OVER_VECTORS) -> str:
     """A digest of a few designs, as generated and as measured: the same as long as the hardware is, and its counting.
 
     It takes a minute or two. Raises `QapError` if one of them cannot be built.
     """
     jobs = [(backend, recipe, False) for recipe in designs.recipes(over, SPECIMENS, 0)]
-    lines = _all(_work, jobs, processes)
+    lines = _all(_work, jobs, workers)
     for line in lines:
         if "failed" in line:
             raise QapError(f"a specimen of {backend} cannot be built: {line['failed']}", "qap2fpga doctor")
@@ -112,9 +114,9 @@ def measure(backend: str, recipe: Drawn, *, simulate: bool) -> Line:
     return line | {"seconds": round(time.monotonic() - begin, 1)}
 
 
-def with_expectations(lines: Sequence[Line], processes: int) -> list[Line]:
+def with_expectations(lines: Sequence[Line], workers: Workers) -> list[Line]:
     """The lines with what is `expected` of each design that was measured."""
-    return [line | more for line, more in zip(lines, _all(_expect, lines, processes), strict=True)]
+    return [line | more for line, more in zip(lines, _all(_expect, lines, workers), strict=True)]
 
 
 def _expect(line: Line) -> Line:
@@ -185,11 +187,11 @@ def _work(job: Job) -> Line:
     return measure(backend, recipe, simulate=simulate)
 
 
-def _all(work: Callable[[Any], Line], items: Sequence[Any], processes: int) -> list[Line]:
+def _all(work: Callable[[Any], Line], items: Sequence[Any], workers: Workers) -> list[Line]:
     """The results of `work` in the order of `items`."""
     by_seed: dict[int, Line | None] = {}
     numbered = list(enumerate(items))
-    each(partial(_numbered, work), numbered, processes, lambda item, line: by_seed.update({item[0]: line}))
+    workers.each(partial(_numbered, work), numbered, lambda item, line: by_seed.update({item[0]: line}))
     lines = [line for _, line in sorted(by_seed.items()) if line is not None]
     if len(lines) < len(items):
         raise QapError("a process ended before its work, perhaps for want of memory", "give fewer --processes")

@@ -16,8 +16,8 @@ from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.report import check, compare, content, studies, summary
 from qap2fpga.report.gather import Build
 from qap2fpga.system.errors import QapError
-from qap2fpga.system.processes import each
 from qap2fpga.system.progress import Progress
+from qap2fpga.system.workers import Workers
 
 # So many candidates are tried for each build that is wanted, before the search is given up.
 TRIES = 3
@@ -43,11 +43,11 @@ class Built:
 
 
 def build_best(
-    points: Sequence[Point], most: int, processes: int, limits: Limits, progress: Progress
+    points: Sequence[Point], most: int, workers: Workers, limits: Limits, progress: Progress
 ) -> dict[str, Built]:
     """Build ranked points, the best first, until `most` of them meet the limits; by name what came of each.
 
-    As many at a time as are still wanted, so that which are tried does not depend on `processes`; at most `TRIES`
+    As many at a time as are still wanted, so that which are tried does not depend on `workers`; at most `TRIES`
     times as many in all.
     """
     order = sorted((one for one in points if one.rank is not None), key=lambda one: one.rank or 0)[: TRIES * most]
@@ -57,7 +57,7 @@ def build_best(
         if not missing:
             break
         some, order = order[:missing], order[missing:]
-        for one, failed in _build_some(some, processes, progress):
+        for one, failed in _build_some(some, workers, progress):
             builds[one.candidate.name] = _judged(one, failed, limits)
             progress.note(f"  {one.candidate.name}: {verdict(builds[one.candidate.name])}")
     return builds
@@ -70,7 +70,7 @@ def verdict(built: Built) -> str:
     return "; ".join(built.breaks) or "meets the limits"
 
 
-def _build_some(some: Sequence[Point], processes: int, progress: Progress) -> list[tuple[Point, str]]:
+def _build_some(some: Sequence[Point], workers: Workers, progress: Progress) -> list[tuple[Point, str]]:
     """(point, why its build failed, else empty) in the order of `some`."""
     ended: dict[str, str] = {}
     with progress.stage(f"build: the best {len(some)} of those left") as say:
@@ -79,7 +79,7 @@ def _build_some(some: Sequence[Point], processes: int, progress: Progress) -> li
             ended[request.output.name] = DIED if failed is None else failed
             say(f"{len(ended)} of {len(some)}")
 
-        each(_build, [_request(one) for one in some], processes, note)
+        workers.each(_build, [_request(one) for one in some], note)
     return [(one, ended[one.candidate.name]) for one in some]
 
 

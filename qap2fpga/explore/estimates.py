@@ -21,9 +21,9 @@ from qap2fpga.report.summary import Value
 from qap2fpga.system.codec import Record, decode, encode
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import append_json, read_json_lines, write_atomically
-from qap2fpga.system.processes import each
 from qap2fpga.system.reading import json_object
 from qap2fpga.system.versions import digest, program_digest
+from qap2fpga.system.workers import Workers
 
 LINES = "estimates.jsonl"
 DIED = "its process ended, perhaps for want of memory"
@@ -64,13 +64,13 @@ class Estimates:
     models: dict[str, Known]
 
 
-def estimate_all(candidates: Sequence[Candidate], folder: Path, processes: int, say: Say) -> Estimates:
+def estimate_all(candidates: Sequence[Candidate], folder: Path, workers: Workers, say: Say) -> Estimates:
     """Estimate what `folder` has no line of. What was refused is final; what failed is tried again."""
     by_key = {one.key: one for one in candidates}
     known = (decode(Line, one, "", str(folder / LINES)) for one in read_json_lines(folder / LINES))
     lines = {one.key: one for one in known if one.key in by_key and one.failed is None}
     networks = {one.network.sha256: one.network for one in candidates if not one.network.is_float}
-    places = _lower_all(list(networks.values()), folder, processes, say)
+    places = _lower_all(list(networks.values()), folder, workers, say)
     models = {sha256: _lowered(place.with_suffix(".json")) for sha256, place in places.items()}
 
     def ended(line: Line) -> None:
@@ -88,11 +88,11 @@ def estimate_all(candidates: Sequence[Candidate], folder: Path, processes: int, 
             jobs.append((candidate, places[sha256]))
         else:
             ended(_line(candidate, refused=lowered.refused, failed=lowered.failed))
-    each(_estimate, jobs, processes, lambda job, line: ended(line or _line(job[0], failed=DIED)))
+    workers.each(_estimate, jobs, lambda job, line: ended(line or _line(job[0], failed=DIED)))
     return Estimates(lines, {sha256: one.model or {} for sha256, one in models.items()})
 
 
-def _lower_all(networks: Sequence[Network], folder: Path, processes: int, say: Say) -> dict[str, Path]:
+def _lower_all(networks: Sequence[Network], folder: Path, workers: Workers, say: Say) -> dict[str, Path]:
     """Lower the networks that are not there, and return, by SHA-256, where each is."""
     program = program_digest()
     places = {one.sha256: folder / "networks" / f"{digest(program, one.sha256)[:16]}.npz" for one in networks}
@@ -105,7 +105,7 @@ def _lower_all(networks: Sequence[Network], folder: Path, processes: int, say: S
         say(f"{count} of {len(jobs)} networks lowered")
 
     jobs = [(one.path, places[one.sha256]) for one in networks if not _there(places[one.sha256])]
-    each(_lower, jobs, processes, ended)
+    workers.each(_lower, jobs, ended)
     return places
 
 

@@ -14,6 +14,7 @@ from qap2fpga.explore.choose import RANKED, Point
 from qap2fpga.explore.limits import Limits
 from qap2fpga.hw.boards import Board
 from qap2fpga.system.errors import CheckFailed
+from qap2fpga.system.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Exploration:
     """What is to be explored. `places` are study folders, model files, and files of studies to train first.
 
     `options` are values of backends' options by name, each a variant; `build` is how many builds are to meet the
-    limits, 0 for estimates alone; `processes` how many run at a time.
+    limits, 0 for estimates alone; `workers` do the work.
     """
 
     places: tuple[Path, ...]
@@ -30,7 +31,7 @@ class Exploration:
     options: Mapping[str, Sequence[Any]]
     limits: Limits
     build: int
-    processes: int
+    workers: Workers
     output: Path
 
 

@@ -20,8 +20,8 @@ def explore(request: Exploration, progress: Progress) -> Explored:
 
     Raises `QapError` for input that cannot be used; one candidate that fails is a point with a reason.
     """
-    if request.build < 0 or request.processes < 1:
-        raise QapError("--build is below 0, or --jobs below 1", "give whole numbers; --build 0 only estimates")
+    if request.build < 0:
+        raise QapError("--build is below 0", "give a whole number; --build 0 only estimates")
     on = candidates.targets(request.backends, request.boards, request.options)
     for place in request.places:
         candidates.require(place)
@@ -33,7 +33,7 @@ def explore(request: Exploration, progress: Progress) -> Explored:
         good = [one for one in chosen if not _too_inaccurate(one.network.summary.accuracy, request.limits)]
         title = f"estimate: {len(good)} of {len(chosen)} candidates, {len(search.networks)} networks"
         with progress.stage(title) as say:
-            estimated = estimates.estimate_all(good, request.output, request.processes, say)
+            estimated = estimates.estimate_all(good, request.output, request.workers, say)
         points = [
             choose.point(
                 one, estimated.lines.get(one.key), estimated.models.get(one.network.sha256, {}),
@@ -44,7 +44,7 @@ def explore(request: Exploration, progress: Progress) -> Explored:
         _require_accuracy(points, request.limits)
         ranked = choose.rank(points)
         progress.note(f"  {_counts(ranked)}")
-        built = builds.build_best(ranked, request.build, request.processes, request.limits, progress)
+        built = builds.build_best(ranked, request.build, request.workers, request.limits, progress)
         explored = Explored(request, tuple(ranked), built, search.left_out)
         write.write(explored)
     return explored
@@ -57,7 +57,9 @@ def _trained(place: Path, request: Exploration, progress: Progress) -> Path:
     from qap2fpga.train.study import study
 
     folder = request.output / "studies" / place.stem
-    result = study(place, folder, workers=request.processes, quiet=progress.quiet)
+    on = request.workers
+    count = None if on.scheduler else on.processes
+    result = study(place, folder, scheduler=on.scheduler, workers=count, quiet=progress.quiet)
     for name, message in result.failures.items():
         progress.note(f"  training {name} failed: {message}")
     return folder

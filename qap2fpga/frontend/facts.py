@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -149,7 +150,7 @@ class Facts:
     data: str | None
     rows: int
     network: Network
-    masked: dict[str, int] | None
+    masked: Mapping[str, int] | None
     input_quantizer_cost: QuantizerCost | None
     export: Difference | None
     accuracy: float | None
@@ -169,8 +170,8 @@ class Facts:
         }
 
 
-def _without_none(value: dict[str, int] | Difference) -> dict[str, object]:
-    plain = value if isinstance(value, dict) else asdict(value)
+def _without_none(value: Mapping[str, int] | Difference) -> dict[str, object]:
+    plain = value if isinstance(value, Mapping) else asdict(value)
     return {name: one for name, one in plain.items() if one is not None}
 
 

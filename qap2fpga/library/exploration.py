@@ -17,6 +17,7 @@ from qap2fpga.library.sources import board_of, several
 from qap2fpga.library.table import Table, Tabular, Value, of_dicts
 from qap2fpga.report import summary
 from qap2fpga.system.progress import Progress
+from qap2fpga.system.workers import asked_for
 
 __all__ = ["Candidates", "explore"]
 
@@ -85,7 +86,8 @@ def explore(
     max_latency_ns: float | None = None,
     min_accuracy: float | None = None,
     build: int = 3,
-    jobs: int = 2,
+    jobs: int | None = None,
+    scheduler: str | None = None,
     output: str | Path = "explore",
     quiet: bool = False,
 ) -> Candidates:
@@ -106,7 +108,8 @@ def explore(
         max_latency_ns: the longest latency at the clock, in ns.
         min_accuracy: the least accuracy on the test set, 0 to 1.
         build: how many builds are to meet the limits; 0: estimates alone.
-        jobs: processes at a time.
+        jobs: processes at a time on this machine; 2 if not given.
+        scheduler: the address of a Dask cluster that does the work instead, as 'tcp://HOST:8786'.
         output: the folder; called again on it, a stopped run goes on.
         quiet: show nothing while it runs.
 
@@ -123,7 +126,7 @@ def explore(
         options={"target_fps": several(target_fps), "clock": several(clock)},
         limits=Limits(max_lut, max_ff, max_dsp, max_bram18, max_latency_ns, min_accuracy),
         build=build,
-        processes=jobs,
+        workers=asked_for(jobs, scheduler, "--jobs"),
         output=Path(output),
     )
     with Progress(quiet=quiet) as progress:

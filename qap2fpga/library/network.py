@@ -19,7 +19,7 @@ from qap2fpga.ir.bops import Bops
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.tensors import Shape
-from qap2fpga.library import sources
+from qap2fpga.library import remembered, sources
 from qap2fpga.library.profiles import Profile, profile_of
 from qap2fpga.library.sources import Bits, Interval
 from qap2fpga.library.table import Table, Tabular, Value, of_dicts
@@ -249,12 +249,21 @@ def load(
 
 
 def read(source: Source, *, quiet: bool) -> Network:
-    """Return the network of `source`."""
-    from qap2fpga.frontend.prepare import prepare
+    """Return the network of `source`, as it was read before where it was."""
+    title = f"read {source.path.name}"
+    with Progress(quiet=quiet) as progress:
+        parts = remembered.take(source)
+        if parts is not None:
+            progress.reused(title, "as it was read before")
+        else:
+            # So that what was read before needs no torch.
+            from qap2fpga.frontend.prepare import prepare
 
-    with Progress(quiet=quiet) as progress, progress.stage(f"read {source.path.name}") as say:
-        prepared = prepare(source, say)
-    return Network(source, prepared.network, prepared.lowered, prepared.facts, prepared.simulations)
+            with progress.stage(title) as say:
+                prepared = prepare(source, say)
+            parts = remembered.Parts(prepared.network, prepared.lowered, prepared.facts, prepared.simulations)
+            remembered.keep(source, parts)
+    return Network(source, parts.graph, parts.lowered, parts.facts, parts.comparisons)
 
 
 def _shown(name: str) -> str:

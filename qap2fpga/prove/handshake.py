@@ -89,13 +89,46 @@ def prove(module: Module, of: Ports, moves: Iterable[int]) -> int:
 @lru_cache(maxsize=4)
 def fixed(module: Module) -> Mapping[int, int]:
     """Return the registers that keep the value they begin with, in every state in which all of them have theirs."""
-    kept = {one.out: one for one in module.registers if one.initial in ("0", "1")}
+    kept = _candidates(module)
     while True:
         control = Control(module, {bit: int(one.initial) for bit, one in kept.items()})
         stay = {bit: one for bit, one in kept.items() if control.keeps(one)}
         if len(stay) == len(kept):
             return {bit: int(one.initial) for bit, one in kept.items()}
         kept = stay
+
+
+def _candidates(module: Module) -> dict[int, Register]:
+    """Return registers that may keep the value they begin with, by their bit: all others certainly do not.
+
+    Once a register is given up, those are looked at again which read what follows from it. So each part of a long
+    pipeline is looked at when it is its turn, and not at every turn.
+    """
+    kept = {one.out: one for one in module.registers if one.initial in ("0", "1")}
+    control = Control(module, {bit: int(one.initial) for bit, one in kept.items()})
+    registers: dict[int, list[Register]] = {}
+    for one in kept.values():
+        for bit in nexts(one):
+            registers.setdefault(bit, []).append(one)
+    asked = list(kept.values())
+    while asked:
+        given_up = [one.out for one in asked if not control.keeps(one)]
+        for bit in given_up:
+            del kept[bit]
+        reached = _reached(module, control.release(given_up))
+        asked = list({one.out: one for bit in reached for one in registers.get(bit, ()) if one.out in kept}.values())
+    return kept
+
+
+def _reached(module: Module, bits: Iterable[int]) -> set[int]:
+    """Return `bits` and all that logic makes of them."""
+    reached, waiting = set[int](), list(bits)
+    while waiting:
+        bit = waiting.pop()
+        if bit not in reached:
+            reached.add(bit)
+            waiting += [one for part in module.readers.get(bit, ()) for one in part.driven]
+    return reached
 
 
 def nexts(register: Register) -> tuple[int, int, int]:

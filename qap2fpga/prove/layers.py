@@ -114,10 +114,9 @@ def _search(pipeline: Pipeline, cone: Cone, values: Sequence[Value]) -> Search:
 def _wider(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int]) -> Cone:
     """Return the cone with all bits of the vectors of which some are in it: sums whose low bits are cut off, say."""
     more: set[int] = set()
-    for bits in dict.fromkeys(pipeline.module.named.values()):
-        settled = pipeline.moving.settle(bits)
-        lacking = _lacking(cone, settled)
-        if 0 < len(lacking) < len(settled) and not more.issuperset(lacking):
+    for bits in pipeline.named_with(cone.stages):
+        lacking = _lacking(cone, bits)
+        if lacking and not more.issuperset(lacking):
             with suppress(NotProven):  # it is not of these leaves alone
                 pipeline.cone(tuple(lacking), leaves)
                 more.update(lacking)
@@ -239,10 +238,7 @@ class Search:
 
 def _named(pipeline: Pipeline, cone: Cone) -> Iterator[Bits]:
     """Yield the vectors that have a name and lie in the cone."""
-    for bits in dict.fromkeys(pipeline.module.named.values()):
-        settled = pipeline.moving.settle(bits)
-        if not _lacking(cone, settled):
-            yield settled
+    return (bits for bits in pipeline.named_with(cone.stages) if not _lacking(cone, bits))
 
 
 def _lacking(cone: Cone, bits: Bits) -> list[int]:

@@ -24,6 +24,24 @@ class Logic:
         """Return the logic where some more bits have `values`."""
         return Logic(self.module, values, self.settled)
 
+    def release(self, bits: Iterable[int]) -> set[int]:
+        """Let `bits` be anything from now on; return them and all that were constant because of them.
+
+        Bits of a loop may stay constants for no other reason than each other.
+        """
+        readers, released = self.module.readers, set[int]()
+        losing = deque(bits)
+        while losing:
+            bit = losing.popleft()
+            if self.settled.pop(bit, None) is None:
+                continue
+            released.add(bit)
+            for part in readers.get(bit, ()):
+                operands = [[_value(one, self.settled) for one in operand] for operand in part.operands]
+                results = zip(part.driven, part.evaluate(KNOWN, operands), strict=True)
+                losing.extend(one for one, value in results if value is None)
+        return released
+
     def settle(self, bits: Iterable[int]) -> Bits:
         """Return `bits`, those that are constant as what they are."""
         return tuple(self.settled.get(bit, bit) for bit in bits)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from qap2fpga.prove.cells import Bits, NotProven, Part, Register
 from qap2fpga.prove.logic import Logic, simplified
@@ -59,6 +60,25 @@ class Pipeline:
     def __init__(self, module: Module, clock: int, move: int, fixed: Mapping[int, int] | None = None) -> None:
         self.module, self.clock, self.move = module, clock, move
         self.moving, self.standing = (Logic(module, {**(fixed or {}), move: value}) for value in (1, 0))
+        self._moves: dict[int, Part] = {}
+
+    @cached_property
+    def named(self) -> tuple[Bits, ...]:
+        """The vectors that have a name, as they are while everything moves."""
+        return tuple(dict.fromkeys(map(self.moving.settle, self.module.named.values())))
+
+    def named_with(self, bits: Iterable[int]) -> list[Bits]:
+        """Return the vectors that have a name, and one of `bits` in them."""
+        return [self.named[number] for number in sorted({one for bit in bits for one in self._names.get(bit, ())})]
+
+    @cached_property
+    def _names(self) -> dict[int, list[int]]:
+        """Which of `named` have a bit."""
+        names: dict[int, list[int]] = {}
+        for number, bits in enumerate(self.named):
+            for bit in set(bits) - {0, 1}:
+                names.setdefault(bit, []).append(number)
+        return names
 
     def cone(self, outputs: Bits, leaves: Mapping[int, int]) -> Cone:
         """Return what lies between `leaves`, bits with their stages, and `outputs`. Raises `NotProven`."""
@@ -97,6 +117,11 @@ class Pipeline:
 
     def _moving(self, bit: int) -> Part:
         """Return what drives `bit` while everything moves; a register is a wire."""
+        if (known := self._moves.get(bit)) is None:
+            known = self._moves[bit] = self._driver(bit)
+        return known
+
+    def _driver(self, bit: int) -> Part:
         driver = self.module.drivers.get(bit)
         if driver is None:
             raise NotProven(f"{self.module.name}: a net without a driver, or an input that is no data")

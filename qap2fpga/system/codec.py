@@ -156,7 +156,7 @@ def encode(value: Record | Mapping[str, Record]) -> dict[str, Any]: ...
 @overload
 def encode(value: object) -> object: ...
 def encode(value: object) -> object:
-    """Return `value` as JSON has it: of a record its keys, in their order."""
+    """Return `value` as JSON has it: of a record its keys, in their order; of another dataclass its fields."""
     if isinstance(value, Record):
         known = {one.name: one for one in _fields(type(value))}
         order = tuple(known) if value.order is None else value.order
@@ -167,6 +167,8 @@ def encode(value: object) -> object:
         return {key: encode(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [encode(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return {one.name: encode(getattr(value, one.name)) for one in dataclasses.fields(value)}
     return str(value) if isinstance(value, enum.Enum) else value
 
 

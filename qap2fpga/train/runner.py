@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qap2fpga.system import clusters
+from qap2fpga.system.clusters import Place, one_at_a_time
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
 from qap2fpga.system.locks import locked
 from qap2fpga.system.reading import json_object
-from qap2fpga.system.versions import program_digest
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -39,22 +39,10 @@ TOPIC = "qap2fpga"
 RETRIES = 2
 # What tells a worker, in a job's folder, that others died there.
 TRIES = ".tries"
-# Workers that may die under a job which finishes no step meanwhile. Dask would also count those under which the job
-# only waited, so its own number is set high, or passed over by submitting again.
+# Workers that may die under a job which finishes no step meanwhile.
 DEATHS = 3
-DASKS_DEATHS = 1000
 # How often to look whether workers are missing.
 MEND_SECONDS = 10
-CONNECT_SECONDS = 30
-# Of this machine's workers: one thread each for all that torch calls, and no log between the user's lines.
-WORKER_ENVIRONMENT = {
-    "OMP_NUM_THREADS": 1,
-    "MKL_NUM_THREADS": 1,
-    "OPENBLAS_NUM_THREADS": 1,
-    "DASK_LOGGING__DISTRIBUTED": "critical",
-}
-# The random numbers of torch belong to the process: two trainings in one would disturb each other.
-_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -87,13 +75,13 @@ class Runner:
     """Jobs go in, outcomes come out in the order in which they end; both at the same time, if wanted."""
 
     def __init__(
-        self, client: Client, marker: Path, heard: Callable[[str, str], None], mend: Callable[[], None] = lambda: None
+        self, client: Client, place: Place, heard: Callable[[str, str], None], mend: Callable[[], None] = lambda: None
     ) -> None:
-        """`client`: Dask's. `marker`: a file that every worker must see. `heard` takes a job's name and message.
+        """`client`: Dask's. `place`: what every worker must see. `heard` takes a job's name and message.
 
         `mend` is called from time to time while nothing ends, to look after the workers.
         """
-        self.client, self.marker, self.program, self.mend = client, marker.absolute(), program_digest(), mend
+        self.client, self.place, self.mend = client, place, mend
         self.ended: queue.Queue[Future] = queue.Queue()
         self.jobs: dict[str, tuple[Job, Work]] = {}
         client.subscribe_topic(TOPIC, lambda event: heard(*event[1]))
@@ -124,7 +112,7 @@ class Runner:
 
     def _submit(self, job: Job, work: Work) -> None:
         future = self.client.submit(
-            _do, work, job, self.marker, self.program, key=f"{job.name}-{os.urandom(4).hex()}", retries=RETRIES
+            _do, work, job, self.place, key=f"{job.name}-{os.urandom(4).hex()}", retries=RETRIES
         )
         self.jobs[future.key] = (job, work)
         future.add_done_callback(self.ended.put)
@@ -138,90 +126,18 @@ def open_runner(
 
     Raises `QapError` when the cluster is not there, has no worker, or one that could not do the work.
     """
-    import dask
-    from distributed import Client
-
     if scheduler is not None and workers is not None:
         raise QapError("--workers goes with this machine", "start the cluster's workers yourself, with --nthreads 1")
-    settings = {
-        "distributed.scheduler.allowed-failures": DASKS_DEATHS,
-        "distributed.scheduler.worker-saturation": 1.0,
-        "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
-    }
-    with dask.config.set(settings), _cluster(scheduler, workers) as (address, mend):
-        try:
-            client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            hint = "give --scheduler tcp://HOST:PORT as dask-scheduler prints it"
-            raise QapError(f"there is no Dask scheduler at {scheduler}: {error}", hint) from error
-        with client:
-            _check_workers(client, marker.absolute(), scheduler)
-            yield Runner(client, marker, heard, mend)
+    place = clusters.here(marker)
+    with clusters.opened(place, scheduler, workers) as (client, mend):
+        yield Runner(client, place, heard, mend)
 
 
-@contextmanager
-def _cluster(scheduler: str | None, workers: int | None) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Where the scheduler is, and what mends its workers; one of this machine's own is started and ended."""
-    if scheduler is not None:
-        yield scheduler, lambda: None
-        return
-    import logging
-
-    from distributed import LocalCluster
-
-    count = workers or len(os.sched_getaffinity(0))
-    with LocalCluster(
-        n_workers=count,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address=None,
-        memory_limit=0,  # a worker near a limit would be killed, and again after each restart
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
-        missing = 0
-
-        def mend() -> None:
-            # A worker that dies before its nanny noticed that it lives is not started again: another one is.
-            nonlocal missing
-            before, missing = missing, count - len(cluster.scheduler_info["workers"])
-            if min(before, missing) > 0:
-                cluster.scale(len(cluster.worker_spec) + min(before, missing))
-
-        yield cluster.scheduler_address, mend
-
-
-def _check_workers(client: Client, marker: Path, scheduler: str | None) -> None:
-    try:
-        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-    except TimeoutError as error:
-        hint = "start some: dask worker --nthreads 1 ADDRESS"
-        raise QapError(f"the scheduler at {scheduler} has no workers", hint) from error
-    try:
-        reasons = client.run(_unfit, marker, program_digest())
-    except Exception as error:  # whatever unpickling raises where the package is missing or another one
-        hint = "install the same version of qap2fpga where the workers run"
-        raise QapError(f"a worker cannot run qap2fpga: {type(error).__name__}: {error}", hint) from error
-    for worker, reason in reasons.items():
-        if reason is not None:
-            hint = "workers need the same qap2fpga, and the study's folder under the same path"
-            raise QapError(f"worker {worker}: {reason}", hint)
-
-
-def _unfit(marker: Path, program: str) -> str | None:
-    """Why this process could not do the work, or None."""
-    if program_digest() != program:
-        return "it has another version of qap2fpga"
-    if not marker.is_file():
-        return f"it does not see {marker}"
-    return None
-
-
-def _do(work: Work, job: Job, marker: Path, program: str) -> tuple[object, str | None]:
+def _do(work: Work, job: Job, place: Place) -> tuple[object, str | None]:
     """On a worker: the job's result and None, or None and what ended it. An `OSError` is raised, for another try."""
     from distributed import get_worker
 
-    reason = _unfit(marker, program)
+    reason = place.unfit()
     if reason is not None:
         raise OSError(reason)
     worker = get_worker()
@@ -230,7 +146,7 @@ def _do(work: Work, job: Job, marker: Path, program: str) -> tuple[object, str |
         worker.log_event(TOPIC, (job.name, text))
 
     # Dask may have believed a worker dead that is still at it.
-    with _one_at_a_time, locked(job.folder, wait=True):
+    with one_at_a_time, locked(job.folder, wait=True):
         if _deaths(job.folder) > DEATHS:
             return None, f"its worker died {DEATHS + 1} times before a further step was done; is there enough memory?"
         say("starting")
@@ -242,9 +158,9 @@ def _do(work: Work, job: Job, marker: Path, program: str) -> tuple[object, str |
             return None, str(error)
         except Exception as error:
             # A bug's traceback would be lost with the worker; the run's own folder must hold nothing else.
-            place = job.folder.with_name(f"{job.folder.name}.error.txt")
-            write_atomically(place, traceback.format_exc())
-            return None, f"{type(error).__name__}: {error} (see {place.name})"
+            trace = job.folder.with_name(f"{job.folder.name}.error.txt")
+            write_atomically(trace, traceback.format_exc())
+            return None, f"{type(error).__name__}: {error} (see {trace.name})"
         finally:
             (job.folder / TRIES).unlink(missing_ok=True)
 

@@ -73,5 +73,19 @@ def test_a_figure_is_the_median_of_pairs() -> None:
 
 
 def test_tasks_are_commands_that_the_program_has() -> None:
-    assert {task.words[0] for task in faster.TASKS} == {"build", "estimate"}
-    assert all((faster.ROOT / task.words[1]).is_file() for task in faster.TASKS)
+    assert {task.words[0] for task in faster.TASKS} == {"build", "estimate", faster.SCRIPT}
+    assert all((faster.ROOT / task.words[1]).is_file() for task in faster.TASKS if task.words[0] != faster.SCRIPT)
+
+
+def test_a_campaign_begins_anew(tmp_path: Path) -> None:
+    one = revision(tmp_path, "")
+    (tmp_path / "tree/qap2fpga/estimate").mkdir()
+    (tmp_path / "tree/qap2fpga/estimate/campaign.py").write_text(
+        "def run(backend, chosen, results, workers, say):\n"
+        "    assert not results.exists() and workers == 2\n"
+        "    results.touch()\n"
+        "    return [{'seed': chosen}]\n"
+    )
+    (tmp_path / "tree/qap2fpga/estimate/draw.py").write_text("def recipes(count, seed):\n    return count\n")
+    for _ in range(2):
+        assert one.run(Task("a campaign", (faster.SCRIPT,), None)).wall > 0

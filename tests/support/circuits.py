@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from qap2fpga.prove import reading
 from qap2fpga.prove.reading import Module
 
@@ -41,6 +43,26 @@ def register(data: list[Bit], out: list[Bit], between: list[Bit], *, enable: Bit
         ("$mux", {}, {"S": [enable], "A": out, "B": data, "Y": between}),
         ("$dff", {"CLK_POLARITY": "1"}, {"CLK": [CLOCK], "D": between, "Q": out}),
     ]
+
+
+def random_module(random: np.random.Generator, *, registers: int, cells: int = 25) -> Module:
+    """Return logic without loops over inputs `x` and registers, which take any of its bits and often keep their own."""
+    inputs, held = list(range(10, 16)), list(range(50, 50 + registers))
+    known: list[Bit] = [*inputs, *held, "0", "1"]
+    made: list[Cell] = []
+    for number in range(cells):
+        kind = str(random.choice(["$and", "$or", "$not", "$mux"]))
+        ports = {"$not": "A", "$mux": "SAB"}.get(kind, "AB")
+        made.append((kind, {}, {**{port: [known[random.integers(len(known))]] for port in ports}, "Y": [100 + number]}))
+        known.append(100 + number)
+    for number, own in enumerate(held):
+        data = known[random.integers(len(known))]
+        keep, between = known[random.integers(len(known))], 200 + number
+        made += [("$mux", {}, {"S": [keep], "A": [own], "B": [data], "Y": [between]}),
+                 ("$dff", {"CLK_POLARITY": "1"}, {"CLK": [CLOCK], "D": [between], "Q": [own]})]  # fmt: skip
+    begin = "".join(str(random.choice(["0", "1", "x"], p=[0.45, 0.45, 0.1])) for _ in held)
+    names: dict[str, Any] = {"held": (held, begin)} if held else {}
+    return module({"ap_clk": [CLOCK], "x": list(inputs)}, {"y": [99 + cells]}, made, names)
 
 
 def chain_of_valid(stages: int = 2) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from qap2fpga.explore.result import Exploration, Explored
 from qap2fpga.hw import boards
 from qap2fpga.report.summary import CHECKPOINT, Summary
 from qap2fpga.system.progress import Progress
+from qap2fpga.system.workers import Workers
 from tests.support.reports import finished
 
 PYNQ, LARGE = boards.load("pynq-z2"), boards.load("vu13p")
@@ -62,6 +63,6 @@ def explored(folder: Path, count: int, wanted: int, limits: Limits = NO_LIMITS) 
         choose.point(candidate(f"p{one}", 0.9 - one / 100), estimated(100), {}, str(folder / "builds" / f"p{one}"),
                      limits) for one in range(count)
     ])  # fmt: skip
-    result = builds.build_best(points, wanted, 2, limits, Progress(quiet=True))
-    request = Exploration((), (), (PYNQ,), {}, limits, wanted, 2, folder)
+    result = builds.build_best(points, wanted, Workers(2), limits, Progress(quiet=True))
+    request = Exploration((), (), (PYNQ,), {}, limits, wanted, Workers(2), folder)
     return Explored(request, tuple(points), result, ("[b]a network[/b] is gone",))

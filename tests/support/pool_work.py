@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from pathlib import Path
 
 from qap2fpga.system import programs as tools
@@ -27,3 +28,21 @@ def hold(folder: Path) -> None:
     """Sleep in foreign code without giving up Python's lock, and say so before."""
     (folder / f"begun-{os.getpid()}").touch()
     ctypes.PyDLL(None).sleep(600)
+
+
+def folder(item: object) -> str:
+    """Where it is done."""
+    return os.getcwd()
+
+
+def fail(item: object) -> None:
+    """Go wrong."""
+    raise ZeroDivisionError("it went wrong")
+
+
+def mark(item: tuple[int, Path]) -> int:
+    """Leave a file, and then take a while."""
+    number, place = item
+    (place / f"mark-{number}").touch()
+    time.sleep(1)
+    return number

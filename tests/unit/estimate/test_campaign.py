@@ -11,6 +11,7 @@ import pytest
 from qap2fpga.estimate import calibration, campaign, draw
 from qap2fpga.system.errors import CheckFailed, QapError
 from qap2fpga.system.files import read_json_lines
+from qap2fpga.system.workers import Workers
 
 
 def test_a_campaign_resumes_after_what_is_there(tmp_path, monkeypatch):
@@ -21,14 +22,14 @@ def test_a_campaign_resumes_after_what_is_there(tmp_path, monkeypatch):
     results.write_text(json.dumps(there[0]) + "\n" + json.dumps(there[1]) + "\n" + json.dumps(there[2])[:40])
     requests = []
 
-    def each(work, jobs, processes, ended):
+    def each(workers, work, jobs, ended):
         requests.extend(jobs)
         for job in jobs[:-1]:
             ended(job, {"seed": job[1].seed, "failed": "new", "recipe": asdict(job[1])})
         ended(jobs[-1], None)
 
-    monkeypatch.setattr(campaign, "each", each)
-    result = campaign.run("rtl", chosen, results, 1, lambda text: None)
+    monkeypatch.setattr(Workers, "each", each)
+    result = campaign.run("rtl", chosen, results, Workers(1), lambda text: None)
     assert [recipe.seed for _, recipe, _ in requests] == [chosen[2].seed, chosen[3].seed]
     assert [one["failed"] for one in result] == ["was there", "was there", "new", "its process ended"]
     assert [one["seed"] for one in read_json_lines(results)] == [one.seed for one in chosen]
@@ -38,8 +39,8 @@ def test_a_design_of_another_draw_is_measured_again(tmp_path, monkeypatch):
     chosen = draw.recipes(1, 1)
     results = tmp_path / "designs.jsonl"
     results.write_text(json.dumps({"seed": chosen[0].seed, "failed": "old", "recipe": {"kind": "other"}}) + "\n")
-    monkeypatch.setattr(campaign, "each", lambda work, jobs, processes, ended: [ended(job, None) for job in jobs])
-    assert campaign.run("rtl", chosen, results, 1, lambda text: None)[0]["failed"] == "its process ended"
+    monkeypatch.setattr(Workers, "each", lambda workers, work, jobs, ended: [ended(job, None) for job in jobs])
+    assert campaign.run("rtl", chosen, results, Workers(1), lambda text: None)[0]["failed"] == "its process ended"
 
 
 @pytest.mark.parametrize("backend", ["rtl", "finn"])

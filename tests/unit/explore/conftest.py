@@ -19,6 +19,7 @@ from qap2fpga.frontend.integer import lower
 from qap2fpga.ir import storage
 from qap2fpga.passes.compaction import compact
 from qap2fpga.system.progress import Progress
+from qap2fpga.system.workers import Workers
 from tests.support.explorations import built
 from tests.support.networks import qonnx_graph, random_model
 from tests.unit.report.test_studies import step, write_run
@@ -42,7 +43,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Work is done in this process, and lowering is but noted; what was lowered and estimated, by name."""
     done: dict[str, list[str]] = {"lowered": [], "estimated": []}
 
-    def each(work: Callable[[Any], Any], items: list[Any], processes: int, ended: Callable[[Any, Any], None]) -> None:
+    def each(_: Workers, work: Callable[[Any], Any], items: list[Any], ended: Callable[[Any, Any], None]) -> None:
         for item in items:
             ended(item, work(item))
 
@@ -61,7 +62,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
             job = (replace(job[0], target=replace(job[0].target, options=None)), job[1])
         return ESTIMATE(job)
 
-    monkeypatch.setattr(estimates, "each", each)
+    monkeypatch.setattr(Workers, "each", each)
     monkeypatch.setattr(estimates, "_lower", lowered)
     monkeypatch.setattr(estimates, "_estimate", estimate)
     return done

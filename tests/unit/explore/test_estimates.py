@@ -14,6 +14,7 @@ from qap2fpga.explore.estimates import Lowered
 from qap2fpga.frontend.checkpoint import model_file as file
 from qap2fpga.report import studies
 from qap2fpga.system.files import read_json_lines
+from qap2fpga.system.workers import Workers
 from tests.conftest import ROOT
 from tests.support.explorations import candidate
 from tests.support.networks import random_model
@@ -25,12 +26,12 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, here: dict[str, list
         replace(one, name=f"one-{clock}", key=f"k{clock}", target=replace(one.target, options=RtlOptions(clock=clock)))
         for clock in (2, 5, 9)
     ]
-    first = estimates.estimate_all([*chosen, other], tmp_path, 2, lambda text: None)
+    first = estimates.estimate_all([*chosen, other], tmp_path, Workers(2), lambda text: None)
     assert here == {"lowered": ["one", "other"], "estimated": ["one-2", "one-5", "one-9", "other"]}
     assert first.models["sha of one"] == {"bops_paper": 7.0}
     path = tmp_path / estimates.LINES
     path.write_bytes(path.read_bytes()[:-30])
-    again = estimates.estimate_all([*chosen, other], tmp_path, 2, lambda text: None)
+    again = estimates.estimate_all([*chosen, other], tmp_path, Workers(2), lambda text: None)
     assert here["estimated"][4:] == ["other"] and here["lowered"][2:] == []
     assert again == first
     assert [line["name"] for line in read_json_lines(path)] == ["one-2", "one-5", "one-9", "other"]
@@ -38,13 +39,13 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, here: dict[str, list
 
 def test_what_failed_is_a_line_and_does_not_stop_the_rest(tmp_path: Path, here: dict[str, list[str]]) -> None:
     chosen = [candidate("constant"), candidate("bug"), candidate("good")]
-    result = estimates.estimate_all(chosen, tmp_path, 1, lambda text: None).lines
+    result = estimates.estimate_all(chosen, tmp_path, Workers(1), lambda text: None).lines
     assert result["key of constant"].refused == "nothing is left"
     assert (result["key of bug"].failed or "").startswith("AttributeError")
     estimate = result["key of good"].estimate
     assert estimate is not None and estimate.predictions["lut"].value > 0
     # A refusal is final; what failed may have been the machine's fault.
-    estimates.estimate_all(chosen, tmp_path, 1, lambda text: None)
+    estimates.estimate_all(chosen, tmp_path, Workers(1), lambda text: None)
     assert here["estimated"] == ["bug", "good", "bug"] and here["lowered"] == ["constant", "bug", "good"]
 
 
@@ -52,7 +53,7 @@ def test_a_float_network_is_said_to_be_one(tmp_path: Path, here: dict[str, list[
     plain, baseline = candidate("plain"), candidate("baseline")
     summary = replace(baseline.network.summary, weight_bits="32")
     baseline = replace(baseline, network=replace(baseline.network, summary=summary))
-    result = estimates.estimate_all([plain, baseline], tmp_path, 1, lambda text: None)
+    result = estimates.estimate_all([plain, baseline], tmp_path, Workers(1), lambda text: None)
     assert result.lines["key of baseline"].refused == "a float network: there is nothing to build"
     assert here["lowered"] == ["plain"] and list(result.models) == ["sha of plain"]
 
@@ -63,7 +64,7 @@ def test_a_network_that_ends_its_process_fails_alone(
     chosen = [candidate("killer"), candidate("good")]
     real = estimates._lower
     monkeypatch.setattr(estimates, "_lower", lambda job: None if job[0].stem == "killer" else real(job))
-    result = estimates.estimate_all(chosen, tmp_path, 1, lambda text: None).lines
+    result = estimates.estimate_all(chosen, tmp_path, Workers(1), lambda text: None).lines
     assert result["key of killer"].failed == estimates.DIED and result["key of good"].estimate is not None
 
 

@@ -87,8 +87,8 @@ def test_a_study_is_trained_first(
 ) -> None:
     requests = []
 
-    def train(path: Path, output: Path, *, workers: int, quiet: bool) -> Result:
-        requests.append((path, output, workers))
+    def train(path: Path, output: Path, *, scheduler: str | None, workers: int, quiet: bool) -> Result:
+        requests.append((path, output, scheduler, workers))
         shutil.copytree(study, output)
         return Result(output, None, {"c": "it diverged"})  # type: ignore[arg-type]
 
@@ -98,7 +98,7 @@ def test_a_study_is_trained_first(
     result = run("explore", tmp_path / "jets.yaml", "--board", "pynq-z2", "--backend", "rtl", "--build", "0",
                 "--jobs", "3", "--output", out)  # fmt: skip
     assert result.code == 0 and "training c failed: it diverged" in result.err
-    assert requests == [(tmp_path / "jets.yaml", out / "studies" / "jets", 3)]
+    assert requests == [(tmp_path / "jets.yaml", out / "studies" / "jets", None, 3)]
     assert len(json.loads((out / "explore.json").read_text())["points"]) == 3
 
 

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from qap2fpga.prove import handshake, reading
 from qap2fpga.prove.cells import NotProven
-from tests.support.circuits import CLOCK, IN_VALID, MOVE, OUT_READY, chain_of_valid
+from qap2fpga.prove.reading import Module
+from tests.support.circuits import CLOCK, IN_VALID, MOVE, OUT_READY, chain_of_valid, random_module
 
 
 def proven(content: dict[str, Any]) -> int:
@@ -116,6 +119,39 @@ def test_a_register_that_may_change_is_none(content: dict[str, Any]) -> None:
 def test_a_register_of_many_bits_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handshake, "MOST", 1)
     assert handshake.fixed(reading.modules(with_taken(chain_of_valid()))["m"]) == {}
+
+
+def every_turn(module: Module) -> dict[int, int]:
+    """As `fixed`, where every register is looked at in every turn."""
+    kept = {one.out: one for one in module.registers if one.initial in ("0", "1")}
+    while True:
+        control = handshake.Control(module, {bit: int(one.initial) for bit, one in kept.items()})
+        stay = {bit: one for bit, one in kept.items() if control.keeps(one)}
+        if stay == kept:
+            return {bit: int(one.initial) for bit, one in kept.items()}
+        kept = stay
+
+
+def test_registers_that_are_looked_at_when_it_is_their_turn_are_the_same() -> None:
+    sizes = set()
+    for seed in range(200):
+        module = random_module(np.random.default_rng(seed), registers=12)
+        expected = every_turn(module)
+        assert handshake.fixed.__wrapped__(module) == expected
+        sizes.add(len(expected))
+    assert min(sizes) == 0 and max(sizes) > 2 and len(sizes) > 3
+
+
+def test_a_register_in_the_middle_of_a_long_pipeline_is_looked_at_once_or_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+    keeps = handshake.Control.keeps
+    monkeypatch.setattr(
+        handshake.Control, "keeps", lambda control, one: (asked.append(one.out), keeps(control, one))[1]
+    )
+    assert handshake.fixed.__wrapped__(reading.modules(chain_of_valid(60))["m"]) == {}
+    assert max(Counter(asked).values()) <= 3
 
 
 def test_a_stage_that_is_left_out_is_a_shorter_chain() -> None:

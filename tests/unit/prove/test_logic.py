@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from qap2fpga.prove.cells import NotProven, Part
 from qap2fpga.prove.logic import Logic, constants, simplified
-from tests.support.circuits import CLOCK, MOVE, RESET, Bit, Cell, module, register
+from tests.support.circuits import CLOCK, MOVE, RESET, Bit, Cell, module, random_module, register
 
 PORTS: dict[str, list[Bit]] = {"ap_clk": [CLOCK], "move": [MOVE], "x": [10, 11], "other": [9]}
 
@@ -44,3 +45,17 @@ def test_a_loop_has_no_order() -> None:
     logic = Logic(module(PORTS, {"y": [43]}, cells), {})
     with pytest.raises(NotProven, match="m: a loop"):
         logic.in_order([43], logic.part)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_released_is_as_if_it_had_never_been_constant(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    one = random_module(random, registers=0)
+    inputs = one.inputs["x"]
+    values = {bit: int(random.integers(2)) for bit in inputs if random.random() < 0.8}
+    free = [bit for bit in values if random.random() < 0.5]
+    logic = Logic(one, values)
+    before = dict(logic.settled)
+    released = logic.release(free)
+    assert logic.settled == constants(one, {bit: value for bit, value in values.items() if bit not in free})
+    assert released == before.keys() - logic.settled.keys()

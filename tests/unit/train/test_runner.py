@@ -7,10 +7,12 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from qap2fpga.system import clusters
 from qap2fpga.system.errors import QapError
 from qap2fpga.train import runner as runners
 from qap2fpga.train.runner import Job, Outcome, Runner, open_runner
@@ -35,7 +37,7 @@ def marker(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def runner(client: object, marker: Path) -> Runner:
-    return Runner(client, marker, lambda name, message: None)
+    return Runner(client, clusters.here(marker), lambda name, message: None)
 
 
 def job(folder: Path, name: str, **config: object) -> Job:
@@ -84,7 +86,7 @@ def test_jobs_may_be_added_while_others_end(runner: Runner, tmp_path: Path) -> N
 
 def test_messages_arrive(client: object, marker: Path, tmp_path: Path) -> None:
     heard: list[tuple[str, str]] = []
-    runner = Runner(client, marker, lambda name, message: heard.append((name, message)))
+    runner = Runner(client, clusters.here(marker), lambda name, message: heard.append((name, message)))
     runner.submit(job(tmp_path, "talks"), study_work.count)
     by_name(runner)
     deadline = time.monotonic() + 20
@@ -112,18 +114,18 @@ def test_two_jobs_in_one_process_wait_for_each_other(runner: Runner, tmp_path: P
 def test_a_worker_that_cannot_do_the_work_is_told(
     client: object, runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runner.marker = tmp_path / "elsewhere" / "study.json"
+    runner.place = clusters.here(tmp_path / "elsewhere" / "study.json")
     runner.submit(job(tmp_path, "blind"), study_work.count)
     assert "does not see" in str(by_name(runner)["blind"].error)
     with pytest.raises(QapError, match=r"does not see .*\n.*same path"):
-        runners._check_workers(client, runner.marker, "tcp://x")
-    runner.marker, runner.program = tmp_path / "study.json", "another"
+        clusters.check_workers(client, runner.place, "tcp://x")
+    runner.place = replace(clusters.here(), program="another")
     runner.submit(job(tmp_path, "old"), study_work.count)
     assert by_name(runner)["old"].error == "OSError: it has another version of qap2fpga"
 
 
 def test_a_scheduler_that_is_not_there(marker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runners, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 0.3)
     for address in ("tcp://127.0.0.1:9", "nonsense"):
         with (
             pytest.raises(QapError, match="no Dask scheduler at"),
@@ -137,7 +139,7 @@ def test_a_scheduler_that_is_not_there(marker: Path, monkeypatch: pytest.MonkeyP
 def test_a_cluster_without_workers(marker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from distributed import LocalCluster
 
-    monkeypatch.setattr(runners, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 1)
     with (
         LocalCluster(n_workers=0, processes=False, dashboard_address=None, protocol="tcp") as cluster,
         pytest.raises(QapError, match=r"has no workers\n  start some"),
