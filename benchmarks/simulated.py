@@ -211,6 +211,15 @@ def _logic(kind: str, parameters: Mapping[str, str], ports: Ports) -> Iterator[s
     elif kind == "$shiftx":
         entries = [*ports["A"], *["x"] * ((1 << len(ports["B"])) - len(ports["A"]))]
         yield from _to(ports["Y"], [_looked_up(entries, [_name(bit) for bit in ports["B"]])])
+    elif kind == "$bmux":
+        size, index = len(ports["Y"]), [_name(bit) for bit in ports["S"]]
+        yield from _to(ports["Y"], [_looked_up(ports["A"][at::size], index) for at in range(size)])
+    elif kind == "$shr":
+        # Bits of the index that are 0 shift nothing.
+        vector, used = ports["A"], {1 << place: _name(bit) for place, bit in enumerate(ports["B"]) if bit != "0"}
+        shifts = [sum(by for at, by in enumerate(used) if word >> at & 1) for word in range(1 << len(used))]
+        rows = [[vector[at + by] if at + by < len(vector) else "0" for by in shifts] for at in range(len(ports["Y"]))]
+        yield from _to(ports["Y"], [_looked_up(row, list(used.values())) for row in rows])
     elif kind == "CARRY4":
         yield from _carry4(ports)
     elif kind == "CCU2C":
@@ -331,7 +340,14 @@ CHOICES = {
     "$mux": ("Y", "S", "A", "B"), "MUXF7": ("O", "S", "I0", "I1"), "MUXF8": ("O", "S", "I0", "I1"),
     "PFUMX": ("Z", "C0", "BLUT", "ALUT"), "L6MUX21": ("Z", "SD", "D0", "D1"),
 }  # fmt: skip
-BITWISE = {"$not": "ones ^ {a}", "$pos": "{a}", "$and": "{a} & {b}", "$or": "{a} | {b}", "$xor": "{a} ^ {b}"}
+BITWISE = {
+    "$not": "ones ^ {a}",
+    "$pos": "{a}",
+    "$buf": "{a}",
+    "$and": "{a} & {b}",
+    "$or": "{a} | {b}",
+    "$xor": "{a} ^ {b}",
+}
 TRUTHS = {
     "$logic_and": "({a}) & ({b})", "$logic_or": "({a}) | ({b})", "$logic_not": "ones ^ ({a})", "$reduce_bool": "{a}",
     "$reduce_or": "{a}",

@@ -28,8 +28,8 @@ CERTIFICATE = "certificate.json"
 FOLDER = "prove"
 # ABC's time for a module.
 LIMIT_S = 60.0
-# Designs up to so many LUTs, and LUTs times positions of a frame, take a minute or two (64 layers of 100,000 LUTs: 107 s
-# of computing, on two cores), less than to simulate their netlists; others are asked for.
+# Designs up to so many LUTs, and LUTs times positions of a frame, take a minute or two, which is less than simulating
+# their netlists does (64 layers of 100,000 LUTs: 107 s of computing); others are asked for.
 QUICK_LUTS, QUICK_WORK = 100_000, 10_000_000
 # Folded designs take a minute for 10,000 LUTs, whatever their frames; memories become logic, large ones slowly.
 QUICK_FOLDED, QUICK_BLOCKS = 20_000, 16

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blocks of netlists: memories of LUTs and block RAMs as registers and tables, DSPs as boxes that are not looked into.
 
-Models that proofs trust, from AMD's UG474, UG473 and UG953. A memory that is written is one register per bit, named
-like the words of the Verilog's memory: a hint. A mode that is not here is not proven.
+Models that proofs trust, from AMD's UG474 and UG953; block RAMs are in `block_rams.py`. A memory that is written is
+one register per bit, named like the words of the Verilog's memory: a hint. A mode that is not here is not proven.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from qap2fpga.prove.block_rams import BLOCK_RAMS, Block, block_ram, hint, possible
 from qap2fpga.prove.cells import (
     UNDRIVEN,
     Bits,
@@ -30,15 +30,12 @@ DSP_OUTPUTS = frozenset({
     "ACOUT", "BCOUT", "CARRYCASCOUT", "CARRYOUT", "MULTSIGNOUT", "OVERFLOW", "PATTERNBDETECT", "PATTERNDETECT",
     "PCOUT", "UNDERFLOW", "XOROUT",
 })  # fmt: skip
-# A memory's name, and which of the cells that it is made of: which bits, lowest first.
-PLACE = re.compile(r"(.*)\.(\d+)\.(\d+)")
 # Memories of LUTs: their lanes, lowest bits first, and a lane's bits and words. The first one's address is that of
 # writing, too.
 LUTS = {
     "RAM32M": ("DCBA", 2, 32), "RAM64M": ("DCBA", 1, 64), "RAM32M16": ("HGFEDCBA", 2, 32),
     "RAM64M8": ("HGFEDCBA", 1, 64),
 }  # fmt: skip
-Named = Mapping[tuple[str, int], int]
 
 
 @dataclass(frozen=True)
@@ -51,15 +48,6 @@ class Box:
     clock: int
     inputs: Mapping[str, Bits]
     output: Bits
-
-
-@dataclass(frozen=True)
-class Block:
-    """What a memory is made of; `named` are registers by the word and the bit of the Verilog's memory."""
-
-    parts: tuple[Part, ...]
-    registers: tuple[Register, ...]
-    named: Named
 
 
 def box(name: str, kind: str, parameters: Parameters, ports: Ports) -> Box:
@@ -75,8 +63,8 @@ def memory(name: str, kind: str, parameters: Parameters, ports: Ports) -> Block 
     """Return the memory that a cell is; None if it is none."""
     if kind in LUTS:
         return _luts(name, kind, parameters, ports)
-    if kind in ("RAMB18E1", "RAMB36E1", "RAMB18E2", "RAMB36E2"):
-        return _rom(name, kind, parameters, ports)
+    if kind in BLOCK_RAMS:
+        return block_ram(name, kind, parameters, ports)
     return None
 
 
@@ -85,76 +73,32 @@ def _luts(name: str, kind: str, parameters: Parameters, ports: Ports) -> Block:
     lanes, bits, depth = LUTS[kind]
     if flag(parameters, "IS_WCLK_INVERTED"):
         raise NotProven(f"{name}: a {kind} with an inverted clock")
-    write, where = ports[f"ADDR{lanes[0]}"], PLACE.fullmatch(name)
+    write = ports[f"ADDR{lanes[0]}"]
     if set(ports.get(f"DO{lanes[0]}", ())) <= {UNDRIVEN}:
         lanes = lanes[1:]
     (clock,), (enable,) = single(name, ports, "WCLK"), single(name, ports, "WE")
     parts, registers, named = list[Part](), list[Register](), dict[tuple[str, int], int]()
     own = max(bit for lane in lanes for bit in ports[f"DO{lane}"])
-    selects = {word: far_net(own, word) for word in range(depth) if _possible(write, word)}
+    selects = {word: far_net(own, word) for word in range(depth) if possible(write, word)}
     for word, select in selects.items():
         inner = far_net(own, depth + word)
         parts.append(Part(f"{name}.{word}", "table", (write,), (inner,), 1 << word))
         parts.append(Part(f"{name}.{word}", "and", ((inner,), (enable,)), (select,)))
-    for place in range(len(lanes) * bits):
+    begins = {lane: parameters.get(f"INIT_{lane}", "").rjust(64, "x")[::-1] for lane in lanes}
+    # Lanes that hold the same, each read at its own address, are one.
+    shared = len({(ports[f"DI{lane}"], begins[lane]) for lane in lanes}) == 1 and "x" not in begins[lanes[0]]
+    width = bits if shared else len(lanes) * bits
+    for place in range(width):
         lane, bit = lanes[place // bits], place % bits
-        begins = parameters.get(f"INIT_{lane}", "").rjust(64, "x")[::-1][bit::bits]
-        data, out = ports[f"DI{lane}"][bit], ports[f"DO{lane}"][bit]
-        entries = [{"0": 0, "1": 1}.get(one, UNDRIVEN) for one in begins]
-        for word, select in selects.items():
+        data, first = ports[f"DI{lane}"][bit], begins[lane][bit::bits]
+        # What has no value may be another one in each lane.
+        unknown = shared and data == UNDRIVEN
+        entries = [UNDRIVEN if unknown else {"0": 0, "1": 1}.get(one, UNDRIVEN) for one in first]
+        for word, select in selects.items() if not unknown else ():
             entries[word] = far_net(own, (2 + place) * depth + word)
-            registers.append(Register(f"{name}.{word}", clock, select, 0, 0, data, entries[word], initial=begins[word]))
-            if where:
-                named[f"{where[1]}[{word}]", len(lanes) * bits * int(where[3]) + place] = entries[word]
-        if out != UNDRIVEN:
-            parts.append(Part(f"{name}.{lane}", "pick", (ports[f"ADDR{lane}"], tuple(entries)), (out,)))
+            registers.append(Register(f"{name}.{word}", clock, select, 0, 0, data, entries[word], initial=first[word]))
+            named.update(dict.fromkeys(hint(name, word, width, place), entries[word]))
+        for reader in lanes if shared else lane:
+            if (out := ports[f"DO{reader}"][bit]) != UNDRIVEN:
+                parts.append(Part(f"{name}.{reader}", "pick", (ports[f"ADDR{reader}"], tuple(entries)), (out,)))
     return Block(tuple(parts), tuple(registers), named)
-
-
-def _possible(address: Bits, word: int) -> bool:
-    """Return whether an address, some of whose bits are constants, may be `word`."""
-    return all(bit not in (0, 1) or bit == word >> place & 1 for place, bit in enumerate(address))
-
-
-def _rom(name: str, kind: str, parameters: Parameters, ports: Ports) -> Block:
-    """A block RAM that nothing writes, read at port A: a register per bit after a table."""
-    width = int(parameters.get("READ_WIDTH_A", "0"), 2)
-    extra = width // 9
-    data, parity = _contents(parameters, "INIT"), _contents(parameters, "INITP")
-    half, clock = kind.startswith("RAMB18"), single(name, ports, "CLKARDCLK")[0]
-    pins = [("DOADO", data, width - extra), ("DOPADOP", parity, extra)]
-    if kind.endswith("E2"):
-        pins = [("DOUTADOUT", data, width - extra), ("DOUTPADOUTP", parity, extra)]
-    _require_read_only(name, kind, parameters, ports, half=half)
-    address = ports["ADDRARDADDR"][(width - extra).bit_length() - 1 : 14 if half else 15]
-    parts, registers = list[Part](), list[Register]()
-    for first, (port, content, size) in zip((0, width - extra), pins, strict=True):
-        for bit, out in enumerate(ports.get(port, ())[:size]):
-            if out == UNDRIVEN:
-                continue
-            entries = tuple(content[word * size + bit] for word in range(1 << len(address)))
-            inner = far_net(out, 0)
-            parts.append(Part(name, "pick", (address, entries), (inner,)))
-            begins = parameters.get("INIT_A", "").rjust(72, "x")[::-1][first + bit]
-            registers.append(Register(name, clock, single(name, ports, "ENARDEN")[0], 0, 0, inner, out, initial=begins))
-    return Block(tuple(parts), tuple(registers), {})
-
-
-def _require_read_only(name: str, kind: str, parameters: Parameters, ports: Ports, *, half: bool) -> None:
-    zero = ("RSTRAMARSTRAM", "RSTREGARSTREG", "WEA")
-    plain = ("DOA_REG", "IS_CLKARDCLK_INVERTED", "IS_ENARDEN_INVERTED")
-    used = any(set(ports.get(pin, ())) - {0} for pin in zero) or any(flag(parameters, key) for key in plain)
-    written = {"WEBWE", "ENBWREN"} <= ports.keys() and 0 not in (*ports["ENBWREN"], *ports["WEBWE"][:1])
-    if used or written or parameters.get("RAM_MODE", "TDP").strip() != "TDP":
-        raise NotProven(f"{name}: a {kind} that is written, or that is read in another way than a ROM at port A")
-
-
-def _contents(parameters: Parameters, key: str) -> list[int]:
-    """Return the bits of a block RAM's content, those without a value as `UNDRIVEN`."""
-    bits: list[int] = []
-    for at in range(128):
-        text = parameters.get(f"{key}_{at:02X}")
-        if text is None:
-            break
-        bits += [{"0": 0, "1": 1}.get(one, UNDRIVEN) for one in text.rjust(256, "0")[::-1]]
-    return bits

@@ -204,10 +204,6 @@ def cells(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterato
         yield from _truth(name, "not", (inner[0],), ports["Y"])
     elif kind == "$mux":
         yield Part(name, "choose", (ports["S"], ports["A"], ports["B"]), ports["Y"])
-    elif kind == "$shr" and set(ports["B"]) <= {0, 1}:
-        size, shift = len(ports["Y"]), number(ports["B"])
-        operand = extended(ports["A"], {"A_SIGNED": parameters.get("A_SIGNED", "")}, max(size, len(ports["A"])))
-        yield Part(name, "same", ((operand[shift:] + (0,) * size)[:size],), ports["Y"])
     elif kind == "$neg":
         operand = extended(ports["A"], {"A_SIGNED": parameters.get("A_SIGNED", "")}, len(ports["Y"]))
         yield Part(name, "difference", ((0,) * len(operand), operand), ports["Y"])

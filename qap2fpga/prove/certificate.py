@@ -13,7 +13,7 @@ FORMAT = 1
 # What is claimed of every kind of design.
 NETLIST = "the netlist is the Verilog"
 COMMON = (
-    "the models of cells in qap2fpga/prove/cells.py, selections.py, primitives.py and blocks.py",
+    "the models of cells in qap2fpga/prove/cells.py, selections.py, primitives.py, blocks.py and block_rams.py",
     "ABC's answer 'equivalent'",
     "qap2fpga/prove, Python and numpy",
 )

@@ -92,8 +92,13 @@ def _compared(
     `possible` makes of integers some that come together; of these it makes themselves.
     """
     moving = pipeline.moving.settled
-    # Constants belong to the stage of the others, as the layer's proof has shown.
-    stage = max((value.stage for value in values if value.stage is not None), default=0)
+    # Constants belong to the stage of the others, if they have come by then.
+    stages = {value.stage for value in values if value.stage is not None}
+    stage = max(stages, default=0)
+    if len(stages) > 1:
+        raise NotProven(f"{name}: values come from stages {sorted(stages)}")
+    if any(value.late > stage for value in values):
+        raise NotProven(f"{name}: one of the values becomes constant after stage {stage}")
     leaves = {bit: stage for value in values for bit in value.bits if moving.get(bit, bit) > 1}
     cone = pipeline.cone(outputs, leaves)
     graph = Ands(len(leaves))

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
 from qap2fpga.exact.integers import width
 from qap2fpga.prove.cells import Bits, Part
 from qap2fpga.prove.pipeline import Cone
@@ -25,7 +27,8 @@ ONE = 1
 class Value:
     """An integer `low..high` that comes in on `bits`, in two's complement if `signed`, `stage` moves after an input.
 
-    A constant has no stage: it belongs to every one that `Cone` says.
+    A constant has no stage: it belongs to every one from `late` on, the registers that it comes through. `among` are
+    integers of which it is one; None: any of its range.
     """
 
     bits: Bits
@@ -33,6 +36,8 @@ class Value:
     low: int
     high: int
     stage: int | None = 0
+    late: int = 0
+    among: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -198,6 +203,42 @@ def form_of(values: Sequence[Value], number: int) -> Form:
         return Form({ONE: value.low} if value.low else {})
     first = next(at for at, one in enumerate(values) if (one.bits, one.signed) == (value.bits, value.signed))
     return Form({unknown_of(first): 1})
+
+
+def possible(values: Sequence[Value], weights: Sequence[int], sums: np.ndarray) -> np.ndarray:
+    """Return which of `sums` (n,) are sums of values times weights, (n,) of bool.
+
+    Every value is taken for any one that it may be, whatever the others are.
+    """
+    totals: dict[tuple[int, ...], tuple[Value, int]] = {}
+    for value, weight in zip(values, weights, strict=True):
+        # Several on the same bits are one.
+        key = (*value.bits, int(value.signed), value.low, value.high)
+        totals[key] = value, totals.get(key, (value, 0))[1] + weight
+    least, there = 0, 1
+    for value, weight in totals.values():
+        first = value.low if weight > 0 else value.high
+        least += weight * first
+        if value.among is not None:
+            there = sum_of_sets(there, (weight * (one - first) for one in value.among))
+            continue
+        done, count = 1, value.high - value.low + 1
+        while done < count:
+            more = min(done, count - done)
+            there |= there << more * abs(weight)
+            done += more
+    packed = np.frombuffer(there.to_bytes(there.bit_length() // 8 + 1, "little"), np.uint8)
+    every, index = np.unpackbits(packed, bitorder="little").astype(bool), sums - least
+    inside = (index >= 0) & (index < len(every))
+    return np.asarray(inside & every[np.where(inside, index, 0)])
+
+
+def sum_of_sets(first: int, second: Iterable[int]) -> int:
+    """Return the sums of two sets of numbers from 0 on; of the first one, and of the result, bit n says that n is."""
+    result = 0
+    for number in second:
+        result |= first << number
+    return result
 
 
 def combined(forms: Iterable[tuple[Form, int]]) -> Form:

@@ -9,7 +9,7 @@ one input is the pipeline's proof.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +42,26 @@ def has_frames(network: Graph) -> bool:
     return several or not all(kernel.is_point for kernel in kernels)
 
 
-def prove(pipeline: Pipeline, design: Design, network: Graph, place: Path, limit_s: float) -> tuple[int, str]:
-    """Return the stage at which the outputs leave, and what was compared. Raises `NotProven`; ABC has `limit_s`."""
+@dataclass(frozen=True)
+class Ends:
+    """The stage at which the outputs leave, None where they are constants, `late` moves after the start."""
+
+    stage: int | None
+    late: int
+    detail: str
+
+    def require(self, depth: int) -> None:
+        """Raise `NotProven` unless outputs are what they are to be `depth` moves after their inputs."""
+        if self.late > depth:
+            raise NotProven(
+                f"the outputs are constant {self.late} moves after the start, their valid bit comes {depth}"
+            )
+        if self.stage not in (None, depth):
+            raise NotProven(f"data come {self.stage} moves after they entered, their valid bit {depth}")
+
+
+def prove(pipeline: Pipeline, design: Design, network: Graph, place: Path, limit_s: float) -> Ends:
+    """Return when the outputs leave, and what was compared. Raises `NotProven`; ABC has `limit_s`."""
     module = pipeline.module
     final = network.end.sources[0] if design.output_kind == ACCUMULATORS else network.output
     port = None if design.output_kind == CLASS else final
@@ -79,26 +97,29 @@ def prove(pipeline: Pipeline, design: Design, network: Graph, place: Path, limit
                 results, cases = proof.values, cases + proof.cases
             alternatives += [results] if task.whole else []
         values[node.name], count = _any_of(alternatives, lanes), count + 1
-        if all(value.stage is None for value in values[node.name]):
-            _require_constant(pipeline, [bit for lane in lanes for bit in lane.bits], f"node {node.name}")
         if frames is not None:
+            if all(value.stage is None for value in values[node.name]):
+                _require_constant(pipeline, [bit for lane in lanes for bit in lane.bits], f"node {node.name}")
             frames.result(node, values[node.name], _stage(values[node.name]))
     ends = _joined(values, [final])
-    stage = _stage(ends)
+    stage, late = _stage_of(ends), max(value.late for value in ends)
     if port is None:
         (number,) = _output(design.output, module, replace(network.shapes[final], channels=1))
         its = classes.prove(pipeline, ends, number.bits, place, limit_s)
         if its is None:
-            _require_constant(pipeline, number.bits, "the class")
-        stage = its or stage
+            if frames is not None:
+                _require_constant(pipeline, number.bits, "the class")
+            late = pipeline.cone(number.bits, {}).settled(number.bits)
+        stage = its if frames is None or its is not None else stage
     pipeline.require_held(module.outputs[f"{design.output.name}_TDATA"])
     padding = module.outputs[f"{design.output.name}_TDATA"][design.output.lanes * design.output.bits :]
     if any(pipeline.moving.settle(padding)):
         raise NotProven("the output's padding is not zero")
     if frames is not None:
-        frames.leave(final, stage, module.outputs[f"{design.output.name}_TDATA"])
-        return stage, f"{count} layers, {frames.states:,} states of control, {cases:,} accumulators"
-    return stage, f"{count} layers, {stage} stages, {cases:,} accumulators"
+        frames.leave(final, stage or 0, module.outputs[f"{design.output.name}_TDATA"])
+        return Ends(stage, late, f"{count} layers, {frames.states:,} states of control, {cases:,} accumulators")
+    when = f"{stage} stages" if stage is not None else f"constant after {late} moves"
+    return Ends(stage, late, f"{count} layers, {when}, {cases:,} accumulators")
 
 
 def _require_constant(pipeline: Pipeline, bits: Sequence[int], what: str) -> None:
@@ -114,13 +135,18 @@ def _any_of(alternatives: Sequence[Sequence[Value]], lanes: Sequence[Lane]) -> l
     """Return the values on `lanes`, which are those of one of the alternatives."""
     stage = _stage([value for values in alternatives for value in values])
     return [Value(lane.bits, lane.signed, min(one.low for one in each), max(one.high for one in each),
-                  None if all(one.stage is None for one in each) else stage)
+                  None if all(one.stage is None for one in each) else stage, max(one.late for one in each),
+                  frozenset().union(*(one.among or () for one in each)) if all(one.among for one in each) else None)
             for lane, each in zip(lanes, zip(*alternatives, strict=True), strict=True)]  # fmt: skip
 
 
 def _stage(values: Sequence[Value]) -> int:
     """Return the stage of a layer's results; any will do where all are constants."""
-    return next((value.stage for value in values if value.stage is not None), 0)
+    return _stage_of(values) or 0
+
+
+def _stage_of(values: Sequence[Value]) -> int | None:
+    return next((value.stage for value in values if value.stage is not None), None)
 
 
 def _layer(

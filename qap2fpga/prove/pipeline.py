@@ -34,6 +34,10 @@ class Cone:
         """Return the stage of `bits`, None for constants. Raises `NotProven` for bits of several."""
         return stage_of(bits, self.stages, self.late, "bits that belong together")
 
+    def settled(self, bits: Iterable[int]) -> int:
+        """Return after how many moves all of `bits` that are constants are what they stay."""
+        return max((self.late.get(bit, 0) for bit in bits), default=0)
+
 
 def stage_of(bits: Iterable[int], stages: Mapping[int, int], late: Mapping[int, int], what: str) -> int | None:
     """Return the stage of `bits`, None for constants. Raises `NotProven` for bits of several, called `what`."""

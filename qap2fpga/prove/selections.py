@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from qap2fpga.prove.cells import UNDRIVEN, NotProven, Parameters, Part, Ports, far_net, flag, number
+from qap2fpga.prove.cells import UNDRIVEN, NotProven, Parameters, Part, Ports, extended, far_net, flag, number
 
-KINDS = ("$shift", "$shiftx", "$bmux", "$pmux")
+KINDS = ("$shift", "$shiftx", "$shr", "$bmux", "$pmux")
 MOST_INDEX = 12
 
 
@@ -17,6 +17,8 @@ def selections(name: str, kind: str, parameters: Parameters, ports: Ports) -> It
         yield from _by_bits(name, ports)
     elif kind == "$bmux":
         yield from _by_index(name, ports)
+    elif kind == "$shr":
+        yield from _shifted(name, parameters, ports)
     else:
         yield from _indexed(name, kind, parameters, ports)
 
@@ -54,3 +56,19 @@ def _indexed(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iter
             yield Part(name, "table", (index,), (out,), number(entries))
         else:
             yield Part(name, "pick", (index, entries), (out,))
+
+
+def _shifted(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
+    """A number shifted down, with zeros from above: by the power of two that each bit of the index says, or not."""
+    target = ports["Y"]
+    count = max(len(target), len(ports["A"]))
+    vector = extended(ports["A"], {"A_SIGNED": parameters.get("A_SIGNED", "")}, count)
+    for place, bit in enumerate(ports["B"]):
+        moved = (vector[1 << place :] + (0,) * count)[:count]
+        if bit in (0, 1):
+            vector = moved if bit else vector
+            continue
+        inner = tuple(far_net(target[0], place * count + at) for at in range(count))
+        yield Part(f"{name}.{place}", "choose", ((bit,), vector, moved), inner)
+        vector = inner
+    yield Part(name, "same", (vector[: len(target)],), target)

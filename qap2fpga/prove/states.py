@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -93,12 +93,9 @@ def compare(gold: State, gate: State, place: Path, name: str, limit_s: float) ->
     if sizes[0] != sizes[1] or gold.boxes != gate.boxes:
         raise NotProven(f"{name}: Verilog and netlist have other ports, instances or DSPs")
     pairs = list(dict.fromkeys(_pairs(gold, gate)))
-    for first, second in pairs:
-        begins = str(second) if second in (0, 1) else gate.registers[second].initial
-        if gold.registers[first].initial not in ("x", begins):
-            raise NotProven(f"{name}: register {gold.registers[first].name} begins as {begins} in the netlist")
     ports = _together(gold.sources, gate.sources)
     sides, count = _variables([*pairs, *ports], (gold, gate), name)
+    _require_same_start(gold, gate, pairs, name)
     graph = Ands(count)
     sinks = list(zip(*_together(gold.sinks, gate.sinks), strict=True))
     registers = list(zip(*pairs, strict=True)) or [(), ()]
@@ -109,6 +106,21 @@ def compare(gold: State, gate: State, place: Path, name: str, limit_s: float) ->
     except Refuted as error:
         raise NotProven(f"{name}: in a state that may never be reached the netlist is another function") from error
     return Equality(len(results[0]), len(different))
+
+
+def _require_same_start(gold: State, gate: State, pairs: Sequence[tuple[int, int]], name: str) -> None:
+    """Raise `NotProven` where a register begins with another value in the netlist, or its copies there with several."""
+    starts: dict[int, set[str]] = {}
+    for first, second in pairs:
+        begins = str(second) if second in (0, 1) else gate.registers[second].initial
+        starts.setdefault(first, set()).add(begins)
+        if gold.registers[first].initial not in ("x", begins):
+            raise NotProven(f"{name}: register {gold.registers[first].name} begins as {begins} in the netlist")
+    several = Counter(first for first, _ in pairs)
+    for first, begin in starts.items():
+        # One that is several in the netlist is any value, but the same in all of them.
+        if several[first] > 1 and (len(begin) > 1 or "x" in begin):
+            raise NotProven(f"{name}: copies of register {gold.registers[first].name} begin as {sorted(begin)}")
 
 
 def _held(graph: Ands, gold: Ends, gate: Ends) -> Iterator[tuple[int, int]]:
@@ -132,9 +144,10 @@ def _pairs(gold: State, gate: State) -> Iterator[tuple[int, int]]:
     pairs: dict[tuple[int, int], None] = {}
     words = Counter(word[1] for word in map(WORD_OF.fullmatch, gold.module.named) if word)
     for name, bits in gold.module.named.items():
-        for first, second in zip(bits, _of_name(gate.module.named, name, len(bits), words), strict=False):
-            if first in gold.registers and (second in (0, 1) or second in gate.registers):
-                pairs[first, second] = None
+        for other in _copies(gate.module.named, name, len(bits), words):
+            for first, second in zip(bits, other, strict=False):
+                if first in gold.registers and (second in (0, 1) or second in gate.registers):
+                    pairs[first, second] = None
     values = {first: second for first, second in pairs if second in (0, 1)}
     paired = {first for first, _ in pairs}
     logic = Logic(gold.module, values)
@@ -153,17 +166,32 @@ def _pairs(gold: State, gate: State) -> Iterator[tuple[int, int]]:
     yield from ((first, second) for first, second in settled.items() if first not in known)
 
 
+def _copies(named: Mapping[str, Bits], name: str, size: int, words: Mapping[str, int]) -> Iterator[Bits]:
+    """Yield the netlist's wires called `name`; of a word of a memory those of each copy of it."""
+    yield _of_name(named, name, size, words)
+    if word := WORD_OF.fullmatch(name):
+        copy = 1
+        while f"{word[1]}#{copy}[0]" in named:
+            yield _of_name(named, f"{word[1]}#{copy}[{word[2]}]", size, words)
+            copy += 1
+
+
 def _of_name(named: Mapping[str, Bits], name: str, size: int, words: Mapping[str, int]) -> Bits:
     """Return the netlist's wires called `name`, which are `size` in the Verilog, or what they are of a word.
 
-    Yosys makes fewer, wider words of a memory's `words`: then the last one is missing.
+    Yosys makes fewer, wider words of a memory's `words`: then the last one is missing. What is beyond the last one lies
+    above the words from the first one on.
     """
     word = WORD_OF.fullmatch(name)
-    wide = len(named.get(f"{word[1]}[0]", ())) // size if word else 0
-    if word is None or wide < 2 or f"{word[1]}[{words[word[1]] - 1}]" in named:
+    if word is None or f"{word[1]}[0]" not in named:
         return named.get(name, ())
-    which, place = divmod(int(word[2]), wide)
-    return named.get(f"{word[1]}[{which}]", ())[place * size :][:size]
+    if f"{word[1]}[{words[word[1].partition('#')[0]] - 1}]" in named:
+        return named.get(name, ())
+    depth = 1
+    while f"{word[1]}[{depth}]" in named:
+        depth *= 2
+    piece, which = divmod(int(word[2]), depth)
+    return named.get(f"{word[1]}[{which}]", ())[piece * size :][:size]
 
 
 def _settling(gold: State, logic: Logic, outs: Iterable[int]) -> tuple[Logic, dict[int, int]]:
@@ -202,9 +230,13 @@ def _one_value(logic: Logic, data: int, own: int) -> int | None:
 def _before(logic: Logic, register: Register) -> int:
     """Return what a register takes where it does not keep its value, nor is reset: a hint of what is before it."""
     (bit,) = logic.settle([register.data])
-    while (part := logic.part(bit)) is not None and part.kind in ("same", "choose"):
+    while (part := logic.part(bit)) is not None and part.kind in ("same", "choose", "sum"):
         place = part.driven.index(bit)
-        taken = {operand[place] for operand in part.operands[part.kind == "choose" :]}
+        operands = part.operands[part.kind == "choose" :]
+        if part.kind == "sum":  # with a number that ends in zeros
+            operands = tuple(one for one, other in (operands, operands[::-1])
+                             if set(logic.settle(other[: place + 1])) == {0})  # fmt: skip
+        taken = {operand[place] for operand in operands}
         taken -= {register.out, UNDRIVEN, 0, 1}
         if len(taken) != 1:
             break

@@ -64,6 +64,22 @@ def test_cells_of_words_compute_what_integers_do(kind: str, signs: dict[str, str
     assert (result == bits(WORDS[kind](a, b).astype(np.int64), size)).all()
 
 
+def test_cells_that_choose_or_shift_are_what_they_are_called() -> None:
+    random = np.random.default_rng(4)
+    a, b = random.integers(0, 16, STREAMS), random.integers(0, 4, STREAMS)
+    ports: dict[str, list[Bit]] = {"ap_clk": [CLOCK], "a": [3, 4, 5, 6], "b": [7, 8]}
+    given = {"a": bits(a, 4), "b": bits(b, 2)}
+    wanted: dict[str, tuple[dict[str, list[Bit]], np.ndarray]] = {
+        "$shr": ({"A": [3, 4, 5, 6], "B": ["0", 7, 8, "0"], "Y": [20, 21, 22, 23]}, a >> 2 * b),
+        "$bmux": ({"A": [3, 4, 5, 6, 4, 3, 6, 5], "S": [7, 8], "Y": [20, 21]},
+                  np.choose(b, [a & 3, a >> 2, (a >> 1 & 1) | (a & 1) << 1, (a >> 3) | (a >> 2 & 1) << 1])),
+        "$buf": ({"A": [3, 4, 5, 6], "Y": [20, 21, 22, 23]}, a),
+    }  # fmt: skip
+    for kind, (pins, number) in wanted.items():
+        one = content(ports, {"y": pins["Y"]}, [(kind, {}, pins)])
+        assert (Simulator(one, "m", STREAMS, random).run(given)["y"] == bits(number, len(pins["Y"]))).all()
+
+
 def test_cells_of_bits_compute_what_they_are() -> None:
     random = np.random.default_rng(3)
     a, b, c, d = given = [random.integers(0, 2, (STREAMS, 1)).astype(bool) for _ in range(4)]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,17 @@ class Unit:
         inputs = np.random.default_rng(5).integers(kind.low, kind.high + 1, (count, len(self.block.matrix.weights)))
         inputs[0], inputs[1] = kind.low, kind.high
         return inputs, inputs @ self.block.matrix.weights
+
+
+class Deep(Sparse):
+    """A unit whose memories are block RAM, as deep ones are."""
+
+    program_in_block_ram = banks_in_block_ram = True
+
+    @classmethod
+    def of(cls, block: Sparse) -> Sparse:
+        """Return `block` with such memories."""
+        return cls(**{field.name: getattr(block, field.name) for field in fields(block)})
 
 
 def sparse_matrix(inputs: int, outputs: int, density: float, bits: int, *, seed: int = 0) -> np.ndarray:

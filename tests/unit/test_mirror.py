@@ -13,6 +13,8 @@ OF_SEVERAL = {
     "passes/test_branches.py",  # all of compaction, on graphs with branches
     "frontend/test_lower.py",  # from the graph that was read to integers
     "frontend/test_outputs.py",  # logits, from the model's file to the report
+    "prove/test_finn_block_rams.py",  # block RAMs in a folded netlist, from the mapper to the claim
+    "prove/test_finn_faults.py",  # random faults in units of ours, whatever finds them
     "reports/test_readers.py",  # every reader, through the one function that chooses among them
     "verify/test_simulate.py",  # vectors, beats and templates, without an external program
 }

@@ -9,6 +9,8 @@ weight of input `s * SIMD + i` and output `n * PE + p`. Nothing is turned round.
 Kernels per channel (qap_dw.sv). A beat has a tap of PE channels, TAPS beats for these, then the next ones: the word at
 address `n * TAPS + t` has in place p the weight of tap t and channel `n * PE + p`.
 
+Sparse units (qap_sparse.sv). Which weight goes to which input and output is a program: `sparse.py`.
+
 Thresholds (thresholding.sv). A value of channel `c * PE + p` is compared in M stages, with one threshold in each: the
 count of thresholds reached is found bit by bit, the highest first. Lane p's memory of stage s has at address
 `c * 2**s + b`, where b are the s bits so far, threshold number `b * 2**(M-s) + 2**(M-s-1)`, the first one being 1. What
@@ -29,6 +31,7 @@ from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Node, Requantizer
 from qap2fpga.prove.cells import NotProven, Refuted
 from qap2fpga.prove.finn.memories import Instance
+from qap2fpga.prove.finn.sparse import SPARSE, Unit
 
 MVU, KERNELS, THRESHOLDS, WEIGHTS = "mvu_vvu_axi", "qap_dw", "thresholding_axi", "qap_weights"
 # By instance, the node of the network that it is of: a hint, on which no proof rests.
@@ -43,7 +46,13 @@ def weights(network: Graph, every: Mapping[str, Instance], hints: Hints) -> str:
     wanted = {node.name: node for node in network.nodes if isinstance(node, Linear | Depthwise)}
     count = words = 0
     for one in every.values():
-        if one.kind in (MVU, KERNELS):
+        if one.kind == SPARSE:
+            node, unit = _take(wanted, hints, one), Unit(one)
+            if not isinstance(node, Linear):
+                raise NotProven(f"{one.name}: a {one.kind} for node {node.name} ({node.kind})")
+            _compare_matrix(node, unit.matrix())
+            count, words = count + node.weights.size, words + len(unit.program.bits)
+        elif one.kind in (MVU, KERNELS):
             node = _take(wanted, hints, one)
             memory = _memory_of(one, every)
             kind, dense = (Linear, True) if one.kind == MVU else (Depthwise, False)
@@ -148,6 +157,16 @@ def _compare(node: Node, actual: np.ndarray, expected: np.ndarray, what: str) ->
         address, place = map(int, different[0])
         values = f"{int(actual[address, place])}, not {int(expected[address, place])}"
         raise Refuted(f"node {node.name}: address {address}, {what} {place} of the word is {values}")
+
+
+def _compare_matrix(node: Linear, actual: np.ndarray) -> None:
+    if actual.shape != node.weights.shape:
+        raise NotProven(f"node {node.name}: a program of {actual.shape} weights, not {node.weights.shape}")
+    different = np.argwhere(actual != node.weights)
+    if len(different):
+        element, output = map(int, different[0])
+        values = f"{int(actual[element, output])}, not {int(node.weights[element, output])}"
+        raise Refuted(f"node {node.name}: the program's weight of input {element} and output {output} is {values}")
 
 
 def _ends(network: Graph, node: Node, one: Instance) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ does. Names of registers are hints: one that is not there, or is another one, pr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -49,8 +49,19 @@ class Words:
         total: Word = FUNCTIONS["product"](self.graph, [first, second])
         return total
 
+    def signed_product(self, number: Word, weight: Word) -> Word:
+        """Return the number times a signed `weight`, whose top bit counts negative, modulo 2**n for n bits."""
+        total = self.constant(0, len(number))
+        for place, bit in enumerate(weight):
+            row = [0] * place + [self.graph.both(bit, one) for one in number[: len(number) - place]]
+            top = place == len(weight) - 1
+            total = FUNCTIONS["difference" if top else "sum"](self.graph, [total, row])
+        return total
+
     def is_equal(self, word: Word, other: Word | int) -> int:
         """Return whether two numbers are equal."""
+        if isinstance(other, int) and other >> len(word):
+            return 0
         other = self.constant(other, len(word)) if isinstance(other, int) else other
         return int(FUNCTIONS["equal"](self.graph, [word, other])[0])
 
@@ -81,22 +92,33 @@ class Words:
 
     def of(self, index: Word, words: Sequence[Word]) -> Word:
         """Return the one of `words` that `index` says; the last one beyond them."""
+        self._require(len(index), len(words))
         filled = [*words, *[words[-1]] * ((1 << len(index)) - len(words))]
         return [FUNCTIONS["pick"](self.graph, [index, list(column)])[0] for column in zip(*filled, strict=True)]
 
     def next_of(self, count: Word, size: int) -> Word:
         """Return what comes after `count` from 0 to `size` - 1, over and over."""
+        self._require(len(count), size)
         return self.choose(self.is_equal(count, size - 1), self.constant(0, len(count)),
                            self.plus(count, self.constant(1, len(count))))  # fmt: skip
+
+    def _require(self, bits: int, count: int) -> None:
+        """Raise `NotProven` where so many bits do not count so far."""
+        if count > 1 << bits:
+            raise NotProven(f"a register of {bits} bits does not count {count}")
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a module gives, by port, what its registers become, by name, and what always holds of them."""
+    """What a module gives, by port, what its registers become, by name, and what always holds of them.
+
+    A register that `matters` names becomes that where this bit is 1; else anything.
+    """
 
     gives: Values
     becomes: Values
     always: int = 1
+    matters: Mapping[str, int] = field(default_factory=dict)
 
 
 Spec = Callable[[Words, Values], Meaning]
@@ -116,15 +138,22 @@ def check(
     nets = [*chain.from_iterable(one.sources.values()), *one.registers]
     if not all(bits and set(bits) <= one.registers.keys() for bits in held.values()):
         raise NotProven(f"{name}: there is no register {', '.join(held)}")
+    if any(held[port] != one.sinks[port] for port in held.keys() & one.sinks.keys()):
+        raise NotProven(f"{name}: an output is called as a register that it is not")
     variables = {0: -1, 1: -2} | {net: number for number, net in enumerate(nets)}
     graph = Ands(len(nets))
     words = Words(graph)
     values = {
         port: [graph.input(variables[bit]) for bit in bits] for port, bits in (one.sources | held).items()
     }  # fmt: skip
-    meaning = spec(words, values)
-    after = spec(words, {**values, **meaning.becomes})
-    start = spec(words, {**values, **_first(one, held, begins, values, name)})
+    first = _first(one, held, begins, values, name)
+    try:
+        meaning = spec(words, values)
+        after, start = (spec(words, {**values, **state}) for state in (meaning.becomes, first))
+    except (ValueError, IndexError, KeyError) as error:
+        raise NotProven(f"{name}: it has ports or registers of other sizes than its kind") from error
+    except NotProven as error:
+        raise NotProven(f"{name}: {error}") from error
     nets_of = held | one.sinks
     expected = {**meaning.becomes, **meaning.gives}
     missing = nets_of.keys() - expected.keys() - set(besides)
@@ -132,10 +161,12 @@ def check(
         raise NotProven(f"{name}: it has other ports or registers than its kind")
     registers, sinks = ([bit for key in every for bit in nets_of[key]] for every in (meaning.becomes, meaning.gives))
     written = states.written(one, variables, tuple(registers), tuple(sinks), Open(graph))
-    bits = list(chain.from_iterable(expected.values()))
+    bits = [
+        (graph.both(meaning.always, meaning.matters.get(key, 1)), bit) for key, word in expected.items() for bit in word
+    ]
     wrong = [
-        graph.both(meaning.always, graph.differ(end, bit))
-        for ends, bit in zip(written, bits, strict=True) for end in set(ends)
+        graph.both(where, graph.differ(end, bit))
+        for ends, (where, bit) in zip(written, bits, strict=True) for end in set(ends)
     ]  # fmt: skip
     wrong += [graph.both(meaning.always, after.always ^ 1), start.always ^ 1]
     try:

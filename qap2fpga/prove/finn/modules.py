@@ -32,7 +32,7 @@ def wires(lanes: int, bits: int, lane: Lane) -> Kind:
     def spec(words: Words, values: Values) -> Meaning:
         return Meaning({
             "in0_V_TREADY": values[READY], "out0_V_TVALID": values[VALID],
-            "out0_V_TDATA": _beat([lane(words, one) for one in _lanes(values[DATA], lanes, bits)]),
+            "out0_V_TDATA": beat_of([lane(words, one) for one in lanes_of(values[DATA], lanes, bits)]),
         }, {})  # fmt: skip
 
     return Kind({}, spec)
@@ -98,7 +98,7 @@ def concat(beats: Sequence[int], width: int) -> Kind:
         counted = words.choose(last, one, words.plus(count, one))
         return Meaning(
             {"in0_V_TREADY": [words.every([mine, ready]) for mine in own], "out0_V_TVALID": [there],
-             "out0_V_TDATA": words.of(turn, _lanes(values[DATA], len(beats), width))},
+             "out0_V_TDATA": words.of(turn, lanes_of(values[DATA], len(beats), width))},
             {"turn": words.choose(runs, words.choose(passes, following, turn), words.constant(0, len(turn))),
              "count": words.choose(runs, words.choose(passes, counted, count), one)},
             words.every([words.is_below(turn, len(beats)), words.some(count),
@@ -117,14 +117,15 @@ def pool(lanes: int, taps: int, bits: int, *, signed: bool) -> Kind:
         move = words.some([valid ^ 1, *values[READY]])
         take, last = words.every([move, *values[VALID]]), words.is_equal(tap, taps - 1)
         becomes = {}
-        for name, lane in zip(most, _lanes(values[DATA], lanes, bits), strict=True):
+        for name, lane in zip(most, lanes_of(values[DATA], lanes, bits), strict=True):
             pair = (words.wider(one, bits + 1, signed=signed) for one in (lane, values[name]))
             larger = words.some([words.is_equal(tap, 0), words.is_larger(*pair)])
             becomes[name] = words.choose(words.every([take, larger]), lane, values[name])
         following = words.choose(take, words.next_of(tap, taps), tap)
         valid_next = words.graph.choose(move, valid, words.every([take, last]))
         return Meaning(
-            {"in0_V_TREADY": [move], "out0_V_TVALID": [valid], "out0_V_TDATA": _beat([values[name] for name in most])},
+            {"in0_V_TREADY": [move], "out0_V_TVALID": [valid],
+             "out0_V_TDATA": beat_of([values[name] for name in most])},
             {**becomes, "tap": words.choose(runs, following, words.constant(0, len(tap))),
              "valid": [words.every([runs, valid_next])]},
             words.is_below(tap, taps),
@@ -142,7 +143,7 @@ def total(factors: Sequence[int], lanes: int, bits: int, size: int, *, signed: b
         move = words.some([valid ^ 1, *values[READY]])
         take = words.every([move, *values[VALID]])
         width = len(values[DATA]) // len(factors)
-        beats = [_lanes(one, lanes, bits) for one in _lanes(values[DATA], len(factors), width)]
+        beats = [lanes_of(one, lanes, bits) for one in lanes_of(values[DATA], len(factors), width)]
         becomes = {}
         for lane, name in enumerate(sums):
             result = words.constant(0, size)
@@ -152,7 +153,7 @@ def total(factors: Sequence[int], lanes: int, bits: int, size: int, *, signed: b
             becomes[name] = words.choose(take, result, values[name])
         return Meaning(
             {"in0_V_TREADY": [take] * len(factors), "out0_V_TVALID": [valid],
-             "out0_V_TDATA": _beat([values[name] for name in sums])},
+             "out0_V_TDATA": beat_of([values[name] for name in sums])},
             {**becomes, "valid": [words.every([runs, words.graph.choose(move, valid, take)])]},
         )  # fmt: skip
 
@@ -169,7 +170,7 @@ def largest(lanes: int, fold: int, bits: int, size: int, *, signed: bool) -> Kin
         last = words.is_equal(at, fold - 1)
         takes = words.some([last ^ 1, valid ^ 1, ready])
         move = words.every([takes, *values[VALID]])
-        for lane, beat in enumerate(_lanes(values[DATA], lanes, bits)):
+        for lane, beat in enumerate(lanes_of(values[DATA], lanes, bits)):
             value = words.wider(beat, bits + 1, signed=signed)
             first = words.is_equal(at, 0) if lane == 0 else 0
             larger = words.some([first, words.is_larger(value, most)])
@@ -180,7 +181,7 @@ def largest(lanes: int, fold: int, bits: int, size: int, *, signed: bool) -> Kin
         onward = words.choose(last, zero, words.plus(base, words.constant(lanes, size)))
         there = words.graph.choose(ends, words.every([valid, ready ^ 1]), 1)
         return Meaning(
-            {"in0_V_TREADY": [takes], "out0_V_TVALID": [valid], "out0_V_TDATA": _beat([index])},
+            {"in0_V_TREADY": [takes], "out0_V_TVALID": [valid], "out0_V_TDATA": beat_of([index])},
             {"fold": words.choose(runs, words.choose(move, words.next_of(at, fold), at), words.constant(0, len(at))),
              "base": words.choose(runs, words.choose(move, onward, base), zero),
              "valid": [words.every([runs, there])],
@@ -208,9 +209,9 @@ def kernels(lanes: int, taps: int, bits: int, weight_bits: int, size: int, *, si
         tap = values["tap"]
         move = words.some([valid ^ 1, ready])
         take = words.every([move, there, weighted])
-        factors = _lanes(values["in1_V_TDATA"], lanes, weight_bits)
+        factors = lanes_of(values["in1_V_TDATA"], lanes, weight_bits)
         becomes = {}
-        for lane, beat in enumerate(_lanes(values[DATA], lanes, bits)):
+        for lane, beat in enumerate(lanes_of(values[DATA], lanes, bits)):
             result = words.times(words.wider(beat, size, signed=signed), words.wider(factors[lane], size, signed=True))
             held, summed = values[products[lane]], values[sums[lane]]
             before = words.choose(first, words.constant(0, size), summed)
@@ -225,7 +226,7 @@ def kernels(lanes: int, taps: int, bits: int, weight_bits: int, size: int, *, si
         now = words.every([runs, move])
         return Meaning(
             {"in0_V_TREADY": [words.every([move, weighted])], "in1_V_TREADY": [words.every([move, there])],
-             "out0_V_TVALID": [valid], "out0_V_TDATA": _beat([values[name] for name in sums])},
+             "out0_V_TVALID": [valid], "out0_V_TDATA": beat_of([values[name] for name in sums])},
             {**becomes, **{name: words.choose(now, word, values[name]) for name, word in which.items()},
              **{name: words.choose(runs, word, words.constant(0, len(word))) for name, word in kept.items()}},
             words.is_below(tap, taps),
@@ -257,11 +258,12 @@ def queue(fold: int) -> Kind:
     return Kind({"valid": 0, "fold": 0}, spec)
 
 
-def _lanes(beat: Word, lanes: int, bits: int) -> list[Word]:
+def lanes_of(beat: Word, lanes: int, bits: int) -> list[Word]:
+    """Return the lanes of a beat, each of so many bits."""
     return [beat[lane * bits :][:bits] for lane in range(lanes)]
 
 
-def _beat(lanes: Sequence[Word]) -> Word:
+def beat_of(lanes: Sequence[Word]) -> Word:
     """Return lanes side by side, up to whole bytes."""
     beat = [bit for lane in lanes for bit in lane]
     return beat + [0] * (-len(beat) % 8)

@@ -10,18 +10,20 @@ from typing import TypeVar
 
 import numpy as np
 
-from qap2fpga.ir.channelwise import Depthwise, Max
+from qap2fpga.ir.channelwise import Depthwise, Max, Repeat
 from qap2fpga.ir.functions import Logits, Step
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.joins import Concat, Sum
+from qap2fpga.ir.linear import Linear
 from qap2fpga.ir.nodes import Node, Requantizer
 from qap2fpga.ir.windowed import Windowed
 from qap2fpga.prove.cells import NotProven
-from qap2fpga.prove.finn import machine, modules, scores
+from qap2fpga.prove.finn import machine, modules, repeats, scores, units
 from qap2fpga.prove.finn.contents import THRESHOLDS, Hints, rom
 from qap2fpga.prove.finn.machine import Word, Words
 from qap2fpga.prove.finn.memories import Content, Instance
 from qap2fpga.prove.finn.modules import Kind
+from qap2fpga.prove.finn.sparse import SPARSE, Unit
 from qap2fpga.prove.reading import module_of
 
 SCORES = "qap_logits"
@@ -155,6 +157,28 @@ def _kernels(own: Own, one: Instance) -> Kind:
     return modules.kernels(lanes, node.geometry.taps, *sizes, signed=signed)
 
 
+def _sparse(own: Own, one: Instance) -> Kind:
+    """`contents.weights` compares the matrix that comes of it with the node's."""
+    node = own.node(one, Linear)
+    own.require_fits(one, node.sources, "IN_BITS", "IN_SIGNED")
+    ends, top = own.network.node_ranges[node.name], 1 << one.number("OUT_BITS") - 1
+    if ends.lowest < -top or ends.highest >= top:
+        raise NotProven(f"{one.name}: its lanes do not hold the sums of node {node.name}")
+    unit = Unit(one)
+    unit.matrix()
+    return units.kind(unit)
+
+
+def _repeat(own: Own, one: Instance) -> Kind:
+    node = own.node(one, Repeat)
+    columns, fold, *times = (one.number(name) for name in ("COLUMNS", "FOLD", "ROW_TIMES", "COLUMN_TIMES"))
+    shape = own.network.shapes[node.sources[0]]
+    if columns != shape.width or times != [node.rows, node.columns] or shape.channels % max(fold, 1):
+        raise NotProven(f"{one.name}: {columns} positions of {fold} beats, {times} times, for node {node.name}")
+    memory = "gen_block" if one.number("BLOCK") else "gen_distributed"
+    return repeats.repeat(columns, fold, node.rows, node.columns, memory)
+
+
 def _class(own: Own, one: Instance) -> Kind:
     network, lanes = own.network, one.number("PE")
     channels = network.shapes[network.output].channels
@@ -189,4 +213,5 @@ def _scores(own: Own, one: Instance) -> tuple[scores.Scale, scores.Lanes]:
 KINDS: Mapping[str, Callable[[Own, Instance], Kind]] = {
     "qap_weights": _weights, "qap_extend": _extend, "qap_flip": _flip, "qap_fork": _fork, "qap_concat": _concat,
     "qap_pool": _pool, "qap_sum": _sum, "qap_dw": _kernels, "qap_class": _class,
+    SPARSE: _sparse, "qap_repeat": _repeat,
 }  # fmt: skip

@@ -24,7 +24,7 @@ __all__ = ["TRUSTED", "prove", "read"]
 TRUSTED = (
     "Yosys' readers of SystemVerilog, of Verilog and of memories' files, its flattening, and its memories as registers",
     "the order in which FINN's RTL reads its memories, as qap2fpga/prove/finn/contents.py has it",
-    "what our modules mean, as qap2fpga/prove/finn/modules.py has it",
+    "what our modules mean, as modules.py, repeats.py, units.py and sparse.py in qap2fpga/prove/finn have it",
     *COMMON,
 )
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.sparse.banking import Fold
 from qap2fpga.backends.finn.stream.blocks import Kind
 from qap2fpga.backends.finn.stream.cost import sparse_memory
-from qap2fpga.backends.finn.stream.sparse import Sparse
 from qap2fpga.backends.finn.stream.way import BlockNode
 from qap2fpga.hw import boards
 from qap2fpga.ir.graph import Graph
@@ -25,7 +23,7 @@ from qap2fpga.synth import yosys
 from qap2fpga.system.errors import CheckFailed
 from qap2fpga.verify.netlist import LEAST_VECTORS, Netlist
 from qap2fpga.verify.rtl import Rtl, measured
-from tests.support.sparse import Unit, block_of, sparse_matrix, unit
+from tests.support.sparse import Deep, Unit, block_of, sparse_matrix, unit
 from tests.support.streams import cnn, dense_layers, pruned
 
 BOARD = boards.load("pynq-z2")
@@ -64,17 +62,11 @@ def test_it_multiplies(
     simulated(unit(tmp_path, block_of(weights, fold, queue, kind)), tmp_path)
 
 
-class Deep(Sparse):
-    """A unit whose memories are block RAM, as deep ones are."""
-
-    program_in_block_ram = banks_in_block_ram = True
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("fold", [Fold(1, 2, 4, cross=True), Fold(4, 2, 2)], ids=str)
 def test_block_ram_holds_what_logic_and_lut_ram_do(fold: Fold, tmp_path: Path) -> None:
     block = block_of(sparse_matrix(64, 8, 0.4, 4), fold, 1, Kind(4, True))
-    one = unit(tmp_path, Deep(**{field.name: getattr(block, field.name) for field in fields(block)}))
+    one = unit(tmp_path, Deep.of(block))
     simulated(one, tmp_path)
     done = yosys.map_design(one.design, BOARD, tmp_path / "synthesize", threads=1)
     total = yosys.measurement(done).total

@@ -6,26 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qap2fpga.prove.algebra import Known
-from qap2fpga.prove.blocks import Block, box, memory
-from qap2fpga.prove.cells import UNDRIVEN, NotProven, Ports, evaluate
-
-Bits = dict[int, int | None]
-
-
-def after(block: Block, state: Bits, inputs: Bits) -> tuple[Bits, Bits]:
-    """Return all bits, and what the registers are after a clock edge."""
-    bits: Bits = {0: 0, 1: 1, UNDRIVEN: None, **state, **inputs}
-    evaluate(Known(), block.parts, bits)
-    return bits, {one.out: bits[one.data] if bits[one.enable] else state[one.out] for one in block.registers}
-
-
-def number(bits: Bits, nets: tuple[int, ...]) -> int:
-    return sum((bits[net] or 0) << place for place, net in enumerate(nets))
-
-
-def nets(first: int, count: int) -> tuple[int, ...]:
-    return tuple(range(first, first + count))
+from qap2fpga.prove.blocks import box, memory
+from qap2fpga.prove.cells import UNDRIVEN, NotProven, Ports
+from tests.support.blocks import Bits, after, nets, number
 
 
 @pytest.mark.parametrize(("kind", "lanes", "size", "depth"), [
@@ -67,43 +50,38 @@ def test_words_that_cannot_be_written_are_what_they_begin_as() -> None:
     }  # fmt: skip
     begins = f"{0b0110:064b}"
     block = memory("m", "RAM32M", {f"INIT_{lane}": begins for lane in "ABC"}, ports)
-    assert block is not None and len(block.registers) == 12 and not block.named
+    assert block is not None and len(block.registers) == 4 and not block.named
     assert {one.initial for one in block.registers if one.data == 4} == {"0", "1"}
     bits, _ = after(block, {one.out: 1 for one in block.registers}, {3: 0, 4: 0, 5: 0, 10: 0, 11: 1})
     assert number(bits, (20, 21)) == 0
 
 
-ROM = {
-    "READ_WIDTH_A": f"{18:032b}", "INIT_00": "".join(f"{3 * word:016b}" for word in reversed(range(16))),
-    "INITP_00": "".join(f"{word % 4:02b}" for word in reversed(range(128))), "INIT_A": f"{7:036b}",
-    "RAM_MODE": "TDP",
-}  # fmt: skip
-READ: Ports = {
-    "CLKARDCLK": (2,), "ENARDEN": (3,), "ADDRARDADDR": (0, 0, 0, 0, *range(10, 14), *(0,) * 6), "WEA": (0, 0),
-    "DOADO": nets(20, 16), "DOPADOP": (40, 41), "RSTRAMARSTRAM": (0,), "RSTREGARSTREG": (0,), "ENBWREN": (0,),
-    "WEBWE": (0,) * 4,
-}  # fmt: skip
+@pytest.mark.parametrize(("begins", "registers"), [
+    ("0" * 64, 64), ("0" * 63 + "x", 192), ("", 192),
+], ids=["the same", "a bit without a value", "none"])  # fmt: skip
+def test_lanes_that_hold_the_same_are_one_if_they_begin_so(begins: str, registers: int) -> None:
+    ports: Ports = {
+        "WCLK": (2,), "WE": (3,), "ADDRD": nets(10, 5),
+        **{f"ADDR{lane}": nets(20 + 5 * at, 5) for at, lane in enumerate("ABC")},
+        **{f"DI{lane}": (4, 5) for lane in "ABCD"}, "DOA": (40, 41), "DOB": (42, 43), "DOC": (44, 45),
+    }  # fmt: skip
+    block = memory("m.1.2", "RAM32M", {f"INIT_{lane}": begins for lane in "ABC"}, ports)
+    other = memory("m.1.2", "RAM32M", {"INIT_A": "1" * 64, "INIT_B": "0" * 64, "INIT_C": "0" * 64}, ports)
+    assert block is not None and other is not None
+    assert (len(block.registers), len(other.registers)) == (registers, 192)
+    # The copy with the number 1, whose cells have two bits each, or six.
+    assert ("m#1[7]", 4 if registers == 64 else 12) in block.named
 
 
-def test_a_block_ram_that_is_read_is_a_table_and_a_register() -> None:
-    rest = {f"INIT_{at:02X}": "x" * 256 for at in range(1, 64)} | {f"INITP_{at:02X}": "x" * 256 for at in range(1, 8)}
-    block = memory("rom", "RAMB18E1", {**ROM, **rest}, READ)
-    assert block is not None and [one.initial for one in block.registers[:4]] == ["1", "1", "1", "0"]
-    state: Bits = {one.out: 0 for one in block.registers}
-    for word in range(16):
-        _, state = after(block, state, {3: 1, **{10 + place: word >> place & 1 for place in range(4)}})
-        assert number(state, nets(20, 16)) == 3 * word and number(state, (40, 41)) == word % 4
-    _, same = after(block, state, {3: 0, **dict.fromkeys(range(10, 14), 0)})
-    assert same == state
-
-
-@pytest.mark.parametrize(("ports", "parameters"), [
-    ({"WEA": (5, 0)}, {}), ({"ENBWREN": (1,), "WEBWE": (1,) * 4}, {}), ({"RSTRAMARSTRAM": (4,)}, {}),
-    ({}, {"DOA_REG": "1"}), ({}, {"RAM_MODE": "SDP"}), ({}, {"IS_CLKARDCLK_INVERTED": "1"}),
-])  # fmt: skip
-def test_a_block_ram_that_is_written_or_read_otherwise_is_refused(ports: Ports, parameters: dict[str, str]) -> None:
-    with pytest.raises(NotProven, match="rom: a RAMB18E1 that is written"):
-        memory("rom", "RAMB18E1", {**ROM, **parameters}, {**READ, **ports})
+def test_a_bit_that_has_no_value_may_be_another_one_in_each_lane() -> None:
+    ports: Ports = {
+        "WCLK": (2,), "WE": (3,), "ADDRD": nets(10, 5), **{f"ADDR{lane}": nets(20, 5) for lane in "ABC"},
+        **{f"DI{lane}": (4, UNDRIVEN) for lane in "ABC"}, "DOA": (40, 41), "DOB": (42, 43), "DOC": (44, 45),
+    }  # fmt: skip
+    block = memory("m", "RAM32M", {f"INIT_{lane}": "0" * 64 for lane in "ABC"}, ports)
+    assert block is not None and len(block.registers) == 32
+    bits, _ = after(block, {one.out: 1 for one in block.registers}, dict.fromkeys((3, 4, *range(10, 30)), 0))
+    assert [bits[net] for net in range(40, 46)] == [1, None, 1, None, 1, None]
 
 
 def test_a_memory_with_an_inverted_clock_is_refused_and_other_cells_are_none() -> None:

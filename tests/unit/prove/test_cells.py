@@ -78,13 +78,9 @@ def test_what_is_not_known_is_refused(kind: str, parameters: dict[str, str], por
         list(cells("cell", kind, parameters, ports))
 
 
-def test_a_negative_and_a_shift_by_a_constant() -> None:
+def test_a_negative() -> None:
     (negative,) = cells("c", "$neg", {"A_SIGNED": "1"}, {"A": (10, 11), "Y": (20, 21, 22)})
     assert negative.operands == ((0, 0, 0), (10, 11, 11)) and negative.kind == "difference"
-    (shift,) = cells("c", "$shr", {}, {"A": (10, 11, 12), "B": (1, 0), "Y": (20, 21, 22)})
-    assert (shift.kind, shift.operands) == ("same", ((11, 12, 0),))
-    with pytest.raises(NotProven, match="shr is not known"):
-        list(cells("c", "$shr", {}, {"A": (10, 11), "B": (12,), "Y": (20,)}))
 
 
 def test_a_register_of_the_falling_edge_is_refused() -> None:

@@ -43,7 +43,7 @@ def test_modules_of_all_kinds_are_proven(designs: dict[str, Design], kind: str, 
     detail = proof(designs[kind], tmp_path)
     last = "1 qap_class, " if kind == "class" else ""
     assert f"{last}1 qap_concat, 1 qap_dw, 4 qap_extend, 2 qap_flip, 2 qap_fork, 1 qap_logits" in detail
-    assert "1 qap_pool, 1 qap_sum, 5 qap_weights" in detail
+    assert "1 qap_pool, 1 qap_repeat, 1 qap_sum, 5 qap_weights" in detail
 
 
 # A file, what is changed in it, and the instance that is named.
@@ -63,6 +63,13 @@ FAULTS = [
     ("qap_dw.sv", "first? ", "last? ", "u_qap_dw_0"),
     ("qap_logits.sv", ">>> SHIFT", ">>> (SHIFT+1)", "u_qap_logits: channel 0: of the sum"),
     ("qap_logits.sv", "part[bit_] + shifted", "part[bit_] - shifted", "u_qap_logits"),
+    ("qap_repeat.sv", "place < held", "place <= held", "u_qap_repeat_0"),
+    ("qap_repeat.sv", "held < SIZE", "held <= SIZE", "u_qap_repeat_0"),
+    ("qap_repeat.sv", "half? place + ROW : place", "place", "u_qap_repeat_0"),
+    ("qap_repeat.sv", "row_time == ROW_TIMES-1", "row_time == ROW_TIMES-2", "u_qap_repeat_0"),
+    ("qap_repeat.sv", "rows[write_at] <= ", "rows[read_at] <= ", "u_qap_repeat_0"),
+    ("qap_repeat.sv", "valid <= there;", "valid <= 1'b1;", "u_qap_repeat_0"),
+    ("finn_design.v", ".ROW_TIMES(2)", ".ROW_TIMES(3)", "u_qap_repeat_0"),
     ("qap_class.sv", "value > best[pe]", "value >= best[pe]", "u_qap_class"),
     ("qap_class.sv", "base + pe", "base", "u_qap_class"),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from qap2fpga.ir.functions import Function, Logits, Step
 from qap2fpga.prove import layers
 from qap2fpga.prove.cells import NotProven
 from qap2fpga.prove.layers import Lane, Layer, Proof
-from qap2fpga.prove.linear import ONE, Forms, Value, unknown_of
+from qap2fpga.prove.linear import ONE, Forms, Value, possible, unknown_of
 from qap2fpga.prove.pipeline import Pipeline
 from tests.support.circuits import CLOCK, MOVE, Bit, Cell, module, register
 
@@ -178,3 +179,48 @@ def test_too_many_accumulators_are_not_run_through(monkeypatch: pytest.MonkeyPat
 def test_faults_of_the_test_itself_are_none_where_the_function_is_the_same() -> None:
     # The sum needs five of its six bits, and its lowest bit decides nothing.
     assert proof(changed(2, "B", [*SUM[:5], 34])).cases == proof(changed(2, "B", [10, *SUM[1:]])).cases == 29
+
+
+def wrong_of(number: int) -> list[Cell]:
+    """Return the layer, wrong of one sum."""
+    table = [*TABLE]
+    table[number % 64] = "0" if table[number % 64] == "1" else "1"
+    return [*ADDERS, ("$shiftx", {}, {"A": table, "B": SUM, "Y": [40]}), *register([40], [41], [42])]
+
+
+def test_a_result_may_be_wrong_of_a_sum_that_no_inputs_have() -> None:
+    layer = Layer("fc", WEIGHTS, STEP, ("7",), (Lane((41,), signed=False),))
+    values = [replace(VALUES[0], among=frozenset({-4, 3})), VALUES[1]]
+    result = layers.prove(pipeline(wrong_of(0)), layer, values)
+    assert (result.values[0].low, result.values[0].high) == (0, 1)
+    for number, its in ((0, VALUES), (-12, values), (9, values)):
+        with pytest.raises(NotProven, match=f"accumulator {number} gives"):
+            layers.prove(pipeline(wrong_of(number)), layer, its)
+
+
+def test_results_that_are_not_all_of_their_range_are_kept() -> None:
+    layer = Layer("fc", WEIGHTS, Step(np.array([[2, 2]], np.int64)), ("7",), (Lane((41, 41), signed=False),))
+    with pytest.raises(NotProven, match="gives 3, not 2"):
+        layers.prove(pipeline([*ADDERS, *LOOKED_UP]), layer, VALUES)
+    doubled = replace(layer, lanes=(Lane((0, 41), signed=False),))
+    (value,) = layers.prove(pipeline([*ADDERS, *LOOKED_UP]), doubled, VALUES).values
+    assert (value.low, value.high, value.among) == (0, 2, frozenset({0, 2}))
+
+
+def test_sums_that_there_may_be_are_all_sums() -> None:
+    random = np.random.default_rng(2)
+    for _ in range(60):
+        lows, sizes = random.integers(-3, 2, 3).tolist(), random.integers(0, 4, 3).tolist()
+        values = [
+            Value((10 + at,), True, low, low + size) for at, (low, size) in enumerate(zip(lows, sizes, strict=True))
+        ]
+        if random.integers(2):
+            values[1] = replace(values[1], among=frozenset({values[1].low, values[1].high}))
+        if random.integers(2):
+            values[2] = values[0]
+        weights = random.integers(-5, 6, 3).tolist()
+        sets = [sorted(one.among or range(one.low, one.high + 1)) for one in values]
+        there = {sum(w * v for w, v in zip(weights, row, strict=True)) for row in itertools.product(*sets)
+                 if values[2] is not values[0] or row[0] == row[2]}  # fmt: skip
+        sums = np.arange(-60, 61)
+        assert set(sums[possible(values, weights, sums)].tolist()) == there

@@ -14,6 +14,7 @@ from qap2fpga.prove.selections import selections
 FOUR: tuple[int, ...] = (1, 0, 0, 1, 1, 1, 0, 0)
 KINDS: dict[str, tuple[dict[str, tuple[int, ...]], Callable[[int], int]]] = {
     "$shiftx": ({"A": (1, 0, 0, 1, 1, 1, 0, 1), "B": (10, 11, 12), "Y": (20,)}, lambda a: 0b10111001 >> a & 1),
+    "$shr": ({"A": (1, 0, 1), "B": (10, 11, 12), "Y": (20, 21)}, lambda a: 0b101 >> a & 3),
     "$bmux": ({"A": FOUR, "S": (10, 11), "Y": (20, 21)}, lambda a: (1, 2, 3, 0)[a & 3]),
     "$pmux": ({"A": (1, 1), "B": (0, 0, 1, 0, 0, 1), "S": (10, 11, 12), "Y": (20, 21)},
               lambda a: (3, 0, 1, 0, 2, 0, 1, 0)[a]),
@@ -48,6 +49,13 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(error):
         list(selections("cell", kind, parameters, ports))
+
+
+def test_a_number_is_shifted_by_a_constant() -> None:
+    (shift,) = selections("c", "$shr", {}, {"A": (10, 11, 12), "B": (1, 0), "Y": (20, 21, 22)})
+    assert (shift.kind, shift.operands) == ("same", ((11, 12, 0),))
+    (signed,) = selections("c", "$shr", {"A_SIGNED": "1"}, {"A": (10, 11), "B": (1,), "Y": (20, 21, 22)})
+    assert signed.operands == ((11, 11, 0),)
 
 
 def test_a_vector_is_shifted_by_an_index_that_may_be_negative() -> None:

@@ -97,7 +97,7 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "not inverted": (change(1, "D", [50]), "is another function"),
     "a shift register too short": (change(2, "A1", ["0"]), "is another function"),
     "a shift register too long": (change(2, "A0", ["1"]), "is another function"),
-    "a register of another name": (named("held", [90, 50, 51]), "is another function"),
+    "a register of another name": (named("held", [90, 50, 51]), "copies of register c4 begin as"),
     "another clock": (change(1, "C", [10]), "has another clock"),
     "no driver": (change(3, "I0", [99]), "another function"),
     "a reset that is x": (change(1, "R", ["x"]), "another function"),
