@@ -34,7 +34,7 @@ from qap2fpga.system.workers import Workers
 if TYPE_CHECKING:
     from distributed import Client
 
-DESIGNS, NETWORKS, TRAININGS = 16, 24, 6
+DESIGNS, NETWORKS, TRAININGS = 8, 16, 4
 WORKERS = 2
 # How often progress is looked at.
 LOOK_S = 0.1

@@ -17,7 +17,7 @@ from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Parameters, Part, Po
 
 BLOCK_RAMS = ("RAMB18E1", "RAMB36E1", "RAMB18E2", "RAMB36E2")
 # A memory's name, which copy of it a cell is, each for other readers, and which of the copy's bits, lowest first.
-PLACE = re.compile(r"(.*)\.(\d+)\.(\d+)")
+PLACE = re.compile(r"(.*)\.(\d{1,4})\.(\d{1,4})")
 # Pins of a side: address, clock, enable, enables of writing. Then data and parity that come in, and that go out.
 SIDES = {"A": ("ADDRARDADDR", "CLKARDCLK", "ENARDEN", "WEA"), "B": ("ADDRBWRADDR", "CLKBWRCLK", "ENBWREN", "WEBWE")}
 DATA = {"E1": (("DI{0}DI", "DIP{0}DIP"), ("DO{0}DO", "DOP{0}DOP")),
@@ -182,7 +182,11 @@ def _unknown(ram: _Ram, sizes: set[int]) -> str:
     other_mode = ram.kind.endswith("E1") and mode != ("SDP" if wide else "TDP")
     if other_mode or (wide and (ram.reads != "A" or ram.writes == "A")):
         return f"words of {ram.width} bits, {mode}"
-    return _unknown_writing(ram, wide=wide) if ram.writes else ""
+    if ram.writes and (why := _unknown_writing(ram, wide=wide)):
+        return why
+    whole = 14 if ram.wide == 36 else 15
+    short = any(len(ports[SIDES[side][0]]) < whole for side in {*ram.reads, *ram.writes})
+    return "an address lacks bits" if short else ""
 
 
 def _unknown_writing(ram: _Ram, *, wide: bool) -> str:

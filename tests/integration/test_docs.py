@@ -125,6 +125,7 @@ PROVEN = {
     "docs/api/build.md": (2, "the certificate"),
     "docs/api/index.md": (9, "`Build.proof` and `Build.prove`"),
     "docs/audit.md": (4, "that other tools' hardware is not"),
+    "docs/growth.md": (10, "what builds prove, and how long that takes"),
     "docs/formats.md": (9, "the certificate"),
     "docs/limits.md": (8, "the same two, what is of the finn backend, and where to see what else is"),
     "qap2fpga/audit/run.py": (1, "that inputs which were not tried are not"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from qap2fpga.prove.cells import NotProven
 from qap2fpga.prove.finn.machine import Meaning, Values, Words
 from qap2fpga.prove.finn.modules import DATA, READY, VALID, Kind
 
@@ -20,6 +21,8 @@ def repeat(columns: int, fold: int, row_times: int, column_times: int, memory: s
     def spec(words: Words, values: Values) -> Meaning:
         write_at, held, (half,), column, part, column_time, row_time, (valid,) = (values[name] for name in names)
         (runs,), size = values["ap_rst_n"], len(held)
+        if 2 * row >> size or (row - fold) >> len(column):
+            raise NotProven("registers that do not count all beats of two rows")
         takes = words.is_below(held, 2 * row)
         write, move = words.every([*values[VALID], takes]), words.some([valid ^ 1, *values[READY]])
         number = words.plus(*(words.wider(one, size, signed=False) for one in (column, part)))

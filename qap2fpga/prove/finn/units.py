@@ -185,7 +185,10 @@ def _pages(now: _Now, becomes: dict[str, Word]) -> None:
 
 
 def _products(now: _Now, becomes: dict[str, Word]) -> dict[str, int]:
-    """Add what each lane reads and multiplies; return where it matters what these become."""
+    """Add what each lane reads and multiplies; return where it matters what these become.
+
+    A move may load anything that is not used. Without one, what was loaded before is kept.
+    """
     words, values, unit = now.words, now.values, now.unit
     _, _, banks, _, groups, _, _ = unit.sizes
     bits, block = unit.one.number("IN_BITS"), bool(unit.one.number("BLOCK_BANKS"))
@@ -205,12 +208,12 @@ def _products(now: _Now, becomes: dict[str, Word]) -> dict[str, int]:
                 )
                 index = chosen[: len(which)]
                 value = words.of(index, lanes_of(values[held], unit.values, bits))
-                matters[f"{name}.product"] = values["active"][0]
+                matters[f"{name}.product"] = words.some([now.move ^ 1, values["active"][0]])
             else:
                 value = values[f"{name}.gen_value.data"]
                 read = words.of(which, lanes_of(seen, unit.values, bits))
                 becomes[f"{name}.gen_value.data"] = now.moved(f"{name}.gen_value.data", read)
-                matters[f"{name}.gen_value.data"] = values["begun"][0]
+                matters[f"{name}.gen_value.data"] = words.some([now.move ^ 1, values["begun"][0]])
             becomes[f"{name}.weight"] = now.moved(f"{name}.weight", weight)
             product = words.signed_product(words.wider(value, size, signed=signed), values[f"{name}.weight"])
             becomes[f"{name}.product"] = now.moved(f"{name}.product", product)

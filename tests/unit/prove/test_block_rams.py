@@ -38,6 +38,7 @@ def test_a_block_ram_that_is_read_is_a_table_and_a_register() -> None:
     ({"WEA": (5, 0)}, {}), ({"ENBWREN": (1,), "WEBWE": (1,) * 4}, {}), ({"RSTRAMARSTRAM": (4,)}, {}),
     ({}, {"DOA_REG": "1"}), ({}, {"RAM_MODE": "SDP"}), ({}, {"IS_CLKARDCLK_INVERTED": "1"}),
     ({}, {"READ_WIDTH_B": f"{9:032b}"}), ({}, {"RAM_EXTENSION_A": "LOWER"}), ({"CASCADEINA": (4,)}, {}),
+    ({"ADDRARDADDR": READ["ADDRARDADDR"][:7]}, {}),
 ])  # fmt: skip
 def test_a_block_ram_that_is_written_or_read_otherwise_is_refused(ports: Ports, parameters: dict[str, str]) -> None:
     with pytest.raises(NotProven, match="rom: a RAMB18E1 in a mode that is not known: "):

@@ -69,6 +69,7 @@ FAULTS = [
     ("qap_repeat.sv", "row_time == ROW_TIMES-1", "row_time == ROW_TIMES-2", "u_qap_repeat_0"),
     ("qap_repeat.sv", "rows[write_at] <= ", "rows[read_at] <= ", "u_qap_repeat_0"),
     ("qap_repeat.sv", "valid <= there;", "valid <= 1'b1;", "u_qap_repeat_0"),
+    ("qap_repeat.sv", "reg [ABITS-1:0]  column_at", "reg [0:0]  column_at", "u_qap_repeat_0"),
     ("finn_design.v", ".ROW_TIMES(2)", ".ROW_TIMES(3)", "u_qap_repeat_0"),
     ("qap_class.sv", "value > best[pe]", "value >= best[pe]", "u_qap_class"),
     ("qap_class.sv", "base + pe", "base", "u_qap_class"),

@@ -114,6 +114,8 @@ FAULTS = [
     ("back <= back + 1'b1", "back <= 0", "words of several elements, a queue"),
     ("data <= each[chosen]", "data <= each[0]", "words of three elements"),
     ("chosen*IN_BITS", "chosen", "block RAM"),
+    ("if(move)  data <= each[chosen]", "if(move || !begun)  data <= each[chosen]", "one bank"),
+    ("if(move)  product <=", "if(move || !active[0])  product <=", "block RAM"),
 ]  # fmt: skip
 
 

@@ -44,6 +44,22 @@ def proof(cells: list[Cell], *, weights: np.ndarray = WEIGHTS, function: Functio
     return layers.prove(pipeline(cells, names), layer, VALUES)
 
 
+def test_a_gap_of_sums_that_no_inputs_have_may_be_wrong() -> None:
+    """Of the sums 0, 1, 600,000 and 600,001 bit 19 says which are large; of those between, it says nothing right."""
+    weight = 600_000
+    wide: list[Bit] = ["0"] * 20
+    cells: list[Cell] = [
+        ("$mul", {}, {"A": [13, *wide], "B": list(f"{weight:021b}")[::-1], "Y": list(range(100, 121))}),
+        ("$add", {}, {"A": list(range(100, 121)), "B": [10, *wide], "Y": list(range(130, 151))}),
+        *register([149], [41], [42]),
+    ]
+    ports: dict[str, list[Bit]] = {"ap_clk": [CLOCK], "move": [MOVE], "a": [10], "b": [13]}
+    one = Pipeline(module(ports, {"y": [41]}, cells), CLOCK, MOVE)
+    layer = Layer("fc", np.array([[1], [weight]]), Step(np.array([[weight // 2]])), ("0",), (Lane((41,), False),))
+    proof = layers.prove(one, layer, [Value((10,), False, 0, 1), Value((13,), False, 0, 1)])
+    assert (proof.values[0].low, proof.values[0].high) == (0, 1)
+
+
 def test_a_layer_of_one_channel() -> None:
     result = proof([*ADDERS, *LOOKED_UP])
     assert result.cases == 29
