@@ -19,7 +19,7 @@ from qap2fpga.system.errors import QapError
 from qap2fpga.system.versions import program_digest
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,6 +28,7 @@ Result = TypeVar("Result")
 # only waited, so this is high; whoever needs a smaller number counts.
 DASKS_DEATHS = 1000
 CONNECT_SECONDS = 30
+SAME = "workers need the same qap2fpga, and the command's folders under the same paths"
 # Of this machine's workers: one thread each for all that torch calls, and no log between the user's lines.
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": 1,
@@ -137,8 +138,7 @@ def check_workers(client: Client, place: Place, scheduler: str | None, *, builds
         raise QapError(f"a worker cannot run qap2fpga: {type(error).__name__}: {error}", hint) from error
     for worker, reason in reasons.items():
         if reason is not None:
-            hint = "workers need the same qap2fpga, and the command's folders under the same paths"
-            raise QapError(f"worker {worker}: {reason}", hint)
+            raise QapError(f"worker {worker}: {reason}", SAME)
     for worker, is_closed in closed.items():
         if is_closed:
             hint = "start it with DASK_DISTRIBUTED__WORKER__DAEMON=False in its environment"
@@ -158,28 +158,38 @@ def each(
 ) -> None:
     """Do `work` on all `items` on the cluster at `scheduler`, as `qap2fpga.system.processes.each` does it here.
 
-    What ends its worker is tried on others, as often as the scheduler is set to, and then has the result None. When
-    this is left by an exception, what has not begun does not; what has, ends.
+    What ends its worker is tried on others, as often as the scheduler is set to, and has the result None if it then
+    ends another one alone: Dask counts deaths under work that only waited, too. When this is left by an exception, what
+    has not begun does not; what has, ends.
     """
-    from distributed import Future, KilledWorker, as_completed
+    from distributed import KilledWorker, as_completed
 
     place = here(Path.cwd())
     with opened(place, scheduler, builds=True) as (client, _):
-        futures: dict[Future, Item] = {}
-        for item in items:
-            futures[client.submit(_do, work, item, place, key=f"{work.__name__}-{os.urandom(8).hex()}")] = item
+
+        def submit(item: Item) -> Future:
+            return client.submit(_do, work, item, place, key=f"qap2fpga-{os.urandom(8).hex()}")
+
+        futures = {submit(item): item for item in items}
+        suspected = []
         for future in as_completed(futures, loop=client.loop):
             try:
                 result = future.result()
             except KilledWorker:
-                result = None
-            ended(futures[future], result)
+                suspected.append(futures[future])
+            else:
+                ended(futures[future], result)
+        for item in suspected:
+            try:
+                ended(item, submit(item).result())
+            except KilledWorker:
+                ended(item, None)
 
 
 def _do(work: Callable[[Item], Result], item: Item, place: Place) -> Result:
     """On a worker: `work` in the command's folder."""
     reason = place.unfit()
     if reason is not None:
-        raise QapError(f"a worker cannot go on: {reason}", "workers need the same qap2fpga, and the command's folders")
+        raise QapError(f"a worker cannot go on: {reason}", SAME)
     with one_at_a_time, chdir(place.folder):
         return work(item)

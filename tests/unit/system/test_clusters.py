@@ -49,6 +49,15 @@ def test_everything_is_done_and_what_dies_takes_nothing_with_it(address: str) ->
     assert results == {1: 1, 2: 4, 13: None, 3: 9, 4: 16}
 
 
+def test_what_only_waited_beside_it_is_done(address: str) -> None:
+    """Dask gives up what was on a worker that died, also where it had not begun."""
+    results: list[tuple[int, int | None]] = []
+    items = [13, *range(1, 9)]
+    for _ in range(3):
+        clusters.each(square, items, address, lambda item, result: results.append((item, result)))
+    assert sorted(results, key=str) == sorted([(one, None if one == 13 else one * one) for one in items] * 3, key=str)
+
+
 def test_work_is_done_in_the_commands_folder(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     results = []
@@ -77,6 +86,9 @@ def test_a_campaign_measures_the_same(address: str, tmp_path: Path) -> None:
     for line in (*lines[0], *lines[1]):
         assert line.pop("seconds") and "failed" not in line
     assert json.dumps(lines[0]) == json.dumps(lines[1])
+    both = (Workers(2), Workers(scheduler=address))
+    here, there = (campaign.with_expectations(lines[0], workers) for workers in both)
+    assert here == there and all(line["predicted"]["lut"] for line in there)
 
 
 def test_an_exploration_finds_and_builds_the_same(
