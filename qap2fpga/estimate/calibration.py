@@ -126,7 +126,7 @@ def _band(classes: Sequence[Mapping[str, float]], value: float) -> tuple[float, 
 
 def sort(network: Graph) -> str:
     """Return 'images' for a network with a tensor of more than one position, else 'vectors'."""
-    return IMAGES if any(shape.positions > 1 for shape in network.shapes.values()) else VECTORS
+    return IMAGES if network.has_positions else VECTORS
 
 
 def file(backend: str, over: str = VECTORS) -> Path:

@@ -77,7 +77,7 @@ def _most_vectors(lowered: Graph) -> int | None:
 
     Frames of images are large, and a kernel sees each of their values many times.
     """
-    if all(shape.positions == 1 for shape in lowered.shapes.values()):
+    if not lowered.has_positions:
         return None
     return max(FEWEST, WORK // lowered.values)
 

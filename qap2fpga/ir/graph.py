@@ -90,6 +90,11 @@ class Graph:
         """The shape of every node's result."""
         return self._through(lambda node, sources: node.shape(sources))
 
+    @property
+    def has_positions(self) -> bool:
+        """Whether any result has more than one position, as an image or a signal has."""
+        return any(shape.positions > 1 for shape in self.shapes.values())
+
     @cached_property
     def node_ranges(self) -> Mapping[str, Range]:
         """The range of every node's result."""

@@ -252,7 +252,8 @@ def read(source: Source, *, quiet: bool) -> Network:
     """Return the network of `source`, as it was read before where it was."""
     title = f"read {source.path.name}"
     with Progress(quiet=quiet) as progress:
-        parts = remembered.take(source)
+        memory = remembered.memory(source)
+        parts = None if memory is None else memory.take()
         if parts is not None:
             progress.reused(title, "as it was read before")
         else:
@@ -262,7 +263,8 @@ def read(source: Source, *, quiet: bool) -> Network:
             with progress.stage(title) as say:
                 prepared = prepare(source, say)
             parts = remembered.Parts(prepared.network, prepared.lowered, prepared.facts, prepared.simulations)
-            remembered.keep(source, parts)
+            if memory is not None:
+                memory.keep(parts)
     return Network(source, parts.graph, parts.lowered, parts.facts, parts.comparisons)
 
 

@@ -17,6 +17,7 @@ from qap2fpga.ir import storage
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
 from qap2fpga.system import cache, codec, versions
+from qap2fpga.system.cache import Cache
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import sha256
 
@@ -40,33 +41,44 @@ def key(source: Source) -> str:
     return versions.digest("read", versions.program_digest(), versions.versions(), given, files)
 
 
-def take(source: Source) -> Parts | None:
-    """Return what was read of `source` before; None where nothing was, or where it is not as it was left."""
+@dataclass(frozen=True)
+class Memory:
+    """Where a network is kept: under the `key` of the files as they were before it was read."""
+
+    cache: Cache
+    key: str
+
+    def take(self) -> Parts | None:
+        """Return what was read before; None where nothing was, or where it is not as it was left."""
+        with tempfile.TemporaryDirectory(prefix="qap2fpga-") as name:
+            try:
+                result = self.cache.take(self.key, Path(name))
+                if not isinstance(result, dict):
+                    return None
+                return Parts(
+                    storage.load(Path(name) / GRAPH), storage.load(Path(name) / LOWERED),
+                    codec.convert(Facts, result["facts"], "", "the cache"),
+                    codec.convert(tuple[Simulation, ...], result["comparisons"], "", "the cache"),
+                )  # fmt: skip
+            except (OSError, KeyError, QapError):
+                return None  # reading it says what is wrong, if anything is
+
+    def keep(self, parts: Parts) -> None:
+        """Keep what was read."""
+        with tempfile.TemporaryDirectory(prefix="qap2fpga-") as name:
+            for graph, file in ((parts.graph, GRAPH), (parts.lowered, LOWERED)):
+                storage.save(graph, Path(name) / file)
+            files = {file: sha256(Path(name) / file) for file in (GRAPH, LOWERED)}
+            result = {"facts": codec.encode(parts.facts), "comparisons": codec.encode(parts.comparisons)}
+            self.cache.keep(self.key, result, files, Path(name))
+
+
+def memory(source: Source) -> Memory | None:
+    """Return where the network of `source` is kept; None without a cache, or where its files cannot be read."""
     kept = cache.users()
     if kept is None:
         return None
-    with tempfile.TemporaryDirectory(prefix="qap2fpga-") as name:
-        try:
-            result = kept.take(key(source), Path(name))
-            if not isinstance(result, dict):
-                return None
-            return Parts(
-                storage.load(Path(name) / GRAPH), storage.load(Path(name) / LOWERED),
-                codec.convert(Facts, result["facts"], "", "the cache"),
-                codec.convert(tuple[Simulation, ...], result["comparisons"], "", "the cache"),
-            )  # fmt: skip
-        except (OSError, KeyError, QapError):
-            return None  # reading it says what is wrong, if anything is
-
-
-def keep(source: Source, parts: Parts) -> None:
-    """Keep what was read of `source`."""
-    kept = cache.users()
-    if kept is None:
-        return
-    with tempfile.TemporaryDirectory(prefix="qap2fpga-") as name:
-        for graph, file in ((parts.graph, GRAPH), (parts.lowered, LOWERED)):
-            storage.save(graph, Path(name) / file)
-        files = {file: sha256(Path(name) / file) for file in (GRAPH, LOWERED)}
-        result = {"facts": codec.encode(parts.facts), "comparisons": codec.encode(parts.comparisons)}
-        kept.keep(key(source), result, files, Path(name))
+    try:
+        return Memory(kept, key(source))
+    except (OSError, QapError):
+        return None  # reading it says what is wrong

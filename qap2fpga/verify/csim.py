@@ -55,8 +55,8 @@ class CSimulation(Engine):
         if not len(vectors) or not self.network.input.gives(vectors):
             raise ValueError("vectors must be some that the input's quantizer gives")
         self.folder.mkdir(parents=True, exist_ok=True)
-        of_vectors = all(shape.positions == 1 for shape in self.network.shapes.values())
-        program = build(self.project, self.folder, VECTOR_FLAGS if of_vectors else (), progress=progress)
+        more = () if self.network.has_positions else VECTOR_FLAGS
+        program = build(self.project, self.folder, more, progress=progress)
         begin = time.monotonic()
         outputs, traces = run(program, self.project, vectors, self.folder)
         rate = f"{len(vectors) / max(time.monotonic() - begin, 1e-9):.0f} vectors/s"

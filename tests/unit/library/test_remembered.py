@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +33,12 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(cache.FOLDER, str(tmp_path / "cache"))
     monkeypatch.setenv(cache.LIMIT, "10")
     return tmp_path / "cache"
+
+
+def taken(source: Source) -> remembered.Parts | None:
+    memory = remembered.memory(source)
+    assert memory is not None
+    return memory.take()
 
 
 def no_reading(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,16 +89,35 @@ def test_another_program_and_another_place(tmp_path: Path, monkeypatch: pytest.M
 def test_what_is_damaged_is_read_again(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "net.pt")
     first = qap2fpga.load(path, quiet=True)
-    assert remembered.take(first.source) is not None
+    assert taken(first.source) is not None
     # As of an entry whose digests are right, written by something else.
     monkeypatch.setattr(cache, "_read", lambda place, key: ({"facts": {}, "comparisons": []}, {}))
-    assert remembered.take(first.source) is None
+    assert taken(first.source) is None
     monkeypatch.undo()
     monkeypatch.setenv(cache.FOLDER, str(kept))
     monkeypatch.setenv(cache.LIMIT, "10")
     (entry,) = kept.glob("*/*/files/network.npz")
     entry.write_bytes(entry.read_bytes()[:-1])
-    assert remembered.take(first.source) is None
+    assert taken(first.source) is None
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a training overwrites its checkpoint: the network of the old file is not kept for the new one."""
+    path, read = save(tmp_path / "net.pt"), prepare.prepare
+
+    def overwritten(*given: Any) -> prepare.Prepared:
+        prepared = read(*given)
+        save(path, random_model(4))
+        return prepared
+
+    monkeypatch.setattr(prepare, "prepare", overwritten)
+    first = qap2fpga.load(path, quiet=True)
+    monkeypatch.setattr(prepare, "prepare", read)
+    assert taken(first.source) is None
+    rows = random_model(4).example
+    assert not np.array_equal(qap2fpga.load(path, quiet=True).run(rows), first.run(rows))
 
 
 def test_without_a_cache_nothing_is_kept(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
