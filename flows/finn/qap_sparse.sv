@@ -121,7 +121,6 @@ module qap_sparse #(
 
 	reg [STAGES-1:0]  emit = 0;
 	reg [SUM_AT:0]  active = 0;
-	reg [PE-1:0]  last[0:SUM_AT];
 	always @(posedge ap_clk) begin
 		if(!ap_rst_n) begin
 			emit <= 0;
@@ -133,12 +132,17 @@ module qap_sparse #(
 		end
 	end
 	for(at = 0; at <= SUM_AT; at = at + 1) begin : gen_last
+		reg [PE-1:0]  mark = 0;
+		wire [PE-1:0]  next;
+		if(at == 0)  assign  next = word[PE:1];
+		else  assign  next = gen_last[at-1].mark;
 		always @(posedge ap_clk) begin
 			// A reset keeps these from being a shift register in LUTs.
-			if(!ap_rst_n)  last[at] <= 0;
-			else if(move)  last[at] <= at? last[at? at-1 : 0] : word[PE:1];
+			if(!ap_rst_n)  mark <= 0;
+			else if(move)  mark <= next;
 		end
 	end
+	wire [PE-1:0]  last = gen_last[SUM_AT].mark;
 	assign  out0_V_TVALID = emit[STAGES-1];
 
 	//- Banks: a memory each, with a port for every group -------------------
@@ -300,13 +304,13 @@ module qap_sparse #(
 		wire  add = move && active[SUM_AT];
 		always @(posedge ap_clk) begin
 			if(!ap_rst_n)  first <= 1'b1;
-			else if(add)  first <= last[SUM_AT][pe];
+			else if(add)  first <= last[pe];
 			if(add)  sum <= next;
 		end
 
 		if(QUEUE == 0)  assign  out0_V_TDATA[pe*OUT_BITS +: OUT_BITS] = sum;
 		else begin : gen_queue
-			wire  finished = add && last[SUM_AT][pe];
+			wire  finished = add && last[pe];
 			wire [OUT_BITS-1:0]  oldest;
 			if(QUEUE == 1) begin : gen_one
 				reg [OUT_BITS-1:0]  waiting;

@@ -66,7 +66,7 @@ def build(
     folding: Annotated[Path | None, typer.Option(help="finn: folding.json, node to SIMD and PE")] = None,
     sparse: Annotated[
         str | None,
-        typer.Option(help="finn: multiply layers without their zeros: auto, where cheaper; always; or never [never]"),
+        typer.Option(help="finn: multiply layers without their zeros: auto, where cheaper; always; or never [auto]"),
     ] = None,
     clock: Annotated[
         float | None, typer.Option(help="hls4ml, rtl: ns that the pipeline is cut for [the board's]")

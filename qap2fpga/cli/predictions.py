@@ -27,7 +27,7 @@ def estimate(
     clock: Annotated[float | None, typer.Option(help="rtl, hls4ml: ns to aim at [the board's]")] = None,
     target_fps: Annotated[float | None, typer.Option(help="finn: vectors per second to reach")] = None,
     sparse: Annotated[
-        str | None, typer.Option(help="finn: multiply layers without their zeros: auto, always or never [never]")
+        str | None, typer.Option(help="finn: multiply layers without their zeros: auto, always or never [auto]")
     ] = None,
     strategy: Annotated[str | None, typer.Option(help="hls4ml: as for build [latency]")] = None,
     io_type: Annotated[str | None, typer.Option(help="hls4ml: as for build")] = None,

@@ -178,9 +178,9 @@ def _options(backend: str, recipe: Drawn, board: Board) -> Options:
     """A folded design is drawn with an interval, an unrolled one with a clock, a slow one with both."""
     backend_class = backends.get(backend)
     if backend_class.knows("target_fps"):
-        sparse = {"sparse": recipe.sparse} if isinstance(recipe, SparseRecipe) else {}
+        sparse = recipe.sparse if isinstance(recipe, SparseRecipe) else "never"
         rate = 1e9 / (recipe.interval * board.clock_ns)
-        return backend_class.make_options(target_fps=rate, allow_oversize=True, **sparse)
+        return backend_class.make_options(target_fps=rate, allow_oversize=True, sparse=sparse)
     slow = {"target_interval": recipe.interval} if isinstance(recipe, ImageRecipe) and recipe.slow else {}
     return backend_class.make_options(clock=recipe.clock_ns, allow_oversize=True, **slow)
 

@@ -20,13 +20,13 @@ class FinnOptions(Options):
     `target_fps`: frames per second at the board's clock; the cheapest design that reaches it. Without it the
     fastest one whose estimate stays below `max_utilization` of every resource of the board.
 
-    `sparse`: whether layers are multiplied without their zeros: `never`, `always`, or `auto`: where that is cheaper.
+    `sparse`: whether layers are multiplied without their zeros: `auto`: where that is cheaper; `always`, `never`.
     """
 
     target_fps: float | None = None
     max_utilization: float = 0.7
     folding: Mapping[str, Any] | None = None
-    sparse: str = "never"
+    sparse: str = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -68,7 +68,7 @@ def _names(unit: Unit) -> _Names:
         tuple(f"gen_group[{group}].gen_queue{several}.waiting{f'[{at}]' if queue > 1 else ''}" for at in range(queue))
         for group in range(groups)
     )  # fmt: skip
-    lasts = tuple(f"last[{at}]" for at in range(levels + 2))
+    lasts = tuple(f"gen_last[{at}].mark" for at in range(levels + 2))
     data = ["word", *lasts, *(word for bank in pages for copy in bank for word in copy)]
     data += [f"{lane}.{name}" for lane in lanes for name in ("weight", "product")]
     data += [f"{lane}.gen_value.{'chosen' if block else 'data'}" for lane in lanes]

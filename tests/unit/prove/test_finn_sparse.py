@@ -108,7 +108,7 @@ FAULTS = [
     ("STAGES = SUM_AT + 2 + (QUEUE > 0)", "STAGES = SUM_AT + 2", "words of several elements, a queue"),
     ("SUM_AT = 1 + LEVELS", "SUM_AT = 2 + LEVELS", "words of several elements, a queue"),
     ("FULL = PRODUCT_BITS + HEIGHT", "FULL = PRODUCT_BITS", "words of several elements, a queue"),
-    ("first <= last[SUM_AT][pe]", "first <= last[0][pe]", "words of several elements, a queue"),
+    ("first <= last[pe]", "first <= gen_last[0].mark[pe]", "words of several elements, a queue"),
     ("waiting[back] <= next", "waiting[back] <= sum", "words of several elements, a queue"),
     ("move && emit[STAGES-2]", "move && emit[STAGES-1]", "words of several elements, a queue"),
     ("back <= back + 1'b1", "back <= 0", "words of several elements, a queue"),
