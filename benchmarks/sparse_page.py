@@ -19,10 +19,10 @@ HEADS = (
 INTRODUCTION = """\
 # Zeros that cost nothing when layers are folded
 
-FINN's matrix units multiply every weight, those that pruning set to zero too. With `--sparse auto` or `--sparse always`
-the finn backend has another one, `flows/finn/qap_sparse.sv`, which multiplies only those that are left:
+FINN's matrix units multiply every weight, those that pruning set to zero too. The finn backend has another one,
+`flows/finn/qap_sparse.sv`, which multiplies only those that are left:
 
-    qap2fpga build examples/jets-6b-80pruned.pt --board pynq-z2 --sparse always
+    qap2fpga build examples/jets-6b-80pruned.pt --board pynq-z2
 
 - **A schedule** is found at build time: in each cycle every lane gets a weight and the place of its input. Inputs lie
   in banks, one for each lane of an output, so that no two lanes read the same memory; a search moves inputs between
@@ -34,9 +34,8 @@ the finn backend has another one, `flows/finn/qap_sparse.sv`, which multiplies o
   the 19 that were not fitted were 5.9 % off on average (largest 15 %), FFs 4.5 %; DSPs and cycles were exact. Block RAM
   was not in 7 of 55: of FINN's thresholds in five, of its weights in one, of a sparse unit's program in one. In the
   stack below deep FIFOs are block RAM that is not counted, 9 of 29 at 80 % zeros.
-- `auto` takes the unit for the layers where the estimate is lower, of which at least half of the weights are zero;
-  `always` for all, `never` for none. `never` is the default, since all that is measured of the examples elsewhere here
-  is of FINN's units.
+- `--sparse auto`, the default, takes the unit for the layers where the estimate is lower, of which at least half of the
+  weights are zero; `always` for all, `never` for none.
 - The report lists, for each such layer, its products, those that are not zero, cycles, multipliers, which part of them
   is used, and what zeros saved.
 

@@ -59,6 +59,9 @@ def request(
     path = model.source.path if isinstance(model, Network) else sources.model_file(model)
     place = default_output(path, backend, target) if output is None else Path(output)
     steps = None if vendor is None else tuple(name for name in sources.words(vendor) if name != "none")
+    if "finn" in (steps or ()) and chosen.knows("sparse"):
+        # FINN's own builder has no such layers.
+        given["sparse"] = given.get("sparse") or "never"
     return Request(
         path, target, backend, sources.options_of(chosen, {k: v for k, v in given.items() if v is not None}), place,
         widths, data, span, names, until, steps, cross_check, command, model_output, prove, cache,

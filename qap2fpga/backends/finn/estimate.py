@@ -197,22 +197,23 @@ def fifo_features(bits: int, depth: int) -> dict[str, float]:
     A cell is six bits by 32 words, as calibrations count them.
     """
     address = math.ceil(math.log2(max(depth - 1, 2)))
-    if not fifo_lut_ram(bits, depth):
+    if fifo_memory(bits, depth)["bram18"]:
         return {"one": 1.0, "address": float(address), "cells": 0.0, "bits": 0.0}
     cells = math.ceil(bits / 6) * max(1, depth // 32)
     return {"one": 1.0, "address": float(address), "cells": float(cells), "bits": float(bits)}
 
 
-def fifo_lut_ram(bits: int, depth: int) -> int:
-    """Return the LUTs that a FIFO holds its words in, none where that is block RAM."""
-    cells = lut_ram(bits, depth - 1)
-    return 0 if cells > LUT_RAM_PER_BLOCK * block_rams(bits, depth - 1) else cells
+def fifo_memory(bits: int, depth: int) -> dict[str, int]:
+    """Return the cells that a FIFO holds its words in, as keywords of `Resources`: block RAM or LUTs."""
+    # Of LUTs there are as many words as addresses.
+    cells, blocks = lut_ram(bits, 1 << max(depth - 2, 0).bit_length()), block_rams(bits, depth - 1)
+    return {"lutram": 0, "bram18": blocks} if cells > LUT_RAM_PER_BLOCK * blocks else {"lutram": cells, "bram18": 0}
 
 
 def fifo(bits: int, depth: int) -> Resources:
     """A FIFO."""
     address = round(fifo_features(bits, depth)["address"])
-    return Resources(lut=10 + 3 * address, ff=bits + 4 * address + 5, dsp=0, bram18=0, lutram=fifo_lut_ram(bits, depth))
+    return Resources(lut=10 + 3 * address, ff=bits + 4 * address + 5, dsp=0, **fifo_memory(bits, depth))
 
 
 def converter_features(in_bits: int, out_bits: int) -> tuple[str, dict[str, float]]:

@@ -49,7 +49,7 @@ def require(backend: str, board: Board) -> None:
 
 
 def write(design: Design, board: Board, clock_ns: float, folder: Path) -> tuple[str, ...]:
-    """Write what the builder reads into `folder`, and name it."""
+    """Write what the builder reads into `folder`, and name it. Raises `QapError` for a design that it does not take."""
     config = {
         "board": BOARDS[board.name],
         "fpga_part": board.part,
@@ -61,7 +61,13 @@ def write(design: Design, board: Board, clock_ns: float, folder: Path) -> tuple[
         "steps": list(STEPS),
     }
     folding = {"Defaults": {}, **design.folding}
-    shutil.copyfile(design.folder.parent / GRAPH, folder / MODEL)
+    folded = design.folder.parent / GRAPH
+    if not folded.is_file():
+        raise QapError(
+            "FINN's builder takes chains of dense layers, none of which is multiplied without its zeros",
+            "leave --sparse out, or --vendor finn",
+        )
+    shutil.copyfile(folded, folder / MODEL)
     write_atomically(folder / CONFIG, yaml.safe_dump(config))
     write_atomically(folder / FOLDING, json.dumps(folding, indent=1) + "\n")
     write_atomically(folder / SCRIPT, (shipped("flows") / "finn" / "build.py").read_text())

@@ -9,13 +9,18 @@ from qap2fpga.backends.finn import estimate
 from qap2fpga.hw import boards
 from qap2fpga.hw.resources import Resources
 
-# Bits, depth, LUTs of LUT RAM: Yosys 0.70 of fifo.sv for 7 series; 0 is block RAM.
-FIFOS = [(8, 4, 8), (8, 18, 8), (8, 34, 12), (32, 11, 24), (64, 21, 44), (16, 131, 0), (128, 106, 0), (32, 436, 0)]
+# Bits, depth, LUTs of LUT RAM, RAMB18: Yosys 0.70 of fifo.sv for 7 series; a RAMB36 is two.
+FIFOS = [
+    (8, 4, 8, 0), (8, 18, 8, 0), (8, 34, 12, 0), (32, 11, 24, 0), (64, 21, 44, 0), (8, 130, 48, 0), (8, 300, 0, 1),
+    (16, 131, 0, 1), (128, 106, 0, 4), (32, 436, 0, 1), (40, 300, 0, 2), (32, 700, 0, 2), (48, 979, 0, 3),
+    (80, 600, 0, 5), (24, 1030, 0, 3), (104, 1500, 0, 12), (24, 2100, 0, 6), (8, 4100, 0, 4), (8, 9000, 0, 8),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("bits", "depth", "luts"), FIFOS)
-def test_the_memory_of_a_fifo_is_what_yosys_makes_of_it(bits: int, depth: int, luts: int) -> None:
-    assert estimate.fifo(bits, depth).lutram == luts
+@pytest.mark.parametrize(("bits", "depth", "luts", "blocks"), FIFOS)
+def test_the_memory_of_a_fifo_is_what_yosys_makes_of_it(bits: int, depth: int, luts: int, blocks: int) -> None:
+    memory = estimate.fifo(bits, depth)
+    assert (memory.lutram, memory.bram18) == (luts, blocks)
     assert (estimate.fifo_features(bits, depth)["cells"] > 0) == (luts > 0)
 
 

@@ -45,6 +45,15 @@ def test_steps_and_classes_may_have_commas_between_them(folder: Path) -> None:
         assert requests.request(folder / "net.pt", "pynq-z2", "rtl", vendor=none, options={}).vendor == ()
 
 
+def test_finns_own_builder_gets_finns_units(folder: Path) -> None:
+    asked = [
+        requests.request(folder / "net.pt", "pynq-z2", "finn", vendor=vendor, options={"sparse": sparse}).options
+        for vendor, sparse in ((("finn",), None), (("finn",), "always"), (("synth",), None), (None, None))
+    ]
+    assert asked == [FinnOptions(sparse=one) for one in ("never", "always", "auto", "auto")]
+    assert requests.request(folder / "net.pt", "pynq-z2", "rtl", vendor=("finn",), options={}).options == RtlOptions()
+
+
 def test_a_module_that_was_not_saved_says_so() -> None:
     for call in (
         lambda: requests.request(nn.Sequential(), "pynq-z2", "rtl", options={}),  # type: ignore[arg-type]

@@ -50,6 +50,12 @@ def shell_plan(folder: Path, board: boards.Board = PYNQ, tools: vendor.Tools = T
     return vendor.plan(finn_design(folder), board, folder / "work", tools, steps=["finn"])
 
 
+def test_a_design_without_finns_graph_is_refused(tmp_path: Path) -> None:
+    design = rtl_design(tmp_path / "finn" / "rtl")
+    with pytest.raises(QapError, match="takes chains of dense layers, none of which is multiplied without its zeros"):
+        vendor.plan(design, PYNQ, tmp_path / "work", TOOLS, steps=["finn"])
+
+
 def test_the_plan_shows_the_builder(tmp_path: Path) -> None:
     plan = shell_plan(tmp_path, tools=vendor.Tools())
     assert plan.text.splitlines()[1:] == [f"{sys.executable} finn_build.py  # finn, at most 86400 s"]

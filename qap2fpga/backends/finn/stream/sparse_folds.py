@@ -12,7 +12,8 @@ from qap2fpga.backends.finn.stream.draw import Lanes
 
 # Lanes of a sparse product, of an output and in all. Inputs of a beat that may go to any bank, at most: a choice for
 # each bank costs LUTs. How much faster or slower inputs may come in than is needed if no lane ever waits.
-BANKS, MOST_LANES, MOST_CROSSED, SLACK = (1, 2, 3, 4, 6, 8, 12, 16), 512, 16, 1.6
+BANKS, MOST_LANES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16), 512
+MOST_CROSSED, SLACK = 16, 1.6
 
 
 def sparse_lanes(weights: Matrix, outputs: int, dense: list[Lanes]) -> list[Lanes]:
