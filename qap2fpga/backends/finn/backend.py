@@ -7,6 +7,7 @@ blocks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +18,7 @@ from qap2fpga.backends.finn import chain
 from qap2fpga.backends.finn.estimate import used
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.stream import way
+from qap2fpga.backends.finn.stream.way import SparseNode
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design, Expectation
 from qap2fpga.hw.resources import Resources
@@ -73,18 +75,22 @@ def _way(graph: Graph, board: Board, options: FinnOptions) -> ModuleType:
     if options.sparse == "never" or chain.refusals(graph, board, options) or way.refusals(graph, board, options):
         return chain
     if options.folding is not None:
-        return way if any("BANKS" in entry for entry in options.folding.values()) else chain
+        entries = (entry for entry in options.folding.values() if isinstance(entry, Mapping))
+        return way if any("BANKS" in entry for entry in entries) else chain
     return way if _better(graph, board, options) else chain
 
 
 def _better(graph: Graph, board: Board, options: FinnOptions) -> bool:
     """Whether a chain without zeros is the faster design, or the smaller one of two that are as fast as is asked for.
 
-    Where one of them cannot be built it is the other; what is wrong with both is said of FINN's own.
+    Where one of them cannot be built it is the other; what is wrong with both is said of FINN's own. Where no layer is
+    better without its zeros, it is FINN's own.
     """
     try:
         sparse = way.expect(graph, board, options)
     except QapError:
+        return False
+    if not any(isinstance(node, SparseNode) for node in sparse.nodes):
         return False
     try:
         dense = chain.expect(graph, board, options)

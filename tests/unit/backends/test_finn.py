@@ -76,7 +76,8 @@ def random_vectors(network: Graph, count: int = 24) -> np.ndarray:
 
 
 def build(network: Graph, folder: Path, **options: Any) -> Design:
-    return FinnBackend().generate(network, BOARD, folder, FinnOptions(**options), random_vectors(network))
+    own = FinnOptions(sparse="never", **options)
+    return FinnBackend().generate(network, BOARD, folder, own, random_vectors(network))
 
 
 def with_layer(network: Graph, index: int, **changes: Any) -> Graph:

@@ -127,8 +127,9 @@ def kinds(graph: Graph, **options: Any) -> set[str]:
 
 @pytest.mark.parametrize("graph", [pruned(cnn(), 0.2), pruned(dense_layers(64, 32, 5), 0.2)], ids=["images", "chain"])
 def test_zeros_are_skipped_where_that_is_asked_for_or_cheaper(graph: Graph) -> None:
-    assert kinds(graph, target_fps=2e5) == {"MVAU_rtl"}
+    assert kinds(graph, target_fps=2e5, sparse="never") == {"MVAU_rtl"}
     assert kinds(graph, target_fps=2e5, sparse="always") == {"qap_sparse"}
+    assert kinds(graph, target_fps=2e5) == {"qap_sparse"}
     dense, best = (
         Resources(**FinnBackend().expect(graph, BOARD, FinnOptions(target_fps=2e5, sparse=one)).total)
         for one in ("never", "auto")
@@ -145,7 +146,7 @@ def one_layer(density: float) -> Graph:
 
 
 @pytest.mark.parametrize(
-    ("density", "dsp", "expected"), [(0.4, BOARD.dsp, True), (0.4, 100_000, False), (1, 10, False)]
+    ("density", "dsp", "expected"), [(0.4, BOARD.dsp, True), (0.5, 100_000, False), (1, 10, False)]
 )
 def test_a_layer_stays_as_it_is_without_zeros_or_where_multipliers_cost_next_to_nothing(
     density: float, dsp: int, expected: bool
@@ -199,10 +200,21 @@ def test_a_sparse_folding_is_read_back() -> None:
     decided = plan(graph, BOARD, options)
     stored = content(graph, decided.folding)
     assert stored["fc"]["BANKS"] >= 1
-    assert "BANKS" not in content(graph, plan(graph, BOARD, FinnOptions(target_fps=2e5)).folding)["fc"]
+    assert "BANKS" not in content(graph, plan(graph, BOARD, FinnOptions(target_fps=2e5, sparse="never")).folding)["fc"]
     assert plan(graph, BOARD, FinnOptions(folding=stored)).folding == decided.folding
     with pytest.raises(QapError, match="fc cannot have"):
         plan(graph, BOARD, FinnOptions(folding={**stored, "fc": {**stored["fc"], "BANKS": 5}}))
+
+
+def test_a_chain_without_zeros_goes_finns_own_way() -> None:
+    expected = FinnBackend().expect(pruned(dense_layers(64, 32, 5), 1), BOARD, FinnOptions())
+    assert "MVAU_rtl_0" in [node.name for node in expected.nodes]
+    assert not any(isinstance(node, SparseNode) for node in expected.nodes)
+
+
+def test_a_folding_that_is_none_is_refused() -> None:
+    with pytest.raises(QapError, match="it must be like"):
+        FinnBackend().expect(pruned(dense_layers(64, 32, 5), 1), BOARD, FinnOptions(folding={"MVAU_rtl_0": 3}))
 
 
 def test_ways_to_take_inputs_that_keep_lanes_busy() -> None:
