@@ -14,9 +14,10 @@ were fitted with. They stand for what Yosys synthesises, not for Vivado.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
+import numpy as np
 import yaml
 
 from qap2fpga.backends.finn.output_stage import Module
@@ -24,12 +25,13 @@ from qap2fpga.hw.boards import Board
 from qap2fpga.hw.resources import NAMES, Resources
 from qap2fpga.system.files import shipped
 
-# From this depth on a ROM goes to block RAM; below, to logic. Where a board's LUTs and RAMB18 are 190 to 1, 36
+# From this depth on weights go to block RAM; below, to logic. Where a board's LUTs and RAMB18 are 190 to 1, 36
 # columns of 128 bits cost less as a RAMB18 than as logic, of 64 bits more.
 WEIGHT_BLOCK_RAM_DEPTH = 128
 THRESHOLD_BLOCK_RAM_DEPTH = 512
-# Yosys takes block RAM for a FIFO, whatever FINN asks for, where LUT RAM were more LUTs per block than this.
-LUT_RAM_PER_BLOCK = 52
+# Where nothing else is asked for, or LUT RAM, Yosys takes block RAM for a memory that is written if LUT RAM were more
+# LUTs per block than this, and for a ROM if it has more bits per block.
+LUT_RAM_PER_BLOCK, ROM_BITS_PER_BLOCK = 52, 8430
 MULTIPLIER_PORT = {"DSP48E1": 25, "DSP48E2": 27}
 
 
@@ -69,16 +71,40 @@ class Mvau:
 
 @dataclass(frozen=True)
 class Thresholding:
-    """A Thresholding node of `channels` channels and `2**bits - 1` thresholds of `threshold_bits` bits each."""
+    """A Thresholding node of `channels` channels and `2**bits - 1` thresholds of `threshold_bits` bits each.
+
+    `rows` are the thresholds (channels, 2**bits - 1), where they are known.
+    """
 
     channels: int
     pe: int
     bits: int
     threshold_bits: int
+    rows: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
     def cycles(self) -> int:
         return self.channels // self.pe
+
+    def depth(self, stage: int) -> int:
+        """Words of the memory that each lane has at a stage."""
+        return self.cycles << stage
+
+    def blocks(self, stage: int) -> int:
+        """RAMB18 of the memories of a stage; 0 where they are logic."""
+        depth = self.depth(stage)
+        if depth < THRESHOLD_BLOCK_RAM_DEPTH:
+            return sum(rom_blocks(bits, depth) for bits in self._varying(stage))
+        return sum(block_rams(bits, depth) for bits in self._varying(stage))
+
+    def _varying(self, stage: int) -> list[int]:
+        """How many bits of a word are not the same in all words, by lane: Yosys takes the others out."""
+        if self.rows is None or self.rows.shape[1] + 1 != 1 << self.bits:
+            return [self.threshold_bits] * self.pe
+        step = 1 << (self.bits - 1 - stage)
+        words = self.rows[:, step - 1 :: 2 * step].reshape(self.cycles, self.pe, -1)
+        differ = np.bitwise_or.reduce(words ^ words[:1, :, :1], axis=(0, 2))
+        return [(int(one) & (1 << self.threshold_bits) - 1).bit_count() for one in differ]
 
 
 def mvau_features(node: Mvau) -> dict[str, float]:
@@ -107,13 +133,13 @@ def mvau_features(node: Mvau) -> dict[str, float]:
 def mvau(node: Mvau) -> Resources:
     """The compute part of an MVAU and its weight memory."""
     values = mvau_features(node)
-    memory = weights(*node.memory)
+    memory, replay = weights(*node.memory), written_memory(round(values["replay_bits"]), node.mw // node.simd)
     return Resources(
         lut=linear("mvau", "lut", values) + known(memory.lut),
         ff=linear("mvau", "ff", values) + known(memory.ff),
         dsp=node.dsp,
-        bram18=memory.bram18,
-        lutram=lut_ram(round(values["replay_bits"]), node.mw // node.simd),
+        bram18=known(memory.bram18) + replay["bram18"],
+        lutram=replay["lutram"],
     )
 
 
@@ -159,7 +185,7 @@ def weights(bits: int, depth: int, density: float) -> Resources:
 
 def thresholding_features(node: Thresholding) -> dict[str, float]:
     """Binary search: a stage per bit, each with its ROM, a comparison per PE, and a queue after the last."""
-    logic = [depth for depth in _depths(node) if 1 < depth < THRESHOLD_BLOCK_RAM_DEPTH]
+    logic = [node.depth(stage) for stage in range(node.bits) if node.depth(stage) > 1 and not node.blocks(stage)]
     pipe = node.pe * node.bits
     return {
         "one": 1.0,
@@ -175,19 +201,14 @@ def _column(depth: int) -> float:
     return depth / 64 + 0.1 if depth <= 64 else depth / 64 * 1.32
 
 
-def _depths(node: Thresholding) -> list[int]:
-    return [node.cycles * 2**stage for stage in range(node.bits)]
-
-
 def thresholding(node: Thresholding) -> Resources:
     """A Thresholding node, its thresholds included."""
     values = thresholding_features(node)
-    blocks = [depth for depth in _depths(node) if depth >= THRESHOLD_BLOCK_RAM_DEPTH]
     return Resources(
         lut=linear("thresholding", "lut", values),
         ff=linear("thresholding", "ff", values),
         dsp=0,
-        bram18=node.pe * sum(block_rams(node.threshold_bits, depth) for depth in blocks),
+        bram18=sum(map(node.blocks, range(node.bits))),
     )
 
 
@@ -204,10 +225,20 @@ def fifo_features(bits: int, depth: int) -> dict[str, float]:
 
 
 def fifo_memory(bits: int, depth: int) -> dict[str, int]:
-    """Return the cells that a FIFO holds its words in, as keywords of `Resources`: block RAM or LUTs."""
-    # Of LUTs there are as many words as addresses.
-    cells, blocks = lut_ram(bits, 1 << max(depth - 2, 0).bit_length()), block_rams(bits, depth - 1)
+    """Return the cells that a FIFO holds its words in, as keywords of `Resources`; it has as many as addresses."""
+    return written_memory(bits, 1 << max(depth - 2, 0).bit_length())
+
+
+def written_memory(bits: int, depth: int) -> dict[str, int]:
+    """Return the cells of a memory that is written and read, as keywords of `Resources`: block RAM or LUTs."""
+    cells, blocks = lut_ram(bits, depth), block_rams(bits, depth)
     return {"lutram": 0, "bram18": blocks} if cells > LUT_RAM_PER_BLOCK * blocks else {"lutram": cells, "bram18": 0}
+
+
+def rom_blocks(bits: int, depth: int) -> int:
+    """Return the RAMB18 of a ROM whose kind is left to Yosys; 0 where that takes logic."""
+    blocks = block_rams(bits, depth)
+    return blocks if bits * depth > ROM_BITS_PER_BLOCK * blocks else 0
 
 
 def fifo(bits: int, depth: int) -> Resources:
@@ -280,11 +311,8 @@ def used(cost: Resources, board: Board) -> dict[str, float]:
 
 
 def block_rams(bits: int, depth: int) -> int:
-    """RAMB18 of a ROM of `depth` words: 36, 18, 9, 4, 2 or 1 bits wide at 512 to 16384 words."""
-    for width, words in ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)):
-        if depth <= words:
-            return math.ceil(bits / width)
-    return math.ceil(depth / 16384) * bits
+    """RAMB18 of a memory of `depth` words, as Yosys packs it: 36 bits by 512 words, deeper ones side by side."""
+    return math.ceil(bits * math.ceil(depth / 512) / 36)
 
 
 def lut_ram(bits: int, depth: int) -> int:

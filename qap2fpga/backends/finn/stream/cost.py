@@ -51,7 +51,9 @@ def _product(block: library.Product, dsp_cell: str) -> tuple[Resources, Values]:
 
 
 def _thresholds(block: library.Thresholds, dsp_cell: str) -> tuple[Resources, Values]:
-    node = estimate.Thresholding(block.taken.channels, block.taken.lanes, block.bits, block.threshold_kind.bits)
+    node = estimate.Thresholding(
+        block.taken.channels, block.taken.lanes, block.bits, block.threshold_kind.bits, block.rows
+    )  # fmt: skip
     kind = "deep thresholds" if block.deep else "thresholds"
     return estimate.thresholding(node), estimate.named(kind, estimate.thresholding_features(node))
 
