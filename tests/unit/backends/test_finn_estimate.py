@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from qap2fpga.backends.finn import estimate
@@ -22,6 +25,38 @@ def test_the_memory_of_a_fifo_is_what_yosys_makes_of_it(bits: int, depth: int, l
     memory = estimate.fifo(bits, depth)
     assert (memory.lutram, memory.bram18) == (luts, blocks)
     assert (estimate.fifo_features(bits, depth)["cells"] > 0) == (luts > 0)
+
+
+# Bits, words, RAMB18: Yosys 0.70 of a ROM that is to be block RAM, for both families.
+ROMS = [
+    (12, 512, 1), (12, 1280, 1), (12, 2048, 2), (12, 4096, 3), (12, 5120, 4), (14, 3072, 3), (14, 6144, 5), (20, 1500, 2),
+    (9, 1025, 1), (18, 1025, 2), (2, 20000, 3), (3, 10000, 2), (5, 5000, 2), (6, 9000, 3), (17, 2592, 3), (100, 512, 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("bits", "depth", "blocks"), ROMS)
+def test_block_rams_are_as_yosys_packs_them(bits: int, depth: int, blocks: int) -> None:
+    assert estimate.block_rams(bits, depth) == blocks
+
+
+@pytest.mark.parametrize(
+    ("bits", "depth", "blocks"),
+    [(18, 460, 0), (18, 470, 1), (30, 280, 0), (12, 700, 0), (12, 1168, 1), (8, 1040, 0), (16, 512, 0), (18, 512, 1)],
+)
+def test_what_yosys_makes_of_a_rom_that_is_left_to_it(bits: int, depth: int, blocks: int) -> None:
+    assert estimate.rom_blocks(bits, depth) == blocks
+
+
+def test_bits_of_thresholds_that_never_vary_are_not_in_a_memory() -> None:
+    random = np.random.default_rng(4)
+    rows = np.sort(random.integers(0, 1 << 11, (128, 31)), axis=1)
+    whole = estimate.Thresholding(128, 1, 5, 20)
+    known, even = (replace(whole, rows=one) for one in (rows, 4 * (rows // 4)))
+    # 128, 256, 512, 1,024 and 2,048 words: below 512 logic, since they are few.
+    assert [[one.blocks(stage) for stage in range(5)] for one in (whole, known, even)] == [
+        [0, 0, 1, 2, 3], [0, 0, 1, 1, 2], [0, 0, 1, 1, 1],
+    ]  # fmt: skip
+    assert [estimate.thresholding(one).bram18 for one in (whole, known, even)] == [6, 4, 3]
 
 
 def test_a_replay_buffer_is_counted_as_a_fifo_is() -> None:
