@@ -84,6 +84,8 @@ module qap_sparse #(
 			slot <= 0;
 			read_page <= 1'b0;
 			begun <= 1'b0;
+			// A reset keeps this from being an address register of the banks' own.
+			begun_page <= 1'b0;
 		end
 		else begin
 			if(write)  beat <= filled? {BBITS{1'b0}} : beat + 1'b1;
@@ -92,12 +94,12 @@ module qap_sparse #(
 			todo <= todo + filled - (step && final_slot);
 			if(step)  slot <= final_slot? {SBITS{1'b0}} : slot + 1'b1;
 			if(step && final_slot)  read_page <= !read_page;
-			if(move)  begun <= step;
+			if(move) begin
+				begun <= step;
+				begun_page <= read_page;
+			end
 		end
-		if(move) begin
-			begun_final <= final_slot;
-			begun_page <= read_page;
-		end
+		if(move)  begun_final <= final_slot;
 	end
 
 	//- Program: whether a beat of results is complete, which groups finish a sum, then what each lane does ----

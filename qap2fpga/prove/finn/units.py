@@ -136,7 +136,7 @@ def _control(now: _Now, program: Sequence[Word]) -> tuple[dict[str, Word], int]:
         "read_page": now.reset([words.graph.differ(values["read_page"][0], now.final)]),
         "begun": now.reset(now.moved("begun", [now.step])),
         "begun_final": now.moved("begun_final", [words.is_equal(slot, slots - 1)]),
-        "begun_page": now.moved("begun_page", values["read_page"]),
+        "begun_page": now.reset(now.moved("begun_page", values["read_page"])),
         "word": now.moved("word", words.of(slot, program)),
         "emit": now.reset(now.moved("emit", [words.every([*begun, values["word"][0]]), *values["emit"][:-1]])),
         "active": now.reset(now.moved("active", [*begun, *values["active"][:-1]])),
