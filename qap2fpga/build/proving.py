@@ -31,8 +31,8 @@ LIMIT_S = 60.0
 # Designs up to so many LUTs, and LUTs times positions of a frame, take a minute or two, which is less than simulating
 # their netlists does (64 layers of 100,000 LUTs: 107 s of computing); others are asked for.
 QUICK_LUTS, QUICK_WORK = 100_000, 10_000_000
-# Folded designs take a minute for 10,000 LUTs, whatever their frames; memories become logic, large ones slowly.
-QUICK_FOLDED, QUICK_BLOCKS = 20_000, 16
+# Folded designs of so many LUTs take a minute or two, whatever their frames; memories become logic, large ones slowly.
+QUICK_FOLDED, QUICK_BLOCKS = 30_000, 16
 
 
 def is_due(request: Request, generated: Stored) -> bool:

@@ -223,7 +223,7 @@ def test_other_weights_are_named(whole: Subject) -> None:
 def mapped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What Yosys reads of a network of sparse units and of its netlist, whose banks are copies in LUTs."""
     place = tmp_path_factory.mktemp("mapped")
-    one = subject(pruned(dense_layers(16, 32, 24, 5), 0.25), place, sparse="always", target_fps=2e6)
+    one = subject(pruned(dense_layers(16, 32, 24, 5), 0.25), place, sparse="always", target_fps=3e6)
     (place / "place").mkdir()
     return reading.elaborated(one.design, one.netlist, place / "place").contents
 
