@@ -166,7 +166,7 @@ def _distinct(columns: int, depth: int, ones: float) -> float:
 
 def memory_features(bits: int, depth: int, density: float) -> tuple[str, dict[str, float]]:
     """Kind and features of a memory of weights: nothing for one word, logic when shallow, else block RAM."""
-    if depth == 1:
+    if depth == 1 or not bits:
         return "weights", {}
     if depth >= WEIGHT_BLOCK_RAM_DEPTH:
         return "block weights", {"one": 1.0, "address": math.ceil(math.log2(depth)), "blocks": block_rams(bits, depth)}
