@@ -102,12 +102,14 @@ FAMILIES = (
     Family(growth_page.NONZEROS, (95, 90, 80, 60, 20), built(dense, "rtl")),
     Family(growth_page.LAYERS, (2, 4, 8, 16, 32, 64), built(deep, "rtl")),
     Family(growth_page.IMAGES_RTL, (8, 16, 32, 64), built(image, "rtl")),
-    Family(growth_page.IMAGES_FINN, (8, 16, 32, 64), built(image, "finn")),
+    Family(growth_page.IMAGES_FINN, (8, 16, 32, 64), built(image, "finn", "--sparse", "never")),
     Family(growth_page.CNV, (8, 16, 32, 64), planned),
     Family(growth_page.REPORTS, (10, 50, 200, 500, 2000), reported),
     Family(growth_page.DESIGNS, (1, 10, 30, 100, 300), explored),
     Family(growth_page.WIDE_RTL, (16, 32, 64, 128), built(wide, "rtl")),
-    Family(growth_page.WIDE_FINN, (16, 32, 64, 128), built(wide, "finn", "--target-fps", "250000")),
+    Family(
+        growth_page.WIDE_FINN, (16, 32, 64, 128), built(wide, "finn", "--sparse", "never", "--target-fps", "250000")
+    ),
 )
 
 
