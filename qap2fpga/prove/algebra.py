@@ -65,7 +65,11 @@ class Known(Algebra[int | None]):
         """Return what comes out, also where the condition is not known and does not matter."""
         if condition in (0, 1):
             return then if condition else otherwise
-        return then if then == otherwise else None
+        if then == otherwise or condition is None:
+            return then if then == otherwise else None
+        if otherwise == condition:
+            return self.both(condition, then)
+        return self.either(condition, otherwise) if then == condition else None
 
     def differ(self, a: int | None, b: int | None) -> int | None:
         """Return a XOR b as far as it is known."""

@@ -60,44 +60,75 @@ class Proof:
 
 def prove(pipeline: Pipeline, layer: Layer, values: Sequence[Value]) -> Proof:
     """Return the proof of a layer whose inputs are `values`. Raises `NotProven` naming the channel."""
-    leaves = {bit: one.stage for one in values if one.stage is not None for bit in one.bits if bit > ONE}
-    cone = pipeline.cone(tuple(bit for lane in layer.lanes for bit in lane.bits), leaves)
-    stage = cone.stage(cone.outputs)
-    searches = _searches(pipeline, cone, leaves, values)
-    search = next(searches)
-    lows, highs = (np.array([getattr(one, end) for one in values], np.int64) for end in ("low", "high"))
-    ends = matmul_range(lows, highs, layer.weights, layer.name)
-    ranges, cases = [], 0
-    for channel, lane in enumerate(layer.lanes):
-        where = f"layer {layer.name}, channel {layer.channels[channel]}"
-        settled = replace(lane, bits=pipeline.moving.settle(lane.bits))
-        column = layer.weights[:, channel]
-        wanted = combined((form_of(values, at), int(column[at])) for at in np.flatnonzero(column).tolist())
+    channels = Channels(pipeline, layer, values, tuple(bit for lane in layer.lanes for bit in lane.bits))
+    channels.cone.stage(channels.cone.outputs)
+    results = [channels.prove(channel, lane, layer.function) for channel, lane in enumerate(layer.lanes)]
+    return Proof(tuple(value for value, _ in results), sum(cases for _, cases in results))
+
+
+class Channels:
+    """The channels of a layer whose inputs are `values`; all that is looked at lies between these and `outputs`."""
+
+    def __init__(self, pipeline: Pipeline, layer: Layer, values: Sequence[Value], outputs: Bits) -> None:
+        self.pipeline, self.layer, self.values = pipeline, layer, values
+        leaves = {bit: one.stage for one in values if one.stage is not None for bit in one.bits if bit > ONE}
+        self.cone = pipeline.cone(outputs, leaves)
+        self._searches = _searches(pipeline, self.cone, leaves, values)
+        self._search = next(self._searches)
+        lows, highs = (np.array([getattr(one, end) for one in values], np.int64) for end in ("low", "high"))
+        self._ends = matmul_range(lows, highs, layer.weights, layer.name)
+
+    def where(self, channel: int) -> str:
+        """Return what messages call a channel."""
+        return f"layer {self.layer.name}, channel {self.layer.channels[channel]}"
+
+    def between(self, channel: int, bits: Bits) -> Between:
+        """Return the logic from the channel's sum to `bits`. Raises `NotProven` where these are none of it."""
         try:
-            between = search.between(settled.bits, wanted, where)
+            return self._search.between(bits, self.wanted(channel), self.where(channel))
         except NotProven:
-            search = next(searches, search)
-            between = search.between(settled.bits, wanted, where)
-        low, high = (int(end[channel]) for end in ends)
+            self._search = next(self._searches, self._search)
+            return self._search.between(bits, self.wanted(channel), self.where(channel))
+
+    def wanted(self, channel: int) -> Form:
+        """Return the form of the channel's sum."""
+        column = self.layer.weights[:, channel]
+        return combined((form_of(self.values, at), int(column[at])) for at in np.flatnonzero(column).tolist())
+
+    def beyond(self, parts: Sequence[Part]) -> Search:
+        """Return a search for what else depends on the same sums, among `parts`."""
+        return Search(parts, self._search.places)
+
+    def sums(self, channel: int, between: Between) -> Iterator[np.ndarray]:
+        """Yield all sums that the channel can have, in pieces. Raises `NotProven` where they are too many."""
+        low, high = (int(end[channel]) for end in self._ends)
         if high - low >= MOST_VALUES:
-            raise NotProven(f"{where}: accumulators from {low} to {high} are too many to run through")
-        reach = set[int]()
-        there = partial(possible, values, column.tolist()) if high - low < MOST_SUMS else None
+            raise NotProven(f"{self.where(channel)}: accumulators from {low} to {high} are too many to run through")
         # A sum of multiples of whole numbers is a multiple of what divides all weights.
-        unit = int(np.gcd.reduce(column)) or 1
+        unit = int(np.gcd.reduce(self.layer.weights[:, channel])) or 1
         for begin in range(low, high + 1, CHUNK * unit):
-            sums = between.possible(np.arange(begin, min(begin + CHUNK * unit, high + 1), unit), where)
+            sums = between.possible(np.arange(begin, min(begin + CHUNK * unit, high + 1), unit), self.where(channel))
             if len(sums):
-                reach |= _compared(layer, channel, settled, between, sums, there, where)
-                cases += len(sums)
+                yield sums
+
+    def prove(self, channel: int, lane: Lane, function: Function | None) -> tuple[Value, int]:
+        """Return the value on `lane`, the `function` of sums, and how many were run through. Raises `NotProven`."""
+        settled = replace(lane, bits=self.pipeline.moving.settle(lane.bits))
+        between, where = self.between(channel, settled.bits), self.where(channel)
+        low, high = (int(end[channel]) for end in self._ends)
+        column = self.layer.weights[:, channel].tolist()
+        there = partial(possible, self.values, column) if high - low < MOST_SUMS else None
+        reach, cases = set[int](), 0
+        for sums in self.sums(channel, between):
+            reach |= _compared(function, channel, settled, between, sums, there, where)
+            cases += len(sums)
         if not reach:
             raise NotProven(f"{where}: no accumulator from {low} to {high} is possible")
         low, high = min(reach), max(reach)
         among = frozenset(reach) if len(reach) <= high - low < MOST_AMONG else None
-        at = stage if cone.stages.keys() & settled.bits else None
-        late = cone.settled(settled.bits) if at is None else 0
-        ranges.append(Value(lane.bits, lane.signed, low, high, at, late, among))
-    return Proof(tuple(ranges), cases)
+        at = self.cone.stage(settled.bits) if self.cone.stages.keys() & settled.bits else None
+        late = self.cone.settled(settled.bits) if at is None else 0
+        return Value(lane.bits, lane.signed, low, high, at, late, among), cases
 
 
 def _searches(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int], values: Sequence[Value]) -> Iterator[Search]:
@@ -108,7 +139,7 @@ def _searches(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int], values:
 
 def _search(pipeline: Pipeline, cone: Cone, values: Sequence[Value]) -> Search:
     forms = Forms(cone, values)
-    return Search(cone, _places(forms, [*_named(pipeline, cone), *forms.vectors]))
+    return Search(cone.parts, _places(forms, [*_named(pipeline, cone), *forms.vectors]))
 
 
 def _wider(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int]) -> Cone:
@@ -124,14 +155,14 @@ def _wider(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int]) -> Cone:
 
 
 def _compared(
-    layer: Layer, channel: int, lane: Lane, between: Between, sums: np.ndarray,
+    function: Function | None, channel: int, lane: Lane, between: Between, sums: np.ndarray,
     there: Callable[[np.ndarray], np.ndarray] | None, where: str,
 ) -> set[int]:  # fmt: skip
     """Return the results for accumulators `sums`, or only the ends of many. Raises `NotProven` for one that is wrong.
 
     It may be wrong of a sum that is not `there`: between the ends there may be some that no inputs have.
     """
-    expected = results(layer.function, channel, sums)
+    expected = results(function, channel, sums)
     actual = between.evaluate(lane, sums, where)
     wrong = np.flatnonzero(expected != actual)
     if len(wrong) and there is not None:
@@ -204,15 +235,19 @@ Direction = tuple[tuple[int, Fraction], ...]
 class Search:
     """Looks for the vectors of bits on which results depend."""
 
-    def __init__(self, cone: Cone, places: Mapping[Direction, Sequence[Place]]) -> None:
-        self.cone, self.places = cone, places
-        self.drivers = {bit: part for part in cone.parts for bit in part.driven}
-        self.order = {id(part): number for number, part in enumerate(cone.parts)}
+    def __init__(self, parts: Sequence[Part], places: Mapping[Direction, Sequence[Place]]) -> None:
+        self.places = places
+        self.drivers = {bit: part for part in parts for bit in part.driven}
+        self.order = {id(part): number for number, part in enumerate(parts)}
+
+    def of(self, wanted: Form) -> Sequence[Place]:
+        """Return the vectors that are `wanted`, but for a factor and a constant."""
+        direction, _ = _normal(wanted)
+        return self.places.get(direction, ()) if direction else ()
 
     def between(self, bits: Bits, wanted: Form, where: str) -> Between:
         """Return the logic from a vector that is `wanted`, but for a factor and a constant, to `bits`."""
-        direction, scale = _normal(wanted)
-        places = self.places.get(direction, ()) if direction else ()
+        places, (_, scale) = self.of(wanted), _normal(wanted)
         for place in (*places, NOTHING):
             parts = self._closed(bits, place.vector)
             if parts is not None:

@@ -16,9 +16,11 @@ from fractions import Fraction
 import numpy as np
 
 from qap2fpga.exact.integers import width
+from qap2fpga.prove.algebra import Known
 from qap2fpga.prove.cells import Bits, Part
 from qap2fpga.prove.pipeline import Cone
 
+KNOWN = Known()
 # The unknown that is always 1: as a bit it is the constant 1.
 ONE = 1
 
@@ -69,6 +71,8 @@ class Forms:
         self.origins: dict[int, tuple[Word, int, bool]] = {}
         self.forms: dict[int, Form] = {}
         self.vectors: list[Bits] = []
+        # Of bits that are taken from zero, and of which it is asked whether any is 1: what is left of zero.
+        self.negated = {_ones(part): part for part in cone.parts if part.kind == "difference" and not any(part.operands[0])}
         for number, value in enumerate(values):
             self.ranges[unknown_of(number)] = value.low, value.high
             self._define(Word(value.bits, value.signed), form_of(values, number))
@@ -115,12 +119,28 @@ class Forms:
                     word, place, before = self.origins[bit]
                     self.origins[out] = word, place, before != inverted
         elif part.kind in ("sum", "difference"):
+            self._copied(part)
             # Bits below which both have zeros are zeros.
             zeros = next((at for at, pair in enumerate(zip(*part.operands, strict=True)) if pair != (0, 0)), 0)
             left, right = (self._operand(operand[zeros:]) for operand in part.operands)
             self._result(part.driven, zeros, _sum(left, right, 1 if part.kind == "sum" else -1))
         elif part.kind == "product":
             self._scaled(part)
+        elif part.kind == "any" and (other := self.negated.get(_ones(part))):
+            self._follow(other)
+            self.forms[part.driven[0]] = self._borrow(other)
+
+    def _borrow(self, part: Part) -> Form:
+        """Return whether the difference of zero and a number lends from above: (number + difference) / 2**bits."""
+        number = combined((self.bit(bit), 1 << place) for place, bit in enumerate(part.operands[1]))
+        left = combined((self.bit(bit), 1 << place) for place, bit in enumerate(part.driven))
+        total = _sum(number, left, 1)
+        return Form(total.terms, total.shift + len(part.driven))
+
+    def _copied(self, part: Part) -> None:
+        """Take bits of a sum that are constants, or copies of what is added to nothing, for what they are."""
+        results = part.evaluate(KNOWN, [list(operand) for operand in part.operands])
+        self.forms.update((out, self.bit(bit)) for out, bit in zip(part.driven, results, strict=True) if bit is not None)
 
     def _scaled(self, part: Part) -> None:
         """Take a product with a constant for a multiple; it may be read with a sign or without one."""
@@ -168,20 +188,31 @@ class Forms:
         return _sum(result, combined(above), 1)
 
     def _define(self, word: Word, form: Form) -> None:
-        """Take `form` for the integer on the bits of `word`: it says what the top bit is, and those that repeat it."""
+        """Take `form` for the integer on the bits of `word`: it says what its highest bit is that is not known yet.
+
+        Bits above those that hold the range repeat the sign, or are 0.
+        """
         size = _needed(*self.range(form), signed=word.signed)
-        lower, top, above = word.bits[: size - 1], word.bits[size - 1], word.bits[size:]
-        if top in self.forms or top in (0, ONE):
-            return
+        needed, above = word.bits[:size], word.bits[size:]
         for place, bit in enumerate(word.bits):
             self.origins.setdefault(bit, (word, place, False))
-        rest = _sum(form, combined((self.bit(bit), 1 << place) for place, bit in enumerate(lower)), -1)
-        sign = -1 if word.signed else 1
-        terms = {unknown: sign * factor for unknown, factor in rest.terms.items()}
-        self.forms[top] = Form(terms, rest.shift + len(lower))
+        open_places = [at for at, bit in enumerate(needed) if bit not in self.forms and bit not in (0, ONE)]
+        if open_places:
+            at, weights = open_places[-1], [1 << place for place in range(size)]
+            weights[-1] *= -1 if word.signed else 1
+            others = [(self.bit(bit), weights[place]) for place, bit in enumerate(needed) if place != at]
+            rest = _sum(form, combined(others), -1)
+            sign = -1 if weights[at] < 0 else 1
+            terms = {unknown: sign * factor for unknown, factor in rest.terms.items()}
+            self.forms[needed[at]] = Form(terms, rest.shift + at)
         for bit in above:
-            self.forms.setdefault(bit, self.forms[top] if word.signed else Form({}))
+            self.forms.setdefault(bit, self.bit(needed[-1]) if word.signed else Form({}))
         self.vectors.append(word.bits)
+
+
+def _ones(part: Part) -> frozenset[int]:
+    """Return the bits that a part reads, but zeros."""
+    return frozenset(bit for operand in part.operands for bit in operand if bit)
 
 
 def _needed(low: int, high: int, *, signed: bool) -> int:

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wires that are no result of a layer, but a function of one: copies that were made apart, constants, comparisons.
+
+Logic behind a layer may read these beside its results. That such a wire is a function of one result alone is shown by
+running through all sums that the result can have.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from qap2fpga.prove.cells import Bits, NotProven, Part
+from qap2fpga.prove.ground import Ground, Known, Result
+from qap2fpga.prove.layers import Channels, Lane, Search, results
+from qap2fpga.prove.linear import Value, possible
+from qap2fpga.prove.signatures import Signatures
+
+# Bits of a result of which another wire may be any function.
+MOST_BITS = 10
+
+
+def derived(
+    ground: Ground, channels: Channels, cut: Signatures, of: Sequence[Result], others: Sequence[Value], outputs: Bits
+) -> Iterator[Part]:
+    """Yield wires that the logic of `outputs` may read beside the results of a layer and `others`: functions of these.
+
+    `of` are what is known of the results of `channels`; `cut` is the logic behind the layer's inputs.
+    """
+    known = {at: one for at, one in enumerate(of) if isinstance(one, Known)}
+    results = {bit for one in known.values() for bit in one.value.bits} - {0, 1}
+    parts = channels.pipeline.module.parts
+    search, owners = channels.beyond(parts), _owners(channels, known, parts)
+    drivers = {bit: part for part in ground.parts for bit in part.driven}
+    alike = {one for bit in results for one in ground.alike(cut, bit)} - results - ground.derived.keys()
+    # Bits of a sum stay together.
+    single = sorted(bit for bit in alike if bit in drivers and len(drivers[bit].driven) == 1)
+    copies = [part for bit in single for part in itertools.islice(_functions(channels, known, search, bit, owners), 1)]
+    yield from copies
+    reached = ground.reached([*others, *(one.value for one in known.values())], copies)
+    waiting, seen = list(outputs), set(reached)
+    while waiting:
+        bit = waiting.pop()
+        if bit in seen:
+            continue
+        seen.add(bit)
+        its = next(_functions(channels, known, search, bit, owners), None)
+        if its is not None:
+            yield its
+        elif bit in drivers:
+            waiting += [one for operand in drivers[bit].operands for one in operand]
+
+
+def _owners(channels: Channels, known: dict[int, Known], parts: Sequence[Part]) -> dict[int, frozenset[int]]:
+    """Return the channels on whose sums alone each bit depends; on a constant all do."""
+    owners = {bit: frozenset(known) for bit in (0, 1)}
+    every = channels.beyond(())
+    for channel in known:
+        for place in every.of(channels.wanted(channel)):
+            for bit in place.vector:
+                owners[bit] = owners.get(bit, frozenset()) | {channel}
+    for part in parts:
+        its = [owners.get(bit, frozenset()) for operand in part.operands for bit in operand]
+        common = frozenset.intersection(*its) if its else frozenset(known)
+        for bit in part.driven if common else ():
+            owners[bit] = owners.get(bit, frozenset()) | common
+    return owners
+
+
+def _functions(
+    channels: Channels, known: dict[int, Known], search: Search, bit: int, owners: dict[int, frozenset[int]]
+) -> Iterator[Part]:
+    """Yield `bit` as a function of each of the results that it is one of."""
+    for channel in sorted(owners.get(bit, ())):
+        its = known[channel]
+        entries = dict[int, int]()
+        try:
+            between = search.between((bit,), channels.wanted(channel), channels.where(channel))
+            for sums in channels.sums(channel, between):
+                there = possible(channels.values, channels.layer.weights[:, channel].tolist(), sums)
+                sums = sums[there]
+                inputs = (results(channels.layer.function, channel, sums) - its.offset) // its.factor
+                actual = between.evaluate(Lane((bit,), signed=False), sums, channels.where(channel))
+                pairs = np.unique(np.stack([inputs, actual]), axis=1).T.tolist()
+                if any(entries.setdefault(number, value) != value for number, value in pairs):
+                    break
+            else:
+                if len(its.value.bits) <= MOST_BITS:
+                    yield _part(its.value, entries, bit)
+        except NotProven:
+            continue
+
+
+def _part(value: Value, entries: dict[int, int], bit: int) -> Part:
+    """Return `bit` as what `entries` say of each integer on the bits of `value`."""
+    if len(set(entries.values())) == 1:
+        return Part(f"wire {bit}", "same", ((next(iter(entries.values())),),), (bit,))
+    for place, one in enumerate(value.bits):
+        column = {number >> place & 1 ^ its for number, its in entries.items()}
+        if len(column) == 1:
+            return Part(f"wire {bit}", "not" if column == {1} else "same", ((one,),), (bit,))
+    mask, table = (1 << len(value.bits)) - 1, 0
+    for number, its in entries.items():
+        table |= its << (number & mask)
+    return Part(f"wire {bit}", "table", (value.bits,), (bit,), table)

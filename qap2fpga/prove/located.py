@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A layer in logic that has no names to go by: where its results lie is guessed, and that they do is proven.
+
+All logic that depends on the layer's inputs alone is simulated, with any integers for these, and wires that are equal
+to the bits of a result are taken for it (`signatures.py`). The proof is that of our own Verilog (`layers.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from qap2fpga.ir.functions import Function, Step
+from qap2fpga.prove.cells import Bits, NotProven
+from qap2fpga.prove.derived import derived
+from qap2fpga.prove.ground import Ground, Known, Result
+from qap2fpga.prove.layers import Channels, Lane, Layer, results
+from qap2fpga.prove.linear import Value
+from qap2fpga.prove.signatures import Guess, Signatures, guesses, vectors
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """A layer: `values` times `weights` (values, channels), and the `function` of the sums; None: the sums.
+
+    `lacking` are channels of which nothing can be proven, since what they are sums of is not.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+    weights: np.ndarray
+    function: Function | None
+    names: tuple[str, ...]
+    lacking: Mapping[int, NotProven]
+
+    @property
+    def layer(self) -> Layer:
+        """The layer, whose results lie nowhere yet."""
+        return Layer(self.name, self.weights, self.function, self.names, ())
+
+
+def locate(
+    ground: Ground, sums: Sums, others: Sequence[Value], outputs: Bits, whole: bool = False
+) -> tuple[list[Result], int]:
+    """Return what is proven of the results of a layer, and how many sums were run through.
+
+    `whole`: they have to lie in the logic as they are, not by another code. The logic of `outputs` is then over these
+    results and the `others`, as far as that can be shown.
+    """
+    rows = vectors(sums.values, sums.weights)
+    cut = ground.cut(sums.values, rows)
+    tried = [[] if at in sums.lacking else _guesses(ground, cut, sums, rows, at, whole) for at in range(len(sums.names))]
+    lanes = [[Lane(tuple(ground.bit(*bit) for bit in guess.bits), guess.signed) for guess in each] for each in tried]
+    wires = tuple({bit: None for each in lanes for lane in each for bit in lane.bits})
+    channels = Channels(ground.pipeline(cut.parts, sums.values), sums.layer, sums.values, wires)
+    every, cases = list[Result](), 0
+    for at, (each, its) in enumerate(zip(tried, lanes, strict=True)):
+        result: Result = sums.lacking.get(at, NotProven(f"{channels.where(at)}: no wires are equal to its result"))
+        for guess, lane in zip(each, its, strict=True):
+            try:
+                value, count = channels.prove(at, lane, _recoded(sums.function, guess))
+                result, cases = Known(value, guess.offset, guess.factor), cases + count
+                break
+            except NotProven as error:
+                result = error if isinstance(result, NotProven) and guess is each[0] else result
+        every.append(result)
+    ground.take(one.value for one in every if isinstance(one, Known))
+    for part in list(derived(ground, channels, cut, every, others, outputs)):
+        ground.derived[part.driven[0]] = part
+    return every, cases
+
+
+def _guesses(
+    ground: Ground, cut: Signatures, sums: Sums, rows: np.ndarray, channel: int, whole: bool
+) -> list[Guess]:
+    function, column = sums.function, sums.weights[:, channel]
+    expected = results(function, channel, rows @ column)
+    lows, highs = (np.array([getattr(one, end) for one in sums.values], np.int64) for end in ("low", "high"))
+    ends = [np.where(column > 0, *pair) @ column for pair in ((lows, highs), (highs, lows))]
+    low, high = sorted(results(function, channel, np.array(ends)).tolist())
+    codes = {(0, 1): None}
+    if isinstance(function, Step) and not whole:
+        codes |= {(function.base, function.step): None, (low, 1): None, (0, -1): None}
+    return list(guesses(cut, ground.named, expected, (low, high), codes))
+
+
+def _recoded(function: Function | None, guess: Guess) -> Function | None:
+    """Return the function whose results are the integers at `guess`."""
+    if not isinstance(function, Step):
+        return function
+    return replace(function, base=(function.base - guess.offset) // guess.factor, step=function.step // guess.factor)
