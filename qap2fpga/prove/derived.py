@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from qap2fpga.prove.cells import Bits, NotProven, Part
-from qap2fpga.prove.ground import Ground, Known, Result
+from qap2fpga.prove.cells import BITWISE, Bits, NotProven, Part
+from qap2fpga.prove.ground import Ground, Result
 from qap2fpga.prove.layers import Channels, Lane, Search, results
 from qap2fpga.prove.linear import Value, possible
 from qap2fpga.prove.signatures import Signatures
@@ -29,17 +29,17 @@ def derived(
 
     `of` are what is known of the results of `channels`; `cut` is the logic behind the layer's inputs.
     """
-    known = {at: one for at, one in enumerate(of) if isinstance(one, Known)}
+    known = {at: one for at, one in enumerate(of) if one.missing is None}
     results = {bit for one in known.values() for bit in one.value.bits} - {0, 1}
     parts = channels.pipeline.module.parts
     search, owners = channels.beyond(parts), _owners(channels, known, parts)
     drivers = {bit: part for part in ground.parts for bit in part.driven}
     alike = {one for bit in results for one in ground.alike(cut, bit)} - results - ground.derived.keys()
-    # Bits of a sum stay together.
-    single = sorted(bit for bit in alike if bit in drivers and len(drivers[bit].driven) == 1)
+    # Bits of a sum stay together, and what it lends from above stays beside it.
+    single = sorted(bit for bit in alike if bit in drivers and drivers[bit].kind in BITWISE)
     copies = [part for bit in single for part in itertools.islice(_functions(channels, known, search, bit, owners), 1)]
     yield from copies
-    reached = ground.reached([*others, *(one.value for one in known.values())], copies)
+    reached = ground.reached([*others, *(one.value for one in of)], copies)
     waiting, seen = list(outputs), set(reached)
     while waiting:
         bit = waiting.pop()
@@ -53,7 +53,7 @@ def derived(
             waiting += [one for operand in drivers[bit].operands for one in operand]
 
 
-def _owners(channels: Channels, known: dict[int, Known], parts: Sequence[Part]) -> dict[int, frozenset[int]]:
+def _owners(channels: Channels, known: dict[int, Result], parts: Sequence[Part]) -> dict[int, frozenset[int]]:
     """Return the channels on whose sums alone each bit depends; on a constant all do."""
     owners = {bit: frozenset(known) for bit in (0, 1)}
     every = channels.beyond(())
@@ -70,7 +70,7 @@ def _owners(channels: Channels, known: dict[int, Known], parts: Sequence[Part]) 
 
 
 def _functions(
-    channels: Channels, known: dict[int, Known], search: Search, bit: int, owners: dict[int, frozenset[int]]
+    channels: Channels, known: dict[int, Result], search: Search, bit: int, owners: dict[int, frozenset[int]]
 ) -> Iterator[Part]:
     """Yield `bit` as a function of each of the results that it is one of."""
     for channel in sorted(owners.get(bit, ())):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.exact.integers import multiply_add, width
+from qap2fpga.exact.integers import matmul, multiply_add, width
 from qap2fpga.ir.channelwise import Max
 from qap2fpga.ir.functions import Function, Logits, Step
 from qap2fpga.ir.graph import Graph
@@ -25,14 +25,14 @@ from qap2fpga.prove.cells import Bits, NotProven
 from qap2fpga.prove.latency import NO_CLOCK, combinational
 from qap2fpga.prove.layers import Channels, Lane
 from qap2fpga.prove.linear import Value
-from qap2fpga.prove.ground import Ground, Known, Result
+from qap2fpga.prove.ground import Ground, Result, hidden
 from qap2fpga.prove.located import Sums, locate
 from qap2fpga.prove.reading import Module
 from qap2fpga.prove.signatures import Signatures, vectors
 
 ACCUMULATORS, CLASS = "accumulators", "class"
-# Nets that no module has: bits of inputs that the hardware does not take.
-FIRST_HIDDEN = 1 << 60
+# What tells inputs that the hardware does not take from results that lie nowhere.
+FIRST_UNTAKEN = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Walk:
     ) -> None:
         self.ground, self.network, self.outputs, self.say = ground, network, outputs, say
         source = network.source.name
-        self.results: dict[str, list[Result]] = {source: [Known(value) for value in values]}
+        self.results: dict[str, list[Result]] = {source: [Result(value) for value in values]}
         self.affine = {source: affine.result(source, network.inputs)}
         self.count = self.cases = 0
 
@@ -123,7 +123,7 @@ class Walk:
         done = names[: names.index(name)]
         later = {one for node in self.network.nodes[len(done) + 1 :] if node.name in needed for one in node.sources}
         read = {of for one in later & self.affine.keys() for of in self.affine[one].weights}
-        return [one.value for of in read for one in self.results[of] if isinstance(one, Known)]
+        return [one.value for of in read for one in self.results[of]]
 
     def _function(self, node: Requantizer) -> Function:
         """Return the function of each value of a frame."""
@@ -135,19 +135,21 @@ class Walk:
         its, shape = self.affine[source], self.network.shapes[source]
         every = [one for node in its.weights for one in self.results[node]]
         weights = np.concatenate([*its.weights.values(), np.zeros((0, shape.size), np.int64)])
-        lacking = {int(column): one for row, one in enumerate(every) if isinstance(one, NotProven)
+        lacking = {int(column): one.missing for row, one in enumerate(every) if one.missing is not None
                    for column in np.flatnonzero(weights[row])}  # fmt: skip
         # A result that is known by another code is a factor, and a constant of its sums.
-        known = [(row, one) for row, one in enumerate(every) if isinstance(one, Known) and weights[row].any()]
-        offsets, factors = (np.array([getattr(one, key) for _, one in known], np.int64) for key in ("offset", "factor"))
-        rows = weights[[row for row, _ in known]]
-        constants = multiply_add((offsets[:, None] * rows).sum(axis=0), 1, its.constants, name)
+        split = [(row, *one.split()) for row, one in enumerate(every) if weights[row].any()]
+        known = [(row, factor, value) for row, _, parts in split for factor, value in parts]
+        factors = np.array([factor for _, factor, _ in known], np.int64)[:, None]
+        scaled = multiply_add(weights[[row for row, _, _ in known]], factors, 0, name)
+        offsets = matmul(np.array([[one for _, one, _ in split]], np.int64), weights[[row for row, _, _ in split]], name)
+        constants = multiply_add(offsets[0], 1, its.constants, name)
         if constants.any():
             ones = np.ones(shape.size, np.int64)
             function = (function or Logits(ones, ones * 0, 0, None)).fed(ones, constants, name)
         node = self.network[source]
         names = tuple(node.channel_name(at % shape.channels) + (f" at {at // shape.channels}" if shape.positions > 1 else "") for at in range(shape.size))
-        return Sums(source, tuple(one.value for _, one in known), rows * factors[:, None], function, names, lacking)
+        return Sums(source, tuple(value for _, _, value in known), scaled, function, names, lacking)
 
     def end(self, last: str, lanes: Sequence[Lane], numbers: Sequence[Number]) -> None:
         """Prove that the results of the node `last` lie on `lanes`."""
@@ -156,26 +158,27 @@ class Walk:
         sums = self.sums(last, source, function)
         if len(lanes) != len(sums.names):
             raise NotProven(f"the output has {len(lanes)} values, the network {len(sums.names)}")
-        for one in sums.lacking.values():
-            raise one
         cut = self.ground.cut(sums.values, vectors(sums.values, sums.weights))
         for at, lane in enumerate(lanes):
             if not all(bit in cut.bits for bit in lane.bits):
-                raise NotProven(f"output {at}: it depends on more than the results of layers before it")
+                what = NotProven(f"output {at}: it depends on more than the results of layers before it")
+                raise sums.lacking.get(at, what)
         bits = tuple(bit for lane in lanes for bit in lane.bits)
         channels = Channels(self.ground.pipeline(cut.parts, sums.values), sums.layer, sums.values, bits)
         for at, (lane, number) in enumerate(zip(lanes, numbers, strict=True)):
             its, scaled = _scaled(lane, number, sums.function, f"output {at}")
-            _, cases = channels.prove(at, its, scaled)
-            self.cases += cases
+            try:
+                self.cases += channels.prove(at, its, scaled)[1]
+            except NotProven as error:
+                raise sums.lacking.get(at, error) from error
         self.count += 1
 
     def classes(self, lanes: Sequence[Lane], place: Path, limit_s: float) -> None:
         """Prove that the one lane is the number of the largest result."""
         values = []
         for one in self.results[self.network.output]:
-            if isinstance(one, NotProven):
-                raise one
+            if one.missing is not None:
+                raise one.missing
             values.append(one.value)
         (lane,) = lanes
         cut = self.ground.cut(values, vectors(values, np.eye(len(values), dtype=np.int64)))
@@ -216,9 +219,10 @@ def _inputs(ports: Ports, network: Graph, module: Module) -> tuple[list[Value], 
     for number, (one, (low, high)) in enumerate(zip(ports.inputs, ends, strict=True)):
         its, size = bits[at : at + one.bits], width(low, high)
         at += one.bits
-        if not its:
-            its = tuple(FIRST_HIDDEN + (number << 8) + place for place in range(size))
-        elif len(its) < size or (low < 0 and not one.signed):
+        if not one.bits:
+            values.append(hidden(FIRST_UNTAKEN + number, low, high))
+            continue
+        if len(its) < size or (low < 0 and not one.signed):
             raise NotProven(f"the input's port does not hold {low} to {high}")
         # Above those that hold the range, bits repeat its sign, or are 0.
         same.update(dict.fromkeys(its[size:], its[size - 1] if low < 0 else 0))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from qap2fpga.exact.integers import width
 from qap2fpga.prove.algebra import WORD, Sliced
 from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Part
 from qap2fpga.prove.linear import Value
@@ -20,20 +21,40 @@ from qap2fpga.prove.signatures import Signatures, columns
 
 SLICED = Sliced()
 # Nets that no module has: inverses of its own, and what no one reads.
-FIRST_INVERSE, FIRST_UNREAD = 1 << 61, 1 << 62
+FIRST_HIDDEN, FIRST_INVERSE, FIRST_UNREAD = 1 << 60, 1 << 61, 1 << 62
 
 
 @dataclass(frozen=True)
-class Known:
-    """A result of a node: `offset + factor * value`."""
+class Result:
+    """A result of a node: `offset + factor * value`. If it lies nowhere, on bits that nothing reads: `missing` why."""
 
     value: Value
     offset: int = 0
     factor: int = 1
+    missing: NotProven | None = None
 
 
-# What is known of a result, or why nothing is.
-Result = Known | NotProven
+    def split(self) -> tuple[int, list[tuple[int, Value]]]:
+        """Return a constant, and values with their factors, that add up to the result.
+
+        A value some of whose bits lie on one wire is a sum of its bits.
+        """
+        bits, signed = self.value.bits, self.value.signed
+        wires = [bit for bit in bits if bit not in (0, 1)]
+        if len(set(wires)) == len(wires):
+            return self.offset, [(self.factor, self.value)]
+        weights = [self.factor << place for place in range(len(bits))]
+        weights[-1] *= -1 if signed else 1
+        totals = {bit: sum(weight for one, weight in zip(bits, weights, strict=True) if one == bit) for bit in bits}
+        constant = self.offset + totals.pop(1, 0)
+        totals.pop(0, None)
+        return constant, [(weight, Value((bit,), False, 0, 1)) for bit, weight in totals.items()]
+
+
+def hidden(number: int, low: int, high: int) -> Value:
+    """Return any integer from `low` to `high` that lies on no wires; `number` tells it from others."""
+    size = width(low, high)
+    return Value(tuple(range(FIRST_HIDDEN + (number << 8), FIRST_HIDDEN + (number << 8) + size)), low < 0, low, high)
 
 
 @dataclass
@@ -47,6 +68,7 @@ class Ground:
     named: Sequence[Bits]
     derived: dict[int, Part] = field(default_factory=dict)
     _inverses: dict[int, Part] = field(default_factory=dict)
+    _hidden: int = 0
 
     def cut(self, values: Sequence[Value], rows: np.ndarray) -> Signatures:
         """Return what logic makes of `values` alone, where they are `rows` (n, values)."""
@@ -69,6 +91,11 @@ class Ground:
         named = {str(number): bits for number, bits in enumerate(self.named)}
         module = Module("logic", {"x": tuple(leaves)}, {}, (*derived, *kept, *inverses), (), (), named)
         return Pipeline(module, UNDRIVEN, UNDRIVEN)
+
+    def hide(self, low: int, high: int) -> Value:
+        """Return any integer from `low` to `high` that lies on no wires."""
+        self._hidden += 1
+        return hidden(self._hidden - 1, low, high)
 
     def bit(self, net: int, inverted: bool) -> int:
         """Return the net, or that of its inverse."""

@@ -99,9 +99,14 @@ class Channels:
         """Return a search for what else depends on the same sums, among `parts`."""
         return Search(parts, self._search.places)
 
+    def ends(self, channel: int) -> tuple[int, int]:
+        """Return the smallest and the largest sum of a channel."""
+        low, high = self._ends
+        return int(low[channel]), int(high[channel])
+
     def sums(self, channel: int, between: Between) -> Iterator[np.ndarray]:
         """Yield all sums that the channel can have, in pieces. Raises `NotProven` where they are too many."""
-        low, high = (int(end[channel]) for end in self._ends)
+        low, high = self.ends(channel)
         if high - low >= MOST_VALUES:
             raise NotProven(f"{self.where(channel)}: accumulators from {low} to {high} are too many to run through")
         # A sum of multiples of whole numbers is a multiple of what divides all weights.
@@ -111,21 +116,29 @@ class Channels:
             if len(sums):
                 yield sums
 
-    def prove(self, channel: int, lane: Lane, function: Function | None) -> tuple[Value, int]:
-        """Return the value on `lane`, the `function` of sums, and how many were run through. Raises `NotProven`."""
+    def prove(
+        self, channel: int, lane: Lane, function: Function | None, code: tuple[int, int] = (0, 1)
+    ) -> tuple[Value, int]:
+        """Return the value on `lane`, and how many sums were run through. Raises `NotProven`.
+
+        The first number of the `code`, and its second one times the value, are the `function` of the sum.
+        """
         settled = replace(lane, bits=self.pipeline.moving.settle(lane.bits))
         between, where = self.between(channel, settled.bits), self.where(channel)
-        low, high = (int(end[channel]) for end in self._ends)
+        low, high = self.ends(channel)
         column = self.layer.weights[:, channel].tolist()
         there = partial(possible, self.values, column) if high - low < MOST_SUMS else None
         reach, cases = set[int](), 0
         for sums in self.sums(channel, between):
-            reach |= _compared(function, channel, settled, between, sums, there, where)
+            reach |= _compared(function, channel, settled, code, between, sums, there, where)
             cases += len(sums)
         if not reach:
             raise NotProven(f"{where}: no accumulator from {low} to {high} is possible")
+        # Of results that lie far apart only the ends are kept.
+        complete = max(reach) - min(reach) < MOST_AMONG
+        reach = {(one - code[0]) // code[1] for one in reach}
         low, high = min(reach), max(reach)
-        among = frozenset(reach) if len(reach) <= high - low < MOST_AMONG else None
+        among = frozenset(reach) if complete and len(reach) <= high - low else None
         at = self.cone.stage(settled.bits) if self.cone.stages.keys() & settled.bits else None
         late = self.cone.settled(settled.bits) if at is None else 0
         return Value(lane.bits, lane.signed, low, high, at, late, among), cases
@@ -155,7 +168,7 @@ def _wider(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int]) -> Cone:
 
 
 def _compared(
-    function: Function | None, channel: int, lane: Lane, between: Between, sums: np.ndarray,
+    function: Function | None, channel: int, lane: Lane, code: tuple[int, int], between: Between, sums: np.ndarray,
     there: Callable[[np.ndarray], np.ndarray] | None, where: str,
 ) -> set[int]:  # fmt: skip
     """Return the results for accumulators `sums`, or only the ends of many. Raises `NotProven` for one that is wrong.
@@ -163,7 +176,7 @@ def _compared(
     It may be wrong of a sum that is not `there`: between the ends there may be some that no inputs have.
     """
     expected = results(function, channel, sums)
-    actual = between.evaluate(lane, sums, where)
+    actual = multiply_add(between.evaluate(lane, sums, where), code[1], code[0], where)
     wrong = np.flatnonzero(expected != actual)
     if len(wrong) and there is not None:
         has = there(sums)

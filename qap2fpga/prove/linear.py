@@ -9,7 +9,8 @@ bits of parts that belong together cancel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -73,6 +74,10 @@ class Forms:
         self.vectors: list[Bits] = []
         # Of bits that are taken from zero, and of which it is asked whether any is 1: what is left of zero.
         self.negated = {_ones(part): part for part in cone.parts if part.kind == "difference" and not any(part.operands[0])}
+        # Unknown bits that more has become known of since.
+        self._solved: dict[int, Form] = {}
+        # Bits of sums, by the bit below them and the two that are added there.
+        self._places: dict[tuple[int | str, int, int], int] = {}
         for number, value in enumerate(values):
             self.ranges[unknown_of(number)] = value.low, value.high
             self._define(Word(value.bits, value.signed), form_of(values, number))
@@ -84,7 +89,14 @@ class Forms:
 
     def bit(self, bit: int) -> Form:
         """Return the form of a single bit."""
-        return self.forms.get(bit, Form({bit: 1} if bit else {}))
+        form = self.forms.get(bit, Form({bit: 1} if bit else {}))
+        while solved := self._solved.keys() & form.terms.keys():
+            for unknown in solved:
+                rest = {one: factor for one, factor in form.terms.items() if one != unknown}
+                its = self._solved[unknown]
+                form = _sum(Form(rest, form.shift), Form(its.terms, its.shift + form.shift), form.terms[unknown])
+            self.forms[bit] = form
+        return form
 
     def vector(self, bits: Bits) -> Form:
         """Return the form of the integer on `bits`, in two's complement where the top bit is a sign."""
@@ -122,8 +134,10 @@ class Forms:
             self._copied(part)
             # Bits below which both have zeros are zeros.
             zeros = next((at for at, pair in enumerate(zip(*part.operands, strict=True)) if pair != (0, 0)), 0)
-            left, right = (self._operand(operand[zeros:]) for operand in part.operands)
-            self._result(part.driven, zeros, _sum(left, right, 1 if part.kind == "sum" else -1))
+            operands = [self._readings(operand[zeros:]) for operand in part.operands]
+            for left, right in itertools.product(*operands):
+                if self._result(part.driven, zeros, _sum(left, right, 1 if part.kind == "sum" else -1)):
+                    return
         elif part.kind == "product":
             self._scaled(part)
         elif part.kind == "any" and (other := self.negated.get(_ones(part))):
@@ -138,9 +152,17 @@ class Forms:
         return Form(total.terms, total.shift + len(part.driven))
 
     def _copied(self, part: Part) -> None:
-        """Take bits of a sum that are constants, or copies of what is added to nothing, for what they are."""
+        """Take bits of a sum for what they are: constants, what is added to nothing, the low bits of another sum."""
         results = part.evaluate(KNOWN, [list(operand) for operand in part.operands])
-        self.forms.update((out, self.bit(bit)) for out, bit in zip(part.driven, results, strict=True) if bit is not None)
+        before: int | str = part.kind
+        for out, known, pair in zip(part.driven, results, zip(*part.operands, strict=True), strict=True):
+            # Sums whose lower places are the same have one carry; zeros below these do not matter.
+            bits = pair if part.kind == "difference" else (min(pair), max(pair))
+            if pair != (0, 0) or isinstance(before, int):
+                before = self._places.setdefault((before, *bits), out)
+            bit = before if known is None and isinstance(before, int) else known
+            if bit is not None and bit != out:
+                self.forms[out] = self.bit(bit)
 
     def _scaled(self, part: Part) -> None:
         """Take a product with a constant for a multiple; it may be read with a sign or without one."""
@@ -171,6 +193,13 @@ class Forms:
         self.vectors += [bits] if size < len(bits) else []
         return True
 
+    def _readings(self, bits: Bits) -> Iterator[Form]:
+        """Yield forms that are the integer on `bits` modulo 2**len(bits): also with the top bit as a sign."""
+        usual = self._operand(bits)
+        yield usual
+        if bits and bits[-1]:
+            yield _sum(usual, self.bit(bits[-1]), -1 << len(bits))
+
     def _operand(self, bits: Bits) -> Form:
         """Return a form that is the integer on `bits` modulo 2**len(bits).
 
@@ -188,26 +217,38 @@ class Forms:
         return _sum(result, combined(above), 1)
 
     def _define(self, word: Word, form: Form) -> None:
-        """Take `form` for the integer on the bits of `word`: it says what its highest bit is that is not known yet.
+        """Take `form` for the integer on the bits of `word`: it says what one bit is, the highest that is not known yet.
 
         Bits above those that hold the range repeat the sign, or are 0.
         """
         size = _needed(*self.range(form), signed=word.signed)
         needed, above = word.bits[:size], word.bits[size:]
         for place, bit in enumerate(word.bits):
-            self.origins.setdefault(bit, (word, place, False))
-        open_places = [at for at, bit in enumerate(needed) if bit not in self.forms and bit not in (0, ONE)]
-        if open_places:
-            at, weights = open_places[-1], [1 << place for place in range(size)]
-            weights[-1] *= -1 if word.signed else 1
-            others = [(self.bit(bit), weights[place]) for place, bit in enumerate(needed) if place != at]
-            rest = _sum(form, combined(others), -1)
-            sign = -1 if weights[at] < 0 else 1
-            terms = {unknown: sign * factor for unknown, factor in rest.terms.items()}
-            self.forms[needed[at]] = Form(terms, rest.shift + at)
+            if bit not in (0, ONE):
+                self.origins.setdefault(bit, (word, place, False))
+        weights = [1 << place for place in range(size)]
+        weights[-1] *= -1 if word.signed else 1
+        # What is zero, since the form is the integer on the bits.
+        zero = _sum(form, combined((self.bit(bit), weight) for bit, weight in zip(needed, weights, strict=True)), -1)
+        unknown = next((bit for bit in reversed(needed) if bit not in self.forms and bit in zero.terms), None)
+        if unknown is None:
+            # All its bits are known as those of other sums: then these are tied.
+            tied = [one for one in zero.terms if one not in self.ranges and one != ONE]
+            unknown = max(tied, key=lambda one: abs(zero.terms[one]), default=None)
+        if unknown not in (None, 0, ONE):
+            self._solve(unknown, zero)
         for bit in above:
             self.forms.setdefault(bit, self.bit(needed[-1]) if word.signed else Form({}))
         self.vectors.append(word.bits)
+
+    def _solve(self, unknown: int, zero: Form) -> None:
+        """Take from a form that is zero what a bit is, if it is a whole multiple of others over a power of two."""
+        factor = zero.terms[unknown]
+        if abs(factor) & abs(factor) - 1:
+            return
+        sign, places = -1 if factor > 0 else 1, abs(factor).bit_length() - 1
+        terms = {one: sign * value for one, value in zero.terms.items() if one != unknown}
+        self._solved[unknown] = _sum(Form({}), Form(terms, places), 1)
 
 
 def _ones(part: Part) -> frozenset[int]:

@@ -15,7 +15,7 @@ import numpy as np
 from qap2fpga.ir.functions import Function, Step
 from qap2fpga.prove.cells import Bits, NotProven
 from qap2fpga.prove.derived import derived
-from qap2fpga.prove.ground import Ground, Known, Result
+from qap2fpga.prove.ground import Ground, Result
 from qap2fpga.prove.layers import Channels, Lane, Layer, results
 from qap2fpga.prove.linear import Value
 from qap2fpga.prove.signatures import Guess, Signatures, guesses, vectors
@@ -25,7 +25,7 @@ from qap2fpga.prove.signatures import Guess, Signatures, guesses, vectors
 class Sums:
     """A layer: `values` times `weights` (values, channels), and the `function` of the sums; None: the sums.
 
-    `lacking` are channels of which nothing can be proven, since what they are sums of is not.
+    `lacking` says of channels why something that they are sums of lies nowhere.
     """
 
     name: str
@@ -51,22 +51,27 @@ def locate(
     """
     rows = vectors(sums.values, sums.weights)
     cut = ground.cut(sums.values, rows)
-    tried = [[] if at in sums.lacking else _guesses(ground, cut, sums, rows, at, whole) for at in range(len(sums.names))]
+    tried = [_guesses(ground, cut, sums, rows, at, whole) for at in range(len(sums.names))]
     lanes = [[Lane(tuple(ground.bit(*bit) for bit in guess.bits), guess.signed) for guess in each] for each in tried]
     wires = tuple({bit: None for each in lanes for lane in each for bit in lane.bits})
     channels = Channels(ground.pipeline(cut.parts, sums.values), sums.layer, sums.values, wires)
     every, cases = list[Result](), 0
-    for at, (each, its) in enumerate(zip(tried, lanes, strict=True)):
-        result: Result = sums.lacking.get(at, NotProven(f"{channels.where(at)}: no wires are equal to its result"))
-        for guess, lane in zip(each, its, strict=True):
+    for at, pairs in enumerate(zip(tried, lanes, strict=True)):
+        errors = [sums.lacking[at]] if at in sums.lacking else []
+        for guess, lane in zip(*pairs, strict=True):
             try:
-                value, count = channels.prove(at, lane, _recoded(sums.function, guess))
-                result, cases = Known(value, guess.offset, guess.factor), cases + count
-                break
+                value, count = channels.prove(at, lane, sums.function, (guess.offset, guess.factor))
             except NotProven as error:
-                result = error if isinstance(result, NotProven) and guess is each[0] else result
-        every.append(result)
-    ground.take(one.value for one in every if isinstance(one, Known))
+                errors.append(error)
+            else:
+                every.append(Result(value, guess.offset, guess.factor))
+                cases += count
+                break
+        else:
+            errors.append(NotProven(f"{channels.where(at)}: no wires are equal to its result"))
+            ends = sorted(results(sums.function, at, np.array(channels.ends(at))).tolist())
+            every.append(Result(ground.hide(*ends), missing=errors[0]))
+    ground.take(one.value for one in every)
     for part in list(derived(ground, channels, cut, every, others, outputs)):
         ground.derived[part.driven[0]] = part
     return every, cases
@@ -80,14 +85,11 @@ def _guesses(
     lows, highs = (np.array([getattr(one, end) for one in sums.values], np.int64) for end in ("low", "high"))
     ends = [np.where(column > 0, *pair) @ column for pair in ((lows, highs), (highs, lows))]
     low, high = sorted(results(function, channel, np.array(ends)).tolist())
-    codes = {(0, 1): None}
+    codes = [(0, 1)]
     if isinstance(function, Step) and not whole:
-        codes |= {(function.base, function.step): None, (low, 1): None, (0, -1): None}
-    return list(guesses(cut, ground.named, expected, (low, high), codes))
-
-
-def _recoded(function: Function | None, guess: Guess) -> Function | None:
-    """Return the function whose results are the integers at `guess`."""
-    if not isinstance(function, Step):
-        return function
-    return replace(function, base=(function.base - guess.offset) // guess.factor, step=function.step // guess.factor)
+        # Few results may be known by their numbers; a result by what its function counts.
+        least = int(expected.min())
+        unit = int(np.gcd.reduce(expected - least)) or 1
+        first = [(least, unit)] if unit > 1 else []
+        codes = [*first, (0, 1), (function.base, function.step), (least, 1), (0, -1)]
+    return list(guesses(cut, ground.named, expected, (low, high), dict.fromkeys(codes)))
