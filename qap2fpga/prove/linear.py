@@ -22,6 +22,8 @@ from qap2fpga.prove.cells import Bits, Part
 from qap2fpga.prove.pipeline import Cone
 
 KNOWN = Known()
+# The smallest and the largest integer of something.
+Ends = tuple[int, int]
 # The unknown that is always 1: as a bit it is the constant 1.
 ONE = 1
 
@@ -80,7 +82,7 @@ class Forms:
         self._places: dict[tuple[int | str, int, int], int] = {}
         for number, value in enumerate(values):
             self.ranges[unknown_of(number)] = value.low, value.high
-            self._define(Word(value.bits, value.signed), form_of(values, number))
+            self._define(Word(value.bits, value.signed), form_of(values, number), (value.low, value.high))
             if value.low == value.high:
                 for place, bit in enumerate(value.bits):
                     self.forms[bit] = Form({ONE: 1} if value.low >> place & 1 else {})
@@ -107,7 +109,7 @@ class Forms:
         top = len(bits) - 1
         return [-(1 << place) if place == top and self._is_sign(bit) else 1 << place for place, bit in enumerate(bits)]
 
-    def range(self, form: Form) -> tuple[int, int]:
+    def range(self, form: Form) -> Ends:
         """Return the smallest and the largest integer that the form can be."""
         low = high = 0
         for unknown, factor in form.terms.items():
@@ -134,9 +136,11 @@ class Forms:
             self._copied(part)
             # Bits below which both have zeros are zeros.
             zeros = next((at for at, pair in enumerate(zip(*part.operands, strict=True)) if pair != (0, 0)), 0)
-            operands = [self._readings(operand[zeros:]) for operand in part.operands]
-            for left, right in itertools.product(*operands):
-                if self._result(part.driven, zeros, _sum(left, right, 1 if part.kind == "sum" else -1)):
+            sign = 1 if part.kind == "sum" else -1
+            for left, right in itertools.product(*(self._readings(operand[zeros:]) for operand in part.operands)):
+                ends = sorted(sign * end for end in right[1])
+                total = _sum(left[0], right[0], sign)
+                if self._result(part.driven, zeros, total, (left[1][0] + ends[0], left[1][1] + ends[1])):
                     return
         elif part.kind == "product":
             self._scaled(part)
@@ -173,18 +177,26 @@ class Forms:
             zeros, size = (number & -number).bit_length() - 1, len(part.driven)
             for signed in (number - (factor[-1] << size), number):
                 total = _sum(Form({}), self._operand(operand), signed >> zeros)
-                if self._result(part.driven, zeros, total):
+                if self._result(part.driven, zeros, total, self.range(total)):
                     return
 
-    def _result(self, driven: Bits, zeros: int, total: Form) -> bool:
-        """Take `total` for what `driven` is above some `zeros`, if its range shows that it does not wrap."""
+    def _result(self, driven: Bits, zeros: int, total: Form, ends: Ends) -> bool:
+        """Take `total` for what `driven` is above some `zeros`, if its range shows how often it wraps.
+
+        It lies between its `ends`.
+        """
         self.forms.update((bit, Form({})) for bit in driven[:zeros])
-        bits, (low, high) = driven[zeros:], self.range(total)
-        size = width(low, high)
-        if size > len(bits):
+        bits, ends = driven[zeros:], _common(ends, self.range(total))
+        size = len(bits)
+        for times in (0, ends[0] >> size, ends[0] + (1 << size >> 1) >> size):
+            low, high = (end - (times << size) for end in ends)
+            if width(low, high) <= size:
+                break
+        else:
             return False
+        total, size = _sum(total, Form({ONE: 1}), -times << size), width(low, high)
         word = Word(bits[:size], signed=low < 0)
-        self._define(word, total)
+        self._define(word, total, (low, high))
         # Bits above those that hold the range repeat its sign.
         for bit in bits[size:]:
             self.forms[bit] = self.bit(word.bits[-1]) if word.signed else Form({})
@@ -193,12 +205,21 @@ class Forms:
         self.vectors += [bits] if size < len(bits) else []
         return True
 
-    def _readings(self, bits: Bits) -> Iterator[Form]:
-        """Yield forms that are the integer on `bits` modulo 2**len(bits): also with the top bit as a sign."""
+    def _readings(self, bits: Bits) -> Iterator[tuple[Form, Ends]]:
+        """Yield forms that are the integer on `bits` modulo 2**len(bits), and their ranges.
+
+        After the usual one those of the bits alone, as an integer without a sign and with one.
+        """
         usual = self._operand(bits)
-        yield usual
-        if bits and bits[-1]:
-            yield _sum(usual, self.bit(bits[-1]), -1 << len(bits))
+        yield usual, self.range(usual)
+        for sign in (1, -1) if bits else ():
+            weights = [*(1 << place for place in range(len(bits) - 1)), sign << len(bits) - 1]
+            parts = list(zip(bits, weights, strict=True))
+            always = sum(weight for bit, weight in parts if bit == ONE)
+            maybe = [weight for bit, weight in parts if bit not in (0, ONE)]
+            ends = always + sum(min(one, 0) for one in maybe), always + sum(max(one, 0) for one in maybe)
+            form = combined((self.bit(bit), weight) for bit, weight in parts)
+            yield form, _common(ends, self.range(form))
 
     def _operand(self, bits: Bits) -> Form:
         """Return a form that is the integer on `bits` modulo 2**len(bits).
@@ -216,12 +237,12 @@ class Forms:
             above.append((_complement(self.bit(bit)) if inverted else self.bit(bit), sign << at))
         return _sum(result, combined(above), 1)
 
-    def _define(self, word: Word, form: Form) -> None:
+    def _define(self, word: Word, form: Form, ends: Ends) -> None:
         """Take `form` for the integer on the bits of `word`: it says what one bit is, the highest that is not known yet.
 
-        Bits above those that hold the range repeat the sign, or are 0.
+        It lies between its `ends`. Bits above those that hold the range repeat the sign, or are 0.
         """
-        size = _needed(*self.range(form), signed=word.signed)
+        size = _needed(*ends, signed=word.signed)
         needed, above = word.bits[:size], word.bits[size:]
         for place, bit in enumerate(word.bits):
             if bit not in (0, ONE):
@@ -230,13 +251,11 @@ class Forms:
         weights[-1] *= -1 if word.signed else 1
         # What is zero, since the form is the integer on the bits.
         zero = _sum(form, combined((self.bit(bit), weight) for bit, weight in zip(needed, weights, strict=True)), -1)
-        unknown = next((bit for bit in reversed(needed) if bit not in self.forms and bit in zero.terms), None)
-        if unknown is None:
-            # All its bits are known as those of other sums: then these are tied.
-            tied = [one for one in zero.terms if one not in self.ranges and one != ONE]
-            unknown = max(tied, key=lambda one: abs(zero.terms[one]), default=None)
-        if unknown not in (None, 0, ONE):
-            self._solve(unknown, zero)
+        tied = [one for one in zero.terms if one not in self.ranges and one != ONE]
+        if tied:
+            # All its bits may be known as those of other sums: then these are tied.
+            own = [bit for bit in needed if bit not in self.forms and bit in tied]
+            self._solve(own[-1] if own else max(tied, key=lambda one: abs(zero.terms[one])), zero)
         for bit in above:
             self.forms.setdefault(bit, self.bit(needed[-1]) if word.signed else Form({}))
         self.vectors.append(word.bits)
@@ -249,6 +268,11 @@ class Forms:
         sign, places = -1 if factor > 0 else 1, abs(factor).bit_length() - 1
         terms = {one: sign * value for one, value in zero.terms.items() if one != unknown}
         self._solved[unknown] = _sum(Form({}), Form(terms, places), 1)
+
+
+def _common(first: Ends, second: Ends) -> Ends:
+    """Return the range of what lies in both ranges."""
+    return max(first[0], second[0]), min(first[1], second[1])
 
 
 def _ones(part: Part) -> frozenset[int]:
