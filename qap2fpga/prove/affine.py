@@ -23,7 +23,7 @@ MOST_PRODUCTS = 1 << 25
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """Values (size,): the `constants`, and the results (n,) of other nodes times `weights` (n, size), by their names."""
+    """Values (size,): the `constants`, and the results (n,) of other nodes times `weights` (n, size), by name."""
 
     weights: Mapping[str, np.ndarray]
     constants: np.ndarray

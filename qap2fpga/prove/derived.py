@@ -14,8 +14,9 @@ import numpy as np
 
 from qap2fpga.prove.cells import BITWISE, Bits, NotProven, Part
 from qap2fpga.prove.ground import Ground, Result
-from qap2fpga.prove.layers import Channels, Lane, Search, results
-from qap2fpga.prove.linear import Value, possible
+from qap2fpga.prove.layers import Channels, results
+from qap2fpga.prove.linear import Lane, Value, possible
+from qap2fpga.prove.searches import Search
 from qap2fpga.prove.signatures import Signatures
 
 # Bits of a result of which another wire may be any function.

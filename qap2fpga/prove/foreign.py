@@ -14,21 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.exact.integers import matmul, multiply_add, width
+from qap2fpga.exact.integers import matmul, multiply_add, shifted, width
 from qap2fpga.ir.channelwise import Max
 from qap2fpga.ir.functions import Function, Logits, Step
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.nodes import Requantizer
 from qap2fpga.prove import affine, classes
-from qap2fpga.prove.affine import Affine
 from qap2fpga.prove.cells import Bits, NotProven
-from qap2fpga.prove.latency import NO_CLOCK, combinational
-from qap2fpga.prove.layers import Channels, Lane
-from qap2fpga.prove.linear import Value
 from qap2fpga.prove.ground import Ground, Result, hidden
+from qap2fpga.prove.latency import NO_CLOCK, combinational
+from qap2fpga.prove.layers import Channels
+from qap2fpga.prove.linear import Lane, Value
 from qap2fpga.prove.located import Sums, locate
 from qap2fpga.prove.reading import Module
-from qap2fpga.prove.signatures import Signatures, vectors
+from qap2fpga.prove.signatures import vectors
 
 ACCUMULATORS, CLASS = "accumulators", "class"
 # What tells inputs that the hardware does not take from results that lie nowhere.
@@ -142,14 +141,20 @@ class Walk:
         known = [(row, factor, value) for row, _, parts in split for factor, value in parts]
         factors = np.array([factor for _, factor, _ in known], np.int64)[:, None]
         scaled = multiply_add(weights[[row for row, _, _ in known]], factors, 0, name)
-        offsets = matmul(np.array([[one for _, one, _ in split]], np.int64), weights[[row for row, _, _ in split]], name)
-        constants = multiply_add(offsets[0], 1, its.constants, name)
+        offsets = np.array([[one for _, one, _ in split]], np.int64)
+        added = matmul(offsets, weights[[row for row, _, _ in split]], name)[0]
+        constants = multiply_add(added, 1, its.constants, name)
         if constants.any():
             ones = np.ones(shape.size, np.int64)
             function = (function or Logits(ones, ones * 0, 0, None)).fed(ones, constants, name)
-        node = self.network[source]
-        names = tuple(node.channel_name(at % shape.channels) + (f" at {at // shape.channels}" if shape.positions > 1 else "") for at in range(shape.size))
+        names = tuple(self._name(source, at) for at in range(shape.size))
         return Sums(source, tuple(value for _, _, value in known), scaled, function, names, lacking)
+
+    def _name(self, node: str, at: int) -> str:
+        """Return what messages call a result of a node."""
+        position, channel = divmod(at, self.network.shapes[node].channels)
+        where = f" at position {position}" if self.network.shapes[node].positions > 1 else ""
+        return self.network[node].channel_name(channel) + where
 
     def end(self, last: str, lanes: Sequence[Lane], numbers: Sequence[Number]) -> None:
         """Prove that the results of the node `last` lie on `lanes`."""
@@ -166,7 +171,7 @@ class Walk:
         bits = tuple(bit for lane in lanes for bit in lane.bits)
         channels = Channels(self.ground.pipeline(cut.parts, sums.values), sums.layer, sums.values, bits)
         for at, (lane, number) in enumerate(zip(lanes, numbers, strict=True)):
-            its, scaled = _scaled(lane, number, sums.function, f"output {at}")
+            its, scaled = _scaled(lane, number, sums.function, f"output {at}", len(lanes))
             try:
                 self.cases += channels.prove(at, its, scaled)[1]
             except NotProven as error:
@@ -187,17 +192,21 @@ class Walk:
         classes.prove(self.ground.pipeline(cut.parts, values), values, lane.bits, place, limit_s)
 
 
-def _scaled(lane: Lane, number: Number, function: Function | None, what: str) -> tuple[Lane, Function | None]:
-    """Return a lane that has the network's unit, or that and the function in the lane's."""
+def _scaled(
+    lane: Lane, number: Number, function: Function | None, what: str, size: int
+) -> tuple[Lane, Function | None]:
+    """Return a lane and the `function`, of `size` channels, in one unit: the network's, or a smaller one."""
     places = number.exponent
     if places >= 0:
         return replace(lane, bits=(0,) * places + lane.bits), function
-    if function is None or (isinstance(function, Logits) and function.shift == 0):
-        ones = np.ones(1, np.int64)
-        raise NotProven(what)
-    if any(lane.bits[:-places]):
-        raise NotProven(f"{what}: bits below the network's unit are no zeros")
-    return replace(lane, bits=lane.bits[-places:]), function
+    if isinstance(function, Step) or (function is not None and function.shift):
+        if any(lane.bits[:-places]):
+            raise NotProven(f"{what}: bits below the network's unit are no zeros")
+        return replace(lane, bits=lane.bits[-places:] or (0,)), function
+    ones = np.ones(size, np.int64)
+    function = function or Logits(ones, ones * 0, 0, None)
+    multiplier, offset = (shifted(one, -places, what) for one in (function.multiplier, function.offset))
+    return lane, replace(function, multiplier=multiplier, offset=offset)
 
 
 def _lanes(bits: Bits, numbers: Sequence[Number]) -> list[Lane]:

@@ -33,7 +33,6 @@ class Result:
     factor: int = 1
     missing: NotProven | None = None
 
-
     def split(self) -> tuple[int, list[tuple[int, Value]]]:
         """Return a constant, and values with their factors, that add up to the result.
 

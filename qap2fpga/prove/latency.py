@@ -55,7 +55,8 @@ class Logic:
 
 
 def combinational(
-    module: Module, clock: int, fixed: Mapping[int, int], inputs: Bits, outputs: Bits, latency: int, same: Mapping[int, int]
+    module: Module, clock: int, fixed: Mapping[int, int], inputs: Bits, outputs: Bits, latency: int,
+    same: Mapping[int, int],
 ) -> Logic:  # fmt: skip
     """Return the function of `inputs` that `outputs` are `latency` cycles later.
 
@@ -63,7 +64,7 @@ def combinational(
     such function.
     """
     if module.instances or module.boxes:
-        name = (*module.instances, *module.boxes)[0].name
+        name = [*(one.name for one in module.instances), *(one.name for one in module.boxes)][0]
         raise NotProven(f"{module.name}: {name} is kept apart, and is not looked into")
     flow = Flow(module, clock, fixed)
     cone = flow.cone(outputs, dict.fromkeys(inputs, 0))
@@ -76,8 +77,14 @@ def combinational(
     return simplified(wider.parts, cone.outputs, flow.named, same)
 
 
+def _known(part: Part) -> int | None:
+    """Return what a part of one bit is, a constant or a copy of a bit; None: neither."""
+    operands: list[list[int | None]] = [list(operand) for operand in part.operands]
+    return part.evaluate(KNOWN, operands)[0]
+
+
 def _beside(flow: Flow, cone: Cone) -> list[int]:
-    """Return bits that no output needs, of vectors with a name of which others are needed: low bits that are cut off."""
+    """Return bits that no output needs, of named vectors of which others are needed: low bits that are cut off."""
     more: dict[int, None] = {}
     for bits in flow.named_with(cone.stages):
         lacking = [bit for bit in bits if bit not in cone.stages and bit not in (0, 1) and bit not in more]
@@ -103,7 +110,7 @@ def simplified(parts: Iterable[Part], outputs: Bits, named: Iterable[Bits], same
             kind, operands = "not", operands[:1]
         its = Part(part.name, kind, operands, part.driven, part.entries)
         if kind in SIMPLE and len(part.driven) == 1:
-            (known,) = its.evaluate(KNOWN, [list(operand) for operand in operands])
+            known = _known(its)
             if known is None and kind == "not":
                 known = inverse.get(operands[0][0])
             if known is not None:

@@ -8,7 +8,7 @@ to the bits of a result are taken for it (`signatures.py`). The proof is that of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from qap2fpga.ir.functions import Function, Step
 from qap2fpga.prove.cells import Bits, NotProven
 from qap2fpga.prove.derived import derived
 from qap2fpga.prove.ground import Ground, Result
-from qap2fpga.prove.layers import Channels, Lane, Layer, results
-from qap2fpga.prove.linear import Value
+from qap2fpga.prove.layers import Channels, Layer, results
+from qap2fpga.prove.linear import Lane, Value
 from qap2fpga.prove.signatures import Guess, Signatures, guesses, vectors
 
 
@@ -77,9 +77,7 @@ def locate(
     return every, cases
 
 
-def _guesses(
-    ground: Ground, cut: Signatures, sums: Sums, rows: np.ndarray, channel: int, whole: bool
-) -> list[Guess]:
+def _guesses(ground: Ground, cut: Signatures, sums: Sums, rows: np.ndarray, channel: int, whole: bool) -> list[Guess]:
     function, column = sums.function, sums.weights[:, channel]
     expected = results(function, channel, rows @ column)
     lows, highs = (np.array([getattr(one, end) for one in sums.values], np.int64) for end in ("low", "high"))

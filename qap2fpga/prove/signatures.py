@@ -59,7 +59,7 @@ def columns(values: Sequence[Value], rows: np.ndarray) -> dict[int, np.ndarray]:
 
 
 class Signatures:
-    """What logic makes of bits that are `given`, and the constants, for many vectors: all that depends on these alone."""
+    """What logic makes of `given` bits, constants among them, for many vectors: all that depends on no others."""
 
     def __init__(self, parts: Iterable[Part], given: Mapping[int, np.ndarray]) -> None:
         self.bits: dict[int, np.ndarray] = dict(given)
@@ -135,11 +135,15 @@ def _together(every: Sequence[Sequence[Wire]], named: Sequence[Sequence[int]]) -
     known = [dict(one) for one in every]
     for bit, _ in every[first]:
         for bits in named:
-            if bit in bits:
-                begin = bits.index(bit) - first
-                its = bits[max(begin, 0) : begin + len(every)]
-                if begin >= 0 and len(its) == len(every):
-                    wires = [(wire, one[wire]) if wire in one else next(iter(one.items())) if {0, 1} & one.keys() else None
-                             for wire, one in zip(its, known, strict=True)]  # fmt: skip
-                    if None not in wires:
-                        yield tuple(wire for wire in wires if wire is not None)
+            begin = bits.index(bit) - first if bit in bits else -1
+            its = bits[max(begin, 0) : begin + len(every)]
+            if begin >= 0 and len(its) == len(every):
+                wires = [_of(wire, one) for wire, one in zip(its, known, strict=True)]
+                if None not in wires:
+                    yield tuple(wire for wire in wires if wire is not None)
+
+
+def _of(bit: int, among: Mapping[int, bool]) -> Wire | None:
+    """Return `bit`, or a constant, if it is `among` the wires that have an integer's bit."""
+    chosen = next((one for one in (bit, 0, 1) if one in among), None)
+    return None if chosen is None else (chosen, among[chosen])
