@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from qap2fpga.exact.integers import width
 from qap2fpga.prove.algebra import Known
 from qap2fpga.prove.cells import Bits, Part
+from qap2fpga.prove.fitted import Fit, Fits
 from qap2fpga.prove.linear import ONE, Form, Value, added, combined, complement, form_of, unknown_of
 from qap2fpga.prove.pipeline import Cone
 
@@ -32,9 +33,9 @@ class Word:
 
 
 class Forms:
-    """The forms of all bits of a cone, over the `values` that come in and single bits."""
+    """The forms of all bits of a cone, over the `values` that come in and single bits; `named` are vectors of bits."""
 
-    def __init__(self, cone: Cone, values: Sequence[Value]) -> None:
+    def __init__(self, cone: Cone, values: Sequence[Value], named: Sequence[Bits] = ()) -> None:
         self.ranges: dict[int, tuple[int, int]] = {}
         # Of which word a bit is, at which place, and whether it is inverted.
         self.origins: dict[int, tuple[Word, int, bool]] = {}
@@ -53,8 +54,11 @@ class Forms:
             if value.low == value.high:
                 for place, bit in enumerate(value.bits):
                     self.forms[bit] = Form({ONE: 1} if value.low >> place & 1 else {})
+        fits = Fits(cone.parts, named, [bit for value in values for bit in value.bits])
         for part in cone.parts:
             self._follow(part)
+            for bits in fits.after.get(id(part), ()):
+                self._fit(bits, fits.fit(bits))
 
     def bit(self, bit: int) -> Form:
         """Return the form of a single bit."""
@@ -114,6 +118,14 @@ class Forms:
         elif part.kind == "any" and (other := self.negated.get(_ones(part))):
             self._follow(other)
             self.forms[part.driven[0]] = self._borrow(other)
+
+    def _fit(self, bits: Bits, fit: Fit | None) -> None:
+        """Take the integer on `bits` for what it is of others."""
+        if fit is not None and (fit.low < 0) == fit.signed:
+            form = combined(
+                [(Form({ONE: 1}), fit.constant), *((self.bit(bit), one) for bit, one in fit.factors.items())]
+            )
+            self._define(Word(bits, fit.signed), form, (fit.low, fit.high))
 
     def _borrow(self, part: Part) -> Form:
         """Return whether the difference of zero and a number lends from above: (number + difference) / 2**bits."""

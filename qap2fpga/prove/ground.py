@@ -6,7 +6,7 @@ From one layer to the next the logic is cut: what has been proven of some wires 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -76,6 +76,13 @@ class Ground:
         for part in self._derived(given):
             (given[part.driven[0]],) = part.evaluate(SLICED, [[given[bit] for bit in part.operands[0]]])
         return Signatures(self.parts, given)
+
+    def simulated(self, values: Sequence[Value], rows: np.ndarray, outputs: Bits) -> Mapping[int, np.ndarray]:
+        """Return bits of all logic where the inputs `values` are `rows` (n, values), `outputs` among them."""
+        bits = self.cut(values, rows).bits
+        if not bits.keys() >= set(outputs):
+            raise NotProven("an output depends on what is no input")
+        return bits
 
     def pipeline(self, parts: Iterable[Part], values: Sequence[Value]) -> Pipeline:
         """Return `parts` as a module without registers whose inputs are `values`."""

@@ -26,17 +26,31 @@ MOST_VALUES = 1 << 26
 CHUNK = 1 << 18
 # Sums of which is looked which of them there are; results of which is kept which ones there are.
 MOST_SUMS, MOST_AMONG = 1 << 20, 1 << 8
+# Sums that are handed on where results are wrong.
+MOST_WRONG = 1 << 10
+
+
+class WrongSums(NotProven):
+    """Results of a `channel` of the layer `node` are wrong of `sums` that its inputs may have, as far as is known."""
+
+    def __init__(self, what: str, node: str, channel: int, sums: np.ndarray) -> None:
+        super().__init__(what)
+        self.node, self.channel, self.sums = node, channel, sums
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """What a layer is to compute: the integers `weights` (inputs, outputs), then `function`; None: the sums."""
+    """What a layer is to compute: the integers `weights` (inputs, outputs), then `function`; None: the sums.
+
+    The node of that name has the `constants` beside these sums; they are in the function.
+    """
 
     name: str
     weights: np.ndarray
     function: Function | None
     channels: tuple[str, ...]
     lanes: tuple[Lane, ...]
+    constants: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,7 @@ def prove(pipeline: Pipeline, layer: Layer, values: Sequence[Value]) -> Proof:
     """Return the proof of a layer whose inputs are `values`. Raises `NotProven` naming the channel."""
     channels = Channels(pipeline, layer, values, tuple(bit for lane in layer.lanes for bit in lane.bits))
     channels.cone.stage(channels.cone.outputs)
-    results = [channels.prove(channel, lane, layer.function) for channel, lane in enumerate(layer.lanes)]
+    results = [channels.prove(channel, lane) for channel, lane in enumerate(layer.lanes)]
     return Proof(tuple(value for value, _ in results), sum(cases for _, cases in results))
 
 
@@ -93,6 +107,13 @@ class Channels:
         low, high = self._ends
         return int(low[channel]), int(high[channel])
 
+    def require_zero(self, channel: int, bits: Bits) -> None:
+        """Raise `NotProven` unless `bits` are zeros, for all sums of the channel."""
+        between = self.between(channel, bits)
+        for sums in self.sums(channel, between):
+            if between.evaluate(Lane(bits, signed=False), sums, self.where(channel)).any():
+                raise NotProven(f"{self.where(channel)}: bits below the network's unit are no zeros")
+
     def sums(self, channel: int, between: Between) -> Iterator[np.ndarray]:
         """Yield all sums that the channel can have, in pieces. Raises `NotProven` where they are too many."""
         low, high = self.ends(channel)
@@ -105,12 +126,10 @@ class Channels:
             if len(sums):
                 yield sums
 
-    def prove(
-        self, channel: int, lane: Lane, function: Function | None, code: tuple[int, int] = (0, 1)
-    ) -> tuple[Value, int]:
+    def prove(self, channel: int, lane: Lane, code: tuple[int, int] = (0, 1)) -> tuple[Value, int]:
         """Return the value on `lane`, and how many sums were run through. Raises `NotProven`.
 
-        The first number of the `code`, and its second one times the value, are the `function` of the sum.
+        The first number of the `code`, and its second one times the value, are the layer's result.
         """
         settled = replace(lane, bits=self.pipeline.moving.settle(lane.bits))
         between, where = self.between(channel, settled.bits), self.where(channel)
@@ -119,7 +138,7 @@ class Channels:
         there = partial(possible, self.values, column) if high - low < MOST_SUMS else None
         reach, cases = set[int](), 0
         for sums in self.sums(channel, between):
-            reach |= _compared(function, channel, settled, code, between, sums, there, where)
+            reach |= _compared(self.layer, channel, settled, code, between, sums, there, where)
             cases += len(sums)
         if not reach:
             raise NotProven(f"{where}: no accumulator from {low} to {high} is possible")
@@ -134,14 +153,14 @@ class Channels:
 
 
 def _compared(
-    function: Function | None, channel: int, lane: Lane, code: tuple[int, int], between: Between, sums: np.ndarray,
+    layer: Layer, channel: int, lane: Lane, code: tuple[int, int], between: Between, sums: np.ndarray,
     there: Callable[[np.ndarray], np.ndarray] | None, where: str,
 ) -> set[int]:  # fmt: skip
     """Return the results for accumulators `sums`, or only the ends of many. Raises `NotProven` for one that is wrong.
 
     It may be wrong of a sum that is not `there`: between the ends there may be some that no inputs have.
     """
-    expected = results(function, channel, sums)
+    expected = results(layer.function, channel, sums)
     actual = multiply_add(between.evaluate(lane, sums, where), code[1], code[0], where)
     wrong = np.flatnonzero(expected != actual)
     if len(wrong) and there is not None:
@@ -152,7 +171,9 @@ def _compared(
             return set()
     if len(wrong):
         first = wrong[0]
-        raise NotProven(f"{where}: accumulator {sums[first]} gives {actual[first]}, not {expected[first]}")
+        what = f"{where}: accumulator {sums[first]} gives {actual[first]}, not {expected[first]}"
+        constant = 0 if layer.constants is None else layer.constants[channel]
+        raise WrongSums(what, layer.name, channel, sums[wrong[:MOST_WRONG]] + constant)
     low, high = int(expected.min()), int(expected.max())
     return set(np.unique(expected).tolist()) if high - low < MOST_AMONG else {low, high}
 

@@ -25,12 +25,14 @@ from qap2fpga.prove.signatures import Guess, Signatures, guesses, vectors
 class Sums:
     """A layer: `values` times `weights` (values, channels), and the `function` of the sums; None: the sums.
 
+    The node `name` has the `constants` (channels,) beside these sums; they are in the function.
     `lacking` says of channels why something that they are sums of lies nowhere.
     """
 
     name: str
     values: tuple[Value, ...]
     weights: np.ndarray
+    constants: np.ndarray
     function: Function | None
     names: tuple[str, ...]
     lacking: Mapping[int, NotProven]
@@ -38,7 +40,7 @@ class Sums:
     @property
     def layer(self) -> Layer:
         """The layer, whose results lie nowhere yet."""
-        return Layer(self.name, self.weights, self.function, self.names, ())
+        return Layer(self.name, self.weights, self.function, self.names, (), self.constants)
 
 
 def locate(
@@ -60,7 +62,7 @@ def locate(
         errors = [sums.lacking[at]] if at in sums.lacking else []
         for guess, lane in zip(*pairs, strict=True):
             try:
-                value, count = channels.prove(at, lane, sums.function, (guess.offset, guess.factor))
+                value, count = channels.prove(at, lane, (guess.offset, guess.factor))
             except NotProven as error:
                 errors.append(error)
             else:

@@ -142,8 +142,9 @@ def searches(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int], values: 
 
 
 def _search(pipeline: Pipeline, cone: Cone, values: Sequence[Value]) -> Search:
-    forms = Forms(cone, values)
-    return Search(cone.parts, _places(forms, [*_named(pipeline, cone), *forms.vectors]))
+    named = list(_named(pipeline, cone))
+    forms = Forms(cone, values, named)
+    return Search(cone.parts, _places(forms, [*named, *forms.vectors]))
 
 
 def _wider(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int]) -> Cone:
