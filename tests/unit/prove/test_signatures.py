@@ -54,5 +54,5 @@ def test_guesses_prefer_what_has_a_name_together() -> None:
 
 def test_an_integer_may_lie_by_another_code() -> None:
     its, rows = signatures()
-    every = list(guesses(its, [], 7 - 2 * rows[:, 0], (1, 15), [(0, 1), (7, -2)]))
-    assert every[0] == Guess(((10, False), (11, False), (12, False)), True, 7, -2)
+    every = list(guesses(its, [], 7 - 3 * rows[:, 0], (-2, 19), [(0, 1), (7, -3)]))
+    assert every[0] == Guess(((10, False), (11, False), (12, False)), True, 7, -3)
