@@ -6,6 +6,8 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,15 @@ import pytest
 
 from qap2fpga.audit import ports as described
 from qap2fpga.audit import proof
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.geometry import Geometry
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Input, Requantizer
 from qap2fpga.ir.outputs import outputs
-from qap2fpga.prove import foreign, reading
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.tensors import Shape
+from qap2fpga.prove import affine, foreign, reading
 from qap2fpga.prove.algebra import unpacked
 from qap2fpga.prove.cells import NotProven, Refuted
 from qap2fpga.prove.ground import Ground
@@ -251,3 +259,28 @@ def test_the_number_of_a_class(tmp_path: Path) -> None:
     (tmp_path / "theirs" / "hand.sv").write_text(text.replace("v > u", "v >= u"))
     with pytest.raises(NotProven):
         proven(tmp_path / "theirs", network, "class")
+
+
+def test_a_frame_of_several_positions_in_one_beat(tmp_path: Path) -> None:
+    """A convolution with pads, then what the whole frame sees: alkaid is given the products of all positions."""
+    shape, inner = Shape(2, 1, 4), Shape(3, 1, 3)
+    kernel = Geometry((1, 3), (1, 1), pads=(0, 1, 0, 0))
+    random = np.random.default_rng(7)
+    weights = [random.integers(-3, 4, (6, 3)), random.integers(-3, 4, (9, 2))]
+    step = Step(np.array([[2, 4, 6], [0, 2, 4], [-2, 0, 2]]))
+    nodes = (
+        Input(name="x", size=shape, quantizer=InputQuantizer(-4, 3, (1.0,))),
+        Linear(name="conv", sources=("x",), weights=weights[0], weight_bits=3, input_bits=3, geometry=kernel),
+        Requantizer(name="cut", sources=("conv",), function=step),
+        Linear(name="fc", sources=("cut",), weights=weights[1], weight_bits=3, input_bits=2, geometry=Geometry((1, 3))),
+        Requantizer(name="end", sources=("fc",), function=Logits(np.array([1, 1]), np.array([5, -3]), 0, None)),
+    )
+    network = Graph(nodes, "end", Fraction(1))
+    products = affine.through(nodes[1], [affine.result("x", shape.size)], [shape], inner.size).weights["x"]
+    bias = np.tile([0, 2, 4], 3)
+    stages = [Stage(products, bias, np.ones(9, int), 2), Stage(weights[1], np.array([5, -3]), np.zeros(2, int))]
+    alkaid.write(tmp_path / "theirs", stages, 3)
+    assert proven(tmp_path / "theirs", network).startswith("2 layers")
+    wrong = network.with_nodes(replace(nodes[2], function=replace(step, thresholds=step.thresholds + 1)))
+    with pytest.raises(Refuted):
+        proven(tmp_path / "theirs", wrong)
