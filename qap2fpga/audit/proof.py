@@ -40,9 +40,10 @@ def prove(
         )  # fmt: skip
         try:
             module = flattened(sources, ports.top, place)
+            return foreign.prove(module, described, network, kind, place, LIMIT_S, progress)
         except QapError as error:
+            # What Yosys cannot read, and integers that are too wide.
             raise NotProven(error.message) from error
-        return foreign.prove(module, described, network, kind, place, LIMIT_S, progress)
 
     (claim,) = attempts({CLAIM: work}, progress)
     return claim

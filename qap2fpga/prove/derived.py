@@ -15,12 +15,14 @@ import numpy as np
 from qap2fpga.prove.cells import BITWISE, Bits, NotProven, Part
 from qap2fpga.prove.ground import Ground, Result
 from qap2fpga.prove.layers import Channels, results
-from qap2fpga.prove.linear import Lane, Value, possible
+from qap2fpga.prove.linear import Lane, Value
 from qap2fpga.prove.searches import Search
 from qap2fpga.prove.signatures import Signatures
 
 # Bits of a result of which another wire may be any function.
 MOST_BITS = 10
+# Wires that are tried; where there are more, the logic is of another kind.
+MOST_TRIED = 2000
 
 
 def derived(
@@ -41,12 +43,13 @@ def derived(
     copies = [part for bit in single for part in itertools.islice(_functions(channels, known, search, bit, owners), 1)]
     yield from copies
     reached = ground.reached([*others, *(one.value for one in of)], copies)
-    waiting, seen = list(outputs), set(reached)
-    while waiting:
+    waiting, seen, tried = list(outputs), set(reached), 0
+    while waiting and tried < MOST_TRIED:
         bit = waiting.pop()
         if bit in seen:
             continue
         seen.add(bit)
+        tried += bit in owners
         its = next(_functions(channels, known, search, bit, owners), None)
         if its is not None:
             yield its
@@ -80,8 +83,7 @@ def _functions(
         try:
             between = search.between((bit,), channels.wanted(channel), channels.where(channel))
             for sums in channels.sums(channel, between):
-                there = possible(channels.values, channels.layer.weights[:, channel].tolist(), sums)
-                sums = sums[there]
+                sums = sums[channels.there(channel, sums)]
                 inputs = (results(channels.layer.function, channel, sums) - its.offset) // its.factor
                 actual = between.evaluate(Lane((bit,), signed=False), sums, channels.where(channel))
                 pairs = np.unique(np.stack([inputs, actual]), axis=1).T.tolist()

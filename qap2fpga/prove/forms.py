@@ -64,10 +64,9 @@ class Forms:
         """Return the form of a single bit."""
         form = self.forms.get(bit, Form({bit: 1} if bit else {}))
         while solved := self._solved.keys() & form.terms.keys():
-            for unknown in solved:
-                rest = {one: factor for one, factor in form.terms.items() if one != unknown}
-                its = self._solved[unknown]
-                form = added(Form(rest, form.shift), Form(its.terms, its.shift + form.shift), form.terms[unknown])
+            unknown = min(solved)
+            its, rest = self._solved[unknown], {one: factor for one, factor in form.terms.items() if one != unknown}
+            form = added(Form(rest, form.shift), Form(its.terms, its.shift + form.shift), form.terms[unknown])
             self.forms[bit] = form
         return form
 
@@ -122,9 +121,8 @@ class Forms:
     def _fit(self, bits: Bits, fit: Fit | None) -> None:
         """Take the integer on `bits` for what it is of others."""
         if fit is not None and (fit.low < 0) == fit.signed:
-            form = combined(
-                [(Form({ONE: 1}), fit.constant), *((self.bit(bit), one) for bit, one in fit.factors.items())]
-            )
+            parts = [(self.bit(bit), factor) for bit, factor in fit.factors.items()]
+            form = combined([(Form({ONE: 1}), fit.constant), *parts])
             self._define(Word(bits, fit.signed), form, (fit.low, fit.high))
 
     def _borrow(self, part: Part) -> Form:

@@ -107,6 +107,13 @@ class Channels:
         low, high = self._ends
         return int(low[channel]), int(high[channel])
 
+    def there(self, channel: int, sums: np.ndarray) -> np.ndarray:
+        """Return which of `sums` (n,) the channel's inputs may have, (n,) of bool: all, where there are too many."""
+        low, high = self.ends(channel)
+        if high - low >= MOST_SUMS:
+            return np.ones(len(sums), bool)
+        return possible(self.values, self.layer.weights[:, channel].tolist(), sums)
+
     def require_zero(self, channel: int, bits: Bits) -> None:
         """Raise `NotProven` unless `bits` are zeros, for all sums of the channel."""
         between = self.between(channel, bits)
@@ -134,8 +141,7 @@ class Channels:
         settled = replace(lane, bits=self.pipeline.moving.settle(lane.bits))
         between, where = self.between(channel, settled.bits), self.where(channel)
         low, high = self.ends(channel)
-        column = self.layer.weights[:, channel].tolist()
-        there = partial(possible, self.values, column) if high - low < MOST_SUMS else None
+        there = partial(self.there, channel) if high - low < MOST_SUMS else None
         reach, cases = set[int](), 0
         for sums in self.sums(channel, between):
             reach |= _compared(self.layer, channel, settled, code, between, sums, there, where)
