@@ -50,6 +50,7 @@ def derived(
             continue
         seen.add(bit)
         tried += bit in owners
+        ground.require_time(f"layer {channels.layer.name}")
         its = next(_functions(channels, known, search, bit, owners), None)
         if its is not None:
             yield its

@@ -8,6 +8,7 @@ the port.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ from qap2fpga.prove.walk import Number, Walk
 
 # What tells inputs that the hardware does not take from results that lie nowhere.
 FIRST_UNTAKEN = 1 << 40
+# Larger logic takes too much memory: half a KB for each bit.
+MOST_PARTS = 400_000
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,19 @@ class Ports:
 def prove(
     module: Module, ports: Ports, network: Graph, kind: str, place: Path, limit_s: float, say: Callable[[str], None]
 ) -> str:  # fmt: skip
-    """Return what was compared. Raises `NotProven`; ABC has `limit_s`. `kind` of outputs as in `ir.outputs`."""
+    """Return what was compared. Raises `NotProven`, also after `limit_s` seconds.
+
+    `kind` of outputs as in `ir.outputs`; files of ABC go to `place`.
+    """
+    until = time.monotonic() + limit_s
     values, inputs, same = _inputs(ports, network, module)
     clock = module.single(ports.clock) if ports.clock else NO_CLOCK
     fixed = {module.single(ports.reset): ports.running} if ports.reset else {}
     port = module.outputs.get(ports.output, ())
     logic = combinational(module, clock, fixed, inputs, port, ports.latency, same)
-    ground, lanes = Ground(logic.parts, logic.named), _lanes(logic.outputs, ports.outputs)
+    if len(logic.parts) > MOST_PARTS:
+        raise NotProven(f"{len(logic.parts):,} cells are more than {MOST_PARTS:,}")
+    ground, lanes = Ground(logic.parts, logic.named, until=until), _lanes(logic.outputs, ports.outputs)
     smallest = min(0, *(one.exponent for one in ports.outputs))
 
     def hardware(rows: np.ndarray) -> np.ndarray:
@@ -74,7 +83,7 @@ def prove(
     walk = Walk(ground, values, network, logic.outputs, say)
     require_equal(hardware, wanted, walk.vectors())
     try:
-        walk.prove(kind, lanes, ports.outputs, place, limit_s)
+        walk.prove(kind, lanes, ports.outputs, place)
     except WrongSums as error:
         require_equal(hardware, wanted, leading_to(network, error.node, error.channel, error.sums))
         raise

@@ -6,6 +6,8 @@ From one layer to the next the logic is cut: what has been proven of some wires 
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -60,14 +62,21 @@ def hidden(number: int, low: int, high: int) -> Value:
 class Ground:
     """Logic: its `parts`, each after those that it reads, and vectors that are `named`.
 
-    `derived` are bits that have been shown to be functions of results; these stand for what drives them.
+    `derived` are bits that have been shown to be functions of results; these stand for what drives them. `until` is the
+    time, as of `time.monotonic`, after which proofs end.
     """
 
     parts: Sequence[Part]
     named: Sequence[Bits]
     derived: dict[int, Part] = field(default_factory=dict)
+    until: float = math.inf
     _inverses: dict[int, Part] = field(default_factory=dict)
     _hidden: int = 0
+
+    def require_time(self, where: str) -> None:
+        """Raise `NotProven` when the time is over."""
+        if time.monotonic() > self.until:
+            raise NotProven(f"{where}: no answer in the time that a proof may take")
 
     def cut(self, values: Sequence[Value], rows: np.ndarray) -> Signatures:
         """Return what logic makes of `values` alone, where they are `rows` (n, values)."""

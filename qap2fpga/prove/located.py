@@ -59,6 +59,7 @@ def locate(
     channels = Channels(ground.pipeline(cut.parts, sums.values), sums.layer, sums.values, wires)
     every, cases = list[Result](), 0
     for at, pairs in enumerate(zip(tried, lanes, strict=True)):
+        ground.require_time(channels.where(at))
         errors = [sums.lacking[at]] if at in sums.lacking else []
         for guess, lane in zip(*pairs, strict=True):
             try:

@@ -24,6 +24,8 @@ from qap2fpga.prove.located import Sums, locate
 from qap2fpga.prove.signatures import vectors
 
 ACCUMULATORS, CLASS = "accumulators", "class"
+# ABC's time, for the number of a class.
+ABC_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,11 @@ class Walk:
         shape = self.network.shapes[node.name]
         return node.function.select(np.arange(shape.size) % shape.channels)
 
-    def prove(self, kind: str, lanes: Sequence[Lane], numbers: Sequence[Number], place: Path, limit_s: float) -> None:
-        """Prove that outputs of a `kind`, as in `ir.outputs`, lie on `lanes`; ABC has `limit_s`."""
+    def prove(self, kind: str, lanes: Sequence[Lane], numbers: Sequence[Number], place: Path) -> None:
+        """Prove that outputs of a `kind`, as in `ir.outputs`, lie on `lanes`; files of ABC go to `place`."""
         if kind == CLASS:
             self._until(self.network.output, itself=True)
-            self._classes(lanes, place, limit_s)
+            self._classes(lanes, place)
         else:
             last = self.network.end.sources[0] if kind == ACCUMULATORS else self.network.output
             self._until(last, itself=False)
@@ -145,6 +147,7 @@ class Walk:
         bits = tuple(bit for lane in lanes for bit in lane.bits)
         channels = Channels(self.ground.pipeline(cut.parts, sums.values), sums.layer, sums.values, bits)
         for at, (lane, number) in enumerate(zip(lanes, numbers, strict=True)):
+            self.ground.require_time(f"output {at}")
             below, above = max(0, -number.exponent), max(0, number.exponent)
             try:
                 if below:
@@ -155,7 +158,7 @@ class Walk:
                 raise sums.lacking.get(at, error) from error
         self.count += 1
 
-    def _classes(self, lanes: Sequence[Lane], place: Path, limit_s: float) -> None:
+    def _classes(self, lanes: Sequence[Lane], place: Path) -> None:
         """Prove that the one lane is the number of the largest result."""
         values = []
         for one in self.results[self.network.output]:
@@ -166,4 +169,4 @@ class Walk:
         cut = self.ground.cut(values, vectors(values, np.eye(len(values), dtype=np.int64)))
         if not all(bit in cut.bits for bit in lane.bits):
             raise NotProven("the class depends on more than the results of the last layer")
-        classes.prove(self.ground.pipeline(cut.parts, values), values, lane.bits, place, limit_s)
+        classes.prove(self.ground.pipeline(cut.parts, values), values, lane.bits, place, ABC_S)

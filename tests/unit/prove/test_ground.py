@@ -8,7 +8,7 @@ import pytest
 
 from qap2fpga.ir.functions import Step
 from qap2fpga.prove import located
-from qap2fpga.prove.cells import Part
+from qap2fpga.prove.cells import NotProven, Part
 from qap2fpga.prove.ground import Ground, Result, hidden
 from qap2fpga.prove.linear import Value
 from qap2fpga.prove.located import Sums, locate
@@ -60,6 +60,11 @@ def test_a_hint_that_an_inverse_is_meant(monkeypatch: pytest.MonkeyPatch) -> Non
     # What reads the wire reads the result now, and what reads others is not reached.
     assert (ground.derived[33].kind, ground.derived[33].operands) == ("not", (result.value.bits,))
     assert {33, 32} <= ground.reached([result.value], []) and 34 not in ground.reached([result.value], [])
+
+
+def test_a_proof_ends_when_its_time_is_over() -> None:
+    with pytest.raises(NotProven, match="layer fc, channel 0: no answer in the time"):
+        locate(Ground(PARTS, [], until=0.0), SUMS, [], (32,))
 
 
 def test_a_result_on_one_wire_is_a_sum_of_its_bits() -> None:
