@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -23,12 +24,13 @@ from qap2fpga.prove.signatures import Signatures
 MOST_BITS = 10
 # Wires that are tried; where there are more, the logic is of another kind.
 MOST_TRIED = 2000
+SUMS = ("sum", "difference", "product")
 
 
 def derived(
     ground: Ground, channels: Channels, cut: Signatures, of: Sequence[Result], others: Sequence[Value], outputs: Bits
-) -> Iterator[Part]:
-    """Yield wires that the logic of `outputs` may read beside the results of a layer and `others`: functions of these.
+) -> list[Part]:
+    """Return wires that the logic of `outputs` may read beside results of a layer and `others`, as functions of these.
 
     `of` are what is known of the results of `channels`; `cut` is the logic behind the layer's inputs.
     """
@@ -40,22 +42,29 @@ def derived(
     alike = {one for bit in results for one in ground.alike(cut, bit)} - results - ground.derived.keys()
     # Bits of a sum stay together, and what it lends from above stays beside it.
     single = sorted(bit for bit in alike if bit in drivers and drivers[bit].kind in BITWISE)
-    copies = [part for bit in single for part in itertools.islice(_functions(channels, known, search, bit, owners), 1)]
-    yield from copies
-    reached = ground.reached([*others, *(one.value for one in of)], copies)
-    waiting, seen, tried = list(outputs), set(reached), 0
-    while waiting and tried < MOST_TRIED:
-        bit = waiting.pop()
-        if bit in seen:
-            continue
-        seen.add(bit)
-        tried += bit in owners
-        ground.require_time(f"layer {channels.layer.name}")
-        its = next(_functions(channels, known, search, bit, owners), None)
-        if its is not None:
-            yield its
-        elif bit in drivers:
-            waiting += [one for operand in drivers[bit].operands for one in operand]
+    parts_of = partial(_functions, channels, known, search, owners)
+    every = [part for bit in single for part in itertools.islice(parts_of(bit), 1)]
+    values, tried = [*others, *(one.value for one in of)], 0
+    # Bits of sums are torn out of these only where nothing else helps.
+    for sums in (False, True):
+        reached = ground.reached(values, every)
+        waiting, seen = list(outputs), set(reached)
+        while waiting and tried < MOST_TRIED:
+            bit = waiting.pop()
+            if bit in seen:
+                continue
+            seen.add(bit)
+            ground.require_time(f"layer {channels.layer.name}")
+            driver = drivers.get(bit)
+            its = None
+            if bit in owners and (sums or driver is None or driver.kind not in SUMS):
+                tried += 1
+                its = next(parts_of(bit), None)
+            if its is not None:
+                every.append(its)
+            elif driver is not None:
+                waiting += [one for operand in driver.operands for one in operand]
+    return every
 
 
 def _owners(channels: Channels, known: dict[int, Result], parts: Sequence[Part]) -> dict[int, frozenset[int]]:
@@ -75,7 +84,7 @@ def _owners(channels: Channels, known: dict[int, Result], parts: Sequence[Part])
 
 
 def _functions(
-    channels: Channels, known: dict[int, Result], search: Search, bit: int, owners: dict[int, frozenset[int]]
+    channels: Channels, known: dict[int, Result], search: Search, owners: dict[int, frozenset[int]], bit: int
 ) -> Iterator[Part]:
     """Yield `bit` as a function of each of the results that it is one of."""
     for channel in sorted(owners.get(bit, ())):

@@ -166,13 +166,12 @@ class Forms:
         self.forms.update((bit, Form({})) for bit in driven[:zeros])
         bits, ends = driven[zeros:], _common(ends, self.range(total))
         size = len(bits)
-        for times in (0, ends[0] >> size, ends[0] + (1 << size >> 1) >> size):
-            low, high = (end - (times << size) for end in ends)
-            if width(low, high) <= size:
-                break
-        else:
+        # How often it may wrap: not at all, to numbers without a sign, and to those with one; the least bits are best.
+        wraps = (0, ends[0] >> size, ends[0] + (1 << size >> 1) >> size)
+        low, high = min(([end - (times << size) for end in ends] for times in wraps), key=lambda its: width(*its))
+        if width(low, high) > size:
             return False
-        total, size = added(total, Form({ONE: 1}), -times << size), width(low, high)
+        total, size = added(total, Form({ONE: 1}), low - ends[0]), width(low, high)
         word = Word(bits[:size], signed=low < 0)
         self._define(word, total, (low, high))
         # Bits above those that hold the range repeat its sign.

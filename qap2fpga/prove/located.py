@@ -75,7 +75,7 @@ def locate(
             ends = sorted(results(sums.function, at, np.array(channels.ends(at))).tolist())
             every.append(Result(ground.hide(*ends), missing=errors[0]))
     ground.take(one.value for one in every)
-    for part in list(derived(ground, channels, cut, every, others, outputs)):
+    for part in derived(ground, channels, cut, every, others, outputs):
         ground.derived[part.driven[0]] = part
     return every, cases
 
