@@ -105,6 +105,33 @@ class Sliced(Algebra[np.ndarray]):
         return otherwise ^ (condition & (otherwise ^ then))
 
 
+# What bits of many cases are at least, and at most.
+Bounds = tuple[np.ndarray, np.ndarray]
+
+
+class Bounded(Algebra[Bounds]):
+    """Bits of many cases at once, of which some are known, and others may be 0 or 1 at each place that reads them."""
+
+    zero, one = (Sliced.zero, Sliced.zero), (Sliced.one, Sliced.one)
+    any = (Sliced.zero, Sliced.one)
+
+    def both(self, a: Bounds, b: Bounds) -> Bounds:
+        """Return a AND b."""
+        return a[0] & b[0], a[1] & b[1]
+
+    def either(self, a: Bounds, b: Bounds) -> Bounds:
+        """Return a OR b."""
+        return a[0] | b[0], a[1] | b[1]
+
+    def invert(self, a: Bounds) -> Bounds:
+        """Return NOT a."""
+        return ~a[1], ~a[0]
+
+    def choose(self, condition: Bounds, otherwise: Bounds, then: Bounds) -> Bounds:
+        """Return `then` where `condition`, else `otherwise`."""
+        return self.either(self.both(condition, then), self.both(self.invert(condition), otherwise))
+
+
 def packed(numbers: np.ndarray, bits: int) -> list[np.ndarray]:
     """Return the lowest `bits` of int64 `numbers`, each for all of them, padded with zeros to whole words."""
     padded = np.zeros(-(-len(numbers) // WORD) * WORD, np.int64)

@@ -69,7 +69,7 @@ def derived(
 
 def _owners(channels: Channels, known: dict[int, Result], parts: Sequence[Part]) -> dict[int, frozenset[int]]:
     """Return the channels on whose sums alone each bit depends; on a constant all do."""
-    owners = {bit: frozenset(known) for bit in (0, 1)}
+    owners = {bit: frozenset(known) for bit in (0, 1, *channels.pipeline.open)}
     every = channels.beyond(())
     for channel in known:
         for place in every.of(channels.wanted(channel)):
@@ -95,7 +95,9 @@ def _functions(
             for sums in channels.sums(channel, between):
                 sums = sums[channels.there(channel, sums)]
                 inputs = (results(channels.layer.function, channel, sums) - its.offset) // its.factor
-                actual = between.evaluate(Lane((bit,), signed=False), sums, channels.where(channel))
+                actual, sure = between.evaluate(Lane((bit,), signed=False), sums, channels.where(channel))
+                if not sure.all():
+                    break
                 pairs = np.unique(np.stack([inputs, actual]), axis=1).T.tolist()
                 if any(entries.setdefault(number, value) != value for number, value in pairs):
                     break

@@ -66,7 +66,7 @@ def prove(
     logic = combinational(module, clock, fixed, inputs, port, ports.latency, same)
     if len(logic.parts) > MOST_PARTS:
         raise NotProven(f"{len(logic.parts):,} cells are more than {MOST_PARTS:,}")
-    ground, lanes = Ground(logic.parts, logic.named, until=until), _lanes(logic.outputs, ports.outputs)
+    ground, lanes = Ground(logic.parts, logic.named, until=until, open=logic.open), _lanes(logic.outputs, ports.outputs)
     smallest = min(0, *(one.exponent for one in ports.outputs))
 
     def hardware(rows: np.ndarray) -> np.ndarray:

@@ -63,13 +63,14 @@ class Ground:
     """Logic: its `parts`, each after those that it reads, and vectors that are `named`.
 
     `derived` are bits that have been shown to be functions of results; these stand for what drives them. `until` is the
-    time, as of `time.monotonic`, after which proofs end.
+    time, as of `time.monotonic`, after which proofs end. Bits that are `open` may be anything.
     """
 
     parts: Sequence[Part]
     named: Sequence[Bits]
     derived: dict[int, Part] = field(default_factory=dict)
     until: float = math.inf
+    open: frozenset[int] = frozenset()
     _inverses: dict[int, Part] = field(default_factory=dict)
     _hidden: int = 0
 
@@ -81,7 +82,7 @@ class Ground:
     def cut(self, values: Sequence[Value], rows: np.ndarray) -> Signatures:
         """Return what logic makes of `values` alone, where they are `rows` (n, values)."""
         ones = np.full(-(-len(rows) // WORD), np.iinfo(np.uint64).max)
-        given = {**columns(values, rows), 0: ~ones, 1: ones}
+        given = {**columns(values, rows), **dict.fromkeys(self.open, ~ones), 0: ~ones, 1: ones}
         for part in self._derived(given):
             (given[part.driven[0]],) = part.evaluate(SLICED, [[given[bit] for bit in part.operands[0]]])
         return Signatures(self.parts, given)
@@ -105,7 +106,7 @@ class Ground:
         inverses = [one for one in self._inverses.values() if one.driven[0] not in given]
         named = {str(number): bits for number, bits in enumerate(self.named)}
         module = Module("logic", {"x": tuple(leaves)}, {}, (*derived, *kept, *inverses), (), (), named)
-        return Pipeline(module, UNDRIVEN, UNDRIVEN)
+        return Pipeline(module, UNDRIVEN, UNDRIVEN, open=self.open)
 
     def hide(self, low: int, high: int) -> Value:
         """Return any integer from `low` to `high` that lies on no wires."""
@@ -137,7 +138,7 @@ class Ground:
 
     def reached(self, values: Sequence[Value], more: Iterable[Part]) -> set[int]:
         """Return the bits that depend on `values` alone, if `more` drive what they drive."""
-        bits = {0, 1, *(bit for value in values for bit in value.bits)}
+        bits = {0, 1, *self.open, *(bit for value in values for bit in value.bits)}
         bits |= {part.driven[0] for part in (*self._derived(bits), *more)}
         for part in self.parts:
             if all(bit in bits for operand in part.operands for bit in operand):

@@ -8,11 +8,11 @@ there twice, are then one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from qap2fpga.prove.cells import Bits, NotProven, Part, Register
+from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Part, Register
 from qap2fpga.prove.logic import KNOWN
 from qap2fpga.prove.pipeline import Cone, Pipeline
 from qap2fpga.prove.reading import Module
@@ -21,6 +21,8 @@ from qap2fpga.prove.reading import Module
 ALWAYS = -(1 << 61)
 # Where the clock would be, of a module without one.
 NO_CLOCK = -(1 << 61) - 1
+# What stands for values that are left open.
+FIRST_OPEN = 1 << 58
 SYMMETRIC = ("and", "or", "xor", "sum", "product", "equal")
 # Logic of one bit that may turn out to be a copy of another one, or a constant.
 SIMPLE = ("same", "not", "and", "or", "xor", "choose", "any", "table", "pick", "equal", "at least")
@@ -29,8 +31,8 @@ SIMPLE = ("same", "not", "and", "or", "xor", "choose", "any", "table", "pick", "
 class Flow(Pipeline):
     """A module whose registers take their data at every edge of `clock`, while bits have their `fixed` values."""
 
-    def __init__(self, module: Module, clock: int, fixed: Mapping[int, int]) -> None:
-        super().__init__(module, clock, ALWAYS, fixed)
+    def __init__(self, module: Module, clock: int, fixed: Mapping[int, int], open: Collection[int]) -> None:
+        super().__init__(module, clock, ALWAYS, fixed, open)
 
     def _check(self, register: Register) -> None:
         """Raise `NotProven` unless the register takes its data at every edge."""
@@ -46,12 +48,14 @@ class Flow(Pipeline):
 class Logic:
     """The `parts` between two ports, each after those that it reads, without registers, copies and doubles.
 
-    `outputs` are the bits of the output port; `named` are vectors that have a name: hints.
+    `outputs` are the bits of the output port; `named` are vectors that have a name: hints. Bits that are `open` have no
+    value (`x`), and may be anything.
     """
 
     parts: tuple[Part, ...]
     outputs: Bits
     named: tuple[Bits, ...] = field(repr=False)
+    open: frozenset[int] = frozenset()
 
 
 def combinational(
@@ -66,7 +70,8 @@ def combinational(
     if module.instances or module.boxes:
         name = [*(one.name for one in module.instances), *(one.name for one in module.boxes)][0]
         raise NotProven(f"{module.name}: {name} is kept apart, and is not looked into")
-    flow = Flow(module, clock, fixed)
+    module, opened = _opened(module)
+    flow = Flow(module, clock, fixed, opened)
     cone = flow.cone(outputs, dict.fromkeys(inputs, 0))
     for at, bit in enumerate(cone.outputs):
         if cone.stages.get(bit, latency) != latency:
@@ -74,7 +79,24 @@ def combinational(
     if cone.settled(cone.outputs) > latency:
         raise NotProven(f"constants come {cone.settled(cone.outputs)} cycles after the start, not {latency}")
     wider = flow.cone((*outputs, *_beside(flow, cone)), dict.fromkeys(inputs, 0))
-    return simplified(wider.parts, cone.outputs, flow.named, same)
+    return replace(simplified(wider.parts, cone.outputs, flow.named, same), open=opened)
+
+
+def _opened(module: Module) -> tuple[Module, frozenset[int]]:
+    """Return the module with a net of its own for each value that is left open where it is read, and these nets."""
+    parts, opened = list[Part](), list[int]()
+
+    def own(bit: int) -> int:
+        if bit != UNDRIVEN:
+            return bit
+        opened.append(FIRST_OPEN + len(opened))
+        return opened[-1]
+
+    for part in module.parts:
+        if any(UNDRIVEN in operand for operand in part.operands):
+            part = replace(part, operands=tuple(tuple(map(own, operand)) for operand in part.operands))
+        parts.append(part)
+    return replace(module, parts=tuple(parts)), frozenset(opened)
 
 
 def _known(part: Part) -> int | None:

@@ -100,7 +100,7 @@ class Channels:
 
     def beyond(self, parts: Sequence[Part]) -> Search:
         """Return a search for what else depends on the same sums, among `parts`."""
-        return Search(parts, self._search.places)
+        return Search(parts, self._search.places, self.pipeline.open)
 
     def ends(self, channel: int) -> tuple[int, int]:
         """Return the smallest and the largest sum of a channel."""
@@ -118,7 +118,8 @@ class Channels:
         """Raise `NotProven` unless `bits` are zeros, for all sums of the channel."""
         between = self.between(channel, bits)
         for sums in self.sums(channel, between):
-            if between.evaluate(Lane(bits, signed=False), sums, self.where(channel)).any():
+            actual, sure = between.evaluate(Lane(bits, signed=False), sums, self.where(channel))
+            if actual.any() or not sure.all():
                 raise NotProven(f"{self.where(channel)}: bits below the network's unit are no zeros")
 
     def sums(self, channel: int, between: Between) -> Iterator[np.ndarray]:
@@ -167,8 +168,9 @@ def _compared(
     It may be wrong of a sum that is not `there`: between the ends there may be some that no inputs have.
     """
     expected = results(layer.function, channel, sums)
-    actual = multiply_add(between.evaluate(lane, sums, where), code[1], code[0], where)
-    wrong = np.flatnonzero(expected != actual)
+    integers, sure = between.evaluate(lane, sums, where)
+    actual = multiply_add(integers, code[1], code[0], where)
+    wrong = np.flatnonzero((expected != actual) | ~sure)
     if len(wrong) and there is not None:
         has = there(sums)
         wrong = wrong[has[wrong]]
@@ -177,7 +179,8 @@ def _compared(
             return set()
     if len(wrong):
         first = wrong[0]
-        what = f"{where}: accumulator {sums[first]} gives {actual[first]}, not {expected[first]}"
+        gives = actual[first] if sure[first] else "a value that is left open"
+        what = f"{where}: accumulator {sums[first]} gives {gives}, not {expected[first]}"
         constant = 0 if layer.constants is None else layer.constants[channel]
         raise WrongSums(what, layer.name, channel, sums[wrong[:MOST_WRONG]] + constant)
     low, high = int(expected.min()), int(expected.max())

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,13 +11,13 @@ from fractions import Fraction
 import numpy as np
 
 from qap2fpga.exact.integers import multiply_add
-from qap2fpga.prove.algebra import Sliced, packed, unpacked
+from qap2fpga.prove.algebra import Bounded, Sliced, packed, unpacked
 from qap2fpga.prove.cells import Bits, NotProven, Part, evaluate
 from qap2fpga.prove.forms import Forms
 from qap2fpga.prove.linear import ONE, Form, Lane, Value
 from qap2fpga.prove.pipeline import Cone, Pipeline
 
-SLICED = Sliced()
+SLICED, BOUNDED = Sliced(), Bounded()
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,27 @@ class Between:
     factor: Fraction
     constant: Fraction
     parts: tuple[Part, ...]
+    open: Collection[int] = ()
 
     def possible(self, sums: np.ndarray, where: str) -> np.ndarray:
         """Return the accumulators for which the vector is an integer; there are no others."""
         numerators, denominator = self._numerators(sums, where)
         return np.asarray(sums[numerators % denominator == 0])
 
-    def evaluate(self, lane: Lane, sums: np.ndarray, where: str) -> np.ndarray:
-        """Return the integers on the lane for accumulators `sums`."""
+    def evaluate(self, lane: Lane, sums: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the integers on the lane for accumulators `sums`, and whether they depend on nothing else."""
         numerators, denominator = self._numerators(sums, where)
         bits = {0: SLICED.zero, 1: SLICED.one}
         bits.update(zip(self.vector, packed(numerators // denominator, len(self.vector)), strict=True))
         bits.update({0: SLICED.zero, 1: SLICED.one})
-        evaluate(SLICED, self.parts, bits)
-        return unpacked([bits[bit] for bit in lane.bits], len(sums), signed=lane.signed)
+        if not self.open:
+            evaluate(SLICED, self.parts, bits)
+            return unpacked([bits[bit] for bit in lane.bits], len(sums), signed=lane.signed), np.ones(len(sums), bool)
+        pairs = {bit: (its, its) for bit, its in bits.items()} | dict.fromkeys(self.open, BOUNDED.any)
+        evaluate(BOUNDED, self.parts, pairs)
+        least, most = (unpacked([pairs[bit][end] for bit in lane.bits], len(sums), signed=False) for end in (0, 1))
+        actual = unpacked([pairs[bit][0] for bit in lane.bits], len(sums), signed=lane.signed)
+        return actual, least == most
 
     def _numerators(self, sums: np.ndarray, where: str) -> tuple[np.ndarray, int]:
         denominator = self.factor.denominator * self.constant.denominator
@@ -67,8 +74,10 @@ Direction = tuple[tuple[int, Fraction], ...]
 class Search:
     """Looks for the vectors of bits on which results depend."""
 
-    def __init__(self, parts: Sequence[Part], places: Mapping[Direction, Sequence[Place]]) -> None:
-        self.places = places
+    def __init__(
+        self, parts: Sequence[Part], places: Mapping[Direction, Sequence[Place]], open: Collection[int] = ()
+    ) -> None:
+        self.places, self.open = places, open
         self.drivers = {bit: part for part in parts for bit in part.driven}
         self.order = {id(part): number for number, part in enumerate(parts)}
 
@@ -84,7 +93,9 @@ class Search:
             parts = self._closed(bits, place.vector)
             if parts is not None:
                 factor = place.factor / scale
-                return Between(place.vector, factor, place.constant - factor * wanted.factor(ONE), parts)
+                read = {bit for part in parts for operand in part.operands for bit in operand}
+                open = read.union(bits).intersection(self.open) if self.open else ()
+                return Between(place.vector, factor, place.constant - factor * wanted.factor(ONE), parts, open)
         what = "not all that its result depends on" if places else "not the weights"
         raise NotProven(f"{where}: {len(places)} sums have its weights: {what}")
 
@@ -96,6 +107,8 @@ class Search:
             if bit in seen:
                 continue
             seen.add(bit)
+            if bit in self.open:
+                continue
             if bit not in self.drivers:
                 return None
             part = self.drivers[bit]
@@ -144,7 +157,7 @@ def searches(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int], values: 
 def _search(pipeline: Pipeline, cone: Cone, values: Sequence[Value]) -> Search:
     named = list(_named(pipeline, cone))
     forms = Forms(cone, values, named)
-    return Search(cone.parts, _places(forms, [*named, *forms.vectors]))
+    return Search(cone.parts, _places(forms, [*named, *forms.vectors]), pipeline.open)
 
 
 def _wider(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int]) -> Cone:

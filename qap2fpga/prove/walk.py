@@ -169,4 +169,6 @@ class Walk:
         cut = self.ground.cut(values, vectors(values, np.eye(len(values), dtype=np.int64)))
         if not all(bit in cut.bits for bit in lane.bits):
             raise NotProven("the class depends on more than the results of the last layer")
+        if self.ground.open:
+            raise NotProven("the class may depend on values that are left open")
         classes.prove(self.ground.pipeline(cut.parts, values), values, lane.bits, place, ABC_S)

@@ -59,3 +59,46 @@ def test_wires_that_are_others(before: str, after: str, tmp_path: Path) -> None:
 def test_comparisons_that_are_others(before: str, after: str, tmp_path: Path) -> None:
     with pytest.raises(NotProven):
         proven(COMPARED.replace(before, after), tmp_path)
+
+
+# Of sums from -31 to 29 a table says what comes of each, and of others nothing.
+TABLE = """
+module of(input [11:0] x, output [11:0] y);
+    wire signed [3:0] a = x[3:0], b = x[7:4], c = x[11:8];
+    wire signed [5:0] s = 2 * a - b + c;
+    wire signed [5:0] u = a + b;
+    reg [1:0] p;
+    wire [1:0] q = u < 0 ? 0 : u > 3 ? 3 : u;
+    always @(*) case (s)
+ENTRIES
+        default: p = 2'bx;
+    endcase
+    assign y[5:0] = $signed({1'b0, p}) + 2 * p - q;
+    assign y[11:6] = p + 2 * q;
+endmodule
+"""
+
+
+def entries(last: int) -> str:
+    """Return what is said of sums from the least one to `last`."""
+    return "\n".join(f"        6'd{number & 63}: p = {min(3, max(0, number >> 1))};" for number in range(-31, last + 1))
+
+
+def test_values_that_are_left_open_where_no_sum_gets(tmp_path: Path) -> None:
+    assert proven(TABLE.replace("ENTRIES", entries(29)), tmp_path).startswith("2 layers")
+
+
+@pytest.mark.parametrize("last", [28, 20])
+def test_values_that_are_left_open_where_a_sum_gets(last: int, tmp_path: Path) -> None:
+    with pytest.raises(NotProven):
+        proven(TABLE.replace("ENTRIES", entries(last)), tmp_path)
+
+
+def test_what_is_left_open_is_not_proven_by_what_it_is_taken_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inputs are tried with zeros there: with these it would be right."""
+    monkeypatch.setattr(foreign, "require_equal", lambda *given: None)
+    text = TABLE.replace("ENTRIES", entries(29).replace(f"        6'd{-5 & 63}: p = 0;", ""))
+    with pytest.raises(NotProven, match=r"a value that is left open|wires|depends"):
+        proven(text, tmp_path)

@@ -44,13 +44,18 @@ def test_copies_doubles_and_inputs_that_are_others_are_one() -> None:
         ([("FDRE", {}, {"C": [CLOCK], "CE": [11], "R": ["0"], "D": [10], "Q": [21]})], "enable or a reset"),
         ([("FDRE", {}, {"C": [CLOCK], "CE": ["1"], "R": [11], "D": [10], "Q": [21]})], "enable or a reset"),
         ([flop([CLOCK], [21])], "an input that is no data"),
-        ([flop(["x"], [21])], "without a driver"),
         ([flop(["1"], [20]), flop([20], [21])], "constants come 2 cycles after the start, not 1"),
     ],
 )
 def test_what_is_no_function_of_the_inputs_so_many_cycles_before(cells: list[Cell], said: str) -> None:
     with pytest.raises(NotProven, match=said):
         logic(cells, [21], 1)
+
+
+def test_a_value_that_is_left_open_is_one_of_its_own_wherever_it_is_read() -> None:
+    cells: list[Cell] = [("$mux", {}, {"A": ["x", "x"], "B": [10, 10], "S": [11], "Y": [20, 21]})]
+    its = logic([*cells, flop([20, 21], [30, 31])], [30, 31], 1)
+    assert len(its.open) == 2 and len(set(its.outputs)) == 2
 
 
 def test_bits_that_are_cut_off_below_others_are_kept_for_their_name() -> None:
