@@ -24,11 +24,12 @@ LIMIT_S = 600.0
 
 
 def of_verilog(
-    ports: Ports, sources: list[Path], sides: tuple[Lanes, Lanes], elements: tuple[int, int], folder: Path
+    ports: Ports, sources: list[Path], sides: tuple[Lanes, Lanes], given: Lanes, elements: tuple[int, int], folder: Path
 ) -> Design:
     """Write the design of the Verilog in `sources` into `folder`, and return it.
 
-    `sides` and `elements` are the values of a beat, and of a frame, of input and output. Raises `QapError` for Verilog
+    `sides` and `elements` are the values of a beat, and of a frame, of input and output; `given` those of the input
+    with the ones that the hardware does not take. Raises `QapError` for Verilog
     that Yosys cannot read, and for ports that are not there or have another width.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +40,7 @@ def of_verilog(
         WORKER, job, Rewritten, name="read", what="reading the Verilog", logs=folder, place=folder, limit_s=LIMIT_S
     )
     _require_ports(ports, sides, rewritten)
-    streams = _stream("in0", sides[0], elements[0]), _stream("out0", sides[1], elements[1])
+    streams = _stream("in0", given, elements[0]), _stream("out0", sides[1], elements[1])
     widths = rewritten.inputs[ports.input.port], rewritten.outputs[ports.output.port]
     write_atomically(folder / f"{TOP}.v", "\n".join(_top(ports, sides, streams, widths)))
     shutil.copyfile(shipped("flows") / "audit" / f"{QUEUE}.v", folder / f"{QUEUE}.v")
@@ -100,6 +101,8 @@ def _top(
     at = 0
     for lane, bits in enumerate(sides[0].bits):
         first = lane * source.bits
+        if not bits:
+            continue
         yield f"    assign given[{at + bits - 1}:{at}] = {source.name}_TDATA[{first + bits - 1}:{first}];"
         at += bits
     if at < widths[0]:
@@ -114,8 +117,8 @@ def _results(side: Lanes, sink: Stream) -> Iterator[str]:
     low, at = min(0, *side.exponents), 0
     for lane, (bits, signed, exponent) in enumerate(zip(side.bits, side.signed, side.exponents, strict=True)):
         zeros, more = exponent - low, sink.bits - bits - (exponent - low)
-        parts = [f"got[{at + bits - 1}:{at}]"]
-        parts = [*([f"{{{more}{{got[{at + bits - 1}]}}}}" if signed else f"{more}'d0"] if more else []), *parts]
+        sign = f"{{{more}{{got[{at + bits - 1}]}}}}" if signed and bits else f"{more}'d0"
+        parts = [*([sign] if more else []), *([f"got[{at + bits - 1}:{at}]"] if bits else [])]
         parts += [f"{zeros}'d0"] if zeros else []
         yield f"    assign results[{(lane + 1) * sink.bits - 1}:{lane * sink.bits}] = {{{', '.join(parts)}}};"
         at += bits

@@ -35,7 +35,8 @@ Signs = bool | tuple[bool, ...]
 class Port:
     """A port with all values of a beat, the first in the lowest bits.
 
-    `bits` and `signed` are of each value, or of all. A value times 2 to its `exponent` is the network's integer.
+    `bits` and `signed` are of each value, or of all; an input of 0 bits is not taken, an output of 0 bits is 0. A value
+    times 2 to its `exponent` is the network's integer.
     `lanes`: values of a beat; None: a frame is one beat. `valid` and `ready` are the handshake's, empty without one.
     """
 
@@ -138,11 +139,24 @@ def lanes(port: Port, elements: int, kind: str) -> Lanes:
     if any(abs(exponent) > MOST_EXPONENT for exponent in side.exponents):
         raise QapError(f"{kind}.exponent is beyond {MOST_EXPONENT}", HINT)
     low = min(0, *side.exponents)
-    if not all(0 < bits <= MOST_BITS for bits in side.bits) or any(
-        bits + exponent - low > MOST_BITS for bits, exponent in zip(side.bits, side.exponents, strict=True)
+    if (
+        not any(side.bits)
+        or not all(0 <= bits <= MOST_BITS for bits in side.bits)
+        or any(bits + exponent - low > MOST_BITS for bits, exponent in zip(side.bits, side.exponents, strict=True))
     ):
         raise QapError(f"{kind}: values of no bits, or of more than {MOST_BITS} with their exponents", HINT)
     return side
+
+
+def given(lanes: Lanes, values: Range, positions: int) -> Lanes:
+    """Return the values of a beat that come in, `values` at each of `positions`: also those that are not taken."""
+    bits, signed = list(lanes.bits), list(lanes.signed)
+    for index, (low, high) in enumerate(values.ends * positions):
+        lane = index % len(bits)
+        if not lanes.bits[lane]:
+            bits[lane] = max(bits[lane], width(low, high) + (low >= 0))
+            signed[lane] = signed[lane] or low < 0
+    return Lanes(tuple(bits), tuple(signed), lanes.exponents)
 
 
 def require_fit(lanes: Lanes, values: Range, positions: int) -> None:
@@ -151,7 +165,7 @@ def require_fit(lanes: Lanes, values: Range, positions: int) -> None:
     for index, (bits, signed) in enumerate(zip(lanes.bits, lanes.signed, strict=True)):
         # Beats of some of the values repeat the lanes.
         for low, high in set(ends[index :: len(lanes.bits)]):
-            if (low < 0 and not signed) or width(min(low, -1) if signed else low, high) > bits:
+            if bits and ((low < 0 and not signed) or width(min(low, -1) if signed else low, high) > bits):
                 what = f"{'signed' if signed else 'unsigned'} of {bits} bits"
                 raise QapError(f"input: value {index} is {what}, the network's integers are {low} to {high}", HINT)
 

@@ -60,16 +60,21 @@ def audit(
     input_bits: Annotated[int | None, typer.Option(help="of a model without input quantizer [8]")] = None,
     input_data: Annotated[Path | None, typer.Option(help=".npz or .npy of real inputs")] = None,
     output: Annotated[Path | None, typer.Option(help="keep the files of the simulation in this folder")] = None,
+    prove: Annotated[bool, typer.Option(help="prove it for every input, where its shape allows")] = True,
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
-    """Compare Verilog of another tool with a model, bit for bit. In Verilator, with stalls, bursts and a reset."""
+    """Compare Verilog of another tool with a model, bit for bit, and prove it for every input where that is possible.
+
+    In Verilator, with stalls, bursts and a reset; proofs of hardware of a fixed latency.
+    """
 
     from qap2fpga.library import audits
 
     weights, activations = numbers(weight_bits, "--weight-bits"), numbers(activation_bits, "--activation-bits")
     result = audits.audit(
         folder, against, ports=ports, output_kind=output_kind, bits=bits, weight_bits=weights,
-        activation_bits=activations, input_bits=input_bits, input_data=input_data, output=output, quiet=quiet,
+        activation_bits=activations, input_bits=input_bits, input_data=input_data, output=output, prove=prove,
+        quiet=quiet,
     )  # fmt: skip
     if not quiet:
         for line in audits.lines(result):

@@ -30,9 +30,12 @@ def audit(
     input_data: str | Path | None = None,
     input_range: Interval | None = None,
     output: str | Path | None = None,
+    prove: bool = True,
     quiet: bool = False,
 ) -> Audit:
     """Simulate the Verilog in `folder` and compare it with a model, bit for bit; docs/audit.md describes its ports.
+
+    The result says in `proven` whether that holds for every input, and in `proof` how, or why not.
 
     Args:
         folder: where the Verilog is, and `ports.yaml`, which says what its ports are.
@@ -46,11 +49,12 @@ def audit(
         input_data: an `.npz` with X (rows, inputs), or an `.npy`.
         input_range: (low, high) of the inputs of a model without input quantizer, where there are no data.
         output: keep the Verilog as it was read, and the simulation, in this folder.
+        prove: also prove it for every input, where its shape allows.
         quiet: show nothing while it runs.
 
     Raises:
         QapError: a mistake in the description, or Verilog that cannot be read.
-        CheckFailed: hardware and network differ in a bit: with channel and vector.
+        CheckFailed: hardware and network differ in a bit: with channel and vector, or an input that a proof came to.
     """
     from qap2fpga.audit.ports import FILE
     from qap2fpga.frontend.prepare import prepare
@@ -69,7 +73,7 @@ def audit(
             described = place / FILE if ports is None else Path(ports)
             # It stays where something fails, since messages name its logs.
             work = Path(mkdtemp(prefix="qap2fpga-audit-")) if output is None else Path(output)
-            result = run(prepared.network, prepared.vectors, output_kind, place, described, work, say)
+            result = run(prepared.network, prepared.vectors, output_kind, place, described, work, say, prove=prove)
             if output is None:
                 shutil.rmtree(work)
             return result

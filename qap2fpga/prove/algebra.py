@@ -65,7 +65,11 @@ class Known(Algebra[int | None]):
         """Return what comes out, also where the condition is not known and does not matter."""
         if condition in (0, 1):
             return then if condition else otherwise
-        return then if then == otherwise else None
+        if then == otherwise or condition is None:
+            return then if then == otherwise else None
+        if otherwise == condition:
+            return self.both(condition, then)
+        return self.either(condition, otherwise) if then == condition else None
 
     def differ(self, a: int | None, b: int | None) -> int | None:
         """Return a XOR b as far as it is known."""
@@ -99,6 +103,33 @@ class Sliced(Algebra[np.ndarray]):
     def choose(self, condition: np.ndarray, otherwise: np.ndarray, then: np.ndarray) -> np.ndarray:
         """Return `then` where `condition`, else `otherwise`."""
         return otherwise ^ (condition & (otherwise ^ then))
+
+
+# What bits of many cases are at least, and at most.
+Bounds = tuple[np.ndarray, np.ndarray]
+
+
+class Bounded(Algebra[Bounds]):
+    """Bits of many cases at once, of which some are known, and others may be 0 or 1 at each place that reads them."""
+
+    zero, one = (Sliced.zero, Sliced.zero), (Sliced.one, Sliced.one)
+    any = (Sliced.zero, Sliced.one)
+
+    def both(self, a: Bounds, b: Bounds) -> Bounds:
+        """Return a AND b."""
+        return a[0] & b[0], a[1] & b[1]
+
+    def either(self, a: Bounds, b: Bounds) -> Bounds:
+        """Return a OR b."""
+        return a[0] | b[0], a[1] | b[1]
+
+    def invert(self, a: Bounds) -> Bounds:
+        """Return NOT a."""
+        return ~a[1], ~a[0]
+
+    def choose(self, condition: Bounds, otherwise: Bounds, then: Bounds) -> Bounds:
+        """Return `then` where `condition`, else `otherwise`."""
+        return self.either(self.both(condition, then), self.both(self.invert(condition), otherwise))
 
 
 def packed(numbers: np.ndarray, bits: int) -> list[np.ndarray]:

@@ -185,6 +185,10 @@ def cells(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterato
         yield Part(name, ARITHMETIC[kind], operands, ports["Y"])
     elif kind in COMPARISONS:
         yield from _comparison(name, kind, parameters, ports)
+    elif kind == "$xnor":
+        inner = tuple(inner_net(bit) for bit in ports["Y"])
+        yield Part(name, "xor", tuple(extended(ports[port], parameters, len(inner)) for port in "AB"), inner)
+        yield Part(name, "not", (inner,), ports["Y"])
     elif kind == "$buf":
         yield Part(name, "same", (ports["A"],), ports["Y"])
     elif kind == "$reduce_and":
@@ -195,13 +199,13 @@ def cells(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterato
     elif kind in ("$reduce_or", "$reduce_bool", "$logic_or"):
         yield from _truth(name, "any", (ports["A"], ports.get("B", ())), ports["Y"])
     elif kind == "$logic_and":
-        inner = [(inner_net(ports["Y"][0], number),) for number in range(2)]
-        yield from (Part(name, "any", (ports[port],), net) for port, net in zip("AB", inner, strict=True))
-        yield from _truth(name, "and", (inner[0], inner[1]), ports["Y"])
+        nets = [(inner_net(ports["Y"][0], number),) for number in range(2)]
+        yield from (Part(name, "any", (ports[port],), net) for port, net in zip("AB", nets, strict=True))
+        yield from _truth(name, "and", (nets[0], nets[1]), ports["Y"])
     elif kind == "$logic_not":
-        inner = [(inner_net(ports["Y"][0]),)]
-        yield Part(name, "any", (ports["A"],), inner[0])
-        yield from _truth(name, "not", (inner[0],), ports["Y"])
+        nets = [(inner_net(ports["Y"][0]),)]
+        yield Part(name, "any", (ports["A"],), nets[0])
+        yield from _truth(name, "not", (nets[0],), ports["Y"])
     elif kind == "$mux":
         yield Part(name, "choose", (ports["S"], ports["A"], ports["B"]), ports["Y"])
     elif kind == "$neg":
@@ -258,14 +262,12 @@ def _comparison(name: str, kind: str, parameters: Parameters, ports: Ports) -> I
     if flag(parameters, "A_SIGNED") and flag(parameters, "B_SIGNED"):
         # Two's complement in the order of unsigned numbers: the top bits change places.
         left, right = (*left[:-1], right[-1]), (*right[:-1], left[-1])
-    if len(ports["Y"]) != 1:
-        raise NotProven(f"{name}: a comparison of {len(ports['Y'])} bits")
     if not inverted:
-        yield Part(name, what, (left, right), ports["Y"])
+        yield from _truth(name, what, (left, right), ports["Y"])
         return
     inner = inner_net(ports["Y"][0])
     yield Part(name, what, (left, right), (inner,))
-    yield Part(name, "not", ((inner,),), ports["Y"])
+    yield from _truth(name, "not", ((inner,),), ports["Y"])
 
 
 def number(bits: Bits) -> int:

@@ -27,8 +27,8 @@ from qap2fpga.prove.automaton import Automaton, Move, Seen, Token, circle, explo
 from qap2fpga.prove.cells import Bits, NotProven, Register
 from qap2fpga.prove.expressions import Codes, Expressions
 from qap2fpga.prove.gate import net
-from qap2fpga.prove.layers import Lane, Layer
-from qap2fpga.prove.linear import Value
+from qap2fpga.prove.layers import Layer
+from qap2fpga.prove.linear import Lane, Value
 from qap2fpga.prove.logic import Logic
 from qap2fpga.prove.machine import Machine
 from qap2fpga.prove.pipeline import Pipeline

@@ -2,9 +2,7 @@
 """Vectors of bits as linear forms of integers that come in.
 
 A form is a sum of whole multiples of unknowns over a power of two. Unknowns are the values that come in and single
-bits. Every sum of two is a new word; if its range shows that it does not wrap, its top bit is what is left of the sum
-without the lower bits. So slices, shifts, extensions and concatenations are arithmetic like any other, and the single
-bits of parts that belong together cancel.
+bits: `forms.py` makes them of logic.
 """
 
 from __future__ import annotations
@@ -15,9 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from qap2fpga.exact.integers import width
-from qap2fpga.prove.cells import Bits, Part
-from qap2fpga.prove.pipeline import Cone
+from qap2fpga.prove.cells import Bits
 
 # The unknown that is always 1: as a bit it is the constant 1.
 ONE = 1
@@ -41,6 +37,14 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Lane:
+    """Where a channel's result lies: its bits, in two's complement if `signed`."""
+
+    bits: Bits
+    signed: bool
+
+
+@dataclass(frozen=True)
 class Form:
     """The sum of `terms` (unknown to factor), divided by 2**shift."""
 
@@ -52,148 +56,9 @@ class Form:
         return Fraction(self.terms.get(unknown, 0), 1 << self.shift)
 
 
-@dataclass(frozen=True)
-class Word:
-    """Bits that are one integer, in two's complement if `signed`."""
-
-    bits: Bits
-    signed: bool
-
-
-class Forms:
-    """The forms of all bits of a cone, over the `values` that come in and single bits."""
-
-    def __init__(self, cone: Cone, values: Sequence[Value]) -> None:
-        self.ranges: dict[int, tuple[int, int]] = {}
-        # Of which word a bit is, at which place, and whether it is inverted.
-        self.origins: dict[int, tuple[Word, int, bool]] = {}
-        self.forms: dict[int, Form] = {}
-        self.vectors: list[Bits] = []
-        for number, value in enumerate(values):
-            self.ranges[unknown_of(number)] = value.low, value.high
-            self._define(Word(value.bits, value.signed), form_of(values, number))
-            if value.low == value.high:
-                for place, bit in enumerate(value.bits):
-                    self.forms[bit] = Form({ONE: 1} if value.low >> place & 1 else {})
-        for part in cone.parts:
-            self._follow(part)
-
-    def bit(self, bit: int) -> Form:
-        """Return the form of a single bit."""
-        return self.forms.get(bit, Form({bit: 1} if bit else {}))
-
-    def vector(self, bits: Bits) -> Form:
-        """Return the form of the integer on `bits`, in two's complement where the top bit is a sign."""
-        return combined((self.bit(bit), weight) for bit, weight in zip(bits, self.weights(bits), strict=True))
-
-    def weights(self, bits: Bits) -> list[int]:
-        """Return what each bit is worth."""
-        top = len(bits) - 1
-        return [-(1 << place) if place == top and self._is_sign(bit) else 1 << place for place, bit in enumerate(bits)]
-
-    def range(self, form: Form) -> tuple[int, int]:
-        """Return the smallest and the largest integer that the form can be."""
-        low = high = 0
-        for unknown, factor in form.terms.items():
-            least, most = self.ranges.get(unknown, (1, 1) if unknown == ONE else (0, 1))
-            low += min(factor * least, factor * most)
-            high += max(factor * least, factor * most)
-        return -(-low >> form.shift), high >> form.shift
-
-    def _is_sign(self, bit: int) -> bool:
-        if bit not in self.origins:
-            return False
-        word, place, _ = self.origins[bit]
-        return word.signed and place == len(word.bits) - 1
-
-    def _follow(self, part: Part) -> None:
-        if part.kind in ("same", "not"):
-            inverted = part.kind == "not"
-            for bit, out in zip(part.operands[0], part.driven, strict=True):
-                self.forms[out] = _complement(self.bit(bit)) if inverted else self.bit(bit)
-                if bit in self.origins:
-                    word, place, before = self.origins[bit]
-                    self.origins[out] = word, place, before != inverted
-        elif part.kind in ("sum", "difference"):
-            # Bits below which both have zeros are zeros.
-            zeros = next((at for at, pair in enumerate(zip(*part.operands, strict=True)) if pair != (0, 0)), 0)
-            left, right = (self._operand(operand[zeros:]) for operand in part.operands)
-            self._result(part.driven, zeros, _sum(left, right, 1 if part.kind == "sum" else -1))
-        elif part.kind == "product":
-            self._scaled(part)
-
-    def _scaled(self, part: Part) -> None:
-        """Take a product with a constant for a multiple; it may be read with a sign or without one."""
-        for factor, operand in (part.operands, part.operands[::-1]):
-            number = sum(bit << place for place, bit in enumerate(factor))
-            if not set(factor) <= {0, 1} or not number:
-                continue
-            zeros, size = (number & -number).bit_length() - 1, len(part.driven)
-            for signed in (number - (factor[-1] << size), number):
-                total = _sum(Form({}), self._operand(operand), signed >> zeros)
-                if self._result(part.driven, zeros, total):
-                    return
-
-    def _result(self, driven: Bits, zeros: int, total: Form) -> bool:
-        """Take `total` for what `driven` is above some `zeros`, if its range shows that it does not wrap."""
-        self.forms.update((bit, Form({})) for bit in driven[:zeros])
-        bits, (low, high) = driven[zeros:], self.range(total)
-        size = width(low, high)
-        if size > len(bits):
-            return False
-        word = Word(bits[:size], signed=low < 0)
-        self._define(word, total)
-        # Bits above those that hold the range repeat its sign.
-        for bit in bits[size:]:
-            self.forms[bit] = self.bit(word.bits[-1]) if word.signed else Form({})
-            if word.signed:
-                self.origins[bit] = word, size - 1, False
-        self.vectors += [bits] if size < len(bits) else []
-        return True
-
-    def _operand(self, bits: Bits) -> Form:
-        """Return a form that is the integer on `bits` modulo 2**len(bits).
-
-        Where they end within a word, the bits of it above them, multiples of 2**len(bits), make it whole.
-        """
-        result = self.vector(bits)
-        if not bits or bits[-1] not in self.origins:
-            return result
-        word, place, inverted = self.origins[bits[-1]]
-        rest = word.bits[place + 1 :]
-        above = []
-        for at, bit in enumerate(rest, start=len(bits)):
-            sign = -1 if word.signed and bit == rest[-1] else 1
-            above.append((_complement(self.bit(bit)) if inverted else self.bit(bit), sign << at))
-        return _sum(result, combined(above), 1)
-
-    def _define(self, word: Word, form: Form) -> None:
-        """Take `form` for the integer on the bits of `word`: it says what the top bit is, and those that repeat it."""
-        size = _needed(*self.range(form), signed=word.signed)
-        lower, top, above = word.bits[: size - 1], word.bits[size - 1], word.bits[size:]
-        if top in self.forms or top in (0, ONE):
-            return
-        for place, bit in enumerate(word.bits):
-            self.origins.setdefault(bit, (word, place, False))
-        rest = _sum(form, combined((self.bit(bit), 1 << place) for place, bit in enumerate(lower)), -1)
-        sign = -1 if word.signed else 1
-        terms = {unknown: sign * factor for unknown, factor in rest.terms.items()}
-        self.forms[top] = Form(terms, rest.shift + len(lower))
-        for bit in above:
-            self.forms.setdefault(bit, self.forms[top] if word.signed else Form({}))
-        self.vectors.append(word.bits)
-
-
-def _needed(low: int, high: int, *, signed: bool) -> int:
-    """Return the bits that a word of `low..high` needs; those above are zero, or repeat the sign."""
-    if signed:
-        return 1 + max((-low - 1 if low < 0 else 0).bit_length(), max(high, 0).bit_length())
-    return max(1, high.bit_length())
-
-
-def _complement(form: Form) -> Form:
+def complement(form: Form) -> Form:
     """Return 1 - form."""
-    return _sum(Form({ONE: 1}), form, -1)
+    return added(Form({ONE: 1}), form, -1)
 
 
 def form_of(values: Sequence[Value], number: int) -> Form:
@@ -245,7 +110,7 @@ def combined(forms: Iterable[tuple[Form, int]]) -> Form:
     """Return the sum of forms, each with a factor."""
     result = Form({})
     for form, weight in forms:
-        result = _sum(result, form, weight) if weight else result
+        result = added(result, form, weight) if weight else result
     return result
 
 
@@ -254,7 +119,7 @@ def unknown_of(number: int) -> int:
     return -(1 << 60) - number
 
 
-def _sum(left: Form, right: Form, factor: int) -> Form:
+def added(left: Form, right: Form, factor: int) -> Form:
     """Return `left + factor * right`."""
     shift = max(left.shift, right.shift)
     terms = {unknown: value << shift - left.shift for unknown, value in left.terms.items()}

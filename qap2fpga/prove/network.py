@@ -26,8 +26,8 @@ from qap2fpga.ir.tensors import Shape
 from qap2fpga.prove import classes, layers
 from qap2fpga.prove.cells import Bits, NotProven
 from qap2fpga.prove.frames import Frames
-from qap2fpga.prove.layers import Lane, Layer
-from qap2fpga.prove.linear import Value
+from qap2fpga.prove.layers import Layer
+from qap2fpga.prove.linear import Lane, Value
 from qap2fpga.prove.pipeline import Pipeline
 from qap2fpga.prove.reading import Module
 from qap2fpga.prove.tasks import Task

@@ -8,7 +8,7 @@ it. Both are proven here for each register and each way: the first with the enab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -54,11 +54,14 @@ def stage_of(bits: Iterable[int], stages: Mapping[int, int], late: Mapping[int, 
 class Pipeline:
     """A module whose registers move while the net `move` is 1.
 
-    `fixed` are bits that never change, as its control's proof has shown.
+    `fixed` are bits that never change, as its control's proof has shown; those that are left `open` may be anything.
     """
 
-    def __init__(self, module: Module, clock: int, move: int, fixed: Mapping[int, int] | None = None) -> None:
-        self.module, self.clock, self.move = module, clock, move
+    def __init__(
+        self, module: Module, clock: int, move: int, fixed: Mapping[int, int] | None = None,
+        open: Collection[int] = (),
+    ) -> None:  # fmt: skip
+        self.module, self.clock, self.move, self.open = module, clock, move, open
         self.moving, self.standing = (Logic(module, {**(fixed or {}), move: value}) for value in (1, 0))
         self._moves: dict[int, Part] = {}
 
@@ -115,8 +118,10 @@ class Pipeline:
         driver = self.module.drivers[bit]
         return driver.delay if isinstance(driver, Register) else 0
 
-    def _moving(self, bit: int) -> Part:
-        """Return what drives `bit` while everything moves; a register is a wire."""
+    def _moving(self, bit: int) -> Part | None:
+        """Return what drives `bit` while everything moves, if anything does; a register is a wire."""
+        if bit in self.open:
+            return None
         if (known := self._moves.get(bit)) is None:
             known = self._moves[bit] = self._driver(bit)
         return known

@@ -161,11 +161,24 @@ def elaborated(
     """
     for path in (*verilog, *netlist):
         require_alone(path)
+    return _read(verilog, netlist, top, place, limit_s)
+
+
+def flattened(verilog: Sequence[Path], top: str, place: Path, limit_s: float = LIMIT_S) -> Module:
+    """Return the module `top` of Verilog that reads no other files, as the caller has seen, with all that is below."""
+    return Reading(_read(verilog, (), top, place, limit_s, ("flat",)), top).flat
+
+
+def _read(
+    verilog: Sequence[Path], netlist: Sequence[Path], top: str, place: Path, limit_s: float,
+    wanted: Sequence[str] = ("flat", "verilog", "netlist"),
+) -> dict[str, Any]:  # fmt: skip
+    """Return Yosys' JSON of what is `wanted`."""
     jobs = {"flat": (verilog, True), "verilog": (verilog, False), "netlist": (netlist, False)}
     readings = {
         name: OneReading(sources=tuple(str(path.resolve()) for path in sources), flat=flat,
                          result=str((place / f"{name}.json").resolve()))
-        for name, (sources, flat) in jobs.items() if sources
+        for name, (sources, flat) in jobs.items() if sources and name in wanted
     }  # fmt: skip
 
     def read(name: str, one: OneReading) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from qap2fpga.prove.cells import UNDRIVEN, NotProven, Parameters, Part, Ports, extended, far_net, flag, number
 
-KINDS = ("$shift", "$shiftx", "$shr", "$bmux", "$pmux")
+SHIFTS = ("$shl", "$shr", "$sshl", "$sshr")
+KINDS = ("$shift", "$shiftx", "$bmux", "$pmux", *SHIFTS)
 MOST_INDEX = 12
 
 
@@ -17,8 +18,8 @@ def selections(name: str, kind: str, parameters: Parameters, ports: Ports) -> It
         yield from _by_bits(name, ports)
     elif kind == "$bmux":
         yield from _by_index(name, ports)
-    elif kind == "$shr":
-        yield from _shifted(name, parameters, ports)
+    elif kind in SHIFTS:
+        yield from _shifted(name, kind, parameters, ports)
     else:
         yield from _indexed(name, kind, parameters, ports)
 
@@ -58,13 +59,21 @@ def _indexed(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iter
             yield Part(name, "pick", (index, entries), (out,))
 
 
-def _shifted(name: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
-    """A number shifted down, with zeros from above: by the power of two that each bit of the index says, or not."""
-    target = ports["Y"]
-    count = max(len(target), len(ports["A"]))
-    vector = extended(ports["A"], {"A_SIGNED": parameters.get("A_SIGNED", "")}, count)
+def _shifted(name: str, kind: str, parameters: Parameters, ports: Ports) -> Iterator[Part]:
+    """A number shifted by the power of two that each bit of the index says, or not: zeros come in, or copies of a sign.
+
+    Only `$sshr` of a number with a sign has these.
+    """
+    target, number = ports["Y"], ports["A"]
+    if flag(parameters, "B_SIGNED") and ports["B"][-1]:
+        raise NotProven(f"{name}: a shift that may be negative")
+    count = max(len(target), len(number))
+    vector = extended(number, {"A_SIGNED": parameters.get("A_SIGNED", "")}, count)
+    fill = vector[-1] if kind == "$sshr" and flag(parameters, "A_SIGNED") else 0
     for place, bit in enumerate(ports["B"]):
-        moved = (vector[1 << place :] + (0,) * count)[:count]
+        step = min(1 << place, count)
+        left = kind in ("$shl", "$sshl")
+        moved = (0,) * step + vector[: count - step] if left else vector[step:] + (fill,) * step
         if bit in (0, 1):
             vector = moved if bit else vector
             continue

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from qap2fpga.prove.automaton import Token
 from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven
 from qap2fpga.prove.expressions import Codes, Expressions
-from qap2fpga.prove.layers import Lane, Layer
-from qap2fpga.prove.linear import Value
+from qap2fpga.prove.layers import Layer
+from qap2fpga.prove.linear import Lane, Value
 from qap2fpga.prove.pipeline import Pipeline
 from qap2fpga.prove.streams import INPUTS, Labels, Tap
 

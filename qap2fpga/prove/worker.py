@@ -10,6 +10,8 @@ from qap2fpga.synth.jobs import serve
 
 # Modules with this input.
 RESET = "i:ap_rst_n"
+# Cells that drive nothing: what a simulator prints or asserts.
+PRINTED = ("print", "check", "assert", "assume", "live", "fair", "cover")
 
 
 def read(job: ReadVerilog) -> Read:
@@ -20,7 +22,7 @@ def read(job: ReadVerilog) -> Read:
         commands = [["read_verilog", "-sv", *one.sources], ["hierarchy", "-top", job.top], ["proc", "-noopt"]]
         commands += [["memory_collect"], ["memory_map"]]
         commands += [] if one.flat else [["setattr", "-mod", "-set", "keep_hierarchy", "1", "*", RESET, "%m", "%d"]]
-        commands += [["flatten"], ["delete", "t:$scopeinfo"]]
+        commands += [["flatten"], ["delete", "t:$scopeinfo", *(f"t:${kind}" for kind in PRINTED)]]
         for command in (*commands, ["write_json", one.result]):
             libyosys.Pass.call(design, command)
         modules += len(design.modules_)

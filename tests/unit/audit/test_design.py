@@ -23,7 +23,7 @@ def read(folder: Path, text: str = PLAIN, **changes: Any) -> Design:
     (folder / "theirs" / "top.v").write_text(text)
     told = ports.load(folder / "theirs" / ports.FILE)
     sides = ports.lanes(told.input, 2, "input"), ports.lanes(told.output, 2, "output")
-    return design.of_verilog(told, ports.sources(told, folder / "theirs"), sides, (2, 2), folder / "work")
+    return design.of_verilog(told, ports.sources(told, folder / "theirs"), sides, sides[0], (2, 2), folder / "work")
 
 
 def test_values_of_several_widths_come_out_in_one(tmp_path: Path) -> None:
@@ -108,5 +108,5 @@ def test_one_bit_may_be_padded_and_a_port_be_called_as_a_word_of_the_language(tm
     (tmp_path / "theirs" / "top.v").write_text(text)
     told = ports.load(tmp_path / "theirs" / ports.FILE)
     sides = ports.lanes(told.input, 2, "input"), ports.lanes(told.output, 1, "output")
-    made = design.of_verilog(told, ports.sources(told, tmp_path / "theirs"), sides, (2, 1), tmp_path / "work")
+    made = design.of_verilog(told, ports.sources(told, tmp_path / "theirs"), sides, sides[0], (2, 1), tmp_path / "work")
     assert ".\\do (got)" in (made.folder / f"{design.TOP}.v").read_text()

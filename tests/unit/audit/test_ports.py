@@ -69,7 +69,7 @@ def test_what_contradicts_itself_is_refused_by_name(changes: dict[str, Any], sai
         (Port("a", (3, 3)), 3, "out.bits has 2 values, a beat has 3"),
         (Port("a", 3, (True, False)), 3, "out.signed has 2 values"),
         (Port("a", 3, exponent=(1, 2)), 3, "out.exponent has 2 values"),
-        (Port("a", (3, 0)), 2, "values of no bits"),
+        (Port("a", (0, 0)), 2, "values of no bits"),
         (Port("a", 63), 2, "of more than 62"),
         (Port("a", 40, exponent=(0, 30)), 2, "of more than 62"),
         (Port("a", 5, exponent=-64), 2, "out.exponent is beyond 31"),
@@ -96,6 +96,14 @@ def test_inputs_that_the_bits_do_not_hold_are_refused() -> None:
         with pytest.raises(QapError) as caught:
             ports.require_fit(Lanes(bits, signed, (0,) * len(bits)), values, 1)
         assert said in str(caught.value)
+
+
+def test_inputs_that_are_not_taken_come_in_all_the_same() -> None:
+    values = Range(np.array([-4, 0, -9]), np.array([3, 7, 5]))
+    taken = Lanes((3, 0, 0), (True, False, False), (0, 0, 0))
+    ports.require_fit(taken, values, 1)
+    given = ports.given(taken, values, 1)
+    assert given.bits[0] == 3 and given.bits[1] >= 3 and given.bits[2] >= 5 and given.signed == (True, False, True)
 
 
 def test_sources_lie_in_the_folder(tmp_path: Path) -> None:

@@ -7,25 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from qap2fpga.audit.run import Audit, audit, lines
 from qap2fpga.backends.rtl.backend import RtlBackend
 from qap2fpga.hw import boards
+from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.library.network import load
+from qap2fpga.system.errors import CheckFailed
 from qap2fpga.verify.compare import Mismatch
-from tests.support import foreign
+from tests.support import alkaid, foreign
 from tests.support.command import run as command
 
 pytestmark = pytest.mark.slow
 SMALL = Path(__file__).parents[3] / "examples" / "jets-4b-small.pt"
 
 
-def audited(folder: Path, bits: int = 3) -> Audit:
-    network = foreign.network(bits)
+def audited(folder: Path, bits: int = 3, network: Graph | None = None, kind: str = "accumulators") -> Audit:
+    network = foreign.network(bits) if network is None else network
     vectors = random_vectors(network, 50, 1)
     place = folder.parent / "work"
-    return audit(network, vectors, "accumulators", folder, folder / "ports.yaml", place, lambda text: None)
+    return audit(network, vectors, kind, folder, folder / "ports.yaml", place, lambda text: None, prove=True)
 
 
 @pytest.mark.parametrize("options", [{}, {"latency_cutoff": 2.0}], ids=["at once", "in stages"])
@@ -34,7 +37,11 @@ def test_what_alkaid_writes_is_the_network_for_every_input(options: dict[str, An
     result = audited(tmp_path / "theirs")
     assert result.every and {one.vectors for one in result.simulations} == {8**4}
     assert len(result.simulations) == 5 and not any(one.mismatches for one in result.simulations)
-    assert list(lines(result))[-1].startswith("simulated: 4096 vectors, all inputs that there are")
+    *_, simulated, proven = lines(result)
+    assert simulated.startswith("simulated: 4096 vectors; all inputs that there are; stalls and resets only")
+    assert result.proven and proven.startswith(
+        "proven: the Verilog computes the network's integers, for every input: 2 "
+    )
     if latency:
         text = (tmp_path / "theirs" / "ports.yaml").read_text()
         (tmp_path / "theirs" / "ports.yaml").write_text(text.replace(f"latency: {latency}", f"latency: {latency - 1}"))
@@ -98,8 +105,34 @@ def test_more_inputs_than_can_be_tried_are_the_vectors_that_were_given(tmp_path:
     text = text.replace("b <= data[5:3]", "b <= data[9:5]")
     (tmp_path / "theirs" / "streamed.sv").write_text(text)
     result = audited(tmp_path / "theirs", bits=5)
-    assert not result.every and {one.vectors for one in result.simulations} == {50}
-    assert "not proven for others" in list(lines(result))[-1]
+    assert not result.every and {one.vectors for one in result.simulations} == {50} and not result.proven
+    assert list(lines(result))[-1].startswith("not checked: all other inputs; not proven: it has a handshake")
+
+
+def test_inputs_that_are_not_taken_and_results_in_another_unit(tmp_path: Path) -> None:
+    """alkaid takes no inputs without weights, and gives no bits that are always 0."""
+    first, last = alkaid.random_stages(8, (6, 5, 3), 3, 3, 6)
+    first.weights[2] = 0
+    last.weights[:, 0], last.bias[0] = last.weights[:, 0] * 4, 8
+    last.weights[:, 1], last.bias[1] = 0, 0
+    alkaid.write(tmp_path / "theirs", [first, last], 6)
+    ports = yaml.safe_load((tmp_path / "theirs" / "ports.yaml").read_text())
+    assert ports["input"]["bits"][2] == ports["output"]["bits"][1] == 0 and ports["output"]["exponent"][0] == 2
+    result = audited(tmp_path / "theirs", network=alkaid.network([first, last], 6), kind="logits")
+    assert result.proven and not result.every and len(result.simulations) == 5
+
+
+def test_a_wrong_result_that_no_vector_meets_is_refuted(tmp_path: Path) -> None:
+    """Of the inputs one in millions is wrong: the command fails, and names it."""
+    stages = alkaid.random_stages(9, (6, 4, 3), 3, 3, 6)
+    alkaid.write(tmp_path / "theirs", stages, 6)
+    path = tmp_path / "theirs" / "src" / "top.v"
+    text, line = path.read_text(), "_inst_logic0 (.model_inp(INTERNAL_logic0_inp)"
+    assert line in text
+    wrong = "(INTERNAL_logic0_inp ^ (INTERNAL_logic0_inp[29:0] == {5{6'h20}} ? 36'h800000000 : 36'h0))"
+    path.write_text(text.replace("(INTERNAL_logic0_inp)", wrong, 1))
+    with pytest.raises(CheckFailed, match=r"output \d is -?\d+, not -?\d+, for the input \[-32, -32, -32, -32, -32, "):
+        audited(tmp_path / "theirs", network=alkaid.network(stages, 6), kind="logits")
 
 
 def test_the_command_takes_a_model_file_and_any_verilog_of_it(tmp_path: Path) -> None:
@@ -117,7 +150,9 @@ def test_the_command_takes_a_model_file_and_any_verilog_of_it(tmp_path: Path) ->
     foreign.describe(theirs, **told, **ends)
     result = command("audit", theirs, "--against", SMALL, "--output-kind", "logits")
     assert result.code == 0, result.err
-    assert result.out.count("0 mismatches in") == 5 and "not proven for others" in result.out
+    assert result.out.count("0 mismatches in") == 5 and "\nnot checked: all other inputs; not proven: " in result.out
+    result = command("audit", theirs, "--against", SMALL, "--output-kind", "logits", "--no-prove")
+    assert result.code == 0 and "\nnot checked: all other inputs; no proof was asked for\n" in result.out
     assert command("audit", tmp_path / "none", "--against", SMALL).code == 2
     inside = command("audit", theirs, "--against", SMALL, "--output", theirs / "out")
     assert inside.code == 2 and "would be taken for the hardware's" in inside.err

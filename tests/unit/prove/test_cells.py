@@ -43,7 +43,7 @@ FUNCTIONS: dict[str, tuple[dict[str, tuple[int, ...]], Callable[[int, int], int]
     "$ge": (BIT, lambda a, b: a >= b), "$le": (BIT, lambda a, b: a <= b), "$gt": (BIT, lambda a, b: a > b),
     "$lt": (BIT, lambda a, b: a < b), "$logic_or": (BIT, lambda a, b: bool(a or b)),
     "$not": ({"A": A, "Y": Y}, lambda a, b: 7 - a), "$pos": ({"A": A, "Y": Y}, lambda a, b: a),
-    "$eq": (BIT, lambda a, b: a == b), "$ne": (BIT, lambda a, b: a != b),
+    "$eq": (TWO, lambda a, b: a == b), "$ne": (TWO, lambda a, b: a != b), "$xnor": (TWO, lambda a, b: ~(a ^ b) & 7),
     "$logic_and": (TWO, lambda a, b: bool(a and b)),
     "$logic_not": ({"A": A, "Y": (20,)}, lambda a, b: not a), "$reduce_bool": ({"A": A, "Y": Y}, lambda a, b: a > 0),
     "$mux": ({"S": (13,), "A": A, "B": (12, 11, 10), "Y": Y},
@@ -70,7 +70,6 @@ def test_signed_operands_are_extended_by_their_signs(kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "parameters", "ports"), [
     ("$div", {}, TWO),
-    ("$ge", {}, TWO),
     ("DSP48E1", {}, {}),
 ])  # fmt: skip
 def test_what_is_not_known_is_refused(kind: str, parameters: dict[str, str], ports: dict[str, tuple[int, ...]]) -> None:

@@ -12,8 +12,9 @@ import pytest
 from qap2fpga.ir.functions import Function, Logits, Step
 from qap2fpga.prove import layers
 from qap2fpga.prove.cells import NotProven
-from qap2fpga.prove.layers import Lane, Layer, Proof
-from qap2fpga.prove.linear import ONE, Forms, Value, possible, unknown_of
+from qap2fpga.prove.forms import Forms
+from qap2fpga.prove.layers import Layer, Proof
+from qap2fpga.prove.linear import ONE, Lane, Value, possible, unknown_of
 from qap2fpga.prove.pipeline import Pipeline
 from tests.support.circuits import CLOCK, MOVE, Bit, Cell, module, register
 

@@ -15,6 +15,9 @@ FOUR: tuple[int, ...] = (1, 0, 0, 1, 1, 1, 0, 0)
 KINDS: dict[str, tuple[dict[str, tuple[int, ...]], Callable[[int], int]]] = {
     "$shiftx": ({"A": (1, 0, 0, 1, 1, 1, 0, 1), "B": (10, 11, 12), "Y": (20,)}, lambda a: 0b10111001 >> a & 1),
     "$shr": ({"A": (1, 0, 1), "B": (10, 11, 12), "Y": (20, 21)}, lambda a: 0b101 >> a & 3),
+    "$shl": ({"A": (1, 1), "B": (10, 11, 12), "Y": (20, 21)}, lambda a: 3 << a & 3),
+    "$sshl": ({"A": (1, 0, 1), "B": (10, 11), "Y": (20, 21)}, lambda a: 5 << (a & 3) & 3),
+    "$sshr": ({"A": (1, 0, 1), "B": (10, 11, 12), "Y": (20, 21)}, lambda a: 5 >> a & 3),
     "$bmux": ({"A": FOUR, "S": (10, 11), "Y": (20, 21)}, lambda a: (1, 2, 3, 0)[a & 3]),
     "$pmux": ({"A": (1, 1), "B": (0, 0, 1, 0, 0, 1), "S": (10, 11, 12), "Y": (20, 21)},
               lambda a: (3, 0, 1, 0, 2, 0, 1, 0)[a]),
@@ -42,6 +45,7 @@ def test_every_kind_over_all_inputs(kind: str) -> None:
     ("$shiftx", {"A_SIGNED": "1"}, {"A": (10, 0), "B": (11,), "Y": (20,)}, NotProven),
     ("$shift", {}, {"A": (1, 0, 0), "B": tuple(range(10, 23)), "Y": (20,)}, NotProven),
     ("$bmux", {}, {"A": FOUR, "S": (10,), "Y": (20, 21)}, ValueError),
+    ("$shl", {"B_SIGNED": "1"}, {"A": (1,), "B": (10, 11), "Y": (20,)}, NotProven),
     ("$pmux", {}, {"A": (1,), "B": (0,), "S": (10, 11), "Y": (20,)}, ValueError),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused(
@@ -56,6 +60,19 @@ def test_a_number_is_shifted_by_a_constant() -> None:
     assert (shift.kind, shift.operands) == ("same", ((11, 12, 0),))
     (signed,) = selections("c", "$shr", {"A_SIGNED": "1"}, {"A": (10, 11), "B": (1,), "Y": (20, 21, 22)})
     assert signed.operands == ((11, 11, 0),)
+    (left,) = selections(
+        "c", "$sshl", {"A_SIGNED": "1", "B_SIGNED": "1"}, {"A": (10, 11), "B": (1, 0), "Y": (20, 21, 22)}
+    )
+    assert left.operands == ((0, 10, 11),)
+    (far,) = selections("c", "$shl", {}, {"A": (10, 11), "B": (0,) * 31 + (1,), "Y": (20, 21)})
+    assert far.operands == ((0, 0),)
+
+
+def test_a_sign_is_shifted_in_where_the_number_has_one() -> None:
+    (signed,) = selections("c", "$sshr", {"A_SIGNED": "1"}, {"A": (10, 11), "B": (1, 0), "Y": (20, 21, 22)})
+    assert signed.operands == ((11, 11, 11),)
+    (unsigned,) = selections("c", "$sshr", {}, {"A": (10, 11), "B": (1, 0), "Y": (20, 21)})
+    assert unsigned.operands == ((11, 0),)
 
 
 def test_a_vector_is_shifted_by_an_index_that_may_be_negative() -> None:

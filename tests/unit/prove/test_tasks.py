@@ -10,8 +10,8 @@ from qap2fpga.prove import layers
 from qap2fpga.prove.automaton import Token
 from qap2fpga.prove.cells import NotProven, Part
 from qap2fpga.prove.expressions import Expressions
-from qap2fpga.prove.layers import Lane, Layer
-from qap2fpga.prove.linear import Value
+from qap2fpga.prove.layers import Layer
+from qap2fpga.prove.linear import Lane, Value
 from qap2fpga.prove.streams import Channel, Labels, Stream, Tap
 from qap2fpga.prove.tasks import Copies, Sums
 

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks that are no chain, beside logic of them: residual sums, several readers, units at the port."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qap2fpga.ir.functions import Logits, Step
+from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.joins import Sum
+from qap2fpga.ir.linear import Linear
+from qap2fpga.ir.nodes import Input, Requantizer
+from qap2fpga.ir.quantizer import InputQuantizer
+from qap2fpga.ir.tensors import Shape
+from qap2fpga.prove import foreign
+from qap2fpga.prove.cells import NotProven
+from qap2fpga.prove.reading import flattened
+from qap2fpga.prove.walk import Number
+
+STEP = Step(np.array([[2, 4, 6], [1, 5, 9]]))
+NETWORK = Graph(
+    (
+        Input(name="x", size=Shape(2), quantizer=InputQuantizer(-8, 7, (1.0,))),
+        Linear(name="a", sources=("x",), weights=np.array([[2, 1], [-1, 3]]), weight_bits=3, input_bits=4),
+        Requantizer(name="cut", sources=("a",), function=STEP),
+        Linear(name="b", sources=("cut",), weights=np.array([[3, -1], [1, 2]]), weight_bits=3, input_bits=2),
+        Linear(name="skip", sources=("x",), weights=np.array([[1, 0], [2, -1]]), weight_bits=3, input_bits=4),
+        Sum(name="sum", sources=("b", "skip", "cut"), multipliers=(1, 2, -1)),
+        Requantizer(name="end", sources=("sum",), function=Logits(np.array([1, 1]), np.array([3, 0]), 0, None)),
+    ),
+    "end",
+    Fraction(1),
+)  # fmt: skip
+# The sums of the last node are over the results of 'cut' and the inputs.
+VERILOG = """
+module of(input [7:0] x, output [17:0] y);
+    wire signed [3:0] a = x[3:0], b = x[7:4];
+    wire signed [7:0] s = (a <<< 1) - b, t = a + b + (b <<< 1);
+    wire [1:0] p = s < 2 ? 0 : s > 5 ? 3 : s >>> 1;
+    wire [1:0] q = (t > 0) + (t > 4) + (t > 8);
+    wire signed [2:0] g = {1'b0, p}, h = {1'b0, q};
+    assign y[8:0] = g * 2 + h + 2 * a + 4 * b + 3;
+    assign y[17:9] = h - g - 2 * b;
+endmodule
+"""
+
+
+def proven(text: str, kind: str, place: Path, **changes: int) -> str:
+    (place / "of.sv").write_text(text)
+    module = flattened([place / "of.sv"], "of", place)
+    outputs = (Number(9, True, changes.get("exponent", 0)),) * 2
+    ports = foreign.Ports("x", (Number(4, True),) * 2, "y", outputs, 0)
+    return foreign.prove(module, ports, NETWORK, kind, place, 30, lambda text: None)
+
+
+def test_a_residual_sum_is_over_the_results_of_both_branches(tmp_path: Path) -> None:
+    assert proven(VERILOG, "logits", tmp_path).startswith("2 layers, no registers, ")
+    assert proven(VERILOG.replace("4 * b + 3", "4 * b"), "accumulators", tmp_path).startswith("2 layers")
+
+
+@pytest.mark.parametrize("before, after", [
+    ("4 * b + 3", "4 * b + 2"), ("4 * b + 3", "3 * b + 3"), ("h + 2 * a", "g + 2 * a"), ("t > 8", "t > 9"),
+    ("h - g", "h + g"), ("b <<< 1", "b <<< 2"), ("s >>> 1", "s >>> 2"),
+])  # fmt: skip
+def test_another_sum_is_seen(before: str, after: str, tmp_path: Path) -> None:
+    with pytest.raises(NotProven):
+        proven(VERILOG.replace(before, after), "logits", tmp_path)
+
+
+def test_units_at_the_port(tmp_path: Path) -> None:
+    """Twice the results, in halves; and results in a unit that they are no multiples of."""
+    twice = VERILOG.replace("4 * b + 3;", "4 * b + 3 << 1;").replace("h - g - 2 * b;", "h - g - 2 * b << 1;")
+    assert proven(twice, "logits", tmp_path, exponent=-1).startswith("2 layers")
+    odd = twice.replace("4 * b + 3 << 1;", "(4 * b + 3 << 1) + 1;")
+    with pytest.raises(NotProven):
+        proven(odd, "logits", tmp_path, exponent=-1)
+    with pytest.raises(NotProven):
+        proven(VERILOG, "logits", tmp_path, exponent=1)
