@@ -63,9 +63,9 @@ def audit(
     prove: Annotated[bool, typer.Option(help="prove it for every input, where its shape allows")] = True,
     quiet: Annotated[bool, typer.Option(help="print nothing but errors")] = False,
 ) -> None:
-    """Compare Verilog of another tool with a model, bit for bit, and prove it for every input where that is possible.
+    """Compare Verilog of another tool with a model, bit for bit.
 
-    In Verilator, with stalls, bursts and a reset; proofs of hardware of a fixed latency.
+    In Verilator, with stalls, bursts and a reset; for every input where the hardware has a fixed latency.
     """
 
     from qap2fpga.library import audits
