@@ -31,8 +31,8 @@ FINN's matrix units multiply every weight, those that pruning set to zero too. T
 - **A multiplier** is LUTs: for 8 bits and less they cost less of any board than a DSP does. Sums are as wide as they
   need to be. Weights and places are a read-only memory, in logic, or in block RAM where that costs less.
 - **Predictions** have [a calibration](calibration/finn-sparse.md) of their own, of 55 random pruned networks: LUTs of
-  the 19 that were not fitted were 5.1 % off on average (largest 14 %), FFs 3.2 %; DSPs, block RAMs and cycles were exact
-  in all.
+  the 19 that were not fitted were 5.1 % off on average (largest 14 %), FFs 3.2 %; DSPs, block RAMs and cycles were
+  exact in all.
 - `--sparse auto`, the default, takes the unit for the layers where the estimate is lower, of which at least half of the
   weights are zero; `always` for all, `never` for none.
 - The report lists, for each such layer, its products, those that are not zero, cycles, multipliers, which part of them

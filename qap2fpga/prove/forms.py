@@ -33,9 +33,15 @@ class Word:
 
 
 class Forms:
-    """The forms of all bits of a cone, over the `values` that come in and single bits; `named` are vectors of bits."""
+    """The forms of all bits of a cone, over the `values` that come in and single bits; `named` are vectors of bits.
 
-    def __init__(self, cone: Cone, values: Sequence[Value], named: Sequence[Bits] = ()) -> None:
+    A sum is read as it is where it does not wrap, else modulo its bits; `least`: always so that it has the least bits.
+    """
+
+    def __init__(
+        self, cone: Cone, values: Sequence[Value], named: Sequence[Bits] = (), *, least: bool = False
+    ) -> None:  # fmt: skip
+        self.least = least
         self.ranges: dict[int, tuple[int, int]] = {}
         # Of which word a bit is, at which place, and whether it is inverted.
         self.origins: dict[int, tuple[Word, int, bool]] = {}
@@ -166,11 +172,14 @@ class Forms:
         self.forms.update((bit, Form({})) for bit in driven[:zeros])
         bits, ends = driven[zeros:], _common(ends, self.range(total))
         size = len(bits)
-        # How often it may wrap: not at all, to numbers without a sign, and to those with one; the least bits are best.
+        # How often it may wrap: not at all, to numbers without a sign, and to those with one.
         wraps = (0, ends[0] >> size, ends[0] + (1 << size >> 1) >> size)
-        low, high = min(([end - (times << size) for end in ends] for times in wraps), key=lambda its: width(*its))
-        if width(low, high) > size:
+        fitting = [
+            pair for pair in ([end - (times << size) for end in ends] for times in wraps) if width(*pair) <= size
+        ]
+        if not fitting:
             return False
+        low, high = min(fitting, key=lambda pair: width(*pair)) if self.least else fitting[0]
         total, size = added(total, Form({ONE: 1}), low - ends[0]), width(low, high)
         word = Word(bits[:size], signed=low < 0)
         self._define(word, total, (low, high))

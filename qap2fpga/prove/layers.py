@@ -78,6 +78,7 @@ class Channels:
         self.cone = pipeline.cone(outputs, leaves)
         self._searches = searches(pipeline, self.cone, leaves, values)
         self._search = next(self._searches)
+        self._tried = [self._search]
         lows, highs = (np.array([getattr(one, end) for one in values], np.int64) for end in ("low", "high"))
         self._ends = matmul_range(lows, highs, layer.weights, layer.name)
 
@@ -87,11 +88,24 @@ class Channels:
 
     def between(self, channel: int, bits: Bits) -> Between:
         """Return the logic from the channel's sum to `bits`. Raises `NotProven` where these are none of it."""
-        try:
-            return self._search.between(bits, self.wanted(channel), self.where(channel))
-        except NotProven:
-            self._search = next(self._searches, self._search)
-            return self._search.between(bits, self.wanted(channel), self.where(channel))
+        errors = list[NotProven]()
+        for search in self._known():
+            try:
+                found = search.between(bits, self.wanted(channel), self.where(channel))
+            except NotProven as error:
+                errors.append(error)
+            else:
+                self._search = search
+                return found
+        raise errors[-1]
+
+    def _known(self) -> Iterator[Search]:
+        """Yield searches: the one that helped before, the others that there are, and new ones."""
+        yield self._search
+        yield from [one for one in self._tried if one is not self._search]
+        for one in self._searches:
+            self._tried.append(one)
+            yield one
 
     def wanted(self, channel: int) -> Form:
         """Return the form of the channel's sum."""

@@ -149,14 +149,20 @@ def _normal(form: Form) -> tuple[Direction, Fraction]:
 
 
 def searches(pipeline: Pipeline, cone: Cone, leaves: Mapping[int, int], values: Sequence[Value]) -> Iterator[Search]:
-    """Yield a search in the cone of the layer's results, and one in which bits that no result needs are, too."""
-    yield _search(pipeline, cone, values)
-    yield _search(pipeline, _wider(pipeline, cone, leaves), values)
+    """Yield a search in the cone of the layer's results, and one in which bits that no result needs are, too.
+
+    Then both again, with sums of which some are read as they have the least bits.
+    """
+    wider = None
+    for least in (False, True):
+        yield _search(pipeline, cone, values, least=least)
+        wider = wider or _wider(pipeline, cone, leaves)
+        yield _search(pipeline, wider, values, least=least)
 
 
-def _search(pipeline: Pipeline, cone: Cone, values: Sequence[Value]) -> Search:
+def _search(pipeline: Pipeline, cone: Cone, values: Sequence[Value], *, least: bool) -> Search:
     named = list(_named(pipeline, cone))
-    forms = Forms(cone, values, named)
+    forms = Forms(cone, values, named, least=least)
     return Search(cone.parts, _places(forms, [*named, *forms.vectors]), pipeline.open)
 
 
