@@ -51,8 +51,8 @@ for each. *Balanced* weights are spread evenly: one in every five inputs of an o
 expected before calibration. `auto` makes the same designs as `always` of all of these.
 
 The aims, of FINN's: at 80 % zeros at most 0.35 of the multipliers and 0.6 of the cost, balanced 0.25 and 0.5, at 95 %
-0.1 of the multipliers. Balanced networks miss theirs for multipliers (0.26 and 0.27): lanes come in steps. The first
-layer of the digits would need 51 for its 392 cycles; 48 are too few, and 64 are the next that divide it.
+0.1 of the multipliers. The balanced stack misses its own for multipliers (0.27), since lanes come in steps. The stack
+and the digits with FINN's units were measured before an output could have 5, 7, 10 or 14 lanes.
 """
 PRUNING = """\
 ### Pruning that fits

@@ -146,10 +146,12 @@ class Case:
     def options(self, graph: Graph) -> Options:
         """Return the backend's options."""
         backend = backends.get(self.backend)
+        # FINN's own units, which the page is of.
+        own = {"sparse": "never"} if backend.knows("sparse") else {}
         if self.fps is None:
-            return backend.make_options()
+            return backend.make_options(**own)
         if backend.knows("target_fps"):
-            return backend.make_options(target_fps=self.fps)
+            return backend.make_options(target_fps=self.fps, **own)
         if backend.knows("target_interval") and not graph.is_chain:
             cycles = int(1e9 / boards.load(self.board).clock_ns / self.fps)
             return backend.make_options(target_interval=cycles)

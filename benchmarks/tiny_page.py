@@ -31,6 +31,7 @@ written by one command, which continues where it was stopped:
 - **Measured** are cycles in Verilator on the stated number of frames, at full speed and one at a time, equal to the
   integer network bit for bit, and cells that Yosys maps to. hls4ml's C++ is compared with the network, and no HLS tool
   measured it. No vendor's tool has seen these designs.
+- finn has FINN's own units here (`--sparse never`).
 - **Frames per second** are what was asked for at the board's clock: finn folds, rtl shares multipliers. 'most' asks for
   the fastest that fits. hls4ml has no such option.
 - What a backend refuses, and what did not end in its time, is in the table with the reason. 'not run' was not tried.
