@@ -63,6 +63,8 @@ def prove(
     clock = module.single(ports.clock) if ports.clock else NO_CLOCK
     fixed = {module.single(ports.reset): ports.running} if ports.reset else {}
     port = module.outputs.get(ports.output, ())
+    if len(port) < sum(one.bits for one in ports.outputs):
+        raise NotProven("the output's port is not as it is described")
     logic = combinational(module, clock, fixed, inputs, port, ports.latency, same)
     if len(logic.parts) > MOST_PARTS:
         raise NotProven(f"{len(logic.parts):,} cells are more than {MOST_PARTS:,}")

@@ -120,3 +120,22 @@ def test_inputs_that_are_connected_to_each_other_are_no_inputs(value: str, tmp_p
     wires = f"wire [3:0] w; assign w = x[3:0]; assign w = {value}; wire signed [3:0] a"
     with pytest.raises(NotProven, match="inputs are connected"):
         proven(VERILOG.replace("wire signed [3:0] a", wires, 1), "logits", tmp_path)
+
+
+def test_a_case_that_says_wrongly_that_one_condition_holds_is_not_proven(tmp_path: Path) -> None:
+    """Verilog takes the first of them; Yosys may take the other one, by which it would be the network."""
+    case = """reg signed [8:0] r;
+    always @*
+        (* parallel_case *) case (1'b1)
+            a[0] | ~a[0]: r = 0;
+            b[0] | ~b[0]: r = h - g - 2 * b;
+            default: r = 1;
+        endcase
+    assign y[17:9] = r;"""
+    with pytest.raises(NotProven, match="several of its cases may be met"):
+        proven(VERILOG.replace("assign y[17:9] = h - g - 2 * b;", case), "logits", tmp_path)
+
+
+def test_a_port_that_is_narrower_than_it_is_described(tmp_path: Path) -> None:
+    with pytest.raises(NotProven, match="the output's port is not as it is described"):
+        proven(VERILOG.replace("[17:0] y", "[16:0] y").replace("y[17:9]", "y[16:9]"), "logits", tmp_path)
