@@ -139,3 +139,23 @@ def test_a_case_that_says_wrongly_that_one_condition_holds_is_not_proven(tmp_pat
 def test_a_port_that_is_narrower_than_it_is_described(tmp_path: Path) -> None:
     with pytest.raises(NotProven, match="the output's port is not as it is described"):
         proven(VERILOG.replace("[17:0] y", "[16:0] y").replace("y[17:9]", "y[16:9]"), "logits", tmp_path)
+
+
+def test_results_that_are_comparisons_the_other_way_round(tmp_path: Path) -> None:
+    """Not less than: the cell's own net is the result, and has a number below zero."""
+    (tmp_path / "of.sv").write_text("""
+module of(input [7:0] x, output [3:0] y);
+    wire signed [3:0] a = x[3:0], b = x[7:4];
+    wire p = !(2 * a - b < 2), q = a + 3 * b < 1;
+    assign y[1:0] = p - !q;
+    assign y[3:2] = !q;
+endmodule
+""")
+    cut = Step(np.array([[2], [1]]))
+    last = Linear(name="b", sources=("cut",), weights=np.array([[1, 0], [-1, 1]]), weight_bits=2, input_bits=1)
+    end = Requantizer(name="end", sources=("b",), function=Logits(np.array([1, 1]), np.array([0, 0]), 0, None))
+    nodes = (*NETWORK.nodes[:2], Requantizer(name="cut", sources=("a",), function=cut), last, end)
+    module = flattened([tmp_path / "of.sv"], "of", tmp_path)
+    ports = foreign.Ports("x", (Number(4, True),) * 2, "y", (Number(2, True), Number(2, False)), 0)
+    network = Graph(nodes, "end", Fraction(1))
+    assert foreign.prove(module, ports, network, "logits", tmp_path, 30, lambda text: None).startswith("2 layers")
