@@ -99,7 +99,7 @@ def _compared(
         raise NotProven(f"{name}: values come from stages {sorted(stages)}")
     if any(value.late > stage for value in values):
         raise NotProven(f"{name}: one of the values becomes constant after stage {stage}")
-    leaves = {bit: stage for value in values for bit in value.bits if moving.get(bit, bit) > 1}
+    leaves = {bit: stage for value in values for bit in value.bits if moving.get(bit, bit) not in (0, 1)}
     cone = pipeline.cone(outputs, leaves)
     graph = Ands(len(leaves))
     bits = {0: 0, 1: 1, **moving, **{bit: graph.input(at) for at, bit in enumerate(leaves)}}

@@ -14,6 +14,8 @@ from qap2fpga.prove.cells import Bits, Part, evaluate
 SLICED = Sliced()
 # Bits that such logic may depend on.
 MOST_BITS = 8
+# Bits of a vector: its integers, and sums of three of them, fit in 64 bits.
+MOST_WIDTH = 62
 LINEAR = ("sum", "difference", "product", "same", "not")
 
 
@@ -43,7 +45,8 @@ class Fits:
         self.after: dict[int, list[Bits]] = {}
         for bits in named:
             makers = [self.drivers[bit] for bit in bits if bit in self.drivers]
-            if any(one.kind not in LINEAR for one in makers) and self._support(bits):
+            wide = len(bits) > MOST_WIDTH
+            if not wide and any(one.kind not in LINEAR for one in makers) and self._support(bits):
                 last = max(makers, key=lambda one: self._order[id(one)])
                 self.after.setdefault(id(last), []).append(bits)
 

@@ -19,7 +19,7 @@ from qap2fpga.exact.integers import shifted, width
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.outputs import outputs as results
 from qap2fpga.prove.algebra import unpacked
-from qap2fpga.prove.cells import Bits, NotProven
+from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven
 from qap2fpga.prove.counterexample import leading_to, require_equal
 from qap2fpga.prove.ground import Ground, hidden
 from qap2fpga.prove.latency import NO_CLOCK, combinational
@@ -63,6 +63,8 @@ def prove(
     clock = module.single(ports.clock) if ports.clock else NO_CLOCK
     fixed = {module.single(ports.reset): ports.running} if ports.reset else {}
     port = module.outputs.get(ports.output, ())
+    if len(port) < sum(one.bits for one in ports.outputs):
+        raise NotProven("the output's port is not as it is described")
     logic = combinational(module, clock, fixed, inputs, port, ports.latency, same)
     if len(logic.parts) > MOST_PARTS:
         raise NotProven(f"{len(logic.parts):,} cells are more than {MOST_PARTS:,}")
@@ -106,6 +108,9 @@ def _inputs(ports: Ports, network: Graph, module: Module) -> tuple[list[Value], 
     ends = network.node_ranges[network.source.name].ends * network.source.size.positions
     if len(ports.inputs) != len(ends) or sum(one.bits for one in ports.inputs) > len(bits):
         raise NotProven("the input's port is not as it is described")
+    every = [bit for port in module.inputs.values() for bit in port]
+    if len(set(every)) < len(every) or not {0, 1, UNDRIVEN}.isdisjoint(every):
+        raise NotProven("inputs are connected to each other, or to constants")
     values, leaves, same = list[Value](), list[int](), dict[int, int]()
     for number, (one, (low, high)) in enumerate(zip(ports.inputs, ends, strict=True)):
         its, size = bits[at : at + one.bits], width(low, high)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from qap2fpga.prove.cells import UNDRIVEN, Bits, NotProven, Part, Register
+from qap2fpga.prove.exclusive import require_exclusive
 from qap2fpga.prove.logic import KNOWN
 from qap2fpga.prove.pipeline import Cone, Pipeline
 from qap2fpga.prove.reading import Module
@@ -70,6 +71,7 @@ def combinational(
     if module.instances or module.boxes:
         name = [*(one.name for one in module.instances), *(one.name for one in module.boxes)][0]
         raise NotProven(f"{module.name}: {name} is kept apart, and is not looked into")
+    require_exclusive(module)
     module, opened = _opened(module)
     flow = Flow(module, clock, fixed, opened)
     cone = flow.cone(outputs, dict.fromkeys(inputs, 0))

@@ -74,7 +74,7 @@ class Channels:
 
     def __init__(self, pipeline: Pipeline, layer: Layer, values: Sequence[Value], outputs: Bits) -> None:
         self.pipeline, self.layer, self.values = pipeline, layer, values
-        leaves = {bit: one.stage for one in values if one.stage is not None for bit in one.bits if bit > ONE}
+        leaves = {bit: one.stage for one in values if one.stage is not None for bit in one.bits if bit not in (0, ONE)}
         self.cone = pipeline.cone(outputs, leaves)
         self._searches = searches(pipeline, self.cone, leaves, values)
         self._search = next(self._searches)

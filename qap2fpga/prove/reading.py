@@ -71,7 +71,10 @@ class Instance:
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """A module. `named` are its wires by name: hints of where to look, on which no proof rests."""
+    """A module. `named` are its wires by name: hints of where to look, on which no proof rests.
+
+    `choices` are the conditions of each `$pmux`, of which one at most may hold, by the name of the cell.
+    """
 
     name: str
     inputs: Mapping[str, Bits]
@@ -81,6 +84,7 @@ class Module:
     instances: tuple[Instance, ...]
     named: Mapping[str, Bits] = field(repr=False)
     boxes: tuple[Box, ...] = ()
+    choices: tuple[tuple[str, Bits], ...] = ()
 
     def single(self, port: str) -> int:
         """Return the one bit of an input. Raises `NotProven` where there is no such port."""
@@ -221,6 +225,7 @@ def module_of(name: str, known: Mapping[str, Any]) -> Module:
     registers: list[Register] = []
     instances: list[Instance] = []
     boxes: list[Box] = []
+    choices: list[tuple[str, Bits]] = []
     for cell, one in content["cells"].items():
         connections = {port: _bits(bits) for port, bits in one["connections"].items()}
         kind = one["type"]
@@ -240,6 +245,7 @@ def module_of(name: str, known: Mapping[str, Any]) -> Module:
                 logic, clocked_bits = _cell(cell, kind, one["parameters"], connections, initial)
                 parts += logic
                 registers += clocked_bits
+                choices += [(cell, connections["S"])] if kind == "$pmux" else []
         except (KeyError, IndexError, ValueError) as error:
             raise NotProven(f"{cell}: its ports or parameters are not those of a {kind}") from error
     by_direction = {
@@ -249,7 +255,7 @@ def module_of(name: str, known: Mapping[str, Any]) -> Module:
     if len(ports) != sum(map(len, by_direction.values())):
         raise NotProven(f"{name}: a port is neither input nor output")
     return Module(name, by_direction["input"], by_direction["output"], tuple(parts), tuple(registers), tuple(instances),
-                  named, tuple(boxes))  # fmt: skip
+                  named, tuple(boxes), tuple(choices))  # fmt: skip
 
 
 def _add(named: dict[str, Bits], more: Mapping[tuple[str, int], int]) -> None:

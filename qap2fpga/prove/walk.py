@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qap2fpga.exact.integers import matmul, multiply_add
+from qap2fpga.exact.integers import matmul, multiply_add, width
 from qap2fpga.ir.channelwise import Max
 from qap2fpga.ir.functions import Function, Logits
 from qap2fpga.ir.graph import Graph
@@ -88,7 +88,7 @@ class Walk:
         """Prove that outputs of a `kind`, as in `ir.outputs`, lie on `lanes`; files of ABC go to `place`."""
         if kind == CLASS:
             self._until(self.network.output, itself=True)
-            self._classes(lanes, place)
+            self._classes(lanes, numbers, place)
         else:
             last = self.network.end.sources[0] if kind == ACCUMULATORS else self.network.output
             self._until(last, itself=False)
@@ -158,14 +158,17 @@ class Walk:
                 raise sums.lacking.get(at, error) from error
         self.count += 1
 
-    def _classes(self, lanes: Sequence[Lane], place: Path) -> None:
-        """Prove that the one lane is the number of the largest result."""
+    def _classes(self, lanes: Sequence[Lane], numbers: Sequence[Number], place: Path) -> None:
+        """Prove that the one lane is the number of the largest result, as it is described."""
         values = []
         for one in self.results[self.network.output]:
             if one.missing is not None:
                 raise one.missing
             values.append(one.value)
-        (lane,) = lanes
+        (lane,), (number,) = lanes, numbers
+        # What is compared below are bits: those of an unsigned number, in the unit of a class.
+        if number.exponent or (number.signed and number.bits <= width(0, len(values) - 1)):
+            raise NotProven("the class is described with an exponent, or with a sign where its largest number has a 1")
         cut = self.ground.cut(values, vectors(values, np.eye(len(values), dtype=np.int64)))
         if not all(bit in cut.bits for bit in lane.bits):
             raise NotProven("the class depends on more than the results of the last layer")

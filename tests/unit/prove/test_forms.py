@@ -120,3 +120,10 @@ def test_a_table_of_sums_is_a_sum() -> None:
 
     assert terms(looked_up(table).vector(y)) == {0: 2, 1: 3, 2: -1}
     assert set(looked_up([-1, 1, 2, 5]).vector(y).terms) == set(y)
+
+
+@pytest.mark.parametrize("size", [62, 63, 64, 100])
+def test_vectors_of_more_bits_than_integers_have_are_left_alone(size: int) -> None:
+    cells: list[Cell] = [("$xor", {}, {"A": [10], "B": [13], "Y": [20]})]
+    its = forms(cells, (20,), values(), {"y": [20] * size})
+    assert its.bit(20) == Form({20: 1})
