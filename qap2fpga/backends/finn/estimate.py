@@ -102,9 +102,8 @@ class Thresholding:
         if self.rows is None or self.rows.shape[1] + 1 != 1 << self.bits:
             return [self.threshold_bits] * self.pe
         step = 1 << (self.bits - 1 - stage)
-        words = self.rows[:, step - 1 :: 2 * step].reshape(self.cycles, self.pe, -1)
-        differ = np.bitwise_or.reduce(words ^ words[:1, :, :1], axis=(0, 2))
-        return [(int(one) & (1 << self.threshold_bits) - 1).bit_count() for one in differ]
+        words = self.rows[:, step - 1 :: 2 * step].reshape(self.cycles, self.pe, -1).swapaxes(1, 2)
+        return varying(words.reshape(-1, self.pe), self.threshold_bits)
 
 
 def mvau_features(node: Mvau) -> dict[str, float]:
@@ -313,6 +312,12 @@ def used(cost: Resources, board: Board) -> dict[str, float]:
 def block_rams(bits: int, depth: int) -> int:
     """RAMB18 of a memory of `depth` words, as Yosys packs it: 36 bits by 512 words, deeper ones side by side."""
     return math.ceil(bits * math.ceil(depth / 512) / 36)
+
+
+def varying(words: np.ndarray, bits: int) -> list[int]:
+    """How many of the `bits` of each lane are not the same in all `words` (n, lanes): block RAM has no others."""
+    differ = np.bitwise_or.reduce(words ^ words[:1], axis=0)
+    return [(int(one) & (1 << bits) - 1).bit_count() for one in differ]
 
 
 def lut_ram(bits: int, depth: int) -> int:

@@ -11,8 +11,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from qap2fpga.backends.finn import estimate
 from qap2fpga.backends.finn.stream import library, own
 from qap2fpga.backends.finn.stream.blocks import Block
@@ -130,17 +128,12 @@ def _weighted(block: own.Weighted, dsp_cell: str) -> tuple[Resources, Values]:
     lanes = block.taken.lanes
     depth = block.weights.size // lanes
     # Block RAM has no bits that are the same in all words, as those of averages are.
-    bits = _varying(block) if depth >= estimate.WEIGHT_BLOCK_RAM_DEPTH else lanes * block.weight_bits
+    bits = lanes * block.weight_bits
+    if depth >= estimate.WEIGHT_BLOCK_RAM_DEPTH:
+        bits = sum(estimate.varying(block.weights.reshape(-1, lanes), block.weight_bits))
     memory = bits, depth, block.density
     parts = [compute, estimate.weights(*memory)]
     return estimate.total(parts), features | estimate.named(*estimate.memory_features(*memory))
-
-
-def _varying(block: own.Weighted) -> int:
-    """How many bits of a word of weights are not the same in all words."""
-    words = block.weights.reshape(len(block.weights), -1, block.taken.lanes)
-    differ = np.bitwise_or.reduce(words ^ words[:1, :1], axis=(0, 1)) & (1 << block.weight_bits) - 1
-    return sum(int(one).bit_count() for one in differ)
 
 
 def sparse_features(block: Sparse) -> Values:
