@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
+from typing import Protocol
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from qap2fpga.backends.finn import chain
 from qap2fpga.backends.finn.estimate import used
 from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.backends.finn.stream import way
-from qap2fpga.backends.finn.stream.way import SparseNode
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design, Expectation
 from qap2fpga.hw.resources import Resources
@@ -40,8 +39,8 @@ class FinnBackend(Backend[FinnOptions]):
 
     def refusals(self, graph: Graph, board: Board, options: FinnOptions) -> tuple[QapError, ...]:
         """Return every reason why FINN's RTL cannot compute `graph`."""
-        reasons: tuple[QapError, ...] = _way(graph, board, options).refusals(graph, board, options)
-        return reasons
+        dense = graph.is_chain and options.sparse != "always"
+        return chain.refusals(graph, board, options) if dense else way.refusals(graph, board, options)
 
     def expect(self, graph: Graph, board: Board, options: FinnOptions) -> Expectation:
         """Return what `generate` would make of `graph`: its folding, cycles and resources, without FINN.
@@ -49,8 +48,7 @@ class FinnBackend(Backend[FinnOptions]):
         Raises `QapError` for what FINN's RTL cannot do and for what does not fit.
         """
         require_possible(self.unserved(board))
-        expected: Expectation = _way(graph, board, options).expect(graph, board, options)
-        return expected
+        return _plan(graph, board, options).expectation
 
     def generate(
         self, graph: Graph, board: Board, folder: Path, options: FinnOptions, vectors: np.ndarray,
@@ -64,39 +62,51 @@ class FinnBackend(Backend[FinnOptions]):
         that changed the network.
         """
         require_possible(self.unserved(board))
-        design: Design = _way(graph, board, options).generate(graph, board, folder, options, vectors, progress)
-        return design
+        return _plan(graph, board, options).generate(folder, vectors, progress)
 
 
-def _way(graph: Graph, board: Board, options: FinnOptions) -> ModuleType:
-    """Return how `graph` is built: FINN's own way has no layer without its zeros, and is for chains alone."""
+class Plan(Protocol):
+    """A decided design."""
+
+    @property
+    def expectation(self) -> Expectation:
+        """Its folding, cycles and resources, without FINN."""
+
+    def generate(self, folder: Path, vectors: np.ndarray, progress: Progress) -> Design:
+        """Build it below `folder`, each step's graph compared with the network on `vectors`."""
+
+
+def _plan(graph: Graph, board: Board, options: FinnOptions) -> Plan:
+    """Decide how `graph` is built: FINN's own way has no layer without its zeros, and is for chains alone."""
     if not graph.is_chain or options.sparse == "always":
-        return way
+        return way.plan(graph, board, options)
     if options.sparse == "never" or chain.refusals(graph, board, options) or way.refusals(graph, board, options):
-        return chain
+        return chain.plan(graph, board, options)
     if options.folding is not None:
         entries = (entry for entry in options.folding.values() if isinstance(entry, Mapping))
-        return way if any("BANKS" in entry for entry in entries) else chain
-    return way if _better(graph, board, options) else chain
+        skipping = any("BANKS" in entry for entry in entries)
+        return (way if skipping else chain).plan(graph, board, options)
+    return _better(graph, board, options)
 
 
-def _better(graph: Graph, board: Board, options: FinnOptions) -> bool:
-    """Whether a chain without zeros is the faster design, or the smaller one of two that are as fast as is asked for.
+def _better(graph: Graph, board: Board, options: FinnOptions) -> Plan:
+    """Return the faster design of a chain, without zeros or with them, or the smaller of two that are fast enough.
 
     Where one of them cannot be built it is the other; what is wrong with both is said of FINN's own. Where no layer is
     better without its zeros, it is FINN's own.
     """
     try:
-        sparse = way.expect(graph, board, options)
+        sparse = way.plan(graph, board, options)
     except QapError:
-        return False
-    if not any(isinstance(node, SparseNode) for node in sparse.nodes):
-        return False
+        return chain.plan(graph, board, options)
+    if not sparse.without_zeros:
+        return chain.plan(graph, board, options)
     try:
-        dense = chain.expect(graph, board, options)
+        dense = chain.plan(graph, board, options)
     except QapError:
-        return True
-    if options.target_fps is None and sparse.interval_cycles != dense.interval_cycles:
-        return sparse.interval_cycles < dense.interval_cycles
-    parts = (sum(used(Resources(**one.total), board).values()) for one in (sparse, dense))
-    return next(parts) < next(parts)
+        return sparse
+    cycles, others = (one.expectation.interval_cycles for one in (sparse, dense))
+    if options.target_fps is None and cycles != others:
+        return sparse if cycles < others else dense
+    parts, more = (sum(used(Resources(**one.expectation.total), board).values()) for one in (sparse, dense))
+    return sparse if parts < more else dense

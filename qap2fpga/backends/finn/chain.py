@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,84 +34,86 @@ def refusals(graph: Graph, board: Board, options: FinnOptions) -> tuple[QapError
     return planning.refusals(graph, last_thresholds=_thresholds_last(options))
 
 
-def expect(graph: Graph, board: Board, options: FinnOptions) -> Expectation:
-    """Return what `generate` would make of `graph`: its folding, cycles and resources, without FINN."""
-    return _expect(graph, board, options, *_choose(graph, board, options))
+@dataclass(frozen=True)
+class Chain:
+    """A decided design: what each layer is to FINN, what foldings cost, and the one that was chosen."""
+
+    graph: Graph
+    board: Board
+    options: FinnOptions
+    layers: planning.Plan
+    costs: folding.Costs
+    chosen: folding.Folding
+
+    @cached_property
+    def expectation(self) -> Expectation:
+        """Its folding, cycles and resources, without FINN."""
+        grown = padding.padded(self.layers, self.chosen.outputs)
+        end = _output_stage(self.graph, self.options, grown, self.chosen)
+        return Expectation(
+            interval_cycles=self.chosen.interval,
+            latency_cycles=latency(grown, self.chosen, end, deep_pipeline=deep_pipeline(self.board)),
+            total=asdict(self.chosen.cost),
+            nodes=nodes(grown, self.costs, self.chosen),
+        )
+
+    def generate(self, folder: Path, vectors: np.ndarray, progress: Progress) -> Design:
+        """Build it below `folder`, each step's graph saved and compared with the network on `vectors` (n, inputs)."""
+        version = session.version()
+        graph, chosen, expected = self.graph, self.chosen, self.expectation
+        progress(f"folding for a frame every {chosen.interval} cycles: {_describe(chosen)}")
+        notes = padding.notes(self.layers, chosen.outputs)
+        for note in notes:
+            progress(note)
+
+        folder.mkdir(parents=True, exist_ok=True)
+        names = chosen.nodes(self.layers)
+        plan = padding.padded(self.layers, chosen.outputs)
+        end = _output_stage(graph, self.options, plan, chosen)
+        write_atomically(folder / "folding.json", json.dumps(names, indent=2) + "\n")
+        rtl = folder / "rtl"
+        shutil.rmtree(rtl, ignore_errors=True)
+        with session.session(folder) as scratch:
+            model = _transform(graph, plan, self.board, names, chosen, folder, scratch, vectors, progress)
+            from qap2fpga.backends.finn.stitch import probes, stitch
+
+            sources = stitch(model, end, rtl)
+            watched = probes(model, graph.layers)
+        progress(f"{len(sources.verilog)} sources and {len(sources.data)} memory contents in {rtl}")
+        first, last = plan.layers[0], plan.layers[-1]
+        return Design(
+            backend="finn",
+            folder=rtl,
+            top=TOP,
+            sources=tuple(sources.verilog),
+            data=tuple(sources.data),
+            input=Stream("in0", first.mw, chosen.layers[0][0], first.input_bits, first.input_signed),
+            output=_output(end, last, chosen.layers[-1][1]),
+            interval_cycles=expected.interval_cycles,
+            latency_cycles=expected.latency_cycles,
+            output_kind=self.options.output_kind,
+            nodes=expected.nodes,
+            estimate=expected.total,
+            folding=names,
+            probes=watched,
+            details={
+                "finn_version": version,
+                "widened": list(plan.widened),
+                "padded": notes,
+                "blackboxes": ["DSP48E1", "DSP48E2", "LUT6_2"],
+            },
+        )
 
 
-def generate(
-    graph: Graph, board: Board, folder: Path, options: FinnOptions, vectors: np.ndarray, progress: Progress
-) -> Design:
-    """Build `graph` below `folder`, each step's graph saved and compared with it on `vectors` (n, inputs)."""
-    version = session.version()
-    plan, costs, chosen = _choose(graph, board, options)
-    expected = _expect(graph, board, options, plan, costs, chosen)
-    progress(f"folding for a frame every {chosen.interval} cycles: {_describe(chosen)}")
-    notes = padding.notes(plan, chosen.outputs)
-    for note in notes:
-        progress(note)
-
-    folder.mkdir(parents=True, exist_ok=True)
-    names = chosen.nodes(plan)
-    plan = padding.padded(plan, chosen.outputs)
-    end = _output_stage(graph, options, plan, chosen)
-    write_atomically(folder / "folding.json", json.dumps(names, indent=2) + "\n")
-    rtl = folder / "rtl"
-    shutil.rmtree(rtl, ignore_errors=True)
-    with session.session(folder) as scratch:
-        model = _transform(graph, plan, board, names, chosen, folder, scratch, vectors, progress)
-        from qap2fpga.backends.finn.stitch import probes, stitch
-
-        sources = stitch(model, end, rtl)
-        watched = probes(model, graph.layers)
-    progress(f"{len(sources.verilog)} sources and {len(sources.data)} memory contents in {rtl}")
-    first, last = plan.layers[0], plan.layers[-1]
-    return Design(
-        backend="finn",
-        folder=rtl,
-        top=TOP,
-        sources=tuple(sources.verilog),
-        data=tuple(sources.data),
-        input=Stream("in0", first.mw, chosen.layers[0][0], first.input_bits, first.input_signed),
-        output=_output(end, last, chosen.layers[-1][1]),
-        interval_cycles=expected.interval_cycles,
-        latency_cycles=expected.latency_cycles,
-        output_kind=options.output_kind,
-        nodes=expected.nodes,
-        estimate=expected.total,
-        folding=names,
-        probes=watched,
-        details={
-            "finn_version": version,
-            "widened": list(plan.widened),
-            "padded": notes,
-            "blackboxes": ["DSP48E1", "DSP48E2", "LUT6_2"],
-        },
-    )
+def plan(graph: Graph, board: Board, options: FinnOptions) -> Chain:
+    """Return the design for `options`. Raises `QapError` for what cannot be built and for what does not fit."""
+    layers = planning.plan(graph, last_thresholds=_thresholds_last(options))
+    costs = folding.Costs(layers, graph, board, options.output_kind)
+    return Chain(graph, board, options, layers, costs, search.choose(costs, options))
 
 
 def _thresholds_last(options: FinnOptions) -> bool:
     return options.output_kind != "accumulators"
-
-
-def _choose(network: Graph, board: Board, options: FinnOptions) -> tuple[planning.Plan, folding.Costs, folding.Folding]:
-    plan = planning.plan(network, last_thresholds=_thresholds_last(options))
-    costs = folding.Costs(plan, network, board, options.output_kind)
-    return plan, costs, search.choose(costs, options)
-
-
-def _expect(
-    network: Graph, board: Board, options: FinnOptions, plan: planning.Plan, costs: folding.Costs,
-    chosen: folding.Folding,
-) -> Expectation:  # fmt: skip
-    grown = padding.padded(plan, chosen.outputs)
-    end = _output_stage(network, options, grown, chosen)
-    return Expectation(
-        interval_cycles=chosen.interval,
-        latency_cycles=latency(grown, chosen, end, deep_pipeline=deep_pipeline(board)),
-        total=asdict(chosen.cost),
-        nodes=nodes(grown, costs, chosen),
-    )
 
 
 def _output_stage(network: Graph, options: FinnOptions, plan: planning.Plan, chosen: folding.Folding) -> OutputStage:

@@ -7,13 +7,16 @@ import math
 import re
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from qap2fpga.backends.finn import chain
 from qap2fpga.backends.finn.backend import FinnBackend
 from qap2fpga.backends.finn.estimate import used
 from qap2fpga.backends.finn.nodes import FinnNode
 from qap2fpga.backends.finn.options import FinnOptions
+from qap2fpga.backends.finn.stream import way
 from qap2fpga.backends.finn.stream.draw import Lanes
 from qap2fpga.backends.finn.stream.limits import parallel_possible
 from qap2fpga.backends.finn.stream.search import Search, unpadded
@@ -210,6 +213,18 @@ def test_a_chain_without_zeros_goes_finns_own_way() -> None:
     expected = FinnBackend().expect(pruned(dense_layers(64, 32, 5), 1), BOARD, FinnOptions())
     assert "MVAU_rtl_0" in [node.name for node in expected.nodes]
     assert not any(isinstance(node, SparseNode) for node in expected.nodes)
+
+
+def test_each_way_is_planned_once_and_neither_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = {kind: Mock(wraps=kind.plan) for kind in (way, chain)}
+    for kind, planned in ways.items():
+        monkeypatch.setattr(kind, "plan", planned)
+    graph = pruned(dense_layers(64, 32, 5), 0.2)
+    assert FinnBackend().refusals(graph, BOARD, FinnOptions()) == ()
+    assert [planned.call_count for planned in ways.values()] == [0, 0]
+    expected = FinnBackend().expect(graph, BOARD, FinnOptions())
+    assert [planned.call_count for planned in ways.values()] == [1, 1]
+    assert any(isinstance(node, SparseNode) for node in expected.nodes)
 
 
 def test_a_folding_that_is_none_is_refused() -> None:

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +40,6 @@ COMPARED = 8
 SPARSE = ("BANKS", "QUEUE", "CROSS")
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The decided design: its folding by node, its blocks with their FIFOs, and its cycles."""
-
-    search: Search
-    folding: dict[str, Lanes]
-    design: Sized
-
-
 @dataclass(frozen=True, kw_only=True)
 class BlockNode(FinnNode):
     """A block: cycles per frame, lanes in and out; `depth` of a FIFO."""
@@ -68,6 +60,64 @@ class SparseNode(BlockNode):
     multipliers: int
 
 
+@dataclass(frozen=True)
+class Plan:
+    """The decided design: its folding by node, its blocks with their FIFOs, and its cycles."""
+
+    search: Search
+    output_kind: str
+    folding: dict[str, Lanes]
+    design: Sized
+
+    @cached_property
+    def expectation(self) -> Expectation:
+        """Its blocks, cycles and resources."""
+        cycles, blocks = self.design.cycles, self.design.drawn.blocks
+        cell = self.search.board.dsp_cell
+        return Expectation(
+            interval_cycles=cycles.interval, latency_cycles=cycles.latency,
+            total=asdict(self.search.total(self.design.drawn)), nodes=tuple(_node(block, cell) for block in blocks),
+        )  # fmt: skip
+
+    @property
+    def without_zeros(self) -> bool:
+        """Whether a layer skips its zeros."""
+        return any(isinstance(block, Sparse) for block in self.design.drawn.blocks)
+
+    def generate(self, folder: Path, vectors: np.ndarray, progress: Progress) -> Design:
+        """Build it below `folder`, each step's graph saved and compared with the first of `vectors`."""
+        version = session.version()
+        graph, drawn, expected = self.search.graph, self.design.drawn, self.expectation
+        progress(f"a frame every {expected.interval_cycles} cycles, in {len(drawn.blocks)} blocks")
+        folder.mkdir(parents=True, exist_ok=True)
+        names = content(graph, self.folding)
+        write_atomically(folder / "folding.json", json.dumps(names, indent=2) + "\n")
+        shutil.rmtree(folder / "rtl", ignore_errors=True)
+        sources, probes = emit(graph, drawn, self.search.board, folder, stimuli(graph, vectors), progress)
+        progress(f"{len(sources.verilog)} sources and {len(sources.data)} memory contents in {sources.folder}")
+        return Design(
+            backend="finn",
+            folder=sources.folder,
+            top=TOP,
+            sources=tuple(sources.verilog),
+            data=tuple(sources.data),
+            input=_port("in0", drawn.source),
+            output=_port("out0", drawn.result),
+            interval_cycles=expected.interval_cycles,
+            latency_cycles=expected.latency_cycles,
+            output_kind=self.output_kind,
+            nodes=expected.nodes,
+            estimate=expected.total,
+            folding=names,
+            probes=probes,
+            details={
+                "finn_version": version,
+                "fifos": {block.name: block.depth for block in drawn.blocks if isinstance(block, library.Fifo)},
+                "blackboxes": ["DSP48E1", "DSP48E2", "LUT6_2"],
+            },
+        )
+
+
 def refusals(graph: Graph, board: Board, options: FinnOptions) -> tuple[QapError, ...]:
     """Return every reason why FINN's RTL, with our modules, cannot compute `graph`."""
     return limits.refusals(graph, options.output_kind)
@@ -79,50 +129,8 @@ def plan(graph: Graph, board: Board, options: FinnOptions) -> Plan:
     search = Search(graph, board, options.output_kind, options.sparse if options.folding is None else "auto")
     if options.folding is not None:
         folding = given(options.folding, search)
-        return Plan(search, folding, sized(search.draw(folding)))
-    return Plan(search, *choose(search, options))
-
-
-def expect(graph: Graph, board: Board, options: FinnOptions) -> Expectation:
-    """Return what `generate` would make of `graph`."""
-    return _expectation(plan(graph, board, options))
-
-
-def generate(
-    graph: Graph, board: Board, folder: Path, options: FinnOptions, vectors: np.ndarray, progress: Progress
-) -> Design:
-    """Build `graph` below `folder`, each step's graph saved and compared with it on the first of `vectors`."""
-    version = session.version()
-    decided = plan(graph, board, options)
-    drawn, expected = decided.design.drawn, _expectation(decided)
-    progress(f"a frame every {expected.interval_cycles} cycles, in {len(drawn.blocks)} blocks")
-    folder.mkdir(parents=True, exist_ok=True)
-    names = content(graph, decided.folding)
-    write_atomically(folder / "folding.json", json.dumps(names, indent=2) + "\n")
-    shutil.rmtree(folder / "rtl", ignore_errors=True)
-    sources, probes = emit(graph, drawn, board, folder, stimuli(graph, vectors), progress)
-    progress(f"{len(sources.verilog)} sources and {len(sources.data)} memory contents in {sources.folder}")
-    return Design(
-        backend="finn",
-        folder=sources.folder,
-        top=TOP,
-        sources=tuple(sources.verilog),
-        data=tuple(sources.data),
-        input=_port("in0", drawn.source),
-        output=_port("out0", drawn.result),
-        interval_cycles=expected.interval_cycles,
-        latency_cycles=expected.latency_cycles,
-        output_kind=options.output_kind,
-        nodes=expected.nodes,
-        estimate=expected.total,
-        folding=names,
-        probes=probes,
-        details={
-            "finn_version": version,
-            "fifos": {block.name: block.depth for block in drawn.blocks if isinstance(block, library.Fifo)},
-            "blackboxes": ["DSP48E1", "DSP48E2", "LUT6_2"],
-        },
-    )
+        return Plan(search, options.output_kind, folding, sized(search.draw(folding)))
+    return Plan(search, options.output_kind, *choose(search, options))
 
 
 def stimuli(graph: Graph, vectors: np.ndarray) -> np.ndarray:
@@ -174,16 +182,6 @@ def given(folding: Mapping[str, Any], search: Search) -> dict[str, Lanes]:
             raise QapError(f"folding: {name} cannot have {dict(entry)}", f"legal: {hint}")
         chosen[name] = lanes
     return search.whole(chosen)
-
-
-def _expectation(decided: Plan) -> Expectation:
-    cycles, blocks = decided.design.cycles, decided.design.drawn.blocks
-    total = decided.search.total(decided.design.drawn)
-    cell = decided.search.board.dsp_cell
-    return Expectation(
-        interval_cycles=cycles.interval, latency_cycles=cycles.latency, total=asdict(total),
-        nodes=tuple(_node(block, cell) for block in blocks),
-    )  # fmt: skip
 
 
 def _node(block: Block, cell: str) -> NodeEstimate:
