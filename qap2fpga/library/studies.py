@@ -56,7 +56,7 @@ class Study(Tabular):
         self.result.check()
 
     def figures(self, output: str | Path | None = None, *, quiet: bool = False) -> Path:
-        """Draw the paper's figures and table, and return their folder: `figures` in the study's if not given."""
+        """Draw the paper's figures, its table and its claims, and return their folder, by default `figures`."""
         from qap2fpga.train.figures import draw
 
         place = self.folder / FIGURES if output is None else Path(output)

@@ -127,7 +127,7 @@ def _step(config: RunConfig, index: int, sparsity: float, random: np.random.Gene
         "mask_sparsity": sparsity,
         "epochs": epochs,
         "metrics": {"validation": {"loss": loss, "accuracy": right}, "test": _test(config, sparsity, right, loss)},
-        "bops": {"paper": bops(config, sparsity)},
+        "bops": {"paper": bops(config, sparsity), "paper_code": code_bops(config, sparsity)},
         **({"estimate": {"lut": _lut(config, sparsity)}} if luts else {}),
     }
 
@@ -170,9 +170,18 @@ def _test(config: RunConfig, sparsity: float, right: float, loss: float) -> dict
 
 def bops(config: RunConfig, sparsity: float) -> float:
     """Equation 1, every layer pruned alike."""
+    return _bops(config, sparsity, 32 if config.model.is_float else config.model.input_bits)
+
+
+def code_bops(config: RunConfig, sparsity: float) -> float:
+    """As the paper's code counts, which takes inputs of 32 bits."""
+    return _bops(config, sparsity, 32)
+
+
+def _bops(config: RunConfig, sparsity: float, input_bits: int) -> float:
     sizes = (16, *config.model.widths, len(CLASSES))
     weights = config.model.layer_weight_bits
-    inputs = (32 if config.model.is_float else config.model.input_bits, *config.model.layer_activation_bits)
+    inputs = (input_bits, *config.model.layer_activation_bits)
     shapes = zip(sizes, sizes[1:], inputs, weights, strict=False)
     return sum(equation(n, m, 1 - sparsity, b_a, b_w) for n, m, b_a, b_w in shapes)
 

@@ -2,7 +2,8 @@
 """Figures and table of a study: all its runs, those of Hawks et al. 2021, and LUTs. `docs/figures.md` defines each.
 
 `records` reads the study, `select` groups its runs, `runs`, `training` and `tradeoff` turn them into charts, which are
-values (`chart`); `image` draws these. `table` is Table 1.
+values (`chart`); `image` draws these. `table` is Table 1, `claims` what the paper
+found beside what the study finds.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 def draw(study_folder: Path, say: Callable[[str], None], output: Path | None = None) -> list[Path]:
     """Draw all that the runs of the study allow into `output`, else `study_folder`/figures; return the files' paths.
 
-    Each figure is a PNG, an SVG and a CSV of the plotted numbers; the table is a CSV and Markdown. `say` gets a line
+    Each figure is a PNG, an SVG and a CSV of the plotted numbers; the table and
+    the claims are CSV and Markdown. `say` gets a line
     a figure: what was written, or which experiment it needs. Raises `QapError` if the folder is no study or has no
     finished run.
     """
-    from qap2fpga.train.figures import chart, records, runs, table, tradeoff, training
+    from qap2fpga.train.figures import chart, claims, records, runs, table, tradeoff, training
 
     study = records.load(study_folder)
     _count(study, say)
@@ -52,7 +54,9 @@ def draw(study_folder: Path, say: Callable[[str], None], output: Path | None = N
         png, svg = image.render(figure)
         written += _write(output, figure.name, {"png": png, "svg": svg, "csv": chart.to_csv(figure)}, say)
     rows = table.rows(study)
-    return written + _write(output, "table", {"csv": table.to_csv(rows), "md": table.to_markdown(rows)}, say)
+    written += _write(output, "table", {"csv": table.to_csv(rows), "md": table.to_markdown(rows)}, say)
+    lines = claims.claims(study)
+    return written + _write(output, "claims", {"csv": claims.to_csv(lines), "md": claims.to_markdown(lines)}, say)
 
 
 def _write(output: Path, name: str, contents: dict[str, bytes | str], say: Callable[[str], None]) -> list[Path]:

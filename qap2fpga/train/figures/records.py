@@ -39,8 +39,8 @@ class Step:
 
     `target` and `sparsity` are the share of weights to prune and the masked one, `background_efficiency` the mean over
     classes at 50 % signal efficiency, `efficiency_cap` what the sample allows `neural_efficiency` to be at most,
-    `bops` those of equation 1, `lut` None where nothing was estimated, `learned` the number of epochs that the weights
-    learned since they were drawn or rewound.
+    `bops` those of equation 1, `code_bops` those that the paper's code counts, `lut` None where nothing was estimated,
+    `learned` the number of epochs that the weights learned since they were drawn or rewound.
     """
 
     target: float
@@ -55,6 +55,7 @@ class Step:
     neural_efficiency: float | None
     efficiency_cap: float | None
     bops: float
+    code_bops: float
     lut: float | None
     learned: int
 
@@ -145,6 +146,7 @@ def _step(step: StepRecord, learned: int | None) -> Step:
         neural_efficiency=None if neural is None else _number(neural["network"]),
         efficiency_cap=None if neural is None else _cap(neural),
         bops=_number(step["bops"]["paper"]),
+        code_bops=_number(step["bops"]["paper_code"]),
         lut=None if lut is None else _number(lut),
         learned=learned,
     )

@@ -67,7 +67,7 @@ def rows(study: Study) -> list[Row]:
         dense, pruned = FLOAT_NAMES if kind.bits == FLOAT_BITS else NAMES[kind.quantization]
         if kind == _first_of_kind(groups, kind):
             lines.append(_row(dense, kind, "", [run.steps[0] for run in runs]))
-        chosen = _sparsest(runs)
+        chosen = sparsest(runs)
         if chosen:
             lines.append(_row(pruned, kind, SCHEDULES[kind.schedule], [run.steps[chosen] for run in runs]))
     return lines + _searched(study)
@@ -111,7 +111,7 @@ def _first_of_kind(groups: Groups, kind: Setting) -> Setting:
     return min(alike, key=_order)
 
 
-def _sparsest(runs: Sequence[Run]) -> int:
+def sparsest(runs: Sequence[Run]) -> int:
     """The last step within the tolerance, 0 if none after the first is."""
     common = min(len(run.steps) for run in runs)
     accuracies = [fmean(run.steps[index].accuracy for run in runs) for index in range(common)]

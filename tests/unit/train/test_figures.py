@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from qap2fpga.train.figures import chart, draw, records, table, tradeoff, training
+from qap2fpga.train.figures import chart, claims, draw, records, table, tradeoff, training
 from qap2fpga.train.figures.chart import Missing
 from qap2fpga.train.figures.records import Study
 from tests.support import studies
 from tests.support.command import run
 from tests.support.figures import FIGURES, made
 from tests.support.studies import configure, write
+
+TABLES = ("table.csv", "table.md", "claims.csv", "claims.md")
 
 
 def test_every_figure_says_what_it_misses(tmp_path: Path) -> None:
@@ -34,7 +36,7 @@ def test_every_figure_says_what_it_misses(tmp_path: Path) -> None:
     }
     lines: list[str] = []
     written = draw(tmp_path, lines.append)
-    assert [path.name for path in written] == ["runs.png", "runs.svg", "runs.csv", "table.csv", "table.md"]
+    assert [path.name for path in written] == ["runs.png", "runs.svg", "runs.csv", *TABLES]
     assert sum("skipped, it needs" in line for line in lines) == 7
     assert (
         "bops: skipped, it needs model.bits: [32, 12, 6, 4], pruning.schedule: [fine_tuning, lottery_ticket]" in lines
@@ -49,6 +51,7 @@ def test_names_and_order_of_runs_do_not_matter(tmp_path: Path, study: Study) -> 
     for make in (training.loss, training.roc, tradeoff.bops, tradeoff.regularizations, tradeoff.randomization):
         assert make(shuffled) == make(study)
     assert table.rows(shuffled) == table.rows(study)
+    assert claims.claims(shuffled) == claims.claims(study)
 
 
 @pytest.mark.slow
@@ -57,7 +60,7 @@ def test_a_whole_study_from_the_command_line(folder: Path, tmp_path: Path) -> No
     assert result.code == 0 and not result.err
     assert "92 finished runs and 20 finished trials" in result.out
     names = [one(records.load(folder)).name for one in FIGURES]
-    expected = {f"{name}.{kind}" for name in names for kind in ("png", "svg", "csv")} | {"table.csv", "table.md"}
+    expected = {f"{name}.{kind}" for name in names for kind in ("png", "svg", "csv")} | {*TABLES}
     assert {path.name for path in (tmp_path / "out").iterdir()} == expected
 
 
@@ -77,5 +80,5 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_charts_need_no_matplotlib() -> None:
-    modules = (chart, records, table, tradeoff, training, sys.modules["qap2fpga.train.figures.select"])
+    modules = (chart, claims, records, table, tradeoff, training, sys.modules["qap2fpga.train.figures.select"])
     assert not any("matplotlib" in Path(one.__file__ or "").read_text() for one in modules)
