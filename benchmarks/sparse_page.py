@@ -51,8 +51,7 @@ for each. *Balanced* weights are spread evenly: one in every five inputs of an o
 expected before calibration. `auto` makes the same designs as `always` of all of these.
 
 The aims, of FINN's: at 80 % zeros at most 0.35 of the multipliers and 0.6 of the cost, balanced 0.25 and 0.5, at 95 %
-0.1 of the multipliers. The balanced stack misses its own for multipliers (0.27), since lanes come in steps. The stack
-and the digits with FINN's units were measured before an output could have 5, 7, 10 or 14 lanes.
+0.1 of the multipliers. The balanced stack misses its own for multipliers (0.26), since lanes come in steps.
 """
 PRUNING = """\
 ### Pruning that fits

@@ -30,9 +30,11 @@ import numpy as np
 from benchmarks import tiny_page
 from qap2fpga import backends
 from qap2fpga.backends.api import Options
+from qap2fpga.estimate.estimate import estimate
 from qap2fpga.estimate.images import Drawing, Numbers
 from qap2fpga.hw import boards
 from qap2fpga.hw.design import HlsProject
+from qap2fpga.hw.resources import NAMES
 from qap2fpga.ir import outputs
 from qap2fpga.ir.channelwise import Depthwise
 from qap2fpga.ir.comparison import Simulation
@@ -129,6 +131,7 @@ class Case:
     """One row of the page: a network, what its numbers are, and who makes hardware of it for which board.
 
     `fps` are the frames per second that are asked for where a backend can share hardware in time; None: the most.
+    `sparse` is `--sparse` of a backend that has it.
     """
 
     network: str
@@ -137,6 +140,7 @@ class Case:
     bits: int
     zeros: float
     fps: float | None
+    sparse: str | None = None
 
     def graph(self) -> Graph:
         """Draw the network."""
@@ -146,12 +150,10 @@ class Case:
     def options(self, graph: Graph) -> Options:
         """Return the backend's options."""
         backend = backends.get(self.backend)
-        # FINN's own units, which the page is of.
-        own = {"sparse": "never"} if backend.knows("sparse") else {}
         if self.fps is None:
-            return backend.make_options(**own)
+            return backend.make_options(sparse=self.sparse)
         if backend.knows("target_fps"):
-            return backend.make_options(target_fps=self.fps, **own)
+            return backend.make_options(target_fps=self.fps, sparse=self.sparse)
         if backend.knows("target_interval") and not graph.is_chain:
             cycles = int(1e9 / boards.load(self.board).clock_ns / self.fps)
             return backend.make_options(target_interval=cycles)
@@ -177,10 +179,14 @@ def facts(case: Case, send: Send) -> None:
 
 
 def predict(case: Case, send: Send) -> None:
-    """Send what the backend expects of the network."""
+    """Send what `qap2fpga estimate` says of the network: cells of C++ are not known, since they depend on its tool."""
     graph, board = case.graph(), boards.load(case.board)
-    expected = backends.get(case.backend).expect(graph, board, case.options(graph))
-    send({**expected.total, "interval_cycles": expected.interval_cycles, "latency_cycles": expected.latency_cycles})
+    expected = estimate(graph, case.backend, board, case.options(graph))
+    if expected.refused:
+        send({"stopped": expected.refused})
+    cells = () if expected.csynth is not None else NAMES
+    names = {*cells, "interval_cycles", "latency_cycles"}
+    send({name: one.value for name, one in expected.predictions.items() if name in names})
 
 
 def measure(case: Case, send: Send) -> None:
@@ -269,8 +275,9 @@ def main() -> None:
     asked = parser.parse_args()
     for network in filter(None, asked.networks.split(",")):
         for backend in asked.backends.split(","):
-            case = Case(network, backend, asked.board, asked.bits, asked.zeros, asked.fps)
-            extend(asked.results, case, asked.limit if asked.measure else None, asked.limit)
+            for sparse in ("never", "auto") if backends.get(backend).knows("sparse") else (None,):
+                case = Case(network, backend, asked.board, asked.bits, asked.zeros, asked.fps, sparse)
+                extend(asked.results, case, asked.limit if asked.measure else None, asked.limit)
     if asked.page:
         write_atomically(asked.page, tiny_page.page(lines(asked.results)))
 

@@ -27,11 +27,13 @@ written by one command, which continues where it was stopped:
 - **Shapes** are whole: no layer, channel or position is left out. **Weights are drawn**, not trained, so nothing is
   said of accuracy: normal ones of seed 2021, of which the stated percentage, the smallest of each layer, are zero.
   Inputs have 8 bits, weights and activations the stated bits. Every network is compacted first, as in every build.
-- **Predicted** is what the backend expects before it generates anything.
+- **Predicted** is what `qap2fpga estimate` says before anything is generated. Most of these networks are larger than
+  those that [calibrations](calibration/finn-sparse.md) were made with.
 - **Measured** are cycles in Verilator on the stated number of frames, at full speed and one at a time, equal to the
   integer network bit for bit, and cells that Yosys maps to. hls4ml's C++ is compared with the network, and no HLS tool
   measured it. No vendor's tool has seen these designs.
-- finn has FINN's own units here (`--sparse never`).
+- **Sparse** is finn's option: `never` takes FINN's own units, which multiply zeros too; `auto`, the default, takes
+  [units that skip zeros](sparse.md) where they are predicted to be better.
 - **Frames per second** are what was asked for at the board's clock: finn folds, rtl shares multipliers. 'most' asks for
   the fastest that fits. hls4ml has no such option.
 - What a backend refuses, and what did not end in its time, is in the table with the reason. 'not run' was not tried.
@@ -63,15 +65,21 @@ def _hardware(lines: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     heads = [*RESOURCES.values(), *CYCLES.values(), "frames"]
     yield "## The hardware"
     yield ""
-    yield f"| network | backend | board | bits | frames per second | | {' | '.join(heads)} | |"
-    yield f"| --- | --- | --- | ---: | ---: | --- | {' | '.join('---:' for _ in heads)} | --- |"
-    for line in sorted(lines, key=lambda line: (list(TITLES).index(line["case"]["network"]), line["case"]["backend"])):
+    yield f"| network | backend | sparse | board | bits | frames per second | | {' | '.join(heads)} | |"
+    yield f"| --- | --- | --- | --- | ---: | ---: | --- | {' | '.join('---:' for _ in heads)} | --- |"
+    for line in sorted(lines, key=_order):
         case = line["case"]
         fps = "most" if case["fps"] is None else f"{case['fps']:,g}"
-        where = f"| {case['network']} | {case['backend']} | {case['board']} | {case['bits']} | {fps} |"
+        sparse = case["sparse"] or ""
+        where = f"| {case['network']} | {case['backend']} | {sparse} | {case['board']} | {case['bits']} | {fps} |"
         yield f"{where} predicted {_row(line['predicted'])}"
         if "stopped" not in line["predicted"]:
             yield f"{where} measured {_row(line.get('measured', {'stopped': 'not run'}))}"
+
+
+def _order(line: Mapping[str, Any]) -> tuple[int, str, str]:
+    case = line["case"]
+    return list(TITLES).index(case["network"]), case["backend"], case["sparse"] or ""
 
 
 def _row(values: Mapping[str, Any]) -> str:

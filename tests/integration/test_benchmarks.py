@@ -58,7 +58,7 @@ def test_the_page_of_tiny_networks_is_that_of_the_results() -> None:
 
 
 def test_the_page_says_what_was_not_run_and_why() -> None:
-    case = asdict(tiny.Case("resnet8", "finn", "pynq-z2", 4, 75, 1000.0))
+    case = asdict(tiny.Case("resnet8", "finn", "pynq-z2", 4, 75, 1000.0, "auto"))
     sizes = {"weights": 10, "nonzeros": 4, "macs": 1234, "bops": 5}
     rows = [
         {"case": case, "facts": sizes, "predicted": {"lut": 12345, "interval_cycles": 7}},
@@ -66,10 +66,10 @@ def test_the_page_says_what_was_not_run_and_why() -> None:
         {"case": case | {"bits": 2}, "facts": sizes, "predicted": {}, "measured": {"lut": 99, "frames": 6}},
     ]
     page = tiny_page.page(rows).splitlines()
-    assert "| resnet8 | finn | pynq-z2 | 4 | 1,000 | predicted | 12,345 |  |  |  | 7 |  |  |  |" in page
-    assert "| resnet8 | finn | pynq-z2 | 4 | 1,000 | measured |  |  |  |  |  |  |  | not run |" in page
-    assert "| resnet8 | finn | pynq-z2 | 4 | most | predicted |  |  |  |  |  |  |  | too / large |" in page
-    assert "| resnet8 | finn | pynq-z2 | 2 | 1,000 | measured | 99 |  |  |  |  |  | 6 |  |" in page
+    assert "| resnet8 | finn | auto | pynq-z2 | 4 | 1,000 | predicted | 12,345 |  |  |  | 7 |  |  |  |" in page
+    assert "| resnet8 | finn | auto | pynq-z2 | 4 | 1,000 | measured |  |  |  |  |  |  |  | not run |" in page
+    assert "| resnet8 | finn | auto | pynq-z2 | 4 | most | predicted |  |  |  |  |  |  |  | too / large |" in page
+    assert "| resnet8 | finn | auto | pynq-z2 | 2 | 1,000 | measured | 99 |  |  |  |  |  | 6 |  |" in page
     assert len([row for row in page if "most | measured" in row]) == 0
 
 
