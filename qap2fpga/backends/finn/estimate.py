@@ -32,6 +32,9 @@ THRESHOLD_BLOCK_RAM_DEPTH = 512
 # Where nothing else is asked for, or LUT RAM, Yosys takes block RAM for a memory that is written if LUT RAM were more
 # LUTs per block than this, and for a ROM if it has more bits per block.
 LUT_RAM_PER_BLOCK, ROM_BITS_PER_BLOCK = 52, 8430
+# Of a RAMB18, bits by words; and how many bits of multiplexers Yosys saves at the price of a block.
+BLOCK_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+MULTIPLEXER_BITS_PER_BLOCK = 256
 MULTIPLIER_PORT = {"DSP48E1": 25, "DSP48E2": 27}
 
 
@@ -310,8 +313,29 @@ def used(cost: Resources, board: Board) -> dict[str, float]:
 
 
 def block_rams(bits: int, depth: int) -> int:
-    """RAMB18 of a memory of `depth` words, as Yosys packs it: 36 bits by 512 words, deeper ones side by side."""
-    return math.ceil(bits * math.ceil(depth / 512) / 36)
+    """RAMB18 of a memory of `depth` words, as Yosys packs it; `block_shape` says how."""
+    return block_shape(bits, depth)[0]
+
+
+@cache
+def block_shape(bits: int, depth: int) -> tuple[int, int]:
+    """Return the RAMB18 of a memory of `depth` words and the rows of words that they make, as Yosys chooses them.
+
+    A block is 36 bits by 512 words, 18 by 1024 and so on; rows lie side by side, and a multiplexer takes the one that
+    is read. Yosys takes what costs least, some 256 bits of multiplexers being a block.
+    """
+    shapes = []
+    for width, words in BLOCK_SHAPES:
+        rows = math.ceil(depth / words)
+        blocks = math.ceil(bits * rows / width)
+        shapes.append((blocks + bits * (rows - 1) / MULTIPLEXER_BITS_PER_BLOCK, blocks, rows))
+    _, blocks, rows = min(shapes)
+    return blocks, rows
+
+
+def block_muxes(bits: int, depth: int) -> float:
+    """Return the LUTs of the multiplexers behind the block RAMs of a memory: each takes three rows more."""
+    return bits * (block_shape(bits, depth)[1] - 1) / 3
 
 
 def varying(words: np.ndarray, bits: int) -> list[int]:

@@ -149,6 +149,7 @@ def sparse_features(block: Sparse) -> Values:
         tree += left // 2 * (product + level)
         left -= left // 2
     program, logic = block.program_columns, not block.program_in_block_ram
+    muxes = estimate.block_muxes(block.program_bits, block.slots)
     busy = 1 - (1 - block.matrix.products / (block.slots * fold.lanes)) ** block.slots
     values = busy * fold.lanes * kind.bits
     fewer = block.banks > fold.simd
@@ -159,7 +160,7 @@ def sparse_features(block: Sparse) -> Values:
     return {
         "one": 1.0, "products": values * bits, "rows": busy * (fold.lanes * bits if kind.bits > 1 else 0),
         "product_bits": busy * fold.lanes * product, "tree": busy * fold.pe * tree, "sums": float(block.given.bits),
-        "rom": program["rom"] if logic else 0.0, "columns": program["columns"] if logic else 0.0,
+        "rom": program["rom"] if logic else muxes, "columns": program["columns"] if logic else 0.0,
         # One of several values of a word, and of several memories: four in a LUT.
         "values": values * math.ceil((fold.values - 1) / 3),
         "deep": values * fold.values * math.ceil(math.log2(max(block.bank_depth / 64, 1)) / 2),
