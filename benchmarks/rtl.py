@@ -37,7 +37,7 @@ from qap2fpga.ir.quantizer import InputQuantizer
 from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.passes.compaction import compact
-from qap2fpga.requant import requantize
+from qap2fpga.requant import requantize, segments
 from qap2fpga.requant.implementations import Target
 from qap2fpga.synth import yosys
 from qap2fpga.system.errors import QapError
@@ -102,7 +102,7 @@ def tree(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str) -> a
             solver.Value(index, shift, sign)
             for index, weight in enumerate(column)
             for sign, shift in (
-                (int(np.sign(weight)) * one, place) for one, place in requantize.digits(abs(int(weight)))
+                (int(np.sign(weight)) * one, place) for one, place in segments.digits(abs(int(weight)))
             )
         ]
         values.sort(key=lambda value: value.exponent)

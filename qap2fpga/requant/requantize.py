@@ -23,7 +23,8 @@ from functools import lru_cache
 import numpy as np
 
 from qap2fpga.requant.implementations import Constant, Implementation, Piecewise, Search, Table, Target, prove
-from qap2fpga.requant.segments import Terms, constraints, fitted, limits, outermost, split
+from qap2fpga.requant.segments import Terms, constraints, digits, fitted, limits, outermost, split
+from qap2fpga.requant.straight import straight
 
 # It rises with the number of terms, with the offsets' bits and with their number.
 Cost = Callable[[Implementation, Target], float]
@@ -40,7 +41,8 @@ DRIFT = 2.0
 MOST_TERMS = 3
 # Coarse multipliers have up to three digits; the last one at most so far below the first.
 MOST_SHIFT = 7
-# Above this many thresholds (logits, wide activations) only the affine implementation is tried.
+# Above this many thresholds (logits, wide activations) lines are tried alone, those of few fractional bits first, and
+# where there is none, as for a curve, a binary search.
 MANY = 512
 AFFINE_SHIFTS = 24
 NEIGHBOURS = 24
@@ -76,7 +78,7 @@ def _cheapest(target: Target, cost: Cost, tolerance: int) -> Implementation:
         implementation_price = cost(implementation, target)
         if implementation_price < price:
             best, price = implementation, implementation_price
-    assert best is not None  # few thresholds have a binary search, many come from a line
+    assert best is not None  # each target has a search, a line or is constant
     return best
 
 
@@ -98,7 +100,9 @@ def candidates(
             yield from _piecewise(target, tolerance, worth)
         yield from affine(target, HIDDEN_DIGITS)
     else:
-        yield from affine(target, AFFINE_SHIFTS)
+        few: list[Implementation] = [*affine(target, AFFINE_SHIFTS), *_line(target)]
+        yield from few or [*straight(target, *next(limits(target, 1.0)))] or [search(target)]
+        return
     yield from _line(target)
 
 
@@ -221,17 +225,3 @@ def _slopes(target: Target) -> tuple[float, float]:
     if last - first < 2 or not steps:
         return 1.0, 0.0
     return steps / (last - first + 1), steps / (last - first - 1)
-
-
-def digits(number: int) -> Terms:
-    """The signed digits of `number` (non-adjacent form) as (sign, shift), the highest first."""
-    terms = []
-    shift = 0
-    while number:
-        if number & 1:
-            sign = 2 - (number & 3)
-            terms.append((sign, shift))
-            number -= sign
-        number >>= 1
-        shift += 1
-    return tuple(reversed(terms))

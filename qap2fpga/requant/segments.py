@@ -20,6 +20,20 @@ Terms = tuple[tuple[int, int], ...]
 NEVER = 1 << 62
 
 
+def digits(number: int) -> Terms:
+    """The signed digits of `number` (non-adjacent form) as (sign, shift), the highest first."""
+    terms = []
+    shift = 0
+    while number:
+        if number & 1:
+            sign = 2 - (number & 3)
+            terms.append((sign, shift))
+            number -= sign
+        number >>= 1
+        shift += 1
+    return tuple(reversed(terms))
+
+
 def limits(target: Target, pitch: float, tolerance: int = 0) -> Iterator[tuple[int | None, int | None]]:
     """Where the constant results begin: round numbers near the outer thresholds compare cheaply."""
     first, last, room = int(target.thresholds[0]), int(target.thresholds[-1]), int(pitch * 0.75)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from qap2fpga.backends.hls4ml import wide
 from qap2fpga.exact.integers import width
 from qap2fpga.ir.functions import Function, Logits, Step
 from qap2fpga.ir.nodes import Node
@@ -21,6 +20,7 @@ from qap2fpga.requant import prices
 from qap2fpga.requant.implementations import Constant, Implementation, Piecewise, Search, Table, Target
 from qap2fpga.requant.meaning import prove_meaning
 from qap2fpga.requant.requantize import MANY, cheapest
+from qap2fpga.requant.straight import straight
 from qap2fpga.system.errors import QapError
 
 # From a name to the struct of that name.
@@ -57,7 +57,7 @@ def refusals(node: Node, step: Step, source: Range) -> Iterator[QapError]:
     for channel, (low, high) in enumerate(source.ends):
         row = step.thresholds[channel]
         inside = row[(row > low) & (row <= high)].astype(np.int64)
-        if len(inside) > MANY and wide.affine(inside) is None:
+        if len(inside) > MANY and _line(inside) is None:
             yield _no_line(len(inside), _name(node, channel))
 
 
@@ -143,13 +143,20 @@ def _piecewise(implementation: Piecewise) -> list[str]:
     return [*lines, "result"]
 
 
+def _line(thresholds: np.ndarray) -> Piecewise | None:
+    """The line of fewest digits that, limited to 0 and their number, counts the `thresholds` (n,) not above x."""
+    ends = int(thresholds[0]) - 1, int(thresholds[-1])
+    return next(reversed(list(straight(Target(thresholds, *ends)))), None)
+
+
 def _wide(target: Target, name: str) -> list[str]:
-    implementation = wide.affine(target.thresholds)
-    if implementation is None:
+    line = _line(target.thresholds)
+    if line is None:
         raise _no_line(len(target.thresholds), name)
-    bits = affine_bits(implementation.multiplier, implementation.offset, target.low, target.high)
-    constants = f"{constant(implementation.multiplier, bits)}, {constant(implementation.offset, bits)}"
-    call = f"qap::clamp(qap::affine<{bits}, {implementation.shift}>(x, {constants}), {literal(implementation.levels)})"
+    multiplier, (offset,) = sum(sign << place for sign, place in line.terms), line.offsets
+    bits = affine_bits(multiplier, offset, target.low, target.high)
+    constants = f"{constant(multiplier, bits)}, {constant(offset, bits)}"
+    call = f"qap::clamp(qap::affine<{bits}, {line.shift}>(x, {constants}), {literal(line.top)})"
     return [call if not target.base else f"{literal(target.base)} + {call}"]
 
 

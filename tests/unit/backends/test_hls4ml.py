@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qap2fpga.backends.hls4ml import code, counts, limits, wide, workarounds
+from qap2fpga.backends.hls4ml import code, counts, limits, workarounds
 from qap2fpga.backends.hls4ml.backend import Hls4mlBackend
 from qap2fpga.backends.hls4ml.kernels import Written, kernels
 from qap2fpga.backends.hls4ml.options import Hls4mlOptions
@@ -322,25 +322,7 @@ def test_a_project_is_stored_and_restored_whole(tmp_path):
     assert tree(HlsProject, {**stored, "folder": project.folder}, "", "a project") == project
 
 
-@pytest.mark.parametrize("pitch, offset", [(1.0, -7.0), (3.7, -2000.2), (9.1e5, 3e8), (523456.789, -1.7e10)])
-def test_thousands_of_thresholds_become_one_exact_multiplication(pitch, offset):
-    thresholds = np.ceil((np.arange(1, 4096) - 0.5) * pitch + offset).astype(np.int64)
-    implementation = wide.affine(thresholds)
-    assert implementation is not None and implementation.levels == 4095
-    around = [int(value) + step for value in thresholds for step in (-2, -1, 0, 1)]
-    found = [
-        min(
-            max((implementation.multiplier * x + implementation.offset) >> implementation.shift, 0),
-            implementation.levels,
-        )
-        for x in around
-    ]
-    assert found == np.searchsorted(thresholds, around, side="right").tolist()
-
-
 def test_thresholds_that_are_on_no_line_are_refused_by_name():
-    assert wide.affine(np.array([0, 1, 5, 6, 20])) is None
-    assert wide.affine(np.array([4, 4])) is None
     row = np.sort(np.random.default_rng(0).integers(-9000, 9000, (1, 2000)))
     layer = dense("fc3", np.array([[127], [127]]), Step(row), 8, 8)
     _, network = small(2, 0.0)

@@ -10,7 +10,7 @@ import pytest
 
 from qap2fpga.requant import segments
 from qap2fpga.requant.implementations import Target
-from qap2fpga.requant.requantize import coarse, digits
+from qap2fpga.requant.requantize import coarse
 
 
 def drawn_points(random: np.random.Generator) -> segments.Points:
@@ -39,7 +39,7 @@ def test_corners_bound_an_offset_as_all_points_do() -> None:
         corners = segments.outermost(whole)
         fewer += len(whole.points) - len(corners.points)
         for factor, shift in product((1, 2, 5, 19, 77, 1000), (0, 3, 9)):
-            rooms = [segments.room(digits(factor), shift, one) for one in (whole, corners)]
+            rooms = [segments.room(segments.digits(factor), shift, one) for one in (whole, corners)]
             assert (rooms[0].lower == rooms[1].lower).all() and (rooms[0].upper == rooms[1].upper).all()
     assert fewer > 40
 
