@@ -101,9 +101,7 @@ def tree(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str) -> a
         values = [
             solver.Value(index, shift, sign)
             for index, weight in enumerate(column)
-            for sign, shift in (
-                (int(np.sign(weight)) * one, place) for one, place in segments.digits(abs(int(weight)))
-            )
+            for sign, shift in ((int(np.sign(weight)) * one, place) for one, place in segments.digits(abs(int(weight))))
         ]
         values.sort(key=lambda value: value.exponent)
         while len(values) > 1:
