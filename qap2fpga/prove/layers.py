@@ -17,7 +17,7 @@ import numpy as np
 from qap2fpga.exact.integers import matmul_range, multiply_add
 from qap2fpga.ir.functions import Function, Step
 from qap2fpga.prove.cells import Bits, NotProven, Part
-from qap2fpga.prove.linear import ONE, Form, Lane, Value, combined, form_of, possible
+from qap2fpga.prove.linear import ONE, Form, Lane, Value, combined, form_of, possible, ranges
 from qap2fpga.prove.pipeline import Pipeline
 from qap2fpga.prove.searches import Between, Search, searches
 
@@ -79,8 +79,7 @@ class Channels:
         self._searches = searches(pipeline, self.cone, leaves, values)
         self._search = next(self._searches)
         self._tried = [self._search]
-        lows, highs = (np.array([getattr(one, end) for one in values], np.int64) for end in ("low", "high"))
-        self._ends = matmul_range(lows, highs, layer.weights, layer.name)
+        self._ends = matmul_range(*ranges(values), layer.weights, layer.name)
 
     def where(self, channel: int) -> str:
         """Return what messages call a channel."""

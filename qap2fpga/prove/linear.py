@@ -36,6 +36,11 @@ class Value:
     among: frozenset[int] | None = None
 
 
+def ranges(values: Sequence[Value]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the largest integers (values,)."""
+    return np.array([one.low for one in values], np.int64), np.array([one.high for one in values], np.int64)
+
+
 @dataclass(frozen=True)
 class Lane:
     """Where a channel's result lies: its bits, in two's complement if `signed`."""

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qap2fpga.exact.integers import matmul_range
 from qap2fpga.ir.functions import Function, Step
 from qap2fpga.prove.cells import Bits, NotProven
 from qap2fpga.prove.derived import derived
 from qap2fpga.prove.ground import Ground, Result
 from qap2fpga.prove.layers import Channels, Layer, results
-from qap2fpga.prove.linear import Lane, Value
+from qap2fpga.prove.linear import Lane, Value, ranges
 from qap2fpga.prove.signatures import Guess, Signatures, guesses, vectors
 
 
@@ -83,9 +84,8 @@ def locate(
 def _guesses(ground: Ground, cut: Signatures, sums: Sums, rows: np.ndarray, channel: int, whole: bool) -> list[Guess]:
     function, column = sums.function, sums.weights[:, channel]
     expected = results(function, channel, rows @ column)
-    lows, highs = (np.array([getattr(one, end) for one in sums.values], np.int64) for end in ("low", "high"))
-    ends = [np.where(column > 0, *pair) @ column for pair in ((lows, highs), (highs, lows))]
-    low, high = sorted(results(function, channel, np.array(ends)).tolist())
+    reach = np.concatenate(matmul_range(*ranges(sums.values), column[:, None], sums.names[channel]))
+    low, high = sorted(results(function, channel, reach).tolist())
     codes = [(0, 1)]
     if isinstance(function, Step) and not whole:
         # Few results may be known by their numbers; a result by what its function counts.

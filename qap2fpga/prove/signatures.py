@@ -16,7 +16,7 @@ import numpy as np
 from qap2fpga.exact.integers import width
 from qap2fpga.prove.algebra import WORD, Sliced, packed
 from qap2fpga.prove.cells import Part
-from qap2fpga.prove.linear import Value
+from qap2fpga.prove.linear import Value, ranges
 
 SLICED = Sliced()
 SEED = 11
@@ -32,7 +32,7 @@ def vectors(values: Sequence[Value], weights: np.ndarray) -> np.ndarray:
     `weights` (values, channels) say what the sums are.
     """
     random = np.random.default_rng(SEED)
-    lows, highs = (np.array([getattr(one, end) for one in values], np.int64) for end in ("low", "high"))
+    lows, highs = ranges(values)
     rows = random.integers(lows, highs + 1, (VECTORS, len(values)))
     rows[0], rows[1] = lows, highs
     ends = random.random((RANDOM // 4, len(values))) < random.random((RANDOM // 4, 1))
