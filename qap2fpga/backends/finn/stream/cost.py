@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from qap2fpga.backends.finn import estimate
+from qap2fpga.backends.finn import estimate, memories
 from qap2fpga.backends.finn.stream import library, own
 from qap2fpga.backends.finn.stream.blocks import Block
 from qap2fpga.backends.finn.stream.sparse import Sparse
@@ -33,7 +33,7 @@ def _plain(kind: str, values: Values, *, bram18: int = 0, lutram: int = 0) -> tu
 
 def _memory(bits: int, depth: int, *, block: bool) -> dict[str, int]:
     """A memory's cells, as keywords of `_plain`."""
-    return {"bram18": estimate.block_rams(bits, depth)} if block else {"lutram": estimate.lut_ram(bits, depth)}
+    return {"bram18": memories.block_rams(bits, depth)} if block else {"lutram": memories.lut_ram(bits, depth)}
 
 
 def _bits(count: int) -> float:
@@ -130,7 +130,7 @@ def _weighted(block: own.Weighted, dsp_cell: str) -> tuple[Resources, Values]:
     # Block RAM has no bits that are the same in all words, as those of averages are.
     bits = lanes * block.weight_bits
     if depth >= estimate.WEIGHT_BLOCK_RAM_DEPTH:
-        bits = sum(estimate.varying(block.weights.reshape(-1, lanes), block.weight_bits))
+        bits = sum(memories.varying(block.weights.reshape(-1, lanes), block.weight_bits))
     memory = bits, depth, block.density
     parts = [compute, estimate.weights(*memory)]
     return estimate.total(parts), features | estimate.named(*estimate.memory_features(*memory))
@@ -149,7 +149,7 @@ def sparse_features(block: Sparse) -> Values:
         tree += left // 2 * (product + level)
         left -= left // 2
     program, logic = block.program_columns, not block.program_in_block_ram
-    muxes = estimate.block_muxes(block.program_bits, block.slots)
+    muxes = memories.block_muxes(block.program_bits, block.slots)
     busy = 1 - (1 - block.matrix.products / (block.slots * fold.lanes)) ** block.slots
     values = busy * fold.lanes * kind.bits
     fewer = block.banks > fold.simd
@@ -176,13 +176,13 @@ def sparse_memory(block: Sparse) -> dict[str, int]:
     bits, pe = block.taken.kind.bits * block.fold.values, block.given.lanes
     blocks = lutram = 0
     if block.banks_in_block_ram:
-        blocks = block.banks * pe * estimate.block_rams(bits, block.bank_depth)
+        blocks = block.banks * pe * memories.block_rams(bits, block.bank_depth)
     else:
         lutram = block.banks * shared_lut_ram(bits, block.bank_depth, pe)
     if block.program_in_block_ram:
-        blocks += estimate.block_rams(block.program_bits, block.slots)
+        blocks += memories.block_rams(block.program_bits, block.slots)
     if block.queue > 1:
-        lutram += pe * estimate.lut_ram(block.given.kind.bits, 32)
+        lutram += pe * memories.lut_ram(block.given.kind.bits, 32)
     return {"bram18": blocks, "lutram": lutram}
 
 
@@ -190,8 +190,8 @@ def shared_lut_ram(bits: int, depth: int, readers: int) -> int:
     """Return the LUTs of copies of a memory, each read by three of the `readers`: a cell has three narrow ports."""
     copies, rest = divmod(readers, 3)
     three = 4 * min(math.ceil(bits / 2) * math.ceil(depth / 32), bits * math.ceil(depth / 64))
-    one = 4 if bits == 1 and depth == 128 else estimate.lut_ram(bits, depth)
-    two = 4 if bits == 1 and depth <= 32 else 2 * estimate.lut_ram(bits, depth)
+    one = 4 if bits == 1 and depth == 128 else memories.lut_ram(bits, depth)
+    two = 4 if bits == 1 and depth <= 32 else 2 * memories.lut_ram(bits, depth)
     return copies * three + (0, one, two)[rest]
 
 

@@ -9,7 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from qap2fpga.backends.finn.estimate import block_rams, lut_ram, weights_features
+from qap2fpga.backends.finn.estimate import weights_features
+from qap2fpga.backends.finn.memories import block_rams, lut_ram
 from qap2fpga.backends.finn.sparse.banking import Fold
 from qap2fpga.backends.finn.sparse.matrix import Matrix
 from qap2fpga.backends.finn.sparse.words import Memories
