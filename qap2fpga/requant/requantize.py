@@ -23,7 +23,7 @@ from functools import lru_cache
 import numpy as np
 
 from qap2fpga.requant.implementations import Constant, Implementation, Piecewise, Search, Table, Target, prove
-from qap2fpga.requant.segments import Terms, constraints, digits, fitted, limits, outermost, split
+from qap2fpga.requant.segments import NEVER, Terms, constraints, digits, fitted, limits, outermost, split
 from qap2fpga.requant.straight import straight
 
 # It rises with the number of terms, with the offsets' bits and with their number.
@@ -208,6 +208,9 @@ def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
         if target.line is not None:
             middle = (target.line[0] << shift) >> target.line[2]
             first, last = middle - NEIGHBOURS // 2, middle + NEIGHBOURS // 2
+        # Offsets that do not fit in 62 bits are `straight`'s.
+        if (len(target.thresholds) + 1 << shift) + last * max(abs(low), abs(high)) >= NEVER:
+            return
         # More digits than with a smaller shift are never better.
         tried = [(len(digits(a)), a) for a in range(max(1, first), last + 1)]
         for count, a in sorted(one for one in tried if one[0] < fewest):

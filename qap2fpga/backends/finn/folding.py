@@ -131,7 +131,7 @@ def require_legal(folding: Mapping[str, Any], legal: Mapping[str, Collection[str
     """Raise `QapError` for what a folding.json says of an unknown node or key, or not as a whole number."""
     for name, entry in folding.items():
         if name not in legal:
-            raise QapError(f"folding: unknown node '{name}'", nearest(name, legal))
+            raise QapError(f"folding: unknown node '{name}'", nearest(str(name), legal))
         if not isinstance(entry, Mapping):
             raise QapError(f"folding: {name} is {entry!r}", 'it must be like {"SIMD": 4, "PE": 2}')
         for key, value in entry.items():

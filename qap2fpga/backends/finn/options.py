@@ -32,7 +32,7 @@ class FinnOptions(Options):
         super().__post_init__()
         if not 0 < self.max_utilization <= 1:
             raise QapError(f"max_utilization is {self.max_utilization}", "give a part of the board, above 0, at most 1")
-        if self.target_fps is not None and self.target_fps <= 0:
+        if self.target_fps is not None and not self.target_fps > 0:
             raise QapError(f"target_fps is {self.target_fps}", "give frames per second, above 0")
         if self.sparse not in SPARSE:
             raise QapError(f"sparse is {self.sparse!r}", f"give {', '.join(SPARSE[:-1])} or {SPARSE[-1]}")

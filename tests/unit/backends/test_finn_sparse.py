@@ -84,6 +84,25 @@ def test_slots_are_those_of_the_schedule() -> None:
         assert max(matrix.places(fold)) == matrix.memories(fold, 0).places
 
 
+@pytest.mark.parametrize("fold", FOLDS, ids=str)
+@pytest.mark.parametrize("queue", schedule.QUEUES)
+@pytest.mark.parametrize(("density", "sort"), [
+    (0.2, "any"), (1.0, "any"), (0.5, "positive"), (0.5, "even"), (1.0, "odd"), (0.5, "dead"),
+])  # fmt: skip
+def test_bits_of_a_program_that_differ(fold: Fold, queue: int, density: float, sort: str) -> None:
+    weights = sparse_matrix(48, 16, density, 5)
+    kinds = {"positive": np.abs(weights), "even": weights & ~3, "odd": weights | (weights != 0)}
+    weights = kinds.get(sort, weights)
+    if sort == "dead":
+        weights[:, ::2] = 0
+    matrix = Matrix("fc", weights, 5)
+    first, *others = matrix.memories(fold, queue).program
+    differ = 0
+    for word in others:
+        differ |= word ^ first
+    assert matrix.differing(fold, queue) == differ.bit_count()
+
+
 @pytest.mark.parametrize(("simd", "gain"), [(1, 0.85), (2, 0.9), (4, 0.9), (8, 0.9)])
 def test_moving_inputs_between_banks_saves_slots(simd: int, gain: float) -> None:
     weights = sparse_matrix(128, 64, 0.15, 4)

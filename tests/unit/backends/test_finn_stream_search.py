@@ -113,6 +113,10 @@ def test_a_node_that_a_folding_leaves_out_has_one_lane() -> None:
     ({"conv1": {"PE": True}}, "folding: conv1 has PE True", "whole number"),
     ({"conv1": {"SIMD": 2}}, "folding: conv1 cannot have {'SIMD': 2}", "'SIMD': [1, 3]"),
     ({"conv2": {"SIMD": 16, "PARALLEL": 1}}, "folding: conv2 cannot have", "'SIMD': [1, 2, 4]"),
+    ({"conv1": {"SIMD": 3, "PARALLEL": 3}}, "folding: conv1 cannot have {'SIMD': 3, 'PARALLEL': 3}", "PARALLEL"),
+    ({"fc": {"BANKS": 4, "CROSS": 2}}, "folding: fc cannot have {'BANKS': 4, 'CROSS': 2}", "'CROSS': [0, 1]"),
+    ({"fc": {"BANKS": -1}}, "folding: fc cannot have {'BANKS': -1}", "'BANKS': [0, 1, 2"),
+    ({5: {}}, "folding: unknown node '5'", "conv"),
 ])  # fmt: skip
 def test_a_folding_that_is_wrong(folding: dict[str, Any], message: str, hint: str) -> None:
     with pytest.raises(QapError) as error:
@@ -197,6 +201,25 @@ def test_foldings_that_are_left_out_are_never_the_cheapest(make: Any, density: f
             assert best == cheapest
 
 
+@pytest.mark.parametrize("density", [0.02, 1])
+@pytest.mark.parametrize("entry", [
+    {"SIMD": 1, "PE": 16, "BANKS": 1}, {"SIMD": 32, "PE": 1, "BANKS": 2}, {"SIMD": 1, "BANKS": 16, "CROSS": 1},
+    {"SIMD": 8, "PE": 4, "BANKS": 2, "CROSS": 1, "QUEUE": 32},
+], ids=str)  # fmt: skip
+def test_a_folding_by_hand_may_be_any_that_can_be_built(entry: dict[str, int], density: float) -> None:
+    graph = one_layer(density)
+    decided = plan(graph, BOARD, FinnOptions(folding={"fc": entry}))
+    assert content(graph, decided.folding)["fc"].items() >= entry.items()
+    assert decided.without_zeros
+
+
+@pytest.mark.parametrize(("sparse", "entry"), [("never", {"SIMD": 3, "BANKS": 3}), ("always", {"SIMD": 3})])
+def test_a_folding_and_a_choice_that_contradict_each_other(sparse: str, entry: dict[str, int]) -> None:
+    options = FinnOptions(folding={"conv1": entry}, sparse=sparse)
+    with pytest.raises(QapError, match=f"conv1 has .*BANKS, and sparse is '{sparse}'"):
+        plan(pruned(cnn(), 0.3), BOARD, options)
+
+
 def test_a_sparse_folding_is_read_back() -> None:
     graph = pruned(cnn(), 0.2)
     options = FinnOptions(target_fps=2e5, sparse="always")
@@ -239,6 +262,11 @@ def test_ways_to_take_inputs_that_keep_lanes_busy() -> None:
     assert {lanes.queue for lanes in found if lanes.pe == 1} == {0}
     # 32 lanes take 13 cycles or more: 8 inputs per cycle come in in 8, 4 in 16, 2 in 32.
     assert {lanes.simd for lanes in found if (lanes.pe, lanes.banks) == (32, 1)} == {4, 8}
+
+
+def test_a_rate_that_is_no_number() -> None:
+    with pytest.raises(QapError, match="target_fps is nan"):
+        FinnOptions(target_fps=math.nan)
 
 
 def test_a_word_that_is_none_of_the_choices() -> None:

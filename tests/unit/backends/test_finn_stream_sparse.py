@@ -88,6 +88,17 @@ def test_a_program_is_block_ram_where_its_columns_are_many() -> None:
     assert (few.program_in_block_ram, many.program_in_block_ram) == (False, True)
 
 
+def test_block_ram_has_no_bits_of_a_program_that_are_always_the_same() -> None:
+    weights = sparse_matrix(512, 16, 0.5, 8)
+    two = np.where(weights, 32 << (weights & 1), 0)
+    plain, powers = (block_of(one, Fold(1, 4, 2, cross=True), 1, Kind(4, False)) for one in (weights, two))
+    assert plain.program_in_block_ram
+    assert powers.program_in_block_ram
+    # Weights of 32 and 64, of 8 lanes, have two bits that differ, of eight.
+    assert plain.block_bits - powers.block_bits == 8 * 6
+    assert sparse_memory(powers)["bram18"] < sparse_memory(plain)["bram18"]
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Unit, Path]:
     """A unit with both memories, and where it is."""

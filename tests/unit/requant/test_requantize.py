@@ -229,3 +229,14 @@ def test_where_a_proof_looks():
         8,
         11,
     ]
+
+
+@pytest.mark.parametrize("start", [120 << 30, -(120 << 30)], ids=["above", "below"])
+@pytest.mark.parametrize(("count", "kind"), [(255, Search), (600, Piecewise)])
+def test_steep_steps_far_from_zero_have_an_implementation(start: int, count: int, kind: type) -> None:
+    """Products with a slope of 24 fractional bits would leave 64 bits: what is found takes fewer, or more."""
+    wanted = Target(start + np.arange(count) // 100, -(1 << 38), 1 << 38)
+    chosen = requantize.cheapest(wanted, COST, "channel 0")
+    values = np.array([wanted.low, *range(start - 20, start + 20), wanted.high])
+    assert isinstance(chosen, kind)
+    assert (chosen.apply(values) == brute(wanted, values)).all()

@@ -11,7 +11,7 @@ import numpy as np
 from qap2fpga.backends.finn.sparse import banking, schedule
 from qap2fpga.backends.finn.sparse.banking import Fold
 from qap2fpga.backends.finn.sparse.check import check
-from qap2fpga.backends.finn.sparse.words import Memories, memories
+from qap2fpga.backends.finn.sparse.words import Memories, differing, memories
 
 T = TypeVar("T")
 
@@ -35,6 +35,13 @@ class Matrix:
     def places(self, fold: Fold) -> tuple[int, ...]:
         """Return the words of a page of each bank."""
         return self._once((fold, "places"), lambda: self._words(fold))
+
+    def differing(self, fold: Fold, queue: int) -> int:
+        """Return the bits of the program's words that are not the same in all of them."""
+        slots, position = self.slots(fold, queue), self._positions(fold)
+        return self._once(
+            (fold, queue, "differing"), lambda: differing(self.weights, position, fold, slots, self.bits)
+        )  # fmt: skip
 
     def memories(self, fold: Fold, queue: int) -> Memories:
         """Return the memories of the module that computes it. Raises `CheckFailed` if they do not."""
@@ -76,3 +83,7 @@ class Even(Matrix):
 
     def _words(self, fold: Fold) -> tuple[int, ...]:
         return (-(-len(self.weights) // max(fold.simd, fold.banks)),) * fold.banks
+
+    def _positions(self, fold: Fold) -> np.ndarray:
+        # In turns: of these the program's words have about as many bits that differ.
+        return np.arange(len(self.weights)) % fold.positions

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qap2fpga.backends.finn.sparse.schedule import Schedule
+from qap2fpga.backends.finn.sparse.banking import Fold
+from qap2fpga.backends.finn.sparse.schedule import Schedule, places
 from qap2fpga.backends.finn.verilog import packed_number
 
 
@@ -82,6 +83,24 @@ def memories(schedule: Schedule, weights: np.ndarray, weight_bits: int) -> Memor
         program.append(head | packed_number(lanes, bare.lane_bits) << 1 + fold.pe)
     banking = _banking(bare, schedule) if fold.cross else ()
     return replace(bare, program=tuple(program), banking=banking)
+
+
+def differing(weights: np.ndarray, position: np.ndarray, fold: Fold, slots: int, weight_bits: int) -> int:
+    """Return the bits of a word that are not the same in all `slots`, without looking for a schedule.
+
+    Whatever the schedule is, a lane does all that it has to, and nothing in the slots that are left.
+    """
+    place = places(position, fold)
+    numbers, outputs = np.nonzero(weights)
+    tasks = weights[numbers, outputs] & (1 << weight_bits) - 1
+    tasks |= (place | position // fold.banks << max(1, int(place.max()).bit_length()))[numbers] << weight_bits
+    lanes = outputs % fold.pe * fold.banks + position[numbers] % fold.banks
+    ever, always = np.zeros(fold.lanes, np.int64), np.full(fold.lanes, -1)
+    np.bitwise_or.at(ever, lanes, tasks)
+    np.bitwise_and.at(always, lanes, tasks)
+    always[np.bincount(lanes, minlength=fold.lanes) < slots] = 0
+    finish = 1 + fold.pe if weights.shape[1] // fold.pe < slots else 0
+    return finish + sum(int(one).bit_count() for one in ever & ~always)
 
 
 def _lane(bare: Memories, schedule: Schedule, weights: np.ndarray, number: int, output: int) -> int:

@@ -149,7 +149,7 @@ def sparse_features(block: Sparse) -> Values:
         tree += left // 2 * (product + level)
         left -= left // 2
     program, logic = block.program_columns, not block.program_in_block_ram
-    muxes = memories.block_muxes(block.program_bits, block.slots)
+    muxes = 0.0 if logic else memories.block_muxes(block.block_bits, block.slots)
     busy = 1 - (1 - block.matrix.products / (block.slots * fold.lanes)) ** block.slots
     values = busy * fold.lanes * kind.bits
     fewer = block.banks > fold.simd
@@ -180,7 +180,7 @@ def sparse_memory(block: Sparse) -> dict[str, int]:
     else:
         lutram = block.banks * shared_lut_ram(bits, block.bank_depth, pe)
     if block.program_in_block_ram:
-        blocks += memories.block_rams(block.program_bits, block.slots)
+        blocks += memories.block_rams(block.block_bits, block.slots)
     if block.queue > 1:
         lutram += pe * memories.lut_ram(block.given.kind.bits, 32)
     return {"bram18": blocks, "lutram": lutram}

@@ -28,7 +28,7 @@ from qap2fpga.backends.finn.stream.handlers import HANDLERS
 from qap2fpga.backends.finn.stream.limits import depthwise_lanes, parallel_possible, serial_lanes
 from qap2fpga.backends.finn.stream.schedule import interval_of
 from qap2fpga.backends.finn.stream.sparse import Sparse
-from qap2fpga.backends.finn.stream.sparse_folds import sparse_lanes
+from qap2fpga.backends.finn.stream.sparse_folds import possible_lanes, sparse_lanes
 from qap2fpga.backends.finn.stream.widths import matrix, whole_frame
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.resources import NAMES, Resources
@@ -173,7 +173,7 @@ class Search:
         """Return every folding that the node `name` may be given, whether or not it pays."""
         node = self.graph[name]
         dense = self._dense_lanes(node)
-        return dense + sparse_lanes(matrix(node), node.outputs, dense) if isinstance(node, Linear) else dense
+        return dense + possible_lanes(node.outputs, dense) if isinstance(node, Linear) else dense
 
     def _dense_lanes(self, node: Node) -> list[Lanes]:
         source = self.graph.shapes[node.sources[0]]

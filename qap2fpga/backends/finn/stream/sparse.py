@@ -83,6 +83,11 @@ class Sparse(Own):
         rest = self.matrix.bits + (self.fold.values - 1).bit_length()
         return 1 + self.given.lanes * (1 + places + self.banks * rest)
 
+    @property
+    def block_bits(self) -> int:
+        """Bits of a word of its program in block RAM, which has none that are always the same."""
+        return self.matrix.differing(self.fold, self.queue)
+
     @cached_property
     def bank_depth(self) -> int:
         """Words of a bank, both pages."""

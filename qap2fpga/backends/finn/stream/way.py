@@ -31,6 +31,7 @@ from qap2fpga.backends.finn.verilog import TOP
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design, Expectation, NodeEstimate, Stream
 from qap2fpga.ir.graph import Graph
+from qap2fpga.ir.linear import Linear
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
 
@@ -129,6 +130,7 @@ def plan(graph: Graph, board: Board, options: FinnOptions) -> Plan:
     search = Search(graph, board, options.output_kind, options.sparse if options.folding is None else "auto")
     if options.folding is not None:
         folding = given(options.folding, search)
+        _require_agreeing(folding, search, options.sparse)
         return Plan(search, options.output_kind, folding, sized(search.draw(folding)))
     return Plan(search, options.output_kind, *choose(search, options))
 
@@ -175,13 +177,21 @@ def given(folding: Mapping[str, Any], search: Search) -> dict[str, Lanes]:
             entry.get("QUEUE", 0), bool(entry.get("CROSS", 0)),
         )  # fmt: skip
         possible = [_values(one) for one in search.legal(name)]
-        if _values(lanes) not in possible:
+        if {**_values(Lanes()), **entry} not in possible:
             same = {"PARALLEL": int(lanes.parallel), "BANKS": lanes.banks}
             close = [one for one in possible if same.items() <= one.items()] or possible
             hint = {key: sorted({one[key] for one in close}) for key in legal[name]}
             raise QapError(f"folding: {name} cannot have {dict(entry)}", f"legal: {hint}")
         chosen[name] = lanes
     return search.whole(chosen)
+
+
+def _require_agreeing(folding: Mapping[str, Lanes], search: Search, sparse: str) -> None:
+    """Raise `QapError` for a layer of a folding.json that is sparse where none is to be, or not where all are."""
+    for name in (node.name for node in search.graph.nodes if isinstance(node, Linear)):
+        if sparse != "auto" and (folding[name].banks > 0) != (sparse == "always"):
+            has = "BANKS" if folding[name].banks else "no BANKS"
+            raise QapError(f"folding: {name} has {has}, and sparse is '{sparse}'", "leave one of the two out")
 
 
 def _node(block: Block, cell: str) -> NodeEstimate:
