@@ -34,7 +34,7 @@ VECTORS, IMAGES, SPARSE = "vectors", "images", "sparse"
 GENERATORS = {
     "finn": ("backends/finn", "synth/yosys.py", "synth/worker.py", "synth/cells.py"),
     "rtl": ("backends/rtl", "requant/implementations.py", "requant/prices.py", "requant/requantize.py",
-            "synth/yosys.py", "synth/worker.py", "synth/cells.py"),
+            "requant/segments.py", "requant/straight.py", "synth/yosys.py", "synth/worker.py", "synth/cells.py"),
 }  # fmt: skip
 # What follows from the structure of a design, and is predicted as the backend says.
 COUNTED = (*(name for name in NAMES if name not in FITTED), "latency_cycles", "interval_cycles")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from qap2fpga import backends
@@ -65,6 +67,14 @@ def test_the_fingerprint_is_of_what_is_generated_and_not_of_comments(tmp_path, m
     assert now('"""B."""\n# why\ndef f():\n    """Other."""\n    return 1\n') == first
     assert now('"""B."""\ndef f():\n    """Other."""\n    return 2\n') != first
     calibration.fingerprint.cache_clear()
+
+
+def test_all_that_requantizers_are_chosen_by_is_in_the_fingerprint():
+    known = {name for name in calibration.GENERATORS["rtl"] if name.startswith("requant/")}
+    assert "requant/requantize.py" in known
+    for name in known:
+        used = re.findall(r"^from qap2fpga\.requant\.(\w+) import", (calibration.PACKAGE / name).read_text(), re.M)
+        assert {f"requant/{one}.py" for one in used} <= known
 
 
 def test_comments_and_docstrings_are_no_code():
