@@ -100,12 +100,12 @@ def compare(gold: State, gate: State, place: Path, name: str, limit_s: float) ->
     sinks = list(zip(*_together(gold.sinks, gate.sinks), strict=True))
     registers = list(zip(*pairs, strict=True)) or [(), ()]
     results = [written(*one, Open(graph)) for one in zip((gold, gate), sides, registers, sinks, strict=True)]
-    different = {pair for ends in zip(*results, strict=True) for pair in _held(graph, *ends) if pair[0] != pair[1]}
+    held = [[pair for pair in _held(graph, *ends) if pair[0] != pair[1]] for ends in zip(*results, strict=True)]
     try:
-        equal(graph, different, place, name, limit_s)
+        equal(graph, {pair for each in held for pair in each}, place, name, limit_s)
     except Refuted as error:
         raise NotProven(f"{name}: in a state that may never be reached the netlist is another function") from error
-    return Equality(len(results[0]), len(different))
+    return Equality(len(held), sum(map(bool, held)))
 
 
 def _require_same_start(gold: State, gate: State, pairs: Sequence[tuple[int, int]], name: str) -> None:
@@ -180,35 +180,57 @@ def _of_name(named: Mapping[str, Bits], name: str, size: int, words: Mapping[str
     """Return the netlist's wires called `name`, which are `size` in the Verilog, or what they are of a word.
 
     Yosys makes fewer, wider words of a memory's `words`: then the last one is missing. What is beyond the last one lies
-    above the words from the first one on.
+    above the words from the first one on, and above the bits of cells that the words before it leave free.
     """
     word = WORD_OF.fullmatch(name)
     if word is None or f"{word[1]}[0]" not in named:
         return named.get(name, ())
-    if f"{word[1]}[{words[word[1].partition('#')[0]] - 1}]" in named:
+    count = words[word[1].partition("#")[0]]
+    if f"{word[1]}[{count - 1}]" in named:
         return named.get(name, ())
     depth = 1
     while f"{word[1]}[{depth}]" in named:
         depth *= 2
     piece, which = divmod(int(word[2]), depth)
-    return named.get(f"{word[1]}[{which}]", ())[piece * size :][:size]
+    bits = named.get(f"{word[1]}[{which}]", ())
+    apart = max(size, len(bits) // -(-count // depth)) if depth > 1 else size
+    return bits[piece * apart :][:size]
 
 
 def _settling(gold: State, logic: Logic, outs: Iterable[int]) -> tuple[Logic, dict[int, int]]:
-    """Return those of the registers `outs` that become one value or keep theirs, if they begin with it or with any.
+    """Return those of the registers `outs` that are only ever one value: these are taken for constants.
 
-    Before them: the `logic` in which they have these.
+    They become it or keep it, and begin with it or with any; or do so as long as all of them have what they begin with,
+    as a place that counts over one word. Before them: the `logic` in which they have these.
     """
     every: dict[int, int] = {}
     waiting = list(outs)
     while True:
         results = ((gold.registers[out], _one_value(logic, gold.registers[out].data, out)) for out in waiting)
         settled = {one.out: value for one, value in results if value is not None and one.initial in ("x", str(value))}
+        settled = settled or _unchanging(gold, logic, waiting)
         if not settled:
             return logic, every
         every |= settled
         logic = logic.further(settled)
         waiting = [out for out in waiting if out not in settled]
+
+
+def _unchanging(gold: State, logic: Logic, outs: Iterable[int]) -> dict[int, int]:
+    """Return those of the registers `outs` that keep what they begin with as long as all of them do."""
+    begins = {out: int(gold.registers[out].initial) for out in outs if gold.registers[out].initial in ("0", "1")}
+    while True:
+        trial = logic.further(begins)
+        kept = {out: value for out, value in begins.items() if _keeps(trial, gold.registers[out], value)}
+        if len(kept) == len(begins):
+            return kept
+        begins = kept
+
+
+def _keeps(logic: Logic, register: Register, value: int) -> bool:
+    """Whether a register that has `value` keeps it."""
+    reset, data = logic.settle([register.reset, register.data])
+    return data in (value, register.out) and (reset == 0 or register.value == value)
 
 
 def _one_value(logic: Logic, data: int, own: int) -> int | None:

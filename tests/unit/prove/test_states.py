@@ -202,6 +202,53 @@ def test_what_is_open_may_be_anything_and_the_rest_may_not(name: str, tmp_path: 
             proven(gold, gate, tmp_path)
 
 
+# A place that counts over one word: 0 after 0, and after 1, which it never is; and a bit beside it that is set by it.
+COUNTS: list[Cell] = [
+    ("$not", {}, {"A": [20], "Y": [30]}), ("$mux", {}, {"S": [30], "A": [30], "B": ZERO, "Y": [31]}),
+    ("$or", {}, {"A": [20], "B": [21], "Y": [32]}),
+    ("$dff", {"CLK_POLARITY": "1"}, {"CLK": [CLOCK], "D": [31, 32], "Q": [20, 21]}),
+    ("$or", {}, {"A": [10], "B": [21], "Y": [40]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("begin", "again", "same"), [("00", [30], True), ("01", [30], False), ("00", [21], False),
+                                                      ("xx", [30], False)])  # fmt: skip
+def test_registers_that_keep_what_they_begin_with_need_not_be_there(
+    begin: str, again: list[Bit], same: bool, tmp_path: Path
+) -> None:
+    """`again` is what the place becomes where it is not 0: it has to be known that it never is."""
+    cells = copy.deepcopy(COUNTS)
+    cells[1][2]["A"] = again
+    cells[1][2]["B"] = ZERO if same or begin != "00" else [10]
+    gold = state(cells, 40, {"w": ([20, 21], begin)})
+    gate = state([("LUT1", {"INIT": "10"}, {"I0": [10], "O": [70]})], 70, {})
+    if same:
+        assert proven(gold, gate, tmp_path).outputs == 3
+    else:
+        with pytest.raises(NotProven, match="is another function"):
+            proven(gold, gate, tmp_path)
+
+
+def test_words_beyond_the_first_cells_lie_above_the_bits_that_these_leave_free(tmp_path: Path) -> None:
+    """Four words of a bit in cells of two words of two bits."""
+    delay: list[Cell] = [
+        ("$mux", {}, {"S": [MOVE], "A": [20, 21, 22, 23], "B": [10, 20, 21, 22], "Y": [30, 31, 32, 33]}),
+        ("$dff", {"CLK_POLARITY": "1"}, {"CLK": [CLOCK], "D": [30, 31, 32, 33], "Q": [20, 21, 22, 23]}),
+        ("$xor", {}, {"A": [10], "B": [23], "Y": [40]}),
+    ]
+    cells: list[Cell] = [
+        ("FDRE", {}, {"C": [CLOCK], "CE": [MOVE], "D": [before], "Q": [out], "R": ZERO})
+        for before, out in ((10, 51), (51, 52), (52, 53), (53, 54))
+    ]
+    cells.append(("LUT2", {"INIT": "0110"}, {"I0": [10], "I1": [54], "O": [70]}))
+    gold = state(delay, 40, {f"m[{word}]": [20 + word] for word in range(4)})
+    gate = state(cells, 70, {"m[0]": [51, 91, 53, 92], "m[1]": [52, 93, 54, 94]})
+    assert proven(gold, gate, tmp_path).outputs == 5
+    beside = state(cells, 70, {"m[0]": [51, 53, 91, 92], "m[1]": [52, 54, 93, 94]})
+    with pytest.raises(NotProven, match="is another function"):
+        proven(gold, beside, tmp_path)
+
+
 def dsp(name: str = "d", a: Bit = 10, place: int = 0, **parameters: str) -> dict[str, Any]:
     """A module around a DSP."""
     one = state([("$not", {}, {"A": [20 + place], "Y": [40]})], 40, {})
