@@ -6,11 +6,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
+import qap2fpga
 from qap2fpga.backends.finn import chain
 from qap2fpga.backends.finn.backend import FinnBackend
 from qap2fpga.backends.finn.estimate import used
@@ -236,6 +238,17 @@ def test_a_chain_without_zeros_goes_finns_own_way() -> None:
     expected = FinnBackend().expect(pruned(dense_layers(64, 32, 5), 1), BOARD, FinnOptions())
     assert "MVAU_rtl_0" in [node.name for node in expected.nodes]
     assert not any(isinstance(node, SparseNode) for node in expected.nodes)
+
+
+def test_the_fastest_design_is_no_slower_than_one_for_a_rate(example: Path) -> None:
+    """Of the example, layers of 7 cycles have converters of 9 between them, and layers of 8 none that is slower."""
+    graph = qap2fpga.load(example, compare=False, quiet=True).graph
+    fastest, rate = FinnBackend().expect(graph, BOARD, FinnOptions()), 1e9 / BOARD.clock_ns
+    for cycles in (fastest.interval_cycles - 1, fastest.interval_cycles - 2):
+        with pytest.raises(QapError):
+            FinnBackend().expect(graph, BOARD, FinnOptions(target_fps=rate / cycles))
+    same = FinnBackend().expect(graph, BOARD, FinnOptions(target_fps=rate / fastest.interval_cycles))
+    assert same.interval_cycles == fastest.interval_cycles
 
 
 def test_each_way_is_planned_once_and_neither_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:

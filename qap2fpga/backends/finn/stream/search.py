@@ -267,8 +267,10 @@ def choose(search: Search, options: FinnOptions) -> tuple[dict[str, Lanes], Size
             )  # fmt: skip
     else:
         intervals = intervals[_first_that_fits(search, options) :]
-    over = ""
+    over, best = "", None
     for interval in intervals[:TRIES]:
+        if best is not None and (options.target_fps is not None or interval >= best[1].cycles.interval):
+            break
         folding = search.folding(interval, options.max_utilization)
         one = sized(search.draw(folding), interval)
         parts = search.used(one.drawn)
@@ -276,7 +278,10 @@ def choose(search: Search, options: FinnOptions) -> tuple[dict[str, Lanes], Size
             f"{part:.0%} of {kind.upper()}" for kind, part in parts.items() if part > options.max_utilization
         )
         if one.cycles.interval <= allowed and (not over or options.allow_oversize):
-            return folding, one
+            # What is between layers may take more cycles than these: then the next interval may be the faster design.
+            best = min(best or (folding, one), (folding, one), key=lambda pair: pair[1].cycles.interval)
+    if best is not None:
+        return best
     raise QapError(
         f"predicted not to fit {board.title}: {over}" if over else f"no folding keeps {allowed} cycles per frame",
         "prune more, use fewer bits or a larger board; --allow-oversize builds it all the same",
