@@ -14,7 +14,7 @@ TITLES = {
     "stack": "CNV of a quarter of the channels, 32x32x3, six convolutions, 128-128-10, 4 bits",
 }
 HEADS = (
-    "zeros", "units", "cycles", "multipliers", "LUT (predicted)", "FF", "DSP", "BRAM18", "cost", "multipliers", "cost",
+    "zeros", "units", "cycles", "multipliers", "LUT (expected)", "FF", "DSP", "BRAM18", "cost", "multipliers", "cost",
 )  # fmt: skip
 INTRODUCTION = """\
 # Zeros that cost nothing when layers are folded
@@ -24,17 +24,17 @@ FINN's matrix units multiply every weight, those that pruning set to zero too. T
 
     qap2fpga build examples/jets-6b-80pruned.pt --board pynq-z2
 
-- **A schedule** is found at build time: in each cycle every lane gets a weight and the place of its input. Inputs lie
-  in banks, one for each lane of an output, so that no two lanes read the same memory; a search moves inputs between
-  banks until the lanes are busy most of the time. A checker that shares nothing with the search goes through every
+- **A schedule** is found at build time. A *lane* is a multiplier; in each cycle of the schedule, a *slot*, it gets a
+  weight and the place of its input. Inputs lie in *banks*, one for each lane of an output, so that no two lanes of an
+  output read the same memory; a search moves inputs between banks until the lanes are busy most of the time. A checker that shares nothing with the search goes through every
   schedule before it is written.
 - **A multiplier** is LUTs: for 8 bits and less they cost less of any board than a DSP does. Sums are as wide as they
   need to be. Weights and places are a read-only memory, in logic, or in block RAM where that costs less.
 - **Predictions** have [a calibration](calibration/finn-sparse.md) of their own, of 55 random pruned networks: LUTs of
-  the 19 that were not fitted were 5.1 % off on average (largest 14 %), FFs 3.2 %; DSPs, block RAMs and cycles were
-  exact in all.
-- `--sparse auto`, the default, takes the unit for the layers where the estimate is lower, of which at least half of the
-  weights are zero; `always` for all, `never` for none.
+  the 19 that were not fitted were 5.1 % off on average (largest 14 %), FFs 3.2 %; DSPs and block RAMs were exact
+  in all, cycles in the 11 that were simulated.
+- `--sparse auto`, the default, takes the unit for each layer with at least half zeros for which the estimate is lower;
+  `always` for all, `never` for none.
 - The report lists, for each such layer, its products, those that are not zero, cycles, multipliers, which part of them
   is used, and what zeros saved.
 
@@ -44,13 +44,13 @@ This page is written by one command, which continues where it was stopped:
 
     python -m benchmarks.sparse benchmarks/sparse.jsonl --page docs/sparse.md
 
-Each pair of designs was asked for the same cycles per frame on a {board}, and simulated in Verilator, equal to the
-integer network on every frame that was sent; cells are Yosys' after synthesis. Weights of all but the jet network are
+Each pair of designs was asked for the same cycles per frame at most (64; 392; 20,000) on a {board}, and simulated in
+Verilator with some twenty frames and more, equal to the integer network on all of them; cells are Yosys' after synthesis. Weights of all but the jet network are
 drawn, so nothing is said of accuracy. *Cost* is LUTs and DSPs together, a DSP as {lut} LUTs: as many as the board has
 for each. *Balanced* weights are spread evenly: one in every five inputs of an output. The LUTs in brackets were
 expected before calibration. `auto` makes the same designs as `always` of all of these.
 
-The aims, of FINN's: at 80 % zeros at most 0.35 of the multipliers and 0.6 of the cost, balanced 0.25 and 0.5, at 95 %
+The aims, as parts of what FINN's units take: at 80 % zeros at most 0.35 of the multipliers and 0.6 of the cost, balanced 0.25 and 0.5, at 95 %
 0.1 of the multipliers. The balanced stack misses its own for multipliers (0.26), since lanes come in steps.
 """
 PRUNING = """\

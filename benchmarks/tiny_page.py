@@ -24,7 +24,7 @@ written by one command, which continues where it was stopped:
     python -m benchmarks.tiny benchmarks/tiny.jsonl --fps 1000 --measure \\
         --page docs/tiny-networks.md
 
-- **Shapes** are whole: no layer, channel or position is left out. **Weights are drawn**, not trained, so nothing is
+- **Shapes** are those of the benchmarks, whole; the tables count what is left of them after compaction. **Weights are drawn**, not trained, so nothing is
   said of accuracy: normal ones of seed 2021, of which the stated percentage, the smallest of each layer, are zero.
   Inputs have 8 bits, weights and activations the stated bits. Every network is compacted first, as in every build.
 - **Predicted** is what `qap2fpga estimate` says before anything is generated. Most of these networks are larger than
@@ -34,8 +34,8 @@ written by one command, which continues where it was stopped:
   measured it. No vendor's tool has seen these designs.
 - **Sparse** is finn's option: `never` takes FINN's own units, which multiply zeros too; `auto`, the default, takes
   [units that skip zeros](sparse.md) where they are predicted to be better.
-- **Frames per second** are what was asked for at the board's clock: finn folds, rtl shares multipliers. 'most' asks for
-  the fastest that fits. hls4ml has no such option.
+- **Frames per second** are what was asked for at the board's clock: finn folds, rtl shares multipliers. hls4ml has no
+  such option. What rtl would have to unroll are the products that are not shared in time.
 - What a backend refuses, and what did not end in its time, is in the table with the reason. 'not run' was not tried.
   Times are of a machine of two cores that did much other work: what did not end there says nothing of the network, and
   the command tries it again where it is given more with `--limit`.
