@@ -26,8 +26,8 @@ FINN's matrix units multiply every weight, those that pruning set to zero too. T
 
 - **A schedule** is found at build time. A *lane* is a multiplier; in each cycle of the schedule, a *slot*, it gets a
   weight and the place of its input. Inputs lie in *banks*, one for each lane of an output, so that no two lanes of an
-  output read the same memory; a search moves inputs between banks until the lanes are busy most of the time. A checker that shares nothing with the search goes through every
-  schedule before it is written.
+  output read the same memory; a search moves inputs between banks until the lanes are busy most of the time. A checker
+  that shares nothing with the search goes through every schedule before it is written.
 - **A multiplier** is LUTs: for 8 bits and less they cost less of any board than a DSP does. Sums are as wide as they
   need to be. Weights and places are a read-only memory, in logic, or in block RAM where that costs less.
 - **Predictions** have [a calibration](calibration/finn-sparse.md) of their own, of 55 random pruned networks: LUTs of
@@ -45,13 +45,15 @@ This page is written by one command, which continues where it was stopped:
     python -m benchmarks.sparse benchmarks/sparse.jsonl --page docs/sparse.md
 
 Each pair of designs was asked for the same cycles per frame at most (64; 392; 20,000) on a {board}, and simulated in
-Verilator with some twenty frames and more, equal to the integer network on all of them; cells are Yosys' after synthesis. Weights of all but the jet network are
-drawn, so nothing is said of accuracy. *Cost* is LUTs and DSPs together, a DSP as {lut} LUTs: as many as the board has
-for each. *Balanced* weights are spread evenly: one in every five inputs of an output. The LUTs in brackets were
-expected before calibration. `auto` makes the same designs as `always` of all of these.
+Verilator with some twenty frames and more, equal to the integer network on all of them; cells are Yosys' after
+synthesis. Weights of all but the jet network are drawn, so nothing is said of accuracy. *Cost* is LUTs and DSPs
+together, a DSP as {lut} LUTs: as many as the board has for each. *Balanced* weights are spread evenly: one in every
+five inputs of an output. The LUTs in brackets were expected before calibration. `auto` makes the same designs as
+`always` of all of these.
 
-The aims, as parts of what FINN's units take: at 80 % zeros at most 0.35 of the multipliers and 0.6 of the cost, balanced 0.25 and 0.5, at 95 %
-0.1 of the multipliers. The balanced stack misses its own for multipliers (0.26), since lanes come in steps.
+The aims, as parts of what FINN's units take: at 80 % zeros at most 0.35 of the multipliers and 0.6 of the cost,
+balanced 0.25 and 0.5, at 95 % 0.1 of the multipliers. The balanced stack misses its own for multipliers (0.26), since
+lanes come in steps.
 """
 PRUNING = """\
 ### Pruning that fits
@@ -77,8 +79,8 @@ def page(lines: Sequence[Mapping[str, Any]], pruned: Sequence[Mapping[str, Any]]
 def _fastest(lines: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     yield "### The fastest design that is predicted to fit\n"
     yield (
-        "Not more than 70 % of each resource; predicted, not measured. `auto` against `never`. The aim was three\n"
-        "times as fast at 80 % zeros: the digits are, the jets and the stack are not.\n"
+        "Not more than 70 % of each resource; expected before calibration, not measured. `auto` against `never`.\n"
+        "The aim was three times as fast at 80 % zeros: the digits are, the jets and the stack are not.\n"
     )
     yield "| network | zeros | cycles per frame, FINN's units | cycles, auto | times as fast | LUT | DSP | BRAM18 |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"

@@ -24,9 +24,10 @@ written by one command, which continues where it was stopped:
     python -m benchmarks.tiny benchmarks/tiny.jsonl --fps 1000 --measure \\
         --page docs/tiny-networks.md
 
-- **Shapes** are those of the benchmarks, whole; the tables count what is left of them after compaction. **Weights are drawn**, not trained, so nothing is
-  said of accuracy: normal ones of seed 2021, of which the stated percentage, the smallest of each layer, are zero.
-  Inputs have 8 bits, weights and activations the stated bits. Every network is compacted first, as in every build.
+- **Shapes** are those of the benchmarks, whole; the tables count what is left of them after compaction. **Weights are
+  drawn**, not trained, so nothing is said of accuracy: normal ones of seed 2021, of which the stated percentage, the
+  smallest of each layer, are zero. Inputs have 8 bits, weights and activations the stated bits. Every network is
+  compacted first, as in every build.
 - **Predicted** is what `qap2fpga estimate` says before anything is generated. Most of these networks are larger than
   those that [calibrations](calibration/finn-sparse.md) were made with.
 - **Measured** are cycles in Verilator on the stated number of frames, at full speed and one at a time, equal to the
