@@ -28,10 +28,11 @@ simulation ([training](training.md)), by one file, and without [the mistakes of 
     qap2fpga study examples/study.yaml --output STUDY
     python -m benchmarks.paper_study STUDY --page docs/paper.md
 
-{runs} runs and {trials} trials of searches are in this page{missing}. Each point is {folds} folds of
-cross-validation, {epochs} epochs and {pruning} more for each of eleven pruning steps. All folds share {tested:,} test
-jets, so what other test jets would change, {sample:.1f} points of accuracy, is not in the errors. With
+{runs} runs and {trials} trials of searches are in this page{missing}. Each point is
+{folds} folds of cross-validation, {epochs} epochs and {pruning} more for each of eleven pruning steps. All folds share
+{tested:,} test jets, so what other test jets would change, {sample:.1f} points of accuracy, is not in the errors. With
 fewer jets than the paper's all networks are less accurate than there; what is compared are networks with each other.
+The paper's BOPs are those that its code counts, which takes inputs of 32 bits.
 
 {verdicts}
 
@@ -62,13 +63,13 @@ def page(study: Study) -> str:
     tested = rows["test"]
     counts = Counter(line.verdict for line in lines)
     order = (claims.HOLDS, claims.FAILS, claims.OPEN, claims.UNKNOWN)
-    verdicts = ", ".join(f"{counts[name]} {name}" for name in order if counts[name])
+    verdicts = ", ".join(f"*{name}* {counts[name]}" for name in order if counts[name])
     missing = f"; {study.unfinished} more are not finished" if study.unfinished else ""
     return PAGE.format(
         rows=sum(rows.values()), runs=len(study.runs), trials=len(study.trials), missing=missing,
         folds=(config.fold or (1, 1))[1], epochs=config.training.epochs, pruning=config.pruning.epochs, tested=tested,
         sample=100 * (first.steps[0].accuracy * (1 - first.steps[0].accuracy) / tested) ** 0.5,
-        verdicts=f"Of {len(lines)} claims: {verdicts}.", claims=claims.to_markdown(lines),
+        verdicts=f"Verdicts on {len(lines)} numbers: {verdicts}.", claims=claims.to_markdown(lines),
         table=table.to_markdown(table.rows(study)),
     )  # fmt: skip
 
