@@ -144,9 +144,8 @@ def _piecewise(implementation: Piecewise) -> list[str]:
 
 
 def _line(thresholds: np.ndarray) -> Piecewise | None:
-    """The line of fewest digits that, limited to 0 and their number, counts the `thresholds` (n,) not above x."""
-    ends = int(thresholds[0]) - 1, int(thresholds[-1])
-    return next(reversed(list(straight(Target(thresholds, *ends)))), None)
+    """The line of fewest bits that, limited to 0 and their number, counts the `thresholds` (n,) not above x."""
+    return next(straight(Target(thresholds, int(thresholds[0]) - 1, int(thresholds[-1]))), None)
 
 
 def _wide(target: Target, name: str) -> list[str]:

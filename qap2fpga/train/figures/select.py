@@ -124,6 +124,11 @@ def usual_scales(groups: Groups) -> Groups:
     return with_usual(groups, lambda one: one.scales)
 
 
+def pruned_alike(runs: Iterable[Run]) -> Groups:
+    """Return the comparable groups of `runs` that were pruned as they were trained, with the usual kind of scales."""
+    return usual_scales(pruned_aware(comparable(group(runs))))
+
+
 def usual_l1(groups: Groups) -> Groups:
     """Without L1, or with the strength of it that most runs have."""
     return with_usual(groups, lambda one: one.l1 or None)

@@ -30,13 +30,13 @@ from qap2fpga.train.figures.select import (
     group,
     having,
     one_schedule,
+    pruned_alike,
     pruned_aware,
     regularization,
     regularized,
     setting_of,
     true_labels,
     usual_l1,
-    usual_scales,
     where,
     widths,
 )
@@ -49,7 +49,7 @@ REGULARIZATIONS = ("L1 and batch norm", "no L1", "no batch norm", "no L1, no bat
 
 def bops(study: Study) -> Chart | Missing:
     """Accuracy and background efficiency against BOPs of every width, one column per pruning schedule (Fig. 4)."""
-    groups = regularized(true_labels(_pruned(study)))
+    groups = regularized(true_labels(pruned_alike(study.runs)))
     columns = [(name, _by_bits(having(groups, schedule=schedule))) for schedule, name in SCHEDULES.items()]
     if not groups:
         return Missing("bops", "model.bits: [32, 12, 6, 4], pruning.schedule: [fine_tuning, lottery_ticket]")
@@ -58,7 +58,7 @@ def bops(study: Study) -> Chart | Missing:
 
 def regularizations(study: Study) -> Chart | Missing:
     """Accuracy and background efficiency with and without batch norm and L1, one column a width (Fig. 5)."""
-    groups = one_schedule(usual_l1(true_labels(_pruned(study))))
+    groups = one_schedule(usual_l1(true_labels(pruned_alike(study.runs))))
     columns = []
     for bits in widths(groups):
         here = having(groups, bits=bits)
@@ -76,7 +76,7 @@ def search(study: Study) -> Chart | Missing:
     """
     if not study.trials:
         return Missing("search", "a Bayesian optimization: `search:` in study.yaml")
-    groups = one_schedule(regularized(true_labels(_pruned(study))))
+    groups = one_schedule(regularized(true_labels(pruned_alike(study.runs))))
     tried: dict[int | None, list[Run]] = {}
     for run in study.trials:
         tried.setdefault(setting_of(run.config).bits, []).append(run)
@@ -98,7 +98,7 @@ def randomization(study: Study) -> Chart | Missing:
 
     One column a regularization, at one width. The thin line is the most that so many rows allow for the efficiency.
     """
-    groups = one_schedule(usual_l1(_pruned(study)))
+    groups = one_schedule(usual_l1(pruned_alike(study.runs)))
     random = where(groups, lambda one: one.randomize > 0)
     if not random:
         return Missing("randomization", "model.bits: [6], data.randomize: [0.0, 0.5, 0.75, 0.9]")
@@ -140,10 +140,6 @@ def hardware(study: Study) -> Chart | Missing:
 
 # A curve before its quantity is chosen: label, runs, colour.
 Unread = tuple[str, list[Run], int]
-
-
-def _pruned(study: Study) -> Groups:
-    return usual_scales(pruned_aware(comparable(group(study.runs))))
 
 
 def _trained_with(groups: Groups, name: str) -> Groups:
