@@ -38,7 +38,7 @@ from qap2fpga.train.settings import FLOAT_BITS
 NO_LOSS, FALL = 0.5, 1.0
 # The share of weights that the paper prunes before accuracy falls, and from where little is left; the paper's steps are
 # a weight or two off.
-PLATEAU, LITTLE = 0.8, 0.9
+PLATEAU, LITTLE, OFF = 0.8, 0.9, 0.005
 ERRORS = 2.0
 HOLDS, FAILS, OPEN, UNKNOWN = "holds", "does not hold", "cannot be told", "no runs for it"
 POINTS, TIMES = "points", "times"
@@ -128,19 +128,26 @@ def _amount(value: float, error: float | None) -> str:
     return f"{value:.2f}" + ("" if error is None else f" ± {error:.2f}")
 
 
-Read = Callable[[Run], float]
+# An accuracy of a run in per cent; None where it has no such steps.
+Read = Callable[[Run], float | None]
 
 
 def _dense(run: Run) -> float:
     return 100 * run.steps[0].accuracy
 
 
-def _last(run: Run) -> float:
-    return 100 * run.steps[-1].accuracy
+def _pruned(run: Run, least: float, most: float) -> float | None:
+    """Mean accuracy of the steps that prune by `least` to `most`, each a share of the weights."""
+    accuracies = [step.accuracy for step in run.steps[1:] if least - OFF <= step.target <= most + OFF]
+    return 100 * fmean(accuracies) if accuracies else None
 
 
-def _plateau(run: Run) -> float:
-    return 100 * min(run.steps, key=lambda step: abs(step.target - PLATEAU)).accuracy
+def _plateau(run: Run) -> float | None:
+    return _pruned(run, PLATEAU, PLATEAU)
+
+
+def _sparsest(run: Run) -> float | None:
+    return _pruned(run, max(run.steps[-1].target, LITTLE), 1.0)
 
 
 def _runs(groups: Groups, **values: object) -> list[Run]:
@@ -152,8 +159,16 @@ def _runs(groups: Groups, **values: object) -> list[Run]:
 def _paired(runs: Sequence[Run], others: Sequence[Run], read: Read) -> list[float]:
     """Differences between runs of the same fold and seed."""
     alike = {(run.config.fold, run.config.seed): read(run) for run in others}
-    pairs = [(read(run), alike.get((run.config.fold, run.config.seed))) for run in runs]
-    return [one - other for one, other in pairs if other is not None]
+    return _differences([(read(run), alike.get((run.config.fold, run.config.seed))) for run in runs])
+
+
+def _within(runs: Sequence[Run], read: Read, other: Read) -> list[float]:
+    """Differences between two accuracies of each run."""
+    return _differences([(read(run), other(run)) for run in runs])
+
+
+def _differences(pairs: Sequence[tuple[float | None, float | None]]) -> list[float]:
+    return [one - other for one, other in pairs if one is not None and other is not None]
 
 
 def _points(
@@ -176,10 +191,10 @@ def _quantization(groups: Groups) -> Iterator[Claim]:
 
 def _pruning(groups: Groups) -> Iterator[Claim]:
     for bits in (FLOAT_BITS, FOCUS_BITS):
-        losses = [_plateau(run) - _dense(run) for run in _runs(groups, bits=bits)]
+        losses = _within(_runs(groups, bits=bits), _plateau, _dense)
         number = f"accuracy pruned by 80 % less that before pruning, {bits} bits"
         yield _points("80 % of the weights can go", "Fig. 4", number, losses, least=-FALL)
-    falls = [_last(run) - _plateau(run) for run in _runs(groups, bits=FOCUS_BITS)]
+    falls = _within(_runs(groups, bits=FOCUS_BITS), _sparsest, _plateau)
     number = "accuracy of the sparsest network less that pruned by 80 %, 6 bits"
     yield _points("then accuracy falls", "Fig. 4", number, falls, most=-FALL)
 
@@ -187,25 +202,36 @@ def _pruning(groups: Groups) -> Iterator[Claim]:
 def _costs(groups: Groups) -> Iterator[Claim]:
     floats, six = _runs(groups, bits=FLOAT_BITS), _runs(groups, bits=FOCUS_BITS)
     others = (
-        ("with neither", "25", 24.5, "32 bits, not pruned", floats, 0),
-        ("with pruning alone", "3.3", 3.25, "32 bits, pruned", floats, sparsest(floats) if floats else 0),
-        ("with quantization alone", "2.2", 2.15, "6 bits, not pruned", six, 0),
+        ("with neither", "25", 24.5, "32 bits, not pruned", _first(floats)),
+        ("with pruning alone", "3.3", 3.25, "32 bits, pruned", _pruned_far(floats)),
+        ("with quantization alone", "2.2", 2.15, "6 bits, not pruned", _first(six)),
     )
     counts: tuple[tuple[str, Callable[[Step], float]], ...] = (
         ("equation 1", lambda step: step.bops),
         ("as the paper's code counts", lambda step: step.code_bops),
     )
-    pruned = [run.steps[sparsest(six)] for run in six]
-    for words, published, limit, what, runs, index in others:
+    pruned = _pruned_far(six)
+    for words, published, limit, what, steps in others:
         for name, count in counts:
             value = error = None
-            if runs and six:
-                dear = mean([count(run.steps[index]) for run in runs])
-                value, error = _ratio(dear, mean([count(step) for step in pruned]))
+            if steps and pruned:
+                value, error = _ratio(mean([count(step) for step in steps]), mean([count(step) for step in pruned]))
             number = f"BOPs ({name}) of {what}, over those of 6 bits, pruned; pruned as far as costs one point"
             # The paper gives 25, 3.3 and 2.2: these and what is rounded to them.
             claim = f"pruned at 6 bits a network needs {published} times fewer bit operations than {words}"
-            yield Claim(claim, "Table 1", number, TIMES, limit, None, value, error, len(runs) if six else 0)
+            runs = 0 if value is None else len(steps)
+            yield Claim(claim, "Table 1", number, TIMES, limit, None, value, error, runs)
+
+
+def _first(runs: Sequence[Run]) -> list[Step]:
+    return [run.steps[0] for run in runs]
+
+
+def _pruned_far(runs: Sequence[Run]) -> list[Step]:
+    """As far as costs one point; empty if nothing was pruned."""
+    if not runs or min(len(run.steps) for run in runs) == 1:
+        return []
+    return [run.steps[sparsest(runs)] for run in runs]
 
 
 def _ratio(one: tuple[float, float | None], other: tuple[float, float | None]) -> tuple[float, float | None]:
@@ -217,8 +243,8 @@ def _ratio(one: tuple[float, float | None], other: tuple[float, float | None]) -
 
 
 def _schedules(groups: Groups) -> Claim:
-    def all_plateau(run: Run) -> float:
-        return 100 * fmean(step.accuracy for step in run.steps[1:] if round(step.target, 2) <= PLATEAU)
+    def all_plateau(run: Run) -> float | None:
+        return _pruned(run, 0.0, PLATEAU)
 
     tuned = _runs(groups, bits=FOCUS_BITS, schedule=FINE_TUNING)
     tickets = _runs(groups, bits=FOCUS_BITS, schedule="lottery_ticket")
@@ -229,8 +255,8 @@ def _schedules(groups: Groups) -> Claim:
 
 
 def _regularization(groups: Groups) -> Iterator[Claim]:
-    def little(run: Run) -> float:
-        return 100 * fmean(step.accuracy for step in run.steps if round(step.target, 2) >= LITTLE)
+    def little(run: Run) -> float | None:
+        return _pruned(run, LITTLE, 1.0)
 
     named = {regularization(one): runs for one, runs in having(groups, bits=FOCUS_BITS).items()}
     both = named.get("L1 and batch norm", [])

@@ -144,6 +144,23 @@ def test_a_study_without_runs_for_a_claim(study: Study) -> None:
     assert {line.verdict for line in empty} == {UNKNOWN}
 
 
+@pytest.mark.parametrize(("most", "unknown"), [
+    (0.0, ("pruned by", "sparsest", "all steps", "BOPs (")), (0.6, ("pruned by", "sparsest")),
+    (0.85, ("90 % and more", "sparsest")), (0.95, ()),
+])  # fmt: skip
+def test_a_study_that_prunes_little(study: Study, most: float, unknown: tuple[str, ...]) -> None:
+    """There is no number of steps that it has not; what is about no pruned network is as before."""
+    few = replace(study, runs=tuple(replace(run, steps=tuple(_up_to(run, most))) for run in study.runs))
+    for before, line in zip(claims(study), claims(few), strict=True):
+        assert (line.verdict == UNKNOWN) == any(words in line.number for words in unknown), line.number
+        if before.number.endswith(", not pruned") or "random labels" in before.claim:
+            assert line == before
+
+
+def _up_to(run: Run, most: float) -> list[Step]:
+    return [step for step in run.steps if step.target <= most]
+
+
 def test_as_csv_and_markdown(study: Study) -> None:
     lines = claims(study)
     read = list(csv.DictReader(io.StringIO(to_csv(lines))))
