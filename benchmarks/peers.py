@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks of HGQ2, converted by alkaid, beside our own with learned bits: accuracy on test data against LUTs.
 
-    python -m benchmarks.peers FOLDER --data jets.npz [--sides hgq,ours] [--minutes 10] [--trials 4] [--seeds 1,2,3]
-        [--page PAGE.md]
+    python -m benchmarks.peers FOLDER --data jets.npz|digits [--sides hgq,ours] [--minutes 10] [--trials 4]
+        [--seeds 1,2,3] [--page PAGE.md]
 
 Each side trains the same data within the same CPU minutes: `--trials` times with the first seed, each with other
 settings; those with the best front on validation data are used for the other seeds. All checkpoints of a front become
 Verilog, and Yosys counts the cells of everybody's by one command. Results are lines of JSON in FOLDER, one a candidate;
 what is there is not done again, so a stopped run goes on where it was. A task that failed is tried again.
+`digits` are scikit-learn's: 1,797 images of 8x8 pixels.
 
 The packages of HGQ2 and alkaid are installed into FOLDER/hgq when they are first needed.
 """
@@ -27,14 +28,14 @@ from benchmarks.peers_count import Counted, counted
 from benchmarks.peers_front import Line
 from benchmarks.peers_hgq import Hgq
 from benchmarks.peers_ours import Ours
-from benchmarks.peers_side import Candidate, Data, Outcome, Settings, Side, Task, checked, read, split, stored
+from benchmarks.peers_side import Candidate, Data, Outcome, Settings, Side, Task, checked, digits, read, split, stored
 from qap2fpga.system.errors import QapError, nearest
 from qap2fpga.system.files import append_json, read_json_lines, write_atomically
 from qap2fpga.system.locks import locked
 
 # Each is given a folder of its own for what it installs.
 SIDES: Mapping[str, Callable[[Path], Side]] = {"hgq": Hgq, "ours": Ours}
-RESULTS = "results.jsonl"
+RESULTS, DIGITS = "results.jsonl", "digits"
 MOST_TRIALS, MOST_MINUTES = 100, 10_000.0
 
 Count = Callable[[Path, str], Counted]
@@ -171,7 +172,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Do what is missing, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--data", type=Path, required=True, help="an .npz with X and y")
+    parser.add_argument("--data", type=Path, required=True, help=f"an .npz with X and y, or {DIGITS}")
     parser.add_argument("--sides", default=",".join(SIDES))
     parser.add_argument("--minutes", type=float, default=10.0, help="CPU minutes of one training")
     parser.add_argument("--trials", type=int, default=4, help="settings that are tried with the first seed")
@@ -189,7 +190,8 @@ def _run(asked: argparse.Namespace) -> None:
     within("minutes", asked.minutes, MOST_MINUTES)
     within("trials", asked.trials, MOST_TRIALS)
     with locked(asked.folder):
-        bench = Bench(asked.folder, split(asked.data, asked.folder), 60 * asked.minutes)
+        source = digits(asked.folder) if asked.data == Path(DIGITS) else asked.data
+        bench = Bench(asked.folder, split(source, asked.folder), 60 * asked.minutes)
         for name in names:
             bench.run(SIDES[name](asked.folder / name), asked.trials, seeds)
         if asked.page:

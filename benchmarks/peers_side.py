@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from sklearn.datasets import load_digits
 
 from qap2fpga.system import arrays
 from qap2fpga.system.errors import QapError
@@ -144,6 +145,15 @@ class Data:
     path: Path
     digest: str
     rows: Mapping[str, int]
+
+
+def digits(folder: Path) -> Path:
+    """Write scikit-learn's digits into `folder`: 8x8 pixels of 0 to 16, but for those that are always the same."""
+    images, labels = load_digits(return_X_y=True)
+    path = folder / "digits.npz"
+    training = images[_places(len(labels))["train"]]
+    arrays.save_npz(path, {"X": images[:, training.std(axis=0) > 0], "y": labels})
+    return path
 
 
 def split(source: Path, folder: Path) -> Data:
