@@ -39,7 +39,7 @@ def write_models(folder: Path) -> None:
     import numpy as np
 
     sys.path.insert(0, str(ROOT))
-    from qap2fpga.frontend.checkpoint import model_file as file
+    from qap2fpga.frontend.checkpoint import writing
     from tests.support.networks import random_model
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def write_models(folder: Path) -> None:
             batch_norm=bool(random.integers(2)), last_batch_norm=bool(random.integers(2)),
             input_bits=int(random.integers(2, 8)),
         )  # fmt: skip
-        file.write(model, folder / f"random{seed:02}.pt", model.labels, {})
+        writing.write(model, folder / f"random{seed:02}.pt", model.labels, {})
 
 
 def normalised(text: str) -> str:

@@ -1,27 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a model to a cleaned QONNX graph, through Brevitas; and all that qonnx does with graphs."""
+"""From a chain of layers to a cleaned QONNX graph; and all that qonnx does with graphs."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-import tempfile
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import torch
-from onnx import ModelProto, helper
+from onnx import helper
 
 from qap2fpga.system.quiet import quiet
 
 with quiet():
-    from brevitas.export import export_qonnx
     from qonnx.core.datatype import DataType
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
@@ -36,10 +28,10 @@ with quiet():
     )
     from qonnx.transformation.infer_shapes import InferShapes
 
-from qap2fpga.frontend.checkpoint.modules import build
+from qap2fpga.frontend import chain
 from qap2fpga.frontend.checkpoint.spec import Model
 from qap2fpga.frontend.external import first_line
-from qap2fpga.frontend.operators import DENSE, QUANTIZERS
+from qap2fpga.frontend.operators import QUANTIZERS
 from qap2fpga.frontend.uniform import narrow
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
@@ -48,41 +40,9 @@ from qap2fpga.system.files import write_atomically
 ROUNDING_NAMES = {"ROUND_TO_ZERO": b"DOWN"}
 
 
-def export(model: Model) -> tuple[torch.nn.Sequential, ModelWrapper]:
-    """Return the Brevitas module of `model` and its cleaned QONNX graph (batch 1), whose layers have the names that
-    they have in `model` as labels.
-    """
-    with quiet():
-        module = build(model)
-        graph = ModelWrapper(_traced(module, torch.zeros(1, model.inputs)))
-    graph = clean(graph)
-    layers = [node for node in graph.graph.node if node.op_type in DENSE]
-    for node, op in zip(layers, (op for op in model.ops if op.kind == "dense"), strict=True):
-        node.doc_string = op.name
-    return module, graph
-
-
-def export_module(module: torch.nn.Module, example: torch.Tensor) -> ModelProto:
-    """Return what Brevitas exports of any `module`, run on the first row of `example`. The module stays as it is.
-
-    Raises `QapError` with Brevitas' or torch's reason where they cannot export it.
-    """
-    try:
-        with quiet():
-            return _traced(deepcopy(module), example[:1])
-    except Exception as error:  # the two raise whatever they meet
-        operator = re.search(r"operator '(\S+?)'", str(error))
-        why = f"{operator[1]} has no ONNX form" if operator else first_line(error)
-        hint = "use layers of brevitas.nn, and quantizers with a fixed bit width; loops and branches on values are lost"
-        raise QapError(f"Brevitas cannot export the module: {why}", hint) from error
-
-
-def _traced(module: torch.nn.Module, example: torch.Tensor) -> ModelProto:
-    """Return what Brevitas exports of `module` as torch traces it, which takes a tenth of the time of its other way."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model.onnx")
-        export_qonnx(module, example, path, dynamo=False)
-        return onnx.load(path)
+def export(model: Model) -> ModelWrapper:
+    """Return the cleaned QONNX graph of `model` (batch 1); its layers' names are the labels of the graph's layers."""
+    return clean(ModelWrapper(chain.graph(model)))
 
 
 def clean(graph: ModelWrapper) -> ModelWrapper:
@@ -208,30 +168,6 @@ def _cut(graph: ModelWrapper, known: Mapping[str, np.ndarray]) -> Mapping[str, n
         if graph.graph.value_info[place].name in fed:
             graph.graph.input.append(graph.graph.value_info.pop(place))
     return fed
-
-
-@dataclass(frozen=True)
-class TorchValues:
-    """Real values (n, ...) in a chain: what `entered` each dense layer, what left each quantizer, and the `output`."""
-
-    entered: list[np.ndarray]
-    quantized: list[np.ndarray]
-    output: np.ndarray
-
-
-def torch_values(module: torch.nn.Sequential, rows: np.ndarray) -> TorchValues:
-    """Return what torch gives for real `rows` (n, inputs)."""
-    entered, quantized = [], []
-    with torch.no_grad():
-        value = torch.from_numpy(np.ascontiguousarray(rows, np.float32))
-        for layer in module:
-            if hasattr(layer, "quant_weight"):
-                entered.append(value.numpy())
-            value = layer(value)
-            value = value.value if hasattr(value, "value") else value
-            if hasattr(layer, "act_quant"):
-                quantized.append(value.numpy())
-    return TorchValues(entered, quantized, value.numpy())
 
 
 def write(graph: ModelWrapper, path: Path) -> None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qap2fpga.frontend import export, facts, ties
+from qap2fpga.frontend.checkpoint.spec import Model
 from qap2fpga.frontend.recorded import Recorded, execution
+from qap2fpga.frontend.torch_run import Torch, TorchValues
 from qap2fpga.frontend.trial import Trial
 from qap2fpga.frontend.values import RawGraph, RawStep
 from qap2fpga.ir.comparison import Simulation
@@ -20,7 +22,6 @@ from qap2fpga.ir.graph import Graph
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
-    from torch.nn import Sequential
 
 # Recorded vectors that an engine runs; of random and corner vectors it runs all.
 TORCH_ROWS, QONNX_ROWS = 20000, 256
@@ -40,14 +41,15 @@ def compare(
     graph: RawGraph,
     lowered: Graph,
     qonnx: ModelWrapper,
-    module: Sequential | None,
+    chain: Model | None,
     trial: Trial,
     say: Callable[[str], None],
+    torch: Torch,
     *,
     classes: bool = True,
     recorded: Recorded | None = None,
 ) -> Executions:
-    """Return what the executions by torch (if there is a `module`, or what it gave was `recorded`) and QONNX gave.
+    """Return what the executions by torch (of a `chain`, or what it gave when it was `recorded`) and QONNX gave.
 
     Raises `CheckFailed` where one of them differs from the integer network by more than float rounding.
     """
@@ -66,10 +68,10 @@ def compare(
         simulations.append(done)
         outputs.append(np.concatenate(results))
 
-    if module is not None:
+    if chain is not None:
         say("comparing with torch")
         some = trial.first("recorded", TORCH_ROWS)
-        agree("torch", some, [_torch(graph, module, some)])
+        agree("torch", some, [_torch(graph, torch.values(chain, some.rows), some)])
     if recorded is not None:
         say("comparing with what torch gave")
         run = execution(recorded, graph, qonnx)
@@ -77,7 +79,7 @@ def compare(
     say("comparing with QONNX")
     positions, some = trial.positions("recorded", QONNX_ROWS), trial.first("recorded", QONNX_ROWS)
     agree("qonnx", some, _qonnx(graph, qonnx, some))
-    if module is not None:
+    if chain is not None:
         left_out = len(trial) - len(trial.first("recorded", TORCH_ROWS))
         positions = np.where(positions >= TORCH_ROWS, positions - left_out, positions)
         return Executions(tuple(simulations), facts.difference(outputs[0][positions], outputs[1]))
@@ -88,9 +90,8 @@ def compare(
     return Executions(tuple(simulations))
 
 
-def _torch(graph: RawGraph, module: Sequential, trial: Trial) -> ties.Execution:
+def _torch(graph: RawGraph, torch: TorchValues, trial: Trial) -> ties.Execution:
     """An execution of a chain: what left its quantizers, one after the other, and what entered each layer."""
-    torch = export.torch_values(module, trial.rows)
     first = graph.quantized_input
     assert first is not None
     steps = [raw.tensor for raw in graph.nodes.values() if isinstance(raw, RawStep)]

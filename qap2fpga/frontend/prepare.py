@@ -17,6 +17,7 @@ from qap2fpga.frontend.integer import fit_logits, lower
 from qap2fpga.frontend.labels import check_labels
 from qap2fpga.frontend.readings import SEED, Reading, read_source
 from qap2fpga.frontend.source import Source
+from qap2fpga.frontend.torch_run import Torch
 from qap2fpga.frontend.trial import trial
 from qap2fpga.ir.comparison import Simulation
 from qap2fpga.ir.graph import Graph
@@ -69,7 +70,8 @@ def prepare(
     `admit` is given the network before it is compared with float executions, which takes long: it raises what the
     caller already knows to speak against it.
     """
-    return _finish(source, read_source(source, say), say, admit)
+    with Torch() as torch:
+        return _finish(source, read_source(source, say, torch), say, admit, torch)
 
 
 def _most_vectors(lowered: Graph) -> int | None:
@@ -82,7 +84,9 @@ def _most_vectors(lowered: Graph) -> int | None:
     return max(FEWEST, WORK // lowered.values)
 
 
-def _finish(source: Source, reading: Reading, say: Callable[[str], None], admit: Callable[[Graph], None]) -> Prepared:
+def _finish(
+    source: Source, reading: Reading, say: Callable[[str], None], admit: Callable[[Graph], None], torch: Torch
+) -> Prepared:
     """Lower what was read, compare it, and describe it."""
     graph, rows = reading.graph, reading.rows
     require_classes(source.output_kind, graph.output.shape.size, len(graph.heads))
@@ -115,8 +119,9 @@ def _finish(source: Source, reading: Reading, say: Callable[[str], None], admit:
     if source.compare:
         tried = trial(lowered.input, real[: len(recorded)], (("random", random), ("corner", extreme)))
         executions = floats.compare(
-            graph, lowered, reading.qonnx, reading.module, tried, say, classes=not values, recorded=reading.recorded
-        )
+            graph, lowered, reading.qonnx, reading.chain, tried, say, torch,
+            classes=not values, recorded=reading.recorded,
+        )  # fmt: skip
     labels = rows.labels[:most] if rows is not None and rows.labels is not None and not values else None
     _check_classes(source.classes, network.outputs)
     check_labels("the data has label", labels, network.outputs)

@@ -13,21 +13,20 @@ import numpy as np
 from qap2fpga.frontend import data, export, facts, onnxfile, recorded
 from qap2fpga.frontend.checkpoint import model_file as checkpoint
 from qap2fpga.frontend.checkpoint.exported import Exported
-from qap2fpga.frontend.checkpoint.modules import build
+from qap2fpga.frontend.checkpoint.spec import Model
 from qap2fpga.frontend.facts import QuantizerCost
 from qap2fpga.frontend.floats import QONNX_ROWS
 from qap2fpga.frontend.graph import input_is_quantized, read
 from qap2fpga.frontend.recorded import Recorded
 from qap2fpga.frontend.source import Source
+from qap2fpga.frontend.torch_run import Torch
 from qap2fpga.frontend.values import RawGraph
 from qap2fpga.ir.quantizer import power_of_two_scale, scale_for_range
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.names import shown
-from qap2fpga.system.quiet import quiet
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
-    from torch.nn import Sequential
 
 DEFAULT_INPUT_BITS = 8
 DRAWN, DRAWN_VALUES = 1000, 1 << 24  # real inputs where the user gave none, and their values in all
@@ -36,14 +35,14 @@ SEED = 20210504  # any fixed number: the same input gives the same bytes
 
 @dataclass(frozen=True)
 class Reading:
-    """A model file read: its graph in three forms (no `module` of an ONNX file), and real inputs.
+    """A model file read: its graph in three forms (no `chain` of an ONNX file), and real inputs.
 
     `rows` are the user's, or the file's own; `values` gives these as frames, or drawn ones where there are none.
     """
 
     graph: RawGraph
     qonnx: ModelWrapper
-    module: Sequential | None
+    chain: Model | None
     rows: data.Rows | None
     masked: dict[str, int] | None = None
     cost: QuantizerCost | None = None
@@ -57,18 +56,22 @@ class Reading:
         return self.graph.input_axes.frames(rows.reshape(len(rows), *self.graph.input_axes.shape))
 
 
-def read_source(source: Source, say: Callable[[str], None]) -> Reading:
+def read_source(source: Source, say: Callable[[str], None], torch: Torch) -> Reading:
     """Return what is in the model file of `source`. Raises `QapError` for input that cannot be used."""
-    return (_from_onnx if source.path.suffix == ".onnx" else _from_checkpoint)(source, say)
+    if source.path.suffix == ".onnx":
+        return _from_onnx(source, say)
+    return _from_checkpoint(source, say, torch)
 
 
-def _from_checkpoint(source: Source, say: Callable[[str], None]) -> Reading:
+def _from_checkpoint(source: Source, say: Callable[[str], None], torch: Torch) -> Reading:
     say("reading the checkpoint")
     if source.output:
         raise QapError("--model-output was given, but the model is no .onnx file", "leave it out")
     model = checkpoint.read_any(source.path, source.widths)
     if isinstance(model, Exported):
         return _from_exported(source, model, say)
+    if source.compare:
+        torch.begin()
     rows = data.load(source.data, model.inputs, source.classes) if source.data else None
     if rows is None and model.example is not None:
         rows = data.Rows(model.example, model.labels)
@@ -77,17 +80,16 @@ def _from_checkpoint(source: Source, say: Callable[[str], None]) -> Reading:
         bits, scale, signed = _input_quantizer(source, rows)
         raw, model = model, checkpoint.with_input_quantizer(model, bits, scale, signed)
     say("exporting to QONNX")
-    module, qonnx = export.export(model)
+    qonnx = export.export(model)
     say("lowering to integers")
     graph = read(qonnx)
     graph.notes[:0] = [*model.notes, *(_unused_range(source) if raw is None else ())]
     cost = None
     if raw is not None and rows is not None:
-        with quiet():
-            plain = export.torch_values(build(raw), rows.values).output
-        cost = facts.quantizer_cost(plain, export.torch_values(module, rows.values).output, rows.labels)
+        plain, quantized = (torch.values(one, rows.values).output for one in (raw, model))
+        cost = facts.quantizer_cost(plain, quantized, rows.labels)
     masked = {name: int((~mask).sum()) for name, mask in model.masks.items()}
-    return Reading(graph, qonnx, module, rows, masked, cost)
+    return Reading(graph, qonnx, model, rows, masked, cost)
 
 
 def _from_onnx(source: Source, say: Callable[[str], None]) -> Reading:

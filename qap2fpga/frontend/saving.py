@@ -17,8 +17,8 @@ from qap2fpga.system.quiet import quiet
 with quiet():
     import brevitas.nn as qnn
 
-from qap2fpga.frontend import export, layernames, onnxfile, recorded, ties
-from qap2fpga.frontend.checkpoint import brevitas, model_file
+from qap2fpga.frontend import export, layernames, onnxfile, recorded, ties, tracing
+from qap2fpga.frontend.checkpoint import brevitas, model_file, writing
 from qap2fpga.frontend.checkpoint.exported import Exported, check
 from qap2fpga.frontend.checkpoint.recording import QUANTIZERS, call_name, evaluated, kept_weights, record
 from qap2fpga.frontend.checkpoint.spec import Model
@@ -52,7 +52,7 @@ def save(
     if not isinstance(module, nn.Module):
         hint = "give the module itself: a state dict has no layers in order, and no bit widths"
         raise QapError(f"the module is a {type(module).__name__}, no torch module", hint)
-    rows = model_file.as_tensor(example)
+    rows = writing.as_tensor(example)
     brevitas.require_rows(module, rows)
     try:
         model = brevitas.describe(module, rows)
@@ -61,16 +61,16 @@ def save(
             exported = describe(module, rows, labels, provenance)
         except QapError as other:
             raise _with_cause(other, module) if isinstance(reason, brevitas.NotAChain) else reason from other
-        model_file.write_exported(exported, path)
+        writing.write_exported(exported, path)
     else:
         numbers = _numbers(labels, rows)
         with evaluated(module):  # Brevitas has parts of modules in common, and what is exported is in eval mode
             check_labels("labels has", numbers, _lowered(model, rows).outputs)
-        model_file.write(model, path, numbers, provenance)
+        writing.write(model, path, numbers, provenance)
 
 
 def _numbers(labels: Tensor | ArrayLike | None, rows: Tensor) -> np.ndarray | None:
-    return None if labels is None else model_file.class_labels(labels, len(rows))
+    return None if labels is None else writing.class_labels(labels, len(rows))
 
 
 def _lowered(model: Model, rows: Tensor) -> Graph:
@@ -78,7 +78,7 @@ def _lowered(model: Model, rows: Tensor) -> Graph:
     if not model.has_input_quantizer:
         scale, signed = _input_quantizer(rows)
         model = model_file.with_input_quantizer(model, INPUT_BITS, scale, signed)
-    _, qonnx = export.export(model)
+    qonnx = export.export(model)
     return lower(read(qonnx))
 
 
@@ -115,7 +115,7 @@ def describe(
     numbers = _numbers(labels, example)
     with evaluated(module):
         _check_quantizers(module)
-        model = export.export_module(module, example)
+        model = tracing.export_module(module, example)
         layernames.name_nodes(model.graph, frozenset(name for name, part in module.named_modules() if _is_leaf(part)))
         _name_heads(model.graph)
         onnxfile.take_as_data(model)

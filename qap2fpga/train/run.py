@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qap2fpga.frontend.checkpoint import model_file as checkpoint
+from qap2fpga.frontend.checkpoint import writing
 from qap2fpga.train import loss, record
 from qap2fpga.train.config import check
 from qap2fpga.train.convert import float_state, to_model
@@ -246,7 +246,7 @@ class _Run:
         else:
             test = prepared.parts.test
             model = to_model(network, test.x[:EXAMPLES], test.y[:EXAMPLES])
-            checkpoint.write(model, path, model.labels, record.provenance(self.config, prepared, entry))
+            writing.write(model, path, model.labels, record.provenance(self.config, prepared, entry))
         state.record["steps"].append(entry)
 
     def _after_epoch(self, _progress: Progress) -> None:

@@ -18,7 +18,7 @@ from qap2fpga.backends.finn.options import FinnOptions
 from qap2fpga.build import making, mapping, simulating
 from qap2fpga.build.request import Request
 from qap2fpga.build.run import build
-from qap2fpga.frontend.checkpoint import model_file as file
+from qap2fpga.frontend.checkpoint import writing
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.prepare import Prepared, Source, prepare
 from qap2fpga.hw import boards
@@ -50,7 +50,7 @@ def run(wanted: Request) -> dict:
 def small_model(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("model") / "small.pt"
     model = random_model(21, widths=(6, 12, 8, 4), bits=4, sparsity=0.5, rows=300)
-    file.write(model, path, model.labels, {})
+    writing.write(model, path, model.labels, {})
     return path
 
 
@@ -262,7 +262,7 @@ def living(bits: int, sparsity: float, *, power_of_two: bool, folder: Path) -> P
             per_channel=bits % 2 == 0,
             last_batch_norm=bits % 3 == 0,
         )
-        file.write(model, folder / "model.pt", model.labels, {})
+        writing.write(model, folder / "model.pt", model.labels, {})
         try:
             return prepare(Source(folder / "model.pt", Widths()), lambda _: None)
         except ConstantNetwork:

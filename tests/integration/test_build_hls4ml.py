@@ -21,7 +21,7 @@ from qap2fpga.build.request import Request
 from qap2fpga.build.run import build, plan
 from qap2fpga.build.stored import RELAXED
 from qap2fpga.build.stored import project as project_of
-from qap2fpga.frontend.checkpoint import model_file as file
+from qap2fpga.frontend.checkpoint import writing
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
 from qap2fpga.ir import storage
@@ -56,7 +56,7 @@ def shown(report: dict) -> str:
 def model(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("model") / "small.pt"
     trained = random_model(21, widths=(6, 12, 8, 4), bits=4, sparsity=0.5, rows=300)
-    file.write(trained, path, trained.labels, {})
+    writing.write(trained, path, trained.labels, {})
     return path
 
 
@@ -65,7 +65,7 @@ def tiny(tmp_path_factory) -> Path:
     """For what is about the way of a build and not about its hardware."""
     path = tmp_path_factory.mktemp("model") / "tiny.pt"
     trained = random_model(21, widths=(6, 5, 4, 3), bits=2, sparsity=0.5, rows=100)
-    file.write(trained, path, trained.labels, {})
+    writing.write(trained, path, trained.labels, {})
     return path
 
 

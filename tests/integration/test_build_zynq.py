@@ -17,7 +17,7 @@ from qap2fpga.build import stored as restored
 from qap2fpga.build.request import Request
 from qap2fpga.build.run import build, plan
 from qap2fpga.driver.mock import MockPynq
-from qap2fpga.frontend.checkpoint import model_file as file
+from qap2fpga.frontend.checkpoint import writing
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
 from qap2fpga.ir import storage
@@ -38,7 +38,7 @@ FILES = ["constants.json", "driver.py", "my_net.h", "vectors.npz"]
 def model(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("model") / "my net.pt"
     trained = random_model(5, widths=(4, 6, 3), bits=3, sparsity=0.4, rows=60)
-    file.write(trained, path, trained.labels, {})
+    writing.write(trained, path, trained.labels, {})
     return path
 
 

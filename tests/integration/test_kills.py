@@ -19,7 +19,7 @@ import pytest
 
 from qap2fpga.build import folder as stages
 from qap2fpga.build.folder import BuildFolder
-from qap2fpga.frontend.checkpoint import model_file as file
+from qap2fpga.frontend.checkpoint import writing
 from qap2fpga.system import locks, supervisor
 from qap2fpga.system import programs as tools
 from qap2fpga.system.errors import QapError
@@ -225,7 +225,7 @@ def test_builds_killed_anywhere_leave_no_process_and_go_on_to_the_same_bytes(tmp
     """Before it another model's build was killed in the same folder, while Yosys ran."""
     environment, moments, (first, model) = marked(), random.Random(11), (tmp_path / "first.pt", tmp_path / "second.pt")
     for seed, path in ((5, first), (6, model)):
-        file.write(random_model(seed, widths=(4, 6, 3), bits=3, rows=64), path, None, {})
+        writing.write(random_model(seed, widths=(4, 6, 3), bits=3, rows=64), path, None, {})
     begin = time.monotonic()
     assert builds(model, tmp_path / "undisturbed", environment).wait(600) == 0
     took, place = time.monotonic() - begin, tmp_path / "made"

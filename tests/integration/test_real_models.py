@@ -18,6 +18,7 @@ from qap2fpga.frontend.checkpoint import model_file as checkpoint
 from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.graph import input_is_quantized, read
 from qap2fpga.frontend.prepare import Prepared, Source, prepare
+from qap2fpga.frontend.torch_run import Torch
 from qap2fpga.hw import boards
 from qap2fpga.hw.beats import unpack, words
 from qap2fpga.hw.design import Design
@@ -162,9 +163,9 @@ def test_16_bits_are_exact_in_cpp_and_too_large_to_unroll(real_data: Path, jets:
     prepared = published(real_data, jets, name)
     network, labels = prepared.network, prepared.labels
     assert labels is not None
-    module, _ = export.export(checkpoint.read(real_data / "models" / f"{name}.pth", Widths((16,), (16,))))
+    chain = checkpoint.read(real_data / "models" / f"{name}.pth", Widths((16,), (16,)))
     with np.load(jets) as data:
-        logits = export.torch_values(module, data["X"]).output
+        logits = Torch().values(chain, data["X"]).output
     assert prepared.facts.record()["accuracy"] == (logits.argmax(axis=1) == labels).mean() > 0.75
     code = (c_simulated(prepared, tmp_path) / "firmware" / "parameters.h").read_text()
     hidden = sum(layer.outputs for layer in network.layers[:-1])

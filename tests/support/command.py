@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 from qap2fpga import cli
-from qap2fpga.frontend.checkpoint import model_file as file
+from qap2fpga.frontend.checkpoint import writing
 from qap2fpga.frontend.checkpoint.spec import Model
 from tests.support.networks import random_model
 
@@ -49,5 +49,5 @@ def build(model: Path, output: Path, *more: str | Path) -> Result:
 def save(path: Path, model: Model | None = None) -> Path:
     """Write a `model.pt` of `model`, else of a small random one."""
     model = model or random_model(3)
-    file.write(model, path, model.labels, {})
+    writing.write(model, path, model.labels, {})
     return path

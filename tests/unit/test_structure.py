@@ -22,8 +22,8 @@ ORDER = (
 )  # fmt: skip
 # What training knows of the rest, beside `system`: how a model file is made, counted and estimated.
 TRAINING_KNOWS = {
-    "backends.rtl.options", "estimate.estimate", "frontend.checkpoint.model_file", "frontend.checkpoint.modules",
-    "frontend.checkpoint.spec", "frontend.checkpoint.widths", "frontend.prepare", "hw.boards", "ir.bops",
+    "backends.rtl.options", "estimate.estimate", "frontend.checkpoint.modules", "frontend.checkpoint.spec",
+    "frontend.checkpoint.widths", "frontend.checkpoint.writing", "frontend.prepare", "hw.boards", "ir.bops",
     "frontend.saving", "ir.quantizer", "qap.bits", "qap.bits.budget", "qap.bits.price", "qap.ranking",
     "qap.scopes", "report.pareto", "report.study_folder", "report.study_settings",
 }  # fmt: skip

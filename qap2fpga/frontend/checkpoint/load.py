@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one place that lets torch read a user's file: what the file declares is compared with what it holds first."""
+"""The one place where a user's file is read, by torch if it is not our own: what the file declares is compared with
+what it holds first.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,7 @@ import struct
 import zipfile
 from pathlib import Path
 
-import torch
-
+from qap2fpga.frontend.checkpoint import archive
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.quiet import quiet
 
@@ -22,7 +23,7 @@ AGAIN = "it is truncated or not a PyTorch file; save it again"
 
 
 def load(path: Path) -> object:
-    """Return what `torch.save` wrote to `path`: plain values and tensors on the CPU.
+    """Return what `torch.save` wrote to `path`: plain values and tensors on the CPU, arrays where it was not needed.
 
     Raises `QapError` for a file that is none, is larger than is read, unpacks to more than it holds, or would
     run code.
@@ -32,6 +33,11 @@ def load(path: Path) -> object:
     if not path.exists():
         raise QapError(f"{path} does not exist", "check the path")
     _check_size(path)
+    content = archive.read(path)
+    if content is not None:
+        return content
+    import torch
+
     try:
         with quiet():
             return torch.load(path, map_location="cpu", weights_only=True)

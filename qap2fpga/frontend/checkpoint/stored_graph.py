@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 import numpy as np
-import torch
 
 from qap2fpga.frontend.checkpoint import stored, tensors
 from qap2fpga.frontend.checkpoint.exported import Exported, Recording, check
@@ -58,30 +57,12 @@ def parse(content: Mapping[object, object], path: Path) -> Exported:
     return check(model, str(path))
 
 
-def content(model: Exported) -> dict[str, object]:
-    """Return what a `model.pt` keeps of `model`, but for format, version and provenance."""
-    recording = model.recording
-    rows = {"inputs": torch.from_numpy(model.example)}
-    if model.labels is not None:
-        rows["labels"] = torch.from_numpy(model.labels)
-    return {
-        "graph": torch.frombuffer(bytearray(model.graph), dtype=torch.uint8),
-        "masks": _tensors(model.masks),
-        "example": rows,
-        "recording": {**_tensors({"outputs": recording.outputs}), "levels": _tensors(recording.levels)},
-    }
-
-
-def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in arrays.items()}
-
-
 def graph(value: object, where: str) -> bytes:
     """Return the bytes of the graph."""
-    tensor = tensors.plain_tensor(value, where)
-    if tensor.dtype != torch.uint8 or tensor.ndim != 1 or not len(tensor):
+    plain, kind = tensors.array(value, where)
+    if kind != "uint8" or plain.ndim != 1 or not len(plain):
         raise Damaged(f"{where} is no list of bytes")
-    return tensor.numpy().tobytes()
+    return plain.tobytes()
 
 
 def example(value: object, where: str) -> Example:

@@ -11,7 +11,7 @@ import pytest
 from qap2fpga.backends.rtl.options import RtlOptions
 from qap2fpga.explore import estimates
 from qap2fpga.explore.estimates import Lowered
-from qap2fpga.frontend.checkpoint import model_file as file
+from qap2fpga.frontend.checkpoint import writing
 from qap2fpga.report import studies
 from qap2fpga.system.files import read_json_lines
 from qap2fpga.system.workers import Workers
@@ -71,10 +71,10 @@ def test_a_network_that_ends_its_process_fails_alone(
 def test_a_model_file_says_its_accuracy(tmp_path: Path) -> None:
     model = random_model(3, (4, 5, 3))
     plain, trained, silent = tmp_path / "plain.pt", tmp_path / "trained.pt", tmp_path / "silent.pt"
-    file.write(model, plain, model.labels, {})
+    writing.write(model, plain, model.labels, {})
     where = {"metrics": {"test_accuracy": 0.71}, "data": {"sha256": "abc", "test_rows": 3600}}
-    file.write(model, trained, model.labels, where)
-    file.write(model, silent, None, {"metrics": "good"})
+    writing.write(model, trained, model.labels, where)
+    writing.write(model, silent, None, {"metrics": "good"})
     results = {
         path.stem: estimates._lower((path, tmp_path / f"{path.stem}.npz")).model or {}
         for path in (plain, trained, silent)

@@ -21,6 +21,7 @@ from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.graph import read
 from qap2fpga.frontend.integer import fit_logits, lower
 from qap2fpga.frontend.prepare import Source, prepare
+from qap2fpga.frontend.torch_run import Torch
 from qap2fpga.frontend.trial import Trial, real_inputs, trial
 from qap2fpga.frontend.values import RawGraph, RawNode, RawStep, Signal, Stored
 from qap2fpga.ir.comparison import Simulation
@@ -48,7 +49,9 @@ class Subject:
         changed = export.copy(self.qonnx)
         change(changed)
         trial = options.pop("trial", self.trial)
-        return floats.compare(self.graph, self.network, changed, None, trial, lambda _: None, **options).simulations[0]
+        return floats.compare(
+            self.graph, self.network, changed, None, trial, lambda _: None, Torch(), **options
+        ).simulations[0]
 
     def executed(self) -> ties.Execution:
         (run,) = floats._qonnx(self.graph, self.qonnx, self.trial)
@@ -118,9 +121,9 @@ def test_a_right_graph_agrees_and_the_line_says_on_what() -> None:
 
 def test_torch_and_qonnx_are_compared_on_the_same_vectors() -> None:
     """torch runs more recorded vectors; their difference is of the rows that both ran."""
-    module, qonnx = export.export(MODEL)
+    qonnx = export.export(MODEL)
     graph = read(qonnx)
-    done = floats.compare(graph, CHAIN.network, qonnx, module, CHAIN.trial, lambda _: None)
+    done = floats.compare(graph, CHAIN.network, qonnx, MODEL, CHAIN.trial, lambda _: None, Torch())
     assert [(one.engine, one.vectors) for one in done.simulations] == [
         ("torch", len(CHAIN.trial)),
         ("qonnx", len(CHAIN.trial) - 400 + 256),
