@@ -133,7 +133,7 @@ class Call:
 @pytest.mark.parametrize("value", [
     Call(os.mkdir, "called"), Call(eval, "1"), Call(getattr, "x", "y"), Call(OrderedDict, [("a", 1)]),
     Call(torch.zeros, 3), os.mkdir, b"bytes", bytearray(3), 1j, frozenset({1}),
-], ids=str)  # fmt: skip
+])  # fmt: skip
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_nothing_in_a_file_is_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: object, protocol: int
