@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -14,7 +13,6 @@ from qap2fpga.frontend.checkpoint.spec import Model, Op, QuantSpec
 # As Brevitas has them.
 QUANTIZERS_DOMAIN, QUANTIZERS_VERSION, OPSET, IR_VERSION = "qonnx.custom_op.general", 2, 20, 9
 MOMENTUM = 0.9
-ROUNDINGS = {"ROUND": np.rint, "FLOOR": np.floor, "CEIL": np.ceil, "ROUND_TO_ZERO": np.trunc}
 # In the order of the operator's inputs.
 STATISTICS = ("weight", "bias", "running_mean", "running_var")
 
@@ -33,15 +31,6 @@ def graph(model: Model) -> ModelProto:
     whole = helper.make_graph(writer.nodes, "chain", ends[:1], ends[1:], writer.constants)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(QUANTIZERS_DOMAIN, QUANTIZERS_VERSION)]
     return helper.make_model(whole, opset_imports=opsets, ir_version=IR_VERSION, producer_name="qap2fpga")
-
-
-def _levels(spec: QuantSpec, values: np.ndarray) -> np.ndarray:
-    """The integers of `values` in steps of the scale, without a zero point."""
-    if spec.bits == 1:
-        return np.where(values >= 0, np.float32(1), np.float32(-1))
-    most = (1 << spec.bits - spec.signed) - 1
-    least = spec.narrow - most - 1 if spec.signed else 0
-    return np.clip(ROUNDINGS[spec.rounding](values), least, most - (spec.narrow and not spec.signed))
 
 
 class _Writer:
@@ -66,12 +55,11 @@ class _Writer:
         return value if op.quantizer is None else self.quantized(op.quantizer, value, op.quantizer.scale)
 
     def dense(self, op: Op, value: str) -> str:
-        """Write a layer: its weights (outputs, inputs) as they are quantized, and the quantizer, which keeps them."""
-        assert op.quantizer is not None
-        spec = replace(op.quantizer, rounding="ROUND")
+        """Write a layer: its weights (outputs, inputs) are quantized in the graph."""
+        spec = op.quantizer
+        assert spec is not None
         scale = spec.scale.reshape(-1, 1) if spec.scale.ndim else spec.scale
-        values = scale * _levels(op.quantizer, op.tensors["weight"] / scale)
-        weights = self.quantized(spec, self.constant(values), scale)
+        weights = self.quantized(spec, self.constant(op.tensors["weight"]), scale)
         if "bias" in op.tensors:
             bias = self.constant(op.tensors["bias"])
             return self.node("Gemm", value, weights, bias, label=op.name, alpha=1.0, beta=1.0, transB=1)

@@ -531,7 +531,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
     elif place == "write":
         monkeypatch.setattr("os.fdopen", lambda handle, _mode: os.close(handle) or Full())
     else:  # in a library, for example into the folder of temporary files
-        monkeypatch.setattr("qap2fpga.frontend.tracing.export_qonnx", fail)
+        monkeypatch.setattr("qap2fpga.frontend.export.execute_onnx", fail)
     refused(path, os.strerror(number))
 
 

@@ -51,7 +51,10 @@ def read(path: Path) -> dict[object, object] | None:
             content = _content(archive)
     except (Unfamiliar, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, NotImplementedError, *GARBAGE):
         return None
-    return content if isinstance(content, dict) and content.get("format") == FORMAT else None
+    if not isinstance(content, dict):
+        return None
+    stated = content.get("format")
+    return content if isinstance(stated, str) and stated == FORMAT else None
 
 
 def _content(archive: zipfile.ZipFile) -> object:

@@ -262,7 +262,7 @@ def plain_values(value: object, where: str) -> dict[str, object]:
 
 
 def _kind(value: object) -> str:
-    return type(value).__name__
+    return "Tensor" if isinstance(value, np.ndarray) else type(value).__name__
 
 
 OPERATION: dict[str, Check] = {"name": name_of_layer, "kind": text, "tensors": names_of_tensors}

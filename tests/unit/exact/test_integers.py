@@ -200,6 +200,8 @@ EXACT = {"exact", "integers", "exact_integers"}  # the names that the module has
 
 # Shapes of tensors and what reads a graph's floats.
 NO_INTEGERS_OF_A_NETWORK = {  # but extents of shapes, and constants of the graph
+    ("frontend/checkpoint/archive.py", "math.prod(sizes)"),
+    ("frontend/checkpoint/archive.py", "math.prod(sizes[axis + 1:])"),
     ("frontend/axes.py", "math.prod(shape)"),
     ("frontend/axes.py", "math.prod(self.shape)"),
     ("frontend/axes.py", "math.prod((factors[place][0] for place in outer))"),

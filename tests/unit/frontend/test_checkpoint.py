@@ -644,7 +644,8 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
 
 
 def test_whatever_torch_raises_is_a_message(tmp_path: Path) -> None:
-    path, _ = saved(tmp_path)
+    path, content = saved(tmp_path)
+    torch.save({**content, "format": "of somebody else"}, path)
     for error in (MemoryError(), AssertionError("x"), UnicodeDecodeError("utf-8", b"x", 0, 1, "y"), RecursionError()):
         with mock.patch.object(torch, "load", side_effect=error), pytest.raises(QapError, match="cannot be read"):
             file.read(path, Widths())
