@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import yaml
@@ -88,8 +88,12 @@ class Thresholding:
         """Words of the memory that each lane has at a stage."""
         return self.cycles << stage
 
-    def blocks(self, stage: int) -> int:
-        """RAMB18 of the memories of a stage; 0 where they are logic."""
+    @cached_property
+    def blocks(self) -> tuple[int, ...]:
+        """RAMB18 of the memories of each stage; 0 where they are logic."""
+        return tuple(map(self._blocks, range(self.bits)))
+
+    def _blocks(self, stage: int) -> int:
         depth = self.depth(stage)
         if depth < THRESHOLD_BLOCK_RAM_DEPTH:
             return sum(rom_blocks(bits, depth) for bits in self._varying(stage))
@@ -182,7 +186,7 @@ def weights(bits: int, depth: int, density: float) -> Resources:
 
 def thresholding_features(node: Thresholding) -> dict[str, float]:
     """Binary search: a stage per bit, each with its ROM, a comparison per PE, and a queue after the last."""
-    logic = [node.depth(stage) for stage in range(node.bits) if node.depth(stage) > 1 and not node.blocks(stage)]
+    logic = [node.depth(stage) for stage in range(node.bits) if node.depth(stage) > 1 and not node.blocks[stage]]
     pipe = node.pe * node.bits
     return {
         "one": 1.0,
@@ -205,7 +209,7 @@ def thresholding(node: Thresholding) -> Resources:
         lut=linear("thresholding", "lut", values),
         ff=linear("thresholding", "ff", values),
         dsp=0,
-        bram18=sum(map(node.blocks, range(node.bits))),
+        bram18=sum(node.blocks),
     )
 
 

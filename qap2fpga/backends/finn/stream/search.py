@@ -10,7 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -211,12 +211,15 @@ class Search:
 
         `at_best`: what a sparse one takes at least.
         """
-        blocks = self._blocks(node, lanes)
-        if at_best:
-            blocks = [replace(one, matrix=one.matrix.even) if isinstance(one, Sparse) else one for one in blocks]
-        parts = estimate.total([cost(block, self.board.dsp_cell)[0] for block in blocks])
-        share = np.array(list(estimate.used(parts, self.board).values()))
-        return Choice(lanes, max(self._interval(block) for block in blocks) if blocks else 1, share)
+        key = (node.name, lanes, at_best)
+        if key not in self._parts:
+            blocks = self._blocks(node, lanes)
+            if at_best:
+                blocks = [replace(one, matrix=one.matrix.even) if isinstance(one, Sparse) else one for one in blocks]
+            parts = estimate.total([cost(block, self.board.dsp_cell)[0] for block in blocks])
+            self._parts[key] = max(self._interval(block) for block in blocks) if blocks else 1, parts
+        cycles, parts = self._parts[key]
+        return Choice(lanes, cycles, np.array(list(estimate.used(parts, self.board).values())))
 
     def _blocks(self, node: Node, lanes: Lanes) -> list[Block]:
         drawing = Drawing(self.graph, {node.name: lanes}, without(), deep=self.deep, kind=self.kind)
@@ -241,8 +244,18 @@ class Search:
         return self._known[key]
 
     @cached_property
+    def _parts(self) -> dict[tuple[str, Lanes, bool], tuple[int, Resources]]:
+        """The cycles of nodes' foldings, and what these take: the same on all boards of a family."""
+        return _parts(self.graph, self.kind, self.deep, self.board.dsp_cell)
+
+    @cached_property
     def _known(self) -> dict[object, int]:
         return {}
+
+
+@lru_cache(maxsize=4)
+def _parts(graph: Graph, kind: str, deep: bool, dsp_cell: str) -> dict[tuple[str, Lanes, bool], tuple[int, Resources]]:
+    return {}
 
 
 def unpadded(size: Shape, geometry: Geometry) -> tuple[Shape, Geometry]:
