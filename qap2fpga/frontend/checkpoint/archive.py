@@ -36,8 +36,8 @@ KINDS = {
 # What the pickle machine raises, and `pickletools`, for bytes that are no pickle.
 GARBAGE = (ValueError, TypeError, AttributeError, LookupError, EOFError, ArithmeticError, MemoryError, RecursionError,
            struct.error, OSError)  # fmt: skip
-# A pickle of names and numbers; the tensors are beside it.
-LARGEST = 1 << 24
+# A pickle of names and numbers; the tensors are beside it, and torch's have no more dimensions.
+LARGEST, DIMENSIONS = 1 << 24, 64
 
 
 class Unfamiliar(Exception):
@@ -142,6 +142,8 @@ def _tensor(
 
 
 def _numbers(values: object) -> tuple[int, ...]:
-    if not isinstance(values, tuple) or not all(type(one) is int and one >= 0 for one in values):
+    if not isinstance(values, tuple) or len(values) > DIMENSIONS:
+        raise Unfamiliar
+    if not all(type(one) is int and 0 <= one < 1 << 63 for one in values):
         raise Unfamiliar
     return values

@@ -161,6 +161,13 @@ def test_a_tensor_beyond_its_storage(tmp_path: Path) -> None:
     assert archive.read(rewritten(path, lambda name, content: content.replace(*change))) is None
 
 
+def test_a_tensor_of_many_dimensions(tmp_path: Path) -> None:
+    """Their sizes would be multiplied for hours."""
+    path = of(tmp_path, x=torch.ones(3))
+    many = b"(" + b"K\x01" * 100_000 + b"t"
+    assert archive.read(rewritten(path, lambda name, content: content.replace(b"K\x03\x85", many))) is None
+
+
 def test_torch_is_not_imported(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from qap2fpga.frontend.checkpoint.model_file import read_any; "
