@@ -195,7 +195,7 @@ def _run(asked: argparse.Namespace) -> None:
         for name in names:
             bench.run(SIDES[name](asked.folder / name), asked.trials, seeds)
         if asked.page:
-            peers_page.write(bench.comparable(), asked.page)
+            peers_page.write(bench.comparable(), asked.page, asked.data)
 
 
 if __name__ == "__main__":

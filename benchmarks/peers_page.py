@@ -21,12 +21,12 @@ GOAL = 0.8
 Sides = Mapping[str, Mapping[int, Sequence[Line]]]
 
 INTRODUCTION = """\
-# Side by side with HGQ2
+# Side by side with HGQ2: {data}
 
 Networks trained with HGQ2 0.2.0 and converted by alkaid 0.8.2, and networks trained here with bits that are learned:
 accuracy on test data against LUTs. This page is written by one command, which continues where it was stopped:
 
-    python -m benchmarks.peers FOLDER --data jets.npz|digits --page {page}
+    python -m benchmarks.peers FOLDER --data {argument} --page {page}
 
 Both sides train the same rows for the same CPU time (process time of training and of its evaluation on validation
 rows), and try as many settings with one seed; those with the best front on validation rows are used for all seeds. A
@@ -39,14 +39,17 @@ place of abc9, as all counts of this program; nothing is placed or routed:
 """
 
 
-def write(lines: Sequence[Line], page_file: Path) -> None:
-    """Write the page of some results and its figure. Raises `QapError` if no candidate of theirs was counted."""
+def write(lines: Sequence[Line], page_file: Path, data: Path) -> None:
+    """Write the page of some results on `data`, and its figure.
+
+    Raises `QapError` if no candidate of theirs was counted.
+    """
     every = sides(lines)
     if not any(peers_plot.shown(one) for seeds in every.values() for one in seeds.values()):
         raise QapError("there are no results to write a page of", "run the sides first")
     figure = page_file.with_suffix(".svg")
     write_atomically(figure, peers_plot.svg({TITLES.get(name, name): seeds for name, seeds in every.items()}))
-    write_atomically(page_file, "\n".join(page(lines, page_file, figure.name)) + "\n")
+    write_atomically(page_file, "\n".join(page(lines, page_file, figure.name, data)) + "\n")
 
 
 def sides(lines: Sequence[Line]) -> dict[str, dict[int, list[Line]]]:
@@ -59,10 +62,12 @@ def sides(lines: Sequence[Line]) -> dict[str, dict[int, list[Line]]]:
     }
 
 
-def page(lines: Sequence[Line], page_file: Path, figure: str) -> Iterator[str]:
+def page(lines: Sequence[Line], page_file: Path, figure: str, data: Path) -> Iterator[str]:
     """Yield the lines of the page."""
     every = sides(lines)
-    yield INTRODUCTION.format(page=f"docs/{page_file.name}", command=COMMAND)
+    yield INTRODUCTION.format(
+        data=data.stem, argument=data.name, page=f"docs/{page_file.name}", command=COMMAND
+    )  # fmt: skip
     yield from _conditions(lines)
     what = f"test accuracy against LUTs, from {peers_plot.FEWEST} LUTs on, of"
     yield f"![{what} {' and '.join(TITLES.get(name, name) for name in every)}]({figure})"

@@ -23,7 +23,7 @@ from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import append_json, read_json_lines
 
 ROWS, FEATURES, CLASSES = 200, 3, 4
-PAGE = Path("peers.md")
+PAGE, JETS = Path("peers.md"), Path("jets.npz")
 
 
 def data(path: Path, **changes: np.ndarray) -> Path:
@@ -131,12 +131,12 @@ def test_a_side_that_fails_is_said_and_tried_again(tmp_path: Path) -> None:
     failed = [line for line in one.comparable() if "failed" in line]
     assert [(line["task"]["seed"], line["failed"]) for line in failed] == [(1, "training went to pieces"),
                                                                           (2, "training went to pieces")]  # fmt: skip
-    page = "\n".join(peers_page.page(one.comparable(), PAGE, "page.svg"))
+    page = "\n".join(peers_page.page(one.comparable(), PAGE, "page.svg", JETS))
     assert "- mock, seed 2, failed: training went to pieces" in page
     side.fails = set()
     one.run(side, 2, [1, 2, 3])
     assert side.ran[4:] == [(1, 1), (1, 2), (1, 3)]  # the trial that failed turns out to be the best
-    assert "seed 1, failed" not in "\n".join(peers_page.page(one.comparable(), PAGE, "page.svg"))
+    assert "seed 1, failed" not in "\n".join(peers_page.page(one.comparable(), PAGE, "page.svg", JETS))
 
 
 def test_a_side_all_of_whose_trials_fail_has_no_further_seeds(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_side_all_of_whose_trials_fail_has_no_further_seeds(tmp_path: Path) ->
     one.run(side, 2, [1, 2])
     assert side.ran == [(0, 1), (1, 1)]
     with pytest.raises(QapError, match="no results"):
-        peers_page.write(one.comparable(), tmp_path / "page.md")
+        peers_page.write(one.comparable(), tmp_path / "page.md", JETS)
 
 
 def test_hardware_that_cannot_be_counted_is_no_result_and_is_tried_again(tmp_path: Path) -> None:
@@ -155,11 +155,11 @@ def test_hardware_that_cannot_be_counted_is_no_result_and_is_tried_again(tmp_pat
     lines = one.comparable()
     assert [line.get("lut") for line in lines] == [300, None]
     assert peers_front.front(lines) == lines[:1]
-    assert "n3000: Yosys took more" in "\n".join(peers_page.page(lines, PAGE, "page.svg"))
+    assert "n3000: Yosys took more" in "\n".join(peers_page.page(lines, PAGE, "page.svg", JETS))
     count.refused = ""
     one.run(Mock(), 1, [1])
     assert [line.get("lut") for line in one.comparable()] == [300, None, 3000]
-    assert "Yosys took more" not in "\n".join(peers_page.page(one.comparable(), PAGE, "page.svg"))
+    assert "Yosys took more" not in "\n".join(peers_page.page(one.comparable(), PAGE, "page.svg", JETS))
 
 
 @pytest.mark.parametrize(("outcome", "message"), [
@@ -307,14 +307,14 @@ def results(ours: float) -> list[dict[str, Any]]:
     (1.5, "is 1.50 to 1.50. The aim, at most 0.8 everywhere, is missed at 13 of 13 accuracies; at 13 of them"),
 ])  # fmt: skip
 def test_the_page_says_what_equal_accuracy_costs(ours: float, verdict: str) -> None:
-    page = "\n".join(peers_page.page(results(ours), PAGE, "peers.svg"))
+    page = "\n".join(peers_page.page(results(ours), PAGE, "peers.svg", JETS))
     assert verdict in page
     assert f"| 64.00 % | {1600 * ours:,.0f} | 1,600 | {ours:.2f} |" in page
     assert f"| 62.00 % | {800 * ours:,.0f} | 800 | {ours:.2f} |" in page
     assert "The largest test accuracy, 66.00 %, has a standard error of 0.47 points" in page
     assert "![test accuracy against LUTs, from 150 LUTs on, of ours and HGQ2 and alkaid](peers.svg)" in page
     assert "| 2 | 6,400 | 0 | 10 | 3.2 | 66.00 % | 66.00 % |" in page
-    assert f"python -m benchmarks.peers FOLDER --data jets.npz|digits --page docs/{PAGE.name}\n" in page
+    assert f"python -m benchmarks.peers FOLDER --data jets.npz --page docs/{PAGE.name}\n" in page
     assert "Rows: 1,200 for train, 10,000 for test. 10 CPU minutes a training." in page
     assert "HGQ2 and alkaid: settings tried: 1; seeds 1, 2; at most 10.2 CPU minutes were taken." in page
     assert "- hgq, seed 2: 2 networks could not be turned into hardware" in page
@@ -322,14 +322,14 @@ def test_the_page_says_what_equal_accuracy_costs(ours: float, verdict: str) -> N
 
 
 def test_the_page_of_one_side_compares_nothing() -> None:
-    page = "\n".join(peers_page.page(results(1)[:6], PAGE, "peers.svg"))
+    page = "\n".join(peers_page.page(results(1)[:6], PAGE, "peers.svg", JETS))
     assert "Not known: only HGQ2 and alkaid was run." in page
     apart = [line("ours", 1, 300, 0.4, 0.4), line("hgq", 1, 300, 0.6, 0.6)]
-    assert "no accuracy in common" in "\n".join(peers_page.page(apart, PAGE, "peers.svg"))
+    assert "no accuracy in common" in "\n".join(peers_page.page(apart, PAGE, "peers.svg", JETS))
 
 
 def test_the_figure_stands_alone(tmp_path: Path) -> None:
-    peers_page.write([*results(0.5), line("ours", 2, 149, 0.2, 0.2)], tmp_path / "peers.md")
+    peers_page.write([*results(0.5), line("ours", 2, 149, 0.2, 0.2)], tmp_path / "peers.md", JETS)
     root = ElementTree.parse(tmp_path / "peers.svg").getroot()
     name = "{http://www.w3.org/2000/svg}"
     titles = [one.text for one in root.iter(f"{name}title")]
