@@ -31,16 +31,17 @@ def make_example(
     sparsity: float,
     kept: int,
     data: str,
+    batch: int = BATCH,
 ) -> None:
     """Train `network(quantized)` with floats and, pruned, with integers, and save the second at `path`.
 
-    `learned` and `tested` are inputs and class numbers; the first `kept` of the tested go into the file. Prints how
-    often each is right.
+    `learned` and `tested` are inputs and class numbers; the first `kept` of the tested go into the file, beside `data`,
+    what they are. Prints how often each is right.
     """
     rows = len(tested[0])
-    baseline = accuracy(train(network(False), *learned, epochs=epochs), *tested)
+    baseline = accuracy(train(network(False), *learned, epochs=epochs, batch=batch), *tested)
     print(f"float, not pruned: {baseline:.2%} of {rows} test rows")
-    pruned = train(network(True), *learned, epochs=epochs, sparsity=sparsity)
+    pruned = train(network(True), *learned, epochs=epochs, sparsity=sparsity, batch=batch)
     quantized = accuracy(pruned, *tested)
     print(f"quantized, {sparsity:.0%} of the weights zero: {quantized:.2%}")
     metrics = {"test_accuracy": quantized, "float_accuracy": baseline, "sparsity": sparsity}
@@ -52,7 +53,9 @@ def make_example(
     print(f"saved as {path}, whose integers are right for {prepared.facts.accuracy:.2%} of the {kept} rows in it")
 
 
-def train(network: nn.Module, inputs: Tensor, labels: Tensor, *, epochs: int, sparsity: float = 0.0) -> nn.Module:
+def train(
+    network: nn.Module, inputs: Tensor, labels: Tensor, *, epochs: int, sparsity: float = 0.0, batch: int = BATCH
+) -> nn.Module:
     """Train `network` in place on `inputs` with class numbers `labels`, and return it in eval mode.
 
     In the end the fraction `sparsity` of the weights of every layer is zero; `torch.nn.utils.prune` keeps the masks.
@@ -61,11 +64,11 @@ def train(network: nn.Module, inputs: Tensor, labels: Tensor, *, epochs: int, sp
     for layer in layers:
         prune.identity(layer, "weight")
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
-    steps = epochs * -(-len(inputs) // BATCH)
+    steps = epochs * -(-len(inputs) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     network.train()
     for epoch in range(epochs):
-        for rows in torch.randperm(len(inputs)).split(BATCH):
+        for rows in torch.randperm(len(inputs)).split(batch):
             optimizer.zero_grad()
             nn.functional.cross_entropy(network(inputs[rows]), labels[rows]).backward()
             optimizer.step()

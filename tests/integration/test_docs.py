@@ -134,6 +134,7 @@ PROVEN = {
     "qap2fpga/build/sharing.py": (7, "the stage in the cache"),
     "qap2fpga/build/state.py": (3, "the stage"),
     "docs/quick-start.md": (1, "the stage"),
+    "examples/README.md": (1, "two certificates of the builds beside it"),
     "qap2fpga/build/proving.py": (32, "the stage, and `qap2fpga prove`"),
     "qap2fpga/build/request.py": (3, "`--prove`"),
     "qap2fpga/build/run.py": (5, "`--prove`"),

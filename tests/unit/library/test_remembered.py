@@ -48,7 +48,7 @@ def no_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepare, "prepare", refuse)
 
 
-@pytest.mark.parametrize("name", ["jets-4b-small.pt", "digits-cnn.pt", "pulses-resnet.pt"])
+@pytest.mark.parametrize("name", ["jets-4b-small.pt", "digits-cnn.pt", "pulses-resnet.pt", "particles-deepset.pt"])
 def test_it_is_the_same_network(kept: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     first = qap2fpga.load(ROOT / "examples" / name, quiet=True)
     no_reading(monkeypatch)
