@@ -37,6 +37,11 @@ BUILD_AGAIN = "build the model again"
 def stored(folder: Path, name: str, hint: str = BUILD_AGAIN) -> Any:
     """What stage `name` of the build in `folder` left. Raises `QapError` where there is no sound record of it."""
     path = folder / MARK / f"{name}.json"
+    if not (folder / MARK).is_dir():
+        raise QapError(f"there is no build of a model in {folder}/", hint)
+    if not path.exists():
+        left = f"{folder}: the build ended before its stage '{name}'"
+        raise QapError(left, "call it again without --until: it goes on")
     record = json_object(path, hint)
     if "result" not in record:
         raise QapError(f"{path} is no record of a stage", hint)

@@ -109,7 +109,7 @@ def test_an_unknown_tool_is_refused(build: Path) -> None:
 
 
 @pytest.mark.parametrize("stored, what", [
-    (None, "generate.json does not exist"), ("{", "generate.json is no sound JSON"), ({}, "is no record of a stage"),
+    (None, "there is no build of a model"), ("{", "generate.json is no sound JSON"), ({}, "is no record of a stage"),
     ({"result": {}}, "is a build of the backend None"),
     ({"result": {"backend": "finn"}}, "is a build of the backend 'finn', which leaves no C++"),
 ])  # fmt: skip

@@ -290,6 +290,16 @@ def test_lines_are_added_to_a_file_that_a_kill_cut_off(tmp_path: Path) -> None:
         files.append_json(path / "below", 4)
 
 
+def test_a_build_that_did_not_get_so_far(tmp_path: Path) -> None:
+    with pytest.raises(QapError, match="there is no build of a model in ") as caught:
+        stored(tmp_path, "generate", "build it")
+    assert caught.value.hint == "build it"
+    (tmp_path / ".qap2fpga").mkdir()
+    with pytest.raises(QapError, match="the build ended before its stage 'generate'") as caught:
+        stored(tmp_path, "generate", "build it")
+    assert "without --until" in caught.value.hint
+
+
 def test_a_record_without_a_result_is_refused(tmp_path: Path) -> None:
     record = tmp_path / ".qap2fpga" / "one.json"
     record.parent.mkdir()
