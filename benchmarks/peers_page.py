@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from benchmarks import peers_front, peers_plot
 from benchmarks.peers_count import COMMAND
 from benchmarks.peers_front import Line
 from qap2fpga.report import show
+from qap2fpga.system import arrays
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import write_atomically
 
@@ -68,6 +70,7 @@ def page(lines: Sequence[Line], page_file: Path, figure: str, data: Path) -> Ite
     yield INTRODUCTION.format(
         data=data.stem, argument=data.name, page=f"docs/{page_file.name}", command=COMMAND
     )  # fmt: skip
+    yield from _made(data)
     yield from _conditions(lines)
     what = f"test accuracy against LUTs, from {peers_plot.FEWEST} LUTs on, of"
     yield f"![{what} {' and '.join(TITLES.get(name, name) for name in every)}]({figure})"
@@ -77,6 +80,16 @@ def page(lines: Sequence[Line], page_file: Path, figure: str, data: Path) -> Ite
         yield from _fronts(name, seeds)
     yield from _exact(every)
     yield from _left_out(lines)
+
+
+def _made(data: Path) -> Iterator[str]:
+    """How the data were made, where their file says it."""
+    known = arrays.load_npz(data, "the data of the benchmark") if data.is_file() else {}
+    if "recipe" in known:
+        recipe = json.loads(str(known["recipe"]))
+        more = f" --constituents {recipe['constituents']}" if "constituents" in recipe else ""
+        made = f"{data.name} --jets-a-class {recipe['jets_a_class']} --seed {recipe['seed']}{more}"
+        yield f"The data are made by `qap2fpga simulate-jets {made}`."
 
 
 def _conditions(lines: Sequence[Line]) -> Iterator[str]:

@@ -294,6 +294,13 @@ def test_the_digits(tmp_path: Path) -> None:
     assert rows == {"train": 1078, "validation": 359, "test": 360}
 
 
+def test_the_page_says_how_jets_were_made(tmp_path: Path) -> None:
+    path = tmp_path / "some.npz"
+    np.savez(path, X=np.ones(3), recipe=np.array('{"jets_a_class": 7, "seed": 2, "constituents": 24}'))
+    page = "\n".join(peers_page.page(results(1), PAGE, "peers.svg", path))
+    assert "`qap2fpga simulate-jets some.npz --jets-a-class 7 --seed 2 --constituents 24`" in page
+
+
 def results(ours: float) -> list[dict[str, Any]]:
     """Return results of two seeds in which our networks take `ours` of the LUTs of HGQ2's."""
     points = ((400, 0.60), (1600, 0.64), (6400, 0.66))
