@@ -78,7 +78,9 @@ class Torch:
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             code = self.process.wait()
             what = f"the process in which torch runs the network ended with code {code}"
-            raise QapError(what, "perhaps for want of memory; else call it again: `qap2fpga doctor`") from error
+            raise QapError(
+                what, "perhaps for want of memory; `qap2fpga doctor` says whether torch and Brevitas are there"
+            ) from error
 
 
 def _is_loaded() -> bool:

@@ -33,9 +33,8 @@ KINDS = {
     "HalfStorage": "<f2", "FloatStorage": "<f4", "DoubleStorage": "<f8", "ByteStorage": "u1", "CharStorage": "i1",
     "ShortStorage": "<i2", "IntStorage": "<i4", "LongStorage": "<i8", "BoolStorage": "?",
 }  # fmt: skip
-# What the pickle machine raises, and `pickletools`, for bytes that are no pickle.
-GARBAGE = (ValueError, TypeError, AttributeError, LookupError, EOFError, ArithmeticError, MemoryError, RecursionError,
-           struct.error, OSError)  # fmt: skip
+# What `pickletools` raises for bytes that are no pickle.
+GARBAGE = (ValueError, LookupError, EOFError, ArithmeticError, MemoryError, struct.error, OSError)
 # A pickle of names and numbers; the tensors are beside it, and torch's have no more dimensions.
 LARGEST, DIMENSIONS = 1 << 24, 64
 
@@ -44,12 +43,19 @@ class Unfamiliar(Exception):
     """Not as `save` writes it."""
 
 
+# What reading anything else ends in.
+ANOTHER = (
+    *GARBAGE, Unfamiliar, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, NotImplementedError, TypeError,
+    AttributeError, RecursionError,
+)  # fmt: skip
+
+
 def read(path: Path) -> dict[object, object] | None:
     """Return the content of a `model.pt`, with arrays for tensors; None where torch has to look at the file."""
     try:
         with zipfile.ZipFile(path) as archive:
             content = _content(archive)
-    except (Unfamiliar, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, NotImplementedError, *GARBAGE):
+    except ANOTHER:
         return None
     if not isinstance(content, dict):
         return None

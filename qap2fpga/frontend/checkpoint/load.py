@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pickle
 import pickletools
-import struct
 import zipfile
 from pathlib import Path
 
@@ -17,8 +16,6 @@ from qap2fpga.system.quiet import quiet
 
 # A dense network of 100 million weights, with rows beside it, is smaller.
 LARGEST = 1 << 30
-# What pickletools raises for bytes that are no pickle.
-GARBAGE = (ValueError, LookupError, EOFError, ArithmeticError, MemoryError, struct.error, OSError)
 AGAIN = "it is truncated or not a PyTorch file; save it again"
 
 
@@ -82,5 +79,5 @@ def _is_pickle(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
             return sum(1 for _ in pickletools.genops(stream)) > 2
-    except GARBAGE:
+    except archive.GARBAGE:
         return False
