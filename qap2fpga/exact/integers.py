@@ -130,6 +130,23 @@ def terms(parts: Terms, values: np.ndarray, name: str, addend: np.ndarray | int 
     return np.asarray(total >> min(shift, LONGEST_SHIFT))
 
 
+def terms_of_each(parts: Sequence[Terms], values: np.ndarray, name: str, addends: np.ndarray) -> np.ndarray:
+    """Return what `terms` gives of `values` (n,) for each of several `parts` with its row of `addends` (parts, n)."""
+    lefts = np.zeros((len(parts), max(map(len, parts), default=0), 1), np.int64)
+    signs = np.zeros_like(lefts)
+    for row, one in enumerate(parts):
+        for place, (sign, left) in enumerate(one):
+            signs[row, place], lefts[row, place] = sign, left
+    size = magnitude(values)
+    bound = magnitude(addends) + sum((size << max(int(column.max()), 0)) + 1 for column in lefts.swapaxes(0, 1))
+    if bound >= INT64_LIMIT or addends.dtype == object:
+        return np.array([terms(one, values, name, row) for one, row in zip(parts, addends, strict=True)])
+    total = addends.astype(np.int64)
+    for factors, shifts in zip(signs.swapaxes(0, 1), lefts.swapaxes(0, 1), strict=True):
+        total += factors * (values << np.maximum(shifts, 0) >> np.clip(-shifts, 0, LONGEST_SHIFT))
+    return total
+
+
 def coefficients(inputs: int, sums: Sequence[tuple[tuple[int, int], tuple[int, int]]], name: str) -> np.ndarray:
     """Return the coefficients (nodes, inputs) of inputs, and of `sums` of two nodes before them, each (node, factor).
 

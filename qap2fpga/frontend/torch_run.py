@@ -7,19 +7,17 @@ meanwhile.
 
 from __future__ import annotations
 
-import os
 import pickle
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
 
 import numpy as np
 
-import qap2fpga
 from qap2fpga.frontend.checkpoint.spec import Model
+from qap2fpga.system import beside
 from qap2fpga.system.errors import QapError
 
 PROCESS = "qap2fpga.frontend.torch_process"
@@ -47,21 +45,14 @@ class Torch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.process is not None:
-            self.process.kill()
-            self.process.communicate()
+            beside.end(self.process)
             self.process = None
 
     def begin(self) -> None:
         """Have torch loaded by another process, if it is not loaded here: it will be needed."""
         if self.process is not None or _is_loaded():
             return
-        places = [str(Path(qap2fpga.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-        self.process = subprocess.Popen(
-            # -P: a file in the working folder is no module of ours.
-            [sys.executable, "-P", "-m", PROCESS],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))},
-        )  # fmt: skip
+        self.process = beside.python(PROCESS)
 
     def values(self, model: Model, rows: np.ndarray) -> TorchValues:
         """Return what torch gives for real `rows` (n, inputs). Raises `QapError` where its process died."""

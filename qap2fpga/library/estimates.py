@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.hw import boards
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.resources import NAMES
+from qap2fpga.ir.graph import Graph
 from qap2fpga.library import sources
 from qap2fpga.library.network import Network, read
 from qap2fpga.library.sources import board_of, options_of, several
 from qap2fpga.library.table import Items, Table, Value, of_dicts
 from qap2fpga.report import show
+from qap2fpga.system.beside import Beside, has_room
 from qap2fpga.system.errors import QapError
 
 __all__ = ["Estimates", "estimate"]
@@ -128,13 +131,24 @@ def targets(
 
 
 def of_targets(network: Network, wanted: Targets) -> Estimates:
-    """Return the estimates of `network` for what is wanted."""
-    estimates = tuple(
-        expected_of(network.graph, backend, board, options)
-        for backend, options in wanted.options.items()
-        for board in wanted.boards
-    )
-    return Estimates(network.facts.file, of_network(network.graph), estimates)
+    """Return the estimates of `network` for what is wanted.
+
+    Of several backends the first is computed beside the others.
+    """
+    graph, (first, *others) = network.graph, wanted.options
+    with ExitStack() as stack:
+        if others and first in backends.BACKENDS and has_room():
+            beside = stack.enter_context(Beside(_by, first, graph, wanted))
+            rest = [one for name in others for one in _by(name, graph, wanted)]
+            estimates = [*beside.result(), *rest]
+        else:
+            estimates = [one for name in wanted.options for one in _by(name, graph, wanted)]
+        return Estimates(network.facts.file, of_network(graph), tuple(estimates))
+
+
+def _by(backend: str, graph: Graph, wanted: Targets) -> list[Estimate]:
+    """The estimates of one backend."""
+    return [expected_of(graph, backend, board, wanted.options[backend]) for board in wanted.boards]
 
 
 def _row(one: Estimate) -> dict[str, Value]:

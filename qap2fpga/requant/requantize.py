@@ -23,7 +23,7 @@ from functools import lru_cache
 import numpy as np
 
 from qap2fpga.requant.implementations import Constant, Implementation, Piecewise, Search, Table, Target, prove
-from qap2fpga.requant.segments import NEVER, Terms, constraints, digits, fitted, limits, outermost, split
+from qap2fpga.requant.segments import NEVER, Terms, Tried, constraints, digits, fitted, limits, outermost, rooms, split
 from qap2fpga.requant.straight import straight
 
 # It rises with the number of terms, with the offsets' bits and with their number.
@@ -156,38 +156,50 @@ def _piecewise(target: Target, tolerance: int, worth: Worth) -> Iterator[Piecewi
         finest = min(SEGMENT_BITS, span_bits)
         points = constraints(target, low, high, tolerance)
         segments = [split(points, max(0, span_bits - bits), bits) for bits in range(finest + 1)]
-        run = min(1 << (span_bits - finest), high - low)
+        # Over one segment the thresholds may drift by their own rounding, and no more.
+        tried = _tried(pitch, min(1 << (span_bits - finest), high - low), DRIFT + 2 * tolerance * pitch)
         enough = MOST_TERMS
-        for terms, slope in coarse():
+        for one, offsets in rooms(tried, segments[-1]):
+            terms, shift = one
             if len(terms) > enough:
                 break
-            for shift in _shifts(slope * pitch):
-                # Over one segment the thresholds may drift by their own rounding, and no more. One term is quickly
-                # tried, and thresholds that a coarse implementation left need not lie on one line.
-                drift = abs((1 << shift) / (slope * pitch) - 1) * run
-                if len(terms) > 1 and drift > DRIFT + 2 * tolerance * pitch:
-                    continue
-                least = Piecewise(terms, shift, 0, 0, (0,), below, above, target.base, target.top, shift)
-                if not worth(least):
-                    continue
-                best = None
-                for implementation in fitted(target, terms, shift, segments, below, above, loose=tolerance > 0):
-                    best = implementation
-                    if implementation.bits == SEGMENT_BITS - 1:
-                        yield implementation
-                    # With fewer segments no more bits of the offsets can be 0.
-                    dropped = implementation.dropped
-                    if dropped < shift and not worth(replace(least, offsets=(1 << dropped,), dropped=dropped)):
-                        break
-                if best is not None:
-                    yield best
-                    # Wherever a tolerance lets few terms do, more of them only cost more.
-                    enough = len(terms) if tolerance else enough
+            least = Piecewise(terms, shift, 0, 0, (0,), below, above, target.base, target.top, shift)
+            if not worth(least):
+                continue
+            best = None
+            for implementation in fitted(target, one, offsets, segments, below, above, loose=tolerance > 0):
+                best = implementation
+                if implementation.bits == SEGMENT_BITS - 1:
+                    yield implementation
+                # With fewer segments no more bits of the offsets can be 0.
+                dropped = implementation.dropped
+                if dropped < shift and not worth(replace(least, offsets=(1 << dropped,), dropped=dropped)):
+                    break
+            if best is not None:
+                yield best
+                # Wherever a tolerance lets few terms do, more of them only cost more.
+                enough = len(terms) if tolerance else enough
 
 
-def _shifts(scaled: float) -> tuple[int, ...]:
-    near = round(float(np.log2(max(scaled, 1.0))))
-    return tuple(sorted({max(0, near - 1), near, near + 1}))
+def _tried(pitch: float, run: int, most: float) -> list[Tried]:
+    """The coarse multipliers with each shift that comes near, fewest terms first.
+
+    Those of several terms drift by `most` x at most within `run` x. One term is quickly tried, and thresholds that a
+    coarse implementation left need not lie on one line.
+    """
+    slopes, is_single = _slopes_of_coarse()
+    scaled = slopes[:, None] * pitch
+    near = np.rint(np.log2(np.maximum(scaled, 1.0))).astype(np.int64)
+    shifts = near + np.array([-1, 0, 1])
+    drift = np.abs(np.ldexp(1.0, shifts) / scaled - 1) * run
+    chosen = (shifts >= 0) & (is_single[:, None] | (drift <= most))
+    return [(coarse()[row][0], int(shifts[row, column])) for row, column in zip(*np.nonzero(chosen), strict=True)]
+
+
+@lru_cache(maxsize=1)
+def _slopes_of_coarse() -> tuple[np.ndarray, np.ndarray]:
+    """The slopes of the coarse multipliers, and whether each has one term."""
+    return np.array([slope for _, slope in coarse()]), np.array([len(terms) == 1 for terms, _ in coarse()])
 
 
 def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
@@ -200,7 +212,7 @@ def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
     high = target.high if above is None else above - 1
     whole = [outermost(split(constraints(target, low, high, 0), 0, 0))]
     least, most = _slopes(target)
-    fewest = most_digits + 1
+    tried: list[Tried] = []
     for shift in range(AFFINE_SHIFTS):
         first, last = int(np.floor(least * 2.0**shift)), int(np.ceil(most * 2.0**shift))
         if last - first > NEIGHBOURS or last >= 1 << 30:
@@ -210,15 +222,15 @@ def affine(target: Target, most_digits: int) -> Iterator[Piecewise]:
             first, last = middle - NEIGHBOURS // 2, middle + NEIGHBOURS // 2
         # Offsets that do not fit in 62 bits are `straight`'s.
         if (len(target.thresholds) + 1 << shift) + last * max(abs(low), abs(high)) >= NEVER:
-            return
+            break
+        several = sorted(map(digits, range(max(1, first), last + 1)), key=len)
+        tried += [(terms, shift) for terms in several if len(terms) <= most_digits]
+    fewest = most_digits + 1
+    for one, offsets in rooms(tried, whole[0]):
         # More digits than with a smaller shift are never better.
-        tried = [(len(digits(a)), a) for a in range(max(1, first), last + 1)]
-        for count, a in sorted(one for one in tried if one[0] < fewest):
-            implementation = next(fitted(target, digits(a), shift, whole, below, above), None)
-            if implementation is not None:
-                fewest = count
-                yield implementation
-                break
+        if len(one[0]) < fewest:
+            fewest = len(one[0])
+            yield next(fitted(target, one, offsets, whole, below, above))
 
 
 def _slopes(target: Target) -> tuple[float, float]:

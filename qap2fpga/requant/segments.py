@@ -17,6 +17,8 @@ from qap2fpga.exact import integers as exact
 from qap2fpga.requant.implementations import IMPLEMENTATION, Piecewise, Target
 
 Terms = tuple[tuple[int, int], ...]
+# Terms, and the shift of the result.
+Tried = tuple[Terms, int]
 NEVER = 1 << 62
 
 
@@ -152,31 +154,43 @@ class Room:
         return Room(self.lower.reshape(-1, 2).max(axis=1), self.upper.reshape(-1, 2).min(axis=1))
 
 
-def room(terms: Terms, shift: int, segments: Segments) -> Room:
-    """Return the offsets that will do with these terms and this shift."""
-    lower = np.full(1 << segments.bits, -NEVER, np.int64)
-    upper = np.full(1 << segments.bits, NEVER, np.int64)
-    falling = tuple((-sign, left) for sign, left in terms)
+def rooms(tried: Sequence[Tried], segments: Segments) -> Iterator[tuple[Tried, Room]]:
+    """Yield those of the terms and shifts `tried` that some offset will do for in every segment, and its room."""
+    if not tried:
+        return
+    falling = [tuple((-sign, left) for sign, left in terms) for terms, _ in tried]
+    raised = {shift: exact.shifted(segments.results, shift, IMPLEMENTATION) for shift in {shift for _, shift in tried}}
     # Of the starts the smallest offset that will do, of the ends the smallest that will not.
-    bounds = exact.terms(
-        falling, segments.points, IMPLEMENTATION, exact.shifted(segments.results, shift, IMPLEMENTATION)
+    bounds = exact.terms_of_each(
+        falling, segments.points, IMPLEMENTATION, np.stack([raised[shift] for _, shift in tried])
     )
-    np.maximum.at(lower, segments.start_segments, bounds[: len(segments.starts)])
-    np.minimum.at(upper, segments.end_segments, bounds[len(segments.starts) :] - 1)
-    return Room(lower, upper)
+    least, most = np.split(bounds, [len(segments.starts)], axis=1)
+    lower = _of_segments(np.maximum, least, segments.start_segments, 1 << segments.bits, -NEVER)
+    upper = _of_segments(np.minimum, most - 1, segments.end_segments, 1 << segments.bits, NEVER)
+    for row in np.flatnonzero((lower <= upper).all(axis=1)).tolist():
+        yield tried[row], Room(lower[row], upper[row])
+
+
+def _of_segments(chosen: np.ufunc, bounds: np.ndarray, which: np.ndarray, size: int, never: int) -> np.ndarray:
+    """Return the largest or smallest of `bounds` (tried, points) in each of `size` segments (tried, segments)."""
+    result = np.full((len(bounds), size), never, np.int64)
+    order = np.argsort(which, kind="stable")
+    segments, begins = np.unique(which[order], return_index=True)
+    result[:, segments] = chosen.reduceat(bounds[:, order], begins, axis=1)
+    return result
 
 
 def fitted(
-    target: Target, terms: Terms, shift: int, segments: Sequence[Segments], below: int | None, above: int | None, *,
+    target: Target, tried: Tried, offsets: Room, segments: Sequence[Segments], below: int | None, above: int | None, *,
     loose: bool = False,
 ) -> Iterator[Piecewise]:  # fmt: skip
-    """Yield the implementations with these terms and this shift, that with the last of `segments` first.
+    """Yield the implementations with the terms and the shift `tried`, that with the last of `segments` first.
 
-    Each of `segments` are those after it, two by two. What fails with those cannot work with fewer.
+    `offsets` are the room there. Each of `segments` are those after it, two by two. What fails with those cannot work
+    with fewer.
     """
-    offsets = room(terms, shift, segments[-1])
     for one in reversed(segments):
-        implementation = _fit(target, terms, shift, one, offsets, below, above, loose) if offsets.exists else None
+        implementation = _fit(target, *tried, one, offsets, below, above, loose) if offsets.exists else None
         if implementation is None:
             return
         yield implementation

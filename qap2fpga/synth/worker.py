@@ -116,7 +116,7 @@ def synthesize(job: Synthesize) -> Cells:
         yosys.run("blackbox", select(module))
     for module in job.keep:
         yosys.run("setattr -mod -set keep_hierarchy 1", select(module))
-    map_cells(yosys, f"-family {job.family} -top {job.top} {' '.join(job.options)}")
+    map_cells(yosys, job.top, f"-family {job.family} {' '.join(job.options)}")
     yosys.run("delete t:$scopeinfo")
     yosys.run("tee -q -o", job.statistics, "stat", "-json")
     report = json.loads(Path(job.statistics).read_text())
@@ -134,13 +134,46 @@ def synthesize(job: Synthesize) -> Cells:
     return Cells(cells=cells)
 
 
-def map_cells(yosys: Yosys, options: str) -> None:
-    """`synth_xilinx` with our own mapping of logic to LUTs."""
-    synth = f"synth_xilinx -flatten -noiopad -noclkbuf {options}"
-    yosys.run(f"{synth} -run begin:map_luts")
+def map_cells(yosys: Yosys, top: str, options: str) -> None:
+    """`synth_xilinx` with our own mapping of logic to LUTs.
+
+    What it reads for memories and rare cells takes longer than a small design, so it is left out where there are none.
+    """
+    synth = f"synth_xilinx -flatten -noiopad -noclkbuf -top {top} {options}"
+    rare = has_memories(yosys) or has_unknown_cells(yosys)
+    if rare:
+        yosys.run(f"{synth} -run begin:prepare")
+    else:
+        yosys.run("read_verilog -lib -specify +/xilinx/cells_sim.v")
+        yosys.run("hierarchy -check -top", top)
+    yosys.run(f"{synth} -run prepare:map_memory")
+    # A long `case` of constants has become a memory by now.
+    if not rare and has_memories(yosys):
+        yosys.run("read_verilog -lib +/xilinx/cells_xtra.v")
+        rare = True
+    if rare:
+        yosys.run(f"{synth} -run map_memory:map_ffram")
+    yosys.run(f"{synth} -run map_ffram:map_luts")
     for command in MAP_LUTS:
         yosys.run(command)
     yosys.run(f"{synth} -run finalize:")
+
+
+def has_memories(yosys: Yosys) -> bool:
+    """Whether the design has memories, as such or as cells."""
+    modules = yosys.design.modules_.values()
+    return any(module.memories for module in modules) or any(kind.startswith("$mem") for kind in types(yosys))
+
+
+def has_unknown_cells(yosys: Yosys) -> bool:
+    """Whether the design has cells that are neither its own modules nor Yosys' own."""
+    known = {module.name.str() for module in yosys.design.modules_.values()}
+    return any(not kind.startswith("$") and kind not in known for kind in types(yosys))
+
+
+def types(yosys: Yosys) -> set[str]:
+    """The types of all cells, in Yosys' spelling."""
+    return {cell.type.str() for module in yosys.design.modules_.values() for cell in module.cells_.values()}
 
 
 def find_path(job: FindPath) -> FoundPath:

@@ -7,37 +7,14 @@ There is nothing to share between them, so that each is solved alone, and equal 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
 from qap2fpga.backends.rtl import solver
 from qap2fpga.backends.rtl.adders import Adder, AdderGraph, Output
-from qap2fpga.backends.rtl.datapaths import Datapath
-from qap2fpga.ir.linear import Linear
 
-# Layers whose graphs are remembered.
-KEPT = 64
 # One output alone gains little from more.
 TRIES = 4
-
-
-def of_path(path: Datapath) -> AdderGraph:
-    """Return the adder graph of a datapath's sums: of a whole matrix, or of outputs that share no inputs."""
-    weights, ends = path.unit.weights, path.ranges.inputs
-    content = (one.astype(np.int64, copy=False).tobytes() for one in (weights, *ends))
-    return _of_content(path.unit.name, isinstance(path.node, Linear), weights.shape, *content)
-
-
-@lru_cache(maxsize=KEPT)
-def _of_content(
-    name: str, is_matrix: bool, shape: tuple[int, int], weights: bytes, low: bytes, high: bytes
-) -> AdderGraph:  # fmt: skip
-    """The graph by what it is made of: the same layer for several boards and intervals is solved once."""
-    matrix, least, most = (np.frombuffer(one, np.int64) for one in (weights, low, high))
-    if is_matrix:
-        return solver.solve(matrix.reshape(shape), least, most, name)
-    return solve(matrix.reshape(shape), least, most, name)
 
 
 def solve(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str) -> AdderGraph:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from qap2fpga.backends.api import UNROLLED_ADVICE, Backend, Progress, require_possible
-from qap2fpga.backends.rtl import adders, apart, check, layer
+from qap2fpga.backends.rtl import adders, check, graphs, layer
 from qap2fpga.backends.rtl import estimate as estimates
 from qap2fpga.backends.rtl.circuit import Delays
 from qap2fpga.backends.rtl.dataflow.build import Builder, Solved
@@ -177,14 +177,13 @@ def _solved(network: Graph, bare: bool, pace: int) -> dict[str, Solved]:
 
     They depend on no board: an estimate for all boards needs them once.
     """
-    solutions: dict[str, Solved] = {}
     kind = "accumulators" if bare else "logits"
-    for name, path in datapaths(network, kind, serial_layers(network, pace)).items():
-        if path.serial:
-            continue
-        graph = apart.of_path(path)
-        solutions[name] = graph, None if path.bare else choose(path.unit, graph, path.ranges)
-    return solutions
+    paths = {name: path for name, path in datapaths(network, kind, serial_layers(network, pace)).items()
+             if not path.serial}  # fmt: skip
+    solved = zip(paths.items(), graphs.of_paths(paths.values()), strict=True)
+    return {
+        name: (graph, None if path.bare else choose(path.unit, graph, path.ranges)) for (name, path), graph in solved
+    }
 
 
 def choose(one: Unit, graph: adders.AdderGraph, ranges: Ranges) -> list[Implementation]:

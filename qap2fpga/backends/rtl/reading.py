@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from qap2fpga.backends.rtl import apart
+from qap2fpga.backends.rtl import graphs
 from qap2fpga.backends.rtl.datapaths import Datapath, datapaths
 from qap2fpga.backends.rtl.layer import falls
 from qap2fpga.ir.graph import Graph
@@ -19,7 +19,7 @@ def readings(graph: Graph) -> dict[str, list[Reading]]:
 
 
 def _readings(path: Datapath) -> list[Reading]:
-    outputs = apart.of_path(path).outputs
+    outputs = graphs.of_path(path).outputs
     return [
         Reading(max(1, output.factor) << max(output.shift, 0), -int(falls(path.unit, channel, output)))
         for channel, output in enumerate(outputs)

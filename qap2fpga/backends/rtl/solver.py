@@ -44,10 +44,15 @@ def solve(weights: np.ndarray, low: np.ndarray, high: np.ndarray, name: str, mos
     return graph
 
 
+def tries(weights: np.ndarray, most: int = TRIES) -> int:
+    """Return how often alkaid is asked for a graph of `weights`, at most `most` times."""
+    return max(1, min(most, EFFORT // max(1, int(np.count_nonzero(weights)))))
+
+
 def _tries(weights: np.ndarray, most: int = TRIES) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
     """(method, (order of the inputs, order of the outputs)); the first are as they stand."""
     random = np.random.default_rng(0)
-    for number in range(max(1, min(most, EFFORT // max(1, int(np.count_nonzero(weights)))))):
+    for number in range(tries(weights, most)):
         shuffled = number >= len(METHODS)
         order = (random.permutation(size) if shuffled else np.arange(size) for size in weights.shape)
         yield METHODS[number % len(METHODS)], (next(order), next(order))

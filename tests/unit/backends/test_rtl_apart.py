@@ -3,20 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from fractions import Fraction
-
 import numpy as np
 import pytest
 
 from qap2fpga.backends.rtl import apart, solver
 from qap2fpga.backends.rtl.adders import AdderGraph
-from qap2fpga.backends.rtl.datapaths import datapaths
 from qap2fpga.exact import integers
-from qap2fpga.ir.functions import Step
-from qap2fpga.ir.graph import chain
-from qap2fpga.ir.quantizer import InputQuantizer
-from qap2fpga.ir.units import dense
 from qap2fpga.system.errors import CheckFailed
 
 
@@ -63,20 +55,3 @@ def test_the_whole_is_proven(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver, "solve", lambda *given: wrong)
     with pytest.raises(CheckFailed, match="layer d, channel 0: the adder graph computes other weights"):
         apart.solve(np.array([[1], [1]]), np.zeros(2, np.int64), np.ones(2, np.int64), "d")
-
-
-def test_a_layer_is_solved_once_for_all_boards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other ranges, or other weights, are another layer."""
-    calls = []
-    solve = solver.solve
-    monkeypatch.setattr(solver, "solve", lambda *given: calls.append(1) or solve(*given))
-    weights = np.array([[3, -5], [7, 1], [2, 9]])
-    step = Step(np.array([[-3, 8], [0, 2]]))
-    graph = chain((dense("fc", weights, step, 5, 3),), InputQuantizer(0, 7, (1.0,)), Fraction(1))
-    (path,) = datapaths(graph, "logits").values()
-    first = apart.of_path(path)
-    assert apart.of_path(replace(path, counts=not path.counts)) is first and len(calls) == 1
-    low, high = path.ranges.inputs
-    wider = apart.of_path(replace(path, ranges=replace(path.ranges, inputs=(low, high + 1))))
-    wider.prove(weights, "fc")
-    assert len(calls) == 2

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import re
+import tokenize
 
 import pytest
 
@@ -75,6 +78,31 @@ def test_all_that_requantizers_are_chosen_by_is_in_the_fingerprint():
     for name in known:
         used = re.findall(r"^from qap2fpga\.requant\.(\w+) import", (calibration.PACKAGE / name).read_text(), re.M)
         assert {f"requant/{one}.py" for one in used} <= known
+
+
+def _code_by_tokens(text: str) -> bytes:
+    """The same by Python's own tokenizer and all nodes."""
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for one in ast.walk(ast.parse(text)):
+        if isinstance(one, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(one) is not None:
+            for row in range(one.body[0].lineno - 1, one.body[0].end_lineno or 0):
+                lines[row] = ""
+    return "\n".join(line.rstrip() for line in lines if line.strip()).encode()
+
+
+def test_code_is_what_the_tokenizer_leaves_of_every_source():
+    sources = [path.read_text() for path in calibration.PACKAGE.rglob("*.py")]
+    assert len(sources) > 300
+    quotes = 'a = "#" + \'"#\' + "\\"#" + \'\\\'#\' + r"\\\\"  # "one\nb = """#\n"#"\n#"""  # two\n'
+    inner = (
+        "if a:\n    pass\nelse:\n    def f():\n        'doc'\n        def g():\n            'doc'\n            pass\n"
+    )
+    for text in (*sources, quotes, inner):
+        assert calibration._code(text) == _code_by_tokens(text)
 
 
 def test_comments_and_docstrings_are_no_code():

@@ -21,7 +21,7 @@ from qap2fpga.ir.units import dense
 from qap2fpga.ir.vectors import random_vectors
 from qap2fpga.passes.compaction import compact
 from qap2fpga.requant.implementations import Target, prove
-from qap2fpga.requant.segments import constraints, fitted, split
+from qap2fpga.requant.segments import constraints, fitted, rooms, split
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import PACKAGE
 
@@ -120,6 +120,23 @@ def test_coefficients_of_sums_of_two(data):
 def test_sums_of_shifts(x, parts, addend, shift):
     total = addend + sum(sign * (x << left if left >= 0 else x >> -left) for sign, left in parts)
     same_or_refused(lambda: exact.terms(parts, np.array([x]), "layer fc7", addend, shift), [total >> shift])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    x=NUMBERS,
+    rows=st.lists(
+        st.tuples(st.lists(st.tuples(st.sampled_from([1, -1]), st.integers(-70, 70)), max_size=3), NUMBERS),
+        min_size=1, max_size=4,
+    ),
+)  # fmt: skip
+def test_sums_of_shifts_of_several(x, rows):
+    totals = [addend + sum(sign * (x << left if left >= 0 else x >> -left) for sign, left in parts)
+              for parts, addend in rows]  # fmt: skip
+    addends = np.array([[addend] for _, addend in rows])
+    same_or_refused(
+        lambda: exact.terms_of_each([parts for parts, _ in rows], np.array([x]), "layer fc7", addends).ravel(), totals
+    )
 
 
 @settings(max_examples=200, deadline=None)
@@ -279,7 +296,8 @@ def test_integers_are_multiplied_in_one_module():
     assert (small.run(vectors) == expected).all()
     target = Target(np.array([3, 9, 14, 22]).view(Watched), 0, 30)
     segments = split(constraints(target, 0, 30, 1), 3, 2)
-    implementation = next(fitted(target, ((1, 1), (1, -2)), 4, [segments], None, None, loose=True))
+    ((tried, offsets),) = rooms([(((1, 1), (1, -2)), 4)], segments)
+    implementation = next(fitted(target, tried, offsets, [segments], None, None, loose=True))
     prove(implementation, target, "fc1", 1)
     assert Watched.seen, "nothing was watched"
     assert {place.rsplit(":", 1)[0] for place in Watched.seen} == {str(PACKAGE / "exact" / "integers.py")}

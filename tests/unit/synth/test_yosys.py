@@ -120,6 +120,24 @@ def test_multipliers_are_not_dsps_and_memory_is_block_ram(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_a_long_case_of_constants_is_a_memory_that_does_not_grow_with_its_words(tmp_path: Path) -> None:
+    """It is no memory in the source; 1024 x 18 are one RAMB18."""
+    words = "\n".join(f"        10'd{at}: word <= 18'd{(at * at * 7 + at * 13) % 262144};" for at in range(1024))
+    body = f"""
+    reg [17:0] word; reg [9:0] at;
+    always @(posedge ap_clk) begin
+        at <= at + in0_TDATA;
+        case (at)
+{words}
+        endcase
+    end
+    assign out0_TDATA = word[17:10] ^ word[9:2]; assign out0_TVALID = word[0] ^ word[1]; assign in0_TREADY = 1'b1;"""
+    done = yosys.map_design(design(tmp_path / "design", body), XC7, tmp_path / "yosys")
+    total = yosys.measurement(done).total
+    assert total.bram18 == 1 and total.lut < 50
+
+
+@pytest.mark.slow
 def test_ultrascale_plus_is_mapped_too(tmp_path: Path) -> None:
     body = """
     reg [7:0] sum; always @(posedge ap_clk) sum <= sum + in0_TDATA;

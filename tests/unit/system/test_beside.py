@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls in another process: what they return and raise, and that they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from qap2fpga.exact import integers
+from qap2fpga.system.beside import Beside
+from qap2fpga.system.errors import QapError
+from qap2fpga.system.reading import json_object
+from tests.conftest import ROOT
+
+
+def test_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("qap2fpga.py").write_text("raise SystemExit('a file of the working folder was imported')")
+    with Beside(integers.width, -5, high=9) as one, Beside(os.getpid) as other:
+        assert one.result() == integers.width(-5, 9) == 5
+        assert other.result() not in (os.getpid(), None)
+
+
+def test_what_it_raises_is_raised_here(tmp_path: Path) -> None:
+    (tmp_path / "none.json").write_text("[1]")
+    with pytest.raises(QapError) as here:
+        json_object(tmp_path / "none.json", "write it again")
+    with pytest.raises(QapError) as raised, Beside(json_object, tmp_path / "none.json", "write it again") as one:
+        one.result()
+    assert (raised.value.message, raised.value.hint) == (here.value.message, here.value.hint)
+
+
+def test_it_ends_with_the_context() -> None:
+    with Beside(time.sleep, 1000) as one:
+        assert one.process.poll() is None
+    assert one.process.returncode == -signal.SIGKILL
+
+
+def test_a_process_that_dies_is_named() -> None:
+    with Beside(time.sleep, 1000) as one:
+        one.process.kill()
+        with pytest.raises(QapError, match="the process of 'sleep' ended with code -9"):
+            one.result()
+
+
+def test_what_it_prints_is_no_answer() -> None:
+    with Beside(print, "text") as one:
+        assert one.result() is None
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_it_ends_when_this_process_does(tmp_path: Path, how: signal.Signals) -> None:
+    """Even one that holds Python's lock, as foreign code may."""
+    call = f"from pathlib import Path; Beside(hold, Path({str(tmp_path)!r})).result()"
+    code = f"from qap2fpga.system.beside import Beside; from tests.support.pool_work import hold; {call}"
+    command = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    wait_for(lambda: any(tmp_path.iterdir()))
+    (begun,) = tmp_path.iterdir()
+    command.send_signal(how)
+    command.wait(30)
+    wait_for(lambda: not is_running(begun.name.removeprefix("begun-")))
+
+
+def is_running(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for(wanted: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if wanted():
+            return
+        time.sleep(0.05)
+    pytest.fail("it did not come about within half a minute")
