@@ -2,7 +2,8 @@
 """Our side of `peers.py`: one training passes all budgets, and leaves a front of networks on its way.
 
 The price of a LUT rises with the CPU time that is spent. The learning rate falls to almost nothing within each of some
-cycles. After every epoch the network is kept if none before has both a better validation accuracy and a lower price.
+cycles. After every epoch, or a few short ones, the network is kept if none before has both a better validation accuracy
+and a lower price.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ TRIALS: tuple[Mapping[str, object], ...] = (
 EXAMPLES = 64
 # Networks whose price is outside of this become no hardware.
 LUTS = (100.0, 25_000.0)
+# Steps between two looks at the validation rows, at least: a look takes longer than a step on few rows.
+LOOK = 8
 # More calls than any budget has: compiling always pays.
 CALLS = 10**9
 
@@ -136,6 +139,7 @@ class _Training:
         optimizer = torch.optim.Adam(groups, fused=True)
         objective = Objective(self.module, CALLS, print)
         rate, cycles, restart = (self.number(name) for name in ("rate", "cycles", "restart_factor"))
+        looked = 0
         while self.spent < self.cpu_s:
             self.module.train()
             for rows in self.batches():
@@ -150,7 +154,9 @@ class _Training:
                 self.steps += 1
             if not torch.isfinite(loss):
                 raise QapError("the training has diverged", "a lower rate")
-            self.keep()
+            if self.steps - looked >= LOOK or self.spent >= self.cpu_s:
+                self.keep()
+                looked = self.steps
 
     def keep(self) -> None:
         """Keep the network as it is, if none that is kept beats it."""
