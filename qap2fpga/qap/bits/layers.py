@@ -84,7 +84,10 @@ class Learned(nn.Module, ABC):
 
     @property
     def is_priced(self) -> Tensor:
-        """Whether a bit of each weight has a price, in the weights' shape: not where it is 0 and would be with a little more."""
+        """Whether a bit of each weight has a price, in the weights' shape.
+
+        It has none where the weight is 0 and would be so with a little more than its bits.
+        """
         if self.per != "weight":
             return self.integers != 0
         return ~is_gone(self.weight, self.fraction.clamp(-FARTHEST, MOST_FRACTION))
