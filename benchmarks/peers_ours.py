@@ -29,18 +29,18 @@ from qap2fpga.train.budgeted import cyclic, network
 from qap2fpga.train.objective import Objective
 
 USUAL: Mapping[str, object] = {
-    "widths": [64, 32, 32], "rate": 2e-2, "bits_rate": 2.0, "batch": 1024, "cycles": 24, "restart_factor": 0.93,
-    "wait": 0.04, "strength": [2e-6, 5e-4], "fraction": 4.0, "activation_fraction": 3.0, "candidates": 14,
+    "widths": [64, 32, 32], "rate": 1e-2, "bits_rate": 2.0, "batch": 256, "cycles": 24, "restart_factor": 0.93,
+    "wait": 0.04, "strength": [2e-6, 2e-3], "fraction": 4.0, "activation_fraction": 3.0, "candidates": 14,
 }  # fmt: skip
 TRIALS: tuple[Mapping[str, object], ...] = (
     {},
-    {"rate": 1e-2},
+    {"rate": 2e-2},
     {"cycles": 20, "restart_factor": 0.98},
     {"widths": [32, 32, 32]},
     {"bits_rate": 4.0},
     {"widths": [64, 64, 32]},
     {"cycles": 48},
-    {"batch": 512},
+    {"batch": 1024},
 )
 # Rows that the integer network is compared with torch on, when it is saved.
 EXAMPLES = 64
