@@ -2,7 +2,8 @@
 """Our side of `peers.py`: one training passes all budgets, and leaves a front of networks on its way.
 
 The price of a LUT rises with the CPU time that is spent. The learning rate falls to almost nothing within each of some
-cycles. After every epoch the network is kept if none before has both a better validation accuracy and a lower price.
+cycles. After every epoch, or a few short ones, the network is kept if none before has both a better validation accuracy
+and a lower price.
 """
 
 from __future__ import annotations
@@ -28,23 +29,25 @@ from qap2fpga.train.budgeted import cyclic, network
 from qap2fpga.train.objective import Objective
 
 USUAL: Mapping[str, object] = {
-    "widths": [64, 32, 32], "rate": 2e-2, "bits_rate": 2.0, "batch": 1024, "cycles": 24, "restart_factor": 0.93,
-    "wait": 0.04, "strength": [2e-6, 5e-4], "fraction": 4.0, "activation_fraction": 3.0, "candidates": 14,
+    "widths": [64, 32, 32], "rate": 1e-2, "bits_rate": 2.0, "batch": 256, "cycles": 24, "restart_factor": 0.93,
+    "wait": 0.04, "strength": [2e-6, 2e-3], "fraction": 4.0, "activation_fraction": 3.0, "candidates": 14,
 }  # fmt: skip
 TRIALS: tuple[Mapping[str, object], ...] = (
     {},
-    {"rate": 1e-2},
+    {"rate": 2e-2},
     {"cycles": 20, "restart_factor": 0.98},
     {"widths": [32, 32, 32]},
     {"bits_rate": 4.0},
     {"widths": [64, 64, 32]},
     {"cycles": 48},
-    {"batch": 512},
+    {"batch": 1024},
 )
 # Rows that the integer network is compared with torch on, when it is saved.
 EXAMPLES = 64
 # Networks whose price is outside of this become no hardware.
 LUTS = (100.0, 25_000.0)
+# Steps between two looks at the validation rows, at least: a look takes longer than a step on few rows.
+LOOK = 8
 # More calls than any budget has: compiling always pays.
 CALLS = 10**9
 
@@ -136,6 +139,7 @@ class _Training:
         optimizer = torch.optim.Adam(groups, fused=True)
         objective = Objective(self.module, CALLS, print)
         rate, cycles, restart = (self.number(name) for name in ("rate", "cycles", "restart_factor"))
+        looked = 0
         while self.spent < self.cpu_s:
             self.module.train()
             for rows in self.batches():
@@ -150,7 +154,9 @@ class _Training:
                 self.steps += 1
             if not torch.isfinite(loss):
                 raise QapError("the training has diverged", "a lower rate")
-            self.keep()
+            if self.steps - looked >= LOOK or self.spent >= self.cpu_s:
+                self.keep()
+                looked = self.steps
 
     def keep(self) -> None:
         """Keep the network as it is, if none that is kept beats it."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qap2fpga.qap.bits.functions import constant, rounded
+from qap2fpga.qap.bits.functions import constant, is_gone, pruned, rounded
 from qap2fpga.qap.bits.quantizer import FARTHEST, ExportHandler, LearnedQuantizer
 from qap2fpga.system.errors import QapError
 
@@ -62,12 +62,15 @@ class Learned(nn.Module, ABC):
     @property
     def quantized_weight(self) -> Tensor:
         """The weights as they are computed with, in their shape, with gradients."""
-        return _at_last_bits(self.weight, self.fraction)
+        fraction = self.fraction.clamp(-FARTHEST, MOST_FRACTION)
+        return pruned(self.weight, fraction) if self.per == "weight" else rounded(self.weight, fraction, 0.5)
 
     @property
     def quantized_bias(self) -> Tensor | None:
         """The bias as it is computed with (outputs,), None without one."""
-        return None if self.bias is None else _at_last_bits(self.bias, self.bias_fraction)
+        if self.bias is None:
+            return None
+        return rounded(self.bias, self.bias_fraction.clamp(-FARTHEST, MOST_FRACTION), 0.5)
 
     @property
     def integers(self) -> Tensor:
@@ -78,6 +81,16 @@ class Learned(nn.Module, ABC):
     def bits(self) -> Tensor:
         """The bits of each weight without its sign, in the weights' shape, with gradients; 0 where it is pruned."""
         return _bits(self.integers, self.fraction)
+
+    @property
+    def is_priced(self) -> Tensor:
+        """Whether a bit of each weight has a price, in the weights' shape.
+
+        It has none where the weight is 0 and would be so with a little more than its bits.
+        """
+        if self.per != "weight":
+            return self.integers != 0
+        return ~is_gone(self.weight, self.fraction.clamp(-FARTHEST, MOST_FRACTION))
 
     @property
     def bias_bits(self) -> Tensor:
@@ -203,10 +216,6 @@ def _bits(values: Tensor, fraction: Tensor) -> Tensor:
 def further(fraction: Tensor) -> Tensor:
     """Return zeros in the shape of `fraction`, with the gradient of one further bit by it."""
     return fraction - fraction.detach()
-
-
-def _at_last_bits(values: Tensor, fraction: Tensor) -> Tensor:
-    return rounded(values, fraction.clamp(-FARTHEST, MOST_FRACTION), 0.5)
 
 
 def _last(fraction: Tensor) -> Tensor:

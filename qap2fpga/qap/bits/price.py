@@ -75,7 +75,7 @@ def sums(layer: Learned) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         integers = layer.integers
         exact, bits = digits(integers).flatten(1), torch.frexp(integers.abs()).exponent.flatten(1)
-        slope = torch.where(bits > 1, PER_BIT, FIRST) * (bits > 0)
+        slope = torch.where(bits > 1, PER_BIT, FIRST) * layer.is_priced.flatten(1)
         used = inputs > 0
         kept = (exact * used).sum(dim=1, keepdim=True)
         biases = layer.bias_bits[:, None]

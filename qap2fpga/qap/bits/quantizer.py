@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from qap2fpga.qap.bits.functions import bounded, constant, exported, whole
+from qap2fpga.qap.bits.functions import bounded, constant, exported, width
 from qap2fpga.system.errors import QapError
 
 # No activation has more levels: each is a threshold of the hardware.
@@ -62,8 +62,8 @@ class LearnedQuantizer(nn.Module):
     @property
     def bits(self) -> Tensor:
         """The bits of each channel (channels,), the sign among them, with gradients; 0 where it gives 0 always."""
-        width = torch.clamp(whole(self.fraction) + whole(self.integer), 0.0, MOST_BITS - float(self.signed))
-        return (width + float(self.signed) * (width > 0)).expand(self.channels)
+        between = width(self.fraction, self.integer, MOST_BITS - float(self.signed))
+        return (between + float(self.signed) * (between > 0)).expand(self.channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the quantized values."""

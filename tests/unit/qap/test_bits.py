@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 import qap2fpga
-from qap2fpga.qap.bits import LearnedConv2d, LearnedLinear, LearnedQuantizer
-from qap2fpga.qap.bits.functions import rounded, whole
+from qap2fpga.qap.bits import LearnedConv2d, LearnedLinear, LearnedQuantizer, price
+from qap2fpga.qap.bits.functions import MARGIN, is_gone, pruned, rounded, width
 from qap2fpga.qap.bits.quantizer import MOST_BITS
 from qap2fpga.system.errors import QapError
 from tests.support.learned import MODULES, module
@@ -23,7 +23,7 @@ def test_rounding_down_and_to_the_nearest() -> None:
     x, fraction = torch.tensor([0.74, -0.3, 1.0, 0.76]), torch.tensor([1.0, 2.0, 0.0, -1.0])
     assert rounded(x, fraction, 0.0).tolist() == [0.5, -0.5, 1.0, 0.0]
     assert rounded(x, fraction, 0.5).tolist() == [0.5, -0.25, 1.0, 0.0]
-    assert whole(torch.tensor([0.4, 1.6])).tolist() == [0.0, 2.0]
+    assert pruned(x, fraction).tolist() == [0.5, -0.25, 1.0, 0.0]
 
 
 @pytest.mark.parametrize("half", [0.0, 0.5])
@@ -71,6 +71,69 @@ def test_a_channel_without_bits_gives_nothing() -> None:
         values = quantizer(torch.tensor([[3.0, 0.3, 0.123], [-3.0, -0.3, -0.1]]))
         assert not values[:, 0].any() and values[0, 1] == 0.25
         assert len(torch.unique(quantizer(torch.linspace(-9, 9, 9001)[:, None].expand(-1, 3))[:, 2])) <= 2**MOST_BITS
+
+
+def test_bits_between_two_numbers_have_a_gradient_until_they_are_a_little_below_none() -> None:
+    integer = torch.tensor([2.0, 1.6, 1.0, 1.0, 1.0], requires_grad=True)
+    fraction = torch.tensor([3.4, -2.0, -1.5 - 0.9 * MARGIN, -1.5 - 1.1 * MARGIN, 9.0], requires_grad=True)
+    between = width(fraction, integer, 8.0)
+    assert between.tolist() == [5.0, 0.0, 0.0, 0.0, 8.0]
+    between.sum().backward()
+    assert fraction.grad is not None and integer.grad is not None
+    assert fraction.grad.tolist() == integer.grad.tolist() == [1.0, 1.0, 1.0, 0.0, 1.0]
+
+
+def test_a_weight_of_0_comes_back_by_its_bits_alone() -> None:
+    """Its bits have the gradient of what it is worth; but none that takes them down once it is gone."""
+    x = torch.tensor([0.6, 0.3, 0.3, -0.3], requires_grad=True)
+    fraction = torch.tensor([1.0, 0.4, -1.0, -1.0], requires_grad=True)
+    assert is_gone(x, fraction).tolist() == [False, False, True, True]
+    values = pruned(x, fraction)
+    assert values.tolist() == [0.5, 0.0, 0.0, 0.0]
+    values.sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert fraction.grad is not None
+    expected = [0.1 * math.log(2), 0.3 * math.log(2), 0.0, -0.3 * math.log(2)]
+    assert fraction.grad.tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("per", ["channel", "tensor"])
+def test_weights_that_share_bits_learn_at_0_too(per: str) -> None:
+    layer = LearnedLinear(3, 1, per=per, fraction=0.0, quantizer=LearnedQuantizer(3))
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[0.2, 1.2, -0.4]]))
+    layer.quantized_weight.sum().backward()
+    assert layer.weight.grad is not None and layer.weight.grad.tolist() == [[1.0, 1.0, 1.0]]
+    assert layer.is_priced.tolist() == [[False, True, False]]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_channel_without_bits_comes_back_where_the_loss_asks_for_it(signed: bool) -> None:
+    quantizer = LearnedQuantizer(2, signed=signed, fraction=-1.0, integer=1.0)
+    x = torch.tensor([[0.9, 5.0], [0.6, 4.0]], requires_grad=True)
+    optimizer = torch.optim.SGD(quantizer.parameters(), lr=0.05)
+    for _ in range(40):
+        (quantizer(x) - x.detach()).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert x.grad is not None and x.grad[:, 0].all()
+    assert (quantizer.bits > float(signed)).all() and quantizer.fraction[0] > 0 and quantizer.integer[1] > 1
+
+
+def test_training_finds_the_few_weights_that_matter() -> None:
+    """Of 24 inputs two count: the others' weights go, and stay away, however long the training lasts."""
+    torch.manual_seed(1)
+    x = torch.randn(256, 24)
+    y = (x[:, 3] - 0.5 * x[:, 17])[:, None]
+    layer = LearnedLinear(24, 1, quantizer=LearnedQuantizer(24, signed=True, of_input=True, integer=3.0))
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.02)
+    for _ in range(600):
+        optimizer.zero_grad()
+        ((layer(x) - y).square().mean() + 1e-4 * price(layer)).backward()
+        optimizer.step()
+    used = (layer.integers != 0) & (layer.input_quant.bits > 0)
+    assert used[0, 3] and used[0, 17] and int(used.sum()) == 2
+    assert (layer(x) - y).square().mean().item() < 0.01
 
 
 def test_the_bits_of_weights_are_those_of_their_integers() -> None:

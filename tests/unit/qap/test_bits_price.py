@@ -52,6 +52,18 @@ def test_a_bias_learns_to_do_without_bits() -> None:
     assert layer.bias_fraction.grad[0] > 0 and layer.bias_fraction.grad[1] == 0
 
 
+def test_a_pruned_weight_has_a_price_until_its_bits_are_a_little_further_down() -> None:
+    """Else it would come back for nothing, and go again."""
+    layer = LearnedLinear(3, 1, bias=False, quantizer=LearnedQuantizer(3))
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[3.0, 0.3, 0.3]]))
+        layer.fraction.copy_(torch.tensor([[1.0, 0.4, 0.2]]))
+    assert layer.integers.tolist() == [[6.0, 0.0, 0.0]] and layer.is_priced.tolist() == [[True, True, False]]
+    price(layer).backward()
+    assert layer.fraction.grad is not None
+    assert (layer.fraction.grad > 0).tolist() == [[True, True, False]]
+
+
 def test_groups_take_the_bits_of_their_own_channels() -> None:
     layer = LearnedConv2d(4, 4, 1, groups=2, bias=False, quantizer=LearnedQuantizer(4))
     with torch.no_grad():
