@@ -20,6 +20,8 @@ from qap2fpga.system.tables import headed
 
 FITS = {True: "yes", False: "no, or not surely", None: DASH}
 CYCLES = ("latency_cycles", "interval_cycles")
+# Of more layers the number is given.
+NAMED = 8
 
 
 # Measures of a layer that add up over layers: those of a table, and more where all is to be explained.
@@ -154,4 +156,8 @@ def _notes(one: Estimate) -> list[str]:
         return ["as C synthesis would state it, sums of layers, not calibrated; synthesis finds fewer LUTs"]
     outside = {text for interval in one.predictions.values() for text in interval.outside}
     notes = [] if one.calibrated else ["not calibrated: no interval"]
+    # Of the kinds of parts those of products without zeros have slots.
+    sparse = list(dict.fromkeys(node.layer for node in one.nodes if getattr(node, "slots", 0)))
+    layers = ", ".join(sparse) if len(sparse) <= NAMED else f"{len(sparse)} layers"
+    notes += [f"multiplied without their zeros: {layers}"] * bool(sparse)
     return notes + [f"outside the measured range: {', '.join(sorted(outside))}"] * bool(outside)

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import dataclass, replace
 
 from qap2fpga.estimate.estimate import Estimate
 from qap2fpga.estimate.prediction import Csynth, Interval
 from qap2fpga.hw import boards
-from qap2fpga.hw.design import Stage
+from qap2fpga.hw.design import NodeEstimate, Stage
 from qap2fpga.report import estimates
 from qap2fpga.system.terminal import Terminal
 
@@ -60,6 +61,23 @@ def test_what_does_not_fit_and_what_is_not_known_is_said() -> None:
     assert rows(text)[0][-1] == "no, or not surely"
     assert "rtl, pynq-z2: not calibrated: no interval" in text
     assert "no hardware for ulx3s-85f, colorlight-i5 (ecp5)" in text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sparse(NodeEstimate):
+    """As a backend's own kind of part for products without zeros."""
+
+    slots: int
+
+
+def test_layers_without_their_zeros_are_named() -> None:
+    nodes = [NodeEstimate(name="mvau", layer="fc0", estimate={})]
+    nodes += [Sparse(name=f"qap_sparse_{number}", layer=f"fc{number}", estimate={}, slots=3) for number in (1, 2)]
+    one = replace(prediction("finn", "pynq-z2"), nodes=tuple(nodes))
+    assert "finn, pynq-z2: multiplied without their zeros: fc1, fc2\n" in shown(one)
+    more = [Sparse(name=f"s{number}", layer=f"fc{number}", estimate={}, slots=3) for number in range(9)]
+    assert "multiplied without their zeros: 9 layers" in shown(replace(one, nodes=tuple(more)))
+    assert "zeros" not in shown(replace(one, nodes=tuple(nodes[:1])))
 
 
 def test_c_synthesis_is_explained_when_asked() -> None:
