@@ -85,10 +85,13 @@ class LearnedQuantizer(nn.Module):
         """The same in QONNX: bounds where channels have fewer bits than the widest, and a Quant."""
         bits, sign = self.bits.detach()[: len(self.fraction)], float(self.signed)
         widest = max(int(bits.max()), 1 + self.signed)
+        dead = bits == 0
         step = torch.exp2(-torch.round(self._fraction.detach()))
+        if not dead.all():
+            # The step of a channel that gives 0 always may have gone anywhere.
+            step = torch.where(dead, step[~dead].min(), step)
         # A bound in the middle of a step rounds down to its level whatever its last digits are.
         upper, lower = (torch.exp2(bits - sign) - 0.5) * step, (0.5 - torch.exp2(bits - sign)) * step
-        dead = bits == 0
         upper, lower = torch.where(dead, 0.5 * step, upper), torch.where(dead, 0.25 * step, lower)
         if bits.min() < widest:
             x = torch.minimum(x, constant(upper.reshape(shape)))

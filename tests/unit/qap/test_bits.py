@@ -175,6 +175,20 @@ def test_a_dead_channel_and_a_dead_weight_are_gone_in_hardware(tmp_path: Path) -
     assert graph.layers[0].outputs <= 5 and graph.layers[1].outputs <= 5
 
 
+def test_bits_that_went_far_below_none_do_not_matter(tmp_path: Path) -> None:
+    """Of the network's inputs, of activations, and of weights: nothing has a step of theirs."""
+    trained, rows = module("dense")
+    assert isinstance(trained, nn.Sequential)
+    with torch.no_grad():
+        for quantizer in (trained[0].input_quant, trained[1].input_quant):
+            quantizer.fraction[:2], quantizer.integer[:2] = -23.0, 20.0
+        trained[1].fraction[:, 3] = -23.0
+    expected = trained(rows).detach().numpy()
+    qap2fpga.save(trained, rows, tmp_path / "model.pt")
+    network = qap2fpga.load(tmp_path / "model.pt", quiet=True)
+    assert np.abs(network.run(rows) * network.output_scale - expected).max() <= 2 * network.output_scale
+
+
 def test_a_layer_is_named_as_in_the_module_and_its_quantizer_is_compared(tmp_path: Path) -> None:
     trained, rows = module("residual")
     qap2fpga.save(trained, rows, tmp_path / "model.pt")
