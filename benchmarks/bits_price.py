@@ -4,8 +4,8 @@
     python -m benchmarks.bits_price FOLDER [--networks 80] [--seed 1] [--processes 2]
 
 Random networks learn random classes to random budgets, are written as Verilog and mapped by Yosys. Half of them are
-fitted, the other half says how good the fit is: mean error, and Spearman's rank correlation. What was measured is a
-line of JSON in FOLDER, and is not measured again.
+fitted, the other half says how good the fit is: mean error, and Spearman's rank correlation; of the shipped price all
+do. What was measured is a line of JSON in FOLDER, and is not measured again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from qap2fpga.library.measured import luts_of
 from qap2fpga.qap.bits import Budget
 from qap2fpga.qap.bits.budget import split
 from qap2fpga.qap.bits.price import FEATURES, features, layers, sums
+from qap2fpga.qap.bits.price import fitted as shipped
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import append_json, read_json_lines
 from qap2fpga.system.processes import each
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = [one for one in read_json_lines(results) if one["seed"] in wanted and "failed" not in one]
     if len(lines) < 2 * len(FEATURES):
         raise SystemExit(f"{len(lines)} networks are too few to fit {len(FEATURES)} coefficients")
-    print(yaml.safe_dump(fitted(lines), sort_keys=False))
+    print(yaml.safe_dump({"shipped": errors(lines, shipped()), "anew": fitted(lines)}, sort_keys=False))
     return 0
 
 
@@ -129,19 +130,28 @@ def _measured(recipe: Recipe) -> Line:
 
 def fitted(lines: Sequence[Line]) -> dict[str, Any]:
     """Return the coefficients, fitted to every second of `lines`, and how far the others are off."""
-    rows = np.array([one["features"] for one in lines])
-    luts = np.array([one["lut"] for one in lines], float)
-    fit, held = slice(0, None, 2), slice(1, None, 2)
+    rows, luts = _arrays(lines[::2])
     least = [LEAST.get(name, 0.0) for name in FEATURES]
-    weights = lsq_linear(rows[fit] / luts[fit, None], np.ones(len(luts[fit])), bounds=(least, np.inf)).x
-    off = np.abs(rows[held] @ weights / luts[held] - 1)
-    rank = float(spearmanr(rows[held] @ weights, luts[held]).statistic)
+    weights = lsq_linear(rows / luts[:, None], np.ones(len(luts)), bounds=(least, np.inf)).x
+    coefficients = {name: round(float(one), 4) for name, one in zip(FEATURES, weights, strict=True)}
+    return {"coefficients": coefficients, "fitted": len(luts), **errors(lines[1::2], coefficients)}
+
+
+def errors(lines: Sequence[Line], coefficients: Mapping[str, float]) -> dict[str, Any]:
+    """Return how far the price with these coefficients is off in `lines`, none of which was fitted."""
+    rows, luts = _arrays(lines)
+    priced = rows @ [coefficients[name] for name in FEATURES]
+    off = 100 * np.abs(priced / luts - 1)
     return {
-        "coefficients": {name: round(float(one), 4) for name, one in zip(FEATURES, weights, strict=True)},
-        "fitted": len(luts[fit]), "hold_out": len(luts[held]), "luts": [int(luts.min()), int(luts.max())],
-        "mean_error_percent": round(100 * float(off.mean()), 1),
-        "largest_error_percent": round(100 * float(off.max()), 1), "spearman": round(rank, 4),
+        "hold_out": len(luts), "luts": [int(luts.min()), int(luts.max())],
+        "mean_error_percent": round(float(off.mean()), 1), "largest_error_percent": round(float(off.max()), 1),
+        "spearman": round(float(spearmanr(priced, luts).statistic), 4),
     }  # fmt: skip
+
+
+def _arrays(lines: Sequence[Line]) -> tuple[np.ndarray, np.ndarray]:
+    """The features (networks, features) and the LUTs (networks,)."""
+    return np.array([one["features"] for one in lines]), np.array([one["lut"] for one in lines], float)
 
 
 if __name__ == "__main__":

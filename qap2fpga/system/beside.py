@@ -22,6 +22,8 @@ import qap2fpga
 from qap2fpga.system.errors import QapError
 
 Given = ParamSpec("Given")
+# Processes that are beside this one now.
+_running: set[int] = set()
 Result = TypeVar("Result")
 
 
@@ -47,7 +49,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def has_room() -> bool:
     """Return whether another process has a core to run on: not where this one is of a pool, which takes all."""
-    return (os.cpu_count() or 1) > 1 and multiprocessing.parent_process() is None
+    return (os.cpu_count() or 1) > 1 + len(_running) and multiprocessing.parent_process() is None
 
 
 class Beside(Generic[Result]):
@@ -57,6 +59,7 @@ class Beside(Generic[Result]):
         self.name = function.__qualname__.strip("_").replace("_", " ")
         call = pickle.dumps((function, arguments, options))
         self.process = python(__name__, str(os.getpid()))
+        _running.add(self.process.pid)
         # `result` says where it has died.
         with contextlib.suppress(BrokenPipeError), cast(IO[bytes], self.process.stdin) as pipe:
             pipe.write(call)
@@ -69,6 +72,7 @@ class Beside(Generic[Result]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         end(self.process)
+        _running.discard(self.process.pid)
 
     def result(self) -> Result:
         """Return what the function returned. Raises what it raised, and `QapError` where its process died."""

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from qap2fpga.system import programs as tools
+from qap2fpga.system.beside import has_room
 
 
 def square(number: int) -> int:
@@ -33,6 +34,11 @@ def hold(folder: Path) -> None:
 def folder(item: object) -> str:
     """Where it is done."""
     return os.getcwd()
+
+
+def room(item: object) -> bool:
+    """Whether a process beside this one has a core to run on."""
+    return has_room()
 
 
 def fail(item: object) -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from qap2fpga.exact import integers
-from qap2fpga.system.beside import Beside
+from qap2fpga.system.beside import Beside, has_room
 from qap2fpga.system.errors import QapError
+from qap2fpga.system.processes import each
 from qap2fpga.system.reading import json_object
 from tests.conftest import ROOT
+from tests.support.pool_work import room
 
 
 def test_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +50,24 @@ def test_a_process_that_dies_is_named() -> None:
         one.process.kill()
         with pytest.raises(QapError, match="the process of 'sleep' ended with code -9"):
             one.result()
+
+
+def test_there_is_room_for_as_many_as_there_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert has_room()
+    with Beside(time.sleep, 1000):
+        assert has_room()
+        with Beside(time.sleep, 1000):
+            assert not has_room()
+        assert has_room()
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert not has_room()
+
+
+def test_a_process_of_a_pool_leaves_no_room() -> None:
+    rooms: list[bool | None] = []
+    each(room, [1], 1, lambda _item, result: rooms.append(result))
+    assert rooms == [False]
 
 
 def test_what_it_prints_is_no_answer() -> None:
