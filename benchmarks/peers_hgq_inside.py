@@ -40,6 +40,8 @@ TOP = "model"
 BATCH = 8192  # of predictions
 # Checkpoints near the front whose ranges are traced: their accuracies, and so many steps of EBOPs by so many of each.
 SLACK, NEAR = 0.01, (32, 2)
+# Of an epoch.
+FEWEST_BATCHES = 4
 
 
 def network(inputs: int, classes: int, settings: Settings) -> keras.Model:
@@ -142,20 +144,30 @@ def traced(model: keras.Model, data: dict[str, np.ndarray], checkpoints: list[Ch
     return result
 
 
+def batches(rows: int, settings: Settings) -> tuple[int, int]:
+    """Return the rows of a batch, and the steps that are taken at once: of few rows an epoch has some batches, too.
+
+    On digits four an epoch are better than one of 1,024 rows in the same time.
+    """
+    batch = min(int(settings["batch"]), rows // FEWEST_BATCHES)
+    return batch, min(int(settings["steps_at_once"]), rows // batch)
+
+
 def train(job: Job, data: dict[str, np.ndarray]) -> tuple[keras.Model, Budget]:
     """Train one network within the CPU time."""
     settings = job["settings"]
+    batch, at_once = batches(len(data["X_train"]), settings)
     model = network(data["X_train"].shape[1], int(data["classes"]), settings)
     model.compile(
         optimizer=keras.optimizers.Adam(settings["rate"]),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        steps_per_execution=int(settings["steps_at_once"]),
+        steps_per_execution=at_once,
     )
     budget = Budget(job["cpu_s"], settings)
     model.fit(
         data["X_train"], data["y_train"], validation_data=(data["X_validation"], data["y_validation"]),
-        batch_size=int(settings["batch"]), validation_batch_size=BATCH, epochs=1_000_000, verbose=0,
+        batch_size=batch, validation_batch_size=BATCH, epochs=1_000_000, verbose=0,
         callbacks=[FreeEBOPs(), budget, keras.callbacks.TerminateOnNaN()],
     )  # fmt: skip
     return model, budget
