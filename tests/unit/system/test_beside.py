@@ -24,7 +24,7 @@ from tests.support.pool_work import room
 
 def test_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("qap2fpga.py").write_text("raise SystemExit('a file of the working folder was imported')")
+    Path("pickle.py").write_text("raise SystemExit('a file of the working folder was imported')")
     with Beside(integers.width, -5, high=9) as one, Beside(os.getpid) as other:
         assert one.result() == integers.width(-5, 9) == 5
         assert other.result() not in (os.getpid(), None)

@@ -20,7 +20,7 @@ from qap2fpga.frontend.checkpoint.widths import Widths
 from qap2fpga.frontend.prepare import Source, prepare
 from qap2fpga.ir.functions import Step as StepFunction
 from qap2fpga.requant.implementations import Target
-from qap2fpga.requant.segments import constraints, room
+from qap2fpga.requant.segments import constraints, rooms
 from qap2fpga.requant.segments import split as split_segments
 from qap2fpga.system.errors import QapError
 from qap2fpga.train import config as settings
@@ -350,7 +350,7 @@ def is_shift(target: Target) -> bool:
         return True
     first, last = int(target.thresholds[0]), int(target.thresholds[-1])
     segments = split_segments(constraints(target, first, last - 1, 0), 0, 0)
-    return any(room(((1, 0),), shift, segments).exists for shift in range(24))
+    return any(True for _ in rooms([(((1, 0),), shift) for shift in range(24)], segments))
 
 
 @pytest.mark.slow
