@@ -149,7 +149,7 @@ def batches(rows: int, settings: Settings) -> tuple[int, int]:
 
     On digits four an epoch are better than one of 1,024 rows in the same time.
     """
-    batch = min(int(settings["batch"]), rows // FEWEST_BATCHES)
+    batch = min(int(settings["batch"]), -(-rows // FEWEST_BATCHES))
     return batch, min(int(settings["steps_at_once"]), rows // batch)
 
 

@@ -49,6 +49,8 @@ RISING, BEFORE, AFTER = 0.5, 0.08, 0.3
 FEWEST_STEPS = 300
 # Once the budget is met, a build is asked again whenever so much of the epochs has passed.
 AGAIN = 0.1
+# What is said of a network of no LUTs, by which a price can be corrected.
+NOTHING = 1.0
 # Learning rates of the weights and of the bits, as multiples of the one that is set.
 WEIGHTS_RATE, BITS_RATE = 3.0, 6.0
 # The rate falls from its highest to `LOWEST` of that so often, and begins a little lower each time.
@@ -68,8 +70,8 @@ def train_to(
     """Train the widths of `config` on its data to `luts`, and write the model to `output`.
 
     It takes `training.epochs`, or more until the budget is met; the bits of `config` are not used. A stopped training
-    with a `folder` goes on, bit for bit. Raises `QapError` for a budget that cannot be reached, a folder of another
-    training, and a training that diverges.
+    with a `folder` goes on, bit for bit. Raises `QapError` for a budget that cannot be reached, a network that has
+    become a constant, a folder of another training, and a training that diverges.
     """
     if luts < 1:
         raise QapError(f"a budget of {luts} LUTs", "give a positive number")
@@ -194,7 +196,11 @@ class _Training:
         progress = self.progress
         if progress.best is not None:
             self.module.load_state_dict(progress.best)
-            if self._ask() <= self.budget.luts:
+            expected = self._ask()
+            if expected <= NOTHING:
+                what = f"on the way to {self.budget.luts:,.0f} LUTs the network has become a constant"
+                raise QapError(what, "give more epochs, in which bits can come back, or more LUTs")
+            if expected <= self.budget.luts:
                 return True
         progress.met_after, progress.best, progress.best_loss = progress.epochs, None, math.inf
         return False
@@ -224,7 +230,7 @@ class _Training:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.pt"
             self._save_model(path, {})
-            return max(predict_luts(path), 1.0)
+            return max(predict_luts(path), NOTHING)
 
     def _save_model(self, path: Path, stated: dict[str, object]) -> None:
         x, y = (one[:EXAMPLES] for one in self.test)

@@ -50,6 +50,15 @@ def test_a_network_keeps_to_its_budget_and_is_what_was_trained(config: RunConfig
     assert "LUTs expected after" in " ".join(lines)
 
 
+def test_a_network_that_has_become_a_constant_is_not_written(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budgeted, "predict_luts", lambda _path: 0.0)
+    with pytest.raises(QapError, match="on the way to 150 LUTs the network has become a constant"):
+        train_to(config, LUTS, silent, tmp_path / "model.pt")
+    assert not (tmp_path / "model.pt").exists()
+
+
 @pytest.mark.parametrize("stop", [3, 14])
 def test_a_stopped_training_goes_on_bit_for_bit(
     config: RunConfig, stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
