@@ -22,9 +22,9 @@ import qap2fpga
 from qap2fpga.system.errors import QapError
 
 Given = ParamSpec("Given")
+Result = TypeVar("Result")
 # Processes that are beside this one now.
 _running: set[int] = set()
-Result = TypeVar("Result")
 
 
 def python(module: str, *words: str) -> subprocess.Popen[bytes]:
