@@ -62,7 +62,7 @@ class Learned(nn.Module, ABC):
     @property
     def quantized_weight(self) -> Tensor:
         """The weights as they are computed with, in their shape, with gradients."""
-        fraction = self.fraction.clamp(-FARTHEST, MOST_FRACTION)
+        fraction = _allowed(self.fraction)
         return pruned(self.weight, fraction) if self.per == "weight" else rounded(self.weight, fraction, 0.5)
 
     @property
@@ -70,7 +70,7 @@ class Learned(nn.Module, ABC):
         """The bias as it is computed with (outputs,), None without one."""
         if self.bias is None:
             return None
-        return rounded(self.bias, self.bias_fraction.clamp(-FARTHEST, MOST_FRACTION), 0.5)
+        return rounded(self.bias, _allowed(self.bias_fraction), 0.5)
 
     @property
     def integers(self) -> Tensor:
@@ -90,7 +90,7 @@ class Learned(nn.Module, ABC):
         """
         if self.per != "weight":
             return self.integers != 0
-        return ~is_gone(self.weight, self.fraction.clamp(-FARTHEST, MOST_FRACTION))
+        return ~is_gone(self.weight, _allowed(self.fraction))
 
     @property
     def bias_bits(self) -> Tensor:
@@ -218,5 +218,9 @@ def further(fraction: Tensor) -> Tensor:
     return fraction - fraction.detach()
 
 
+def _allowed(fraction: Tensor) -> Tensor:
+    return fraction.clamp(-FARTHEST, MOST_FRACTION)
+
+
 def _last(fraction: Tensor) -> Tensor:
-    return torch.round(fraction.detach().clamp(-FARTHEST, MOST_FRACTION))
+    return torch.round(_allowed(fraction.detach()))
