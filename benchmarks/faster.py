@@ -87,8 +87,8 @@ class Revision:
         """Run a command."""
         alone = ("--no-cache",) if self.has_cache and words[0] == "build" and not cached else ()
         program = () if words[0] == SCRIPT else cost.PROGRAM
-        # Whatever was read before: only builds have an option against it.
-        without = {} if cached or words[0] == "build" else {"QAP2FPGA_CACHE_MIB": "0"}
+        # Whatever was read before: only builds have an option against it. A campaign takes Verilator's runtime alone.
+        without = {} if cached or words[0] in ("build", SCRIPT) else {"QAP2FPGA_CACHE_MIB": "0"}
         given = [*program, *(str(self.folder / word) if word.endswith(".pt") else word for word in (*words, *alone))]
         code, taken, said = cost.of(given, self.place, {**self.environment, **without})
         if code:

@@ -38,6 +38,7 @@ from benchmarks.written import simulated
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.vectors import extremes, random_vectors
 from qap2fpga.prove import reading
+from qap2fpga.prove.attempts import Attempt
 from qap2fpga.prove.certificate import Claim, Word
 from qap2fpga.prove.run import CLOCK, Subject, prove_reading
 from qap2fpga.system.errors import CheckFailed, QapError
@@ -83,15 +84,14 @@ def base(name: str, board: str, folder: Path) -> Base:
     return whole
 
 
-def proven(
-    subject: Subject,
-    contents: dict[str, Any],
-    place: Path,
-    limit_s: float,
-    say: Callable[[str], None] = lambda text: None,
-) -> list[Claim]:
+def attempts(subject: Subject, contents: dict[str, Any], place: Path, limit_s: float) -> list[Attempt]:
     """Return the proofs of a design that Yosys reads as `contents`."""
-    return list(prove_reading(subject, reading.Reading(contents, subject.design.top), place, limit_s, say))
+    return prove_reading(subject, reading.Reading(contents, subject.design.top), place, limit_s)
+
+
+def proven(subject: Subject, contents: dict[str, Any], place: Path, limit_s: float) -> list[Claim]:
+    """Return what comes of the proofs of a design that Yosys reads as `contents`."""
+    return [one.claim for one in attempts(subject, contents, place, limit_s)]
 
 
 def vectors(network: Graph) -> np.ndarray:
@@ -210,13 +210,14 @@ def size(width: int, send: Callable[[Line], None]) -> None:
         send({"made_s": round(time.monotonic() - begin, 1), "expected_luts": round(subject.design.estimate["lut"])})
         contents = reading.elaborated(subject.sources, subject.netlist, subject.design.top, place)
         send(_counted(contents))
-        before, begin, times = _cpu_s(), time.monotonic(), []
-        claims = proven(subject, contents, place, 600, times.append)
+        before, begin = _cpu_s(), time.monotonic()
+        done = attempts(subject, contents, place, 600)
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         send({
-            "words": [one.word for one in claims], "why": [one.detail for one in claims if one.word is not Word.PROVEN],
+            "words": [one.claim.word for one in done],
+            "why": [one.claim.detail for one in done if one.claim.word is not Word.PROVEN],
             "proof_s": round(time.monotonic() - begin, 1), "proof_cpu_s": round(_cpu_s() - before, 1),
-            "mbytes": peak // 1024, "steps": times,
+            "mbytes": peak // 1024, "steps": [str(one) for one in done],
         })  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from qap2fpga.audit.ports import Lanes, Ports
 from qap2fpga.ir.graph import Graph
 from qap2fpga.prove import foreign
-from qap2fpga.prove.attempts import attempts
+from qap2fpga.prove.attempts import attempt
 from qap2fpga.prove.cells import NotProven
 from qap2fpga.prove.certificate import Claim
 from qap2fpga.prove.reading import flattened
@@ -45,8 +45,9 @@ def prove(
             # What Yosys cannot read, and integers that are too wide.
             raise NotProven(error.message) from error
 
-    (claim,) = attempts({CLAIM: work}, progress)
-    return claim
+    done = attempt(CLAIM, work)
+    progress(str(done))
+    return done.claim
 
 
 def _numbers(side: Lanes) -> tuple[Number, ...]:

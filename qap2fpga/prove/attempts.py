@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proofs one after the other, and what comes of each."""
+"""Proofs, and what comes of each."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 from qap2fpga.prove.cells import NotProven, Refuted
@@ -23,13 +24,22 @@ def side_by_side(works: Sequence[Callable[[], Result]]) -> list[Result]:
         return [one.result() for one in [pool.submit(work) for work in works]]
 
 
-def attempts(works: Mapping[str, Callable[[], str]], say: Callable[[str], None]) -> Iterator[Claim]:
-    """Yield what comes of each proof: a function by its claim, which returns the details or raises `NotProven`."""
-    for title, work in works.items():
-        begin = time.monotonic()
-        try:
-            word, detail = Word.PROVEN, work()
-        except NotProven as error:
-            word, detail = Word.REFUTED if isinstance(error, Refuted) else Word.NOT_PROVEN, str(error)
-        say(f"{title}: {word}, {time.monotonic() - begin:.1f} s: {detail}")
-        yield Claim(claim=title, word=word, detail=detail)
+@dataclass(frozen=True)
+class Attempt:
+    """What came of a proof, and the seconds that it took."""
+
+    claim: Claim
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.claim.claim}: {self.claim.word}, {self.seconds:.1f} s: {self.claim.detail}"
+
+
+def attempt(title: str, work: Callable[[], str]) -> Attempt:
+    """Return what comes of the proof of the claim `title`: `work` returns the details, or raises `NotProven`."""
+    begin = time.monotonic()
+    try:
+        word, detail = Word.PROVEN, work()
+    except NotProven as error:
+        word, detail = Word.REFUTED if isinstance(error, Refuted) else Word.NOT_PROVEN, str(error)
+    return Attempt(Claim(claim=title, word=word, detail=detail), time.monotonic() - begin)

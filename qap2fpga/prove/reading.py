@@ -27,6 +27,8 @@ from qap2fpga.system.errors import QapError
 
 WORKER = Path(__file__).with_name("worker.py")
 LIMIT_S = 600.0
+# What can be read of a design.
+FLAT, VERILOG, NETLIST = ALL = ("flat", "verilog", "netlist")
 # Where a backquote or a dollar means something else than to Verilog's preprocessor and its system tasks.
 SKIPPED = re.compile(rb'"(?:\\.|[^"\\])*"|\\[!-~]+|//[^\n]*|/\*.*?\*/', re.DOTALL)
 # Directives include files, and can put any word together; these tasks read memories.
@@ -143,42 +145,43 @@ class Reading:
     @cached_property
     def flat(self) -> Module:
         """The Verilog in one module."""
-        return modules(self.contents["flat"])[self.top]
+        return modules(self.contents[FLAT])[self.top]
 
     @cached_property
     def verilog(self) -> Modules:
         """The Verilog's modules."""
-        return modules(self.contents["verilog"])
+        return modules(self.contents[VERILOG])
 
     @cached_property
     def netlist(self) -> Modules:
         """The netlist's modules; none where there is no netlist."""
-        return modules(self.contents["netlist"]) if "netlist" in self.contents else Modules()
+        return modules(self.contents[NETLIST]) if NETLIST in self.contents else Modules()
 
 
 def elaborated(
-    verilog: Sequence[Path], netlist: Sequence[Path], top: str, place: Path, limit_s: float = LIMIT_S
-) -> dict[str, Any]:
-    """Return Yosys' JSON of the `verilog`, the same `flat`, and of the `netlist`, if there is one.
+    verilog: Sequence[Path], netlist: Sequence[Path], top: str, place: Path, limit_s: float = LIMIT_S,
+    wanted: Sequence[str] = ALL,
+) -> dict[str, Any]:  # fmt: skip
+    """Return Yosys' JSON of what is `wanted`: of the `verilog`, the same `flat`, and of the `netlist`, if there is one.
 
     Raises `QapError` for a file that may make Yosys read others: what was read is all in the certificate.
     """
     for path in (*verilog, *netlist):
         require_alone(path)
-    return _read(verilog, netlist, top, place, limit_s)
+    return _read(verilog, netlist, top, place, limit_s, wanted)
 
 
 def flattened(verilog: Sequence[Path], top: str, place: Path, limit_s: float = LIMIT_S) -> Module:
     """Return the module `top` of Verilog that reads no other files, as the caller has seen, with all that is below."""
-    return Reading(_read(verilog, (), top, place, limit_s, ("flat",)), top).flat
+    return Reading(_read(verilog, (), top, place, limit_s, (FLAT,)), top).flat
 
 
 def _read(
     verilog: Sequence[Path], netlist: Sequence[Path], top: str, place: Path, limit_s: float,
-    wanted: Sequence[str] = ("flat", "verilog", "netlist"),
+    wanted: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
     """Return Yosys' JSON of what is `wanted`."""
-    jobs = {"flat": (verilog, True), "verilog": (verilog, False), "netlist": (netlist, False)}
+    jobs = {FLAT: (verilog, True), VERILOG: (verilog, False), NETLIST: (netlist, False)}
     readings = {
         name: OneReading(sources=tuple(str(path.resolve()) for path in sources), flat=flat,
                          result=str((place / f"{name}.json").resolve()))

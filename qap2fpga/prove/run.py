@@ -7,7 +7,7 @@ designs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -15,8 +15,8 @@ from pathlib import Path
 
 from qap2fpga.hw.design import Design
 from qap2fpga.ir.graph import Graph
-from qap2fpga.prove import equivalence, handshake, network, states
-from qap2fpga.prove.attempts import attempts, side_by_side
+from qap2fpga.prove import equivalence, handshake, network, reading, states
+from qap2fpga.prove.attempts import Attempt, attempt, side_by_side
 from qap2fpga.prove.cells import NotProven
 from qap2fpga.prove.certificate import FORMAT, NETLIST, TRUSTED, Certificate, Claim, Word
 from qap2fpga.prove.equivalence import Equality, Side
@@ -24,6 +24,7 @@ from qap2fpga.prove.finn import run as finn
 from qap2fpga.prove.gate import net
 from qap2fpga.prove.pipeline import Pipeline
 from qap2fpga.prove.reading import Module, Reading, elaborated
+from qap2fpga.system.beside import beside_or_here
 from qap2fpga.system.files import scratch, sha256
 
 CLOCK, MOVE = "ap_clk", "move"
@@ -64,26 +65,48 @@ def prove(subject: Subject, folder: Path, limit_s: float, say: Say = lambda text
             parts = finn.prove(design, subject.network, folded, place, limit_s, say)
             claims, data, trusted = tuple(parts), folded.data, finn.TRUSTED
         else:
-            reading = Reading(elaborated(subject.sources, subject.netlist, design.top, place), design.top)
-            claims = tuple(prove_reading(subject, reading, place, limit_s, say))
+            claims = _claims(subject, place, limit_s, say)
     read_files = (subject.network_file, *subject.sources, *data, *subject.netlist)
     files = {path.relative_to(subject.network_file.parent).as_posix(): sha256(path) for path in read_files}
     versions = {name: metadata.version(name) for name in ("qap2fpga", "pyosys", "numpy")}
     return Certificate(format=FORMAT, files=files, versions=versions, claims=claims, trusted=trusted)
 
 
-def prove_reading(subject: Subject, reading: Reading, place: Path, limit_s: float, say: Say) -> Iterator[Claim]:
-    """Yield what comes of each proof of a design that is `reading`; files of ABC go to `place`."""
-    works: dict[str, Callable[[], str]] = {
-        "the Verilog computes the network's integers": lambda: _network(subject, reading.flat, place, limit_s),
-        "the Verilog's handshake loses, doubles and reorders nothing":
-            lambda: _handshake(subject, reading.flat, claims),
-        NETLIST: lambda: _netlist(subject, reading, place, limit_s),
-    }  # fmt: skip
-    claims: list[Claim] = []
-    for claim in attempts(works, say):
-        claims.append(claim)
-        yield claim
+def _claims(subject: Subject, place: Path, limit_s: float, say: Say) -> tuple[Claim, ...]:
+    """Return what comes of each proof: those of the Verilog are made beside that of the netlist."""
+    sources, netlist, top = subject.sources, subject.netlist, subject.design.top
+    with beside_or_here(_read_and_proven, subject, place, limit_s) as beside:
+        sides = elaborated(sources, netlist, top, place, wanted=(reading.VERILOG, reading.NETLIST))
+        last = of_netlist(subject, Reading(sides, top), place, limit_s)
+        done = [*beside.result(), last]
+    for one in done:
+        say(str(one))
+    return tuple(one.claim for one in done)
+
+
+def _read_and_proven(subject: Subject, place: Path, limit_s: float) -> list[Attempt]:
+    """Return what comes of the proofs of the Verilog, which is read here."""
+    top = subject.design.top
+    flat = elaborated(subject.sources, (), top, place, wanted=(reading.FLAT,))
+    return of_verilog(subject, Reading(flat, top), place, limit_s)
+
+
+def prove_reading(subject: Subject, read: Reading, place: Path, limit_s: float) -> list[Attempt]:
+    """Return what comes of each proof of a design that was `read`; files of ABC go to `place`."""
+    return [*of_verilog(subject, read, place, limit_s), of_netlist(subject, read, place, limit_s)]
+
+
+def of_verilog(subject: Subject, read: Reading, place: Path, limit_s: float) -> list[Attempt]:
+    """Return what comes of the proofs that the flattened Verilog is the network, and of its handshake."""
+    title = "the Verilog computes the network's integers"
+    first = attempt(title, lambda: _network(subject, read.flat, place, limit_s))
+    title = "the Verilog's handshake loses, doubles and reorders nothing"
+    return [first, attempt(title, lambda: _handshake(subject, read.flat, first.claim))]
+
+
+def of_netlist(subject: Subject, read: Reading, place: Path, limit_s: float) -> Attempt:
+    """Return what comes of the proof that the netlist is the Verilog."""
+    return attempt(NETLIST, lambda: _netlist(subject, read, place, limit_s))
 
 
 def _network(subject: Subject, module: Module, place: Path, limit_s: float) -> str:
@@ -104,25 +127,25 @@ def _ports(subject: Subject, module: Module) -> handshake.Ports:
     return handshake.ports(module, subject.design.input.name, subject.design.output.name)
 
 
-def _handshake(subject: Subject, module: Module, claims: Sequence[Claim]) -> str:
-    """Prove the handshake; `claims` is the network's, which shows of frames what happens to positions inside."""
+def _handshake(subject: Subject, module: Module, claim: Claim) -> str:
+    """Prove the handshake; `claim` is the network's, which shows of frames what happens to positions inside."""
     if network.has_frames(subject.network):
-        if claims[0].word is not Word.PROVEN:
+        if claim.word is not Word.PROVEN:
             raise NotProven("what happens to positions inside is not known")
         return "every state of what counts positions, all values of other bits; inside: every move of every frame"
     depth = handshake.prove(module, _ports(subject, module), [net(module, MOVE)])
     return f"{depth} valid bits, all states and inputs; {len(handshake.fixed(module))} registers never change"
 
 
-def _netlist(subject: Subject, reading: Reading, place: Path, limit_s: float) -> str:
+def _netlist(subject: Subject, read: Reading, place: Path, limit_s: float) -> str:
     """Prove that the netlist is the Verilog, module by module.
 
     Datapaths, and vectors from end to end, have as many registers on every way; control of frames has the same ones.
     """
     name = subject.design.top
-    if not reading.netlist:
+    if not read.netlist:
         raise NotProven("there is none yet")
-    sides = (reading.verilog, reading.netlist)
+    sides = (read.verilog, read.netlist)
     tops = [modules[name] for modules in sides]
     if frames := network.has_frames(subject.network):
         gold, gate = (states.State(modules[name], modules, CLOCK) for modules in sides)
@@ -134,7 +157,7 @@ def _netlist(subject: Subject, reading: Reading, place: Path, limit_s: float) ->
     def compared(instance: str, module: str) -> Equality:
         if instance not in mapped:
             raise NotProven(f"{name}: there is no {instance} in the netlist")
-        pair = reading.verilog[module], reading.netlist[mapped[instance]]
+        pair = read.verilog[module], read.netlist[mapped[instance]]
         first, second = (equivalence.side(one, CLOCK, MOVE) for one in pair)
         return equivalence.compare(first, second, place, instance, limit_s)
 

@@ -14,6 +14,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Generic, ParamSpec, Self, TypeVar, cast
@@ -84,6 +85,26 @@ class Beside(Generic[Result]):
         if error is not None:
             raise cast(BaseException, error)
         return cast(Result, result)
+
+
+class Here(Generic[Result]):
+    """The same call in this process, made when its result is asked for: where there is no room for another."""
+
+    def __init__(self, function: Callable[Given, Result], *arguments: Given.args, **options: Given.kwargs) -> None:
+        self.result: Callable[[], Result] = partial(function, *arguments, **options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *of_error: object) -> None:
+        return
+
+
+def beside_or_here(
+    function: Callable[Given, Result], *arguments: Given.args, **options: Given.kwargs
+) -> Beside[Result] | Here[Result]:
+    """Return the call in a process beside this one if that has room, else one that is made here."""
+    return (Beside if has_room() else Here)(function, *arguments, **options)
 
 
 def _main(parent: int) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,16 @@ def prove(contents: Mapping[str, Content], top: str, place: Path, limit_s: float
     """
     if "netlist" not in contents:
         raise NotProven("there is none yet")
-    sides = contents["verilog"], contents["netlist"]
+    sides = _Side(contents["verilog"]), _Side(contents["netlist"])
 
     def compared(name: str, modules: tuple[str, str]) -> Equality | str:
         try:
-            return _compare(sides, modules, place, name, limit_s, whole=name == top)
+            gold, gate = (side.state(module, whole=name == top) for side, module in zip(sides, modules, strict=True))
+            return states.compare(gold, gate, place, name, limit_s)
         except NotProven as error:
             return str(error)
 
-    results = side_by_side([partial(compared, name, modules) for name, modules in _modules(sides, top)])
+    results = side_by_side([partial(compared, name, modules) for name, modules in _modules(contents, top)])
     done = [one for one in results if not isinstance(one, str)]
     left = [one for one in results if isinstance(one, str)]
     if left:
@@ -44,8 +45,23 @@ def prove(contents: Mapping[str, Content], top: str, place: Path, limit_s: float
     return f"{how}; {len(done)} modules, {outputs:,} bits between them, {solved:,} of them by SAT"
 
 
-def _modules(sides: tuple[Content, Content], top: str) -> Iterator[tuple[str, tuple[str, str]]]:
+class _Side:
+    """The modules of `content`, each made once: of every instance two things are asked, its inside and its ports."""
+
+    def __init__(self, content: Content) -> None:
+        self.content = content
+        self.module = cache(partial(module_of, known=content))
+
+    def state(self, name: str, *, whole: bool) -> states.State:
+        """Return a module to be compared; `whole`: it is the top module, with the others inside."""
+        kinds = {cell["type"] for cell in self.content[name]["cells"].values()} if whole else ()
+        inside = Modules({kind: self.module(kind) for kind in kinds if kind in self.content})
+        return states.State(self.module(name), inside, CLOCK)
+
+
+def _modules(contents: Mapping[str, Content], top: str) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield the instances of the top module, with their modules in Verilog and netlist, and the top module itself."""
+    sides = contents["verilog"], contents["netlist"]
     if not all(top in side for side in sides):
         raise NotProven(f"there is no module {top}")
     verilog, netlist = (side[top]["cells"] for side in sides)
@@ -55,20 +71,3 @@ def _modules(sides: tuple[Content, Content], top: str) -> Iterator[tuple[str, tu
                 raise NotProven(f"{top}: there is no {name} in the netlist")
             yield name, (cell["type"], netlist[name]["type"])
     yield top, (top, top)
-
-
-def _compare(
-    sides: tuple[Content, Content], modules: tuple[str, str], place: Path, name: str, limit_s: float, *, whole: bool
-) -> Equality:
-    """Prove that a module is the Verilog's; `whole`: it is the top module, with the others inside."""
-    gold, gate = (
-        states.State(module_of(module, side), _inside(side, module) if whole else Modules(), CLOCK)
-        for module, side in zip(modules, sides, strict=True)
-    )
-    return states.compare(gold, gate, place, name, limit_s)
-
-
-def _inside(side: Content, top: str) -> Modules:
-    """Return the modules of a top module's instances."""
-    kinds = {cell["type"] for cell in side[top]["cells"].values()}
-    return Modules({kind: module_of(kind, side) for kind in kinds if kind in side})

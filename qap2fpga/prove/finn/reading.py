@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +15,14 @@ from typing import Any
 from qap2fpga.hw.design import Design
 from qap2fpga.prove.attempts import side_by_side
 from qap2fpga.prove.finn.sources import memory_files
-from qap2fpga.prove.reading import LIMIT_S, Read, require_alone
+from qap2fpga.prove.reading import LIMIT_S, NETLIST, Read, require_alone
 from qap2fpga.synth.jobs import Job, ask
 from qap2fpga.system.files import shipped
 
 WORKER = Path(__file__).with_name("worker.py")
+Content = dict[str, Any]
+# What is read of the Verilog.
+VERILOG = ("calls", "contents", "verilog")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,7 @@ class ReadNetlist(Job):
 class Folded:
     """What was read, by name, and the `data` files that the Verilog's memories are read from."""
 
-    contents: dict[str, dict[str, Any]]
+    contents: dict[str, Content]
     data: tuple[Path, ...]
 
 
@@ -70,13 +74,17 @@ def elaborated(design: Design, netlist: Sequence[Path], place: Path, limit_s: fl
     gates = ReadNetlist(
         top=design.top, netlist=tuple(str(path.resolve()) for path in netlist), folder=str(place.resolve())
     )
-    jobs: dict[str, Job] = {"read": job, **({"read-netlist": gates} if netlist else {})}
+    jobs: list[tuple[str, Job, tuple[str, ...]]] = [("read", job, VERILOG)]
+    jobs += [("read-netlist", gates, (NETLIST,))] if netlist else []
 
-    def read(name: str) -> Read:
-        what = "reading for a proof"
-        return ask(WORKER, jobs[name], Read, name=name, what=what, logs=place, place=place, limit_s=limit_s)
+    def read(name: str, job: Job, results: Sequence[str]) -> dict[str, Content]:
+        ask(WORKER, job, Read, name=name, what="reading for a proof", logs=place, place=place, limit_s=limit_s)
+        return left(place, results)
 
-    side_by_side([partial(read, name) for name in jobs])
-    names = ("calls", "contents", "verilog", *(("netlist",) if netlist else ()))
-    return Folded({name: json.loads((place / f"{name}.json").read_text())["modules"] for name in names},
-                  tuple(design.folder / name for name in data))  # fmt: skip
+    contents = side_by_side([partial(read, *one) for one in jobs])
+    return Folded(dict(ChainMap(*contents)), tuple(design.folder / name for name in data))
+
+
+def left(place: Path, names: Sequence[str] = VERILOG) -> dict[str, Content]:
+    """Return what Yosys has left in `place` of these names: all of the Verilog."""
+    return {name: json.loads((place / f"{name}.json").read_text())["modules"] for name in names}

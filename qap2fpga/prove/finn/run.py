@@ -11,14 +11,15 @@ from pathlib import Path
 from qap2fpga.hw.design import Design
 from qap2fpga.ir.graph import Graph
 from qap2fpga.ir.nodes import Requantizer
-from qap2fpga.prove.attempts import attempts
+from qap2fpga.prove.attempts import Attempt, attempt
 from qap2fpga.prove.cells import NotProven
 from qap2fpga.prove.certificate import COMMON, NETLIST, Claim, Word
 from qap2fpga.prove.finn import contents, memories, netlist, own
 from qap2fpga.prove.finn.memories import Instance
-from qap2fpga.prove.finn.reading import Folded
+from qap2fpga.prove.finn.reading import Folded, left
 from qap2fpga.prove.finn.reading import elaborated as read
 from qap2fpga.prove.simulated import CORE
+from qap2fpga.system.beside import beside_or_here
 
 __all__ = ["TRUSTED", "prove", "read"]
 TRUSTED = (
@@ -64,7 +65,24 @@ def prove(
     The last claim names the modules of which nothing is.
     """
     subject = Subject(design, network, folded)
-    last = design.output_kind != "accumulators"
+    with beside_or_here(_of_left, design, network, place, limit_s) as beside:
+        gates = attempt(NETLIST, lambda: netlist.prove(folded.contents, design.top, place, limit_s))
+        done = [*beside.result(), gates]
+    for one in done:
+        say(str(one))
+        yield one.claim
+    yield Claim(claim=CORE, word=Word.NOT_PROVEN, detail=_others(subject))
+
+
+def _of_left(design: Design, network: Graph, place: Path, limit_s: float) -> list[Attempt]:
+    """Return what comes of the proofs of the Verilog of which Yosys has left JSON in `place`."""
+    return of_verilog(Subject(design, network, Folded(left(place), ())), place, limit_s)
+
+
+def of_verilog(subject: Subject, place: Path, limit_s: float) -> list[Attempt]:
+    """Return what comes of the proofs of what memories hold, and of our own modules."""
+    network = subject.network
+    last = subject.design.output_kind != "accumulators"
     works: dict[str, Callable[[], str]] = {
         "the memories hold the network's weights":
             lambda: contents.weights(network, subject.instances, subject.hints),
@@ -72,12 +90,10 @@ def prove(
             lambda: contents.thresholds(network, subject.instances, subject.hints, last=last),
         "our own modules do what the network's nodes say":
             lambda: own.prove(
-                network, subject.instances, subject.hints, folded.contents["verilog"], place, limit_s
+                network, subject.instances, subject.hints, subject.folded.contents["verilog"], place, limit_s
             ),
-        NETLIST: lambda: netlist.prove(folded.contents, design.top, place, limit_s),
     }  # fmt: skip
-    yield from attempts(works, say)
-    yield Claim(claim=CORE, word=Word.NOT_PROVEN, detail=_others(subject))
+    return [attempt(title, work) for title, work in works.items()]
 
 
 def _others(subject: Subject) -> str:

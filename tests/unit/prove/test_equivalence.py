@@ -93,3 +93,38 @@ def test_a_solver_that_fails_or_does_not_know_proves_nothing(tmp_path: Path, mon
         with pytest.raises(NotProven, match=message) as caught:
             compare(tmp_path, side(OTHER, [*Y]))
         assert not isinstance(caught.value, Refuted)
+
+
+KNOWS, DOES_NOT_KNOW = "&r {0}; &cec {1}", "&r {0}; &ps"
+
+
+@pytest.mark.parametrize("engines", [[KNOWS], [DOES_NOT_KNOW, KNOWS], ["no_such_command", KNOWS]])
+def test_what_one_engine_does_not_know_another_is_asked(
+    engines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(equivalence, "ENGINES", {str(number): script for number, script in enumerate(engines)})
+    assert compare(tmp_path, side(OTHER, [*Y])).solved > 0
+    monkeypatch.setattr(equivalence, "_try", lambda *_: None)
+    with pytest.raises(Refuted, match="another function"):
+        compare(tmp_path, side([("$sub", {}, SUM[2])], [*Y]))
+    assert len(list(tmp_path.glob("*/*.log"))) == 2 * len(engines)
+
+
+@pytest.mark.parametrize("engine", equivalence.ENGINES)
+def test_each_engine_tells_a_function_from_another(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(equivalence, "ENGINES", {engine: equivalence.ENGINES[engine]})
+    monkeypatch.setattr(equivalence, "_try", lambda *_: None)
+    assert compare(tmp_path, side(OTHER, [*Y])).solved > 0
+    with pytest.raises(Refuted, match="another function"):
+        compare(tmp_path, side([("$sub", {}, SUM[2])], [*Y]))
+
+
+def test_a_name_is_neither_a_path_nor_part_of_a_script(tmp_path: Path) -> None:
+    name = "../../out; !touch here; &cec"
+    sides = (side([SUM], [*Y]), side(OTHER, [*Y]))
+    place = tmp_path / "a" / "b"
+    place.mkdir(parents=True)
+    assert equivalence.compare(*sides, place, name, 10).solved > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a"] and not list(tmp_path.rglob("here"))

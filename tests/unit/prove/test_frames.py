@@ -70,7 +70,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def claims(subject: Subject, reading: Reading, place: Path) -> list[Claim]:
-    return list(prove_reading(subject, reading, place, 30, lambda text: None))
+    return [one.claim for one in prove_reading(subject, reading, place, 30)]
 
 
 def test_a_convolution_is_proven(built: Built) -> None:

@@ -7,7 +7,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from qap2fpga.ir.tensors import Shape
 from qap2fpga.prove import reading
 from qap2fpga.prove.certificate import Claim, Word
 from qap2fpga.prove.network import has_frames
-from qap2fpga.prove.run import Subject, prove_reading
+from qap2fpga.prove.run import Subject, of_verilog, prove_reading
 from tests.support import mutated
 from tests.support.graphs import small_chain
 from tests.support.streams import Nodes, cnn
@@ -72,7 +71,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def claims(subject: Subject, place: Path, netlist: tuple[Path, ...] = ()) -> list[Claim]:
     contents = reading.elaborated(subject.sources, netlist, subject.design.top, place)
-    return list(prove_reading(subject, reading.Reading(contents, subject.design.top), place, 30, lambda text: None))
+    return [one.claim for one in prove_reading(subject, reading.Reading(contents, subject.design.top), place, 30)]
 
 
 def edited(subject: Subject, place: Path, pattern: str, text: str) -> Subject:
@@ -154,7 +153,7 @@ def test_a_network_that_ends_in_a_join_and_one_whose_class_leaves(tmp_path: Path
 def unproven(subject: Subject, place: Path) -> str:
     """Return why the Verilog of `subject` is not proven to be its network."""
     contents = reading.elaborated(subject.sources, (), subject.design.top, place)
-    first = next(prove_reading(subject, reading.Reading(contents, subject.design.top), place, 30, lambda text: None))
+    first = of_verilog(subject, reading.Reading(contents, subject.design.top), place, 30)[0].claim
     assert first.word is not Word.PROVEN, first
     return first.detail
 
@@ -247,7 +246,7 @@ def rewritten(subject: Subject, name: str, *edits: tuple[str, str]) -> None:
 def settling(subject: Subject, place: Path) -> tuple[str, bool]:
     """Return why the Verilog is not proven, nothing if it is, and whether it behaves in a simulation of all inputs."""
     contents = reading.elaborated(subject.sources, (), subject.design.top, place)
-    first = next(prove_reading(subject, reading.Reading(contents, subject.design.top), place, 30, lambda text: None))
+    first = of_verilog(subject, reading.Reading(contents, subject.design.top), place, 30)[0].claim
     behaves = mutated.behaves(contents["flat"], subject, 1)
     return "" if first.word is Word.PROVEN else first.detail, behaves
 
@@ -297,5 +296,5 @@ def test_random_networks_with_constants_and_sums_that_never_are(number: int, tmp
     network = random_network(number, SEED)
     subject = mutated.subject(network, tmp_path, mapped=False)
     contents = reading.elaborated(subject.sources, (), subject.design.top, tmp_path)
-    claims = prove_reading(subject, reading.Reading(contents, subject.design.top), tmp_path, 60, lambda text: None)
-    assert [claim.word for claim in islice(claims, 2)] == [Word.PROVEN, Word.PROVEN]
+    done = of_verilog(subject, reading.Reading(contents, subject.design.top), tmp_path, 60)
+    assert [one.claim.word for one in done] == [Word.PROVEN, Word.PROVEN]

@@ -37,7 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Subject, C
 
 def claims(subject: Subject, contents: Content, place: Path) -> list[Claim]:
     read = reading.Reading(contents, subject.design.top)
-    return list(prove_reading(subject, read, place, 30, lambda text: None))
+    return [one.claim for one in prove_reading(subject, read, place, 30)]
 
 
 def words(subject: Subject, contents: Content, place: Path) -> list[Word]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from qap2fpga.exact import integers
-from qap2fpga.system.beside import Beside, has_room
+from qap2fpga.system.beside import Beside, Here, beside_or_here, has_room
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.processes import each
 from qap2fpga.system.reading import json_object
@@ -62,6 +62,15 @@ def test_there_is_room_for_as_many_as_there_are_cores(monkeypatch: pytest.Monkey
         assert has_room()
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert not has_room()
+
+
+def test_where_there_is_no_room_the_call_is_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    with beside_or_here(os.getpid) as here, beside_or_here(integers.width, -5, high=9) as other:
+        assert isinstance(here, Here) and here.result() == os.getpid() and other.result() == 5
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    with beside_or_here(os.getpid) as beside:
+        assert isinstance(beside, Beside) and beside.result() != os.getpid()
 
 
 def test_a_process_of_a_pool_leaves_no_room() -> None:
