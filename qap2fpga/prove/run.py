@@ -51,7 +51,7 @@ class Subject:
 
 
 def prove(subject: Subject, folder: Path, limit_s: float, say: Say = lambda text: None) -> Certificate:
-    """Return what can be proven of `subject`; logs go to `folder`. Each module has `limit_s` seconds for ABC.
+    """Return what can be proven of `subject`; logs go to `folder`. ABC's engines have `limit_s` each, per module.
 
     What has to be simulated is not proven yet: `simulated.settled` adds what the simulations say.
     Raises `QapError` where Yosys cannot read the files.

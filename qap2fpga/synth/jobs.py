@@ -131,6 +131,9 @@ class Envelope(Record):
     answer: str
 
 
+# Yosys makes and frees small things all the time. In large pages, and without lists of its own for the smallest, glibc
+# takes a sixth less time for what Yosys does; other libraries do not read this.
+TUNABLES, LARGE_PAGES = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1:glibc.malloc.mxfast=0"
 Answer = TypeVar("Answer", bound=Record)
 # A work takes one kind of job.
 Work = Callable[[Any], Record]
@@ -153,7 +156,7 @@ def ask(
     try:
         tools.run(
             [sys.executable, "-P", worker, job_file], log=log, folder=folder or place, time_limit_s=limit_s,
-            environment={"PYTHONPATH": paths},
+            environment={"PYTHONPATH": paths, TUNABLES: os.environ.get(TUNABLES, LARGE_PAGES)},
         )  # fmt: skip
     except QapError as error:
         if time.monotonic() - begin >= limit_s:

@@ -11,6 +11,7 @@ from qap2fpga.synth.jobs import Elaborate, FindPath, FoundPath, Part, Parts, ask
 from qap2fpga.system.errors import QapError
 
 WORKER = """
+import os
 import time
 from pathlib import Path
 from qap2fpga.synth.jobs import Elaborate, FoundPath, Part, Parts, serve
@@ -24,7 +25,7 @@ def elaborate(job):
         return FoundPath(ps=3, untimed=())
     if job.top == "damaged":
         return Parts(parts={"a": Part(module="m", cost="1")})
-    Path(job.rtlil).write_text("written")
+    Path(job.rtlil).write_text(os.environ["GLIBC_TUNABLES"])
     return Parts(parts={name: Part(module=job.top, cost=len(name)) for name in (*job.sources, Path.cwd().name)})
 
 if __name__ == "__main__":
@@ -55,6 +56,18 @@ def test_a_job_is_answered(worker: Path) -> None:
     assert parts == {name: Part(module="top", cost=len(name)) for name in ("a.v", "b's.sv", "here")}
     assert {path.name for path in (worker.parent / "place").iterdir()} == {"read.job.json", "read.result.json", "rtlil"}
     assert (worker.parent / "logs" / "read.log").is_file()
+
+
+def test_a_worker_has_memory_in_large_pages_unless_the_user_says_otherwise(
+    worker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = worker.parent / "place" / "rtlil"
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    elaborate(worker, "top")
+    assert "hugetlb=1" in written.read_text()
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.mxfast=64")
+    elaborate(worker, "top")
+    assert written.read_text() == "glibc.malloc.mxfast=64"
 
 
 def test_a_worker_that_fails_is_named_with_its_job(worker: Path) -> None:
