@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from qap2fpga.prove import states
 from qap2fpga.prove.attempts import side_by_side
 from qap2fpga.prove.cells import NotProven
 from qap2fpga.prove.equivalence import Equality
-from qap2fpga.prove.reading import Modules, module_of
+from qap2fpga.prove.reading import Module, Modules, module_of
 
 CLOCK = "ap_clk"
 Content = Mapping[str, Any]
@@ -26,11 +26,11 @@ def prove(contents: Mapping[str, Content], top: str, place: Path, limit_s: float
     """
     if "netlist" not in contents:
         raise NotProven("there is none yet")
-    sides = _Side(contents["verilog"]), _Side(contents["netlist"])
+    sides = contents["verilog"], contents["netlist"]
 
     def compared(name: str, modules: tuple[str, str]) -> Equality | str:
         try:
-            gold, gate = (side.state(module, whole=name == top) for side, module in zip(sides, modules, strict=True))
+            gold, gate = (_state(side, module, whole=name == top) for side, module in zip(sides, modules, strict=True))
             return states.compare(gold, gate, place, name, limit_s)
         except NotProven as error:
             return str(error)
@@ -45,18 +45,16 @@ def prove(contents: Mapping[str, Content], top: str, place: Path, limit_s: float
     return f"{how}; {len(done)} modules, {outputs:,} bits between them, {solved:,} of them by SAT"
 
 
-class _Side:
-    """The modules of `content`, each made once: of every instance two things are asked, its inside and its ports."""
+def _state(side: Content, name: str, *, whole: bool) -> states.State:
+    """Return a module to be compared; `whole`: it is the top module, between the ports of the others."""
+    module = module_of(name, side)
+    kinds = {one.module for one in module.instances} if whole else set()
+    return states.State(module, Modules({kind: _ports(side, kind) for kind in kinds}), CLOCK)
 
-    def __init__(self, content: Content) -> None:
-        self.content = content
-        self.module = cache(partial(module_of, known=content))
 
-    def state(self, name: str, *, whole: bool) -> states.State:
-        """Return a module to be compared; `whole`: it is the top module, with the others inside."""
-        kinds = {cell["type"] for cell in self.content[name]["cells"].values()} if whole else ()
-        inside = Modules({kind: self.module(kind) for kind in kinds if kind in self.content})
-        return states.State(self.module(name), inside, CLOCK)
+def _ports(side: Content, name: str) -> Module:
+    """Return a module's ports without what is between them."""
+    return module_of(name, {name: {**side[name], "cells": {}}})
 
 
 def _modules(contents: Mapping[str, Content], top: str) -> Iterator[tuple[str, tuple[str, str]]]:
