@@ -56,7 +56,8 @@ class Parts(Record):
 class Synthesize(Job):
     """Map the modules `keep` of the design in `rtlil`, and the top itself if `glue`; `boxes` are black boxes.
 
-    The netlists go into `folder`, named as `files` says by module, `statistics` beside them. Answered by `Cells`.
+    The netlists go into `folder`, named as `files` says by module, `statistics` beside them. If `timed`, they are left
+    as RTLIL, too, which is read faster. Answered by `Cells`.
     """
 
     keep: tuple[str, ...]
@@ -68,6 +69,7 @@ class Synthesize(Job):
     files: Mapping[str, str]
     statistics: str
     folder: str
+    timed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,10 @@ class Cells(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class FindPath(Job):
-    """Find the longest path in `netlist`, Verilog files, with room for files in `folder`; answered by `FoundPath`."""
+    """Find the longest path in `netlist`, files in Verilog or RTLIL; answered by `FoundPath`.
+
+    There is room for files in `folder`.
+    """
 
     netlist: tuple[str, ...]
     folder: str
@@ -131,6 +136,8 @@ class Envelope(Record):
     answer: str
 
 
+# How the name of a file ends that is Yosys' own text.
+RTLIL = ".il"
 # Yosys makes and frees small things all the time. In large pages, and without lists of its own for the smallest, glibc
 # takes a sixth less time for what Yosys does; other libraries do not read this.
 TUNABLES, LARGE_PAGES = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1:glibc.malloc.mxfast=0"

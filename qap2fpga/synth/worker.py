@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from pyosys import libyosys
 
-from qap2fpga.synth.jobs import Cells, Elaborate, FindPath, FoundPath, Part, Parts, Synthesize, serve
+from qap2fpga.synth.jobs import RTLIL, Cells, Elaborate, FindPath, FoundPath, Part, Parts, Synthesize, serve
 
 BOXES = ("DSP48E1", "DSP48E2", "LUT6_2")
 # What synth_xilinx does between its labels map_luts and finalize, with abc in place of abc9: the same number of LUTs in
@@ -33,6 +33,17 @@ MAP_LUTS = (
     "xilinx_dffopt",
     "opt_lut_ins -tech xilinx",
 )
+# The memories of each family, as synth_xilinx names them to `memory_libmap`.
+MEMORIES = {
+    "xc7": "-lib +/xilinx/lutrams_xc5v.txt -lib +/xilinx/brams_xc4v.txt -D HAS_SIZE_36 -D HAS_CASCADE"
+    " -D HAS_MIXWIDTH_SDP",
+    "xcu": "-lib +/xilinx/lutrams_xcu.txt -lib +/xilinx/brams_xc4v.txt -D HAS_SIZE_36 -D HAS_MIXWIDTH_SDP"
+    " -D HAS_ADDRCE",
+    "xcup": "-lib +/xilinx/lutrams_xcu.txt -lib +/xilinx/brams_xc4v.txt -D HAS_SIZE_36 -D HAS_MIXWIDTH_SDP"
+    " -D HAS_ADDRCE -lib +/xilinx/urams.txt",
+}
+# What comes of a memory before its cells, and where these are LUTs.
+MEMORY, LUT_MEMORY = "$__XILINX_", "$__XILINX_LUTRAM_"
 
 
 class Cell(TypedDict):
@@ -116,7 +127,7 @@ def synthesize(job: Synthesize) -> Cells:
         yosys.run("blackbox", select(module))
     for module in job.keep:
         yosys.run("setattr -mod -set keep_hierarchy 1", select(module))
-    map_cells(yosys, job.top, f"-family {job.family} {' '.join(job.options)}")
+    map_cells(yosys, job.top, job.family, job.options)
     yosys.run("delete t:$scopeinfo")
     yosys.run("tee -q -o", job.statistics, "stat", "-json")
     report = json.loads(Path(job.statistics).read_text())
@@ -130,33 +141,43 @@ def synthesize(job: Synthesize) -> Cells:
         cells[module] = counts["num_cells_by_type"]
         yosys.run("select", select(module))
         yosys.run("write_verilog -noattr -selected", folder / job.files[module])
+        if job.timed:
+            yosys.run("write_rtlil -selected", (folder / job.files[module]).with_suffix(RTLIL))
         yosys.run("select -clear")
     return Cells(cells=cells)
 
 
-def map_cells(yosys: Yosys, top: str, options: str) -> None:
+def map_cells(yosys: Yosys, top: str, family: str, options: Sequence[str]) -> None:
     """`synth_xilinx` with our own mapping of logic to LUTs.
 
-    What it reads for memories and rare cells takes longer than a small design, so it is left out where there are none.
+    What it reads for rare cells and block RAM takes longer than a small design, so it is left out where there is none.
     """
-    synth = f"synth_xilinx -flatten -noiopad -noclkbuf -top {top} {options}"
-    rare = has_memories(yosys) or has_unknown_cells(yosys)
+    synth = f"synth_xilinx -flatten -noiopad -noclkbuf -top {top} -family {family} {' '.join(options)}"
+    rare = has_unknown_cells(yosys)
     if rare:
         yosys.run(f"{synth} -run begin:prepare")
     else:
         yosys.run("read_verilog -lib -specify +/xilinx/cells_sim.v")
         yosys.run("hierarchy -check -top", top)
     yosys.run(f"{synth} -run prepare:map_memory")
-    # A long `case` of constants has become a memory by now.
-    if not rare and has_memories(yosys):
-        yosys.run("read_verilog -lib +/xilinx/cells_xtra.v")
-        rare = True
-    if rare:
-        yosys.run(f"{synth} -run map_memory:map_ffram")
+    if has_memories(yosys):
+        yosys.run("memory_libmap", *to_memories(family))
+        kinds = {kind for kind in types(yosys) if kind.startswith(MEMORY)}
+        if kinds:
+            yosys.run("techmap -map +/xilinx/lutrams_xc5v_map.v")
+        if not all(kind.startswith(LUT_MEMORY) for kind in kinds):
+            if not rare:
+                yosys.run("read_verilog -lib +/xilinx/cells_xtra.v")
+            yosys.run(f"{synth} -run map_memory:map_ffram")
     yosys.run(f"{synth} -run map_ffram:map_luts")
     for command in MAP_LUTS:
         yosys.run(command)
     yosys.run(f"{synth} -run finalize:")
+
+
+def to_memories(family: str) -> list[str]:
+    """What synth_xilinx says to `memory_libmap`: no UltraRAM unless it is asked for."""
+    return ["-logic-cost-rom", "0.015625", *MEMORIES[family].split(), "-no-auto-huge"]
 
 
 def has_memories(yosys: Yosys) -> bool:
@@ -181,7 +202,8 @@ def find_path(job: FindPath) -> FoundPath:
     yosys, flat = Yosys(), Path(job.folder) / "flat.json"
     yosys.run("read_verilog -lib -specify +/xilinx/cells_sim.v")
     for path in job.netlist:
-        yosys.run("read_verilog", path)
+        yosys.run("read_rtlil" if path.endswith(RTLIL) else "read_verilog", path)
+    yosys.run("setattr -mod -unset keep_hierarchy")
     for command in (f"hierarchy -top {job.top}", "flatten", "delete t:$scopeinfo", "opt_clean"):
         yosys.run(command)
     yosys.run("select", select(job.top))

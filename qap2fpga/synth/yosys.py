@@ -21,9 +21,9 @@ from pathlib import Path
 from qap2fpga.hw.boards import Board
 from qap2fpga.hw.design import Design, Measurement, Stage
 from qap2fpga.synth.cells import count, unknown
-from qap2fpga.synth.jobs import Cells, Elaborate, FindPath, FoundPath, Part, Parts, Synthesize, ask
+from qap2fpga.synth.jobs import RTLIL, Cells, Elaborate, FindPath, FoundPath, Part, Parts, Synthesize, ask
 from qap2fpga.system.errors import QapError
-from qap2fpga.system.files import scratch, shipped
+from qap2fpga.system.files import scratch, sha256, shipped
 
 Progress = Callable[[str], None]
 WORKER = Path(__file__).with_name("worker.py")
@@ -128,7 +128,22 @@ def map_design(
         progress(f"read {design.top} with Yosys {version()}: {len(parts)} parts, {spent:.1f} s")
         done = _map(design, board, folder, place, parts, time_limit_s, threads)
         progress(f"mapped {design.top} to {board.family} cells in {time.monotonic() - begin:.1f} s")
-        return replace(done, netlist=tuple(path.replace(folder / path.name) for path in done.netlist))
+        return replace(done, netlist=tuple(_moved(path, folder) for path in done.netlist))
+
+
+def _moved(path: Path, folder: Path) -> Path:
+    """The netlist at `path` where it is kept, and beside it the same as RTLIL, if there is one, until it is read."""
+    rtlil, moved = path.with_suffix(RTLIL), path.replace(folder / path.name)
+    for old in folder.glob(f"{moved.stem}.*{RTLIL}"):
+        old.unlink()
+    if rtlil.exists():
+        rtlil.replace(_as_rtlil(moved))
+    return moved
+
+
+def _as_rtlil(netlist: Path) -> Path:
+    """The file of a netlist as RTLIL; its name says of which content."""
+    return netlist.with_name(f"{netlist.stem}.{sha256(netlist)[:16]}{RTLIL}")
 
 
 def _elaborate(design: Design, folder: Path, place: Path, limit_s: float) -> Mapping[str, Part]:
@@ -184,6 +199,7 @@ def _map(
             files=files,
             statistics=str((place / f"map{index}.stat.json").resolve()),
             folder=str(place.resolve()),
+            timed=board.device_family.timed,
         )
         what = ", ".join(groups[index]) or "top"
         return ask(WORKER, job, Cells, name=f"map{index}", what=what, logs=folder, place=place, limit_s=limit_s).cells
@@ -219,11 +235,14 @@ def _groups(costs: Mapping[str, float], threads: int) -> list[list[str]]:
 def longest_path(top: str, netlist: Sequence[Path], folder: Path) -> LongestPath:
     """Return the longest path of cells in the files `netlist` of a design for a family whose delays are known.
 
-    Logs go to `folder`. Never an error: it is the one thing that a build can do without.
+    Logs go to `folder`. Never an error: it is the one thing that a build can do without. The netlist as RTLIL, which
+    mapping left for this, is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    rtlil = [_as_rtlil(path) for path in netlist]
+    files = rtlil if all(path.is_file() for path in rtlil) else netlist
     with scratch(folder) as place:
-        job = FindPath(top=top, netlist=tuple(str(path.resolve()) for path in netlist), folder=str(place.resolve()))
+        job = FindPath(top=top, netlist=tuple(str(path.resolve()) for path in files), folder=str(place.resolve()))
         try:
             path = ask(
                 WORKER, job, FoundPath, name="time", what="the longest path", logs=folder, place=place,
@@ -231,6 +250,8 @@ def longest_path(top: str, netlist: Sequence[Path], folder: Path) -> LongestPath
             )  # fmt: skip
         except QapError as error:
             return LongestPath(None, why=error.message)
+    for one in rtlil:
+        one.unlink(missing_ok=True)
     if path.untimed:
         return LongestPath(None, why=f"Yosys has no delays of {', '.join(path.untimed)}")
     if path.ps is None:

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from qap2fpga.hw.resources import Resources
 from qap2fpga.synth import yosys
 from qap2fpga.synth.cells import count, packed, unknown
 from qap2fpga.system.errors import QapError
+from tests.conftest import ROOT
 
 XC7 = board.load("pynq-z2")
 BYTE = Stream("in0", 1, 1, 8, False)
@@ -117,6 +122,92 @@ def test_multipliers_are_not_dsps_and_memory_is_block_ram(tmp_path: Path) -> Non
     total = yosys.measurement(done).total
     assert total.bram18 == 2 and total.dsp == 0 and total.lut
     assert done.total.get("RAMB18E1", 0) + 2 * done.total.get("RAMB36E1", 0) == 2
+
+
+MEMORIES = """
+import json, sys
+from collections import Counter
+from qap2fpga.synth import worker
+
+def cells(ours):
+    yosys = worker.Yosys()
+    yosys.run("read_verilog", sys.argv[1])
+    synth = f"synth_xilinx -flatten -noiopad -noclkbuf -nodsp -top known -family {sys.argv[2]}"
+    yosys.run(f"{synth} -run begin:map_memory")
+    if ours:
+        yosys.run("memory_libmap", *worker.to_memories(sys.argv[2]))
+    yosys.run(f"{synth} -run map_memory:map_ffram")
+    (top,) = (one for one in yosys.design.modules_.values() if worker.plain(one.name) == "known")
+    return Counter(cell.type.str() for cell in top.cells_.values())
+
+print("cells", json.dumps([cells(False), cells(True)]))
+"""
+SHAPES = ((4, 3), (12, 16), (24, 64), (9, 200), (36, 1500))
+HUGE = """
+    (* ram_style = "huge" *) reg [71:0] mh [0:4095]; output reg [71:0] qh;
+    always @(posedge clk) if (e0) mh[{r4, r0}] <= {d4, d4}; else qh <= mh[{r4, r0}];
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["xc7", "xcu", "xcup"])
+def test_memories_become_the_cells_that_synth_xilinx_makes_of_them(tmp_path: Path, family: str) -> None:
+    """From registers to UltraRAM, and ROMs: what we tell `memory_libmap` is what synth_xilinx tells it."""
+    ports, body = ["clk"], "input clk;"
+    for number, (bits, words) in enumerate(SHAPES):
+        at = max(1, (words - 1).bit_length())
+        ports += [f"{name}{number}" for name in "wrdeqk"]
+        body += f"""
+    input [{at - 1}:0] w{number}, r{number}; input [{bits - 1}:0] d{number}; input e{number};
+    output reg [{bits - 1}:0] q{number}, k{number};
+    reg [{bits - 1}:0] m{number} [0:{words - 1}], c{number} [0:255];
+    integer i{number};
+    initial for (i{number} = 0; i{number} < 256; i{number} = i{number} + 1)
+        c{number}[i{number}] = i{number} * 7 ^ (i{number} >> 1);
+    always @(posedge clk) begin
+        if (e{number}) m{number}[w{number}] <= d{number};
+        q{number} <= m{number}[r{number}];
+        k{number} <= c{number}[r{number}];
+    end"""
+    if family == "xcup":
+        ports, body = [*ports, "qh"], body + HUGE
+    source = tmp_path / "known.v"
+    source.write_text(f"module known({', '.join(ports)}); {body}\nendmodule\n")
+    command = [sys.executable, "-c", MEMORIES, str(source), family]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    (line,) = (one for one in done.stdout.splitlines() if one.startswith("cells "))
+    theirs, ours = json.loads(line.removeprefix("cells "))
+    assert theirs == ours
+    kinds = " ".join(theirs)
+    wanted = {"RAM32M", "RAM64M", "RAMB18E"} | ({"URAM288"} if family == "xcup" else set())
+    assert not [kind for kind in wanted if kind not in kinds], kinds
+
+
+@pytest.mark.slow
+def test_the_longest_path_is_the_same_of_rtlil_and_of_verilog(tmp_path: Path) -> None:
+    """What mapping leaves for it is removed, and of another Verilog it is not read."""
+    body = """
+    wire [7:0] middle;
+    part a(.clk(ap_clk), .x(in0_TDATA), .y(middle)); part b(.clk(ap_clk), .x(middle + 8'd3), .y(out0_TDATA));
+    assign out0_TVALID = 1'b1; assign in0_TREADY = 1'b1;"""
+    more = """
+module part(input clk, input [7:0] x, output reg [7:0] y);
+    reg [7:0] kept; always @(posedge clk) begin kept <= x; y <= kept * kept + 8'd5; end
+endmodule
+"""
+    done = yosys.map_design(design(tmp_path / "design", body, more), XC7, tmp_path / "yosys")
+    left = sorted((tmp_path / "yosys").glob("*.il"))
+    assert len(left) == len(done.netlist) > 1
+    copies = [tmp_path / one.name for one in left]
+    for one, copy in zip(left, copies, strict=True):
+        shutil.copy(one, copy)
+    fast = yosys.longest_path("known", done.netlist, tmp_path / "time")
+    assert fast.ns is not None and not list((tmp_path / "yosys").glob("*.il"))
+    assert yosys.longest_path("known", done.netlist, tmp_path / "time") == fast
+    for one, copy in zip(left, copies, strict=True):
+        shutil.copy(copy, one)
+    done.netlist[-1].write_text("module known; endmodule\n")
+    assert yosys.longest_path("known", done.netlist, tmp_path / "time").ns is None
 
 
 @pytest.mark.slow
