@@ -31,7 +31,7 @@ from qap2fpga.frontend import saving
 from qap2fpga.library.measured import luts_of
 from qap2fpga.qap.bits import Budget
 from qap2fpga.qap.bits.budget import split
-from qap2fpga.qap.bits.price import FEATURES, features, layers, sums
+from qap2fpga.qap.bits.price import FEATURES, features
 from qap2fpga.qap.bits.price import fitted as shipped
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import append_json, read_json_lines
@@ -118,7 +118,6 @@ def _measured(recipe: Recipe) -> Line:
     try:
         module, rows = trained(recipe)
         line["features"] = features(module).tolist()
-        line["layers"] = [[one.item() for one in sums(layer)] for layer in layers(module).values()]
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "model.pt"
             saving.save(module, rows[:32], model, None, {})

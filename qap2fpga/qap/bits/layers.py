@@ -104,6 +104,10 @@ class Learned(nn.Module, ABC):
     def input_bits(self) -> Tensor:
         """The bits of what each weight takes, in the weights' shape, with gradients."""
 
+    @abstractmethod
+    def by_channel(self, used: Tensor) -> Tensor:
+        """Return whether a weight that is `used`, in the weights' shape, takes each channel (channels,)."""
+
     def extra_repr(self) -> str:
         """Return what stands in a printed module."""
         return f"{', '.join(map(str, self.weight.shape))}, bits per {self.per}"
@@ -154,6 +158,10 @@ class LearnedLinear(Learned):
         outputs, inputs = self.weight.shape
         return self.input_quant.bits.repeat_interleave(inputs // self.input_quant.channels).expand(outputs, inputs)
 
+    def by_channel(self, used: Tensor) -> Tensor:
+        """Return whether a weight that is `used`, in the weights' shape, takes each channel (channels,)."""
+        return used.any(dim=0).reshape(self.input_quant.channels, -1).any(dim=1)
+
 
 class _LearnedConv(Learned):
     """A convolution of some dimensions; the arguments of its kernel are torch's."""
@@ -187,6 +195,11 @@ class _LearnedConv(Learned):
         outputs, each, groups = *self.weight.shape[:2], self.options[3]
         bits = self.input_quant.bits.reshape(groups, 1, each).expand(groups, outputs // groups, each)
         return bits.reshape(outputs, each, *(1,) * self.dimensions).expand_as(self.weight)
+
+    def by_channel(self, used: Tensor) -> Tensor:
+        """Return whether a weight that is `used`, in the weights' shape, takes each channel (channels,)."""
+        outputs, each, groups = *self.weight.shape[:2], self.options[3]
+        return used.flatten(2).any(dim=2).reshape(groups, outputs // groups, each).any(dim=1).flatten()
 
 
 class LearnedConv1d(_LearnedConv):

@@ -3,14 +3,17 @@
 
 A weight is a sum of signed digits. Each digit but the first of an output is an adder, as wide as the input and what
 sums have grown by, and so is a bias; adders that outputs have in common are shared, the more the larger a layer is. The
-number of digits is exact; its gradient is that of the mean number of digits of so many bits. The price is a sum of
+number of digits is exact; its gradient is that of the mean number of digits of so many bits. What nothing reads takes
+no LUTs, as hardware leaves it out, but keeps its gradients: it is to lose its bits, too. The price is a sum of
 `FEATURES`, whose coefficients are fitted to networks that Yosys has counted: `flows/rtl/price.yaml`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 
 import torch
 import yaml
@@ -26,6 +29,11 @@ FEATURES = ("adder_bits", "growth_bits", "requantizer_bits")
 SHARING = 0.9
 # Signed digits per bit, and of the first bit.
 PER_BIT, FIRST = 1 / 3, 1.0
+# What hands each channel on by itself.
+BETWEEN = (
+    nn.Identity, nn.ReLU, nn.Dropout, nn.BatchNorm1d, nn.BatchNorm2d,
+    nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d,
+)  # fmt: skip
 
 
 @cache
@@ -62,19 +70,64 @@ def weights(coefficients: Mapping[str, float] | None = None) -> Tensor:
 
 def features(module: nn.Module) -> Tensor:
     """Return the `FEATURES` of `module`, with gradients."""
-    parts = layers(module).values()
-    adders = torch.stack([torch.stack(sums(one)) for one in parts]).clamp(min=1.0).pow(SHARING).sum(dim=0)
+    parts = list(layers(module).values())
+    exact = [digits(one.integers) for one in parts]
+    outputs, channels = _read(module, parts, exact)
+    adders = torch.stack([torch.stack(sums(*one)) for one in zip(parts, exact, outputs, strict=True)])
     quantizers = {id(one.input_quant): one.input_quant for one in parts if not one.input_quant.of_input}
-    bits = torch.stack([one.bits.sum() for one in quantizers.values()] or [adders.new_zeros(())]).sum()
-    return torch.stack([*adders, bits])
+    unused = [(one.bits.detach() * ~channels[key]).sum() for key, one in quantizers.items()]
+    bits = [one.bits.sum() for one in quantizers.values()]
+    requantizers = torch.stack(bits or [adders.new_zeros(())]).sum() - sum(unused)
+    return torch.stack([*adders.clamp(min=1.0).pow(SHARING).sum(dim=0), requantizers])
 
 
-def sums(layer: Learned) -> tuple[Tensor, Tensor]:
-    """Return the bits of the inputs of all adders of a layer, and what its sums grow by, with gradients."""
-    inputs = layer.input_bits.flatten(1)
+@torch.no_grad()
+def _read(
+    module: nn.Module, parts: Sequence[Learned], exact: Sequence[Tensor]
+) -> tuple[list[Tensor], dict[int, Tensor]]:
+    """What weights of `exact` digits read: of each layer's outputs, and of the channels of each quantizer by its id.
+
+    Outputs are known where one layer follows another in a `Sequential` and the quantizer between them is of later
+    layers alone; all others are taken to be read.
+    """
+    after, outputs = followers(module), [one.weight.new_ones(len(one.weight), dtype=torch.bool) for one in parts]
+    channels: dict[int, Tensor] = {}
+    for place in reversed(range(len(parts))):
+        layer = parts[place]
+        next_one = after.get(id(layer))
+        if next_one is not None:
+            quantizer = next_one.input_quant
+            later = all(one.input_quant is not quantizer for one in parts[: place + 1])
+            if later and quantizer.channels == len(layer.weight):
+                outputs[place] = channels[id(quantizer)]
+        size = (-1, *(1,) * (layer.weight.ndim - 1))
+        used = layer.by_channel((exact[place] > 0) & (layer.input_bits > 0) & outputs[place].reshape(size))
+        key = id(layer.input_quant)
+        channels[key] = channels[key] | used if key in channels else used
+    return outputs, channels
+
+
+def followers(module: nn.Module) -> dict[int, Learned]:
+    """Return the layer that alone takes what another gives, by the other's id: next to it in a `Sequential`."""
+    chains = [[part for part in one if not isinstance(part, BETWEEN)] for one in module.modules()
+              if type(one) is nn.Sequential]  # fmt: skip
+    uses = Counter(id(part) for chain in chains for part in chain)
+    pairs = [pair for chain in chains for pair in pairwise(chain)]
+    return {
+        id(one): following
+        for one, following in pairs
+        if isinstance(one, Learned) and isinstance(following, Learned) and uses[id(one)] == 1
+    }
+
+
+def sums(layer: Learned, exact: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the bits of the inputs of all adders of a layer, and what its sums grow by, with gradients.
+
+    `exact`: the signed digits of its weights, in their shape. `read`: whether something reads an output (outputs,).
+    """
+    inputs, exact = layer.input_bits.flatten(1), exact.flatten(1)
     with torch.no_grad():
-        integers = layer.integers
-        exact, bits = digits(integers).flatten(1), torch.frexp(integers.abs()).exponent.flatten(1)
+        bits = torch.frexp(layer.integers.abs()).exponent.flatten(1)
         slope = torch.where(bits > 1, PER_BIT, FIRST) * layer.is_priced.flatten(1)
         used = inputs > 0
         kept = (exact * used).sum(dim=1, keepdim=True)
@@ -83,10 +136,11 @@ def sums(layer: Learned) -> tuple[Tensor, Tensor]:
         adders = (kept + (biases > 0) - 1).clamp(min=0) / kept.clamp(min=1)
         growth = torch.log2((kept + (biases > 0)).clamp(min=1))
         mean = (exact * inputs).sum(dim=1, keepdim=True) / kept.clamp(min=1)
+        unread = exact * adders * ~read[:, None]
     learned = exact * adders + (slope * adders) * further(layer.fraction).expand_as(layer.weight).flatten(1)
     biased = PER_BIT * (layer.bias_bits[:, None] - biases)
-    wide = (learned * inputs).sum() + (biased * mean).sum()
-    return wide, (learned * (growth * used)).sum() + (biased * growth).sum()
+    wide = ((learned * inputs) - (unread * inputs).detach()).sum() + (biased * mean).sum()
+    return wide, ((learned - unread) * (growth * used)).sum() + (biased * growth).sum()
 
 
 def digits(values: Tensor) -> Tensor:

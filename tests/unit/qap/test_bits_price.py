@@ -123,3 +123,83 @@ def test_float64_and_mixed_precision_have_a_price() -> None:
 def test_a_module_without_learned_bits_is_refused() -> None:
     with pytest.raises(QapError, match="no layer that learns its bits"):
         layers(nn.Sequential(nn.Linear(2, 2)))
+
+
+def chain(*between: nn.Module, outputs: int = 3) -> nn.Sequential:
+    """A layer of so many outputs, the second of which no weight of the next layer takes."""
+    module = nn.Sequential(LearnedLinear(4, outputs, quantizer=entry(4)), *between, LearnedLinear(outputs, 2))
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for layer in (module[0], module[-1]):
+            layer.weight.copy_(torch.randint(1, 30, layer.weight.shape) / 16)
+        if outputs > 2:
+            module[-1].weight[:, 1] = 0.0
+    return module
+
+
+def without_second(module: nn.Sequential) -> nn.Sequential:
+    """The same module without the second output of its first layer."""
+    small = chain(outputs=2)
+    with torch.no_grad():
+        for own, other in ((small[0], module[0]), (small[-1], module[-1])):
+            kept = [0, 2]
+            own.weight.copy_(other.weight[kept] if own is small[0] else other.weight[:, kept])
+    return small
+
+
+@pytest.mark.parametrize("between", [(), (nn.BatchNorm1d(3), nn.Dropout())], ids=["next", "batch norm"])
+def test_what_nothing_reads_takes_no_luts_and_is_to_lose_its_bits(between: tuple[nn.Module, ...]) -> None:
+    module = chain(*between)
+    assert price(module).item() == pytest.approx(price(without_second(module)).item())
+    price(module).backward()
+    first, quantizer = module[0], module[-1].input_quant
+    assert first.fraction.grad is not None and quantizer.fraction.grad is not None
+    assert bool((first.fraction.grad > 0).all()) and bool((quantizer.fraction.grad > 0).all())
+
+
+def test_a_channel_without_bits_is_not_read() -> None:
+    module = chain()
+    with torch.no_grad():
+        module[-1].weight[:, 1] = 1.0
+        module[-1].input_quant.fraction[1] = -9.0
+    assert price(module).item() == pytest.approx(price(without_second(module)).item())
+
+
+def test_what_nothing_reads_makes_what_it_read_alone_unread() -> None:
+    module = nn.Sequential(LearnedLinear(4, 2, quantizer=entry(4)), LearnedLinear(2, 2), LearnedLinear(2, 1))
+    with torch.no_grad():
+        module[1].weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        module[2].weight.copy_(torch.tensor([[0.0, 1.0]]))
+    before = price(module)
+    with torch.no_grad():
+        module[0].weight[0] = 27 / 32
+        module[1].weight[0] = torch.tensor([27 / 32, 0.0])
+    assert price(module).item() == before.item()
+    with torch.no_grad():
+        module[2].weight[0, 0] = 1.0
+    assert price(module).item() > before.item()
+
+
+def test_what_may_be_read_elsewhere_is_priced() -> None:
+    """Outside of a `Sequential`, before a layer of two places, or before a quantizer that the layer has itself."""
+    first, last = (chain()[place] for place in (0, 1))
+    whole = price(nn.ModuleList([first, last])).item()
+    assert whole > price(nn.Sequential(first, last)).item()
+    other = nn.Sequential(first, nn.Linear(3, 2))
+    assert price(nn.ModuleList([nn.Sequential(first, last), other])).item() == pytest.approx(whole)
+    looped = nn.Sequential(LearnedLinear(3, 3), LearnedLinear(3, 3))
+    looped[1].input_quant = looped[0].input_quant
+    with torch.no_grad():
+        looped[1].weight[:, 1] = 0.0
+    apart = price(nn.ModuleList([looped[0], looped[1]])).item()
+    assert price(looped).item() == pytest.approx(apart)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_channels_that_a_convolution_takes(groups: int) -> None:
+    layer = LearnedConv2d(4, 4, 3, groups=groups, bias=False, quantizer=LearnedQuantizer(4))
+    each = 4 // groups
+    for channel in range(4):
+        used = torch.zeros_like(layer.weight, dtype=torch.bool)
+        used[channel // each * each, channel % each, 1, 2] = True
+        assert layer.by_channel(used).tolist() == [one == channel for one in range(4)]
