@@ -14,7 +14,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Generic, ParamSpec, Self, TypeVar, cast
@@ -65,6 +65,7 @@ class Beside(Generic[Result]):
         with contextlib.suppress(BrokenPipeError), cast(IO[bytes], self.process.stdin) as pipe:
             pipe.write(call)
         self.process.stdin = None
+        self._answer: bytes | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -77,21 +78,22 @@ class Beside(Generic[Result]):
 
     def result(self) -> Result:
         """Return what the function returned. Raises what it raised, and `QapError` where its process died."""
-        answer, _ = self.process.communicate()
-        if not answer:
+        if self._answer is None:
+            self._answer, _ = self.process.communicate()
+        if not self._answer:
             what = f"the process of '{self.name}' ended with code {self.process.returncode}"
             raise QapError(what, "perhaps for want of memory: close other programs, and try again")
-        error, result = pickle.loads(answer)
+        error, result = pickle.loads(self._answer)
         if error is not None:
             raise cast(BaseException, error)
         return cast(Result, result)
 
 
 class Here(Generic[Result]):
-    """The same call in this process, made when its result is asked for: where there is no room for another."""
+    """The same call in this process, made when its result is first asked for: where there is no room for another."""
 
     def __init__(self, function: Callable[Given, Result], *arguments: Given.args, **options: Given.kwargs) -> None:
-        self.result: Callable[[], Result] = partial(function, *arguments, **options)
+        self.result: Callable[[], Result] = cache(partial(function, *arguments, **options))
 
     def __enter__(self) -> Self:
         return self

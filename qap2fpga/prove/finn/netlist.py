@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,33 +16,56 @@ from qap2fpga.prove.reading import Module, Modules, module_of
 
 CLOCK = "ap_clk"
 Content = Mapping[str, Any]
+Compared = dict[str, Equality | str]
 
 
-def prove(contents: Mapping[str, Content], top: str, place: Path, limit_s: float) -> str:
+def everything(_name: str) -> bool:
+    """Take every module."""
+    return True
+
+
+def prove(
+    contents: Mapping[str, Content], top: str, place: Path, limit_s: float,
+    take: Callable[[str], bool] = everything, others: Callable[[], Compared] = dict,
+) -> str:  # fmt: skip
     """Prove that every module of the netlist is the Verilog's, register by register.
 
     `contents` are what Yosys reads of both. Raises `NotProven` with those that are not, and why. ABC has `limit_s` for
-    each module, and its files go to `place`.
+    each module, and its files go to `place`. What `take` refuses is among `others`, which another process has compared.
     """
+    results = compared(contents, top, place, limit_s, take)
+    names = [name for name, _ in _modules(contents, top)]
+    if len(results) < len(names):
+        results |= others()
+    done = [one for name in names if not isinstance(one := results[name], str)]
+    left = [one for name in names if isinstance(one := results[name], str)]
+    if left:
+        raise NotProven(f"{'; '.join(left)}; the other {len(done)} of {len(done) + len(left)} modules are")
+    outputs, solved = (sum(getattr(one, key) for one in done) for key in ("outputs", "solved"))
+    how = "register by register; DSPs have the same parameters and inputs"
+    return f"{how}; {len(done)} modules, {outputs:,} bits between them, {solved:,} of them by SAT"
+
+
+def compared(
+    contents: Mapping[str, Content], top: str, place: Path, limit_s: float, take: Callable[[str], bool] = everything
+) -> Compared:
+    """Compare the modules that `take` accepts, by instance, the largest first: what came of it, or why it did not."""
     if "netlist" not in contents:
         raise NotProven("there is none yet")
     sides = contents["verilog"], contents["netlist"]
 
-    def compared(name: str, modules: tuple[str, str]) -> Equality | str:
+    def one(name: str, modules: tuple[str, str]) -> Equality | str | None:
+        if not take(name):
+            return None
         try:
             gold, gate = (_state(side, module, whole=name == top) for side, module in zip(sides, modules, strict=True))
             return states.compare(gold, gate, place, name, limit_s)
         except NotProven as error:
             return str(error)
 
-    results = side_by_side([partial(compared, name, modules) for name, modules in _modules(contents, top)])
-    done = [one for one in results if not isinstance(one, str)]
-    left = [one for one in results if isinstance(one, str)]
-    if left:
-        raise NotProven(f"{'; '.join(left)}; the other {len(done)} of {len(done) + len(left)} modules are")
-    outputs, solved = (sum(getattr(one, key) for one in done) for key in ("outputs", "solved"))
-    how = "register by register; DSPs have the same parameters and inputs"
-    return f"{how}; {len(done)} modules, {outputs:,} bits between them, {solved:,} of them by SAT"
+    parts = sorted(_modules(contents, top), key=lambda part: -len(sides[0][part[1][0]]["cells"]))
+    results = side_by_side([partial(one, *part) for part in parts])
+    return {name: result for (name, _), result in zip(parts, results, strict=True) if result is not None}
 
 
 def _state(side: Content, name: str, *, whole: bool) -> states.State:

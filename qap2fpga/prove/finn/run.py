@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 from qap2fpga.hw.design import Design
@@ -18,6 +20,7 @@ from qap2fpga.prove.finn import contents, memories, netlist, own
 from qap2fpga.prove.finn.memories import Instance
 from qap2fpga.prove.finn.reading import Folded, left
 from qap2fpga.prove.finn.reading import elaborated as read
+from qap2fpga.prove.reading import NETLIST as NETLIST_FILE
 from qap2fpga.prove.simulated import CORE
 from qap2fpga.system.beside import beside_or_here
 
@@ -66,17 +69,42 @@ def prove(
     """
     subject = Subject(design, network, folded)
     with beside_or_here(_of_left, design, network, place, limit_s) as beside:
-        gates = attempt(NETLIST, lambda: netlist.prove(folded.contents, design.top, place, limit_s))
-        done = [*beside.result(), gates]
+        take, others = Shares(place).take, lambda: beside.result()[1]
+        gates = attempt(NETLIST, lambda: netlist.prove(folded.contents, design.top, place, limit_s, take, others))
+        done = [*beside.result()[0], gates]
     for one in done:
         say(str(one))
         yield one.claim
     yield Claim(claim=CORE, word=Word.NOT_PROVEN, detail=_others(subject))
 
 
-def _of_left(design: Design, network: Graph, place: Path, limit_s: float) -> list[Attempt]:
-    """Return what comes of the proofs of the Verilog of which Yosys has left JSON in `place`."""
-    return of_verilog(Subject(design, network, Folded(left(place), ())), place, limit_s)
+@dataclass(frozen=True)
+class Shares:
+    """Modules of a netlist that two processes share out: who comes first leaves a file in `place`."""
+
+    place: Path
+
+    def take(self, name: str) -> bool:
+        """Return whether nobody has taken the instance `name` before."""
+        try:
+            (self.place / f"{sha256(name.encode()).hexdigest()[:32]}.taken").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+
+def _of_left(design: Design, network: Graph, place: Path, limit_s: float) -> tuple[list[Attempt], netlist.Compared]:
+    """Return what comes of the proofs of the Verilog, and then of the modules that the netlist's proof has not begun.
+
+    Yosys has left JSON of both in `place`.
+    """
+    subject = Subject(design, network, Folded(left(place), ()))
+    done, shared = of_verilog(subject, place, limit_s), {}
+    # Where there is none, or it lacks a module, the netlist's proof says so.
+    with suppress(NotProven, FileNotFoundError):
+        contents = subject.folded.contents | left(place, (NETLIST_FILE,))
+        shared = netlist.compared(contents, design.top, place, limit_s, Shares(place).take)
+    return done, shared
 
 
 def of_verilog(subject: Subject, place: Path, limit_s: float) -> list[Attempt]:

@@ -13,6 +13,7 @@ import pytest
 
 from qap2fpga.prove.cells import NotProven
 from qap2fpga.prove.finn import netlist, reading
+from qap2fpga.prove.finn.run import Shares
 from tests.support.folded import subject
 from tests.support.graphs import small_chain
 
@@ -90,7 +91,7 @@ def constant(kind: str, pin: str, value: str) -> Fault:
 
 
 FAULTS: dict[str, tuple[str, Fault]] = {
-    "an entry of a LUT": ("u_MVAU_rtl_0", entry("LUT6", "INIT", 5)),
+    "an entry of a LUT": ("u_MVAU_rtl_0", entry("LUT6", "INIT", 0)),
     "an entry of a LUT of two": ("u_MVAU_rtl_1", entry("LUT6_2", "INIT", 3)),
     "swapped pins of a DSP": ("u_MVAU_rtl_1", pins("DSP48E1", "B", "D")),
     "a DSP's reset": ("u_MVAU_rtl_1", constant("DSP48E1", "RSTB", "0")),
@@ -120,3 +121,18 @@ def test_a_module_that_is_missing_is_named(read: Contents, tmp_path: Path) -> No
         netlist.prove(sides, TOP, tmp_path, 60)
     with pytest.raises(NotProven, match="there is none yet"):
         netlist.prove({"verilog": {}}, TOP, tmp_path, 60)
+
+
+def test_two_processes_share_the_modules_out(read: Contents, tmp_path: Path) -> None:
+    """What the other one has compared counts as if it had been compared here, a fault as well."""
+    whole, shares = netlist.prove(read, TOP, tmp_path, 60), Shares(tmp_path)
+    assert shares.take("u_MVAU_rtl_1") and not shares.take("u_MVAU_rtl_1")
+    theirs = netlist.compared(read, TOP, tmp_path, 60, lambda name: name == "u_MVAU_rtl_1")
+    assert list(theirs) == ["u_MVAU_rtl_1"]
+    assert netlist.prove(read, TOP, tmp_path, 60, shares.take, lambda: theirs) == whole
+    sides = with_fault(read, *FAULTS["a DSP's reset"])
+    theirs = netlist.compared(sides, TOP, tmp_path, 60, lambda name: name == "u_MVAU_rtl_1")
+    with pytest.raises(NotProven, match="u_MVAU_rtl_1"):
+        netlist.prove(sides, TOP, tmp_path, 60, lambda name: name == TOP, lambda: theirs)
+    with pytest.raises(KeyError, match="u_MVAU_rtl_1"):
+        netlist.prove(sides, TOP, tmp_path, 60, lambda name: name == TOP)

@@ -30,6 +30,16 @@ def test_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert other.result() not in (os.getpid(), None)
 
 
+@pytest.mark.parametrize("kind", [Beside, Here])
+def test_a_call_is_made_once_however_often_it_is_asked_for(
+    tmp_path: Path, kind: type[Beside[None] | Here[None]]
+) -> None:
+    with kind((tmp_path / "file").touch, exist_ok=False) as one:
+        one.result()
+        one.result()
+    assert (tmp_path / "file").exists()
+
+
 def test_what_it_raises_is_raised_here(tmp_path: Path) -> None:
     (tmp_path / "none.json").write_text("[1]")
     with pytest.raises(QapError) as here:
