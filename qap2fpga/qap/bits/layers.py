@@ -100,9 +100,22 @@ class Learned(nn.Module, ABC):
         return _bits(integers(self.bias, self.bias_fraction), self.bias_fraction)
 
     @property
-    @abstractmethod
     def input_bits(self) -> Tensor:
         """The bits of what each weight takes, in the weights' shape, with gradients."""
+        return self.by_weight(self.input_quant.bits)
+
+    @property
+    def largest(self) -> Tensor:
+        """The largest sum of each output that inputs can lead to (outputs,), without gradients."""
+        with torch.no_grad():
+            weight, bias = self.quantized_weight, self.quantized_bias
+            low, high = map(self.by_weight, self.input_quant.ends)
+            sums = (weight.clamp(min=0.0) * high + weight.clamp(max=0.0) * low).flatten(1).sum(dim=1)
+            return sums if bias is None else sums + bias
+
+    @abstractmethod
+    def by_weight(self, values: Tensor) -> Tensor:
+        """Return what each weight takes of `values` of the channels (channels,), in the weights' shape."""
 
     @abstractmethod
     def by_channel(self, used: Tensor) -> Tensor:
@@ -152,11 +165,10 @@ class LearnedLinear(Learned):
         """Return the sums."""
         return functional.linear(self.input_quant(x).flatten(1), *self._operands())
 
-    @property
-    def input_bits(self) -> Tensor:
-        """The bits of what each weight takes, in the weights' shape, with gradients."""
+    def by_weight(self, values: Tensor) -> Tensor:
+        """Return what each weight takes of `values` of the channels (channels,), in the weights' shape."""
         outputs, inputs = self.weight.shape
-        return self.input_quant.bits.repeat_interleave(inputs // self.input_quant.channels).expand(outputs, inputs)
+        return values.repeat_interleave(inputs // self.input_quant.channels).expand(outputs, inputs)
 
     def by_channel(self, used: Tensor) -> Tensor:
         """Return whether a weight that is `used`, in the weights' shape, takes each channel (channels,)."""
@@ -189,12 +201,11 @@ class _LearnedConv(Learned):
         """Return the sums."""
         return type(self).convolve(self.input_quant(x), *self._operands(), *self.options)
 
-    @property
-    def input_bits(self) -> Tensor:
-        """The bits of what each weight takes, in the weights' shape, with gradients."""
+    def by_weight(self, values: Tensor) -> Tensor:
+        """Return what each weight takes of `values` of the channels (channels,), in the weights' shape."""
         outputs, each, groups = *self.weight.shape[:2], self.options[3]
-        bits = self.input_quant.bits.reshape(groups, 1, each).expand(groups, outputs // groups, each)
-        return bits.reshape(outputs, each, *(1,) * self.dimensions).expand_as(self.weight)
+        grouped = values.reshape(groups, 1, each).expand(groups, outputs // groups, each)
+        return grouped.reshape(outputs, each, *(1,) * self.dimensions).expand_as(self.weight)
 
     def by_channel(self, used: Tensor) -> Tensor:
         """Return whether a weight that is `used`, in the weights' shape, takes each channel (channels,)."""

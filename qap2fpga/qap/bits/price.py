@@ -3,9 +3,10 @@
 
 A weight is a sum of signed digits. Each digit but the first of an output is an adder, as wide as the input and what
 sums have grown by, and so is a bias; adders that outputs have in common are shared, the more the larger a layer is. The
-number of digits is exact; its gradient is that of the mean number of digits of so many bits. What nothing reads takes
-no LUTs, as hardware leaves it out, but keeps its gradients: it is to lose its bits, too. The price is a sum of
-`FEATURES`, whose coefficients are fitted to networks that Yosys has counted: `flows/rtl/price.yaml`.
+number of digits is exact; its gradient is that of the mean number of digits of so many bits. A requantizer costs more
+where sums may be larger than what it hands on. What nothing reads takes no LUTs, as hardware leaves it out, but keeps
+its gradients: it is to lose its bits, too. The price is a sum of `FEATURES`, whose coefficients are fitted to networks
+that Yosys has counted: `flows/rtl/price.yaml`.
 """
 
 from __future__ import annotations
@@ -20,20 +21,21 @@ import yaml
 from torch import Tensor, nn
 
 from qap2fpga.qap.bits.layers import Learned, further
+from qap2fpga.qap.bits.quantizer import LearnedQuantizer
 from qap2fpga.system.errors import QapError
 from qap2fpga.system.files import shipped
 
-# What the price is a sum of: bits of adders' inputs and what sums grow by, each of a layer to the power `SHARING`, and
-# bits of requantizers.
-FEATURES = ("adder_bits", "growth_bits", "requantizer_bits")
-SHARING = 0.9
+# What the price is a sum of: bits of adders' inputs and what sums grow by, each of a layer to the power `SHARING`; bits
+# of requantizers, and those of them that are bounded from above, as sums may be larger.
+FEATURES = ("adder_bits", "growth_bits", "requantizer_bits", "bounded_bits")
+SHARING = 0.95
+# A channel learns to do without a bound where its sums are at most so many bits too large.
+NEAR = 2.0
 # Signed digits per bit, and of the first bit.
 PER_BIT, FIRST = 1 / 3, 1.0
-# What hands each channel on by itself.
-BETWEEN = (
-    nn.Identity, nn.ReLU, nn.Dropout, nn.BatchNorm1d, nn.BatchNorm2d,
-    nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d,
-)  # fmt: skip
+# What hands each channel on by itself, and what makes none larger.
+NO_LARGER = (nn.Identity, nn.ReLU, nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d)
+BETWEEN = (*NO_LARGER, nn.Dropout, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 @cache
@@ -75,10 +77,33 @@ def features(module: nn.Module) -> Tensor:
     outputs, channels = _read(module, parts, exact)
     adders = torch.stack([torch.stack(sums(*one)) for one in zip(parts, exact, outputs, strict=True)])
     quantizers = {id(one.input_quant): one.input_quant for one in parts if not one.input_quant.of_input}
-    unused = [(one.bits.detach() * ~channels[key]).sum() for key, one in quantizers.items()]
-    bits = [one.bits.sum() for one in quantizers.values()]
-    requantizers = torch.stack(bits or [adders.new_zeros(())]).sum() - sum(unused)
-    return torch.stack([*adders.clamp(min=1.0).pow(SHARING).sum(dim=0), requantizers])
+    taken = {key: _only(one.bits, channels[key]) for key, one in quantizers.items()}
+    sources = sources_of(module, parts)
+    bounds = [_bounded(bits, quantizers[key], sources.get(key)) for key, bits in taken.items()]
+    none = [adders.new_zeros(())]
+    requantizers, bounded = (
+        torch.stack(several or none).sum() for several in ([one.sum() for one in taken.values()], bounds)
+    )
+    return torch.stack([*adders.clamp(min=1.0).pow(SHARING).sum(dim=0), requantizers, bounded])
+
+
+def _only(bits: Tensor, used: Tensor) -> Tensor:
+    """The bits where they are `used`, 0 elsewhere, with all their gradients."""
+    return bits - (bits.detach() * ~used)
+
+
+def _bounded(bits: Tensor, quantizer: LearnedQuantizer, source: Learned | None) -> Tensor:
+    """The bits of a quantizer's channels whose largest sum is above their bound; of all where no `source` is known.
+
+    The gradient by the bound says what it saves to have it beyond the sum, where that is not far.
+    """
+    if source is None:
+        return bits.sum()
+    with torch.no_grad():
+        above = torch.log2(source.largest.clamp(min=1e-30)) - torch.round(quantizer.integer)
+        is_bounded, is_near = above >= 0, (above >= 0) & (above < NEAR)
+        saved = -bits * is_near / NEAR
+    return (bits * is_bounded).sum() + (saved * further(quantizer.integer)).sum()
 
 
 @torch.no_grad()
@@ -90,7 +115,8 @@ def _read(
     Outputs are known where one layer follows another in a `Sequential` and the quantizer between them is of later
     layers alone; all others are taken to be read.
     """
-    after, outputs = followers(module), [one.weight.new_ones(len(one.weight), dtype=torch.bool) for one in parts]
+    after = followers(module, BETWEEN)
+    outputs = [one.weight.new_ones(len(one.weight), dtype=torch.bool) for one in parts]
     channels: dict[int, Tensor] = {}
     for place in reversed(range(len(parts))):
         layer = parts[place]
@@ -107,9 +133,21 @@ def _read(
     return outputs, channels
 
 
-def followers(module: nn.Module) -> dict[int, Learned]:
-    """Return the layer that alone takes what another gives, by the other's id: next to it in a `Sequential`."""
-    chains = [[part for part in one if not isinstance(part, BETWEEN)] for one in module.modules()
+def sources_of(module: nn.Module, parts: Sequence[Learned]) -> dict[int, Learned]:
+    """Return the layer whose sums a quantizer takes, by the quantizer's id, where that is known and it is one."""
+    named = {id(one): one for one in parts}
+    pairs = [(following.input_quant, named[key]) for key, following in followers(module, NO_LARGER).items()]
+    fitting = [(id(one), layer) for one, layer in pairs if one.channels == len(layer.weight) and not one.signed]
+    uses = Counter(id(one.input_quant) for one in parts)
+    return {key: layer for key, layer in fitting if uses[key] == 1}
+
+
+def followers(module: nn.Module, between: tuple[type[nn.Module], ...]) -> dict[int, Learned]:
+    """Return the layer that alone takes what another gives, by the other's id: next to it in a `Sequential`.
+
+    Parts of the kinds `between` may lie between the two.
+    """
+    chains = [[part for part in one if not isinstance(part, between)] for one in module.modules()
               if type(one) is nn.Sequential]  # fmt: skip
     uses = Counter(id(part) for chain in chains for part in chain)
     pairs = [pair for chain in chains for pair in pairwise(chain)]

@@ -65,6 +65,15 @@ class LearnedQuantizer(nn.Module):
         between = width(self.fraction, self.integer, MOST_BITS - float(self.signed))
         return (between + float(self.signed) * (between > 0)).expand(self.channels)
 
+    @property
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """The least and the largest value of each channel (channels,), without gradients."""
+        with torch.no_grad():
+            above = torch.exp2(torch.round(self.integer.clamp(-FARTHEST, FARTHEST)))
+            high = torch.where(self.bits[: len(above)] > 0, above - torch.exp2(-torch.round(self._fraction)), 0.0)
+            low = torch.where(high > 0, -above, 0.0) if self.signed else torch.zeros_like(high)
+            return low.expand(self.channels), high.expand(self.channels)
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the quantized values."""
         if x.ndim < 2 or x.shape[1] != self.channels:

@@ -203,3 +203,55 @@ def test_channels_that_a_convolution_takes(groups: int) -> None:
         used = torch.zeros_like(layer.weight, dtype=torch.bool)
         used[channel // each * each, channel % each, 1, 2] = True
         assert layer.by_channel(used).tolist() == [one == channel for one in range(4)]
+
+
+def bound(integer: float, *between: nn.Module, signed: bool = False) -> nn.Sequential:
+    """Sums from -8 to 21 (14 is the largest of the second output), and channels of `integer` bits before the point."""
+    first = LearnedLinear(2, 2, quantizer=LearnedQuantizer(2, fraction=0.0, integer=3.0, of_input=True))
+    module = nn.Sequential(first, *between, LearnedLinear(2, 1, quantizer=LearnedQuantizer(2, signed=signed)))
+    with torch.no_grad():
+        first.weight.copy_(torch.tensor([[3.0, -1.0], [1.0, 1.0]]))
+        module[-1].weight.fill_(1.0)
+        module[-1].input_quant.integer.fill_(integer)
+        module[-1].input_quant.fraction.fill_(1.0)
+    return module
+
+
+@pytest.mark.parametrize(("integer", "bounded"), [(3.0, 8), (4.0, 5), (5.0, 0)])
+def test_bits_that_are_bounded(integer: float, bounded: float) -> None:
+    """A sum is at most 21 or 14: 4 bits before the point bound one of them, 5 none."""
+    module = bound(integer)
+    assert module[0].largest.tolist() == [21.0, 14.0]
+    counted = by_name(module)
+    assert counted["bounded_bits"] == bounded and counted["requantizer_bits"] == 2 * (integer + 1)
+
+
+def test_a_bound_is_learned_to_lie_beyond_the_sums() -> None:
+    """Half of its bits is what each of the two bits that it may be too low saves; further off, bits cost alone."""
+    for integer, saved in ((4.0, True), (1.0, False)):
+        module = bound(integer)
+        quantizer = module[-1].input_quant
+        features(module)[FEATURES.index("bounded_bits")].backward()
+        bits, slope = integer + 1, quantizer.integer.grad
+        assert slope is not None
+        assert slope.tolist() == [1 - bits / 2 if saved else 1.0, 0.0 if integer == 4.0 else 1.0]
+
+
+def test_a_sum_that_is_not_known_is_bounded() -> None:
+    """After a batch norm, or with negative values, or with a second layer before the same quantizer."""
+    for one in (bound(6.0, nn.BatchNorm1d(2)), bound(6.0, signed=True), nn.ModuleList(bound(6.0))):
+        counted = by_name(one)
+        assert counted["bounded_bits"] == counted["requantizer_bits"] > 0
+    assert by_name(bound(6.0, nn.ReLU(), nn.Identity()))["bounded_bits"] == 0
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_sum_is_larger_than_the_largest(name: str) -> None:
+    one, rows = module(name, rows=500)
+    sums: dict[str, torch.Tensor] = {}
+    for key, layer in layers(one).items():
+        layer.register_forward_hook(lambda _layer, _given, result, key=key: sums.__setitem__(key, result))
+    one(100 * rows)
+    for key, layer in layers(one).items():
+        most = sums[key].flatten(2).amax(dim=2) if sums[key].ndim > 2 else sums[key]
+        assert bool((most.amax(dim=0) <= layer.largest + 1e-4).all()), key
