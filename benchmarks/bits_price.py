@@ -139,11 +139,11 @@ def expected(model: Path) -> dict[str, float]:
     """Return the LUTs that the rtl backend expects of a network's `PARTS`."""
     backend, graph = backends.get("rtl"), load(model, quiet=True).graph
     nodes = backend.expect(graph, boards.load(LARGE), backend.make_options(allow_oversize=True)).nodes
-    luts = dict.fromkeys(PARTS, 0.0)
+    luts, prices = dict.fromkeys(PARTS, 0.0), estimate.load().cells
     for node in nodes:
         for kind, number in node.features["lut"].items():
-            if kind in estimate.load().cells:
-                luts["adders" if kind in SUMS else "requantizers"] += number * estimate.load().cells[kind]
+            if kind in prices:
+                luts["adders" if kind in SUMS else "requantizers"] += number * prices[kind]
     return luts
 
 

@@ -80,16 +80,14 @@ def features(module: nn.Module) -> Tensor:
     taken = {key: _only(one.bits, channels[key]) for key, one in quantizers.items()}
     sources = sources_of(module, parts)
     bounds = [_bounded(bits, quantizers[key], sources.get(key)) for key, bits in taken.items()]
-    none = [adders.new_zeros(())]
-    requantizers, bounded = (
-        torch.stack(several or none).sum() for several in ([one.sum() for one in taken.values()], bounds)
-    )
+    none = adders.new_zeros(())
+    requantizers, bounded = sum((one.sum() for one in taken.values()), none), sum(bounds, none)
     return torch.stack([*adders.clamp(min=1.0).pow(SHARING).sum(dim=0), requantizers, bounded])
 
 
-def _only(bits: Tensor, used: Tensor) -> Tensor:
-    """The bits where they are `used`, 0 elsewhere, with all their gradients."""
-    return bits - (bits.detach() * ~used)
+def _only(values: Tensor, used: Tensor) -> Tensor:
+    """The values where they are `used`, 0 elsewhere, with all their gradients."""
+    return values - values.detach() * ~used
 
 
 def _bounded(bits: Tensor, quantizer: LearnedQuantizer, source: Learned | None) -> Tensor:
@@ -174,11 +172,11 @@ def sums(layer: Learned, exact: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
         adders = (kept + (biases > 0) - 1).clamp(min=0) / kept.clamp(min=1)
         growth = torch.log2((kept + (biases > 0)).clamp(min=1))
         mean = (exact * inputs).sum(dim=1, keepdim=True) / kept.clamp(min=1)
-        unread = exact * adders * ~read[:, None]
     learned = exact * adders + (slope * adders) * further(layer.fraction).expand_as(layer.weight).flatten(1)
     biased = PER_BIT * (layer.bias_bits[:, None] - biases)
-    wide = ((learned * inputs) - (unread * inputs).detach()).sum() + (biased * mean).sum()
-    return wide, ((learned - unread) * (growth * used)).sum() + (biased * growth).sum()
+    rows = read[:, None]
+    wide = _only(learned * inputs, rows).sum() + (biased * mean).sum()
+    return wide, _only(learned * (growth * used), rows).sum() + (biased * growth).sum()
 
 
 def digits(values: Tensor) -> Tensor:

@@ -206,7 +206,7 @@ def test_channels_that_a_convolution_takes(groups: int) -> None:
 
 
 def bound(integer: float, *between: nn.Module, signed: bool = False) -> nn.Sequential:
-    """Sums from -8 to 21 (14 is the largest of the second output), and channels of `integer` bits before the point."""
+    """Sums of at most 21 and 14, and channels of `integer` bits before the point."""
     first = LearnedLinear(2, 2, quantizer=LearnedQuantizer(2, fraction=0.0, integer=3.0, of_input=True))
     module = nn.Sequential(first, *between, LearnedLinear(2, 1, quantizer=LearnedQuantizer(2, signed=signed)))
     with torch.no_grad():
